@@ -1,0 +1,42 @@
+TORCH ?= torch==2.13.0
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+BIN := .venv/bin
+
+.PHONY: help setup demo test test-all lint format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/.ok: pyproject.toml
+	python3 -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check uv
+	$(BIN)/uv pip install -q --python .venv "$(TORCH)" -e . --group dev
+	touch $@
+
+setup: .venv/.ok  ## .venv with segue and its tools
+
+demo: .venv/.ok  ## ml-100k: four models, one honest table, ten films for one user
+	$(BIN)/segue demo
+
+test: .venv/.ok lint  ## every check of a change (under 10 minutes)
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-all: .venv/.ok lint  ## the longer checks too
+	$(BIN)/pytest -n 2
+
+lint: .venv/.ok  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.ok  ## rewrite to the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.ok  ## segue beside its peers, in one run
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .bench build dist

@@ -1,0 +1,205 @@
+"""Time RecBole's HGN, one thread, and print one JSON line.
+
+Runs inside the environment that `recbole_setup.sh` makes, not in this project's own:
+
+    .bench/recbole/venv/bin/python benchmarks/peer_recbole.py whole
+    .bench/recbole/venv/bin/python benchmarks/peer_recbole.py epoch --data ml-1m --loss BPR
+
+`whole` is the command of RecBole's HGN page, from process start to the test figures;
+`epoch` is one training epoch after a warm-up epoch; `eval` is one full ranking of the
+validation part and one of the test part. Only what is timed is RecBole's: its data
+preparation, trainer, model and metrics run unchanged.
+
+RecBole 1.2.1 predates NumPy 2, torch 2.6 and Python packages without ray. Shims:
+
+* `numpy.float_`, `complex_`, `unicode_`: gone from NumPy 2, read by `Config`.
+* `torch.load`: `weights_only` became True in torch 2.6; a checkpoint holds a `Config`.
+* `ray`: imported by `recbole.quick_start` for tuning only; an empty module stands in.
+
+One setting differs from the page: `train_neg_sample_args=None`, since RecBole 1.2.1
+refuses a CE loss while its own default asks for negatives.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+_START = time.perf_counter()
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+Clock = tuple[float, float]
+
+
+def apply_shims() -> None:
+    """Let RecBole 1.2.1 run with NumPy 2 and torch 2.6 or newer (reasons above)."""
+    import numpy as np
+    import torch
+
+    for name, value in {
+        "float_": np.float64,
+        "complex_": np.complex128,
+        "unicode_": np.str_,
+    }.items():
+        if name not in np.__dict__:
+            setattr(np, name, value)
+
+    load = torch.load
+
+    def load_objects(*args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("weights_only", False)
+        return load(*args, **kwargs)
+
+    torch.load = load_objects
+    ray = types.ModuleType("ray")
+    ray.tune = types.ModuleType("ray.tune")  # type: ignore[attr-defined]
+    sys.modules.setdefault("ray", ray)
+    torch.set_num_threads(1)
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+    """RecBole settings that differ from its defaults."""
+    config: dict[str, Any] = {
+        "seed": args.seed,
+        "loss_type": args.loss,
+        "embedding_size": args.dim,
+        "MAX_ITEM_LIST_LENGTH": args.window,
+        "train_batch_size": args.batch,
+        "data_path": str(args.root.resolve() / "data"),
+        "use_gpu": False,
+        "gpu_id": "",
+    }
+    if args.loss == "CE":
+        config["train_neg_sample_args"] = None
+    if args.data != "ml-100k":  # RecBole ships the same choice for ml-100k
+        config["load_col"] = {"inter": ["user_id", "item_id", "timestamp"]}
+    return config
+
+
+def clock() -> Clock:
+    """Wall and CPU seconds of this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(start: Clock) -> dict[str, float]:
+    """Wall and CPU seconds since `start`."""
+    wall, cpu = clock()
+    return {"wall_s": round(wall - start[0], 3), "cpu_s": round(cpu - start[1], 3)}
+
+
+def whole(args: argparse.Namespace) -> dict[str, Any]:
+    """Run `run_recbole` to the end of its early stopping; count and time its parts."""
+    from recbole.quick_start import run_recbole
+    from recbole.trainer import Trainer
+
+    parts: dict[str, list[float]] = {"_train_epoch": [], "evaluate": []}
+
+    def timed(name: str) -> None:
+        method = getattr(Trainer, name)
+
+        def wrapper(*a: Any, **k: Any) -> Any:
+            start = time.process_time()
+            result = method(*a, **k)
+            parts[name].append(time.process_time() - start)
+            return result
+
+        setattr(Trainer, name, wrapper)
+
+    for name in parts:
+        timed(name)
+    result = run_recbole(model="HGN", dataset=args.data, config_dict=settings(args))
+    return {
+        "wall_s": round(time.perf_counter() - _START, 3),
+        "cpu_s": round(time.process_time(), 3),
+        "epochs": len(parts["_train_epoch"]),
+        "train_cpu_s": round(sum(parts["_train_epoch"]), 3),
+        "evaluate_cpu_s": round(sum(parts["evaluate"]), 3),
+        "valid": {k: float(v) for k, v in result["best_valid_result"].items()},
+        "test": {k: float(v) for k, v in result["test_result"].items()},
+    }
+
+
+def parts(args: argparse.Namespace) -> dict[str, Any]:
+    """Time training epochs (`epoch`) or full rankings (`eval`) by themselves."""
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, get_trainer, init_seed
+
+    config = Config(model="HGN", dataset=args.data, config_dict=settings(args))
+    init_seed(config["seed"], config["reproducibility"])
+    start = clock()
+    train, valid, test = data_preparation(config, create_dataset(config))
+    out: dict[str, Any] = {"prepare": since(start)}
+    out["examples"] = [len(x._dataset) for x in (train, valid, test)]
+    out["users"] = train._dataset.user_num - 1  # number 0 is padding
+    out["items"] = train._dataset.item_num - 1
+    init_seed(config["seed"], config["reproducibility"])
+    model = get_model("HGN")(config, train._dataset)
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    trainer.eval_collector.data_collect(train)
+
+    def epoch(number: int) -> dict[str, float]:
+        start = clock()
+        loss = trainer._train_epoch(train, number)
+        return {**since(start), "loss": round(float(loss) / len(train), 5)}
+
+    def evaluate(loader: Any) -> dict[str, Any]:
+        start = clock()
+        result = trainer.evaluate(loader, load_best_model=False)
+        took = since(start)
+        return {**took, **{k: float(v) for k, v in result.items()}}
+
+    if args.what == "epoch":
+        out["warm_up"] = [epoch(i) for i in range(args.warm_up)]
+        out["epochs"] = [epoch(args.warm_up + i) for i in range(args.repeat)]
+    else:
+        evaluate(valid)
+        out["valid"] = [evaluate(valid) for _ in range(args.repeat)]
+        out["test"] = [evaluate(test) for _ in range(args.repeat)]
+    return out
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("what", choices=["whole", "epoch", "eval"])
+    parser.add_argument("--data", choices=["ml-100k", "ml-1m"], default="ml-100k")
+    parser.add_argument("--loss", choices=["CE", "BPR"], default="CE")
+    parser.add_argument("--window", type=int, help="default: 50 for CE, 5 for BPR")
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--seed", type=int, default=2020, help="default: RecBole's")
+    parser.add_argument("--warm-up", type=int, default=1, help="epochs not counted")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--root", type=Path, default=Path(".bench/recbole"))
+    args = parser.parse_args(argv)
+    if args.window is None:
+        args.window = 50 if args.loss == "CE" else 5
+    return args
+
+
+def main() -> None:
+    """Measure and print one JSON line on standard output; RecBole logs elsewhere."""
+    args = parse(sys.argv[1:])
+    args.root = args.root.resolve()
+    del sys.argv[1:]  # RecBole would read them as its own settings
+    apply_shims()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        with contextlib.redirect_stdout(sys.stderr):
+            result = whole(args) if args.what == "whole" else parts(args)
+    asked = {k: v for k, v in vars(args).items() if k not in ("root", "warm_up", "repeat")}
+    # Linux counts ru_maxrss in KiB.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({**asked, **result, "peak_rss_mib": round(peak, 1)}))
+
+
+if __name__ == "__main__":
+    main()

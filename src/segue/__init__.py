@@ -1,0 +1,1 @@
+"""segue: what comes next. Sequential recommendation from a log of events, measured honestly."""

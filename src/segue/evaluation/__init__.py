@@ -1,0 +1,1 @@
+"""Full ranking, the metrics of it, and whether a difference is one."""

@@ -1,0 +1,217 @@
+"""What a model is: it is *fed* (`batches`), *taught* (`forward` is the loss) and *asked* (`score`).
+
+Two ways to learn share one face. A model that is trained by gradient derives from `Trained`; one that learns by counting
+derives from `Counted` and writes `fit(log)`. A model whose score is a dot product of a query and an item vector
+derives from `Retriever` as well, and writes `query` and `item_vectors`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.batch import Batch
+from segue.data.log import Log
+from segue.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many users and items a model is built for: ids run to `users` and `items`, 0 included on top."""
+
+    users: int
+    items: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of a model. Subclasses add fields, each documented; an unknown key is an error."""
+
+    @classmethod
+    def make(cls, settings: dict[str, Any]) -> Self:
+        """A config from plain values, as they come from the command line or JSON; text is read as the field's type."""
+        hints = typing.get_type_hints(cls)
+        for key in settings:
+            if key not in hints:
+                raise ConfigError(
+                    f"unknown setting {key!r}{did_you_mean(key, hints)}; known: {', '.join(sorted(hints))}"
+                )
+        values = {key: _read(key, value, hints[key]) for key, value in settings.items()}
+        return cls(**values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def _read(key: str, value: Any, hint: Any) -> Any:
+    """`value` as the type `hint`, or a `ConfigError` that says what was expected."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None or str(value).lower() == "none":
+            if type(None) in args:
+                return None
+        return _read(key, value, next(a for a in args if a is not type(None)))
+    if origin is Literal:
+        match = [a for a in args if str(a) == str(value)]
+        if not match:
+            raise ConfigError(f"{key}={value!r}: must be one of {', '.join(map(str, args))}")
+        return match[0]
+    if origin is tuple:
+        parts = value if isinstance(value, (list, tuple)) else str(value).strip("()[] ").split(",")
+        if len(parts) != len(args):
+            raise ConfigError(f"{key}={value!r}: must be {len(args)} numbers, such as {key}=0.001,0.00001")
+        return tuple(_read(key, part, arg) for part, arg in zip(parts, args, strict=True))
+    return _number(key, value, hint)
+
+
+def _number(key: str, value: Any, kind: type) -> Any:
+    if kind is bool:
+        words = {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }
+        if str(value).lower() not in words:
+            raise ConfigError(f"{key}={value!r}: must be true or false")
+        return words[str(value).lower()]
+    try:
+        number = kind(str(value).strip()) if kind in (int, float) else kind(value)
+    except ValueError:
+        raise ConfigError(f"{key}={value!r}: must be of type {kind.__name__}") from None
+    if kind is float and not np.isfinite(number):
+        raise ConfigError(f"{key}={value!r}: must be a finite number")
+    return number
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigError(message)` unless `condition` holds: for the ranges that a config's `__post_init__` checks."""
+    if not condition:
+        raise ConfigError(message)
+
+
+class Model(nn.Module, ABC):
+    """What evaluation, the artefact and the service know of a model.
+
+    Class attributes:
+        name: how people call it on the command line.
+        Config: its settings.
+        presets: named departures from the default settings.
+
+    Attributes:
+        window: how many of a user's last items `score` reads; None means all of them.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    window: int | None
+
+    def __init__(self, config: Config, sizes: Sizes) -> None:
+        super().__init__()
+        self.config = config
+        self.sizes = sizes
+
+    @abstractmethod
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        """How likely each of `items` comes next; with None, each of 0..I in order. Item 0 scores -inf."""
+
+    @classmethod
+    def configure(cls, settings: dict[str, Any] | None = None, preset: str | None = None) -> Config:
+        """The config of a preset (None: the defaults) with `settings` on top."""
+        base: dict[str, Any] = {}
+        if preset is not None:
+            if preset not in cls.presets:
+                known = ", ".join(cls.presets) or "none"
+                raise ConfigError(
+                    f"{cls.name} has no preset {preset!r}{did_you_mean(preset, cls.presets)}; it has: {known}"
+                )
+            base = cls.presets[preset]
+        return cls.Config.make({**base, **(settings or {})})
+
+
+class Counted(Model):
+    """A model that learns by counting."""
+
+    @abstractmethod
+    def fit(self, log: Log) -> None:
+        """Learn from the whole of `log`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedConfig(Config):
+    """Settings that every model trained by gradient has.
+
+    Attributes:
+        epochs: passes over the training log, at most; early stopping may end sooner.
+        batch_size: training examples of one step.
+        lr: learning rate of Adam.
+        weight_decay: L2 penalty on every weight, added to the gradient as in Adam's paper.
+    """
+
+    epochs: int = 50
+    batch_size: int = 4096
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, f"epochs={self.epochs}: must be at least 1")
+        require(self.batch_size >= 1, f"batch_size={self.batch_size}: must be at least 1")
+        require(self.lr > 0, f"lr={self.lr}: must be above 0")
+        require(self.weight_decay >= 0, f"weight_decay={self.weight_decay}: must not be negative")
+
+
+class Trained(Model):
+    """A model trained by gradient descent on `forward`, its loss."""
+
+    config: TrainedConfig
+
+    @abstractmethod
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        """One epoch of batches over `log`."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss of a batch."""
+
+
+class Retriever(Model):
+    """A model whose score is query . item vector: the dot product is written here, once."""
+
+    @abstractmethod
+    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
+        """What each row of the batch looks for."""
+
+    @abstractmethod
+    def item_vectors(self) -> Float[Tensor, "I d"]:
+        """The vectors of items 0..I (I + 1 rows). A bias is one more column, met by a 1 in the query."""
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        vectors = self.item_vectors()
+        if items is not None:
+            vectors = vectors[items]
+        scores = self.query(batch) @ vectors.T
+        nothing = slice(0, 1) if items is None else items == 0
+        scores[:, nothing] = -torch.inf
+        return scores
+
+
+def zero_padding(table: Tensor) -> None:
+    """Make row 0 of an embedding table nothing, after whatever initialisation."""
+    with torch.no_grad():
+        table[0] = 0
