@@ -1,8 +1,8 @@
 """What a model is: it is *fed* (`batches`), *taught* (`forward` is the loss) and *asked* (`score`).
 
-Two ways to learn share one face. A model that is trained by gradient derives from `Trained`; one that learns by counting
-derives from `Counted` and writes `fit(log)`. A model whose score is a dot product of a query and an item vector
-derives from `Retriever` as well, and writes `query` and `item_vectors`.
+Two ways to learn share one face. A model that is trained by gradient derives from `Trained`; one that learns by
+counting derives from `Counted` and writes `fit(log)`. A model whose score is a dot product of a query and an item
+vector derives from `Retriever` as well, and writes `query` and `item_vectors`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class Config:
     """Settings of a model. Subclasses add fields, each documented; an unknown key is an error."""
 
     @classmethod
-    def make(cls, settings: dict[str, Any]) -> Self:
+    def make(cls, settings: dict[str, Any]) -> Any:
         """A config from plain values, as they come from the command line or JSON; text is read as the field's type."""
         hints = typing.get_type_hints(cls)
         for key in settings:
@@ -58,9 +58,8 @@ def _read(key: str, value: Any, hint: Any) -> Any:
     """`value` as the type `hint`, or a `ConfigError` that says what was expected."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        if value is None or str(value).lower() == "none":
-            if type(None) in args:
-                return None
+        if (value is None or str(value).lower() == "none") and type(None) in args:
+            return None
         return _read(key, value, next(a for a in args if a is not type(None)))
     if origin is Literal:
         match = [a for a in args if str(a) == str(value)]
@@ -122,7 +121,7 @@ class Model(nn.Module, ABC):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     window: int | None
 
-    def __init__(self, config: Config, sizes: Sizes) -> None:
+    def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__()
         self.config = config
         self.sizes = sizes
@@ -132,7 +131,7 @@ class Model(nn.Module, ABC):
         """How likely each of `items` comes next; with None, each of 0..I in order. Item 0 scores -inf."""
 
     @classmethod
-    def configure(cls, settings: dict[str, Any] | None = None, preset: str | None = None) -> Config:
+    def configure(cls, settings: dict[str, Any] | None = None, preset: str | None = None) -> Any:
         """The config of a preset (None: the defaults) with `settings` on top."""
         base: dict[str, Any] = {}
         if preset is not None:
@@ -162,12 +161,15 @@ class TrainedConfig(Config):
         batch_size: training examples of one step.
         lr: learning rate of Adam.
         weight_decay: L2 penalty on every weight, added to the gradient as in Adam's paper.
+        reduction: whether a step follows the sum of its targets' losses or their mean. Adam forgets the scale of the
+            loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets of a batch.
     """
 
     epochs: int = 50
     batch_size: int = 4096
     lr: float = 1e-3
     weight_decay: float = 0.0
+    reduction: Literal["sum", "mean"] = "mean"
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, f"epochs={self.epochs}: must be at least 1")
@@ -187,7 +189,7 @@ class Trained(Model):
 
     @abstractmethod
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        """The loss of a batch."""
+        """The loss: summed over the targets of the batch, so that parts of a batch add up to the whole."""
 
 
 class Retriever(Model):

@@ -47,7 +47,7 @@ class Vocab:
             tokens = [str(token) for token in tokens]
         return np.array([self._ids.get(token, 0) for token in tokens], np.int64)
 
-    def names(self, ids: Sequence[int] | np.ndarray[Any, Any]) -> list[Any]:
+    def names(self, ids: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> list[Any]:
         """The names of ids 1..len."""
         return self.tokens.gather(np.asarray(ids, np.int64) - 1).to_list()
 
@@ -83,7 +83,7 @@ class Log:
         rating: (R,) float32 or None.
         name: what the log is called.
         steps: the rules applied to the source, in order, with what each left.
-        item_table: metadata of the items, one row an id in the order of ids, or None; a column `title` is shown to people.
+        item_table: metadata of the items, row i - 1 for id i, or None; a column `title` is what people are shown.
     """
 
     users: Vocab
@@ -126,6 +126,12 @@ class Log:
         """(len(self),) positions in the columns of the rows that this view holds, user by user."""
         return ranges(self.start, self.stop)
 
+    def column(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """(len(self),) the rows of this view in one of its columns; shares memory where they are one block."""
+        if (self.start[1:] == self.stop[:-1]).all():
+            return values[self.start[1] : self.stop[-1]] if self.n_users else values[:0]
+        return values[self.rows()]
+
     def events(self) -> tuple[Ids, np.ndarray[Any, np.dtype[np.int32]]]:
         """(user, item), each (len(self),): one pair a row, in the log's order."""
         return np.repeat(np.arange(self.n_users + 1), self.sizes), self.item[self.rows()]
@@ -140,7 +146,7 @@ class Log:
             raise DataError(f"{self.name}: a cut lies outside its user's rows")
         return replace(self, stop=stop)
 
-    def titles(self, ids: Sequence[int] | np.ndarray[Any, Any]) -> list[str]:
+    def titles(self, ids: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> list[str]:
         """What to show people for items `ids`: the title where there is one, otherwise the name."""
         table = self.item_table
         if table is None or "title" not in table.columns:
@@ -152,11 +158,10 @@ class Log:
         """16 hex digits of the content: names, order, times and ratings of the rows of this view."""
         digest = hashlib.blake2b(digest_size=8)
         for vocab in (self.users, self.items):
-            digest.update(vocab.tokens.cast(pl.String).hash(1, 2, 3, 4).to_numpy().tobytes())
+            digest.update("\n".join(map(str, vocab.tokens)).encode())
         digest.update(np.ascontiguousarray(self.sizes).tobytes())
-        rows = self.rows()
         for column in (self.item, self.time, self.rating):
-            digest.update(b"-" if column is None else column[rows].tobytes())
+            digest.update(b"-" if column is None else np.ascontiguousarray(self.column(column)).data)
         return digest.hexdigest()
 
 

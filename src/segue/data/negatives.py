@@ -1,0 +1,37 @@
+"""Negatives: items that a user has never touched, drawn without a single rejected draw.
+
+A user who has touched items 2, 3 and 7 of 1..9 leaves 1 4 5 6 8 9 untouched. The r-th of those (from 0) is r + 1 plus
+the number of touched items up to it, and a touched item a, the j-th of them, lies before the r-th untouched one
+exactly if a - (j + 1) <= r. So one binary search in the sorted touched items, each lowered by its place, answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from segue.data.log import Ids, Log
+
+
+class Negatives:
+    """Draws uniformly from the items that a user has no row of in `log`."""
+
+    def __init__(self, log: Log) -> None:
+        self._span = log.n_items + 1
+        user, item = log.events()
+        touched = np.unique(user * self._span + item)
+        owner = touched // self._span
+        self._size = np.bincount(owner, minlength=log.n_users + 1)
+        self._start = np.cumsum(self._size) - self._size
+        place = np.arange(len(touched)) - self._start[owner]
+        self._lowered = touched - (place + 1)
+
+    def draw(self, user: Ids, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(len(user), *shape) item ids, each untouched by its row's user; 0 for a user who has touched everything."""
+        user = user.reshape(-1, *(1 for _ in shape))
+        untouched = self._span - 1 - self._size[user]
+        place = (rng.random((len(user), *shape)) * untouched).astype(np.int64)
+        place = np.minimum(place, untouched - 1)
+        before = np.searchsorted(self._lowered, user * self._span + place, side="right") - self._start[user]
+        return np.where(untouched > 0, place + 1 + before, 0)

@@ -1,0 +1,202 @@
+"""`TextFile`: delimited text, looked at by its first lines and read by polars.
+
+    user_id:token   item_id:token   timestamp:float         a header; what follows a colon in a RecBole file is dropped
+    196             242             881250949               or none: then the columns are called 1, 2, 3
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from segue.data.columns import GUESSES, plain
+from segue.errors import DataError
+
+ATOMIC = ".inter"
+SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
+DELIMITERS = ("\t", ",", ";", "|", "::")
+SAMPLE = 1 << 16
+GZIP = b"\x1f\x8b"
+WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
+NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
+KNOWN = {name for names in GUESSES.values() for name in names}
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """Delimited text that was looked at but not read.
+
+    Attributes:
+        path: where it is; may be gzip-compressed.
+        delimiter: what separates the fields.
+        columns: the names of the header, or "1", "2", ... where there is none.
+        headless: there is no header.
+        types: the type of each column in the first lines.
+    """
+
+    path: Path
+    delimiter: str
+    columns: list[str]
+    headless: bool
+    types: list[type[pl.DataType]]
+
+    @classmethod
+    def open(cls, path: Path, delimiter: str | None) -> TextFile:
+        """Look at the first lines.
+
+        Raises:
+            DataError: the file is empty, binary, not UTF-8, not what its suffix says, or its header repeats a name.
+        """
+        lines = _sample(path)
+        if delimiter is None:
+            delimiter = "\t" if _typed(path) else _sniffed(lines[0])
+        elif not delimiter or len(set(delimiter)) > 1 or not delimiter.isascii() or delimiter in '"\n\r':
+            raise DataError(f"{path}: {delimiter!r} cannot separate fields; give one character, such as ',' or '\\t'")
+        rows = [row for row in _fields(lines, delimiter, quoted=not _typed(path)) if row]
+        headless = _is_data(rows[0])
+        columns = [name.strip() or f"column {n}" for n, name in enumerate(rows[0], 1)]
+        if _typed(path):
+            columns = [name.partition(":")[0] for name in columns]
+        if headless:
+            columns = [str(n + 1) for n in range(len(columns))]
+        elif len(rows) == 1:
+            raise DataError(f"{path}: a header and no rows")
+        twice = [name for name, n in Counter(columns).items() if n > 1]
+        if twice:
+            raise DataError(f"{path}: the header has {twice[0]!r} twice; rename one")
+        body = rows if headless else rows[1:]
+        types = [_type(row[n] for row in body if n < len(row)) for n in range(len(columns))]
+        return cls(path, delimiter, columns, headless, types)
+
+    def load(self, kinds: Mapping[str, str]) -> pl.DataFrame:
+        """The columns of `kinds`, typed as the first lines are; as text where a later row does not fit them."""
+        types = dict(zip(self.columns, self.types, strict=True))
+        for name, kind in kinds.items():
+            if kind == "rating" and types[name] != pl.String:
+                types[name] = pl.Float32
+            elif kind == "name" and types[name] == pl.Float64:
+                types[name] = pl.String
+        try:
+            frame = self._scan(types, list(kinds))
+        except (pl.exceptions.PolarsError, OSError):
+            frame = self._as_text(kinds)
+        if frame.height and all(value is None for value in frame.row(-1)):  # blank lines at the end
+            filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series().arg_true()
+            frame = frame.head(filled[-1] + 1 if len(filled) else 0)
+        return frame
+
+    def _as_text(self, kinds: Mapping[str, str]) -> pl.DataFrame:
+        try:
+            frame = self._scan(dict.fromkeys(self.columns, pl.String), list(kinds))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            self._refuse_ragged()
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{self.path}: cannot be read as text separated by {self.delimiter!r} ({reason})") from error
+        names = [name for name, kind in kinds.items() if kind == "name"]
+        whole = [name for name in names if frame[name].str.contains(WHOLE).all()]
+        return frame.with_columns(pl.col(whole).cast(pl.Int64, strict=False))
+
+    def _scan(self, types: Mapping[str, type[pl.DataType]], names: list[str]) -> pl.DataFrame:
+        schema: dict[str, type[pl.DataType]] = {}
+        for n, (name, dtype) in enumerate(types.items()):
+            # polars separates by one byte: between the bytes of a longer delimiter lie empty columns
+            schema |= {f"\0{n}.{k}": pl.String for k in range(len(self.delimiter) - 1) if n}
+            schema[name] = dtype
+        frame = pl.scan_csv(
+            self.path,
+            has_header=False,
+            skip_rows=0 if self.headless else 1,
+            separator=self.delimiter[0],
+            quote_char=None if _typed(self.path) else '"',
+            schema=schema,
+        )
+        return frame.select(names).collect(engine="streaming")
+
+    def _refuse_ragged(self) -> None:
+        try:
+            with _open(self.path) as raw:
+                lines = (line.decode().rstrip("\r\n") for line in raw)
+                for n, row in enumerate(_fields(lines, self.delimiter, quoted=not _typed(self.path)), self.headless):
+                    if row and len(row) != len(self.columns):
+                        raise DataError(f"{self.path}: row {n} has {len(row)} fields, not {len(self.columns)}")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.path}: {NOT_UTF8}") from error
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
+
+
+def _sample(path: Path) -> list[str]:
+    """The first lines, at least one and not blank."""
+    try:
+        with _open(path) as file:
+            raw = file.read(SAMPLE)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
+    if b"\0" in raw or raw.startswith(b"PAR1"):
+        raise DataError(f"{path}: binary, not text; is the suffix right?")
+    if len(raw) == SAMPLE:
+        raw = raw[: raw.rfind(b"\n") + 1] or raw
+    try:
+        lines = raw.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {NOT_UTF8}") from error
+    if not lines or not lines[0].strip():
+        raise DataError(f"{path}: empty" if not "".join(lines).strip() else f"{path}: the first line is blank; remove it")
+    return lines
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP
+    if path.suffix == ".gz" and not packed:
+        raise DataError(f"{path}: not a gzip file; rename it without .gz, or download it again")
+    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
+
+
+def _sniffed(line: str) -> str:
+    best = max(DELIMITERS, key=line.count)
+    return best if best in line else " "
+
+
+def _fields(lines: Iterable[str], delimiter: str, *, quoted: bool) -> Iterator[list[str]]:
+    if len(delimiter) > 1:
+        return (line.split(delimiter) for line in lines)
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+
+
+def _is_data(fields: list[str]) -> bool:
+    """Whether a first line is data: no field is a name that we know, and one is a number or a date."""
+    names = [plain(field.partition(":")[0]) for field in fields]
+    return not KNOWN.intersection(names) and any(re.match(r"[-+]?[\d.]+($|e|-\d\d-\d\d)", field) for field in fields)
+
+
+def _type(values: Iterable[str]) -> type[pl.DataType]:
+    """Int64, Float64 or String: what all values that are not empty can be."""
+    filled = [value for value in values if value]
+    if filled and all(re.match(WHOLE, value) for value in filled):
+        return pl.Int64
+    return pl.Float64 if filled and all(map(_is_number, filled)) else pl.String
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _typed(path: Path) -> bool:
+    """Whether this is one of RecBole's atomic files: tabs, `name:type` headers, quotes mean nothing."""
+    return Path(path.name.removesuffix(".gz")).suffix in (ATOMIC, ".item", ".user")

@@ -1,0 +1,145 @@
+"""Metrics: pure functions from `Ranks` to one value a case.
+
+    targets of a case at ranks 2 and 5, a third below; k = 5:      place    1    2    3    4    5
+                                                                   hit      ·    ×    ·    ·    ×
+
+    recall  2/3      precision  2/5      hit  1      mrr  1/2      map  (1/2 + 2/5) / 3
+    ndcg    (1/log2 3 + 1/log2 6) / (1/log2 2 + 1/log2 3 + 1/log2 4)
+
+With one target a case, recall equals hit. Beyond accuracy: `coverage`, `popularity` and `novelty` of the lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from segue.errors import ConfigError, did_you_mean
+from segue.evaluation.ranks import Ids, Ranks
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
+Metric = Callable[[Ranks, int], Values]
+
+
+def recall(ranks: Ranks, k: int) -> Values:
+    """(C,) share of the targets that are among the first k. (Some programs divide by min(k, targets) instead.)"""
+    return _hits(ranks, k) / ranks.sizes
+
+
+def precision(ranks: Ranks, k: int) -> Values:
+    """(C,) share of the first k places that hold a target; an empty place is a miss."""
+    return _hits(ranks, k) / k
+
+
+def hit(ranks: Ranks, k: int) -> Values:
+    """(C,) 1 where a target is among the first k, otherwise 0."""
+    return (_hits(ranks, k) > 0).astype(np.float64)
+
+
+def mrr(ranks: Ranks, k: int) -> Values:
+    """(C,) 1 / rank of the best target, 0 where that is below k."""
+    first = ranks.rank[ranks.offsets[:-1]]
+    return np.where(first <= k, 1 / first, 0.0)
+
+
+def ndcg(ranks: Ranks, k: int) -> Values:
+    """(C,) discounted gain with 1 / log2(rank + 1), over that of the best order of min(k, targets) targets."""
+    gain = np.where(ranks.rank <= k, 1 / np.log2(ranks.rank + 1), 0.0)
+    ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
+    return _sum(ranks, gain) / ideal[np.minimum(ranks.sizes, k) - 1]
+
+
+def average_precision(ranks: Ranks, k: int) -> Values:
+    """(C,) sum over the hits of the precision at their ranks, over min(k, targets); its mean is called MAP."""
+    number = np.arange(len(ranks.rank)) - np.repeat(ranks.offsets[:-1], ranks.sizes) + 1
+    gain = np.where(ranks.rank <= k, number / ranks.rank, 0.0)
+    return _sum(ranks, gain) / np.minimum(ranks.sizes, k)
+
+
+METRICS: dict[str, Metric] = {
+    "recall": recall,
+    "precision": precision,
+    "ndcg": ndcg,
+    "map": average_precision,
+    "hit": hit,
+    "mrr": mrr,
+}
+
+
+def parse(metric: str) -> tuple[str, int]:
+    """Name and cut-off of a metric such as "recall@10"."""
+    name, at, k = metric.partition("@")
+    if name not in METRICS:
+        raise ConfigError(
+            f"unknown metric {metric!r}{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}, each with @k"
+        )
+    if not at or not k.isdecimal() or int(k) < 1:
+        raise ConfigError(f"metric {metric!r} needs a cut-off of at least 1, such as {name}@10")
+    return name, int(k)
+
+
+def measure(ranks: Ranks, metric: str) -> Values:
+    """(C,) values of a metric such as "recall@10", one a case."""
+    name, k = parse(metric)
+    _within(ranks, k, metric)
+    return METRICS[name](ranks, k)
+
+
+def coverage(ranks: Ranks, k: int, items: int) -> float:
+    """Share of the catalogue of `items` that is recommended to anybody among the first k."""
+    _within(ranks, k, "coverage")
+    return int((np.unique(ranks.top[:, :k]) > 0).sum()) / items
+
+
+def popularity(ranks: Ranks, counts: Ids, k: int) -> Values:
+    """(C,) how popular the first k are: their mean percentile (0 to 1) among the items 1..I by training count.
+
+    Args:
+        ranks: what was recommended; NaN where nothing was.
+        counts: (I + 1,) how often each item occurs in the training log; 0 for item 0.
+        k: cut-off.
+    """
+    ordered = np.sort(counts[1:])
+    below, upto = np.searchsorted(ordered, counts, "left"), np.searchsorted(ordered, counts, "right")
+    return _list_mean(ranks, (below + upto) / (2 * len(ordered)), k)
+
+
+def novelty(ranks: Ranks, counts: Ids, k: int) -> Values:
+    """(C,) how surprising the first k are: their mean self-information -log2 p, in bits.
+
+    p is an item's share of the training events with one more for every item, so that unseen items stay finite.
+
+    Args:
+        ranks: what was recommended; NaN where nothing was.
+        counts: (I + 1,) how often each item occurs in the training log; 0 for item 0.
+        k: cut-off.
+    """
+    share = (counts + 1) / (counts[1:] + 1).sum()
+    return _list_mean(ranks, -np.log2(share), k)
+
+
+def _hits(ranks: Ranks, k: int) -> Values:
+    return _sum(ranks, (ranks.rank <= k).astype(np.float64))
+
+
+def _sum(ranks: Ranks, gain: Values) -> Values:
+    """(C,) sum over the targets of each case; there is at least one."""
+    return np.add.reduceat(gain, ranks.offsets[:-1])
+
+
+def _list_mean(ranks: Ranks, value: Values, k: int) -> Values:
+    _within(ranks, k, "this measure")
+    top = ranks.top[:, :k]
+    there = top > 0
+    size = there.sum(1)
+    total = np.where(there, value[top], 0.0).sum(1)
+    return np.where(size > 0, total / np.maximum(size, 1), np.nan)
+
+
+def _within(ranks: Ranks, k: int, what: str) -> None:
+    if not 1 <= k <= ranks.depth:
+        raise ConfigError(
+            f"{what}: k={k}, but these ranks were taken to depth {ranks.depth}; rank again with depth={k}"
+        )

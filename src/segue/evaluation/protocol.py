@@ -1,0 +1,217 @@
+"""`Protocol`: what a number means. The split, what is asked, what may be recommended, the tie rule, the cut-offs.
+
+    hgn            |------- train -------|-- valid --|------ test ------|    a set of targets a user
+    leave-one-out  |--------------- train ---------------|-- valid --|-- test --|    one next item a user
+    global-time    |--- train --- date --- valid --- date --- test ---|      every next item of the newest events
+    whole-users    train on some users; every step of other users            every next item of new users
+
+Two numbers may stand side by side only if their protocols have the same fingerprint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from segue.data.log import Log
+from segue.data.split import SPLITS, Cases, Part, Split
+from segue.errors import did_you_mean
+from segue.evaluation.ranking import Ties, rank
+from segue.evaluation.ranks import Ranks
+from segue.model import Model, require
+
+MANY_REPEATS = 0.01  # share of rows in which a user returns to an item, above which repeats are what is predicted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How models are measured.
+
+    Attributes:
+        name: how people call it.
+        by: what the log is split by, a name in `data.split.SPLITS`.
+        arguments: what the split is called with; its defaults are filled in.
+        exclude_seen: whether what a user has had before is left out of the ranking.
+        ties: where a target stands among others of the same score.
+        ks: cut-offs of the metrics, ascending; the last is the depth of the ranks.
+        min_history: questions with fewer rows before them are not asked.
+    """
+
+    name: str
+    by: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    exclude_seen: bool = True
+    ties: Ties = "conservative"
+    ks: tuple[int, ...] = (5, 10, 20)
+    min_history: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.by in SPLITS, _unknown("split", self.by, SPLITS))
+        object.__setattr__(self, "arguments", _arguments(self.by, self.arguments))
+        object.__setattr__(self, "ks", tuple(self.ks))
+        require(self.ties in ("conservative", "optimistic"), f"ties={self.ties!r}: must be conservative or optimistic")
+        rising = all(isinstance(k, int) for k in self.ks) and list(self.ks) == sorted(set(self.ks))
+        require(rising and self.ks[:1] > (0,), f"ks={self.ks}: must be rising whole numbers from 1")
+        require(self.min_history >= 1, f"min_history={self.min_history}: must be at least 1")
+
+    @property
+    def depth(self) -> int:
+        """How far down ranks are told apart: the largest cut-off."""
+        return self.ks[-1]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of all that can change a number; the name and the cut-offs cannot."""
+        content = {key: value for key, value in self.as_dict().items() if key not in ("name", "ks")}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+    def split(self, log: Log) -> Split:
+        """The split of a log."""
+        return SPLITS[self.by](log, **self.arguments)
+
+    def cases(self, split: Split, part: Part) -> Cases:
+        """The questions of a held-out part of a split."""
+        cases = split.cases(part)
+        known = cases.row - cases.log.start[cases.user] >= self.min_history
+        if known.all():
+            return cases
+        reason = f"questions after fewer than {self.min_history} rows"
+        return replace(cases.take(np.flatnonzero(known)), dropped={**cases.dropped, reason: int((~known).sum())})
+
+    def rank(self, model: Model, split: Split, part: Part, *, progress: Callable[[int], object] | None = None) -> Ranks:
+        """Where `model` ranks the targets of a held-out part, down to the largest cut-off."""
+        cases = self.cases(split, part)
+        return rank(model, cases, exclude_seen=self.exclude_seen, ties=self.ties, depth=self.depth, progress=progress)
+
+    def describe(self) -> str:
+        """One sentence that says how the numbers came about."""
+        held = _DESCRIBED[self.by](**self.arguments)
+        asked = f" with at least {self.min_history} rows before it" if self.min_history > 1 else ""
+        seen = "except those the user has had" if self.exclude_seen else "those the user has had among them"
+        tie = "behind" if self.ties == "conservative" else "before"
+        return f"{held}{asked}; all items are ranked, {seen}; a target stands {tie} others of the same score."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**values, "arguments": dict(self.arguments), "ks": list(self.ks)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
+        """The inverse of `as_dict`; what is absent takes its default."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            require(key in known, _unknown("protocol setting", key, known))
+        for key in ("name", "by"):
+            require(key in values, f"a protocol needs {key!r}; found: {', '.join(values) or 'nothing'}")
+        return cls(**values)
+
+    @classmethod
+    def named(cls, name: str) -> Protocol:
+        """One of `PROTOCOLS`."""
+        require(name in PROTOCOLS, _unknown("protocol", name, PROTOCOLS))
+        return PROTOCOLS[name]
+
+    @classmethod
+    def guess(cls, log: Log) -> Protocol:
+        """A protocol for a log that nobody has said anything about: leave-one-out.
+
+        Where users return to what they had in more than 1% of the rows, returning is part of what is to be
+        predicted, so nothing is left out of the ranking.
+        """
+        user, item = log.events()
+        distinct = len(np.unique(user * (log.n_items + 1) + item))
+        if len(log) - distinct <= MANY_REPEATS * len(log):
+            return PROTOCOLS["leave-one-out"]
+        return replace(PROTOCOLS["leave-one-out"], name="leave-one-out, repeats allowed", exclude_seen=False)
+
+
+def _describe_ratio(valid: float, test: float, rounding: str) -> str:
+    before = f"{100 * valid:g}% of the rest before it" if rounding == "author" else f"the {100 * valid:g}% before it"
+    rounded = ", both rounded up" if rounding == "author" else ""
+    return (
+        f"The last {100 * test:g}% of each user's rows is the test, {before} the validation{rounded}; "
+        "all that is held out of a user is one question"
+    )
+
+
+def _describe_leave_last_out(valid: int, test: int) -> str:
+    what = "each asked for as the next item" if valid <= 1 and test == 1 else "each part as one question"
+    return f"Of each user's rows the last {test} make the test, the {valid} before the validation, {what}"
+
+
+def _describe_global_time(valid: float, test: float) -> str:
+    return (
+        f"The newest {100 * test:g}% of all rows is the test, the {100 * valid:g}% before it the validation; "
+        "before each held-out row the user's next item is asked for"
+    )
+
+
+def _describe_whole_users(valid: float, test: float, seed: int) -> str:
+    return (
+        f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, {100 * valid:g}% for validation; "
+        "before each of their rows the next item is asked for"
+    )
+
+
+_DESCRIBED: dict[str, Callable[..., str]] = {
+    "ratio": _describe_ratio,
+    "leave-last-out": _describe_leave_last_out,
+    "global-time": _describe_global_time,
+    "whole-users": _describe_whole_users,
+}
+
+
+def _unknown(what: str, word: str, known: Mapping[str, Any] | list[str]) -> str:
+    return f"unknown {what} {word!r}{did_you_mean(word, known)}; known: {', '.join(known)}"
+
+
+def _arguments(split: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`given` with the defaults of the split filled in, each value of its declared type."""
+    function = SPLITS[split]
+    hints = get_type_hints(function)
+    parameters = {name: p for name, p in inspect.signature(function).parameters.items() if name != "log"}
+    for key in given:
+        require(key in parameters, _unknown(f"argument of split {split}", key, list(parameters)))
+    values = {}
+    for name, parameter in parameters.items():
+        value = given.get(name, parameter.default)
+        require(value is not parameter.empty, f"split {split} needs {name!r}")
+        values[name] = _typed(f"split {split}: {name}", value, hints[name])
+    return MappingProxyType(values)
+
+
+def _typed(what: str, value: Any, hint: Any) -> Any:
+    if get_origin(hint) is Literal:
+        known = ", ".join(get_args(hint))
+        require(value in get_args(hint), f"{what}={value!r}: must be one of {known}")
+        return value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    require(number and (hint is float or value == int(value)), f"{what}={value!r}: must be of type {hint.__name__}")
+    return hint(value)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    # HGN (Ma et al., KDD 2019), section 4.1, cut as the authors' program does
+    "hgn": Protocol(
+        name="hgn",
+        by="ratio",
+        arguments={"valid": 0.1, "test": 0.2, "rounding": "author"},
+        ks=(5, 10, 15, 20),
+    ),
+    "leave-one-out": Protocol(name="leave-one-out", by="leave-last-out"),
+    # RecBole's sequential models: full ranking in which the history stays a candidate
+    "recbole": Protocol(name="recbole", by="leave-last-out", exclude_seen=False, ks=(10,)),
+    "global-time": Protocol(name="global-time", by="global-time", exclude_seen=False),
+    "whole-users": Protocol(name="whole-users", by="whole-users", exclude_seen=False),
+}

@@ -1,0 +1,291 @@
+"""`rank`: put every question of `Cases` to a model, and find where it ranks the targets among all items.
+
+    scores of one question    item   0    1    2    3    4    5    6    7
+                                   -inf  .9   .4  -inf  .7   .7   .1   .2
+                                    └ nothing      └ seen before
+
+    targets 5 and 6:  5 ties with 4 and stands behind it: rank 3.  6 is behind 1, 4, 5, 2 and 7: rank 6.
+
+The questions stream through in blocks; of each only the `depth` best items that are not targets are kept. That is
+enough: a target's rank is 1 + the targets before it + the others at least as good, and if there are `depth` of the
+latter, it is ranked below `depth`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.batch import Batch
+from segue.data.log import Ids, ranges
+from segue.data.split import Cases
+from segue.errors import DataError, SegueError, TrainingError
+from segue.evaluation.ranks import Ranks
+from segue.model import Model, Retriever, require
+
+Ties = Literal["conservative", "optimistic"]
+
+GROUP = 64  # items whose best score stands for all of them in the first round of `best_items`
+BLOCK_BYTES = 16_000_000  # of scores at a time: half of a usual last-level cache
+
+
+def rank(
+    model: Model,
+    cases: Cases,
+    *,
+    exclude_seen: bool,
+    ties: Ties = "conservative",
+    depth: int = 20,
+    block: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Ranks:
+    """Rank the targets of every case among all items of the log, exactly.
+
+    A repeated target counts once. With `exclude_seen` no item of the user's rows before the case is a candidate,
+    however far back, so a target among them is left out too; a case that is left without targets is dropped. All of
+    this is counted in `Ranks.dropped`. An item that the model scores -inf is never recommended.
+
+    Args:
+        model: asked in evaluation mode, on the device of its weights; its mode is restored afterwards.
+        cases: the questions.
+        exclude_seen: whether what the user has had before may not be recommended again.
+        ties: "conservative" puts a target behind all others of the same score, "optimistic" before them.
+        depth: how far down ranks are told apart: the largest cut-off of a metric.
+        block: questions at a time; None chooses about 16 MB of scores.
+        progress: called with the number of questions of each block when it is done.
+
+    Raises:
+        TrainingError: a score is NaN.
+        DataError: no question is left to ask.
+        SegueError: the model's scores do not have one column for each item 0..I.
+    """
+    require(depth >= 1, f"depth={depth}: must be at least 1")
+    require(block is None or block >= 1, f"block={block}: must be at least 1")
+    require(ties in ("conservative", "optimistic"), f"ties={ties!r}: must be conservative or optimistic")
+    parts = []
+    with _asked(model), torch.inference_mode():
+        scores = _Scores(model, cases.log.n_items + 1)
+        rows = block or min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
+        for first in range(0, len(cases), rows):
+            some = cases.take(slice(first, first + rows))
+            parts.append(_ask(scores, some, exclude_seen=exclude_seen, ties=ties, depth=depth))
+            if progress is not None:
+                progress(len(some))
+    return _join(parts, cases, depth)
+
+
+def next_rank(
+    scores: Float[Tensor, "B K"],
+    target: Int[Tensor, "B"],
+    ties: Literal["conservative", "optimistic", "median"] = "conservative",
+) -> Float[Tensor, "B"]:
+    """The full rank, from 1, of one target a row among K candidates; `target` is its column.
+
+    "conservative" counts the candidates that score at least as high (the target among them), "optimistic" one more
+    than those that score higher, "median" is the mean of the two.
+    """
+    own = scores.gather(1, target[:, None])
+    higher, level = (scores > own).sum(1).double(), (scores == own).sum(1).double()
+    return higher + {"conservative": level, "optimistic": torch.ones_like(level), "median": (1 + level) / 2}[ties]
+
+
+def best_items(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """The k best columns of each row, best first, the lower id first among equals: their scores and their ids.
+
+    Exact, in two rounds: the k best groups of 64 neighbouring columns by their maxima, then the k best columns inside
+    these. Say that x stands before y if its score is higher, or equal and its id lower; a group counts as its maximum
+    and its place. Each of the k chosen groups holds a column that stands before every column y of a group left out:
+    its maximum is higher than y, or equal and all its ids are lower. So y has k columns before it, and is not wanted.
+
+    k may not exceed the number of columns.
+    """
+    width = scores.shape[1]
+    if width % GROUP or width < 2 * GROUP * k:
+        ids = _best_columns(scores, k)
+    else:
+        groups = scores.unflatten(1, (-1, GROUP))
+        chosen = _best_columns(groups.amax(2), k)
+        inside = groups.gather(1, chosen[:, :, None].expand(-1, -1, GROUP)).flatten(1)
+        place = _best_columns(inside, k)
+        ids = chosen.gather(1, place // GROUP) * GROUP + place % GROUP
+    values, order = scores.gather(1, ids).sort(dim=1, descending=True, stable=True)
+    return values, ids.gather(1, order)
+
+
+def _best_columns(scores: Tensor, k: int) -> Tensor:
+    """The k best columns of each row in ascending order; of those equal to the last of them, the lowest."""
+    width = scores.shape[1]
+    values, columns = scores.topk(min(k + 1, width))
+    tied = (values[:, k - 1] == values[:, -1]).nonzero()[:, 0] if k < width else columns[:0, 0]
+    columns = columns[:, :k]
+    if len(tied):
+        some, last = scores[tied], values[tied, k - 1 : k]
+        column = torch.arange(width, dtype=torch.int32, device=scores.device)
+        key = torch.where(some == last, -column, torch.where(some > last, 1, -width))
+        columns[tied] = key.topk(k).indices
+    return columns.sort(dim=1).values
+
+
+@contextmanager
+def _asked(model: Model) -> Iterator[None]:
+    """The model in evaluation mode; every part of it is in its former mode afterwards."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+class _Scores:
+    """One buffer (rows, stride) for the scores of every block: a fresh one each time would cost more than the sums.
+
+    `stride` is the number of items, rounded up to whole groups; the columns beyond the last item stay -inf.
+    """
+
+    def __init__(self, model: Model, width: int) -> None:
+        self.model, self.width = model, width
+        self.stride = -(-width // GROUP) * GROUP
+        weight = next(model.parameters(), next(model.buffers(), torch.empty(0)))
+        self.device = weight.device
+        # a retriever that scores in its own way is asked like any other model
+        plain = isinstance(model, Retriever) and type(model).score is Retriever.score
+        self.retriever = model if isinstance(model, Retriever) and plain else None
+        self.vectors = self.retriever.item_vectors() if self.retriever else torch.empty(0)
+        self.buffer = torch.empty(0, self.stride)
+
+    def of(self, cases: Cases) -> Tensor:
+        """The scores (B, stride) of a block; to be used, and overwritten, before the next."""
+        user, history = cases.user, cases.histories(self.model.window)
+        batch = Batch(torch.from_numpy(user).to(self.device), torch.from_numpy(history).to(self.device))
+        rows = len(batch)
+        if self.retriever:
+            self._expect((rows, len(self.vectors)), rows)
+            self._room(rows, self.vectors.dtype)
+            torch.matmul(self.retriever.query(batch), self.vectors.T, out=self.buffer[:rows, : self.width])
+        else:
+            scores = self.model.score(batch)
+            self._expect(tuple(scores.shape), rows)
+            self._room(rows, scores.dtype if scores.is_floating_point() else torch.float64)
+            self.buffer[:rows, : self.width] = scores
+        self.buffer[:rows, 0] = -torch.inf
+        return self.buffer[:rows]
+
+    def _room(self, rows: int, dtype: torch.dtype) -> None:
+        if len(self.buffer) < rows or self.buffer.dtype != dtype:
+            self.buffer = torch.full((rows, self.stride), -torch.inf, dtype=dtype, device=self.device)
+
+    def _expect(self, shape: tuple[int, ...], rows: int) -> None:
+        if shape != (rows, self.width):
+            raise SegueError(
+                f"{type(self.model).__name__} gave scores of shape {shape} for {rows} questions about a log of "
+                f"{self.width - 1} items; one score for each item 0..{self.width - 1} is needed: {(rows, self.width)}"
+            )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where things are in a block of scores laid out flat: case * stride + item.
+
+    Attributes:
+        target: (n,) ascending and distinct.
+        past: what each user had before the case; empty where that may be recommended again.
+        repeated: how many targets were left out because the case has them already.
+        seen: how many because the user had them before.
+    """
+
+    target: Ids
+    past: Ids
+    repeated: int
+    seen: int
+
+    @classmethod
+    def of(cls, cases: Cases, *, stride: int, exclude_seen: bool) -> _Places:
+        line = np.arange(len(cases)) * stride
+        named = np.repeat(line, cases.sizes) + cases.targets()
+        target = np.unique(named)
+        if not exclude_seen:
+            return cls(target, target[:0], len(named) - len(target), 0)
+        first = cases.log.start[cases.user]
+        past = np.repeat(line, cases.row - first) + cases.log.item[ranges(first, cases.row)]
+        new = target[~np.isin(target, past)]
+        return cls(new, past, len(named) - len(target), len(target) - len(new))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """`Ranks` of one block, with sizes in place of offsets and all its cases still there."""
+
+    sizes: Ids
+    rank: Ids
+    top: np.ndarray[Any, np.dtype[np.int32]]
+    repeated: int
+    seen: int
+
+
+def _ask(scores: _Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth: int) -> _Part:
+    """Rank the targets of one block of cases."""
+    places = _Places.of(cases, stride=scores.stride, exclude_seen=exclude_seen)
+    grid = scores.of(cases)
+    flat, target = grid.view(-1), torch.from_numpy(places.target).to(grid.device)
+    own = flat[target]
+    flat[target] = -torch.inf
+    flat[torch.from_numpy(places.past).to(grid.device)] = -torch.inf
+    best, ids = best_items(grid, min(depth, scores.stride))
+    if bool(best.isnan().any() | own.isnan().any()):
+        raise TrainingError(f"{type(scores.model).__name__} scores NaN: its training went wrong; train it again")
+    case, item = np.divmod(places.target, scores.stride)
+    own_score, best_score = own.double().cpu().numpy(), best.double().cpu().numpy()
+    order = np.lexsort((-own_score, case))  # within a case by score, of equals the lower id first
+    own_score, item = own_score[order], item[order]
+
+    ahead = best_score[case]
+    others = (ahead >= own_score[:, None] if ties == "conservative" else ahead > own_score[:, None]).sum(1)
+    sizes = np.bincount(case, minlength=len(cases))
+    before = np.arange(len(case)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    place = np.where(own_score == -np.inf, depth + 1, np.minimum(1 + before + others, depth + 1))
+
+    listed = place <= depth
+    others_ids = np.where(best_score == -np.inf, 0, ids.cpu().numpy())
+    top = _list(others_ids, case[listed], place[listed], item[listed], depth)
+    return _Part(sizes, place, top, places.repeated, places.seen)
+
+
+def _list(others: Ids, case: Ids, place: Ids, item: Ids, depth: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """(B, depth) what is recommended: the targets `item` at their places, the other items in order between them."""
+    taken = np.zeros((len(others), depth), bool)
+    taken[case, place - 1] = True
+    number = np.arange(depth) - np.cumsum(taken, axis=1)  # of the others, which one stands in a free place
+    top = np.take_along_axis(others, np.clip(number, 0, others.shape[1] - 1), axis=1).astype(np.int32)
+    top[case, place - 1] = item
+    return top
+
+
+def _join(parts: list[_Part], cases: Cases, depth: int) -> Ranks:
+    sizes = np.concatenate([part.sizes for part in parts]) if parts else np.zeros(0, np.int64)
+    asked = sizes > 0
+    counts = {
+        "repeated targets": sum(part.repeated for part in parts),
+        "targets seen before": sum(part.seen for part in parts),
+        "questions left without a target": int((~asked).sum()),
+    }
+    dropped = {**cases.dropped, **{reason: n for reason, n in counts.items() if n}}
+    if not asked.any():
+        why = "; ".join(f"{n:,} {reason}" for reason, n in dropped.items()) or "the log is empty"
+        raise DataError(f"{cases.log.name}: no question is left to ask ({why}); choose another split or protocol")
+    return Ranks(
+        user=cases.user[asked],
+        rank=np.concatenate([part.rank for part in parts]),
+        offsets=np.concatenate([[0], np.cumsum(sizes[asked])]),
+        top=np.concatenate([part.top for part in parts])[asked],
+        depth=depth,
+        dropped=dropped,
+    )

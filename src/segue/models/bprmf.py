@@ -1,0 +1,86 @@
+"""BPR-MF: matrix factorisation ranked pairwise.
+
+    r_ui = p_u . q_i + b_i                                        (b_i where `bias`)
+    loss = sum over (u, i, j) of  -ln sigma(r_ui - r_uj) + l2 (|p_u|^2 + |q_i|^2 + |q_j|^2)
+
+with i an item of the user and j one that is not. Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian
+personalized ranking from implicit feedback", UAI 2009, section 4; LearnBPR draws triples at random, here each row of
+the log is visited once an epoch with a fresh negative, and Adam takes the place of plain SGD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.batch import Batch
+from segue.data.batching import pairs
+from segue.data.log import Log
+from segue.losses import bpr, l2
+from segue.model import Retriever, Sizes, Trained, TrainedConfig, require, zero_padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class BPRMFConfig(TrainedConfig):
+    """Settings of BPR-MF.
+
+    Attributes:
+        dim: size d of the embeddings.
+        l2: weight of the squared length of the three vectors of each triple.
+        bias: whether items have a bias, which lets the model know popularity.
+    """
+
+    dim: int = 64
+    l2: float = 0.01
+    bias: bool = True
+    batch_size: int = 4096
+    reduction: Literal["sum", "mean"] = "sum"
+    lr: float = 2e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
+        require(self.l2 >= 0, f"l2={self.l2}: must not be negative")
+
+
+class BPRMF(Trained, Retriever):
+    """A user vector, an item vector, and their dot product."""
+
+    name = "bprmf"
+    Config = BPRMFConfig
+    config: BPRMFConfig
+    window = 0
+
+    def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        width = config.dim + config.bias
+        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim) * 0.01)
+        self.item = nn.Parameter(torch.randn(sizes.items + 1, width) * 0.01)
+        zero_padding(self.user)
+        zero_padding(self.item)
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        return pairs(log, self.config.batch_size, rng)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        assert batch.negative is not None
+        known = (batch.negative.flatten() > 0).nonzero().flatten()
+        query = self.query(batch)[known]
+        positive = self.item[batch.target.flatten()[known]]
+        negative = self.item[batch.negative.flatten()[known]]
+        rank = bpr((query * (positive - negative)).sum(-1)).sum()
+        return rank + l2((query[:, : self.config.dim], positive, negative), self.config.l2)
+
+    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
+        query = self.user[batch.user]
+        return torch.cat([query, query.new_ones(len(query), 1)], 1) if self.config.bias else query
+
+    def item_vectors(self) -> Float[Tensor, "I d"]:
+        return self.item

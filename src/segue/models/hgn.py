@@ -1,0 +1,217 @@
+"""HGN: hierarchical gating networks for sequential recommendation.
+
+Ma, Kang and Liu, KDD 2019 (equation numbers are the paper's). E and Q hold an input and an output vector of each item,
+U one of each user; s_l = E[item at place l] are the vectors of the last |L| items, u is the user's:
+
+    s^F_l = s_l * sigma(W1 s_l + W2 u + b)                                  (1) feature gate
+    s^I_l = s^F_l * sigma(w3 . s^F_l + u . W4[:, l])                        (2) instance gate
+    s     = mean over l of s^I_l,  or  s = max over l, element by element   (3), (4)
+    r_j   = u . q_j + s . q_j + sum over l of  s_l . q_j                    (5)
+    loss  = sum of -ln sigma(r_j - r_k)  +  weight_decay over every weight  (6)
+
+Every term of (5) ends in q_j, so the score is a dot product with the query u + s + sum over l of s_l.
+
+Whatever (1) gates depends on the user and the item but not on the window, so neighbouring windows of a user share it: a
+batch row carries `per_row` windows that overlap, and gates each item once (see `Windows`).
+
+Padded positions are left out of the gates, of the mean and of the sum. Differs from the authors' program
+(github.com/allenjack/HGN), which the preset `author` follows where it says so:
+  * their pooling divides by the sum of the instance gates (`pooling="gate_avg"`) and items have a bias (`item_bias`);
+  * their instance gate is never trained (its weights are not registered as parameters): ours is, in every preset;
+  * their negatives are, by a slip of indexing, mostly other users': ours are the user's own;
+  * they score padding and let seen items fall to 0 instead of out: evaluation here does neither.
+The preset `recbole` has the hyper-parameters of RecBole's page. Departures from its program: max pooling is the paper's
+(RecBole takes the item with the largest gate), negatives are scored with Q (RecBole: with E), padding is masked
+(RecBole: noise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.batch import Batch
+from segue.data.batching import Windows
+from segue.data.log import Log
+from segue.losses import bpr, cross_entropy
+from segue.model import Retriever, Sizes, Trained, TrainedConfig, require, zero_padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class HGNConfig(TrainedConfig):
+    """Settings of HGN.
+
+    Attributes:
+        dim: size d of all embeddings (RecBole: embedding_size).
+        window: |L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH).
+        targets: |T|, how many of the next items each window is trained to rank.
+        asked: train on windows that are "full", or on "every" prefix, padded.
+        per_row: neighbouring windows that share one batch row; more is faster, and learns a little less an epoch.
+        negatives: negatives drawn for each target (bpr).
+        loss: bpr (6), or ce: cross-entropy over all items.
+        pooling: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
+        feature_gate, instance_gate, item_item: the parts of the model; switched off they give the paper's ablations.
+        item_bias: whether items have a bias.
+        reg_weight: RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings.
+    """
+
+    dim: int = 50
+    window: int = 5
+    targets: int = 3
+    asked: Literal["full", "every"] = "full"
+    per_row: int = 1
+    negatives: int = 1
+    loss: Literal["bpr", "ce"] = "bpr"
+    pooling: Literal["avg", "max", "gate_avg"] = "avg"
+    feature_gate: bool = True
+    instance_gate: bool = True
+    item_item: bool = True
+    item_bias: bool = False
+    reg_weight: tuple[float, float] = (0.0, 0.0)
+    weight_decay: float = 1e-3
+    reduction: Literal["sum", "mean"] = "sum"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dim", "window", "targets", "per_row", "negatives"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name}={value}: must be at least 1")
+        require(min(self.reg_weight) >= 0, f"reg_weight={self.reg_weight}: must not be negative")
+        require(
+            self.instance_gate or self.pooling != "gate_avg",
+            "pooling=gate_avg divides by the instance gates: it needs instance_gate=true",
+        )
+
+
+class HGN(Trained, Retriever):
+    """A user vector, gates over the last items, and item-item products."""
+
+    name = "hgn"
+    Config = HGNConfig
+    config: HGNConfig
+    presets: ClassVar = {
+        "paper": {},
+        "author": {"pooling": "gate_avg", "item_bias": True, "epochs": 200},
+        "recbole": {
+            "dim": 64,
+            "window": 50,
+            "targets": 1,
+            "asked": "every",
+            "loss": "ce",
+            "batch_size": 2048,
+            "weight_decay": 0.0,
+            "reduction": "mean",
+            "epochs": 300,
+        },
+    }
+
+    def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        dim, self.window = config.dim, config.window
+        self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
+        self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
+        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) / dim)
+        for table in (self.user, self.item_in, self.item_out):
+            zero_padding(table)
+        if config.feature_gate:
+            self.feature_item = nn.Linear(dim, dim, bias=False)
+            self.feature_user = nn.Linear(dim, dim)
+        if config.instance_gate:
+            self.instance_item = nn.Parameter(torch.empty(dim, 1))
+            self.instance_user = nn.Parameter(torch.empty(dim, config.window))
+            nn.init.xavier_uniform_(self.instance_item)
+            nn.init.xavier_uniform_(self.instance_user)
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        config = self.config
+        windows = Windows(
+            window=config.window,
+            targets=config.targets,
+            per_row=config.per_row,
+            negatives=config.negatives if config.loss == "bpr" else 0,
+            asked=config.asked,
+        )
+        return windows.batches(log, config.batch_size, rng)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        query = self.queries(batch)  # B C d
+        if self.config.loss == "ce":
+            loss = self._cross_entropy(query, batch.target)
+        else:
+            assert batch.negative is not None
+            positive, negative = self.item_out[batch.target].unsqueeze(3), self.item_out[batch.negative]
+            difference = ((positive - negative) @ query[:, :, None, :, None]).squeeze(-1)  # B C T G
+            known = (batch.target.unsqueeze(3) > 0) & (batch.negative > 0)
+            loss = (bpr(difference) * known).sum()
+        if any(self.config.reg_weight):
+            loss = loss + self._regulariser(batch) * (batch.target > 0).sum()  # so that it stands beside a mean loss
+        return loss
+
+    def _cross_entropy(self, query: Float[Tensor, "B C d"], target: Tensor) -> Float[Tensor, ""]:
+        asked = (target > 0).nonzero()
+        scores = query[asked[:, 0], asked[:, 1]] @ self.item_out.T
+        return cross_entropy(scores, target[asked[:, 0], asked[:, 1], asked[:, 2]]).sum()
+
+    def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        gates, embeddings = self.config.reg_weight
+        matrices = [weight for name, weight in self.named_parameters() if "feature" in name or "instance" in name]
+        vectors = self.user[batch.user], self.item_in[batch.history], self.item_out[batch.target]
+        lengths = [gates * weight.norm() for weight in matrices if weight.ndim > 1]
+        return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
+
+    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
+        return self.queries(Batch(batch.user, batch.last(self.config.window))).squeeze(1)
+
+    def item_vectors(self) -> Float[Tensor, "I d"]:
+        return self.item_out
+
+    def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
+        """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
+        config = self.config
+        user, item = self.user[batch.user], self.item_in[batch.history]  # B d, B P d with P = L + C - 1 positions
+        real = (batch.history > 0).to(item.dtype)
+        gated = item
+        if config.feature_gate:
+            gated = item * torch.sigmoid(self.feature_item(item) + self.feature_user(user).unsqueeze(1))  # (1)
+        weight = real.unfold(1, config.window, 1)  # B C L
+        count = weight.sum(2, keepdim=True)
+        if config.instance_gate:
+            logit = (gated @ self.instance_item).squeeze(2).unfold(1, config.window, 1)
+            weight = weight * torch.sigmoid(logit + (user @ self.instance_user).unsqueeze(1))  # (2)
+        if config.pooling == "max":
+            short = self._max(gated, weight, real)  # (4)
+        else:
+            total = weight.sum(2, keepdim=True) if config.pooling == "gate_avg" else count
+            short = slide(weight / total.clamp(min=1e-12)) @ gated  # (3)
+        query = user.unsqueeze(1) + short
+        if config.item_item:
+            query = query + slide(real.unfold(1, config.window, 1)) @ item
+        return torch.cat([query, torch.ones_like(count)], 2) if config.item_bias else query
+
+    def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
+        window = self.config.window
+        values = gated.unfold(1, window, 1) * weight.unsqueeze(2)  # B C d L
+        values = values.masked_fill(real.unfold(1, window, 1).unsqueeze(2) == 0, -torch.inf)
+        return values.amax(3).nan_to_num(neginf=0.0)  # a window of nothing but padding is worth nothing
+
+
+def slide(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
+    """Weights over each window as weights over the L + C - 1 positions: row c moved right by c.
+
+    >>> slide(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[1., 2., 0.],
+             [0., 3., 4.]]])
+    """
+    rows, count, window = weight.shape
+    if count == 1:
+        return weight
+    positions = window + count - 1
+    return nn.functional.pad(weight, (0, count)).reshape(rows, -1)[:, : count * positions].view(rows, count, positions)
