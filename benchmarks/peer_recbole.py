@@ -10,7 +10,7 @@ Runs inside the environment that `recbole_setup.sh` makes, not in this project's
 validation part and one of the test part. Only what is timed is RecBole's: its data
 preparation, trainer, model and metrics run unchanged.
 
-RecBole 1.2.1 predates NumPy 2, torch 2.6 and Python packages without ray. Shims:
+RecBole 1.2.1 predates NumPy 2, torch 2.6 and ray-less installs. Shims:
 
 * `numpy.float_`, `complex_`, `unicode_`: gone from NumPy 2, read by `Config`.
 * `torch.load`: `weights_only` became True in torch 2.6; a checkpoint holds a `Config`.
@@ -100,7 +100,7 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
     from recbole.quick_start import run_recbole
     from recbole.trainer import Trainer
 
-    parts: dict[str, list[float]] = {"_train_epoch": [], "evaluate": []}
+    spent: dict[str, list[float]] = {"_train_epoch": [], "evaluate": []}
 
     def timed(name: str) -> None:
         method = getattr(Trainer, name)
@@ -108,20 +108,20 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
         def wrapper(*a: Any, **k: Any) -> Any:
             start = time.process_time()
             result = method(*a, **k)
-            parts[name].append(time.process_time() - start)
+            spent[name].append(time.process_time() - start)
             return result
 
         setattr(Trainer, name, wrapper)
 
-    for name in parts:
+    for name in spent:
         timed(name)
     result = run_recbole(model="HGN", dataset=args.data, config_dict=settings(args))
     return {
         "wall_s": round(time.perf_counter() - _START, 3),
         "cpu_s": round(time.process_time(), 3),
-        "epochs": len(parts["_train_epoch"]),
-        "train_cpu_s": round(sum(parts["_train_epoch"]), 3),
-        "evaluate_cpu_s": round(sum(parts["evaluate"]), 3),
+        "epochs": len(spent["_train_epoch"]),
+        "train_cpu_s": round(sum(spent["_train_epoch"]), 3),
+        "evaluate_cpu_s": round(sum(spent["evaluate"]), 3),
         "valid": {k: float(v) for k, v in result["best_valid_result"].items()},
         "test": {k: float(v) for k, v in result["test_result"].items()},
     }
@@ -192,9 +192,12 @@ def main() -> None:
     args.root = args.root.resolve()
     del sys.argv[1:]  # RecBole would read them as its own settings
     apply_shims()
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        with contextlib.redirect_stdout(sys.stderr):
-            result = whole(args) if args.what == "whole" else parts(args)
+    with (  # RecBole writes logs and checkpoints into the current folder
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(sys.stderr),
+    ):
+        result = whole(args) if args.what == "whole" else parts(args)
     asked = {k: v for k, v in vars(args).items() if k not in ("root", "warm_up", "repeat")}
     # Linux counts ru_maxrss in KiB.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -50,27 +50,29 @@ class Saved:
     about: dict[str, Any]
 
 
-def save(model: Model, log: Log, folder: str | Path, **about: Any) -> Path:
+def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | None = None, **about: Any) -> Path:
     """Write `model` and the names and histories of `log` to `folder`, replacing a model that is there.
 
     Args:
         model: any of `MODELS`.
         log: whose vocabularies the model was built for; all its rows become the known histories.
         folder: created; must not exist, or hold a saved model.
+        training_log: `training.jsonl` of the training, to be kept with the model.
         about: plain values worth keeping: protocol, results, training.
 
     Raises:
         ArtefactError: the folder cannot be written, or holds something else.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / "model.json").is_file() and any(folder.iterdir() if folder.is_dir() else [0]):
-        raise ArtefactError(f"{folder}: exists and is not a saved model; choose another folder")
+    check_target(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise ArtefactError(f"{folder}: cannot be written: {error.strerror or error}") from error
     try:
+        if training_log is not None and training_log.is_file():
+            shutil.copy(training_log, temporary / "training.jsonl")
         _write(model, log, temporary, about)
         _replace(temporary, folder)
     except OSError as error:
@@ -78,6 +80,27 @@ def save(model: Model, log: Log, folder: str | Path, **about: Any) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def check_target(folder: Path) -> None:
+    """Raise `ArtefactError` if a model could not be saved to `folder`: good to know before it is trained."""
+    if folder.is_dir():
+        if any(folder.iterdir()) and not (folder / "model.json").is_file():
+            raise ArtefactError(f"{folder}: is a folder that holds something else than a saved model; choose another")
+    elif folder.exists():
+        raise ArtefactError(f"{folder}: is a file; choose another name for the model's folder")
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
+
+
+def discard(folder: Path) -> None:
+    """Remove what `fit` left in `folder` of a finished training."""
+    (folder / "training.jsonl").unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _replace(temporary: Path, folder: Path) -> None:

@@ -116,31 +116,29 @@ def progress(title: str, total: float | None = None, *, unit: str = "steps") -> 
     elif not stderr().is_terminal or stderr().is_dumb_terminal:
         yield _Lines(title, total, unit)
     else:
-        with _drawing(unit) as drawing:
+        with _drawing(unit, counted=total is not None) as drawing:
             yield _Drawn(drawing, drawing.add_task(title, total=total, text=""))
 
 
-def _drawing(unit: str) -> Progress:
+def _drawing(unit: str, *, counted: bool) -> Progress:
     from rich.markup import escape
     from rich.progress import (
         BarColumn,
         DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
+        TimeElapsedColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
 
-    sizes = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
-    words = [] if unit == "bytes" else [TextColumn(escape(unit))]
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        *sizes,
-        *words,
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=stderr(),
-        transient=True,
-    )
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn(bar_width=30)]
+    if unit == "bytes":
+        columns += [DownloadColumn(), TransferSpeedColumn()]
+    elif counted:
+        columns += [MofNCompleteColumn(), TextColumn(escape(unit))]
+    columns.append(TimeRemainingColumn(compact=True) if counted else TimeElapsedColumn())
+    columns.append(TextColumn("{task.fields[text]}", markup=False))
+    return Progress(*columns, console=stderr(), transient=True)

@@ -60,10 +60,10 @@ def recommend(
     device = next((t.device for t in model.state_dict().values()), torch.device("cpu"))
     batch = Batch(torch.tensor([who]), torch.from_numpy(items)[None]).to(device)
     with torch.inference_mode():
-        scores = model.eval().score(batch)[0].clone()
-    if exclude_seen:
-        scores[torch.from_numpy(items).to(device)] = -torch.inf
-    best = scores.topk(min(k, log.n_items))
+        scores = model.eval().score(batch)[0]
+        if exclude_seen:
+            scores[torch.from_numpy(items).to(device)] = -torch.inf
+        best = scores.topk(min(k, log.n_items))
     found = [(int(i), float(s)) for s, i in zip(*best, strict=True) if s > -torch.inf]
     ids = [i for i, _ in found]
     rows = zip(log.items.names(ids), log.titles(ids), found, strict=True)

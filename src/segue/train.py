@@ -27,6 +27,7 @@ from segue.console import Bar, progress
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
 from segue.model import Counted, Model, Trained
+from segue.optimizer import Adam
 
 Validate = Callable[[Model], float]
 
@@ -106,9 +107,7 @@ def fit(
         return Training(seconds=watch.seconds, cpu_seconds=watch.cpu_seconds)
     if not isinstance(model, Trained):
         raise ConfigError(f"{type(model).__name__} is neither Counted nor Trained: it cannot be fitted")
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=model.config.lr, weight_decay=model.config.weight_decay, fused=True
-    )
+    optimizer = Adam(model.parameters(), lr=model.config.lr, weight_decay=model.config.weight_decay)
     run = _Run(model, optimizer, _identity(model, log, seed, every, patience), folder)
     training = run.resume()
     with progress(f"training {model.name}", total=model.config.epochs, unit="epochs") as bar:
@@ -133,7 +132,7 @@ def fit(
     return training
 
 
-def _epoch(model: Trained, optimizer: torch.optim.Optimizer, log: Log, seeds: tuple[int, int]) -> float:
+def _epoch(model: Trained, optimizer: Adam, log: Log, seeds: tuple[int, int]) -> float:
     """One pass; returns the mean over batches of the mean loss of a target."""
     model.train()
     device = next(model.parameters()).device
@@ -206,9 +205,7 @@ def _identity(model: Model, log: Log, seed: int, every: int, patience: int) -> d
 class _Run:
     """The state of a run, in memory and, where there is a folder, on disk."""
 
-    def __init__(
-        self, model: Model, optimizer: torch.optim.Optimizer, identity: dict[str, Any], folder: Path | None
-    ) -> None:
+    def __init__(self, model: Model, optimizer: Adam, identity: dict[str, Any], folder: Path | None) -> None:
         self.model, self.optimizer, self.identity, self.folder = model, optimizer, identity, folder
         self.best: dict[str, Tensor] | None = None
         self._saved, self._cost = time.monotonic(), 0.0
@@ -247,8 +244,7 @@ class _Run:
     def _save(self, training: Training) -> None:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in (self.best or {}).items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
+        tensors |= {f"adam.{key}": value for key, value in self.optimizer.state().items()}
         note = json.dumps({"identity": self.identity, "training": asdict(training)})
         temporary = self._path.with_suffix(".tmp")
         save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata={"segue": note})
@@ -272,11 +268,7 @@ class _Run:
             )
         self.model.load_state_dict(_part(tensors, "model."))
         self.best = _part(tensors, "best.") or None
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _part(tensors, "adam.").items():
-            index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.optimizer.load_state(_part(tensors, "adam."))
         past = note["training"]
         training = Training(**{**past, "epochs": [Epoch(**epoch) for epoch in past["epochs"]]})
         lines = [json.dumps(asdict(epoch)) + "\n" for epoch in training.epochs]

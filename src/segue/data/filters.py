@@ -35,10 +35,10 @@ def filtered(
         ConfigError: a rule is out of range.
         DataError: a rule leaves nothing, or needs ratings that are not there.
     """
-    if duplicates not in get_args(Duplicates):
-        raise ConfigError(
-            f"duplicates={duplicates!r}: choose keep, first or last{did_you_mean(str(duplicates), get_args(Duplicates))}"
-        )
+    known = get_args(Duplicates)
+    if duplicates not in known:
+        hint = did_you_mean(str(duplicates), known)
+        raise ConfigError(f"duplicates={duplicates!r}: choose one of {', '.join(known)}{hint}")
     if user_core < 0 or item_core < 0:
         raise ConfigError(f"user_core={user_core} and item_core={item_core} must be at least 0")
     if min_rating is not None:

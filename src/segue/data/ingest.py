@@ -10,13 +10,14 @@ the source. Without times the order of the source, or a column called "order", i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from segue.data.columns import as_names, as_ratings, as_times, number, plain, roles
+from segue.data.columns import Codes, as_names, as_ratings, as_times, number, plain, roles
 from segue.data.filters import Duplicates, filtered
 from segue.data.item_table import beside, item_table
 from segue.data.log import Ids, Log, Step
@@ -54,8 +55,8 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
         rating: the column of ratings; "" for none.
         delimiter: what separates the fields of a text file; found out where not given.
         name: what to call the log; the name of the file where not given.
-        items: a path or frame with one row an item: a column of item names, best a `title` and a `year`. Where not given,
-            X.items.parquet beside X.parquet and X.item beside X.inter are used.
+        items: a path or frame with one row an item: a column of item names, best a `title` and a `year`. Where not
+            given, X.items.parquet beside X.parquet and X.item beside X.inter are used.
         min_rating: keep rows rated at least this.
         duplicates: of rows with the same user and item "keep" all, the "first" or the "last".
         user_core: keep users with at least this many rows, counted in what is left.
@@ -72,12 +73,76 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
         log = open_log(source)
     else:
         table = open_table(source, delimiter=delimiter)
-        log = _read(table, named, name or _stem(source))
+        log = _read(table, named, _stem(source))
         items = beside(source) if items is None else items
+    if name is not None:
+        log = replace(log, name=name)
     if items is not None:
-        log = log.replace(item_table=item_table(items, log.items))
+        log = replace(log, item_table=item_table(items, log.items))
     log = filtered(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
     for count, noun, use in ((log.n_users, "user", "nobody to compare"), (log.n_items, "item", "nothing to rank")):
         if count < 2:
             raise DataError(f"{log.name}: one {noun} only: {use}; after {log.steps[-1].rule}")
     return log
+
+
+def _stem(source: Any) -> str:
+    return Path(source).resolve().name.partition(".")[0] if isinstance(source, str | Path) else "log"
+
+
+def _read(table: Table, named: Mapping[str, str | None], name: str) -> Log:
+    columns = _columns(table, named)
+    frame = table.load({column: KINDS[role] for role, column in columns.items()})
+    if not frame.height:
+        raise DataError(f"{table.where}: no rows")
+
+    def take(role: str) -> tuple[pl.Series, str]:
+        # each column leaves the frame as it is read, so that names and ids need not fit side by side
+        return frame.drop_in_place(columns[role]), f"{table.where}, column {columns[role]!r}"
+
+    users, user = number(as_names(*take("user")))
+    items, item = number(as_names(*take("item")))
+    time, unit = as_times(*take("time")) if "time" in columns else (None, "")
+    rating = as_ratings(*take("rating")) if "rating" in columns else None
+    order = _order(user, time)
+    counted = plain(columns.get("time", "")) == "order"
+    stop = np.cumsum(np.bincount(user, minlength=len(users) + 1))
+    return Log(
+        users=users,
+        items=items,
+        start=np.concatenate([[0], stop[:-1]]),
+        stop=stop,
+        item=item[order],
+        time=None if counted or time is None else time[order],
+        rating=None if rating is None else rating[order],
+        name=name,
+        steps=(Step(_told(table.where, columns, "" if counted else unit), len(item), len(users), len(items)),),
+    )
+
+
+def _columns(table: Table, named: Mapping[str, str | None]) -> dict[str, str]:
+    try:
+        return roles(table.columns, named, table.where)
+    except DataError as error:
+        if not table.headless:
+            raise
+        raise DataError(
+            f'{error}. The first line looks like data: without a header, columns go by number, user="1"'
+        ) from None
+
+
+def _order(user: Codes, time: Ids | None) -> Ids | slice:
+    """The stable order by (user, time); nothing is moved where the rows are in it already."""
+    step = np.diff(user)
+    if (step >= 0).all() and (time is None or ((step > 0) | (np.diff(time) >= 0)).all()):
+        return slice(None)
+    return np.argsort(user, kind="stable") if time is None else np.lexsort((time, user))
+
+
+def _told(where: str, columns: Mapping[str, str], unit: str) -> str:
+    told = [f"{role} {column!r}" for role, column in columns.items() if role != "time"]
+    if "time" not in columns:
+        told.append("in the order of the source")
+    else:
+        told.append(f"time {columns['time']!r} in {unit}" if unit else f"in the order of {columns['time']!r}")
+    return f"read {where}: {', '.join(told)}"

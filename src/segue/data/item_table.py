@@ -1,7 +1,7 @@
 """What is known about items, matched to a log: row i - 1 of the table belongs to id i.
 
-    item  movie_title  year             title              year      ids 1..I of the log; an item that the source
-    2     GoldenEye    1995     ──►     GoldenEye (1995)   1995      does not know is called by its name
+item  movie_title  year             title              year      ids 1..I of the log; an item that the source
+2     GoldenEye    1995     ──►     GoldenEye (1995)   1995      does not know is called by its name
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from segue.errors import DataError
 
 
 def beside(source: Any) -> Path | None:
-    """The items that lie beside a log: X.item beside X.inter, X.items.parquet beside X.parquet; None if there are none."""
+    """Where the items of a log lie: X.item beside X.inter, X.items.parquet beside X.parquet; None if nowhere."""
     if not isinstance(source, str | Path):
         return None
     path = Path(source)

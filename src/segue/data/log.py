@@ -48,7 +48,13 @@ class Vocab:
         return np.array([self._ids.get(token, 0) for token in tokens], np.int64)
 
     def names(self, ids: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> list[Any]:
-        """The names of ids 1..len."""
+        """The names of ids 1..len.
+
+        Raises:
+            IndexError: an id that nobody has; 0 is one.
+        """
+        if np.min(ids, initial=1) < 1:
+            raise IndexError("id 0 has no name: it is padding, or nobody")
         return self.tokens.gather(np.asarray(ids, np.int64) - 1).to_list()
 
 

@@ -4,7 +4,7 @@
              196   242   3.0     881250949                1     Toy Story (1995)    [Animation, Children's, Comedy]
 
 Rows stay in the order of the source, which is that of GroupLens's own files in every shape, so that events of a user
-within one second come out in the same order from each.
+within one second (half of all neighbours) come out in the same order from each.
 """
 
 from __future__ import annotations

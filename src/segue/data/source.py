@@ -1,8 +1,8 @@
 """`Table`: a source of named columns that has been looked at but not read yet.
 
-    CSV, TSV, .inter ──┐
-    Parquet file(s)  ──┼── Table(where, columns, load) ── load(kinds) ── a frame of just those columns
-    a frame          ──┘
+CSV, TSV, .inter ──┐
+Parquet file(s)  ──┼── Table(where, columns, load) ── load(kinds) ── a frame of just those columns
+a frame          ──┘
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def _open_path(path: Path, delimiter: str | None) -> Table:
         file = TextFile.open(path, delimiter)
         return Table(path.name, file.columns, file.load, file.headless)
     raise DataError(
-        f"{path}: cannot read {suffix} files; give CSV, TSV, Parquet or a RecBole .inter, or say delimiter=... if it is text"
+        f"{path}: cannot read {suffix} files; give CSV, TSV, Parquet or a RecBole .inter, "
+        "or say delimiter=... if it is text"
     )
 
 
@@ -99,12 +100,16 @@ def _parquet_columns(path: Path) -> list[str]:
 
 
 def _open_polars(frame: pl.LazyFrame, where: str) -> Table:
-    return Table(where, frame.collect_schema().names(), partial(_load_polars, frame, where))
+    try:
+        columns = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{where}: cannot be read ({_line(error)})") from error
+    return Table(where, columns, partial(_load_polars, frame, where))
 
 
 def _load_polars(frame: pl.LazyFrame, where: str, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     try:
-        return frame.select(kinds).collect()
+        return frame.select(list(kinds)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{where}: cannot be read ({_line(error)})") from error
 
@@ -116,7 +121,7 @@ def _open_pandas(frame: Any) -> Table:
 def _load_pandas(frame: Any, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     chosen = frame.loc[:, [str(column) in kinds for column in frame.columns]]
     try:
-        return pl.from_pandas(chosen.rename(columns=str)).select(kinds)
+        return pl.from_pandas(chosen.rename(columns=str)).select(list(kinds))
     except ImportError as error:
         raise DataError("pandas frames need pyarrow: pip install 'segue[pandas]'") from error
     except Exception as error:  # pyarrow's own errors cannot be named without importing it

@@ -149,14 +149,15 @@ def leave_last_out(log: Log, valid: int = 1, test: int = 1) -> Split:
 def global_time(log: Log, valid: float = 0.1, test: float = 0.1) -> Split:
     """Two dates for everybody: the newest fraction `test` of all rows is test, the `valid` before it validation.
 
-    Rows that share a second with the cut stay together, before it. The next item after each held-out step is asked.
+    Rows that share a second with the cut stay together, after it. The next item after each held-out step is asked.
     """
     if log.time is None:
         raise DataError(f"{log.name}: a split by time needs times; this log has only an order")
     if not (valid >= 0 and test > 0 and valid + test < 1):
         raise ConfigError(f"split by time: valid={valid} and test={test} must be fractions that leave a train part")
     times = np.sort(log.time[log.rows()])
-    dates = [times[int(len(times) * share)] for share in (1 - valid - test, 1 - test)]
+    # the small term keeps (1 - 0.3 - 0.3) * 10 from becoming 3.9999999999999996 and then 3
+    dates = [times[int(len(times) * share + 1e-9)] for share in (1 - valid - test, 1 - test)]
     before = [_rows_before(log, date) for date in dates]
     return Split(log, before[0], before[1], "each")
 

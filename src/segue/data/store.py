@@ -1,11 +1,11 @@
 """A log as a folder: opened without reading, by mapping its columns into memory.
 
-    ml-1m/
-      log.json            format, name, steps, sizes, fingerprint
-      users.parquet       one column `name`, in the order of ids; items.parquet likewise
-      item_table.parquet  what is known about the items, where something is
-      stop.npy            (U + 1,) int64: where each user's rows end
-      item.npy            (R,) int32; time.npy int64 and rating.npy float32 where the log has them
+ml-1m/
+  log.json            format, name, steps, sizes, fingerprint
+  users.parquet       one column `name`, in the order of ids; items.parquet likewise
+  item_table.parquet  what is known about the items, where something is
+  stop.npy            (U + 1,) int64: where each user's rows end
+  item.npy            (R,) int32; time.npy int64 and rating.npy float32 where the log has them
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from segue.errors import ArtefactError
 
 FORMAT = "segue log"
 VERSION = 1
-COLUMNS = {"item": np.int32, "time": np.int64, "rating": np.float32}
+COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
 
 
 def is_log(path: Any) -> bool:
@@ -43,20 +44,19 @@ def save_log(log: Log, folder: str | Path) -> Path:
     Raises:
         ArtefactError: the folder holds something else, or cannot be written.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if folder.exists() and not is_log(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise ArtefactError(f"{folder}: is there and is not a saved log; choose another name")
-    partial = None
+    partial = folder.with_name(f".{folder.name}.{token_hex(4)}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        partial.mkdir(parents=True)
         _write(log, partial)
         _put(partial, folder)
-    except OSError as error:
-        raise ArtefactError(f"{folder}: cannot be written ({error.strerror or error}); nothing was changed") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ArtefactError(f"{folder}: cannot be written ({reason}); nothing was changed") from error
     finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -86,8 +86,95 @@ def _write(log: Log, folder: Path) -> None:
 
 
 def _put(new: Path, folder: Path) -> None:
-    """Rename `new` to `folder`; what is there steps aside first and comes back if that fails."""
+    """Rename `new` to `folder`; a log that is there steps aside first, and comes back if that fails."""
     if not folder.exists():
-        os.chmod(new, 0o755)  # mkdtemp makes it private
         os.replace(new, folder)
         return
+    aside = new.with_suffix(".old")
+    os.replace(folder, aside)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
+    shutil.rmtree(aside)
+
+
+def open_log(folder: str | Path, *, verify: bool = False) -> Log:
+    """The log that `save_log` wrote to `folder`; its columns are mapped into memory, not read.
+
+    With `verify` everything is read and compared with the fingerprint.
+
+    Raises:
+        ArtefactError: a file is missing, cut short, of another version or of another log.
+    """
+    folder = Path(folder)
+    about = _about(folder)
+    try:
+        log = _open(folder, about)
+    except KeyError as error:
+        raise ArtefactError(f"{folder}/log.json: {error} is missing; save the log again") from error
+    if verify and log.fingerprint != about["fingerprint"]:
+        raise ArtefactError(f"{folder}: the content is not what was saved; save the log again")
+    return log
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    path = folder / "log.json"
+    if not path.is_file():
+        raise ArtefactError(f"{folder}: not a saved log; there is no log.json in it")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtefactError(f"{path}: not JSON ({error}); save the log again") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ArtefactError(f"{path}: does not describe a saved log")
+    if about.get("version") != VERSION:
+        raise ArtefactError(
+            f"{path}: version {about.get('version')}, but this segue reads version {VERSION}; save the log again"
+        )
+    return about
+
+
+def _open(folder: Path, about: dict[str, Any]) -> Log:
+    stop = _column(folder / "stop.npy", np.int64, about["users"] + 1)
+    if stop[0] != 0 or (np.diff(stop) < 0).any() or stop[-1] != about["rows"]:
+        raise ArtefactError(f"{folder}/stop.npy: does not cut {about['rows']:,} rows; save the log again")
+    columns = {name: _column(folder / f"{name}.npy", COLUMNS[name], about["rows"]) for name in about["columns"]}
+    return Log(
+        users=Vocab(_table(folder / "users.parquet", about["users"])["name"]),
+        items=Vocab(_table(folder / "items.parquet", about["items"])["name"]),
+        start=np.concatenate([[0], stop[:-1]]),
+        stop=np.array(stop),
+        name=about["name"],
+        steps=tuple(Step(**step) for step in about["steps"]),
+        item_table=_table(folder / "item_table.parquet", about["items"]) if about["item_table"] else None,
+        **columns,
+    )
+
+
+def _column(path: Path, dtype: type[np.generic], rows: int) -> np.ndarray[Any, Any]:
+    try:
+        values = np.load(path, mmap_mode="r" if rows else None)
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: missing; save the log again") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise ArtefactError(f"{path}: damaged or cut short ({error}); save the log again") from error
+    if values.shape != (rows,) or values.dtype != dtype:
+        raise ArtefactError(
+            f"{path}: {values.shape} of {values.dtype}, expected ({rows},) of {np.dtype(dtype)}; save the log again"
+        )
+    return values
+
+
+def _table(path: Path, rows: int) -> pl.DataFrame:
+    try:
+        table = pl.read_parquet(path)
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: missing; save the log again") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ArtefactError(f"{path}: damaged or cut short ({reason}); save the log again") from error
+    if table.height != rows:
+        raise ArtefactError(f"{path}: {table.height} rows, expected {rows}; save the log again")
+    return table

@@ -1,7 +1,7 @@
 """`TextFile`: delimited text, looked at by its first lines and read by polars.
 
-    user_id:token   item_id:token   timestamp:float         a header; what follows a colon in a RecBole file is dropped
-    196             242             881250949               or none: then the columns are called 1, 2, 3
+user_id:token   item_id:token   timestamp:float         a header; what follows a colon in a RecBole file is dropped
+196             242             881250949               or none: then the columns are called 1, 2, 3
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SAMPLE = 1 << 16
 GZIP = b"\x1f\x8b"
 WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
 NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
-KNOWN = {name for names in GUESSES.values() for name in names}
+KNOWN = set(" ".join(GUESSES.values()).split())
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class TextFile:
         """
         lines = _sample(path)
         if delimiter is None:
-            delimiter = "\t" if _typed(path) else _sniffed(lines[0])
+            delimiter = "\t" if _atomic(path) else _sniffed(lines[0])
         elif not delimiter or len(set(delimiter)) > 1 or not delimiter.isascii() or delimiter in '"\n\r':
             raise DataError(f"{path}: {delimiter!r} cannot separate fields; give one character, such as ',' or '\\t'")
-        rows = [row for row in _fields(lines, delimiter, quoted=not _typed(path)) if row]
+        rows = [row for row in _fields(lines, delimiter, quoted=not _atomic(path)) if any(row)]
         headless = _is_data(rows[0])
         columns = [name.strip() or f"column {n}" for n, name in enumerate(rows[0], 1)]
-        if _typed(path):
+        if _atomic(path):
             columns = [name.partition(":")[0] for name in columns]
         if headless:
             columns = [str(n + 1) for n in range(len(columns))]
@@ -100,10 +100,14 @@ class TextFile:
         except (pl.exceptions.PolarsError, OSError) as error:
             self._refuse_ragged()
             reason = str(error).partition("\n")[0]
-            raise DataError(f"{self.path}: cannot be read as text separated by {self.delimiter!r} ({reason})") from error
-        names = [name for name, kind in kinds.items() if kind == "name"]
-        whole = [name for name in names if frame[name].str.contains(WHOLE).all()]
-        return frame.with_columns(pl.col(whole).cast(pl.Int64, strict=False))
+            raise DataError(
+                f"{self.path}: cannot be read as text separated by {self.delimiter!r} ({reason})"
+            ) from error
+        for name in [name for name, kind in kinds.items() if kind == "name"]:
+            whole = frame[name].cast(pl.Int64, strict=False)
+            if frame[name].str.contains(WHOLE).all() and whole.null_count() == frame[name].null_count():
+                frame = frame.with_columns(whole)
+        return frame
 
     def _scan(self, types: Mapping[str, type[pl.DataType]], names: list[str]) -> pl.DataFrame:
         schema: dict[str, type[pl.DataType]] = {}
@@ -116,7 +120,7 @@ class TextFile:
             has_header=False,
             skip_rows=0 if self.headless else 1,
             separator=self.delimiter[0],
-            quote_char=None if _typed(self.path) else '"',
+            quote_char=None if _atomic(self.path) else '"',
             schema=schema,
         )
         return frame.select(names).collect(engine="streaming")
@@ -125,12 +129,12 @@ class TextFile:
         try:
             with _open(self.path) as raw:
                 lines = (line.decode().rstrip("\r\n") for line in raw)
-                for n, row in enumerate(_fields(lines, self.delimiter, quoted=not _typed(self.path)), self.headless):
+                for n, row in enumerate(_fields(lines, self.delimiter, quoted=not _atomic(self.path)), self.headless):
                     if row and len(row) != len(self.columns):
                         raise DataError(f"{self.path}: row {n} has {len(row)} fields, not {len(self.columns)}")
         except UnicodeDecodeError as error:
             raise DataError(f"{self.path}: {NOT_UTF8}") from error
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, csv.Error, zlib.error) as error:
             raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
 
 
@@ -148,11 +152,13 @@ def _sample(path: Path) -> list[str]:
     if len(raw) == SAMPLE:
         raw = raw[: raw.rfind(b"\n") + 1] or raw
     try:
-        lines = raw.decode("utf-8-sig").splitlines()
+        lines = re.split("\r?\n", raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: {NOT_UTF8}") from error
     if not lines or not lines[0].strip():
-        raise DataError(f"{path}: empty" if not "".join(lines).strip() else f"{path}: the first line is blank; remove it")
+        raise DataError(
+            f"{path}: empty" if not "".join(lines).strip() else f"{path}: the first line is blank; remove it"
+        )
     return lines
 
 
@@ -197,6 +203,6 @@ def _is_number(value: str) -> bool:
     return True
 
 
-def _typed(path: Path) -> bool:
+def _atomic(path: Path) -> bool:
     """Whether this is one of RecBole's atomic files: tabs, `name:type` headers, quotes mean nothing."""
     return Path(path.name.removesuffix(".gz")).suffix in (ATOMIC, ".item", ".user")

@@ -56,6 +56,9 @@ class Protocol:
 
     def __post_init__(self) -> None:
         require(self.by in SPLITS, _unknown("split", self.by, SPLITS))
+        require(isinstance(self.arguments, Mapping), f"arguments={self.arguments!r}: must be named values")
+        require(isinstance(self.ks, (tuple, list)), f"ks={self.ks!r}: must be a list of cut-offs")
+        require(isinstance(self.exclude_seen, bool), f"exclude_seen={self.exclude_seen!r}: must be true or false")
         object.__setattr__(self, "arguments", _arguments(self.by, self.arguments))
         object.__setattr__(self, "ks", tuple(self.ks))
         require(self.ties in ("conservative", "optimistic"), f"ties={self.ties!r}: must be conservative or optimistic")
@@ -96,7 +99,7 @@ class Protocol:
     def describe(self) -> str:
         """One sentence that says how the numbers came about."""
         held = _DESCRIBED[self.by](**self.arguments)
-        asked = f" with at least {self.min_history} rows before it" if self.min_history > 1 else ""
+        asked = f"; only questions after {self.min_history} rows or more" if self.min_history > 1 else ""
         seen = "except those the user has had" if self.exclude_seen else "those the user has had among them"
         tie = "behind" if self.ties == "conservative" else "before"
         return f"{held}{asked}; all items are ranked, {seen}; a target stands {tie} others of the same score."
@@ -146,8 +149,10 @@ def _describe_ratio(valid: float, test: float, rounding: str) -> str:
 
 
 def _describe_leave_last_out(valid: int, test: int) -> str:
-    what = "each asked for as the next item" if valid <= 1 and test == 1 else "each part as one question"
-    return f"Of each user's rows the last {test} make the test, the {valid} before the validation, {what}"
+    if valid == 1 and test == 1:
+        return "Each user's last row is the test, the row before it the validation, both asked for as the next item"
+    asked = "each asked for as the next item" if valid <= 1 and test == 1 else "each part asked for as one question"
+    return f"Of each user's rows the last {test} make the test, the {valid} before them the validation, {asked}"
 
 
 def _describe_global_time(valid: float, test: float) -> str:
@@ -159,8 +164,8 @@ def _describe_global_time(valid: float, test: float) -> str:
 
 def _describe_whole_users(valid: float, test: float, seed: int) -> str:
     return (
-        f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, {100 * valid:g}% for validation; "
-        "before each of their rows the next item is asked for"
+        f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, "
+        f"{100 * valid:g}% for validation; before each of their rows the next item is asked for"
     )
 
 

@@ -111,7 +111,8 @@ def best_items(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K
         ids = _best_columns(scores, k)
     else:
         groups = scores.unflatten(1, (-1, GROUP))
-        chosen = _best_columns(groups.amax(2), k)
+        # one group more than needed: with 64 (k + 1) columns left, `topk` takes its faster way
+        chosen = _best_columns(groups.amax(2), k + 1)
         inside = groups.gather(1, chosen[:, :, None].expand(-1, -1, GROUP)).flatten(1)
         place = _best_columns(inside, k)
         ids = chosen.gather(1, place // GROUP) * GROUP + place % GROUP
@@ -123,10 +124,10 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
     """The k best columns of each row in ascending order; of those equal to the last of them, the lowest."""
     width = scores.shape[1]
     values, columns = scores.topk(min(k + 1, width))
-    tied = (values[:, k - 1] == values[:, -1]).nonzero()[:, 0] if k < width else columns[:0, 0]
-    columns = columns[:, :k]
+    columns, last, beyond = columns[:, :k], values[:, k - 1 : k], values[:, k:]
+    tied = (last == beyond).any(1).nonzero()[:, 0]
     if len(tied):
-        some, last = scores[tied], values[tied, k - 1 : k]
+        some, last = scores[tied], last[tied]
         column = torch.arange(width, dtype=torch.int32, device=scores.device)
         key = torch.where(some == last, -column, torch.where(some > last, 1, -width))
         columns[tied] = key.topk(k).indices

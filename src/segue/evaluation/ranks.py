@@ -18,7 +18,8 @@ class Ranks:
         user: (C,) who was asked.
         rank: (N,) 1-based rank of every target, ascending within a case; `depth + 1` stands for "further down".
         offsets: (C + 1,) the targets of case c are `rank[offsets[c] : offsets[c + 1]]`; at least one.
-        top: (C, depth) the recommended items, best first; 0 where there were fewer candidates.
+        top: (C, depth) the recommended items, best first; 0 where there were fewer candidates. A target of rank r
+            stands at place r - 1, so items of equal score stand as the tie rule has them, then the lower id first.
         depth: the largest cut-off that these ranks can answer.
         dropped: how many users, questions or targets were left out, by reason.
     """

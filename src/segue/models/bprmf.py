@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from segue.batch import Batch
 from segue.data.batching import pairs
 from segue.data.log import Log
+from segue.layers.table import rows
 from segue.losses import bpr, l2
 from segue.model import Retriever, Sizes, Trained, TrainedConfig, require, zero_padding
 
@@ -72,15 +73,17 @@ class BPRMF(Trained, Retriever):
         assert batch.target is not None
         assert batch.negative is not None
         known = (batch.negative.flatten() > 0).nonzero().flatten()
-        query = self.query(batch)[known]
-        positive = self.item[batch.target.flatten()[known]]
-        negative = self.item[batch.negative.flatten()[known]]
-        rank = bpr((query * (positive - negative)).sum(-1)).sum()
-        return rank + l2((query[:, : self.config.dim], positive, negative), self.config.l2)
+        user = rows(self.user, batch.user[known])
+        positive = rows(self.item, batch.target.flatten()[known])
+        negative = rows(self.item, batch.negative.flatten()[known])
+        rank = bpr((self._with_bias(user) * (positive - negative)).sum(-1)).sum()
+        return rank + l2((user, positive, negative), self.config.l2)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        query = self.user[batch.user]
-        return torch.cat([query, query.new_ones(len(query), 1)], 1) if self.config.bias else query
+        return self._with_bias(rows(self.user, batch.user))
+
+    def _with_bias(self, user: Float[Tensor, "B d"]) -> Float[Tensor, "B d2"]:
+        return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.bias else user
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
         return self.item

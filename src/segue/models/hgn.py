@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from segue.batch import Batch
 from segue.data.batching import Windows
 from segue.data.log import Log
+from segue.layers.table import rows
 from segue.losses import bpr, cross_entropy
 from segue.model import Retriever, Sizes, Trained, TrainedConfig, require, zero_padding
 
@@ -146,7 +147,7 @@ class HGN(Trained, Retriever):
             loss = self._cross_entropy(query, batch.target)
         else:
             assert batch.negative is not None
-            positive, negative = self.item_out[batch.target].unsqueeze(3), self.item_out[batch.negative]
+            positive, negative = rows(self.item_out, batch.target).unsqueeze(3), rows(self.item_out, batch.negative)
             difference = ((positive - negative) @ query[:, :, None, :, None]).squeeze(-1)  # B C T G
             known = (batch.target.unsqueeze(3) > 0) & (batch.negative > 0)
             loss = (bpr(difference) * known).sum()
@@ -163,7 +164,8 @@ class HGN(Trained, Retriever):
         assert batch.target is not None
         gates, embeddings = self.config.reg_weight
         matrices = [weight for name, weight in self.named_parameters() if "feature" in name or "instance" in name]
-        vectors = self.user[batch.user], self.item_in[batch.history], self.item_out[batch.target]
+        tables = (self.user, batch.user), (self.item_in, batch.history), (self.item_out, batch.target)
+        vectors = [rows(table, ids) for table, ids in tables]
         lengths = [gates * weight.norm() for weight in matrices if weight.ndim > 1]
         return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
 
@@ -176,7 +178,10 @@ class HGN(Trained, Retriever):
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
         config = self.config
-        user, item = self.user[batch.user], self.item_in[batch.history]  # B d, B P d with P = L + C - 1 positions
+        user, item = (
+            rows(self.user, batch.user),
+            rows(self.item_in, batch.history),
+        )  # B d, B P d with P = L + C - 1 positions
         real = (batch.history > 0).to(item.dtype)
         gated = item
         if config.feature_gate:

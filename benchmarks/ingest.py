@@ -1,0 +1,93 @@
+"""20 million events from CSV to a 5-cored, sorted, memory-mapped log folder: CPU seconds and peak memory.
+
+    python -m benchmarks.ingest [--rows 20000000] [--text] [--shuffled]
+
+The file has 200,000 users and 50,000 items drawn by rank^-0.5 and rank^-1.3, times in seconds and ratings; `--text`
+writes names such as u170248 in place of numbers, `--shuffled` leaves the rows in random order in place of time order.
+Each figure is of the whole process that reads and writes, its start included. The target, for 20 million rows, is
+15 CPU seconds and 2 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+USERS, ITEMS = 200_000, 50_000
+CHUNK = 5_000_000
+READ = """
+import sys
+from segue.data.ingest import read_log
+from segue.data.store import open_log, save_log
+save_log(read_log(sys.argv[1], user_core=5, item_core=5), sys.argv[2])
+log = open_log(sys.argv[2])
+print(log, *log.steps, sep="\\n  ")
+"""
+
+
+def skewed(n: int, exponent: float, rng: np.random.Generator, size: int) -> np.ndarray:
+    """`size` draws of 1..n, the r-th most frequent with weight r ** -exponent."""
+    weight = np.cumsum(np.arange(1, n + 1) ** -exponent)
+    return rng.permutation(n)[np.searchsorted(weight, rng.random(size) * weight[-1])] + 1
+
+
+def generate(path: Path, rows: int, *, text: bool, shuffled: bool) -> None:
+    """Write the CSV, a few million rows at a time."""
+    rng = np.random.default_rng(0)
+    user, item = skewed(USERS, 0.5, rng, rows), skewed(ITEMS, 1.3, rng, rows)
+    time = rng.integers(1_600_000_000, 1_700_000_000, rows)
+    if not shuffled:
+        time.sort()
+    with path.open("wb") as file:
+        for first in range(0, rows, CHUNK):
+            part = slice(first, first + CHUNK)
+            frame = pl.DataFrame({"user_id": user[part], "item_id": item[part], "timestamp": time[part]})
+            if text:
+                frame = frame.with_columns(pl.format("u{}", "user_id"), pl.format("item-{}", "item_id"))
+            stars = rng.integers(1, 11, frame.height) / 2
+            frame.with_columns(pl.Series("rating", stars)).write_csv(file, include_header=first == 0)
+
+
+def measure(source: Path, target: Path) -> tuple[float, float]:
+    """(CPU seconds, peak GB) of one process that reads `source` and saves `target`."""
+    process = subprocess.Popen([sys.executable, "-c", READ, source, target])
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"reading failed with exit code {process.returncode}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--text", action="store_true", help="names in place of numbers")
+    parser.add_argument("--shuffled", action="store_true", help="rows in random order")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "events.csv"), Path(folder, "log")
+        # in a process of its own: a child's peak memory starts from its parent's
+        shape = {"text": args.text, "shuffled": args.shuffled}
+        maker = get_context("spawn").Process(target=generate, args=(source, args.rows), kwargs=shape)
+        maker.start()
+        maker.join()
+        if maker.exitcode:
+            raise SystemExit("generating failed")
+        runs = [measure(source, target) for _ in range(args.runs)]
+        size = source.stat().st_size / 1e6
+    seconds, peak = (statistics.median(values) for values in zip(*runs, strict=True))
+    print(f"{args.rows:,} rows, {size:,.0f} MB of CSV: {seconds:.1f} CPU s, {peak:.2f} GB peak (median of {len(runs)})")
+
+
+if __name__ == "__main__":
+    main()

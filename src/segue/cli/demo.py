@@ -1,0 +1,51 @@
+"""`segue demo`: the whole path on MovieLens 100K in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.options import JsonFile, show, write_json
+from segue.console import say
+
+USER = 42
+
+
+def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models"), json: JsonFile = None) -> None:
+    """Get ml-100k, train POP, Item-KNN, BPR-MF and HGN, print one table, save HGN, recommend ten films to one user.
+
+    Parameters
+    ----------
+    out
+        Folder for the saved models.
+    """
+    from segue import checkpoint
+    from segue.cli.recommend import last_seen, pages
+    from segue.data import catalog
+    from segue.evaluation.protocol import Protocol
+    from segue.evaluation.table import summary, table
+    from segue.recipe import Recipe
+    from segue.recommend import recommend
+
+    log = catalog.load("ml-100k")
+    protocol = Protocol.named("leave-one-out")
+    recipes = [
+        Recipe(model="pop", protocol=protocol, baseline=True),
+        Recipe(model="item-knn", protocol=protocol, baseline=True),
+        Recipe(model="bprmf", protocol=protocol, baseline=True),
+        Recipe(model="hgn", protocol=protocol, preset="recbole"),
+    ]
+    outcomes = []
+    for recipe in recipes:
+        checkpoint.check_target(out / recipe.model)
+        outcomes.append(recipe.run(log))
+        checkpoint.save(outcomes[-1].model, log, out / recipe.model, **outcomes[-1].about())
+    results = [outcome.result for outcome in outcomes]
+    show(table(results))
+    saved = checkpoint.load(out / "hgn")
+    found = recommend(saved.model, saved.log, user=USER, k=10)
+    show(*pages(found, last_seen(saved, USER, None), USER))
+    write_json(json, summary(results))
+    say(f"saved to {out}; next: segue recommend {out / 'hgn'} --user 7, or segue run hgn YOUR.csv")

@@ -1,0 +1,83 @@
+"""`segue recommend`: what comes next for one user, by title."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from segue.cli.options import JsonFile, check_writable, show, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from segue.checkpoint import Saved
+    from segue.recommend import Recommendation
+
+
+def recommend(
+    model: Path,
+    *,
+    user: str | None = None,
+    history: str | None = None,
+    k: Annotated[int, Parameter(name=["-k"])] = 10,
+    json: JsonFile = None,
+) -> None:
+    """Recommend items to a known user, or to anybody with a history.
+
+    Parameters
+    ----------
+    model
+        Folder of a saved model.
+    user
+        A user of the log that the model was trained on.
+    history
+        Items, oldest first, separated by commas; in place of what is known of the user, or for somebody never seen.
+    k
+        How many items.
+    """
+    from segue.checkpoint import load
+    from segue.recommend import recommend as ask
+
+    check_writable(json)
+    saved = load(model)
+    items = None if history is None else [name.strip() for name in history.split(",") if name.strip()]
+    exclude = saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True)
+    found = ask(saved.model, saved.log, user=user, history=items, k=k, exclude_seen=exclude)
+    seen = last_seen(saved, user, items)
+    show(*pages(found, seen, user))
+    content = {"model": str(model), "user": user, "last_seen": seen, "recommended": [asdict(r) for r in found]}
+    write_json(json, content)
+
+
+def last_seen(saved: Saved, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:
+    """Titles of the newest items of a history, the newest last."""
+    from segue.recommend import known
+
+    log = saved.log
+    if history is not None:
+        ids = known(log, "item", history)
+    else:
+        ids = [int(i) for i in log.history(known(log, "user", [user])[0])]
+    return log.titles(ids[-most:])
+
+
+def pages(found: list[Recommendation], seen: list[str], user: Any) -> list[Table]:
+    """Two tables: what was seen last, and what is recommended."""
+    from rich.table import Table
+
+    who = "this history" if user is None else f"user {user}"
+    past = Table(title=f"seen last by {who}", title_justify="left", show_header=False)
+    past.add_column("item")
+    for title in seen:
+        past.add_row(title)
+    best = Table(title=f"recommended to {who}", title_justify="left")
+    best.add_column("", justify="right")
+    best.add_column("item")
+    best.add_column("name", style="dim")
+    best.add_column("score", justify="right")
+    for place, one in enumerate(found, 1):
+        best.add_row(str(place), one.title, str(one.item), f"{one.score:.3f}")
+    return [past, best]

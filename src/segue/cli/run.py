@@ -1,0 +1,99 @@
+"""`segue run`: from a log to a trained, measured, saved model in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.options import JsonFile, Reading, check_writable, settings, show, write_json
+from segue.console import say
+
+DEFAULT = Reading()
+
+
+def run(
+    model: str,
+    data: str,
+    *,
+    reading: Reading = DEFAULT,
+    protocol: str | None = None,
+    preset: str | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
+    seed: int = 0,
+    monitor: str = "ndcg@10",
+    every: int = 1,
+    patience: int = 10,
+    refit: bool = False,
+    rivals: bool = True,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    json: JsonFile = None,
+) -> None:
+    """Train a model on a log, choose its epoch on validation, test it once, save it.
+
+    Parameters
+    ----------
+    model
+        hgn, bprmf, item-knn or pop.
+    data
+        A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter), or a folder.
+    protocol
+        How to measure: leave-one-out, recbole, hgn, global-time, whole-users. By default leave-one-out, where items
+        that the user has had are left out unless the log shows that users return to items.
+    preset
+        A named set of settings of the model, such as paper, author or recbole for hgn.
+    set_
+        Settings of the model: --set dim=64 lr=0.01.
+    seed
+        Of the initial weights, the order of examples and the negatives.
+    monitor
+        The validation metric that chooses the epoch.
+    every
+        Epochs between two looks at validation.
+    patience
+        Looks without progress before training stops.
+    refit
+        Train anew on train and validation for the chosen number of epochs before the test.
+    rivals
+        Show popularity and item-KNN beside the model: whoever cannot beat counting should know.
+    out
+        Folder of the saved model; by default models/MODEL.
+    """
+    from segue import checkpoint, distributed
+    from segue.evaluation.protocol import Protocol
+    from segue.evaluation.table import summary, table
+    from segue.recipe import Recipe
+
+    distributed.start()
+    folder = out or Path("models") / model
+    check_writable(json)
+    chosen = settings(set_ or [])
+    named = None if protocol is None else Protocol.named(protocol)
+    # with a protocol still to be guessed from the log, mistakes in the other settings are found before it is read
+    Recipe(model=model, protocol=named or Protocol.named("leave-one-out"), settings=chosen, preset=preset)
+    checkpoint.check_target(folder)
+    log = reading.load(data)
+    recipe = Recipe(
+        model=model,
+        protocol=named or Protocol.guess(log),
+        settings=chosen,
+        preset=preset,
+        seed=seed,
+        monitor=monitor,
+        every=every,
+        patience=patience,
+        refit=refit,
+    )
+    names = [name for name in ("pop", "item-knn") if rivals and name != model]
+    counted = [Recipe(model=name, protocol=recipe.protocol, baseline=True) for name in names]
+    progress = folder.with_name(folder.name + ".training")
+    outcome = recipe.run(log, folder=progress)
+    results = [*(rival.run(log).result for rival in counted), outcome.result]
+    if distributed.rank() > 0:
+        return
+    checkpoint.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **outcome.about())
+    checkpoint.discard(progress)
+    show(table(results))
+    write_json(json, summary(results))
+    say(f"saved to {folder}; next: segue recommend {folder} --user {log.users.names([1])[0]}")

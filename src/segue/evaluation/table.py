@@ -1,0 +1,227 @@
+"""`table`: models side by side, with all that is needed to believe it.
+
+    model      recall@10      ndcg@10       coverage@10   train s
+    pop         .0065 ***      .0058 ***          .1%         2        value, and whether it differs from the best
+               .0060–.0071    .0052–.0064                              95% interval
+    hgn         .0458          .0394             31.2%      102
+               .0438–.0479    .0376–.0412
+    protocol ... · left out ... · what the stars mean
+
+Only results of the same questions can stand in one table: same log, same protocol, same cases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from segue.evaluation.metrics import coverage, measure, parse
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranks import Ranks
+from segue.evaluation.significance import Comparison, Test, Values, best, compare, holm, interval
+from segue.model import require
+
+METRICS = ("recall@10", "ndcg@10", "mrr@10")
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """What one model achieved.
+
+    Attributes:
+        model: its name in the table.
+        ranks: one value a question, so that models can be compared question by question.
+        protocol: how it was measured.
+        log: the fingerprint of the log that was asked about.
+        items: how many items were ranked.
+        seconds: what training took; None where there was none to speak of.
+        baseline: whether other models are to be held against this one. Where no result is declared a baseline, all
+            are held against the best.
+    """
+
+    model: str
+    ranks: Ranks
+    protocol: Protocol
+    log: str
+    items: int
+    seconds: float | None = None
+    baseline: bool = False
+
+
+def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> dict[str, Any]:
+    """All that `table` shows, in full precision, as plain values ready for JSON.
+
+    Each metric's reference is the best declared baseline, or the best of all where none is declared. The other
+    models (with baselines declared: those that are none) are tested against it, and the p-values of all models and
+    metrics are corrected together by Holm's method.
+
+    Raises:
+        ConfigError: the results are of different logs, protocols or questions; unknown metric or test.
+    """
+    _comparable(results)
+    require(len(metrics) > 0, "no metric to show; name one, such as recall@10")
+    first = results[0]
+    values = {metric: {r.model: measure(r.ranks, metric) for r in results} for metric in metrics}
+    tested = _comparisons(results, values, test)
+    k = parse(metrics[0])[1]
+    return {
+        "protocol": {
+            **first.protocol.as_dict(),
+            "fingerprint": first.protocol.fingerprint,
+            "sentence": first.protocol.describe(),
+        },
+        "log": first.log,
+        "items": first.items,
+        "questions": len(first.ranks),
+        "targets": len(first.ranks.rank),
+        "left_out": first.ranks.dropped,
+        "confidence": CONFIDENCE,
+        "test": test,
+        "comparisons": len(tested),
+        "baselines": [r.model for r in results if r.baseline],
+        "models": [
+            {
+                "model": r.model,
+                "seconds": r.seconds,
+                f"coverage@{k}": coverage(r.ranks, k, r.items),
+                "metrics": {m: _cell(values[m], r.model, tested.get((m, r.model))) for m in metrics},
+            }
+            for r in results
+        ],
+    }
+
+
+def as_json(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> str:
+    """`summary` as JSON text."""
+    return json.dumps(summary(results, metrics, test=test), indent=2)
+
+
+def table(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> Table:
+    """The results as a table for a terminal, the best value of each metric in bold, footnotes below.
+
+    Raises:
+        ConfigError: as `summary`.
+    """
+    facts = summary(results, metrics, test=test)
+    shown = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=Text(_title(facts), style="bold"),
+        title_justify="left",
+        caption=Text("\n".join(_footnotes(facts))),
+        caption_justify="left",
+    )
+    covered = next(key for key in facts["models"][0] if key.startswith("coverage@"))
+    shown.add_column("model", overflow="fold")
+    for metric in metrics:
+        shown.add_column(metric, no_wrap=True)
+    shown.add_column(covered.replace("@", "\n@"), justify="right", no_wrap=True)
+    shown.add_column("train\ns", justify="right", no_wrap=True)
+    for row in facts["models"]:
+        seconds = "–" if row["seconds"] is None else f"{row['seconds']:,.{0 if row['seconds'] >= 10 else 1}f}"
+        cells = [_text(row["metrics"][metric]) for metric in metrics]
+        shown.add_row(Text(row["model"]), *cells, f"{100 * row[covered]:.1f}%", seconds)
+    return shown
+
+
+def _comparable(results: Sequence[Result]) -> None:
+    """Refuse what may not stand in one table."""
+    require(len(results) > 0, "no results to show")
+    names = [r.model for r in results]
+    double = next((name for name in names if names.count(name) > 1), None)
+    require(double is None, f"two results are called {double!r}; give each its own name")
+    first = results[0]
+    for r in results[1:]:
+        pair = f"{first.model!r} and {r.model!r} cannot be compared: "
+        require(
+            first.protocol.fingerprint == r.protocol.fingerprint,
+            f"{pair}protocol {first.protocol.name} ({first.protocol.fingerprint}) on one side, {r.protocol.name} "
+            f"({r.protocol.fingerprint}) on the other; measure both by the same protocol",
+        )
+        require(
+            (first.log, first.items) == (r.log, r.items),
+            f"{pair}log {first.log} ({first.items:,} items) on one side, {r.log} ({r.items:,} items) on the other; "
+            "measure both on the same log",
+        )
+        same = np.array_equal(first.ranks.user, r.ranks.user) and np.array_equal(first.ranks.offsets, r.ranks.offsets)
+        require(
+            same,
+            f"{pair}{len(first.ranks):,} questions on one side, {len(r.ranks):,} on the other, not the same; measure "
+            "both on the same part of the split",
+        )
+
+
+def _comparisons(
+    results: Sequence[Result], values: dict[str, dict[str, Values]], test: Test
+) -> dict[tuple[str, str], Comparison]:
+    """By metric and model: every test of the table, corrected for all of them."""
+    baselines = [r.model for r in results if r.baseline]
+    made: dict[tuple[str, str], Comparison] = {}
+    for metric, by_model in values.items():
+        reference = best({name: by_model[name] for name in baselines or by_model})
+        others = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
+        made.update({(metric, c.model): c for c in compare(others, baseline=reference, test=test)})
+    corrected = holm([c.p for c in made.values()])
+    return {key: replace(c, p_holm=p) for (key, c), p in zip(made.items(), corrected, strict=True)}
+
+
+def _cell(by_model: dict[str, Values], model: str, tested: Comparison | None) -> dict[str, Any]:
+    low, high = interval(by_model[model], confidence=CONFIDENCE)
+    mean = float(by_model[model].mean())
+    cell: dict[str, Any] = {"mean": mean, "low": low, "high": high}
+    cell["best"] = mean == max(float(v.mean()) for v in by_model.values())
+    if tested is not None:
+        cell["against"] = {
+            "model": tested.baseline,
+            "difference": tested.difference,
+            "low": tested.low,
+            "high": tested.high,
+            "p": tested.p,
+            "p_holm": tested.p_holm,
+            "stars": tested.stars,
+        }
+    return cell
+
+
+def _text(cell: dict[str, Any]) -> Text:
+    marks = cell["against"]["stars"] if "against" in cell else ""
+    value = Text(_short(cell["mean"]), style="bold" if cell["best"] else "")
+    return Text.assemble(
+        value, f" {marks}" if marks else "", "\n", (f"{_short(cell['low'])}–{_short(cell['high'])}", "dim")
+    )
+
+
+def _short(share: float) -> str:
+    """.0458, 1.0000"""
+    return f"{share:.4f}".removeprefix("0")
+
+
+def _title(facts: dict[str, Any]) -> str:
+    return f"{facts['questions']:,} questions, {facts['targets']:,} targets, {facts['items']:,} items"
+
+
+def _footnotes(facts: dict[str, Any]) -> list[str]:
+    protocol = facts["protocol"]
+    left_out = ", ".join(f"{n:,} {reason}" for reason, n in facts["left_out"].items()) or "nothing"
+    lines = [
+        f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
+        f"Left out: {left_out}.",
+        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold.",
+    ]
+    if facts["comparisons"]:
+        names = ", ".join(facts["baselines"])
+        reference = f"best baseline ({names})" if names else "best value"
+        test = {"t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test", "permutation": "sign-flip test"}
+        lines.append(
+            f"* ** ***: differs from the {reference} of its column, p < .05, .01, .001 ({test[facts['test']]}, "
+            f"Holm-corrected for the {facts['comparisons']} comparisons of this table)."
+        )
+    return lines

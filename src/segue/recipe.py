@@ -1,0 +1,163 @@
+"""`Recipe`: a complete description of a run. What it holds decides every number that comes out.
+
+    log -> split -> train a model, choosing its epoch on validation -> rank the test questions -> a result
+
+With `refit` the chosen number of epochs is trained once more on train and validation together, as HGN's authors do,
+before the test is looked at. Test questions are asked once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segue.data.log import Log
+from segue.data.split import Split
+from segue.evaluation.metrics import measure
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.table import Result, summary
+from segue.model import Model, Sizes, Trained
+from segue.models import find
+from segue.train import Training, fit
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A recipe that was run: the model, how it was trained, and what it reached on the test."""
+
+    recipe: Recipe
+    split: Split
+    model: Model
+    training: Training
+    result: Result
+
+    def about(self) -> dict[str, Any]:
+        """What a saved model should say of itself: plain values."""
+        return {
+            "recipe": self.recipe.as_dict(),
+            "training": {
+                "seed": self.recipe.seed,
+                "epochs": len(self.training.epochs),
+                "best": self.training.best,
+                "validation": {self.recipe.monitor: self.training.metric},
+                "seconds": self.training.seconds,
+                "cpu_seconds": self.training.cpu_seconds,
+            },
+            "results": summary([self.result]),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to get from a log to a number.
+
+    Attributes:
+        model: a name in `MODELS`.
+        protocol: how it is measured.
+        settings: the model's settings where they depart from the preset's.
+        preset: a named set of settings of the model; None for its defaults.
+        seed: of the initial weights and of all that training draws.
+        monitor: the metric that chooses the epoch, on validation.
+        every: epochs between two looks at validation.
+        patience: looks without progress before training stops.
+        refit: whether the final model is trained anew on train and validation, for the chosen number of epochs.
+        baseline: whether other models are to be held against this one.
+    """
+
+    model: str
+    protocol: Protocol
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    seed: int = 0
+    monitor: str = "ndcg@10"
+    every: int = 1
+    patience: int = 10
+    refit: bool = False
+    baseline: bool = False
+
+    def __post_init__(self) -> None:
+        find(self.model).configure(dict(self.settings), self.preset)
+
+    def build(self, log: Log, **settings: Any) -> Model:
+        """A new, untrained model for `log`; `settings` depart further from the recipe's."""
+        kind = find(self.model)
+        config = kind.configure({**self.settings, **settings}, self.preset)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return kind(config, Sizes(log.n_users, log.n_items))
+
+    def run(self, log: Log, *, folder: Path | None = None) -> Outcome:
+        """Split, train, choose on validation, test once.
+
+        Args:
+            log: what to learn from.
+            folder: where an interrupted training is kept, to be taken up by the same call.
+        """
+        split = self.protocol.split(log)
+        model = self.build(log)
+        training = self.choose(model, split, folder=folder)
+        if not self.refit:
+            return Outcome(self, split, model, training, self.test(model, split, training))
+        return self.final(log, training.best, chosen=training)
+
+    def final(self, log: Log, epochs: int, *, chosen: Training | None = None) -> Outcome:
+        """Train on train and validation for `epochs`, which validation has chosen (`chosen`, if it is known how)."""
+        split = self.protocol.split(log)
+        model = self.build(log)
+        if isinstance(model, Trained):
+            model = self.build(log, epochs=epochs)
+        training = fit(model, split.train_valid, seed=self.seed)
+        if chosen is not None:
+            training = replace(
+                chosen,
+                seconds=chosen.seconds + training.seconds,
+                cpu_seconds=chosen.cpu_seconds + training.cpu_seconds,
+            )
+        return Outcome(self, split, model, training, self.test(model, split, training))
+
+    def choose(self, model: Model, split: Split, *, folder: Path | None = None) -> Training:
+        """Train on the train part; the model ends with the weights of its best epoch on validation."""
+        cases = self.protocol.cases(split, "valid")
+
+        def validate(candidate: Model) -> float:
+            return float(measure(self.protocol.rank(candidate, split, "valid"), self.monitor).mean())
+
+        return fit(
+            model,
+            split.train,
+            seed=self.seed,
+            validate=validate if len(cases) else None,
+            every=self.every,
+            patience=self.patience,
+            folder=folder,
+        )
+
+    def test(self, model: Model, split: Split, training: Training) -> Result:
+        """The test questions, asked of a trained model."""
+        return Result(
+            model=self.model,
+            ranks=self.protocol.rank(model, split, "test"),
+            protocol=self.protocol,
+            log=split.log.fingerprint,
+            items=split.log.n_items,
+            seconds=training.seconds,
+            baseline=self.baseline,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "model": self.model,
+            "settings": dict(self.settings),
+            "preset": self.preset,
+            "protocol": {**self.protocol.as_dict(), "fingerprint": self.protocol.fingerprint},
+            "seed": self.seed,
+            "monitor": self.monitor,
+            "every": self.every,
+            "patience": self.patience,
+            "refit": self.refit,
+        }

@@ -1,0 +1,101 @@
+"""Rules leave out what they say, record it, and agree with a slow and obvious version of themselves."""
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segue.data.filters import at_least, core, filtered, select, without_duplicates
+from segue.data.ingest import read_log
+from segue.data.synthetic import from_sequences
+from segue.errors import ConfigError, DataError
+
+sequences = st.lists(st.lists(st.integers(1, 6), max_size=8), min_size=1, max_size=8)
+
+
+def pairs(log):
+    """(user name, item name) of every row, in order."""
+    user, item = log.events()
+    return list(zip(log.users.names(user), log.items.names(item), strict=True))
+
+
+def slow_core(rows, user_core, item_core):
+    while True:
+        users, items = Counter(u for u, _ in rows), Counter(i for _, i in rows)
+        left = [(u, i) for u, i in rows if users[u] >= user_core and items[i] >= item_core]
+        if left == rows:
+            return rows
+        rows = left
+
+
+@given(sequences, st.integers(0, 4), st.integers(0, 4))
+def test_core_is_repeated_until_nothing_changes(rows, user_core, item_core):
+    log = from_sequences(rows)
+    expected = slow_core(pairs(log), user_core, item_core)
+    if expected:
+        assert pairs(core(log, user_core, item_core)) == expected
+    else:
+        with pytest.raises(DataError, match="leaves nothing"):
+            core(log, user_core, item_core)
+
+
+def test_core_by_hand():
+    # without user 3, item 3 is rare; without item 3, user 2 is short: only user 1 and items 1, 2 stay
+    log = core(from_sequences([[1, 2, 1, 2], [1, 3], [3]]), 2, 2)
+    assert pairs(log) == [(1, 1), (1, 2), (1, 1), (1, 2)]
+    assert log.items.tokens.to_list() == [1, 2]
+    assert log.steps[-1].rule == "at least 2 rows a user and 2 an item"
+    assert (log.steps[-1].rows, log.steps[-1].users, log.steps[-1].items) == (4, 1, 2)
+
+
+@given(sequences.filter(any))
+def test_duplicates_keep_the_first_or_the_last(rows):
+    log = from_sequences(rows)
+    first = list(dict.fromkeys(pairs(log)))
+    last = list(dict.fromkeys(reversed(pairs(log))))[::-1]
+    assert pairs(without_duplicates(log, "first")) == first
+    assert pairs(without_duplicates(log, "last")) == last
+
+
+def test_a_selection_keeps_times_ratings_titles_and_order():
+    frame = pl.DataFrame({"user": [3, 3, 5, 8], "item": [9, 7, 7, 4], "time": [1, 2, 3, 4], "rating": [1.0, 5, 4, 5]})
+    log = at_least(read_log(frame, items=pl.DataFrame({"item": [4, 7, 9], "name": ["d", "g", "i"]})), 5)
+    assert pairs(log) == [(3, 7), (8, 4)]
+    assert log.time.tolist() == [2, 4]
+    assert log.rating.tolist() == [5, 5]
+    assert log.titles([1, 2]) == ["d", "g"]
+    assert log.item.dtype == np.int32
+    assert log.start.tolist() == [0, 0, 1]
+    assert log.stop.tolist() == [0, 1, 2]
+
+
+def test_rules_see_only_the_rows_of_a_view():
+    log = from_sequences([[1, 2, 3], [3, 1]])
+    view = log.until(log.start + np.minimum(log.sizes, 2))
+    assert pairs(select(view, view.column(view.item) != 1, "no 1")) == [(1, 2), (2, 3)]
+
+
+def test_no_rule_changes_nothing():
+    log = from_sequences([[1, 2], [2, 2]])
+    assert filtered(log) is log
+
+
+@pytest.mark.parametrize(
+    ("rules", "error", "message"),
+    [
+        (
+            {"duplicates": "frist"},
+            ConfigError,
+            "duplicates='frist': choose one of keep, first, last, did you mean 'first'",
+        ),
+        ({"user_core": -1}, ConfigError, "user_core=-1 and item_core=0 must be at least 0"),
+        ({"min_rating": 2}, DataError, "sequences: min_rating=2 needs ratings and this log has none"),
+        ({"item_core": 9}, DataError, "sequences: the rule 'at least 0 rows a user and 9 an item' leaves nothing of 4"),
+    ],
+)
+def test_impossible_rules(rules, error, message):
+    with pytest.raises(error, match=message):
+        filtered(from_sequences([[1, 2], [2, 2]]), **rules)

@@ -1,0 +1,106 @@
+"""The log: rows, views, names and fingerprints."""
+
+import doctest
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segue.data import log as module
+from segue.data.log import Vocab, ranges
+from segue.data.synthetic import from_sequences
+from segue.errors import DataError
+
+sequences = st.lists(st.lists(st.integers(1, 9), max_size=7), max_size=7)
+
+
+@st.composite
+def views(draw):
+    """(log, a view of it, what the view should hold)."""
+    rows = draw(sequences)
+    kept = [draw(st.integers(0, len(row))) for row in rows]
+    log = from_sequences(rows, n_items=9)
+    return log, log.until(log.start + np.array([0, *kept])), [row[:n] for row, n in zip(rows, kept, strict=True)]
+
+
+@given(views())
+def test_a_view_holds_what_lies_before_its_cut(case):
+    log, view, rows = case
+    flat = [item for row in rows for item in row]
+    assert [view.history(u).tolist() for u in range(1, view.n_users + 1)] == rows
+    assert len(view) == len(flat)
+    assert view.column(view.item).tolist() == flat
+    assert view.events()[1].tolist() == flat
+    assert view.events()[0].tolist() == [u for u, row in enumerate(rows, 1) for _ in row]
+    assert view.counts().tolist() == [flat.count(item) for item in range(10)]
+    assert view.item is log.item
+    assert len(view.history(0)) == 0
+
+
+@given(views())
+def test_a_fingerprint_depends_on_the_rows_of_the_view_alone(case):
+    _, view, rows = case
+    assert view.fingerprint == from_sequences(rows, n_items=9).fingerprint
+
+
+def test_a_fingerprint_depends_on_every_part():
+    log = from_sequences([[1, 2], [2, 1]], times=[[1, 2], [1, 2]])
+    others = [
+        from_sequences([[1, 2], [1, 2]], times=[[1, 2], [1, 2]]),
+        from_sequences([[1, 2, 2], [1]], times=[[1, 2, 2], [1]]),
+        from_sequences([[1, 2], [2, 1]], times=[[1, 3], [1, 2]]),
+        from_sequences([[1, 2], [2, 1]], times=[[1, 2], [1, 2]], n_items=3),
+        replace(log, time=None),
+        replace(log, rating=np.ones(4, np.float32)),
+        replace(log, users=Vocab(pl.Series([1, 3]))),
+        replace(log, items=Vocab(pl.Series(["1", "3"]))),
+        log.until(log.stop - np.array([0, 0, 1])),
+    ]
+    prints = [log.fingerprint, *(other.fingerprint for other in others)]
+    assert len(set(prints)) == len(prints)
+    assert replace(log, name="other").fingerprint == log.fingerprint
+    assert len(log.fingerprint) == 16
+
+
+def test_a_cut_outside_the_rows_of_its_user_is_refused():
+    log = from_sequences([[1, 2], [1]])
+    for cut in ([0, 3, 3], [0, 2, 1], [0, 2]):
+        with pytest.raises(DataError, match="sequences: a cut lies outside its user's rows"):
+            log.until(np.array(cut))
+    view = log.until(np.array([0, 1, 2]))
+    with pytest.raises(DataError, match="outside"):
+        view.until(log.stop)
+
+
+def test_names_and_ids_are_inverse():
+    text, whole = Vocab(pl.Series(["a", "b", "7"])), Vocab(pl.Series([7, 30, -1]))
+    assert text.ids(["b", 7, "zz", "a"]).tolist() == [2, 3, 0, 1]
+    assert whole.ids(["30", 7, "x", None, 8]).tolist() == [2, 1, 0, 0, 0]
+    assert text.names([3, 1]) == ["7", "a"]
+    assert whole.names(np.array([1, 3])) == [7, -1]
+    assert len(whole) == 3
+
+
+def test_titles_fall_back_to_names():
+    log = from_sequences([[1, 2]])
+    assert log.titles([2, 1]) == ["2", "1"]
+    assert replace(log, item_table=pl.DataFrame({"year": [1, 2]})).titles([2]) == ["2"]
+    assert replace(log, item_table=pl.DataFrame({"title": ["one", "two"]})).titles([2, 1]) == ["two", "one"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), max_size=6))
+def test_ranges(spans):
+    start = np.array([a for a, _ in spans], np.int64)
+    stop = np.array([a + n for a, n in spans], np.int64)
+    assert ranges(start, stop).tolist() == [row for a, n in spans for row in range(a, a + n)]
+
+
+def test_a_log_prints_its_sizes():
+    assert repr(from_sequences([[1, 2], [1]], name="tiny")) == "Log('tiny': 3 rows, 2 users, 2 items)"
+
+
+def test_examples():
+    assert doctest.testmod(module, extraglobs={"np": np}).failed == 0

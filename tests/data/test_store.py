@@ -1,0 +1,171 @@
+"""A saved log comes back as it was, mapped into memory; a damaged folder is refused with one message."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from segue.data import store
+from segue.data.ingest import read_log
+from segue.data.store import is_log, open_log, save_log
+from segue.data.synthetic import from_sequences
+from segue.errors import ArtefactError
+
+FRAME = pl.DataFrame({"user": ["a", "b", "a"], "item": [5, 5, 7], "time": [1, 2, 3], "rating": [1.0, 2.0, 3.0]})
+
+
+@pytest.fixture
+def log():
+    return read_log(FRAME, name="shop", items=pl.DataFrame({"item": [5, 7], "name": ["five", "seven"]}))
+
+
+def test_everything_comes_back(log, tmp_path):
+    back = open_log(save_log(log, tmp_path / "shop"), verify=True)
+    assert back.fingerprint == log.fingerprint
+    assert (back.name, back.steps) == (log.name, log.steps)
+    assert back.users.tokens.to_list() == ["a", "b"]
+    assert back.items.tokens.dtype == pl.Int64
+    assert back.titles([1, 2]) == ["five", "seven"]
+    for name in ("start", "stop", "item", "time", "rating"):
+        assert np.array_equal(getattr(back, name), getattr(log, name))
+        assert getattr(back, name).dtype == getattr(log, name).dtype
+    assert isinstance(back.item, np.memmap)
+    assert not back.item.flags.writeable
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(st.lists(st.lists(st.integers(1, 5), max_size=5), max_size=5), st.integers(0, 5))
+def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, kept):
+    view = from_sequences(rows, n_items=5)
+    view = view.until(view.start + np.minimum(view.sizes, kept))
+    back = open_log(save_log(view, tmp_path / "view"), verify=True)
+    assert back.fingerprint == view.fingerprint
+    assert [back.history(u).tolist() for u in range(1, len(rows) + 1)] == [row[:kept] for row in rows]
+    assert len(back.item) == len(view)
+    assert back.time is None
+    assert back.rating is None
+    assert (back.n_users, back.n_items) == (len(rows), 5)
+
+
+def test_a_saved_log_is_replaced_and_nothing_else_is(log, tmp_path):
+    folder = save_log(from_sequences([[1, 2]]), tmp_path / "there")
+    old = open_log(folder)
+    save_log(log, folder)
+    assert open_log(folder).fingerprint == log.fingerprint
+    assert old.history(1).tolist() == [1, 2]
+    save_log(open_log(folder), folder)
+    assert open_log(folder).fingerprint == log.fingerprint
+    (tmp_path / "mine").mkdir()
+    save_log(log, tmp_path / "mine")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("dear")
+    with pytest.raises(ArtefactError, match="is there and is not a saved log; choose another name"):
+        save_log(log, tmp_path / "other")
+    assert (tmp_path / "other" / "thesis.txt").read_text() == "dear"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "other", "there"]
+
+
+def test_a_full_disk_changes_nothing(log, tmp_path, monkeypatch):
+    folder = save_log(log, tmp_path / "shop")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "save", full)
+    for target in (folder, tmp_path / "new"):
+        with pytest.raises(ArtefactError, match=r"cannot be written \(No space left on device\); nothing was changed"):
+            save_log(from_sequences([[1]]), target)
+    assert open_log(folder).fingerprint == log.fingerprint
+    assert [p.name for p in tmp_path.iterdir()] == ["shop"]
+
+
+def test_a_failed_rename_brings_the_old_log_back(log, tmp_path, monkeypatch):
+    folder = save_log(log, tmp_path / "shop")
+    calls = []
+    real = os.replace
+
+    def replace(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(source, target)
+
+    monkeypatch.setattr(store.os, "replace", replace)
+    with pytest.raises(ArtefactError, match="Input/output error"):
+        save_log(from_sequences([[1]]), folder)
+    assert open_log(folder, verify=True).fingerprint == log.fingerprint
+    assert [p.name for p in tmp_path.iterdir()] == ["shop"]
+
+
+def test_a_place_that_cannot_be_written(log, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtefactError, match="file/log: cannot be written"):
+        save_log(log, tmp_path / "file" / "log")
+    with pytest.raises(ArtefactError, match="is there and is not a saved log"):
+        save_log(log, tmp_path / "file")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def swap(path):
+    other = save_log(from_sequences([[1, 2, 3, 4], [1]]), path.parent.parent / "other")
+    path.write_bytes((other / path.name).read_bytes())
+
+
+def rewrite(**change):
+    def edit(path):
+        about = json.loads(path.read_text()) | change
+        path.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        *((name, os.remove, f"{name}: missing; save the log again") for name in ("item.npy", "time.npy", "stop.npy")),
+        *(
+            (name, os.remove, f"{name}: missing; save the log again")
+            for name in ("users.parquet", "item_table.parquet")
+        ),
+        ("log.json", os.remove, "not a saved log; there is no log.json in it"),
+        *((name, cut, f"{name}: damaged or cut short") for name in ("rating.npy", "stop.npy", "items.parquet")),
+        ("item.npy", lambda path: path.write_bytes(b""), "item.npy: damaged or cut short"),
+        ("log.json", cut, "log.json: not JSON"),
+        ("item.npy", swap, r"item.npy: \(5,\) of int32, expected \(3,\) of int32"),
+        ("stop.npy", swap, "stop.npy: does not cut 3 rows"),
+        ("items.parquet", swap, "items.parquet: 4 rows, expected 2"),
+        ("time.npy", lambda path: np.save(path, np.zeros(3)), r"time.npy: .* float64, expected \(3,\) of int64"),
+        ("log.json", rewrite(version=2), "log.json: version 2, but this segue reads version 1"),
+        ("log.json", rewrite(format="a diary"), "log.json: does not describe a saved log"),
+        ("log.json", lambda path: path.write_text("[]"), "log.json: does not describe a saved log"),
+        ("log.json", rewrite(rows=None), "log.json: 'rows' is missing"),
+    ],
+)
+def test_a_damaged_folder_is_refused(log, tmp_path, name, damage, message):
+    folder = save_log(log, tmp_path / "shop")
+    damage(folder / name)
+    with pytest.raises(ArtefactError, match=message):
+        open_log(folder)
+
+
+def test_changed_content_is_found_when_asked(log, tmp_path):
+    folder = save_log(log, tmp_path / "shop")
+    np.save(folder / "item.npy", np.array([1, 1, 1], np.int32))
+    assert open_log(folder).item.tolist() == [1, 1, 1]
+    with pytest.raises(ArtefactError, match="the content is not what was saved"):
+        open_log(folder, verify=True)
+
+
+def test_what_is_not_a_log(tmp_path):
+    assert not is_log(tmp_path)
+    assert not is_log(FRAME)
+    with pytest.raises(ArtefactError, match="nowhere: not a saved log"):
+        open_log(tmp_path / "nowhere")

@@ -1,0 +1,164 @@
+"""A protocol is a value: it cuts, asks, describes itself, and has a fingerprint of all that can change a number."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segue.data.split import SPLITS
+from segue.errors import ConfigError
+from segue.evaluation.protocol import PROTOCOLS, Protocol
+
+from .worlds import Told, make_log
+
+LOG = make_log([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [2, 4, 6], [1, 3]], 10)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocols_survive_json(name: str) -> None:
+    protocol = PROTOCOLS[name]
+    again = Protocol.from_dict(json.loads(json.dumps(protocol.as_dict())))
+    assert again == protocol
+    assert again.fingerprint == protocol.fingerprint
+    assert protocol.name == name
+    assert Protocol.named(name) is protocol
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocols_describe_themselves_in_one_sentence(name: str) -> None:
+    sentence = PROTOCOLS[name].describe()
+    assert sentence[0].isupper() or sentence[0].isdigit()
+    assert re.fullmatch(r"[^\n{}]+[^.]\.", sentence)
+    for value in PROTOCOLS[name].arguments.values():
+        if isinstance(value, float):
+            assert f"{100 * value:g}%" in sentence
+
+
+def test_sentences_say_what_differs() -> None:
+    hgn, leave, recbole = (PROTOCOLS[n].describe() for n in ("hgn", "leave-one-out", "recbole"))
+    assert "last 20% of each user's rows is the test, 10% of the rest before it the validation, both rounded up" in hgn
+    assert "except those the user has had" in leave
+    assert "those the user has had among them" in recbole
+    assert "stands behind others" in hgn
+    kind = Protocol(name="x", by="ratio", arguments={"valid": 0.1, "test": 0.2}, ties="optimistic", min_history=3)
+    assert "stands before others" in kind.describe()
+    assert "the 10% before it the validation; all" in kind.describe()
+    assert "only questions after 3 rows or more" in kind.describe()
+    two = Protocol(name="x", by="leave-last-out", arguments={"test": 2})
+    assert "the last 2 make the test, the 1 before them the validation, each part asked for as one" in two.describe()
+
+
+def test_every_kind_of_split_can_be_described() -> None:
+    needed = {"ratio": {"valid": 0.1, "test": 0.2}}
+    for by in SPLITS:
+        assert Protocol(name="x", by=by, arguments=needed.get(by, {})).describe().endswith(".")
+
+
+def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None:
+    base = PROTOCOLS["leave-one-out"]
+    same = [{"name": "other"}, {"ks": (1,)}, {"arguments": {"valid": 1}}, {"arguments": {"test": 1, "valid": 1.0}}]
+    different: list[dict[str, Any]] = [
+        {"arguments": {"test": 2}},
+        {"exclude_seen": False},
+        {"ties": "optimistic"},
+        {"min_history": 2},
+        {"by": "whole-users", "arguments": {}},
+    ]
+    assert re.fullmatch("[0-9a-f]{16}", base.fingerprint)
+    assert {dataclasses.replace(base, **change).fingerprint for change in same} == {base.fingerprint}
+    changed = {dataclasses.replace(base, **change).fingerprint for change in different}
+    assert len(changed | {base.fingerprint}) == len(different) + 1
+    assert PROTOCOLS["recbole"].fingerprint != base.fingerprint
+
+
+def test_it_cuts_asks_and_ranks() -> None:
+    hgn = PROTOCOLS["hgn"]
+    split = hgn.split(LOG)
+    assert split.cases("test").sizes.tolist() == [2, 1, 1]
+    ranks = hgn.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
+    assert ranks.depth == hgn.depth == 20
+    assert ranks.rank.tolist() == [1, 2, 5, 8]  # what each user had before is not in the way
+    recbole = PROTOCOLS["recbole"]
+    ranks = recbole.rank(Told(torch.arange(11.0).repeat(4, 1)), recbole.split(LOG), "test")
+    assert ranks.depth == 10
+    assert ranks.rank.tolist() == [1, 5]
+    late = Protocol(name="late", by="leave-last-out", ties="optimistic", exclude_seen=False)
+    assert late.rank(Told(torch.zeros(4, 11)), late.split(LOG), "test").rank.tolist() == [1, 1]
+
+
+def test_questions_with_a_short_history_are_left_out_and_counted() -> None:
+    protocol = Protocol(name="x", by="leave-last-out", min_history=3)
+    cases = protocol.cases(protocol.split(LOG), "test")
+    assert cases.user.tolist() == [1]
+    assert cases.dropped["questions after fewer than 3 rows"] == 1
+    assert cases.dropped["users with nothing held out for test"] == 1
+
+
+def test_a_guess_looks_at_repeats() -> None:
+    assert Protocol.guess(LOG) is PROTOCOLS["leave-one-out"]
+    again = Protocol.guess(make_log([[1, 2, 1, 3]], 3))
+    assert again.exclude_seen is False
+    assert again.by == "leave-last-out"
+    assert again.fingerprint == PROTOCOLS["recbole"].fingerprint
+    once = list(range(1, 100))
+    assert Protocol.guess(make_log([[*once, 1]], 99)).exclude_seen is True  # 1% is not more than 1%
+    assert Protocol.guess(make_log([[*once[:-1], 1]], 99)).exclude_seen is False
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"by": "ratios"}, "unknown split 'ratios', did you mean 'ratio'?; known: ratio, leave"),
+        ({"arguments": {"tests": 1}}, "unknown argument of split leave-last-out 'tests', did you mean 'test'?"),
+        ({"arguments": {"test": "1"}}, "split leave-last-out: test='1': must be of type int"),
+        ({"arguments": {"test": 1.5}}, "split leave-last-out: test=1.5: must be of type int"),
+        ({"arguments": {"test": True}}, "test=True: must be of type int"),
+        ({"by": "ratio"}, "split ratio needs 'valid'"),
+        ({"by": "ratio", "arguments": {"valid": 0.1, "test": float("nan")}}, "test=nan: must be of type float"),
+        (
+            {"by": "ratio", "arguments": {"valid": 0.1, "test": 0.2, "rounding": "up"}},
+            "rounding='up': must be one of paper, author",
+        ),
+        ({"ties": "median"}, "ties='median': must be conservative or optimistic"),
+        ({"ks": (10, 5)}, "ks=(10, 5): must be rising whole numbers from 1"),
+        ({"ks": (0, 5)}, "must be rising whole numbers from 1"),
+        ({"ks": (5, 5)}, "must be rising whole numbers from 1"),
+        ({"ks": (5, 7.5)}, "must be rising whole numbers from 1"),
+        ({"ks": ()}, "must be rising whole numbers from 1"),
+        ({"ks": 10}, "ks=10: must be a list of cut-offs"),
+        ({"arguments": [1]}, "arguments=[1]: must be named values"),
+        ({"exclude_seen": "no"}, "exclude_seen='no': must be true or false"),
+        ({"min_history": 0}, "min_history=0: must be at least 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Protocol(**{"name": "x", "by": "leave-last-out", **change})
+
+
+def test_unknown_and_missing_keys_are_refused() -> None:
+    values = PROTOCOLS["hgn"].as_dict()
+    with pytest.raises(ConfigError, match=r"unknown protocol setting 'exclude_sen', did you mean 'exclude_seen'\?"):
+        Protocol.from_dict({**values, "exclude_sen": True})
+    with pytest.raises(ConfigError, match="a protocol needs 'by'; found: name"):
+        Protocol.from_dict({"name": "x"})
+    with pytest.raises(ConfigError, match=r"unknown protocol 'hgm', did you mean 'hgn'\?"):
+        Protocol.named("hgm")
+
+
+def test_it_cannot_be_changed() -> None:
+    arguments = {"test": 1}
+    protocol = Protocol(name="x", by="leave-last-out", arguments=arguments)
+    arguments["test"] = 2
+    assert protocol.arguments["test"] == 1
+    with pytest.raises(TypeError):
+        protocol.arguments["test"] = 2  # type: ignore[index]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        protocol.by = "ratio"  # type: ignore[misc]
+    assert np.array_equal(protocol.split(LOG).test, PROTOCOLS["leave-one-out"].split(LOG).test)

@@ -1,0 +1,273 @@
+"""Ranks agree with a sort of all items, whatever the ties, the blocks and the kind of model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batch import Batch
+from segue.data.split import leave_last_out, whole_users
+from segue.errors import ConfigError, DataError, SegueError, TrainingError
+from segue.evaluation import ranking
+from segue.evaluation.ranking import best_items, next_rank, rank
+from segue.evaluation.ranks import Ranks
+
+from .worlds import Dots, Told, make_cases, make_log, naive
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> dict[str, Any]:
+    """Some users with a past and targets, scores with many ties, and settings."""
+    items, users = draw(st.integers(1, 12)), draw(st.integers(1, 5))
+    some = st.lists(st.integers(1, items), max_size=5)
+    score = st.sampled_from([-np.inf, -1.5, 0.0, 0.0, 1.0, 2.0])
+    return {
+        "items": items,
+        "past": [draw(some) for _ in range(users)],
+        "targets": [draw(some) for _ in range(users)],
+        "scores": np.array(
+            draw(st.lists(score, min_size=(users + 1) * (items + 1), max_size=(users + 1) * (items + 1)))
+        ),
+        "exclude_seen": draw(st.booleans()),
+        "ties": draw(st.sampled_from(["conservative", "optimistic"])),
+        "depth": draw(st.integers(1, items + 3)),
+        "block": draw(st.sampled_from([None, 1, 2, 3])),
+    }
+
+
+def expect(world: dict[str, Any]) -> dict[int, tuple[list[int], list[int]]]:
+    scores = world["scores"].reshape(-1, world["items"] + 1)
+    settings = {key: world[key] for key in ("exclude_seen", "ties", "depth")}
+    answers = {
+        u + 1: naive(scores[u + 1], past, targets, **settings)
+        for u, (past, targets) in enumerate(zip(world["past"], world["targets"], strict=True))
+    }
+    return {user: answer for user, answer in answers.items() if answer[0]}
+
+
+def check(ranks: Ranks, expected: dict[int, tuple[list[int], list[int]]]) -> None:
+    assert ranks.user.tolist() == list(expected)
+    for case, (place, top) in enumerate(expected.values()):
+        assert ranks.rank[ranks.offsets[case] : ranks.offsets[case + 1]].tolist() == place
+        assert ranks.top[case].tolist() == top
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds())
+def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
+    cases = make_cases(world["past"], world["targets"], world["items"])
+    model = Told(world["scores"].reshape(-1, world["items"] + 1))
+    keys = ("exclude_seen", "ties", "depth", "block")
+    expected = expect(world)
+    if not expected:
+        with pytest.raises(DataError, match="no question is left to ask"):
+            rank(model, cases, **{key: world[key] for key in keys})
+        return
+    ranks = rank(model, cases, **{key: world[key] for key in keys})
+    check(ranks, expected)
+    repeated = sum(len(t) - len(set(t)) for t in world["targets"])
+    seen = sum(len(set(t) & set(p)) for p, t in zip(world["past"], world["targets"], strict=True))
+    seen *= world["exclude_seen"]
+    assert ranks.dropped.get("repeated targets", 0) == repeated
+    assert ranks.dropped.get("targets seen before", 0) == seen
+    assert ranks.dropped.get("questions left without a target", 0) == sum(map(bool, world["targets"])) - len(expected)
+    assert len(ranks.rank) + repeated + seen == sum(map(len, world["targets"]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.int64]))
+def test_the_best_items_in_two_rounds_are_those_of_a_stable_sort(data: st.DataObject, dtype: torch.dtype) -> None:
+    rows, groups, k = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4))
+    width = groups * ranking.GROUP - data.draw(st.sampled_from([0, 0, 0, 7]))
+    levels = data.draw(st.sampled_from([1, 2, 5, 1000]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    scores = torch.from_numpy(rng.integers(0, levels, (rows, width))).to(dtype)
+    if scores.is_floating_point():
+        scores[torch.from_numpy(rng.random((rows, width)) < data.draw(st.sampled_from([0, 0.5, 0.995])))] = -torch.inf
+    values, ids = best_items(scores, k)
+    expected = scores.sort(dim=1, descending=True, stable=True)
+    assert torch.equal(values, expected.values[:, :k])
+    assert torch.equal(ids, expected.indices[:, :k])
+
+
+@pytest.mark.parametrize("ties", ["conservative", "optimistic"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
+def test_a_wide_catalogue_with_ties_agrees_with_a_naive_sort(ties: str, dtype: torch.dtype) -> None:
+    rng = np.random.default_rng(3)
+    items, users, depth = 3000, 40, 5
+    past = [rng.integers(1, items + 1, rng.integers(0, 60)).tolist() for _ in range(users)]
+    targets = [rng.integers(1, items + 1, rng.integers(1, 40)).tolist() for _ in range(users)]
+    scores = torch.from_numpy(rng.integers(0, 60, (users + 1, items + 1))).to(dtype)
+    scores[1:4] = 7  # saturated: every score equal
+    for user, wanted in enumerate(targets[10:20], 11):
+        scores[user, wanted] = 60
+    model = Told(scores)
+    ranks = rank(model, make_cases(past, targets, items), exclude_seen=True, ties=ties, depth=depth, block=7)
+    plain = scores.double().numpy()
+    check(
+        ranks,
+        {
+            u + 1: naive(plain[u + 1], past[u], targets[u], exclude_seen=True, ties=ties, depth=depth)
+            for u in range(users)
+        },
+    )
+    assert (ranks.rank <= depth).sum() > 20
+
+
+def test_targets_among_themselves_take_consecutive_ranks_behind_equals() -> None:
+    cases = make_cases([[3]], [[5, 6]], 7)
+    model = Told([[0.0] * 8, [9, 0.9, 0.4, 1.0, 0.7, 0.7, 0.1, 0.2]])
+    ranks = rank(model, cases, exclude_seen=True)
+    assert ranks.rank.tolist() == [3, 6]
+    assert ranks.top[0].tolist() == [1, 4, 5, 2, 7, 6] + [0] * 14
+    assert rank(model, cases, exclude_seen=True, ties="optimistic").rank.tolist() == [2, 6]
+    assert rank(model, cases, exclude_seen=True, depth=2).rank.tolist() == [3, 3]
+    assert rank(Told([[0.0] * 8] * 2), make_cases([[1]], [[2, 3, 4, 5, 6, 7]], 7), exclude_seen=True).rank.tolist() == [
+        *range(1, 7)
+    ]
+
+
+def test_a_listed_target_stands_at_its_rank() -> None:
+    rng = np.random.default_rng(0)
+    targets = [rng.choice(np.arange(1, 31), 6, replace=False).tolist() for _ in range(20)]
+    cases = make_cases([[]] * 20, targets, 30)
+    ranks = rank(Told(rng.integers(0, 5, (21, 31)).astype(float)), cases, exclude_seen=False, depth=10)
+    case = np.repeat(np.arange(20), ranks.sizes)
+    inside = ranks.rank <= 10
+    listed = ranks.top[case[inside], ranks.rank[inside] - 1]
+    assert all(item in targets[c] for c, item in zip(case[inside], listed, strict=True))
+    assert all(len(set(row)) == 10 for row in ranks.top.tolist())
+
+
+def test_what_was_seen_beyond_the_window_is_left_out_too() -> None:
+    log = make_log([[1, 2, 3, 4, 5]], 6)
+    cases = leave_last_out(log).cases("test")
+    model = Dots(torch.ones(2, 3), torch.arange(7.0).flip(0)[:, None].expand(7, 3).contiguous())
+    assert rank(model, cases, exclude_seen=True, depth=3).top.tolist() == [[5, 6, 0]]
+    assert rank(model, cases, exclude_seen=False, depth=3).top.tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_every_step_of_a_session_with_repeats(exclude_seen: bool) -> None:
+    sessions = [[1, 2, 1, 1, 3], [3, 3, 2], [2]]
+    cases = whole_users(make_log(sessions, 3), valid=0, test=0.99).cases("test")
+    scores = np.tile([0, 0.3, 0.2, 0.1], (4, 1))
+    expected = [
+        (user, *naive(scores[user], session[:n], [session[n]], exclude_seen=exclude_seen, ties="conservative", depth=3))
+        for user, session in enumerate(sessions, 1)
+        for n in range(1, len(session))
+        if not (exclude_seen and session[n] in session[:n])
+    ]
+    ranks = rank(Told(scores), cases, exclude_seen=exclude_seen, depth=3)
+    assert len(expected) == (3 if exclude_seen else 6)
+    got = zip(ranks.user.tolist(), ranks.rank[:, None].tolist(), ranks.top.tolist(), strict=True)
+    assert list(got) == expected
+
+
+def test_a_retriever_is_asked_for_its_items_once_and_scores_as_written() -> None:
+    g = torch.Generator().manual_seed(1)
+    users, items = torch.randn(31, 4, generator=g), torch.randn(501, 4, generator=g)
+    cases = make_cases([[1, 2]] * 30, [[5, 9, 400]] * 30, 500)
+    model = Dots(users, items)
+    ranks = rank(model, cases, exclude_seen=True, block=4)
+    assert model.asked == 1
+    told = rank(Told(users @ items.T), cases, exclude_seen=True)
+    assert np.array_equal(ranks.rank, told.rank)
+    assert np.array_equal(ranks.top, told.top)
+
+
+def test_a_retriever_with_its_own_score_is_asked_for_it() -> None:
+    class Upside(Dots):
+        def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
+            return -super().score(batch, items)
+
+    users, items = torch.ones(2, 1), torch.arange(6.0)[:, None]
+    cases = make_cases([[1]], [[2]], 5)
+    assert rank(Dots(users, items), cases, exclude_seen=True).rank.tolist() == [4]
+    assert rank(Upside(users, items), cases, exclude_seen=True).rank.tolist() == [1]
+
+
+def test_the_scores_that_a_model_keeps_are_not_touched_and_its_mode_is_restored() -> None:
+    class Shared(Told):
+        def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
+            return self.table[1:2].expand(len(batch), -1)
+
+    table = torch.arange(8.0).repeat(3, 1)
+    model = Shared(table)
+    model.inner = torch.nn.Dropout()
+    model.train()
+    model.inner.eval()
+    rank(model, make_cases([[1], [2]], [[2], [3]], 7), exclude_seen=True)
+    assert torch.equal(model.table, torch.arange(8.0).repeat(3, 1))
+    assert model.training
+    assert not model.inner.training
+
+
+def test_the_mode_is_restored_after_an_error_too() -> None:
+    model = Told([[0.0, 0.0], [0.0, float("nan")]]).train()
+    with pytest.raises(TrainingError, match="Told scores NaN"):
+        rank(model, make_cases([[]], [[1]], 1), exclude_seen=True)
+    assert model.training
+
+
+@pytest.mark.parametrize("item", [1, 70, 3000])
+def test_nan_is_found_wherever_it_is(item: int) -> None:
+    scores = torch.randn(2, 3001, generator=torch.Generator().manual_seed(0))
+    scores[1, item] = torch.nan
+    with pytest.raises(TrainingError, match="Told scores NaN: its training went wrong"):
+        rank(Told(scores), make_cases([[5]], [[6]], 3000), exclude_seen=True)
+
+
+def test_scores_of_the_wrong_width_are_refused() -> None:
+    with pytest.raises(SegueError, match=r"Told gave scores of shape \(1, 5\).*a log of 9 items.*\(1, 10\)"):
+        rank(Told(torch.zeros(2, 5)), make_cases([[1]], [[2]], 9), exclude_seen=True)
+    with pytest.raises(SegueError, match=r"Dots gave scores of shape \(1, 5\)"):
+        rank(Dots(torch.zeros(2, 3), torch.zeros(5, 3)), make_cases([[1]], [[2]], 9), exclude_seen=True)
+
+
+def test_nothing_to_ask_says_why() -> None:
+    cases = make_cases([[1, 2]], [[2, 1]], 3)
+    with pytest.raises(
+        DataError, match=r"no question is left to ask .*2 targets seen before; 1 questions left without"
+    ):
+        rank(Told(torch.zeros(2, 4)), cases, exclude_seen=True)
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    cases, model = make_cases([[1]], [[2]], 3), Told(torch.zeros(2, 4))
+    with pytest.raises(ConfigError, match="depth=0: must be at least 1"):
+        rank(model, cases, exclude_seen=True, depth=0)
+    with pytest.raises(ConfigError, match="block=0"):
+        rank(model, cases, exclude_seen=True, block=0)
+    with pytest.raises(ConfigError, match="ties='median'"):
+        rank(model, cases, exclude_seen=True, ties="median")  # type: ignore[arg-type]
+
+
+def test_progress_adds_up_and_histories_have_the_models_width() -> None:
+    widths, done = [], []
+
+    class Wide(Told):
+        def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
+            widths.append(batch.history.shape)
+            return super().score(batch, items)
+
+    cases = make_cases([[1, 2], [1], [1, 2, 3]], [[4], [4], [4]], 5)
+    for window in (0, 2, None):
+        rank(Wide(torch.zeros(4, 6), window), cases, exclude_seen=True, block=2, progress=done.append)
+    assert done == [2, 1] * 3
+    assert widths == [(2, 0), (1, 0), (2, 2), (1, 2), (2, 2), (1, 3)]
+
+
+@pytest.mark.parametrize("ties", ["conservative", "optimistic"])
+def test_full_ranks_of_one_target_agree_with_those_of_rank(ties: str) -> None:
+    rng = np.random.default_rng(5)
+    scores = torch.from_numpy(rng.integers(0, 4, (31, 21)).astype(float))
+    target = rng.integers(1, 21, 30)
+    cases = make_cases([[]] * 30, [[int(t)] for t in target], 20)
+    full = next_rank(scores[1:, 1:], torch.from_numpy(target) - 1, ties)  # type: ignore[arg-type]
+    assert np.array_equal(rank(Told(scores), cases, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]

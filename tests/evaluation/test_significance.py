@@ -1,0 +1,207 @@
+"""Tests and intervals agree with scipy, with all sign flips written out, and keep their promises on made-up data."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.errors import ConfigError
+from segue.evaluation import significance
+from segue.evaluation.significance import (
+    best,
+    compare,
+    holm,
+    interval,
+    permutation,
+    stars,
+    t_test,
+    t_two_sided,
+    wilcoxon,
+)
+
+stats = pytest.importorskip("scipy.stats")
+RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 7, 30, 98, 101, 500, 17_051, 10**6])
+def test_the_t_distribution_is_scipys(df: int) -> None:
+    for t in (0.01, 0.1, 0.7, 1.0, 1.96, 3.3, 5.0, 12.0, 40.0):
+        assert t_two_sided(t, df) == pytest.approx(2 * stats.t.sf(t, df), rel=1e-10, abs=0)
+        assert t_two_sided(-t, df) == t_two_sided(t, df)
+    assert t_two_sided(0.0, df) == 1.0
+
+
+@pytest.mark.parametrize("t", [1e-8, 0.3, 1.0, 50.0])
+def test_the_t_distribution_has_its_closed_forms(t: float) -> None:
+    assert t_two_sided(t, 1) == pytest.approx(1 - 2 / math.pi * math.atan(t), rel=1e-12, abs=1e-13)
+    assert t_two_sided(t, 2) == pytest.approx(1 - t / math.sqrt(2 + t * t), rel=1e-10)
+
+
+pairs = st.integers(2, 60).flatmap(
+    lambda n: st.tuples(*[st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=n, max_size=n)] * 2)
+)
+
+
+@settings(deadline=None)
+@given(pairs)
+def test_the_t_test_is_scipys(pair: tuple[list[float], list[float]]) -> None:
+    a, b = map(np.array, pair)
+    p = t_test(a, b)
+    assert 0 <= p <= 1
+    if np.ptp(a - b) > 0:
+        assert p == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9, abs=1e-12)
+    else:
+        assert p == (1.0 if a[0] == b[0] else 0.0)
+
+
+@settings(deadline=None)
+@given(pairs)
+def test_wilcoxon_is_scipys(pair: tuple[list[float], list[float]]) -> None:
+    a, b = map(np.array, pair)
+    if (a == b).all():
+        assert wilcoxon(a, b) == 1.0
+        return
+    expected = stats.wilcoxon(a, b, zero_method="wilcox", correction=False, method="asymptotic").pvalue
+    assert wilcoxon(a, b) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("make", [lambda rng: rng.integers(0, 3, 9) / 2, lambda rng: rng.random(9)])
+def test_permutation_comes_near_all_the_exchanges_written_out(make: Any) -> None:
+    rng = RNG(4)
+    for _ in range(4):
+        a, b = make(rng), make(rng) * 0.7
+        flips = np.array(list(itertools.product([-1, 1], repeat=len(a))))
+        means = flips @ (a - b)
+        exact = (np.abs(means) >= abs((a - b).sum()) - 1e-12).mean()
+        assert permutation(a, b) == pytest.approx(exact, abs=0.02)
+
+
+def test_permutation_is_seeded_and_never_zero() -> None:
+    a, b = np.ones(200), np.zeros(200)
+    assert permutation(a, b, resamples=999) == 1 / 1000
+    assert permutation(a, a) == 1.0
+    x, y = RNG(0).random((2, 50))
+    assert permutation(x, y, seed=3) == permutation(x, y, seed=3)
+    assert permutation(x, y, seed=3) != permutation(x, y, seed=4)
+    assert permutation(x, y, seed=3) == permutation(y, x, seed=3)
+
+
+@pytest.mark.parametrize("test", significance.TESTS)
+def test_false_alarms_are_as_rare_as_promised_and_differences_are_found(test: str) -> None:
+    rng = RNG(1)
+    check = significance.TESTS[test]
+    more = {"resamples": 499} if test == "permutation" else {}
+    nothing = [check(rng.random(80), rng.random(80), **more) < 0.05 for _ in range(400)]
+    assert 0.02 < np.mean(nothing) < 0.09
+    assert all(check(rng.random(80) + 0.4, rng.random(80), **more) < 0.01 for _ in range(10))
+
+
+def test_an_interval_is_where_theory_puts_it() -> None:
+    values = (RNG(2).random(4000) < 0.3).astype(float)
+    low, high = interval(values)
+    half = 1.96 * values.std() / math.sqrt(len(values))
+    assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+    wide = interval(values, confidence=0.99)
+    assert wide[0] < low < values.mean() < high < wide[1]
+
+
+def test_few_and_many_distinct_values_are_resampled_alike() -> None:
+    few = RNG(7).integers(0, 9, 3000) / 8
+    many = few + np.linspace(0, 1e-9, 3000)  # all different, and yet the same
+    assert interval(few, resamples=8000) == pytest.approx(interval(many, resamples=8000), abs=0.1 * few.std() / 50)
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = RNG(3)
+    covered = [low <= 0.5 <= high for low, high in (interval(rng.random(50), resamples=500) for _ in range(300))]
+    assert 0.90 < np.mean(covered) < 0.99
+
+
+def test_an_interval_is_seeded_and_that_of_one_value_is_a_point() -> None:
+    values = RNG(0).random(100)
+    assert interval(values, seed=1) == interval(values, seed=1)
+    assert interval(values, seed=1) != interval(values, seed=2)
+    assert interval(np.array([0.25])) == (0.25, 0.25)
+
+
+def test_resampling_needs_little_memory() -> None:
+    values, other = RNG(0).random((2, 20_000))
+    tracemalloc.start()
+    interval(values, resamples=300)
+    permutation(values, other, resamples=300)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+
+
+def test_blocks_cover_every_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, other = RNG(0).random((2, 64))
+    whole = interval(values, resamples=100), permutation(values, other, resamples=100)
+    monkeypatch.setattr(significance, "DRAWS_AT_ONCE", 64 * 7)
+    parts = interval(values, resamples=100), permutation(values, other, resamples=100)
+    assert parts[0] == pytest.approx(whole[0], abs=0.05)
+    assert parts[1] == pytest.approx(whole[1], abs=0.2)
+    assert list(significance._blocks(100, 64)) == [7] * 14 + [2]
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_lies_between_no_correction_and_bonferroni_and_keeps_the_order(p: list[float]) -> None:
+    corrected = holm(p)
+    assert all(raw <= c <= min(1.0, raw * len(p)) + 1e-12 for raw, c in zip(p, corrected, strict=True))
+    order = np.argsort(p, kind="stable")
+    assert (np.diff(np.array(corrected)[order]) >= 0).all()
+
+
+def test_stars() -> None:
+    assert [stars(p) for p in (0.05, 0.049, 0.01, 0.0099, 0.001, 0.0009)] == ["", "*", "*", "**", "**", "***"]
+
+
+def test_models_are_compared_with_the_best_or_with_whom_one_says() -> None:
+    rng = RNG(5)
+    base = rng.random(400)
+    noise = rng.normal(0, 0.1, 400)
+    noise -= noise.mean() + 0.001
+    values = {"low": base - 0.2 + noise[::-1], "high": base, "near": base + noise}
+    assert best(values) == "high"
+    rows = compare(values)
+    assert [(r.model, r.baseline) for r in rows] == [("low", "high"), ("near", "high")]
+    low, near = rows
+    assert low.difference == pytest.approx((values["low"] - base).mean())
+    assert low.low < low.difference < low.high < 0
+    assert (low.stars, near.stars) == ("***", "")
+    assert [r.p_holm for r in rows] == holm([r.p for r in rows])
+    assert low.p == t_test(values["low"], base)
+    assert [r.model for r in compare(values, baseline="low", test="wilcoxon")] == ["high", "near"]
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown test 'wilcox', did you mean 'wilcoxon'\?"):
+        compare({"a": np.ones(3)}, test="wilcox")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no model 'c' to compare with; have: aa, bb"):
+        compare({"aa": np.ones(3), "bb": np.ones(3)}, baseline="c")
+    with pytest.raises(ConfigError, match="same cases on both sides; found 3 and 4"):
+        t_test(np.ones(3), np.ones(4))
+    with pytest.raises(ConfigError, match="1 of 3 values are not numbers, the first at case 1"):
+        interval(np.array([1, np.nan, 2]))
+    with pytest.raises(ConfigError, match="one value a case is needed"):
+        interval(np.array([]))
+    with pytest.raises(ConfigError, match=r"confidence=1.5: must be between 0 and 1"):
+        interval(np.ones(3), confidence=1.5)
+    with pytest.raises(ConfigError, match="resamples=0"):
+        permutation(np.ones(3), np.zeros(3), resamples=0)
+    with pytest.raises(ConfigError, match="at least 2 cases"):
+        t_test(np.ones(1), np.zeros(1))

@@ -1,0 +1,164 @@
+"""The table says everything that its JSON says, fits a terminal, and puts side by side only what may be compared."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from segue.errors import ConfigError
+from segue.evaluation.metrics import coverage, measure
+from segue.evaluation.protocol import PROTOCOLS
+from segue.evaluation.ranks import Ranks
+from segue.evaluation.significance import holm, interval, t_test, wilcoxon
+from segue.evaluation.table import Result, as_json, summary, table
+
+CASES, ITEMS = 600, 50
+
+
+def result(model: str, skill: float, **more: object) -> Result:
+    """A model that finds a target at each place with probability `skill`."""
+    rng = np.random.default_rng(len(model))
+    place = np.minimum(rng.geometric(skill, (CASES, 2)), 21)
+    place.sort(axis=1)
+    ranks = Ranks(
+        user=np.arange(1, CASES + 1),
+        rank=place.ravel(),
+        offsets=np.arange(0, 2 * CASES + 1, 2),
+        top=rng.integers(1, ITEMS, (CASES, 20)).astype(np.int32),
+        depth=20,
+        dropped={"targets seen before": 1234},
+    )
+    made = Result(model=model, ranks=ranks, protocol=PROTOCOLS["hgn"], log="0123abcd", items=ITEMS, seconds=12.0)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+RESULTS = [result("pop", 0.02), result("item-knn", 0.05), result("a-model", 0.09), result("b-model!", 0.091)]
+
+
+def printed(results: list[Result], width: int, **settings: object) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None)
+    console.print(table(results, **settings))  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_fits_and_says_everything(width: int) -> None:
+    text = printed(RESULTS, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    flat = " ".join(text.split())
+    for r in RESULTS:
+        assert r.model in text
+        for metric in ("recall@10", "ndcg@10", "mrr@10"):
+            values = measure(r.ranks, metric)
+            low, high = interval(values)
+            assert f"{values.mean():.4f}".removeprefix("0") in text
+            assert f"{low:.4f}–{high:.4f}".replace("0.", ".") in text
+    assert PROTOCOLS["hgn"].describe() in flat
+    assert f"Protocol hgn ({PROTOCOLS['hgn'].fingerprint}), log 0123abcd." in flat
+    assert "Left out: 1,234 targets seen before." in flat
+    assert "600 questions, 1,200 targets, 50 items" in flat
+    assert "(paired t test, Holm-corrected for the 9 comparisons of this table)" in flat
+
+
+def test_the_best_is_bold_and_what_differs_from_it_has_stars() -> None:
+    out = io.StringIO()
+    Console(file=out, width=100, force_terminal=True, color_system="standard").print(table(RESULTS, ["recall@10"]))
+    means = {r.model: measure(r.ranks, "recall@10").mean() for r in RESULTS}
+    best = max(means.values())
+    assert f"\x1b[1m{best:.4f}".replace("0.", ".") in out.getvalue()
+    cells = {m["model"]: m["metrics"]["recall@10"] for m in summary(RESULTS, ["recall@10"])["models"]}
+    assert [name for name, cell in cells.items() if cell["best"]] == [max(means, key=lambda n: means[n])]
+    assert cells["pop"]["against"]["stars"] == "***"
+    assert f"{means['pop']:.4f} ***".replace("0.", ".") in out.getvalue()
+
+
+def test_the_json_holds_every_number_in_full() -> None:
+    facts = json.loads(as_json(RESULTS, ["recall@10", "ndcg@5"]))
+    assert facts == json.loads(json.dumps(summary(RESULTS, ["recall@10", "ndcg@5"])))
+    assert facts["protocol"]["fingerprint"] == PROTOCOLS["hgn"].fingerprint
+    assert facts["protocol"]["sentence"] == PROTOCOLS["hgn"].describe()
+    assert (facts["log"], facts["items"], facts["questions"], facts["targets"]) == ("0123abcd", 50, 600, 1200)
+    assert facts["left_out"] == {"targets seen before": 1234}
+    values = {r.model: measure(r.ranks, "ndcg@5") for r in RESULTS}
+    raw = []
+    for r, row in zip(RESULTS, facts["models"], strict=True):
+        cell = row["metrics"]["ndcg@5"]
+        assert (row["model"], row["seconds"]) == (r.model, 12.0)
+        assert row["coverage@10"] == coverage(r.ranks, 10, ITEMS)
+        assert cell["mean"] == values[r.model].mean()
+        assert (cell["low"], cell["high"]) == interval(values[r.model])
+        for metric in row["metrics"].values():
+            raw += [(metric["against"]["p"], metric["against"]["p_holm"])] if "against" in metric else []
+        if "against" in cell:
+            other = values[cell["against"]["model"]]
+            assert cell["against"]["p"] == t_test(values[r.model], other)
+            assert cell["against"]["difference"] == pytest.approx((values[r.model] - other).mean(), abs=1e-15)
+    assert len(raw) == facts["comparisons"] == 6
+    assert [c for _, c in raw] == holm([p for p, _ in raw])
+
+
+def test_declared_baselines_are_the_reference() -> None:
+    declared = [replace(r, baseline=r.model in ("pop", "item-knn")) for r in RESULTS]
+    facts = summary(declared, ["recall@10"], test="wilcoxon")
+    cells = {row["model"]: row["metrics"]["recall@10"] for row in facts["models"]}
+    assert facts["baselines"] == ["pop", "item-knn"]
+    assert "against" not in cells["pop"]
+    assert "against" not in cells["item-knn"]
+    for name in ("a-model", "b-model!"):
+        assert cells[name]["against"]["model"] == "item-knn"
+        assert cells[name]["against"]["difference"] > 0
+    values = {r.model: measure(r.ranks, "recall@10") for r in RESULTS}
+    assert cells["a-model"]["against"]["p"] == wilcoxon(values["a-model"], values["item-knn"])
+    flat = " ".join(printed(declared, 80, test="wilcoxon").split())
+    assert "differs from the best baseline (pop, item-knn) of its column" in flat
+    assert "Wilcoxon signed-rank test" in flat
+
+
+def test_one_result_alone_has_no_stars_and_no_claim() -> None:
+    text = printed([replace(RESULTS[0], seconds=None)], 80)
+    assert "*" not in text
+    assert "–" in text.split("pop", 1)[1].splitlines()[0]
+    assert "Left out: nothing" in printed([replace(RESULTS[0], ranks=replace(RESULTS[0].ranks, dropped={}))], 80)
+
+
+def test_a_name_is_shown_as_it_is() -> None:
+    assert "[bold]x[/bold]" in printed([replace(RESULTS[0], model="[bold]x[/bold]")], 80)
+
+
+def test_what_may_not_stand_side_by_side_is_refused() -> None:
+    one, two = RESULTS[:2]
+    shifted = replace(two.ranks, user=two.ranks.user + 1)
+    fewer = replace(two.ranks, user=two.ranks.user[:1], rank=two.ranks.rank[:2], offsets=two.ranks.offsets[:2])
+    for other, message in (
+        (
+            replace(two, protocol=PROTOCOLS["recbole"]),
+            r"'pop' and 'item-knn' cannot be compared: protocol hgn \(6.*\) on",
+        ),
+        (replace(two, log="ffff"), r"cannot be compared: log 0123abcd \(50 items\) on one side, ffff \(50 items\)"),
+        (replace(two, items=51), r"log 0123abcd \(50 items\) on one side, 0123abcd \(51 items\)"),
+        (replace(two, ranks=shifted), "600 questions on one side, 600 on the other, not the same"),
+        (replace(two, ranks=fewer), "600 questions on one side, 1 on the other"),
+        (replace(two, model="pop"), "two results are called 'pop'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            table([one, other])
+    with pytest.raises(ConfigError, match="no results to show"):
+        summary([])
+    with pytest.raises(ConfigError, match="no metric to show"):
+        summary([one], [])
+    with pytest.raises(ConfigError, match="unknown metric 'recal@10'"):
+        summary([one], ["recal@10"])
+    with pytest.raises(ConfigError, match="unknown test 'z'"):
+        summary([one, two], test="z")  # type: ignore[arg-type]
+
+
+def test_cut_offs_and_names_of_a_protocol_do_not_stop_a_comparison() -> None:
+    renamed = replace(PROTOCOLS["hgn"], name="mine", ks=(10, 20))
+    assert summary([RESULTS[0], replace(RESULTS[1], protocol=renamed)])["questions"] == 600
