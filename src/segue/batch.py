@@ -4,7 +4,7 @@
     P  positions of a history     I  items; ids 1..I, 0 = nothing (padding)
     L  items of one window        d  embedding size
     C  questions asked of a row   K  items asked about or recommended
-    T  targets of a question      R  rows of a log
+    T  targets of a question      R  targets of a row
     G  negatives of a target
 
 Histories are padded on the left, oldest first, so the newest item is always the last column.
@@ -12,11 +12,11 @@ Histories are padded on the left, oldest first, so the newest item is always the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 
@@ -24,20 +24,27 @@ from torch import Tensor
 class Batch:
     """The tensors of one step: int64 ids.
 
-    A row may carry several questions: question c of C sees the window `history[:, c : c + L]` of L = P - C + 1 items,
-    one step later than the question before. With C = 1 the window is the whole history.
+    A row may carry several questions, each one step later than the one before. They share what they see and are asked
+    for: question c of C sees the window `history[:, c : c + L]` and is asked for `target[:, c : c + T]`.
+
+        history  a b c d       L = 3, T = 2, C = 2:  question 0 sees a b c and is asked for e f,
+        target   e f g                               question 1 sees b c d and is asked for f g
+
+    With C = 1 the window is the whole history.
 
     Attributes:
         user: who.
-        history: what they did, oldest first; 0 is padding.
-        target: what they did next, per question; 0 where there is none.
-        negative: for each target, what they did not.
+        history: what they did, oldest first; 0 is padding. P = L + C - 1.
+        target: what they did next; 0 where there is nothing. R = T + C - 1.
+        negative: for each target, items that the user did not touch.
+        asked: which questions are asked; the others only complete the row.
     """
 
     user: Int[Tensor, "B"]
     history: Int[Tensor, "B P"]
-    target: Int[Tensor, "B C T"] | None = None
-    negative: Int[Tensor, "B C T G"] | None = None
+    target: Int[Tensor, "B R"] | None = None
+    negative: Int[Tensor, "B R G"] | None = None
+    asked: Bool[Tensor, "B C"] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -49,9 +56,28 @@ class Batch:
             return torch.nn.functional.pad(self.history, (missing, 0))
         return self.history[:, self.history.shape[1] - window :]
 
+    def known(self) -> Bool[Tensor, "B C R"]:
+        """Which targets each question is asked for: those in its window that are no padding."""
+        assert self.target is not None
+        assert self.asked is not None
+        questions, targets = self.asked.shape[1], self.target.shape[1]
+        place = torch.arange(targets, device=self.target.device) - torch.arange(
+            questions, device=self.target.device
+        ).unsqueeze(1)
+        window = (place >= 0) & (place <= targets - questions)
+        return window & self.asked.unsqueeze(2) & (self.target > 0).unsqueeze(1)
+
     def share(self, rank: int, world: int) -> Batch:
         """Every `world`-th row, from `rank` on: what one of several processes works on."""
         return self._map(lambda tensor: tensor[rank::world])
+
+    def slices(self, size: int) -> Iterator[Batch]:
+        """The rows in slices of `size`, in order; none where there are no rows."""
+        if 0 < len(self) <= size:
+            yield self
+        else:
+            for begin in range(0, len(self), size):
+                yield self._map(lambda tensor, begin=begin: tensor[begin : begin + size])  # type: ignore[misc]
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`."""
@@ -60,4 +86,5 @@ class Batch:
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         target = None if self.target is None else change(self.target)
         negative = None if self.negative is None else change(self.negative)
-        return Batch(change(self.user), change(self.history), target, negative)
+        asked = None if self.asked is None else change(self.asked)
+        return Batch(change(self.user), change(self.history), target, negative, asked)

@@ -13,26 +13,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from segue.data.log import Log, Vocab
+from segue.data.store import check_place, put
 from segue.errors import ArtefactError, SegueError
 from segue.model import Model, Sizes
 from segue.models import MODELS
 
 FORMAT = 1
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
+AGAIN = "copy the whole folder again, or save the model anew"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,35 +67,32 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     """
     folder = Path(folder)
     check_target(folder)
+    temporary = folder.with_name(f".{folder.name}.{token_hex(4)}")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ArtefactError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    try:
+        temporary.mkdir(parents=True)
         if training_log is not None and training_log.is_file():
             shutil.copy(training_log, temporary / "training.jsonl")
         _write(model, log, temporary, about)
-        _replace(temporary, folder)
-    except OSError as error:
-        raise ArtefactError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        put(temporary, folder)
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ArtefactError(f"{folder}: cannot be written ({reason}); nothing was changed") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
+def progress_of(folder: Path) -> Path:
+    """The folder where the training of the model of `folder` keeps its state; it lies beside it."""
+    return folder.with_name(f"{folder.name}.training")
+
+
 def check_target(folder: Path) -> None:
     """Raise `ArtefactError` if a model could not be saved to `folder`: good to know before it is trained."""
-    if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / "model.json").is_file():
-            raise ArtefactError(f"{folder}: is a folder that holds something else than a saved model; choose another")
-    elif folder.exists():
-        raise ArtefactError(f"{folder}: is a file; choose another name for the model's folder")
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
+    check_place(folder, "model.json", "saved model")
+    progress = progress_of(folder)
+    if progress.exists() and not progress.is_dir():
+        raise ArtefactError(f"{progress}: is a file where the state of the training should go; move it away")
 
 
 def discard(folder: Path) -> None:
@@ -101,18 +100,6 @@ def discard(folder: Path) -> None:
     (folder / "training.jsonl").unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-def _replace(temporary: Path, folder: Path) -> None:
-    """Put `temporary` in the place of `folder`, which may hold an older model."""
-    temporary.chmod(0o755)
-    if folder.exists():
-        old = temporary.with_name(temporary.name + ".old")
-        os.replace(folder, old)
-        os.replace(temporary, folder)
-        shutil.rmtree(old)
-    else:
-        os.replace(temporary, folder)
 
 
 def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
@@ -147,56 +134,66 @@ def load(folder: str | Path) -> Saved:
     """
     folder = Path(folder)
     facts = _facts(folder)
-    for name, expected in facts["files"].items():
+    for name in PAYLOAD:
         path = folder / name
         if not path.is_file():
-            raise ArtefactError(f"{folder}: {name} is missing; copy the whole folder again or save the model anew")
-        if _hash(path) != expected:
-            raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); copy or save the model anew")
-    users, items = pl.read_parquet(folder / "users.parquet"), pl.read_parquet(folder / "items.parquet")
-    history = pl.read_parquet(folder / "history.parquet")
+            raise ArtefactError(f"{folder}: {name} is missing; {AGAIN}")
+        if _hash(path) != facts["files"][name]:
+            raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {AGAIN}")
+    return Saved(_model(folder, facts), _log(folder, facts["log"]["name"]), facts)
+
+
+def _model(folder: Path, facts: dict[str, Any]) -> Model:
+    if facts["model"] not in MODELS:
+        raise ArtefactError(f"{folder}: holds a model {facts['model']!r} that this segue does not have")
+    kind = MODELS[facts["model"]]
+    weights = load_file(folder / "weights.safetensors")
+    try:
+        model = kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
+        model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
+        model.load_state_dict(weights)
+    except (SegueError, RuntimeError) as error:  # a setting, or a weight, that is no more or not yet
+        reason = str(error).splitlines()[-1].strip()
+        raise ArtefactError(f"{folder}: saved by another version of segue ({reason}); save the model anew") from error
+    return model.eval()
+
+
+def _log(folder: Path, name: str) -> Log:
+    users, items, history = (pl.read_parquet(folder / f"{part}.parquet") for part in ("users", "items", "history"))
     sizes = np.bincount(history["user"].to_numpy(), minlength=len(users) + 1)
     stop = np.cumsum(sizes)
-    log = Log(
+    return Log(
         users=Vocab(users["name"]),
         items=Vocab(items["name"]),
         start=stop - sizes,
         stop=stop,
         item=history["item"].to_numpy(),
-        name=facts["log"]["name"],
+        name=name,
         item_table=items.drop("name") if items.width > 1 else None,
     )
-    kind = MODELS[facts["model"]]
-    try:
-        model = kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
-    except SegueError as error:
-        raise ArtefactError(f"{folder}: saved by another version of segue ({error}); save the model anew") from error
-    weights = load_file(folder / "weights.safetensors")
-    model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
-    model.load_state_dict(weights)
-    return Saved(model.eval(), log, facts)
 
 
 def _facts(folder: Path) -> dict[str, Any]:
+    """What `model.json` says, once it is known to be whole and of this format."""
     path = folder / "model.json"
-    if not folder.is_dir():
+    if not folder.exists():
         raise ArtefactError(f"{folder}: no such model folder; `segue run MODEL DATA -o {folder}` makes one")
     if not path.is_file():
-        raise ArtefactError(f"{folder}: not a saved model (model.json is missing)")
+        raise ArtefactError(f"{folder}: not the folder of a saved model (there is no model.json in it)")
     try:
-        facts = json.loads(path.read_text())
-        expected = facts.pop("hash")
-    except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise ArtefactError(f"{path}: damaged ({error}); copy or save the model anew") from error
-    if facts.get("format") != FORMAT:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtefactError(f"{path}: damaged ({error}); {AGAIN}") from error
+    if not isinstance(facts, dict) or "format" not in facts:
+        raise ArtefactError(f"{path}: does not describe a saved model; {AGAIN}")
+    if facts["format"] != FORMAT:
         raise ArtefactError(
-            f"{folder}: format {facts.get('format')} and this segue reads format {FORMAT}; "
+            f"{folder}: format {facts['format']} and this segue reads format {FORMAT}; "
             "install the segue that saved it, or save the model anew"
         )
+    expected = facts.pop("hash", None)
     if _facts_hash(facts) != expected:
-        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); copy or save the model anew")
-    if facts["model"] not in MODELS:
-        raise ArtefactError(f"{folder}: holds a model {facts['model']!r} that this segue does not have")
+        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {AGAIN}")
     return facts
 
 

@@ -28,6 +28,7 @@ class TrainingError(SegueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`", did you mean 'dim'?"` where one of the known words is close, otherwise nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    """`", did you mean 'dim'?"` where one of the known words is close, otherwise nothing; case does not count."""
+    words = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), words, n=1)
+    return f", did you mean {words[close[0]]!r}?" if close else ""

@@ -43,9 +43,8 @@ class Config:
         hints = typing.get_type_hints(cls)
         for key in settings:
             if key not in hints:
-                raise ConfigError(
-                    f"unknown setting {key!r}{did_you_mean(key, hints)}; known: {', '.join(sorted(hints))}"
-                )
+                known = ", ".join(sorted(hints)) or "none"
+                raise ConfigError(f"unknown setting {key!r}{did_you_mean(key, hints)}; known: {known}")
         values = {key: _read(key, value, hints[key]) for key, value in settings.items()}
         return cls(**values)
 
@@ -92,7 +91,10 @@ def _number(key: str, value: Any, kind: type) -> Any:
     try:
         number = kind(str(value).strip()) if kind in (int, float) else kind(value)
     except ValueError:
-        raise ConfigError(f"{key}={value!r}: must be of type {kind.__name__}") from None
+        expected = {int: "a whole number", float: "a number"}.get(kind, f"of type {kind.__name__}")
+        raise ConfigError(f"{key}={value!r}: must be {expected}") from None
+    if kind is int and abs(number) >= 2**63:
+        raise ConfigError(f"{key}={value}: does not fit in 64 bits")
     if kind is float and not np.isfinite(number):
         raise ConfigError(f"{key}={value!r}: must be a finite number")
     return number
@@ -179,9 +181,15 @@ class TrainedConfig(Config):
 
 
 class Trained(Model):
-    """A model trained by gradient descent on `forward`, its loss."""
+    """A model trained by gradient descent on `forward`, its loss.
+
+    Attributes:
+        rows_at_once: a batch is worked off in slices of so many rows, whose gradients add up: small enough for the
+            processor's cache, and for its memory.
+    """
 
     config: TrainedConfig
+    rows_at_once: int = 4096
 
     @abstractmethod
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:

@@ -17,10 +17,11 @@ import torch
 
 from segue.data.log import Log
 from segue.data.split import Split
-from segue.evaluation.metrics import measure
+from segue.errors import DataError
+from segue.evaluation.metrics import measure, parse
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.table import Result, summary
-from segue.model import Model, Sizes, Trained
+from segue.model import Model, Sizes, Trained, require
 from segue.models import find
 from segue.train import Training, fit
 
@@ -81,6 +82,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         find(self.model).configure(dict(self.settings), self.preset)
+        require(self.every >= 1, f"every={self.every}: must be at least 1")
+        require(self.patience >= 1, f"patience={self.patience}: must be at least 1")
+        require(0 <= self.seed < 2**63, f"seed={self.seed}: must lie between 0 and 2^63 - 1")
+        name, k = parse(self.monitor)
+        deep = self.protocol.depth
+        require(
+            k <= deep, f"monitor {self.monitor}: {self.protocol.name} ranks {deep} deep; take {name}@{deep} at most"
+        )
 
     def build(self, log: Log, **settings: Any) -> Model:
         """A new, untrained model for `log`; `settings` depart further from the recipe's."""
@@ -90,6 +99,24 @@ class Recipe:
             torch.manual_seed(self.seed)
             return kind(config, Sizes(log.n_users, log.n_items))
 
+    def split(self, log: Log) -> Split:
+        """The protocol's split of `log`.
+
+        Raises:
+            DataError: it leaves nothing to learn from, or nothing to ask.
+        """
+        split = self.protocol.split(log)
+        if not len(split.train):
+            raise DataError(f"{log.name}: the protocol {self.protocol.name} leaves nothing to train on; choose another")
+        cases = self.protocol.cases(split, "test")
+        if not len(cases):
+            why = "; ".join(f"{n:,} {reason}" for reason, n in cases.dropped.items())
+            raise DataError(
+                f"{log.name}: too short for the protocol {self.protocol.name}, no test question is left ({why}); "
+                "choose another protocol or a longer log"
+            )
+        return split
+
     def run(self, log: Log, *, folder: Path | None = None) -> Outcome:
         """Split, train, choose on validation, test once.
 
@@ -97,7 +124,7 @@ class Recipe:
             log: what to learn from.
             folder: where an interrupted training is kept, to be taken up by the same call.
         """
-        split = self.protocol.split(log)
+        split = self.split(log)
         model = self.build(log)
         training = self.choose(model, split, folder=folder)
         if not self.refit:

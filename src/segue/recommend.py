@@ -77,5 +77,6 @@ def known(log: Log, kind: str, names: Sequence[Any]) -> list[int]:
     for name, found in zip(names, ids, strict=True):
         if found == 0:
             hint = did_you_mean(str(name), (str(n) for n in vocab.tokens.head(100_000)))
-            raise DataError(f"unknown {kind} {name!r}{hint}; {log.name} knows {len(vocab):,} {kind}s")
+            some = ", ".join(str(n) for n in vocab.tokens.head(3))
+            raise DataError(f"unknown {kind} {name!r}{hint}; {log.name} knows {len(vocab):,} {kind}s, such as {some}")
     return [int(i) for i in ids]

@@ -158,7 +158,7 @@ def zero_stays_nothing(case: Subject) -> None:
     if isinstance(model, Trained):
         for batch in model.batches(log, np.random.default_rng(0)):
             if batch.negative is not None and batch.target is not None:
-                bad = (batch.negative == 0) & (batch.target > 0).unsqueeze(3)
+                bad = (batch.negative == 0) & (batch.target > 0).unsqueeze(2)
                 assert not bad.any(), "law 7: item 0 was drawn as a negative"
 
 

@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from segue import distributed
+from segue.batch import Batch
 from segue.console import Bar, progress
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
@@ -140,14 +141,10 @@ def _epoch(model: Trained, optimizer: Adam, log: Log, seeds: tuple[int, int]) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng(seeds)):
-            assert batch.target is not None
-            targets = (batch.target > 0).sum()
-            loss = model(batch.share(distributed.rank(), distributed.world()).to(device))
             optimizer.zero_grad()
-            (loss / targets if model.config.reduction == "mean" else loss).backward()
+            losses.append(_gradients(model, batch, device))
             distributed.sum_gradients(model.parameters())
             optimizer.step()
-            losses.append(loss.detach() / targets)
     if not losses:
         raise TrainingError(f"{log.name} has nothing to train {model.name} on: no user has two events or more")
     values = distributed.total(torch.stack(losses))
@@ -158,6 +155,18 @@ def _epoch(model: Trained, optimizer: Adam, log: Log, seeds: tuple[int, int]) ->
             f"try a smaller lr (now {model.config.lr:g})"
         )
     return float(values.double().mean())
+
+
+def _gradients(model: Trained, batch: Batch, device: torch.device) -> Tensor:
+    """Add up the gradients of this process's share of a batch, slice by slice; returns the mean loss of a target."""
+    targets = batch.known().sum().to(device)
+    total = torch.zeros((), device=device)
+    for part in batch.share(distributed.rank(), distributed.world()).to(device).slices(model.rows_at_once):
+        loss = model(part)
+        (loss / targets if model.config.reduction == "mean" else loss).backward()
+        total += loss.detach()
+        del loss  # and with it what its gradient needed, before the next slice asks for as much
+    return total / targets
 
 
 def _finished(training: Training, epochs: int, every: int, patience: int) -> bool:

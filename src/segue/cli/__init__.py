@@ -5,13 +5,13 @@ Bad input prints one message on stderr and exits with code 2; nothing half-writt
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from segue.cli.data import data
 from segue.cli.demo import demo
@@ -25,11 +25,57 @@ from segue.errors import SegueError
 app = App(
     name="segue",
     help="What comes next: sequential recommendation from a log of events, measured honestly.",
+    help_epilogue="""Start with:
+  segue demo                     the whole path on MovieLens 100K
+  segue data events.csv          what your own log looks like
+  segue run hgn events.csv       a trained, measured and saved model of it
+  segue COMMAND --help           all that a command can do""",
     version=lambda: f"segue {version('segue')}",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
-for command in (run, evaluate, recommend, data, demo, reproduce):
-    app.command(command)
+# In each usage the options come last, because --set and -k take all that follows up to the next option.
+app.command(
+    run,
+    usage="Usage: segue run MODEL DATA [OPTIONS]",
+    help_epilogue="""Examples:
+  segue run hgn ml-100k
+  segue run pop events.csv --user-col uid --item-col sku --time-col ts
+  segue run hgn ratings.csv --min-rating 4 --user-core 10 --set dim=64 lr=0.01 --out models/mine
+  segue run hgn ml-1m --protocol hgn --preset author --json result.json
+
+An unknown name in --set lists the settings of the model. An interrupted training goes on with the same command.""",
+)
+app.command(
+    evaluate,
+    usage="Usage: segue evaluate MODELS... --data DATA [OPTIONS]",
+    help_epilogue="""Example:
+  segue evaluate models/hgn models/pop --data ml-100k -k 5 10 20""",
+)
+app.command(
+    recommend,
+    usage="Usage: segue recommend MODEL (--user USER | --history ITEMS) [OPTIONS]",
+    help_epilogue="""Examples:
+  segue recommend models/hgn --user 42
+  segue recommend models/hgn --history "12,7,99" -k 5""",
+)
+app.command(
+    data,
+    usage="Usage: segue data DATA [OPTIONS]",
+    help_epilogue="""Examples:
+  segue data ml-100k
+  segue data events.csv.gz --time-col ts --items titles.csv --out logs/events""",
+)
+app.command(demo, usage="Usage: segue demo [OPTIONS]", help_epilogue="")
+app.command(
+    reproduce,
+    usage="Usage: segue reproduce TABLE [OPTIONS]",
+    help_epilogue="""Example:
+  segue reproduce hgn-cds --quick""",
+)
+
+
+MEMORY = "allocate|(out of|not enough) memory|calculation overflowed"  # of numpy, torch and its devices
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,22 +87,41 @@ def status(arguments: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     try:
         app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except SegueError as error:
         return _complain(str(error))
     except CycloptsError as error:
-        return _complain(str(error).strip() or type(error).__name__)
+        return _complain(_explained(error))
+    except (BrokenPipeError, SystemExit):  # the reader of a pipe has seen enough; rich leaves by SystemExit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (MemoryError, RuntimeError) as error:
+        if not re.search(MEMORY, str(error)):
+            raise
+        reason = str(error).partition("\n")[0]
+        return _complain(f"not enough memory ({reason}); take smaller settings or a smaller log")
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of a pipe has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        stderr().print("interrupted; the same command takes an interrupted training up again", markup=False)
-        return 130
+        again = "; the same command takes an interrupted training up again" if "run" in arguments[:1] else ""
+        return _complain(f"interrupted{again}", code=130)
     return 0
 
 
-def _complain(message: str) -> int:
+def _explained(error: CycloptsError) -> str:
+    """What is wrong with a command line, and where to read what is right."""
+    what = str(error).strip() or type(error).__name__
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        if error.keyword is None:
+            usage = (error.app and error.app.usage) or ""
+            return f"{error.argument.name.lstrip('-').upper()} is missing. {usage}"
+        what = f"{error.keyword} needs a value."
+    elif isinstance(error, UnusedCliTokensError):
+        what = f"{' '.join(error.unused_tokens or ())!r} is too much."
+    elif isinstance(error, UnknownOptionError) and "Did you mean" not in what and error.command_chain == ("run",):
+        what += " Settings of the model go after --set, such as --set epochs=20."
+    return f"{what} See {' '.join(['segue', *(error.command_chain or ())])} --help"
+
+
+def _complain(message: str, code: int = 2) -> int:
     stderr().print(f"segue: {message}", markup=False, soft_wrap=True)
-    return 2
+    return code

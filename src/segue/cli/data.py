@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, Reading, check_writable, show, write_json
+from segue.cli.options import JsonFile, Reading, check_json, show, write_json
 from segue.console import say
 
 DEFAULT = Reading()
@@ -32,10 +32,11 @@ def data(
     from dataclasses import asdict
 
     from segue.data.audit import audit
-    from segue.data.store import save_log
+    from segue.data.store import check_place, save_log
 
-    check_writable(json)
-    check_writable(out)
+    check_json(json, reads=data)
+    if out is not None:
+        check_place(out, "log.json", "saved log")
     log = reading.load(data)
     found = audit(log)
     show(found)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, show, write_json
+from segue.cli.options import JsonFile, check_json, show, write_json
 from segue.console import say
 
 USER = 42
@@ -29,7 +29,7 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models
     from segue.recipe import Recipe
     from segue.recommend import recommend
 
-    log = catalog.load("ml-100k")
+    check_json(json)
     protocol = Protocol.named("leave-one-out")
     recipes = [
         Recipe(model="pop", protocol=protocol, baseline=True),
@@ -37,9 +37,11 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models
         Recipe(model="bprmf", protocol=protocol, baseline=True),
         Recipe(model="hgn", protocol=protocol, preset="recbole"),
     ]
-    outcomes = []
     for recipe in recipes:
         checkpoint.check_target(out / recipe.model)
+    log = catalog.load("ml-100k")
+    outcomes = []
+    for recipe in recipes:
         outcomes.append(recipe.run(log))
         checkpoint.save(outcomes[-1].model, log, out / recipe.model, **outcomes[-1].about())
     results = [outcome.result for outcome in outcomes]

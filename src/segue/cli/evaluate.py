@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, Reading, check_writable, show, write_json
+from segue.cli.options import JsonFile, Reading, check_json, show, write_json
+from segue.errors import ArtefactError, ConfigError
+
+if TYPE_CHECKING:
+    from segue.checkpoint import Saved
+    from segue.data.log import Log
+    from segue.evaluation.table import Result
 
 DEFAULT = Reading()
 
 
 def evaluate(
     *models: Path,
-    data: str,
+    data: Annotated[str, Parameter(metavar="DATA")],
     reading: Reading = DEFAULT,
     k: Annotated[list[int] | None, Parameter(name=["-k"], consume_multiple=True, negative=())] = None,
     json: JsonFile = None,
@@ -32,41 +38,52 @@ def evaluate(
         Cut-offs, such as -k 5 10 20.
     """
     from segue.checkpoint import load
-    from segue.errors import ArtefactError, ConfigError
-    from segue.evaluation.protocol import Protocol
-    from segue.evaluation.table import Result, summary, table
+    from segue.evaluation.table import summary, table
 
+    cuts = _cuts(k)
     if not models:
         raise ConfigError("which models? Give the folders that `segue run` saved, such as models/hgn")
-    cuts = tuple(sorted(set(k or [10])))
-    check_writable(json)
-    saved = [(folder, load(folder)) for folder in models]
+    twice = [folder for folder in models if models.count(folder) > 1]
+    if twice:
+        raise ConfigError(f"{twice[0]} is given twice; a table shows each model once")
+    check_json(json, reads=data)
+    saved = {folder: load(folder) for folder in models}
     log = reading.load(data)
-    results = []
-    for folder, model in saved:
-        about = model.about
-        if about["log"]["fingerprint"] != log.fingerprint:
-            raise ArtefactError(
-                f"{folder}: was trained on another log ({about['log']['name']}, fingerprint "
-                f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
-                "options that it was trained with"
-            )
-        if "recipe" not in about:
-            raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so no test part is known")
-        stored = {key: v for key, v in about["recipe"]["protocol"].items() if key != "fingerprint"}
-        protocol = replace(Protocol.from_dict(stored), ks=cuts)
-        ranks = protocol.rank(model.model, protocol.split(log), "test")
-        seconds = about["training"]["seconds"]
-        results.append(
-            Result(
-                model=str(folder),
-                ranks=ranks,
-                protocol=protocol,
-                log=log.fingerprint,
-                items=log.n_items,
-                seconds=seconds,
-            )
-        )
+    results = [_result(folder, one, log, cuts) for folder, one in saved.items()]
     metrics = [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
     show(table(results, metrics=metrics))
     write_json(json, summary(results, metrics=metrics))
+
+
+def _cuts(k: list[int] | None) -> tuple[int, ...]:
+    if k is None:
+        return (10,)
+    if not k or min(k) < 1:
+        raise ConfigError(f"-k {' '.join(map(str, k))}: cut-offs are whole numbers from 1, such as -k 5 10 20")
+    return tuple(sorted(set(k)))
+
+
+def _result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Result:
+    """The test questions of the protocol that the model was trained under, asked of it."""
+    from segue.evaluation.protocol import Protocol
+    from segue.evaluation.table import Result
+
+    about = saved.about
+    if about["log"]["fingerprint"] != log.fingerprint:
+        raise ArtefactError(
+            f"{folder}: was trained on another log ({about['log']['name']}, fingerprint "
+            f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
+            "options that it was trained with"
+        )
+    if "recipe" not in about:
+        raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so no test part is known")
+    stored = {key: v for key, v in about["recipe"]["protocol"].items() if key != "fingerprint"}
+    protocol = replace(Protocol.from_dict(stored), ks=cuts)
+    return Result(
+        model=str(folder),
+        ranks=protocol.rank(saved.model, protocol.split(log), "test"),
+        protocol=protocol,
+        log=log.fingerprint,
+        items=log.n_items,
+        seconds=about["training"]["seconds"],
+    )

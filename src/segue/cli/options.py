@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from segue.console import stdout
+from segue.console import say, stdout
 from segue.data import catalog
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
@@ -20,22 +20,22 @@ from segue.errors import ConfigError, DataError
 JsonFile = Annotated[Path | None, Parameter(name="--json", help="Write what is printed, in full precision, to a file.")]
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Reading a file (a named data set needs none of this)")
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """How a file becomes a log. A named data set needs none of this.
 
     Attributes:
-        user_col: column of users; guessed from its name when not given.
-        item_col: column of items.
-        time_col: column of times (seconds, milliseconds, ISO dates).
-        rating_col: column of ratings.
-        delimiter: what separates columns in text; found out when not given.
-        min_rating: keep rows rated at least this.
-        user_core: keep users with at least so many rows.
-        item_core: keep items with at least so many rows.
-        duplicates: of several rows with the same user and item keep all, the first, or the last.
-        items: table of item metadata, with a column of item names and one of titles.
+        user_col: Column of users; guessed from its name when not given, as the others are.
+        item_col: Column of items.
+        time_col: Column of times (seconds, milliseconds, ISO dates); "" for none: the order of the file counts.
+        rating_col: Column of ratings; "" for none.
+        delimiter: What separates columns in text; found out when not given.
+        min_rating: Keep rows rated at least this.
+        user_core: Keep users with at least so many rows.
+        item_core: Keep items with at least so many rows.
+        duplicates: Of several rows with the same user and item keep all, the first, or the last.
+        items: Table of items, with a column of their names and one of titles to show.
     """
 
     user_col: str | None = None
@@ -51,6 +51,10 @@ class Reading:
 
     def load(self, source: str) -> Log:
         """The log of a named data set, or of a file or folder read as these options say."""
+        if not source.strip():
+            raise DataError("no data: the name is empty; give a named data set, a file or a folder")
+        if (Path(source) / "model.json").is_file():
+            raise DataError(f"{source}: is a saved model, not a log; give the data that it was trained on")
         options: dict[str, Any] = {
             "user": self.user_col,
             "item": self.item_col,
@@ -69,13 +73,18 @@ class Reading:
             for (name, value), field in zip(options.items(), self.__dataclass_fields__, strict=True)
             if value != getattr(defaults, field)
         }
-        return catalog.load(source, **given)
+        log = catalog.load(source, **given)
+        for step in log.steps:
+            say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
+        return log
 
 
-def settings(pairs: Sequence[str]) -> dict[str, str]:
+def settings(pairs: Sequence[str] | None) -> dict[str, str]:
     """`["dim=64", "lr=0.01"]` as a dict."""
     found: dict[str, str] = {}
-    for pair in pairs:
+    if pairs is not None and not pairs:
+        raise ConfigError("--set: needs name=value, such as --set dim=64 lr=0.01")
+    for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {pair}: must look like name=value, such as --set dim=64")
@@ -87,12 +96,21 @@ def write_json(path: Path | None, content: Any) -> None:
     """Write `content` to `path` (None: nowhere), whole or not at all."""
     if path is None:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
     try:
-        temporary.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
-        os.replace(temporary, path)
+        if path.exists() and not path.is_file():  # a pipe, or /dev/stdout: nothing to be replaced
+            path.write_text(text)
+        else:
+            _replace(path.resolve(), text)
     except OSError as error:
         raise DataError(f"--json {path}: cannot be written: {error.strerror or error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -108,17 +126,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def check_writable(path: Path | None) -> None:
-    """Say at once, not after an hour of training, that `path` cannot be written."""
+def check_json(path: Path | None, *, reads: str = "") -> None:
+    """Say at once, not after an hour of training, that `path` cannot be written, or is the file that is read."""
     if path is None:
         return
     folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise DataError(f"{path}: cannot be written: {folder} is not a folder that you may write to")
-    if path.is_dir() and path.suffix == ".json":
-        raise DataError(f"{path}: is a folder; give the name of a file")
+    if path.is_dir():
+        raise DataError(f"--json {path}: is a folder; give the name of a file")
+    if not folder.is_dir():
+        raise DataError(f"--json {path}: cannot be written: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"--json {path}: cannot be written: {folder} is not a folder that you may write to")
+    if path.exists() and os.path.exists(reads) and path.samefile(reads):
+        raise DataError(f"--json {path}: is the data to be read; give another name")
 
 
 def show(*things: Any) -> None:

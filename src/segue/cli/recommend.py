@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, check_writable, show, write_json
+from segue.cli.options import JsonFile, check_json, show, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from segue.checkpoint import Saved
     from segue.recommend import Recommendation
@@ -41,7 +42,7 @@ def recommend(
     from segue.checkpoint import load
     from segue.recommend import recommend as ask
 
-    check_writable(json)
+    check_json(json)
     saved = load(model)
     items = None if history is None else [name.strip() for name in history.split(",") if name.strip()]
     exclude = saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True)
@@ -64,20 +65,25 @@ def last_seen(saved: Saved, user: Any, history: list[Any] | None, most: int = 5)
     return log.titles(ids[-most:])
 
 
-def pages(found: list[Recommendation], seen: list[str], user: Any) -> list[Table]:
-    """Two tables: what was seen last, and what is recommended."""
+def pages(found: list[Recommendation], seen: list[str], user: Any) -> list[Text | Table]:
+    """What was seen last, and what is recommended: two headings and two tables."""
+    from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     who = "this history" if user is None else f"user {user}"
-    past = Table(title=f"seen last by {who}", title_justify="left", show_header=False)
-    past.add_column("item")
+    past = Table(box=box.SIMPLE, show_header=False)
     for title in seen:
-        past.add_row(title)
-    best = Table(title=f"recommended to {who}", title_justify="left")
+        past.add_row(Text(title))
+    best = Table(box=box.SIMPLE_HEAD)
     best.add_column("", justify="right")
     best.add_column("item")
-    best.add_column("name", style="dim")
+    titled = any(one.title != str(one.item) for one in found)
+    if titled:
+        best.add_column("name", style="dim")
     best.add_column("score", justify="right")
     for place, one in enumerate(found, 1):
-        best.add_row(str(place), one.title, str(one.item), f"{one.score:.3f}")
-    return [past, best]
+        name = [Text(str(one.item))] if titled else []
+        best.add_row(str(place), Text(one.title), *name, f"{one.score:.3f}")
+    heading = f"Recommended to {who}:" if found else f"Nothing is left to recommend to {who}: every item was seen."
+    return [Text(f"Seen last by {who}:"), past, Text(heading), *([best] if found else [])]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from segue.cli.options import JsonFile, check_writable, show, write_json
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.options import JsonFile, check_json, show, write_json
 
 
-def reproduce(table: str, *, quick: bool = False, json: JsonFile = None) -> None:
+def reproduce(
+    table: str, *, quick: Annotated[bool, Parameter(negative=(), show_default=False)] = False, json: JsonFile = None
+) -> None:
     """Recompute a published table and print ours beside it.
 
     Parameters
@@ -18,7 +24,7 @@ def reproduce(table: str, *, quick: bool = False, json: JsonFile = None) -> None
     from segue.recipes import find
 
     recipe = find(table)
-    check_writable(json)
+    check_json(json)
     found = recipe(quick=quick)
     show(found.table())
     write_json(json, found.as_dict())

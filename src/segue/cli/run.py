@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, Reading, check_writable, settings, show, write_json
+from segue.cli.options import JsonFile, Reading, check_json, settings, show, write_json
 from segue.console import say
 
 DEFAULT = Reading()
+PROTOCOL = (
+    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users. By default leave-one-out; items that the "
+    "user has had are left out of the ranking unless the log shows that users return to items."
+)
 
 
 def run(
@@ -18,14 +23,16 @@ def run(
     data: str,
     *,
     reading: Reading = DEFAULT,
-    protocol: str | None = None,
+    protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
     preset: str | None = None,
-    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())] = None,
+    set_: Annotated[
+        list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
+    ] = None,
     seed: int = 0,
     monitor: str = "ndcg@10",
     every: int = 1,
     patience: int = 10,
-    refit: bool = False,
+    refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     rivals: bool = True,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: JsonFile = None,
@@ -38,9 +45,6 @@ def run(
         hgn, bprmf, item-knn or pop.
     data
         A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter), or a folder.
-    protocol
-        How to measure: leave-one-out, recbole, hgn, global-time, whole-users. By default leave-one-out, where items
-        that the user has had are left out unless the log shows that users return to items.
     preset
         A named set of settings of the model, such as paper, author or recbole for hgn.
     set_
@@ -66,18 +70,11 @@ def run(
     from segue.recipe import Recipe
 
     distributed.start()
-    folder = out or Path("models") / model
-    check_writable(json)
-    chosen = settings(set_ or [])
-    named = None if protocol is None else Protocol.named(protocol)
-    # with a protocol still to be guessed from the log, mistakes in the other settings are found before it is read
-    Recipe(model=model, protocol=named or Protocol.named("leave-one-out"), settings=chosen, preset=preset)
-    checkpoint.check_target(folder)
-    log = reading.load(data)
+    check_json(json, reads=data)
     recipe = Recipe(
         model=model,
-        protocol=named or Protocol.guess(log),
-        settings=chosen,
+        protocol=Protocol.named(protocol or "leave-one-out"),
+        settings=settings(set_),
         preset=preset,
         seed=seed,
         monitor=monitor,
@@ -85,15 +82,21 @@ def run(
         patience=patience,
         refit=refit,
     )
+    folder = out or Path("models") / model
+    checkpoint.check_target(folder)
+    progress = checkpoint.progress_of(folder)
+    log = reading.load(data)
+    if protocol is None:
+        recipe = replace(recipe, protocol=Protocol.guess(log))
     names = [name for name in ("pop", "item-knn") if rivals and name != model]
     counted = [Recipe(model=name, protocol=recipe.protocol, baseline=True) for name in names]
-    progress = folder.with_name(folder.name + ".training")
     outcome = recipe.run(log, folder=progress)
     results = [*(rival.run(log).result for rival in counted), outcome.result]
     if distributed.rank() > 0:
         return
-    checkpoint.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **outcome.about())
+    about = outcome.about()
+    checkpoint.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
     checkpoint.discard(progress)
     show(table(results))
-    write_json(json, summary(results))
+    write_json(json, {**summary(results), "recipe": about["recipe"], "training": about["training"]})
     say(f"saved to {folder}; next: segue recommend {folder} --user {log.users.names([1])[0]}")

@@ -48,16 +48,24 @@ class Windows:
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch: every question once, about `batch_size` of them a batch."""
-        user, row = self._chunks(log, rng)
-        negatives = Negatives(log) if self.negatives else None
+        user, row, asked = self._chunks(log, rng)
+        targets = self.targets + self.per_row - 1
+        # drawn for the whole epoch while users are in order: the search for them then stays in the cache
+        negative = Negatives(log).draw(user, (targets, self.negatives), rng) if self.negatives else None
         rows = max(1, batch_size // self.per_row)
         order = rng.permutation(len(user))
         for begin in range(0, len(order), rows):
             some = order[begin : begin + rows]
-            yield self._batch(log, user[some], row[some], negatives, rng)
+            history = _items(log, user[some], row[some], -self.window, self.per_row - 1)
+            target = _items(log, user[some], row[some], 0, targets)
+            drawn = None if negative is None else torch.from_numpy(negative[some])
+            yield Batch(_ids(user[some]), history, target, drawn, torch.from_numpy(asked[some]))
 
-    def _chunks(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids]:
-        """(user, row of the first question) of every chunk; where a user's chunks begin is drawn anew each epoch."""
+    def _chunks(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, np.ndarray[Any, np.dtype[np.bool_]]]:
+        """(user, row of the first question, which questions are asked: (n, C)) of every chunk, user by user.
+
+        Where a user's chunks begin is drawn anew each epoch.
+        """
         first, stop = self.span(log)
         shift = rng.integers(0, self.per_row, len(first))
         shift[stop - first <= self.per_row] = 0
@@ -65,35 +73,28 @@ class Windows:
         count[stop == first] = 0
         user = np.repeat(np.arange(len(first)), count)
         place = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
-        return user, (first - shift)[user] + place * self.per_row
-
-    def _batch(self, log: Log, user: Ids, row: Ids, negatives: Negatives | None, rng: np.random.Generator) -> Batch:
-        first, stop = self.span(log)
-        start, end = log.start[user][:, None], log.stop[user][:, None]
-        seen = row[:, None] + np.arange(-self.window, self.per_row - 1)
-        inside = (seen >= start) & (seen < end)
-        history = np.where(inside, log.item[np.where(inside, seen, 0)], 0)
+        row = (first - shift)[user] + place * self.per_row
         question = row[:, None] + np.arange(self.per_row)
-        asked = (question >= first[user][:, None]) & (question < stop[user][:, None])
-        wanted = question[:, :, None] + np.arange(self.targets)
-        inside = asked[:, :, None] & (wanted < end[:, :, None])
-        target = np.where(inside, log.item[np.where(inside, wanted, 0)], 0)
-        drawn = None
-        if negatives is not None:
-            drawn = torch.from_numpy(negatives.draw(user, (self.per_row, self.targets, self.negatives), rng))
-        return Batch(_ids(user), _ids(history), _ids(target), drawn)
+        return user, row, (question >= first[user][:, None]) & (question < stop[user][:, None])
 
 
 def pairs(log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
     """One epoch of (user, item, negative) triples, one a row of the log: no history, C = T = G = 1."""
     user, item = log.events()
-    negatives = Negatives(log)
+    negative = Negatives(log).draw(user, (1, 1), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
         some = order[begin : begin + batch_size]
-        drawn = negatives.draw(user[some], (1, 1, 1), rng)
         empty = torch.empty((len(some), 0), dtype=torch.long)
-        yield Batch(_ids(user[some]), empty, _ids(item[some])[:, None, None], torch.from_numpy(drawn))
+        asked = torch.ones((len(some), 1), dtype=torch.bool)
+        yield Batch(_ids(user[some]), empty, _ids(item[some]).unsqueeze(1), torch.from_numpy(negative[some]), asked)
+
+
+def _items(log: Log, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
+    """(n, end - begin) items at `row + begin` up to `row + end`; 0 outside the user's rows."""
+    at = row[:, None] + np.arange(begin, end)
+    inside = (at >= log.start[user][:, None]) & (at < log.stop[user][:, None])
+    return _ids(np.where(inside, log.item.take(at, mode="clip"), 0))
 
 
 def _ids(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.data.log import Ids, Log
+from segue.data.log import Ids, Log, distinct
 
 
 class Negatives:
@@ -20,7 +20,7 @@ class Negatives:
     def __init__(self, log: Log) -> None:
         self._span = log.n_items + 1
         user, item = log.events()
-        touched = np.unique(user * self._span + item)
+        touched = distinct(user * self._span + item)
         owner = touched // self._span
         self._size = np.bincount(owner, minlength=log.n_users + 1)
         self._start = np.cumsum(self._size) - self._size

@@ -35,6 +35,23 @@ def is_log(path: Any) -> bool:
     return isinstance(path, str | Path) and (Path(path) / "log.json").is_file()
 
 
+def check_place(folder: Path, mark: str, what: str) -> None:
+    """Raise `ArtefactError` if `what`, a folder with the file `mark` in it, could not be saved to `folder`.
+
+    Good to know before an hour is spent on what should be saved there.
+    """
+    if folder.name in ("", ".."):
+        raise ArtefactError(f"{folder}: give the {what} a folder of its own, with a name")
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / mark).is_file():
+        raise ArtefactError(f"{folder}: is there and is not a {what}; choose another name")
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
+
+
 def save_log(log: Log, folder: str | Path) -> Path:
     """Write `log` to `folder`; a saved log that is there already is replaced, anything else is refused.
 
@@ -45,13 +62,12 @@ def save_log(log: Log, folder: str | Path) -> Path:
         ArtefactError: the folder holds something else, or cannot be written.
     """
     folder = Path(folder).resolve()
-    if folder.exists() and not is_log(folder) and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ArtefactError(f"{folder}: is there and is not a saved log; choose another name")
+    check_place(folder, "log.json", "saved log")
     partial = folder.with_name(f".{folder.name}.{token_hex(4)}")
     try:
         partial.mkdir(parents=True)
         _write(log, partial)
-        _put(partial, folder)
+        put(partial, folder)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise ArtefactError(f"{folder}: cannot be written ({reason}); nothing was changed") from error
@@ -85,19 +101,19 @@ def _write(log: Log, folder: Path) -> None:
     (folder / "log.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _put(new: Path, folder: Path) -> None:
-    """Rename `new` to `folder`; a log that is there steps aside first, and comes back if that fails."""
+def put(new: Path, folder: Path) -> None:
+    """Rename `new` to `folder`, a sibling; what is there steps aside first, and comes back if that fails."""
     if not folder.exists():
         os.replace(new, folder)
         return
-    aside = new.with_suffix(".old")
+    aside = new.with_name(f"{new.name}.old")
     os.replace(folder, aside)
     try:
         os.replace(new, folder)
-    except OSError:
+    except BaseException:
         os.replace(aside, folder)
         raise
-    shutil.rmtree(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def open_log(folder: str | Path, *, verify: bool = False) -> Log:

@@ -33,7 +33,7 @@ from segue.model import Model, Retriever, require
 Ties = Literal["conservative", "optimistic"]
 
 GROUP = 64  # items whose best score stands for all of them in the first round of `best_items`
-BLOCK_BYTES = 16_000_000  # of scores at a time: half of a usual last-level cache
+BLOCK_BYTES = 20_000_000  # of scores at a time: they stay in a usual last-level cache
 
 
 def rank(
@@ -58,7 +58,7 @@ def rank(
         exclude_seen: whether what the user has had before may not be recommended again.
         ties: "conservative" puts a target behind all others of the same score, "optimistic" before them.
         depth: how far down ranks are told apart: the largest cut-off of a metric.
-        block: questions at a time; None chooses about 16 MB of scores.
+        block: questions at a time; None chooses about 20 MB of scores.
         progress: called with the number of questions of each block when it is done.
 
     Raises:
@@ -242,7 +242,8 @@ def _ask(scores: _Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth
     flat[torch.from_numpy(places.past).to(grid.device)] = -torch.inf
     best, ids = best_items(grid, min(depth, scores.stride))
     if bool(best.isnan().any() | own.isnan().any()):
-        raise TrainingError(f"{type(scores.model).__name__} scores NaN: its training went wrong; train it again")
+        name = type(scores.model).__name__
+        raise TrainingError(f"{name} scores NaN: its training went wrong; train it again, with a smaller lr")
     case, item = np.divmod(places.target, scores.stride)
     own_score, best_score = own.double().cpu().numpy(), best.double().cpu().numpy()
     order = np.lexsort((-own_score, case))  # within a case by score, of equals the lower id first

@@ -14,9 +14,11 @@ from torch import Tensor
 
 
 def rows(table: Float[Tensor, "I d"], ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
-    """`table[ids]`. The table must be a leaf; its gradient appears in `table.grad`, not in `torch.autograd.grad`."""
-    if not (torch.is_grad_enabled() and table.requires_grad):
-        return table.index_select(0, ids.flatten()).view(*ids.shape, -1)
+    """`table[ids]`, of a table whose row 0 is padding and learns nothing.
+
+    The gradient of a leaf appears in `table.grad`, not in `torch.autograd.grad`."""
+    if not (torch.is_grad_enabled() and table.requires_grad and table.is_leaf):
+        return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
     found: Tensor = _Rows.apply(table, ids)
     return found
 
@@ -26,7 +28,7 @@ class _Rows(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
         ctx.table = table
         ctx.save_for_backward(ids)
-        return table.index_select(0, ids.flatten()).view(*ids.shape, -1)
+        return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
@@ -35,4 +37,5 @@ class _Rows(torch.autograd.Function):
         if table.grad is None:
             table.grad = torch.zeros_like(table)
         table.grad.index_add_(0, ids.flatten(), gradient.reshape(-1, table.shape[1]))
+        table.grad[0] = 0
         return None, None

@@ -143,22 +143,24 @@ class HGN(Trained, Retriever):
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
         query = self.queries(batch)  # B C d
-        if self.config.loss == "ce":
-            loss = self._cross_entropy(query, batch.target)
-        else:
-            assert batch.negative is not None
-            positive, negative = rows(self.item_out, batch.target).unsqueeze(3), rows(self.item_out, batch.negative)
-            difference = ((positive - negative) @ query[:, :, None, :, None]).squeeze(-1)  # B C T G
-            known = (batch.target.unsqueeze(3) > 0) & (batch.negative > 0)
-            loss = (bpr(difference) * known).sum()
+        loss = self._cross_entropy(query, batch) if self.config.loss == "ce" else self._bpr(query, batch)
         if any(self.config.reg_weight):
-            loss = loss + self._regulariser(batch) * (batch.target > 0).sum()  # so that it stands beside a mean loss
+            loss = loss + self._regulariser(batch) * batch.known().sum()  # so that it stands beside a mean loss
         return loss
 
-    def _cross_entropy(self, query: Float[Tensor, "B C d"], target: Tensor) -> Float[Tensor, ""]:
-        asked = (target > 0).nonzero()
-        scores = query[asked[:, 0], asked[:, 1]] @ self.item_out.T
-        return cross_entropy(scores, target[asked[:, 0], asked[:, 1], asked[:, 2]]).sum()
+    def _bpr(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        assert batch.negative is not None
+        apart = rows(self.item_out, batch.target).unsqueeze(2) - rows(self.item_out, batch.negative)  # B R G d
+        difference = query @ apart.flatten(1, 2).transpose(1, 2)  # B C RG
+        known = batch.known().unsqueeze(3) & (batch.negative > 0).unsqueeze(1)
+        return (bpr(difference) * known.flatten(2)).sum()
+
+    def _cross_entropy(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        row, question, place = batch.known().nonzero().unbind(1)
+        scores = query[row, question] @ self.item_out.T
+        return cross_entropy(scores, batch.target[row, place]).sum()
 
     def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
@@ -177,34 +179,30 @@ class HGN(Trained, Retriever):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
-        config = self.config
-        user, item = (
-            rows(self.user, batch.user),
-            rows(self.item_in, batch.history),
-        )  # B d, B P d with P = L + C - 1 positions
-        real = (batch.history > 0).to(item.dtype)
+        config, window = self.config, self.config.window
+        user, item = rows(self.user, batch.user), rows(self.item_in, batch.history)  # B d, B P d
+        real = (batch.history > 0).to(item.dtype).unfold(1, window, 1)  # B C L
+        count = real.sum(2, keepdim=True).clamp(min=1)
         gated = item
         if config.feature_gate:
             gated = item * torch.sigmoid(self.feature_item(item) + self.feature_user(user).unsqueeze(1))  # (1)
-        weight = real.unfold(1, config.window, 1)  # B C L
-        count = weight.sum(2, keepdim=True)
+        weight = real
         if config.instance_gate:
-            logit = (gated @ self.instance_item).squeeze(2).unfold(1, config.window, 1)
-            weight = weight * torch.sigmoid(logit + (user @ self.instance_user).unsqueeze(1))  # (2)
+            logit = (gated @ self.instance_item).squeeze(2).unfold(1, window, 1)
+            weight = real * torch.sigmoid(logit + (user @ self.instance_user).unsqueeze(1))  # (2)
         if config.pooling == "max":
             short = self._max(gated, weight, real)  # (4)
         else:
-            total = weight.sum(2, keepdim=True) if config.pooling == "gate_avg" else count
-            short = slide(weight / total.clamp(min=1e-12)) @ gated  # (3)
+            total = weight.sum(2, keepdim=True).clamp(min=1e-12) if config.pooling == "gate_avg" else count
+            short = slide(weight / total) @ gated  # (3)
         query = user.unsqueeze(1) + short
         if config.item_item:
-            query = query + slide(real.unfold(1, config.window, 1)) @ item
+            query = query + slide(torch.ones_like(real[:1])).squeeze(0) @ item  # padding is a row of zeros
         return torch.cat([query, torch.ones_like(count)], 2) if config.item_bias else query
 
     def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
-        window = self.config.window
-        values = gated.unfold(1, window, 1) * weight.unsqueeze(2)  # B C d L
-        values = values.masked_fill(real.unfold(1, window, 1).unsqueeze(2) == 0, -torch.inf)
+        values = gated.unfold(1, self.config.window, 1) * weight.unsqueeze(2)  # B C d L
+        values = values.masked_fill(real.unsqueeze(2) == 0, -torch.inf)
         return values.amax(3).nan_to_num(neginf=0.0)  # a window of nothing but padding is worth nothing
 
 

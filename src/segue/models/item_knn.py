@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batch import Batch
-from segue.data.log import Ids, Log, ranges
+from segue.data.log import Ids, Log, distinct, ranges
 from segue.model import Config, Counted, Sizes, require
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -113,7 +113,7 @@ def similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Fl
     user, item = log.events()
     span = log.n_items + 1
     # the distinct items of each user, and for gru4rec all events on the left side
-    held = np.unique(user * span + item)
+    held = distinct(user * span + item)
     owner, content = held // span, held % span
     start = np.searchsorted(owner, np.arange(log.n_users + 2))
     left_user, left_item = (user, item.astype(np.int64)) if config.similarity == "gru4rec" else (owner, content)
