@@ -1,5 +1,7 @@
 TORCH ?= torch==2.13.0
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# without compiled modules every command would compile torch's anew
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .PHONY: help setup demo test test-all lint format bench clean

@@ -1,1 +1,77 @@
-"""segue: what comes next. Sequential recommendation from a log of events, measured honestly."""
+"""segue: what comes next. Sequential recommendation from a log of events, measured honestly.
+
+The names below are the public ones. Each is imported when it is first asked for, so `import segue` costs next to
+nothing and needs no torch; the modules named beside them hold the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segue.batch import Batch as Batch
+    from segue.checkpoint import load as load_model
+    from segue.checkpoint import save as save_model
+    from segue.data.catalog import load as load_log
+    from segue.data.ingest import read_log as read_log
+    from segue.data.log import Log as Log
+    from segue.data.split import Cases as Cases
+    from segue.errors import SegueError as SegueError
+    from segue.evaluation.protocol import Protocol as Protocol
+    from segue.evaluation.ranks import Ranks as Ranks
+    from segue.evaluation.table import table as table
+    from segue.model import Model as Model
+    from segue.models import MODELS as MODELS
+    from segue.recipe import Recipe as Recipe
+    from segue.train import fit as fit
+
+__all__ = [
+    "MODELS",
+    "Batch",
+    "Cases",
+    "Log",
+    "Model",
+    "Protocol",
+    "Ranks",
+    "Recipe",
+    "SegueError",
+    "fit",
+    "load_log",
+    "load_model",
+    "read_log",
+    "save_model",
+    "table",
+]
+
+_PLACES = {
+    "MODELS": "segue.models:MODELS",
+    "Batch": "segue.batch:Batch",
+    "Cases": "segue.data.split:Cases",
+    "Log": "segue.data.log:Log",
+    "Model": "segue.model:Model",
+    "Protocol": "segue.evaluation.protocol:Protocol",
+    "Ranks": "segue.evaluation.ranks:Ranks",
+    "Recipe": "segue.recipe:Recipe",
+    "SegueError": "segue.errors:SegueError",
+    "fit": "segue.train:fit",
+    "load_log": "segue.data.catalog:load",
+    "load_model": "segue.checkpoint:load",
+    "read_log": "segue.data.ingest:read_log",
+    "save_model": "segue.checkpoint:save",
+    "table": "segue.evaluation.table:table",
+}
+
+
+if not TYPE_CHECKING:  # a type checker shall see a misspelt name as the error it is
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"module 'segue' has no attribute {name!r}")
+        module, _, attribute = _PLACES[name].partition(":")
+        found = globals()[name] = getattr(import_module(module), attribute)
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Int
@@ -36,14 +37,14 @@ class Batch:
         user: who.
         history: what they did, oldest first; 0 is padding. P = L + C - 1.
         target: what they did next; 0 where there is nothing. R = T + C - 1.
-        negative: for each target, items that the user did not touch.
+        negative: for each question and each of its targets, items that the user did not touch.
         asked: which questions are asked; the others only complete the row.
     """
 
     user: Int[Tensor, "B"]
     history: Int[Tensor, "B P"]
     target: Int[Tensor, "B R"] | None = None
-    negative: Int[Tensor, "B R G"] | None = None
+    negative: Int[Tensor, "B C T G"] | None = None
     asked: Bool[Tensor, "B C"] | None = None
 
     def __len__(self) -> int:
@@ -56,20 +57,17 @@ class Batch:
             return torch.nn.functional.pad(self.history, (missing, 0))
         return self.history[:, self.history.shape[1] - window :]
 
-    def known(self) -> Bool[Tensor, "B C R"]:
-        """Which targets each question is asked for: those in its window that are no padding."""
+    @cached_property
+    def targets(self) -> Int[Tensor, "B C T"]:
+        """What each question is asked for: the targets in its window; 0 where there is none, or it is not asked."""
         assert self.target is not None
         assert self.asked is not None
-        questions, targets = self.asked.shape[1], self.target.shape[1]
-        place = torch.arange(targets, device=self.target.device) - torch.arange(
-            questions, device=self.target.device
-        ).unsqueeze(1)
-        window = (place >= 0) & (place <= targets - questions)
-        return window & self.asked.unsqueeze(2) & (self.target > 0).unsqueeze(1)
+        each = self.target.shape[1] - self.asked.shape[1] + 1
+        return self.target.unfold(1, each, 1) * self.asked.unsqueeze(2)
 
     def share(self, rank: int, world: int) -> Batch:
         """Every `world`-th row, from `rank` on: what one of several processes works on."""
-        return self._map(lambda tensor: tensor[rank::world])
+        return self if world == 1 else self._map(lambda tensor: tensor[rank::world])
 
     def slices(self, size: int) -> Iterator[Batch]:
         """The rows in slices of `size`, in order; none where there are no rows."""
@@ -81,7 +79,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`."""
-        return self._map(lambda tensor: tensor.to(device))
+        return self if device == self.user.device else self._map(lambda tensor: tensor.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         target = None if self.target is None else change(self.target)

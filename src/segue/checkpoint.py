@@ -2,8 +2,8 @@
 
     model.json             what it is: model, settings, log, protocol, results, versions, a hash of every file
     weights.safetensors    parameters and counts
-    users.parquet          names of users 1..U
-    items.parquet          names of items 1..I, and what is known of them
+    users.parquet          names of users 1..U, and what is known of them
+    items.parquet          names of items 1..I, likewise
     history.parquet        who did what, in order: what the answers to known users are built on
 
 The folder appears whole or not at all: it is written beside its place and moved there.
@@ -97,7 +97,8 @@ def check_target(folder: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove what `fit` left in `folder` of a finished training."""
-    (folder / "training.jsonl").unlink(missing_ok=True)
+    for name in ("training.jsonl", "state.safetensors"):
+        (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
@@ -105,11 +106,8 @@ def discard(folder: Path) -> None:
 def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")
-    pl.DataFrame({"name": log.users.tokens}).write_parquet(folder / "users.parquet")
-    items = pl.DataFrame({"name": log.items.tokens})
-    if log.item_table is not None:
-        items = items.hstack(log.item_table.drop("name", strict=False))
-    items.write_parquet(folder / "items.parquet")
+    _named(log.users, log.user_table).write_parquet(folder / "users.parquet")
+    _named(log.items, log.item_table).write_parquet(folder / "items.parquet")
     user, item = log.events()
     pl.DataFrame({"user": user.astype(np.int32), "item": item}).write_parquet(folder / "history.parquet")
     facts = {
@@ -124,6 +122,12 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     }
     facts["hash"] = _facts_hash(facts)
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
+    """The names, then what is known; the first column is called `name`, or `name_` where the table has a `name`."""
+    known = pl.DataFrame() if table is None else table
+    return vocab.tokens.alias("name_" if "name" in known.columns else "name").to_frame().hstack(known)
 
 
 def load(folder: str | Path) -> Saved:
@@ -163,13 +167,14 @@ def _log(folder: Path, name: str) -> Log:
     sizes = np.bincount(history["user"].to_numpy(), minlength=len(users) + 1)
     stop = np.cumsum(sizes)
     return Log(
-        users=Vocab(users["name"]),
-        items=Vocab(items["name"]),
+        users=Vocab(users.to_series(0)),
+        items=Vocab(items.to_series(0)),
         start=stop - sizes,
         stop=stop,
         item=history["item"].to_numpy(),
         name=name,
-        item_table=items.drop("name") if items.width > 1 else None,
+        user_table=users[:, 1:] if users.width > 1 else None,
+        item_table=items[:, 1:] if items.width > 1 else None,
     )
 
 

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 
 def bpr(difference: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """-log sigma(difference), difference = positive score - negative score (Rendle et al., UAI'09)."""
-    return nn.functional.softplus(-difference)
+    return -nn.functional.logsigmoid(difference)
 
 
 def cross_entropy(scores: Float[Tensor, "n I"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """-log softmax(scores)[target] over items 0..I, item 0 left out; 0 where the target is 0, that is, padding."""
-    scores = scores.index_fill(1, torch.zeros(1, dtype=torch.long, device=scores.device), -torch.inf)
-    return nn.functional.cross_entropy(scores, target, ignore_index=0, reduction="none")
+    """-log softmax(scores)[target] for scores of items 1..I; 0 where the target is 0, that is, padding."""
+    return nn.functional.cross_entropy(scores, target - 1, ignore_index=-1, reduction="none")
 
 
 def l2(weights: Iterable[Tensor], factor: float) -> Float[Tensor, ""]:

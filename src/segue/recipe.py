@@ -161,6 +161,7 @@ class Recipe:
             every=self.every,
             patience=self.patience,
             folder=folder,
+            keep=True,
         )
 
     def test(self, model: Model, split: Split, training: Training) -> Result:
@@ -171,6 +172,7 @@ class Recipe:
             protocol=self.protocol,
             log=split.log.fingerprint,
             items=split.log.n_items,
+            counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
         )

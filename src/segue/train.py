@@ -7,6 +7,7 @@ optimiser's state, in one file that is replaced whole.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -83,6 +84,7 @@ def fit(
     every: int = 1,
     patience: int = 10,
     folder: Path | None = None,
+    keep: bool = False,
 ) -> Training:
     """Teach `model` what `log` holds.
 
@@ -96,6 +98,7 @@ def fit(
         patience: validations without progress before stopping.
         folder: where `training.jsonl` (one line an epoch) and the state for taking up an interrupted run are kept;
             a finished run leaves the former only.
+        keep: leave the state of the finished run there too, until its model is safely saved.
 
     Raises:
         TrainingError: the loss is not finite, or `folder` holds the state of a different run.
@@ -129,7 +132,7 @@ def fit(
                 run.keep_best()
             run.record(training)
             _tell(bar, training)
-    run.finish(training)
+    run.finish(keep=keep)
     return training
 
 
@@ -159,7 +162,7 @@ def _epoch(model: Trained, optimizer: Adam, log: Log, seeds: tuple[int, int]) ->
 
 def _gradients(model: Trained, batch: Batch, device: torch.device) -> Tensor:
     """Add up the gradients of this process's share of a batch, slice by slice; returns the mean loss of a target."""
-    targets = batch.known().sum().to(device)
+    targets = (batch.targets > 0).sum().to(device)
     total = torch.zeros((), device=device)
     for part in batch.share(distributed.rank(), distributed.world()).to(device).slices(model.rows_at_once):
         loss = model(part)
@@ -230,8 +233,14 @@ class _Run:
         """Log the epoch; save the state when that costs no more than a twentieth of the time since the last."""
         if self.folder is None or distributed.rank() > 0:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "training.jsonl").open("w" if len(training.epochs) == 1 else "a") as file:
+        try:
+            self._write(self.folder, training)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"{self.folder}: the state of the training cannot be written ({error})") from error
+
+    def _write(self, folder: Path, training: Training) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "training.jsonl").open("w" if len(training.epochs) == 1 else "a") as file:
             file.write(json.dumps(asdict(training.epochs[-1])) + "\n")
         begin = time.monotonic()
         if begin - self._saved >= 20 * self._cost:
@@ -239,10 +248,10 @@ class _Run:
             self._saved = time.monotonic()
             self._cost = self._saved - begin
 
-    def finish(self, training: Training) -> None:
+    def finish(self, *, keep: bool) -> None:
         if self.best is not None:
             self.model.load_state_dict(self.best)
-        if self.folder is not None and distributed.rank() == 0:
+        if self.folder is not None and not keep and distributed.rank() == 0:
             self._path.unlink(missing_ok=True)
 
     @property
@@ -254,10 +263,14 @@ class _Run:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in (self.best or {}).items()}
         tensors |= {f"adam.{key}": value for key, value in self.optimizer.state().items()}
+        tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
         note = json.dumps({"identity": self.identity, "training": asdict(training)})
         temporary = self._path.with_suffix(".tmp")
-        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata={"segue": note})
-        os.replace(temporary, self._path)
+        try:
+            save_file(tensors, temporary, metadata={"segue": note, "hash": _hash(note, tensors)})
+            os.replace(temporary, self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def resume(self) -> Training:
         """The training so far: empty unless the folder holds the state of this very run."""
@@ -265,8 +278,11 @@ class _Run:
             return Training()
         try:
             with safe_open(self._path, "pt") as file:
-                note = json.loads(file.metadata()["segue"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                text, expected = (file.metadata()[key] for key in ("segue", "hash"))
+            if _hash(text, tensors) != expected:
+                raise ValueError("its hash is not the one written into it")
+            note = json.loads(text)
         except Exception as error:  # whatever a damaged file makes of the reader
             raise TrainingError(f"{self._path}: cannot be read ({error}); delete it to start afresh") from error
         if note["identity"] != self.identity:
@@ -284,6 +300,14 @@ class _Run:
         if distributed.rank() == 0:
             (self.folder / "training.jsonl").write_text("".join(lines))
         return training
+
+
+def _hash(note: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.blake2b(note.encode(), digest_size=8)
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

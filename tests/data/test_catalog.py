@@ -20,6 +20,7 @@ FILMS = {
     3: ('"Quoted", The (1950)', ["Film-Noir"]),
     92: ("unknown", ["unknown"]),
 }
+PEOPLE = {2: (53, "F", "other"), 5: (9, "F", "none"), 7: (24, "M", "technician"), 10: (1, "M", "café")}
 # Not in the order of users, with ties and an item that nobody rated.
 EVENTS = [(7, 92, 3, 50), (2, 1, 5, 20), (7, 1, 4, 50), (2, 92, 1, 20), (7, 3, 2, 40), (10, 3, 2, 60)]
 
@@ -65,6 +66,15 @@ def write_parquet(folder):
     years = ["1995", *["unknown"] * 3]
     items = {"item": map(str, FILMS), "title": titles, "year": years, "genres": [g for _, g in FILMS.values()]}
     pl.DataFrame({k: list(v) for k, v in items.items()}).write_parquet(folder / "tiny.items.parquet")
+    rows = [(str(user), *person, "90210") for user, person in PEOPLE.items()]
+    users = pl.DataFrame(rows, orient="row", schema=["user_id", "age", "gender", "occupation", "zip_code"])
+    users.write_parquet(folder / "tiny.users.parquet")
+
+
+def atomic_users(prefix):
+    rows = ["user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token"]
+    rows += [f"{prefix}{user}\t{age}\t{gender}\t{job}\t90210" for user, (age, gender, job) in PEOPLE.items()]
+    return "\n".join(rows) + "\n"
 
 
 def write_atomic(folder):
@@ -75,6 +85,7 @@ def write_atomic(folder):
         name, _, year = title.partition(" (1")
         rows.append(f"{item}\t{name}\t{'1' + year[:3] if year else 'unknown'}\t{' '.join(genres)}")
     (folder / "tiny.item").write_text("\n".join(rows) + "\n", "utf-8")
+    (folder / "tiny.user").write_text(atomic_users(""), "utf-8")
 
 
 def write_atomic_by_title(folder):
@@ -86,6 +97,7 @@ def write_atomic_by_title(folder):
     rows = [f"{names[n]}\tx\t1990\t{genres[n]}" for n in names if n not in movielens.LEFT_OUT_OF_1M]
     head = "item_id:token\tmovie_title:token\trelease_year:float\tgenre:token"
     (folder / "ml-1m.item").write_bytes("\r\n".join([head, *rows, ""]).encode())
+    (folder / "ml-1m.user").write_bytes(atomic_users("1m_").replace("\n", "\r\n").encode())
 
 
 def write_u_data(folder):
@@ -95,12 +107,16 @@ def write_u_data(folder):
         flags = "|".join("1" if genre in genres else "0" for genre in movielens.GENRES)
         rows.append(f"{item}|{title}|01-Jan-1995||http://somewhere|{flags}\n")
     (folder / "u.item").write_bytes("".join(rows).encode("latin-1"))
+    rows = [f"{user}|{age}|{gender}|{job}|90210\n" for user, (age, gender, job) in PEOPLE.items()]
+    (folder / "u.user").write_bytes("".join(rows).encode("latin-1"))
 
 
 def write_ratings_dat(folder):
     (folder / "ratings.dat").write_text("".join("::".join(map(str, e)) + "\n" for e in EVENTS))
     rows = [f"{item}::{title}::{'|'.join(genres)}\n" for item, (title, genres) in FILMS.items()]
     (folder / "movies.dat").write_bytes("".join(rows).encode("latin-1"))
+    rows = [f"{user}::{gender}::{age}::{job}::90210\n" for user, (age, gender, job) in PEOPLE.items()]
+    (folder / "users.dat").write_bytes("".join(rows).encode("latin-1"))
 
 
 SHAPES = [write_parquet, write_atomic, write_atomic_by_title, write_u_data, write_ratings_dat]
@@ -117,7 +133,11 @@ def test_every_shape_gives_the_same_log(write):
     assert log.rating.tolist() == [5, 1, 2, 3, 4, 2]
     assert log.titles([1, 2, 3]) == [FILMS[1][0], FILMS[3][0], FILMS[92][0]]
     assert log.item_table["genres"].to_list() == [FILMS[i][1] for i in (1, 3, 92)]
-    assert log.fingerprint == load_dataset(tiny(Stub(write))).fingerprint, "the cached log is the same"
+    assert log.user_table.columns == ["age", "gender", "occupation"]
+    assert log.user_table.rows() == [PEOPLE[u] for u in (2, 7, 10)]
+    cached = load_dataset(tiny(Stub(write)))
+    assert cached.fingerprint == log.fingerprint
+    assert cached.user_table.equals(log.user_table)
 
 
 def test_one_fingerprint_for_all_shapes():
@@ -126,12 +146,15 @@ def test_one_fingerprint_for_all_shapes():
 
 
 @pytest.mark.parametrize("write", [write for write in SHAPES if write is not write_atomic_by_title])
-def test_titles_are_optional(write, tmp_path, monkeypatch):
+def test_tables_are_optional(write, tmp_path, monkeypatch):
     write(tmp_path)
-    for name in ("tiny.items.parquet", "tiny.item", "u.item", "movies.dat"):
+    items, users = ("tiny.items.parquet", "tiny.item", "u.item", "movies.dat"), ("tiny.users.parquet", "tiny.user")
+    for name in (*items, *users, "u.user", "users.dat"):
         (tmp_path / name).unlink(missing_ok=True)
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path))
-    assert load_dataset(tiny()).titles([1]) == ["1"]
+    log = load_dataset(tiny())
+    assert log.titles([1]) == ["1"]
+    assert (log.user_table, log.item_table) == (None, None)
 
 
 def test_the_site_of_the_publisher(site, monkeypatch, capsys, tmp_path):
@@ -285,14 +308,14 @@ def test_the_place_of_the_cache(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "fingerprint", "shown"),
+    ("name", "fingerprint", "shown", "person"),
     [
-        ("ml-100k", "9169e2806fb18af5", "Toy Story (1995)"),
-        ("ml-1m", "85bd10136c9d893f", "Toy Story (1995)"),
-        ("hgn-cds", "832299173a8c8448", "0738900370"),
+        ("ml-100k", "9169e2806fb18af5", "Toy Story (1995)", (24, "M", "technician")),
+        ("ml-1m", "85bd10136c9d893f", "Toy Story (1995)", (1, "F", "10")),
+        ("hgn-cds", "832299173a8c8448", "0738900370", None),
     ],
 )
-def test_the_real_ones(name, fingerprint, shown, folders, monkeypatch):
+def test_the_real_ones(name, fingerprint, shown, person, folders, monkeypatch):
     dataset: Dataset = DATASETS[name]
     if not folders or not any((Path(folders) / file).is_file() for file in dataset.files):
         pytest.skip(f"SEGUE_DATA holds no {name}")
@@ -301,3 +324,4 @@ def test_the_real_ones(name, fingerprint, shown, folders, monkeypatch):
     assert (log.n_users, log.n_items, len(log)) == (dataset.users, dataset.items, dataset.rows)
     assert log.fingerprint == fingerprint
     assert log.titles([1]) == [shown]
+    assert person == (None if log.user_table is None else log.user_table.row(0))

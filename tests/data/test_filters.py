@@ -60,13 +60,15 @@ def test_duplicates_keep_the_first_or_the_last(rows):
     assert pairs(without_duplicates(log, "last")) == last
 
 
-def test_a_selection_keeps_times_ratings_titles_and_order():
+def test_a_selection_keeps_times_ratings_tables_and_order():
     frame = pl.DataFrame({"user": [3, 3, 5, 8], "item": [9, 7, 7, 4], "time": [1, 2, 3, 4], "rating": [1.0, 5, 4, 5]})
-    log = at_least(read_log(frame, items=pl.DataFrame({"item": [4, 7, 9], "name": ["d", "g", "i"]})), 5)
+    items, users = {"item": [4, 7, 9], "name": ["d", "g", "i"]}, {"user": [8, 5, 3], "age": [80, 50, 30]}
+    log = at_least(read_log(frame, items=pl.DataFrame(items), users=pl.DataFrame(users)), 5)
     assert pairs(log) == [(3, 7), (8, 4)]
     assert log.time.tolist() == [2, 4]
     assert log.rating.tolist() == [5, 5]
     assert log.titles([1, 2]) == ["d", "g"]
+    assert log.user_table["age"].to_list() == [30, 80]
     assert log.item.dtype == np.int32
     assert log.start.tolist() == [0, 0, 1]
     assert log.stop.tolist() == [0, 1, 2]

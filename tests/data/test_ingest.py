@@ -191,6 +191,11 @@ def test_names_in_text_are_numbers_only_if_all_are(write):
     late = read_log(write(many + "u1,3\n"))
     assert late.users.tokens.dtype == pl.String
     assert late.items.tokens.to_list() == list(range(7))
+    for odd in ("007", "+7", "-0", " 7"):  # each is a name, also where numbers are all that the first lines have
+        log = read_log(write(many + f"{odd},3\n"))
+        assert log.users.ids([odd, "7", "19999"]).all()
+        assert log.n_users == 20_001
+        assert log.items.tokens.dtype == pl.Int64
     huge = read_log(write(many + f"{10**20},3\n"))
     assert huge.n_users == 20_001
     assert huge.users.tokens.dtype == pl.String
@@ -284,6 +289,38 @@ def test_items_beside_the_log_are_found(tmp_path):
     assert read_log(folder / "ml.inter").titles([1]) == ["Toy, Story"]
 
 
+def test_a_delimiter_of_two_characters_leaves_single_ones_alone(write):
+    path = write(
+        'item::title::genres\n1::Star Wars: "Episode" IV (1977)::Sci-Fi|War\n2::Alien: 3::Horror\n', "movies.dat"
+    )
+    log = read_log(FILMS, items=path)
+    assert log.titles([1, 2]) == ['Star Wars: "Episode" IV (1977)', "Alien: 3"]
+    assert log.item_table["genres"].to_list() == ["Sci-Fi|War", "Horror", None]
+
+
+USERS = pl.DataFrame({"user_id": ["2", "9", "2"], "name": ["Ann", "Bob", "Twice"], "year": [1995, 1990, 1980]})
+
+
+def test_users_are_matched_by_name_and_keep_their_columns():
+    log = read_log(FILMS, users=USERS)
+    assert log.user_table.rows() == [(None, None), ("Ann", 1995)]
+    assert log.user_table.columns == ["name", "year"]
+    assert log.item_table is None
+    assert log.fingerprint == read_log(FILMS).fingerprint
+
+
+def test_users_beside_the_log_are_found(tmp_path, write):
+    FILMS.write_parquet(tmp_path / "films.parquet")
+    USERS.write_parquet(tmp_path / "films.users.parquet")
+    log = read_log(tmp_path / "films.parquet")
+    assert (log.user_table["name"].to_list(), log.item_table) == ([None, "Ann"], None)
+    path = write("user_id:token\titem_id:token\n1\t2\n2\t1\n", "ml.inter")
+    write('user_id:token\tage:float\tjob:token\n2\t20\t"a\n1\t30\tb\n', "ml.user")
+    assert read_log(path).user_table.rows() == [(30, "b"), (20, '"a')]
+    given = read_log(path, users=pl.DataFrame({"user": [1], "age": [31]}))
+    assert given.user_table["age"].to_list() == [31, None]
+
+
 def test_items_without_titles_keep_their_columns(write):
     path = write("item,colour\n3,red\n", "i.csv")
     log = read_log(FILMS, items=path)
@@ -343,9 +380,18 @@ LONG = "".join(f"{n},{n % 9},{n},3\n" for n in range(1, 10_001))
         (HEAD + GOOD + "3,,30,1\n", {}, "column 'item', row 3: empty"),
         (HEAD + 'a,"",30,1\n', {}, "column 'item', row 1: empty"),
         (HEAD + GOOD + "\n" + GOOD, {}, "column 'user', row 3: empty"),
-        (HEAD + GOOD + "3,3,30,1,9\n", {}, "row 3 has 5 fields, not 4"),
-        (HEAD + "1,1\n" + GOOD, {}, "row 1 has 2 fields, not 4"),
-        (HEAD + GOOD + "3,3\n", {}, "column 'timestamp', row 3: empty"),
+        (HEAD + GOOD + "3,3,30,1,9\n", {}, "log.csv: row 3 has 5 fields, the header has 4; mend it or leave it out"),
+        (HEAD + "1,1\n" + GOOD, {}, "row 1 has 2 fields, the header has 4"),
+        (HEAD + GOOD + "3,3\n", {}, "row 3 has 2 fields, the header has 4"),
+        (HEAD + LONG + "3\n" + GOOD, {}, "row 10001 has 1 field, the header has 4"),
+        (HEAD + LONG + "3,3,,1\n3,3\n", {}, "column 'timestamp', row 10001: empty"),
+        (HEAD + LONG + "\n" + GOOD, {}, "column 'user', row 10001: empty"),
+        ("1::1::5\n2::2::4\n3::3\n", {"user": "1", "item": "2", "time": "3"}, "row 3 has 2 fields, the first row has"),
+        (
+            "1::1::5\n2::2::4\n4\n",
+            {"user": "1", "item": "2", "delimiter": "::"},
+            "row 3 has 1 field, the first row has 3",
+        ),
         (HEAD + "1,1,10,5\n1,2,20,4\n", {}, "one user only: nobody to compare"),
         (HEAD + "1,1,10,5\n2,1,20,4\n", {}, "one item only: nothing to rank"),
         (HEAD + GOOD, {"min_rating": 6}, "the rule 'rating >= 6' leaves nothing of 2 rows"),
@@ -356,7 +402,13 @@ LONG = "".join(f"{n},{n % 9},{n},3\n" for n in range(1, 10_001))
         (HEAD + GOOD, {"delimiter": "€"}, "'€' cannot separate fields"),
         (HEAD + GOOD, {"delimiter": ";"}, "the columns are user,item,timestamp,rating"),
         (HEAD + GOOD, {"items": pl.DataFrame({"item": ["x"], "name": ["X"]})}, r"none of its items \('x', ...\) is in"),
-        (HEAD + GOOD, {"items": pl.DataFrame({"thing": ["x"]})}, "no column looks like the item"),
+        (
+            HEAD + GOOD,
+            {"items": pl.DataFrame({"thing": ["x"]})},
+            "no column looks like the item.*Call the one .* 'item'",
+        ),
+        (HEAD + GOOD, {"users": pl.DataFrame({"user": ["x"]})}, r"none of its users \('x', ...\) is in the log"),
+        (HEAD + GOOD, {"users": pl.DataFrame({"item": ["1"]})}, "no column looks like the user; the columns are item"),
         (HEAD + GOOD, {"items": "/nowhere/items.csv"}, "/nowhere/items.csv: no such file"),
         (b"\x93\x00\x01NUMPY", {}, "binary, not text; is the suffix right?"),
         ((HEAD + GOOD).encode("utf-16"), {}, "UTF-16 text; save it as UTF-8"),

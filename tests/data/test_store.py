@@ -21,7 +21,8 @@ FRAME = pl.DataFrame({"user": ["a", "b", "a"], "item": [5, 5, 7], "time": [1, 2,
 
 @pytest.fixture
 def log():
-    return read_log(FRAME, name="shop", items=pl.DataFrame({"item": [5, 7], "name": ["five", "seven"]}))
+    items = pl.DataFrame({"item": [5, 7], "name": ["five", "seven"]})
+    return read_log(FRAME, name="shop", items=items, users=pl.DataFrame({"user": ["b", "a"], "age": [20, 30]}))
 
 
 def test_everything_comes_back(log, tmp_path):
@@ -31,6 +32,8 @@ def test_everything_comes_back(log, tmp_path):
     assert back.users.tokens.to_list() == ["a", "b"]
     assert back.items.tokens.dtype == pl.Int64
     assert back.titles([1, 2]) == ["five", "seven"]
+    assert back.user_table["age"].to_list() == [30, 20]
+    assert read_log(tmp_path / "shop", users=pl.DataFrame({"user": ["b"], "x": [1]})).user_table["x"][1] == 1
     for name in ("start", "stop", "item", "time", "rating"):
         assert np.array_equal(getattr(back, name), getattr(log, name))
         assert getattr(back, name).dtype == getattr(log, name).dtype
@@ -49,6 +52,8 @@ def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, kept):
     assert len(back.item) == len(view)
     assert back.time is None
     assert back.rating is None
+    assert back.user_table is None
+    assert back.item_table is None
     assert (back.n_users, back.n_items) == (len(rows), 5)
 
 
@@ -133,7 +138,7 @@ def rewrite(**change):
         *((name, os.remove, f"{name}: missing; save the log again") for name in ("item.npy", "time.npy", "stop.npy")),
         *(
             (name, os.remove, f"{name}: missing; save the log again")
-            for name in ("users.parquet", "item_table.parquet")
+            for name in ("users.parquet", "user_table.parquet", "item_table.parquet")
         ),
         ("log.json", os.remove, "not a saved log; there is no log.json in it"),
         *((name, cut, f"{name}: damaged or cut short") for name in ("rating.npy", "stop.npy", "items.parquet")),

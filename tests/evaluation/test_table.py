@@ -76,7 +76,7 @@ def test_the_best_is_bold_and_what_differs_from_it_has_stars() -> None:
     cells = {m["model"]: m["metrics"]["recall@10"] for m in summary(RESULTS, ["recall@10"])["models"]}
     assert [name for name, cell in cells.items() if cell["best"]] == [max(means, key=lambda n: means[n])]
     assert cells["pop"]["against"]["stars"] == "***"
-    assert f"{means['pop']:.4f} ***".replace("0.", ".") in out.getvalue()
+    assert f"{means['pop']:.4f} ▾▾▾".replace("0.", ".") in out.getvalue()
 
 
 def test_the_json_holds_every_number_in_full() -> None:
@@ -117,14 +117,14 @@ def test_declared_baselines_are_the_reference() -> None:
     values = {r.model: measure(r.ranks, "recall@10") for r in RESULTS}
     assert cells["a-model"]["against"]["p"] == wilcoxon(values["a-model"], values["item-knn"])
     flat = " ".join(printed(declared, 80, test="wilcoxon").split())
-    assert "differs from the best baseline (pop, item-knn) of its column" in flat
+    assert "worse than the best baseline (pop, item-knn) of its column" in flat
     assert "Wilcoxon signed-rank test" in flat
 
 
 def test_one_result_alone_has_no_stars_and_no_claim() -> None:
     text = printed([replace(RESULTS[0], seconds=None)], 80)
     assert "*" not in text
-    assert "–" in text.split("pop", 1)[1].splitlines()[0]
+    assert "–" in text.split(" pop ", 1)[1].splitlines()[0]
     assert "Left out: nothing" in printed([replace(RESULTS[0], ranks=replace(RESULTS[0].ranks, dropped={}))], 80)
 
 

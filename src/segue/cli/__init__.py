@@ -100,7 +100,7 @@ def status(arguments: Sequence[str]) -> int:
         reason = str(error).partition("\n")[0]
         return _complain(f"not enough memory ({reason}); take smaller settings or a smaller log")
     except OSError as error:
-        return _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return _complain(f"{error.filename or 'writing failed'}: {error.strerror or error}")
     except KeyboardInterrupt:
         again = "; the same command takes an interrupted training up again" if "run" in arguments[:1] else ""
         return _complain(f"interrupted{again}", code=130)

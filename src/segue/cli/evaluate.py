@@ -79,11 +79,13 @@ def _result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Resu
         raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so no test part is known")
     stored = {key: v for key, v in about["recipe"]["protocol"].items() if key != "fingerprint"}
     protocol = replace(Protocol.from_dict(stored), ks=cuts)
+    split = protocol.split(log)
     return Result(
         model=str(folder),
-        ranks=protocol.rank(saved.model, protocol.split(log), "test"),
+        ranks=protocol.rank(saved.model, split, "test"),
         protocol=protocol,
         log=log.fingerprint,
         items=log.n_items,
+        counts=(split.train_valid if about["recipe"]["refit"] else split.train).counts(),
         seconds=about["training"]["seconds"],
     )

@@ -35,6 +35,7 @@ class Reading:
         user_core: Keep users with at least so many rows.
         item_core: Keep items with at least so many rows.
         duplicates: Of several rows with the same user and item keep all, the first, or the last.
+        users: Table of users, with a column of their names.
         items: Table of items, with a column of their names and one of titles to show.
     """
 
@@ -47,6 +48,7 @@ class Reading:
     user_core: int = 0
     item_core: int = 0
     duplicates: Literal["keep", "first", "last"] = "keep"
+    users: Path | None = None
     items: Path | None = None
 
     def load(self, source: str) -> Log:
@@ -65,6 +67,7 @@ class Reading:
             "user_core": self.user_core,
             "item_core": self.item_core,
             "duplicates": self.duplicates,
+            "users": self.users,
             "items": self.items,
         }
         defaults = Reading()

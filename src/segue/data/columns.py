@@ -94,7 +94,9 @@ def _filled(column: pl.Series, where: str) -> pl.Series:
     elif column.dtype == pl.String:
         missing = missing | (column == "").fill_null(True)
     if missing.any():
-        raise DataError(f"{where}, row {first(missing)}: empty; fill it in or leave the row out")
+        row = first(missing)
+        found = "empty (NaN)" if column.dtype.is_float() and column[row - 1] is not None else "empty"
+        raise DataError(f"{where}, row {row}: {found}; fill it in or leave the row out")
     return column
 
 

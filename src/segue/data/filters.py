@@ -109,6 +109,7 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
         time=None if log.time is None else log.column(log.time)[keep],
         rating=None if log.rating is None else log.column(log.rating)[keep],
         steps=(*log.steps, Step(rule, len(item), int((sizes > 0).sum()), int(seen.sum()))),
+        user_table=None if log.user_table is None else log.user_table.filter(sizes[1:] > 0),
         item_table=None if log.item_table is None else log.item_table.filter(seen[1:]),
     )
 

@@ -19,8 +19,8 @@ import polars as pl
 
 from segue.data.columns import Codes, as_names, as_ratings, as_times, number, plain, roles
 from segue.data.filters import Duplicates, filtered
-from segue.data.item_table import beside, item_table
 from segue.data.log import Ids, Log, Step
+from segue.data.metadata import beside, metadata
 from segue.data.source import Kind, Table, open_table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
@@ -37,6 +37,7 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
     rating: str | None = None,
     delimiter: str | None = None,
     name: str | None = None,
+    users: Any = None,
     items: Any = None,
     min_rating: float | None = None,
     duplicates: Duplicates = "keep",
@@ -55,8 +56,9 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
         rating: the column of ratings; "" for none.
         delimiter: what separates the fields of a text file; found out where not given.
         name: what to call the log; the name of the file where not given.
-        items: a path or frame with one row an item: a column of item names, best a `title` and a `year`. Where not
-            given, X.items.parquet beside X.parquet and X.item beside X.inter are used.
+        users: a path or frame with one row a user and a column of user names. Where not given, X.users.parquet
+            beside X.parquet and X.user beside X.inter are used.
+        items: likewise with one row an item (X.items.parquet, X.item); best with a `title` and a `year`.
         min_rating: keep rows rated at least this.
         duplicates: of rows with the same user and item "keep" all, the "first" or the "last".
         user_core: keep users with at least this many rows, counted in what is left.
@@ -74,15 +76,25 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
     else:
         table = open_table(source, delimiter=delimiter)
         log = _read(table, named, _stem(source))
-        items = beside(source) if items is None else items
+        users = beside(source, "user") if users is None else users
+        items = beside(source, "item") if items is None else items
     if name is not None:
         log = replace(log, name=name)
-    if items is not None:
-        log = replace(log, item_table=item_table(items, log.items))
+    log = _with_tables(log, users, items)
     log = filtered(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
     for count, noun, use in ((log.n_users, "user", "nobody to compare"), (log.n_items, "item", "nothing to rank")):
         if count < 2:
-            raise DataError(f"{log.name}: one {noun} only: {use}; after {log.steps[-1].rule}")
+            raise DataError(
+                f"{log.name}: one {noun} only: {use} (after {log.steps[-1].rule}); is the {noun} column the right one?"
+            )
+    return log
+
+
+def _with_tables(log: Log, users: Any, items: Any) -> Log:
+    if users is not None:
+        log = replace(log, user_table=metadata(users, log.users, "user"))
+    if items is not None:
+        log = replace(log, item_table=metadata(items, log.items, "item"))
     return log
 
 

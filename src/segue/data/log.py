@@ -89,6 +89,7 @@ class Log:
         rating: (R,) float32 or None.
         name: what the log is called.
         steps: the rules applied to the source, in order, with what each left.
+        user_table: metadata of the users, row u - 1 for id u, or None.
         item_table: metadata of the items, row i - 1 for id i, or None; a column `title` is what people are shown.
     """
 
@@ -101,6 +102,7 @@ class Log:
     rating: np.ndarray[Any, np.dtype[np.float32]] | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
+    user_table: pl.DataFrame | None = field(default=None, repr=False)
     item_table: pl.DataFrame | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:

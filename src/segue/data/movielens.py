@@ -1,7 +1,10 @@
-"""MovieLens in each of the shapes that it comes in, made into the same two tables.
+"""MovieLens in each of the shapes that it comes in, made into the same three tables.
 
     events   user  item  rating  timestamp        items   item  title               genres
              196   242   3.0     881250949                1     Toy Story (1995)    [Animation, Children's, Comedy]
+
+    users    user  age  gender  occupation        occupations of MovieLens 1M are its numbers, and an age is the least
+             1     24   M       technician        of its group: 25 stands for 25 to 34
 
 Rows stay in the order of the source, which is that of GroupLens's own files in every shape, so that events of a user
 within one second (half of all neighbours) come out in the same order from each.
@@ -9,13 +12,15 @@ within one second (half of all neighbours) come out in the same order from each.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from segue.errors import DataError
 
-Tables = tuple[pl.DataFrame, pl.DataFrame | None]
+Frame = pl.DataFrame
+Tables = tuple[Frame, Frame | None, Frame | None]  # events, users, items
 
 EVENTS = pl.Schema({"user": pl.Int64, "item": pl.Int64, "rating": pl.Float32, "timestamp": pl.Int64})
 GENRES = (
@@ -43,21 +48,26 @@ LEFT_OUT_OF_1M = {
 
 
 def parquet(path: Path) -> Tables:
-    """`ml-100k.parquet` (user, item, rating, timestamp), and `ml-100k.items.parquet` (item, title, ...) beside it."""
-    beside = path.with_suffix(".items.parquet")
-    items = pl.read_parquet(beside) if beside.is_file() else None
-    return pl.read_parquet(path, columns=list(EVENTS)).cast(EVENTS), None if items is None else _titled(items)
+    """`ml-100k.parquet` (user, item, rating, timestamp), `ml-100k.users.parquet` and `.items.parquet` beside it."""
+    users = _beside(path.with_suffix(".users.parquet"), lambda file: _people(pl.read_parquet(file)))
+    items = _beside(path.with_suffix(".items.parquet"), lambda file: _titled(pl.read_parquet(file)))
+    return pl.read_parquet(path, columns=list(EVENTS)).cast(EVENTS), users, items
 
 
 def atomic(path: Path) -> Tables:
-    """RecBole's `ml-100k.inter`, and `ml-100k.item` beside it; numbered as GroupLens does."""
-    beside = path.with_suffix(".item")
+    """RecBole's `ml-100k.inter`, `ml-100k.user` and `ml-100k.item` beside it; numbered as GroupLens does."""
     events = _atomic(path).rename({"user_id": "user", "item_id": "item"}).select(list(EVENTS))
-    if not beside.is_file():
-        return events.cast(EVENTS), None
-    items = _atomic(beside).rename({"item_id": "item", "movie_title": "title", "release_year": "year"})
+    return events.cast(EVENTS), _beside(path.with_suffix(".user"), _users), _beside(path.with_suffix(".item"), _films)
+
+
+def _users(path: Path) -> Frame:
+    return _people(_atomic(path))
+
+
+def _films(path: Path) -> Frame:
+    items = _atomic(path).rename({"item_id": "item", "movie_title": "title", "release_year": "year"})
     items = items.rename({"class": "genres", "genre": "genres"}, strict=False)
-    return events.cast(EVENTS), _titled(items.with_columns(pl.col("genres").str.split(" ")))
+    return _titled(items.with_columns(pl.col("genres").str.split(" ")))
 
 
 def atomic_by_title(path: Path) -> Tables:
@@ -74,38 +84,61 @@ def atomic_by_title(path: Path) -> Tables:
     numbered = items.with_columns(item=pl.Series(numbers, dtype=pl.Int64), title="item_id")
     events = _atomic(path).join(numbered.select("item_id", "item"), on="item_id", how="left", maintain_order="left")
     events = events.with_columns(user=pl.col("user_id").str.strip_prefix("1m_")).select(list(EVENTS)).cast(EVENTS)
-    return events, numbered.select("item", "title", genres=pl.col("genre").str.split(" "))
+    items = numbered.select("item", "title", genres=pl.col("genre").str.split(" "))
+    return events, _beside(path.with_suffix(".user"), _users), items
 
 
 def u_data(path: Path) -> Tables:
-    """GroupLens's `u.data` of MovieLens 100K, and `u.item` beside it."""
+    """GroupLens's `u.data` of MovieLens 100K, `u.user` and `u.item` beside it."""
     events = pl.read_csv(path, separator="\t", has_header=False, schema=EVENTS)
-    beside = path.with_name("u.item")
-    if not beside.is_file():
-        return events, None
-    rows = [line.split("|") for line in beside.read_text("latin-1").splitlines()]
-    genres = [[genre for genre, flag in zip(GENRES, row[5:], strict=False) if flag == "1"] for row in rows]
-    return events, _items([row[0] for row in rows], [row[1] for row in rows], genres)
+    return events, _beside(path.with_name("u.user"), _u_user), _beside(path.with_name("u.item"), _u_item)
+
+
+def _u_user(path: Path) -> Frame:
+    return _people(_rows(path, "|", ["user", "age", "gender", "occupation"]))
+
+
+def _u_item(path: Path) -> Frame:
+    table = _rows(path, "|", ["item", "title", "released", "video", "address", *GENRES])
+    flags = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES]
+    return _titled(table.with_columns(genres=pl.concat_list(flags).list.drop_nulls()))
 
 
 def ratings_dat(path: Path) -> Tables:
-    """GroupLens's `ratings.dat` of MovieLens 1M, and `movies.dat` beside it."""
+    """GroupLens's `ratings.dat` of MovieLens 1M, `users.dat` and `movies.dat` beside it."""
     # fields are parted by "::", so every second one is empty
     events = pl.read_csv(path, separator=":", has_header=False, columns=[0, 2, 4, 6])
     events.columns = list(EVENTS)
-    beside = path.with_name("movies.dat")
-    if not beside.is_file():
-        return events.cast(EVENTS), None
-    rows = [line.split("::") for line in beside.read_text("latin-1").splitlines()]
-    items = _items([row[0] for row in rows], [row[1] for row in rows], [row[2].split("|") for row in rows])
-    return events.cast(EVENTS), items
+    users, items = _beside(path.with_name("users.dat"), _users_dat), _beside(path.with_name("movies.dat"), _movies_dat)
+    return events.cast(EVENTS), users, items
 
 
-def _items(numbers: list[str], titles: list[str], genres: list[list[str]]) -> pl.DataFrame:
-    return pl.DataFrame({"item": [int(n) for n in numbers], "title": titles, "genres": genres})
+def _users_dat(path: Path) -> Frame:
+    return _people(_rows(path, "::", ["user", "gender", "age", "occupation"]))
 
 
-def _titled(items: pl.DataFrame) -> pl.DataFrame:
+def _movies_dat(path: Path) -> Frame:
+    table = _rows(path, "::", ["item", "title", "genres"])
+    return _titled(table.with_columns(pl.col("genres").str.split("|")))
+
+
+def _beside(path: Path, read: Callable[[Path], Frame]) -> Frame | None:
+    return read(path) if path.is_file() else None
+
+
+def _rows(path: Path, separator: str, columns: list[str]) -> Frame:
+    """The first fields of each line of a file of GroupLens, as text."""
+    rows = [line.split(separator)[: len(columns)] for line in path.read_text("latin-1").splitlines()]
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def _people(users: Frame) -> Frame:
+    """Users in the columns that every shape has."""
+    text = users.rename({"user_id": "user"}, strict=False).select("user", "age", "gender", "occupation").cast(pl.String)
+    return text.with_columns(pl.col("user").str.strip_prefix("1m_").cast(pl.Int64), pl.col("age").cast(pl.Int64))
+
+
+def _titled(items: Frame) -> Frame:
     """Items with whole titles: the year, where it is a column of its own and a number, joins them."""
     title = pl.col("title")
     if "year" in items.columns:
@@ -114,7 +147,7 @@ def _titled(items: pl.DataFrame) -> pl.DataFrame:
     return items.select(pl.col("item").cast(pl.Int64), title.alias("title"), "genres")
 
 
-def _atomic(path: Path, rows: int | None = None) -> pl.DataFrame:
+def _atomic(path: Path, rows: int | None = None) -> Frame:
     """A RecBole file as text, its columns without their types: `user_id:token` is `user_id`."""
     table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False, n_rows=rows)
     return table.rename(lambda column: column.partition(":")[0].strip())

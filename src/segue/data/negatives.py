@@ -19,19 +19,25 @@ class Negatives:
 
     def __init__(self, log: Log) -> None:
         self._span = log.n_items + 1
-        user, item = log.events()
-        touched = distinct(user * self._span + item)
+        keys, item = log.events()
+        keys *= self._span
+        keys += item
+        touched = distinct(keys)
         owner = touched // self._span
         self._size = np.bincount(owner, minlength=log.n_users + 1)
         self._start = np.cumsum(self._size) - self._size
-        place = np.arange(len(touched)) - self._start[owner]
-        self._lowered = touched - (place + 1)
+        touched -= np.arange(1, len(touched) + 1)
+        touched += self._start[owner]
+        self._lowered = touched
 
     def draw(self, user: Ids, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(len(user), *shape) item ids, each untouched by its row's user; 0 for a user who has touched everything."""
         user = user.reshape(-1, *(1 for _ in shape))
         untouched = self._span - 1 - self._size[user]
-        place = (rng.random((len(user), *shape)) * untouched).astype(np.int64)
-        place = np.minimum(place, untouched - 1)
-        before = np.searchsorted(self._lowered, user * self._span + place, side="right") - self._start[user]
-        return np.where(untouched > 0, place + 1 + before, 0)
+        drawn = (rng.random((len(user), *shape)) * untouched).astype(np.int64)
+        before = np.searchsorted(self._lowered, user * self._span + drawn, side="right")
+        before -= self._start[user]
+        drawn += before
+        drawn += 1
+        drawn[untouched.reshape(-1) <= 0] = 0
+        return drawn

@@ -3,7 +3,7 @@
 ml-1m/
   log.json            format, name, steps, sizes, fingerprint
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
-  item_table.parquet  what is known about the items, where something is
+  user_table.parquet  what is known about the users, where something is; item_table.parquet likewise
   stop.npy            (U + 1,) int64: where each user's rows end
   item.npy            (R,) int32; time.npy int64 and rating.npy float32 where the log has them
 """
@@ -28,6 +28,7 @@ from segue.errors import ArtefactError
 FORMAT = "segue log"
 VERSION = 1
 COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
+TABLES = {"user_table": "users", "item_table": "items"}
 
 
 def is_log(path: Any) -> bool:
@@ -79,8 +80,9 @@ def save_log(log: Log, folder: str | Path) -> Path:
 def _write(log: Log, folder: Path) -> None:
     pl.DataFrame({"name": log.users.tokens}).write_parquet(folder / "users.parquet")
     pl.DataFrame({"name": log.items.tokens}).write_parquet(folder / "items.parquet")
-    if log.item_table is not None:
-        log.item_table.write_parquet(folder / "item_table.parquet")
+    tables = {name: table for name in TABLES if (table := getattr(log, name)) is not None}
+    for name, table in tables.items():
+        table.write_parquet(folder / f"{name}.parquet")
     np.save(folder / "stop.npy", np.cumsum(log.sizes))
     columns = {name: getattr(log, name) for name in COLUMNS}
     for name, values in columns.items():
@@ -94,7 +96,7 @@ def _write(log: Log, folder: Path) -> None:
         "users": log.n_users,
         "items": log.n_items,
         "columns": [name for name, values in columns.items() if values is not None],
-        "item_table": log.item_table is not None,
+        "tables": list(tables),
         "steps": [asdict(step) for step in log.steps],
         "fingerprint": log.fingerprint,
     }
@@ -156,7 +158,10 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
     stop = _column(folder / "stop.npy", np.int64, about["users"] + 1)
     if stop[0] != 0 or (np.diff(stop) < 0).any() or stop[-1] != about["rows"]:
         raise ArtefactError(f"{folder}/stop.npy: does not cut {about['rows']:,} rows; save the log again")
-    columns = {name: _column(folder / f"{name}.npy", COLUMNS[name], about["rows"]) for name in about["columns"]}
+    columns: dict[str, Any] = {
+        name: _column(folder / f"{name}.npy", COLUMNS[name], about["rows"]) for name in about["columns"]
+    }
+    tables = {name: _table(folder / f"{name}.parquet", about[TABLES[name]]) for name in about["tables"]}
     return Log(
         users=Vocab(_table(folder / "users.parquet", about["users"])["name"]),
         items=Vocab(_table(folder / "items.parquet", about["items"])["name"]),
@@ -164,7 +169,8 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
         stop=np.array(stop),
         name=about["name"],
         steps=tuple(Step(**step) for step in about["steps"]),
-        item_table=_table(folder / "item_table.parquet", about["items"]) if about["item_table"] else None,
+        user_table=tables.get("user_table"),
+        item_table=tables.get("item_table"),
         **columns,
     )
 

@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import polars as pl
 
-from segue.data.columns import GUESSES, plain
+from segue.data.columns import GUESSES, first, plain
 from segue.errors import DataError
 
 ATOMIC = ".inter"
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
 DELIMITERS = ("\t", ",", ";", "|", "::")
+UNIT = "\x1f"  # the "unit separator" of ASCII
 SAMPLE = 1 << 16
 GZIP = b"\x1f\x8b"
 WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
 NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
+DAMAGED = (EOFError, OSError, zlib.error)
 KNOWN = set(" ".join(GUESSES.values()).split())
 
 
@@ -61,7 +65,7 @@ class TextFile:
             delimiter = "\t" if _atomic(path) else _sniffed(lines[0])
         elif not delimiter or len(set(delimiter)) > 1 or not delimiter.isascii() or delimiter in '"\n\r':
             raise DataError(f"{path}: {delimiter!r} cannot separate fields; give one character, such as ',' or '\\t'")
-        rows = [row for row in _fields(lines, delimiter, quoted=not _atomic(path)) if any(row)]
+        rows = [row for row in _fields(lines, delimiter, _quote(path, delimiter)) if any(row)]
         headless = _is_data(rows[0])
         columns = [name.strip() or f"column {n}" for n, name in enumerate(rows[0], 1)]
         if _atomic(path):
@@ -69,7 +73,7 @@ class TextFile:
         if headless:
             columns = [str(n + 1) for n in range(len(columns))]
         elif len(rows) == 1:
-            raise DataError(f"{path}: a header and no rows")
+            raise DataError(f"{path}: a header and no rows; one event a row is needed")
         twice = [name for name, n in Counter(columns).items() if n > 1]
         if twice:
             raise DataError(f"{path}: the header has {twice[0]!r} twice; rename one")
@@ -78,64 +82,94 @@ class TextFile:
         return cls(path, delimiter, columns, headless, types)
 
     def load(self, kinds: Mapping[str, str]) -> pl.DataFrame:
-        """The columns of `kinds`, typed as the first lines are; as text where a later row does not fit them."""
+        """The columns of `kinds`, typed as the first lines are; as text where a later row does not fit them.
+
+        Raises:
+            DataError: the file is damaged, or a row has too many fields, or too few for a name, a time or a rating.
+        """
+        frame = self._typed(kinds)
+        if frame is None:
+            frame = self._as_text(kinds)
+        missing = [frame[name].is_null() for name, kind in kinds.items() if kind != "any" and frame[name].has_nulls()]
+        if missing:
+            self._refuse_ragged(until=min(map(first, missing)))
+        return frame
+
+    def _typed(self, kinds: Mapping[str, str]) -> pl.DataFrame | None:
+        """The columns, or None where a later row does not fit the types of the first lines."""
         types = dict(zip(self.columns, self.types, strict=True))
+        numbers = [name for name, kind in kinds.items() if kind == "name" and types[name] == pl.Int64]
         for name, kind in kinds.items():
             if kind == "rating" and types[name] != pl.String:
                 types[name] = pl.Float32
-            elif kind == "name" and types[name] == pl.Float64:
+            elif kind == "name":
                 types[name] = pl.String
         try:
-            frame = self._scan(types, list(kinds))
-        except (pl.exceptions.PolarsError, OSError):
-            frame = self._as_text(kinds)
-        if frame.height and all(value is None for value in frame.row(-1)):  # blank lines at the end
-            filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series().arg_true()
-            frame = frame.head(filled[-1] + 1 if len(filled) else 0)
-        return frame
+            frame = self._scan(types, [_whole(name) if name in numbers else pl.col(name) for name in kinds])
+        except (pl.exceptions.PolarsError, *DAMAGED):
+            return None
+        return None if any(frame[name].has_nulls() for name in numbers) else frame
 
     def _as_text(self, kinds: Mapping[str, str]) -> pl.DataFrame:
         try:
-            frame = self._scan(dict.fromkeys(self.columns, pl.String), list(kinds))
-        except (pl.exceptions.PolarsError, OSError) as error:
+            frame = self._scan(dict.fromkeys(self.columns, pl.String), [pl.col(name) for name in kinds])
+        except (pl.exceptions.PolarsError, *DAMAGED) as error:
             self._refuse_ragged()
             reason = str(error).partition("\n")[0]
             raise DataError(
                 f"{self.path}: cannot be read as text separated by {self.delimiter!r} ({reason})"
             ) from error
         for name in [name for name, kind in kinds.items() if kind == "name"]:
-            whole = frame[name].cast(pl.Int64, strict=False)
-            if frame[name].str.contains(WHOLE).all() and whole.null_count() == frame[name].null_count():
+            whole = frame.select(_whole(name)).to_series()
+            if whole.null_count() == frame[name].null_count():
                 frame = frame.with_columns(whole)
         return frame
 
-    def _scan(self, types: Mapping[str, type[pl.DataType]], names: list[str]) -> pl.DataFrame:
-        schema: dict[str, type[pl.DataType]] = {}
-        for n, (name, dtype) in enumerate(types.items()):
-            # polars separates by one byte: between the bytes of a longer delimiter lie empty columns
-            schema |= {f"\0{n}.{k}": pl.String for k in range(len(self.delimiter) - 1) if n}
-            schema[name] = dtype
-        frame = pl.scan_csv(
-            self.path,
+    def _scan(self, types: Mapping[str, type[pl.DataType]], columns: list[pl.Expr]) -> pl.DataFrame:
+        source: Path | io.BytesIO = self.path
+        separator = self.delimiter
+        if len(separator) > 1:  # polars separates by one byte
+            with _open(self.path) as file:
+                source = io.BytesIO(file.read().replace(separator.encode(), UNIT.encode()))
+            separator = UNIT
+        scan = pl.scan_csv(
+            source,
             has_header=False,
             skip_rows=0 if self.headless else 1,
-            separator=self.delimiter[0],
-            quote_char=None if _atomic(self.path) else '"',
-            schema=schema,
+            separator=separator,
+            quote_char=_quote(self.path, self.delimiter),
+            schema=types,
         )
-        return frame.select(names).collect(engine="streaming")
+        frame = scan.select(columns).collect(engine="streaming")
+        if frame.height and all(value is None for value in frame.row(-1)):  # blank lines at the end
+            filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series().arg_true()
+            frame = frame.head(filled[-1] + 1 if len(filled) else 0)
+        return frame
 
-    def _refuse_ragged(self) -> None:
+    def _refuse_ragged(self, until: int | None = None) -> None:
+        """Raise `DataError` for the first row, of those up to `until`, that has not one field for each column."""
+        model = "the first row" if self.headless else "the header"
         try:
             with _open(self.path) as raw:
                 lines = (line.decode().rstrip("\r\n") for line in raw)
-                for n, row in enumerate(_fields(lines, self.delimiter, quoted=not _atomic(self.path)), self.headless):
+                rows = enumerate(_fields(lines, self.delimiter, _quote(self.path, self.delimiter)), self.headless)
+                for n, row in islice(rows, None if until is None else until + (not self.headless)):
                     if row and len(row) != len(self.columns):
-                        raise DataError(f"{self.path}: row {n} has {len(row)} fields, not {len(self.columns)}")
+                        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                        raise DataError(
+                            f"{self.path}: row {n} has {fields}, {model} has {len(self.columns)}; "
+                            "mend it or leave it out"
+                        )
         except UnicodeDecodeError as error:
             raise DataError(f"{self.path}: {NOT_UTF8}") from error
-        except (EOFError, OSError, csv.Error, zlib.error) as error:
+        except (*DAMAGED, csv.Error) as error:
             raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
+
+
+def _whole(name: str) -> pl.Expr:
+    """A column of text as whole numbers; null where text says a number in another way: 007 is a name, and so is +7."""
+    number = pl.col(name).cast(pl.Int64, strict=False)
+    return pl.when(number.cast(pl.String) == pl.col(name)).then(number).alias(name)
 
 
 def _sample(path: Path) -> list[str]:
@@ -143,8 +177,8 @@ def _sample(path: Path) -> list[str]:
     try:
         with _open(path) as file:
             raw = file.read(SAMPLE)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    except DAMAGED as error:
+        raise DataError(f"{path}: cannot be read ({error}); is it whole? Download or write it again") from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
     if b"\0" in raw or raw.startswith(b"PAR1"):
@@ -157,7 +191,9 @@ def _sample(path: Path) -> list[str]:
         raise DataError(f"{path}: {NOT_UTF8}") from error
     if not lines or not lines[0].strip():
         raise DataError(
-            f"{path}: empty" if not "".join(lines).strip() else f"{path}: the first line is blank; remove it"
+            f"{path}: empty; one event a row is needed"
+            if not "".join(lines).strip()
+            else f"{path}: the first line is blank; remove it"
         )
     return lines
 
@@ -175,10 +211,15 @@ def _sniffed(line: str) -> str:
     return best if best in line else " "
 
 
-def _fields(lines: Iterable[str], delimiter: str, *, quoted: bool) -> Iterator[list[str]]:
+def _quote(path: Path, delimiter: str) -> str | None:
+    """What quotes a field: nothing in RecBole's files, and in those whose delimiter is no single character."""
+    return None if _atomic(path) or len(delimiter) > 1 else '"'
+
+
+def _fields(lines: Iterable[str], delimiter: str, quote: str | None) -> Iterator[list[str]]:
     if len(delimiter) > 1:
-        return (line.split(delimiter) for line in lines)
-    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+        return (line.split(delimiter) if line else [] for line in lines)
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
 
 
 def _is_data(fields: list[str]) -> bool:

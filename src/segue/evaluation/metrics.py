@@ -90,7 +90,8 @@ def measure(ranks: Ranks, metric: str) -> Values:
 def coverage(ranks: Ranks, k: int, items: int) -> float:
     """Share of the catalogue of `items` that is recommended to anybody among the first k."""
     _within(ranks, k, "coverage")
-    return int((np.unique(ranks.top[:, :k]) > 0).sum()) / items
+    shown = np.bincount(ranks.top[:, :k].ravel(), minlength=1)
+    return int((shown[1:] > 0).sum()) / items
 
 
 def popularity(ranks: Ranks, counts: Ids, k: int) -> Values:

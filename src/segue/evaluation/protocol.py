@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from segue.data.log import Log
+from segue.data.log import Log, distinct
 from segue.data.split import SPLITS, Cases, Part, Split
 from segue.errors import did_you_mean
 from segue.evaluation.ranking import Ties, rank
@@ -133,8 +133,8 @@ class Protocol:
         predicted, so nothing is left out of the ranking.
         """
         user, item = log.events()
-        distinct = len(np.unique(user * (log.n_items + 1) + item))
-        if len(log) - distinct <= MANY_REPEATS * len(log):
+        pairs = len(distinct(user * (log.n_items + 1) + item))
+        if len(log) - pairs <= MANY_REPEATS * len(log):
             return PROTOCOLS["leave-one-out"]
         return replace(PROTOCOLS["leave-one-out"], name="leave-one-out, repeats allowed", exclude_seen=False)
 

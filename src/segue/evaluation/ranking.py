@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batch import Batch
-from segue.data.log import Ids, ranges
+from segue.data.log import Ids, distinct, ranges
 from segue.data.split import Cases
 from segue.errors import DataError, SegueError, TrainingError
 from segue.evaluation.ranks import Ranks
@@ -212,7 +212,7 @@ class _Places:
     def of(cls, cases: Cases, *, stride: int, exclude_seen: bool) -> _Places:
         line = np.arange(len(cases)) * stride
         named = np.repeat(line, cases.sizes) + cases.targets()
-        target = np.unique(named)
+        target = distinct(named)
         if not exclude_seen:
             return cls(target, target[:0], len(named) - len(target), 0)
         first = cases.log.start[cases.user]

@@ -22,9 +22,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from segue.evaluation.metrics import coverage, measure, parse
+from segue.evaluation.metrics import coverage, measure, parse, popularity
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.ranks import Ranks
+from segue.evaluation.ranks import Ids, Ranks
 from segue.evaluation.significance import Comparison, Test, Values, best, compare, holm, interval
 from segue.model import require
 
@@ -42,6 +42,7 @@ class Result:
         protocol: how it was measured.
         log: the fingerprint of the log that was asked about.
         items: how many items were ranked.
+        counts: (I + 1,) how often each item occurs in what was trained on, to say how popular the recommended are.
         seconds: what training took; None where there was none to speak of.
         baseline: whether other models are to be held against this one. Where no result is declared a baseline, all
             are held against the best.
@@ -52,6 +53,7 @@ class Result:
     protocol: Protocol
     log: str
     items: int
+    counts: Ids | None = None
     seconds: float | None = None
     baseline: bool = False
 
@@ -92,6 +94,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
                 "model": r.model,
                 "seconds": r.seconds,
                 f"coverage@{k}": coverage(r.ranks, k, r.items),
+                f"popularity@{k}": None if r.counts is None else float(np.nanmean(popularity(r.ranks, r.counts, k))),
                 "metrics": {m: _cell(values[m], r.model, tested.get((m, r.model))) for m in metrics},
             }
             for r in results
@@ -123,12 +126,16 @@ def table(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: 
     shown.add_column("model", overflow="fold")
     for metric in metrics:
         shown.add_column(metric, no_wrap=True)
-    shown.add_column(covered.replace("@", "\n@"), justify="right", no_wrap=True)
+    popular = covered.replace("coverage", "popularity")
+    shown.add_column(f"{covered}\npopularity", justify="right", no_wrap=True)
     shown.add_column("train\ns", justify="right", no_wrap=True)
     for row in facts["models"]:
         seconds = "–" if row["seconds"] is None else f"{row['seconds']:,.{0 if row['seconds'] >= 10 else 1}f}"
         cells = [_text(row["metrics"][metric]) for metric in metrics]
-        shown.add_row(Text(row["model"]), *cells, f"{100 * row[covered]:.1f}%", seconds)
+        reach = Text(f"{100 * row[covered]:.1f}%")
+        if row[popular] is not None:
+            reach.append(f"\n{_short(row[popular])[:3]}", "dim")
+        shown.add_row(Text(row["model"]), *cells, reach, seconds)
     return shown
 
 
@@ -192,7 +199,8 @@ def _cell(by_model: dict[str, Values], model: str, tested: Comparison | None) ->
 
 
 def _text(cell: dict[str, Any]) -> Text:
-    marks = cell["against"]["stars"] if "against" in cell else ""
+    tested = cell.get("against", {"stars": "", "difference": 0.0})
+    marks = tested["stars"] if tested["difference"] >= 0 else tested["stars"].replace("*", "▾")
     value = Text(_short(cell["mean"]), style="bold" if cell["best"] else "")
     return Text.assemble(
         value, f" {marks}" if marks else "", "\n", (f"{_short(cell['low'])}–{_short(cell['high'])}", "dim")
@@ -214,14 +222,15 @@ def _footnotes(facts: dict[str, Any]) -> list[str]:
     lines = [
         f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
         f"Left out: {left_out}.",
-        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold.",
+        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold. "
+        "Below coverage, the mean popularity percentile of what is recommended.",
     ]
     if facts["comparisons"]:
         names = ", ".join(facts["baselines"])
         reference = f"best baseline ({names})" if names else "best value"
         test = {"t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test", "permutation": "sign-flip test"}
         lines.append(
-            f"* ** ***: differs from the {reference} of its column, p < .05, .01, .001 ({test[facts['test']]}, "
-            f"Holm-corrected for the {facts['comparisons']} comparisons of this table)."
+            f"* ** *** better, ▾ ▾▾ ▾▾▾ worse than the {reference} of its column, p < .05, .01, .001 "
+            f"({test[facts['test']]}, Holm-corrected for the {facts['comparisons']} comparisons of this table)."
         )
     return lines

@@ -59,7 +59,8 @@ class HGNConfig(TrainedConfig):
         pooling: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
         feature_gate, instance_gate, item_item: the parts of the model; switched off they give the paper's ablations.
         item_bias: whether items have a bias.
-        reg_weight: RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings.
+        reg_weight: RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings. Lengths,
+            not squares, so that several processes do not add up to one.
     """
 
     dim: int = 50
@@ -104,6 +105,7 @@ class HGN(Trained, Retriever):
             "window": 50,
             "targets": 1,
             "asked": "every",
+            "per_row": 16,
             "loss": "ce",
             "batch_size": 2048,
             "weight_decay": 0.0,
@@ -115,6 +117,8 @@ class HGN(Trained, Retriever):
     def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
+        if any(config.reg_weight):
+            self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
         self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
         self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
         self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) / dim)
@@ -124,10 +128,8 @@ class HGN(Trained, Retriever):
             self.feature_item = nn.Linear(dim, dim, bias=False)
             self.feature_user = nn.Linear(dim, dim)
         if config.instance_gate:
-            self.instance_item = nn.Parameter(torch.empty(dim, 1))
-            self.instance_user = nn.Parameter(torch.empty(dim, config.window))
-            nn.init.xavier_uniform_(self.instance_item)
-            nn.init.xavier_uniform_(self.instance_user)
+            self.instance_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))
+            self.instance_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         config = self.config
@@ -145,22 +147,21 @@ class HGN(Trained, Retriever):
         query = self.queries(batch)  # B C d
         loss = self._cross_entropy(query, batch) if self.config.loss == "ce" else self._bpr(query, batch)
         if any(self.config.reg_weight):
-            loss = loss + self._regulariser(batch) * batch.known().sum()  # so that it stands beside a mean loss
+            loss = loss + self._regulariser(batch) * (batch.targets > 0).sum()  # so that it stands beside a mean loss
         return loss
 
     def _bpr(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
         assert batch.negative is not None
-        apart = rows(self.item_out, batch.target).unsqueeze(2) - rows(self.item_out, batch.negative)  # B R G d
-        difference = query @ apart.flatten(1, 2).transpose(1, 2)  # B C RG
-        known = batch.known().unsqueeze(3) & (batch.negative > 0).unsqueeze(1)
-        return (bpr(difference) * known.flatten(2)).sum()
+        positive = unslide(query @ rows(self.item_out, batch.target).transpose(1, 2)).unsqueeze(3)  # B C T 1
+        negative = (rows(self.item_out, batch.negative) * query[:, :, None, None]).sum(-1)  # B C T G
+        known = (batch.targets.unsqueeze(3) > 0) & (batch.negative > 0)
+        return (bpr(positive - negative) * known).sum()
 
     def _cross_entropy(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        row, question, place = batch.known().nonzero().unbind(1)
-        scores = query[row, question] @ self.item_out.T
-        return cross_entropy(scores, batch.target[row, place]).sum()
+        row, question, place = batch.targets.nonzero().unbind(1)
+        scores = query[row, question] @ self.item_out[1:].T
+        return cross_entropy(scores, batch.targets[row, question, place]).sum()
 
     def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
@@ -185,10 +186,10 @@ class HGN(Trained, Retriever):
         count = real.sum(2, keepdim=True).clamp(min=1)
         gated = item
         if config.feature_gate:
-            gated = item * torch.sigmoid(self.feature_item(item) + self.feature_user(user).unsqueeze(1))  # (1)
+            gated = item * self.feature_item(item).add_(self.feature_user(user).unsqueeze(1)).sigmoid_()  # (1)
         weight = real
         if config.instance_gate:
-            logit = (gated @ self.instance_item).squeeze(2).unfold(1, window, 1)
+            logit = (gated @ self.instance_item).unfold(1, window, 1)
             weight = real * torch.sigmoid(logit + (user @ self.instance_user).unsqueeze(1))  # (2)
         if config.pooling == "max":
             short = self._max(gated, weight, real)  # (4)
@@ -197,7 +198,7 @@ class HGN(Trained, Retriever):
             short = slide(weight / total) @ gated  # (3)
         query = user.unsqueeze(1) + short
         if config.item_item:
-            query = query + slide(torch.ones_like(real[:1])).squeeze(0) @ item  # padding is a row of zeros
+            query = query + slide(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item  # padding is zeros
         return torch.cat([query, torch.ones_like(count)], 2) if config.item_bias else query
 
     def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
@@ -218,3 +219,15 @@ def slide(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
         return weight
     positions = window + count - 1
     return nn.functional.pad(weight, (0, count)).reshape(rows, -1)[:, : count * positions].view(rows, count, positions)
+
+
+def unslide(table: Float[Tensor, "B C R"]) -> Float[Tensor, "B C T"]:
+    """What each question has to do with the T = R - C + 1 targets of its own window: row c from column c on.
+
+    >>> unslide(torch.tensor([[[1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]]))
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
+    rows, count, targets = table.shape
+    moved = nn.functional.pad(table.reshape(rows, -1), (0, count)).view(rows, count, targets + 1)
+    return moved[:, :, : targets - count + 1]

@@ -31,9 +31,18 @@ RECIPES = {
     "POP": Recipe(model="pop", protocol=PROTOCOL),
     "Item-KNN": Recipe(model="item-knn", protocol=PROTOCOL),
     "BPRMF": Recipe(
-        model="bprmf", protocol=PROTOCOL, settings={"dim": 50, "epochs": 100}, every=5, patience=4, refit=True
+        model="bprmf", protocol=PROTOCOL, settings={"dim": 50, "epochs": 120}, every=10, patience=3, refit=True
     ),
-    "HGN": Recipe(model="hgn", protocol=PROTOCOL, settings={"epochs": 80}, every=5, patience=4, refit=True),
+    # lr and per_row chosen on validation: Recall@10 / NDCG@10 there after 80 epochs are .0591 / .0376 with lr .001 and
+    # single windows, .0593 / .0378 with these, in half the time
+    "HGN": Recipe(
+        model="hgn",
+        protocol=PROTOCOL,
+        settings={"epochs": 120, "per_row": 4, "lr": 1.5e-3},
+        every=10,
+        patience=3,
+        refit=True,
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""segue beside its peers, in one run: `python -m benchmarks`; see README.md."""

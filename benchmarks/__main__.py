@@ -1,0 +1,168 @@
+"""segue beside its peers, in one run, one thread each.
+
+    python -m benchmarks                                       everything: about 40 minutes
+    python -m benchmarks --only epoch-ce,eval                  some rows
+    python -m benchmarks --quick                               does everything run? the figures mean nothing
+
+Every measurement is kept in .bench/results: a run that was stopped is taken up, and only what is missing, or was
+measured with another version of the code, is measured. When all rows are there, benchmarks/README.md gets the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.jobs import ROOT, Failed, Job, measure
+from benchmarks.plan import ROWS, Peer, Side, own_version
+
+Jobs = list[tuple[Side, Job]]
+
+BENCH = ROOT / ".bench"
+README = ROOT / "benchmarks" / "README.md"
+VERSIONS = """
+import json, platform
+from importlib.metadata import version
+packages = ", ".join(f"{name} {version(name)}" for name in ("recbole", "torch", "numpy"))
+print(json.dumps(f"Python {platform.python_version()}, {packages}"))
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure what is missing; print the table, and write it where it is complete."""
+    args = parse(sys.argv[1:] if argv is None else argv)
+    folder = BENCH / ("quick" if args.quick else "results")
+    if args.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    peer = None if args.no_peer else find_peer(args.peer_python, args.peer_root)
+    missing = unavailable()
+    version = own_version()
+    plan = {name: list(row.jobs(name, version, peer, quick=args.quick)) for name, row in ROWS.items()}
+    failed: dict[str, str] = {}
+    for name in args.only:
+        if name not in missing:
+            failed |= measure_row(name, plan[name], folder)
+    results = kept(plan, folder)
+    told = report.block(results, missing | failed, peer.versions if peer else None)
+    print(f"\n{told}")
+    against = "--quick measures too little" if args.quick else objection(results, missing, version)
+    if against:
+        print(f"{README.name} is as it was: {against}")
+    else:
+        report.replace(README, told)
+        print(f"wrote {README}")
+    if failed:
+        raise SystemExit(1)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=rows, default=list(ROWS), metavar="ROW,...", help=f"of {', '.join(ROWS)}")
+    parser.add_argument(
+        "--quick", action="store_true", help="little of everything, kept apart, never written to README.md"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured")
+    parser.add_argument("--no-peer", action="store_true", help="leave RecBole out")
+    parser.add_argument(
+        "--peer-python", type=Path, help="a Python that has RecBole 1.2.1; by default recbole_setup.sh makes one"
+    )
+    parser.add_argument(
+        "--peer-root", type=Path, default=BENCH / "recbole", help="the folder with data/ml-1m/ml-1m.inter"
+    )
+    return parser.parse_args(argv)
+
+
+def rows(text: str) -> list[str]:
+    """Names of rows, in the order of the table."""
+    names = text.split(",")
+    for name in names:
+        if name not in ROWS:
+            raise argparse.ArgumentTypeError(f"no row {name!r}; there are: {', '.join(ROWS)}")
+    return [name for name in ROWS if name in names]
+
+
+def find_peer(python: Path | None, root: Path) -> Peer:
+    """RecBole's environment; without `python` it is made if it is not there (2 minutes, 1.5 GB)."""
+    if python is None:
+        print(f"RecBole's environment in {root}: made if it is not there (2 minutes, 1.5 GB)", flush=True)
+        done = subprocess.run(["bash", ROOT / "benchmarks/recbole_setup.sh", root], check=False)
+        if done.returncode:
+            raise SystemExit("RecBole could not be set up; name a Python that has it with --peer-python, or --no-peer")
+        python = root / "venv/bin/python"
+    events = root / "data/ml-1m/ml-1m.inter"
+    if not events.is_file():
+        raise SystemExit(f"{events}: no such file; name the folder that holds data/ml-1m with --peer-root")
+    try:
+        versions = measure([str(python), "-c", VERSIONS])["said"]
+    except (OSError, Failed) as error:
+        raise SystemExit(f"{python}: cannot run RecBole: {error}") from error
+    # not resolved: a virtual environment's Python is a link to another
+    return Peer(python=python.absolute(), root=root.absolute(), versions=versions)
+
+
+def unavailable() -> dict[str, str]:
+    """Rows whose data cannot be had, and why."""
+    print("data sets: fetched if they are not there", flush=True)
+    missing = measure([sys.executable, "-m", "benchmarks.segue_side", "fetch"])["said"]["missing"]
+    for why in missing.values():
+        print(why)
+    found = {}
+    for name, row in ROWS.items():
+        lacking = [data for data in row.data if data in missing]
+        if lacking:
+            found[name] = f"not measured: {', '.join(lacking)} is not here"
+    return found
+
+
+def measure_row(name: str, jobs: Jobs, folder: Path) -> dict[str, str]:
+    """Measure what is not kept; {name: why} if a measurement failed, which ends the row."""
+    for count, (side, job) in enumerate(jobs, 1):
+        say = f"{name} {count}/{len(jobs)}: {side.label}"
+        if job.kept(folder):
+            print(f"{say}: kept", flush=True)
+            continue
+        print(f"{say}, usually {job.usual:.0f} s ...", end=" ", flush=True)
+        try:
+            record = job.run(folder)
+        except Failed as error:
+            print(f"failed: {error}", flush=True)
+            return {name: f"failed: {side.label}"}
+        print(f"{record['cpu_s']:.1f} CPU s, {record['wall_s']:.1f} s, {record['peak_mb']:,.0f} MB", flush=True)
+    return {}
+
+
+def kept(plan: dict[str, Jobs], folder: Path) -> report.Results:
+    """All results that count."""
+    results: report.Results = {}
+    for name, jobs in plan.items():
+        for side, job in jobs:
+            record = job.kept(folder)
+            if record:
+                results.setdefault(name, {}).setdefault(side.label, []).append(record)
+    return results
+
+
+def objection(results: report.Results, missing: dict[str, str], version: str) -> str:
+    """Why the results are not for the page, or nothing: all rows that can be had, of one version of the source."""
+    if own_version() != version:
+        return "the source was changed while it was measured; run it again"
+    lacking = [name for name in ROWS if name not in missing and not complete(name, results)]
+    return f"not measured: {', '.join(lacking)}" if lacking else ""
+
+
+def complete(name: str, results: report.Results) -> bool:
+    """Whether a row has every run of every side."""
+    row = ROWS[name]
+    have = {label: len(records) for label, records in results.get(name, {}).items()}
+    return have == {side.label: row.rounds * side.times for side in row.sides}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Logs as people would write them to a file."""
+
+from __future__ import annotations
+
+
+def events(users: int = 12, items: int = 8, length: int = 6, header: str = "user,item,time") -> str:
+    """User u3 begins with item 9 mod `items` and takes the next item every 100 seconds; users are a second apart."""
+    rows = (f"u{u},{(3 * u + t) % items},{1_600_000_000 + 100 * t + u}\n" for u in range(users) for t in range(length))
+    return "".join([f"{header}\n", *rows])
+
+
+def broken(row: int, line: str) -> str:
+    """`events()` with one row, counted from 1 below the header, replaced."""
+    lines = events().splitlines(keepends=True)
+    lines[row] = f"{line}\n"
+    return "".join(lines)

@@ -1,0 +1,318 @@
+"""What each command prints, writes and leaves behind, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from segue import checkpoint, recipes, train
+from segue.cli import app, status
+from segue.data import catalog
+from segue.data.ingest import read_log
+from segue.data.synthetic import cycle
+from segue.evaluation.metrics import measure
+from segue.evaluation.protocol import Protocol
+from segue.recipe import Recipe
+from segue.recipes.reproduction import Reproduction, Row
+
+from .logs import events
+
+COMMANDS = ("run", "evaluate", "recommend", "data", "demo", "reproduce")
+HGN = "run hgn events.csv --set dim=4 epochs=5 --seed 3"
+PYTHON = [sys.executable, "-m", "segue"]
+
+
+def done(answer):
+    """The output of a command that must have worked."""
+    code, out, err = answer
+    assert code == 0, err
+    return out
+
+
+def test_run_prints_a_table_saves_the_model_and_writes_all_digits(segue, here):
+    out = done(segue(f"{HGN} --out models/mine --json run.json"))
+    assert re.search(r"^ hgn .*\n.*\n item-knn|^ pop ", out, re.MULTILINE)
+    found = json.loads((here / "run.json").read_text())
+    log = read_log("events.csv")
+    protocol = Protocol.named("leave-one-out")
+    assert found["protocol"]["fingerprint"] == protocol.fingerprint
+    assert found["protocol"]["sentence"] == protocol.describe()
+    assert protocol.fingerprint in out
+    assert found["log"] == log.fingerprint
+    assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "hgn"]
+    assert found["baselines"] == ["pop", "item-knn"]
+    assert found["recipe"]["settings"] == {"dim": "4", "epochs": "5"}
+    assert found["recipe"]["seed"] == 3
+    assert found["training"]["epochs"] == 5
+    again = Recipe(model="hgn", protocol=protocol, settings={"dim": 4, "epochs": 5}, seed=3).run(log)
+    for metric, cell in found["models"][2]["metrics"].items():
+        assert cell["mean"] == measure(again.result.ranks, metric).mean()
+    assert (here / "models/mine/training.jsonl").read_text().count("\n") == 5
+    assert not (here / "models/mine.training").exists()
+
+
+def test_run_says_how_the_file_was_read_and_what_to_do_next(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    (here / "shop.csv").write_text(events(header="uid,sku,ts"))
+    code, _, err = segue("run pop shop.csv --user-col uid --item-col sku --time-col ts --item-core 2")
+    assert code == 0
+    assert "read shop.csv: user 'uid', item 'sku', time 'ts' in seconds: 72 rows, 12 users, 8 items" in err
+    assert "at least 0 rows a user and 2 an item: 72 rows" in err
+    assert err.endswith("saved to models/pop; next: segue recommend models/pop --user u0\n")
+    following = err.rpartition("next: segue ")[2]
+    assert "Recommended to user u0" in done(segue(following))
+
+
+def test_a_log_without_times_is_said_to_be_in_the_order_of_its_file(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    (here / "shop.csv").write_text(events(header="user,item,other"))
+    assert "in the order of the source" in segue("data shop.csv")[2]
+
+
+def test_quiet_leaves_only_the_answer(segue):
+    code, out, err = segue("run pop events.csv")
+    assert (code, err) == (0, "")
+    assert "recall@10" in out
+
+
+def test_run_takes_the_options_of_measuring(segue, here):
+    out = done(segue("run bprmf events.csv --no-rivals --refit --protocol hgn --every 2 --set epochs=4 dim=4"))
+    assert not re.search(r"^ *(pop|item-knn) ", out, re.MULTILINE)
+    about = checkpoint.load("models/bprmf").about
+    assert about["recipe"]["refit"] is True
+    assert about["recipe"]["every"] == 2
+    assert about["recipe"]["protocol"]["fingerprint"] == Protocol.named("hgn").fingerprint
+    assert about["training"]["best"] in (2, 4)
+
+
+def test_users_who_return_to_items_are_measured_with_repeats(segue, here):
+    (here / "again.csv").write_text(events(items=3))
+    done(segue("run pop again.csv --json run.json"))
+    assert json.loads((here / "run.json").read_text())["protocol"]["exclude_seen"] is False
+
+
+def test_evaluate_repeats_what_run_has_measured(segue, here):
+    done(segue("run item-knn events.csv --no-rivals --json run.json"))
+    out = done(segue("evaluate models/hgn models/item-knn --data events.csv -k 10 2 10 --json evaluate.json"))
+    assert re.search(r"recall@2 .*ndcg@2 .*mrr@2 .*recall@10", out)
+    ran, evaluated = (json.loads((here / f"{name}.json").read_text()) for name in ("run", "evaluate"))
+    assert [row["model"] for row in evaluated["models"]] == ["models/hgn", "models/item-knn"]
+    assert evaluated["protocol"]["ks"] == [2, 10]
+    assert evaluated["protocol"]["fingerprint"] == ran["protocol"]["fingerprint"]
+    assert evaluated["models"][1]["popularity@2"] > 0
+    for metric, cell in ran["models"][0]["metrics"].items():
+        assert evaluated["models"][1]["metrics"][metric]["mean"] == cell["mean"]
+
+
+def test_recommend_answers_by_title_for_a_user_and_for_a_history(segue, here):
+    rows = "".join(f"{i},[{'abcdefgh'[i]}] film,{1990 + i}\n" for i in range(8))
+    (here / "films.csv").write_text(f"item,title,year\n{rows}")
+    done(segue("run hgn events.csv --items films.csv --set dim=4 epochs=30"))
+    out = done(segue("recommend models/hgn --user u1 --json user.json"))
+    found = json.loads((here / "user.json").read_text())
+    assert found["user"] == "u1"
+    assert found["last_seen"] == [f"[{'abcdefgh'[i]}] film ({1990 + i})" for i in (4, 5, 6, 7, 0)]
+    assert {one["item"] for one in found["recommended"]} == {1, 2}
+    scores = [one["score"] for one in found["recommended"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(f" {title} " in out for title in found["last_seen"])
+    for one in found["recommended"]:
+        assert f"{one['title']} " in out
+        assert f"{one['score']:.3f}" in out
+    done(segue("recommend models/hgn --history 2,3,4 -k 1 --json history.json"))
+    (one,) = json.loads((here / "history.json").read_text())["recommended"]
+    assert one["title"] == "[f] film (1995)"
+
+
+def test_recommend_says_when_every_item_was_seen(segue):
+    out = done(segue("recommend models/pop --history 0,1,2,3,4,5,6,7"))
+    assert "Nothing is left to recommend to this history: every item was seen." in out
+
+
+def test_data_shows_a_log_and_saves_it_for_the_other_commands(segue, here):
+    out = done(segue("data events.csv --out log --json data.json"))
+    assert "72 events of 12 users with 8 items" in out
+    found = json.loads((here / "data.json").read_text())
+    assert found["fingerprint"] == read_log("events.csv").fingerprint
+    assert [step["rows"] for step in found["steps"]] == [72]
+    done(segue("evaluate models/pop --data log"))
+
+
+def test_json_goes_to_a_pipe_as_it_is(here):
+    ran = subprocess.run([*PYTHON, "data", "events.csv", "--json", "/dev/stdout"], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout[ran.stdout.index(b"{") :])["rows"] == 72
+
+
+def test_demo_goes_the_whole_path(segue, here, monkeypatch):
+    asked = []
+    log = cycle(n_users=60, n_items=12, length=8)
+    monkeypatch.setattr(catalog, "load", lambda name: asked.append(name) or log)
+    preset = dict(checkpoint.MODELS["hgn"].presets["recbole"])
+    monkeypatch.setitem(checkpoint.MODELS["hgn"].presets, "recbole", {**preset, "epochs": 2})
+    out = done(segue("demo --out shown --json demo.json"))
+    assert asked == ["ml-100k"]
+    assert "Recommended to user 42:" in out
+    assert [row["model"] for row in json.loads((here / "demo.json").read_text())["models"]] == [
+        *("pop", "item-knn", "bprmf", "hgn")
+    ]
+    assert {folder.name for folder in (here / "shown").iterdir()} == {"pop", "item-knn", "bprmf", "hgn"}
+
+
+def test_reproduce_prints_ours_beside_the_paper(segue, here, monkeypatch):
+    row = Row(method="HGN", metric="recall@10", ours=(0.04, 1 / 3), paper=0.0426)
+    monkeypatch.setitem(
+        recipes.RECIPES, "toy", lambda quick: Reproduction(title="Table 0", rows=(row,), notes=(f"quick is {quick}",))
+    )
+    out = done(segue("reproduce toy --quick --json table.json"))
+    assert re.search(r"HGN .*recall@10 .*0\.1867 .*0\.0426 .*4\.38 .*above", out)
+    assert "quick is True" in out
+    assert json.loads((here / "table.json").read_text())["rows"][0]["seeds"] == [0.04, 1 / 3]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_every_option(segue, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "250")
+    out = done(segue(f"{command} --help"))
+    assert out.startswith(f"Usage: segue {command}")
+    rows = [re.split(r"\s{2,}", line.strip("│* \n")) for line in out.splitlines() if line.startswith("│")]
+    explained = {name: text for names, *text in rows for name in names.split()}
+    options = [name for argument in app[command].assemble_argument_collection() for name in argument.names]
+    assert "--json" in explained or "--json" not in options
+    for name in {name for name in options if name != "*"}:
+        assert len(" ".join(explained[name])) > 10, name
+
+
+def test_examples_in_the_help_are_commands(segue):
+    shown = [done(segue(f"{command} --help")) for command in ("", *COMMANDS)]
+    examples = [line.split("  ")[0] for text in shown for line in re.findall(r"^  (segue .*)", text, re.MULTILINE)]
+    assert len(examples) > 10
+    for example in examples:
+        if "COMMAND" not in example:
+            command, *_ = app.parse_args(shlex.split(example)[1:], exit_on_error=False, print_error=False)
+            assert command.__name__ == example.split()[1]
+
+
+def test_no_arguments_give_the_help(segue):
+    assert done(segue([])) == done(segue(["--help"])) == done(segue(["-h"]))
+
+
+def test_help_starts_fast_and_without_torch():
+    code = "import sys; from segue.cli import status; status(['--help']); sys.exit('torch' in sys.modules)"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    assert min(seconds) < 1.0
+
+
+def test_the_package_runs_as_a_module():
+    ran = subprocess.run([*PYTHON, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"segue \d+\.\d+\.\d+\n", ran.stdout)
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help", "data events.csv", "recommend models/pop --user u1"])
+def test_a_pipe_that_closes_early_ends_quietly(here, command):
+    with subprocess.Popen([*PYTHON, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def weights(folder):
+    return {key: value.numpy() for key, value in checkpoint.load(folder).model.state_dict().items()}
+
+
+def test_an_interrupted_run_is_taken_up_by_the_same_command(segue, here, monkeypatch):
+    done(segue(f"{HGN} --out whole"))
+    epoch, passes = train._epoch, []
+
+    def twice_only(*args):
+        if len(passes) == 2:
+            raise KeyboardInterrupt
+        passes.append(args)
+        return epoch(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_epoch", twice_only)
+        code, out, err = segue(f"{HGN} --out parts")
+    assert (code, out) == (130, "")
+    assert err == "segue: interrupted; the same command takes an interrupted training up again\n"
+    assert not (here / "parts").exists()
+    done(segue(f"{HGN} --out parts"))
+    whole, parts = weights("whole"), weights("parts")
+    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
+    assert (here / "parts/training.jsonl").read_text().count("\n") == 5
+    assert not (here / "parts.training").exists()
+
+
+def test_control_c_ends_a_process_with_130_and_leaves_what_it_can_go_on_from(here):
+    command = [*PYTHON, "run", "hgn", "events.csv", "--set", "dim=4", "epochs=1000000", "--patience", "1000000"]
+    state = here / "models/hgn.training/state.safetensors"
+    before = (here / "models/hgn/model.json").read_bytes()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        limit = time.monotonic() + 60
+        while not state.exists() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "segue: interrupted; the same command takes an interrupted training up again\n"
+    assert state.exists()
+    assert (here / "models/hgn/model.json").read_bytes() == before
+
+
+def test_a_command_that_does_not_train_promises_nothing_when_interrupted(segue, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalog, "load", interrupt)
+    assert segue("data events.csv") == (130, "", "segue: interrupted\n")
+
+
+def test_a_fault_of_the_program_is_not_dressed_up_as_bad_input(segue, monkeypatch):
+    def fail(*args, **options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(catalog, "load", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        status(["data", "events.csv"])
+
+
+@pytest.mark.parametrize(
+    ("command", "limit", "place"),
+    [
+        ("run pop events.csv", 100, "models/pop"),
+        ("data events.csv -o log", 100, "log"),
+        (HGN, 10, "models/hgn.training"),
+        (HGN, 1000, "models/hgn.training"),
+    ],
+    ids=["model", "log", "course of the training", "state of the training"],
+)
+def test_a_disk_that_fills_up_leaves_what_was_there(here, segue, command, limit, place):
+    done(segue("data events.csv -o log"))
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        code, _, err = segue(command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 2
+    assert re.fullmatch(rf"segue: \S*{place}: .*File too large.*\n", err)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not [path for path in here.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]

@@ -1,0 +1,179 @@
+"""Windows and pairs against loops over users and places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batch import Batch
+from segue.data import synthetic
+from segue.data.batching import Windows, pairs
+from segue.data.log import Log
+from segue.data.split import leave_last_out
+
+ITEMS = 9
+HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=9), min_size=1, max_size=5)
+Question = tuple[int, tuple[int, ...], tuple[int, ...]]
+
+
+def questions(histories: list[list[int]], window: int, targets: int, asked: Literal["full", "every"]) -> list[Question]:
+    """(user, window padded on the left, targets padded on the right) of every question, in loops."""
+    found = []
+    for user, history in enumerate(histories, 1):
+        places = [p for p in range(1, len(history)) if asked == "every" and p <= max(1, len(history) - targets)]
+        if asked == "full":
+            places = list(range(window, len(history) - targets + 1))
+            if not places and len(history) >= 2:
+                places = [max(1, len(history) - targets)]
+        for place in places:
+            before, after = history[max(0, place - window) : place], history[place : place + targets]
+            padded = (0,) * (window - len(before)) + tuple(before)
+            found.append((user, padded, tuple(after) + (0,) * (targets - len(after))))
+    return found
+
+
+def asked_in(batch: Batch, window: int) -> list[Question]:
+    """The same of a batch."""
+    assert batch.target is not None
+    assert batch.asked is not None
+    targets = batch.target.shape[1] - batch.asked.shape[1] + 1
+    return [
+        (int(batch.user[row]), tuple(batch.history[row, c : c + window].tolist()), tuple(target.tolist()))
+        for row, c in batch.asked.nonzero().tolist()
+        for target in [batch.target[row, c : c + targets]]
+    ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    histories=HISTORIES,
+    window=st.integers(1, 5),
+    targets=st.integers(1, 4),
+    per_row=st.integers(1, 4),
+    asked=st.sampled_from(["full", "every"]),
+    batch_size=st.integers(1, 12),
+    seed=st.integers(0, 99),
+)
+def test_every_question_once_with_its_history_and_targets(
+    histories: list[list[int]], window: int, targets: int, per_row: int, asked: Any, batch_size: int, seed: int
+) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    windows = Windows(window=window, targets=targets, per_row=per_row, negatives=2, asked=asked)
+    batches = list(windows.batches(log, batch_size, np.random.default_rng(seed)))
+    found = [question for batch in batches for question in asked_in(batch, window)]
+    assert Counter(found) == Counter(questions(histories, window, targets, asked))
+    for batch in batches:
+        rows = len(batch)
+        assert batch.history.shape == (rows, window + per_row - 1)
+        assert batch.target is not None
+        assert batch.target.shape == (rows, targets + per_row - 1)
+        assert batch.negative is not None
+        assert batch.negative.shape == (rows, per_row, targets, 2)
+        assert batch.asked is not None
+        assert batch.asked.shape == (rows, per_row)
+        assert batch.asked.any(1).all(), "a row asks nothing"
+        if per_row == 1:
+            assert rows <= batch_size
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories=HISTORIES, per_row=st.integers(1, 4), seed=st.integers(0, 99))
+def test_negatives_are_never_the_users_own(histories: list[list[int]], per_row: int, seed: int) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    windows = Windows(window=2, targets=2, per_row=per_row, negatives=3, asked="every")
+    # a question that is not asked, or asked for nothing, may still have negatives drawn
+    streams = windows.batches(log, 4, np.random.default_rng(seed)), pairs(log, 4, np.random.default_rng(seed))
+    for batch in (batch for stream in streams for batch in stream):
+        assert batch.negative is not None
+        for user, drawn in zip(batch.user.tolist(), batch.negative, strict=True):
+            own = set(histories[user - 1])
+            wanted = {0} if len(own) == ITEMS else set(range(1, ITEMS + 1)) - own
+            assert set(drawn.flatten().tolist()) <= wanted
+
+
+def test_where_chunks_begin_changes_from_epoch_to_epoch() -> None:
+    log = synthetic.random(1, ITEMS, 30, seed=1)
+    windows = Windows(window=2, per_row=4)
+    rng = np.random.default_rng(0)
+    begins = {min(len(asked_in(b, 2)) for b in windows.batches(log, 4, rng)) for _ in range(30)}
+    assert len(begins) > 1
+
+
+def test_neighbours_share_a_row() -> None:
+    """The picture in the module's docstring: items a b c d, targets (d e), (e f)."""
+    log = synthetic.from_sequences([[1, 2, 3, 4, 5, 6]])
+    (batch,) = Windows(window=3, targets=2, per_row=2).batches(log, 2, np.random.default_rng(0))
+    assert batch.history.tolist() == [[1, 2, 3, 4]]
+    assert batch.target is not None
+    assert batch.target.tolist() == [[4, 5, 6]]
+    assert batch.asked is not None
+    assert batch.asked.tolist() == [[True, True]]
+    assert batch.negative is None
+
+
+def test_full_windows_and_short_users() -> None:
+    histories = [[1, 2, 3, 4, 5], [6, 7, 8], [9, 1], [2], []]
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    (batch,) = Windows(window=3, targets=2).batches(log, 64, np.random.default_rng(0))
+    assert sorted(asked_in(batch, 3)) == [
+        (1, (1, 2, 3), (4, 5)),
+        (2, (0, 0, 6), (7, 8)),
+        (3, (0, 0, 9), (1, 0)),
+    ]
+
+
+@pytest.mark.parametrize("histories", [[], [[]], [[1], [2]]])
+def test_nothing_to_ask_gives_no_batch(histories: list[list[int]]) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    assert list(Windows(window=3, negatives=1).batches(log, 8, np.random.default_rng(0))) == []
+
+
+def test_a_view_keeps_what_is_held_out_to_itself() -> None:
+    log = synthetic.from_sequences([[1, 2, 3, 8, 9], [4, 5, 6, 8, 9]])
+    view = leave_last_out(log).train
+    for batch in Windows(window=4, targets=2, per_row=3, asked="every").batches(view, 8, np.random.default_rng(0)):
+        assert batch.target is not None
+        assert max(batch.history.max(), batch.target.max()) <= 6
+
+
+def test_order_is_drawn_anew_and_from_the_seed_alone() -> None:
+    log = synthetic.random(40, ITEMS, 8, seed=1)
+
+    def epoch(windows: Windows, rng: np.random.Generator) -> list[Any]:
+        return [q for batch in windows.batches(log, 16, rng) for q in asked_in(batch, 3)]
+
+    windows, rng = Windows(window=3, per_row=2), np.random.default_rng(5)
+    first, second = epoch(windows, rng), epoch(windows, rng)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    assert first == epoch(windows, np.random.default_rng(5))
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories=HISTORIES, batch_size=st.integers(1, 12), seed=st.integers(0, 99))
+def test_pairs_are_the_rows_of_the_log(histories: list[list[int]], batch_size: int, seed: int) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    found: Counter[tuple[int, int]] = Counter()
+    for batch in pairs(log, batch_size, np.random.default_rng(seed)):
+        assert 1 <= len(batch) <= batch_size
+        assert batch.history.shape == (len(batch), 0)
+        assert batch.target is not None
+        assert batch.target.shape == (len(batch), 1)
+        assert batch.asked is not None
+        assert batch.asked.shape == (len(batch), 1)
+        assert batch.asked.all()
+        found.update(zip(batch.user.tolist(), batch.target.flatten().tolist(), strict=True))
+    assert found == Counter((user, item) for user, history in enumerate(histories, 1) for item in history)
+
+
+def test_a_log_of_scattered_rows() -> None:
+    """Users' rows need not lie one behind the other."""
+    whole = synthetic.from_sequences([[1, 2, 3], [4, 5, 6]])
+    scattered = Log(whole.users, whole.items, np.array([0, 4, 0]), np.array([0, 7, 3]), np.array([4, 5, 6, 9, 1, 2, 3]))
+    (batch,) = Windows(window=2).batches(scattered, 8, np.random.default_rng(0))
+    assert sorted(asked_in(batch, 2)) == [(1, (1, 2), (3,)), (2, (4, 5), (6,))]

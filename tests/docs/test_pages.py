@@ -1,0 +1,231 @@
+"""What the documents say is tried out: examples run, commands parse, links lead somewhere, tables are the code's."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import chdir
+from dataclasses import MISSING, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+import segue
+from segue.cli import app
+from segue.cli.options import settings
+from segue.data.catalog import DATASETS
+from segue.data.columns import GUESSES
+from segue.evaluation.metrics import METRICS
+from segue.evaluation.protocol import PROTOCOLS, Protocol
+from segue.models import MODELS, find
+from segue.recipe import Recipe
+from segue.recipes import find as find_table
+from segue.testing import LAWS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+MACHINE = re.compile(r"(?<![\w.])/(work|tmp|root|home|mnt|Users)\b|\b[A-Z]:\\")
+ABSENT = {"cli.py", "utils.py"}  # spoken of as what is not there
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
+    """(line of the page, text) of each fenced block of a language."""
+    text = page.read_text(encoding="utf-8")
+    for block in FENCE.finditer(text):
+        if block[1] == language:
+            yield text[: block.start(2)].count("\n"), block[2]
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+@pages
+def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in an empty folder, with no data sets at hand; the blocks of a page share their names."""
+    monkeypatch.delenv("SEGUE_DATA", raising=False)
+    monkeypatch.setenv("SEGUE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEGUE_QUIET", "1")
+    module = ModuleType(f"page_{page.stem.replace('-', '_')}")
+    names = vars(module)
+    with chdir(tmp_path), patch.dict(MODELS), patch.dict(sys.modules, {module.__name__: module}):
+        for line, source in blocks(page, "python"):
+            if source.startswith(">>>"):
+                run_session(source, names, page, line)
+            else:
+                exec(compile("\n" * line + source, str(page), "exec"), names)
+
+
+def run_session(source: str, names: dict[str, Any], page: Path, line: int) -> None:
+    """Examples with their output: both are checked."""
+    test = doctest.DocTestParser().get_doctest(source, names, page.stem, str(page), line)
+    said: list[str] = []
+    failed = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append, clear_globs=False).failed
+    names.update(test.globs)
+    assert not failed, "".join(said)
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Every command line of the page, in a block or between backticks."""
+    for _, block in blocks(page, "sh"):
+        yield from (line.strip() for line in block.replace("\\\n", " ").splitlines() if line.strip())
+    yield from re.findall(r"`((?:segue|make) [^`]+)`", prose(page))
+
+
+@pages
+def test_commands_are_commands(page: Path) -> None:
+    for line in commands(page):
+        words = shlex.split(line, comments=True)
+        if "segue" in words:
+            check_segue(words[words.index("segue") + 1 :], line)
+        elif words[:1] == ["make"]:
+            known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            assert set(words[1:]) <= set(known), f"{page.name}: {line}"
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "recommend", "data", "reproduce"])
+def test_examples_of_the_help_are_commands(command: str) -> None:
+    lines = re.findall(r"^  (segue .+)$", app[command].help_epilogue, re.MULTILINE)
+    assert lines
+    for line in lines:
+        check_segue(shlex.split(line)[1:], line)
+
+
+def check_segue(words: list[str], line: str) -> None:
+    """The real command line accepts it, down to the names of models, settings, protocols and tables."""
+    if words in (["--help"], ["--version"]) or (len(words) == 1 and words[0] in app):
+        return
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    given = bound.arguments
+    assert command.__name__ == words[0], line
+    if command.__name__ == "run":
+        protocol = Protocol.named(given.get("protocol") or "leave-one-out")
+        chosen = {name: given[name] for name in ("preset", "seed", "monitor", "every", "patience") if name in given}
+        Recipe(model=given["model"], protocol=protocol, settings=settings(given.get("set_")), **chosen)
+    if command.__name__ == "reproduce":
+        find_table(given["table"])
+
+
+def slugs(page: Path) -> set[str]:
+    """The anchors of the headings of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pages
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"https?://|mailto:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link} leads nowhere"
+        if anchor:
+            assert anchor in slugs(target), f"{page.name}: {link}: no such heading; there are {sorted(slugs(target))}"
+
+
+@pages
+def test_files_that_are_named_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:src|tests|docs)/[\w/.-]+|[\w/]+\.py)`", prose(page))
+    for path in named:
+        known = any((place / path).exists() for place in (ROOT, ROOT / "src/segue"))
+        assert known or "NAME" in path or path in ABSENT, f"{page.name}: there is no {path}"
+
+
+@pages
+def test_no_path_of_one_machine(page: Path) -> None:
+    found = [match[0] for match in MACHINE.finditer(page.read_text(encoding="utf-8"))]
+    assert not found, f"{page.name} speaks of {found}"
+
+
+@pages
+def test_hgn_never_stands_without_item_knn(page: Path) -> None:
+    """Item-KNN is the rival that the papers left out: a table of measures with HGN in it shows it too."""
+    text = page.read_text(encoding="utf-8")
+    markdown = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    for shown in [*markdown, *(block for _, block in blocks(page, "text"))]:
+        if re.search(r"(recall|ndcg|mrr)@", shown) and re.search(r"^\W*hgn\b", shown, re.MULTILINE | re.IGNORECASE):
+            assert re.search(r"^\W*item-knn\b", shown, re.MULTILINE | re.IGNORECASE), f"{page.name}:\n{shown}"
+
+
+def rows(page: str, heading: str) -> dict[str, str]:
+    """First cell -> second cell of the tables under a heading of a page; backticks are dropped."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    begin = re.search(rf"^#+ {re.escape(heading)}$", text, re.MULTILINE)
+    assert begin, f"{page} has no heading {heading!r}"
+    part = re.split(r"^## ", text[begin.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+    found = re.findall(r"^\| `([^`]+)` \| ([^|]*) \|", part, re.MULTILINE)
+    return {name: value.strip().strip("`") for name, value in found}
+
+
+@pytest.mark.parametrize(
+    ("model", "heading"), {"item-knn": "Item-KNN", "bprmf": "BPR-MF", "hgn": "HGN"}.items(), ids=lambda v: v
+)
+def test_settings_are_those_of_the_code(model: str, heading: str) -> None:
+    told = rows("docs/models.md", heading)
+    config = find(model).Config
+    shared = rows("docs/models.md", "Settings that every trained model has")
+    for one in fields(config):
+        default = str(one.default if one.default is not MISSING else "none")
+        assert {**shared, **told}.get(one.name) == default, (
+            f"docs/models.md, {heading}: needs the row | `{one.name}` | {default} | ... |"
+        )
+    names = {one.name for one in fields(config)}
+    presets = set(find(model).presets)
+    assert set(told) <= names | presets, f"docs/models.md, {heading}: no such setting: {set(told) - names - presets}"
+    assert presets <= set(told), f"docs/models.md, {heading}: needs the presets {presets - set(told)}"
+
+
+def test_protocols_are_those_of_the_code() -> None:
+    told = rows("docs/protocols.md", "The named protocols")
+    assert told == {name: protocol.fingerprint for name, protocol in PROTOCOLS.items()}
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "names"),
+    [
+        ("docs/data.md", "Guessed columns", {role: names.replace(" ", ", ") for role, names in GUESSES.items()}),
+        ("docs/data.md", "Named data sets", {name: d.title for name, d in DATASETS.items()}),
+        ("docs/models.md", "The models", {name: kind.__name__ for name, kind in MODELS.items()}),
+        ("docs/laws.md", "The laws", {name: str(n) for n, name in enumerate(LAWS, 1)}),
+    ],
+    ids=lambda v: v if isinstance(v, str) and not v.endswith(".md") else "",
+)
+def test_lists_are_those_of_the_code(page: str, heading: str, names: dict[str, str]) -> None:
+    assert rows(page, heading) == names
+
+
+def test_public_names_are_those_of_the_package() -> None:
+    text = (ROOT / "README.md").read_text()
+    part = text[text.index("The public names:") : text.index("## What a table looks like")]
+    cells = re.findall(r"^\| ([^|]+) \|", part, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == set(segue.__all__)
+
+
+def test_every_metric_is_defined() -> None:
+    assert set(rows("docs/evaluation.md", "Metrics")) >= set(METRICS)
+
+
+def test_layers_are_those_of_the_contract() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    layers = "\n".join(layer.replace("segue.", "") for layer in contract["layers"])
+    drawn = [
+        "\n".join(re.split(r" {2,}", line)[0] for line in text.splitlines())
+        for _, text in blocks(ROOT / "docs/architecture.md", "text")
+    ]
+    assert layers in drawn, f"docs/architecture.md must draw the layers of pyproject.toml:\n{layers}"

@@ -1,0 +1,168 @@
+"""HGN against numbers of its equations, computed once in plain Python loops. Golden ids count from 0, ours from 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from segue.batch import Batch
+from segue.losses import bpr, l2
+from segue.model import Sizes
+from segue.models.bprmf import BPRMF
+from segue.models.hgn import HGN
+
+Arrays = dict[str, np.ndarray]
+
+SCORES: dict[str, dict[str, Any]] = {
+    "r_hat": {},
+    "r_hat_max": {"pooling": "max"},
+    "r_hat_author": {"pooling": "gate_avg", "item_bias": True},
+    "r_F_avg": {"instance_gate": False, "item_item": False},
+    "r_F_max": {"instance_gate": False, "item_item": False, "pooling": "max"},
+    "r_I_avg": {"feature_gate": False, "item_item": False},
+    "r_I_max": {"feature_gate": False, "item_item": False, "pooling": "max"},
+    "r_FI_avg": {"item_item": False},
+    "r_FI_max": {"item_item": False, "pooling": "max"},
+}
+POOLED: dict[str, dict[str, Any]] = {
+    "s_avg": {},
+    "s_max": {"pooling": "max"},
+    "s_wavg": {"pooling": "gate_avg"},
+}
+
+
+@pytest.fixture
+def z(golden) -> Arrays:
+    return golden("hgn")
+
+
+def build(z: Arrays, **settings: Any) -> HGN:
+    """HGN with the golden weights, in double precision."""
+    dim, items = z["E"].shape
+    sizes = Sizes(users=z["U"].shape[1], items=items)
+    model = HGN(HGN.configure({"dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
+    given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
+    with torch.no_grad():
+        model.user[1:] = given["U"].T
+        model.item_in[1:] = given["E"].T
+        model.item_out[1:, :dim] = given["Q"].T
+        if model.config.item_bias:
+            model.item_out[1:, dim] = given["b_item"]
+        if model.config.feature_gate:
+            model.feature_item.weight.copy_(given["W_g1"])
+            model.feature_user.weight.copy_(given["W_g2"])
+            model.feature_user.bias.copy_(given["b_g"])
+        if model.config.instance_gate:
+            model.instance_item.copy_(given["w_g3"].view_as(model.instance_item))
+            model.instance_user.copy_(given["W_g4"])
+    return model
+
+
+def asked(z: Arrays) -> Batch:
+    return Batch(torch.from_numpy(z["users"]) + 1, torch.from_numpy(z["seqs"]) + 1)
+
+
+def taught(z: Arrays) -> Batch:
+    target, negative = (torch.from_numpy(z[name])[:, None] + 1 for name in ("pos", "neg"))
+    batch = asked(z)
+    return Batch(batch.user, batch.history, target, negative[..., None, None], target > 0)
+
+
+def short_term(model: HGN, batch: Batch) -> Tensor:
+    """(B, d) what the history adds to the user's vector."""
+    return model.query(batch) - model.user[batch.user]
+
+
+def close(ours: Tensor | float, golden: np.ndarray) -> None:
+    np.testing.assert_allclose(np.asarray(ours), golden, rtol=0, atol=1e-10)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", SCORES)
+def test_scores(z: Arrays, name: str) -> None:
+    scores = build(z, **SCORES[name]).score(asked(z))
+    close(scores[:, 1:], z[name])
+    assert (scores[:, 0] == -torch.inf).all()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", POOLED)
+def test_pooling_of_equations_3_and_4(z: Arrays, name: str) -> None:
+    close(short_term(build(z, item_item=False, **POOLED[name]), asked(z)), z[name])
+
+
+@torch.inference_mode()
+def test_feature_gate_of_equation_1(z: Arrays) -> None:
+    model = build(z, instance_gate=False, item_item=False)
+    batch = asked(z)
+    for place in range(model.window):
+        history = torch.zeros_like(batch.history)
+        history[:, -1] = batch.history[:, place]  # the mean over one item is that item
+        gated = short_term(model, Batch(batch.user, history))
+        close(gated, z["S_F"][:, :, place])
+        close(gated.numpy() / z["S"][:, :, place], z["gate_F"][:, :, place])
+
+
+@torch.inference_mode()
+def test_instance_gate_of_equation_2(z: Arrays) -> None:
+    """With places before the first real one padded, the pooled sum lacks them: differences show each place alone."""
+    model = build(z, item_item=False)
+    batch = asked(z)
+    later = torch.zeros(z["s_avg"].shape, dtype=torch.double)
+    for place in reversed(range(model.window)):
+        history = batch.history.clone()
+        history[:, :place] = 0
+        total = short_term(model, Batch(batch.user, history)) * (model.window - place)
+        gated = (total - later).numpy()
+        close(gated, z["S_I"][:, :, place])
+        before = z["S_F"][:, :, place]
+        close((gated * before).sum(1) / (before * before).sum(1), z["gate_I"][:, place])
+        later = total
+
+
+@torch.inference_mode()
+def test_item_item_products(z: Arrays) -> None:
+    with_products, without = (build(z, item_item=on).score(asked(z))[:, 1:] for on in (True, False))
+    close(with_products - without, z["item_item"])
+
+
+@torch.inference_mode()
+def test_bpr_row_of_table_4_is_matrix_factorisation(z: Arrays) -> None:
+    model = BPRMF(BPRMF.configure({"dim": z["E"].shape[0], "bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1]))
+    model.double()
+    model.user[1:], model.item[1:] = torch.from_numpy(z["U"].T), torch.from_numpy(z["Q"].T)
+    close(model.score(asked(z))[:, 1:], z["r_bpr"])
+
+
+def test_objective_of_equation_6(z: Arrays) -> None:
+    model, batch = build(z), taught(z)
+    with torch.no_grad():
+        scores = model.score(batch)
+        row = torch.arange(len(batch))
+        terms = bpr(scores[row, batch.target.flatten()] - scores[row, batch.negative.flatten()])
+        penalty = l2(model.parameters(), float(z["lam"]))
+    close(terms, z["bpr_terms"])
+    close(penalty, z["reg"])
+    close(terms.sum() + penalty, z["objective"])
+    close(model(batch).item(), z["bpr_terms"].sum())
+
+
+def test_each_question_has_the_loss_of_its_term(z: Arrays) -> None:
+    model, batch = build(z), taught(z)
+    for row, term in enumerate(z["bpr_terms"]):
+        close(model(batch.share(row, len(batch))).item(), term)
+
+
+def test_gates_have_as_many_weights_as_the_paper_says(z: Arrays) -> None:
+    dim, window = 50, 5
+    model = HGN(HGN.configure({"dim": dim, "window": window}), Sizes(3, 7))
+    tables = {model.user, model.item_in, model.item_out}
+    gates = sum(weight.numel() for weight in model.parameters() if weight not in tables)
+    assert gates == int(z["n_params_gating"]) == 2 * dim**2 + 2 * dim + dim * window == 5350
+    # the authors' program writes b of (1) as the sum of two biases, and leaves W4 and w3 unregistered
+    assert gates + dim == 5400
+    assert gates + dim - dim * (window + 1) == 5100
