@@ -38,11 +38,11 @@ class BPRMFConfig(TrainedConfig):
     """
 
     dim: int = 64
-    l2: float = 0.01
+    l2: float = 0.001
     bias: bool = True
-    batch_size: int = 4096
+    batch_size: int = 1024
     reduction: Literal["sum", "mean"] = "sum"
-    lr: float = 2e-3
+    lr: float = 5e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
