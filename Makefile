@@ -1,5 +1,7 @@
 TORCH ?= torch==2.13.0
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# trust what the machine trusts, as pip does: package indexes behind a company's proxy have its certificate
+export UV_SYSTEM_CERTS ?= 1
 # without compiled modules every command would compile torch's anew
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
