@@ -126,9 +126,9 @@ ROWS: dict[str, Row] = {
         data=("ml-100k",),
         sides=(
             Side(PEER, "whole", 540, seed=2020, quick=None),
-            Side("segue", "whole", 60, times=2, quick="--quick --repeat 2"),
+            Side("segue", "whole", 60, times=3, quick="--quick --repeat 2"),
         ),
-        rounds=2,
+        rounds=1,
         lines=(
             Line(
                 what="whole command, ml-100k: from process start to the test figures",

@@ -179,10 +179,10 @@ def _finished(training: Training, epochs: int, every: int, patience: int) -> boo
 
 
 def _tell(bar: Bar, training: Training) -> None:
-    now = training.epochs[-1]
-    text = f"loss {now.loss:.4g}"
-    if training.metric is not None:
-        text += f", validation {training.epochs[-1].metric or 0:.4f}, best {training.metric:.4f} in {training.best}"
+    text = f"loss {training.epochs[-1].loss:.4g}"
+    measured = [epoch for epoch in training.epochs if epoch.metric is not None]
+    if measured:
+        text += f", validation {measured[-1].metric:.4f}, best {training.metric:.4f} in {training.best}"
     bar.note(text)
     bar.advance()
 

@@ -38,7 +38,7 @@ class Row:
     def verdict(self) -> str:
         """Whether the printed figure is reached."""
         if self.paper is None:
-            return "not in the paper"
+            return "no figure"
         if self.mean >= self.paper * (1 + self.tolerance):
             return "above"
         return "agrees" if self.mean >= self.paper * (1 - self.tolerance) else "below"
@@ -90,16 +90,17 @@ class Reproduction:
 
     def table(self) -> Group:
         """For people."""
+        from rich import box
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=self.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for name in ("method", "metric"):
-            table.add_column(name)
-        for name in ("ours", "lowest", "highest", "paper", "ours / paper"):
-            table.add_column(name, justify="right")
-        table.add_column("verdict")
+            table.add_column(name, no_wrap=True)
+        for name in ("ours", "lowest", "highest", "paper", "ratio"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
         for row in self.rows:
             printed = ["-", "-"] if row.paper is None else [f"{row.paper:.4f}", f"{row.mean / row.paper:.2f}"]
             ours = [f"{value:.4f}" for value in (row.mean, min(row.ours), max(row.ours))]
