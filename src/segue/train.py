@@ -140,17 +140,21 @@ def _epoch(model: Trained, optimizer: Adam, log: Log, seeds: tuple[int, int]) ->
     """One pass; returns the mean over batches of the mean loss of a target."""
     model.train()
     device = next(model.parameters()).device
-    losses = []
+    # one buffer: a list of tensors would lie scattered between the large ones, whose space could not be used again
+    losses, count = torch.zeros(64, device=device), 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng(seeds)):
             optimizer.zero_grad()
-            losses.append(_gradients(model, batch, device))
+            if count == len(losses):
+                losses = torch.cat([losses, torch.zeros_like(losses)])
+            losses[count] = _gradients(model, batch, device)
+            count += 1
             distributed.sum_gradients(model.parameters())
             optimizer.step()
-    if not losses:
+    if count == 0:
         raise TrainingError(f"{log.name} has nothing to train {model.name} on: no user has two events or more")
-    values = distributed.total(torch.stack(losses))
+    values = distributed.total(losses[:count])
     if not values.isfinite().all():
         first = int((~values.isfinite()).nonzero()[0]) + 1
         raise TrainingError(
