@@ -179,7 +179,9 @@ def fetch(_args: argparse.Namespace) -> dict[str, Any]:
     from segue.errors import DataError
 
     missing = {}
-    for name in ("ml-100k", "ml-1m", "hgn-cds"):
+    for name in ("hgn-cds", "ml-100k", "ml-1m"):
+        if name != "hgn-cds":
+            os.environ.pop("SEGUE_DATA", None)  # so that they are in the cache, where the measurements read them
         try:
             catalog.load(name)
         except DataError as error:

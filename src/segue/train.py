@@ -112,8 +112,10 @@ def fit(
     if not isinstance(model, Trained):
         raise ConfigError(f"{type(model).__name__} is neither Counted nor Trained: it cannot be fitted")
     optimizer = Adam(model.parameters(), lr=model.config.lr, weight_decay=model.config.weight_decay)
-    run = _Run(model, optimizer, _identity(model, log, seed, every, patience), folder)
+    run = _Run(model, optimizer, _identity(model, log, seed, every, patience) if folder else {}, folder)
     training = run.resume()
+    # glibc hands freed blocks back to the kernel, to be fetched anew by every batch, until one of this size was freed
+    torch.empty(31 << 18)
     with progress(f"training {model.name}", total=model.config.epochs, unit="epochs") as bar:
         bar.advance(len(training.epochs))
         while not _finished(training, model.config.epochs, every, patience):

@@ -181,7 +181,8 @@ def ranges(start: Ids, stop: Ids) -> Ids:
     """
     sizes = stop - start
     shift = np.repeat(start - (np.cumsum(sizes) - sizes), sizes)
-    return shift + np.arange(len(shift))
+    shift += np.arange(len(shift))
+    return shift
 
 
 def distinct(keys: Ids) -> Ids:
@@ -191,4 +192,6 @@ def distinct(keys: Ids) -> Ids:
     [1, 3]
     """
     ordered = np.sort(keys, kind="stable")
-    return ordered[np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))]
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
