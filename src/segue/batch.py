@@ -5,7 +5,7 @@
     L  items of one window        d  embedding size
     C  questions asked of a row   K  items asked about or recommended
     T  targets of a question      R  targets of a row
-    G  negatives of a target
+    G  negatives of a target      S  negatives shared by all targets of a batch
 
 Histories are padded on the left, oldest first, so the newest item is always the last column.
 """
@@ -13,11 +13,11 @@ Histories are padded on the left, oldest first, so the newest item is always the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -31,7 +31,8 @@ class Batch:
         history  a b c d       L = 3, T = 2, C = 2:  question 0 sees a b c and is asked for e f,
         target   e f g                               question 1 sees b c d and is asked for f g
 
-    With C = 1 the window is the whole history.
+    With C = 1 the window is the whole history. A model that reads from left to right (a recurrent one, a causal
+    attention) has L = 1 and P = C: question c sees item c, and remembers those before it.
 
     Attributes:
         user: who.
@@ -39,6 +40,8 @@ class Batch:
         target: what they did next; 0 where there is nothing. R = T + C - 1.
         negative: for each question and each of its targets, items that the user did not touch.
         asked: which questions are asked; the others only complete the row.
+        shared: negatives of every target of the batch; one that is a question's own target does not count for it.
+        chance: the logarithm of how many of `shared` are expected to be each item.
     """
 
     user: Int[Tensor, "B"]
@@ -46,6 +49,8 @@ class Batch:
     target: Int[Tensor, "B R"] | None = None
     negative: Int[Tensor, "B C T G"] | None = None
     asked: Bool[Tensor, "B C"] | None = None
+    shared: Int[Tensor, "S"] | None = None
+    chance: Float[Tensor, "I"] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -79,10 +84,15 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`."""
-        return self if device == self.user.device else self._map(lambda tensor: tensor.to(device))
+        if device == self.user.device:
+            return self
+        moved = self._map(lambda tensor: tensor.to(device))
+        if self.shared is None:
+            return moved
+        chance = None if self.chance is None else self.chance.to(device)
+        return replace(moved, shared=self.shared.to(device), chance=chance)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        target = None if self.target is None else change(self.target)
-        negative = None if self.negative is None else change(self.negative)
-        asked = None if self.asked is None else change(self.asked)
-        return Batch(change(self.user), change(self.history), target, negative, asked)
+        """`change` what has one entry a row."""
+        per_row = {name: getattr(self, name) for name in ("user", "history", "target", "negative", "asked")}
+        return replace(self, **{name: change(tensor) for name, tensor in per_row.items() if tensor is not None})

@@ -1,17 +1,93 @@
-"""Losses: pure functions of scores. Each returns one value a question, so that the caller sums or averages in sight."""
+"""Losses: pure functions of scores. Each returns one value a target, so that the caller sums or averages in sight.
+
+Those of a target among negatives share one form:
+
+    positive (*n)     the score r_i of each target
+    negative (*n, G)  the scores r_j of its negatives
+    known    (*n, G)  which of these there are: the others count for nothing
+
+| loss        | of a target                                                    | source                            |
+|-------------|----------------------------------------------------------------|-----------------------------------|
+| bpr         | mean over j of  -log sigma(r_i - r_j)                          | Rendle et al., UAI 2009           |
+| bce         | -log sigma(r_i) + sum over j of  -log(1 - sigma(r_j))          | Kang and McAuley, ICDM 2018, (6)  |
+| gbce        | -beta log sigma(r_i) + sum over j of  -log(1 - sigma(r_j))     | Petrov and Macdonald, RecSys 2023 |
+| top1        | mean over j of  sigma(r_j - r_i) + sigma(r_j^2)                | Hidasi et al., ICLR 2016          |
+| top1-max    | sum over j of  s_j (sigma(r_j - r_i) + sigma(r_j^2))           | Hidasi and Karatzoglou, CIKM 2018 |
+| bpr-max     | -log(sum of s_j sigma(r_i - r_j)) + penalty sum of s_j r_j^2   | Hidasi and Karatzoglou, CIKM 2018 |
+| sampled-ce  | -log(e^r_i / (e^r_i + sum over j of e^(r_j - log n_j)))        | Bengio and Senecal, 2008          |
+
+s_j is a softmax over the negatives alone; n_j how often j is expected among them. The released GRU4Rec divides top1 by
+all N columns, its own among them, which makes it (N - 1)/N times this plus 1/(2 N), and does not divide bpr at all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+TINY = 1e-24
 
 
 def bpr(difference: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """-log sigma(difference), difference = positive score - negative score (Rendle et al., UAI'09)."""
+    """-log sigma(difference), difference = positive score - negative score."""
     return -nn.functional.logsigmoid(difference)
+
+
+def pairwise(
+    positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]
+) -> Float[Tensor, "*n"]:
+    """bpr, averaged over the negatives."""
+    return _mean(bpr(positive.unsqueeze(-1) - negative), known)
+
+
+def bce(
+    positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"], beta: float = 1.0
+) -> Float[Tensor, "*n"]:
+    """Binary cross-entropy of the target against its negatives; gbce with the `beta` of `calibration`."""
+    return beta * bpr(positive) + (bpr(-negative) * known).sum(-1)
+
+
+def calibration(negatives: int, items: int, t: float) -> float:
+    """beta of gbce: how far overconfidence is taken back, from not at all (t = 0) to wholly (t = 1)."""
+    rate = negatives / max(items - 1, 1)
+    return rate * (t * (1 - 1 / rate) + 1 / rate)
+
+
+def top1(
+    positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]
+) -> Float[Tensor, "*n"]:
+    """How far negatives come up to the target, and how far their scores are from zero."""
+    return _mean(_top1(positive, negative), known)
+
+
+def top1_max(
+    positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]
+) -> Float[Tensor, "*n"]:
+    """top1, the negatives weighted by their softmax."""
+    return (soft(negative, known) * _top1(positive, negative)).sum(-1)
+
+
+def bpr_max(
+    positive: Float[Tensor, "*n"],
+    negative: Float[Tensor, "*n G"],
+    known: Bool[Tensor, "*n G"],
+    penalty: float = 1.0,
+) -> Float[Tensor, "*n"]:
+    """The chance that the target beats a negative drawn by their softmax, and a penalty on high scores of these."""
+    weight = soft(negative, known)
+    won = (weight * torch.sigmoid(positive.unsqueeze(-1) - negative)).sum(-1)
+    return -torch.log(won + TINY) + penalty * (weight * negative.square()).sum(-1)
+
+
+def sampled_cross_entropy(
+    positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]
+) -> Float[Tensor, "*n"]:
+    """Softmax of the target among its negatives, whose scores already bear their correction."""
+    others = negative.masked_fill(~known, -torch.inf)
+    return torch.logsumexp(torch.cat([positive.unsqueeze(-1), others], -1), -1) - positive
 
 
 def cross_entropy(scores: Float[Tensor, "n I"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -19,6 +95,19 @@ def cross_entropy(scores: Float[Tensor, "n I"], target: Int[Tensor, "n"]) -> Flo
     return nn.functional.cross_entropy(scores, target - 1, ignore_index=-1, reduction="none")
 
 
+def soft(negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]) -> Float[Tensor, "*n G"]:
+    """Softmax over the known negatives; zeros where there are none."""
+    return torch.softmax(negative.masked_fill(~known, -torch.inf), -1).nan_to_num(0.0)
+
+
 def l2(weights: Iterable[Tensor], factor: float) -> Float[Tensor, ""]:
     """factor * the sum of squares of all weights: the regulariser of HGN's eq. (6) and of BPR-MF."""
     return factor * torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+def _top1(positive: Tensor, negative: Tensor) -> Tensor:
+    return torch.sigmoid(negative - positive.unsqueeze(-1)) + torch.sigmoid(negative.square())
+
+
+def _mean(values: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]) -> Float[Tensor, "*n"]:
+    return (values * known).sum(-1) / known.sum(-1).clamp(min=1)

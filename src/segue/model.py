@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from segue.batch import Batch
 from segue.data.log import Log
 from segue.errors import ConfigError, did_you_mean
+from segue.optimizer import Adam, Optimizer
+from segue.space import Space
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Model(nn.Module, ABC):
         name: how people call it on the command line.
         Config: its settings.
         presets: named departures from the default settings.
+        space: which settings a search tries, and in which ranges, where it is given no other.
 
     Attributes:
         window: how many of a user's last items `score` reads; None means all of them.
@@ -121,6 +124,7 @@ class Model(nn.Module, ABC):
     name: ClassVar[str]
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    space: ClassVar[Space] = {}
     window: int | None
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
@@ -161,7 +165,7 @@ class TrainedConfig(Config):
     Attributes:
         epochs: passes over the training log, at most; early stopping may end sooner.
         batch_size: training examples of one step.
-        lr: learning rate of Adam.
+        lr: learning rate.
         weight_decay: L2 penalty on every weight, added to the gradient as in Adam's paper.
         reduction: whether a step follows the sum of its targets' losses or their mean. Adam forgets the scale of the
             loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets of a batch.
@@ -194,6 +198,10 @@ class Trained(Model):
     @abstractmethod
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch of batches over `log`."""
+
+    def optimizer(self) -> Optimizer:
+        """What follows the gradients."""
+        return Adam(self.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)
 
     @abstractmethod
     def forward(self, batch: Batch) -> Float[Tensor, ""]:

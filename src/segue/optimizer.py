@@ -7,10 +7,28 @@ needs to train. This calls the functional form of the same kernel.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """What training asks of an optimiser; its state survives an interrupted run."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+
+    def step(self) -> None:
+        """Move every parameter."""
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors that a resumed run needs."""
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up where `state` was saved."""
 
 
 class Adam:
@@ -20,11 +38,19 @@ class Adam:
         parameters: leaves that require a gradient.
         lr: learning rate.
         weight_decay: L2 penalty, added to the gradient.
+        betas: how much of the running mean, and of the running square, each step keeps.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], *, lr: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.lr, self.weight_decay = lr, weight_decay
+        self.lr, self.weight_decay, self.betas = lr, weight_decay, betas
         self.mean = [torch.zeros_like(p) for p in self.parameters]
         self.square = [torch.zeros_like(p) for p in self.parameters]
         self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
@@ -47,8 +73,8 @@ class Adam:
             self.steps,
             fused=True,
             amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
             lr=self.lr,
             weight_decay=self.weight_decay,
             eps=1e-8,

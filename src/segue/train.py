@@ -29,7 +29,7 @@ from segue.console import Bar, progress
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
 from segue.model import Counted, Model, Trained
-from segue.optimizer import Adam
+from segue.optimizer import Optimizer
 
 Validate = Callable[[Model], float]
 
@@ -111,7 +111,7 @@ def fit(
         return Training(seconds=watch.seconds, cpu_seconds=watch.cpu_seconds)
     if not isinstance(model, Trained):
         raise ConfigError(f"{type(model).__name__} is neither Counted nor Trained: it cannot be fitted")
-    optimizer = Adam(model.parameters(), lr=model.config.lr, weight_decay=model.config.weight_decay)
+    optimizer = model.optimizer()
     run = _Run(model, optimizer, _identity(model, log, seed, every, patience) if folder else {}, folder)
     training = run.resume()
     # glibc hands freed blocks back to the kernel, to be fetched anew by every batch, until one of this size was freed
@@ -138,7 +138,7 @@ def fit(
     return training
 
 
-def _epoch(model: Trained, optimizer: Adam, log: Log, seeds: tuple[int, int]) -> float:
+def _epoch(model: Trained, optimizer: Optimizer, log: Log, seeds: tuple[int, int]) -> float:
     """One pass; returns the mean over batches of the mean loss of a target."""
     model.train()
     device = next(model.parameters()).device
@@ -223,7 +223,7 @@ def _identity(model: Model, log: Log, seed: int, every: int, patience: int) -> d
 class _Run:
     """The state of a run, in memory and, where there is a folder, on disk."""
 
-    def __init__(self, model: Model, optimizer: Adam, identity: dict[str, Any], folder: Path | None) -> None:
+    def __init__(self, model: Model, optimizer: Optimizer, identity: dict[str, Any], folder: Path | None) -> None:
         self.model, self.optimizer, self.identity, self.folder = model, optimizer, identity, folder
         self.best: dict[str, Tensor] | None = None
         self._saved, self._cost = time.monotonic(), 0.0
@@ -268,7 +268,7 @@ class _Run:
     def _save(self, training: Training) -> None:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in (self.best or {}).items()}
-        tensors |= {f"adam.{key}": value for key, value in self.optimizer.state().items()}
+        tensors |= {f"optimizer.{key}": value for key, value in self.optimizer.state().items()}
         tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
         note = json.dumps({"identity": self.identity, "training": asdict(training)})
         temporary = self._path.with_suffix(".tmp")
@@ -299,7 +299,7 @@ class _Run:
             )
         self.model.load_state_dict(_part(tensors, "model."))
         self.best = _part(tensors, "best.") or None
-        self.optimizer.load_state(_part(tensors, "adam."))
+        self.optimizer.load_state(_part(tensors, "optimizer."))
         past = note["training"]
         training = Training(**{**past, "epochs": [Epoch(**epoch) for epoch in past["epochs"]]})
         lines = [json.dumps(asdict(epoch)) + "\n" for epoch in training.epochs]

@@ -17,7 +17,8 @@ from segue.batch import Batch
 from segue.data import synthetic
 from segue.data.batching import Windows
 from segue.model import Sizes
-from segue.models.hgn import HGN, slide, unslide
+from segue.models.hgn import HGN, slide
+from segue.ranker import unslide
 
 SIZES = Sizes(users=5, items=9)
 PARTS = ("feature_gate", "instance_gate", "item_item", "item_bias")
@@ -136,7 +137,9 @@ def reference_term(scores: Tensor, target: int, negatives: list[int], loss: str)
     if loss == "ce":
         return scores[1:].logsumexp(0) - scores[target]
     apart = [scores[target] - scores[negative] for negative in negatives if negative]
-    return sum((-torch.log(torch.sigmoid(x)) for x in apart), start=torch.zeros((), dtype=torch.double))
+    return sum((-torch.log(torch.sigmoid(x)) for x in apart), start=torch.zeros((), dtype=torch.double)) / max(
+        len(apart), 1
+    )
 
 
 def reference_penalty(weights: dict[str, Tensor], config: Any, batch: Batch) -> Tensor:

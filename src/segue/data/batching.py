@@ -79,6 +79,61 @@ class Windows:
         return user, row, (question >= first[user][:, None]) & (question < stop[user][:, None])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """Stretches of a user's rows for models that read from left to right: one pass answers at every item.
+
+    rows of a user     a  b  c  d  e  f         window L = 4, each question asks for the next item:
+    last:   history  b c d e   target  c d e f                       the newest stretch
+    all:    history  b c d e   target  c d e f      asked 1 1 1 1    and older ones, until each pair was asked once;
+                     0 0 0 a           0 0 0 b            0 0 0 1    where they begin is drawn anew each epoch
+
+    Attributes:
+        window: L, items of a stretch. The newest stands in the last column, as when the model is asked.
+        cover: "last" for the newest stretch of each user, "all" for all of them.
+        fresh: with "all", only the last `fresh` items of a stretch ask, so that most see a long history; None: all do.
+        negatives: G, negatives drawn for each target; 0 for none.
+    """
+
+    window: int
+    cover: Literal["last", "all"] = "all"
+    fresh: int | None = None
+    negatives: int = 0
+
+    def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """One epoch in random order, `batch_size` stretches a batch."""
+        user, end, first = self._stretches(log, rng)
+        negatives = Negatives(log) if self.negatives else None
+        order = rng.permutation(len(user))
+        for begin in range(0, len(order), batch_size):
+            some = order[begin : begin + batch_size]
+            history = _items(log, user[some], end[some], -self.window, 0)
+            target = _items(log, user[some], end[some], 1 - self.window, 1)
+            at = end[some][:, None] + np.arange(1 - self.window, 1)
+            asked = torch.from_numpy(at >= first[some][:, None])
+            shape = (self.window, 1, self.negatives)
+            drawn = None if negatives is None else torch.from_numpy(negatives.draw(user[some], shape, rng))
+            yield Batch(_ids(user[some]), history, target, drawn, asked)
+
+    def _stretches(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
+        """(user, row of the newest target, row of the oldest) of every stretch."""
+        fresh = min(self.fresh or self.window, self.window)
+        questions = np.maximum(log.sizes - 1, 0)
+        count = np.minimum(questions, 1) if self.cover == "last" else -(-questions // fresh)
+        shift = np.zeros_like(count)
+        if self.cover == "all":
+            shift = np.where(questions > fresh, rng.integers(0, fresh, len(count)), 0)
+            count = -(-(questions + shift) // fresh)
+        user = np.repeat(np.arange(len(count)), count)
+        place = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+        # the newest stretch asks `fresh - shift` questions, the oldest what is left
+        newest = log.stop[user] - 1 - np.maximum(place * fresh - shift[user], 0)
+        oldest = log.stop[user] - (place + 1) * fresh + shift[user]
+        if self.cover == "last":
+            oldest = log.stop[user] - self.window
+        return user, newest, np.maximum(oldest, log.start[user] + 1)
+
+
 def pairs(log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
     """One epoch of (user, item, negative) triples, one a row of the log: no history, C = T = G = 1."""
     user, item = log.events()

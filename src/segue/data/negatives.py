@@ -1,4 +1,4 @@
-"""Negatives: items that a user has never touched, drawn without a single rejected draw.
+"""Negatives: items that a user has never touched, drawn without a single rejected draw; and items for all users.
 
 A user who has touched items 2, 3 and 7 of 1..9 leaves 1 4 5 6 8 9 untouched. The r-th of those (from 0) is r + 1 plus
 the number of touched items up to it, and a touched item a, the j-th of them, lies before the r-th untouched one
@@ -41,3 +41,27 @@ class Negatives:
         drawn += 1
         drawn[untouched.reshape(-1) <= 0] = 0
         return drawn
+
+
+class Popular:
+    """Draws items for everybody, each with a chance that grows as (its events in `log`)^alpha.
+
+    alpha 0 draws all items alike, 1 as often as they occur. An item without an event counts as one with a single one,
+    so that each can be drawn.
+    """
+
+    def __init__(self, log: Log, alpha: float) -> None:
+        weight = np.maximum(log.counts(), 1).astype(np.float64) ** alpha
+        weight[0] = 0.0
+        self._until = np.cumsum(weight)
+        self._share = weight / self._until[-1]
+
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(count,) item ids, with repetition."""
+        drawn = np.searchsorted(self._until, rng.random(count) * self._until[-1], side="right")
+        return np.minimum(drawn, len(self._until) - 1)
+
+    def expected(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """(I + 1,) logarithm of how often each item is expected among `count` draws; 0 for item 0."""
+        expected = count * self._share
+        return np.log(expected, out=np.zeros_like(expected), where=expected > 0)

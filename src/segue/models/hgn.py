@@ -40,25 +40,25 @@ from segue.batch import Batch
 from segue.data.batching import Windows
 from segue.data.log import Log
 from segue.layers.table import rows
-from segue.losses import bpr, cross_entropy
-from segue.model import Retriever, Sizes, Trained, TrainedConfig, require, zero_padding
+from segue.model import Sizes, require, zero_padding
+from segue.ranker import Loss, Ranker, RankerConfig
+from segue.space import Choice, LogUniform, Space
 
 
 @dataclass(frozen=True, kw_only=True)
-class HGNConfig(TrainedConfig):
+class HGNConfig(RankerConfig):
     """Settings of HGN.
 
     Attributes:
-        dim: size d of all embeddings (RecBole: embedding_size).
         window: |L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH).
         targets: |T|, how many of the next items each window is trained to rank.
         asked: train on windows that are "full", or on "every" prefix, padded.
         per_row: neighbouring windows that share one batch row; more is faster, and learns a little less an epoch.
-        negatives: negatives drawn for each target (bpr).
-        loss: bpr (6), or ce: cross-entropy over all items.
         pooling: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
         feature_gate, instance_gate, item_item: the parts of the model; switched off they give the paper's ablations.
         item_bias: whether items have a bias.
+        tied: whether an item has one vector, read and recommended (E = Q).
+        dropout: share of the entries of item vectors that training leaves out of what is read.
         reg_weight: RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings. Lengths,
             not squares, so that several processes do not add up to one.
     """
@@ -68,22 +68,28 @@ class HGNConfig(TrainedConfig):
     targets: int = 3
     asked: Literal["full", "every"] = "full"
     per_row: int = 1
-    negatives: int = 1
-    loss: Literal["bpr", "ce"] = "bpr"
+    loss: Loss = "bpr"
     pooling: Literal["avg", "max", "gate_avg"] = "avg"
     feature_gate: bool = True
     instance_gate: bool = True
     item_item: bool = True
     item_bias: bool = False
+    tied: bool = False
+    dropout: float = 0.0
     reg_weight: tuple[float, float] = (0.0, 0.0)
     weight_decay: float = 1e-3
     reduction: Literal["sum", "mean"] = "sum"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("dim", "window", "targets", "per_row", "negatives"):
+        for name in ("window", "targets", "per_row"):
             value = getattr(self, name)
             require(value >= 1, f"{name}={value}: must be at least 1")
+        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
+        require(
+            not (self.item_bias and (self.tied or self.temperature)),
+            "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
+        )
         require(min(self.reg_weight) >= 0, f"reg_weight={self.reg_weight}: must not be negative")
         require(
             self.instance_gate or self.pooling != "gate_avg",
@@ -91,7 +97,7 @@ class HGNConfig(TrainedConfig):
         )
 
 
-class HGN(Trained, Retriever):
+class HGN(Ranker):
     """A user vector, gates over the last items, and item-item products."""
 
     name = "hgn"
@@ -114,16 +120,26 @@ class HGN(Trained, Retriever):
         },
     }
 
+    space: ClassVar[Space] = {
+        "dim": Choice(32, 64, 128),
+        "window": Choice(3, 5, 8),
+        "lr": LogUniform(5e-4, 1e-2),
+        "loss": Choice("bpr", "ce"),
+        "weight_decay": Choice(0.0, 1e-3, 1e-2),
+    }
+
     def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
         if any(config.reg_weight):
             self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
         self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
-        self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
+        if not config.tied:
+            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
+            zero_padding(self.item_in)
         self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) / dim)
-        for table in (self.user, self.item_in, self.item_out):
-            zero_padding(table)
+        zero_padding(self.user)
+        zero_padding(self.item_out)
         if config.feature_gate:
             self.feature_item = nn.Linear(dim, dim, bias=False)
             self.feature_user = nn.Linear(dim, dim)
@@ -137,51 +153,40 @@ class HGN(Trained, Retriever):
             window=config.window,
             targets=config.targets,
             per_row=config.per_row,
-            negatives=config.negatives if config.loss == "bpr" else 0,
+            negatives=config.own,
             asked=config.asked,
         )
-        return windows.batches(log, config.batch_size, rng)
+        return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        query = self.queries(batch)  # B C d
-        loss = self._cross_entropy(query, batch) if self.config.loss == "ce" else self._bpr(query, batch)
+        loss = super().forward(batch)
         if any(self.config.reg_weight):
             loss = loss + self._regulariser(batch) * (batch.targets > 0).sum()  # so that it stands beside a mean loss
         return loss
-
-    def _bpr(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        assert batch.negative is not None
-        positive = unslide(query @ rows(self.item_out, batch.target).transpose(1, 2)).unsqueeze(3)  # B C T 1
-        negative = (rows(self.item_out, batch.negative) * query[:, :, None, None]).sum(-1)  # B C T G
-        known = (batch.targets.unsqueeze(3) > 0) & (batch.negative > 0)
-        return (bpr(positive - negative) * known).sum()
-
-    def _cross_entropy(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
-        row, question, place = batch.targets.nonzero().unbind(1)
-        scores = query[row, question] @ self.item_out[1:].T
-        return cross_entropy(scores, batch.targets[row, question, place]).sum()
 
     def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
         gates, embeddings = self.config.reg_weight
         matrices = [weight for name, weight in self.named_parameters() if "feature" in name or "instance" in name]
-        tables = (self.user, batch.user), (self.item_in, batch.history), (self.item_out, batch.target)
+        tables = (self.user, batch.user), (self._read, batch.history), (self.item_out, batch.target)
         vectors = [rows(table, ids) for table, ids in tables]
         lengths = [gates * weight.norm() for weight in matrices if weight.ndim > 1]
         return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
 
-    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        return self.queries(Batch(batch.user, batch.last(self.config.window))).squeeze(1)
-
-    def item_vectors(self) -> Float[Tensor, "I d"]:
+    @property
+    def item_table(self) -> Float[Tensor, "I d"]:
         return self.item_out
+
+    @property
+    def _read(self) -> Float[Tensor, "I d"]:
+        return self.item_out if self.config.tied else self.item_in
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
         config, window = self.config, self.config.window
-        user, item = rows(self.user, batch.user), rows(self.item_in, batch.history)  # B d, B P d
+        user, item = rows(self.user, batch.user), rows(self._read, batch.history)  # B d, B P d
+        if config.dropout:
+            item = nn.functional.dropout(item, config.dropout, self.training)
         real = (batch.history > 0).to(item.dtype).unfold(1, window, 1)  # B C L
         count = real.sum(2, keepdim=True).clamp(min=1)
         gated = item
@@ -219,15 +224,3 @@ def slide(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
         return weight
     positions = window + count - 1
     return nn.functional.pad(weight, (0, count)).reshape(rows, -1)[:, : count * positions].view(rows, count, positions)
-
-
-def unslide(table: Float[Tensor, "B C R"]) -> Float[Tensor, "B C T"]:
-    """What each question has to do with the T = R - C + 1 targets of its own window: row c from column c on.
-
-    >>> unslide(torch.tensor([[[1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]]))
-    tensor([[[1., 2.],
-             [3., 4.]]])
-    """
-    rows, count, targets = table.shape
-    moved = nn.functional.pad(table.reshape(rows, -1), (0, count)).view(rows, count, targets + 1)
-    return moved[:, :, : targets - count + 1]
