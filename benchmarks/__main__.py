@@ -1,6 +1,6 @@
 """segue beside its peers, in one run, one thread each.
 
-    python -m benchmarks                                       everything: about 40 minutes
+    python -m benchmarks                                       everything: about an hour
     python -m benchmarks --only epoch-ce,eval                  some rows
     python -m benchmarks --quick                               does everything run? the figures mean nothing
 
@@ -18,16 +18,18 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.jobs import ROOT, Failed, Job, measure
-from benchmarks.plan import ROWS, Peer, Side, own_version
+from benchmarks.plan import ROWS, Side, own_version
+from benchmarks.programs import PROGRAMS, Peer
 
 Jobs = list[tuple[Side, Job]]
 
 BENCH = ROOT / ".bench"
 README = ROOT / "benchmarks" / "README.md"
+EVENTS = BENCH / "ml-1m.npz"
 VERSIONS = """
-import json, platform
+import json, platform, sys
 from importlib.metadata import version
-packages = ", ".join(f"{name} {version(name)}" for name in ("recbole", "torch", "numpy"))
+packages = ", ".join(f"{name} {version(name)}" for name in sys.argv[1:])
 print(json.dumps(f"Python {platform.python_version()}, {packages}"))
 """
 
@@ -38,16 +40,17 @@ def main(argv: list[str] | None = None) -> None:
     folder = BENCH / ("quick" if args.quick else "results")
     if args.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    peer = None if args.no_peer else find_peer(args.peer_python, args.peer_root)
     missing = unavailable()
+    wanted = {program: None for name in args.only if name not in missing for program in ROWS[name].programs}
+    peers = {} if args.no_peer else find_peers(list(wanted), args.peers)
     version = own_version()
-    plan = {name: list(row.jobs(name, version, peer, quick=args.quick)) for name, row in ROWS.items()}
+    plan = {name: list(row.jobs(name, version, peers, quick=args.quick)) for name, row in ROWS.items()}
     failed: dict[str, str] = {}
     for name in args.only:
         if name not in missing:
             failed |= measure_row(name, plan[name], folder)
     results = kept(plan, folder)
-    told = report.block(results, missing | failed, peer.versions if peer else None)
+    told = report.block(results, missing | failed, peers)
     print(f"\n{told}")
     against = "--quick measures too little" if args.quick else objection(results, missing, version)
     if against:
@@ -69,12 +72,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="little of everything, kept apart, never written to README.md"
     )
     parser.add_argument("--fresh", action="store_true", help="forget what was measured")
-    parser.add_argument("--no-peer", action="store_true", help="leave RecBole out")
+    parser.add_argument("--no-peer", action="store_true", help="leave the peers out")
     parser.add_argument(
-        "--peer-python", type=Path, help="a Python that has RecBole 1.2.1; by default recbole_setup.sh makes one"
-    )
-    parser.add_argument(
-        "--peer-root", type=Path, default=BENCH / "recbole", help="the folder with data/ml-1m/ml-1m.inter"
+        "--peers", type=Path, default=BENCH, help="the folder of their folders, which the *_setup.sh make (.bench)"
     )
     return parser.parse_args(argv)
 
@@ -88,23 +88,29 @@ def rows(text: str) -> list[str]:
     return [name for name in ROWS if name in names]
 
 
-def find_peer(python: Path | None, root: Path) -> Peer:
-    """RecBole's environment; without `python` it is made if it is not there (2 minutes, 1.5 GB)."""
-    if python is None:
-        print(f"RecBole's environment in {root}: made if it is not there (2 minutes, 1.5 GB)", flush=True)
-        done = subprocess.run(["bash", ROOT / "benchmarks/recbole_setup.sh", root], check=False)
-        if done.returncode:
-            raise SystemExit("RecBole could not be set up; name a Python that has it with --peer-python, or --no-peer")
-        python = root / "venv/bin/python"
-    events = root / "data/ml-1m/ml-1m.inter"
-    if not events.is_file():
-        raise SystemExit(f"{events}: no such file; name the folder that holds data/ml-1m with --peer-root")
-    try:
-        versions = measure([str(python), "-c", VERSIONS])["said"]
-    except (OSError, Failed) as error:
-        raise SystemExit(f"{python}: cannot run RecBole: {error}") from error
-    # not resolved: a virtual environment's Python is a link to another
-    return Peer(python=python.absolute(), root=root.absolute(), versions=versions)
+def find_peers(names: list[str], folder: Path) -> dict[str, Peer]:
+    """The environments of these peers; each is made where it is not there. Who cannot be had is told and left out."""
+    found = {}
+    for name in names:
+        program = PROGRAMS[name]
+        print(f"{name} in {folder / program.folder}: made if it is not there ({program.size})", flush=True)
+        setup = ROOT / f"benchmarks/{program.folder}_setup.sh"
+        done = subprocess.run(["bash", setup, folder / program.folder], check=False)
+        # not resolved: a virtual environment's Python is a link to another
+        python = (folder / program.environment / "venv/bin/python").absolute()
+        try:
+            if done.returncode:
+                raise Failed("its set-up ended early")
+            versions = measure([str(python), "-c", VERSIONS, *program.packages])["said"]
+        except (OSError, Failed) as error:
+            print(f"{name} is left out: {error}", flush=True)
+            continue
+        places = {"folder": str((folder / program.folder).absolute()), "events": str(EVENTS)}
+        arguments = tuple(word.format(**places) for word in program.arguments.split())
+        found[name] = Peer(python=python, arguments=arguments, versions=versions)
+    if any("{events}" in PROGRAMS[name].arguments for name in found):
+        measure([sys.executable, "-m", "benchmarks.segue_side", "export", "--events", str(EVENTS)])
+    return found
 
 
 def unavailable() -> dict[str, str]:

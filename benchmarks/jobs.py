@@ -70,7 +70,7 @@ class Job:
 def measure(command: Iterable[str]) -> Record:
     """Run a command on one thread: what it took as a whole, and the JSON line that it printed last."""
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "SEGUE_QUIET": "1"}
-    if {"whole", "epoch", "eval"} & set(command):
+    if {"whole", "epoch", "eval", "sequence", "export"} & set(command):
         environment.pop("SEGUE_DATA", None)  # MovieLens is in the cache by now, mapped, as on anybody's second run
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling every module anew is nobody's usual start
     with tempfile.TemporaryFile("w+") as errors:

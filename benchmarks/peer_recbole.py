@@ -1,12 +1,14 @@
-"""Time RecBole's HGN, one thread, and print one JSON line.
+"""Time RecBole's HGN and other sequence models, one thread, and print one JSON line.
 
 Runs inside the environment that `recbole_setup.sh` makes, not in this project's own:
 
     .bench/recbole/venv/bin/python benchmarks/peer_recbole.py whole
     .bench/recbole/venv/bin/python benchmarks/peer_recbole.py epoch --data ml-1m --loss BPR
+    .bench/recbole/venv/bin/python benchmarks/peer_recbole.py epoch --data ml-1m --model SASRec --batches 3
 
 `whole` is the command of RecBole's HGN page, from process start to the test figures;
-`epoch` is one training epoch after a warm-up epoch; `eval` is one full ranking of the
+`epoch` is one training epoch after a warm-up epoch, or, where an epoch would take half an hour,
+the first BATCHES batches of one, their seconds scaled to the whole; `eval` is one full ranking of the
 validation part and one of the test part. Only what is timed is RecBole's: its data
 preparation, trainer, model and metrics run unchanged.
 
@@ -22,6 +24,7 @@ refuses a CE loss while its own default asks for negatives.
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -29,6 +32,7 @@ import sys
 import tempfile
 import time
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +131,30 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+class Head:
+    """The first batches of a loader, and all else that it is."""
+
+    def __init__(self, loader: Any, batches: int) -> None:
+        self._loader = loader
+        self._batches = min(batches, len(loader))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.islice(iter(self._loader), self._batches)
+
+
 def parts(args: argparse.Namespace) -> dict[str, Any]:
     """Time training epochs (`epoch`) or full rankings (`eval`) by themselves."""
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer, init_seed
 
-    config = Config(model="HGN", dataset=args.data, config_dict=settings(args))
+    config = Config(model=args.model, dataset=args.data, config_dict=settings(args))
     init_seed(config["seed"], config["reproducibility"])
     start = clock()
     train, valid, test = data_preparation(config, create_dataset(config))
@@ -142,14 +163,20 @@ def parts(args: argparse.Namespace) -> dict[str, Any]:
     out["users"] = train._dataset.user_num - 1  # number 0 is padding
     out["items"] = train._dataset.item_num - 1
     init_seed(config["seed"], config["reproducibility"])
-    model = get_model("HGN")(config, train._dataset)
+    model = get_model(args.model)(config, train._dataset)
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     trainer.eval_collector.data_collect(train)
 
+    part = Head(train, args.batches) if args.batches else train
+    scale = len(train) / len(part)
+    out["batches"] = [len(part), len(train)]
+
     def epoch(number: int) -> dict[str, float]:
         start = clock()
-        loss = trainer._train_epoch(train, number)
-        return {**since(start), "loss": round(float(loss) / len(train), 5)}
+        loss = trainer._train_epoch(part, number)
+        loss = sum(loss) if isinstance(loss, tuple) else loss
+        took = {name: round(seconds * scale, 3) for name, seconds in since(start).items()}
+        return {**took, "loss": round(float(loss) / len(part), 5)}
 
     def evaluate(loader: Any) -> dict[str, Any]:
         start = clock()
@@ -172,6 +199,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("what", choices=["whole", "epoch", "eval"])
     parser.add_argument("--data", choices=["ml-100k", "ml-1m"], default="ml-100k")
+    parser.add_argument("--model", choices=["HGN", "SASRec", "GRU4Rec", "Caser", "NextItNet"], default="HGN")
     parser.add_argument("--loss", choices=["CE", "BPR"], default="CE")
     parser.add_argument("--window", type=int, help="default: 50 for CE, 5 for BPR")
     parser.add_argument("--dim", type=int, default=64)
@@ -179,6 +207,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=2020, help="default: RecBole's")
     parser.add_argument("--warm-up", type=int, default=1, help="epochs not counted")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--batches", type=int, help="of an epoch that is not run to its end")
     parser.add_argument("--root", type=Path, default=Path(".bench/recbole"))
     args = parser.parse_args(argv)
     if args.window is None:

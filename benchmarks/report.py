@@ -11,13 +11,14 @@ from statistics import mean, median
 from typing import Any
 
 from benchmarks.jobs import Record, write
-from benchmarks.plan import PEER, ROWS, Line
+from benchmarks.plan import ROWS, Line
+from benchmarks.programs import PROGRAMS, Peers
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 Results = dict[str, dict[str, list[Record]]]  # row -> side -> its runs
 HEAD = (
-    "| what | RecBole: CPU s | wall s | peak MB | segue: CPU s | wall s | peak MB | ratio CPU | ratio wall "
-    "| target | met |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|\n"
+    "| what | peer | CPU s | wall s | peak MB | segue: CPU s | wall s | peak MB | ratio CPU | ratio wall "
+    "| target | met |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|\n"
 )
 
 
@@ -48,14 +49,27 @@ def quality(records: list[Record], metric: str) -> float:
     return mean(record["said"]["test"][metric] for record in records)
 
 
+def fastest(runs: dict[str, list[Record]], part: str | None) -> tuple[str, Figures] | None:
+    """The peer with the fewest CPU seconds, where there is one."""
+    peers = {label: figures(records, part) for label, records in runs.items() if label in PROGRAMS}
+    known = [(label, of) for label, of in peers.items() if of]
+    return min(known, key=lambda peer: peer[1].cpu_s) if known else None
+
+
 def line_cells(line: Line, runs: dict[str, list[Record]], missing: str | None) -> list[str]:
     """The cells of one line of the table."""
-    own, peer = figures(runs.get(line.side, []), line.part), figures(runs.get(PEER, []), line.part)
-    other = peer.cells() if peer else [f"{cell}†" if cell != "–" else cell for cell in line.elsewhere or ["–"] * 3]
+    own, peer = figures(runs.get(line.side, []), line.part), fastest(runs, line.part)
+    other = [peer[0], *peer[1].cells()] if peer else ["–", *_elsewhere(line)]
     if own is None:
         return [line.what, *other, "–", "–", "–", "–", "–", target(line), missing or "not measured"]
-    ratios = [f"{peer.cpu_s / own.cpu_s:.1f}", f"{peer.wall_s / own.wall_s:.1f}"] if peer else ["–", "–"]
-    return [line.what, *other, *own.cells(), *ratios, target(line), verdict(line, own, peer, runs)]
+    ratios = ["–", "–"]
+    if peer:
+        ratios = [f"{peer[1].cpu_s / own.cpu_s:.1f}", f"{peer[1].wall_s / own.wall_s:.1f}"]
+    return [line.what, *other, *own.cells(), *ratios, target(line), verdict(line, own, runs)]
+
+
+def _elsewhere(line: Line) -> list[str]:
+    return [f"{cell}†" if cell != "–" else cell for cell in line.elsewhere or ["–"] * 3]
 
 
 def target(line: Line) -> str:
@@ -69,19 +83,21 @@ def target(line: Line) -> str:
     return ", ".join(filter(None, words))
 
 
-def verdict(line: Line, own: Figures, peer: Figures | None, runs: dict[str, list[Record]]) -> str:
+def verdict(line: Line, own: Figures, runs: dict[str, list[Record]]) -> str:
     """Whether all that is expected holds, else what does not."""
     failing = []
+    peer = fastest(runs, line.part)
     if (line.faster or line.quality) and peer is None:
         return "no peer"
-    if peer and line.faster and peer.cpu_s / own.cpu_s < line.faster:
+    if peer and line.faster and peer[1].cpu_s / own.cpu_s < line.faster:
         failing.append("time")
     if line.cpu_s and own.cpu_s > line.cpu_s:
         failing.append("time")
     if line.peak_mb and own.peak_mb > line.peak_mb:
         failing.append("memory")
     for metric in line.quality:
-        if quality(runs[line.side], metric) < quality(runs[PEER], metric):
+        theirs = max(quality(records, metric) for label, records in runs.items() if label in PROGRAMS)
+        if quality(runs[line.side], metric) < theirs:
             failing.append(titled(metric))
     return f"no: {', '.join(failing)}" if failing else "yes"
 
@@ -107,8 +123,21 @@ def table(results: Results, missing: dict[str, str]) -> str:
 
 
 def notes(results: Results) -> str:
-    """What the table has no room for: quality, and the floor of the CDs."""
-    return "\n".join(filter(None, [_quality(results.get("whole", {})), *_floors(results.get("cds", {}))]))
+    """What the table has no room for: quality, what was learnt by epochs of the same work, and the floor of the CDs."""
+    told = [_quality(results.get("whole", {})), *map(_learnt, ROWS, map(results.get, ROWS))]
+    return "\n".join(filter(None, [*told, *_floors(results.get("cds", {}))]))
+
+
+def _learnt(name: str, runs: dict[str, list[Record]] | None) -> str:
+    """Of a row whose sides train a few epochs and are then tested: each side's seconds and quality."""
+    told = []
+    for side, records in (runs or {}).items():
+        said, own = records[0]["said"], figures(records, "epochs") if name.startswith("sasrec") else None
+        if own and "test" in said:
+            epochs = len(said["warm_up"]) + len(said["epochs"])
+            values = f"NDCG@10 {quality(records, 'ndcg@10'):.4f} after {epochs} epochs"
+            told.append(f"{side} {number(own.cpu_s)} CPU s an epoch of {said['examples']:,} pairs, {values}")
+    return f"{name}: {'; '.join(told)}.\n" if told else ""
 
 
 def _quality(runs: dict[str, list[Record]]) -> str:
@@ -154,11 +183,11 @@ def _said(runs: dict[str, list[Record]], side: str) -> dict[str, Any] | None:
     return runs[side][0]["said"] if runs.get(side) else None
 
 
-def setting(results: Results, peer: str | None) -> str:
+def setting(results: Results, peers: Peers) -> str:
     """When, on what and by which command."""
     whens = sorted(record["when"] for sides in results.values() for records in sides.values() for record in records)
     dates = sorted({when[:10] for when in whens[:1] + whens[-1:]})
-    theirs = f" RecBole ran on {peer}." if peer else ""
+    theirs = "".join(f" {name} ran on {peer.versions}." for name, peer in peers.items())
     return (
         f"Measured {' to '.join(dates)} by `make bench` (`python -m benchmarks`) on {machine()}; "
         f"Python {platform.python_version()}, {_versions('torch', 'numpy', 'polars')}, one thread.{theirs}\n"
@@ -186,10 +215,10 @@ def _versions(*packages: str) -> str:
     return ", ".join(found)
 
 
-def block(results: Results, missing: dict[str, str], peer: str | None) -> str:
+def block(results: Results, missing: dict[str, str], peers: Peers) -> str:
     """All that a run has to say."""
     marks = "† The authors' own program, measured elsewhere: no ratio is taken.\n"
-    return "\n".join([table(results, missing), marks, notes(results), setting(results, peer)])
+    return "\n".join([table(results, missing), marks, notes(results), setting(results, peers)])
 
 
 def replace(path: Path, content: str) -> None:

@@ -8,6 +8,8 @@ epoch    training epochs after one that is not counted
 eval     full rankings of the test part, metrics included, after one that is not counted
 cds      both of these for HGN on Amazon CDs
 floor    what the machine can do, and what the CDs' shapes ask of it
+sequence training epochs of other models, set as a peer sets them (sequence.py), and a test where epochs are whole
+export   ml-1m as the peers' scripts read it
 ingest   reading 20 million rows; each reading is a process of its own
 fetch    nothing: it only makes sure that the data sets are here
 """
@@ -19,7 +21,10 @@ import json
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.sequence import SETTINGS, export, sequence
 
 if TYPE_CHECKING:
     from segue.batch import Batch
@@ -150,7 +155,6 @@ def ingest(args: argparse.Namespace) -> dict[str, Any]:
     """Write the events once, read them several times."""
     import tempfile
     from multiprocessing import get_context
-    from pathlib import Path
 
     from benchmarks.ingest import generate, measure
 
@@ -252,6 +256,8 @@ KINDS = {
     "eval": evaluate,
     "cds": cds,
     "floor": floor,
+    "sequence": sequence,
+    "export": export,
     "ingest": ingest,
     "fetch": fetch,
 }
@@ -266,6 +272,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--per-row", type=int, default=1, help="neighbouring windows that share a batch row")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=5, help="measurements after the one that is not counted")
+    parser.add_argument("--warm-up", type=int, default=1, help="sequence: epochs that are not counted")
+    parser.add_argument(
+        "--setting", choices=SETTINGS, default="sasrec-bce", help="sequence: the model and its settings"
+    )
+    parser.add_argument("--batches", type=int, help="sequence: how many of an epoch's are run; by default all")
+    parser.add_argument("--events", type=Path, help="export: the file to write")
     parser.add_argument("--quick", action="store_true", help="whole: REPEAT epochs; ingest: 200,000 rows")
     args = parser.parse_args(argv)
     if args.what not in ("fetch", "ingest"):
@@ -273,7 +285,8 @@ def main(argv: list[str] | None = None) -> None:
         import torch
 
         torch.set_num_threads(1)
-    print(json.dumps({**vars(args), **KINDS[args.what](args)}))
+    asked = {key: value for key, value in vars(args).items() if key != "events"}
+    print(json.dumps({**asked, **KINDS[args.what](args)}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """Shapes are checked in every test: jaxtyping's annotations, enforced by beartype."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -28,3 +31,48 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
             return {key: arrays[key] for key in arrays.files}
 
     return read
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Comparisons do their work in this process, one thing after the other: the crew that keeps a list of it."""
+    from segue import compare
+    from segue.errors import DataError, TrainingError
+    from segue.processes import News
+
+    class Here:
+        begun: ClassVar[list[tuple[str, str, float | None]]] = []
+
+        def __init__(self, jobs: int) -> None:
+            self.jobs = jobs
+            self.waiting: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = []
+
+        def __enter__(self) -> Here:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.waiting.clear()
+
+        @property
+        def names(self) -> list[str]:
+            return [name for name, _, _ in self.waiting]
+
+        def start(self, name: str, work: Callable[..., Any], *arguments: Any) -> None:
+            assert len(self.waiting) < self.jobs
+            self.begun.append((name, work.__name__, arguments[0].seconds))
+            self.waiting.append((name, work, arguments))
+
+        def news(self) -> Iterator[News]:
+            name, work, arguments = self.waiting[0]
+            told: list[str] = []
+            try:
+                last = News(name, "done", work(*arguments, tell=told.append))
+            except (DataError, TrainingError) as error:
+                last = News(name, "failed", str(error))
+            except RuntimeError as error:
+                last = News(name, "failed", f"RuntimeError: {error}", "Traceback: here")
+            del self.waiting[0]
+            return iter([*(News(name, "told", text) for text in told), last])
+
+    monkeypatch.setattr(compare, "Crew", Here)
+    return Here

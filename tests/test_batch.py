@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -86,3 +87,41 @@ def test_targets_in_loops(rows: int, questions: int, targets: int, seed: int) ->
     for row, question in asked.nonzero().tolist():
         expected[row, question] = target[row, question : question + targets]
     assert torch.equal(batch.targets, expected)
+
+
+def with_shared(size: int) -> Batch:
+    return replace(numbered(size), shared=torch.tensor([7, 8, 7]), chance=torch.arange(10.0))
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+def test_what_is_shared_goes_to_every_part_whole(size: int) -> None:
+    """Every target of a batch meets the same negatives, whichever process or slice works on it."""
+    batch = with_shared(size)
+    parts = [batch, *(batch.share(rank, 3) for rank in range(3)), *batch.slices(2), batch.to(torch.device("cpu"))]
+    for part in parts:
+        rows(part)
+        assert torch.equal(part.shared, batch.shared)
+        assert torch.equal(part.chance, batch.chance)
+
+
+def test_what_is_shared_moves_along() -> None:
+    moved = with_shared(3).to(torch.device("meta"))
+    for name in (*FIELDS, "shared", "chance"):
+        assert getattr(moved, name).device.type == "meta", name
+    assert numbered(3).to(torch.device("meta")).shared is None
+    assert replace(numbered(3), shared=torch.tensor([7])).to(torch.device("meta")).chance is None
+
+
+def test_trimmed_drops_positions_that_all_rows_lack() -> None:
+    history = torch.tensor([[0, 0, 3, 4], [0, 5, 6, 7]])
+    batch = Batch(torch.tensor([1, 2]), history, history + 1, history[:, :, None, None], history > 0)
+    short = batch.trimmed()
+    assert short.history.tolist() == [[0, 3, 4], [5, 6, 7]]
+    assert short.target is not None
+    assert short.negative is not None
+    assert short.targets.shape == (2, 3, 1)
+    assert short.negative.shape == (2, 3, 1, 1)
+    assert short.user is batch.user
+    assert short.trimmed() is short
+    nothing = Batch(torch.tensor([1]), torch.zeros((1, 3), dtype=torch.long))
+    assert nothing.trimmed() is nothing

@@ -37,6 +37,7 @@ SETTINGS = {
     "hgn": {},
     "hgn chunks": {"per_row": 2, "pooling": "max"},
     "hgn ce": {"loss": "ce", "reduction": "mean"},
+    "gru4rec+": {"negatives": 20, "hidden_dropout": 0.0},
 }
 for variant, settings in SETTINGS.items():
     kind = MODELS[variant.partition(" ")[0]]
@@ -52,7 +53,7 @@ if distributed.world() > 1:
     torch.distributed.destroy_process_group()
 """
 
-VARIANTS = ("bprmf", "hgn", "hgn chunks", "hgn ce", "recipe")
+VARIANTS = ("bprmf", "hgn", "hgn chunks", "hgn ce", "gru4rec+", "recipe")
 
 
 def free_port() -> int:

@@ -25,7 +25,7 @@ from segue.models import MODELS
 from segue.models.bprmf import BPRMF
 from segue.models.hgn import HGN
 from segue.models.pop import Pop
-from segue.train import Training, fit
+from segue.train import Enough, Training, fit
 
 LOG = synthetic.markov(40, 17, 12, seed=1, shortest=3)
 Weights = dict[str, Tensor]
@@ -312,6 +312,28 @@ def test_interrupted_again_and_again(tmp_path: Path) -> None:
     assert [line["metric"] for line in lines(tmp_path)] == list(FIGURES)
 
 
+@pytest.mark.parametrize("stop", [1, 3, 8])
+def test_enough_stops_and_the_same_call_goes_on(tmp_path: Path, stop: int) -> None:
+    whole = build()
+    expected = fit(whole, LOG, validate=Script(*FIGURES), patience=9)
+    figures = iter(FIGURES[:stop])
+
+    def validate(model: Model) -> float:
+        figure = next(figures)
+        if figures.__length_hint__() == 0:
+            raise Enough(figure)
+        return figure
+
+    part = build()
+    training = fit(part, LOG, validate=validate, patience=9, folder=tmp_path, keep=True)
+    assert course(training) == course(expected)[:stop]
+    assert training.metric == max(FIGURES[:stop])
+    model = build(seed=9)
+    training = fit(model, LOG, validate=Script(*FIGURES[stop:]), patience=9, folder=tmp_path)
+    assert course(training) == course(expected)
+    assert_equal(weights(model), weights(whole))
+
+
 def test_a_log_that_ran_ahead_of_the_state_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state was saved after the first epoch only: the lines of later epochs are written anew."""
     slow = iter([0.0, 0.0, 1000.0, *([1001.0] * 50)])  # the first saving took 1,000 seconds
@@ -410,6 +432,35 @@ CURVES: dict[str, tuple[str, dict[str, Any], list[float]]] = {
         {"loss": "ce", "asked": "every", "targets": 1, "reduction": "mean"},
         [2.7833, 2.620146, 2.504408, 2.382788],
     ),
+    "gru4rec": ("gru4rec", {"batch_size": 8, "lr": 0.1}, [0.92967, 0.8590496, 0.8463155, 0.8398947]),
+    "gru4rec-full": (
+        "gru4rec",
+        {"bptt": "full", "window": 8, "batch_size": 8, "negatives": 5, "reads": "own", "optimizer": "adam"},
+        [0.9981529, 0.984129, 0.9657928, 0.9453077],
+    ),
+    "gru4rec+": (
+        "gru4rec+",
+        {"batch_size": 8, "negatives": 20, "lr": 0.1},
+        [0.6615398, 0.5674323, 0.5514911, 0.5347408],
+    ),
+    "sasrec": (
+        "sasrec",
+        {"window": 8, "batch_size": 16, "dropout": 0.2},
+        [2.813861, 2.688988, 2.570301, 2.491235],
+    ),
+    "sasrec-bce": (
+        "sasrec",
+        {"window": 8, "batch_size": 16, "dropout": 0.5, "loss": "bce", "cover": "last"},
+        [1.381344, 1.352125, 1.290102, 1.249731],
+    ),
+    "nextitnet": (
+        "nextitnet",
+        {"window": 8, "batch_size": 16, "dropout": 0.0, "tied": False},
+        [2.829152, 2.703198, 2.534361, 2.391926],
+    ),
+    "hgn-gru": ("hgn", {"group": "gru", "item_item": False}, [0.6800801, 0.6543629, 0.6619018, 0.6307357]),
+    "hgn-cnn": ("hgn", {"group": "cnn", "item_item": False}, [0.6812888, 0.6695493, 0.6613248, 0.6476128]),
+    "caser": ("caser", {}, [1.377221, 1.349333, 1.332852, 1.323601]),
 }
 
 

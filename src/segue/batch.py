@@ -68,7 +68,14 @@ class Batch:
         assert self.target is not None
         assert self.asked is not None
         each = self.target.shape[1] - self.asked.shape[1] + 1
-        return self.target.unfold(1, each, 1) * self.asked.unsqueeze(2)
+        return torch.where(self.asked.unsqueeze(2), self.target.unfold(1, each, 1), 0)
+
+    def trimmed(self) -> Batch:
+        """Without the first positions at which all rows are padded, where each position is a question (L = 1)."""
+        first = int((self.history > 0).any(0).to(torch.uint8).argmax())
+        if first == 0:
+            return self
+        return self._map(lambda tensor: tensor if tensor.ndim == 1 else tensor[:, first:])
 
     def share(self, rank: int, world: int) -> Batch:
         """Every `world`-th row, from `rank` on: what one of several processes works on."""

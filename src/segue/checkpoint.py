@@ -1,7 +1,7 @@
 """A saved model is a folder that says everything about itself and runs nothing when it is read.
 
     model.json             what it is: model, settings, log, protocol, results, versions, a hash of every file
-    weights.safetensors    parameters and counts
+    weights.safetensors    parameters and counts; a blend's are those of its parts
     users.parquet          names of users 1..U, and what is known of them
     items.parquet          names of items 1..I, likewise
     history.parquet        who did what, in order: what the answers to known users are built on
@@ -28,9 +28,10 @@ from safetensors.torch import load_file, save_file
 
 from segue.data.log import Log, Vocab
 from segue.data.store import check_place, put
-from segue.errors import ArtefactError, SegueError
+from segue.errors import ArtefactError, ConfigError
 from segue.model import Model, Sizes
 from segue.models import MODELS
+from segue.models.blend import Blend
 
 FORMAT = 1
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
@@ -56,7 +57,7 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     """Write `model` and the names and histories of `log` to `folder`, replacing a model that is there.
 
     Args:
-        model: any of `MODELS`.
+        model: any of `MODELS`, or a blend of them.
         log: whose vocabularies the model was built for; all its rows become the known histories.
         folder: created; must not exist, or hold a saved model.
         training_log: `training.jsonl` of the training, to be kept with the model.
@@ -112,8 +113,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     pl.DataFrame({"user": user.astype(np.int32), "item": item}).write_parquet(folder / "history.parquet")
     facts = {
         "format": FORMAT,
-        "model": model.name,
-        "config": model.config.as_dict(),
+        **_described(model),
         "sizes": {"users": model.sizes.users, "items": model.sizes.items},
         "log": {"name": log.name, "fingerprint": log.fingerprint},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
@@ -122,6 +122,14 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     }
     facts["hash"] = _facts_hash(facts)
     (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """What has to be known to build `model`, apart from its weights and sizes."""
+    described: dict[str, Any] = {"model": model.name, "config": model.config.as_dict()}
+    if isinstance(model, Blend):
+        described["parts"] = [_described(model.first), _described(model.second)]
+    return described
 
 
 def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
@@ -148,18 +156,26 @@ def load(folder: str | Path) -> Saved:
 
 
 def _model(folder: Path, facts: dict[str, Any]) -> Model:
-    if facts["model"] not in MODELS:
-        raise ArtefactError(f"{folder}: holds a model {facts['model']!r} that this segue does not have")
-    kind = MODELS[facts["model"]]
     weights = load_file(folder / "weights.safetensors")
     try:
-        model = kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
+        model = _built(folder, facts, Sizes(**facts["sizes"]))
         model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
         model.load_state_dict(weights)
-    except (SegueError, RuntimeError) as error:  # a setting, or a weight, that is no more or not yet
+    except (ConfigError, RuntimeError) as error:  # a setting, or a weight, that is no more or not yet
         reason = str(error).splitlines()[-1].strip()
         raise ArtefactError(f"{folder}: saved by another version of segue ({reason}); save the model anew") from error
     return model.eval()
+
+
+def _built(folder: Path, facts: dict[str, Any], sizes: Sizes) -> Model:
+    """The model that `_described` gave these facts, without its weights."""
+    if facts["model"] == Blend.name:
+        first, second = (_built(folder, part, sizes) for part in facts["parts"])
+        return Blend(first, second, **facts["config"])
+    if facts["model"] not in MODELS:
+        raise ArtefactError(f"{folder}: holds a model {facts['model']!r} that this segue does not have")
+    kind = MODELS[facts["model"]]
+    return kind(kind.Config.make(facts["config"]), sizes)
 
 
 def _log(folder: Path, name: str) -> Log:

@@ -68,7 +68,9 @@ def _read(key: str, value: Any, hint: Any) -> Any:
             raise ConfigError(f"{key}={value!r}: must be one of {', '.join(map(str, args))}")
         return match[0]
     if origin is tuple:
-        parts = value if isinstance(value, (list, tuple)) else str(value).strip("()[] ").split(",")
+        parts = value if isinstance(value, (list, tuple)) else str(value).strip("()[], ").split(",")
+        if args[1:] == (...,):
+            args = args[:1] * len(parts)
         if len(parts) != len(args):
             raise ConfigError(f"{key}={value!r}: must be {len(args)} numbers, such as {key}=0.001,0.00001")
         return tuple(_read(key, part, arg) for part, arg in zip(parts, args, strict=True))

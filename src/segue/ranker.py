@@ -13,7 +13,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,8 +25,10 @@ from segue import losses
 from segue.batch import Batch
 from segue.data.log import Log
 from segue.data.negatives import Popular
+from segue.layers.contrast import Slopes, by_autograd, contrast
 from segue.layers.softmax import all_items_cross_entropy
 from segue.layers.table import rows
+from segue.layers.windows import unslide
 from segue.model import Retriever, Sizes, Trained, TrainedConfig, require
 
 Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
@@ -48,6 +51,8 @@ class RankerConfig(TrainedConfig):
         temperature: scores are cosines over this; 0 for plain dot products.
     """
 
+    fewest: ClassVar[int] = 1  # negatives that a model needs to be given: one with others may do without
+
     dim: int = 64
     loss: Loss = "ce"
     negatives: int = 1
@@ -61,7 +66,7 @@ class RankerConfig(TrainedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
-        require(self.negatives >= 1, f"negatives={self.negatives}: must be at least 1")
+        require(self.negatives >= self.fewest, f"negatives={self.negatives}: must be at least {self.fewest}")
         require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
         require(0 <= self.calibration <= 1, f"calibration={self.calibration}: must lie between 0 and 1")
         require(self.penalty >= 0, f"penalty={self.penalty}: must not be negative")
@@ -97,7 +102,7 @@ class Ranker(Trained, Retriever):
             yield from batches
             return
         popular = Popular(log, config.alpha)
-        chance = torch.from_numpy(popular.expected(config.negatives)).to(self.item_table.dtype)
+        chance = torch.from_numpy(popular.expected(config.negatives))
         for batch in batches:
             shared = torch.from_numpy(popular.draw(config.negatives, rng))
             yield replace(batch, shared=shared, chance=chance)
@@ -107,13 +112,16 @@ class Ranker(Trained, Retriever):
         query = self._scaled(self.queries(batch))
         if self.config.loss != "ce" and batch.shared is None:
             return self._own(query, batch)
-        row, question, place = batch.targets.nonzero().unbind(1)
-        query, target = query[row, question], batch.targets[row, question, place]  # n d, n
+        wanted = batch.targets.flatten()
+        found = wanted.nonzero().squeeze(1)
+        target, query = wanted, query.flatten(0, 1)
+        if len(found) < len(wanted) or batch.targets.shape[2] > 1:
+            target, query = wanted[found], query.index_select(0, found // batch.targets.shape[2])  # n, n d
         if batch.shared is None:
             return all_items_cross_entropy(query, self.item_vectors(), target)
-        positive = (query * self._items(target)).sum(-1)
-        negative = query @ self._items(batch.shared).T  # n S
-        return self._loss(positive, negative, batch.shared != target[:, None], batch).sum()
+        vectors, shared = self._items(batch.shared), batch.shared
+        own = None if torch.equal(shared[: len(target)], target) else self._items(target)
+        return contrast(query, own, vectors, (target, shared), self._slopes(batch))
 
     def _own(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
@@ -149,16 +157,34 @@ class Ranker(Trained, Retriever):
         }
         return plain[config.loss](positive, negative, known)
 
-    def _expected(self, negative: Float[Tensor, "*n G"], batch: Batch) -> Float[Tensor, "*n G"]:
-        """Logarithm of how often each negative is expected among those drawn; own ones are drawn all alike."""
-        if batch.shared is None or batch.chance is None:
-            return negative.new_full((), float(np.log(self.config.negatives / self.sizes.items)))
-        return batch.chance[batch.shared].to(negative.dtype)
+    def _slopes(self, batch: Batch) -> Slopes:
+        """The loss of targets among shared negatives, with its derivatives."""
+        config = self.config
+        if config.loss not in losses.SLOPES:
+            return by_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
+        if config.loss == "bpr-max":
+            return partial(losses.bpr_max_slopes, penalty=config.penalty)
+        slopes = losses.SLOPES[config.loss]
+        if config.loss == "sampled-ce" and config.correction:
+            return lambda positive, negative, clash: slopes(
+                positive, negative.sub_(self._expected(negative, batch)), clash
+            )
+        return slopes
+
+    def _expected(self, like: Tensor, batch: Batch) -> Float[Tensor, "*G"]:
+        """Logarithm of how often each negative is expected among those drawn."""
+        if batch.shared is None or batch.chance is None:  # drawn all alike from what is not the target
+            return like.new_full((), float(np.log(self.config.negatives / max(self.sizes.items - 1, 1))))
+        return batch.chance[batch.shared].to(like.dtype)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         assert self.window is not None
         read = Batch(batch.user, batch.last(self.window))
-        return self._scaled(self.queries(read))[:, -1]
+        if len(read) <= self.rows_at_once:
+            return self._scaled(self.queries(read)[:, -1])
+        order = (read.history > 0).sum(1).argsort()  # so that rows at once are of alike length
+        parts = Batch(read.user[order], read.history[order]).slices(self.rows_at_once)
+        return torch.cat([self._scaled(self.queries(part)[:, -1]) for part in parts])[order.argsort()]
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
         return nn.functional.normalize(self.item_table, dim=1) if self.config.temperature else self.item_table
@@ -170,15 +196,3 @@ class Ranker(Trained, Retriever):
     def _scaled(self, query: Tensor) -> Tensor:
         tau = self.config.temperature
         return nn.functional.normalize(query, dim=-1) / tau if tau else query
-
-
-def unslide(table: Float[Tensor, "B C R"]) -> Float[Tensor, "B C T"]:
-    """What each question has to do with the T = R - C + 1 targets of its own window: row c from column c on.
-
-    >>> unslide(torch.tensor([[[1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]]))
-    tensor([[[1., 2.],
-             [3., 4.]]])
-    """
-    rows, count, targets = table.shape
-    moved = nn.functional.pad(table.reshape(rows, -1), (0, count)).view(rows, count, targets + 1)
-    return moved[:, :, : targets - count + 1]

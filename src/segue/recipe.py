@@ -25,6 +25,8 @@ from segue.model import Model, Sizes, Trained, require
 from segue.models import find
 from segue.train import Training, fit
 
+RIVALS = ("pop", "item-knn", "seq-knn")  # they count, in seconds: whoever cannot beat them should know
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -131,13 +133,16 @@ class Recipe:
             return Outcome(self, split, model, training, self.test(model, split, training))
         return self.final(log, training.best, chosen=training)
 
-    def final(self, log: Log, epochs: int, *, chosen: Training | None = None) -> Outcome:
-        """Train on train and validation for `epochs`, which validation has chosen (`chosen`, if it is known how)."""
+    def final(self, log: Log, epochs: int, *, chosen: Training | None = None, folder: Path | None = None) -> Outcome:
+        """Train on train and validation for `epochs`, which validation has chosen (`chosen`, if it is known how).
+
+        An interrupted training is kept in `folder`, to be taken up by the same call.
+        """
         split = self.protocol.split(log)
         model = self.build(log)
         if isinstance(model, Trained):
             model = self.build(log, epochs=epochs)
-        training = fit(model, split.train_valid, seed=self.seed)
+        training = fit(model, split.train_valid, seed=self.seed, folder=folder)
         if chosen is not None:
             training = replace(
                 chosen,

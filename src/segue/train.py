@@ -28,10 +28,19 @@ from segue.batch import Batch
 from segue.console import Bar, progress
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
+from segue.layers.products import quick_products
 from segue.model import Counted, Model, Trained
 from segue.optimizer import Optimizer
 
 Validate = Callable[[Model], float]
+
+
+class Enough(Exception):
+    """What `validate` raises with its figure when training is to stop here; the same call may take it up later."""
+
+    def __init__(self, figure: float) -> None:
+        super().__init__(figure)
+        self.figure = figure
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,7 @@ def fit(
         seed: of the order of examples, of negatives and of dropout (the initial weights are the model's own).
         validate: a figure to be maximised, asked for every `every` epochs. Training stops after `patience` figures
             without a better one, and the model ends with the weights of the best. Without it all epochs are run.
+            It may raise `Enough`, to stop here.
         every: epochs between two validations.
         patience: validations without progress before stopping.
         folder: where `training.jsonl` (one line an epoch) and the state for taking up an interrupted run are kept;
@@ -125,17 +135,27 @@ def fit(
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds
             asked = validate is not None and (number % every == 0 or number == model.config.epochs)
-            metric = validate(model) if asked and validate else None
+            metric, enough = _ask(validate if asked else None, model)
             training.epochs.append(Epoch(number, loss, metric, watch.seconds, watch.cpu_seconds))
             if metric is None:
                 training.best = training.best if validate else number
             elif training.best == 0 or metric > (training.metric or 0.0):
                 training.best = number
                 run.keep_best()
-            run.record(training)
+            run.record(training, surely=enough)
             _tell(bar, training)
+            if enough:
+                break
     run.finish(keep=keep)
     return training
+
+
+def _ask(validate: Validate | None, model: Model) -> tuple[float | None, bool]:
+    """The figure of an epoch, and whether it is to be the last of this call."""
+    try:
+        return (validate(model) if validate else None), False
+    except Enough as last:
+        return last.figure, True
 
 
 def _epoch(model: Trained, optimizer: Optimizer, log: Log, seeds: tuple[int, int]) -> float:
@@ -144,7 +164,7 @@ def _epoch(model: Trained, optimizer: Optimizer, log: Log, seeds: tuple[int, int
     device = next(model.parameters()).device
     # one buffer: a list of tensors would lie scattered between the large ones, whose space could not be used again
     losses, count = torch.zeros(64, device=device), 0
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), quick_products():
         torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng(seeds)):
             optimizer.zero_grad()
@@ -235,21 +255,21 @@ class _Run:
             for key, value in self.model.state_dict().items():
                 self.best[key].copy_(value)
 
-    def record(self, training: Training) -> None:
-        """Log the epoch; save the state when that costs no more than a twentieth of the time since the last."""
+    def record(self, training: Training, *, surely: bool = False) -> None:
+        """Log the epoch; save the state surely, or when that costs no more than 1/20 of the time since the last."""
         if self.folder is None or distributed.rank() > 0:
             return
         try:
-            self._write(self.folder, training)
+            self._write(self.folder, training, surely)
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{self.folder}: the state of the training cannot be written ({error})") from error
 
-    def _write(self, folder: Path, training: Training) -> None:
+    def _write(self, folder: Path, training: Training, surely: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "training.jsonl").open("w" if len(training.epochs) == 1 else "a") as file:
             file.write(json.dumps(asdict(training.epochs[-1])) + "\n")
         begin = time.monotonic()
-        if begin - self._saved >= 20 * self._cost:
+        if surely or begin - self._saved >= 20 * self._cost:
             self._save(training)
             self._saved = time.monotonic()
             self._cost = self._saved - begin

@@ -20,14 +20,16 @@ from segue.cli import app, status
 from segue.data import catalog
 from segue.data.ingest import read_log
 from segue.data.synthetic import cycle
+from segue.errors import DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
+from segue.models import MODELS
 from segue.recipe import Recipe
 from segue.recipes.reproduction import Reproduction, Row
 
 from .logs import events
 
-COMMANDS = ("run", "evaluate", "recommend", "data", "demo", "reproduce")
+COMMANDS = ("run", "search", "compare", "blend", "evaluate", "recommend", "data", "demo", "reproduce")
 HGN = "run hgn events.csv --set dim=4 epochs=5 --seed 3"
 PYTHON = [sys.executable, "-m", "segue"]
 
@@ -49,8 +51,8 @@ def test_run_prints_a_table_saves_the_model_and_writes_all_digits(segue, here):
     assert found["protocol"]["sentence"] == protocol.describe()
     assert protocol.fingerprint in out
     assert found["log"] == log.fingerprint
-    assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "hgn"]
-    assert found["baselines"] == ["pop", "item-knn"]
+    assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "hgn"]
+    assert found["baselines"] == ["pop", "item-knn", "seq-knn"]
     assert found["recipe"]["settings"] == {"dim": "4", "epochs": "5"}
     assert found["recipe"]["seed"] == 3
     assert found["training"]["epochs"] == 5
@@ -93,6 +95,118 @@ def test_run_takes_the_options_of_measuring(segue, here):
     assert about["recipe"]["every"] == 2
     assert about["recipe"]["protocol"]["fingerprint"] == Protocol.named("hgn").fingerprint
     assert about["training"]["best"] in (2, 4)
+
+
+def test_run_shows_the_cut_offs_that_are_asked_for(segue, here):
+    out = done(segue("run pop events.csv -k 3 50 --monitor ndcg@50 --json run.json"))
+    assert re.search(r"recall@3 .*ndcg@3 .*mrr@3 .*recall@50", out)
+    found = json.loads((here / "run.json").read_text())
+    assert found["protocol"]["fingerprint"] == Protocol.named("leave-one-out").fingerprint
+    assert found["protocol"]["ks"] == [3, 5, 10, 20, 50]
+    assert list(found["models"][0]["metrics"])[::3] == ["recall@3", "recall@50"]
+
+
+def test_sessions_are_measured_by_the_split_they_bring(segue, here):
+    (here / "sessions.csv").write_text(
+        "user,split\n" + "".join(f"u{u},{'test' if u > 8 else 'train'}\n" for u in range(12))
+    )
+    done(segue("run item-knn events.csv --users sessions.csv --refit --json run.json"))
+    found = json.loads((here / "run.json").read_text())
+    assert found["protocol"]["name"] == "session"
+    assert found["questions"] == 3 * 5
+    log = read_log("events.csv", users="sessions.csv")
+    again = Recipe(model="pop", protocol=Protocol.named("session"), refit=True).run(log).result
+    assert found["models"][0]["metrics"]["mrr@10"]["mean"] == measure(again.ranks, "mrr@10").mean(), "rivals refit too"
+    done(segue("evaluate models/item-knn --data events.csv --users sessions.csv -k 20"))
+
+
+SEARCH = "search hgn events.csv --space hyper.test --set epochs=2 window=3 --trials 3 -o models/found"
+
+
+def test_search_reads_recboles_lines_and_saves_the_winner(segue, here):
+    (here / "hyper.test").write_text(
+        "learning_rate choice [0.01,0.001]\nembedding_size choice [4]\n"
+        "pooling_type choice ['average','max']\nreg_weight choice ['[0.00,0.00]']\n"
+    )
+    out = done(segue(f"{SEARCH} --json found.json"))
+    assert re.search(r"3 trials.*\n.*\n.*trial +validation ndcg@10 ", out)
+    assert re.search(r"^ pop .*\n.*\n item-knn .*\n.*\n seq-knn .*\n.*\n hgn ", out, re.MULTILINE)
+    found = json.loads((here / "found.json").read_text())
+    trials = found["search"]["trials"]
+    assert len(trials) == 3
+    assert {(t["settings"]["dim"], tuple(t["settings"]["reg_weight"])) for t in trials} == {(4, (0.0, 0.0))}
+    assert {t["settings"]["pooling"] for t in trials} <= {"avg", "max"}
+    best = max((t for t in trials if t["state"] == "complete"), key=lambda t: t["metric"])
+    assert found["recipe"]["settings"]["lr"] == best["settings"]["lr"]
+    assert found["training"]["validation"] == {"ndcg@10": best["metric"]}
+    assert (here / "models/found.search/search.html").exists()
+    assert "Recommended to user u0" in done(segue("recommend models/found --user u0"))
+    before = (here / "models/found/model.json").read_bytes()
+    done(segue(f"{SEARCH} --json again.json"))
+    again = json.loads((here / "again.json").read_text())
+    assert (again["search"], again["models"][-1]) == (found["search"], found["models"][-1])
+    assert (here / "models/found/model.json").read_bytes() == before
+    settings = {**best["settings"], "reg_weight": "0,0", "epochs": best["best"], "window": 3}
+    words = " ".join(f"{name}={value}" for name, value in settings.items())
+    done(segue(f"run hgn events.csv --set {words} --no-rivals -o models/again"))
+    again, saved = weights("models/again"), weights("models/found")
+    assert all(np.array_equal(saved[key], again[key]) for key in again)
+
+
+def test_search_takes_the_space_that_the_model_declares(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    code, out, err = segue("search bprmf events.csv --trials 4 --set dim=4 epochs=2 --no-rivals")
+    assert code == 0
+    assert "seq-knn" not in out
+    assert "What mattered" in out
+    assert re.search(r"trial 0 \(1 of 4\), \d+ s: \.\d+ in epoch [12] of 2; .*: lr=0.005 l2=0.001\n", err)
+    assert err.endswith("saved to models/bprmf; next: segue recommend models/bprmf --user u0\n")
+    assert json.loads((here / "models/bprmf/model.json").read_text())["config"]["dim"] == 4
+
+
+def test_search_without_pictures_says_so(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    monkeypatch.setitem(sys.modules, "altair", None)
+    code, _, err = segue("search bprmf events.csv --trials 4 --set dim=4 epochs=2 --no-rivals")
+    assert code == 0
+    assert 'pip install "segue[viz]"' in err
+    assert "What mattered" in (here / "models/bprmf.search/search.html").read_text()
+
+
+def test_compare_ranks_saves_and_names_the_model_to_take(segue, here, at_once, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    command = "compare events.csv --models pop,item-knn,bprmf --exclude bprmf --trials 2 -o field --json field.json"
+    code, out, err = segue(command)
+    assert code == 0
+    found = json.loads((here / "field.json").read_text())
+    assert {row["model"] for row in found["models"]} == {"pop", "item-knn"}
+    means = [row["metrics"]["ndcg@10"]["mean"] for row in found["models"]]
+    assert means == sorted(means, reverse=True)
+    assert found == json.loads((here / "field/result.json").read_text())
+    assert "What it took" in out
+    assert "peak MB" in out
+    best = max(found["winners"], key=lambda name: found["winners"][name]["search"]["trial"]["metric"])
+    assert found["serve"] == best
+    assert err.endswith(f"best on validation: field/{best}; next: segue recommend field/{best} --user u0\n")
+    assert "Recommended to user u0" in done(segue(f"recommend field/{best} --user u0"))
+    page = (here / "field/report.html").read_text()
+    assert page.count("<img") == 1
+    assert "the same cap on seconds" in page
+    assert (here / "field/quality.svg").exists()
+    at_once.begun.clear()
+    assert segue(command)[:2] == (0, out)
+    assert at_once.begun == []
+
+
+def test_compare_goes_on_without_those_that_cannot_learn(segue, here, at_once, monkeypatch):
+    def fail(self, log):
+        raise DataError("needs times")
+
+    monkeypatch.setattr(MODELS["item-knn"], "fit", fail)
+    out = done(segue("compare events.csv --models pop,item-knn --trials 1 --json field.json"))
+    assert "item-knn is left out: needs times" in out
+    assert json.loads((here / "field.json").read_text())["left_out_models"] == {"item-knn": "needs times"}
+    assert (here / "compare/events/report.html").exists()
 
 
 def test_users_who_return_to_items_are_measured_with_repeats(segue, here):
@@ -164,20 +278,25 @@ def test_demo_goes_the_whole_path(segue, here, monkeypatch):
     assert asked == ["ml-100k"]
     assert "Recommended to user 42:" in out
     assert [row["model"] for row in json.loads((here / "demo.json").read_text())["models"]] == [
-        *("pop", "item-knn", "bprmf", "hgn")
+        *("pop", "item-knn", "seq-knn", "bprmf", "hgn")
     ]
-    assert {folder.name for folder in (here / "shown").iterdir()} == {"pop", "item-knn", "bprmf", "hgn"}
+    assert {folder.name for folder in (here / "shown").iterdir()} == {"pop", "item-knn", "seq-knn", "bprmf", "hgn"}
 
 
 def test_reproduce_prints_ours_beside_the_paper(segue, here, monkeypatch):
     row = Row(method="HGN", metric="recall@10", ours=(0.04, 1 / 3), paper=0.0426)
     monkeypatch.setitem(
-        recipes.RECIPES, "toy", lambda quick: Reproduction(title="Table 0", rows=(row,), notes=(f"quick is {quick}",))
+        recipes.RECIPES,
+        "toy",
+        lambda runs, quick: Reproduction(
+            title="Table 0", rows=(row,), notes=(f"quick is {quick}, fresh is {runs.fresh}, kept in {runs.folder}",)
+        ),
     )
-    out = done(segue("reproduce toy --quick --json table.json"))
-    assert re.search(r"HGN .*recall@10 .*0\.1867 .*0\.0426 .*4\.38 .*above", out)
-    assert "quick is True" in out
+    out = done(segue("reproduce toy --quick --fresh --runs kept --json table.json --out pages"))
+    assert re.search(r"HGN .*\.1867 .*\.0426 .*4\.38 *\n .*\.0400–\.3333", out)
+    assert "quick is True, fresh is True, kept in kept" in out
     assert json.loads((here / "table.json").read_text())["rows"][0]["seeds"] == [0.04, 1 / 3]
+    assert "<td>.1867</td>" in (here / "pages" / "toy.html").read_text()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -251,7 +370,7 @@ def test_an_interrupted_run_is_taken_up_by_the_same_command(segue, here, monkeyp
         patch.setattr(train, "_epoch", twice_only)
         code, out, err = segue(f"{HGN} --out parts")
     assert (code, out) == (130, "")
-    assert err == "segue: interrupted; the same command takes an interrupted training up again\n"
+    assert err == "segue: interrupted; the same command goes on from there\n"
     assert not (here / "parts").exists()
     done(segue(f"{HGN} --out parts"))
     whole, parts = weights("whole"), weights("parts")
@@ -271,7 +390,7 @@ def test_control_c_ends_a_process_with_130_and_leaves_what_it_can_go_on_from(her
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "segue: interrupted; the same command takes an interrupted training up again\n"
+    assert err == "segue: interrupted; the same command goes on from there\n"
     assert state.exists()
     assert (here / "models/hgn/model.json").read_bytes() == before
 

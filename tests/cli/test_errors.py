@@ -141,7 +141,7 @@ RATED = "user,item,time,rating\n" + "".join(f"u{u},{i},{i},5\n" for u in range(4
 ONE_SECOND = "user,item,time\n" + "".join(f"u{u},{(u + t) % 5},7\n" for u in range(9) for t in range(5))
 
 FILES = {
-    "no such file": Bad("data nosuch.csv", r"nosuch\.csv: neither a file nor a data set .*: ml-100k, ml-1m, hgn-cds"),
+    "no such file": Bad("data nosuch.csv", r"nosuch\.csv: neither a file nor a data set .*: ml-100k, ml-1m, ml-20m,"),
     "unknown data set": Bad("data ml-100", r"ml-100: .*did you mean 'ml-100k'"),
     "no name": Bad(["data", ""], r"the name is empty; give a named data set, a file or a folder"),
     "folder without a log": Bad(
@@ -277,6 +277,55 @@ SETTINGS = {
     "too large for memory": Bad(
         f"run bprmf events.csv --set dim={10**13}", r"not enough memory \(.*\); take smaller settings"
     ),
+}
+
+SPACE = "search hgn events.csv --space bad.csv"
+SEARCHES = {
+    "search of an unknown model": Bad("search popp events.csv", r"no model 'popp', did you mean 'pop'"),
+    "no space": Bad("search hgn events.csv --space nosuch", r"nosuch: cannot be read as a search space: No such file"),
+    "space in another form": Bad(SPACE, r"bad\.csv, line 1: 'lr=0\.1' is no setting with values; .*choice", "lr=0.1\n"),
+    "unknown kind": Bad(SPACE, r"bad\.csv, line 2: unknown kind 'normal'; known: choice, uniform", "\nlr normal 0,1\n"),
+    "unknown setting in a space": Bad(SPACE, r"search space of hgn: unknown setting 'dimm', did", "dimm choice [1]\n"),
+    "value that is none": Bad(SPACE, r"dim='big': must be a whole number", "embedding_size choice ['big']\n"),
+    "value out of range": Bad(SPACE, r"lr=-1\.0: must be above 0", "lr uniform -1,1\n"),
+    "searched and fixed": Bad(f"{SPACE} --set lr=0.1", r"lr is both fixed and searched", "learning_rate choice [1]\n"),
+    "no trials": Bad("search hgn events.csv --trials 0", r"trials=0: must be at least 1"),
+    "no time": Bad("search hgn events.csv --minutes 0", r"minutes=0: must be above 0"),
+    "no processes": Bad("search hgn events.csv --jobs 0", r"jobs=0: must be at least 1"),
+    "file for the trials": Bad(
+        "search hgn events.csv", r"hgn\.search: is a file", prepare=written("models/hgn.search")
+    ),
+    "another search": Bad(
+        "search pop events.csv --seed 1",
+        r"models/pop\.search: holds a search with another seed; delete it to start afresh",
+        prepare=lambda patch: status(["search", "pop", "events.csv", "--no-rivals"]),
+    ),
+    "search damaged": Bad(
+        "search pop events.csv",
+        r"models/pop\.search/search\.json: damaged .*; delete models/pop\.search to start afresh",
+        prepare=lambda patch: [
+            written("models/pop.search/search.json")(patch),
+            written("models/pop.search/lock", "")(patch),
+        ],
+    ),
+    "searched where nothing is held out": Bad(
+        "search pop bad.csv", r"bad: too short for the protocol", events(length=2)
+    ),
+    "no optuna": Bad(
+        "search pop events.csv",
+        r'searching needs optuna, .*: pip install "segue\[tune\]"',
+        prepare=lambda patch: patch.setitem(sys.modules, "optuna", None),
+    ),
+    "comparison of an unknown model": Bad("compare events.csv --models pop,hgm", r"no model 'hgm', did you mean 'hgn'"),
+    "comparison without an unknown model": Bad("compare events.csv --exclude hgm", r"no model 'hgm', did you mean"),
+    "comparison of nobody": Bad("compare events.csv --models pop --exclude pop", r"no model is left to compare"),
+    "comparison in no time": Bad("compare events.csv --minutes -1", r"minutes=-1\.0: must be above 0"),
+    "comparison by nobody": Bad("compare events.csv --jobs 0", r"jobs=0: must be at least 1"),
+    "comparison in a folder of other things": Bad(
+        "compare events.csv -o models", r"models: is there and is not a comparison; choose another folder with -o"
+    ),
+    "comparison in a file": Bad("compare events.csv -o events.csv", r"events\.csv: is there and is not a comparison"),
+    "comparison on too short a log": Bad("compare bad.csv", r"bad: too short for the protocol", events(length=2)),
 }
 
 PLACES = {
@@ -438,10 +487,14 @@ WORDS = {
     ),
     "value missing": Bad("run pop events.csv --out", r"--out needs a value\. See segue run --help"),
     "one word too many": Bad("recommend models/pop u3", r"'u3' is too much\. See segue recommend --help"),
-    "unknown table": Bad("reproduce hgn-cd", r"no table 'hgn-cd', did you mean 'hgn-cds'"),
+    "device of a table that takes none": Bad("reproduce hgn-table3 --device cuda", r"only hgn-table5 takes a device"),
+    "no such device": Bad(
+        "reproduce hgn-table5 --device gpu", r"--device gpu: cannot be used here \(.*take --device cpu"
+    ),
+    "unknown table": Bad("reproduce hgn-tabel3", r"no table 'hgn-tabel3', did you mean 'hgn-table3'"),
 }
 
-CATALOGUE = {**FILES, **SETTINGS, **PLACES, **SAVED, **WORDS}
+CATALOGUE = {**FILES, **SETTINGS, **SEARCHES, **PLACES, **SAVED, **WORDS}
 
 
 def content(folder: Path) -> dict[str, bytes | None]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segue.batch import Batch
 from segue.data import synthetic
-from segue.data.batching import Windows, pairs
+from segue.data.batching import Sequences, Windows, pairs
 from segue.data.log import Log
 from segue.data.split import leave_last_out
 
@@ -177,3 +177,81 @@ def test_a_log_of_scattered_rows() -> None:
     scattered = Log(whole.users, whole.items, np.array([0, 4, 0]), np.array([0, 7, 3]), np.array([4, 5, 6, 9, 1, 2, 3]))
     (batch,) = Windows(window=2).batches(scattered, 8, np.random.default_rng(0))
     assert sorted(asked_in(batch, 2)) == [(1, (1, 2), (3,)), (2, (4, 5), (6,))]
+
+
+# ---------------------------------------------------------------------------------------- stretches
+
+LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=5)
+
+
+def apart(lengths: list[int]) -> list[list[int]]:
+    """Users with so many items, none of them twice: an item tells its user and its place."""
+    last = np.cumsum(lengths).tolist()
+    return [list(range(end - size + 1, end + 1)) for end, size in zip(last, lengths, strict=True)]
+
+
+def stretches(batch: Batch) -> list[tuple[int, list[int], list[int], list[bool]]]:
+    """(user, history, target, asked) of every row."""
+    assert batch.target is not None
+    assert batch.asked is not None
+    return list(
+        zip(batch.user.tolist(), batch.history.tolist(), batch.target.tolist(), batch.asked.tolist(), strict=True)
+    )
+
+
+def check_stretch(history: list[int], seen: list[int], target: list[int], asked: list[bool]) -> list[int]:
+    """Hold a row against the user's items; returns the items that it asks for."""
+    window = len(seen)
+    end = history.index(target[-1])
+    padded = [0] * window + history
+    assert seen == padded[end : end + window], "the window before the newest target, padded on the left"
+    assert target == padded[end + 1 : end + 1 + window], "each target is the next item"
+    count = sum(asked)
+    assert asked == [False] * (window - count) + [True] * count, "the newest items ask"
+    assert all(seen[window - count :]), "padding asks nothing"
+    return target[window - count :]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lengths=LENGTHS,
+    window=st.integers(1, 6),
+    fresh=st.none() | st.integers(1, 8),
+    batch_size=st.integers(1, 12),
+    seed=st.integers(0, 99),
+)
+def test_all_stretches_ask_for_every_pair_once(
+    lengths: list[int], window: int, fresh: int | None, batch_size: int, seed: int
+) -> None:
+    histories = apart(lengths)
+    log = synthetic.from_sequences(histories, n_items=sum(lengths) or 1)
+    most = min(fresh or window, window)
+    asked_for: list[int] = []
+    for batch in Sequences(window=window, fresh=fresh).batches(log, batch_size, np.random.default_rng(seed)):
+        assert len(batch) <= batch_size
+        assert batch.negative is None
+        for user, *row in stretches(batch):
+            found = check_stretch(histories[user - 1], *row)
+            assert 1 <= len(found) <= most
+            asked_for += found
+    assert sorted(asked_for) == sorted(item for history in histories for item in history[1:])
+
+
+def test_where_stretches_begin_changes_from_epoch_to_epoch() -> None:
+    log = synthetic.from_sequences([list(range(1, 31))])
+    sequences, rng = Sequences(window=4, fresh=3), np.random.default_rng(0)
+    begins = {min(row[1][-1] for b in sequences.batches(log, 64, rng) for row in stretches(b)) for _ in range(30)}
+    assert begins == {1, 2, 3}
+
+
+def test_stretches_of_the_picture() -> None:
+    """The one in the docstring of `Sequences`: items a..f, a window of 4."""
+    log = synthetic.from_sequences([[1, 2, 3, 4, 5, 6]])
+    (last,) = Sequences(window=4, cover="last").batches(log, 8, np.random.default_rng(0))
+    assert stretches(last) == [(1, [2, 3, 4, 5], [3, 4, 5, 6], [True] * 4)]
+    for seed in range(9):
+        (batch,) = Sequences(window=4).batches(log, 8, np.random.default_rng(seed))
+        if (1, [2, 3, 4, 5], [3, 4, 5, 6], [True] * 4) in stretches(batch):
+            assert (1, [0, 0, 0, 1], [0, 0, 1, 2], [False] * 3 + [True]) in stretches(batch)
+            return
+    raise AssertionError("the picture was never drawn")

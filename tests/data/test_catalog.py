@@ -295,7 +295,9 @@ def test_entries_are_whole(name):
         assert any(member.rpartition("/")[2] in entry.files for member in source.members)
         for member, sha256 in source.members.items():
             assert sha256 is None or len(bytes.fromhex(sha256)) == 32
-            assert sha256 or member.rpartition("/")[2] not in entry.files, "events are always checked"
+            whole = getattr(source, "sha256", None)
+            assert sha256 or whole or member.rpartition("/")[2] not in entry.files, "events are always checked"
+            assert whole is None or len(bytes.fromhex(whole)) == 32
 
 
 def test_the_place_of_the_cache(monkeypatch):
@@ -313,6 +315,9 @@ def test_the_place_of_the_cache(monkeypatch):
         ("ml-100k", "9169e2806fb18af5", "Toy Story (1995)", (24, "M", "technician")),
         ("ml-1m", "85bd10136c9d893f", "Toy Story (1995)", (1, "F", "10")),
         ("hgn-cds", "832299173a8c8448", "0738900370", None),
+        ("amazon-beauty", "7fcb880bdc3fceb2", "7806397051", None),
+        ("yoochoose-64", "609286ac22106065", "1", ("train",)),
+        ("yoochoose-100k", "1458934f2fecd2a7", "214507331", ("test",)),
     ],
 )
 def test_the_real_ones(name, fingerprint, shown, person, folders, monkeypatch):

@@ -105,6 +105,16 @@ def test_a_site_that_does_not_deliver_leaves_nothing(site, tmp_path, page, cut, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_site_whose_file_is_known_by_its_hash(site, tmp_path):
+    page = packed({"ml/u.data": CONTENT})
+    site.pages["/ml.zip"] = page
+    Site(f"{site.url}/ml.zip", {"ml/u.data": None}, hashlib.sha256(page).hexdigest()).fetch(tmp_path / "ml")
+    assert (tmp_path / "ml/u.data").read_bytes() == CONTENT
+    with pytest.raises(Unavailable, match=r"the file has SHA-256 .*, expected 00.*: not the same data"):
+        Site(f"{site.url}/ml.zip", {"ml/u.data": None}, "00" * 32).fetch(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_site_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(Unavailable, match="refused"):

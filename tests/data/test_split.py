@@ -1,13 +1,16 @@
 """Cut points part the rows of a log, and no question contains its answer."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data.split import SPLITS, Split, global_time, leave_last_out, ratio, whole_users
+from segue.data.split import given as given_split
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
 
@@ -22,10 +25,18 @@ def logs(draw):
     return from_sequences(rows, times=times)
 
 
+def told(log, parts, column="split"):
+    """The log with a table of users whose column says which part each is of."""
+    return replace(log, user_table=pl.DataFrame({column: parts}, schema={column: pl.String}))
+
+
 def splits(log):
     """One split of every kind that this log allows."""
     made = [ratio(log, 0.1, 0.2), ratio(log, 0.1, 0.2, rounding="author"), whole_users(log, 0.3, 0.3, seed=1)]
     made += [leave_last_out(log, 1, 1), leave_last_out(log, 0, 2), leave_last_out(log, 2, 3)]
+    if log.n_users > 1:
+        parts = [("train", "test", "train", "valid")[u % 4] for u in range(log.n_users)]
+        made += [given_split(told(log, parts)), given_split(told(log, ["train", *["test"] * (log.n_users - 1)]), 0.5)]
     return [*made, global_time(log, 0.2, 0.3)] if len(log) else made
 
 
@@ -118,6 +129,43 @@ def test_whole_users_are_held_out_whole_and_reproducibly():
     assert any((whole_users(log, 0.2, 0.3, seed=s).test != split.test).any() for s in range(5, 9))
 
 
+def test_a_given_split_holds_out_whole_users_as_the_source_says():
+    log = told(from_sequences([[1, 2, 3], [4, 5], [1, 2], [3, 4, 5]]), ["train", "valid", "train", "test"])
+    split = given_split(log, 0.5)  # the source names validation: nobody is taken from training
+    assert _counts(split) == [(3, 0, 0), (0, 2, 0), (2, 0, 0), (0, 0, 3)]
+    assert split.cases("test").targets().tolist() == [4, 5]
+    assert split.cases("valid").targets().tolist() == [5]
+    assert split.cases("test").dropped == {"questions without a history": 1}
+    assert len(split.train) == 5
+    assert len(split.train_valid) == 7
+
+
+def test_without_validation_in_the_source_the_newest_training_users_are_taken():
+    parts = ["train", "train", "test", "train", "train"]
+    log = from_sequences([[1, 2]] * 5)
+    assert _counts(given_split(told(log, parts), 0.5)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (0, 2, 0)]
+    assert _counts(given_split(told(log, parts), 0)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (2, 0, 0), (2, 0, 0)]
+    timed = from_sequences([[1, 2]] * 5, times=[[0, 9], [1, 2], [8, 9], [5, 6], [0, 3]])
+    assert _counts(given_split(told(timed, parts), 0.5)) == [(0, 2, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (2, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "column", "message"),
+    [
+        (["train", "test"], "fold", r"brings no split of its own; read it with a table of users .*--users"),
+        (["train", "tset"], "split", r"the column split says 'tset' of user 2; it may say train, valid, test"),
+        (["train", None], "split", "the column split says nothing of user 2"),
+        (["train", "train"], "split", "the column split says test of no user"),
+        (["test", "valid"], "split", "the column split says train of no user"),
+    ],
+)
+def test_a_given_split_that_is_none_is_refused(parts, column, message):
+    with pytest.raises(DataError, match=message):
+        given_split(told(from_sequences([[1, 2], [3, 4]]), parts, column))
+    with pytest.raises(DataError, match="brings no split of its own"):
+        given_split(from_sequences([[1, 2], [3, 4]]))
+
+
 def test_cases_can_be_taken():
     cases = leave_last_out(from_sequences([[1, 2, 3], [4, 5, 6], [7, 8, 9]])).cases("test")
     assert cases.take(np.array([2, 0])).targets().tolist() == [9, 3]
@@ -135,6 +183,7 @@ def test_cases_can_be_taken():
         ("leave-last-out", (1, 0)),
         ("global-time", (0.1, 1.0)),
         ("whole-users", (0.6, 0.6)),
+        ("given", (1.0,)),
     ],
 )
 def test_shares_that_leave_nothing_to_train_on_are_refused(kind, shares):

@@ -25,6 +25,7 @@ from segue.data.columns import GUESSES
 from segue.evaluation.metrics import METRICS
 from segue.evaluation.protocol import PROTOCOLS, Protocol
 from segue.models import MODELS, find
+from segue.ranker import RankerConfig
 from segue.recipe import Recipe
 from segue.recipes import find as find_table
 from segue.testing import LAWS
@@ -98,7 +99,7 @@ def test_commands_are_commands(page: Path) -> None:
             assert set(words[1:]) <= set(known), f"{page.name}: {line}"
 
 
-@pytest.mark.parametrize("command", ["run", "evaluate", "recommend", "data", "reproduce"])
+@pytest.mark.parametrize("command", ["run", "search", "compare", "blend", "evaluate", "recommend", "data", "reproduce"])
 def test_examples_of_the_help_are_commands(command: str) -> None:
     lines = re.findall(r"^  (segue .+)$", app[command].help_epilogue, re.MULTILINE)
     assert lines
@@ -113,7 +114,7 @@ def check_segue(words: list[str], line: str) -> None:
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     given = bound.arguments
     assert command.__name__ == words[0], line
-    if command.__name__ == "run":
+    if command.__name__ in ("run", "search"):
         protocol = Protocol.named(given.get("protocol") or "leave-one-out")
         chosen = {name: given[name] for name in ("preset", "seed", "monitor", "every", "patience") if name in given}
         Recipe(model=given["model"], protocol=protocol, settings=settings(given.get("set_")), **chosen)
@@ -174,12 +175,28 @@ def rows(page: str, heading: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("model", "heading"), {"item-knn": "Item-KNN", "bprmf": "BPR-MF", "hgn": "HGN"}.items(), ids=lambda v: v
+    ("model", "heading"),
+    {
+        "item-knn": "Item-KNN",
+        "recent-pop": "Recent popularity",
+        "seq-knn": "Sequential item-KNN",
+        "vs-knn": "VS-KNN",
+        "bprmf": "BPR-MF",
+        "gru4rec": "GRU4Rec",
+        "gru4rec+": "GRU4Rec+",
+        "hgn": "HGN",
+        "caser": "Caser",
+        "sasrec": "SASRec",
+        "nextitnet": "NextItNet",
+    }.items(),
+    ids=lambda v: v,
 )
 def test_settings_are_those_of_the_code(model: str, heading: str) -> None:
     told = rows("docs/models.md", heading)
     config = find(model).Config
     shared = rows("docs/models.md", "Settings that every trained model has")
+    if issubclass(config, RankerConfig):
+        shared |= rows("docs/models.md", "Settings of models that are trained to rank")
     for one in fields(config):
         default = str(one.default if one.default is not MISSING else "none")
         assert {**shared, **told}.get(one.name) == default, (

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -109,6 +110,23 @@ def test_a_guess_looks_at_repeats() -> None:
     once = list(range(1, 100))
     assert Protocol.guess(make_log([[*once, 1]], 99)).exclude_seen is True  # 1% is not more than 1%
     assert Protocol.guess(make_log([[*once[:-1], 1]], 99)).exclude_seen is False
+
+
+def test_a_log_that_brings_its_split_is_measured_by_it() -> None:
+    log = dataclasses.replace(LOG, user_table=pl.DataFrame({"split": ["train", "test", "train"]}))
+    session = Protocol.guess(log)
+    assert session is PROTOCOLS["session"]
+    assert not session.exclude_seen
+    split = session.split(log)
+    assert session.cases(split, "test").targets().tolist() == [4, 6]
+    ranks = session.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
+    assert ranks.rank.tolist() == [7, 5]  # what the session had before stands among the rest
+
+
+def test_cut_offs_can_be_added() -> None:
+    deeper = PROTOCOLS["session"].at((50, 5))
+    assert deeper.ks == (5, 10, 20, 50)
+    assert deeper.fingerprint == PROTOCOLS["session"].fingerprint
 
 
 @pytest.mark.parametrize(

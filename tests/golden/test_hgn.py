@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from segue.batch import Batch
+from segue.layers.convolution import WindowConvolutions
 from segue.losses import bpr, l2
 from segue.model import Sizes
 from segue.models.bprmf import BPRMF
@@ -27,11 +28,16 @@ SCORES: dict[str, dict[str, Any]] = {
     "r_I_max": {"feature_gate": False, "item_item": False, "pooling": "max"},
     "r_FI_avg": {"item_item": False},
     "r_FI_max": {"item_item": False, "pooling": "max"},
+    "r_bpr": {"group": "none", "item_item": False},
+    "r_gru": {"group": "gru", "item_item": False},
+    "r_cnn": {"group": "cnn", "item_item": False},
 }
 POOLED: dict[str, dict[str, Any]] = {
     "s_avg": {},
     "s_max": {"pooling": "max"},
     "s_wavg": {"pooling": "gate_avg"},
+    "s_gru": {"group": "gru"},
+    "s_cnn": {"group": "cnn"},
 }
 
 
@@ -46,20 +52,43 @@ def build(z: Arrays, **settings: Any) -> HGN:
     sizes = Sizes(users=z["U"].shape[1], items=items)
     model = HGN(HGN.configure({"dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
+    if model.config.group == "cnn":  # with other numbers of filters than the default's
+        vertical, horizontal = len(z["cnn_v_b"]), len(z["cnn_h_b1"])
+        model.group = WindowConvolutions(dim, model.window, vertical=vertical, horizontal=horizontal).double().eval()
     with torch.no_grad():
         model.user[1:] = given["U"].T
-        model.item_in[1:] = given["E"].T
+        if model.config.reads:
+            model.item_in[1:] = given["E"].T
         model.item_out[1:, :dim] = given["Q"].T
         if model.config.item_bias:
             model.item_out[1:, dim] = given["b_item"]
-        if model.config.feature_gate:
+        if model.config.group in ("gru", "cnn"):
+            for name, weight in group_weights(z, model.config.group).items():
+                model.group.get_parameter(name).copy_(torch.from_numpy(weight))
+        elif model.config.group == "gates" and model.config.feature_gate:
             model.feature_item.weight.copy_(given["W_g1"])
             model.feature_user.weight.copy_(given["W_g2"])
             model.feature_user.bias.copy_(given["b_g"])
-        if model.config.instance_gate:
+        if model.config.group == "gates" and model.config.instance_gate:
             model.instance_item.copy_(given["w_g3"].view_as(model.instance_item))
             model.instance_user.copy_(given["W_g4"])
     return model
+
+
+def group_weights(z: Arrays, group: str) -> dict[str, np.ndarray]:
+    """The golden weights of a GRU or of convolutions, by the names of ours."""
+    if group == "gru":
+        return {
+            "cell.weight_ih": z["gru_W_ih"],
+            "cell.weight_hh": z["gru_W_hh"],
+            "cell.bias_ih": z["gru_b_ih"],
+            "cell.bias_hh": z["gru_b_hh"],
+        }
+    weights = {"vertical.weight": z["cnn_v_W"], "vertical.bias": z["cnn_v_b"]}
+    for height in range(1, z["cnn_v_W"].shape[1] + 1):
+        weights[f"horizontal.{height - 1}.weight"] = z[f"cnn_h_W{height}"].transpose(0, 2, 1)  # torch: n_h d h
+        weights[f"horizontal.{height - 1}.bias"] = z[f"cnn_h_b{height}"]
+    return {**weights, "dense.weight": z["fc_W"], "dense.bias": z["fc_b"]}
 
 
 def asked(z: Arrays) -> Batch:
@@ -155,6 +184,15 @@ def test_each_question_has_the_loss_of_its_term(z: Arrays) -> None:
     model, batch = build(z), taught(z)
     for row, term in enumerate(z["bpr_terms"]):
         close(model(batch.share(row, len(batch))).item(), term)
+
+
+@pytest.mark.parametrize(("group", "weights"), [("gates", 5350), ("gru", 15300), ("cnn", 26154), ("none", 0)])
+def test_groups_have_as_many_weights_as_the_paper_says(z: Arrays, group: str, weights: int) -> None:
+    model = HGN(HGN.configure({"dim": 50, "window": 5, "group": group}), Sizes(3, 7))
+    tables = {model.user, model.item_in, model.item_out}
+    assert sum(weight.numel() for weight in model.parameters() if weight not in tables) == weights
+    golden = {"gates": "gating"}.get(group, group)
+    assert group == "none" or int(z[f"n_params_{golden}"]) == weights
 
 
 def test_gates_have_as_many_weights_as_the_paper_says(z: Arrays) -> None:

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from segue import losses
 from segue.batch import Batch
+from segue.data import synthetic
+from segue.data.negatives import Popular
 from segue.losses import bpr, cross_entropy
 from segue.model import Sizes
 from segue.models.bprmf import BPRMF
+from segue.models.gru4rec import GRU4RecPlus
 
 Arrays = dict[str, np.ndarray]
 
@@ -37,6 +41,70 @@ def test_bpr_of_in_batch_negatives(z: Arrays) -> None:
 def test_cross_entropy(z: Arrays) -> None:
     scores = torch.from_numpy(z["R"])  # the positive of row b is column b, which is item b + 1
     close(cross_entropy(scores, torch.arange(len(scores)) + 1), z["xe"])
+
+
+def in_batch(scores: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(positive, negative, known): the positive of row b is column b, all the others are its negatives."""
+    table = torch.from_numpy(scores)
+    return table.diagonal().clone(), table.clone(), ~torch.eye(*table.shape, dtype=torch.bool)
+
+
+def own_columns(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.arange(rows), torch.arange(rows)
+
+
+def test_top1(z: Arrays) -> None:
+    value, columns = losses.top1(*in_batch(z["R"])), z["R"].shape[1]
+    close(value, z["top1"])
+    close(value * (columns - 1) / columns + 1 / (2 * columns), z["top1_code"])
+    close(losses.top1_max(*in_batch(z["R"])), z["top1_max"])
+
+
+def test_bpr_of_the_program_is_a_sum(z: Arrays) -> None:
+    value, columns = losses.pairwise(*in_batch(z["R"])), z["R"].shape[1]
+    close(value, z["bpr"])
+    close(value * (columns - 1) + np.log(2), z["bpr_code"])
+
+
+@pytest.mark.parametrize("penalty", ["0", "1", "1.95"])
+def test_bpr_max(z: Arrays, penalty: str) -> None:
+    positive, negative, known = in_batch(z["R"])
+    close(losses.bpr_max(positive, negative, known, float(penalty)), z[f"bpr_max_{penalty}"])
+    loss, _, _ = losses.bpr_max_slopes(positive, negative, own_columns(len(positive)), float(penalty))
+    close(loss, z[f"bpr_max_{penalty}"])
+
+
+def test_bpr_max_of_activated_scores(z: Arrays) -> None:
+    model = GRU4RecPlus(GRU4RecPlus.configure({"dim": 2}), Sizes(1, 2))
+    scores = model._activated(torch.from_numpy(z["R"])).numpy()
+    close(scores, z["R_elu05"])
+    close(losses.bpr_max(*in_batch(scores)), z["bpr_max_elu05_1"])
+
+
+def test_softmax_of_negatives_alone(z: Arrays) -> None:
+    _, negative, known = in_batch(z["R"])
+    close(losses.soft(negative, known), z["softmax_neg"])
+
+
+def test_gradient_of_bpr_max(z: Arrays) -> None:
+    """The golden one was found by differences: it is good to eight digits."""
+    positive, negative, _ = in_batch(z["R"])
+    _, by_positive, by_negative = losses.bpr_max_slopes(positive, negative, own_columns(len(positive)))
+    by_negative.diagonal().add_(by_positive)
+    np.testing.assert_allclose(by_negative, z["bpr_max_1_grad"], rtol=0, atol=1e-8)
+
+
+def test_cross_entropy_among_the_batch(z: Arrays) -> None:
+    positive, negative, known = in_batch(z["R"])
+    close(losses.sampled_cross_entropy(positive, negative, known), z["xe"])
+    loss, _, _ = losses.sampled_cross_entropy_slopes(positive, negative, own_columns(len(positive)))
+    close(loss, z["xe"])
+
+
+@pytest.mark.parametrize("alpha", ["0", "0.5", "0.75", "1"])
+def test_popular_items(z: Arrays, alpha: str) -> None:
+    log = synthetic.from_sequences([np.repeat(np.arange(1, len(z["supp"]) + 1), z["supp"]).tolist()])
+    close(np.exp(Popular(log, float(alpha)).expected(1)[1:]), z[f"p_alpha_{alpha}"])
 
 
 def bprmf(z: Arrays, regularised: bool) -> tuple[BPRMF, Batch]:

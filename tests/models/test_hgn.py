@@ -10,15 +10,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from segue import testing
 from segue.batch import Batch
 from segue.data import synthetic
 from segue.data.batching import Windows
+from segue.layers.windows import slide, unslide
 from segue.model import Sizes
-from segue.models.hgn import HGN, slide
-from segue.ranker import unslide
+from segue.models.hgn import HGN
 
 SIZES = Sizes(users=5, items=9)
 PARTS = ("feature_gate", "instance_gate", "item_item", "item_bias")
@@ -44,6 +44,8 @@ def combinations() -> list[dict[str, Any]]:
         chosen = dict(zip(PARTS, parts, strict=True))
         if chosen["instance_gate"] or pooling != "gate_avg":
             found.append({"pooling": pooling, **chosen})
+    for group, item_item, item_bias in itertools.product(("gru", "cnn", "none"), [True, False], [True, False]):
+        found.append({"group": group, "group_dropout": 0.0, "item_item": item_item, "item_bias": item_bias})
     return found
 
 
@@ -89,12 +91,25 @@ def single(batch: Batch, window: int) -> Batch:
 def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: list[int]) -> Tensor:
     """u + s + sum of s_l, the left side of (5) for one window; weights as a plain dict of tensors."""
     u = weights["user"][user]
-    gated, weight, plain = [], [], []
+    group = {
+        "gates": reference_gates,
+        "gru": reference_gru,
+        "cnn": reference_convolutions,
+        "none": lambda weights, *_: torch.zeros_like(u),
+    }
+    query = u + group[config.group](weights, config, u, window)
+    if config.item_item:
+        query = query + sum((weights["item_in"][item] for item in window if item), start=torch.zeros_like(u))
+    return torch.cat([query, torch.ones(1, dtype=u.dtype)]) if config.item_bias else query
+
+
+def reference_gates(weights: dict[str, Tensor], config: Any, u: Tensor, window: list[int]) -> Tensor:
+    """s of (3) or (4)."""
+    gated, weight = [], []
     for place, item in enumerate(window):
         if item == 0:
             continue
         s = weights["item_in"][item]
-        plain.append(s)
         if config.feature_gate:  # (1)
             logit = (
                 weights["feature_item.weight"] @ s + weights["feature_user.weight"] @ u + weights["feature_user.bias"]
@@ -105,15 +120,34 @@ def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: 
             gate = torch.sigmoid(weights["instance_item"].flatten() @ s + u @ weights["instance_user"][:, place])
         gated.append(s * gate)
         weight.append(gate)
-    short = torch.zeros_like(u)
-    if gated and config.pooling == "max":  # (4)
-        short = torch.stack(gated).max(0).values
-    elif gated:  # (3), or the authors' mean
-        short = sum(gated) / (sum(weight) if config.pooling == "gate_avg" else len(gated))
-    query = u + short
-    if plain and config.item_item:
-        query = query + sum(plain)
-    return torch.cat([query, torch.ones(1, dtype=u.dtype)]) if config.item_bias else query
+    if not gated:
+        return torch.zeros_like(u)
+    if config.pooling == "max":  # (4)
+        return torch.stack(gated).max(0).values
+    return sum(gated) / (sum(weight) if config.pooling == "gate_avg" else len(gated))  # (3), or the authors' mean
+
+
+def reference_gru(weights: dict[str, Tensor], config: Any, u: Tensor, window: list[int]) -> Tensor:
+    """torch's own cell, over the items that there are."""
+    cell = nn.GRUCell(config.dim, config.dim).double()
+    own = {name: weights[f"group.cell.{name}"] for name, _ in cell.named_parameters()}
+    state = torch.zeros(1, config.dim, dtype=u.dtype)
+    for item in filter(None, window):
+        state = torch.func.functional_call(cell, own, (weights["item_in"][item][None], state))
+    return state[0]
+
+
+def reference_convolutions(weights: dict[str, Tensor], config: Any, u: Tensor, window: list[int]) -> Tensor:
+    """Caser's features, filter by filter and place by place; padding is a picture's black rows."""
+    picture = torch.stack([weights["item_in"][item] if item else torch.zeros_like(u) for item in window])
+    w, b = weights["group.vertical.weight"], weights["group.vertical.bias"]
+    features = [sum(w[k, place] * picture[place] for place in range(len(window))) + b[k] for k in range(len(w))]
+    for height in range(1, len(window) + 1):
+        w, b = (weights[f"group.horizontal.{height - 1}.{kind}"] for kind in ("weight", "bias"))
+        for k in range(len(w)):
+            found = [(w[k].T * picture[i : i + height]).sum() + b[k] for i in range(len(window) - height + 1)]
+            features.append(torch.stack(found).max().relu()[None])
+    return torch.relu(weights["group.dense.weight"] @ torch.cat(features) + weights["group.dense.bias"])
 
 
 def reference_loss(weights: dict[str, Tensor], config: Any, batch: Batch) -> Tensor:
@@ -150,7 +184,7 @@ def reference_penalty(weights: dict[str, Tensor], config: Any, batch: Batch) -> 
     for name, weight in weights.items():
         if name in used and embeddings:
             penalty = penalty + embeddings * weight[used[name].flatten()].square().sum().sqrt()
-        elif name not in used and gates and weight.ndim == 2:
+        elif name not in used and gates and weight.ndim > 1:
             penalty = penalty + gates * weight.square().sum().sqrt()
     return penalty
 
@@ -317,6 +351,9 @@ def test_cross_entropy_needs_no_negatives() -> None:
         ({"feature_gate": False}, 300),
         ({"instance_gate": False}, 5050),
         ({"feature_gate": False, "instance_gate": False}, 0),
+        ({"group": "gru"}, 15300),
+        ({"group": "cnn"}, 26154),
+        ({"group": "none"}, 0),
         ({"dim": 64, "window": 50}, 2 * 64**2 + 64 + 64 + 64 * 50),
     ],
     ids=str,
@@ -334,6 +371,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "max": {"pooling": "max"},
     "author": {"pooling": "gate_avg", "item_bias": True},
     "bare": {"feature_gate": False, "instance_gate": False, "item_item": False},
+    "gru": {"group": "gru", "item_item": False, "per_row": 2},
+    "cnn": {"group": "cnn", "item_item": False, "per_row": 2},
+    "none": {"group": "none", "item_item": False},
+    "cosine": {"tied": True, "temperature": 0.1, "loss": "ce", "dropout": 0.2},
 }
 
 

@@ -87,8 +87,7 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = fitted(log).similarity
-    blocks = item_knn._blocks
-    monkeypatch.setattr(item_knn, "_blocks", lambda item, work: blocks(item, work, most=5))
+    monkeypatch.setattr(item_knn, "PAIRS", 5)
     assert torch.equal(fitted(log).similarity, whole)
 
 

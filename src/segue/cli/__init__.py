@@ -1,4 +1,4 @@
-"""The command line: `segue run`, `evaluate`, `recommend`, `data`, `demo`, `reproduce`.
+"""The command line: `segue run`, `evaluate`, `recommend`, `search`, `compare`, `blend`, `data`, `demo`, `reproduce`.
 
 Bad input prints one message on stderr and exits with code 2; nothing half-written is left.
 """
@@ -13,12 +13,15 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
+from segue.cli.blend import blend
+from segue.cli.compare import compare
 from segue.cli.data import data
 from segue.cli.demo import demo
 from segue.cli.evaluate import evaluate
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.run import run
+from segue.cli.search import search
 from segue.console import stderr
 from segue.errors import SegueError
 
@@ -29,6 +32,7 @@ app = App(
   segue demo                     the whole path on MovieLens 100K
   segue data events.csv          what your own log looks like
   segue run hgn events.csv       a trained, measured and saved model of it
+  segue compare events.csv       every model tuned alike, and which to take
   segue COMMAND --help           all that a command can do""",
     version=lambda: f"segue {version('segue')}",
     help_format="plaintext",
@@ -45,6 +49,31 @@ app.command(
   segue run hgn ml-1m --protocol hgn --preset author --json result.json
 
 An unknown name in --set lists the settings of the model. An interrupted training goes on with the same command.""",
+)
+app.command(
+    search,
+    usage="Usage: segue search MODEL DATA [OPTIONS]",
+    help_epilogue="""Examples:
+  segue search hgn ml-100k
+  segue search hgn ml-100k --space hyper.test --trials 30 --minutes 20 --jobs 2
+  segue search item-knn events.csv --set last=1 --out models/knn
+
+The same command goes on where it was interrupted, and joins where it is under way.""",
+)
+app.command(
+    compare,
+    usage="Usage: segue compare DATA [OPTIONS]",
+    help_epilogue="""Examples:
+  segue compare ml-100k
+  segue compare events.csv --models pop,item-knn,hgn --trials 5 --minutes 10 --out compare/shop
+
+The same command goes on where it was interrupted; with more --trials it tries more.""",
+)
+app.command(
+    blend,
+    usage="Usage: segue blend MODEL MODEL --data DATA [OPTIONS]",
+    help_epilogue="""Example:
+  segue blend models/seq-knn models/hgn --data ml-100k --out models/blend""",
 )
 app.command(
     evaluate,
@@ -71,7 +100,7 @@ app.command(
     reproduce,
     usage="Usage: segue reproduce TABLE [OPTIONS]",
     help_epilogue="""Example:
-  segue reproduce hgn-cds --quick""",
+  segue reproduce hgn-table3 --quick""",
 )
 
 
@@ -102,7 +131,11 @@ def status(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _complain(f"{error.filename or 'writing failed'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        again = "; the same command takes an interrupted training up again" if "run" in arguments[:1] else ""
+        again = (
+            "; the same command goes on from there"
+            if {*arguments[:1]} & {"run", "search", "compare", "reproduce"}
+            else ""
+        )
         return _complain(f"interrupted{again}", code=130)
     return 0
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, Reading, check_json, show, write_json
+from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, metrics_at, show, write_json
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
     from segue.checkpoint import Saved
     from segue.data.log import Log
+    from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import Result
 
 DEFAULT = Reading()
@@ -23,7 +24,7 @@ def evaluate(
     *models: Path,
     data: Annotated[str, Parameter(metavar="DATA")],
     reading: Reading = DEFAULT,
-    k: Annotated[list[int] | None, Parameter(name=["-k"], consume_multiple=True, negative=())] = None,
+    k: CutOffs = None,
     json: JsonFile = None,
 ) -> None:
     """Measure saved models on the test questions of the protocol that they were trained under.
@@ -34,13 +35,11 @@ def evaluate(
         Folders of saved models.
     data
         The log they were trained on: a named data set, a file or a folder.
-    k
-        Cut-offs, such as -k 5 10 20.
     """
     from segue.checkpoint import load
     from segue.evaluation.table import summary, table
 
-    cuts = _cuts(k)
+    cuts = cut_offs(k)
     if not models:
         raise ConfigError("which models? Give the folders that `segue run` saved, such as models/hgn")
     twice = [folder for folder in models if models.count(folder) > 1]
@@ -49,36 +48,18 @@ def evaluate(
     check_json(json, reads=data)
     saved = {folder: load(folder) for folder in models}
     log = reading.load(data)
-    results = [_result(folder, one, log, cuts) for folder, one in saved.items()]
-    metrics = [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
+    results = [result(folder, one, log, cuts) for folder, one in saved.items()]
+    metrics = metrics_at(cuts)
     show(table(results, metrics=metrics))
     write_json(json, summary(results, metrics=metrics))
 
 
-def _cuts(k: list[int] | None) -> tuple[int, ...]:
-    if k is None:
-        return (10,)
-    if not k or min(k) < 1:
-        raise ConfigError(f"-k {' '.join(map(str, k))}: cut-offs are whole numbers from 1, such as -k 5 10 20")
-    return tuple(sorted(set(k)))
-
-
-def _result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Result:
+def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Result:
     """The test questions of the protocol that the model was trained under, asked of it."""
-    from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import Result
 
     about = saved.about
-    if about["log"]["fingerprint"] != log.fingerprint:
-        raise ArtefactError(
-            f"{folder}: was trained on another log ({about['log']['name']}, fingerprint "
-            f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
-            "options that it was trained with"
-        )
-    if "recipe" not in about:
-        raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so no test part is known")
-    stored = {key: v for key, v in about["recipe"]["protocol"].items() if key != "fingerprint"}
-    protocol = replace(Protocol.from_dict(stored), ks=cuts)
+    protocol = replace(protocol_of(folder, saved, log), ks=cuts)
     split = protocol.split(log)
     return Result(
         model=str(folder),
@@ -89,3 +70,19 @@ def _result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Resu
         counts=(split.train_valid if about["recipe"]["refit"] else split.train).counts(),
         seconds=about["training"]["seconds"],
     )
+
+
+def protocol_of(folder: Path, saved: Saved, log: Log) -> Protocol:
+    """The protocol that the model was trained under, if `log` is what it was trained on."""
+    from segue.evaluation.protocol import Protocol
+
+    about = saved.about
+    if about["log"]["fingerprint"] != log.fingerprint:
+        raise ArtefactError(
+            f"{folder}: was trained on another log ({about['log']['name']}, fingerprint "
+            f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
+            "options that it was trained with"
+        )
+    if "recipe" not in about:
+        raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so no test part is known")
+    return Protocol.from_dict({k: v for k, v in about["recipe"]["protocol"].items() if k != "fingerprint"})

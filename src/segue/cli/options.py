@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,7 +17,15 @@ from segue.data import catalog
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 JsonFile = Annotated[Path | None, Parameter(name="--json", help="Write what is printed, in full precision, to a file.")]
+
+CutOffs = Annotated[
+    list[int] | None,
+    Parameter(name=["-k"], consume_multiple=True, negative=(), help="Cut-offs of the table, such as -k 5 10 20."),
+]
 
 
 @Parameter(name="*", group="Reading a file (a named data set needs none of this)")
@@ -95,6 +103,20 @@ def settings(pairs: Sequence[str] | None) -> dict[str, str]:
     return found
 
 
+def cut_offs(k: list[int] | None) -> tuple[int, ...]:
+    """The cut-offs of a table, ascending; 10 where none is given."""
+    if k is None:
+        return (10,)
+    if not k or min(k) < 1:
+        raise ConfigError(f"-k {' '.join(map(str, k))}: cut-offs are whole numbers from 1, such as -k 5 10 20")
+    return tuple(sorted(set(k)))
+
+
+def metrics_at(cuts: Sequence[int]) -> list[str]:
+    """What a table shows: recall, NDCG and MRR at each cut-off."""
+    return [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
+
+
 def write_json(path: Path | None, content: Any) -> None:
     """Write `content` to `path` (None: nowhere), whole or not at all."""
     if path is None:
@@ -148,3 +170,29 @@ def show(*things: Any) -> None:
     """Print answers on stdout."""
     for thing in things:
         stdout().print(thing)
+
+
+def grid(listed: list[dict[str, Any]], title: str) -> Table:
+    """Rows as a table for a terminal; columns with nothing in them are left out."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
+    columns = [name for name in listed[0] if any(row[name] not in (None, "") for row in listed)]
+    for name in columns:
+        number = all(isinstance(row[name], (int, float)) or row[name] is None for row in listed)
+        shown.add_column(Text(name), justify="right" if number else "left", overflow="fold")
+    for row in listed:
+        shown.add_row(*(Text(_cell(name, row[name])) for name in columns))
+    return shown
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if name == "share":
+        return f"{value:.2f}".removeprefix("0")
+    return f"{value:.4f}".removeprefix("0") if "@" in name else f"{value:,.1f}"

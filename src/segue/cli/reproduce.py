@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from segue.cli.options import JsonFile, check_json, show, write_json
+from segue.console import say
+from segue.errors import ConfigError
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def reproduce(
-    table: str, *, quick: Annotated[bool, Parameter(negative=(), show_default=False)] = False, json: JsonFile = None
+    table: str,
+    *,
+    quick: Flag = False,
+    out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    runs: Path | None = None,
+    fresh: Flag = False,
+    device: str | None = None,
+    json: JsonFile = None,
 ) -> None:
     """Recompute a published table and print ours beside it.
+
+    Each training is kept: a table that was interrupted goes on with the same command, and tables share what they have
+    in common.
 
     Parameters
     ----------
     table
-        hgn-cds: HGN and BPR-MF on Amazon CDs, Table 3 of the HGN paper.
+        One of the HGN paper, on Amazon CDs. hgn-table3: seven methods, and the rivals left out; hgn-table4: ten
+        architectures; hgn-table5: seconds an epoch; hgn-table6: how much is read and ranked; hgn-figures: Recall@k and
+        NDCG@k by method, and the size of the embeddings.
     quick
         A small honest version: one seed and few epochs. It says so.
+    out
+        Write the pictures (SVG) and one HTML page to this folder; needs the extra viz.
+    runs
+        Keep trainings in this folder; the folder runs in SEGUE_CACHE when not given.
+    fresh
+        Train anew, whatever is kept.
+    device
+        Where to train: cpu, or cuda; hgn-table5 alone takes it.
     """
     from segue.recipes import find
+    from segue.recipes.runs import Runs
 
     recipe = find(table)
+    if device is not None and "device" not in inspect.signature(recipe).parameters:
+        raise ConfigError(f"--device {device}: {table} is made on the processor; only hgn-table5 takes a device")
     check_json(json)
-    found = recipe(quick=quick)
+    chosen = {} if device is None else {"device": device}
+    found = recipe(runs=Runs(runs, fresh=fresh), quick=quick, **chosen)
     show(found.table())
     write_json(json, found.as_dict())
+    if out is not None:
+        for path in found.write(out, table):
+            say(f"written: {path}")

@@ -8,13 +8,24 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, Reading, check_json, settings, show, write_json
+from segue.cli.options import (
+    CutOffs,
+    JsonFile,
+    Reading,
+    check_json,
+    cut_offs,
+    metrics_at,
+    settings,
+    show,
+    write_json,
+)
 from segue.console import say
 
 DEFAULT = Reading()
 PROTOCOL = (
-    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users. By default leave-one-out; items that the "
-    "user has had are left out of the ranking unless the log shows that users return to items."
+    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session. By default leave-one-out, and "
+    "session where the log brings a split of its own; items that the user has had are left out of the ranking unless "
+    "the log shows that users return to items."
 )
 
 
@@ -34,6 +45,7 @@ def run(
     patience: int = 10,
     refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     rivals: bool = True,
+    k: CutOffs = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: JsonFile = None,
 ) -> None:
@@ -42,7 +54,7 @@ def run(
     Parameters
     ----------
     model
-        hgn, bprmf, item-knn or pop.
+        sasrec, hgn, seq-knn, ...: an unknown name lists them all.
     data
         A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter), or a folder.
     preset
@@ -60,20 +72,21 @@ def run(
     refit
         Train anew on train and validation for the chosen number of epochs before the test.
     rivals
-        Show popularity and item-KNN beside the model: whoever cannot beat counting should know.
+        Show popularity, item-KNN and sequential item-KNN beside the model: whoever cannot beat counting should know.
     out
         Folder of the saved model; by default models/MODEL.
     """
     from segue import checkpoint, distributed
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.recipe import Recipe
+    from segue.recipe import RIVALS, Recipe
 
     distributed.start()
+    cuts = cut_offs(k)
     check_json(json, reads=data)
     recipe = Recipe(
         model=model,
-        protocol=Protocol.named(protocol or "leave-one-out"),
+        protocol=Protocol.named(protocol or "leave-one-out").at(cuts),
         settings=settings(set_),
         preset=preset,
         seed=seed,
@@ -87,9 +100,9 @@ def run(
     progress = checkpoint.progress_of(folder)
     log = reading.load(data)
     if protocol is None:
-        recipe = replace(recipe, protocol=Protocol.guess(log))
-    names = [name for name in ("pop", "item-knn") if rivals and name != model]
-    counted = [Recipe(model=name, protocol=recipe.protocol, baseline=True) for name in names]
+        recipe = replace(recipe, protocol=Protocol.guess(log).at(cuts))
+    names = [name for name in RIVALS if rivals and name != model]
+    counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
     outcome = recipe.run(log, folder=progress)
     results = [*(rival.run(log).result for rival in counted), outcome.result]
     if distributed.rank() > 0:
@@ -97,6 +110,7 @@ def run(
     about = outcome.about()
     checkpoint.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
     checkpoint.discard(progress)
-    show(table(results))
-    write_json(json, {**summary(results), "recipe": about["recipe"], "training": about["training"]})
+    metrics = metrics_at(cuts)
+    show(table(results, metrics))
+    write_json(json, {**summary(results, metrics), "recipe": about["recipe"], "training": about["training"]})
     say(f"saved to {folder}; next: segue recommend {folder} --user {log.users.names([1])[0]}")

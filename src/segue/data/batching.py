@@ -101,12 +101,15 @@ class Sequences:
     negatives: int = 0
 
     def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """One epoch in random order, `batch_size` stretches a batch."""
+        """One epoch in random order, `batch_size` stretches a batch; within it the shortest come first, so that slices
+        of a batch hold little padding."""
         user, end, first = self._stretches(log, rng)
         negatives = Negatives(log) if self.negatives else None
+        length = np.minimum(end - log.start[user], self.window)
         order = rng.permutation(len(user))
         for begin in range(0, len(order), batch_size):
             some = order[begin : begin + batch_size]
+            some = some[np.argsort(length[some], kind="stable")]
             history = _items(log, user[some], end[some], -self.window, 0)
             target = _items(log, user[some], end[some], 1 - self.window, 1)
             at = end[some][:, None] + np.arange(1 - self.window, 1)

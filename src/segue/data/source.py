@@ -20,6 +20,8 @@ from segue.errors import DataError
 
 PARQUET = (".parquet", ".pq")
 Kind = Literal["name", "time", "rating", "any"]
+Frame = pl.DataFrame
+Tables = tuple[Frame, Frame | None, Frame | None]  # what a named data set is read into: events, users, items
 
 
 @dataclass(frozen=True)

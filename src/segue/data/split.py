@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
 from segue.data.log import Ids, Log, ranges
 from segue.errors import ConfigError, DataError
@@ -185,9 +186,52 @@ def whole_users(log: Log, valid: float = 0.1, test: float = 0.1, *, seed: int = 
     return Split(log, cut_valid, cut_test, "each")
 
 
+def given(log: Log, valid: float = 0.1) -> Split:
+    """The source says of each user "train", "valid" or "test", in the column `split` of `log.user_table`.
+
+    Test and validation users (sessions, mostly) are held out whole, and every step of theirs is asked. Where the source
+    names none for validation, the newest fraction `valid` of its training users is taken: those whose last row is the
+    latest, or, in a log without times, those that are numbered last.
+    """
+    if not 0 <= valid < 1:
+        raise ConfigError(f"given split: valid={valid} must be a fraction of the training users, and leave some")
+    part = np.concatenate([[""], _parts(log)])  # user 0 is nobody
+    if valid and not (part == "valid").any():
+        train = np.flatnonzero((part == "train") & (log.sizes > 0))
+        if log.time is not None:
+            train = train[np.argsort(log.time[log.stop[train] - 1], kind="stable")]
+        part[train[len(train) - round(valid * len(train)) :]] = "valid"
+    cut_test = np.where(part == "test", log.start, log.stop)
+    return Split(log, np.where(part == "valid", log.start, cut_test), cut_test, "each")
+
+
+def _parts(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
+    """(U,) the part that the source gives each user to."""
+    table = log.user_table
+    if table is None or "split" not in table.columns:
+        raise DataError(
+            f"{log.name}: this log brings no split of its own; read it with a table of users that has a column "
+            '"split" (--users sessions.csv), or choose another protocol'
+        )
+    part = table["split"].cast(pl.String)
+    known = ("train", "valid", "test")
+    strange = ~part.is_in(known).fill_null(False)
+    if strange.any():
+        at = int(strange.arg_true()[0])
+        found = "nothing" if part[at] is None else repr(part[at])
+        raise DataError(
+            f"{log.name}: the column split says {found} of user {log.users.tokens[at]!r}; it may say {', '.join(known)}"
+        )
+    missing = [word for word in ("train", "test") if not (part == word).any()]
+    if missing:
+        raise DataError(f"{log.name}: the column split says {missing[0]} of no user; such users are needed")
+    return part.to_numpy().astype(np.str_)
+
+
 SPLITS: dict[str, Callable[..., Split]] = {
     "ratio": ratio,
     "leave-last-out": leave_last_out,
     "global-time": global_time,
     "whole-users": whole_users,
+    "given": given,
 }

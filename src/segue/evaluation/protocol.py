@@ -4,6 +4,7 @@
     leave-one-out  |--------------- train ---------------|-- valid --|-- test --|    one next item a user
     global-time    |--- train --- date --- valid --- date --- test ---|      every next item of the newest events
     whole-users    train on some users; every step of other users            every next item of new users
+    session        the same, and the source says which users (sessions) are test
 
 Two numbers may stand side by side only if their protocols have the same fingerprint.
 """
@@ -15,7 +16,7 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -78,6 +79,10 @@ class Protocol:
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
+    def at(self, ks: Sequence[int]) -> Protocol:
+        """The same protocol with the cut-offs `ks` as well."""
+        return replace(self, ks=tuple(sorted({*self.ks, *ks})))
+
     def split(self, log: Log) -> Split:
         """The split of a log."""
         return SPLITS[self.by](log, **self.arguments)
@@ -127,11 +132,14 @@ class Protocol:
 
     @classmethod
     def guess(cls, log: Log) -> Protocol:
-        """A protocol for a log that nobody has said anything about: leave-one-out.
+        """A protocol for a log that nobody has said anything about: leave-one-out, or `session` where the log brings
+        a split of its own.
 
         Where users return to what they had in more than 1% of the rows, returning is part of what is to be
         predicted, so nothing is left out of the ranking.
         """
+        if log.user_table is not None and "split" in log.user_table.columns:
+            return PROTOCOLS["session"]
         user, item = log.events()
         pairs = len(distinct(user * (log.n_items + 1) + item))
         if len(log) - pairs <= MANY_REPEATS * len(log):
@@ -169,11 +177,20 @@ def _describe_whole_users(valid: float, test: float, seed: int) -> str:
     )
 
 
+def _describe_given(valid: float) -> str:
+    return (
+        "The source says which users are held out whole for test, and for validation; where it names none for the "
+        f"latter, the newest {100 * valid:g}% of its training users are; before each of their rows the next item is "
+        "asked for"
+    )
+
+
 _DESCRIBED: dict[str, Callable[..., str]] = {
     "ratio": _describe_ratio,
     "leave-last-out": _describe_leave_last_out,
     "global-time": _describe_global_time,
     "whole-users": _describe_whole_users,
+    "given": _describe_given,
 }
 
 
@@ -219,4 +236,6 @@ PROTOCOLS: dict[str, Protocol] = {
     "recbole": Protocol(name="recbole", by="leave-last-out", exclude_seen=False, ks=(10,)),
     "global-time": Protocol(name="global-time", by="global-time", exclude_seen=False),
     "whole-users": Protocol(name="whole-users", by="whole-users", exclude_seen=False),
+    # the papers on sessions: whole sessions of the last day, every step of them, items may come again
+    "session": Protocol(name="session", by="given", exclude_seen=False),
 }

@@ -70,7 +70,7 @@ def rank(
     require(block is None or block >= 1, f"block={block}: must be at least 1")
     require(ties in ("conservative", "optimistic"), f"ties={ties!r}: must be conservative or optimistic")
     parts = []
-    with _asked(model), torch.inference_mode():
+    with asked(model), torch.inference_mode():
         scores = _Scores(model, cases.log.n_items + 1)
         rows = block or min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
         for first in range(0, len(cases), rows):
@@ -135,7 +135,7 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
 
 
 @contextmanager
-def _asked(model: Model) -> Iterator[None]:
+def asked(model: Model) -> Iterator[None]:
     """The model in evaluation mode; every part of it is in its former mode afterwards."""
     modes = [(part, part.training) for part in model.modules()]
     model.eval()
@@ -144,6 +144,12 @@ def _asked(model: Model) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+def question(model: Model, cases: Cases) -> Batch:
+    """What `model` is shown of the cases, on the device of its weights."""
+    weight = next(model.parameters(), next(model.buffers(), torch.empty(0)))
+    return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window))).to(weight.device)
 
 
 class _Scores:
@@ -155,8 +161,6 @@ class _Scores:
     def __init__(self, model: Model, width: int) -> None:
         self.model, self.width = model, width
         self.stride = -(-width // GROUP) * GROUP
-        weight = next(model.parameters(), next(model.buffers(), torch.empty(0)))
-        self.device = weight.device
         # a retriever that scores in its own way is asked like any other model
         plain = isinstance(model, Retriever) and type(model).score is Retriever.score
         self.retriever = model if isinstance(model, Retriever) and plain else None
@@ -165,24 +169,23 @@ class _Scores:
 
     def of(self, cases: Cases) -> Tensor:
         """The scores (B, stride) of a block; to be used, and overwritten, before the next."""
-        user, history = cases.user, cases.histories(self.model.window)
-        batch = Batch(torch.from_numpy(user).to(self.device), torch.from_numpy(history).to(self.device))
+        batch = question(self.model, cases)
         rows = len(batch)
         if self.retriever:
             self._expect((rows, len(self.vectors)), rows)
-            self._room(rows, self.vectors.dtype)
+            self._room(rows, self.vectors)
             torch.matmul(self.retriever.query(batch), self.vectors.T, out=self.buffer[:rows, : self.width])
         else:
             scores = self.model.score(batch)
             self._expect(tuple(scores.shape), rows)
-            self._room(rows, scores.dtype if scores.is_floating_point() else torch.float64)
+            self._room(rows, scores if scores.is_floating_point() else scores.double())
             self.buffer[:rows, : self.width] = scores
         self.buffer[:rows, 0] = -torch.inf
         return self.buffer[:rows]
 
-    def _room(self, rows: int, dtype: torch.dtype) -> None:
-        if len(self.buffer) < rows or self.buffer.dtype != dtype:
-            self.buffer = torch.full((rows, self.stride), -torch.inf, dtype=dtype, device=self.device)
+    def _room(self, rows: int, like: Tensor) -> None:
+        if len(self.buffer) < rows or self.buffer.dtype != like.dtype:
+            self.buffer = like.new_full((rows, self.stride), -torch.inf)
 
     def _expect(self, shape: tuple[int, ...], rows: int) -> None:
         if shape != (rows, self.width):

@@ -2,6 +2,9 @@
 
 `nn.Embedding` makes a new dense gradient at each call, zero but for the rows that were used, which then has to be added
 to what is there. For a table of 35,000 x 50 that costs as much as the arithmetic of a batch.
+
+An optimiser that moves only the rows that were looked up (`segue.optimizer.Adagrad`) collects them itself: its `Pieces`
+then take the (ids, gradient) of each look-up, and there is no dense gradient at all.
 """
 
 from __future__ import annotations
@@ -34,6 +37,11 @@ class _Rows(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
         (ids,) = ctx.saved_tensors
         table = ctx.table
+        pieces = getattr(table, "pieces", None)
+        collected = None if pieces is None else pieces()
+        if collected is not None:
+            collected.append((ids.flatten(), gradient.reshape(-1, table.shape[1])))
+            return None, None
         if table.grad is None:
             table.grad = torch.zeros_like(table)
         table.grad.index_add_(0, ids.flatten(), gradient.reshape(-1, table.shape[1]))

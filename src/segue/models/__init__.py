@@ -3,15 +3,30 @@
 from segue.errors import ConfigError, did_you_mean
 from segue.model import Model
 from segue.models.bprmf import BPRMF
+from segue.models.caser import Caser
+from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hgn import HGN
 from segue.models.item_knn import ItemKNN
+from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
+from segue.models.recent_pop import RecentPop
+from segue.models.sasrec import SASRec
+from segue.models.seq_knn import SeqKNN
+from segue.models.vs_knn import VSKNN
 
 MODELS: dict[str, type[Model]] = {
     "pop": Pop,
+    "recent-pop": RecentPop,
     "item-knn": ItemKNN,
+    "seq-knn": SeqKNN,
+    "vs-knn": VSKNN,
     "bprmf": BPRMF,
+    "gru4rec": GRU4Rec,
+    "gru4rec+": GRU4RecPlus,
     "hgn": HGN,
+    "sasrec": SASRec,
+    "nextitnet": NextItNet,
+    "caser": Caser,
 }
 
 

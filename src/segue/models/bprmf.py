@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from segue.data.log import Log
 from segue.layers.table import rows
 from segue.losses import bpr, l2
 from segue.model import Retriever, Sizes, Trained, TrainedConfig, require, zero_padding
+from segue.space import Choice, LogUniform, Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,11 @@ class BPRMF(Trained, Retriever):
     name = "bprmf"
     Config = BPRMFConfig
     config: BPRMFConfig
+    space: ClassVar[Space] = {
+        "dim": Choice(32, 64, 128),
+        "lr": LogUniform(1e-3, 2e-2),
+        "l2": LogUniform(1e-4, 3e-2),
+    }
     window = 0
 
     def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:

@@ -9,6 +9,9 @@ U one of each user; s_l = E[item at place l] are the vectors of the last |L| ite
     r_j   = u . q_j + s . q_j + sum over l of  s_l . q_j                    (5)
     loss  = sum of -ln sigma(r_j - r_k)  +  weight_decay over every weight  (6)
 
+`group` puts other things in the place of s, as the paper's Table 4 does, there without the last sum of (5)
+(`item_item=false`): nothing (its row 1), the last state of a GRU (row 6), Caser's convolutions (row 7).
+
 Every term of (5) ends in q_j, so the score is a dot product with the query u + s + sum over l of s_l.
 
 Whatever (1) gates depends on the user and the item but not on the window, so neighbouring windows of a user share it: a
@@ -39,10 +42,15 @@ from torch import Tensor, nn
 from segue.batch import Batch
 from segue.data.batching import Windows
 from segue.data.log import Log
+from segue.layers.convolution import WindowConvolutions
+from segue.layers.recurrent import WindowGRU
 from segue.layers.table import rows
+from segue.layers.windows import slide
 from segue.model import Sizes, require, zero_padding
 from segue.ranker import Loss, Ranker, RankerConfig
 from segue.space import Choice, LogUniform, Space
+
+TABLES = "user", "item_in", "item_out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +62,9 @@ class HGNConfig(RankerConfig):
         targets: |T|, how many of the next items each window is trained to rank.
         asked: train on windows that are "full", or on "every" prefix, padded.
         per_row: neighbouring windows that share one batch row; more is faster, and learns a little less an epoch.
-        pooling: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
+        group: what sums a window up: the gates, a gru, Caser's convolutions (cnn), or none does.
+        group_dropout: share of the features that training leaves out of what the cnn sums up.
+        pooling: of the gated items: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
         feature_gate, instance_gate, item_item: the parts of the model; switched off they give the paper's ablations.
         item_bias: whether items have a bias.
         tied: whether an item has one vector, read and recommended (E = Q).
@@ -69,6 +79,8 @@ class HGNConfig(RankerConfig):
     asked: Literal["full", "every"] = "full"
     per_row: int = 1
     loss: Loss = "bpr"
+    group: Literal["gates", "gru", "cnn", "none"] = "gates"
+    group_dropout: float = 0.5
     pooling: Literal["avg", "max", "gate_avg"] = "avg"
     feature_gate: bool = True
     instance_gate: bool = True
@@ -85,7 +97,9 @@ class HGNConfig(RankerConfig):
         for name in ("window", "targets", "per_row"):
             value = getattr(self, name)
             require(value >= 1, f"{name}={value}: must be at least 1")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
+        for name in ("dropout", "group_dropout"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
         require(
             not (self.item_bias and (self.tied or self.temperature)),
             "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
@@ -95,6 +109,15 @@ class HGNConfig(RankerConfig):
             self.instance_gate or self.pooling != "gate_avg",
             "pooling=gate_avg divides by the instance gates: it needs instance_gate=true",
         )
+        require(
+            self.group == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
+            f"group={self.group} has no gates: pooling, feature_gate and instance_gate must be left as they are",
+        )
+
+    @property
+    def reads(self) -> bool:
+        """Whether anything looks at the window."""
+        return self.group != "none" or self.item_item
 
 
 class HGN(Ranker):
@@ -134,16 +157,21 @@ class HGN(Ranker):
         if any(config.reg_weight):
             self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
         self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
-        if not config.tied:
+        if config.reads and not config.tied:
             self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
             zero_padding(self.item_in)
         self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) / dim)
         zero_padding(self.user)
         zero_padding(self.item_out)
-        if config.feature_gate:
+        if config.group == "gru":
+            self.group: nn.Module = WindowGRU(dim)
+        elif config.group == "cnn":
+            self.group = WindowConvolutions(dim, config.window, dropout=config.group_dropout)
+        gates = config.group == "gates"
+        if gates and config.feature_gate:
             self.feature_item = nn.Linear(dim, dim, bias=False)
             self.feature_user = nn.Linear(dim, dim)
-        if config.instance_gate:
+        if gates and config.instance_gate:
             self.instance_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))
             self.instance_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))
 
@@ -167,10 +195,10 @@ class HGN(Ranker):
     def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
         gates, embeddings = self.config.reg_weight
-        matrices = [weight for name, weight in self.named_parameters() if "feature" in name or "instance" in name]
-        tables = (self.user, batch.user), (self._read, batch.history), (self.item_out, batch.target)
-        vectors = [rows(table, ids) for table, ids in tables]
-        lengths = [gates * weight.norm() for weight in matrices if weight.ndim > 1]
+        read = [(self._read, batch.history)] if self.config.reads else []
+        vectors = [rows(table, ids) for table, ids in [(self.user, batch.user), *read, (self.item_out, batch.target)]]
+        matrices = [w for name, w in self.named_parameters() if name not in TABLES and w.ndim > 1]
+        lengths = [gates * weight.norm() for weight in matrices]
         return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
 
     @property
@@ -183,44 +211,40 @@ class HGN(Ranker):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
-        config, window = self.config, self.config.window
-        user, item = rows(self.user, batch.user), rows(self._read, batch.history)  # B d, B P d
-        if config.dropout:
-            item = nn.functional.dropout(item, config.dropout, self.training)
-        real = (batch.history > 0).to(item.dtype).unfold(1, window, 1)  # B C L
-        count = real.sum(2, keepdim=True).clamp(min=1)
-        gated = item
+        config = self.config
+        query = rows(self.user, batch.user).unsqueeze(1)  # B 1 d
+        real = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # B C L
+        if config.reads:
+            item = rows(self._read, batch.history)  # B P d; padding is zeros
+            if config.dropout:
+                item = nn.functional.dropout(item, config.dropout, self.training)
+            query = query + self._group(query, item, real)
+            if config.item_item:
+                query = query + slide(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item
+        query = query.expand(-1, real.shape[1], -1)
+        return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
+
+    def _group(self, user: Tensor, item: Tensor, real: Tensor) -> Tensor:
+        """s: what the window as a whole is worth."""
+        config = self.config
+        if config.group == "none":
+            return torch.zeros_like(user)
+        if config.group == "gru":
+            return self.group(item, real)
+        if config.group == "cnn":
+            return self.group(item)
+        gated, weight = item, real
         if config.feature_gate:
-            gated = item * self.feature_item(item).add_(self.feature_user(user).unsqueeze(1)).sigmoid_()  # (1)
-        weight = real
+            gated = item * self.feature_item(item).add_(self.feature_user(user)).sigmoid_()  # (1)
         if config.instance_gate:
-            logit = (gated @ self.instance_item).unfold(1, window, 1)
-            weight = real * torch.sigmoid(logit + (user @ self.instance_user).unsqueeze(1))  # (2)
+            logit = (gated @ self.instance_item).unfold(1, config.window, 1)
+            weight = real * torch.sigmoid(logit + user @ self.instance_user)  # (2)
         if config.pooling == "max":
-            short = self._max(gated, weight, real)  # (4)
-        else:
-            total = weight.sum(2, keepdim=True).clamp(min=1e-12) if config.pooling == "gate_avg" else count
-            short = slide(weight / total) @ gated  # (3)
-        query = user.unsqueeze(1) + short
-        if config.item_item:
-            query = query + slide(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item  # padding is zeros
-        return torch.cat([query, torch.ones_like(count)], 2) if config.item_bias else query
+            return self._max(gated, weight, real)  # (4)
+        total = (weight if config.pooling == "gate_avg" else real).sum(2, keepdim=True)
+        return slide(weight / total.clamp(min=1e-12)) @ gated  # (3)
 
     def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
         values = gated.unfold(1, self.config.window, 1) * weight.unsqueeze(2)  # B C d L
         values = values.masked_fill(real.unsqueeze(2) == 0, -torch.inf)
         return values.amax(3).nan_to_num(neginf=0.0)  # a window of nothing but padding is worth nothing
-
-
-def slide(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
-    """Weights over each window as weights over the L + C - 1 positions: row c moved right by c.
-
-    >>> slide(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
-    tensor([[[1., 2., 0.],
-             [0., 3., 4.]]])
-    """
-    rows, count, window = weight.shape
-    if count == 1:
-        return weight
-    positions = window + count - 1
-    return nn.functional.pad(weight, (0, count)).reshape(rows, -1)[:, : count * positions].view(rows, count, positions)

@@ -29,9 +29,12 @@ from torch import Tensor
 
 from segue.batch import Batch
 from segue.data.log import Ids, Log, distinct, ranges
+from segue.layers.sparse import blocks
 from segue.model import Config, Counted, Sizes, require
+from segue.space import Choice, Space, Uniform
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+PAIRS = 4_000_000  # counted at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,13 @@ class ItemKNN(Counted):
         "gru4rec": {"similarity": "gru4rec", "shrinkage": 20.0, "last": 1},
         "criteo": {"similarity": "lift", "shrinkage": 0.0, "last": 1},
         "cosine": {"similarity": "cosine", "shrinkage": 0.0, "last": 1},
+    }
+    space: ClassVar[Space] = {
+        "similarity": Choice("cosine", "gru4rec"),
+        "shrinkage": Uniform(0.0, 50.0),
+        "neighbours": Choice(50, 100, 200, 500),
+        "last": Choice(1, 5, 20, 50),
+        "decay": Uniform(0.5, 1.0),
     }
     neighbour: Tensor
     similarity: Tensor
@@ -121,7 +131,7 @@ def similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Fl
     order = np.argsort(left_item, kind="stable")
     left_user, left_item = left_user[order], left_item[order]
     work = np.cumsum(start[left_user + 1] - start[left_user])
-    for begin, end in _blocks(left_item, work):
+    for begin, end in blocks(left_item, work, PAIRS):
         who = left_user[begin:end]
         size = start[who + 1] - start[who]
         other = content[ranges(start[who], start[who + 1])]
@@ -138,14 +148,3 @@ def _norm(one: Floats, two: Floats, config: ItemKNNConfig) -> Floats:
     if config.similarity == "lift":
         return one * two + config.shrinkage
     return (one + config.shrinkage) ** config.alpha * (two + config.shrinkage) ** (1 - config.alpha)
-
-
-def _blocks(item: Ids, work: Ids, most: int = 4_000_000) -> Iterator[tuple[int, int]]:
-    """Ranges of the sorted `item` that never cut an item in two, each with about `most` pairs to count."""
-    begin = 0
-    while begin < len(item):
-        done = work[begin - 1] if begin else 0
-        end = max(int(np.searchsorted(work, done + most)), begin + 1)
-        end = int(np.searchsorted(item, item[min(end, len(item)) - 1], side="right"))
-        yield begin, end
-        begin = end

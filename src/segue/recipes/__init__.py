@@ -3,10 +3,16 @@
 from collections.abc import Callable
 
 from segue.errors import ConfigError, did_you_mean
-from segue.recipes import hgn_cds
+from segue.recipes import hgn_figures, hgn_table3, hgn_table4, hgn_table5, hgn_table6
 from segue.recipes.reproduction import Reproduction
 
-RECIPES: dict[str, Callable[..., Reproduction]] = {"hgn-cds": hgn_cds.reproduce}
+RECIPES: dict[str, Callable[..., Reproduction]] = {
+    "hgn-table3": hgn_table3.reproduce,
+    "hgn-table4": hgn_table4.reproduce,
+    "hgn-table5": hgn_table5.reproduce,
+    "hgn-table6": hgn_table6.reproduce,
+    "hgn-figures": hgn_figures.reproduce,
+}
 
 
 def find(name: str) -> Callable[..., Reproduction]:

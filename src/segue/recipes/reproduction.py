@@ -1,10 +1,19 @@
-"""`Reproduction`: a published table and ours, side by side."""
+"""`Reproduction`: a published table and ours, side by side; for a terminal, for a page, for a program.
+
+method     recall@10   lowest–highest   paper   of paper     ndcg@10   ...
+Item-KNN       .0583                                           .0509          the paper leaves it out
+HGN            .0476     .0474–.0478    .0426       1.12       .0414
+notes: protocol, what validation chose, what differs from the paper
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from segue import plots
 from segue.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +29,10 @@ class Row:
         metric: such as "recall@10".
         ours: one value a seed.
         paper: the printed figure; None where the paper leaves the method out.
-        tolerance: how far below the printed figure ours may lie, relative to it, and still agree.
+        tolerance: how far behind the printed figure ours may lie, relative to it, and still agree.
+        lower: whether less is better, as it is with seconds.
+        stars: of a test that this figure differs from the best baseline's; the paper's convention.
+        elsewhere: what the paper prints for other logs, by column: for orientation.
     """
 
     method: str
@@ -28,6 +40,9 @@ class Row:
     ours: tuple[float, ...]
     paper: float | None = None
     tolerance: float = 0.05
+    lower: bool = False
+    stars: str = ""
+    elsewhere: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -36,12 +51,12 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether the printed figure is reached."""
+        """Whether the printed figure is reached: "better", "agrees" or "worse"."""
         if self.paper is None:
             return "no figure"
-        if self.mean >= self.paper * (1 + self.tolerance):
-            return "above"
-        return "agrees" if self.mean >= self.paper * (1 - self.tolerance) else "below"
+        lead = self.mean / self.paper - 1
+        lead = -lead if self.lower else lead
+        return "better" if lead >= self.tolerance else "agrees" if lead >= -self.tolerance else "worse"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -53,7 +68,33 @@ class Row:
             "paper": self.paper,
             "tolerance": self.tolerance,
             "verdict": self.verdict,
+            "stars": self.stars,
+            "elsewhere": dict(self.elsewhere),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A chart of rows, by the names of `segue.plots`."""
+
+    name: str
+    kind: Literal["line", "bar"]
+    rows: tuple[Mapping[str, Any], ...]
+    encoding: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "rows": [dict(row) for row in self.rows],
+            "encoding": dict(self.encoding),
+        }
+
+    def chart(self) -> Any:
+        """The chart."""
+        draw = plots.line_chart if self.kind == "line" else plots.bar_chart
+        return draw(self.rows, **self.encoding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +105,14 @@ class Reproduction:
         title: which table of which paper.
         rows: the figures.
         notes: what a reader has to know: protocol, choices on validation, departures.
+        pictures: charts of the same figures.
         details: everything else worth keeping, as plain values.
     """
 
     title: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
     def row(self, method: str, metric: str) -> Row:
@@ -85,24 +128,104 @@ class Reproduction:
             "title": self.title,
             "rows": [row.as_dict() for row in self.rows],
             "notes": list(self.notes),
+            "pictures": [picture.as_dict() for picture in self.pictures],
             **self.details,
         }
 
     def table(self) -> Group:
-        """For people."""
+        """For people at a terminal."""
         from rich import box
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=self.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("method", "metric"):
-            table.add_column(name, no_wrap=True)
-        for name in ("ours", "lowest", "highest", "paper", "ratio"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
-        for row in self.rows:
-            printed = ["-", "-"] if row.paper is None else [f"{row.paper:.4f}", f"{row.mean / row.paper:.2f}"]
-            ours = [f"{value:.4f}" for value in (row.mean, min(row.ours), max(row.ours))]
-            table.add_row(row.method, row.metric, *ours, *printed, row.verdict)
+        table = Table(
+            title=self.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        )
+        columns = _narrow(grid(self.as_dict()))
+        for place, (name, *_) in enumerate(columns):
+            table.add_column(name, justify="right" if place else "left", no_wrap=True)
+        for cells in zip(*(column[1:] for column in columns), strict=True):
+            table.add_row(*map(Text, cells))
         return Group(table, *(Text(f"* {note}", style="dim") for note in self.notes))
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """The pictures as SVG, and one HTML page of all, in `folder`.
+
+        Raises:
+            ConfigError: the extra `viz` is not installed.
+            DataError: the folder cannot be written to.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{folder}: no such folder can be made: {error.strerror or error}") from error
+        charts = [picture.chart() for picture in self.pictures]
+        made = [plots.write(c, folder / f"{p.name}.svg") for p, c in zip(self.pictures, charts, strict=True)]
+        head, *body = grid(self.as_dict())
+        figures = [dict(zip(head, cells, strict=True)) for cells in body]
+        sections: list[tuple[str, Sequence[Any]]] = [("Pictures", charts)] if charts else []
+        sections += [("Figures", [figures]), ("Notes", self.notes)]
+        return [*made, plots.page(self.title, sections, folder / f"{name}.html")]
+
+
+def grid(facts: Mapping[str, Any]) -> list[list[str]]:
+    """The table of `Reproduction.as_dict()` as text, its head first: a line a method, some columns a metric.
+
+    Columns of nothing are left out: the spread of a single seed, the paper's figures where it has none.
+    """
+    rows = facts["rows"]
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    found = {(row["method"], row["metric"]): row for row in rows}
+    columns = [["method", *methods]]
+    for metric in metrics:
+        columns += _columns(metric, [found.get((method, metric)) for method in methods])
+    for name in dict.fromkeys(name for row in rows for name in row["elsewhere"]):
+        printed = {row["method"]: row["elsewhere"][name] for row in rows if name in row["elsewhere"]}
+        columns.append([name, *(_short(printed.get(method), name) for method in methods)])
+    if spent := facts.get("cpu_seconds"):
+        columns.append(["train CPU s", *(f"{spent[method]:,.0f}" if method in spent else "" for method in methods)])
+    return [list(cells) for cells in zip(*columns, strict=True)]
+
+
+def markdown(facts: Mapping[str, Any]) -> str:
+    """The same table for a page."""
+    head, *body = ([cell.replace("|", "\\|") for cell in cells] for cells in grid(facts))
+    ruler = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |".replace("  ", " ") for cells in (head, ruler, *body)) + "\n"
+
+
+def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list[str]]:
+    """Ours, its spread over seeds, the paper's, and ours over the paper's."""
+    ours, spread, paper, ratio = [metric], [f"{metric} seeds"], [f"{metric} paper"], [f"{metric} ratio"]
+    for row in rows:
+        mean, printed = (None, None) if row is None else (row["ours"], row["paper"])
+        several = row is not None and len(row["seeds"]) > 1
+        ours.append(_short(mean, metric) + ("" if row is None else f" {row['stars']}".rstrip()))
+        spread.append("–".join(_short(end(row["seeds"]), metric) for end in (min, max)) if row and several else "")
+        paper.append(_short(printed, metric))
+        ratio.append(f"{mean / printed:.2f}" if mean is not None and printed else "")
+    return [column for column in (ours, spread, paper, ratio) if any(column[1:])]
+
+
+def _narrow(rows: list[list[str]]) -> list[list[str]]:
+    """The columns of a grid for a terminal: the seeds go below their mean, and names are not repeated."""
+    columns: list[list[str]] = []
+    metric = ""
+    for name, *cells in zip(*rows, strict=True):
+        if name == f"{metric} seeds":
+            columns[-1][1:] = [f"{mean}\n{seeds}".rstrip() for mean, seeds in zip(columns[-1][1:], cells, strict=True)]
+            continue
+        if not name.startswith(f"{metric} "):
+            metric = name
+        short = name.removeprefix(f"{metric} ")
+        columns.append([short.replace(" ", "\n").replace("@", "\n@"), *cells])
+    return columns
+
+
+def _short(value: float | None, metric: str) -> str:
+    """.0476 for shares, 12.3 for seconds."""
+    if value is None:
+        return ""
+    return f"{value:.4f}".removeprefix("0") if "@" in metric else f"{value:.3g}"

@@ -1,0 +1,136 @@
+"""Time RecTools' SASRec on ml-1m, one thread, and print one JSON line.
+
+Runs inside the environment that `rectools_setup.sh` makes, from this project's root:
+
+    .bench/rectools/venv/bin/python -m benchmarks.peer_rectools --loss BCE --events .bench/ml-1m.npz
+
+An epoch of RecTools shows the last L + 1 train rows of each user once, every position with its next item: at most
+L (prefix, next item) pairs a user, 437,939 of the 982,089 with L = 100. Rows are padded to L on the left; padding is
+computed and left out of the loss. BCE draws negatives uniformly and rejects none; `softmax` scores all items at all
+positions, padding included. The fit is RecTools' own, with Lightning's trainer: only a clock is added. What is
+recommended after the last epoch, ten items a user, those had before left out, is measured as segue's are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import Events, Ids, clock, pairs, quality, say, since, stopwatch
+
+K = 10
+
+
+def dataset(events: Events, held: int) -> Any:
+    """RecTools' Dataset of all rows but the last `held` of each user; the order is told as days."""
+    import pandas as pd
+    from rectools import Columns
+    from rectools.dataset import Dataset
+
+    user, item, position = events.but_last(held)
+    days = pd.Timestamp("2000-01-01") + pd.to_timedelta(position, unit="D")
+    rows = {Columns.User: user, Columns.Item: item, Columns.Weight: 1.0, Columns.Datetime: days}
+    return Dataset.construct(pd.DataFrame(rows))
+
+
+def fit(events: Events, args: argparse.Namespace) -> tuple[Any, list[dict[str, float]]]:
+    """The model after all epochs, and their seconds."""
+    from pytorch_lightning import Callback, Trainer, seed_everything
+    from rectools.models import SASRecModel
+
+    seed_everything(args.seed)
+
+    def trainer() -> Any:
+        return Trainer(
+            max_epochs=args.warm_up + args.repeat,
+            accelerator="cpu",
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[stopwatch(Callback)],
+        )
+
+    model = SASRecModel(
+        n_blocks=args.blocks,
+        n_heads=args.heads,
+        n_factors=args.dim,
+        dropout_rate=args.dropout,
+        session_max_len=args.window,
+        loss=args.loss,
+        n_negatives=args.negatives,
+        lr=args.lr,
+        batch_size=args.batch,
+        get_trainer_func=trainer,
+        recommend_torch_device="cpu",
+    )
+    model.fit(dataset(events, held=2))
+    (watch,) = [c for c in model.fit_trainer.callbacks if hasattr(c, "epochs")]
+    return model, watch.epochs
+
+
+def recommended(model: Any, events: Events) -> Ids:
+    """The first ten for each user, (users, 10), after all but the last row."""
+    import numpy as np
+
+    users = np.arange(1, len(events.offsets))
+    table = model.recommend(users=users, dataset=dataset(events, held=1), k=K, filter_viewed=True)
+    lists = np.zeros((len(users), K), np.int64)
+    lists[table["user_id"] - 1, table["rank"] - 1] = table["item_id"]
+    return lists
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--loss", choices=["BCE", "softmax"], default="BCE")
+    parser.add_argument("--events", type=Path, required=True, help="what segue_side.py export wrote")
+    parser.add_argument("--window", type=int, default=100)
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument("--heads", type=int, default=1)
+    parser.add_argument("--dropout", type=float, default=0.2, help="default: RecTools'")
+    parser.add_argument("--batch", type=int, default=128, help="users; default: RecTools'")
+    parser.add_argument("--lr", type=float, default=0.001, help="default: RecTools'")
+    parser.add_argument("--negatives", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--warm-up", type=int, default=1, help="epochs not counted")
+    parser.add_argument("--repeat", type=int, default=2, help="epochs after them")
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Measure and print one JSON line on standard output."""
+    args = parse(sys.argv[1:])
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    import torch
+
+    torch.set_num_threads(1)
+    events = Events.read(args.events)
+    with contextlib.redirect_stdout(sys.stderr):
+        model, epochs = fit(events, args)
+        start = clock()
+        test = quality(recommended(model, events), events.last)
+        took = since(start)
+    asked = {key: value for key, value in vars(args).items() if key != "events"}
+    say(
+        asked,
+        {
+            "examples": pairs(events, args.window),
+            "warm_up": epochs[: args.warm_up],
+            "epochs": epochs[args.warm_up :],
+            "recommend": took,
+            "test": test,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

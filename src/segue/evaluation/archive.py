@@ -1,0 +1,68 @@
+"""A `Result` as a file: its ranks, case by case, and what is said of it. One `.npz`, nothing in it runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segue.errors import ArtefactError
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranks import Ranks
+from segue.evaluation.table import Result
+
+
+def write(result: Result, path: Path, **about: Any) -> Path:
+    """Write a result to `path`, whole or not at all; `about` is plain values to be kept with it."""
+    ranks = result.ranks
+    facts = {
+        "model": result.model,
+        "protocol": result.protocol.as_dict(),
+        "log": result.log,
+        "items": result.items,
+        "seconds": result.seconds,
+        "baseline": result.baseline,
+        "depth": ranks.depth,
+        "dropped": ranks.dropped,
+        "about": about,
+    }
+    arrays: dict[str, Any] = {"user": ranks.user, "rank": ranks.rank, "offsets": ranks.offsets, "top": ranks.top}
+    if result.counts is not None:
+        arrays["counts"] = result.counts
+    content = io.BytesIO()
+    np.savez_compressed(content, facts=np.array(json.dumps(facts)), **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content.getvalue())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> tuple[Result, dict[str, Any]]:
+    """The result that `write` wrote, and what was said of it.
+
+    Raises:
+        ArtefactError: there is none, or it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            found = {name: arrays[name] for name in arrays.files if name != "facts"}
+        counts = found.pop("counts", None)
+        ranks = Ranks(**found, depth=facts.pop("depth"), dropped=facts.pop("dropped"))
+        about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
+        return Result(ranks=ranks, counts=counts, protocol=protocol, **facts), about
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: there is no such result") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtefactError(f"{path}: damaged ({error}); delete it, and it is made anew") from error

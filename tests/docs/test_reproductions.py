@@ -1,0 +1,88 @@
+"""The page of results shows what the result files say, and nothing that they do not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segue.errors import DataError
+from segue.recipes import RECIPES
+from segue.recipes.report import draw, read, refresh
+
+ROOT = Path(__file__).parents[2]
+PAGE, RESULTS = ROOT / "docs" / "reproductions.md", ROOT / "results"
+FILES = sorted(RESULTS.glob("*.json"))
+files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def test_the_page_is_made_of_the_results() -> None:
+    assert PAGE.read_text(encoding="utf-8") == refresh(PAGE, RESULTS), (
+        "run: python -m segue.recipes.report docs/reproductions.md results"
+    )
+
+
+def test_every_result_has_a_recipe_and_a_place() -> None:
+    shown = re.findall(r"<!-- results/(\S+)\.json -->", PAGE.read_text(encoding="utf-8"))
+    assert sorted(shown) == [path.stem for path in FILES]
+    assert set(shown) <= set(RECIPES)
+
+
+@files
+def test_results_are_whole(path: Path) -> None:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    assert facts["quick"] is False
+    assert path.stat().st_size < 100_000
+    for row in facts["rows"]:
+        assert row["ours"] == pytest.approx(sum(row["seeds"]) / len(row["seeds"]))
+
+
+@files
+def test_results_are_of_the_recipes_of_today(path: Path) -> None:
+    """Methods and printed figures; the settings of what was run stand in the file."""
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    module = __import__(f"segue.recipes.{path.stem.replace('-', '_')}", fromlist=["METHODS"])
+    shown = list(dict.fromkeys(row["method"] for row in facts["rows"]))
+    wanted = [*module.METHODS] if isinstance(module.METHODS, dict) else [method.name for method in module.METHODS]
+    assert [name for name in shown if name in wanted] == wanted
+
+
+@files
+def test_pictures_are_drawn(path: Path) -> None:
+    for picture in json.loads(path.read_text(encoding="utf-8"))["pictures"]:
+        drawn = (RESULTS / f"{picture['name']}.svg").read_text(encoding="utf-8")
+        assert picture["encoding"]["title"] in drawn
+        for name in {str(row[picture["encoding"]["by"]]) for row in picture["rows"]}:
+            assert f">{name}</text>" in drawn, f"{picture['name']}.svg: run segue.recipes.report again"
+
+
+def test_a_result_is_drawn_as_it_says(tmp_path: Path) -> None:
+    pytest.importorskip("altair")
+    rows = [{"k": k, "y": k / 7, "by": "one"} for k in (1, 2)]
+    encoding = {"x": "k", "y": "y", "by": "by", "title": "T"}
+    facts: dict[str, Any] = {"pictures": [{"name": "p", "kind": "line", "rows": rows, "encoding": encoding}]}
+    assert [path.name for path in draw(facts, tmp_path)] == ["p.svg"]
+
+
+def test_a_block_is_replaced_and_the_rest_is_left(tmp_path: Path) -> None:
+    rows = [{"method": "A", "metric": "m@1", "ours": 0.5, "seeds": [0.5], "paper": None, "stars": "", "elsewhere": {}}]
+    pictures = [{"name": "p", "encoding": {"title": "T"}}]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "t.json").write_text(json.dumps({"rows": rows, "notes": ["N."], "pictures": pictures}))
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("before\n<!-- results/t.json -->\nold\n<!-- end -->\nafter\n")
+    text = refresh(page, tmp_path / "results")
+    assert text == (
+        "before\n<!-- results/t.json -->\n\n| method | m@1 |\n| --- | ---: |\n| A | .5000 |\n\n* N.\n\n"
+        "![T](../results/p.svg)\n\n<!-- end -->\nafter\n"
+    )
+
+
+def test_a_result_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("{")
+    with pytest.raises(DataError, match=r"t\.json: is not a result of segue reproduce --json"):
+        read(tmp_path / "t.json")

@@ -1,0 +1,34 @@
+"""Caser's last layer against numbers of its equation; its convolutions are those of HGN's ablation in test_hgn.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segue.batch import Batch
+from segue.model import Sizes
+from segue.models.caser import Caser
+
+
+class Given(nn.Module):
+    """Says what it was told for each window."""
+
+    def __init__(self, z: Tensor) -> None:
+        super().__init__()
+        self.z = z
+
+    def forward(self, item: Tensor) -> Tensor:
+        return self.z.expand(len(item), item.shape[1] - 4, -1)
+
+
+@torch.inference_mode()
+def test_scores_of_the_last_layer(golden) -> None:
+    golden_arrays = golden("seqmodels")
+    z, p_u, w, b = (torch.from_numpy(golden_arrays[f"caser_{name}"]) for name in ("z", "p_u", "W", "b"))
+    model = Caser(Caser.configure({"dim": len(z)}), Sizes(users=1, items=len(w))).double().eval()
+    model.convolutions = Given(z)
+    model.user[1] = p_u
+    model.item_out[1:] = torch.cat([w, b[:, None]], 1)  # golden items count from 0, ours from 1
+    scores = model.score(Batch(torch.tensor([1]), torch.tensor([[1, 2, 3]])))
+    np.testing.assert_allclose(scores[0, 1:], golden_arrays["caser_y"], rtol=0, atol=1e-10)
