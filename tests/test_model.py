@@ -159,7 +159,7 @@ OUT_OF_RANGE = {
         "targets": [0],
         "per_row": [0],
         "negatives": [0],
-        "loss": ["bce"],
+        "loss": ["hinge"],
         "pooling": ["sum"],
         "asked": ["never"],
         "reg_weight": [(-0.1, 0), (0, -0.1)],

@@ -226,7 +226,9 @@ FILES = {
 }
 
 SETTINGS = {
-    "unknown model": Bad("run popp events.csv", r"no model 'popp', did you mean 'pop'.*: pop, item-knn, bprmf, hgn"),
+    "unknown model": Bad(
+        "run popp events.csv", r"no model 'popp', did you mean 'pop'.*: pop, .*item-knn, .*bprmf, .*hgn"
+    ),
     "model in capitals": Bad("run HGN events.csv", r"no model 'HGN', did you mean 'hgn'"),
     "unknown setting": Bad(
         "run hgn events.csv --set dimm=3", r"unknown setting 'dimm', did you mean 'dim'.*known: .*lr"
@@ -290,7 +292,7 @@ SEARCHES = {
     "value out of range": Bad(SPACE, r"lr=-1\.0: must be above 0", "lr uniform -1,1\n"),
     "searched and fixed": Bad(f"{SPACE} --set lr=0.1", r"lr is both fixed and searched", "learning_rate choice [1]\n"),
     "no trials": Bad("search hgn events.csv --trials 0", r"trials=0: must be at least 1"),
-    "no time": Bad("search hgn events.csv --minutes 0", r"minutes=0: must be above 0"),
+    "no time": Bad("search hgn events.csv --minutes 0", r"minutes=0.0: must be above 0"),
     "no processes": Bad("search hgn events.csv --jobs 0", r"jobs=0: must be at least 1"),
     "file for the trials": Bad(
         "search hgn events.csv", r"hgn\.search: is a file", prepare=written("models/hgn.search")

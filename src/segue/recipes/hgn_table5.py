@@ -70,7 +70,7 @@ def reproduce(*, runs: Runs, quick: bool = False, device: str = "cpu") -> Reprod
             f"Median of {1 if quick else EPOCHS} epochs after one that does not count, on train and validation "
             f"together; {_machine(device)}. The paper: a GTX 1080 Ti.",
             "Training is without the making of batches, which stands apart; the paper leaves out the drawing of "
-            "negatives only.",
+            "negatives only. Compare processor seconds: those of the wall depend on what else the machine does.",
             *(["QUICK: a single epoch each."] if quick else []),
         ),
         details={"quick": quick, "log": LOG, "device": device, "threads": torch.get_num_threads()},
