@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from segue.cli import status
+from segue.console import stderr, stdout
 
 from .logs import events
 
@@ -38,6 +39,8 @@ def here(shop, tmp_path, monkeypatch):
     monkeypatch.setenv("SEGUE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SEGUE_QUIET", "1")
     monkeypatch.setenv("COLUMNS", "100")
+    for console in (stdout, stderr):  # one made before would keep its width
+        console.cache_clear()
     return folder
 
 

@@ -103,13 +103,19 @@ SOFTMAX: Mapping[str, Any] = {
     "reduction": "mean",
     "epochs": 24,
 }
+SEVERAL = ("BPRMF", "HGN")  # trained with three seeds; the others with one
 METHODS = (
     *RIVALS,
     *(
-        Method(name=name, recipe=recipe, seeds=SEEDS, paper=dict(zip(METRICS, printed, strict=True)))
+        Method(
+            name=name,
+            recipe=recipe,
+            seeds=SEEDS if name in SEVERAL else SEEDS[:1],
+            paper=dict(zip(METRICS, printed, strict=True)),
+        )
         for name, (printed, recipe) in PAPER.items()
     ),
-    Method(name="HGN, softmax", recipe=network("hgn", SOFTMAX, every=4), seeds=SEEDS),
+    Method(name="HGN, softmax", recipe=network("hgn", SOFTMAX, every=4)),
 )
 
 
@@ -123,7 +129,7 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
         f"{PRINTED_STARS} in both columns.",
         *(_sentence(tested) for tested in tests),
         "HGN is trained with the paper's loss, and once more with a sampled softmax; the other networks with the loss "
-        "that was best on validation.",
+        "that was best on validation. BPRMF and HGN are means of three seeds, the others have one.",
     ]
     made = table("HGN (KDD 2019), Table 3, Amazon-CDs", lines, METRICS, quick=quick, notes=notes)
     marks = {tested["metric"]: _marks(tested) for tested in tests if tested["of the paper"]}
