@@ -34,7 +34,7 @@ from segue.layers.sparse import SparseRows
 from segue.model import Config, Counted, Sizes, require
 from segue.space import Choice, Space, Uniform
 
-ROWS = 32  # questions at a time, or fewer:
+ROWS = 4  # questions at a time, so that what their neighbours hold stays in the cache, or fewer:
 CELLS = 4_000_000  # similarities at a time
 
 
@@ -156,19 +156,20 @@ class VSKNN(Counted):
         weight = self._weights(history)
         line, session, similarity = self._neighbours(user, history, weight)
         which, item, place = self.sessions.entries(session)
+        cell = (line * scores.shape[1])[which] + item
         # where each neighbour's items stand in this history, from 1; the newest of them is the last shared one
         seen = torch.zeros_like(scores, dtype=torch.int64)
         age = torch.arange(1, history.shape[1] + 1, device=user.device).expand_as(history)
         seen.scatter_reduce_(1, history, age, "amax")
         place = place.long()
         width = int(place.max()) + 1 if len(place) else 1
-        shared = seen[line[which], item] * width + place
+        shared = seen.view(-1)[cell].mul_(width).add_(place)
         newest = torch.zeros_like(session).scatter_reduce_(0, which, shared, "amax")
         if self.config.weigh_last:
             similarity = similarity * weight[line, newest // width - 1]
-        distance = place - (newest % width)[which]
-        counts = similarity[which] * self._distances(width)[distance + width]
-        scores.view(-1).index_add_(0, line[which] * scores.shape[1] + item, counts)
+        distance = place.sub_((newest % width - width)[which])
+        counts = self._distances(width)[distance].mul_(similarity[which])
+        scores.view(-1).index_add_(0, cell, counts)
 
     def _neighbours(self, user: Tensor, history: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(line, session, similarity) of the most similar sessions of each row of the batch."""
