@@ -15,14 +15,28 @@ from segue.recipes.report import draw, read, refresh
 
 ROOT = Path(__file__).parents[2]
 PAGE, RESULTS = ROOT / "docs" / "reproductions.md", ROOT / "results"
+COMPARISONS = ROOT / "docs" / "comparisons.md"
 FILES = sorted(RESULTS.glob("*.json"))
 files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
-def test_the_page_is_made_of_the_results() -> None:
-    assert PAGE.read_text(encoding="utf-8") == refresh(PAGE, RESULTS), (
-        "run: python -m segue.recipes.report docs/reproductions.md results"
-    )
+@pytest.mark.parametrize(("page", "results"), [(PAGE, RESULTS), (COMPARISONS, RESULTS / "comparisons")])
+def test_a_page_is_made_of_its_results(page: Path, results: Path) -> None:
+    names = f"{page.relative_to(ROOT)} {results.relative_to(ROOT)}"
+    assert page.read_text(encoding="utf-8") == refresh(page, results), f"run: python -m segue.recipes.report {names}"
+
+
+def test_every_comparison_has_a_place() -> None:
+    shown = re.findall(r"<!-- results/(\S+)\.json -->", COMPARISONS.read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(path.stem for path in (RESULTS / "comparisons").glob("*.json"))
+
+
+def test_a_comparison_says_what_its_file_says() -> None:
+    facts = json.loads((RESULTS / "comparisons" / "ml-100k.json").read_text(encoding="utf-8"))
+    text = COMPARISONS.read_text(encoding="utf-8")
+    for model in facts["models"]:
+        mean = f"{model['metrics']['ndcg@10']['mean']:.4f}".removeprefix("0")
+        assert re.search(rf"^\| {re.escape(model['model'])} \| .*\| {mean} \|", text, re.MULTILINE)
 
 
 def test_every_table_has_a_result_and_a_place() -> None:

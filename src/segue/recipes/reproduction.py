@@ -191,7 +191,12 @@ def grid(facts: Mapping[str, Any]) -> list[list[str]]:
 
 def markdown(facts: Mapping[str, Any]) -> str:
     """The same table for a page."""
-    head, *body = ([cell.replace("|", "\\|") for cell in cells] for cells in grid(facts))
+    return piped(grid(facts))
+
+
+def piped(rows: Sequence[Sequence[str]]) -> str:
+    """A grid, its head first, as a table of a page."""
+    head, *body = ([cell.replace("|", "\\|") for cell in cells] for cells in rows)
     ruler = ["---", *("---:" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(cells)} |".replace("  ", " ") for cells in (head, ruler, *body)) + "\n"
 
