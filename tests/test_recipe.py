@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from segue import recipe as recipe_module
 from segue.checkpoint import load, save
 from segue.data import synthetic
 from segue.data.log import Log
@@ -154,7 +153,7 @@ def test_building_leaves_the_callers_random_numbers_alone() -> None:
 def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = recipe(refit=True).run(LOG)
     calls = 0
-    real = recipe_module.measure
+    real = Protocol.monitored
 
     def interrupt(*args: Any) -> Any:
         nonlocal calls
@@ -163,7 +162,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.Monk
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(recipe_module, "measure", interrupt)
+    monkeypatch.setattr(Protocol, "monitored", interrupt)
     with pytest.raises(KeyboardInterrupt):
         recipe(refit=True).run(LOG, folder=tmp_path)
     outcome = recipe(refit=True).run(LOG, folder=tmp_path)

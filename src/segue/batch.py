@@ -6,6 +6,7 @@
     C  questions asked of a row   K  items asked about or recommended
     T  targets of a question      R  targets of a row
     G  negatives of a target      S  negatives shared by all targets of a batch
+    Q  users of an audience
 
 Histories are padded on the left, oldest first, so the newest item is always the last column.
 """
@@ -19,6 +20,8 @@ from functools import cached_property
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+PER_ROW = ("user", "history", "target", "negative", "asked", "rating", "time", "audience")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Batch:
     With C = 1 the window is the whole history. A model that reads from left to right (a recurrent one, a causal
     attention) has L = 1 and P = C: question c sees item c, and remembers those before it.
 
+    A rating is a question of its own (C = R = 1): `target` names the item, `rating` is the answer, and what may be read
+    is what both sides had met strictly before `time`: the user's `history`, and the item's `audience`.
+
     Attributes:
         user: who.
         history: what they did, oldest first; 0 is padding. P = L + C - 1.
@@ -42,6 +48,9 @@ class Batch:
         asked: which questions are asked; the others only complete the row.
         shared: negatives of every target of the batch; one that is a question's own target does not count for it.
         chance: the logarithm of how many of `shared` are expected to be each item.
+        rating: what the user gave the target.
+        time: when, in the unit of the log.
+        audience: who had met the target, oldest first; 0 is padding.
     """
 
     user: Int[Tensor, "B"]
@@ -51,6 +60,9 @@ class Batch:
     asked: Bool[Tensor, "B C"] | None = None
     shared: Int[Tensor, "S"] | None = None
     chance: Float[Tensor, "I"] | None = None
+    rating: Float[Tensor, "B"] | None = None
+    time: Int[Tensor, "B"] | None = None
+    audience: Int[Tensor, "B Q"] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -101,5 +113,5 @@ class Batch:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """`change` what has one entry a row."""
-        per_row = {name: getattr(self, name) for name in ("user", "history", "target", "negative", "asked")}
+        per_row = {name: getattr(self, name) for name in PER_ROW}
         return replace(self, **{name: change(tensor) for name, tensor in per_row.items() if tensor is not None})

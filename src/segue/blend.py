@@ -26,8 +26,8 @@ from segue.batch import Batch
 from segue.data.log import Log
 from segue.data.split import Cases, Split
 from segue.errors import DataError
-from segue.evaluation.metrics import Values, measure, parse
-from segue.evaluation.protocol import Protocol
+from segue.evaluation.metrics import Values, measure
+from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.ranking import asked, question, rank
 from segue.evaluation.table import Result, summary
 from segue.model import Config, Model, Sizes, require
@@ -79,12 +79,11 @@ def choose(
         weights: what is tried.
 
     Raises:
-        ConfigError: the protocol does not rank as deep as `monitor`, or `weights` is empty.
+        ConfigError: the protocol does not rank, or not as deep as `monitor`; or `weights` is empty.
         DataError: the split holds no validation question.
     """
-    name, k = parse(monitor)
-    deep = protocol.depth
-    require(k <= deep, f"monitor {monitor}: {protocol.name} ranks {deep} deep; take {name}@{deep} at most")
+    require(not isinstance(protocol, RatingProtocol), f"{protocol.name}: a blend mixes orders of items, not ratings")
+    protocol.check(monitor)
     found: dict[float, list[Values]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
     require(len(found) > 0, "no weight to try; give some between 0 and 1")
     cases = protocol.cases(split, "valid")

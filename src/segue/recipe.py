@@ -18,14 +18,19 @@ import torch
 from segue.data.log import Log
 from segue.data.split import Split
 from segue.errors import DataError
-from segue.evaluation.metrics import measure, parse
-from segue.evaluation.protocol import Protocol
+from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.table import Result, summary
 from segue.model import Model, Sizes, Trained, require
 from segue.models import find
 from segue.train import Training, fit
 
 RIVALS = ("pop", "item-knn", "seq-knn")  # they count, in seconds: whoever cannot beat them should know
+RATING_RIVALS = ("global-mean", "user-mean", "item-mean", "biases", "pop")
+
+
+def rivals(protocol: Protocol) -> tuple[str, ...]:
+    """The simple models to be shown beside any other, where it is measured by `protocol`."""
+    return RATING_RIVALS if isinstance(protocol, RatingProtocol) else RIVALS
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,7 @@ class Recipe:
         settings: the model's settings where they depart from the preset's.
         preset: a named set of settings of the model; None for its defaults.
         seed: of the initial weights and of all that training draws.
-        monitor: the metric that chooses the epoch, on validation.
+        monitor: the metric that chooses the epoch, on validation; by default that of the protocol.
         every: epochs between two looks at validation.
         patience: looks without progress before training stops.
         refit: whether the final model is trained anew on train and validation, for the chosen number of epochs.
@@ -76,7 +81,7 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     preset: str | None = None
     seed: int = 0
-    monitor: str = "ndcg@10"
+    monitor: str = ""
     every: int = 1
     patience: int = 10
     refit: bool = False
@@ -87,11 +92,9 @@ class Recipe:
         require(self.every >= 1, f"every={self.every}: must be at least 1")
         require(self.patience >= 1, f"patience={self.patience}: must be at least 1")
         require(0 <= self.seed < 2**63, f"seed={self.seed}: must lie between 0 and 2^63 - 1")
-        name, k = parse(self.monitor)
-        deep = self.protocol.depth
-        require(
-            k <= deep, f"monitor {self.monitor}: {self.protocol.name} ranks {deep} deep; take {name}@{deep} at most"
-        )
+        if not self.monitor:
+            object.__setattr__(self, "monitor", self.protocol.monitor)
+        self.protocol.check(self.monitor)
 
     def build(self, log: Log, **settings: Any) -> Model:
         """A new, untrained model for `log`; `settings` depart further from the recipe's."""
@@ -156,7 +159,7 @@ class Recipe:
         cases = self.protocol.cases(split, "valid")
 
         def validate(candidate: Model) -> float:
-            return float(measure(self.protocol.rank(candidate, split, "valid"), self.monitor).mean())
+            return self.protocol.monitored(candidate, split, self.monitor)
 
         return fit(
             model,
@@ -173,7 +176,7 @@ class Recipe:
         """The test questions, asked of a trained model."""
         return Result(
             model=self.model,
-            ranks=self.protocol.rank(model, split, "test"),
+            ranks=self.protocol.ask(model, split, "test"),
             protocol=self.protocol,
             log=split.log.fingerprint,
             items=split.log.n_items,

@@ -24,7 +24,6 @@ from segue.console import say
 from segue.data.log import Log
 from segue.data.split import Split
 from segue.errors import DataError, SegueError, TrainingError
-from segue.evaluation.metrics import measure
 from segue.findings import line, short
 from segue.fitting import fitting
 from segue.model import Counted, Model, require
@@ -261,7 +260,7 @@ class _Validation:
 
     def figure(self, model: Model) -> float:
         """The metric on validation."""
-        return float(measure(self.recipe.protocol.rank(model, self.split, "valid"), self.recipe.monitor).mean())
+        return self.recipe.protocol.monitored(model, self.split, self.recipe.monitor)
 
     def __call__(self, model: Model) -> float:
         figure = self.figure(model)

@@ -1,6 +1,7 @@
 """Synthetic logs are what they say: certain, noisy or without order."""
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data import synthetic
-from segue.data.synthetic import cycle, from_sequences, markov, random
+from segue.data.synthetic import cycle, from_sequences, markov, random, rated
 from segue.errors import DataError
 
 
@@ -49,6 +50,12 @@ def test_sequences_with_times_and_more_items_than_seen():
 def test_what_does_not_fit_is_refused(arguments, message):
     with pytest.raises(DataError, match=message):
         from_sequences(**arguments)
+
+
+def test_ratings_are_tastes():
+    log = rated(from_sequences([[1, 2], [3, 4]]).until(np.array([0, 2, 3])))
+    assert log.rating[:3].tolist() == [5, 2, 2]
+    assert log.fingerprint != replace(log, rating=None).fingerprint
 
 
 def test_a_cycle_never_departs_from_its_order():

@@ -56,7 +56,7 @@ def test_sentences_say_what_differs() -> None:
 
 
 def test_every_kind_of_split_can_be_described() -> None:
-    needed = {"ratio": {"valid": 0.1, "test": 0.2}}
+    needed: dict[str, dict[str, Any]] = {"ratio": {"valid": 0.1, "test": 0.2}, "date": {"date": 7}}
     for by in SPLITS:
         assert Protocol(name="x", by=by, arguments=needed.get(by, {})).describe().endswith(".")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, metrics_at, show, write_json
+from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, show, write_json
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def evaluate(
     saved = {folder: load(folder) for folder in models}
     log = reading.load(data)
     results = [result(folder, one, log, cuts) for folder, one in saved.items()]
-    metrics = metrics_at(cuts)
+    metrics = results[0].protocol.shown(cuts)
     show(table(results, metrics=metrics))
     write_json(json, summary(results, metrics=metrics))
 
@@ -63,7 +63,7 @@ def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Resul
     split = protocol.split(log)
     return Result(
         model=str(folder),
-        ranks=protocol.rank(saved.model, split, "test"),
+        ranks=protocol.ask(saved.model, split, "test"),
         protocol=protocol,
         log=log.fingerprint,
         items=log.n_items,

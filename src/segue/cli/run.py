@@ -14,7 +14,6 @@ from segue.cli.options import (
     Reading,
     check_json,
     cut_offs,
-    metrics_at,
     settings,
     show,
     write_json,
@@ -23,9 +22,9 @@ from segue.console import say
 
 DEFAULT = Reading()
 PROTOCOL = (
-    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session. By default leave-one-out, and "
-    "session where the log brings a split of its own; items that the user has had are left out of the ranking unless "
-    "the log shows that users return to items."
+    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session, ratings. By default "
+    "leave-one-out, and session where the log brings a split of its own; items that the user has had are left out of "
+    "the ranking unless the log shows that users return to items."
 )
 
 
@@ -40,7 +39,7 @@ def run(
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
     ] = None,
     seed: int = 0,
-    monitor: str = "ndcg@10",
+    monitor: str | None = None,
     every: int = 1,
     patience: int = 10,
     refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
@@ -64,7 +63,7 @@ def run(
     seed
         Of the initial weights, the order of examples and the negatives.
     monitor
-        The validation metric that chooses the epoch.
+        The validation metric that chooses the epoch; by default ndcg@10, or rmse where ratings are predicted.
     every
         Epochs between two looks at validation.
     patience
@@ -79,7 +78,8 @@ def run(
     from segue import checkpoint, distributed
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.recipe import RIVALS, Recipe
+    from segue.recipe import Recipe
+    from segue.recipe import rivals as rivals_of
 
     distributed.start()
     cuts = cut_offs(k)
@@ -90,7 +90,7 @@ def run(
         settings=settings(set_),
         preset=preset,
         seed=seed,
-        monitor=monitor,
+        monitor=monitor or "",
         every=every,
         patience=patience,
         refit=refit,
@@ -101,7 +101,7 @@ def run(
     log = reading.load(data)
     if protocol is None:
         recipe = replace(recipe, protocol=Protocol.guess(log).at(cuts))
-    names = [name for name in RIVALS if rivals and name != model]
+    names = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
     counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
     outcome = recipe.run(log, folder=progress)
     results = [*(rival.run(log).result for rival in counted), outcome.result]
@@ -110,7 +110,7 @@ def run(
     about = outcome.about()
     checkpoint.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
     checkpoint.discard(progress)
-    metrics = metrics_at(cuts)
+    metrics = recipe.protocol.shown(cuts)
     show(table(results, metrics))
     write_json(json, {**summary(results, metrics), "recipe": about["recipe"], "training": about["training"]})
     say(f"saved to {folder}; next: segue recommend {folder} --user {log.users.names([1])[0]}")

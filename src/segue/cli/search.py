@@ -15,7 +15,6 @@ from segue.cli.options import (
     check_json,
     cut_offs,
     grid,
-    metrics_at,
     settings,
     show,
     write_json,
@@ -48,7 +47,7 @@ def search(
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
     ] = None,
     seed: int = 0,
-    monitor: str = "ndcg@10",
+    monitor: str | None = None,
     every: int = 1,
     patience: int = 10,
     refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
@@ -97,7 +96,8 @@ def search(
     from segue.evaluation.table import summary, table
     from segue.findings import matters
     from segue.model import require
-    from segue.recipe import RIVALS, Recipe
+    from segue.recipe import Recipe
+    from segue.recipe import rivals as rivals_of
     from segue.search import Search
     from segue.winner import conclude, study_of
 
@@ -109,7 +109,7 @@ def search(
         settings=settings(set_),
         preset=preset,
         seed=seed,
-        monitor=monitor,
+        monitor=monitor or "",
         every=every,
         patience=patience,
         refit=refit,
@@ -126,10 +126,10 @@ def search(
         searched = replace(searched, recipe=recipe)
     found = searched.run(log, study_of(place), jobs=jobs)
     result, about = conclude(searched, log, found, place)
-    others = [name for name in RIVALS if rivals and name != model]
+    others = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
     counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in others]
-    results, metrics = [*(rival.run(log).result for rival in counted), result], metrics_at(cuts)
-    show(_trials(found, monitor), *_matters(matters(found, searched.space)), table(results, metrics))
+    results, metrics = [*(rival.run(log).result for rival in counted), result], recipe.protocol.shown(cuts)
+    show(_trials(found, recipe.monitor), *_matters(matters(found, searched.space)), table(results, metrics))
     _page(searched, found, study_of(place), log.name)
     facts = {"trials": [asdict(trial) for trial in found], "matters": matters(found, searched.space)}
     write_json(json, {**summary(results, metrics), **about, "search": {**about["search"], **facts}})

@@ -152,15 +152,37 @@ def global_time(log: Log, valid: float = 0.1, test: float = 0.1) -> Split:
 
     Rows that share a second with the cut stay together, after it. The next item after each held-out step is asked.
     """
-    if log.time is None:
-        raise DataError(f"{log.name}: a split by time needs times; this log has only an order")
     if not (valid >= 0 and test > 0 and valid + test < 1):
         raise ConfigError(f"split by time: valid={valid} and test={test} must be fractions that leave a train part")
-    times = np.sort(log.time[log.rows()])
+    times = _times(log)
+    return _two_dates(log, _date(times, 1 - valid - test), _date(times, 1 - test))
+
+
+def by_date(log: Log, date: int, valid: float = 0.1) -> Split:
+    """Rows from `date` on are test, in the unit of the log's times; the newest fraction `valid` of the rows before it
+    is validation. The next item after each held-out step is asked."""
+    if not 0 <= valid < 1:
+        raise ConfigError(f"split by date: valid={valid} must be a fraction of the rows before {date}, and leave some")
+    times = _times(log)
+    before = times[times < date]
+    if not 0 < len(before) < len(times):
+        raise DataError(f"{log.name}: date={date} leaves one part empty; its times run from {times[0]} to {times[-1]}")
+    return _two_dates(log, _date(before, 1 - valid) if valid else date, date)
+
+
+def _times(log: Log) -> Ids:
+    if log.time is None:
+        raise DataError(f"{log.name}: a split by time needs times; this log has only an order")
+    return np.sort(log.time[log.rows()])
+
+
+def _date(times: Ids, share: float) -> int:
     # the small term keeps (1 - 0.3 - 0.3) * 10 from becoming 3.9999999999999996 and then 3
-    dates = [times[int(len(times) * share + 1e-9)] for share in (1 - valid - test, 1 - test)]
-    before = [_rows_before(log, date) for date in dates]
-    return Split(log, before[0], before[1], "each")
+    return int(times[int(len(times) * share + 1e-9)])
+
+
+def _two_dates(log: Log, valid: int, test: int) -> Split:
+    return Split(log, _rows_before(log, valid), _rows_before(log, test), "each")
 
 
 def _rows_before(log: Log, date: int) -> Ids:
@@ -232,6 +254,7 @@ SPLITS: dict[str, Callable[..., Split]] = {
     "ratio": ratio,
     "leave-last-out": leave_last_out,
     "global-time": global_time,
+    "date": by_date,
     "whole-users": whole_users,
     "given": given,
 }

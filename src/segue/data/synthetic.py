@@ -3,11 +3,13 @@
 cycle    2 3 4 5 1 2 | 5 1 2 3 4 5 | ...   the next item is certain; popularity knows nothing
 markov   mostly a fixed successor, sometimes any item: `strength` says how often
 random   items drawn afresh each time: no order to be learnt, however skewed their popularity
+rated    any of these with ratings: odd users like odd items, even users even ones
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +141,14 @@ def random(
     weight = np.arange(1, n_items + 1) ** -float(skew)
     table = rng.choice(n_items, size=(n_users, length), p=weight / weight.sum()) + 1
     return _walks(table, rng, n_items=n_items, shortest=shortest, name="random")
+
+
+def rated(log: Log) -> Log:
+    """The log with ratings: 5 where the numbers of user and item are both odd or both even, 2 elsewhere."""
+    user, item = log.events()
+    rating = np.zeros(len(log.item), np.float32)
+    rating[log.rows()] = np.where((user + item) % 2, 2, 5)
+    return replace(log, rating=rating)
 
 
 def _walks(

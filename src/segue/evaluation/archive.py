@@ -14,6 +14,7 @@ import numpy as np
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.rated import Rated
 from segue.evaluation.table import Result
 
 
@@ -27,11 +28,12 @@ def write(result: Result, path: Path, **about: Any) -> Path:
         "items": result.items,
         "seconds": result.seconds,
         "baseline": result.baseline,
-        "depth": ranks.depth,
         "dropped": ranks.dropped,
         "about": about,
     }
-    arrays: dict[str, Any] = {"user": ranks.user, "rank": ranks.rank, "offsets": ranks.offsets, "top": ranks.top}
+    if isinstance(ranks, Ranks):
+        facts["depth"] = ranks.depth
+    arrays: dict[str, Any] = {name: column for name, column in vars(ranks).items() if isinstance(column, np.ndarray)}
     if result.counts is not None:
         arrays["counts"] = result.counts
     content = io.BytesIO()
@@ -57,9 +59,14 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
-            found = {name: arrays[name] for name in arrays.files if name != "facts"}
+            found: dict[str, Any] = {name: arrays[name] for name in arrays.files if name != "facts"}
         counts = found.pop("counts", None)
-        ranks = Ranks(**found, depth=facts.pop("depth"), dropped=facts.pop("dropped"))
+        dropped = facts.pop("dropped")
+        ranks: Ranks | Rated
+        if "depth" in facts:
+            ranks = Ranks(**found, depth=facts.pop("depth"), dropped=dropped)
+        else:
+            ranks = Rated(**{"predicted": None, "ranked": None, "auc": None, **found}, dropped=dropped)
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
         return Result(ranks=ranks, counts=counts, protocol=protocol, **facts), about
     except FileNotFoundError:

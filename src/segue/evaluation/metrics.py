@@ -7,10 +7,15 @@
     ndcg    (1/log2 3 + 1/log2 6) / (1/log2 2 + 1/log2 3 + 1/log2 4)
 
 With one target a case, recall equals hit. Beyond accuracy: `coverage`, `popularity` and `novelty` of the lists.
+
+Of `Rated`, the answers to a protocol of ratings, with e = predicted - rating:
+
+    rmse  sqrt(mean of e^2)     mae  mean of |e|     (the lower the better)     auc  see `segue.evaluation.rated`
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +23,7 @@ import numpy as np
 
 from segue.errors import ConfigError, did_you_mean
 from segue.evaluation.ranks import Ids, Ranks
+from segue.evaluation.rated import Rated
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Metric = Callable[[Ranks, int], Values]
@@ -68,23 +74,72 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def squared_error(rated: Rated) -> Values | None:
+    """(N,) what the RMSE is the root of the mean of."""
+    return None if rated.predicted is None else (rated.predicted - rated.rating) ** 2
+
+
+def absolute_error(rated: Rated) -> Values | None:
+    """(N,) how far each prediction is from the rating."""
+    return None if rated.predicted is None else np.abs(rated.predicted - rated.rating)
+
+
+def auc(rated: Rated) -> Values | None:
+    """(M,) for each user the chance that an item to be rated stands before one that was not."""
+    return rated.auc
+
+
+RATED: dict[str, Callable[[Rated], Values | None]] = {"rmse": squared_error, "mae": absolute_error, "auc": auc}
+LOWER = ("rmse", "mae")  # the lower the better
+
+
+def value(mean: float, metric: str) -> float:
+    """The figure of a metric, from the mean of its values over the cases."""
+    return math.sqrt(mean) if metric == "rmse" else mean
+
+
 def parse(metric: str) -> tuple[str, int]:
-    """Name and cut-off of a metric such as "recall@10"."""
+    """Name and cut-off of a metric such as "recall@10"; the metrics of ratings have the cut-off 0."""
+    if metric in RATED:
+        return metric, 0
     name, at, k = metric.partition("@")
     if name not in METRICS:
         raise ConfigError(
-            f"unknown metric {metric!r}{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}, each with @k"
+            f"unknown metric {metric!r}{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}, each with @k; "
+            f"of ratings {', '.join(RATED)}"
         )
     if not at or not k.isdecimal() or int(k) < 1:
         raise ConfigError(f"metric {metric!r} needs a cut-off of at least 1, such as {name}@10")
     return name, int(k)
 
 
-def measure(ranks: Ranks, metric: str) -> Values:
-    """(C,) values of a metric such as "recall@10", one a case."""
+def answers(given: Ranks | Rated, metric: str) -> bool:
+    """Whether these answers have a value of a metric: errors need predictions, recall needs ranks."""
+    return _values(given, metric) is not None
+
+
+def measure(given: Ranks | Rated, metric: str) -> Values:
+    """(C,) values of a metric such as "recall@10", one a case; those of "rmse" are squared errors.
+
+    Raises:
+        ConfigError: the metric is unknown, or these are no answers to it.
+    """
+    values = _values(given, metric)
+    if values is None:
+        raise ConfigError(
+            f"{metric}: nothing here answers to it; ranks give {', '.join(METRICS)}, ratings {', '.join(RATED)}"
+        )
+    return values
+
+
+def _values(given: Ranks | Rated, metric: str) -> Values | None:
     name, k = parse(metric)
-    _within(ranks, k, metric)
-    return METRICS[name](ranks, k)
+    if isinstance(given, Rated):
+        return RATED[name](given) if name in RATED else None
+    if name in RATED:
+        return None
+    _within(given, k, metric)
+    return METRICS[name](given, k)
 
 
 def coverage(ranks: Ranks, k: int, items: int) -> float:

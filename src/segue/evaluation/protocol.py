@@ -5,6 +5,7 @@
     global-time    |--- train --- date --- valid --- date --- test ---|      every next item of the newest events
     whole-users    train on some users; every step of other users            every next item of new users
     session        the same, and the source says which users (sessions) are test
+    ratings        |------ train ------ date -- test --|      every rating after a date; the order of all items then
 
 Two numbers may stand side by side only if their protocols have the same fingerprint.
 """
@@ -13,22 +14,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from segue.data.log import Log, distinct
+from segue.data.pairs import Pairs
 from segue.data.split import SPLITS, Cases, Part, Split
-from segue.errors import did_you_mean
+from segue.evaluation.cuts import DESCRIBED, arguments_of, unknown
+from segue.evaluation.metrics import LOWER, METRICS, RATED, measure, parse, value
 from segue.evaluation.ranking import Ties, rank
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.rated import Rated, areas, predictions
 from segue.model import Model, require
+from segue.rater import Pairwise
 
 MANY_REPEATS = 0.01  # share of rows in which a user returns to an item, above which repeats are what is predicted
 
@@ -55,12 +57,14 @@ class Protocol:
     ks: tuple[int, ...] = (5, 10, 20)
     min_history: int = 1
 
+    monitor: ClassVar[str] = "ndcg@10"  # what chooses an epoch where nothing else is said
+
     def __post_init__(self) -> None:
-        require(self.by in SPLITS, _unknown("split", self.by, SPLITS))
+        require(self.by in SPLITS, unknown("split", self.by, SPLITS))
         require(isinstance(self.arguments, Mapping), f"arguments={self.arguments!r}: must be named values")
         require(isinstance(self.ks, (tuple, list)), f"ks={self.ks!r}: must be a list of cut-offs")
         require(isinstance(self.exclude_seen, bool), f"exclude_seen={self.exclude_seen!r}: must be true or false")
-        object.__setattr__(self, "arguments", _arguments(self.by, self.arguments))
+        object.__setattr__(self, "arguments", arguments_of(self.by, self.arguments))
         object.__setattr__(self, "ks", tuple(self.ks))
         require(self.ties in ("conservative", "optimistic"), f"ties={self.ties!r}: must be conservative or optimistic")
         rising = all(isinstance(k, int) for k in self.ks) and list(self.ks) == sorted(set(self.ks))
@@ -101,9 +105,29 @@ class Protocol:
         cases = self.cases(split, part)
         return rank(model, cases, exclude_seen=self.exclude_seen, ties=self.ties, depth=self.depth, progress=progress)
 
+    def ask(self, model: Model, split: Split, part: Part) -> Ranks | Rated:
+        """What `model` answers to a held-out part: all that a table shows is made of it."""
+        return self.rank(model, split, part)
+
+    def monitored(self, model: Model, split: Split, metric: str) -> float:
+        """The mean of `metric` on validation, errors with a minus: the higher the better."""
+        return float(measure(self.ask(model, split, "valid"), metric).mean())
+
+    def check(self, metric: str) -> None:
+        """Raise `ConfigError` if `metric` is none of this protocol's."""
+        name, k = parse(metric)
+        require(name in METRICS, f"{metric}: {self.name} ranks items; it measures {', '.join(METRICS)}, each with @k")
+        require(
+            k <= self.depth, f"monitor {metric}: {self.name} ranks {self.depth} deep; take {name}@{self.depth} at most"
+        )
+
+    def shown(self, cuts: Sequence[int]) -> list[str]:
+        """The metrics of a table, with cut-offs where there are any."""
+        return [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
+
     def describe(self) -> str:
         """One sentence that says how the numbers came about."""
-        held = _DESCRIBED[self.by](**self.arguments)
+        held = DESCRIBED[self.by](**self.arguments)
         asked = f"; only questions after {self.min_history} rows or more" if self.min_history > 1 else ""
         seen = "except those the user has had" if self.exclude_seen else "those the user has had among them"
         tie = "behind" if self.ties == "conservative" else "before"
@@ -117,9 +141,11 @@ class Protocol:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
         """The inverse of `as_dict`; what is absent takes its default."""
+        if cls is Protocol and "histories" in values:
+            return RatingProtocol.from_dict(values)
         known = [f.name for f in dataclasses.fields(cls)]
         for key in values:
-            require(key in known, _unknown("protocol setting", key, known))
+            require(key in known, unknown("protocol setting", key, known))
         for key in ("name", "by"):
             require(key in values, f"a protocol needs {key!r}; found: {', '.join(values) or 'nothing'}")
         return cls(**values)
@@ -127,7 +153,7 @@ class Protocol:
     @classmethod
     def named(cls, name: str) -> Protocol:
         """One of `PROTOCOLS`."""
-        require(name in PROTOCOLS, _unknown("protocol", name, PROTOCOLS))
+        require(name in PROTOCOLS, unknown("protocol", name, PROTOCOLS))
         return PROTOCOLS[name]
 
     @classmethod
@@ -147,80 +173,112 @@ class Protocol:
         return replace(PROTOCOLS["leave-one-out"], name="leave-one-out, repeats allowed", exclude_seen=False)
 
 
-def _describe_ratio(valid: float, test: float, rounding: str) -> str:
-    before = f"{100 * valid:g}% of the rest before it" if rounding == "author" else f"the {100 * valid:g}% before it"
-    rounded = ", both rounded up" if rounding == "author" else ""
-    return (
-        f"The last {100 * test:g}% of each user's rows is the test, {before} the validation{rounded}; "
-        "all that is held out of a user is one question"
-    )
+@dataclass(frozen=True, kw_only=True)
+class RatingProtocol(Protocol):
+    """How predictions of ratings are measured: the errors of those after a date, and the order of all items there.
+
+    The cut-offs are of no use here; equal scores count half in the AUC.
+
+    Attributes:
+        min_history: users with fewer ratings before the date are cold: they are left out, and counted.
+        min_audience: items with fewer are, too; nor are they candidates of the AUC.
+        histories: what may be read before a rating: what was there on the date ("date"), or all that happened strictly
+            before the rating ("rolling").
+        users: the AUC is that of so many users, drawn at random; None for all of them.
+        seed: of that draw.
+    """
+
+    min_history: int = 3
+    min_audience: int = 3
+    histories: Literal["date", "rolling"] = "date"
+    users: int | None = None
+    seed: int = 0
+
+    monitor: ClassVar[str] = "rmse"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.by in ("global-time", "date"), f"by={self.by!r}: ratings are split at a date, by global-time or date"
+        )
+        require(self.min_audience >= 1, f"min_audience={self.min_audience}: must be at least 1")
+        require(self.histories in ("date", "rolling"), f"histories={self.histories!r}: must be one of date, rolling")
+        require(self.users is None or self.users >= 1, f"users={self.users}: must be at least 1")
+
+    def cases(self, split: Split, part: Part) -> Cases:
+        """The held-out ratings of users and of items that are not cold."""
+        cases, past = split.cases(part), _past(split, part)
+        user = past.sizes[cases.user] >= self.min_history
+        item = past.counts()[cases.log.item[cases.row]] >= self.min_audience
+        dropped = {
+            f"ratings by users with fewer than {self.min_history} before": int((~user).sum()),
+            f"ratings of items with fewer than {self.min_audience} before": int((user & ~item).sum()),
+        }
+        kept = cases.take(np.flatnonzero(user & item))
+        return replace(kept, dropped={**cases.dropped, **{k: n for k, n in dropped.items() if n}})
+
+    def pairs(self, split: Split, part: Part) -> Pairs:
+        """The ratings of `cases`, each with what may be read before it."""
+        cases = self.cases(split, part)
+        pairs = Pairs.at(split.log, cases.user, cases.row)
+        if self.histories == "rolling":
+            return pairs
+        ever = np.full(len(cases), np.iinfo(np.int64).max)  # the view ends at the date
+        return replace(pairs, log=_past(split, part), before=ever)
+
+    def ask(self, model: Model, split: Split, part: Part, metrics: Sequence[str] = tuple(RATED)) -> Rated:
+        """What `model` says of the held-out ratings, as far as `metrics` need it; of a model that predicts no ratings
+        only how it orders the items."""
+        pairs, dropped = self.pairs(split, part), self.cases(split, part).dropped
+        predicted, ranked, auc = None, None, None
+        if isinstance(model, Pairwise) and set(metrics) & set(LOWER):
+            scale = Pairs.of(split.log).rating
+            predicted = predictions(model, pairs).clip(scale.min(), scale.max())
+        if "auc" in metrics:
+            cases = self._users(split, part)
+            candidate = _past(split, part).counts() >= self.min_audience
+            candidate[0] = False
+            ranked, auc = areas(model, cases, candidate)
+            if len(ranked) < len(cases):
+                dropped = {**dropped, "users with nothing to order for the AUC": len(cases) - len(ranked)}
+        return Rated(pairs.user, pairs.rating.astype(np.float64), predicted, ranked, auc, dropped)
+
+    def _users(self, split: Split, part: Part) -> Cases:
+        """The users whose items are put in order: one case each, of all that they rated in the part."""
+        first, stop = (split.valid, split.test) if part == "valid" else (split.test, split.log.stop)
+        user = distinct(self.cases(split, part).user)
+        if self.users is not None and self.users < len(user):
+            user = np.sort(np.random.default_rng(self.seed).choice(user, self.users, replace=False))
+        return Cases(split.log, user, first[user], stop[user], {})
+
+    def monitored(self, model: Model, split: Split, metric: str) -> float:
+        """The figure of `metric` on validation, errors with a minus: the higher the better."""
+        figure = value(float(measure(self.ask(model, split, "valid", (metric,)), metric).mean()), metric)
+        return -figure if metric in LOWER else figure
+
+    def check(self, metric: str) -> None:
+        """Raise `ConfigError` if `metric` is none of this protocol's."""
+        require(metric in RATED, f"{metric}: {self.name} predicts ratings; it measures {', '.join(RATED)}")
+
+    def shown(self, cuts: Sequence[int]) -> list[str]:
+        """The metrics of a table; there are no cut-offs."""
+        return list(RATED)
+
+    def describe(self) -> str:
+        """One sentence that says how the numbers came about."""
+        held = DESCRIBED[self.by](**self.arguments).partition("; ")[0]
+        read = "before the date" if self.histories == "date" else "strictly before each"
+        some = "all users" if self.users is None else f"{self.users:,} users (drawn with seed {self.seed})"
+        return (
+            f"{held}; its ratings are told from what happened {read}, and errors are those within the log's scale; "
+            f"users with fewer than {self.min_history} and items with fewer than {self.min_audience} ratings before "
+            f"the date are left out; the AUC is that of {some}, over all other items the user had not rated."
+        )
 
 
-def _describe_leave_last_out(valid: int, test: int) -> str:
-    if valid == 1 and test == 1:
-        return "Each user's last row is the test, the row before it the validation, both asked for as the next item"
-    asked = "each asked for as the next item" if valid <= 1 and test == 1 else "each part asked for as one question"
-    return f"Of each user's rows the last {test} make the test, the {valid} before them the validation, {asked}"
-
-
-def _describe_global_time(valid: float, test: float) -> str:
-    return (
-        f"The newest {100 * test:g}% of all rows is the test, the {100 * valid:g}% before it the validation; "
-        "before each held-out row the user's next item is asked for"
-    )
-
-
-def _describe_whole_users(valid: float, test: float, seed: int) -> str:
-    return (
-        f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, "
-        f"{100 * valid:g}% for validation; before each of their rows the next item is asked for"
-    )
-
-
-def _describe_given(valid: float) -> str:
-    return (
-        "The source says which users are held out whole for test, and for validation; where it names none for the "
-        f"latter, the newest {100 * valid:g}% of its training users are; before each of their rows the next item is "
-        "asked for"
-    )
-
-
-_DESCRIBED: dict[str, Callable[..., str]] = {
-    "ratio": _describe_ratio,
-    "leave-last-out": _describe_leave_last_out,
-    "global-time": _describe_global_time,
-    "whole-users": _describe_whole_users,
-    "given": _describe_given,
-}
-
-
-def _unknown(what: str, word: str, known: Mapping[str, Any] | list[str]) -> str:
-    return f"unknown {what} {word!r}{did_you_mean(word, known)}; known: {', '.join(known)}"
-
-
-def _arguments(split: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`given` with the defaults of the split filled in, each value of its declared type."""
-    function = SPLITS[split]
-    hints = get_type_hints(function)
-    parameters = {name: p for name, p in inspect.signature(function).parameters.items() if name != "log"}
-    for key in given:
-        require(key in parameters, _unknown(f"argument of split {split}", key, list(parameters)))
-    values = {}
-    for name, parameter in parameters.items():
-        value = given.get(name, parameter.default)
-        require(value is not parameter.empty, f"split {split} needs {name!r}")
-        values[name] = _typed(f"split {split}: {name}", value, hints[name])
-    return MappingProxyType(values)
-
-
-def _typed(what: str, value: Any, hint: Any) -> Any:
-    if get_origin(hint) is Literal:
-        known = ", ".join(get_args(hint))
-        require(value in get_args(hint), f"{what}={value!r}: must be one of {known}")
-        return value
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    require(number and (hint is float or value == int(value)), f"{what}={value!r}: must be of type {hint.__name__}")
-    return hint(value)
+def _past(split: Split, part: Part) -> Log:
+    """What was there on the date of a part."""
+    return split.train if part == "valid" else split.train_valid
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -238,4 +296,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "whole-users": Protocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may come again
     "session": Protocol(name="session", by="given", exclude_seen=False),
+    "ratings": RatingProtocol(name="ratings", by="global-time"),
+    # IARN (Pei et al., CIKM 2017), with the authors' split of Amazon Clothing: the test begins at row 164,434
+    "iarn-clothing": RatingProtocol(
+        name="iarn-clothing", by="date", arguments={"date": 164_434}, min_history=1, min_audience=1
+    ),
 }

@@ -71,7 +71,7 @@ def rank(
     require(ties in ("conservative", "optimistic"), f"ties={ties!r}: must be conservative or optimistic")
     parts = []
     with asked(model), torch.inference_mode():
-        scores = _Scores(model, cases.log.n_items + 1)
+        scores = Scores(model, cases.log.n_items + 1)
         rows = block or min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
         for first in range(0, len(cases), rows):
             some = cases.take(slice(first, first + rows))
@@ -148,12 +148,18 @@ def asked(model: Model) -> Iterator[None]:
 
 def question(model: Model, cases: Cases) -> Batch:
     """What `model` is shown of the cases, on the device of its weights."""
-    weight = next(model.parameters(), next(model.buffers(), torch.empty(0)))
-    return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window))).to(weight.device)
+    return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window))).to(device_of(model))
 
 
-class _Scores:
-    """One buffer (rows, stride) for the scores of every block: a fresh one each time would cost more than the sums.
+def device_of(model: Model) -> torch.device:
+    """Where the weights of `model` are."""
+    return next(model.parameters(), next(model.buffers(), torch.empty(0))).device
+
+
+class Scores:
+    """What a model says of every item, block after block.
+
+    One buffer (rows, stride) for the scores of every block: a fresh one each time would cost more than the sums.
 
     `stride` is the number of items, rounded up to whole groups; the columns beyond the last item stay -inf.
     """
@@ -168,7 +174,7 @@ class _Scores:
         self.buffer = torch.empty(0, self.stride)
 
     def of(self, cases: Cases) -> Tensor:
-        """The scores (B, stride) of a block; to be used, and overwritten, before the next."""
+        """(B, stride) the scores of a block; to be used, and overwritten, before the next."""
         batch = question(self.model, cases)
         rows = len(batch)
         if self.retriever:
@@ -235,7 +241,7 @@ class _Part:
     seen: int
 
 
-def _ask(scores: _Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth: int) -> _Part:
+def _ask(scores: Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth: int) -> _Part:
     """Rank the targets of one block of cases."""
     places = _Places.of(cases, stride=scores.stride, exclude_seen=exclude_seen)
     grid = scores.of(cases)

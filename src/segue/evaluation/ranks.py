@@ -38,3 +38,9 @@ class Ranks:
     def sizes(self) -> Ids:
         """(C,) number of targets of each case."""
         return np.diff(self.offsets)
+
+    def alike(self, other: object) -> bool:
+        """Whether `other` answers the same questions."""
+        return isinstance(other, Ranks) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("user", "offsets")
+        )

@@ -22,9 +22,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from segue.evaluation.metrics import coverage, measure, parse, popularity
+from segue.evaluation.metrics import LOWER, answers, coverage, measure, parse, popularity, value
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ids, Ranks
+from segue.evaluation.rated import Rated
 from segue.evaluation.significance import Comparison, Test, Values, best, compare, holm, interval
 from segue.model import require
 
@@ -38,7 +39,8 @@ class Result:
 
     Attributes:
         model: its name in the table.
-        ranks: one value a question, so that models can be compared question by question.
+        ranks: its answers, question by question, so that models can be compared: where it ranked the targets, or
+            what it predicted.
         protocol: how it was measured.
         log: the fingerprint of the log that was asked about.
         items: how many items were ranked.
@@ -49,7 +51,7 @@ class Result:
     """
 
     model: str
-    ranks: Ranks
+    ranks: Ranks | Rated
     protocol: Protocol
     log: str
     items: int
@@ -71,9 +73,8 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
     _comparable(results)
     require(len(metrics) > 0, "no metric to show; name one, such as recall@10")
     first = results[0]
-    values = {metric: {r.model: measure(r.ranks, metric) for r in results} for metric in metrics}
+    values = {m: {r.model: measure(r.ranks, m) for r in results if answers(r.ranks, m)} for m in metrics}
     tested = _comparisons(results, values, test)
-    k = parse(metrics[0])[1]
     return {
         "protocol": {
             **first.protocol.as_dict(),
@@ -83,7 +84,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
         "log": first.log,
         "items": first.items,
         "questions": len(first.ranks),
-        "targets": len(first.ranks.rank),
+        **({} if isinstance(first.ranks, Rated) else {"targets": len(first.ranks.rank)}),
         "left_out": first.ranks.dropped,
         "confidence": CONFIDENCE,
         "test": test,
@@ -93,13 +94,21 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
             {
                 "model": r.model,
                 "seconds": r.seconds,
-                f"coverage@{k}": coverage(r.ranks, k, r.items),
-                f"popularity@{k}": None if r.counts is None else float(np.nanmean(popularity(r.ranks, r.counts, k))),
-                "metrics": {m: _cell(values[m], r.model, tested.get((m, r.model))) for m in metrics},
+                **_reach(r, parse(metrics[0])[1]),
+                "metrics": {m: _cell(values[m], r.model, m, tested.get((m, r.model))) for m in metrics},
             }
             for r in results
         ],
     }
+
+
+def _reach(result: Result, k: int) -> dict[str, float | None]:
+    """What is recommended to all users together; nothing where ratings were predicted."""
+    ranks, counts = result.ranks, result.counts
+    if isinstance(ranks, Rated):
+        return {}
+    popular = None if counts is None else float(np.nanmean(popularity(ranks, counts, k)))
+    return {f"coverage@{k}": coverage(ranks, k, result.items), f"popularity@{k}": popular}
 
 
 def as_json(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> str:
@@ -122,21 +131,24 @@ def table(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: 
         caption=Text("\n".join(_footnotes(facts))),
         caption_justify="left",
     )
-    covered = next(key for key in facts["models"][0] if key.startswith("coverage@"))
+    covered = next((key for key in facts["models"][0] if key.startswith("coverage@")), None)
     shown.add_column("model", overflow="fold")
     for metric in metrics:
         shown.add_column(metric, no_wrap=True)
-    popular = covered.replace("coverage", "popularity")
-    shown.add_column(f"{covered}\npopularity", justify="right", no_wrap=True)
+    if covered:
+        shown.add_column(f"{covered}\npopularity", justify="right", no_wrap=True)
     shown.add_column("train\ns", justify="right", no_wrap=True)
     for row in facts["models"]:
         seconds = "–" if row["seconds"] is None else f"{row['seconds']:,.{0 if row['seconds'] >= 10 else 1}f}"
         cells = [_text(row["metrics"][metric]) for metric in metrics]
-        reach = Text(f"{100 * row[covered]:.1f}%")
-        if row[popular] is not None:
-            reach.append(f"\n{_short(row[popular])[:3]}", "dim")
-        shown.add_row(Text(row["model"]), *cells, reach, seconds)
+        reach = [_reached(row[covered], row[covered.replace("coverage", "popularity")])] if covered else []
+        shown.add_row(Text(row["model"]), *cells, *reach, seconds)
     return shown
+
+
+def _reached(covered: float, popular: float | None) -> Text:
+    reach = Text(f"{100 * covered:.1f}%")
+    return reach if popular is None else reach.append(f"\n{_short(popular)[:3]}", "dim")
 
 
 def _comparable(results: Sequence[Result]) -> None:
@@ -158,9 +170,8 @@ def _comparable(results: Sequence[Result]) -> None:
             f"{pair}log {first.log} ({first.items:,} items) on one side, {r.log} ({r.items:,} items) on the other; "
             "measure both on the same log",
         )
-        same = np.array_equal(first.ranks.user, r.ranks.user) and np.array_equal(first.ranks.offsets, r.ranks.offsets)
         require(
-            same,
+            first.ranks.alike(r.ranks),
             f"{pair}{len(first.ranks):,} questions on one side, {len(r.ranks):,} on the other, not the same; measure "
             "both on the same part of the split",
         )
@@ -172,19 +183,25 @@ def _comparisons(
     """By metric and model: every test of the table, corrected for all of them."""
     baselines = [r.model for r in results if r.baseline]
     made: dict[tuple[str, str], Comparison] = {}
-    for metric, by_model in values.items():
-        reference = best({name: by_model[name] for name in baselines or by_model})
+    for metric, figures in values.items():
+        by_model = {name: -v if metric in LOWER else v for name, v in figures.items()}
+        if len(by_model) < 2:
+            continue
+        reference = best({name: by_model[name] for name in baselines if name in by_model} or by_model)
         others = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
         made.update({(metric, c.model): c for c in compare(others, baseline=reference, test=test)})
     corrected = holm([c.p for c in made.values()])
     return {key: replace(c, p_holm=p) for (key, c), p in zip(made.items(), corrected, strict=True)}
 
 
-def _cell(by_model: dict[str, Values], model: str, tested: Comparison | None) -> dict[str, Any]:
+def _cell(by_model: dict[str, Values], model: str, metric: str, tested: Comparison | None) -> dict[str, Any] | None:
+    if model not in by_model:
+        return None
     low, high = interval(by_model[model], confidence=CONFIDENCE)
     mean = float(by_model[model].mean())
-    cell: dict[str, Any] = {"mean": mean, "low": low, "high": high}
-    cell["best"] = mean == max(float(v.mean()) for v in by_model.values())
+    cell: dict[str, Any] = {"mean": value(mean, metric), "low": value(low, metric), "high": value(high, metric)}
+    top = min if metric in LOWER else max
+    cell["best"] = mean == top(float(v.mean()) for v in by_model.values())
     if tested is not None:
         cell["against"] = {
             "model": tested.baseline,
@@ -198,7 +215,9 @@ def _cell(by_model: dict[str, Values], model: str, tested: Comparison | None) ->
     return cell
 
 
-def _text(cell: dict[str, Any]) -> Text:
+def _text(cell: dict[str, Any] | None) -> Text:
+    if cell is None:
+        return Text("–")
     tested = cell.get("against", {"stars": "", "difference": 0.0})
     marks = tested["stars"] if tested["difference"] >= 0 else tested["stars"].replace("*", "▾")
     value = Text(_short(cell["mean"]), style="bold" if cell["best"] else "")
@@ -213,17 +232,20 @@ def _short(share: float) -> str:
 
 
 def _title(facts: dict[str, Any]) -> str:
-    return f"{facts['questions']:,} questions, {facts['targets']:,} targets, {facts['items']:,} items"
+    asked = f"{facts['questions']:,} ratings"
+    if "targets" in facts:
+        asked = f"{facts['questions']:,} questions, {facts['targets']:,} targets"
+    return f"{asked}, {facts['items']:,} items"
 
 
 def _footnotes(facts: dict[str, Any]) -> list[str]:
-    protocol = facts["protocol"]
+    protocol, covers = facts["protocol"], any(key.startswith("coverage@") for key in facts["models"][0])
     left_out = ", ".join(f"{n:,} {reason}" for reason, n in facts["left_out"].items()) or "nothing"
     lines = [
         f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
         f"Left out: {left_out}.",
-        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold. "
-        "Below coverage, the mean popularity percentile of what is recommended.",
+        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold."
+        + (" Below coverage, the mean popularity percentile of what is recommended." if covers else ""),
     ]
     if facts["comparisons"]:
         names = ", ".join(facts["baselines"])

@@ -2,11 +2,13 @@
 
 from segue.errors import ConfigError, did_you_mean
 from segue.model import Model
+from segue.models.biases import Biases, GlobalMean, ItemMean, UserMean
 from segue.models.bprmf import BPRMF
 from segue.models.caser import Caser
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hgn import HGN
 from segue.models.item_knn import ItemKNN
+from segue.models.mf import MF
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
 from segue.models.recent_pop import RecentPop
@@ -27,6 +29,11 @@ MODELS: dict[str, type[Model]] = {
     "sasrec": SASRec,
     "nextitnet": NextItNet,
     "caser": Caser,
+    "global-mean": GlobalMean,
+    "user-mean": UserMean,
+    "item-mean": ItemMean,
+    "biases": Biases,
+    "mf": MF,
 }
 
 

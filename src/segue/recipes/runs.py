@@ -27,9 +27,10 @@ from segue.blend import WEIGHTS, blend
 from segue.console import say
 from segue.data.catalog import cache_folder
 from segue.data.log import Log
-from segue.errors import DataError
+from segue.errors import ConfigError, DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.table import Result
 from segue.models import find
 from segue.recipe import Recipe
 
@@ -123,7 +124,7 @@ class Runs:
         outcome = recipe.final(log, epochs, folder=place)
         training = outcome.training
         cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
-        run = Run(seed=recipe.seed, epochs=epochs, ranks=outcome.result.ranks, **cost)
+        run = Run(seed=recipe.seed, epochs=epochs, ranks=_ranks(outcome.result), **cost)
         self._keep_run(place, run, recipe, {"decides": decides, "configs": [_config(recipe)], "cost": cost})
         return run
 
@@ -143,7 +144,7 @@ class Runs:
             "cpu_seconds": sum(training.cpu_seconds for training in trainings),
             "peak_mb": _peak_mb(),
         }
-        run = Run(seed=first.seed, epochs=0, ranks=made.result.ranks, **cost)
+        run = Run(seed=first.seed, epochs=0, ranks=_ranks(made.result), **cost)
         configs = [_config(first), _config(second)]
         self._keep_run(place, run, first, {"decides": decides, "configs": configs, "choice": chosen, "cost": cost})
         return Choice(epochs=0, **chosen), run
@@ -219,6 +220,12 @@ def _peak_mb() -> float | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _ranks(result: Result) -> Ranks:
+    if not isinstance(result.ranks, Ranks):
+        raise ConfigError(f"{result.protocol.name}: only runs of protocols that rank are kept")
+    return result.ranks
 
 
 def _pack(path: Path, ranks: Ranks) -> None:

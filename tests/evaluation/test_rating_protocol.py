@@ -1,0 +1,225 @@
+"""A protocol of ratings: who is cold, what is read, what is clipped, and one figure for each metric."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch import Tensor
+
+from segue.batch import Batch
+from segue.data.ingest import read_log
+from segue.data.log import Log
+from segue.data.split import Split
+from segue.errors import ConfigError, DataError, TrainingError
+from segue.evaluation import archive
+from segue.evaluation.metrics import measure
+from segue.evaluation.protocol import PROTOCOLS, Protocol, RatingProtocol
+from segue.evaluation.ranks import Ranks
+from segue.evaluation.rated import Rated
+from segue.evaluation.table import summary, table
+from segue.model import Config, Sizes
+from segue.models.pop import Pop
+from segue.rater import Pairwise
+from segue.recipe import Recipe
+
+RNG = np.random.default_rng(5)
+EVENTS = [(int(u), int(i), t, 1 + (u + i) % 5) for t, (u, i) in enumerate(RNG.integers(1, 13, (300, 2)))]
+# two late-comers: a user of one earlier rating, an item of none; and a user of none
+EVENTS += [(20, 3, 100, 4), (20, 4, 298, 2), (1, 30, 299, 5), (21, 3, 299, 1)]
+LOG = read_log(pl.DataFrame(EVENTS, schema=["user", "item", "timestamp", "rating"], orient="row"))
+WARM = RatingProtocol(name="warm", by="global-time", arguments={"valid": 0.1, "test": 0.2})
+OPEN = replace(WARM, min_history=1, min_audience=1)
+
+
+class Says(Pairwise):
+    """Predicts `user + item / 100`, and remembers what it was shown."""
+
+    name, Config = "says", Config
+    window: int | None = None
+    audience: int | None = None
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(Config(), Sizes(log.n_users, log.n_items))
+        self.shown: list[Batch] = []
+
+    def predict(self, batch: Batch) -> Tensor:
+        assert batch.target is not None
+        if batch.rating is not None:
+            self.shown.append(batch)
+        return batch.user + batch.target[:, 0] / 100
+
+
+def parts(protocol: RatingProtocol) -> tuple[Split, int]:
+    split = protocol.split(LOG)
+    assert LOG.time is not None
+    return split, int(np.sort(LOG.time)[int(len(LOG) * 0.8 + 1e-9)])
+
+
+def test_cold_users_and_items_are_left_out_and_counted() -> None:
+    split, date = parts(WARM)
+    before = [e for e in EVENTS if e[2] < date]
+    kept = [
+        e
+        for e in EVENTS
+        if e[2] >= date and sum(b[0] == e[0] for b in before) >= 3 and sum(b[1] == e[1] for b in before) >= 3
+    ]
+    cases = WARM.cases(split, "test")
+    asked = list(zip(LOG.users.names(cases.user), LOG.items.names(LOG.item[cases.row]), strict=True))
+    assert sorted(asked) == sorted((u, i) for u, i, _, _ in kept)
+    assert cases.dropped["ratings by users with fewer than 3 before"] == 1
+    assert cases.dropped["ratings of items with fewer than 3 before"] == 1
+    assert cases.dropped["questions without a history"] == 1
+    assert len(OPEN.cases(split, "test")) == len(cases) + 1
+
+
+@pytest.mark.parametrize("histories", ["date", "rolling"])
+def test_what_may_be_read(histories: Any) -> None:
+    """By default what was there on the date, for all alike; rolling: what happened strictly before each rating."""
+    protocol = replace(OPEN, histories=histories)
+    split, date = parts(protocol)
+    model = Says(LOG)
+    rated = protocol.ask(model, split, "test", ("rmse",))
+    assert rated.auc is None
+    seen = 0
+    for batch in model.shown:
+        assert batch.time is not None
+        assert batch.audience is not None
+        for user, history, audience, item, time in zip(
+            batch.user, batch.history, batch.audience, batch.target, batch.time, strict=True
+        ):
+            limit = date if histories == "date" else int(time)
+            name, what = LOG.users.names([int(user)])[0], LOG.items.names([int(item)])[0]
+            met = [i for i in history.tolist() if i]
+            whom = [u for u in audience.tolist() if u]
+            assert LOG.items.names(met) == [
+                i for u, i, t, _ in sorted(EVENTS, key=lambda e: e[2]) if (u, t < limit) == (name, True)
+            ]
+            assert sorted(LOG.users.names(whom)) == sorted(u for u, i, t, _ in EVENTS if i == what and t < limit)
+            seen += 1
+    assert seen == len(rated)
+
+
+def test_predictions_are_within_the_scale_and_auc_is_that_of_a_plain_count() -> None:
+    split, _ = parts(WARM)
+    rated = WARM.ask(Says(LOG), split, "test")
+    cases = WARM.cases(split, "test")
+    expected = (cases.user + LOG.item[cases.row] / 100).clip(1, 5)
+    assert rated.predicted is not None
+    np.testing.assert_allclose(rated.predicted, expected, atol=1e-6)
+    assert rated.auc is not None
+    assert rated.ranked is not None
+    counts = split.train_valid.counts()
+    for user, value in zip(rated.ranked, rated.auc, strict=True):
+        past = set(LOG.item[LOG.start[user] : split.test[user]].tolist())
+        later = set(LOG.item[split.test[user] : LOG.stop[user]].tolist())
+        candidates = [i for i in range(1, LOG.n_items + 1) if counts[i] >= 3 and i not in past]
+        right, wrong = [i for i in candidates if i in later], [i for i in candidates if i not in later]
+        assert value == pytest.approx(np.mean([float(a > b) for a in right for b in wrong]))
+    left = [u for u in np.unique(cases.user) if u not in rated.ranked]
+    assert rated.dropped.get("users with nothing to order for the AUC", 0) == len(left)
+
+
+def test_a_sample_of_users_is_drawn_by_its_seed() -> None:
+    split, _ = parts(OPEN)
+    every = OPEN.ask(Says(LOG), split, "test", ("auc",))
+    assert every.ranked is not None
+    assert every.auc is not None
+    draws = [replace(OPEN, users=5, seed=seed).ask(Says(LOG), split, "test", ("auc",)) for seed in (0, 0, 1)]
+    known = dict(zip(every.ranked.tolist(), every.auc.tolist(), strict=True))
+    for draw in draws:
+        assert draw.predicted is None
+        assert draw.ranked is not None
+        assert draw.auc is not None
+        assert len(draw.ranked) <= 5
+        assert draw.auc.tolist() == [known[user] for user in draw.ranked.tolist()]
+    assert draws[0].ranked.tolist() == draws[1].ranked.tolist() != draws[2].ranked.tolist()  # type: ignore[union-attr]
+    assert replace(OPEN, users=5).fingerprint != OPEN.fingerprint != replace(OPEN, histories="rolling").fingerprint
+
+
+def test_models_that_rank_have_an_auc_and_no_error() -> None:
+    recipes = [Recipe(model=name, protocol=WARM) for name in ("biases", "mf", "pop")]
+    assert recipes[0].monitor == "rmse"
+    outcomes = [recipe.run(LOG) for recipe in recipes]
+    facts = summary([o.result for o in outcomes], ("rmse", "mae", "auc"))
+    biases, _, pop = (row["metrics"] for row in facts["models"])
+    assert pop["rmse"] is None
+    assert pop["mae"] is None
+    errors = outcomes[0].result.ranks
+    assert isinstance(errors, Rated)
+    assert errors.predicted is not None
+    mean = np.mean((errors.predicted - errors.rating) ** 2)
+    assert biases["rmse"]["mean"] == pytest.approx(np.sqrt(mean))
+    assert biases["rmse"]["low"] < biases["rmse"]["mean"] < biases["rmse"]["high"]
+    best = min(facts["models"][:2], key=lambda row: row["metrics"]["rmse"]["mean"])
+    assert best["metrics"]["rmse"]["best"]
+    other = next(row for row in facts["models"][:2] if row is not best)
+    assert other["metrics"]["rmse"]["against"]["model"] == best["model"]
+    assert other["metrics"]["rmse"]["against"]["difference"] < 0  # worse: its squared errors are larger
+    shown = table([o.result for o in outcomes], ("rmse", "mae", "auc"))
+    assert [column.header for column in shown.columns] == ["model", "rmse", "mae", "auc", "train\ns"]
+    assert str(list(shown.columns[1].cells)[2]) == "–"
+
+
+def test_results_are_kept(tmp_path: Path) -> None:
+    for model in ("biases", "pop"):
+        result = Recipe(model=model, protocol=WARM).run(LOG).result
+        again, about = archive.read(archive.write(result, tmp_path / "one.npz", note=1))
+        assert about == {"note": 1}
+        assert again.protocol == WARM
+        assert isinstance(again.ranks, Rated)
+        assert again.ranks.alike(result.ranks)
+        for metric in ("rmse", "auc") if model == "biases" else ("auc",):
+            assert measure(again.ranks, metric).tolist() == measure(result.ranks, metric).tolist()
+
+
+def test_validation_is_to_be_maximised() -> None:
+    split, _ = parts(WARM)
+    model = Says(LOG)
+    assert WARM.monitored(model, split, "rmse") < 0 < WARM.monitored(model, split, "auc")
+    ranked = Protocol.named("leave-one-out")
+    whole = ranked.split(LOG)
+    pop = Pop(Config(), Sizes(LOG.n_users, LOG.n_items))
+    pop.fit(whole.train)
+    expected = measure(ranked.rank(pop, whole, "valid"), "ndcg@10").mean()
+    assert ranked.monitored(pop, whole, "ndcg@10") == pytest.approx(expected)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"ndcg@10: ratings predicts ratings; it measures rmse, mae, auc"):
+        Recipe(model="biases", protocol=PROTOCOLS["ratings"], monitor="ndcg@10")
+    with pytest.raises(ConfigError, match=r"rmse: leave-one-out ranks items; it measures recall, .* each with @k"):
+        Recipe(model="biases", protocol=PROTOCOLS["leave-one-out"], monitor="rmse")
+    with pytest.raises(ConfigError, match=r"by='ratio': ratings are split at a date, by global-time or date"):
+        RatingProtocol(name="x", by="ratio", arguments={"valid": 0.1, "test": 0.1})
+    for setting, said in (
+        ({"users": 0}, "users=0: must be at least 1"),
+        ({"min_audience": 0}, "min_audience=0: must be at least 1"),
+        ({"histories": "all"}, "histories='all': must be one of date, rolling"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            replace(WARM, **setting)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="has no ratings to learn or to predict"):
+        Recipe(model="biases", protocol=WARM).run(replace(LOG, rating=None))
+    ranks = Ranks(np.ones(1, np.int64), np.ones(1, np.int64), np.array([0, 1]), np.ones((1, 5), np.int32), 5, {})
+    with pytest.raises(
+        ConfigError, match=r"rmse: nothing here answers to it; ranks give recall.*ratings rmse, mae, auc"
+    ):
+        measure(ranks, "rmse")
+
+
+def test_what_is_no_number_is_no_prediction() -> None:
+    class Lost(Says):
+        def predict(self, batch: Batch) -> Tensor:
+            return super().predict(batch) * torch.nan
+
+    split, _ = parts(WARM)
+    with pytest.raises(TrainingError, match="Lost predicts NaN: its training went wrong"):
+        WARM.ask(Lost(LOG), split, "test", ("rmse",))
+    with pytest.raises(TrainingError, match="a score is NaN"):
+        WARM.ask(Lost(LOG), split, "test", ("auc",))
