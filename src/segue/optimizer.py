@@ -4,6 +4,8 @@ Adam (Kingma and Ba, ICLR 2015) is one fused kernel a tensor. `torch.optim.Adam`
 imports torch's compiler: 1.0 s and 78 MB, as much as a small model needs to train. This calls the functional form of
 the same kernel.
 
+RMSprop is what IARN's paper trains with.
+
 Adagrad (Duchi, Hazan and Singer, JMLR 2011) with momentum is what GRU4Rec's program follows. Of an embedding table it
 moves the rows that a batch looked up, and no others.
 """
@@ -117,6 +119,61 @@ class Adam:
         for key, tensor in self.state().items():
             tensor.copy_(state[key])
         self.taken = int(self.steps[0])
+
+
+class RMSprop:
+    """RMSprop (Tieleman and Hinton, 2012): each weight moves by its gradient over the running root of its square.
+
+        square <- alpha * square + (1 - alpha) * gradient^2
+        weight <- weight - lr * gradient / (sqrt(square) + 1e-8)
+
+    Args:
+        parameters: leaves that require a gradient.
+        lr: learning rate.
+        weight_decay: L2 penalty, added to the gradient.
+        alpha: how much of the running square each step keeps.
+        clip: entries of the gradient are cut off beyond this; None for none.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        alpha: float = 0.95,
+        clip: float | None = None,
+    ) -> None:
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.lr, self.weight_decay, self.alpha, self.clip = lr, weight_decay, alpha, clip
+        self.square = [torch.zeros_like(p) for p in self.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        for weight, square in zip(self.parameters, self.square, strict=True):
+            if weight.grad is None:
+                continue
+            gradient = weight.grad if self.clip is None else weight.grad.clamp_(-self.clip, self.clip)
+            if self.weight_decay:
+                gradient.add_(weight, alpha=self.weight_decay)
+            square.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
+            weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-self.lr)
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors that a resumed run needs."""
+        return {f"square.{index}": t for index, t in enumerate(self.square)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up where `state` was saved."""
+        for key, tensor in self.state().items():
+            tensor.copy_(state[key])
 
 
 class Pieces(list[tuple[Tensor, Tensor]]):

@@ -33,7 +33,7 @@ from segue.models import MODELS
 from segue.rater import Pairwise
 from segue.train import fit
 
-SMALL = {"dim": 8, "batch_size": 64, "epochs": 3, "lr": 0.01}
+SMALL = {"dim": 8, "hidden": 8, "context": 8, "batch_size": 64, "epochs": 3, "lr": 0.01}
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,11 @@ class Pairs:
         ends = histories.stretch(self.user, before), audiences.stretch(self.item, before)
         return ends[0][1] - ends[0][0] + ends[1][1] - ends[1][0]
 
+    def audiences(self, window: int) -> Ids:
+        """(I + 1, Q) the last `window` users of each item of the log, to its end."""
+        items = np.arange(self.log.n_items + 1)
+        return self._past[1].last(items, np.full(len(items), np.iinfo(np.int64).max), window)
+
     def batch(self, index: Ids, *, history: int | None = 0, audience: int | None = 0) -> Batch:
         """The questions at `index`, with the last `history` items of the user and the last `audience` users of the
         item; 0 for none, None for all."""

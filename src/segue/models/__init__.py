@@ -7,6 +7,7 @@ from segue.models.bprmf import BPRMF
 from segue.models.caser import Caser
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hgn import HGN
+from segue.models.iarn import IARN
 from segue.models.item_knn import ItemKNN
 from segue.models.mf import MF
 from segue.models.nextitnet import NextItNet
@@ -34,6 +35,7 @@ MODELS: dict[str, type[Model]] = {
     "item-mean": ItemMean,
     "biases": Biases,
     "mf": MF,
+    "iarn": IARN,
 }
 
 

@@ -1,0 +1,279 @@
+"""IARN: two recurrent networks, one reading what the user had met, one who had met the item, each attending with an eye
+on the other.
+
+    r~ = <u~, v~>                                                                                       (1)
+    u~ = PReLU(W~ u_T + b~)                                                                             (2)
+    u_t = (1 - a_t) u_{t-1} + a_t ReLU(W u_{t-1} + H E(x_t) + b)                                        (3)-(5)
+    a_t = sigma(M . tanh(L (f_t ; b_t ; f'_T' ; b'_1) + b'))                                            (6), (8)
+    f_t = ReLU(W_f E(x_t) + H_f f_{t-1} + b_f),     b_t likewise from the newest step to the oldest     (7), (9)
+    loss = sum of (r~ - r)^2                                                                            (13)
+
+Primed are the states of the other side: forward after its newest step, backward after its oldest. x_t is a vector of
+the item that the user met in step t (of the user that the item met). Backbones: `tagm` attends to its own side alone,
+`rnn` has a_t = 1, `lstm` has gates of its own.
+
+Bi-directional states belong to one history and are computed once, however many pairs it is part of; only the gates and
+the gated recurrence are computed for each pair. What stood in an empty history is u_T = 0.
+
+Source: Pei, Yang, Sun, Zhang, Bozzon and Tax, "Interacting attention-gated recurrent networks for recommendation", CIKM
+2017. The authors' program (preset `author`) has softplus in (7), twice the logit in (6), a quarter of the other side's
+states, and histories that hold the very rating to be learnt. Here they hold what happened strictly before it. When a
+whole catalogue is asked about, the histories of items are those at the end of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.batch import Batch
+from segue.data.log import Log
+from segue.data.pairs import Pairs
+from segue.layers.dropout import dropout
+from segue.layers.gated import Activation, walk
+from segue.layers.table import rows
+from segue.model import Sizes, TrainedConfig, require, zero_padding
+from segue.optimizer import RMSprop
+from segue.rater import Rater
+from segue.space import Choice, LogUniform, Space
+
+ITEMS = 1024  # whose states are held at a time where all are asked about
+Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IARNConfig(TrainedConfig):
+    """Settings of IARN.
+
+    Attributes:
+        dim: size of the vectors of users and items that are read.
+        context: size a of each of the bi-directional states that gates see.
+        hidden: size of the gated state, and of what is made of its last.
+        longest: how many of the last steps of a history are read.
+        backbone: what reads: the paper's network, or one of those that it is compared with.
+        dropout: share of the states left out in training, of those that gates see and of the last.
+        activation: of the bi-directional states; softplus is that of the authors' program.
+        sharpness: what the logits of the gates are multiplied by.
+        heed: what the states of the other side are multiplied by before a gate sees them.
+        bias: whether a mean and biases of users and items are added to (1).
+        clip: entries of the gradient are cut off beyond this.
+    """
+
+    dim: int = 25
+    context: int = 64
+    hidden: int = 64
+    longest: int = 50
+    backbone: Backbone = "iarn"
+    dropout: float = 0.25
+    activation: Activation = "relu"
+    sharpness: float = 1.0
+    heed: float = 1.0
+    bias: bool = False
+    clip: float = 10.0
+    batch_size: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dim", "context", "hidden", "longest"):
+            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
+        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
+        require(self.clip > 0, f"clip={self.clip}: must be above 0")
+
+
+class Read(NamedTuple):
+    """What one side makes of B histories before it knows who is asked about.
+
+    Attributes:
+        real: (P, B) 1 where there is a step, 0 at padding.
+        input: (P, B, n) H E(x_t) + b of the gated recurrence.
+        seen: (P, B, m) what the gates make of the states of their own side.
+        summary: (B, 2 a) what the other side sees: the forward state of the newest step, the backward of the oldest.
+    """
+
+    real: Tensor
+    input: Tensor
+    seen: Tensor
+    summary: Tensor
+
+    def alone(self, line: int, count: int) -> Read:
+        """One history, `count` times; it stays in one place."""
+        real, *others = self
+        same = (part[..., line : line + 1, :].expand(*part.shape[:-2], count, -1) for part in others)
+        return Read(real[:, line : line + 1].expand(-1, count), *same)
+
+
+class Recurrent(nn.Module):
+    """The weights of one recurrence: of what is read, and of the state before."""
+
+    def __init__(self, dim: int, hidden: int, gates: int = 1) -> None:
+        super().__init__()
+        self.input = nn.Linear(dim, gates * hidden)
+        self.state = nn.Linear(hidden, gates * hidden)
+
+    def read(self, x: Float[Tensor, "P B e"]) -> Float[Tensor, "P B n"]:
+        """All of a step that does not depend on the state."""
+        read: Tensor = self.input(x) + self.state.bias
+        return read
+
+
+class Side(nn.Module):
+    """One of the two networks."""
+
+    def __init__(self, config: IARNConfig) -> None:
+        super().__init__()
+        self.config = config
+        hidden, context, backbone = config.hidden, config.context, config.backbone
+        self.main = Recurrent(config.dim, hidden, 4 if backbone == "lstm" else 1)
+        if backbone in ("iarn", "tagm"):
+            self.ahead, self.back = Recurrent(config.dim, context), Recurrent(config.dim, context)
+            wide = 4 * context if backbone == "iarn" else 2 * context
+            self.fusion, self.gate = nn.Linear(wide, wide), nn.Linear(wide, 1)
+        self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.PReLU())
+
+    def read(self, x: Float[Tensor, "P B e"], real: Float[Tensor, "P B"]) -> Read:
+        """Once a history: the bi-directional states (7), and what (3) and (6) make of a step whoever is asked about."""
+        none = x.new_zeros(len(x), x.shape[1], 0)
+        if self.config.backbone in ("rnn", "lstm"):
+            return Read(real, self.main.read(x), none, none.new_zeros(x.shape[1], 0))
+        kind = self.config.activation
+        ahead = walk(self.ahead.read(x), real, self.ahead.state.weight, kind)
+        back = walk(self.back.read(x).flip(0), real.flip(0), self.back.state.weight, kind).flip(0)
+        states = self._dropped(torch.cat([ahead, back], 2))
+        own = self.fusion.weight[:, : states.shape[2]]
+        half = self.config.context
+        ends = states.new_zeros(x.shape[1], 2 * half)
+        if len(x):
+            ends = torch.cat([states[-1, :, :half], states[0, :, half:]], 1)
+        return Read(real, self.main.read(x), states @ own.T + self.fusion.bias, ends)
+
+    def gates(self, read: Read, other: Float[Tensor, "B s"]) -> Float[Tensor, "P B"]:
+        """a_t of (6), 0 at padding: how much of each step is let in."""
+        if self.config.backbone in ("rnn", "lstm"):
+            return read.real
+        seen = read.seen
+        if self.config.backbone == "iarn":
+            theirs = self.fusion.weight[:, other.shape[1] :]
+            seen = seen + self.config.heed * other @ theirs.T
+        return torch.sigmoid(self.config.sharpness * self.gate(seen.tanh()).squeeze(2)) * read.real
+
+    def meet(self, read: Read, other: Float[Tensor, "B s"]) -> Float[Tensor, "B h"]:
+        """Once a pair: u~ of (2), of a user who is asked about an item."""
+        if self.config.backbone == "lstm":
+            state = self._lstm(read)
+        else:
+            states = walk(read.input, self.gates(read, other), self.main.state.weight, "relu")
+            state = states[-1] if len(states) else read.input.new_zeros(read.input.shape[1:])
+        found: Tensor = self.head(self._dropped(state))
+        return found
+
+    def _lstm(self, read: Read) -> Float[Tensor, "B h"]:
+        """The last state of an LSTM with the blocks input, forget, output, candidate."""
+        hidden = self.config.hidden
+        state = cell = read.input.new_zeros(read.input.shape[1], hidden)
+        for x, real in zip(read.input, read.real.unsqueeze(2), strict=True):
+            blocks = x + state @ self.main.state.weight.T
+            enter, keep, leave = blocks[:, : 3 * hidden].sigmoid().chunk(3, 1)
+            cell = torch.lerp(cell, keep * cell + enter * blocks[:, 3 * hidden :].tanh(), real)
+            state = torch.lerp(state, leave * cell.tanh(), real)
+        return state
+
+    def _dropped(self, states: Tensor) -> Tensor:
+        return dropout(states, self.config.dropout, self.training)
+
+
+class IARN(Rater):
+    """A network for each side, and the vectors that they read."""
+
+    name = "iarn"
+    Config = IARNConfig
+    config: IARNConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {},
+        "author": {"activation": "softplus", "sharpness": 2.0, "heed": 0.25, "dropout": 0.1, "batch_size": 64},
+    }
+    space: ClassVar[Space] = {
+        "lr": LogUniform(1e-4, 1e-2),
+        "dropout": Choice(0.0, 0.25, 0.5),
+        "hidden": Choice(32, 64, 128),
+    }
+    known: Tensor
+    mean: Tensor
+
+    def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.window = self.audience = config.longest
+        self.items = nn.Parameter(torch.randn(sizes.items + 1, config.dim) * 0.1)  # as users meet them
+        self.users = nn.Parameter(torch.randn(sizes.users + 1, config.dim) * 0.1)  # as items meet them
+        zero_padding(self.items)
+        zero_padding(self.users)
+        self.of_user, self.of_item = Side(config), Side(config)
+        if config.bias:
+            self.user_bias = nn.Parameter(torch.zeros(sizes.users + 1, 1))
+            self.item_bias = nn.Parameter(torch.zeros(sizes.items + 1, 1))
+            self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("known", torch.zeros(sizes.items + 1, config.longest, dtype=torch.int32))
+
+    def optimizer(self) -> RMSprop:
+        return RMSprop(
+            self.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, clip=self.config.clip
+        )
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        pairs = Pairs.of(log)
+        self.known.zero_()
+        found = torch.from_numpy(pairs.audiences(self.config.longest))
+        self.known[:, self.config.longest - found.shape[1] :] = found.to(self.known)
+        if self.config.bias:
+            self.mean.fill_(float(pairs.rating.mean()))
+        yield from pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
+
+    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
+        assert batch.target is not None
+        item = batch.target[:, 0]
+        user_side = self._read_user(batch)
+        item_side = self._read_item(self.known[item].long() if batch.audience is None else batch.audience)
+        return self._rating(user_side, item_side, batch.user, item)
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        """Every history is read once, and each user meets all items in one call."""
+        if items is None:
+            items = torch.arange(self.sizes.items + 1, device=batch.user.device)
+        user_side = self._read_user(Batch(batch.user, batch.last(self.config.longest)))
+        scores = self.items.new_empty(len(batch), len(items))
+        for first in range(0, len(items), ITEMS):
+            part = items[first : first + ITEMS]
+            item_side = self._read_item(self.known[part].long())
+            for line in range(len(batch)):
+                one, who = user_side.alone(line, len(part)), batch.user[line].expand(len(part))
+                scores[line, first : first + ITEMS] = self._rating(one, item_side, who, part)
+        scores[:, items == 0] = -torch.inf
+        return scores
+
+    def _read_user(self, batch: Batch) -> Read:
+        history = batch.last(min(self.config.longest, batch.history.shape[1]))
+        return self._read(self.of_user, self.items, history)
+
+    def _read_item(self, audience: Int[Tensor, "B Q"]) -> Read:
+        return self._read(self.of_item, self.users, audience)
+
+    def _read(self, side: Side, table: Tensor, history: Int[Tensor, "B P"]) -> Read:
+        steps = (history > 0).any(0)
+        history = history[:, int(steps.to(torch.uint8).argmax()) if steps.any() else history.shape[1] :].T
+        return side.read(rows(table, history), (history > 0).to(table.dtype))
+
+    def _rating(
+        self, user_side: Read, item_side: Read, user: Int[Tensor, "B"], item: Int[Tensor, "B"]
+    ) -> Float[Tensor, "B"]:
+        """(1), of each user and the item beside it."""
+        mine = self.of_user.meet(user_side, item_side.summary)
+        theirs = self.of_item.meet(item_side, user_side.summary)
+        rating = (mine * theirs).sum(1)
+        if self.config.bias:
+            rating = rating + self.mean + (rows(self.user_bias, user) + rows(self.item_bias, item)).squeeze(1)
+        return rating
