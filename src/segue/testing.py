@@ -33,7 +33,7 @@ from segue.models import MODELS
 from segue.rater import Pairwise
 from segue.train import fit
 
-SMALL = {"dim": 8, "hidden": 8, "context": 8, "batch_size": 64, "epochs": 3, "lr": 0.01}
+SMALL = {"dim": 8, "hidden": 8, "context": 8, "longest": 8, "batch_size": 64, "epochs": 3, "lr": 0.01}
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ def learns_a_cycle(case: Subject) -> None:
 
 def _learns_tastes(case: Subject) -> None:
     """Odd users like odd items and meet more of them, and so with even ones: no mean tells which they will like."""
-    log = synthetic.random(300, 20, 20, seed=2)
+    log = synthetic.random(100, 10, 40, seed=2)
     user, item = log.events()
     own = np.random.default_rng(2).random(len(log)) < 0.8
     alike = item + np.where((user + item) % 2 == 0, 0, np.where(item % 2, 1, -1))  # the neighbour of the same parity
     log = synthetic.rated(replace(log, item=np.where(own, alike, item).astype(np.int32)))
     split = leave_last_out(log)
     cases = split.cases("test")
-    model: Any = case.trained(split.train_valid, **({"epochs": 40} if issubclass(case.kind, Trained) else {}))
+    model: Any = case.trained(split.train_valid, **({"epochs": 20} if issubclass(case.kind, Trained) else {}))
     batch = Pairs.at(log, cases.user, cases.row).batch(
         np.arange(len(cases)), history=model.window, audience=model.audience
     )

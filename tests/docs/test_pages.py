@@ -184,6 +184,7 @@ def rows(page: str, heading: str) -> dict[str, str]:
         "bprmf": "BPR-MF",
         "biases": "Means and biases",
         "mf": "MF",
+        "iarn": "IARN",
         "gru4rec": "GRU4Rec",
         "gru4rec+": "GRU4Rec+",
         "hgn": "HGN",

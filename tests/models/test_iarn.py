@@ -1,0 +1,138 @@
+"""IARN: its sizes, its derivatives, what it may not see, and what it shares between pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segue.batch import Batch
+from segue.data import synthetic
+from segue.data.pairs import Pairs
+from segue.errors import ConfigError
+from segue.layers.gated import BETA, walk
+from segue.model import Sizes
+from segue.models.iarn import IARN
+from segue.optimizer import RMSprop
+
+LOG = synthetic.rated(synthetic.markov(20, 9, 8, seed=4, shortest=2))
+SMALL = {"dim": 4, "hidden": 5, "context": 3}
+
+
+def build(**settings: Any) -> IARN:
+    torch.manual_seed(0)  # the weights need no gradient here
+    model = IARN(IARN.configure({**SMALL, **settings}), Sizes(LOG.n_users, LOG.n_items)).double()
+    for _ in model.batches(LOG, np.random.default_rng(0)):
+        pass
+    return model.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(("dim", "count"), [(25, 175_364), (50, 184_964)])
+def test_the_paper_s_network_has_as_many_weights_as_the_authors(dim: int, count: int) -> None:
+    model = IARN(IARN.configure({"dim": dim}, "paper"), Sizes(3, 3))
+    assert sum(p.numel() for side in (model.of_user, model.of_item) for p in side.parameters()) == count
+    own = IARN(IARN.configure({"dim": dim, "backbone": "tagm"}), Sizes(3, 3))
+    expected = {25: 76_548, 50: 86_148}[dim]
+    assert sum(p.numel() for side in (own.of_user, own.of_item) for p in side.parameters()) == expected
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus"])
+def test_derivatives_are_those_of_autograd(activation: Any) -> None:
+    torch.manual_seed(1)
+    read, gate, weight = torch.randn(5, 3, 4).double(), torch.rand(5, 3).double(), torch.randn(4, 4).double()
+    gate[:2, 0] = 0  # padding
+    asked = torch.randn(5, 3, 4).double()
+
+    def plain(read: Any, gate: Any, weight: Any) -> Any:
+        state, states = torch.zeros(3, 4).double(), []
+        for x, a in zip(read, gate, strict=True):
+            new = x + state @ weight.T
+            new = new.relu() if activation == "relu" else torch.nn.functional.softplus(new, BETA)
+            state = (1 - a[:, None]) * state + a[:, None] * new
+            states.append(state)
+        return torch.stack(states)
+
+    found = []
+    for way in (plain, lambda *inputs: walk(*inputs, activation)):
+        inputs = [t.clone().requires_grad_() for t in (read, gate, weight)]
+        states = way(*inputs)
+        (states * asked).sum().backward()
+        found.append([states.detach(), *(t.grad for t in inputs)])
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("backbone", ["iarn", "tagm", "rnn", "lstm"])
+def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str) -> None:
+    """Whatever a user or an item did then or later; and what came before does."""
+    model, pairs = build(backbone=backbone), Pairs.of(LOG)
+    reads = {"history": model.window, "audience": model.audience}
+    rng = np.random.default_rng(0)
+    assert LOG.time is not None
+    moved = 0
+    for at in rng.permutation(len(pairs))[:12]:
+        moment = pairs.time[at]  # type: ignore[index]
+        item = np.where(LOG.time >= moment, LOG.n_items + 1 - LOG.item, LOG.item).astype(np.int32)
+        rating = np.where(LOG.time >= moment, 1, LOG.rating).astype(np.float32)
+        later = replace(pairs, log=replace(LOG, item=item, rating=rating))
+        earlier = replace(pairs, log=replace(LOG, item=np.where(LOG.time >= moment, LOG.item, item[::-1])))
+        index = np.array([at])
+        one, two, three = (float(model.predict(p.batch(index, **reads))) for p in (pairs, later, earlier))
+        assert one == two
+        moved += one != three
+    assert moved >= 6
+
+
+@pytest.mark.parametrize("backbone", ["iarn", "lstm"])
+def test_all_items_in_one_call_as_pair_by_pair(backbone: str) -> None:
+    model = build(backbone=backbone, bias=True)
+    history = torch.tensor([[0, 0, 3, 1], [5, 2, 2, 7], [0, 0, 0, 0]])
+    user, items = torch.tensor([1, 4, 0]), torch.tensor([2, 9, 1])
+    scores = model.score(Batch(user, history), items)
+    for line in range(3):
+        for column, item in enumerate(items):
+            pair = Batch(user[[line]], history[[line]], item.view(1, 1))
+            assert float(scores[line, column]) == pytest.approx(float(model.predict(pair)), abs=1e-10)
+
+
+def test_attention_depends_on_the_other_side() -> None:
+    """TAGM's does not: whoever asks, it attends alike."""
+    for backbone, alike in (("iarn", False), ("tagm", True)):
+        model = build(backbone=backbone)
+        batch = Pairs.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
+        mine = model._read_user(batch)
+        theirs = model._read_item(torch.tensor([[1, 2, 3], [7, 8, 9]]))
+        one = model.of_user.gates(mine, theirs.summary)
+        two = model.of_user.gates(mine, theirs.summary.flip(0))
+        assert torch.equal(one, two) == alike
+        assert bool(((one >= 0) & (one <= 1)).all())
+
+
+def test_rmsprop_cuts_off_and_resumes() -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    made = RMSprop([weight], lr=0.1, alpha=0.9, clip=10.0)
+    weight.grad = torch.tensor([50.0, -1.0])
+    made.step()
+    moved = [0.1 * 10 / (np.sqrt(0.1 * 100) + 1e-8), -0.1 / (np.sqrt(0.1) + 1e-8)]
+    assert weight.tolist() == pytest.approx([1 - moved[0], 2 - moved[1]])
+    again = RMSprop([weight], lr=0.1)
+    again.load_state(made.state())
+    assert again.square[0].tolist() == pytest.approx([10.0, 0.1])
+    made.zero_grad()
+    assert not weight.grad.any()
+
+
+def test_presets_and_ranges() -> None:
+    author = IARN.configure(preset="author")
+    assert (author.activation, author.sharpness, author.heed) == ("softplus", 2.0, 0.25)
+    for settings, said in (
+        ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
+        ({"hidden": 0}, r"hidden=0: must be at least 1"),
+        ({"clip": 0}, r"clip=0.0: must be above 0"),
+        ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            IARN.configure(settings)
