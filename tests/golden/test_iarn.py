@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from segue.layers.encoder import Encoder
 from segue.layers.gated import walk
 from segue.models.iarn import IARNConfig, Read, Recurrent, Side
 
@@ -57,17 +58,32 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
     np.testing.assert_allclose(ours.detach().numpy(), golden, rtol=0, atol=1e-10)
 
 
-def both(z: Arrays, backbone: Any, **settings: Any) -> tuple[tuple[Side, Read], tuple[Side, Read]]:
+def encoded(z: Arrays, encoder: Any, x: Tensor, squash: bool) -> Tensor:
+    """E_v of golden features 0 (leaf), 1 and 2 (root), whose ids are 1, 2 and 3."""
+    made = Encoder((1, 3, 4), 5, encoder, squash=squash).double()
+    made.learn(np.array([[0, 0, 0], [3, 2, 1]]), ["leaf", "middle", "root"])
+    with torch.no_grad():
+        made.matrix[1:] = torch.from_numpy(z["M_k"])
+    return made(x, torch.ones(x.shape[1], dtype=torch.long))
+
+
+def both(z: Arrays, backbone: Any, encoder: str = "none", **settings: Any) -> list[tuple[Side, Read]]:
     found = []
     for name, x in (("u", z["x_i"]), ("v", z["x_j"])):
-        made, read = side(z, name, backbone, **settings), torch.from_numpy(x)[:, None]
+        squash = settings.pop("squash", False) if name == "v" else False
+        given = {key: value for key, value in settings.items() if key != "squash"}
+        made, read = side(z, name, backbone, **given), torch.from_numpy(x)[:, None]
+        if name == "v" and encoder != "none":
+            read = encoded(z, encoder, read, squash)
+            prefix = {"flat": "flat", "hierarchical": "codehier" if squash else "hier"}[encoder]
+            close(read[:, 0], z[f"{prefix}_E_v"])
         # two steps of padding before, and a neighbour in the batch
         read = torch.cat([torch.zeros_like(read[:2]), read]).expand(-1, 2, -1).clone()
         real = torch.ones(read.shape[:2], dtype=torch.double)
         real[:2] = 0
         real[:4, 1] = 0
         found.append((made, made.read(read, real)))
-    return found[0], found[1]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -75,6 +91,13 @@ def both(z: Arrays, backbone: Any, **settings: Any) -> tuple[tuple[Side, Read], 
     [
         ("plain", "iarn", {}),
         ("code", "iarn", {"activation": "softplus", "sharpness": 2.0, "heed": 0.25}),
+        ("flat", "iarn", {"encoder": "flat"}),
+        ("hier", "iarn", {"encoder": "hierarchical"}),
+        (
+            "codehier",
+            "iarn",
+            {"encoder": "hierarchical", "squash": True, "activation": "softplus", "sharpness": 2.0, "heed": 0.25},
+        ),
         ("tagm", "tagm", {}),
         ("rnn", "rnn", {}),
         ("lstm", "lstm", {}),
@@ -92,7 +115,7 @@ def test_every_backbone(z: Arrays, prefix: str, backbone: str, settings: dict[st
             walked = walk(own.input, made.gates(own, other.summary), made.main.state.weight, "relu")
             close(walked[2:, 0], z[f"{prefix}_{states}"])
     one, two = user.meet(mine, theirs.summary), item.meet(theirs, mine.summary)
-    if prefix in ("plain", "code"):
+    if backbone == "iarn":
         close(one[0], z[f"{prefix}_u_tilde"])
         close(two[0], z[f"{prefix}_v_tilde"])
         close(((one * two).sum(1)[0] - float(z["r_true"])) ** 2, z[f"{prefix}_loss"])

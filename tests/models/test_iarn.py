@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from segue.batch import Batch
 from segue.data import synthetic
+from segue.data.features import features
 from segue.data.pairs import Pairs
-from segue.errors import ConfigError
+from segue.errors import ConfigError, DataError
 from segue.layers.gated import BETA, walk
 from segue.model import Sizes
 from segue.models.iarn import IARN
@@ -104,11 +106,53 @@ def test_attention_depends_on_the_other_side() -> None:
         model = build(backbone=backbone)
         batch = Pairs.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
         mine = model._read_user(batch)
-        theirs = model._read_item(torch.tensor([[1, 2, 3], [7, 8, 9]]))
+        theirs = model._read_item(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
         one = model.of_user.gates(mine, theirs.summary)
         two = model.of_user.gates(mine, theirs.summary.flip(0))
         assert torch.equal(one, two) == alike
         assert bool(((one >= 0) & (one <= 1)).all())
+
+
+GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] * (LOG.n_items - 3)]})
+
+
+@pytest.mark.parametrize("encoder", ["flat", "hierarchical"])
+def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> None:
+    log = replace(LOG, item_table=GENRES)
+    settings = {**SMALL, "encoder": encoder, "column": "genres", "features": 3, "levels": 2}
+    torch.manual_seed(0)
+    model = IARN(IARN.configure(settings), Sizes(log.n_users, log.n_items)).double().eval()
+    for batch in model.batches(log, np.random.default_rng(0)):
+        model(batch).backward()
+    assert model.encoder.feature[:4].tolist() == [[0, 0], [3, 0], [1, 3], [0, 0]]
+    gradient = model.encoder.matrix.grad
+    assert gradient is not None
+    assert [bool(g.any()) for g in gradient] == [False, True, True, True]
+    asked = Batch(torch.tensor([1]), torch.tensor([[4, 5]]))
+    with torch.no_grad():
+        before = model.score(asked)
+        model.encoder.matrix[3] *= 2
+        changed = (model.score(asked) != before)[0].tolist()
+    assert changed == [False, True, True, *[False] * (log.n_items - 2)]
+
+
+def test_features_that_do_not_fit_are_refused() -> None:
+    log = replace(LOG, item_table=GENRES)
+    for settings, said in (
+        ({"features": 2}, "features=2: the log has 3 of them; give as many"),
+        ({"features": 3, "levels": 1}, "levels=1: the log has 2 of them; give as many"),
+    ):
+        chosen = IARN.configure({"encoder": "flat", "column": "genres", **settings})
+        with pytest.raises(ConfigError, match=said):
+            next(IARN(chosen, Sizes(log.n_users, log.n_items)).batches(log, np.random.default_rng(0)))
+    with pytest.raises(
+        DataError, match=r"its items have no column 'genre', did you mean 'genres'\?; they have: genres"
+    ):
+        features(log, "genre")
+    paths = pl.DataFrame({"path": ["B > A", "", None, *["B"] * (LOG.n_items - 3)]})
+    found, names = features(replace(LOG, item_table=paths), "path")
+    assert names == ["A", "B"]
+    assert found[:5].tolist() == [[0, 0], [2, 1], [0, 0], [0, 0], [2, 0]]
 
 
 def test_rmsprop_cuts_off_and_resumes() -> None:
@@ -131,6 +175,8 @@ def test_presets_and_ranges() -> None:
     for settings, said in (
         ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
         ({"hidden": 0}, r"hidden=0: must be at least 1"),
+        ({"encoder": "flat", "features": 2}, r"column='': name one exactly where there is an encoder"),
+        ({"encoder": "flat", "column": "genres"}, r"features=0: say how many exactly where one encodes them"),
         ({"clip": 0}, r"clip=0.0: must be above 0"),
         ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
     ):

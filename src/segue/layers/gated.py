@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 Activation = Literal["relu", "softplus"]
@@ -26,6 +26,20 @@ def walk(
     """The state after every step. `read` holds the x_t, `weight` is W."""
     states: Tensor = _Walk.apply(read, gate, weight, activation)
     return states
+
+
+class Recurrent(nn.Module):
+    """The weights of one recurrence: of what is read, and of the state before."""
+
+    def __init__(self, dim: int, hidden: int, gates: int = 1) -> None:
+        super().__init__()
+        self.input = nn.Linear(dim, gates * hidden)
+        self.state = nn.Linear(hidden, gates * hidden)
+
+    def read(self, x: Float[Tensor, "P B e"]) -> Float[Tensor, "P B n"]:
+        """All of a step that does not depend on the state."""
+        read: Tensor = self.input(x) + self.state.bias
+        return read
 
 
 class _Walk(torch.autograd.Function):

@@ -10,15 +10,15 @@ on the other.
 
 Primed are the states of the other side: forward after its newest step, backward after its oldest. x_t is a vector of
 the item that the user met in step t (of the user that the item met). Backbones: `tagm` attends to its own side alone,
-`rnn` has a_t = 1, `lstm` has gates of its own.
+`rnn` has a_t = 1, `lstm` has gates of its own. E is that of `segue.layers.encoder` for items, nothing for users.
 
-Bi-directional states belong to one history and are computed once, however many pairs it is part of; only the gates and
-the gated recurrence are computed for each pair. What stood in an empty history is u_T = 0.
+Bi-directional states belong to one history and are computed once, however many pairs it is part of; the gates and the
+gated recurrence are those of a pair. An empty history leaves u_T = 0.
 
 Source: Pei, Yang, Sun, Zhang, Bozzon and Tax, "Interacting attention-gated recurrent networks for recommendation", CIKM
 2017. The authors' program (preset `author`) has softplus in (7), twice the logit in (6), a quarter of the other side's
-states, and histories that hold the very rating to be learnt. Here they hold what happened strictly before it. When a
-whole catalogue is asked about, the histories of items are those at the end of training.
+states, and histories that hold the very rating to be learnt; here they hold what happened strictly before it. Where all
+items are asked about, theirs are those at the end of training.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
+from segue.data.features import features
 from segue.data.log import Log
 from segue.data.pairs import Pairs
 from segue.layers.dropout import dropout
-from segue.layers.gated import Activation, walk
+from segue.layers.encoder import Encoder, Kind
+from segue.layers.gated import Activation, Recurrent, walk
 from segue.layers.table import rows
 from segue.model import Sizes, TrainedConfig, require, zero_padding
 from segue.optimizer import RMSprop
@@ -62,6 +64,11 @@ class IARNConfig(TrainedConfig):
         sharpness: what the logits of the gates are multiplied by.
         heed: what the states of the other side are multiplied by before a gate sees them.
         bias: whether a mean and biases of users and items are added to (1).
+        encoder: how the features of an item change what is read of its history; none is the paper's IARN-Plain.
+        column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
+        features: how many features there are room for.
+        levels: how many an item may have.
+        squash: whether a tanh follows each matrix of a hierarchy, as in the authors' program.
         clip: entries of the gradient are cut off beyond this.
     """
 
@@ -75,6 +82,11 @@ class IARNConfig(TrainedConfig):
     sharpness: float = 1.0
     heed: float = 1.0
     bias: bool = False
+    encoder: Kind = "none"
+    column: str = ""
+    features: int = 0
+    levels: int = 8
+    squash: bool = False
     clip: float = 10.0
     batch_size: int = 50
 
@@ -83,6 +95,12 @@ class IARNConfig(TrainedConfig):
         for name in ("dim", "context", "hidden", "longest"):
             require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
+        encodes = self.encoder != "none"
+        require(bool(self.column) == encodes, f"column={self.column!r}: name one exactly where there is an encoder")
+        require(
+            (self.features > 0) == encodes, f"features={self.features}: say how many exactly where one encodes them"
+        )
+        require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
         require(self.clip > 0, f"clip={self.clip}: must be above 0")
 
 
@@ -106,20 +124,6 @@ class Read(NamedTuple):
         real, *others = self
         same = (part[..., line : line + 1, :].expand(*part.shape[:-2], count, -1) for part in others)
         return Read(real[:, line : line + 1].expand(-1, count), *same)
-
-
-class Recurrent(nn.Module):
-    """The weights of one recurrence: of what is read, and of the state before."""
-
-    def __init__(self, dim: int, hidden: int, gates: int = 1) -> None:
-        super().__init__()
-        self.input = nn.Linear(dim, gates * hidden)
-        self.state = nn.Linear(hidden, gates * hidden)
-
-    def read(self, x: Float[Tensor, "P B e"]) -> Float[Tensor, "P B n"]:
-        """All of a step that does not depend on the state."""
-        read: Tensor = self.input(x) + self.state.bias
-        return read
 
 
 class Side(nn.Module):
@@ -195,7 +199,14 @@ class IARN(Rater):
     config: IARNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
-        "author": {"activation": "softplus", "sharpness": 2.0, "heed": 0.25, "dropout": 0.1, "batch_size": 64},
+        "author": {
+            "squash": True,
+            "activation": "softplus",
+            "sharpness": 2.0,
+            "heed": 0.25,
+            "dropout": 0.1,
+            "batch_size": 64,
+        },
     }
     space: ClassVar[Space] = {
         "lr": LogUniform(1e-4, 1e-2),
@@ -218,11 +229,13 @@ class IARN(Rater):
             self.item_bias = nn.Parameter(torch.zeros(sizes.items + 1, 1))
             self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("known", torch.zeros(sizes.items + 1, config.longest, dtype=torch.int32))
+        if config.encoder != "none":
+            room = (sizes.items, config.features, config.levels)
+            self.encoder = Encoder(room, config.dim, config.encoder, squash=config.squash)
 
     def optimizer(self) -> RMSprop:
-        return RMSprop(
-            self.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, clip=self.config.clip
-        )
+        config = self.config
+        return RMSprop(self.parameters(), lr=config.lr, weight_decay=config.weight_decay, clip=config.clip)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         pairs = Pairs.of(log)
@@ -231,13 +244,15 @@ class IARN(Rater):
         self.known[:, self.config.longest - found.shape[1] :] = found.to(self.known)
         if self.config.bias:
             self.mean.fill_(float(pairs.rating.mean()))
+        if self.config.encoder != "none":
+            self.encoder.learn(*features(log, self.config.column))
         yield from pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None
         item = batch.target[:, 0]
         user_side = self._read_user(batch)
-        item_side = self._read_item(self.known[item].long() if batch.audience is None else batch.audience)
+        item_side = self._read_item(item, self.known[item].long() if batch.audience is None else batch.audience)
         return self._rating(user_side, item_side, batch.user, item)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
@@ -248,7 +263,7 @@ class IARN(Rater):
         scores = self.items.new_empty(len(batch), len(items))
         for first in range(0, len(items), ITEMS):
             part = items[first : first + ITEMS]
-            item_side = self._read_item(self.known[part].long())
+            item_side = self._read_item(part, self.known[part].long())
             for line in range(len(batch)):
                 one, who = user_side.alone(line, len(part)), batch.user[line].expand(len(part))
                 scores[line, first : first + ITEMS] = self._rating(one, item_side, who, part)
@@ -257,15 +272,14 @@ class IARN(Rater):
 
     def _read_user(self, batch: Batch) -> Read:
         history = batch.last(min(self.config.longest, batch.history.shape[1]))
-        return self._read(self.of_user, self.items, history)
+        steps, real = _steps(history, self.items)
+        return self.of_user.read(steps, real)
 
-    def _read_item(self, audience: Int[Tensor, "B Q"]) -> Read:
-        return self._read(self.of_item, self.users, audience)
-
-    def _read(self, side: Side, table: Tensor, history: Int[Tensor, "B P"]) -> Read:
-        steps = (history > 0).any(0)
-        history = history[:, int(steps.to(torch.uint8).argmax()) if steps.any() else history.shape[1] :].T
-        return side.read(rows(table, history), (history > 0).to(table.dtype))
+    def _read_item(self, item: Int[Tensor, "B"], audience: Int[Tensor, "B Q"]) -> Read:
+        steps, real = _steps(audience, self.users)
+        if self.config.encoder != "none":
+            steps = self.encoder(steps, item)
+        return self.of_item.read(steps, real)
 
     def _rating(
         self, user_side: Read, item_side: Read, user: Int[Tensor, "B"], item: Int[Tensor, "B"]
@@ -277,3 +291,10 @@ class IARN(Rater):
         if self.config.bias:
             rating = rating + self.mean + (rows(self.user_bias, user) + rows(self.item_bias, item)).squeeze(1)
         return rating
+
+
+def _steps(history: Int[Tensor, "B P"], table: Tensor) -> tuple[Float[Tensor, "Q B e"], Float[Tensor, "Q B"]]:
+    """The vectors of what is read, step by step, and which steps are real; without those that are padding to all."""
+    some = (history > 0).any(0)
+    steps = history[:, int(some.to(torch.uint8).argmax()) if some.any() else history.shape[1] :].T
+    return rows(table, steps), (steps > 0).to(table.dtype)

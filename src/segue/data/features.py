@@ -1,0 +1,41 @@
+"""The features of items: a column of the log's table of items as numbers.
+
+genres               column of the log           ids 1..n in the sorted order of names, 0 for none
+["Action", "War"]    a list                      2 6 0      as they are listed: of a hierarchy the root first
+"Home > Bed"         a path                      4 1 0
+null                                             0 0 0
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from segue.data.log import Ids, Log
+from segue.errors import DataError, did_you_mean
+
+
+def features(log: Log, column: str) -> tuple[Ids, list[str]]:
+    """((I + 1, F) feature ids of each item, 0 on the right; the n names of ids 1..n).
+
+    Raises:
+        DataError: the log has no such column.
+    """
+    table = log.item_table
+    known = [] if table is None else table.columns
+    if table is None or column not in known:
+        raise DataError(
+            f"{log.name}: its items have no column {column!r}{did_you_mean(column, known)}; "
+            f"they have: {', '.join(known) or 'none'}"
+        )
+    values = table[column]
+    if not isinstance(values.dtype, pl.List):
+        values = values.cast(pl.String).str.split(">")
+    listed = values.cast(pl.List(pl.String)).list.eval(pl.element().str.strip_chars()).to_list()
+    listed = [[name for name in row or [] if name] for row in listed]
+    names = sorted({name for row in listed for name in row})
+    number = {name: place for place, name in enumerate(names, 1)}
+    found = np.zeros((log.n_items + 1, max(map(len, listed), default=0)), np.int64)
+    for item, row in enumerate(listed, 1):
+        found[item, : len(row)] = [number[name] for name in row]
+    return found, names
