@@ -97,6 +97,33 @@ def test_run_takes_the_options_of_measuring(segue, here):
     assert about["training"]["best"] in (2, 4)
 
 
+def test_ratings_are_predicted_and_measured(segue, here):
+    """RMSE, MAE and AUC, with the means beside them; evaluating the saved model gives the same figures."""
+    rows = (f"u{t % 7},i{t % 31},{1 + t * 3 % 5},{1_600_000_000 + 100 * t}\n" for t in range(200))
+    (here / "rated.csv").write_text("".join(["user,item,rating,time\n", *rows]))
+    out = done(segue("run mf rated.csv --protocol ratings --set dim=2 --json run.json"))
+    assert re.search(r"^ model +rmse +mae +auc +s ", out, re.MULTILINE)
+    assert re.search(r"^ pop +– +– +[.\d]+ ", out, re.MULTILINE)
+    assert " ratings, 31 items" in out
+    found = json.loads((here / "run.json").read_text())
+    assert [row["model"] for row in found["models"]] == [
+        "global-mean", "user-mean", "item-mean", "biases", "pop", "mf",
+    ]  # fmt: skip
+    assert found["recipe"]["monitor"] == "rmse"
+    done(segue("evaluate models/mf --data rated.csv --json again.json"))
+    again = json.loads((here / "again.json").read_text())
+    for metric, cell in again["models"][0]["metrics"].items():
+        assert cell["mean"] == pytest.approx(found["models"][-1]["metrics"][metric]["mean"])
+    out = done(segue("search mf rated.csv --protocol ratings --trials 1 --no-rivals --set dim=2 --out models/found"))
+    assert re.search(r"validation rmse", out)
+    code, _, err = segue("run mf rated.csv --protocol ratings --monitor ndcg@10")
+    assert code == 2
+    assert "ndcg@10: ratings predicts ratings; it measures rmse, mae, auc" in err
+    code, _, err = segue("run mf events.csv --protocol ratings")
+    assert code == 2
+    assert "has no ratings to learn or to predict; name their column (--rating-col)" in err
+
+
 def test_run_shows_the_cut_offs_that_are_asked_for(segue, here):
     out = done(segue("run pop events.csv -k 3 50 --monitor ndcg@50 --json run.json"))
     assert re.search(r"recall@3 .*ndcg@3 .*mrr@3 .*recall@50", out)

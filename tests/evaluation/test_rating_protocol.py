@@ -130,13 +130,13 @@ def test_a_sample_of_users_is_drawn_by_its_seed() -> None:
     every = OPEN.ask(Says(LOG), split, "test", ("auc",))
     assert every.ranked is not None
     assert every.auc is not None
-    draws = [replace(OPEN, users=5, seed=seed).ask(Says(LOG), split, "test", ("auc",)) for seed in (0, 0, 1)]
+    draws = [replace(OPEN, users=9, seed=seed).ask(Says(LOG), split, "test", ("auc",)) for seed in (0, 0, 1)]
     known = dict(zip(every.ranked.tolist(), every.auc.tolist(), strict=True))
     for draw in draws:
         assert draw.predicted is None
         assert draw.ranked is not None
         assert draw.auc is not None
-        assert len(draw.ranked) <= 5
+        assert len(draw.ranked) <= 9
         assert draw.auc.tolist() == [known[user] for user in draw.ranked.tolist()]
     assert draws[0].ranked.tolist() == draws[1].ranked.tolist() != draws[2].ranked.tolist()  # type: ignore[union-attr]
     assert replace(OPEN, users=5).fingerprint != OPEN.fingerprint != replace(OPEN, histories="rolling").fingerprint
@@ -164,6 +164,16 @@ def test_models_that_rank_have_an_auc_and_no_error() -> None:
     shown = table([o.result for o in outcomes], ("rmse", "mae", "auc"))
     assert [column.header for column in shown.columns] == ["model", "rmse", "mae", "auc", "train\ns"]
     assert str(list(shown.columns[1].cells)[2]) == "–"
+
+
+def test_where_everybody_has_met_everything_there_is_no_auc() -> None:
+    events = [(u, i, 100 * r + 10 * u + i, 1 + (u + i) % 5) for r in range(3) for u in range(3) for i in range(3)]
+    log = read_log(pl.DataFrame(events, schema=["user", "item", "timestamp", "rating"], orient="row"))
+    result = Recipe(model="biases", protocol=OPEN).run(log).result
+    row = summary([result], ("rmse", "auc"))["models"][0]["metrics"]
+    assert row["rmse"]["mean"] > 0
+    assert row["auc"] is None
+    assert result.ranks.dropped["users with nothing to order for the AUC"] == 2
 
 
 def test_results_are_kept(tmp_path: Path) -> None:

@@ -195,4 +195,5 @@ def _cell(name: str, value: Any) -> str:
         return f"{value:,}" if isinstance(value, int) else str(value)
     if name == "share":
         return f"{value:.2f}".removeprefix("0")
-    return f"{value:.4f}".removeprefix("0") if "@" in name else f"{value:,.1f}"
+    fine = "@" in name or name.startswith("validation ")
+    return f"{value:.4f}".removeprefix("0") if fine else f"{value:,.1f}"

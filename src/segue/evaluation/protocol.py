@@ -241,6 +241,8 @@ class RatingProtocol(Protocol):
             ranked, auc = areas(model, cases, candidate)
             if len(ranked) < len(cases):
                 dropped = {**dropped, "users with nothing to order for the AUC": len(cases) - len(ranked)}
+            if not len(ranked):  # every user has met every item
+                ranked, auc = None, None
         return Rated(pairs.user, pairs.rating.astype(np.float64), predicted, ranked, auc, dropped)
 
     def _users(self, split: Split, part: Part) -> Cases:
