@@ -1,6 +1,7 @@
 """`Runs`: trainings that are kept, so that a table can be interrupted, and tables share what they have in common.
 
     runs/choose-4f1c….json     which epoch validation chose
+         best-c07e….json .npz  the same, and the test of the model as it was then
          final-92ab….json      what decided the run, its settings, what it took
          final-92ab….npz       its ranks, question by question: any metric and any test can be taken from them later
          final-92ab…/          the state of a training that was interrupted
@@ -17,7 +18,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from segue.evaluation.metrics import measure
 from segue.evaluation.ranks import Ranks
 from segue.models import find
 from segue.recipe import Recipe
+from segue.train import Training
 
 FORMAT = 1  # to be raised when the same recipe comes to mean other numbers
 
@@ -96,23 +98,28 @@ class Runs:
 
     def choose(self, recipe: Recipe, log: Log) -> Choice:
         """The epoch that is best on validation, of a model trained on the train part."""
-        decides = {**_identity(recipe, log), "monitor": recipe.monitor, "every": recipe.every}
-        decides |= {"patience": recipe.patience, "epochs": _config(recipe)["epochs"]}
+        decides = _choosing(recipe, log)
         place = self._place("choose", decides)
         if kept := self._kept(place, recipe):
-            return Choice(
-                **{**kept["choice"], "course": tuple((look[0], look[1]) for look in kept["choice"]["course"])}
-            )
-        training = recipe.choose(recipe.build(log), recipe.split(log), folder=place)
-        choice = Choice(
-            epochs=training.best,
-            metric=training.metric,
-            course=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
-            seconds=training.seconds,
-            cpu_seconds=training.cpu_seconds,
-        )
+            return _choice(kept["choice"])
+        choice = _chosen(recipe.choose(recipe.build(log), recipe.split(log), folder=place))
         self._keep(place, {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice)})
         return choice
+
+    def best(self, recipe: Recipe, log: Log) -> tuple[Choice, Run]:
+        """A model trained on the train part alone, and tested as it was in the epoch that validation chose."""
+        decides = _choosing(recipe, log)
+        place = self._place("best", decides)
+        if kept := self._kept(place, recipe):
+            choice = _choice(kept["choice"])
+            return choice, self._read(place, recipe.seed, choice.epochs, kept)
+        outcome = replace(recipe, refit=False).run(log, folder=place)
+        choice, training = _chosen(outcome.training), outcome.training
+        cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
+        run = Run(seed=recipe.seed, epochs=choice.epochs, ranks=outcome.result.ranks, **cost)
+        content = {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice), "cost": cost}
+        self._keep_run(place, run, recipe, content)
+        return choice, run
 
     def final(self, recipe: Recipe, log: Log, epochs: int) -> Run:
         """A model trained on train and validation together for `epochs`, and tested."""
@@ -210,6 +217,26 @@ def _identity(recipe: Recipe, log: Log) -> dict[str, Any]:
         "log": log.fingerprint,
         "seed": recipe.seed,
     }
+
+
+def _choosing(recipe: Recipe, log: Log) -> dict[str, Any]:
+    """What decides which epoch is chosen."""
+    looks = {"monitor": recipe.monitor, "every": recipe.every, "patience": recipe.patience}
+    return {**_identity(recipe, log), **looks, "epochs": _config(recipe).get("epochs", 0)}
+
+
+def _chosen(training: Training) -> Choice:
+    return Choice(
+        epochs=training.best,
+        metric=training.metric,
+        course=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
+        seconds=training.seconds,
+        cpu_seconds=training.cpu_seconds,
+    )
+
+
+def _choice(kept: Mapping[str, Any]) -> Choice:
+    return Choice(**{**kept, "course": tuple((look[0], look[1]) for look in kept["course"])})
 
 
 def _peak_mb() -> float | None:
