@@ -4,6 +4,7 @@ from segue.errors import ConfigError, did_you_mean
 from segue.model import Model
 from segue.models.bprmf import BPRMF
 from segue.models.caser import Caser
+from segue.models.gru import GRU, LSTM4Rec
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hgn import HGN
 from segue.models.item_knn import ItemKNN
@@ -23,6 +24,8 @@ MODELS: dict[str, type[Model]] = {
     "bprmf": BPRMF,
     "gru4rec": GRU4Rec,
     "gru4rec+": GRU4RecPlus,
+    "gru": GRU,
+    "lstm4rec": LSTM4Rec,
     "hgn": HGN,
     "sasrec": SASRec,
     "nextitnet": NextItNet,
