@@ -173,7 +173,7 @@ class TrainedConfig(Config):
             loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets of a batch.
         decay_steps: steps in which lr falls to last_lr, where it stays; 0 for no fall.
         last_lr: learning rate after the fall.
-        decay_power: of the fall, lr(s) = (lr - last_lr) (1 - s / decay_steps)^decay_power + last_lr: 1 for a straight line.
+        decay_power: of the fall: at step s lr is (lr - last_lr) (1 - s / decay_steps)^decay_power + last_lr.
     """
 
     epochs: int = 50

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from segue.batch import Batch
 from segue.model import Sizes
+from segue.models.coevent_mf import CoEventMF
 from segue.models.gru import GRU
+from segue.models.hm_lstm import Hierarchy, Output, boundary, hard_sigmoid, slope
+from segue.optimizer import polynomial
 
 Arrays = dict[str, np.ndarray]
 
@@ -92,3 +95,102 @@ def test_layer_normalisation(z: Arrays, norm: str, name: str) -> None:
     close(found, z[name])
     if norm == "joint":
         close(found[0], z["ln_h1"])
+
+
+# ---------------------------------------------------------------------------------------- HM-LSTM
+
+
+@pytest.fixture
+def hm(golden) -> Arrays:
+    return golden("hmlstm")
+
+
+@pytest.fixture
+def hierarchy(hm: Arrays) -> Hierarchy:
+    cell = Hierarchy(hm["x"].shape[1], hm["h"].shape[2], layers=3).double()
+    for number, layer in enumerate(cell.layers, 1):
+        fill(layer.bias, hm[f"b_{number}"])
+        summands = {"W": layer.below, "U": layer.own, "V": layer.above}
+        for name, summand in summands.items():
+            if summand is not None:
+                fill(summand.weight, hm[f"{name}_{number}"])
+    return cell
+
+
+@pytest.mark.parametrize("epochs", [0, 50, 1000])
+def test_hierarchy(hm: Arrays, hierarchy: Hierarchy, epochs: int) -> None:
+    """Copy, update and flush; the slope of the hard sigmoid changes none of them."""
+    steps, layers, dim = hm["h"].shape
+    hierarchy.epochs += epochs
+    read = torch.from_numpy(hm["x"])
+    states = hierarchy.steps([1] * steps, read, torch.zeros(1, hierarchy.width, dtype=torch.double))
+    memory, ended, told = states.split([layers * dim, layers - 1, layers * dim], 1)
+    close(memory.unflatten(1, (layers, dim)), hm["c"])
+    close(told.unflatten(1, (layers, dim)), hm["h"])
+    close(ended, hm["z"][:, :-1])
+    assert not hm["z"][:, -1].any()
+    output = Output(dim, hm["h_e"].shape[1], layers).double()
+    fill(output.gate, hm["w_gate"])
+    fill(output.embed, hm["W_e"])
+    close(output(told), hm["h_e"])
+
+
+def test_what_each_layer_does(hm: Arrays, hierarchy: Hierarchy) -> None:
+    """0 copies, 1 updates, 2 flushes; what is copied stays as it was, to the bit."""
+    _, layers, dim = hm["h"].shape
+    sizes = [layers * dim, layers - 1, layers * dim]
+    state = torch.zeros(1, hierarchy.width, dtype=torch.double)
+    for step, read in enumerate(torch.from_numpy(hm["x"])):
+        following = hierarchy.steps([1], read[None], state)
+        (c, z, h), (next_c, next_z, next_h) = (one.split(sizes, 1) for one in (state, following))
+        for layer, operation in enumerate(hm["op"][step]):
+            flush = layer < layers - 1 and bool(z[0, layer])
+            moved = layer == 0 or bool(next_z[0, layer - 1])
+            assert operation == (2 if flush else int(moved))
+            part = slice(layer * dim, (layer + 1) * dim)
+            if operation == 0:
+                assert torch.equal(c[:, part], next_c[:, part])
+                assert torch.equal(h[:, part], next_h[:, part])
+        state = following
+
+
+def test_boundaries(hm: Arrays) -> None:
+    """Decisions and their derivatives, for all slopes."""
+    close(hard_sigmoid(torch.from_numpy(hm["z_pre"][:, :-1]), 1.0), hm["z_tilde"][:, :-1])
+    close(hard_sigmoid(torch.from_numpy(hm["z_pre"][:, :-1]), 3.0), hm["z_tilde_a3"][:, :-1])
+    close(boundary(torch.from_numpy(hm["z_pre"][:, :-1]), 1.0), hm["z"][:, :-1])
+    for angle in (1, 2, 5):
+        value = torch.from_numpy(hm["ste_x"]).requires_grad_()
+        found = boundary(value, float(angle))
+        close(found, hm[f"ste_fwd_a{angle}"])
+        found.sum().backward()
+        assert value.grad is not None
+        close(value.grad, hm[f"ste_grad_a{angle}"])
+    np.testing.assert_allclose([slope(int(epoch)) for epoch in hm["slope_epochs"]], hm["slope_a"], rtol=0, atol=1e-12)
+
+
+# ---------------------------------------------------------------------------------------- CoEvent MF, learning rate
+
+
+@pytest.mark.parametrize(("tied", "mark"), [(False, ""), (True, "_re")])
+def test_coevent_mf(golden, tied: bool, mark: str) -> None:
+    arrays = golden("baselines")
+    dim, count = arrays["coevent_V"].shape
+    model = CoEventMF(CoEventMF.configure({"dim": dim, "tied": tied}), Sizes(1, count)).double().eval()
+    padding = np.zeros((1, dim))
+    fill(model.item_out, padding, arrays["coevent_V" if tied else "coevent_U"].T)
+    if not tied:
+        fill(model.item_in, padding, arrays["coevent_V"].T)
+    items = torch.arange(1, count + 1)[:, None]
+    close(model.score(Batch(torch.ones(count, dtype=torch.long), items))[:, 1:], arrays[f"coevent{mark}_logits"])
+    pairs = torch.from_numpy(arrays["coevent_pairs"]) + 1
+    asked = torch.ones(len(pairs), 1, dtype=torch.bool)
+    found = model(Batch(torch.ones(len(pairs), dtype=torch.long), pairs[:, :1], pairs[:, 1:], asked=asked))
+    close(found, arrays[f"coevent{mark}_nll"])
+
+
+def test_the_learning_rate(golden) -> None:
+    arrays = golden("baselines")
+    for schedule in (polynomial(0.01, 0.001, 50_000, 0.5), GRU.configure().schedule):
+        found = [schedule(int(step)) for step in arrays["poly_steps"]]
+        np.testing.assert_allclose(found, arrays["poly_lr"], rtol=0, atol=1e-12)

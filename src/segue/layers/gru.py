@@ -7,8 +7,8 @@
     NormGRU    n = tanh(N(W_n x) + r * N(U_n h))             h <- (1 - z) * h + z * n      N in r and z too
 
 GRU is torch's. InnerGRU, with the reset gate inside the product, is Cho et al.'s (EMNLP 2014), which Villatel et al.
-(2018) write as their equation (4). NormGRU is Ba, Kiros and Hinton's (2016): each N is a layer normalisation with a gain
-and a bias of its own, over what r and z get of x (or of h) together.
+(2018) write as their equation (4). NormGRU is Ba, Kiros and Hinton's (2016): each N is a layer normalisation with a
+gain and a bias of its own, over what r and z get of x (or of h) together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from torch.nn.functional import layer_norm, linear
 from segue.layers.recurrent import last, scan
 
 EPS = 1e-5
-by_sigmoid, by_tanh = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
+by_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
+by_tanh = torch.ops.aten.tanh_backward.grad_input
 
 
 class GRU(NamedTuple):
@@ -121,10 +122,10 @@ class InnerGRU(nn.Module):
         (gate,), (by_gate,), two = tape, errors, 2 * self.dim
         reset, update, new = gate.split(self.dim, 1)
         by_reset, by_update, by_new = by_gate.split(self.dim, 1)
-        by_update.copy_(by_sigmoid(flow * (new - state), update))
-        by_new.copy_(by_tanh(flow * update, new))
+        by_sigmoid(flow * (new - state), update, grad_input=by_update)
+        by_tanh(flow * update, new, grad_input=by_new)
         by_product = by_new @ self.u[two:]
-        by_reset.copy_(by_sigmoid(by_product * state, reset))
+        by_sigmoid(by_product * state, reset, grad_input=by_reset)
         torch.addcmul(flow, flow, update, value=-1, out=flow).addcmul_(by_product, reset)
         flow.addmm_(by_gate[:, :two], self.u[:two])
 
@@ -180,10 +181,10 @@ class NormGRU(nn.Module):
         two = 2 * self.dim
         reset, update, new = gate.split(self.dim, 1)
         by_reset, by_update, by_new = by_gate.split(self.dim, 1)
-        by_update.copy_(by_sigmoid(flow * (new - state), update))
-        by_new.copy_(by_tanh(flow * update, new))
+        by_sigmoid(flow * (new - state), update, grad_input=by_update)
+        by_tanh(flow * update, new, grad_input=by_new)
         held = torch.addcmul(self.state_bias[two:], even[:, two:], self.state_gain[two:])
-        by_reset.copy_(by_sigmoid(by_new * held, reset))
+        by_sigmoid(by_new * held, reset, grad_input=by_reset)
         by_held = by_gate * self.state_gain
         by_held[:, two:].mul_(reset)
         parts = (table.split(self.groups, 1) for table in (by_held, even, by_raw))

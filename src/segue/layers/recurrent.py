@@ -140,7 +140,9 @@ class Unit(Protocol):
         """The gradients of gates and weights, of all steps together; `state`: the one that each step began with."""
 
 
-def scan(unit: Unit, alive: list[int], gates: Float[Tensor, "n g"], begin: Float[Tensor, "B w"]) -> Float[Tensor, "n w"]:
+def scan(
+    unit: Unit, alive: list[int], gates: Float[Tensor, "n g"], begin: Float[Tensor, "B w"]
+) -> Float[Tensor, "n w"]:
     """Every state, step by step."""
     states: Tensor = _Scan.apply(unit, alive, gates, begin, *unit.weights)
     return states

@@ -20,8 +20,9 @@ There is no program of the study's authors. Where the paper says nothing: the lo
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -29,79 +30,63 @@ from torch import Tensor, nn
 
 from segue.layers.gru import InnerGRU, NormGRU
 from segue.layers.lstm import LSTM
-from segue.layers.recurrent import Stack
+from segue.layers.recurrent import Cell, Stack
 from segue.model import Sizes, require, zero_padding
 from segue.ranker import Loss
 from segue.recurrent import Recurrent, RecurrentConfig
 from segue.space import Choice, LogUniform, Space, Uniform
 
+SPACE: Space = {
+    "layers": Choice(1, 2),
+    "dim": Choice(64, 100, 128),
+    "dropout": Uniform(0.0, 0.5),
+    "hidden_dropout": Uniform(0.0, 0.5),
+    "lr": LogUniform(1e-3, 1e-2),
+    "batch_size": Choice(64, 128, 256),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
-class GRUConfig(RecurrentConfig):
-    """Settings of Criteo's GRU.
+class LayersConfig(RecurrentConfig):
+    """Settings of cells on top of each other.
 
     Attributes:
         tied: whether an item has one vector, read and recommended (RE).
-        norm: layer normalisation of the unit (LN), the statistics of r and z taken "joint", as published, or of each
-            "gate" by itself; or none.
-        layers: units on top of each other.
+        layers: how many.
+        hidden_dropout: share of the entries that training leaves out of what each layer tells.
     """
 
-    tied: bool = True
-    norm: Literal["none", "joint", "gate"] = "joint"
+    tied: bool = False
     layers: int = 1
     loss: Loss = "ce"
-    epochs: int = 10
-    lr: float = 0.01
-    decay_steps: int = 50_000
-    last_lr: float = 0.001
-    decay_power: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.layers >= 1, f"layers={self.layers}: must be at least 1")
 
 
-class GRU(Recurrent):
-    """Gated recurrent units, the upper ones reading what the lower tell."""
+class Layers(Recurrent):
+    """Cells on top of each other, the upper ones reading what the lower tell."""
 
-    name = "gru"
-    Config = GRUConfig
-    config: GRUConfig
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {},
-        "plain": {"tied": False, "norm": "none"},
-        "re": {"norm": "none"},
-        "ln": {"tied": False},
-        "stacked": {"layers": 2},
-    }
-    space: ClassVar[Space] = {
-        "layers": Choice(1, 2),
-        "norm": Choice("none", "joint"),
-        "dim": Choice(64, 100, 128),
-        "dropout": Uniform(0.0, 0.5),
-        "hidden_dropout": Uniform(0.0, 0.5),
-        "lr": LogUniform(1e-3, 1e-2),
-        "batch_size": Choice(64, 128, 256),
-    }
+    config: LayersConfig
 
-    def __init__(self, config: GRUConfig, sizes: Sizes) -> None:
+    def __init__(self, config: LayersConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window = config.window
-        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, config.dim) * config.dim**-0.5)
+        dim, self.window = config.dim, config.window
+        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
         zero_padding(self.item_out)
         if not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, config.dim) * config.dim**-0.5)
+            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
             zero_padding(self.item_in)
-        self.cells = nn.ModuleList(self.make_cell() for _ in range(config.layers))
+        self.cells = nn.ModuleList(self.one() for _ in range(config.layers))
 
-    def make_cell(self) -> nn.Module:
-        """One layer."""
-        dim, norm = self.config.dim, self.config.norm
-        return InnerGRU(dim, dim) if norm == "none" else NormGRU(dim, dim, norm)
+    @abstractmethod
+    def one(self) -> nn.Module:
+        """A layer."""
 
     @property
     def cell(self) -> Stack:
-        return Stack([*self.cells], self.config.hidden_dropout if self.training else 0.0)  # type: ignore[misc]
+        return Stack([cast(Cell, cell) for cell in self.cells], self.config.hidden_dropout if self.training else 0.0)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
@@ -113,27 +98,69 @@ class GRU(Recurrent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTM4RecConfig(GRUConfig):
-    """Settings of LSTM4REC: those of the GRU, with others as their defaults."""
+class GRUConfig(LayersConfig):
+    """Settings of Criteo's GRU.
 
-    tied: bool = False
-    norm: Literal["none"] = "none"
+    Attributes:
+        norm: layer normalisation (LN), the statistics of r and z taken "joint", as published, or of each "gate" by
+            itself; or none.
+    """
+
+    tied: bool = True
+    norm: Literal["none", "joint", "gate"] = "joint"
+    epochs: int = 10
+    lr: float = 0.01
+    decay_steps: int = 50_000
+    last_lr: float = 0.001
+    decay_power: float = 0.5
+
+
+class GRU(Layers):
+    """Gated recurrent units."""
+
+    name = "gru"
+    Config = GRUConfig
+    config: GRUConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {},
+        "plain": {"tied": False, "norm": "none"},
+        "re": {"norm": "none"},
+        "ln": {"tied": False},
+        "stacked": {"layers": 2},
+        "hcrnn": {
+            "tied": False,
+            "norm": "none",
+            "dropout": 0.25,
+            "hidden_dropout": 0.5,
+            "batch_size": 512,
+            "lr": 0.001,
+            "decay_steps": 0,
+        },
+    }
+    space: ClassVar[Space] = {"norm": Choice("none", "joint"), **SPACE}
+
+    def one(self) -> nn.Module:
+        dim, norm = self.config.dim, self.config.norm
+        return InnerGRU(dim, dim) if norm == "none" else NormGRU(dim, dim, norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTM4RecConfig(LayersConfig):
+    """Settings of LSTM4REC: those of the paper on HCRNN."""
+
     dropout: float = 0.25
     hidden_dropout: float = 0.5
     batch_size: int = 512
-    lr: float = 0.001
-    decay_steps: int = 0
-    last_lr: float = 0.0
-    decay_power: float = 1.0
 
 
-class LSTM4Rec(GRU):
+class LSTM4Rec(Layers):
     """Long short-term memory in the place of the unit."""
 
     name = "lstm4rec"
     Config = LSTM4RecConfig
-    presets: ClassVar = {"paper": {}}
-    space: ClassVar[Space] = {"tied": Choice(False, True), **{k: v for k, v in GRU.space.items() if k != "norm"}}
+    config: LSTM4RecConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
+    space: ClassVar[Space] = {"tied": Choice(False, True), **SPACE}
 
-    def make_cell(self) -> nn.Module:
+    def one(self) -> nn.Module:
         return LSTM(self.config.dim, self.config.dim)
