@@ -12,7 +12,8 @@ from torch import nn
 from segue.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
-from segue.layers.gru import STRIDE, Weights, advance, last, walk
+from segue.layers.gru import GRU
+from segue.layers.recurrent import STRIDE, advance, last, walk
 from segue.model import Sizes
 from segue.models import MODELS
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
@@ -32,11 +33,11 @@ def build(kind: type[GRU4Rec] = GRU4Rec, **settings: Any) -> GRU4Rec:
 # ---------------------------------------------------------------------------------------- the unit
 
 
-def unit(dim: int = 4, wide: int = 4) -> tuple[Weights, nn.GRU]:
+def unit(dim: int = 4, wide: int = 4) -> tuple[GRU, nn.GRU]:
     """Random weights, and torch's own unit with the same."""
     torch.manual_seed(2)
     theirs = nn.GRU(wide, dim, batch_first=True).double()
-    return Weights(theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0, theirs.bias_hh_l0), theirs
+    return GRU(theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0, theirs.bias_hh_l0), theirs
 
 
 def test_a_step_is_torchs() -> None:
@@ -58,7 +59,7 @@ def test_the_gradients_of_a_step(one_hot: bool) -> None:
     leaves = (read, state, *weights[1:]) if one_hot else (read, state, *weights)
 
     def step(read: torch.Tensor, state: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        return advance(read, state, Weights(None, *rest) if one_hot else Weights(*rest))
+        return advance(read, state, GRU(None, *rest) if one_hot else GRU(*rest))
 
     assert torch.autograd.gradcheck(step, leaves)
 

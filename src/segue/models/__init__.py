@@ -4,8 +4,11 @@ from segue.errors import ConfigError, did_you_mean
 from segue.model import Model
 from segue.models.bprmf import BPRMF
 from segue.models.caser import Caser
+from segue.models.coevent_mf import CoEventMF
+from segue.models.gru import GRU, LSTM4Rec
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hgn import HGN
+from segue.models.hm_lstm import HMLSTM
 from segue.models.item_knn import ItemKNN
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
@@ -23,6 +26,10 @@ MODELS: dict[str, type[Model]] = {
     "bprmf": BPRMF,
     "gru4rec": GRU4Rec,
     "gru4rec+": GRU4RecPlus,
+    "coevent-mf": CoEventMF,
+    "gru": GRU,
+    "lstm4rec": LSTM4Rec,
+    "hm-lstm": HMLSTM,
     "hgn": HGN,
     "sasrec": SASRec,
     "nextitnet": NextItNet,

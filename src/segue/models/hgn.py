@@ -43,7 +43,7 @@ from segue.batch import Batch
 from segue.data.batching import Windows
 from segue.data.log import Log
 from segue.layers.convolution import WindowConvolutions
-from segue.layers.recurrent import WindowGRU
+from segue.layers.gru import WindowGRU
 from segue.layers.table import rows
 from segue.layers.windows import slide
 from segue.model import Sizes, require, zero_padding

@@ -37,7 +37,7 @@ from segue.data.log import Log
 from segue.layers.dropout import dropout
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
-from segue.optimizer import Adam, Optimizer
+from segue.optimizer import Adam, Optimizer, halving
 from segue.ranker import Ranker, RankerConfig
 from segue.space import Choice, LogUniform, Space, Uniform
 
@@ -123,10 +123,9 @@ class SASRec(Ranker):
         config = self.config
         return Adam(
             self.parameters(),
-            lr=config.lr,
+            lr=halving(config.lr, config.steady) if config.steady else config.schedule,
             weight_decay=config.weight_decay,
             betas=(0.9, 0.98),
-            steady=config.steady,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
