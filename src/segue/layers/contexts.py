@@ -14,7 +14,7 @@ Rows are laid out step by step, longest first: those of all rows, then of the `a
 
 (13) is K x H sigmoids a step, and nearly all the work. theta stays through a row, so that e^-(theta_k M_k W_theta) is
 taken once: a step then needs a product, a sum and a reciprocal of each, 1 / (1 + e^-(h W_h) e^-(theta_k M_k W_theta)),
-and no exponential. Arguments beyond half of what an exponential can hold (44 in 32 bits) count as that.
+and no exponential. Arguments beyond half of what an exponential can hold (43 in 32 bits) count as that.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Walk(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, alive: list[int], reads: Reads, item: Tensor, read: Tensor, theta: Tensor, *weights: Tensor
+        ctx: Any, alive: list[int], reads: Reads, item: Tensor, read: Tensor, theta: Tensor, *weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         done = record(alive, item, read, theta=theta, weights=Weights(*weights), reads=reads)
         ctx.alive, ctx.reads = alive, reads
@@ -293,7 +293,7 @@ def _steepness(sigmoid: Tensor) -> Tensor:
 
 def _minus_exp(values: Tensor) -> Tensor:
     """e^-values, such that a product of two is finite."""
-    most = math.log(torch.finfo(values.dtype).max) / 2
+    most = math.log(torch.finfo(values.dtype).max) / 2 - 1
     return values.neg().clamp_(-most, most).exp_()
 
 
