@@ -108,8 +108,12 @@ class Ranker(Trained, Retriever):
             yield replace(batch, shared=shared, chance=chance)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        return self.ranked(self.queries(batch), batch)
+
+    def ranked(self, queries: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss of `queries`, summed over the targets of the batch."""
         assert batch.target is not None
-        query = self._scaled(self.queries(batch))
+        query = self._scaled(queries)
         if self.config.loss != "ce" and batch.shared is None:
             return self._own(query, batch)
         wanted = batch.targets.flatten()

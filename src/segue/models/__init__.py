@@ -7,6 +7,7 @@ from segue.models.caser import Caser
 from segue.models.coevent_mf import CoEventMF
 from segue.models.gru import GRU, LSTM4Rec
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
+from segue.models.hcrnn import HCRNN
 from segue.models.hgn import HGN
 from segue.models.hm_lstm import HMLSTM
 from segue.models.item_knn import ItemKNN
@@ -31,6 +32,7 @@ MODELS: dict[str, type[Model]] = {
     "lstm4rec": LSTM4Rec,
     "hm-lstm": HMLSTM,
     "hgn": HGN,
+    "hcrnn": HCRNN,
     "sasrec": SASRec,
     "nextitnet": NextItNet,
     "caser": Caser,
