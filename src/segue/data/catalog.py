@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from segue.console import say
-from segue.data import amazon, goodreads, movielens, sessions
+from segue.data import amazon, goodreads, hcrnn, movielens, sessions
 from segue.data.dataset import Dataset
 from segue.data.download import Unavailable
 from segue.data.ingest import read_log
@@ -33,7 +33,7 @@ from segue.errors import ArtefactError, DataError, did_you_mean
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for family in (movielens.DATASETS, amazon.DATASETS, goodreads.DATASETS, sessions.DATASETS)
+    for family in (movielens.DATASETS, amazon.DATASETS, goodreads.DATASETS, sessions.DATASETS, hcrnn.DATASETS)
     for dataset in family
 }
 RULES = {"min_rating", "duplicates", "user_core", "item_core"}  # an option of these takes the place of the rules

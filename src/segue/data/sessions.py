@@ -14,22 +14,28 @@ from pathlib import Path
 import polars as pl
 
 from segue.data.dataset import Dataset
-from segue.data.source import Tables
+from segue.data.source import Frame, Tables
 from segue.errors import DataError
 
 
 def parquet(path: Path) -> Tables:
     """A Parquet file with the columns user (the session), item, split, and timestamp or order."""
     table = pl.read_parquet(path)
+    users = split_of(table, path)
+    if "timestamp" in table.columns:
+        return table.select("user", "item", "timestamp"), users, None
+    return table.sort("user", "order").select("user", "item"), users, None
+
+
+def split_of(table: Frame, path: Path) -> Frame:
+    """The table of users (user, split) of a file with these columns in every row."""
     users = table.select("user", "split").unique(maintain_order=True)
     torn = users.filter(pl.col("user").is_duplicated())
     if len(torn):
         raise DataError(
             f"{path}: session {torn['user'][0]} is part of {' and '.join(torn['split'][:2])}; it can be one"
         )
-    if "timestamp" in table.columns:
-        return table.select("user", "item", "timestamp"), users, None
-    return table.sort("user", "order").select("user", "item"), users, None
+    return users
 
 
 TERMS = "YooChoose clicks (RecSys Challenge 2015): CC BY-NC-ND 4.0, as its read-me says; cite Ben-Shimon et al. 2015"
