@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
 from segue.layers.recurrent import last, scan
+from segue.layers.sigmoid import sigmoid_, slope
 
 EPS = 1e-5
 by_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
@@ -90,30 +91,42 @@ class GRU(NamedTuple):
 
 
 class InnerGRU(nn.Module):
-    """The reset gate inside the product, and no biases.
+    """The reset gate inside the product.
 
     Args:
         reads: size of what is read.
         dim: size of h.
+        bias: whether r, z and n have one.
+        hard: whether the sigmoid of r and z is the broken line (`layers.sigmoid`).
     """
 
-    def __init__(self, reads: int, dim: int) -> None:
+    def __init__(self, reads: int, dim: int, *, bias: bool = False, hard: bool = False) -> None:
         super().__init__()
         self.dim = self.width = dim
         self.taped, self.erred = (3 * dim,), (3 * dim,)
         self.w = nn.Parameter(blocks(3, dim, reads))
         self.u = nn.Parameter(blocks(3, dim, dim))
+        self.b = nn.Parameter(torch.zeros(3 * dim)) if bias else None
+        self.hard = hard
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
         return (self.u,)
 
     def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
-        return scan(self, alive, linear(read, self.w), begin)
+        return scan(self, alive, linear(read, self.w, self.b), begin)
+
+    def gates(self, read: Float[Tensor, "*n x"], before: Float[Tensor, "*n d"]) -> tuple[Tensor, Tensor]:
+        """r and z of a step that reads `read` after the state `before`."""
+        two = 2 * self.dim
+        bias = None if self.b is None else self.b[:two]
+        total = linear(read, self.w[:two], bias) + linear(before, self.u[:two])
+        reset, update = sigmoid_(total, self.hard).chunk(2, -1)
+        return reset, update
 
     def onward(self, gates: Tensor, state: Tensor, tape: Sequence[Tensor], following: Tensor) -> None:
         (gate,), two = tape, 2 * self.dim
-        torch.addmm(gates[:, :two], state, self.u[:two].T, out=gate[:, :two]).sigmoid_()
+        sigmoid_(torch.addmm(gates[:, :two], state, self.u[:two].T, out=gate[:, :two]), self.hard)
         reset, update, new = gate.split(self.dim, 1)
         torch.addmm(gates[:, two:], reset * state, self.u[two:].T, out=new).tanh_()
         torch.lerp(state, new, update, out=following)
@@ -122,10 +135,11 @@ class InnerGRU(nn.Module):
         (gate,), (by_gate,), two = tape, errors, 2 * self.dim
         reset, update, new = gate.split(self.dim, 1)
         by_reset, by_update, by_new = by_gate.split(self.dim, 1)
-        by_sigmoid(flow * (new - state), update, grad_input=by_update)
+        torch.mul(flow, new - state, out=by_update)
         by_tanh(flow * update, new, grad_input=by_new)
         by_product = by_new @ self.u[two:]
-        by_sigmoid(by_product * state, reset, grad_input=by_reset)
+        torch.mul(by_product, state, out=by_reset)
+        by_gate[:, :two].mul_(slope(gate[:, :two], self.hard))
         torch.addcmul(flow, flow, update, value=-1, out=flow).addcmul_(by_product, reset)
         flow.addmm_(by_gate[:, :two], self.u[:two])
 
