@@ -60,17 +60,21 @@ def stacked(cells: list[nn.Module]) -> Step:
     return step
 
 
-def torchs() -> tuple[Cell, Step, list[Tensor]]:
-    theirs = nn.GRUCell(READS, DIM).double()
-    weights = [theirs.weight_ih, theirs.weight_hh, theirs.bias_ih, theirs.bias_hh]
-    return GRU(*weights), theirs, weights
+def torchs(*, products: bool) -> tuple[Cell, Step, list[Tensor]]:
+    """Torch's own cell; with `products`, what is read is W x already."""
+    theirs = nn.GRUCell(3 * DIM if products else READS, DIM).double()
+    weights = [theirs.weight_hh, theirs.bias_ih, theirs.bias_hh]
+    if products:
+        nn.init.eye_(theirs.weight_ih)
+        return GRU(None, *weights), theirs, weights
+    return GRU(theirs.weight_ih, *weights), theirs, [theirs.weight_ih, *weights]
 
 
 def kinds(name: str) -> tuple[Cell, Step, list[Tensor]]:
     """A cell with random weights, its step in plain torch, and its weights."""
     torch.manual_seed(3)
-    if name == "gru":
-        return torchs()
+    if name in ("gru", "products"):
+        return torchs(products=name == "products")
     module: nn.Module
     if name == "stack":
         module = nn.ModuleList([InnerGRU(READS, DIM), LSTM(DIM, DIM)])
@@ -92,21 +96,26 @@ def kinds(name: str) -> tuple[Cell, Step, list[Tensor]]:
     return module, plain(module), weights  # type: ignore[return-value,operator]
 
 
-NAMES = ["gru", "inner", "joint", "gate", "lstm", "stack"]
+NAMES = ["gru", "products", "inner", "joint", "gate", "lstm", "stack"]
 
 
-def histories() -> tuple[Tensor, Tensor]:
+def size(name: str) -> int:
+    """Of what the cell reads."""
+    return 3 * DIM if name == "products" else READS
+
+
+def histories(name: str) -> tuple[Tensor, Tensor]:
     """Histories of every length, and vectors of items."""
     history = torch.randint(1, 20, (6, STRIDE + 3))
     for row, length in enumerate((0, 1, 5, STRIDE, STRIDE + 1, STRIDE + 3)):
         history[row, : history.shape[1] - length] = 0
-    return history, torch.randn(20, READS, dtype=torch.double)
+    return history, torch.randn(20, size(name), dtype=torch.double)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_walk_is_one_step_after_another(name: str) -> None:
     cell, step, _ = kinds(name)
-    history, table = histories()
+    history, table = histories(name)
     found, ended = walk(history, table.__getitem__, cell), last(history, table.__getitem__, cell)
     for row, items in enumerate(history):
         state = torch.zeros(1, cell.width, dtype=torch.double)
@@ -125,19 +134,28 @@ def test_gradients_are_those_of_autograd(name: str) -> None:
     """By everything that is read, by the state at the beginning, and by all weights; rows end at different steps."""
     cell, step, weights = kinds(name)
     alive = [4, 3, 1]
-    read = torch.randn(sum(alive), READS, dtype=torch.double, requires_grad=True)
+    read = torch.randn(sum(alive), size(name), dtype=torch.double, requires_grad=True)
     begin = torch.randn(alive[0], cell.width, dtype=torch.double, requires_grad=True)
     leaves = [read, begin, *weights]
     probe = torch.randn(sum(alive), cell.width, dtype=torch.double)
     states, at, state = [], 0, begin
-    for size in alive:
-        state = step(read[at : at + size], state[:size])
+    for rows in alive:
+        state = step(read[at : at + rows], state[:rows])
         states.append(state)
-        at += size
+        at += rows
     expected = torch.autograd.grad((torch.cat(states) * probe).sum(), leaves)
     found = torch.autograd.grad((cell.steps(alive, read, begin) * probe).sum(), leaves)
     for one, two in zip(found, expected, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (2, 3)])
+def test_nobody_and_nothing(shape: tuple[int, int]) -> None:
+    cell, _, _ = kinds("lstm")
+    _, table = histories("lstm")
+    empty = torch.zeros(shape, dtype=torch.long)
+    assert not last(empty, table.__getitem__, cell).any()
+    assert walk(empty, table.__getitem__, cell).shape == (*shape, DIM)
 
 
 def test_what_stands_between_two_layers_is_left_out_in_part() -> None:

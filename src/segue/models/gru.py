@@ -1,6 +1,6 @@
 """Criteo's study of recurrent networks: a gated recurrent unit, tied embeddings, layer normalisation; and LSTM4REC.
 
-Villatel, Smirnova, Mary and Preux, arXiv:1804.08416, 2018. e_t is the vector of the item at step t:
+Villatel, Smirnova, Mary and Preux, arXiv:1807.09142, 2018. e_t is the vector of the item at step t:
 
     r_t = sigma(W_r e_t + U_r h_{t-1})
     z_t = sigma(W_z e_t + U_z h_{t-1})                                                       (4)
