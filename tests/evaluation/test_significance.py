@@ -22,9 +22,9 @@ from segue.evaluation.significance import (
     permutation,
     stars,
     t_test,
-    t_two_sided,
     wilcoxon,
 )
+from segue.evaluation.student import t_two_sided
 
 stats = pytest.importorskip("scipy.stats")
 RNG = np.random.default_rng
