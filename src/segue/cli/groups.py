@@ -33,10 +33,12 @@ Picture = Annotated[
 HEADS = {"length": "rows", "history": "rows before", "leak": "test users", "step": "steps ahead"}
 
 
-def check(by: str | None, picture: Path | None) -> None:
-    """Say at once what cannot be."""
+def check(by: str | None, picture: Path | None, ahead: int | None = None) -> None:
+    """Say at once what cannot be; `ahead` where it is known already."""
     if by is not None and by not in HEADS:
         raise ConfigError(f"--by {by}: must be one of {', '.join(HEADS)}")
+    if by == "step" and ahead == 1:
+        raise ConfigError("--by step: is of several items asked for at each step; say how many with --ahead")
     if picture is not None and by is None:
         raise ConfigError(f"--picture {picture}: is of groups; say which with --by")
 

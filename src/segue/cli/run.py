@@ -93,7 +93,7 @@ def run(
     distributed.start()
     cuts = cut_offs(k)
     check_json(json, reads=data)
-    groups.check(by, picture)
+    groups.check(by, picture, ahead)
     recipe = Recipe(
         model=model,
         protocol=Protocol.named(protocol or "leave-one-out").at(cuts),

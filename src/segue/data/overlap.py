@@ -199,7 +199,8 @@ def _rows(log: Log, start: Ids, stop: Ids) -> tuple[Ids, Ids]:
 
 def _events(log: Log, rows: Ids, ticks: int = 0) -> Ids:
     """One number for the item of each row and its time, moved by `ticks` of the log's clock."""
-    assert log.time is not None
+    if log.time is None or not len(rows):
+        return np.zeros(0, np.int64)
     since = log.time - log.time.min()
     tick = int(np.gcd.reduce(since)) if ticks else 0
     return (since[rows] + ticks * tick) * (log.n_items + 1) + log.item[rows]

@@ -74,11 +74,11 @@ def uplift(
     """How far the mean of a lies above that of b, with a paired bootstrap interval: users are drawn, as in `interval`.
 
     Raises:
-        ConfigError: values of different cases, or a baseline b whose mean is 0, alone or in a draw.
+        ConfigError: values of different cases, or a baseline b whose mean is 0.
     """
     _paired(a, b)
     gain, base = _by_user(np.asarray(a, np.float64), users)[0], _by_user(np.asarray(b, np.float64), users)[0]
-    require(base.sum() > 0, "an uplift needs a baseline above 0")
+    require(bool(base.sum() > 0), "an uplift needs a baseline above 0")
     low, high = _ends(100 * (_drawn(gain, base, resamples, seed) - 1), confidence)
     return Uplift(100 * float(gain.sum() / base.sum() - 1), low, high)
 
