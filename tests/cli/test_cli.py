@@ -120,6 +120,55 @@ def test_sessions_are_measured_by_the_split_they_bring(segue, here):
     done(segue("evaluate models/item-knn --data events.csv --users sessions.csv -k 20"))
 
 
+def leaky(here, users=12):
+    """Sessions beside `events.csv`; the last three are tests, and one of them does what a training session did."""
+    text = (here / "events.csv").read_text().splitlines()
+    copied = [line.replace("u0,", "u9,") for line in text if line.startswith("u0,")]
+    kept = [line for line in text if not line.startswith("u9,")]
+    (here / "events.csv").write_text("\n".join([*kept, *copied]) + "\n")
+    parts = [f"u{u},{'test' if u > 8 else 'valid' if u == 8 else 'train'}\n" for u in range(users)]
+    (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
+    return "events.csv --users sessions.csv"
+
+
+def test_what_test_and_training_share_is_told_shown_apart_and_left_out(segue, here):
+    data = leaky(here)
+    assert "! 33.3% of the test's events stand in training too" in " ".join(done(segue(f"data {data}")).split())
+    out = done(segue(f"run item-knn {data} --by leak --json run.json"))
+    assert "Warning: 33.3% of the test's events stand in training too" in " ".join(out.split())
+    assert re.search(r"clean +10 +pop", out)
+    found = json.loads((here / "run.json").read_text())
+    assert [row["questions"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
+    assert found["warnings"][0].endswith("see --by leak, and --leak drop")
+    again = done(segue(f"evaluate models/item-knn --data {data} --by leak --json again.json"))
+    assert "clean" in again
+    same = json.loads((here / "again.json").read_text())
+    mine = [row for row in found["by leak"] if row["model"] == "item-knn"]
+    assert [row["mean"] for row in same["by leak"]] == [row["mean"] for row in mine]
+
+    out = done(segue(f"run item-knn {data} --leak drop --json run.json"))
+    assert "Warning" not in out
+    found = json.loads((here / "run.json").read_text())
+    assert found["questions"] == 15
+    assert found["protocol"]["leak"] == "drop"
+    assert "Warning" not in done(segue(f"evaluate models/item-knn --data {data}"))
+
+
+def test_the_next_several_items_can_be_asked_for(segue, here):
+    pytest.importorskip("altair")
+    data = leaky(here)
+    out = done(segue(f"run pop {data} --ahead 3 -k 5 --by step --picture curve.svg --json run.json"))
+    assert re.search(r"recall@5,1 .*recall@5,3 .*mrr@5,1", out)
+    found = json.loads((here / "run.json").read_text())
+    assert [row["questions"] for row in found["by step"]][::3] == [15, 12, 9]
+    cell = found["models"][0]["metrics"]["recall@5,1"]
+    assert found["by step"][0]["mean"] == cell["mean"]
+    assert "recall@5" in (here / "curve.svg").read_text()
+    assert segue(f"run pop {data} --by step")[0] == 2
+    done(segue(f"run pop {data} --by length --picture length.html"))
+    assert (here / "length.html").is_file()
+
+
 SEARCH = "search hgn events.csv --space hyper.test --set epochs=2 window=3 --trials 3 -o models/found"
 
 

@@ -265,6 +265,15 @@ SETTINGS = {
         events(length=2),
     ),
     "one event a user": Bad("run hgn bad.csv --protocol hgn", r"hgn leaves nothing to train on", events(length=1)),
+    "unknown groups": Bad("run pop events.csv --by size", r"--by size: must be one of length, history, leak, step"),
+    "a picture of nothing": Bad("evaluate models/pop --data events.csv --picture p.svg", r"is of groups; say which"),
+    "several items of one question": Bad("run pop events.csv --ahead 3", r"ahead=3: only where every step is asked"),
+    "a curve of one step": Bad("evaluate models/pop --data events.csv --by step", r"needs a protocol with ahead of 2"),
+    "a curve of nothing": Bad("run pop events.csv --by step", r"--by step: is of several items .* with --ahead"),
+    "users cut to pieces": Bad("run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"),
+    "days without times": Bad(
+        "run pop bad.csv --protocol last-day", r"bad: a split by date needs times", events(header="user,item,other")
+    ),
     "dates without times": Bad(
         "run pop bad.csv --protocol global-time", r"bad: a split by time needs times", events(header="user,item,other")
     ),

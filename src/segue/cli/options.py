@@ -112,8 +112,10 @@ def cut_offs(k: list[int] | None) -> tuple[int, ...]:
     return tuple(sorted(set(k)))
 
 
-def metrics_at(cuts: Sequence[int]) -> list[str]:
-    """What a table shows: recall, NDCG and MRR at each cut-off."""
+def metrics_at(cuts: Sequence[int], ahead: int = 1) -> list[str]:
+    """What a table shows: recall, NDCG and MRR at each cut-off; recall and MRR of the next, and of the next `ahead`."""
+    if ahead > 1:
+        return [f"{metric}@{cut},{n}" for cut in cuts for metric, n in (("recall", 1), ("recall", ahead), ("mrr", 1))]
     return [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
 
 

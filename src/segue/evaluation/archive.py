@@ -31,7 +31,7 @@ def write(result: Result, path: Path, **about: Any) -> Path:
         "dropped": ranks.dropped,
         "about": about,
     }
-    arrays: dict[str, Any] = {"user": ranks.user, "rank": ranks.rank, "offsets": ranks.offsets, "top": ranks.top}
+    arrays: dict[str, Any] = ranks.arrays()
     if result.counts is not None:
         arrays["counts"] = result.counts
     content = io.BytesIO()
@@ -59,7 +59,9 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
             facts = json.loads(str(arrays["facts"]))
             found = {name: arrays[name] for name in arrays.files if name != "facts"}
         counts = found.pop("counts", None)
-        ranks = Ranks(**found, depth=facts.pop("depth"), dropped=facts.pop("dropped"))
+        if "offsets" in found:  # as they were kept first
+            found["sizes"] = np.diff(found.pop("offsets"))
+        ranks = Ranks.of(found, depth=facts.pop("depth"), dropped=facts.pop("dropped"))
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
         return Result(ranks=ranks, counts=counts, protocol=protocol, **facts), about
     except FileNotFoundError:

@@ -5,6 +5,7 @@
     global-time    |--- train --- date --- valid --- date --- test ---|      every next item of the newest events
     whole-users    train on some users; every step of other users            every next item of new users
     session        the same, and the source says which users (sessions) are test
+    last-day       the same, and the test is the users (sessions) of the last day
 
 Two numbers may stand side by side only if their protocols have the same fingerprint.
 """
@@ -24,12 +25,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from segue.data.log import Log, distinct
+from segue.data.overlap import without_sharing
 from segue.data.split import SPLITS, Cases, Part, Split
 from segue.errors import did_you_mean
 from segue.evaluation.ranking import Ties, rank
 from segue.evaluation.ranks import Ranks
 from segue.model import Model, require
 
+EACH_STEP = ("global-time", "whole-users", "newest-users", "given")  # splits that ask after every step
+LATER = {"ahead": 1, "leak": "keep"}  # settings that came later: at these values a fingerprint is as it was
 MANY_REPEATS = 0.01  # share of rows in which a user returns to an item, above which repeats are what is predicted
 
 
@@ -45,6 +49,8 @@ class Protocol:
         ties: where a target stands among others of the same score.
         ks: cut-offs of the metrics, ascending; the last is the depth of the ranks.
         min_history: questions with fewer rows before them are not asked.
+        ahead: how many of a user's next items are the targets of each step's question.
+        leak: "drop" leaves users out of training who share an event (an item at a time) with what is held out.
     """
 
     name: str
@@ -54,6 +60,8 @@ class Protocol:
     ties: Ties = "conservative"
     ks: tuple[int, ...] = (5, 10, 20)
     min_history: int = 1
+    ahead: int = 1
+    leak: Literal["keep", "drop"] = "keep"
 
     def __post_init__(self) -> None:
         require(self.by in SPLITS, _unknown("split", self.by, SPLITS))
@@ -66,6 +74,13 @@ class Protocol:
         rising = all(isinstance(k, int) for k in self.ks) and list(self.ks) == sorted(set(self.ks))
         require(rising and self.ks[:1] > (0,), f"ks={self.ks}: must be rising whole numbers from 1")
         require(self.min_history >= 1, f"min_history={self.min_history}: must be at least 1")
+        require(self.ahead >= 1, f"ahead={self.ahead}: must be at least 1")
+        steps = self.by in EACH_STEP and not self.exclude_seen
+        require(
+            self.ahead == 1 or steps,
+            f"ahead={self.ahead}: only where every step is asked ({', '.join(EACH_STEP)}) and exclude_seen is false",
+        )
+        require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
 
     @property
     def depth(self) -> int:
@@ -76,6 +91,9 @@ class Protocol:
     def fingerprint(self) -> str:
         """16 hex digits of all that can change a number; the name and the cut-offs cannot."""
         content = {key: value for key, value in self.as_dict().items() if key not in ("name", "ks")}
+        for key, default in LATER.items():
+            if content[key] == default:
+                del content[key]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
@@ -85,7 +103,8 @@ class Protocol:
 
     def split(self, log: Log) -> Split:
         """The split of a log."""
-        return SPLITS[self.by](log, **self.arguments)
+        split = replace(SPLITS[self.by](log, **self.arguments), ahead=self.ahead)
+        return without_sharing(split) if self.leak == "drop" else split
 
     def cases(self, split: Split, part: Part) -> Cases:
         """The questions of a held-out part of a split."""
@@ -99,12 +118,16 @@ class Protocol:
     def rank(self, model: Model, split: Split, part: Part, *, progress: Callable[[int], object] | None = None) -> Ranks:
         """Where `model` ranks the targets of a held-out part, down to the largest cut-off."""
         cases = self.cases(split, part)
-        return rank(model, cases, exclude_seen=self.exclude_seen, ties=self.ties, depth=self.depth, progress=progress)
+        asked: dict[str, Any] = {"exclude_seen": self.exclude_seen, "ties": self.ties, "depth": self.depth}
+        return rank(model, cases, **asked, steps=self.ahead, progress=progress)
 
     def describe(self) -> str:
         """One sentence that says how the numbers came about."""
         held = _DESCRIBED[self.by](**self.arguments)
-        asked = f"; only questions after {self.min_history} rows or more" if self.min_history > 1 else ""
+        asked = f"; the targets are the next {self.ahead} items" if self.ahead > 1 else ""
+        asked += f"; only questions after {self.min_history} rows or more" if self.min_history > 1 else ""
+        if self.leak == "drop":
+            asked += "; users who share an event (an item at a time) with a later part are left out of theirs"
         seen = "except those the user has had" if self.exclude_seen else "those the user has had among them"
         tie = "behind" if self.ties == "conservative" else "before"
         return f"{held}{asked}; all items are ranked, {seen}; a target stands {tie} others of the same score."
@@ -177,6 +200,17 @@ def _describe_whole_users(valid: float, test: float, seed: int) -> str:
     )
 
 
+def _describe_newest_users(valid: int, test: int) -> str:
+    return (
+        f"The users whose last row lies in the log's last {_days(test)} are held out whole for test, those of the "
+        f"{_days(valid)} before for validation; before each of their rows the next item is asked for"
+    )
+
+
+def _days(number: int) -> str:
+    return "day" if number == 1 else f"{number} days"
+
+
 def _describe_given(valid: float) -> str:
     return (
         "The source says which users are held out whole for test, and for validation; where it names none for the "
@@ -190,6 +224,7 @@ _DESCRIBED: dict[str, Callable[..., str]] = {
     "leave-last-out": _describe_leave_last_out,
     "global-time": _describe_global_time,
     "whole-users": _describe_whole_users,
+    "newest-users": _describe_newest_users,
     "given": _describe_given,
 }
 
@@ -238,4 +273,5 @@ PROTOCOLS: dict[str, Protocol] = {
     "whole-users": Protocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may come again
     "session": Protocol(name="session", by="given", exclude_seen=False),
+    "last-day": Protocol(name="last-day", by="newest-users", exclude_seen=False),
 }

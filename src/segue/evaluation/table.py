@@ -30,6 +30,7 @@ from segue.model import require
 
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 CONFIDENCE = 0.95
+TIED = 0.01  # of a figure: what the tie rule may change without being mentioned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +47,7 @@ class Result:
         seconds: what training took; None where there was none to speak of.
         baseline: whether other models are to be held against this one. Where no result is declared a baseline, all
             are held against the best.
+        warnings: what makes figures of this log and protocol doubtful, one sentence each.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Result:
     counts: Ids | None = None
     seconds: float | None = None
     baseline: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> dict[str, Any]:
@@ -84,7 +87,9 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
         "items": first.items,
         "questions": len(first.ranks),
         "targets": len(first.ranks.rank),
+        "users": len(np.unique(first.ranks.user)),
         "left_out": first.ranks.dropped,
+        "warnings": list(dict.fromkeys(warning for r in results for warning in r.warnings)),
         "confidence": CONFIDENCE,
         "test": test,
         "comparisons": len(tested),
@@ -95,7 +100,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
                 "seconds": r.seconds,
                 f"coverage@{k}": coverage(r.ranks, k, r.items),
                 f"popularity@{k}": None if r.counts is None else float(np.nanmean(popularity(r.ranks, r.counts, k))),
-                "metrics": {m: _cell(values[m], r.model, tested.get((m, r.model))) for m in metrics},
+                "metrics": {m: _cell(m, values[m], r, tested.get((m, r.model))) for m in metrics},
             }
             for r in results
         ],
@@ -171,20 +176,23 @@ def _comparisons(
 ) -> dict[tuple[str, str], Comparison]:
     """By metric and model: every test of the table, corrected for all of them."""
     baselines = [r.model for r in results if r.baseline]
+    users = results[0].ranks.user
     made: dict[tuple[str, str], Comparison] = {}
     for metric, by_model in values.items():
         reference = best({name: by_model[name] for name in baselines or by_model})
         others = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
-        made.update({(metric, c.model): c for c in compare(others, baseline=reference, test=test)})
+        made.update({(metric, c.model): c for c in compare(others, users, baseline=reference, test=test)})
     corrected = holm([c.p for c in made.values()])
     return {key: replace(c, p_holm=p) for (key, c), p in zip(made.items(), corrected, strict=True)}
 
 
-def _cell(by_model: dict[str, Values], model: str, tested: Comparison | None) -> dict[str, Any]:
-    low, high = interval(by_model[model], confidence=CONFIDENCE)
-    mean = float(by_model[model].mean())
-    cell: dict[str, Any] = {"mean": mean, "low": low, "high": high}
-    cell["best"] = mean == max(float(v.mean()) for v in by_model.values())
+def _cell(metric: str, by_model: dict[str, Values], result: Result, tested: Comparison | None) -> dict[str, Any]:
+    values, ranks = by_model[result.model], result.ranks
+    low, high = interval(values, ranks.user, confidence=CONFIDENCE)
+    cell: dict[str, Any] = {"mean": float(values.mean()), "low": low, "high": high}
+    cell["best"] = cell["mean"] == max(float(v.mean()) for v in by_model.values())
+    if ranks.other is not None and "," not in metric:
+        cell["other_ties"] = float(measure(replace(ranks, rank=ranks.other), metric).mean())
     if tested is not None:
         cell["against"] = {
             "model": tested.baseline,
@@ -216,14 +224,29 @@ def _title(facts: dict[str, Any]) -> str:
     return f"{facts['questions']:,} questions, {facts['targets']:,} targets, {facts['items']:,} items"
 
 
+def _ties(facts: dict[str, Any]) -> list[str]:
+    """Where the tie rule decides more than a hundredth of a figure: the first metric by the other rule."""
+    moved = []
+    for row in facts["models"]:
+        metric, cell = next(iter(row["metrics"].items()))
+        other = cell.get("other_ties", cell["mean"])
+        if abs(other - cell["mean"]) > TIED * cell["mean"]:
+            moved.append(f"{row['model']} {_short(other)}")
+    rule = "before" if facts["protocol"]["ties"] == "conservative" else "behind"
+    return [f"Ties matter: {metric} with targets {rule} others of the same score: {', '.join(moved)}."] if moved else []
+
+
 def _footnotes(facts: dict[str, Any]) -> list[str]:
     protocol = facts["protocol"]
+    drawn = "questions" if facts["users"] == facts["questions"] else f"{facts['users']:,} users"
     left_out = ", ".join(f"{n:,} {reason}" for reason, n in facts["left_out"].items()) or "nothing"
     lines = [
         f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
         f"Left out: {left_out}.",
-        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold. "
+        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold. "
         "Below coverage, the mean popularity percentile of what is recommended.",
+        *_ties(facts),
+        *(f"Warning: {warning}." for warning in facts["warnings"]),
     ]
     if facts["comparisons"]:
         names = ", ".join(facts["baselines"])

@@ -157,7 +157,7 @@ class Runs:
 
     def _read(self, place: Path, seed: int, epochs: int, kept: Mapping[str, Any]) -> Run:
         with np.load(place.with_suffix(".npz")) as arrays:
-            return Run(seed=seed, epochs=epochs, ranks=_unpack(kept["ranks"], arrays), **kept["cost"])
+            return Run(seed=seed, epochs=epochs, ranks=Ranks.of(dict(arrays), **kept["ranks"]), **kept["cost"])
 
     def _keep_run(self, place: Path, run: Run, recipe: Recipe, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -250,24 +250,8 @@ def _peak_mb() -> float | None:
 
 def _pack(path: Path, ranks: Ranks) -> None:
     with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            user=ranks.user.astype(np.int32),
-            rank=ranks.rank.astype(np.int32),
-            sizes=ranks.sizes.astype(np.int32),
-            top=ranks.top,
-        )
-
-
-def _unpack(notes: Mapping[str, Any], arrays: Mapping[str, Any]) -> Ranks:
-    return Ranks(
-        user=arrays["user"].astype(np.int64),
-        rank=arrays["rank"].astype(np.int64),
-        offsets=np.concatenate([[0], np.cumsum(arrays["sizes"], dtype=np.int64)]),
-        top=arrays["top"],
-        depth=notes["depth"],
-        dropped=dict(notes["dropped"]),
-    )
+        arrays: dict[str, Any] = ranks.arrays()
+        np.savez_compressed(file, **arrays)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
