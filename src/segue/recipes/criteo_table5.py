@@ -48,8 +48,8 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
         rows=tuple(rows),
         notes=(
             *told(quick),
-            f"By the clicks of a session; questions: {'; '.join(counted)}. Uplifts over {base.method.name}, 95% intervals "
-            "(±: half the width) bootstrapped over sessions.",
+            f"By the clicks of a session; questions: {'; '.join(counted)}. Uplifts over {base.method.name}, 95% "
+            "intervals (±: half the width) bootstrapped over sessions.",
         ),
         details=about(lines, quick=quick),
     )
