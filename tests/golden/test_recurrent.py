@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from segue.batch import Batch
+from segue.layers.hierarchy import Hierarchy, Output, boundary, hard_sigmoid, slope
 from segue.model import Sizes
 from segue.models.coevent_mf import CoEventMF
 from segue.models.gru import GRU
-from segue.models.hm_lstm import Hierarchy, Output, boundary, hard_sigmoid, slope
 from segue.optimizer import polynomial
 
 Arrays = dict[str, np.ndarray]
