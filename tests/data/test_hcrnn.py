@@ -63,6 +63,29 @@ def test_only_the_last_hundred_count(shelf):
     assert log.items.names(log.history(1)) == list(range(21, 121))
 
 
+def test_lastfm_keeps_the_last_plays_of_tracks_that_many_know(shelf):
+    """60 users play tracks a to d 30 times each, newest first; e is known to 49; some plays have no number."""
+    lines = []
+    for user in range(1, 61):
+        plays = [(minute, "abcd"[minute % 4]) for minute in range(120)]
+        plays += [(120 + minute, "e") for minute in range(2) if user < 50]
+        lines += [f"user_{user:06d}\t2009-05-04T01:01:{30 + user % 5:02d}Z\t\tN\t\tNo number\n"]
+        for m, track in reversed(plays):
+            time = f"2009-05-0{1 + m // 60}T{m % 60 // 30:02d}:{m % 30:02d}:00Z"
+            lines.append(f'user_{user:06d}\t{time}\tx\tBand\t{track}\tSong "{track}\n')
+    (shelf / "userid-timestamp-artid-artname-traid-traname.tsv").write_text("".join(lines))
+    log = load_dataset(dataclasses.replace(DATASETS["hcrnn-lastfm"], users=60, items=4, rows=6000))
+    assert [step.rule for step in log.steps[1:]] == [
+        "items of at least 50 different users",
+        "users with at least 10 rows, counted once",
+        "the last 100 rows of each user",
+    ]
+    assert (log.items.names(log.history(1)), log.titles([1])) == ([*"abcd"] * 25, ['Band - Song "a'])
+    assert (np.diff(log.time[:100]) > 0).all()
+    parts = log.user_table["split"].to_list()
+    assert [parts.count(part) for part in ("train", "valid", "test")] == [43, 5, 12]
+
+
 def test_prefixes_are_counted_as_a_loop_does():
     sizes = np.array([2, 10, 37])
     prefixes = [sequence[:stop] for sequence in map(range, sizes) for stop in range(2, len(sequence) + 1)]

@@ -147,7 +147,7 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     except DataError as error:
         raise DataError(str(error).replace(FRAME, str(path))) from error
     read, *rules = log.steps
-    told = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.rules else "")
+    told = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled else "")
     log = _counted(replace(log, steps=(replace(read, rule=told), *rules)), dataset, str(path))
     return log if dataset.rules is None or RULES.intersection(options) else _ruled(log, dataset)
 

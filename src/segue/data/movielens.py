@@ -277,6 +277,7 @@ DATASETS = (
         ),
         by_hand="download ml-20m.zip from https://grouplens.org/datasets/movielens/20m/ and unpack it",
         rules=hgn.positive,
+        shuffled=True,
         raw=(138_493, 26_744, 20_000_263),
     ),
 )
