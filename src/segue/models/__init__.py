@@ -5,7 +5,7 @@ from segue.model import Model
 from segue.models.bprmf import BPRMF
 from segue.models.caser import Caser
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
-from segue.models.hcrnn import HCRNN
+from segue.models.hcrnn import HCRNN, RunningHCRNN
 from segue.models.hgn import HGN
 from segue.models.item_knn import ItemKNN
 from segue.models.nextitnet import NextItNet
@@ -26,6 +26,7 @@ MODELS: dict[str, type[Model]] = {
     "gru4rec+": GRU4RecPlus,
     "hgn": HGN,
     "hcrnn": HCRNN,
+    "hcrnn-running": RunningHCRNN,
     "sasrec": SASRec,
     "nextitnet": NextItNet,
     "caser": Caser,
