@@ -185,6 +185,8 @@ def rows(page: str, heading: str) -> dict[str, str]:
         "gru4rec": "GRU4Rec",
         "gru4rec+": "GRU4Rec+",
         "hgn": "HGN",
+        "hcrnn": "HCRNN",
+        "hcrnn-running": "HCRNN, running",
         "caser": "Caser",
         "sasrec": "SASRec",
         "nextitnet": "NextItNet",

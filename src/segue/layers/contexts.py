@@ -109,7 +109,8 @@ def record(
     if weights.drift is None:
         done.drift.fill_(1.0)
     shared = None if len(theta) == count else _exponentials(theta, weights.projected)
-    state, local = start or Start(item.new_zeros(alive[0], hidden), item.new_zeros(alive[0], dim))
+    rows = max(alive, default=0)
+    state, local = start or Start(item.new_zeros(rows, hidden), item.new_zeros(rows, dim))
     for part in parts(alive):
         size = part.stop - part.start
         state, local, step = state[:size], local[:size], Record(*(entry[part] for entry in done))
@@ -190,7 +191,7 @@ class _Backward:
         each = len(self.theta) == len(self.item)
         shared = None if each else _exponentials(self.theta, weights.projected)
         slope = None if shared is None else torch.zeros_like(shared)
-        flow = Start(*(torch.zeros_like(entry[: self.alive[0]]) for entry in self.before))
+        flow = Start(*(torch.zeros_like(entry[: max(self.alive, default=0)]) for entry in self.before))
         for part in reversed(list(parts(self.alive))):
             size = part.stop - part.start
             some = Start(flow.state[:size].add_(by_state[part]), flow.local[:size].add_(by_local[part]))
