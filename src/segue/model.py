@@ -209,10 +209,12 @@ class Trained(Model):
     Attributes:
         rows_at_once: a batch is worked off in slices of so many rows, whose gradients add up: small enough for the
             processor's cache, and for its memory.
+        few_shapes: whether its matrix products come in few shapes; kernels that are made for a shape pay only then.
     """
 
     config: TrainedConfig
     rows_at_once: int = 4096
+    few_shapes: bool = True
 
     @abstractmethod
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:

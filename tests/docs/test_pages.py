@@ -189,6 +189,8 @@ def rows(page: str, heading: str) -> dict[str, str]:
         "lstm4rec": "LSTM4REC",
         "hm-lstm": "HM-LSTM",
         "hgn": "HGN",
+        "hcrnn": "HCRNN",
+        "hcrnn-running": "HCRNN, running",
         "caser": "Caser",
         "sasrec": "SASRec",
         "nextitnet": "NextItNet",

@@ -30,7 +30,7 @@ from torch import Tensor
 Reads = Literal["now", "before", "likeness"]
 """y: the local context c' of now, c of before, or its likeness x * c' with the item."""
 
-BLOCK = 300_000  # sigmoids at once: so many, and what becomes of them, stay in the cache
+BLOCK = 160_000  # sigmoids at once: so many, and what becomes of them, stay in the cache
 
 
 class Weights(NamedTuple):
@@ -109,7 +109,8 @@ def record(
     if weights.drift is None:
         done.drift.fill_(1.0)
     shared = None if len(theta) == count else _exponentials(theta, weights.projected)
-    state, local = start or Start(item.new_zeros(alive[0], hidden), item.new_zeros(alive[0], dim))
+    rows = max(alive, default=0)
+    state, local = start or Start(item.new_zeros(rows, hidden), item.new_zeros(rows, dim))
     for part in parts(alive):
         size = part.stop - part.start
         state, local, step = state[:size], local[:size], Record(*(entry[part] for entry in done))
@@ -162,7 +163,7 @@ class _Walk(torch.autograd.Function):
 
 
 class _Backward:
-    """The gradient, from the last step to the first; products that need no order are taken over all steps at the end."""
+    """The gradient, from the last step to the first; what needs no order is multiplied out at the end."""
 
     def __init__(
         self, alive: list[int], reads: Reads, item: Tensor, theta: Tensor, done: Record, weights: Weights
@@ -177,6 +178,7 @@ class _Backward:
         )
         self.hidden, self.dim = done.state.shape[1], item.shape[1]
         self.before = Start(_before(done.state, alive), _before(done.local, alive))
+        self.asked = self.before.state @ weights.state[:, : self.hidden]
         self.by_ours = item.new_empty(len(item), self.dim + 3 * self.hidden)  # of [h W_h, and what G z r are made of]
         self.by_new, self.by_drift = torch.empty_like(done.new), torch.empty_like(done.drift)
         self.by_compared, self.by_candidate = torch.empty_like(done.local), torch.empty_like(done.local)
@@ -189,7 +191,7 @@ class _Backward:
         each = len(self.theta) == len(self.item)
         shared = None if each else _exponentials(self.theta, weights.projected)
         slope = None if shared is None else torch.zeros_like(shared)
-        flow = Start(*(torch.zeros_like(entry[: self.alive[0]]) for entry in self.before))
+        flow = Start(*(torch.zeros_like(entry[: max(self.alive, default=0)]) for entry in self.before))
         for part in reversed(list(parts(self.alive))):
             size = part.stop - part.start
             some = Start(flow.state[:size].add_(by_state[part]), flow.local[:size].add_(by_local[part]))
@@ -257,23 +259,24 @@ class _Backward:
     def _attention(self, part: slice, by_scores: Tensor, held: Tensor, slope: Tensor) -> None:
         """From the scores of (13) to h W_h; what goes on to theta and M W_theta is added to `slope`."""
         hidden = self.hidden
-        ours = _minus_exp((self.before.state[part] @ self.weights.state[:, :hidden]).T)
+        ours = _minus_exp(self.asked[part].T)
         weighed, steep = torch.zeros_like(ours), torch.zeros_like(ours)
         by_scores = by_scores.T.contiguous()
+        shares = ours.new_empty(_at_once(ours, held), *ours.shape)
         for some, sigmoids in _sigmoids(ours, held):
-            share = sigmoids * by_scores[some, None]
+            share = torch.mul(sigmoids, by_scores[some, None], out=shares[: len(sigmoids)])
             weighed += share.sum(0)
             share.addcmul_(share, sigmoids, value=-1)
             steep += share.sum(0)
-            slope[some, :, : ours.shape[1]] += share
+            slope[some, :, : ours.shape[1]].add_(share)
         self.by_attention += weighed.sum(1)
         torch.mul(steep.T, self.weights.attention, out=self.by_ours[part, :hidden])
 
     def _shares(self, slope: Tensor, rows: slice) -> None:
         """From `slope` to theta of `rows` and M W_theta."""
         attention, projected = self.weights.attention, self.weights.projected
-        self.by_theta[rows] = torch.bmm((attention * projected)[:, None], slope).squeeze(1).T
-        self.by_projected += torch.bmm(slope, self.theta[rows].T[:, :, None]).squeeze(2) * attention
+        self.by_theta[rows] = (slope * (attention * projected)[:, :, None]).sum(1).T
+        self.by_projected += (slope * self.theta[rows].T[:, None]).sum(2) * attention
 
 
 def _before(after: Float[Tensor, "n d"], alive: list[int]) -> Float[Tensor, "n d"]:
@@ -294,7 +297,7 @@ def _steepness(sigmoid: Tensor) -> Tensor:
 def _minus_exp(values: Tensor) -> Tensor:
     """e^-values, such that a product of two is finite."""
     most = math.log(torch.finfo(values.dtype).max) / 2 - 1
-    return values.neg().clamp_(-most, most).exp_()
+    return values.contiguous().neg().clamp_(-most, most).exp_()
 
 
 def _exponentials(theta: Float[Tensor, "B K"], projected: Float[Tensor, "K H"]) -> Float[Tensor, "K H B"]:
@@ -303,12 +306,17 @@ def _exponentials(theta: Float[Tensor, "B K"], projected: Float[Tensor, "K H"]) 
 
 def _sigmoids(ours: Float[Tensor, "H B"], held: Float[Tensor, "K H R"]) -> Iterator[tuple[slice, Tensor]]:
     """The sigmoids of (13), some k at a time: a buffer that the next overwrites."""
-    size = max(1, BLOCK // max(1, ours.numel()))
-    one, buffer = ours.new_ones(()), ours.new_empty(min(size, len(held)), *ours.shape)
+    size = _at_once(ours, held)
+    one, buffer = ours.new_ones(()), ours.new_empty(size, *ours.shape)
     for begin in range(0, len(held), size):
         some = slice(begin, min(begin + size, len(held)))
         block = held[some, :, : ours.shape[1]]
         yield some, torch.addcmul(one, ours, block, out=buffer[: len(block)]).reciprocal_()
+
+
+def _at_once(ours: Tensor, held: Tensor) -> int:
+    """How many k fill a block."""
+    return max(1, min(len(held), BLOCK // max(1, ours.numel())))
 
 
 def _scores(
@@ -316,5 +324,5 @@ def _scores(
 ) -> Float[Tensor, "K B"]:
     scores = ours.new_empty(len(held), ours.shape[1])
     for some, sigmoids in _sigmoids(ours, held):
-        scores[some] = torch.matmul(attention, sigmoids)
+        torch.sum(sigmoids.mul_(attention[:, None]), 1, out=scores[some])
     return scores

@@ -7,7 +7,7 @@ from segue.models.caser import Caser
 from segue.models.coevent_mf import CoEventMF
 from segue.models.gru import GRU, LSTM4Rec
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
-from segue.models.hcrnn import HCRNN
+from segue.models.hcrnn import HCRNN, RunningHCRNN
 from segue.models.hgn import HGN
 from segue.models.hm_lstm import HMLSTM
 from segue.models.item_knn import ItemKNN
@@ -33,6 +33,7 @@ MODELS: dict[str, type[Model]] = {
     "hm-lstm": HMLSTM,
     "hgn": HGN,
     "hcrnn": HCRNN,
+    "hcrnn-running": RunningHCRNN,
     "sasrec": SASRec,
     "nextitnet": NextItNet,
     "caser": Caser,

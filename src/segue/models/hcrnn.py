@@ -14,15 +14,15 @@ c_t, h_t: the cell, (13)-(24), in `layers.contexts`. HCRNN-1, -2 and -3 differ i
     score of item i = e_i . W_B [h_t, h^c, h^h]               "bi"; "single": [h^h, h_t]    (28)
 
 The loss is cross-entropy plus KL(q || N(0, I)) once a question (30). Evaluation takes theta = softmax(mu).
-f = ELU(bag W_e + b_e), of the bag of distinct items so far: the paper says a network of the items, its program this one.
+f = ELU(bag W_e + b_e), of the bag of distinct items so far: the paper leaves f open, its program has this one.
 
 **theta sees what the question sees.** It belongs to a whole history x_1..x_t and works from its first step on, so each
 question is a walk of its own from its first item (`hcrnn`). `hcrnn-running` takes theta_t from x_1..x_t anew at each
 step of one walk: another model, whose one pass over a history answers all its questions.
 
-Departures from the authors' program (github.com/gtshs2/HCRNN), whose forms the preset "author" has: it updates f, mu and
-sigma in a step of their own, by a second forward pass with fresh dropout; here one step moves all. Its first W_d may be
-negative; here it is projected from the start.
+Departures from the authors' program (github.com/gtshs2/HCRNN), whose forms the preset "author" has: it moves f, mu and
+sigma in a step of their own, by a second forward pass with fresh dropout; here one step moves all. Its first W_d may
+be negative; here it is projected from the start.
 """
 
 from __future__ import annotations
@@ -134,11 +134,12 @@ class HCRNN(Ranker):
         "feature_dropout": Uniform(0.2, 0.6),
     }
     running: ClassVar[bool] = False
+    few_shapes = False
     window: int
 
     def __init__(self, config: HCRNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window, self.rows_at_once = config.window, 512
+        self.window, self.rows_at_once = config.window, 128
         dim, hidden, count = config.dim, config.hidden, config.contexts
         self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * 0.1)
         zero_padding(self.item)
@@ -170,12 +171,13 @@ class HCRNN(Ranker):
         return self.with_shared(sequences.batches(log, self.config.batch_size, rng), log, rng)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        batch = batch.trimmed()
         queries, divergence = self._answer(batch)
         return self.ranked(queries, batch) + self.config.kl * divergence
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """Where a batch asks, or with nothing said, at its last column; zeros elsewhere."""
-        return self._answer(batch)[0]
+        return self._answer(batch.trimmed())[0]
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
@@ -292,6 +294,66 @@ class HCRNN(Ranker):
 
     def _decoded(self, features: Float[Tensor, "Q f"]) -> Float[Tensor, "Q d"]:
         return dropout(features, self.config.feature_dropout, self.training) @ self.decoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningHCRNNConfig(HCRNNConfig):
+    """Settings of HCRNN with a running theta: those of HCRNN, with others as their defaults."""
+
+    fresh: int | None = None
+    batch_size: int = 16
+
+
+class Live(NamedTuple):
+    """What is remembered of B histories: h and c, the bag and which items it holds, the last P of h and c."""
+
+    contexts: Start
+    bag: Float[Tensor, "B D"]
+    seen: Bool[Tensor, "B I"]
+    past: tuple[Float[Tensor, "B P H"], Float[Tensor, "B P D"]]
+    real: Bool[Tensor, "B P"]
+
+
+class RunningHCRNN(HCRNN):
+    """theta is taken anew at each step: one walk through a history answers behind each of its items."""
+
+    name = "hcrnn-running"
+    Config = RunningHCRNNConfig
+    running = True
+
+    @torch.no_grad()
+    def step(self, state: Live | None, item: Int[Tensor, "B"]) -> tuple[Live, Float[Tensor, "B I"]]:
+        """What is remembered after one more item of each row, and the scores of all; 0 as an item changes nothing.
+
+        Attention looks back at the last `window` events, so that the cost does not grow; h, c and the bag remember all.
+        """
+        count = len(item)
+        if state is None:
+            state = self._nothing(count)
+        vector, known = self.item[item], (item > 0).unsqueeze(1)
+        fresh = known & ~state.seen.gather(1, item.unsqueeze(1))
+        bag = state.bag + vector * fresh
+        theta = torch.softmax(self._posterior(bag)[0], 1)
+        read, start = self._gates(vector), state.contexts
+        done = record([count], vector, read, theta=theta, weights=self._weights, reads=self._reads, start=start)
+        now = Start(*(torch.where(known, new, old) for new, old in zip((done.state, done.local), start, strict=True)))
+        last = slice(-self.window, None)
+        past = [torch.cat([old, new.unsqueeze(1)], 1)[:, last] for old, new in zip(state.past, now, strict=True)]
+        real = torch.cat([state.real, known], 1)[:, last]
+        question, place = real.nonzero().T
+        looks = Looks(question, place, question * real.shape[1] + place)
+        features, _ = self._features(now, Start(*(entry.flatten(0, 1) for entry in past)), looks)
+        query = self._scaled(self._decoded(features) * real.any(1, keepdim=True))
+        scores = query @ self.item_vectors().T
+        scores[:, 0] = -torch.inf
+        seen = state.seen.scatter(1, item.unsqueeze(1), True)
+        return Live(now, bag, seen, (past[0], past[1]), real), scores
+
+    def _nothing(self, count: int) -> Live:
+        zeros, hidden, dim = self.item.new_zeros, self.config.hidden, self.config.dim
+        no = torch.zeros(count, self.sizes.items + 1, dtype=torch.bool, device=self.item.device)
+        past = (zeros(count, 0, hidden), zeros(count, 0, dim))
+        return Live(Start(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])
 
 
 class Projected(Adam):
