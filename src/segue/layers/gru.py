@@ -9,7 +9,7 @@ h <- (1 - z) * n + z * h                         W, U, b, c hold the blocks r, z
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,6 +21,18 @@ Read = Callable[[Tensor], Tensor]
 STRIDE = 64
 
 
+@runtime_checkable
+class Unit(Protocol):
+    """What `walk` leads through histories: a recurrent unit whose state is as wide as its matrix `u`."""
+
+    @property
+    def u(self) -> Tensor:
+        """U, which is met by the state."""
+
+    def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
+        """Every h of rows laid out step by step: first those of all rows, then of the `alive[1]` that go on, ..."""
+
+
 class Weights(NamedTuple):
     """W, U, b and c. Without W, what is read is W x already: so it is where each item has a W x of its own."""
 
@@ -29,25 +41,29 @@ class Weights(NamedTuple):
     b: Tensor
     c: Tensor
 
+    def steps(self, alive: list[int], read: Float[Tensor, "n x"], begin: Float[Tensor, "B d"]) -> Float[Tensor, "n d"]:
+        """Every h of rows laid out step by step."""
+        found: Tensor = _Steps.apply(alive, read, begin, *self)
+        return found
+
 
 def advance(read: Float[Tensor, "B x"], state: Float[Tensor, "B d"], weights: Weights) -> Float[Tensor, "B d"]:
     """h after one more step."""
-    following: Tensor = _Steps.apply([len(state)], read, state, *weights)
-    return following
+    return weights.steps([len(state)], read, state)
 
 
-def walk(history: Int[Tensor, "B P"], read: Read, weights: Weights) -> Float[Tensor, "B P d"]:
+def walk(history: Int[Tensor, "B P"], read: Read, unit: Unit) -> Float[Tensor, "B P d"]:
     """h after every item of left-padded histories; zeros at padding."""
     batch, places = history.shape
-    dim = weights.u.shape[1]
+    dim = unit.u.shape[1]
     order, length = _longest_first(history)
     step = torch.arange(places, device=history.device).unsqueeze(1)
     going = step < length  # P B
     place = (order * places + places - length + step)[going]
-    states = weights.u.new_zeros(batch * places, dim)
+    states = unit.u.new_zeros(batch * places, dim)
     if len(place):
         alive = _alive(going)
-        found = _Steps.apply(alive, read(history.flatten()[place]), states.new_zeros(alive[0], dim), *weights)
+        found = unit.steps(alive, read(history.flatten()[place]), states.new_zeros(alive[0], dim))
         states = states.index_copy(0, place, found)
     return states.view(batch, places, dim)
 
@@ -62,7 +78,7 @@ def last(history: Int[Tensor, "B P"], read: Read, weights: Weights) -> Float[Ten
     for begin in range(0, int(length.max()) if len(length) else 0, STRIDE):
         going = step[begin : begin + STRIDE].unsqueeze(1) < length
         alive = _alive(going)
-        found = _Steps.apply(alive, read(item[:, begin : begin + STRIDE].T[going]), state[: alive[0]], *weights)
+        found = weights.steps(alive, read(item[:, begin : begin + STRIDE].T[going]), state[: alive[0]])
         behind = torch.tensor([0, *alive]).cumsum(0).to(order.device)  # where each step begins
         newest = behind[going.sum(0)[: alive[0]] - 1] + step.new_tensor(range(alive[0]))
         state = torch.cat([found[newest], state[alive[0] :]])

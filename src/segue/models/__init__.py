@@ -7,11 +7,13 @@ from segue.models.caser import Caser
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hgn import HGN
 from segue.models.item_knn import ItemKNN
+from segue.models.narm import NARM
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
 from segue.models.recent_pop import RecentPop
 from segue.models.sasrec import SASRec
 from segue.models.seq_knn import SeqKNN
+from segue.models.stamp import STAMP
 from segue.models.vs_knn import VSKNN
 
 MODELS: dict[str, type[Model]] = {
@@ -23,6 +25,8 @@ MODELS: dict[str, type[Model]] = {
     "bprmf": BPRMF,
     "gru4rec": GRU4Rec,
     "gru4rec+": GRU4RecPlus,
+    "narm": NARM,
+    "stamp": STAMP,
     "hgn": HGN,
     "sasrec": SASRec,
     "nextitnet": NextItNet,
