@@ -36,4 +36,5 @@ def tap(name: str, value: Tensor | Callable[[], Tensor]) -> None:
     """Tell `value`, without its gradient, to who listens; a function is only called if somebody does."""
     heard = _listener.get()
     if heard is not None:
-        heard.setdefault(name, []).append((value() if callable(value) else value).detach())
+        told = value() if callable(value) else value
+        heard.setdefault(name, []).append(told.detach())

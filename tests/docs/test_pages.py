@@ -178,10 +178,13 @@ def rows(page: str, heading: str) -> dict[str, str]:
     ("model", "heading"),
     {
         "item-knn": "Item-KNN",
+        "s-pop": "S-POP",
         "recent-pop": "Recent popularity",
         "seq-knn": "Sequential item-KNN",
         "vs-knn": "VS-KNN",
         "bprmf": "BPR-MF",
+        "narm": "NARM",
+        "stamp": "STAMP",
         "gru4rec": "GRU4Rec",
         "gru4rec+": "GRU4Rec+",
         "hgn": "HGN",

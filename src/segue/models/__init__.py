@@ -11,6 +11,7 @@ from segue.models.narm import NARM
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
 from segue.models.recent_pop import RecentPop
+from segue.models.s_pop import SPop
 from segue.models.sasrec import SASRec
 from segue.models.seq_knn import SeqKNN
 from segue.models.stamp import STAMP
@@ -18,6 +19,7 @@ from segue.models.vs_knn import VSKNN
 
 MODELS: dict[str, type[Model]] = {
     "pop": Pop,
+    "s-pop": SPop,
     "recent-pop": RecentPop,
     "item-knn": ItemKNN,
     "seq-knn": SeqKNN,
