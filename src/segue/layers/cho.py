@@ -32,6 +32,13 @@ class Cho(NamedTuple):
         found: Tensor = _Steps.apply(alive, self.hard, read, begin, self.w, self.u, self.b)
         return found
 
+    def gates(self, read: Float[Tensor, "*n x"], before: Float[Tensor, "*n d"]) -> tuple[Tensor, Tensor]:
+        """r and z of a step that reads `read` after the state `before`."""
+        both = 2 * self.u.shape[1]
+        total = read @ self.w[:both].T + before @ self.u[:both].T
+        reset, change = sigmoid_(total if self.b is None else total + self.b[:both], self.hard).chunk(2, -1)
+        return reset, change
+
 
 class _Steps(torch.autograd.Function):
     """Written out, as for the other unit: autograd would take twice as long."""

@@ -30,7 +30,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
@@ -150,6 +150,7 @@ class NARM(Ranker):
         alone = batch.asked is None
         history = batch.trimmed().history if alone else batch.history
         state = walk(history, self._read, self._unit)
+        tap("reset gate", lambda: self._reset(history, state))
         return self.look_back(state, history > 0, 1 if alone else history.shape[1])
 
     def look_back(self, state: Float[Tensor, "B P h"], real: Bool[Tensor, "B P"], last: int) -> Float[Tensor, "B C d"]:
@@ -166,8 +167,12 @@ class NARM(Ranker):
     def _read(self, item: Tensor) -> Tensor:
         return dropout(rows(self.item, item), self.config.dropout, self.training)
 
+    def _reset(self, history: Int[Tensor, "B P"], state: Float[Tensor, "B P h"]) -> Float[Tensor, "B h P"]:
+        """r at each item, from the states before and after it."""
+        before = nn.functional.pad(state[:, :-1], (0, 0, 1, 0))
+        return self._unit.gates(self._read(history), before)[0].transpose(1, 2)
+
     @property
     def _unit(self) -> Cho:
         bias = self.bias if self.config.bias else None
         return Cho(self.input_weight, self.state_weight, bias, self.config.gates == "hard")
-

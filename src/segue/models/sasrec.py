@@ -201,5 +201,5 @@ class Block(nn.Module):
         query = self.query(q).mul(size**-0.5).unflatten(2, (self.heads, size)).transpose(1, 2)  # B h C e
         key, value = self.key_value(x).unflatten(2, (2, self.heads, size)).permute(2, 0, 3, 1, 4)  # B h P e
         weight = torch.softmax(query @ key.transpose(2, 3) + hidden, -1)
-        tap("attention", weight)
+        tap("attention", weight[:, :, -1])  # of the newest position
         return (dropout(weight, self.dropout, self.training) @ value).transpose(1, 2).flatten(2)
