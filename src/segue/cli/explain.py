@@ -79,15 +79,15 @@ def tables(found: Explanation, who: str) -> list[Text | Table]:
     best = Table(box=None, show_header=False)
     for place, one in enumerate(found.recommended, 1):
         best.add_row(str(place), Text(one.title), f"{one.score:.3f}")
-    past = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    past.add_column("past item, oldest first", ratio=1)
+    lends = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    lends.add_column("past item, oldest first", ratio=1)
     gates = list(found.past[0].gates)
     for name in [*gates, *(str(place) for place in range(1, len(found.recommended) + 1))]:
-        past.add_column(name, justify="right", no_wrap=name not in gates)
-    for one in found.past:
-        past.add_row(Text(one.title), *(number(one.gates[name]) for name in gates), *lent(one))
+        lends.add_column(name, justify="right", no_wrap=name not in gates)
+    for past in found.past:
+        lends.add_row(Text(past.title), *(number(past.gates[name]) for name in gates), *lent(past))
     legend = [Text(LEGEND), *([Text(GATES.format(names=", ".join(gates)))] if gates else [])]
-    return [Text(f"Recommended to {who}:"), best, Text("What the past items lend to them:"), past, *legend]
+    return [Text(f"Recommended to {who}:"), best, Text("What the past items lend to them:"), lends, *legend]
 
 
 def lent(one: Past) -> list[str]:
@@ -115,10 +115,10 @@ def page(found: Explanation, title: str, path: Path) -> Path:
 
     rows: list[dict[str, Any]] = []
     names = [f"{place}. {one.title}" for place, one in enumerate(found.recommended, 1)]
-    for one in found.past:
-        gates = {name: Shade(value, number(value)) for name, value in one.gates.items()}
-        cells = {name: Shade(*cell) for name, *cell in zip(names, one.lends, lent(one), strict=True)}
-        rows.append({"past item, oldest first": one.title, **gates, **cells})
+    for past in found.past:
+        gates = {name: Shade(value, number(value)) for name, value in past.gates.items()}
+        cells = {name: Shade(*cell) for name, cell in zip(names, zip(past.lends, lent(past), strict=True), strict=True)}
+        rows.append({"past item, oldest first": past.title, **gates, **cells})
     best: list[Any] = [{"item": one.title, "score": one.score} for one in found.recommended]
     if not names:
         return plots.page(title, [("Recommended", ["Nothing: every item was seen."])], path)
