@@ -12,13 +12,14 @@ from torch import nn
 from segue.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
+from segue.layers.gru import walk
 from segue.model import Sizes
 from segue.models.narm import NARM
 from segue.readout import readouts
 from segue.train import fit
 
 LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
-VARIANTS = [{}, {"attention": "softmax", "gates": "hard", "bias": True}, {"bias": True, "open_gates": 1.0}]
+VARIANTS = [{}, {"attention": "softmax", "gates": "hard", "bias": True}, {"bias": True, "keep": 1.0}]
 
 
 def build(**settings: Any) -> NARM:
@@ -40,6 +41,23 @@ def test_one_pass_is_every_prefix_by_itself(settings: dict[str, Any]) -> None:
                 torch.testing.assert_close(together[row, place], alone[0], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -> None:
+    """With r and the state before, the equations of the unit give the state after."""
+    model = build(**settings)
+    history = torch.tensor([[0, 2, 5, 7]])
+    with readouts() as seen:
+        model.queries(Batch(torch.tensor([1]), history, asked=history > 0))
+    (reset,) = seen["reset gate"]
+    unit = model._unit
+    state = walk(history, model._read, unit)
+    read, before = model._read(history[:, 3]), state[:, 2]
+    bias = torch.zeros(15, dtype=torch.double) if unit.b is None else unit.b
+    new = torch.tanh(read @ unit.w[10:].T + (reset[:, :, 3] * before) @ unit.u[10:].T + bias[10:])
+    change = unit.gates(read, before)[1]
+    torch.testing.assert_close((1 - change) * before + change * new, state[:, 3], rtol=0, atol=1e-12)
+
+
 def test_attention_is_told() -> None:
     batch = Batch(torch.tensor([1, 2]), torch.tensor([[0, 0, 3, 4], [0, 0, 0, 7]]))
     with readouts() as seen:
@@ -57,8 +75,8 @@ def test_somebody_without_a_history_is_answered() -> None:
 def test_the_programs() -> None:
     author, hcrnn = NARM.configure(preset="author"), NARM.configure(preset="hcrnn")
     assert (author.attention, author.gates, author.bias, author.dim, author.units) == ("softmax", "hard", True, 50, 100)
-    assert (hcrnn.attention, hcrnn.gates, hcrnn.dim, hcrnn.open_gates) == ("softmax", "sigmoid", 100, 1.0)
-    assert build(bias=True, open_gates=1.0).bias.tolist() == [1.0] * 10 + [0.0] * 5
+    assert (hcrnn.attention, hcrnn.gates, hcrnn.dim, hcrnn.keep) == ("softmax", "sigmoid", 100, 1.0)
+    assert build(bias=True, keep=1.0).bias.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
     assert NARM.configure(preset="paper") == NARM.configure()
 
 
@@ -81,7 +99,7 @@ def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
         ({"units": 0}, "units=0: must be at least 1"),
         ({"window": 0}, "window=0: must be at least 1"),
         ({"hidden_dropout": 1}, "hidden_dropout=1.0: must be at least 0 and below 1"),
-        ({"open_gates": 1}, "open_gates=1.0: needs bias=true"),
+        ({"keep": 1}, "keep=1.0: needs bias=true"),
         ({"attention": "none"}, "must be one of plain, softmax"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.options import JsonFile, check_json, show, write_json
+from segue.cli.recommend import excludes, names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,9 +59,8 @@ def explain(
 
     check_json(json)
     saved = load(model)
-    items = None if history is None else [name.strip() for name in history.split(",") if name.strip()]
-    exclude = saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True)
-    found = ask(saved.model, saved.log, user=user, history=items, k=k, last=last, exclude_seen=exclude)
+    asked: dict[str, Any] = {"user": user, "history": names(history), "exclude_seen": excludes(saved)}
+    found = ask(saved.model, saved.log, **asked, k=k, last=last)
     who = "this history" if user is None else f"user {user}"
     show(*tables(found, who))
     write_json(json, {"model": str(model), "user": user, **asdict(found)})
@@ -114,15 +114,17 @@ def page(found: Explanation, title: str, path: Path) -> Path:
     from segue.heat import HeatTable, Shade
 
     rows: list[dict[str, Any]] = []
-    names = [f"{place}. {one.title}" for place, one in enumerate(found.recommended, 1)]
+    columns = [f"{place}. {one.title}" for place, one in enumerate(found.recommended, 1)]
     for past in found.past:
         gates = {name: Shade(value, number(value)) for name, value in past.gates.items()}
-        cells = {name: Shade(*cell) for name, cell in zip(names, zip(past.lends, lent(past), strict=True), strict=True)}
+        cells = {
+            name: Shade(*cell) for name, cell in zip(columns, zip(past.lends, lent(past), strict=True), strict=True)
+        }
         rows.append({"past item, oldest first": past.title, **gates, **cells})
     best: list[Any] = [{"item": one.title, "score": one.score} for one in found.recommended]
-    if not names:
+    if not columns:
         return plots.page(title, [("Recommended", ["Nothing: every item was seen."])], path)
     gates_of = list(found.past[0].gates)
-    heat = HeatTable(rows, [names, *([name] for name in gates_of)])
+    heat = HeatTable(rows, [columns, *([name] for name in gates_of)])
     words = [LEGEND, *([GATES.format(names=", ".join(gates_of))] if gates_of else [])]
     return plots.page(title, [("Recommended", [best]), ("What the past items lend to them", [heat, *words])], path)

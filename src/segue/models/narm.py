@@ -1,24 +1,24 @@
 """NARM: a recurrent unit, and attention over what it remembered at each item.
 
-Li, Ren, Chen, Ren, Lian and Ma, CIKM 2017 (equation numbers are the paper's). An item has one vector x, read and
-recommended; h_t is the state after item t, zero before the first:
+Li, Ren, Chen, Ren, Lian and Ma, CIKM 2017. An item has one vector x, read and recommended; h_t is the state after item
+t, zero before the first:
 
-    r = sigma(W_r x + U_r h_(t-1)),  z = sigma(W_z x + U_z h_(t-1))                        (2), (4)
-    n = tanh(W_n x + U_n (r * h_(t-1)))                                                    (3)
-    h_t = (1 - z) * h_(t-1) + z * n                                                        (1)
-    alpha_tj = v . sigma(A1 h_t + A2 h_j)                   j up to t                      (7), (8)
-    c_t = [h_t ; sum over j of alpha_tj h_j]                                               (5), (6), (9)
-    score of item i = x_i . B c_t                                                          (10)
+    r = sigma(W_r x + U_r h_(t-1)),  z = sigma(W_z x + U_z h_(t-1))
+    n = tanh(W_n x + U_n (r * h_(t-1)))
+    h_t = (1 - z) * h_(t-1) + z * n
+    alpha_tj = v . sigma(A1 h_t + A2 h_j)                       j up to t
+    c_t = [h_t ; sum over j of alpha_tj h_j]
+    score of item i = x_i . B c_t
 
 trained by cross-entropy over all items, with dropout on x and on c_t. The weights alpha are not normalised. The paper
 trains on every prefix of a session as an example of its own; here one pass over a stretch answers at every item, as h_t
-and alpha_tj know nothing of what follows: the walk is made once, and only (7) costs more for a later item.
+and alpha_tj know nothing of what follows: the walk is made once, and only alpha costs more for a later item.
 
 Differs from the authors' program (github.com/lijingsdu/sessionRec_NARM), which the preset `author` follows where it
 says so: it takes alpha through a softmax, has Theano's hard sigmoid in gates and attention, and adds biases to the
 unit; it leaves dropped inputs unscaled in training and scales them in use instead; of a long session it keeps the first
 19 items, with the label of the last. The preset `hcrnn` is the baseline of HCRNN's program (Song et al., AAAI 2019),
-with softmax, plain sigmoids and biases, those of the gates 1 at the start.
+with softmax, plain sigmoids, and biases that at the start let h pass (1 for r, -1 for z).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class NARMConfig(RankerConfig):
         attention: alpha as it is ("plain"), or taken through a "softmax".
         gates: sigma in gates and attention: "sigmoid", or its broken line ("hard").
         bias: whether the unit has biases.
-        open_gates: what the biases of r and z are at the start.
+        keep: how far the biases lean towards keeping h at the start: that of r by as much above 0, that of z below.
         dropout: share of the entries of x that training leaves out.
         hidden_dropout: the same of c_t.
         batch_size: stretches of a batch.
@@ -70,7 +70,7 @@ class NARMConfig(RankerConfig):
     attention: Literal["plain", "softmax"] = "plain"
     gates: Literal["sigmoid", "hard"] = "sigmoid"
     bias: bool = False
-    open_gates: float = 0.0
+    keep: float = 0.0
     dropout: float = 0.25
     hidden_dropout: float = 0.5
     batch_size: int = 128
@@ -84,7 +84,7 @@ class NARMConfig(RankerConfig):
         for name in ("dropout", "hidden_dropout"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
-        require(self.bias or not self.open_gates, f"open_gates={self.open_gates}: needs bias=true")
+        require(self.bias or not self.keep, f"keep={self.keep}: needs bias=true")
 
 
 class NARM(Ranker):
@@ -99,7 +99,7 @@ class NARM(Ranker):
         "hcrnn": {
             "attention": "softmax",
             "bias": True,
-            "open_gates": 1.0,
+            "keep": 1.0,
             "dim": 100,
             "window": 100,
             "epochs": 200,
@@ -118,14 +118,13 @@ class NARM(Ranker):
     def __init__(self, config: NARMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, units, self.window = config.dim, config.units, config.window
-        self.rows_at_once = max(8, 2**19 // config.window**2)
+        self.rows_at_once = max(8, 2**21 // config.window**2)
         self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * math.sqrt(2 / (sizes.items + 1)))
         zero_padding(self.item)
         self.input_weight = nn.Parameter(torch.empty(3 * units, dim))
         self.state_weight = nn.Parameter(torch.cat([nn.init.orthogonal_(torch.empty(units, units)) for _ in range(3)]))
         if config.bias:
-            open_gates = torch.full((2 * units,), config.open_gates)
-            self.bias = nn.Parameter(torch.cat([open_gates, torch.zeros(units)]))
+            self.bias = nn.Parameter(torch.tensor([config.keep, -config.keep, 0.0]).repeat_interleave(units))
         self.now = nn.Linear(units, units, bias=False)  # A1
         self.past = nn.Linear(units, units, bias=False)  # A2
         self.attention = nn.Parameter(torch.randn(units) * math.sqrt(2 / units))  # v
@@ -154,7 +153,7 @@ class NARM(Ranker):
         return self.look_back(state, history > 0, 1 if alone else history.shape[1])
 
     def look_back(self, state: Float[Tensor, "B P h"], real: Bool[Tensor, "B P"], last: int) -> Float[Tensor, "B C d"]:
-        """B c_t of the `last` positions, (5) to (10), from the states at all of them."""
+        """B c_t of the `last` positions, from the states at all of them."""
         now, seen = state[:, state.shape[1] - last :], sight(real, last)
         query, key = project(self.now, now), project(self.past, state)
         alpha = additive(query, key, self.attention, seen, hard=self.config.gates == "hard")
@@ -170,7 +169,7 @@ class NARM(Ranker):
     def _reset(self, history: Int[Tensor, "B P"], state: Float[Tensor, "B P h"]) -> Float[Tensor, "B h P"]:
         """r at each item, from the states before and after it."""
         before = nn.functional.pad(state[:, :-1], (0, 0, 1, 0))
-        return self._unit.gates(self._read(history), before)[0].transpose(1, 2)
+        return self._unit.gates(rows(self.item, history), before)[0].transpose(1, 2)
 
     @property
     def _unit(self) -> Cho:

@@ -96,7 +96,7 @@ class STAMP(Ranker):
     def __init__(self, config: STAMPConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
-        self.rows_at_once = max(8, 2**19 // config.window**2)
+        self.rows_at_once = max(8, 2**21 // config.window**2)
         self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * 0.002)
         zero_padding(self.item)
         self.past = _linear(dim, bias=False)  # W_1
