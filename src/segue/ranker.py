@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue import losses
@@ -122,10 +122,14 @@ class Ranker(Trained, Retriever):
         if len(found) < len(wanted) or batch.targets.shape[2] > 1:
             target, query = wanted[found], query.index_select(0, found // batch.targets.shape[2])  # n, n d
         if batch.shared is None:
-            return all_items_cross_entropy(query, self.item_vectors(), target)
+            return self._among_all(query, target)
         vectors, shared = self._items(batch.shared), batch.shared
         own = None if torch.equal(shared[: len(target)], target) else self._items(target)
         return contrast(query, own, vectors, (target, shared), self._slopes(batch))
+
+    def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+        """Cross-entropy over all items, summed over the targets."""
+        return all_items_cross_entropy(query, self.item_vectors(), target)
 
     def _own(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None

@@ -29,7 +29,7 @@ from segue.recipes.reproduction import Reproduction, Row
 
 from .logs import events
 
-COMMANDS = ("run", "search", "compare", "blend", "evaluate", "recommend", "data", "demo", "reproduce")
+COMMANDS = ("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "demo", "reproduce")
 HGN = "run hgn events.csv --set dim=4 epochs=5 --seed 3"
 PYTHON = [sys.executable, "-m", "segue"]
 

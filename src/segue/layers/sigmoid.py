@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,4 +16,4 @@ def sigmoid_(x: Float[Tensor, "*n"], hard: bool) -> Float[Tensor, "*n"]:
 
 def slope(gate: Float[Tensor, "*n"], hard: bool) -> Float[Tensor, "*n"]:
     """The derivative of sigma where its value is `gate`."""
-    return ((gate > 0) & (gate < 1)).to(gate.dtype) * STEEP if hard else gate - gate.square()
+    return ((gate > 0) & (gate < 1)).to(gate.dtype) * STEEP if hard else torch.addcmul(gate, gate, gate, value=-1)

@@ -11,15 +11,19 @@ from segue.models.hcrnn import HCRNN, RunningHCRNN
 from segue.models.hgn import HGN
 from segue.models.hm_lstm import HMLSTM
 from segue.models.item_knn import ItemKNN
+from segue.models.narm import NARM
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
 from segue.models.recent_pop import RecentPop
+from segue.models.s_pop import SPop
 from segue.models.sasrec import SASRec
 from segue.models.seq_knn import SeqKNN
+from segue.models.stamp import STAMP
 from segue.models.vs_knn import VSKNN
 
 MODELS: dict[str, type[Model]] = {
     "pop": Pop,
+    "s-pop": SPop,
     "recent-pop": RecentPop,
     "item-knn": ItemKNN,
     "seq-knn": SeqKNN,
@@ -31,6 +35,8 @@ MODELS: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm4rec": LSTM4Rec,
     "hm-lstm": HMLSTM,
+    "narm": NARM,
+    "stamp": STAMP,
     "hgn": HGN,
     "hcrnn": HCRNN,
     "hcrnn-running": RunningHCRNN,

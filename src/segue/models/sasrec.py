@@ -39,6 +39,7 @@ from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
 from segue.optimizer import Adam, Optimizer, halving
 from segue.ranker import Ranker, RankerConfig
+from segue.readout import tap
 from segue.space import Choice, LogUniform, Space, Uniform
 
 EPS = 1e-8
@@ -199,4 +200,5 @@ class Block(nn.Module):
         query = self.query(q).mul(size**-0.5).unflatten(2, (self.heads, size)).transpose(1, 2)  # B h C e
         key, value = self.key_value(x).unflatten(2, (2, self.heads, size)).permute(2, 0, 3, 1, 4)  # B h P e
         weight = torch.softmax(query @ key.transpose(2, 3) + hidden, -1)
+        tap("attention", weight[:, :, -1])  # of the newest position
         return (dropout(weight, self.dropout, self.training) @ value).transpose(1, 2).flatten(2)
