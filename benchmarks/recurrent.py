@@ -49,9 +49,9 @@ def made_of(cell: NormGRU, read: Tensor) -> Tensor:
 def padded(cell: NormGRU, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
     """All rows at every step, those that have not begun held at zero."""
     state, told = table.new_zeros(len(history), DIM), []
-    gates = made_of(cell, table[history]) if at_once else None
+    gates = made_of(cell, table[history]).unbind(1) if at_once else None
     for place in range(history.shape[1]):
-        now = made_of(cell, table[history[:, place]]) if gates is None else gates[:, place]
+        now = made_of(cell, table[history[:, place]]) if gates is None else gates[place]
         state = step(now, state, *looking_back(cell)) * (history[:, place] > 0).unsqueeze(1)
         told.append(state)
     return torch.stack(told, 1)
@@ -91,22 +91,24 @@ def seconds(work: Callable[[], object], repeat: int) -> float:
     return min(times)
 
 
-def ways(cell: NormGRU, table: Tensor, history: Tensor) -> dict[str, Callable[[], Tensor]]:
+def ways(cell: NormGRU, table: Tensor, history: Tensor, *, compiled: bool) -> dict[str, Callable[[], Tensor]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(step)
-    compiled = torch.compile(step, dynamic=True)
-    return {
+    found = {
         "one step at a time, rows padded": lambda: padded(cell, table, history, at_once=False),
         "one product for all that is read, rows padded": lambda: padded(cell, table, history, at_once=True),
         "and rows packed by length": lambda: walk(history, table.__getitem__, Packed(cell, step)),
         "the same, the step scripted": lambda: walk(history, table.__getitem__, Packed(cell, scripted)),
-        "the same, the step compiled": lambda: walk(history, table.__getitem__, Packed(cell, compiled)),
         "packed, the way back written out (segue)": lambda: walk(history, table.__getitem__, cell),
     }
+    if compiled:
+        quick = torch.compile(step, dynamic=True)
+        found["packed, the step compiled"] = lambda: walk(history, table.__getitem__, Packed(cell, quick))
+    return found
 
 
-def walks(repeat: int) -> None:
+def walks(repeat: int, *, compiled: bool) -> None:
     """Print a line for each way."""
     torch.manual_seed(0)
     cell, history = NormGRU(DIM, DIM), sessions(1)
@@ -115,7 +117,7 @@ def walks(repeat: int) -> None:
     print(f"| {count} events of {ROWS} sessions | first call, CPU ms | a call after it | largest difference |")
     print("|---|---:|---:|---:|")
     expected: Tensor | None = None
-    for name, way in ways(cell, table, history).items():
+    for name, way in ways(cell, table, history, compiled=compiled).items():
 
         def there_and_back(way: Callable[[], Tensor] = way) -> None:
             (way() * probe).sum().backward()
@@ -152,9 +154,10 @@ def live(repeat: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=20, help="calls of which the quickest counts")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes and a compiler")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    walks(args.repeat)
+    walks(args.repeat, compiled=args.compile)
     live(10 * args.repeat)
 
 

@@ -150,7 +150,7 @@ class InnerGRU(nn.Module):
 
 
 class NormGRU(nn.Module):
-    """Layer normalisation of whatever is added up.
+    """Layer normalisation of whatever is added up. Its way back is left to autograd, which has a kernel for that.
 
     Args:
         reads: size of what is read.
@@ -162,58 +162,24 @@ class NormGRU(nn.Module):
         super().__init__()
         self.dim = self.width = dim
         self.groups = [2 * dim, dim] if norm == "joint" else [dim, dim, dim]
-        self.taped, self.erred = (3 * dim, 3 * dim, len(self.groups)), (3 * dim, 3 * dim)
         self.w = nn.Parameter(blocks(3, dim, reads))
         self.u = nn.Parameter(blocks(3, dim, dim))
         self.read_gain, self.state_gain = nn.Parameter(torch.ones(3 * dim)), nn.Parameter(torch.ones(3 * dim))
         self.read_bias, self.state_bias = nn.Parameter(torch.zeros(3 * dim)), nn.Parameter(torch.zeros(3 * dim))
 
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        return self.u, self.state_gain, self.state_bias
-
     def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
-        parts = (part.split(self.groups, -1) for part in (linear(read, self.w), self.read_gain, self.read_bias))
-        gates = [layer_norm(raw, gain.shape, gain, bias, EPS) for raw, gain, bias in zip(*parts, strict=True)]
-        return scan(self, alive, torch.cat(gates, 1), begin)
+        state, states, two = begin, [], 2 * self.dim
+        for gates in self._normed(linear(read, self.w), self.read_gain, self.read_bias).split(alive):
+            state = state[: len(gates)]
+            held = self._normed(state @ self.u.T, self.state_gain, self.state_bias)
+            reset, update = torch.sigmoid(gates[:, :two] + held[:, :two]).chunk(2, 1)
+            state = torch.lerp(state, torch.tanh(torch.addcmul(gates[:, two:], reset, held[:, two:])), update)
+            states.append(state)
+        return torch.cat(states)
 
-    def onward(self, gates: Tensor, state: Tensor, tape: Sequence[Tensor], following: Tensor) -> None:
-        gate, even, scale = tape
-        two = 2 * self.dim
-        for number, raw in enumerate((state @ self.u.T).split(self.groups, 1)):
-            part, _, scale[:, number : number + 1] = torch.native_layer_norm(raw, raw.shape[1:], None, None, EPS)
-            even.split(self.groups, 1)[number].copy_(part)
-        held = torch.addcmul(self.state_bias, even, self.state_gain)
-        torch.add(gates[:, :two], held[:, :two], out=gate[:, :two]).sigmoid_()
-        reset, update, new = gate.split(self.dim, 1)
-        torch.addcmul(gates[:, two:], reset, held[:, two:], out=new).tanh_()
-        torch.lerp(state, new, update, out=following)
-
-    def back(self, flow: Tensor, state: Tensor, tape: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
-        gate, even, scale = tape
-        by_gate, by_raw = errors
-        two = 2 * self.dim
-        reset, update, new = gate.split(self.dim, 1)
-        by_reset, by_update, by_new = by_gate.split(self.dim, 1)
-        by_sigmoid(flow * (new - state), update, grad_input=by_update)
-        by_tanh(flow * update, new, grad_input=by_new)
-        held = torch.addcmul(self.state_bias[two:], even[:, two:], self.state_gain[two:])
-        by_sigmoid(by_new * held, reset, grad_input=by_reset)
-        by_held = by_gate * self.state_gain
-        by_held[:, two:].mul_(reset)
-        parts = (table.split(self.groups, 1) for table in (by_held, even, by_raw))
-        for number, (by_even, whole, by_part) in enumerate(zip(*parts, strict=True)):
-            along = (by_even * whole).mean(1, keepdim=True)
-            torch.sub(by_even, by_even.mean(1, keepdim=True), out=by_part).addcmul_(whole, along, value=-1)
-            by_part.mul_(scale[:, number : number + 1])
-        torch.addcmul(flow, flow, update, value=-1, out=flow).addmm_(by_raw, self.u)
-
-    def blame(self, state: Tensor, tape: Sequence[Tensor], errors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        gate, even, _ = tape
-        by_gate, by_raw = errors
-        by_held = by_gate.clone()
-        by_held[:, 2 * self.dim :].mul_(gate[:, : self.dim])
-        return by_gate, by_raw.T @ state, (by_held * even).sum(0), by_held.sum(0)
+    def _normed(self, raw: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        groups = zip(raw.split(self.groups, 1), gain.split(self.groups), bias.split(self.groups), strict=True)
+        return torch.cat([layer_norm(part, g.shape, g, b, EPS) for part, g, b in groups], 1)
 
 
 class WindowGRU(nn.Module):
