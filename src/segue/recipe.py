@@ -93,6 +93,13 @@ class Recipe:
         require(
             k <= deep, f"monitor {self.monitor}: {self.protocol.name} ranks {deep} deep; take {name}@{deep} at most"
         )
+        steps, asked = int(self.monitor.partition(",")[2] or 1), self.protocol.ahead
+        single = "," in self.monitor and asked == 1
+        require(
+            steps <= asked and not single,
+            f"monitor {self.monitor}: {self.protocol.name} asks for {asked} item{'s' if asked > 1 else ''} at a time; "
+            f"give ahead={max(steps, 2)}, or take {name}@{k}",
+        )
 
     def build(self, log: Log, **settings: Any) -> Model:
         """A new, untrained model for `log`; `settings` depart further from the recipe's."""

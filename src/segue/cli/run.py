@@ -94,9 +94,10 @@ def run(
     cuts = cut_offs(k)
     check_json(json, reads=data)
     groups.check(by, picture, ahead)
+    named = Protocol.named(protocol or ("session" if ahead > 1 else "leave-one-out")).at(cuts)
     recipe = Recipe(
         model=model,
-        protocol=Protocol.named(protocol or "leave-one-out").at(cuts),
+        protocol=replace(named, ahead=ahead, leak=leak),
         settings=settings(set_),
         preset=preset,
         seed=seed,
@@ -109,8 +110,8 @@ def run(
     checkpoint.check_target(folder)
     progress = checkpoint.progress_of(folder)
     log = reading.load(data)
-    chosen = recipe.protocol if protocol else Protocol.guess(log).at(cuts)
-    recipe = replace(recipe, protocol=replace(chosen, ahead=ahead, leak=leak))
+    if protocol is None:
+        recipe = replace(recipe, protocol=replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak))
     names = [name for name in RIVALS if rivals and name != model]
     counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
     outcome = recipe.run(log, folder=progress)
