@@ -40,6 +40,7 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
     count, places, hidden, dim = len(history), history.shape[1], config.hidden, config.dim
     assert (config.variant, config.attention, config.deviation) == (3, "bi", "log")
     assert batch.target is not None
+    assert model.drift_bias is not None
     vectors, real = model.item[history], (history > 0).unsqueeze(2)
     items = torch.zeros(count, len(model.item)).to(vectors).scatter(1, history, 1.0)
     items[:, 0] = 0.0

@@ -149,7 +149,8 @@ class _Walk(torch.autograd.Function):
     def forward(
         ctx: Any, alive: list[int], reads: Reads, item: Tensor, read: Tensor, theta: Tensor, *weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        done = record(alive, item, read, theta=theta, weights=Weights(*weights), reads=reads)
+        cell = Weights(*weights)  # type: ignore[arg-type]  # the last may be None
+        done = record(alive, item, read, theta=theta, weights=cell, reads=reads)
         ctx.alive, ctx.reads = alive, reads
         ctx.save_for_backward(item, theta, *done, *weights)
         return done.state, done.local
