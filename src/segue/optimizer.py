@@ -50,6 +50,7 @@ class Adam:
         weight_decay: L2 penalty, added to the gradient.
         betas: how much of the running mean, and of the running square, each step keeps.
         steady: steps at the full learning rate, which then halves every tenth as many; 0 for all of them.
+        nonnegative: those of `parameters` of which a step sets what became negative to 0.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class Adam:
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
         steady: int = 0,
+        nonnegative: Sequence[Tensor] = (),
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.lr, self.weight_decay, self.betas, self.steady = lr, weight_decay, betas, steady
-        self.taken = 0
+        self.nonnegative, self.taken = nonnegative, 0
         self.mean = [torch.zeros_like(p) for p in self.parameters]
         self.square = [torch.zeros_like(p) for p in self.parameters]
         self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
@@ -99,6 +101,8 @@ class Adam:
             eps=1e-8,
             maximize=False,
         )
+        for weight in self.nonnegative:
+            weight.clamp_(min=0)
         self.taken += 1
 
     def _gradients(self) -> list[Tensor]:
