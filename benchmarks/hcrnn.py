@@ -40,13 +40,13 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
     count, places, hidden, dim = len(history), history.shape[1], config.hidden, config.dim
     assert (config.variant, config.attention, config.deviation) == (3, "bi", "log")
     assert batch.target is not None
+    assert model.drift_bias is not None
     vectors, real = model.item[history], (history > 0).unsqueeze(2)
     items = torch.zeros(count, len(model.item)).to(vectors).scatter(1, history, 1.0)
     items[:, 0] = 0.0
     bag = dropout(items @ model.item, config.dropout, training)
-    code = elu(bag @ model.bag_weight + model.bag_bias)
-    mean = code @ model.mean_weight + model.mean_bias
-    log = code @ model.deviation_weight + model.deviation_bias
+    code = elu(model.shares.code(bag))
+    mean, log = model.shares.mean(code), model.shares.deviation(code)
     noise = config.noise * torch.randn_like(mean) if training else torch.zeros_like(mean)
     theta = torch.softmax(mean + log.exp() * noise, 1)
     divergence = ((mean.square() + (2 * log).exp() - 1) / 2 - log).sum()

@@ -66,6 +66,7 @@ class Adam:
         lr: learning rate, or a schedule of it.
         weight_decay: L2 penalty, added to the gradient.
         betas: how much of the running mean, and of the running square, each step keeps.
+        nonnegative: those of `parameters` of which a step sets what became negative to 0.
     """
 
     def __init__(
@@ -75,11 +76,12 @@ class Adam:
         lr: float | Schedule,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
+        nonnegative: Sequence[Tensor] = (),
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.schedule = lr if callable(lr) else constant(lr)
         self.weight_decay, self.betas = weight_decay, betas
-        self.taken = 0
+        self.nonnegative, self.taken = nonnegative, 0
         self.mean = [torch.zeros_like(p) for p in self.parameters]
         self.square = [torch.zeros_like(p) for p in self.parameters]
         self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
@@ -114,6 +116,8 @@ class Adam:
             eps=1e-8,
             maximize=False,
         )
+        for weight in self.nonnegative:
+            weight.clamp_(min=0)
         self.taken += 1
 
     def _gradients(self) -> list[Tensor]:

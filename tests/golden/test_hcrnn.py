@@ -11,8 +11,10 @@ from torch import Tensor
 
 from segue.batch import Batch
 from segue.layers.contexts import Start, record
+from segue.layers.looks import Looks
+from segue.layers.shares import bags
 from segue.model import Sizes
-from segue.models.hcrnn import HCRNN, Looks
+from segue.models.hcrnn import HCRNN
 
 Arrays = dict[str, np.ndarray]
 VARIANTS = pytest.mark.parametrize("variant", [1, 2, 3])
@@ -40,12 +42,9 @@ def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
     model = HCRNN(config, Sizes(1, len(z["W_emb"]))).double().eval()
     variant, bi = config.variant, config.attention == "bi"
     fill(model.item, np.concatenate([np.zeros((1, dim)), z["W_emb"]]))
-    fill(model.bag_weight, z["W_e"])
-    fill(model.bag_bias, z["b_e"])
-    fill(model.mean_weight, z["W_q1"])
-    fill(model.mean_bias, z["b_q1"])
-    fill(model.deviation_weight, z["W_q2"])
-    fill(model.deviation_bias, z["b_q2"])
+    for layer, name in ((model.shares.code, "e"), (model.shares.mean, "q1"), (model.shares.deviation, "q2")):
+        fill(layer.weight, z[f"W_{name}"].T)
+        fill(layer.bias, z[f"b_{name}"])
     fill(model.memory, z["M_global"])
     fill(model.memory_weight, z["W_theta_alpha"])
     fill(model.memory_attention, z["v_theta"])
@@ -107,31 +106,29 @@ def test_theta(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hcrnn(z)
     code = torch.from_numpy(z["f_x"])[None]
     monkeypatch.setattr(torch.nn.functional, "elu", lambda _: code)
-    mean, deviation, divergence = model._posterior(torch.zeros_like(code))
+    mean, deviation, divergence = found = model.shares.posterior(torch.zeros_like(code))
     close(mean[0], z["mu"])
     close(deviation[0].log(), z["log_sigma"])
     close(divergence[0], z["kl"])
-    close(model._drawn(mean, deviation)[0], z["theta_eval"])
+    close(model.shares.draw(found)[0], z["theta_eval"])
     monkeypatch.setattr(torch, "randn_like", lambda _: torch.from_numpy(z["eps"])[None])
-    close(model.train()._drawn(mean, deviation)[0], z["theta"])
+    close(model.train().shares.draw(found)[0], z["theta"])
     close(mean[0] + deviation[0] * torch.from_numpy(z["eps"]), z["theta_tilde"])
 
 
 def test_theta_of_the_program(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hcrnn(z, deviation="softplus")
     history = torch.from_numpy(z["prefix"])[None] + 1
-    from segue.models.hcrnn import _bags
-
-    bag = _bags(history, model.item[history])[:, -1]
+    bag = bags(history, model.item[history])[:, -1]
     close(bag[0], z["bag_code"])
-    close(torch.nn.functional.elu(bag @ model.bag_weight + model.bag_bias)[0], z["f_code"])
-    mean, deviation, divergence = model._posterior(bag)
+    close(torch.nn.functional.elu(model.shares.code(bag))[0], z["f_code"])
+    mean, deviation, divergence = found = model.shares.posterior(bag)
     close(mean[0], z["mu_code"])
     close(deviation[0], z["std_code"])
     close(divergence[0], z["kl_code"])
-    close(model._drawn(mean, deviation)[0], z["theta_code_eval"])
+    close(model.shares.draw(found)[0], z["theta_code_eval"])
     monkeypatch.setattr(torch, "randn_like", lambda _: torch.from_numpy(z["eps"])[None])
-    close(model.train()._drawn(mean, deviation)[0], z["theta_code"])
+    close(model.train().shares.draw(found)[0], z["theta_code"])
 
 
 def asked_everywhere(z: Arrays) -> tuple[Start, Looks]:
@@ -180,7 +177,7 @@ def test_how_many_weights_there_are(variant: int) -> None:
     for attention, decoder in decoders.items():
         model = HCRNN(HCRNN.configure({"variant": variant, "attention": attention}), Sizes(1, 7))
         sizes = {name: weight.numel() for name, weight in model.named_parameters()}
-        inference = {name: size for name, size in sizes.items() if name.split("_")[0] in ("bag", "mean", "deviation")}
+        inference = {name: size for name, size in sizes.items() if name.startswith("shares.")}
         outside = {"item", "decoder", "attention"} | {
             name for name in sizes if name.endswith(("last_weight", "each_weight"))
         }

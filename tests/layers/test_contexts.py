@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.layers import contexts
+from segue.layers import sigmoids
 from segue.layers.contexts import Reads, Start, Weights, record, walk
 from segue.layers.steps import stepwise
 
@@ -49,11 +49,11 @@ def plain(item: Tensor, read: Tensor, theta: Tensor, weights: Weights, reads: Re
 
 @VARIANTS
 @pytest.mark.parametrize("each", [False, True])
-@pytest.mark.parametrize("block", [1, contexts.BLOCK])
+@pytest.mark.parametrize("block", [1, sigmoids.BLOCK])
 def test_walking_is_the_equations(
     reads: Reads, drift: int, each: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contexts, "BLOCK", block)
+    monkeypatch.setattr(sigmoids, "BLOCK", block)
     cell = weights(bool(drift))
     total = int(LENGTHS.sum())
     first = LENGTHS.cumsum(0) - LENGTHS
@@ -94,7 +94,7 @@ def test_going_on_is_going_through(reads: Reads, drift: int) -> None:
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_no_argument_is_too_large(kind: torch.dtype) -> None:
     values = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=kind)
-    found = contexts._minus_exp(values)
+    found = sigmoids.minus_exp(values)
     product = found[:, None] * found
     assert product.isfinite().all()
     assert (product > 0).all()

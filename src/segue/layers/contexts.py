@@ -12,14 +12,11 @@ x is the vector of the item now, h the temporary context, c the local one; M the
 
 Rows are laid out step by step, longest first: those of all rows, then of the `alive[1]` that go on, ...
 
-(13) is K x H sigmoids a step, and nearly all the work. theta stays through a row, so that e^-(theta_k M_k W_theta) is
-taken once: a step then needs a product, a sum and a reciprocal of each, 1 / (1 + e^-(h W_h) e^-(theta_k M_k W_theta)),
-and no exponential. Arguments beyond half of what an exponential can hold (43 in 32 bits) count as that.
+(13) is K x H sigmoids a step: see `layers.sigmoids`. Where theta stays through a row, so does (theta_k M_k) W_theta.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -27,10 +24,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.layers.sigmoids import minus_exp, scores, slopes
+
 Reads = Literal["now", "before", "likeness"]
 """y: the local context c' of now, c of before, or its likeness x * c' with the item."""
-
-BLOCK = 160_000  # sigmoids at once: so many, and what becomes of them, stay in the cache
 
 
 class Weights(NamedTuple):
@@ -116,14 +113,14 @@ def record(
         state, local, step = state[:size], local[:size], Record(*(entry[part] for entry in done))
         ours = state @ weights.state
         held = _exponentials(theta[part], weights.projected) if shared is None else shared
-        scores = _scores(_minus_exp(ours[:, :hidden].T), held, weights.attention)
-        torch.softmax(scores.T, 1, out=step.alpha)
+        torch.softmax(scores(minus_exp(ours[:, :hidden].T), held, weights.attention).T, 1, out=step.alpha)
         torch.mm(step.alpha, weights.memory, out=step.candidate)
         gates = step.gates.add_(ours[:, hidden:])
         gate = gates[:, :dim].addmm_(local, weights.local).sigmoid_()
         now = torch.lerp(local, step.candidate, gate, out=step.local)
         gates[:, dim : dim + hidden].addmm_(now, weights.update)
-        compared = {"now": now, "before": local}.get(reads, now * item[part] if reads == "likeness" else now)
+        compared = {"now": now, "before": local}.get(reads)
+        compared = now * item[part] if compared is None else compared
         if weights.drift is None:
             gates[:, dim + hidden :].addmm_(compared, weights.reset)
         else:
@@ -149,7 +146,8 @@ class _Walk(torch.autograd.Function):
     def forward(
         ctx: Any, alive: list[int], reads: Reads, item: Tensor, read: Tensor, theta: Tensor, *weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        done = record(alive, item, read, theta=theta, weights=Weights(*weights), reads=reads)
+        cell = Weights(*weights)  # type: ignore[arg-type]  # the last may be None
+        done = record(alive, item, read, theta=theta, weights=cell, reads=reads)
         ctx.alive, ctx.reads = alive, reads
         ctx.save_for_backward(item, theta, *done, *weights)
         return done.state, done.local
@@ -256,21 +254,12 @@ class _Backward:
         by_alpha = by_candidate @ weights.memory.T
         return done.alpha * (by_alpha - (done.alpha * by_alpha).sum(1, keepdim=True))
 
-    def _attention(self, part: slice, by_scores: Tensor, held: Tensor, slope: Tensor) -> None:
-        """From the scores of (13) to h W_h; what goes on to theta and M W_theta is added to `slope`."""
-        hidden = self.hidden
-        ours = _minus_exp(self.asked[part].T)
-        weighed, steep = torch.zeros_like(ours), torch.zeros_like(ours)
-        by_scores = by_scores.T.contiguous()
-        shares = ours.new_empty(_at_once(ours, held), *ours.shape)
-        for some, sigmoids in _sigmoids(ours, held):
-            share = torch.mul(sigmoids, by_scores[some, None], out=shares[: len(sigmoids)])
-            weighed += share.sum(0)
-            share.addcmul_(share, sigmoids, value=-1)
-            steep += share.sum(0)
-            slope[some, :, : ours.shape[1]].add_(share)
-        self.by_attention += weighed.sum(1)
-        torch.mul(steep.T, self.weights.attention, out=self.by_ours[part, :hidden])
+    def _attention(self, part: slice, by_scores: Tensor, held: Tensor, steep: Tensor) -> None:
+        """From the scores of (13) to h W_h; what goes on to theta and M W_theta is added to `steep`."""
+        ours = minus_exp(self.asked[part].T)
+        by_attention, by_ours = slopes(ours, held, by_scores.T.contiguous(), steep)
+        self.by_attention += by_attention.sum(1)
+        torch.mul(by_ours.T, self.weights.attention, out=self.by_ours[part, : self.hidden])
 
     def _shares(self, slope: Tensor, rows: slice) -> None:
         """From `slope` to theta of `rows` and M W_theta."""
@@ -294,35 +283,5 @@ def _steepness(sigmoid: Tensor) -> Tensor:
     return torch.addcmul(sigmoid, sigmoid, sigmoid, value=-1)
 
 
-def _minus_exp(values: Tensor) -> Tensor:
-    """e^-values, such that a product of two is finite."""
-    most = math.log(torch.finfo(values.dtype).max) / 2 - 1
-    return values.contiguous().neg().clamp_(-most, most).exp_()
-
-
 def _exponentials(theta: Float[Tensor, "B K"], projected: Float[Tensor, "K H"]) -> Float[Tensor, "K H B"]:
-    return _minus_exp(projected[:, :, None] * theta.T[:, None])
-
-
-def _sigmoids(ours: Float[Tensor, "H B"], held: Float[Tensor, "K H R"]) -> Iterator[tuple[slice, Tensor]]:
-    """The sigmoids of (13), some k at a time: a buffer that the next overwrites."""
-    size = _at_once(ours, held)
-    one, buffer = ours.new_ones(()), ours.new_empty(size, *ours.shape)
-    for begin in range(0, len(held), size):
-        some = slice(begin, min(begin + size, len(held)))
-        block = held[some, :, : ours.shape[1]]
-        yield some, torch.addcmul(one, ours, block, out=buffer[: len(block)]).reciprocal_()
-
-
-def _at_once(ours: Tensor, held: Tensor) -> int:
-    """How many k fill a block."""
-    return max(1, min(len(held), BLOCK // max(1, ours.numel())))
-
-
-def _scores(
-    ours: Float[Tensor, "H B"], held: Float[Tensor, "K H R"], attention: Float[Tensor, "H"]
-) -> Float[Tensor, "K B"]:
-    scores = ours.new_empty(len(held), ours.shape[1])
-    for some, sigmoids in _sigmoids(ours, held):
-        torch.sum(sigmoids.mul_(attention[:, None]), 1, out=scores[some])
-    return scores
+    return minus_exp(projected[:, :, None] * theta.T[:, None])

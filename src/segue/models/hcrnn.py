@@ -41,7 +41,9 @@ from segue.data.batching import Sequences
 from segue.data.log import Log
 from segue.layers.contexts import Reads, Start, Weights, record, walk
 from segue.layers.dropout import dropout
-from segue.layers.steps import Steps, stepwise
+from segue.layers.looks import Looks, attend, looks
+from segue.layers.shares import Deviation, Shares, bags
+from segue.layers.steps import stepwise
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
 from segue.optimizer import Adam, Optimizer
@@ -78,7 +80,7 @@ class HCRNNConfig(RankerConfig):
     variant: Literal[1, 2, 3] = 3
     attention: Literal["bi", "single"] = "bi"
     reset: Literal["now", "before"] = "now"
-    deviation: Literal["log", "softplus"] = "log"
+    deviation: Deviation = "log"
     scale: Literal["hidden", "dim"] = "hidden"
     kl: float = 1.0
     noise: float = 1.0
@@ -98,20 +100,6 @@ class HCRNNConfig(RankerConfig):
         for name in ("dropout", "feature_dropout"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
-
-
-class Looks(NamedTuple):
-    """Which steps each question attends to: one entry for each pair of a question and a step.
-
-    Attributes:
-        question: its number.
-        place: which of the question's steps it is, from 0.
-        step: where the step lies.
-    """
-
-    question: Int[Tensor, "p"]
-    place: Int[Tensor, "p"]
-    step: Int[Tensor, "p"]
 
 
 class HCRNN(Ranker):
@@ -143,9 +131,7 @@ class HCRNN(Ranker):
         dim, hidden, count = config.dim, config.hidden, config.contexts
         self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * 0.1)
         zero_padding(self.item)
-        self.bag_weight, self.bag_bias = _glorot(dim, dim), _zeros(dim)
-        self.mean_weight, self.mean_bias = _glorot(dim, count), _zeros(count)
-        self.deviation_weight, self.deviation_bias = _glorot(dim, count), _zeros(count)
+        self.shares = Shares(dim, count, deviation=config.deviation, noise=config.noise, dropout=config.dropout)
         self.memory, self.memory_weight = _glorot(count, dim), _glorot(dim, hidden)
         self.memory_attention = nn.Parameter(_glorot(hidden, 1).detach().squeeze(1))
         self.read_weight, self.read_bias = _glorot(dim, dim, hidden, hidden, hidden), _zeros(dim + 3 * hidden)
@@ -160,11 +146,13 @@ class HCRNN(Ranker):
             self.local_last_weight, self.local_each_weight = _glorot(dim, hidden), _glorot(dim, hidden)
         self.decoder = _glorot((3 if bi else 2) * hidden, dim)
         if config.variant > 1:
-            _project(self.reset_weight)
+            with torch.no_grad():
+                self.reset_weight.clamp_(min=0)
 
     def optimizer(self) -> Optimizer:
         drift = [self.reset_weight] if self.config.variant > 1 else []
-        return Projected(self, drift)
+        config = self.config
+        return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, nonnegative=drift)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         sequences = Sequences(window=self.config.window, fresh=self.config.fresh, negatives=self.config.own)
@@ -195,13 +183,13 @@ class HCRNN(Ranker):
         walked[:, :-1] = self.running
         with torch.no_grad():
             item = self.item[history]
-            theta = torch.softmax(self._posterior(_bags(history[None], item[None])[walked])[0], 1)
+            theta = torch.softmax(self.shares.posterior(bags(history[None], item[None])[walked]).mean, 1)
             alive = [1] * len(history)
             kept = theta if self.running else theta[:1]
             done = record(alive, item, self._gates(item), theta=kept, weights=self._weights, reads=self._reads)
             place = torch.arange(len(history), device=history.device)
-            looks = Looks(torch.zeros_like(place), place, place)
-            _, shares = self._features(Start(done.state[-1:], done.local[-1:]), Start(done.state, done.local), looks)
+            pairs = Looks(torch.zeros_like(place), place, place)
+            _, shares = self._features(Start(done.state[-1:], done.local[-1:]), Start(done.state, done.local), pairs)
         dim, hidden = self.config.dim, self.config.hidden
         names = ("local_gate", "update", "reset")
         found = dict(zip(names, done.gates.split([dim, hidden, hidden], 1), strict=True))
@@ -217,39 +205,19 @@ class HCRNN(Ranker):
         item = dropout(vectors[real], config.dropout, self.training)
         read = self._gates(item)
         ends, inferred = (_ends(real), real) if self.running else (asked, asked)
-        mean, deviation, divergence = self._posterior(_bags(history, vectors)[inferred])
-        theta = self._drawn(mean, deviation)
+        posterior = self.shares.posterior(bags(history, vectors)[inferred])
+        theta = self.shares.draw(posterior)
         number, count = real.flatten().cumsum(0).view(real.shape) - 1, real.cumsum(1)  # of items, and in their row
         steps = stepwise((number - count)[ends] + 1, count[ends])
         some = [entry.index_select(0, steps.place) for entry in (item, read)]
         kept = theta.index_select(0, steps.place if self.running else steps.order)
         states = Start(*walk(steps.alive, *some, theta=kept, weights=self._weights, reads=self._reads))
         walks = (ends.any(1).cumsum(0) - 1)[asked.nonzero()[:, 0]] if self.running else torch.arange(len(kept))
-        last, looks = _looks(states, steps, walks.to(history.device), count[asked])
-        found = self._decoded(self._features(last, states, looks)[0])
+        newest, pairs = looks(steps, walks.to(history.device), count[asked])
+        last = Start(*(entry.index_select(0, newest) for entry in states))
+        found = self._decoded(self._features(last, states, pairs)[0])
         queries = found.new_zeros(history.numel(), config.dim).index_copy(0, asked.flatten().nonzero()[:, 0], found)
-        return queries.view(*history.shape, config.dim), divergence[asked[inferred]].sum()
-
-    def _posterior(
-        self, bag: Float[Tensor, "n D"]
-    ) -> tuple[Float[Tensor, "n K"], Float[Tensor, "n K"], Float[Tensor, "n"]]:
-        """mu, sigma, and how far the two are from N(0, I)."""
-        bag = dropout(bag, self.config.dropout, self.training)
-        code = nn.functional.elu(bag @ self.bag_weight + self.bag_bias)
-        mean = code @ self.mean_weight + self.mean_bias
-        deviation = code @ self.deviation_weight + self.deviation_bias
-        if self.config.deviation == "log":
-            spread, log = deviation.exp(), deviation
-        else:
-            spread = nn.functional.softplus(deviation) + 1e-6
-            log = (spread.square() + 1e-8).log() / 2
-        return mean, spread, ((mean.square() + spread.square() - 1) / 2 - log).sum(1)
-
-    def _drawn(self, mean: Float[Tensor, "n K"], deviation: Float[Tensor, "n K"]) -> Float[Tensor, "n K"]:
-        """theta, in evaluation that of the mean."""
-        if self.training and self.config.noise:
-            mean = mean + self.config.noise * deviation * torch.randn_like(mean)
-        return torch.softmax(mean, 1)
+        return queries.view(*history.shape, config.dim), posterior.divergence[asked[inferred]].sum()
 
     def _gates(self, item: Float[Tensor, "n D"]) -> Float[Tensor, "n g"]:
         """What the gates read of items."""
@@ -274,21 +242,21 @@ class HCRNN(Ranker):
         return "likeness" if self.config.variant > 1 else self.config.reset
 
     def _features(
-        self, last: Start, states: Start, looks: Looks
+        self, last: Start, states: Start, pairs: Looks
     ) -> tuple[Float[Tensor, "Q f"], dict[str, Float[Tensor, "Q P"]]]:
         """What W_B reads, and the attention of each question to its steps, from their first on."""
-        state = states.state.index_select(0, looks.step)
-        ours = (last.state @ self.last_weight).index_select(0, looks.question)
-        each = (states.state @ self.each_weight).index_select(0, looks.step)
+        state = states.state.index_select(0, pairs.step)
+        ours = (last.state @ self.last_weight).index_select(0, pairs.question)
+        each = (states.state @ self.each_weight).index_select(0, pairs.step)
         scores = torch.sigmoid(ours + each) @ self.attention
-        seen, shares = _attend(scores, state, looks, len(last.state))
+        seen, shares = attend(scores, state, pairs, len(last.state))
         if self.config.attention == "single":
             return torch.cat([seen, last.state], 1), {"attention": shares}
         wide = self.config.hidden if self.config.scale == "hidden" else self.config.dim
         wanted = last.local @ self.local_last_weight @ self.local_each_weight.T  # once a question, not once a step
-        local = states.local.index_select(0, looks.step)
-        scores = (wanted.index_select(0, looks.question) * local).sum(1) / wide**0.5
-        seen_alike, shares_alike = _attend(scores, state, looks, len(last.state))
+        local = states.local.index_select(0, pairs.step)
+        scores = (wanted.index_select(0, pairs.question) * local).sum(1) / wide**0.5
+        seen_alike, shares_alike = attend(scores, state, pairs, len(last.state))
         features = torch.cat([last.state, seen_alike, seen], 1)
         return features, {"attention": shares, "local_attention": shares_alike}
 
@@ -333,7 +301,7 @@ class RunningHCRNN(HCRNN):
         vector, known = self.item[item], (item > 0).unsqueeze(1)
         fresh = known & ~state.seen.gather(1, item.unsqueeze(1))
         bag = state.bag + vector * fresh
-        theta = torch.softmax(self._posterior(bag)[0], 1)
+        theta = torch.softmax(self.shares.posterior(bag).mean, 1)
         read, start = self._gates(vector), state.contexts
         done = record([count], vector, read, theta=theta, weights=self._weights, reads=self._reads, start=start)
         now = Start(*(torch.where(known, new, old) for new, old in zip((done.state, done.local), start, strict=True)))
@@ -341,8 +309,8 @@ class RunningHCRNN(HCRNN):
         past = [torch.cat([old, new.unsqueeze(1)], 1)[:, last] for old, new in zip(state.past, now, strict=True)]
         real = torch.cat([state.real, known], 1)[:, last]
         question, place = real.nonzero().T
-        looks = Looks(question, place, question * real.shape[1] + place)
-        features, _ = self._features(now, Start(*(entry.flatten(0, 1) for entry in past)), looks)
+        pairs = Looks(question, place, question * real.shape[1] + place)
+        features, _ = self._features(now, Start(*(entry.flatten(0, 1) for entry in past)), pairs)
         query = self._scaled(self._decoded(features) * real.any(1, keepdim=True))
         scores = query @ self.item_vectors().T
         scores[:, 0] = -torch.inf
@@ -356,24 +324,6 @@ class RunningHCRNN(HCRNN):
         return Live(Start(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])
 
 
-class Projected(Adam):
-    """Adam that sets what became negative of some weights to 0."""
-
-    def __init__(self, model: HCRNN, weights: list[nn.Parameter]) -> None:
-        super().__init__(model.parameters(), lr=model.config.lr, weight_decay=model.config.weight_decay)
-        self.weights = weights
-
-    def step(self) -> None:
-        super().step()
-        for weight in self.weights:
-            _project(weight)
-
-
-def _project(weight: Tensor) -> None:
-    with torch.no_grad():
-        weight.clamp_(min=0)
-
-
 def _asked(batch: Batch) -> Bool[Tensor, "B P"]:
     if batch.target is not None:
         return (batch.targets > 0).any(2)
@@ -385,32 +335,6 @@ def _ends(real: Bool[Tensor, "B P"]) -> Bool[Tensor, "B P"]:
     last = torch.zeros_like(real)
     last[:, -1:] = real[:, -1:]
     return last
-
-
-def _bags(history: Int[Tensor, "B P"], vectors: Float[Tensor, "B P D"]) -> Float[Tensor, "B P D"]:
-    """The sum of the distinct items up to each place."""
-    again = (history[:, :, None] == history[:, None]).tril(-1).any(2)
-    return (vectors * ~again[:, :, None]).cumsum(1)
-
-
-def _looks(states: Start, steps: Steps, walks: Int[Tensor, "Q"], length: Int[Tensor, "Q"]) -> tuple[Start, Looks]:
-    """What questions at the `length`-th step of `walks` know last, and the steps that they attend to."""
-    rank = steps.rank[walks]
-    newest = steps.begin[length - 1] + rank
-    question = torch.arange(len(walks), device=length.device).repeat_interleave(length)
-    place = torch.arange(len(question), device=length.device) - (length.cumsum(0) - length)[question]
-    looks = Looks(question, place, steps.begin[place] + rank[question])
-    return Start(*(entry.index_select(0, newest) for entry in states)), looks
-
-
-def _attend(
-    scores: Float[Tensor, "p"], state: Float[Tensor, "p H"], looks: Looks, questions: int
-) -> tuple[Float[Tensor, "Q H"], Float[Tensor, "Q P"]]:
-    """h of the steps of each question, weighed by the softmax of their scores; and the weights."""
-    table = scores.new_full((questions, int(looks.place.max()) + 1 if len(scores) else 1), -torch.inf)
-    table = table.index_put((looks.question, looks.place), scores).softmax(1)
-    weighed = table[looks.question, looks.place].unsqueeze(1) * state
-    return state.new_zeros(questions, state.shape[1]).index_add(0, looks.question, weighed), table
 
 
 def _glorot(rows: int, *columns: int) -> nn.Parameter:
