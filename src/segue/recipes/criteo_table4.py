@@ -45,7 +45,7 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
             if line.method.name in networks or line.method.name == "Sequential rules":
                 found = gain(line, base, (steps(line, metric), steps(base, metric)))
                 printed = PRINTED.get(line.method.name)
-                rows += gains(line, found, name, printed and printed[place])
+                rows += gains(line, found, name, printed[place] if printed else None)
     means = {line.method.name: float(steps(line, NEXT).mean()) for line in lines}
     return Reproduction(
         title="Criteo's study (2018), Table 4, YooChoose: here its last 1/64",

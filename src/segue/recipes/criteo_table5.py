@@ -42,7 +42,7 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
             if line is not base:
                 found = gain(line, base, (steps(line, NEXT), steps(base, NEXT)), inside)
                 printed = PRINTED.get(line.method.name)
-                rows += gains(line, found, f"uplift {low}–{high}", printed and printed[place])
+                rows += gains(line, found, f"uplift {low}–{high}", printed[place] if printed else None)
     return Reproduction(
         title="Criteo's study (2018), Table 5, YooChoose: here its last 1/64",
         rows=tuple(rows),
