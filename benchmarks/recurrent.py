@@ -1,4 +1,4 @@
-"""Ways of walking through histories with the layer-normalised GRU: `python -m benchmarks.recurrent`, one thread.
+"""Ways of walking through histories with Criteo's GRU: `python -m benchmarks.recurrent`, one thread.
 
 Each way reads the same batch of 512 sessions (as long as YooChoose's: 3.2 items on average, 50 at most) and goes back
 through it: forward and backward, d = 100. All give the same states; the first compares with the others.
@@ -16,43 +16,31 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, linear
+from torch.nn.functional import linear
 
-from segue.layers.gru import EPS, NormGRU
+from segue.layers.gru import InnerGRU
 from segue.layers.recurrent import walk
 from segue.model import Sizes
 from segue.models import find
 
 DIM, ITEMS, ROWS, LONGEST = 100, 17_745, 512, 50
-Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def step(gates: Tensor, state: Tensor, u: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+def step(gates: Tensor, state: Tensor, u: Tensor) -> Tensor:
     """One step of the cell in plain torch; `gates`: what it has made of what is read."""
-    raw, two = state @ u.t(), 2 * state.shape[1]
-    both = layer_norm(raw[:, :two], [two], gain[:two], bias[:two], 1e-5)
-    ours = layer_norm(raw[:, two:], [two // 2], gain[two:], bias[two:], 1e-5)
-    reset, update = torch.sigmoid(gates[:, :two] + both).chunk(2, 1)
-    return torch.lerp(state, torch.tanh(gates[:, two:] + reset * ours), update)
+    two = 2 * state.shape[1]
+    reset, update = torch.sigmoid(gates[:, :two] + state @ u[:two].t()).chunk(2, 1)
+    return torch.lerp(state, torch.tanh(gates[:, two:] + (reset * state) @ u[two:].t()), update)
 
 
-def looking_back(cell: NormGRU) -> tuple[Tensor, Tensor, Tensor]:
-    return cell.u, cell.state_gain, cell.state_bias
-
-
-def made_of(cell: NormGRU, read: Tensor) -> Tensor:
-    """The gates, of what is read."""
-    parts = (part.split(cell.groups, -1) for part in (linear(read, cell.w), cell.read_gain, cell.read_bias))
-    return torch.cat([layer_norm(raw, gain.shape, gain, bias, EPS) for raw, gain, bias in zip(*parts, strict=True)], -1)
-
-
-def padded(cell: NormGRU, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
+def padded(cell: InnerGRU, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
     """All rows at every step, those that have not begun held at zero."""
     state, told = table.new_zeros(len(history), DIM), []
-    gates = made_of(cell, table[history]).unbind(1) if at_once else None
+    gates = linear(table[history], cell.w).unbind(1) if at_once else None
     for place in range(history.shape[1]):
-        now = made_of(cell, table[history[:, place]]) if gates is None else gates[place]
-        state = step(now, state, *looking_back(cell)) * (history[:, place] > 0).unsqueeze(1)
+        now = linear(table[history[:, place]], cell.w) if gates is None else gates[place]
+        state = step(now, state, cell.u) * (history[:, place] > 0).unsqueeze(1)
         told.append(state)
     return torch.stack(told, 1)
 
@@ -60,14 +48,14 @@ def padded(cell: NormGRU, table: Tensor, history: Tensor, *, at_once: bool) -> T
 class Packed:
     """Rows laid out step by step, as `walk` does it, with a step of one's own."""
 
-    def __init__(self, cell: NormGRU, one: Step) -> None:
+    def __init__(self, cell: InnerGRU, one: Step) -> None:
         self.cell, self.one = cell, one
         self.dim, self.width = cell.dim, cell.width
 
     def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
         state, states = begin, []
-        for gates in made_of(self.cell, read).split(alive):
-            state = self.one(gates, state[: len(gates)], *looking_back(self.cell))
+        for gates in linear(read, self.cell.w).split(alive):
+            state = self.one(gates, state[: len(gates)], self.cell.u)
             states.append(state)
         return torch.cat(states)
 
@@ -91,7 +79,7 @@ def seconds(work: Callable[[], object], repeat: int) -> float:
     return min(times)
 
 
-def ways(cell: NormGRU, table: Tensor, history: Tensor, *, compiled: bool) -> dict[str, Callable[[], Tensor]]:
+def ways(cell: InnerGRU, table: Tensor, history: Tensor, *, compiled: bool) -> dict[str, Callable[[], Tensor]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(step)
@@ -111,7 +99,7 @@ def ways(cell: NormGRU, table: Tensor, history: Tensor, *, compiled: bool) -> di
 def walks(repeat: int, *, compiled: bool) -> None:
     """Print a line for each way."""
     torch.manual_seed(0)
-    cell, history = NormGRU(DIM, DIM), sessions(1)
+    cell, history = InnerGRU(DIM, DIM), sessions(1)
     table = torch.randn(ITEMS + 1, DIM) * DIM**-0.5
     probe, count = torch.randn(ROWS, LONGEST, DIM), int((history > 0).sum())
     print(f"| {count} events of {ROWS} sessions | first call, CPU ms | a call after it | largest difference |")
