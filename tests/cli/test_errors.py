@@ -485,9 +485,9 @@ for name in PAYLOAD:
 WORDS = {
     "unknown command": Bad("rum pop events.csv", r"\"rum\"\. Did you mean \"run\"\?.*See segue --help"),
     "unknown option": Bad(
-        "run pop events.csv --protocl hgn", r"--protocl\. Did you mean --protocol\? See segue run --help"
+        "run pop events.csv --protocl hgn", r"--protocl\. Did you mean --protocol\? .* See segue run --help"
     ),
-    "setting as an option": Bad("run hgn events.csv --lr 0.1", r"--lr\. Settings of the model go after --set"),
+    "setting as an option": Bad("run hgn events.csv --lr 0.1", r"--lr\. .*Settings of the model go after --set"),
     "model missing": Bad("run", r"MODEL is missing\. Usage: segue run MODEL DATA"),
     "data missing": Bad("run pop", r"DATA is missing\. Usage: segue run MODEL DATA"),
     "data behind --set": Bad(

@@ -158,7 +158,7 @@ def _explained(error: CycloptsError) -> str:
         what = f"{error.keyword} needs a value."
     elif isinstance(error, UnusedCliTokensError):
         what = f"{' '.join(error.unused_tokens or ())!r} is too much."
-    elif isinstance(error, UnknownOptionError) and "Did you mean" not in what and error.command_chain == ("run",):
+    elif isinstance(error, UnknownOptionError) and error.command_chain == ("run",):
         what += " Settings of the model go after --set, such as --set epochs=20."
     return f"{what} See {' '.join(['segue', *(error.command_chain or ())])} --help"
 
