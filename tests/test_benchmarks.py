@@ -9,9 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks import __main__ as bench
 from benchmarks import recurrent, report
 from benchmarks.__main__ import measure_row, objection, parse
