@@ -199,7 +199,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("what", choices=["whole", "epoch", "eval"])
     parser.add_argument("--data", choices=["ml-100k", "ml-1m"], default="ml-100k")
-    parser.add_argument("--model", choices=["HGN", "SASRec", "GRU4Rec", "Caser", "NextItNet"], default="HGN")
+    models = ["HGN", "SASRec", "GRU4Rec", "Caser", "NextItNet", "NARM", "STAMP"]
+    parser.add_argument("--model", choices=models, default="HGN")
     parser.add_argument("--loss", choices=["CE", "BPR"], default="CE")
     parser.add_argument("--window", type=int, help="default: 50 for CE, 5 for BPR")
     parser.add_argument("--dim", type=int, default=64)

@@ -109,21 +109,21 @@ def own_version() -> str:
     return digest([*(ROOT / "src/segue").rglob("*.py"), *measured])
 
 
-def prefixes(model: str, faster: float, *sides: Side) -> Row:
+def prefixes(model: str, faster: float, *sides: Side, data: str = "ml-1m") -> Row:
     """RecBole copies every prefix: a few of its batches, scaled, beside segue's."""
     peer = Side(
-        "RecBole", f"epoch --data ml-1m --model {model} --batches 3", 60, seed=2020, quick="--batches 1 --repeat 1"
+        "RecBole", f"epoch --data {data} --model {model} --batches 3", 60, seed=2020, quick="--batches 1 --repeat 1"
     )
     lines = tuple(
         Line(
-            what=f"epoch, CE, ml-1m, {model}, every prefix of 50{_told(side)}",
+            what=f"epoch, CE, {data}, {model}, every prefix of 50{_told(side)}",
             side=side.label,
             part="epochs",
             faster=faster,
         )
         for side in sides
     )
-    return Row(data=("ml-1m",), sides=(peer, *sides), rounds=1, lines=lines)
+    return Row(data=(data,), sides=(peer, *sides), rounds=1, lines=lines)
 
 
 def sessions(loss: str, setting: str) -> Row:
@@ -289,6 +289,12 @@ ROWS: dict[str, Row] = {
     "gru4rec-50": prefixes("GRU4Rec", 50, Side("segue", "sequence --setting gru4rec-50 --batches 100 --repeat 2", 25)),
     "nextitnet-50": prefixes(
         "NextItNet", 50, Side("segue", "sequence --setting nextitnet-50 --batches 100 --repeat 2", 45)
+    ),
+    "narm-50": prefixes(
+        "NARM", 3, Side("segue", "sequence --setting narm-50 --batches 40 --repeat 2", 35), data="ml-100k"
+    ),
+    "stamp-50": prefixes(
+        "STAMP", 3, Side("segue", "sequence --setting stamp-50 --batches 40 --repeat 2", 20), data="ml-100k"
     ),
     "caser-50": prefixes(
         "Caser",

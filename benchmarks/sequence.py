@@ -1,4 +1,4 @@
-"""segue's side beside the peers of sequence models: what is trained on ml-1m, leave-one-out, and how.
+"""segue's side beside the peers of sequence models: what is trained on MovieLens, leave-one-out, and how.
 
     SETTINGS["sasrec-bce"]     SASRec as RecTools sets it: the last 100 items of each user, one negative a target
     SETTINGS["gru4rec-50"]     GRU4Rec as RecBole sets it: every (prefix, next item) pair once, 50 items a prefix
@@ -45,6 +45,8 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "nextitnet-50": ("nextitnet", {**RECBOLE, "dilations": (1, 4), "repeats": 5, "tied": True, "batch_size": 41}),
+    "narm-50": ("narm", {**RECBOLE, "units": 128, "batch_size": 41}),
+    "stamp-50": ("stamp", {**RECBOLE, "mean": True, "squash": False, "batch_size": 41}),
     "caser-50": (
         "caser",
         {
@@ -61,6 +63,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru4rec-ce": ("gru4rec", {**AUTHOR, "loss": "sampled-ce", "correction": False, "activation": "linear"}),
     "gru4rec-bprmax": ("gru4rec", {**AUTHOR, "loss": "bpr-max", "activation": "elu"}),
 }
+SMALL = "narm-50", "stamp-50"  # on ml-100k; all others on ml-1m
 
 
 def sequence(args: argparse.Namespace) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     name, settings = SETTINGS[args.setting]
     if name == "caser":
         settings = {**settings, "per_row": args.per_row}
-    log = catalog.load("ml-1m")
+    log = catalog.load("ml-100k" if args.setting in SMALL else "ml-1m")
     protocol = Protocol.named("leave-one-out")
     split = protocol.split(log)
     kind = headed(find(name), args.batches) if args.batches else find(name)

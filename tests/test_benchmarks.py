@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks import __main__ as bench
-from benchmarks import report
+from benchmarks import recurrent, report
 from benchmarks.__main__ import measure_row, objection, parse
 from benchmarks.jobs import Failed, Job, Record, measure
 from benchmarks.peers import Events, pairs, quality
@@ -318,3 +315,15 @@ def test_the_floor_can_be_counted_by_hand() -> None:
     batch = Batch(torch.ones(1, dtype=torch.long), torch.ones(1, 6, dtype=torch.long), asked=asked)
     gates, scores = 6 * (4 + 2) + (4 + 2 * 5), 2 * 2 * (5 + 3) * 2
     assert products(batch, 2) == 6 * (gates + scores)
+
+
+def test_all_ways_of_walking_come_to_the_same() -> None:
+    torch.manual_seed(0)
+    cell, history = recurrent.InnerGRU(recurrent.DIM, recurrent.DIM), recurrent.sessions(1)[:20]
+    table = torch.randn(recurrent.ITEMS + 1, recurrent.DIM) * 0.1
+    with torch.no_grad():
+        expected = recurrent.walk(history, table.__getitem__, cell)
+        packed = recurrent.walk(history, table.__getitem__, recurrent.Packed(cell, recurrent.step))
+        padded = [recurrent.padded(cell, table, history, at_once=at_once) for at_once in (False, True)]
+    for found in (packed, *padded):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segue.layers.table import rows
-from segue.optimizer import Adagrad, Adam
+from segue.optimizer import Adagrad, Adam, halving
 
 
 def weights(dtype: torch.dtype) -> list[nn.Parameter]:
@@ -65,7 +65,7 @@ def test_a_restored_state_goes_on_to_the_bit() -> None:
 
 def test_the_learning_rate_is_steady_then_halves_every_tenth_as_many_steps() -> None:
     parameters = weights(torch.double)
-    adam = Adam(parameters, lr=0.4, steady=20)
+    adam = Adam(parameters, lr=halving(0.4, 20))
     rates = []
     for step in range(25):
         rates.append(adam.rate)
@@ -77,7 +77,7 @@ def test_the_learning_rate_is_steady_then_halves_every_tenth_as_many_steps() -> 
     assert rates[:21] == [0.4] * 21
     assert rates[22] == pytest.approx(0.2)
     assert rates[24] == pytest.approx(0.1)
-    again = Adam(weights(torch.double), lr=0.4, steady=20)
+    again = Adam(weights(torch.double), lr=halving(0.4, 20))
     again.load_state(adam.state())
     assert again.rate == adam.rate < rates[24]
 

@@ -209,6 +209,17 @@ def test_a_recipe_that_cannot_be_cooked_is_refused_at_once(changes: dict[str, An
         recipe(**changes)
 
 
+def test_validation_can_look_at_the_next_of_several_items() -> None:
+    several = replace(Protocol.named("whole-users"), ahead=3)
+    made = recipe(protocol=several, monitor="mrr@20,1").run(LOG)
+    assert 0 < made.training.metric < 1
+    assert measure(made.result.ranks, "recall@20,3").shape == measure(made.result.ranks, "recall@20").shape
+    with pytest.raises(ConfigError, match=r"monitor recall@20,5: whole-users asks for 3 items at a time; give ahead=5"):
+        recipe(protocol=several, monitor="recall@20,5")
+    with pytest.raises(ConfigError, match=r"leave-one-out asks for 1 item at a time; give ahead=2, or take mrr@5"):
+        recipe(monitor="mrr@5,1")
+
+
 def test_a_log_too_short_for_its_protocol() -> None:
     short = synthetic.from_sequences([[1, 2], [2, 1]], name="short")
     with pytest.raises(DataError, match=r"short: too short for the protocol leave-one-out, no test question is left"):

@@ -126,6 +126,7 @@ def _values(scores: Tensor, cases: Cases, protocol: Protocol, monitor: str) -> l
             exclude_seen=protocol.exclude_seen,
             ties=protocol.ties,
             depth=protocol.depth,
+            steps=protocol.ahead,
             block=len(cases),
         )
     except DataError:  # every target of the block is an item that its user has had

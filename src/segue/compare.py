@@ -27,7 +27,7 @@ from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError, TrainingError
 from segue.evaluation import archive
 from segue.evaluation.metrics import measure
-from segue.evaluation.protocol import Protocol
+from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.table import Result
 from segue.findings import short, shown
 from segue.model import Counted, require
@@ -94,6 +94,11 @@ class Comparison:
 
     def __post_init__(self) -> None:
         require(len(self.models) > 0, "no model to compare")
+        require(
+            not isinstance(self.protocol, RatingProtocol),
+            f"{self.protocol.name}: a comparison ranks items, this protocol predicts ratings; run each model by it: "
+            f"segue run mf DATA --protocol {self.protocol.name} shows means and biases beside it",
+        )
         require(self.minutes > 0, f"minutes={self.minutes}: must be above 0")
         require(self.jobs >= 1, f"jobs={self.jobs}: must be at least 1")
         for name in self.models:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from segue.batch import Batch
 from segue.data.log import Log
 from segue.errors import ConfigError, did_you_mean
-from segue.optimizer import Adam, Optimizer
+from segue.optimizer import Adam, Optimizer, Schedule, constant, polynomial
 from segue.space import Space
 
 
@@ -171,6 +171,9 @@ class TrainedConfig(Config):
         weight_decay: L2 penalty on every weight, added to the gradient as in Adam's paper.
         reduction: whether a step follows the sum of its targets' losses or their mean. Adam forgets the scale of the
             loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets of a batch.
+        decay_steps: steps in which lr falls to last_lr, where it stays; 0 for no fall.
+        last_lr: learning rate after the fall.
+        decay_power: of the fall: at step s lr is (lr - last_lr) (1 - s / decay_steps)^decay_power + last_lr.
     """
 
     epochs: int = 50
@@ -178,12 +181,26 @@ class TrainedConfig(Config):
     lr: float = 1e-3
     weight_decay: float = 0.0
     reduction: Literal["sum", "mean"] = "mean"
+    decay_steps: int = 0
+    last_lr: float = 0.0
+    decay_power: float = 1.0
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, f"epochs={self.epochs}: must be at least 1")
         require(self.batch_size >= 1, f"batch_size={self.batch_size}: must be at least 1")
         require(self.lr > 0, f"lr={self.lr}: must be above 0")
         require(self.weight_decay >= 0, f"weight_decay={self.weight_decay}: must not be negative")
+        require(self.decay_steps >= 0, f"decay_steps={self.decay_steps}: must not be negative")
+        rises = self.decay_steps and self.last_lr > self.lr
+        require(self.last_lr >= 0 and not rises, f"last_lr={self.last_lr}: must lie between 0 and lr={self.lr}")
+        require(self.decay_power > 0, f"decay_power={self.decay_power}: must be above 0")
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate of each step."""
+        if self.decay_steps == 0:
+            return constant(self.lr)
+        return polynomial(self.lr, self.last_lr, self.decay_steps, self.decay_power)
 
 
 class Trained(Model):
@@ -192,10 +209,12 @@ class Trained(Model):
     Attributes:
         rows_at_once: a batch is worked off in slices of so many rows, whose gradients add up: small enough for the
             processor's cache, and for its memory.
+        few_shapes: whether its matrix products come in few shapes; kernels that are made for a shape pay only then.
     """
 
     config: TrainedConfig
     rows_at_once: int = 4096
+    few_shapes: bool = True
 
     @abstractmethod
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
@@ -203,7 +222,7 @@ class Trained(Model):
 
     def optimizer(self) -> Optimizer:
         """What follows the gradients."""
-        return Adam(self.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)
+        return Adam(self.parameters(), lr=self.config.schedule, weight_decay=self.config.weight_decay)
 
     @abstractmethod
     def forward(self, batch: Batch) -> Float[Tensor, ""]:

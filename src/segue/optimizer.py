@@ -13,7 +13,7 @@ moves the rows that a batch looked up, and no others.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -24,6 +24,23 @@ from torch.optim.adam import adam
 from segue import distributed
 
 Tensors = Sequence[Tensor]
+Schedule = Callable[[int], float]
+"""The learning rate of each step, from step 0 on: a function, so that a resumed run needs to know only where it is."""
+
+
+def constant(lr: float) -> Schedule:
+    """`lr` throughout."""
+    return lambda step: lr
+
+
+def halving(lr: float, steady: int) -> Schedule:
+    """`lr` for `steady` steps; then it halves every tenth as many."""
+    return lambda step: lr * 0.5 ** (10 * max(0, step - steady) / steady)
+
+
+def polynomial(lr: float, end: float, steps: int, power: float) -> Schedule:
+    """From `lr` to `end` in so many steps, and there it stays:  (lr - end) (1 - step / steps)^power + end."""
+    return lambda step: (lr - end) * (1 - min(step, steps) / steps) ** power + end
 
 
 @runtime_checkable
@@ -48,24 +65,25 @@ class Adam:
 
     Args:
         parameters: leaves that require a gradient.
-        lr: learning rate.
+        lr: learning rate, or a schedule of it.
         weight_decay: L2 penalty, added to the gradient.
         betas: how much of the running mean, and of the running square, each step keeps.
-        steady: steps at the full learning rate, which then halves every tenth as many; 0 for all of them.
+        nonnegative: those of `parameters` of which a step sets what became negative to 0.
     """
 
     def __init__(
         self,
         parameters: Iterable[Tensor],
         *,
-        lr: float,
+        lr: float | Schedule,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
-        steady: int = 0,
+        nonnegative: Sequence[Tensor] = (),
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.lr, self.weight_decay, self.betas, self.steady = lr, weight_decay, betas, steady
-        self.taken = 0
+        self.schedule = lr if callable(lr) else constant(lr)
+        self.weight_decay, self.betas = weight_decay, betas
+        self.nonnegative, self.taken = nonnegative, 0
         self.mean = [torch.zeros_like(p) for p in self.parameters]
         self.square = [torch.zeros_like(p) for p in self.parameters]
         self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
@@ -79,8 +97,7 @@ class Adam:
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        late = max(0, self.taken - self.steady) if self.steady else 0
-        return self.lr * 0.5 ** (10 * late / max(self.steady, 1))
+        return self.schedule(self.taken)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -101,6 +118,8 @@ class Adam:
             eps=1e-8,
             maximize=False,
         )
+        for weight in self.nonnegative:
+            weight.clamp_(min=0)
         self.taken += 1
 
     def _gradients(self) -> list[Tensor]:
@@ -189,7 +208,7 @@ class Adagrad:
 
     Args:
         parameters: leaves that require a gradient.
-        lr: learning rate.
+        lr: learning rate, or a schedule of it.
         momentum: how much of its last step each step repeats.
         weight_decay: L2 penalty, added to the gradient.
         tables: those of `parameters` that are looked up through `layers.table.rows` alone, row 0 of them padding: only
@@ -200,7 +219,7 @@ class Adagrad:
         self,
         parameters: Iterable[Tensor],
         *,
-        lr: float,
+        lr: float | Schedule,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         tables: Iterable[Tensor] = (),
@@ -208,13 +227,20 @@ class Adagrad:
         every = [p for p in parameters if p.requires_grad]
         self.tables = [p for p in tables if p.requires_grad]
         self.others = [p for p in every if all(p is not table for table in self.tables)]
-        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.schedule = lr if callable(lr) else constant(lr)
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.taken = torch.zeros(1)
         self.square = [torch.full_like(p, 1e-6) for p in self.tables + self.others]
         self.moved = [torch.zeros_like(p if momentum else p[:0]) for p in self.tables + self.others]
         self.pieces = [Pieces() for _ in self.tables]
         if distributed.world() == 1:  # several processes add their gradients up, which then are dense
             for table, pieces in zip(self.tables, self.pieces, strict=True):
                 table.pieces = weakref.ref(pieces)  # type: ignore[attr-defined]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return self.schedule(int(self.taken))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -243,6 +269,7 @@ class Adagrad:
             self._move(*zip(*whole, strict=True))
         for table in self.tables:
             table[0].zero_()
+        self.taken += 1
 
     def _many(self, pieces: Pieces, table: Tensor) -> bool:
         """Whether it is cheaper to go through the whole table; rows without a gradient then stay where they are."""
@@ -264,7 +291,7 @@ class Adagrad:
                 list(squares),
                 [torch.zeros(()) for _ in weights],
                 fused=True,
-                lr=self.lr,
+                lr=self.rate,
                 weight_decay=self.weight_decay,
                 lr_decay=0.0,
                 eps=0.0,
@@ -275,11 +302,11 @@ class Adagrad:
             if self.weight_decay:
                 gradient.add_(weight, alpha=self.weight_decay)
             square.addcmul_(gradient, gradient)
-            weight.add_(momentum.mul_(self.momentum).addcmul_(gradient, square.rsqrt(), value=-self.lr))
+            weight.add_(momentum.mul_(self.momentum).addcmul_(gradient, square.rsqrt(), value=-self.rate))
 
     def state(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        kinds = {"square": self.square, "moved": self.moved}
+        kinds = {"square": self.square, "moved": self.moved, "taken": [self.taken]}
         return {f"{kind}.{index}": t for kind, tensors in kinds.items() for index, t in enumerate(tensors)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:

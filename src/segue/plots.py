@@ -22,7 +22,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from segue.errors import ConfigError, DataError, did_you_mean
 
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
     Chart = altair.Chart | altair.LayerChart
     Rows = pl.DataFrame | Sequence[Mapping[str, Any]]
-    Part = str | Rows | Chart
+
+    class Written(Protocol):
+        """Whatever writes itself as HTML."""
+
+        def as_html(self) -> str: ...
+
+    Part = str | Rows | Chart | Written
 
 WIDTH, HEIGHT, STEP = 420, 280, 22
 # told apart by most eyes with a colour deficiency, Okabe and Ito 2008; darker where the original is too pale for lines
@@ -160,7 +166,7 @@ def page(title: str, sections: Iterable[tuple[str, Iterable[Part]]], path: str |
     Args:
         title: of the page.
         sections: pairs of a heading and its parts; text is a paragraph, rows (a polars frame or a list of dicts) a
-            table, a chart a picture.
+            table, a chart a picture, and what has `as_html` writes itself.
         path: where to write it.
 
     Raises:
@@ -261,6 +267,8 @@ def _drawn(chart: Chart, kind: str) -> bytes:
 def _part(part: Any) -> str:
     if isinstance(part, str):
         return f"<p>{html.escape(part)}</p>"
+    if hasattr(part, "as_html"):
+        return str(part.as_html())
     if isinstance(part, Sequence) or hasattr(part, "to_dicts"):
         return _table(_data(part))
     name = getattr(part, "title", "")

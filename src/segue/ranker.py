@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue import losses
@@ -108,8 +108,12 @@ class Ranker(Trained, Retriever):
             yield replace(batch, shared=shared, chance=chance)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        return self.ranked(self.queries(batch), batch)
+
+    def ranked(self, queries: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss of `queries`, summed over the targets of the batch."""
         assert batch.target is not None
-        query = self._scaled(self.queries(batch))
+        query = self._scaled(queries)
         if self.config.loss != "ce" and batch.shared is None:
             return self._own(query, batch)
         wanted = batch.targets.flatten()
@@ -118,10 +122,14 @@ class Ranker(Trained, Retriever):
         if len(found) < len(wanted) or batch.targets.shape[2] > 1:
             target, query = wanted[found], query.index_select(0, found // batch.targets.shape[2])  # n, n d
         if batch.shared is None:
-            return all_items_cross_entropy(query, self.item_vectors(), target)
+            return self._among_all(query, target)
         vectors, shared = self._items(batch.shared), batch.shared
         own = None if torch.equal(shared[: len(target)], target) else self._items(target)
         return contrast(query, own, vectors, (target, shared), self._slopes(batch))
+
+    def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+        """Cross-entropy over all items, summed over the targets."""
+        return all_items_cross_entropy(query, self.item_vectors(), target)
 
     def _own(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from segue.data.log import Log
+from segue.data.overlap import warnings
 from segue.data.split import Split
 from segue.errors import DataError
 from segue.evaluation.protocol import Protocol, RatingProtocol
@@ -183,6 +184,7 @@ class Recipe:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
+            warnings=warnings(split, refit=self.refit),
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from segue.batch import Batch
 from segue.data.log import Log
@@ -46,8 +48,15 @@ def recommend(
     Raises:
         DataError: an unknown user or item, or neither a user nor a history.
     """
-    if k < 1:
-        raise DataError(f"k={k}: must be at least 1")
+    asked = question(log, user, history)
+    scores = answer(model, asked)[0]
+    if exclude_seen:
+        scores[asked.history[0]] = -torch.inf
+    return best(log, scores, k)
+
+
+def question(log: Log, user: Any = None, history: Sequence[Any] | None = None) -> Batch:
+    """One row: a user of the log, or nobody, with their history or another; the errors are those of `recommend`."""
     who = 0 if user is None else known(log, "user", [user])[0]
     if history is None:
         if user is None:
@@ -57,14 +66,23 @@ def recommend(
         items = np.array(known(log, "item", list(history)), np.int64)
     if len(items) == 0:
         raise DataError("the history is empty: give at least one item")
+    return Batch(torch.tensor([who]), torch.from_numpy(items)[None])
+
+
+def answer(model: Model, asked: Batch) -> Float[Tensor, "B I"]:
+    """The scores of all items for each row, to be written to."""
     device = next((t.device for t in model.state_dict().values()), torch.device("cpu"))
-    batch = Batch(torch.tensor([who]), torch.from_numpy(items)[None]).to(device)
     with torch.inference_mode():
-        scores = model.eval().score(batch)[0]
-        if exclude_seen:
-            scores[torch.from_numpy(items).to(device)] = -torch.inf
-        best = scores.topk(min(k, log.n_items))
-    found = [(int(i), float(s)) for s, i in zip(*best, strict=True) if s > -torch.inf]
+        scores = model.eval().score(asked.to(device))
+    return scores.cpu().clone()
+
+
+def best(log: Log, scores: Float[Tensor, "I"], k: int) -> list[Recommendation]:
+    """The k items with the highest scores, best first; those of -inf are left out."""
+    if k < 1:
+        raise DataError(f"k={k}: must be at least 1")
+    top = scores.topk(min(k, log.n_items))
+    found = [(int(i), float(s)) for s, i in zip(*top, strict=True) if s > -torch.inf]
     ids = [i for i, _ in found]
     rows = zip(log.items.names(ids), log.titles(ids), found, strict=True)
     return [Recommendation(name, title, score) for name, title, (_, score) in rows]

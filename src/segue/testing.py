@@ -33,7 +33,16 @@ from segue.models import MODELS
 from segue.rater import Pairwise
 from segue.train import fit
 
-SMALL = {"dim": 8, "hidden": 8, "context": 8, "longest": 8, "batch_size": 64, "epochs": 3, "lr": 0.01}
+SMALL = {
+    "dim": 8,
+    "hidden": 8,
+    "context": 8,
+    "contexts": 4,
+    "longest": 8,
+    "batch_size": 64,
+    "epochs": 3,
+    "lr": 0.01,
+}
 
 
 @dataclass(frozen=True)
@@ -236,8 +245,9 @@ def short_is_legal(case: Subject) -> None:
 def shares_add_up(case: Subject) -> None:
     """Law 11: the gradients of two processes' shares of a batch add up to the gradient of the batch."""
     log = _log()
-    # what dropout leaves out is drawn by the process that works on a row
-    still: dict[str, Any] = {key: 0.0 for key in case.kind.Config.__dataclass_fields__ if "dropout" in key}
+    # what dropout leaves out, and what noise adds, is drawn by the process that works on a row
+    drawn = [key for key in case.kind.Config.__dataclass_fields__ if "dropout" in key or "noise" in key]
+    still: dict[str, Any] = dict.fromkeys(drawn, 0.0)
     model = case.build(log, **still)
     if not isinstance(model, Trained):
         return

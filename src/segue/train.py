@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,8 @@ def _epoch(model: Trained, optimizer: Optimizer, log: Log, seeds: tuple[int, int
     device = next(model.parameters()).device
     # one buffer: a list of tensors would lie scattered between the large ones, whose space could not be used again
     losses, count = torch.zeros(64, device=device), 0
-    with torch.random.fork_rng(devices=[]), quick_products():
+    products = quick_products() if model.few_shapes else nullcontext()
+    with torch.random.fork_rng(devices=[]), products:
         torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng(seeds)):
             optimizer.zero_grad()

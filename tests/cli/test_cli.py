@@ -24,12 +24,13 @@ from segue.errors import DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.models import MODELS
+from segue.rater import Pairwise
 from segue.recipe import Recipe
 from segue.recipes.reproduction import Reproduction, Row
 
 from .logs import events
 
-COMMANDS = ("run", "search", "compare", "blend", "evaluate", "recommend", "data", "demo", "reproduce")
+COMMANDS = ("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "demo", "reproduce")
 HGN = "run hgn events.csv --set dim=4 epochs=5 --seed 3"
 PYTHON = [sys.executable, "-m", "segue"]
 
@@ -147,6 +148,55 @@ def test_sessions_are_measured_by_the_split_they_bring(segue, here):
     done(segue("evaluate models/item-knn --data events.csv --users sessions.csv -k 20"))
 
 
+def leaky(here, users=12):
+    """Sessions beside `events.csv`; the last three are tests, and one of them does what a training session did."""
+    text = (here / "events.csv").read_text().splitlines()
+    copied = [line.replace("u0,", "u9,") for line in text if line.startswith("u0,")]
+    kept = [line for line in text if not line.startswith("u9,")]
+    (here / "events.csv").write_text("\n".join([*kept, *copied]) + "\n")
+    parts = [f"u{u},{'test' if u > 8 else 'valid' if u == 8 else 'train'}\n" for u in range(users)]
+    (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
+    return "events.csv --users sessions.csv"
+
+
+def test_what_test_and_training_share_is_told_shown_apart_and_left_out(segue, here):
+    data = leaky(here)
+    assert "! 33.3% of the test's events stand in training too" in " ".join(done(segue(f"data {data}")).split())
+    out = done(segue(f"run item-knn {data} --by leak --json run.json"))
+    assert "Warning: 33.3% of the test's events stand in training too" in " ".join(out.split())
+    assert re.search(r"clean +10 +pop", out)
+    found = json.loads((here / "run.json").read_text())
+    assert [row["questions"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
+    assert found["warnings"][0].endswith("see --by leak, and --leak drop")
+    again = done(segue(f"evaluate models/item-knn --data {data} --by leak --json again.json"))
+    assert "clean" in again
+    same = json.loads((here / "again.json").read_text())
+    mine = [row for row in found["by leak"] if row["model"] == "item-knn"]
+    assert [row["mean"] for row in same["by leak"]] == [row["mean"] for row in mine]
+
+    out = done(segue(f"run item-knn {data} --leak drop --json run.json"))
+    assert "Warning" not in out
+    found = json.loads((here / "run.json").read_text())
+    assert found["questions"] == 15
+    assert found["protocol"]["leak"] == "drop"
+    assert "Warning" not in done(segue(f"evaluate models/item-knn --data {data}"))
+
+
+def test_the_next_several_items_can_be_asked_for(segue, here):
+    pytest.importorskip("altair")
+    data = leaky(here)
+    out = done(segue(f"run pop {data} --ahead 3 -k 5 --by step --picture curve.svg --json run.json"))
+    assert re.search(r"recall@5,1 .*recall@5,3 .*mrr@5,1", out)
+    found = json.loads((here / "run.json").read_text())
+    assert [row["questions"] for row in found["by step"]][::3] == [15, 12, 9]
+    cell = found["models"][0]["metrics"]["recall@5,1"]
+    assert found["by step"][0]["mean"] == cell["mean"]
+    assert "recall@5" in (here / "curve.svg").read_text()
+    assert segue(f"run pop {data} --by step")[0] == 2
+    done(segue(f"run pop {data} --by length --picture length.html"))
+    assert (here / "length.html").is_file()
+
+
 SEARCH = "search hgn events.csv --space hyper.test --set epochs=2 window=3 --trials 3 -o models/found"
 
 
@@ -223,6 +273,15 @@ def test_compare_ranks_saves_and_names_the_model_to_take(segue, here, at_once, m
     at_once.begun.clear()
     assert segue(command)[:2] == (0, out)
     assert at_once.begun == []
+
+
+def test_compare_means_by_all_those_that_rank(segue, here, at_once):
+    ranking = ",".join(name for name, kind in MODELS.items() if not issubclass(kind, Pairwise))
+    code, _, err = segue(["compare", "events.csv", "--models", "all", "--exclude", ranking])
+    assert code == 2
+    assert "no model is left to compare" in err
+    done(segue("compare events.csv --models mf,pop --trials 1 --json field.json"))
+    assert "has no ratings" in json.loads((here / "field.json").read_text())["left_out_models"]["mf"]
 
 
 def test_compare_goes_on_without_those_that_cannot_learn(segue, here, at_once, monkeypatch):

@@ -265,6 +265,15 @@ SETTINGS = {
         events(length=2),
     ),
     "one event a user": Bad("run hgn bad.csv --protocol hgn", r"hgn leaves nothing to train on", events(length=1)),
+    "unknown groups": Bad("run pop events.csv --by size", r"--by size: must be one of length, history, leak, step"),
+    "a picture of nothing": Bad("evaluate models/pop --data events.csv --picture p.svg", r"is of groups; say which"),
+    "several items of one question": Bad("run pop events.csv --ahead 3", r"ahead=3: only where every step is asked"),
+    "a curve of one step": Bad("evaluate models/pop --data events.csv --by step", r"needs a protocol with ahead of 2"),
+    "a curve of nothing": Bad("run pop events.csv --by step", r"--by step: is of several items .* with --ahead"),
+    "users cut to pieces": Bad("run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"),
+    "days without times": Bad(
+        "run pop bad.csv --protocol last-day", r"bad: a split by date needs times", events(header="user,item,other")
+    ),
     "dates without times": Bad(
         "run pop bad.csv --protocol global-time", r"bad: a split by time needs times", events(header="user,item,other")
     ),
@@ -321,6 +330,13 @@ SEARCHES = {
     "comparison of an unknown model": Bad("compare events.csv --models pop,hgm", r"no model 'hgm', did you mean 'hgn'"),
     "comparison without an unknown model": Bad("compare events.csv --exclude hgm", r"no model 'hgm', did you mean"),
     "comparison of nobody": Bad("compare events.csv --models pop --exclude pop", r"no model is left to compare"),
+    "comparison of ratings": Bad(
+        "compare events.csv --protocol ratings",
+        r"ratings: a comparison ranks items, .* segue run mf DATA --protocol ratings",
+    ),
+    "groups of ratings": Bad(
+        "run mf events.csv --protocol ratings --by length", r"--by length: groups are of questions that rank items"
+    ),
     "comparison in no time": Bad("compare events.csv --minutes -1", r"minutes=-1\.0: must be above 0"),
     "comparison by nobody": Bad("compare events.csv --jobs 0", r"jobs=0: must be at least 1"),
     "comparison in a folder of other things": Bad(
@@ -476,9 +492,9 @@ for name in PAYLOAD:
 WORDS = {
     "unknown command": Bad("rum pop events.csv", r"\"rum\"\. Did you mean \"run\"\?.*See segue --help"),
     "unknown option": Bad(
-        "run pop events.csv --protocl hgn", r"--protocl\. Did you mean --protocol\? See segue run --help"
+        "run pop events.csv --protocl hgn", r"--protocl\. Did you mean --protocol\? .* See segue run --help"
     ),
-    "setting as an option": Bad("run hgn events.csv --lr 0.1", r"--lr\. Settings of the model go after --set"),
+    "setting as an option": Bad("run hgn events.csv --lr 0.1", r"--lr\. .*Settings of the model go after --set"),
     "model missing": Bad("run", r"MODEL is missing\. Usage: segue run MODEL DATA"),
     "data missing": Bad("run pop", r"DATA is missing\. Usage: segue run MODEL DATA"),
     "data behind --set": Bad(

@@ -287,7 +287,7 @@ def test_the_order_and_the_names_of_hgn_cds(tmp_path, monkeypatch):
 def test_entries_are_whole(name):
     entry = DATASETS[name]
     assert entry.name == name
-    assert entry.homepage.startswith("https://")
+    assert entry.homepage.startswith(("https://", "http://ocelma.net/"))
     assert entry.title
     assert entry.licence
     assert entry.by_hand
@@ -318,6 +318,7 @@ def test_the_place_of_the_cache(monkeypatch):
         ("amazon-beauty", "7fcb880bdc3fceb2", "7806397051", None),
         ("yoochoose-64", "609286ac22106065", "1", ("train",)),
         ("yoochoose-100k", "1458934f2fecd2a7", "214507331", ("test",)),
+        ("citeulike", "bb9666009e0f478f", "43", ("train",)),
     ],
 )
 def test_the_real_ones(name, fingerprint, shown, person, folders, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.filters import at_least, core, filtered, select, without_duplicates
+from segue.data.filters import at_least, core, filtered, latest, select, widespread_items, without_duplicates
 from segue.data.ingest import read_log
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
@@ -101,3 +101,19 @@ def test_no_rule_changes_nothing():
 def test_impossible_rules(rules, error, message):
     with pytest.raises(error, match=message):
         filtered(from_sequences([[1, 2], [2, 2]]), **rules)
+
+
+@given(sequences, st.integers(1, 4))
+def test_widespread_items_and_the_latest_rows(rows, least):
+    log = from_sequences(rows)
+    users = {item: len({u for u, i in pairs(log) if i == item}) for _, item in pairs(log)}
+    known = [(u, i) for u, i in pairs(log) if users[i] >= least]
+    for rule, expected in (
+        (widespread_items, known),
+        (latest, [(u + 1, item) for u, row in enumerate(rows) for item in row[-least:]]),
+    ):
+        if expected:
+            assert pairs(rule(log, least)) == expected
+        else:
+            with pytest.raises(DataError, match="leaves nothing"):
+                rule(log, least)

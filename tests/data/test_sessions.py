@@ -65,6 +65,39 @@ def test_the_split_can_come_in_a_table_of_users(shelf):
     assert len(Protocol.named("session").cases(Protocol.named("session").split(log), "test")) == 1
 
 
+def day(number, hour=0):
+    return f"2014-{4 + number // 30:02d}-{1 + number % 30:02d}T{hour:02d}:51:09.277Z"
+
+
+def test_the_publishers_clicks_are_cut_as_criteo_does(shelf):
+    """40 days of a session each of the items 1, 2, 3; the last week has an item of its own, and there is a rare one."""
+    lines = [f"{n + 1},{day(n, hour)},{item},0\n" for n in range(40) for hour, item in enumerate((1, 2, 3))]
+    lines += [f"{50 + n},{day(36 + n % 4, n)},9,S\n{50 + n},{day(36 + n % 4, n + 1)},1,2\n" for n in range(6)]
+    lines += [f"70,{day(5)},1,0\n", f"71,{day(6)},8,0\n71,{day(6, 1)},1,0\n"]
+    (shelf / "yoochoose-clicks.dat").write_text("".join(lines))
+    log = load_dataset(dataclasses.replace(DATASETS["yoochoose"], users=40, items=3, rows=120))
+    rules = [(step.rule, step.users, step.items) for step in log.steps[1:]]
+    assert rules == [
+        ("users with at least 2 rows, counted once", 47, 5),
+        ("items with at least 5 rows, counted once", 47, 4),
+        ("users with at least 2 rows, counted once", 46, 4),
+        ("items of the training sessions", 46, 3),
+        ("users with at least 2 rows, counted once", 40, 3),
+    ]
+    parts = log.user_table["split"].to_list()
+    assert parts == ["train"] * 26 + ["valid"] * 7 + ["test"] * 7
+    assert log.time[0] == 1_396_313_469_277, "milliseconds"
+    assert "random" not in log.steps[0].rule
+    assert [log.items.names(log.history(user)) for user in (1, 40)] == [[1, 2, 3]] * 2
+    assert Protocol.guess(log) is Protocol.named("session")
+
+
+def test_a_damaged_line_of_clicks_is_refused(shelf):
+    (shelf / "yoochoose-clicks.dat").write_text("1,yesterday,3,0\n")
+    with pytest.raises(DataError, match=r"yoochoose-clicks\.dat: cannot be read as YooChoose clicks"):
+        load("yoochoose")
+
+
 @pytest.mark.skipif(not REAL.is_file(), reason="SEGUE_DATA holds no yoochoose1_64.parquet")
 def test_the_real_questions(monkeypatch):
     """The usual 1/64 of YooChoose: the prefixes that SR-GNN (Wu et al., AAAI 2019) counts."""

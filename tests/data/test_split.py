@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.split import SPLITS, Split, global_time, leave_last_out, ratio, whole_users
+from segue.data.split import SPLITS, Split, global_time, leave_last_out, newest_users, ratio, whole_users
 from segue.data.split import given as given_split
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
@@ -202,3 +202,50 @@ def test_cuts_that_cross_are_refused():
     for valid, test in (([0, 2], [0, 1]), ([0, 1], [0, 4]), ([0, -1], [0, 1])):
         with pytest.raises(DataError, match="start <= valid <= test <= stop for every user"):
             Split(log, np.array(valid), np.array(test))
+
+
+DAY = 86_400
+BUSY = from_sequences(
+    [[1, 2], [3, 4], [5], [6, 7], [8, 9], []],
+    times=[[0, 1], [DAY, 2 * DAY + 6], [2 * DAY + 6], [9, 3 * DAY], [3 * DAY, 3 * DAY + 6], []],
+)
+DATED = replace(BUSY, time=BUSY.time + 1_600_000_000)
+
+
+def test_the_newest_users_are_those_who_end_last():
+    split = newest_users(DATED)
+    assert (log_part(split, "test"), log_part(split, "valid")) == ([4, 5], [2, 3])
+    split = newest_users(DATED, valid=1, test=2)
+    assert (log_part(split, "test"), log_part(split, "valid")) == ([2, 3, 4, 5], [])
+    fine = replace(DATED, time=DATED.time * 1000)
+    assert log_part(newest_users(fine), "test") == [4, 5]
+    assert newest_users(DATED).cases("test").targets().tolist() == [7, 9]
+
+
+def log_part(split, part):
+    start, stop = (split.test, split.log.stop) if part == "test" else (split.valid, split.test)
+    return np.flatnonzero(stop > start).tolist()
+
+
+def test_a_split_by_days_needs_days():
+    with pytest.raises(
+        DataError, match=r"only an order\. If it brings a split of its own, the protocol session takes it"
+    ):
+        newest_users(from_sequences([[1, 2]]))
+    with pytest.raises(DataError, match=r"times from 0 to 259,206 are no dates, so there are no days"):
+        newest_users(BUSY)
+    with pytest.raises(ConfigError, match="test=0 must be numbers of days, test above 0"):
+        newest_users(DATED, test=0)
+
+
+@given(logs(), st.integers(1, 6))
+def test_the_next_items_end_where_the_part_does(log, ahead):
+    for split in splits(log):
+        if split.ask != "each":
+            continue
+        wide = replace(split, ahead=ahead)
+        for part in ("valid", "test"):
+            one, more = split.cases(part), wide.cases(part)
+            end = split.test if part == "valid" else log.stop
+            assert np.array_equal(one.row, more.row)
+            assert np.array_equal(more.stop, np.minimum(more.row + ahead, end[more.user]))

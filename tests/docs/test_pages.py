@@ -99,7 +99,9 @@ def test_commands_are_commands(page: Path) -> None:
             assert set(words[1:]) <= set(known), f"{page.name}: {line}"
 
 
-@pytest.mark.parametrize("command", ["run", "search", "compare", "blend", "evaluate", "recommend", "data", "reproduce"])
+@pytest.mark.parametrize(
+    "command", ["run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "reproduce"]
+)
 def test_examples_of_the_help_are_commands(command: str) -> None:
     lines = re.findall(r"^  (segue .+)$", app[command].help_epilogue, re.MULTILINE)
     assert lines
@@ -178,16 +180,25 @@ def rows(page: str, heading: str) -> dict[str, str]:
     ("model", "heading"),
     {
         "item-knn": "Item-KNN",
+        "s-pop": "S-POP",
         "recent-pop": "Recent popularity",
         "seq-knn": "Sequential item-KNN",
         "vs-knn": "VS-KNN",
         "bprmf": "BPR-MF",
+        "narm": "NARM",
+        "stamp": "STAMP",
         "biases": "Means and biases",
         "mf": "MF",
         "iarn": "IARN",
         "gru4rec": "GRU4Rec",
         "gru4rec+": "GRU4Rec+",
+        "coevent-mf": "CoEvent MF",
+        "gru": "Criteo's GRU",
+        "lstm4rec": "LSTM4REC",
+        "hm-lstm": "HM-LSTM",
         "hgn": "HGN",
+        "hcrnn": "HCRNN",
+        "hcrnn-running": "HCRNN, running",
         "caser": "Caser",
         "sasrec": "SASRec",
         "nextitnet": "NextItNet",

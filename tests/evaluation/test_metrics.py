@@ -13,13 +13,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue.batch import Batch
+from segue.data.split import Split
 from segue.errors import ConfigError
 from segue.evaluation import metrics
-from segue.evaluation.metrics import METRICS, coverage, measure, novelty, parse, popularity
+from segue.evaluation.metrics import AHEAD, METRICS, at_step, coverage, measure, novelty, parse, popularity
 from segue.evaluation.ranking import next_rank, rank
 from segue.evaluation.ranks import Ranks
 
-from .worlds import Told, make_cases
+from .worlds import Told, make_cases, make_log
 
 GOLDEN = Path(os.environ.get("SEGUE_GOLDEN", Path(__file__).parents[1] / "golden"))
 
@@ -69,6 +71,88 @@ def test_golden_next_item(golden: dict[str, np.ndarray[Any, Any]]) -> None:
         for metric in ("recall", "mrr", "ndcg"):
             means = [measure(ranks, f"{metric}@{k}").mean() for k in golden["next_ks"]]
             np.testing.assert_allclose(means, golden[f"next_{metric}_{mode}"], rtol=0, atol=1e-10)
+
+
+def steps_of(golden: dict[str, np.ndarray[Any, Any]], steps: int, depth: int, block: int | None) -> Ranks:
+    """Every step of the golden sequences asked for the next items; the scores are those of the questions in order."""
+    histories = items_from_one(golden["rkn_seqs"])
+    log = make_log(histories, golden["rkn_scores"].shape[1])
+    split = Split(log, log.start, log.start, "each", ahead=steps)
+    scores, start = golden["rkn_scores"], {int(u): int(n) for u, t, n in golden["rkn_steps"] if t == 0}
+
+    class InTurn(Told):
+        def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
+            place = [
+                start[int(u) - 1] + int((row > 0).sum()) - 1 for u, row in zip(batch.user, batch.history, strict=True)
+            ]
+            return torch.from_numpy(np.pad(scores[place], ((0, 0), (1, 0)), constant_values=99.0))
+
+    model = InTurn(np.zeros((len(histories) + 1, scores.shape[1] + 1)), window=None)
+    return rank(model, split.cases("test"), exclude_seen=False, depth=depth, steps=steps, block=block)
+
+
+@pytest.mark.parametrize("block", [1, 5, None])
+def test_golden_recall_of_the_next_items(golden: dict[str, np.ndarray[Any, Any]], block: int | None) -> None:
+    ranks = steps_of(golden, 20, 4, block)
+    for k in (2, 4):
+        for n in (1, 3, 5, 20):
+            values = measure(ranks, f"recall@{k},{n}")
+            np.testing.assert_allclose(values, golden[f"rkn_set_K{k}_N{n}"], rtol=0, atol=1e-10)
+            assert values.mean() == pytest.approx(golden[f"rkn_set_K{k}_N{n}_mean"], abs=1e-10)
+            listed = measure(ranks, f"recall-list@{k},{n}").mean()
+            assert listed == pytest.approx(golden[f"rkn_list_K{k}_N{n}_mean"], abs=1e-10)
+        curve = [np.nanmean(at_step(ranks, k, step)) for step in range(1, 5)]
+        np.testing.assert_allclose(curve, golden[f"rkn_offset_K{k}"], rtol=0, atol=1e-10)
+
+
+def test_fewer_steps_are_those_of_a_protocol_that_asks_for_fewer(golden: dict[str, np.ndarray[Any, Any]]) -> None:
+    few, many = steps_of(golden, 3, 4, None), steps_of(golden, 20, 4, None)
+    for metric in ("recall@4,3", "recall-list@4,2", "mrr@4,1", "mrr@4,3"):
+        assert np.array_equal(measure(few, metric), measure(many, metric))
+    one = steps_of(golden, 1, 4, None)
+    assert np.array_equal(measure(one, "mrr@4"), measure(many, "mrr@4,1"))
+    assert np.array_equal(measure(one, "recall@2"), measure(many, "recall@2,1"))
+    with pytest.raises(ConfigError, match=r"4 steps ahead: these ranks are of the next 3; rank again by .* ahead=4"):
+        measure(few, "recall@4,4")
+    with pytest.raises(ConfigError, match="2 steps ahead: these ranks are of the next 1"):
+        measure(one, "recall@4,2")
+
+
+@given(st.data())
+def test_each_step_is_ranked_as_if_it_alone_were_asked(data: st.DataObject) -> None:
+    items, ties = 6, data.draw(st.sampled_from(["conservative", "optimistic"]))
+    history = data.draw(st.lists(st.integers(1, items), min_size=2, max_size=9))
+    table = data.draw(
+        st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=2 * items + 2, max_size=2 * items + 2)
+    )
+    log, model = make_log([history], items), Told(np.array(table).reshape(2, -1))
+    many, one = (Split(log, log.start, log.start, "each", ahead=n).cases("test") for n in (3, 1))
+    asked: Any = {"exclude_seen": False, "ties": ties, "depth": 4}
+    ahead, alone = rank(model, many, **asked, steps=3).ahead, rank(model, one, **asked).rank
+    assert ahead is not None
+    steps = np.repeat(np.arange(len(alone)), np.diff(ahead.offsets)) + ahead.steps() - 1
+    assert np.array_equal(ahead.rank, alone[steps])
+
+
+def test_the_other_tie_rule_comes_along() -> None:
+    rng = np.random.default_rng(4)
+    targets = [rng.integers(1, 31, rng.integers(1, 6)).tolist() for _ in range(50)]
+    cases, model = make_cases([[]] * 50, targets, 30), Told(rng.integers(0, 5, (51, 31)).astype(float))
+    late, early = (
+        rank(model, cases, exclude_seen=False, ties=ties, depth=10) for ties in ("conservative", "optimistic")
+    )
+    assert np.array_equal(late.other, early.rank)  # type: ignore[arg-type]
+    assert np.array_equal(early.other, late.rank)  # type: ignore[arg-type]
+    assert (early.rank < late.rank).any()
+
+
+def test_ranks_survive_being_kept(golden: dict[str, np.ndarray[Any, Any]]) -> None:
+    for ranks in (steps_of(golden, 3, 4, None), make_ranks([[2, 5], [1]], 7)):
+        again = Ranks.of(ranks.arrays(), depth=ranks.depth, dropped=ranks.dropped)
+        for name, array in ranks.arrays().items():
+            assert np.array_equal(again.arrays()[name], array)
+        assert (again.ahead is None) == (ranks.ahead is None)
+        assert np.array_equal(again.offsets, ranks.offsets)
 
 
 def by_hand(metric: str, ranks: list[int], k: int) -> float:
@@ -129,6 +213,14 @@ def test_the_names_of_metrics_are_read() -> None:
     assert parse("ndcg@10") == ("ndcg", 10)
     with pytest.raises(ConfigError, match=r"unknown metric 'recal@10', did you mean 'recall'\?; known: recall, prec"):
         parse("recal@10")
+    assert parse("recall-list@20,5") == ("recall-list", 20)
+    with pytest.raises(
+        ConfigError, match=r"unknown metric 'ndcg@20,5'; known: recall, recall-list, mrr, each with @k,n"
+    ):
+        parse("ndcg@20,5")
+    for bad in ("recall@20,", "recall@20,0", "mrr@20,1.5"):
+        with pytest.raises(ConfigError, match=r"needs a number of steps of at least 1, such as .*@20,5"):
+            parse(bad)
     for bad in ("recall", "recall@", "recall@0", "recall@-1", "recall@ten", "recall@1.5"):
         with pytest.raises(ConfigError, match="needs a cut-off of at least 1, such as recall@10"):
             parse(bad)
@@ -165,5 +257,5 @@ def test_recommending_popular_things_is_popular_and_not_novel() -> None:
 
 
 def test_every_metric_has_its_documentation() -> None:
-    assert all(function.__doc__ for function in METRICS.values())
+    assert all(function.__doc__ for function in (*METRICS.values(), *AHEAD.values()))
     assert metrics.METRICS is METRICS

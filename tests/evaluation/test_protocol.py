@@ -70,12 +70,45 @@ def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None
         {"ties": "optimistic"},
         {"min_history": 2},
         {"by": "whole-users", "arguments": {}},
+        {"leak": "drop"},
+        {"by": "whole-users", "arguments": {}, "exclude_seen": False, "ahead": 5},
     ]
     assert re.fullmatch("[0-9a-f]{16}", base.fingerprint)
     assert {dataclasses.replace(base, **change).fingerprint for change in same} == {base.fingerprint}
     changed = {dataclasses.replace(base, **change).fingerprint for change in different}
     assert len(changed | {base.fingerprint}) == len(different) + 1
     assert PROTOCOLS["recbole"].fingerprint != base.fingerprint
+
+
+def test_settings_that_came_later_leave_fingerprints_as_they_were() -> None:
+    assert PROTOCOLS["leave-one-out"].fingerprint == "0ac98e11867229de"
+    assert PROTOCOLS["session"].fingerprint == "7fa436d62a609b8b"
+
+
+def test_the_next_items_of_each_step() -> None:
+    protocol = dataclasses.replace(PROTOCOLS["whole-users"], arguments={"valid": 0, "test": 0.4}, ahead=3)
+    assert "the targets are the next 3 items" in protocol.describe()
+    split = protocol.split(LOG)
+    cases = protocol.cases(split, "test")
+    ranks = protocol.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
+    assert cases.sizes.max() == min(3, split.log.sizes[cases.user].max() - 1)
+    assert ranks.ahead is not None
+    assert np.array_equal(np.diff(ranks.ahead.offsets), cases.sizes)
+    assert np.array_equal(ranks.ahead.rank, 11 - cases.targets())
+
+
+def test_training_without_the_leak() -> None:
+    times = np.arange(len(LOG), dtype=np.int64)
+    times[LOG.start[2]] = 1  # user 2 has item 2 when user 1 has it
+    log = dataclasses.replace(LOG, time=times, user_table=pl.DataFrame({"split": ["train", "test", "train"]}))
+    session = PROTOCOLS["session"]
+    keep, drop = (
+        dataclasses.replace(session, arguments={"valid": 0}, leak=leak).split(log) for leak in ("keep", "drop")
+    )
+    assert keep.train.sizes.tolist() == [0, 10, 0, 2]
+    assert drop.train.sizes.tolist() == [0, 0, 0, 2]
+    assert len(drop.cases("test")) == len(keep.cases("test")) == 2
+    assert "users who share an event" in dataclasses.replace(session, leak="drop").describe()
 
 
 def test_it_cuts_asks_and_ranks() -> None:
@@ -144,6 +177,12 @@ def test_cut_offs_can_be_added() -> None:
             "rounding='up': must be one of paper, author",
         ),
         ({"ties": "median"}, "ties='median': must be conservative or optimistic"),
+        ({"ahead": 0}, "ahead=0: must be at least 1"),
+        (
+            {"ahead": 2},
+            "ahead=2: only where every step is asked (global-time, date, whole-users, newest-users, given) and",
+        ),
+        ({"leak": "ignore"}, "leak='ignore': must be keep or drop"),
         ({"ks": (10, 5)}, "ks=(10, 5): must be rising whole numbers from 1"),
         ({"ks": (0, 5)}, "must be rising whole numbers from 1"),
         ({"ks": (5, 5)}, "must be rising whole numbers from 1"),

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from segue.batch import Batch
 from segue.data.split import leave_last_out, whole_users
 from segue.errors import ConfigError, DataError, SegueError, TrainingError
-from segue.evaluation import ranking
-from segue.evaluation.ranking import best_items, next_rank, rank
+from segue.evaluation import best
+from segue.evaluation.best import best_items
+from segue.evaluation.ranking import next_rank, rank
 from segue.evaluation.ranks import Ranks
 
 from .worlds import Dots, Told, make_cases, make_log, naive
@@ -83,7 +84,7 @@ def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
 @given(st.data(), st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
 def test_the_best_items_in_two_rounds_are_those_of_a_stable_sort(data: st.DataObject, dtype: torch.dtype) -> None:
     rows, groups, k = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4))
-    width = groups * ranking.GROUP - data.draw(st.sampled_from([0, 0, 0, 7]))
+    width = groups * best.GROUP - data.draw(st.sampled_from([0, 0, 0, 7]))
     levels = data.draw(st.sampled_from([1, 2, 5, 1000]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     scores = torch.from_numpy(rng.integers(0, levels, (rows, width))).to(dtype)

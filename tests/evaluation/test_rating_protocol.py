@@ -18,10 +18,12 @@ from segue.data.log import Log
 from segue.data.split import Split
 from segue.errors import ConfigError, DataError, TrainingError
 from segue.evaluation import archive
+from segue.evaluation.groups import breakdown
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import PROTOCOLS, Protocol, RatingProtocol
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.rated import Rated
+from segue.evaluation.significance import interval
 from segue.evaluation.table import summary, table
 from segue.model import Config, Sizes
 from segue.models.pop import Pop
@@ -188,6 +190,17 @@ def test_results_are_kept(tmp_path: Path) -> None:
             assert measure(again.ranks, metric).tolist() == measure(result.ranks, metric).tolist()
 
 
+def test_intervals_draw_users_with_all_their_ratings() -> None:
+    result = Recipe(model="biases", protocol=WARM).run(LOG).result
+    assert isinstance(result.ranks, Rated)
+    row = summary([result], ["rmse", "auc"])["models"][0]["metrics"]
+    low, high = interval(measure(result.ranks, "rmse"), result.ranks.user)
+    assert (row["rmse"]["low"], row["rmse"]["high"]) == pytest.approx((low**0.5, high**0.5))
+    assert (row["auc"]["low"], row["auc"]["high"]) == interval(measure(result.ranks, "auc"), result.ranks.ranked)
+    with pytest.raises(ConfigError, match="groups are of questions that rank items; warm predicts ratings"):
+        breakdown([result], ["rmse"], WARM.split(LOG), by="length")
+
+
 def test_validation_is_to_be_maximised() -> None:
     split, _ = parts(WARM)
     model = Says(LOG)
@@ -208,6 +221,8 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"by='ratio': ratings are split at a date, by global-time or date"):
         RatingProtocol(name="x", by="ratio", arguments={"valid": 0.1, "test": 0.1})
     for setting, said in (
+        ({"ahead": 2}, "ahead=2: warm asks for one rating at a time"),
+        ({"leak": "drop"}, "leak=drop: no event stands on both sides of the date of warm"),
         ({"users": 0}, "users=0: must be at least 1"),
         ({"min_audience": 0}, "min_audience=0: must be at least 1"),
         ({"histories": "all"}, "histories='all': must be one of date, rolling"),

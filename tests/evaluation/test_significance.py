@@ -22,9 +22,10 @@ from segue.evaluation.significance import (
     permutation,
     stars,
     t_test,
-    t_two_sided,
+    uplift,
     wilcoxon,
 )
+from segue.evaluation.student import t_two_sided
 
 stats = pytest.importorskip("scipy.stats")
 RNG = np.random.default_rng
@@ -150,6 +151,85 @@ def test_blocks_cover_every_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts[0] == pytest.approx(whole[0], abs=0.05)
     assert parts[1] == pytest.approx(whole[1], abs=0.2)
     assert list(significance._blocks(100, 64)) == [7] * 14 + [2]
+
+
+def sessions(seed: int, users: int = 150) -> tuple[Any, Any, Any]:
+    """Hits of two models, one better, and whose questions they are: users differ, and have 1 to 20 questions."""
+    rng = RNG(seed)
+    user = np.repeat(np.arange(users), rng.integers(1, 21, users))
+    ease = rng.beta(1, 3, users)[user]
+    return (rng.random(len(user)) < ease * 0.8).astype(float), (rng.random(len(user)) < ease).astype(float), user
+
+
+def test_one_question_a_user_changes_nothing() -> None:
+    a, b, _ = sessions(0)
+    alone = RNG(1).permutation(len(a))
+    assert interval(a, np.arange(len(a))) == interval(a)
+    assert interval(a * RNG(2).random(len(a)), np.arange(len(a))) == interval(a * RNG(2).random(len(a)))
+    for test in (t_test, wilcoxon, permutation):
+        assert test(a, b, alone) == pytest.approx(test(a, b), rel=1e-9)
+    assert uplift(a, b) == uplift(a, b, np.arange(len(a)))
+
+
+def test_repeating_every_question_is_no_evidence() -> None:
+    a, b, user = sessions(3)
+    twice: list[Any] = [np.repeat(x, 2) for x in (a, b, user)]
+    assert interval(twice[0], twice[2]) == pytest.approx(interval(a, user))
+    for test in (t_test, wilcoxon, permutation):
+        assert test(*twice) == pytest.approx(test(a, b, user), rel=1e-9)
+    assert uplift(*twice) == uplift(a, b, user)
+    wide, narrow = np.diff(interval(a, user))[0], np.diff(interval(a))[0]
+    assert wide > 1.3 * narrow, "users differ, so their questions are alike"
+
+
+def test_the_order_of_questions_does_not_matter() -> None:
+    a, b, user = sessions(4)
+    mixed = RNG(0).permutation(len(a))
+    assert interval(a[mixed], user[mixed]) == pytest.approx(interval(a, user))
+    assert t_test(a[mixed], b[mixed], user[mixed]) == pytest.approx(t_test(a, b, user))
+
+
+def test_the_clustered_t_test_is_that_of_a_regression() -> None:
+    """The sandwich of Liang and Zeger for a regression on a constant, written out with matrices."""
+    a, b, user = sessions(5)
+    d, x = a - b, np.ones((len(a), 1))
+    rest = d - d.mean()
+    members = (user[:, None] == np.unique(user)).astype(float)
+    meat = (members.T @ (x * rest[:, None])).ravel()
+    groups = members.shape[1]
+    error = math.sqrt(groups / (groups - 1) * (meat @ meat)) / len(d)
+    assert t_test(a, b, user) == pytest.approx(2 * stats.t.sf(abs(d.mean() / error), groups - 1), rel=1e-9)
+
+
+def test_intervals_and_tests_keep_their_promises_for_sessions() -> None:
+    covered, alarms = 0, 0
+    for seed in range(200):
+        rng = RNG(1000 + seed)
+        user = np.repeat(np.arange(60), rng.integers(1, 15, 60))
+        ease = rng.beta(1, 3, 60)[user]
+        a, b = ((rng.random(len(user)) < ease).astype(float) for _ in range(2))
+        low, high = interval(a, user, resamples=300)
+        covered += low <= 0.25 <= high
+        alarms += t_test(a + 0.3 * rng.normal(0, 1, 60)[user], b, user) < 0.05
+    assert covered >= 178, "95% intervals: about 190 of 200"
+    assert alarms <= 20, "p < .05 where nothing differs: about 10 of 200"
+
+
+def test_an_uplift_is_a_ratio_with_its_interval() -> None:
+    a, b, user = sessions(6, users=400)
+    found = uplift(b, a, user)
+    assert found.percent == pytest.approx(100 * (b.mean() / a.mean() - 1))
+    assert found.low < found.percent < found.high
+    # the delta method: the ratio of two means is nearly normal
+    ratio = b.mean() / a.mean()
+    error = np.bincount(user, b - ratio * a).std() * math.sqrt(400) / a.sum()
+    assert found.low == pytest.approx(100 * (ratio - 1 - 1.96 * error), abs=1.5)
+    assert found.high == pytest.approx(100 * (ratio - 1 + 1.96 * error), abs=1.5)
+    assert uplift(a, a, user) == significance.Uplift(0, 0, 0)
+    with pytest.raises(ConfigError, match="needs a baseline above 0"):
+        uplift(a, 0 * a)
+    with pytest.raises(ConfigError, match="3 users of 4 cases"):
+        interval(np.ones(4), np.arange(3))
 
 
 def test_holm_by_hand() -> None:

@@ -162,3 +162,37 @@ def test_what_may_not_stand_side_by_side_is_refused() -> None:
 def test_cut_offs_and_names_of_a_protocol_do_not_stop_a_comparison() -> None:
     renamed = replace(PROTOCOLS["hgn"], name="mine", ks=(10, 20))
     assert summary([RESULTS[0], replace(RESULTS[1], protocol=renamed)])["questions"] == 600
+
+
+def test_warnings_and_ties_stand_below_the_table() -> None:
+    one, two = RESULTS[:2]
+    early = replace(one.ranks, other=np.maximum(one.ranks.rank - 5, 1))
+    warned = [replace(one, ranks=early, warnings=("A leaks",)), replace(two, warnings=("A leaks", "B too"))]
+    facts = summary(warned, ["recall@10"])
+    assert facts["warnings"] == ["A leaks", "B too"]
+    other = facts["models"][0]["metrics"]["recall@10"]["other_ties"]
+    assert other == measure(replace(early, rank=early.other), "recall@10").mean()
+    assert "other_ties" not in facts["models"][1]["metrics"]["recall@10"]
+    flat = " ".join(printed(warned, 100, metrics=["recall@10"]).split())
+    assert "Warning: A leaks. Warning: B too." in flat
+    assert (
+        f"Ties matter: recall@10 with targets before others of the same score: pop .{other:.4f}".replace(".0.", ".")
+        in flat
+    )
+    assert "Ties matter" not in printed(RESULTS, 100)
+
+
+def test_intervals_and_tests_are_of_users_where_they_have_several_questions() -> None:
+    users = np.repeat(np.arange(1, CASES // 6 + 1), 6)
+    asked = [replace(r, ranks=replace(r.ranks, user=users)) for r in RESULTS]
+    facts = summary(asked, ["recall@10"])
+    assert facts["users"] == 100
+    values = {r.model: measure(r.ranks, "recall@10") for r in asked}
+    cells = {row["model"]: row["metrics"]["recall@10"] for row in facts["models"]}
+    best = max(values, key=lambda name: values[name].mean())
+    for name, cell in cells.items():
+        assert (cell["low"], cell["high"]) == interval(values[name], users)
+        if name != best:
+            assert cell["against"]["p"] == t_test(values[name], values[best], users)
+    assert "bootstrap interval over the 100 users" in " ".join(printed(asked, 100).split())
+    assert "bootstrap interval over the questions" in " ".join(printed(RESULTS, 100).split())

@@ -1,4 +1,4 @@
-"""POP and Item-KNN against counts made in plain Python loops. Golden ids count from 0, ours from 1."""
+"""POP, S-POP and Item-KNN against counts made in plain Python loops. Golden ids count from 0, ours from 1."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from segue.data.log import Log
 from segue.model import Sizes
 from segue.models.item_knn import ItemKNN
 from segue.models.pop import Pop
+from segue.models.s_pop import SPop
 
 Arrays = dict[str, np.ndarray]
 
@@ -54,6 +55,16 @@ def test_popularity_is_support(z: Arrays) -> None:
     scores = model.score(each_item_alone(log.n_items))
     close(scores[:, 1:], np.tile(z["pop_supp"], (log.n_items, 1)))
     assert (scores[:, 0] == -torch.inf).all()
+
+
+def test_popularity_in_the_session(z: Arrays) -> None:
+    log = sessions(z)
+    model = SPop(SPop.configure(), Sizes(log.n_users, log.n_items))
+    model.fit(log)
+    now = Batch(torch.tensor([0]), torch.from_numpy(z["spop_session"] + 1)[None])
+    close(model.score(now)[0, 1:], z["spop_score"])
+    nothing = Batch(torch.tensor([0]), torch.zeros(1, 3, dtype=torch.long))
+    close(model.score(nothing)[0, 1:], z["pop_score"])
 
 
 def test_gru4rec_similarity(z: Arrays) -> None:

@@ -1,4 +1,4 @@
-"""SASRec and NextItNet against numbers of their equations, computed once in plain Python loops."""
+"""SASRec, NextItNet, NARM and STAMP against numbers of their equations, computed once in plain Python loops."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from torch import Tensor, nn
 
 from segue.batch import Batch
 from segue.model import Sizes
+from segue.models.narm import NARM
 from segue.models.nextitnet import NextItNet
 from segue.models.sasrec import SASRec
+from segue.models.stamp import STAMP
+from segue.readout import readouts
 
 Arrays = dict[str, np.ndarray]
 
@@ -81,3 +84,58 @@ def test_nextitnet(z: Arrays, dilation: int) -> None:
     padded = nn.functional.pad(history, (4, 0))
     found = model.queries(Batch(torch.tensor([1]), padded, asked=nn.functional.pad(asked, (4, 0))))
     close(found[0, 4:], z[f"nin_out_dil{dilation}"])
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize(("attention", "name"), [("plain", "paper"), ("softmax", "code")])
+def test_narm(z: Arrays, attention: str, name: str, padding: int) -> None:
+    """Attention and decoder; the golden states are given, not walked to."""
+    dim, units = len(z["narm_B"]), len(z["narm_v"])
+    config = NARM.configure({"dim": dim, "units": units, "attention": attention})
+    model = NARM(config, Sizes(1, len(z["emb"]))).double().eval()
+    fill(model.now.weight, z["narm_A1"])
+    fill(model.past.weight, z["narm_A2"])
+    fill(model.attention, z["narm_v"])
+    fill(model.decode.weight, z["narm_B"])
+    state = nn.functional.pad(torch.from_numpy(z["narm_h"])[None], (0, 0, padding, 0))
+    real = torch.arange(state.shape[1])[None] >= padding
+    with readouts() as seen:
+        query = model.look_back(state, real, 1)
+    close(torch.from_numpy(z["emb"]) @ query[0, 0], z[f"narm_{name}_scores"])
+    (alpha,) = seen["attention"]
+    close(alpha[0, 0, padding:], z["narm_alpha" if attention == "plain" else "narm_alpha_softmax"])
+
+
+def stamp(z: Arrays, **settings: object) -> STAMP:
+    """Golden ids count from 0, ours from 1."""
+    items, dim = z["emb"].shape
+    model = STAMP(STAMP.configure({"dim": dim, **settings}), Sizes(1, items)).double().eval()
+    fill(model.item, np.zeros((1, dim)), z["emb"])
+    for layer, name in ((model.past, "W1"), (model.last, "W2"), (model.whole, "W3")):
+        fill(layer.weight, z[f"stamp_{name}"])
+    fill(model.whole.bias, z["stamp_ba"])
+    fill(model.attention, z["stamp_W0"])
+    for layer, name in ((model.general, "s"), (model.current, "t")):
+        fill(layer.weight, z[f"stamp_W{name}"])
+        fill(layer.bias, z[f"stamp_b{name}"])
+    return model
+
+
+def test_stamp(z: Arrays) -> None:
+    batch = Batch(torch.tensor([1]), torch.from_numpy(z["seq"] + 1)[None])
+    with readouts() as seen:
+        scores = stamp(z).score(batch)[0, 1:]
+    close(scores, z["stamp_trilinear"])
+    close(scores.sigmoid(), z["stamp_z"])
+    close(scores.sigmoid().softmax(0), z["stamp_y"])
+    close(seen["attention"][0][0, 0, -len(z["seq"]) :], z["stamp_alpha"])
+    close(stamp(z, mean=True, squash=False).score(batch)[0, 1:], z["stamp_code_logits"])
+
+
+@pytest.mark.parametrize("target", range(8))
+def test_the_loss_of_stamp(z: Arrays, target: int) -> None:
+    """Of the last of five items, asked for `target`: -log of the golden chance."""
+    history = torch.from_numpy(z["seq"] + 1)[None]
+    asked = torch.arange(5)[None] == 4
+    batch = Batch(torch.tensor([1]), history, torch.full((1, 5), target + 1), None, asked)
+    close(stamp(z)(batch), -np.log(z["stamp_y"][target]))

@@ -5,7 +5,15 @@ import pytest
 from segue import testing
 from segue.models import MODELS
 
-BY_NATURE = ("pop", "recent-pop", "global-mean", "user-mean", "item-mean", "biases")  # they know nothing of anybody
+BY_NATURE = (
+    "pop",
+    "s-pop",
+    "recent-pop",
+    "global-mean",
+    "user-mean",
+    "item-mean",
+    "biases",
+)  # they know nothing of anybody
 
 
 @pytest.mark.parametrize("law", testing.LAWS)

@@ -43,6 +43,17 @@ def test_value_and_gradient(rows: int, scale: float) -> None:
 
 
 @pytest.mark.usefixtures("blocks")
+def test_squashed_scores() -> None:
+    query, table, target = case(11)
+    found = all_items_cross_entropy(query, table, target, squash=True)
+    wanted = cross_entropy((query @ table[1:].T).sigmoid(), target).sum()
+    torch.testing.assert_close(found, wanted)
+    ours, theirs = (torch.autograd.grad(loss, [query, table]) for loss in (found, wanted))
+    for one, two in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("blocks")
 def test_gradients_of_a_computed_table_and_query() -> None:
     query, table, target = case(5)
     found, wanted = (

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segue.layers.convolution import WindowConvolutions
-from segue.layers.recurrent import WindowGRU
+from segue.layers.gru import WindowGRU
 
 DIM, WINDOW = 3, 4
 

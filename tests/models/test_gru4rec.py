@@ -1,4 +1,4 @@
-"""GRU4Rec: its unit is torch's, its state is carried as far as a session goes, and all its ways of learning learn."""
+"""GRU4Rec: its state is carried as far as a session goes, and all its ways of learning learn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from segue.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
-from segue.layers.gru import STRIDE, Weights, advance, last, walk
 from segue.model import Sizes
 from segue.models import MODELS
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
@@ -27,65 +25,6 @@ def build(kind: type[GRU4Rec] = GRU4Rec, **settings: Any) -> GRU4Rec:
         torch.manual_seed(1)
         config = kind.configure({"dim": 4, "batch_size": 3, "lr": 0.05, "epochs": 2, **settings})
         return kind(config, Sizes(LOG.n_users, LOG.n_items)).double()
-
-
-# ---------------------------------------------------------------------------------------- the unit
-
-
-def unit(dim: int = 4, wide: int = 4) -> tuple[Weights, nn.GRU]:
-    """Random weights, and torch's own unit with the same."""
-    torch.manual_seed(2)
-    theirs = nn.GRU(wide, dim, batch_first=True).double()
-    return Weights(theirs.weight_ih_l0, theirs.weight_hh_l0, theirs.bias_ih_l0, theirs.bias_hh_l0), theirs
-
-
-def test_a_step_is_torchs() -> None:
-    weights, theirs = unit()
-    read, state = torch.randn(5, 4, dtype=torch.double), torch.randn(5, 4, dtype=torch.double)
-    expected = theirs(read.unsqueeze(1), state.unsqueeze(0))[1].squeeze(0)
-    torch.testing.assert_close(advance(read, state, weights), expected, rtol=0, atol=1e-12)
-    assert weights.w is not None
-    torch.testing.assert_close(
-        advance(read @ weights.w.T, state, weights._replace(w=None)), expected, rtol=0, atol=1e-12
-    )
-
-
-@pytest.mark.parametrize("one_hot", [False, True])
-def test_the_gradients_of_a_step(one_hot: bool) -> None:
-    weights, _ = unit()
-    read = torch.randn(3, 12 if one_hot else 4, dtype=torch.double, requires_grad=True)
-    state = torch.randn(3, 4, dtype=torch.double, requires_grad=True)
-    leaves = (read, state, *weights[1:]) if one_hot else (read, state, *weights)
-
-    def step(read: torch.Tensor, state: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        return advance(read, state, Weights(None, *rest) if one_hot else Weights(*rest))
-
-    assert torch.autograd.gradcheck(step, leaves)
-
-
-def test_walking_is_torchs_for_every_length() -> None:
-    weights, theirs = unit()
-    table = torch.randn(20, 4, dtype=torch.double)
-    history = torch.randint(1, 20, (6, 2 * STRIDE + 3))
-    for row, length in enumerate((0, 1, 5, STRIDE, STRIDE + 1, 2 * STRIDE + 3)):
-        history[row, : history.shape[1] - length] = 0
-    found = walk(history, table.__getitem__, weights)
-    ended = last(history, table.__getitem__, weights)
-    for row, items in enumerate(history):
-        real = items[items > 0]
-        expected = theirs(table[real].unsqueeze(0))[0].squeeze(0) if len(real) else table[:0]
-        torch.testing.assert_close(found[row, len(items) - len(real) :], expected, rtol=0, atol=1e-12)
-        assert not found[row, : len(items) - len(real)].any()
-        torch.testing.assert_close(ended[row], found[row, -1], rtol=0, atol=1e-12)
-
-
-def test_nobody_and_nothing() -> None:
-    weights, _ = unit()
-    table = torch.randn(20, 4, dtype=torch.double)
-    for shape in ((0, 3), (2, 0), (2, 3)):
-        empty = torch.zeros(shape, dtype=torch.long)
-        assert not last(empty, table.__getitem__, weights).any()
-        assert walk(empty, table.__getitem__, weights).shape == (*shape, 4)
 
 
 # ---------------------------------------------------------------------------------------- sessions side by side

@@ -233,3 +233,25 @@ def test_a_blend_of_other_parts_is_another(tmp_path: Path, trained: list[str]) -
     trained.clear()
     Blended(name="both", parts=(first, second)).carry_out(LOG, Runs(tmp_path), epochs=2)
     assert len(trained) == 4, "fewer epochs make another blend"
+
+
+def test_without_refit_the_best_epoch_is_tested(tmp_path: Path, trained: list[str]) -> None:
+    recipe = replace(RECIPE, refit=False)
+    choice, run = Runs(tmp_path).best(recipe, LOG)
+    outcome = recipe.run(LOG)
+    assert np.array_equal(run.ranks.rank, outcome.result.ranks.rank)
+    assert (choice.epochs, choice.metric) == (outcome.training.best, outcome.training.metric)
+    again = Runs(tmp_path).best(recipe, LOG)
+    assert trained == ["bprmf", "bprmf"]
+    assert again[0] == choice
+    assert same(again[1], run)
+
+
+def test_each_seed_has_its_own_best_epoch(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, refit=False)
+    line = Method(name="MF", recipe=recipe, seeds=(0, 1)).carry_out(LOG, Runs(tmp_path))
+    assert [run.seed for run in line.runs] == [0, 1]
+    for run in line.runs:
+        assert run.epochs == replace(recipe, seed=run.seed).run(LOG).training.best
+    counted = Method(name="POP", recipe=replace(COUNTED, refit=False)).carry_out(LOG, Runs(tmp_path))
+    assert counted.choice.epochs == 0

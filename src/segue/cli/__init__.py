@@ -1,4 +1,4 @@
-"""The command line: `segue run`, `evaluate`, `recommend`, `search`, `compare`, `blend`, `data`, `demo`, `reproduce`.
+"""The command line: `segue run`, `evaluate`, `recommend`, `explain`, `search`, `compare`, `blend`, `data`, `demo`, ...
 
 Bad input prints one message on stderr and exits with code 2; nothing half-written is left.
 """
@@ -18,6 +18,7 @@ from segue.cli.compare import compare
 from segue.cli.data import data
 from segue.cli.demo import demo
 from segue.cli.evaluate import evaluate
+from segue.cli.explain import explain
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.run import run
@@ -89,6 +90,13 @@ app.command(
   segue recommend models/hgn --history "12,7,99" -k 5""",
 )
 app.command(
+    explain,
+    usage="Usage: segue explain MODEL (--user USER | --history ITEMS) [OPTIONS]",
+    help_epilogue="""Examples:
+  segue explain models/narm --user 42
+  segue explain models/item-knn --history "12,7,99" -k 3 --html explained.html""",
+)
+app.command(
     data,
     usage="Usage: segue data DATA [OPTIONS]",
     help_epilogue="""Examples:
@@ -150,7 +158,7 @@ def _explained(error: CycloptsError) -> str:
         what = f"{error.keyword} needs a value."
     elif isinstance(error, UnusedCliTokensError):
         what = f"{' '.join(error.unused_tokens or ())!r} is too much."
-    elif isinstance(error, UnknownOptionError) and "Did you mean" not in what and error.command_chain == ("run",):
+    elif isinstance(error, UnknownOptionError) and error.command_chain == ("run",):
         what += " Settings of the model go after --set, such as --set epochs=20."
     return f"{what} See {' '.join(['segue', *(error.command_chain or ())])} --help"
 

@@ -16,7 +16,6 @@ from segue.cli.options import (
     check_json,
     cut_offs,
     grid,
-    metrics_at,
     show,
     write_json,
 )
@@ -60,7 +59,7 @@ def compare(
     data
         A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter), or a folder.
     models
-        Names with commas between them, or all.
+        Names with commas between them, or all: every model that ranks by nature, none that predicts ratings.
     exclude
         Names to be left out.
     trials
@@ -106,7 +105,8 @@ def compare(
         plan = replace(plan, protocol=Protocol.guess(log).at(cuts))
     folder = out or Path("compare") / log.name
     entries = plan.run(log, folder)
-    results, metrics = [entry.result for entry in entries if entry.result is not None], metrics_at(cuts)
+    results = [entry.result for entry in entries if entry.result is not None]
+    metrics = plan.protocol.shown(cuts)
     facts = {
         **summary(results, metrics),
         "comparison": {
@@ -131,10 +131,12 @@ def compare(
 
 
 def _names(models: str, exclude: str) -> tuple[str, ...]:
-    """The models that are meant by two lists of names."""
+    """The models that are meant by two lists of names; all are those that do not predict ratings."""
     from segue.models import MODELS
+    from segue.rater import Pairwise
 
-    named = list(MODELS) if models.strip() == "all" else _split(models)
+    ranking = [name for name, kind in MODELS.items() if not issubclass(kind, Pairwise)]
+    named = ranking if models.strip() == "all" else _split(models)
     left_out = _split(exclude)
     for name in [*named, *left_out]:
         if name not in MODELS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli import groups
 from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, show, write_json
 from segue.errors import ArtefactError, ConfigError
 
@@ -24,6 +25,8 @@ def evaluate(
     *models: Path,
     data: Annotated[str, Parameter(metavar="DATA")],
     reading: Reading = DEFAULT,
+    by: groups.ByOption = None,
+    picture: groups.Picture = None,
     k: CutOffs = None,
     json: JsonFile = None,
 ) -> None:
@@ -46,29 +49,38 @@ def evaluate(
     if twice:
         raise ConfigError(f"{twice[0]} is given twice; a table shows each model once")
     check_json(json, reads=data)
+    groups.check(by, picture)
     saved = {folder: load(folder) for folder in models}
     log = reading.load(data)
     results = [result(folder, one, log, cuts) for folder, one in saved.items()]
-    metrics = results[0].protocol.shown(cuts)
+    protocol = results[0].protocol
+    metrics = protocol.shown(cuts)
     show(table(results, metrics=metrics))
-    write_json(json, summary(results, metrics=metrics))
+    facts = summary(results, metrics=metrics)
+    if by is not None:
+        refit = any(one.about["recipe"]["refit"] for one in saved.values())
+        split = protocol.split(log)
+        facts[f"by {by}"] = groups.broken_down(results, metrics, split, by=by, refit=refit, picture=picture)
+    write_json(json, facts)
 
 
 def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Result:
     """The test questions of the protocol that the model was trained under, asked of it."""
+    from segue.data.overlap import warnings
     from segue.evaluation.table import Result
 
     about = saved.about
     protocol = replace(protocol_of(folder, saved, log), ks=cuts)
-    split = protocol.split(log)
+    split, refit = protocol.split(log), about["recipe"]["refit"]
     return Result(
         model=str(folder),
         ranks=protocol.ask(saved.model, split, "test"),
         protocol=protocol,
-        log=log.fingerprint,
+        log=split.log.fingerprint,
         items=log.n_items,
-        counts=(split.train_valid if about["recipe"]["refit"] else split.train).counts(),
+        counts=(split.train_valid if refit else split.train).counts(),
         seconds=about["training"]["seconds"],
+        warnings=warnings(split, refit=refit),
     )
 
 

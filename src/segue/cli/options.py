@@ -112,11 +112,6 @@ def cut_offs(k: list[int] | None) -> tuple[int, ...]:
     return tuple(sorted(set(k)))
 
 
-def metrics_at(cuts: Sequence[int]) -> list[str]:
-    """What a table shows: recall, NDCG and MRR at each cut-off."""
-    return [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
-
-
 def write_json(path: Path | None, content: Any) -> None:
     """Write `content` to `path` (None: nowhere), whole or not at all."""
     if path is None:

@@ -44,13 +44,22 @@ def recommend(
 
     check_json(json)
     saved = load(model)
-    items = None if history is None else [name.strip() for name in history.split(",") if name.strip()]
-    exclude = saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True)
-    found = ask(saved.model, saved.log, user=user, history=items, k=k, exclude_seen=exclude)
+    items = names(history)
+    found = ask(saved.model, saved.log, user=user, history=items, k=k, exclude_seen=excludes(saved))
     seen = last_seen(saved, user, items)
     show(*pages(found, seen, user))
     content = {"model": str(model), "user": user, "last_seen": seen, "recommended": [asdict(r) for r in found]}
     write_json(json, content)
+
+
+def names(history: str | None) -> list[str] | None:
+    """The items of a history as it is typed."""
+    return None if history is None else [name.strip() for name in history.split(",") if name.strip()]
+
+
+def excludes(saved: Saved) -> bool:
+    """Whether items that were seen are left out, as when the model was measured."""
+    return bool(saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True))
 
 
 def last_seen(saved: Saved, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:

@@ -33,9 +33,9 @@ def reproduce(
     Parameters
     ----------
     table
-        One of the HGN paper, on Amazon CDs. hgn-table3: seven methods, and the rivals left out; hgn-table4: ten
+        Of the HGN paper, on Amazon CDs, hgn-table3: seven methods, and the rivals left out; hgn-table4: ten
         architectures; hgn-table5: seconds an epoch; hgn-table6: how much is read and ranked; hgn-figures: Recall@k and
-        NDCG@k by method, and the size of the embeddings.
+        NDCG@k by method, and the size of the embeddings. Of the HCRNN paper, hcrnn-table2: the sizes of its logs.
     quick
         A small honest version: one seed and few epochs. It says so.
     out

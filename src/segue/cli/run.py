@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from segue.cli import groups
 from segue.cli.options import (
     CutOffs,
     JsonFile,
@@ -22,7 +23,7 @@ from segue.console import say
 
 DEFAULT = Reading()
 PROTOCOL = (
-    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session, ratings. By default "
+    "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day, ratings. By default "
     "leave-one-out, and session where the log brings a split of its own; items that the user has had are left out of "
     "the ranking unless the log shows that users return to items."
 )
@@ -44,6 +45,10 @@ def run(
     patience: int = 10,
     refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     rivals: bool = True,
+    ahead: int = 1,
+    leak: Literal["keep", "drop"] = "keep",
+    by: groups.ByOption = None,
+    picture: groups.Picture = None,
     k: CutOffs = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: JsonFile = None,
@@ -72,6 +77,10 @@ def run(
         Train anew on train and validation for the chosen number of epochs before the test.
     rivals
         Show popularity, item-KNN and sequential item-KNN beside the model: whoever cannot beat counting should know.
+    ahead
+        Ask for the next so many items at each step: recall@20,5 is of the next five. Where every step is asked.
+    leak
+        Drop leaves out of training who shares an event (same item, same time) with what is held out.
     out
         Folder of the saved model; by default models/MODEL.
     """
@@ -84,9 +93,12 @@ def run(
     distributed.start()
     cuts = cut_offs(k)
     check_json(json, reads=data)
+    named = Protocol.named(protocol or ("session" if ahead > 1 else "leave-one-out")).at(cuts)
+    named = replace(named, ahead=ahead, leak=leak)
+    groups.check(by, picture, named)
     recipe = Recipe(
         model=model,
-        protocol=Protocol.named(protocol or "leave-one-out").at(cuts),
+        protocol=named,
         settings=settings(set_),
         preset=preset,
         seed=seed,
@@ -100,7 +112,7 @@ def run(
     progress = checkpoint.progress_of(folder)
     log = reading.load(data)
     if protocol is None:
-        recipe = replace(recipe, protocol=Protocol.guess(log).at(cuts))
+        recipe = replace(recipe, protocol=replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak))
     names = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
     counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
     outcome = recipe.run(log, folder=progress)
@@ -112,5 +124,8 @@ def run(
     checkpoint.discard(progress)
     metrics = recipe.protocol.shown(cuts)
     show(table(results, metrics))
-    write_json(json, {**summary(results, metrics), "recipe": about["recipe"], "training": about["training"]})
+    facts = {**summary(results, metrics), "recipe": about["recipe"], "training": about["training"]}
+    if by is not None:
+        facts[f"by {by}"] = groups.broken_down(results, metrics, outcome.split, by=by, refit=refit, picture=picture)
+    write_json(json, facts)
     say(f"saved to {folder}; next: segue recommend {folder} --user {log.users.names([1])[0]}")

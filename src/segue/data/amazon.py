@@ -68,6 +68,7 @@ DATASETS = (
         columns=COLUMNS,
         by_hand=f"download {FOLDER}ratings_CDs_and_Vinyl.csv (the edition of 2014)",
         rules=hgn.cds,
+        shuffled=True,
         raw=(1_578_597, 486_360, 3_749_004),
     ),
     Dataset(
@@ -87,6 +88,7 @@ DATASETS = (
         columns=COLUMNS,
         by_hand=f"download {FOLDER}ratings_Books.csv (the edition of 2014, 900 MB)",
         rules=hgn.books,
+        shuffled=True,
         raw=(8_026_324, 2_330_066, 22_507_155),
     ),
     Dataset(

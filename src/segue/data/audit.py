@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.console import stdout
+from segue.data.clock import UNITS, unit_of
 from segue.data.log import Ids, Log, distinct
 from segue.data.order import OrderSignal, order_signal
+from segue.data.overlap import Overlap, overlap
+from segue.data.split import given, leave_last_out
 from segue.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
 
 QUANTILES = (0, 25, 50, 75, 100)
 TIME_BINS = 40
-UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-YEAR_1985, YEAR_2100 = 473_385_600, 4_102_444_800
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Audit:
         below_10: users with 1 to 9 events.
         span: when, or None for a log without times.
         order: whether order carries signal.
+        by: what a test part would be cut off by: the log's own split, or the last event of each user.
+        test: what that test part has in common with training.
         warnings: what deserves a second look, one sentence each.
     """
 
@@ -101,6 +104,8 @@ class Audit:
     below_10: int
     span: Span | None
     order: OrderSignal
+    by: str
+    test: Overlap
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -137,6 +142,8 @@ class Audit:
             ),
             ("repeats", f"{self.repeats:.1%} of events: an item that the user had before"),
             ("short", f"{self.below_3:,} users below 3 events, {self.below_10:,} below 10"),
+            ("test", f"{self.by}, {self.test.users:,} users"),
+            *(("", line) for line in self.test.told()),
         ]
 
     def _pictures(self, blocks: str) -> list[tuple[str, str]]:
@@ -177,6 +184,8 @@ def audit(log: Log, *, seed: int = 0) -> Audit:
     counts = counts[counts > 0]
     pairs = len(distinct(user * (log.n_items + 1) + item))
     span, order = _span(log, user), order_signal(log, seed=seed)
+    own = log.user_table is not None and "split" in log.user_table.columns
+    test = overlap(given(log) if own else leave_last_out(log))
     numbers: dict[str, Any] = {
         "rows": len(log),
         "users": len(sizes),
@@ -193,6 +202,8 @@ def audit(log: Log, *, seed: int = 0) -> Audit:
         "below_10": int((sizes < 10).sum()),
         "span": span,
         "order": order,
+        "by": "the log's own split" if own else "the last event of each user",
+        "test": test,
     }
     return Audit(log.name, log.fingerprint, **numbers, warnings=tuple(_warnings(numbers, span, order)))
 
@@ -222,13 +233,7 @@ def _span(log: Log, user: Ids) -> Span | None:
     activity, _ = np.histogram(time, bins=TIME_BINS, range=(first, last))
     neighbours = user[1:] == user[:-1]
     ties = (time[1:] == time[:-1])[neighbours]
-    return Span(first, last, _unit(first, last), tuple(activity.tolist()), float(ties.mean()) if len(ties) else 0.0)
-
-
-def _unit(first: int, last: int) -> str | None:
-    """The unit in which both times are dates between 1985 and 2100."""
-    fits = [unit for unit, size in UNITS.items() if YEAR_1985 * size <= first and last <= YEAR_2100 * size]
-    return fits[0] if fits else None
+    return Span(first, last, unit_of(first, last), tuple(activity.tolist()), float(ties.mean()) if len(ties) else 0.0)
 
 
 def _warnings(numbers: dict[str, Any], span: Span | None, order: OrderSignal) -> list[str]:
@@ -244,6 +249,9 @@ def _warnings(numbers: dict[str, Any], span: Span | None, order: OrderSignal) ->
         found.append(f"{numbers['below_3']:,} users have fewer than 3 events: none to train, validate and test on each")
     if numbers["repeats"] > 0.1:
         found.append(f"{numbers['repeats']:.0%} of events repeat an item: do not exclude what a user has seen")
+    shared = numbers["test"].shared
+    if shared and shared.warning:
+        found.append(f"{shared.warning}: measure --by leak, and train with --leak drop")
     if not order.found:
         found.append("a model of order may have nothing to learn here: compare it with popularity and item-KNN")
     return found

@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from segue.console import say
-from segue.data import amazon, goodreads, iarn, movielens, sessions
+from segue.data import amazon, goodreads, hcrnn, iarn, movielens, sessions
 from segue.data.dataset import Dataset
 from segue.data.download import Unavailable
 from segue.data.ingest import read_log
@@ -33,7 +33,14 @@ from segue.errors import ArtefactError, DataError, did_you_mean
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for family in (movielens.DATASETS, amazon.DATASETS, goodreads.DATASETS, sessions.DATASETS, iarn.DATASETS)
+    for family in (
+        movielens.DATASETS,
+        amazon.DATASETS,
+        goodreads.DATASETS,
+        sessions.DATASETS,
+        hcrnn.DATASETS,
+        iarn.DATASETS,
+    )
     for dataset in family
 }
 RULES = {"min_rating", "duplicates", "user_core", "item_core"}  # an option of these takes the place of the rules
@@ -147,7 +154,7 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     except DataError as error:
         raise DataError(str(error).replace(FRAME, str(path))) from error
     read, *rules = log.steps
-    told = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.rules else "")
+    told = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled else "")
     log = _counted(replace(log, steps=(replace(read, rule=told), *rules)), dataset, str(path))
     return log if dataset.rules is None or RULES.intersection(options) else _ruled(log, dataset)
 

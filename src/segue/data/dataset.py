@@ -33,6 +33,7 @@ class Dataset:
         by_hand: what to do when they cannot.
         rules: what is left out where no option says otherwise; None for nothing.
         raw: users, items and rows before the rules; None where they are not known, or there are no rules.
+        shuffled: whether the reader puts events of one user and one time in a random order.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Dataset:
     by_hand: str = ""
     rules: Callable[[Log], Log] | None = None
     raw: tuple[int, int, int] | None = None
+    shuffled: bool = False

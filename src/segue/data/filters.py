@@ -99,6 +99,20 @@ def frequent_items(log: Log, rows: int) -> Log:
     return select(log, (log.counts() >= rows)[item], f"items with at least {rows} rows, counted once")
 
 
+def widespread_items(log: Log, users: int) -> Log:
+    """Items that at least `users` different users have."""
+    user, item = _pairs(log)
+    pair = distinct(user * np.int64(log.n_items + 1) + item)
+    spread = np.bincount(pair % (log.n_items + 1), minlength=log.n_items + 1)
+    return select(log, (spread >= users)[item], f"items of at least {users} different users")
+
+
+def latest(log: Log, rows: int) -> Log:
+    """The last `rows` rows of each user."""
+    left = np.repeat(log.stop, log.sizes) - log.rows()
+    return select(log, left <= rows, f"the last {rows} rows of each user")
+
+
 def varied_users(log: Log, items: int) -> Log:
     """Users with at least `items` different items."""
     user, item = _pairs(log)

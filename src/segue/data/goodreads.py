@@ -54,6 +54,7 @@ DATASETS = (
         columns=COLUMNS,
         by_hand=f"download {FOLDER}goodreads_interactions_children.json.gz",
         rules=hgn.positive,
+        shuffled=True,
     ),
     Dataset(
         name="goodreads-comics",
@@ -70,5 +71,6 @@ DATASETS = (
         columns=COLUMNS,
         by_hand=f"download {FOLDER}goodreads_interactions_comics_graphic.json.gz",
         rules=hgn.positive,
+        shuffled=True,
     ),
 )

@@ -52,8 +52,12 @@ LEFT_OUT_OF_1M = {
 def parquet(path: Path) -> Tables:
     """`ml-100k.parquet` (user, item, rating, timestamp), `ml-100k.users.parquet` and `.items.parquet` beside it."""
     users = _beside(path.with_suffix(".users.parquet"), lambda file: _people(pl.read_parquet(file)))
-    items = _beside(path.with_suffix(".items.parquet"), lambda file: _titled(pl.read_parquet(file)))
-    return pl.read_parquet(path, columns=list(EVENTS)).cast(EVENTS), users, items
+    return pl.read_parquet(path, columns=list(EVENTS)).cast(EVENTS), users, films(path.with_suffix(".items.parquet"))
+
+
+def films(path: Path) -> Frame | None:
+    """`ml-100k.items.parquet` (item, title, genres), or None where it is not there."""
+    return _beside(path, lambda file: _titled(pl.read_parquet(file)))
 
 
 def atomic(path: Path) -> Tables:
@@ -273,6 +277,7 @@ DATASETS = (
         ),
         by_hand="download ml-20m.zip from https://grouplens.org/datasets/movielens/20m/ and unpack it",
         rules=hgn.positive,
+        shuffled=True,
         raw=(138_493, 26_744, 20_000_263),
     ),
 )

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from segue.data.clock import UNITS, unit_of
 from segue.data.log import Ids, Log, ranges
 from segue.errors import ConfigError, DataError
 
@@ -74,13 +75,14 @@ class Split:
     """Cut points (U + 1,) per user over `log`: train before `valid`, validation before `test`, test before `stop`.
 
     `ask` says what is asked of a held-out part: its "rest" as one set of targets, the "next" item alone, or
-    the next item after "each" of its steps.
+    the next item after "each" of its steps; then `ahead` items, as far as the part goes.
     """
 
     log: Log
     valid: Ids
     test: Ids
     ask: Literal["rest", "next", "each"] = "rest"
+    ahead: int = 1
 
     def __post_init__(self) -> None:
         log = self.log
@@ -103,7 +105,7 @@ class Split:
         users = np.arange(self.log.n_users + 1)
         if self.ask == "each":
             user, row = np.repeat(users, stop - first), ranges(first, stop)
-            end = row + 1
+            end = np.minimum(row + self.ahead, stop[user])
         else:
             user, row = users[1:], first[1:]
             end = np.minimum(row + 1, stop[1:]) if self.ask == "next" else stop[1:]
@@ -208,6 +210,29 @@ def whole_users(log: Log, valid: float = 0.1, test: float = 0.1, *, seed: int = 
     return Split(log, cut_valid, cut_test, "each")
 
 
+def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
+    """The users (sessions) whose last row lies within the last `test` days of the log are held out whole, and those
+    of the `valid` days before these; every step of theirs is asked.
+    """
+    if log.time is None:
+        raise DataError(
+            f"{log.name}: a split by date needs times; this log has only an order. If it brings a split of its own, "
+            "the protocol session takes it"
+        )
+    if not (valid >= 0 and test > 0):
+        raise ConfigError(f"newest users: valid={valid} and test={test} must be numbers of days, test above 0")
+    time = log.column(log.time)
+    first, last = int(time.min()), int(time.max())
+    unit = unit_of(first, last)
+    if unit is None:
+        raise DataError(f"{log.name}: times from {first:,} to {last:,} are no dates, so there are no days to split by")
+    day = 86_400 * UNITS[unit]
+    ended = np.full(log.n_users + 1, np.iinfo(np.int64).min)
+    ended[log.sizes > 0] = log.time[log.stop[log.sizes > 0] - 1]
+    cut_test = np.where(ended > last - test * day, log.start, log.stop)
+    return Split(log, np.where(ended > last - (test + valid) * day, log.start, cut_test), cut_test, "each")
+
+
 def given(log: Log, valid: float = 0.1) -> Split:
     """The source says of each user "train", "valid" or "test", in the column `split` of `log.user_table`.
 
@@ -256,5 +281,6 @@ SPLITS: dict[str, Callable[..., Split]] = {
     "global-time": global_time,
     "date": by_date,
     "whole-users": whole_users,
+    "newest-users": newest_users,
     "given": given,
 }

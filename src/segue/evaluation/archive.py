@@ -33,7 +33,7 @@ def write(result: Result, path: Path, **about: Any) -> Path:
     }
     if isinstance(ranks, Ranks):
         facts["depth"] = ranks.depth
-    arrays: dict[str, Any] = {name: column for name, column in vars(ranks).items() if isinstance(column, np.ndarray)}
+    arrays: dict[str, Any] = ranks.arrays()
     if result.counts is not None:
         arrays["counts"] = result.counts
     content = io.BytesIO()
@@ -61,12 +61,14 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
             facts = json.loads(str(arrays["facts"]))
             found: dict[str, Any] = {name: arrays[name] for name in arrays.files if name != "facts"}
         counts = found.pop("counts", None)
+        if "offsets" in found:  # as they were kept first
+            found["sizes"] = np.diff(found.pop("offsets"))
         dropped = facts.pop("dropped")
         ranks: Ranks | Rated
         if "depth" in facts:
-            ranks = Ranks(**found, depth=facts.pop("depth"), dropped=dropped)
+            ranks = Ranks.of(found, depth=facts.pop("depth"), dropped=dropped)
         else:
-            ranks = Rated(**{"predicted": None, "ranked": None, "auc": None, **found}, dropped=dropped)
+            ranks = Rated.of(found, dropped=dropped)
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
         return Result(ranks=ranks, counts=counts, protocol=protocol, **facts), about
     except FileNotFoundError:

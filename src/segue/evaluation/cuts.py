@@ -50,6 +50,17 @@ def _describe_whole_users(valid: float, test: float, seed: int) -> str:
     )
 
 
+def _describe_newest_users(valid: int, test: int) -> str:
+    return (
+        f"The users whose last row lies in the log's last {_days(test)} are held out whole for test, those of the "
+        f"{_days(valid)} before for validation; before each of their rows the next item is asked for"
+    )
+
+
+def _days(number: int) -> str:
+    return "day" if number == 1 else f"{number} days"
+
+
 def _describe_given(valid: float) -> str:
     return (
         "The source says which users are held out whole for test, and for validation; where it names none for the "
@@ -64,6 +75,7 @@ DESCRIBED: dict[str, Callable[..., str]] = {
     "global-time": _describe_global_time,
     "date": _describe_date,
     "whole-users": _describe_whole_users,
+    "newest-users": _describe_newest_users,
     "given": _describe_given,
 }
 

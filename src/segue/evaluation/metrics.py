@@ -8,6 +8,9 @@
 
 With one target a case, recall equals hit. Beyond accuracy: `coverage`, `popularity` and `novelty` of the lists.
 
+Where the next several items were asked for (`Protocol.ahead`), `recall@20,5` is recall of the set of the next 5, or of
+those that are left (Criteo's Recall@K,N, equation 8), and `recall-list@20,5` counts an item as often as it comes.
+
 Of `Rated`, the answers to a protocol of ratings, with e = predicted - rating:
 
     rmse  sqrt(mean of e^2)     mae  mean of |e|     (the lower the better)     auc  see `segue.evaluation.rated`
@@ -22,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from segue.errors import ConfigError, did_you_mean
-from segue.evaluation.ranks import Ids, Ranks
+from segue.evaluation.ranks import Ahead, Ids, Mask, Ranks
 from segue.evaluation.rated import Rated
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
@@ -99,17 +102,23 @@ def value(mean: float, metric: str) -> float:
 
 
 def parse(metric: str) -> tuple[str, int]:
-    """Name and cut-off of a metric such as "recall@10"; the metrics of ratings have the cut-off 0."""
+    """Name and cut-off of a metric such as "recall@10", or "recall@10,5" of the next 5 items; the metrics of ratings
+    have the cut-off 0."""
     if metric in RATED:
         return metric, 0
-    name, at, k = metric.partition("@")
-    if name not in METRICS:
+    name, at, cut = metric.partition("@")
+    k, comma, steps = cut.partition(",")
+    known = AHEAD if comma else METRICS
+    if name not in known:
+        after = "@k,n" if comma else "@k"
         raise ConfigError(
-            f"unknown metric {metric!r}{did_you_mean(name, METRICS)}; known: {', '.join(METRICS)}, each with @k; "
+            f"unknown metric {metric!r}{did_you_mean(name, known)}; known: {', '.join(known)}, each with {after}; "
             f"of ratings {', '.join(RATED)}"
         )
     if not at or not k.isdecimal() or int(k) < 1:
         raise ConfigError(f"metric {metric!r} needs a cut-off of at least 1, such as {name}@10")
+    if comma and not (steps.isdecimal() and int(steps) >= 1):
+        raise ConfigError(f"metric {metric!r} needs a number of steps of at least 1, such as {name}@{k},5")
     return name, int(k)
 
 
@@ -132,6 +141,13 @@ def measure(given: Ranks | Rated, metric: str) -> Values:
     return values
 
 
+def asked(given: Ranks | Rated, metric: str) -> Ids:
+    """(C,) the user of each value that `measure` gives."""
+    if isinstance(given, Rated) and metric == "auc" and given.ranked is not None:
+        return given.ranked
+    return given.user
+
+
 def _values(given: Ranks | Rated, metric: str) -> Values | None:
     name, k = parse(metric)
     if isinstance(given, Rated):
@@ -139,7 +155,43 @@ def _values(given: Ranks | Rated, metric: str) -> Values | None:
     if name in RATED:
         return None
     _within(given, k, metric)
-    return METRICS[name](given, k)
+    _, comma, steps = metric.partition(",")
+    return AHEAD[name](given, k, int(steps)) if comma else METRICS[name](given, k)
+
+
+def recall_ahead(ranks: Ranks, k: int, steps: int) -> Values:
+    """(C,) share of the different items of the next `steps` steps that are among the first k."""
+    ahead = _ahead(ranks, steps)
+    return _share(ahead, ahead.rank <= k, ahead.new & (ahead.steps() <= steps))
+
+
+def list_recall_ahead(ranks: Ranks, k: int, steps: int) -> Values:
+    """(C,) share of the next `steps` steps whose item is among the first k: one that comes twice counts twice."""
+    ahead = _ahead(ranks, steps)
+    return _share(ahead, ahead.rank <= k, ahead.steps() <= steps)
+
+
+def mrr_ahead(ranks: Ranks, k: int, steps: int) -> Values:
+    """(C,) 1 / rank of the best item of the next `steps` steps, 0 where that is below k."""
+    ahead = _ahead(ranks, steps)
+    best = np.minimum.reduceat(np.where(ahead.steps() <= steps, ahead.rank, ranks.depth + 1), ahead.offsets[:-1])
+    return np.where(best <= k, 1 / best, 0.0)
+
+
+AHEAD: dict[str, Callable[[Ranks, int, int], Values]] = {
+    "recall": recall_ahead,
+    "recall-list": list_recall_ahead,
+    "mrr": mrr_ahead,
+}
+
+
+def at_step(ranks: Ranks, k: int, step: int) -> Values:
+    """(C,) 1 where the item `step` steps ahead is among the first k, otherwise 0; NaN where a case ends before it."""
+    ahead = _ahead(ranks, step)
+    _within(ranks, k, "this measure")
+    there = np.diff(ahead.offsets) >= step
+    place = np.where(there, ahead.offsets[:-1] + step - 1, 0)
+    return np.where(there, (ahead.rank[place] <= k).astype(np.float64), np.nan)
 
 
 def coverage(ranks: Ranks, k: int, items: int) -> float:
@@ -174,6 +226,21 @@ def novelty(ranks: Ranks, counts: Ids, k: int) -> Values:
     """
     share = (counts + 1) / (counts[1:] + 1).sum()
     return _list_mean(ranks, -np.log2(share), k)
+
+
+def _ahead(ranks: Ranks, steps: int) -> Ahead:
+    asked = 1 if ranks.ahead is None else ranks.ahead.asked
+    if ranks.ahead is None or steps > asked:
+        raise ConfigError(
+            f"{steps} steps ahead: these ranks are of the next {asked}; rank again by a protocol with ahead={steps}"
+        )
+    return ranks.ahead
+
+
+def _share(ahead: Ahead, hit: Mask, counted: Mask) -> Values:
+    """(C,) share of what counts that is a hit; the next step always counts."""
+    first = ahead.offsets[:-1]
+    return np.add.reduceat((hit & counted).astype(np.float64), first) / np.add.reduceat(counted, first, dtype=np.int64)
 
 
 def _hits(ranks: Ranks, k: int) -> Values:

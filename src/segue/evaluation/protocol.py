@@ -5,6 +5,7 @@
     global-time    |--- train --- date --- valid --- date --- test ---|      every next item of the newest events
     whole-users    train on some users; every step of other users            every next item of new users
     session        the same, and the source says which users (sessions) are test
+    last-day       the same, and the test is the users (sessions) of the last day
     ratings        |------ train ------ date -- test --|      every rating after a date; the order of all items then
 
 Two numbers may stand side by side only if their protocols have the same fingerprint.
@@ -22,6 +23,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from segue.data.log import Log, distinct
+from segue.data.overlap import without_sharing
 from segue.data.pairs import Pairs
 from segue.data.split import SPLITS, Cases, Part, Split
 from segue.evaluation.cuts import DESCRIBED, arguments_of, unknown
@@ -32,6 +34,8 @@ from segue.evaluation.rated import Rated, areas, predictions
 from segue.model import Model, require
 from segue.rater import Pairwise
 
+EACH_STEP = ("global-time", "date", "whole-users", "newest-users", "given")  # splits that ask after every step
+LATER = {"ahead": 1, "leak": "keep"}  # settings that came later: at these values a fingerprint is as it was
 MANY_REPEATS = 0.01  # share of rows in which a user returns to an item, above which repeats are what is predicted
 
 
@@ -47,6 +51,8 @@ class Protocol:
         ties: where a target stands among others of the same score.
         ks: cut-offs of the metrics, ascending; the last is the depth of the ranks.
         min_history: questions with fewer rows before them are not asked.
+        ahead: how many of a user's next items are the targets of each step's question.
+        leak: "drop" leaves users out of training who share an event (an item at a time) with what is held out.
     """
 
     name: str
@@ -56,6 +62,8 @@ class Protocol:
     ties: Ties = "conservative"
     ks: tuple[int, ...] = (5, 10, 20)
     min_history: int = 1
+    ahead: int = 1
+    leak: Literal["keep", "drop"] = "keep"
 
     monitor: ClassVar[str] = "ndcg@10"  # what chooses an epoch where nothing else is said
 
@@ -70,6 +78,13 @@ class Protocol:
         rising = all(isinstance(k, int) for k in self.ks) and list(self.ks) == sorted(set(self.ks))
         require(rising and self.ks[:1] > (0,), f"ks={self.ks}: must be rising whole numbers from 1")
         require(self.min_history >= 1, f"min_history={self.min_history}: must be at least 1")
+        require(self.ahead >= 1, f"ahead={self.ahead}: must be at least 1")
+        steps = self.by in EACH_STEP and not self.exclude_seen
+        require(
+            self.ahead == 1 or steps,
+            f"ahead={self.ahead}: only where every step is asked ({', '.join(EACH_STEP)}) and exclude_seen is false",
+        )
+        require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
 
     @property
     def depth(self) -> int:
@@ -80,6 +95,9 @@ class Protocol:
     def fingerprint(self) -> str:
         """16 hex digits of all that can change a number; the name and the cut-offs cannot."""
         content = {key: value for key, value in self.as_dict().items() if key not in ("name", "ks")}
+        for key, default in LATER.items():
+            if content[key] == default:
+                del content[key]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
@@ -89,7 +107,8 @@ class Protocol:
 
     def split(self, log: Log) -> Split:
         """The split of a log."""
-        return SPLITS[self.by](log, **self.arguments)
+        split = replace(SPLITS[self.by](log, **self.arguments), ahead=self.ahead)
+        return without_sharing(split) if self.leak == "drop" else split
 
     def cases(self, split: Split, part: Part) -> Cases:
         """The questions of a held-out part of a split."""
@@ -103,7 +122,8 @@ class Protocol:
     def rank(self, model: Model, split: Split, part: Part, *, progress: Callable[[int], object] | None = None) -> Ranks:
         """Where `model` ranks the targets of a held-out part, down to the largest cut-off."""
         cases = self.cases(split, part)
-        return rank(model, cases, exclude_seen=self.exclude_seen, ties=self.ties, depth=self.depth, progress=progress)
+        asked: dict[str, Any] = {"exclude_seen": self.exclude_seen, "ties": self.ties, "depth": self.depth}
+        return rank(model, cases, **asked, steps=self.ahead, progress=progress)
 
     def ask(self, model: Model, split: Split, part: Part) -> Ranks | Rated:
         """What `model` answers to a held-out part: all that a table shows is made of it."""
@@ -116,19 +136,33 @@ class Protocol:
     def check(self, metric: str) -> None:
         """Raise `ConfigError` if `metric` is none of this protocol's."""
         name, k = parse(metric)
-        require(name in METRICS, f"{metric}: {self.name} ranks items; it measures {', '.join(METRICS)}, each with @k")
+        require(name not in RATED, f"{metric}: {self.name} ranks items; it measures {', '.join(METRICS)}, each with @k")
         require(
             k <= self.depth, f"monitor {metric}: {self.name} ranks {self.depth} deep; take {name}@{self.depth} at most"
         )
+        steps = int(metric.partition(",")[2] or 1)
+        single = "," in metric and self.ahead == 1
+        require(
+            steps <= self.ahead and not single,
+            f"monitor {metric}: {self.name} asks for {self.ahead} item{'s' if self.ahead > 1 else ''} at a time; "
+            f"give ahead={max(steps, 2)}, or take {name}@{k}",
+        )
 
     def shown(self, cuts: Sequence[int]) -> list[str]:
-        """The metrics of a table, with cut-offs where there are any."""
+        """The metrics of a table: recall, NDCG and MRR at each cut-off; recall and MRR of the next item, and recall of
+        the next `ahead`, where several are asked for."""
+        if self.ahead > 1:
+            several = (("recall", 1), ("recall", self.ahead), ("mrr", 1))
+            return [f"{metric}@{cut},{n}" for cut in cuts for metric, n in several]
         return [f"{metric}@{cut}" for cut in cuts for metric in ("recall", "ndcg", "mrr")]
 
     def describe(self) -> str:
         """One sentence that says how the numbers came about."""
         held = DESCRIBED[self.by](**self.arguments)
-        asked = f"; only questions after {self.min_history} rows or more" if self.min_history > 1 else ""
+        asked = f"; the targets are the next {self.ahead} items" if self.ahead > 1 else ""
+        asked += f"; only questions after {self.min_history} rows or more" if self.min_history > 1 else ""
+        if self.leak == "drop":
+            asked += "; users who share an event (an item at a time) with a later part are left out of theirs"
         seen = "except those the user has had" if self.exclude_seen else "those the user has had among them"
         tie = "behind" if self.ties == "conservative" else "before"
         return f"{held}{asked}; all items are ranked, {seen}; a target stands {tie} others of the same score."
@@ -197,6 +231,8 @@ class RatingProtocol(Protocol):
     monitor: ClassVar[str] = "rmse"
 
     def __post_init__(self) -> None:
+        require(self.ahead == 1, f"ahead={self.ahead}: {self.name} asks for one rating at a time")
+        require(self.leak == "keep", f"leak={self.leak}: no event stands on both sides of the date of {self.name}")
         super().__post_init__()
         require(
             self.by in ("global-time", "date"), f"by={self.by!r}: ratings are split at a date, by global-time or date"
@@ -298,6 +334,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "whole-users": Protocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may come again
     "session": Protocol(name="session", by="given", exclude_seen=False),
+    "last-day": Protocol(name="last-day", by="newest-users", exclude_seen=False),
     "ratings": RatingProtocol(name="ratings", by="global-time"),
     # IARN (Pei et al., CIKM 2017), with the authors' split of Amazon Clothing: the test begins at row 164,434
     "iarn-clothing": RatingProtocol(

@@ -27,12 +27,12 @@ from segue.batch import Batch
 from segue.data.log import Ids, distinct, ranges
 from segue.data.split import Cases
 from segue.errors import DataError, SegueError, TrainingError
-from segue.evaluation.ranks import Ranks
+from segue.evaluation.best import GROUP, best_items
+from segue.evaluation.ranks import Ahead, Ranks
 from segue.model import Model, Retriever, require
 
 Ties = Literal["conservative", "optimistic"]
 
-GROUP = 64  # items whose best score stands for all of them in the first round of `best_items`
 BLOCK_BYTES = 20_000_000  # of scores at a time: they stay in a usual last-level cache
 
 
@@ -43,6 +43,7 @@ def rank(
     exclude_seen: bool,
     ties: Ties = "conservative",
     depth: int = 20,
+    steps: int = 1,
     block: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Ranks:
@@ -58,6 +59,7 @@ def rank(
         exclude_seen: whether what the user has had before may not be recommended again.
         ties: "conservative" puts a target behind all others of the same score, "optimistic" before them.
         depth: how far down ranks are told apart: the largest cut-off of a metric.
+        steps: how many steps ahead the targets reach; above 1 they are ranked one by one as well (`Ranks.ahead`).
         block: questions at a time; None chooses about 20 MB of scores.
         progress: called with the number of questions of each block when it is done.
 
@@ -69,13 +71,16 @@ def rank(
     require(depth >= 1, f"depth={depth}: must be at least 1")
     require(block is None or block >= 1, f"block={block}: must be at least 1")
     require(ties in ("conservative", "optimistic"), f"ties={ties!r}: must be conservative or optimistic")
+    require(
+        steps == 1 or not exclude_seen, "steps are ranked one by one only where nothing is left out: exclude_seen=False"
+    )
     parts = []
     with asked(model), torch.inference_mode():
         scores = Scores(model, cases.log.n_items + 1)
         rows = block or min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
         for first in range(0, len(cases), rows):
             some = cases.take(slice(first, first + rows))
-            parts.append(_ask(scores, some, exclude_seen=exclude_seen, ties=ties, depth=depth))
+            parts.append(_ask(scores, some, exclude_seen=exclude_seen, ties=ties, depth=depth, steps=steps))
             if progress is not None:
                 progress(len(some))
     return _join(parts, cases, depth)
@@ -94,44 +99,6 @@ def next_rank(
     own = scores.gather(1, target[:, None])
     higher, level = (scores > own).sum(1).double(), (scores == own).sum(1).double()
     return higher + {"conservative": level, "optimistic": torch.ones_like(level), "median": (1 + level) / 2}[ties]
-
-
-def best_items(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
-    """The k best columns of each row, best first, the lower id first among equals: their scores and their ids.
-
-    Exact, in two rounds: the k best groups of 64 neighbouring columns by their maxima, then the k best columns inside
-    these. Say that x stands before y if its score is higher, or equal and its id lower; a group counts as its maximum
-    and its place. Each of the k chosen groups holds a column that stands before every column y of a group left out:
-    its maximum is higher than y, or equal and all its ids are lower. So y has k columns before it, and is not wanted.
-
-    k may not exceed the number of columns.
-    """
-    width = scores.shape[1]
-    if width % GROUP or width < 2 * GROUP * k:
-        ids = _best_columns(scores, k)
-    else:
-        groups = scores.unflatten(1, (-1, GROUP))
-        # one group more than needed: with 64 (k + 1) columns left, `topk` takes its faster way
-        chosen = _best_columns(groups.amax(2), k + 1)
-        inside = groups.gather(1, chosen[:, :, None].expand(-1, -1, GROUP)).flatten(1)
-        place = _best_columns(inside, k)
-        ids = chosen.gather(1, place // GROUP) * GROUP + place % GROUP
-    values, order = scores.gather(1, ids).sort(dim=1, descending=True, stable=True)
-    return values, ids.gather(1, order)
-
-
-def _best_columns(scores: Tensor, k: int) -> Tensor:
-    """The k best columns of each row in ascending order; of those equal to the last of them, the lowest."""
-    width = scores.shape[1]
-    values, columns = scores.topk(min(k + 1, width))
-    columns, last, beyond = columns[:, :k], values[:, k - 1 : k], values[:, k:]
-    tied = (last == beyond).any(1).nonzero()[:, 0]
-    if len(tied):
-        some, last = scores[tied], last[tied]
-        column = torch.arange(width, dtype=torch.int32, device=scores.device)
-        key = torch.where(some == last, -column, torch.where(some > last, 1, -width))
-        columns[tied] = key.topk(k).indices
-    return columns.sort(dim=1).values
 
 
 @contextmanager
@@ -206,12 +173,14 @@ class _Places:
     """Where things are in a block of scores laid out flat: case * stride + item.
 
     Attributes:
+        named: (m,) the targets as they come, repeated ones too.
         target: (n,) ascending and distinct.
         past: what each user had before the case; empty where that may be recommended again.
         repeated: how many targets were left out because the case has them already.
         seen: how many because the user had them before.
     """
 
+    named: Ids
     target: Ids
     past: Ids
     repeated: int
@@ -223,11 +192,11 @@ class _Places:
         named = np.repeat(line, cases.sizes) + cases.targets()
         target = distinct(named)
         if not exclude_seen:
-            return cls(target, target[:0], len(named) - len(target), 0)
+            return cls(named, target, target[:0], len(named) - len(target), 0)
         first = cases.log.start[cases.user]
         past = np.repeat(line, cases.row - first) + cases.log.item[ranges(first, cases.row)]
         new = target[~np.isin(target, past)]
-        return cls(new, past, len(named) - len(target), len(target) - len(new))
+        return cls(named, new, past, len(named) - len(target), len(target) - len(new))
 
 
 @dataclass(frozen=True)
@@ -236,12 +205,14 @@ class _Part:
 
     sizes: Ids
     rank: Ids
+    other: Ids
+    ahead: Ahead | None
     top: np.ndarray[Any, np.dtype[np.int32]]
     repeated: int
     seen: int
 
 
-def _ask(scores: Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth: int) -> _Part:
+def _ask(scores: Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth: int, steps: int) -> _Part:
     """Rank the targets of one block of cases."""
     places = _Places.of(cases, stride=scores.stride, exclude_seen=exclude_seen)
     grid = scores.of(cases)
@@ -258,16 +229,42 @@ def _ask(scores: Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth:
     order = np.lexsort((-own_score, case))  # within a case by score, of equals the lower id first
     own_score, item = own_score[order], item[order]
 
-    ahead = best_score[case]
-    others = (ahead >= own_score[:, None] if ties == "conservative" else ahead > own_score[:, None]).sum(1)
+    listed = best_score[case]
+    others, flipped = (listed >= own_score[:, None]).sum(1), (listed > own_score[:, None]).sum(1)
+    if ties == "optimistic":
+        others, flipped = flipped, others
     sizes = np.bincount(case, minlength=len(cases))
     before = np.arange(len(case)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    place = np.where(own_score == -np.inf, depth + 1, np.minimum(1 + before + others, depth + 1))
 
-    listed = place <= depth
+    def place(ahead: Ids) -> Ids:
+        return np.where(own_score == -np.inf, depth + 1, np.minimum(1 + ahead, depth + 1))
+
+    rank = place(before + others)
+    listed = rank <= depth
     others_ids = np.where(best_score == -np.inf, 0, ids.cpu().numpy())
-    top = _list(others_ids, case[listed], place[listed], item[listed], depth)
-    return _Part(sizes, place, top, places.repeated, places.seen)
+    top = _list(others_ids, case[listed], rank[listed], item[listed], depth)
+    ahead = None
+    if steps > 1:
+        alone = np.empty_like(rank)
+        alone[order] = place(_end_of_ties(before, case, own_score, ties) + others)
+        ahead = _step_by_step(places, alone, cases.sizes, steps)
+    return _Part(sizes, rank, place(before + flipped), ahead, top, places.repeated, places.seen)
+
+
+def _end_of_ties(before: Ids, case: Ids, score: np.ndarray[Any, np.dtype[np.float64]], ties: Ties) -> Ids:
+    """(n,) the targets ahead of each one if it alone were asked for: those that tie with it too, or none of them."""
+    change = np.ones(len(case) + 1, np.bool_)
+    change[1:-1] = (case[1:] != case[:-1]) | (score[1:] != score[:-1])
+    start = np.flatnonzero(change)
+    first, length = start[:-1], np.diff(start)
+    return before[np.repeat(first + (length - 1 if ties == "conservative" else 0), length)]
+
+
+def _step_by_step(places: _Places, alone: Ids, sizes: Ids, steps: int) -> Ahead:
+    new = np.zeros(len(places.named), np.bool_)
+    new[np.unique(places.named, return_index=True)[1]] = True
+    rank = alone[np.searchsorted(places.target, places.named)]
+    return Ahead(rank, new, np.concatenate([[0], np.cumsum(sizes)]), steps)
 
 
 def _list(others: Ids, case: Ids, place: Ids, item: Ids, depth: int) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -299,4 +296,7 @@ def _join(parts: list[_Part], cases: Cases, depth: int) -> Ranks:
         top=np.concatenate([part.top for part in parts])[asked],
         depth=depth,
         dropped=dropped,
+        row=cases.row[asked],
+        other=np.concatenate([part.other for part in parts]),
+        ahead=Ahead.join([part.ahead for part in parts if part.ahead]),
     )

@@ -9,6 +9,7 @@ AUC      of a user: the chance that an item she went on to rate has a higher sco
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,22 @@ class Rated:
         """Whether `other` answers the same questions."""
         return isinstance(other, Rated) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in ("user", "rating")
+        )
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """All but `dropped`, to be kept."""
+        return {name: column for name, column in vars(self).items() if isinstance(column, np.ndarray)}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray[Any, Any]], *, dropped: Mapping[str, int]) -> Rated:
+        """The inverse of `arrays`."""
+        return cls(
+            user=arrays["user"],
+            rating=arrays["rating"],
+            predicted=arrays.get("predicted"),
+            ranked=arrays.get("ranked"),
+            auc=arrays.get("auc"),
+            dropped=dict(dropped),
         )
 
 

@@ -1,9 +1,13 @@
 """Is the difference real? Intervals and paired tests of per-case values, from numpy alone.
 
     case        1     2     3    ...   C
+    user        7     7     9
     model a    1.0    0    .5
     model b    1.0   .5     0          the same cases in the same order: what is tested is a - b, case by case
     a - b       0   -.5    .5
+
+Questions of one user (one session) are alike, so they are no evidence of their own: given the users, intervals draw
+users and tests compare users. With one question a user nothing changes.
 
 A test answers one question; where several are asked at once, their p-values are corrected together (`holm`).
 """
@@ -18,6 +22,8 @@ from typing import Any, Literal
 import numpy as np
 
 from segue.errors import ConfigError, did_you_mean
+from segue.evaluation.ranks import Ids
+from segue.evaluation.student import t_two_sided
 from segue.model import require
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
@@ -26,49 +32,113 @@ Test = Literal["t", "wilcoxon", "permutation"]
 DRAWS_AT_ONCE = 1_000_000  # bounds the memory of resampling: some 20 MB
 
 
-def interval(values: Values, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+def interval(
+    values: Values, users: Ids | None = None, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
     """(low, high): a percentile bootstrap interval of the mean (Efron 1979).
 
-    Cases are drawn with replacement; the ends are quantiles of the means of the draws. A mean only depends on how
-    often each distinct value is drawn, which is multinomial: where distinct values are few (as those of hit@k always
-    are) these counts are drawn in place of the cases, with the same distribution at a fraction of the cost.
+    Users are drawn with replacement, each with all its cases; without `users` (C,) every case stands for itself. The
+    ends are quantiles of the means of the draws.
 
     Raises:
         ConfigError: no values, a value that is not a number, or settings out of range.
     """
-    values = _finite(values)
-    require(0 < confidence < 1, f"confidence={confidence}: must be between 0 and 1")
+    total, size = _by_user(_finite(values), users)
+    return _ends(_drawn(total, size, resamples, seed), confidence)
+
+
+@dataclass(frozen=True)
+class Uplift:
+    """By how much one mean exceeds another, in percent of the other.
+
+    Attributes:
+        percent: 100 (mean of a / mean of b - 1).
+        low: lower end of its interval.
+        high: upper end.
+    """
+
+    percent: float
+    low: float
+    high: float
+
+
+def uplift(
+    a: Values,
+    b: Values,
+    users: Ids | None = None,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Uplift:
+    """How far the mean of a lies above that of b, with a paired bootstrap interval: users are drawn, as in `interval`.
+
+    Raises:
+        ConfigError: values of different cases, or a baseline b whose mean is 0.
+    """
+    _paired(a, b)
+    gain, base = _by_user(np.asarray(a, np.float64), users)[0], _by_user(np.asarray(b, np.float64), users)[0]
+    require(bool(base.sum() > 0), "an uplift needs a baseline above 0")
+    low, high = _ends(100 * (_drawn(gain, base, resamples, seed) - 1), confidence)
+    return Uplift(100 * float(gain.sum() / base.sum() - 1), low, high)
+
+
+def _drawn(first: Values, second: Values, resamples: int, seed: int) -> Values:
+    """(resamples,) the sum of `first` over the sum of `second` among as many users, drawn with replacement.
+
+    It only depends on how often each distinct pair is drawn, which is multinomial: where distinct pairs are few (as
+    those of hit@k are) these counts are drawn in place of the users, with the same distribution at a fraction of the
+    cost.
+    """
     require(resamples >= 1, f"resamples={resamples}: must be at least 1")
     rng = np.random.default_rng(seed)
-    n = len(values)
-    distinct, count = np.unique(values, return_counts=True)
-    if len(distinct) <= n // 32:
-        drawn = (rng.multinomial(n, count / n, rows) @ distinct / n for rows in _blocks(resamples, len(distinct)))
+    n = len(first)
+    pair, count = np.unique(first + 1j * second, return_counts=True)
+    ratios = []
+    if len(pair) <= n // 32:
+        for rows in _blocks(resamples, len(pair)):
+            times = rng.multinomial(n, count / n, rows)
+            ratios.append(times @ pair.real / (times @ pair.imag))
     else:
-        drawn = (values[rng.integers(0, n, (rows, n), dtype=np.int32)].mean(1) for rows in _blocks(resamples, n))
-    low, high = np.quantile(np.concatenate(list(drawn)), [(1 - confidence) / 2, (1 + confidence) / 2])
+        for rows in _blocks(resamples, n):
+            drawn = rng.integers(0, n, (rows, n), dtype=np.int32)
+            ratios.append(first[drawn].sum(1) / second[drawn].sum(1))
+    return np.concatenate(ratios)
+
+
+def _ends(drawn: Values, confidence: float) -> tuple[float, float]:
+    require(0 < confidence < 1, f"confidence={confidence}: must be between 0 and 1")
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def t_test(a: Values, b: Values) -> float:
-    """Two-sided p-value of Student's paired t test that the mean of a - b is 0."""
+def t_test(a: Values, b: Values, users: Ids | None = None) -> float:
+    """Two-sided p-value of Student's paired t test that the mean of a - b is 0.
+
+    With `users` (C,) its error is that of a mean of clusters: each user's sum of what departs from the mean counts
+    once (Liang and Zeger 1986), and there are as many degrees of freedom as users, less one.
+    """
     difference = _paired(a, b)
-    n, mean = len(difference), float(difference.mean())
-    require(n >= 2, "a t test needs at least 2 cases; found 1")
-    error = float(difference.std(ddof=1)) / math.sqrt(n)
+    mean = float(difference.mean())
+    total, size = _by_user(difference, users)
+    n = len(total)
+    require(n >= 2, "a t test needs at least 2 cases (users, where a user has several); found 1")
+    rest = total - mean * size
+    error = math.sqrt(n / (n - 1) * float(rest @ rest)) / len(difference)
     # differences that are all the same number have a spread of rounding error alone
     if error <= 1e-15 * abs(mean):
         return 1.0 if mean == 0 else 0.0
     return t_two_sided(mean / error, n - 1)
 
 
-def wilcoxon(a: Values, b: Values) -> float:
+def wilcoxon(a: Values, b: Values, users: Ids | None = None) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test, by its normal approximation.
 
     Cases without a difference are left out, equal differences share the mean of their ranks and the variance is
-    corrected for them; no continuity correction. 1.0 where nothing differs. Good from about 20 differing cases.
+    corrected for them; no continuity correction. 1.0 where nothing differs. Good from about 20 differing cases. With
+    `users` (C,) the sums of each user's differences take the place of the differences.
     """
-    difference = _paired(a, b)
+    difference, _ = _by_user(_paired(a, b), users)
     difference = difference[difference != 0]
     n = len(difference)
     if n == 0:
@@ -82,14 +152,14 @@ def wilcoxon(a: Values, b: Values) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
-def permutation(a: Values, b: Values, *, resamples: int = 9999, seed: int = 0) -> float:
+def permutation(a: Values, b: Values, users: Ids | None = None, *, resamples: int = 9999, seed: int = 0) -> float:
     """Two-sided p-value of a sign-flip permutation test that a and b are exchangeable case by case.
 
     The share of (resamples + 1) random exchanges, the one that happened among them, whose mean difference is at least
-    as far from 0 (Phipson & Smyth 2010): never 0.
+    as far from 0 (Phipson & Smyth 2010): never 0. With `users` (C,) all cases of a user are exchanged together.
     """
     require(resamples >= 1, f"resamples={resamples}: must be at least 1")
-    difference = _paired(a, b)
+    difference, _ = _by_user(_paired(a, b), users)
     size = np.abs(difference[difference != 0])  # an exchange of equals changes nothing
     total, n = float(size.sum()), len(size)
     # the sum of signed sizes is 2 * (sum of those with a plus) - total; equal sums may differ by rounding
@@ -150,12 +220,18 @@ class Comparison:
 
 
 def compare(
-    values: Mapping[str, Values], *, baseline: str = "best", test: Test = "t", confidence: float = 0.95
+    values: Mapping[str, Values],
+    users: Ids | None = None,
+    *,
+    baseline: str = "best",
+    test: Test = "t",
+    confidence: float = 0.95,
 ) -> list[Comparison]:
     """Every other model against the baseline, in the order given.
 
     Args:
         values: per-case values by model, of the same cases in the same order.
+        users: (C,) whose cases they are; None where each is of another.
         baseline: the name of a model, or "best": the one with the highest mean.
         test: "t", "wilcoxon" or "permutation".
         confidence: of the interval of the difference.
@@ -168,8 +244,8 @@ def compare(
     if base not in values:
         raise ConfigError(f"no model {base!r} to compare with{did_you_mean(base, values)}; have: {', '.join(values)}")
     others = [name for name in values if name != base]
-    p = [TESTS[test](values[name], values[base]) for name in others]
-    ends = [interval(_paired(values[name], values[base]), confidence=confidence) for name in others]
+    p = [TESTS[test](values[name], values[base], users) for name in others]
+    ends = [interval(_paired(values[name], values[base]), users, confidence=confidence) for name in others]
     return [
         Comparison(name, base, float(np.mean(values[name] - values[base])), *end, raw, corrected)
         for name, end, raw, corrected in zip(others, ends, p, holm(p), strict=True)
@@ -180,38 +256,6 @@ def best(values: Mapping[str, Values]) -> str:
     """The model with the highest mean; of equals the first."""
     require(bool(values), "no values to compare")
     return max(values, key=lambda name: float(np.mean(values[name])))
-
-
-def t_two_sided(t: float, df: float) -> float:
-    """P(|T| >= |t|) of Student's t with `df` degrees of freedom: I_x(df / 2, 1 / 2) at x = df / (df + t^2)."""
-    return _beta_share(df / 2, 0.5, df / (df + t * t), t * t / (df + t * t))
-
-
-def _beta_share(a: float, b: float, x: float, y: float) -> float:
-    """The regularised incomplete beta function I_x(a, b) where a or b is 1/2 and the other no smaller.
-
-    y is 1 - x, given to keep the digits that the subtraction would lose. The continued fraction of DLMF 8.17.22, on
-    the side of the mean where it needs about sqrt(a + b) terms.
-    """
-    if x <= 0 or y <= 0:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1.0 - _beta_share(b, a, y, x)
-    fraction = 1.0
-    for m in range(100 + 2 * math.isqrt(int(a + b)), -1, -1):
-        even = (m + 1) * (b - m - 1) * x / ((a + 2 * m + 1) * (a + 2 * m + 2))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        fraction = 1 + odd / (1 + even / fraction)
-    log_x, log_y = (math.log(x), math.log1p(-x)) if x < y else (math.log1p(-y), math.log(y))
-    front = a * log_x + b * log_y + _log_gamma_step(max(a, b)) - math.log(math.pi) / 2
-    return math.exp(front) / (a * fraction)
-
-
-def _log_gamma_step(z: float) -> float:
-    """ln gamma(z + 1/2) - ln gamma(z); for large z by its asymptotic series, as the difference would lose digits."""
-    if z < 50:
-        return math.lgamma(z + 0.5) - math.lgamma(z)
-    return math.log(z) / 2 - 1 / (8 * z) + 1 / (192 * z**3) - 1 / (640 * z**5)
 
 
 def _finite(values: Values) -> Values:
@@ -227,6 +271,15 @@ def _paired(a: Values, b: Values) -> Values:
     a, b = _finite(a), _finite(b)
     require(len(a) == len(b), f"a paired test needs the same cases on both sides; found {len(a)} and {len(b)}")
     return a - b
+
+
+def _by_user(values: Values, users: Ids | None) -> tuple[Values, Values]:
+    """(sum of its values, number of them) of every user, in ascending order."""
+    if users is None:
+        return values, np.ones(len(values))
+    require(len(users) == len(values), f"{len(users)} users of {len(values)} cases: one user a case is needed")
+    _, whose = np.unique(users, return_inverse=True)
+    return np.bincount(whose, values).astype(np.float64), np.bincount(whose).astype(np.float64)
 
 
 def _blocks(rows: int, columns: int) -> Iterator[int]:

@@ -22,7 +22,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from segue.evaluation.metrics import LOWER, answers, coverage, measure, parse, popularity, value
+from segue.evaluation.metrics import LOWER, answers, asked, coverage, measure, parse, popularity, value
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ids, Ranks
 from segue.evaluation.rated import Rated
@@ -31,6 +31,7 @@ from segue.model import require
 
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 CONFIDENCE = 0.95
+TIED = 0.01  # of a figure: what the tie rule may change without being mentioned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +49,7 @@ class Result:
         seconds: what training took; None where there was none to speak of.
         baseline: whether other models are to be held against this one. Where no result is declared a baseline, all
             are held against the best.
+        warnings: what makes figures of this log and protocol doubtful, one sentence each.
     """
 
     model: str
@@ -58,6 +60,7 @@ class Result:
     counts: Ids | None = None
     seconds: float | None = None
     baseline: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> dict[str, Any]:
@@ -85,7 +88,9 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
         "items": first.items,
         "questions": len(first.ranks),
         **({} if isinstance(first.ranks, Rated) else {"targets": len(first.ranks.rank)}),
+        "users": len(np.unique(first.ranks.user)),
         "left_out": first.ranks.dropped,
+        "warnings": list(dict.fromkeys(warning for r in results for warning in r.warnings)),
         "confidence": CONFIDENCE,
         "test": test,
         "comparisons": len(tested),
@@ -95,7 +100,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
                 "model": r.model,
                 "seconds": r.seconds,
                 **_reach(r, parse(metrics[0])[1]),
-                "metrics": {m: _cell(values[m], r.model, m, tested.get((m, r.model))) for m in metrics},
+                "metrics": {m: _cell(m, values[m], r, tested.get((m, r.model))) for m in metrics},
             }
             for r in results
         ],
@@ -189,19 +194,22 @@ def _comparisons(
             continue
         reference = best({name: by_model[name] for name in baselines if name in by_model} or by_model)
         others = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
-        made.update({(metric, c.model): c for c in compare(others, baseline=reference, test=test)})
+        users = asked(results[0].ranks, metric)
+        made.update({(metric, c.model): c for c in compare(others, users, baseline=reference, test=test)})
     corrected = holm([c.p for c in made.values()])
     return {key: replace(c, p_holm=p) for (key, c), p in zip(made.items(), corrected, strict=True)}
 
 
-def _cell(by_model: dict[str, Values], model: str, metric: str, tested: Comparison | None) -> dict[str, Any] | None:
-    if model not in by_model:
+def _cell(metric: str, by_model: dict[str, Values], result: Result, tested: Comparison | None) -> dict[str, Any] | None:
+    if result.model not in by_model:
         return None
-    low, high = interval(by_model[model], confidence=CONFIDENCE)
-    mean = float(by_model[model].mean())
+    values, ranks = by_model[result.model], result.ranks
+    low, high = interval(values, asked(ranks, metric), confidence=CONFIDENCE)
+    mean, top = float(values.mean()), min if metric in LOWER else max
     cell: dict[str, Any] = {"mean": value(mean, metric), "low": value(low, metric), "high": value(high, metric)}
-    top = min if metric in LOWER else max
     cell["best"] = mean == top(float(v.mean()) for v in by_model.values())
+    if isinstance(ranks, Ranks) and ranks.other is not None and "," not in metric:
+        cell["other_ties"] = float(measure(replace(ranks, rank=ranks.other), metric).mean())
     if tested is not None:
         cell["against"] = {
             "model": tested.baseline,
@@ -238,14 +246,31 @@ def _title(facts: dict[str, Any]) -> str:
     return f"{asked}, {facts['items']:,} items"
 
 
+def _ties(facts: dict[str, Any]) -> list[str]:
+    """Where the tie rule decides more than a hundredth of a figure: the first metric by the other rule."""
+    moved = []
+    for row in facts["models"]:
+        metric, cell = next(iter(row["metrics"].items()))
+        if cell is None or "other_ties" not in cell:
+            continue
+        other = cell["other_ties"]
+        if abs(other - cell["mean"]) > TIED * cell["mean"]:
+            moved.append(f"{row['model']} {_short(other)}")
+    rule = "before" if facts["protocol"]["ties"] == "conservative" else "behind"
+    return [f"Ties matter: {metric} with targets {rule} others of the same score: {', '.join(moved)}."] if moved else []
+
+
 def _footnotes(facts: dict[str, Any]) -> list[str]:
     protocol, covers = facts["protocol"], any(key.startswith("coverage@") for key in facts["models"][0])
+    drawn = "questions" if facts["users"] == facts["questions"] else f"{facts['users']:,} users"
     left_out = ", ".join(f"{n:,} {reason}" for reason, n in facts["left_out"].items()) or "nothing"
     lines = [
         f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
         f"Left out: {left_out}.",
-        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the questions; best value bold."
+        f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
         + (" Below coverage, the mean popularity percentile of what is recommended." if covers else ""),
+        *_ties(facts),
+        *(f"Warning: {warning}." for warning in facts["warnings"]),
     ]
     if facts["comparisons"]:
         names = ", ".join(facts["baselines"])

@@ -1,4 +1,4 @@
-"""`quick_products`: matrix products by oneDNN where these are as exact as MKL's.
+"""`quick_products`: matrix products by oneDNN where these are as exact as MKL's; `project`: one product, always.
 
 Asked for "medium" precision, torch hands products of 32-bit matrices to oneDNN. On processors with units for 16-bit
 matrices (AMX) that means 16 bits; on the others it means the same 32 bits from another kernel, on AMD's twice as fast
@@ -12,6 +12,14 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def project(layer: nn.Linear, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n k"]:
+    """`layer(x)` as one product of two matrices: without a bias, torch makes that of many small ones where no gradient
+    is asked for, and the last digits with it."""
+    return layer(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
 
 
 @contextmanager

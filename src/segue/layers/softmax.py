@@ -17,16 +17,19 @@ BLOCK_BYTES = 6_000_000
 
 
 def all_items_cross_entropy(
-    query: Float[Tensor, "n d"], table: Float[Tensor, "I d"], target: Int[Tensor, "n"]
+    query: Float[Tensor, "n d"], table: Float[Tensor, "I d"], target: Int[Tensor, "n"], *, squash: bool = False
 ) -> Float[Tensor, ""]:
-    """Sum over targets of  -log softmax(query . item)[target]  over items 1..I; row 0 of `table` is padding."""
-    loss: Tensor = _CrossEntropy.apply(query, table, target)
+    """Sum over targets of  -log softmax(query . item)[target]  over items 1..I; row 0 of `table` is padding.
+
+    With `squash` it is the softmax of sigma(query . item).
+    """
+    loss: Tensor = _CrossEntropy.apply(query, table, target, squash)
     return loss
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, table: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Any, query: Tensor, table: Tensor, target: Tensor, squash: bool) -> Tensor:
         wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         items = table[1:]
         block = max(1, BLOCK_BYTES // (items.element_size() * max(len(items), 1)))
@@ -37,12 +40,15 @@ class _CrossEntropy(torch.autograd.Function):
         for begin in range(0, len(query), block):
             some, right = query[begin : begin + block], target[begin : begin + block, None] - 1
             scores = torch.mm(some, items.T, out=buffer[: len(some)])
+            steep = scores.sigmoid_() * (1 - scores) if squash else None
             own = scores.gather(1, right)
             top = scores.amax(1, keepdim=True)
             total = scores.sub_(top).exp_().sum(1, keepdim=True)
             loss += (total.log() + top - own).sum()
             if by_query is not None and by_table is not None:
                 scores.div_(total).scatter_add_(1, right, -torch.ones_like(own))
+                if steep is not None:
+                    scores.mul_(steep)
                 torch.mm(scores, items, out=by_query[begin : begin + block])
                 by_table[1:].addmm_(scores.T, some)
         if wanted:
@@ -50,6 +56,6 @@ class _CrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         by_query, by_table = ctx.saved_tensors
-        return by_query * gradient, by_table * gradient, None
+        return by_query * gradient, by_table * gradient, None, None

@@ -34,17 +34,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
-from segue.data.batching import Sequences
 from segue.data.log import Log
 from segue.data.parallel import Parallel
 from segue.layers.contrast import Clash, Slopes
 from segue.layers.dropout import dropout
-from segue.layers.gru import Weights, advance, last, walk
+from segue.layers.gru import GRU
+from segue.layers.recurrent import advance
 from segue.layers.table import rows
 from segue.losses import SLOPES
 from segue.model import Sizes, require, zero_padding
 from segue.optimizer import Adagrad, Optimizer
-from segue.ranker import Loss, Ranker, RankerConfig
+from segue.ranker import Loss, Ranker
+from segue.recurrent import Recurrent, RecurrentConfig
 from segue.space import Choice, LogUniform, Space, Uniform
 
 Activation = Literal["linear", "tanh", "elu"]
@@ -53,7 +54,7 @@ LOG2E = 1 / math.log(2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRU4RecConfig(RankerConfig):
+class GRU4RecConfig(RecurrentConfig):
     """Settings of GRU4Rec.
 
     Attributes:
@@ -66,15 +67,12 @@ class GRU4RecConfig(RankerConfig):
         item_bias: whether items have a bias.
         bptt: how far errors travel back: "one" step, or the "full" stretch of `window` items.
         window: how many of the last items are read; none reads all. Full back-propagation needs it.
-        dropout: share of the entries that training leaves out of what is read.
-        hidden_dropout: the same of h.
         optimizer: adagrad, as in the papers, or adam.
         momentum: of adagrad.
     """
 
     fewest: ClassVar[int] = 0
 
-    dim: int = 100
     loss: Loss = "top1"
     negatives: int = 0
     sampling: Literal["own", "shared"] = "shared"
@@ -83,8 +81,6 @@ class GRU4RecConfig(RankerConfig):
     item_bias: bool = True
     bptt: Literal["one", "full"] = "one"
     window: int | None = None
-    dropout: float = 0.0
-    hidden_dropout: float = 0.0
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     momentum: float = 0.0
     batch_size: int = 50
@@ -93,23 +89,20 @@ class GRU4RecConfig(RankerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.window is None or self.window >= 1, f"window={self.window}: must be at least 1, or none")
         require(
             self.bptt == "one" or self.window is not None,
             "bptt=full goes back through the last `window` items: say how many, such as window=50",
         )
         drawn = self.loss == "ce" or (self.bptt == "one" and self.sampling == "shared")
         require(drawn or self.negatives >= 1, f"negatives={self.negatives}: must be at least 1, as there are no others")
-        for name in ("dropout", "hidden_dropout", "momentum"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
+        require(0 <= self.momentum < 1, f"momentum={self.momentum}: must be at least 0 and below 1")
         require(
             not (self.item_bias and self.temperature),
             "item_bias=true is one more column of item vectors: not with cosines (temperature)",
         )
 
 
-class GRU4Rec(Ranker):
+class GRU4Rec(Recurrent):
     """A gated recurrent unit."""
 
     name = "gru4rec"
@@ -162,7 +155,7 @@ class GRU4Rec(Ranker):
             tables.append(self.item_in)
         return Adagrad(
             self.parameters(),
-            lr=config.lr,
+            lr=config.schedule,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             tables=tables,
@@ -171,61 +164,42 @@ class GRU4Rec(Ranker):
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         config = self.config
         if config.bptt == "full":
-            assert config.window is not None
-            sequences = Sequences(window=config.window, negatives=config.own)
-            return self.with_shared(sequences.batches(log, config.batch_size, rng), log, rng)
+            return super().batches(log, rng)
         shared = None if config.loss == "ce" or config.sampling == "own" else config.negatives
         parallel = Parallel(negatives=config.own, shared=shared, alpha=config.alpha)
         return parallel.batches(log, config.batch_size, rng)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch.trimmed() if self.config.bptt == "full" else batch)
+        return super().forward(batch) if self.config.bptt == "full" else Ranker.forward(self, batch)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After the item now, or, with full back-propagation, after every item."""
-        config = self.config
-        if config.bptt == "full":
-            state = walk(batch.history, self._read, self._unit)
-            return self._wide(dropout(state, config.hidden_dropout, self.training))
+        if self.config.bptt == "full":
+            return super().queries(batch)
         before, now = batch.history.unbind(1)
-        state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), config.dim)
-        state = advance(self._read(now), state * (before > 0).unsqueeze(1), self._unit)
-        state = dropout(state, config.hidden_dropout, self.training)
+        state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), self.config.dim)
+        state = advance(self.read(now), state * (before > 0).unsqueeze(1), self.cell)
+        state = dropout(state, self.config.hidden_dropout, self.training)
         self.state = state.detach()
-        return self._wide(state.unsqueeze(1))
-
-    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        history = batch.history if self.window is None else batch.last(self.window)
-        return self._scaled(self._wide(last(history, self._read, self._unit)))
-
-    def step(
-        self, state: Float[Tensor, "B d"] | None, item: Int[Tensor, "B"]
-    ) -> tuple[Float[Tensor, "B d"], Float[Tensor, "B I"]]:
-        """What is remembered after one more item of each row, and the scores of all; 0 as an item changes nothing."""
-        if state is None:
-            state = self.state_weight.new_zeros(len(item), self.config.dim)
-        state = torch.where(item.unsqueeze(1) > 0, advance(self._read(item), state, self._unit), state)
-        scores = self._scaled(self._wide(state)) @ self.item_vectors().T
-        scores[:, 0] = -torch.inf
-        return state, scores
+        return self.tell(state.unsqueeze(1))
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
         return self.item_out
 
-    def _read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+    def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
         tied = self.config.reads == "tied"
         vectors = rows(self.item_out if tied else self.item_in, item)
         return dropout(vectors[..., : self.config.dim] if tied else vectors, self.config.dropout, self.training)
 
     @property
-    def _unit(self) -> Weights:
+    def cell(self) -> GRU:
         first = None if self.config.reads == "one-hot" else self.input_weight
-        return Weights(first, self.state_weight, self.input_bias, self.state_bias)
+        return GRU(first, self.state_weight, self.input_bias, self.state_bias)
 
-    def _wide(self, state: Tensor) -> Tensor:
+    def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """With a 1 on top where items have a bias."""
-        return torch.cat([state, torch.ones_like(state[..., :1])], -1) if self.config.item_bias else state
+        return torch.cat([told, torch.ones_like(told[..., :1])], -1) if self.config.item_bias else told
 
     def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: Batch) -> Tensor:
         return super()._loss(self._activated(positive), self._activated(negative), known, batch)

@@ -43,11 +43,12 @@ from segue.batch import Batch
 from segue.data.batching import Windows
 from segue.data.log import Log
 from segue.layers.convolution import WindowConvolutions
-from segue.layers.recurrent import WindowGRU
+from segue.layers.gru import WindowGRU
 from segue.layers.table import rows
 from segue.layers.windows import slide
 from segue.model import Sizes, require, zero_padding
 from segue.ranker import Loss, Ranker, RankerConfig
+from segue.readout import tap
 from segue.space import Choice, LogUniform, Space
 
 TABLES = "user", "item_in", "item_out"
@@ -235,10 +236,13 @@ class HGN(Ranker):
             return self.group(item)
         gated, weight = item, real
         if config.feature_gate:
-            gated = item * self.feature_item(item).add_(self.feature_user(user)).sigmoid_()  # (1)
+            gate = self.feature_item(item).add_(self.feature_user(user)).sigmoid_()  # (1)
+            tap("feature gate", lambda: gate.transpose(1, 2))
+            gated = item * gate
         if config.instance_gate:
             logit = (gated @ self.instance_item).unfold(1, config.window, 1)
             weight = real * torch.sigmoid(logit + user @ self.instance_user)  # (2)
+            tap("instance gate", weight)
         if config.pooling == "max":
             return self._max(gated, weight, real)  # (4)
         total = (weight if config.pooling == "gate_avg" else real).sum(2, keepdim=True)

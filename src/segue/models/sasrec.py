@@ -37,8 +37,9 @@ from segue.data.log import Log
 from segue.layers.dropout import dropout
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
-from segue.optimizer import Adam, Optimizer
+from segue.optimizer import Adam, Optimizer, halving
 from segue.ranker import Ranker, RankerConfig
+from segue.readout import tap
 from segue.space import Choice, LogUniform, Space, Uniform
 
 EPS = 1e-8
@@ -123,10 +124,9 @@ class SASRec(Ranker):
         config = self.config
         return Adam(
             self.parameters(),
-            lr=config.lr,
+            lr=halving(config.lr, config.steady) if config.steady else config.schedule,
             weight_decay=config.weight_decay,
             betas=(0.9, 0.98),
-            steady=config.steady,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
@@ -200,4 +200,5 @@ class Block(nn.Module):
         query = self.query(q).mul(size**-0.5).unflatten(2, (self.heads, size)).transpose(1, 2)  # B h C e
         key, value = self.key_value(x).unflatten(2, (2, self.heads, size)).permute(2, 0, 3, 1, 4)  # B h P e
         weight = torch.softmax(query @ key.transpose(2, 3) + hidden, -1)
+        tap("attention", weight[:, :, -1])  # of the newest position
         return (dropout(weight, self.dropout, self.training) @ value).transpose(1, 2).flatten(2)

@@ -27,8 +27,9 @@ class Method:
 
     Attributes:
         name: as it is shown.
-        recipe: trained on train and validation.
-        chosen: whether validation chooses the epochs, with the first seed; else they are those of the settings.
+        recipe: with refit, trained on train and validation for the epochs that are chosen with the first seed;
+            without, on train alone, and tested as it was in its best epoch, each seed in its own.
+        chosen: whether validation chooses the epochs; else they are those of the settings (refit only).
         seeds: one training each.
         paper: the printed figures by metric; empty for what the paper leaves out.
         elsewhere: figures that the paper prints for other logs, by column.
@@ -51,11 +52,15 @@ class Method:
 
     def carry_out(self, log: Log, runs: Runs, *, epochs: int | None = None) -> Line:
         """Choose the epochs on validation and train with every seed; with `epochs` once, for at most so many."""
+        seeds = self.seeds if epochs is None else self.seeds[:1]
+        if not self.recipe.refit:
+            recipe = _at_most(self, epochs)
+            choices, trained = zip(*(runs.best(replace(recipe, seed=seed), log) for seed in seeds), strict=True)
+            return Line(method=self, choice=choices[0], runs=trained)
         if epochs is None and self.chosen and self.epochs:
             choice = runs.choose(replace(self.recipe, seed=self.seeds[0]), log)
         else:
             choice = Choice(epochs=self.epochs if epochs is None else min(self.epochs, epochs))
-        seeds = self.seeds if epochs is None else self.seeds[:1]
         trained = tuple(runs.final(replace(self.recipe, seed=seed), log, choice.epochs) for seed in seeds)
         return Line(method=self, choice=choice, runs=trained)
 

@@ -230,7 +230,9 @@ def _narrow(rows: list[list[str]]) -> list[list[str]]:
 
 
 def _short(value: float | None, metric: str) -> str:
-    """.0476 for shares, 12.3 for seconds."""
+    """.0476 for shares, 12.34 for seconds, 38,724 for counts."""
     if value is None:
         return ""
-    return f"{value:.4f}".removeprefix("0") if "@" in metric else f"{value:.3g}"
+    if "@" in metric:
+        return f"{value:.4f}".removeprefix("0")
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

@@ -1,6 +1,7 @@
 """`Runs`: trainings that are kept, so that a table can be interrupted, and tables share what they have in common.
 
     runs/choose-4f1c….json     which epoch validation chose
+         best-c07e….json .npz  the same, and the test of the model as it was then
          final-92ab….json      what decided the run, its settings, what it took
          final-92ab….npz       its ranks, question by question: any metric and any test can be taken from them later
          final-92ab…/          the state of a training that was interrupted
@@ -17,7 +18,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from segue.evaluation.ranks import Ranks
 from segue.evaluation.table import Result
 from segue.models import find
 from segue.recipe import Recipe
+from segue.train import Training
 
 FORMAT = 1  # to be raised when the same recipe comes to mean other numbers
 
@@ -97,23 +99,28 @@ class Runs:
 
     def choose(self, recipe: Recipe, log: Log) -> Choice:
         """The epoch that is best on validation, of a model trained on the train part."""
-        decides = {**_identity(recipe, log), "monitor": recipe.monitor, "every": recipe.every}
-        decides |= {"patience": recipe.patience, "epochs": _config(recipe)["epochs"]}
+        decides = _choosing(recipe, log)
         place = self._place("choose", decides)
         if kept := self._kept(place, recipe):
-            return Choice(
-                **{**kept["choice"], "course": tuple((look[0], look[1]) for look in kept["choice"]["course"])}
-            )
-        training = recipe.choose(recipe.build(log), recipe.split(log), folder=place)
-        choice = Choice(
-            epochs=training.best,
-            metric=training.metric,
-            course=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
-            seconds=training.seconds,
-            cpu_seconds=training.cpu_seconds,
-        )
+            return _choice(kept["choice"])
+        choice = _chosen(recipe.choose(recipe.build(log), recipe.split(log), folder=place))
         self._keep(place, {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice)})
         return choice
+
+    def best(self, recipe: Recipe, log: Log) -> tuple[Choice, Run]:
+        """A model trained on the train part alone, and tested as it was in the epoch that validation chose."""
+        decides = _choosing(recipe, log)
+        place = self._place("best", decides)
+        if kept := self._kept(place, recipe):
+            choice = _choice(kept["choice"])
+            return choice, self._read(place, recipe.seed, choice.epochs, kept)
+        outcome = replace(recipe, refit=False).run(log, folder=place)
+        choice, training = _chosen(outcome.training), outcome.training
+        cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
+        run = Run(seed=recipe.seed, epochs=choice.epochs, ranks=_ranks(outcome.result), **cost)
+        content = {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice), "cost": cost}
+        self._keep_run(place, run, recipe, content)
+        return choice, run
 
     def final(self, recipe: Recipe, log: Log, epochs: int) -> Run:
         """A model trained on train and validation together for `epochs`, and tested."""
@@ -151,7 +158,7 @@ class Runs:
 
     def _read(self, place: Path, seed: int, epochs: int, kept: Mapping[str, Any]) -> Run:
         with np.load(place.with_suffix(".npz")) as arrays:
-            return Run(seed=seed, epochs=epochs, ranks=_unpack(kept["ranks"], arrays), **kept["cost"])
+            return Run(seed=seed, epochs=epochs, ranks=Ranks.of(dict(arrays), **kept["ranks"]), **kept["cost"])
 
     def _keep_run(self, place: Path, run: Run, recipe: Recipe, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -213,6 +220,26 @@ def _identity(recipe: Recipe, log: Log) -> dict[str, Any]:
     }
 
 
+def _choosing(recipe: Recipe, log: Log) -> dict[str, Any]:
+    """What decides which epoch is chosen."""
+    looks = {"monitor": recipe.monitor, "every": recipe.every, "patience": recipe.patience}
+    return {**_identity(recipe, log), **looks, "epochs": _config(recipe).get("epochs", 0)}
+
+
+def _chosen(training: Training) -> Choice:
+    return Choice(
+        epochs=training.best,
+        metric=training.metric,
+        course=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
+        seconds=training.seconds,
+        cpu_seconds=training.cpu_seconds,
+    )
+
+
+def _choice(kept: Mapping[str, Any]) -> Choice:
+    return Choice(**{**kept, "course": tuple((look[0], look[1]) for look in kept["course"])})
+
+
 def _peak_mb() -> float | None:
     if sys.platform == "win32":
         return None
@@ -230,24 +257,8 @@ def _ranks(result: Result) -> Ranks:
 
 def _pack(path: Path, ranks: Ranks) -> None:
     with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            user=ranks.user.astype(np.int32),
-            rank=ranks.rank.astype(np.int32),
-            sizes=ranks.sizes.astype(np.int32),
-            top=ranks.top,
-        )
-
-
-def _unpack(notes: Mapping[str, Any], arrays: Mapping[str, Any]) -> Ranks:
-    return Ranks(
-        user=arrays["user"].astype(np.int64),
-        rank=arrays["rank"].astype(np.int64),
-        offsets=np.concatenate([[0], np.cumsum(arrays["sizes"], dtype=np.int64)]),
-        top=arrays["top"],
-        depth=notes["depth"],
-        dropped=dict(notes["dropped"]),
-    )
+        arrays: dict[str, Any] = ranks.arrays()
+        np.savez_compressed(file, **arrays)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,0 +1,153 @@
+"""Ways of walking through histories with Criteo's GRU: `python -m benchmarks.recurrent`, one thread.
+
+Each way reads the same batch of 512 sessions (as long as YooChoose's: 3.2 items on average, 50 at most) and goes back
+through it: forward and backward, d = 100. All give the same states; the first compares with the others.
+
+Then: what one event costs a live session, at its 10th event and at its 1,000th.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from segue.layers.gru import InnerGRU
+from segue.layers.recurrent import walk
+from segue.model import Sizes
+from segue.models import find
+
+DIM, ITEMS, ROWS, LONGEST = 100, 17_745, 512, 50
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def step(gates: Tensor, state: Tensor, u: Tensor) -> Tensor:
+    """One step of the cell in plain torch; `gates`: what it has made of what is read."""
+    two = 2 * state.shape[1]
+    reset, update = torch.sigmoid(gates[:, :two] + state @ u[:two].t()).chunk(2, 1)
+    return torch.lerp(state, torch.tanh(gates[:, two:] + (reset * state) @ u[two:].t()), update)
+
+
+def padded(cell: InnerGRU, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
+    """All rows at every step, those that have not begun held at zero."""
+    state, told = table.new_zeros(len(history), DIM), []
+    gates = linear(table[history], cell.w).unbind(1) if at_once else None
+    for place in range(history.shape[1]):
+        now = linear(table[history[:, place]], cell.w) if gates is None else gates[place]
+        state = step(now, state, cell.u) * (history[:, place] > 0).unsqueeze(1)
+        told.append(state)
+    return torch.stack(told, 1)
+
+
+class Packed:
+    """Rows laid out step by step, as `walk` does it, with a step of one's own."""
+
+    def __init__(self, cell: InnerGRU, one: Step) -> None:
+        self.cell, self.one = cell, one
+        self.dim, self.width = cell.dim, cell.width
+
+    def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
+        state, states = begin, []
+        for gates in linear(read, self.cell.w).split(alive):
+            state = self.one(gates, state[: len(gates)], self.cell.u)
+            states.append(state)
+        return torch.cat(states)
+
+
+def sessions(seed: int) -> Tensor:
+    """Left-padded histories."""
+    generator = torch.Generator().manual_seed(seed)
+    length = torch.empty(ROWS).geometric_(1 / 3.2, generator=generator).clamp(1, LONGEST).long()
+    length[0] = LONGEST
+    item = torch.randint(1, ITEMS + 1, (ROWS, LONGEST), generator=generator)
+    return item * (torch.arange(LONGEST) >= LONGEST - length.unsqueeze(1))
+
+
+def seconds(work: Callable[[], object], repeat: int) -> float:
+    """CPU seconds of a call: the least of some, as others may be at work on the machine."""
+    times = []
+    for _ in range(repeat):
+        begin = time.process_time()
+        work()
+        times.append(time.process_time() - begin)
+    return min(times)
+
+
+def ways(cell: InnerGRU, table: Tensor, history: Tensor, *, compiled: bool) -> dict[str, Callable[[], Tensor]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = torch.jit.script(step)
+    found = {
+        "one step at a time, rows padded": lambda: padded(cell, table, history, at_once=False),
+        "one product for all that is read, rows padded": lambda: padded(cell, table, history, at_once=True),
+        "and rows packed by length": lambda: walk(history, table.__getitem__, Packed(cell, step)),
+        "the same, the step scripted": lambda: walk(history, table.__getitem__, Packed(cell, scripted)),
+        "packed, the way back written out (segue)": lambda: walk(history, table.__getitem__, cell),
+    }
+    if compiled:
+        quick = torch.compile(step, dynamic=True)
+        found["packed, the step compiled"] = lambda: walk(history, table.__getitem__, Packed(cell, quick))
+    return found
+
+
+def walks(repeat: int, *, compiled: bool) -> None:
+    """Print a line for each way."""
+    torch.manual_seed(0)
+    cell, history = InnerGRU(DIM, DIM), sessions(1)
+    table = torch.randn(ITEMS + 1, DIM) * DIM**-0.5
+    probe, count = torch.randn(ROWS, LONGEST, DIM), int((history > 0).sum())
+    print(f"| {count} events of {ROWS} sessions | first call, CPU ms | a call after it | largest difference |")
+    print("|---|---:|---:|---:|")
+    expected: Tensor | None = None
+    for name, way in ways(cell, table, history, compiled=compiled).items():
+
+        def there_and_back(way: Callable[[], Tensor] = way) -> None:
+            (way() * probe).sum().backward()
+
+        begin = time.process_time()
+        there_and_back()
+        first = time.process_time() - begin
+        with torch.no_grad():
+            found = way()
+        expected = found if expected is None else expected
+        apart = float((found - expected).abs().max())
+        print(
+            f"| {name} | {1e3 * first:,.0f} | {1e3 * seconds(there_and_back, repeat):.1f} | {apart:.0e} |", flush=True
+        )
+
+
+def live(repeat: int) -> None:
+    """Print what an event costs each recurrent model."""
+    print("\n| `step`, CPU ms of one event | at event 10 | at event 1,000 |\n|---|---:|---:|")
+    asked = {"gru": {"layers": 2}, "lstm4rec": {}, "hm-lstm": {}, "gru4rec": {}}
+    for name, settings in asked.items():
+        kind = find(name)
+        model = kind(kind.configure(settings), Sizes(1, ITEMS)).eval()
+        state, told = None, []
+        with torch.inference_mode():
+            for event in range(1, 1001):
+                item = torch.tensor([1 + event * 7919 % ITEMS])
+                if event in (10, 1000):
+                    told.append(seconds(partial(model.step, state, item), repeat))
+                state, _ = model.step(state, item)
+        print(f"| {name}{' (2 layers)' if settings else ''} | {1e3 * told[0]:.2f} | {1e3 * told[1]:.2f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=20, help="calls of which the quickest counts")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes and a compiler")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    walks(args.repeat, compiled=args.compile)
+    live(10 * args.repeat)
+
+
+if __name__ == "__main__":
+    main()

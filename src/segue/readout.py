@@ -1,0 +1,40 @@
+"""Reading the gates and attentions of a model while it answers, with no second pass.
+
+    with readouts() as seen:
+        model.score(batch)
+    seen["attention"]           a list: what each `tap("attention", ...)` on the way was given
+
+A model calls `tap` where it has something to tell. The first axis of what it tells is the rows of the batch, the last
+the positions of the history, the newest item in the last column. Nobody listening, a tap costs a look at a variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from torch import Tensor
+
+Readouts = dict[str, list[Tensor]]
+
+_listener: ContextVar[Readouts | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def readouts() -> Iterator[Readouts]:
+    """What is tapped within, by name, in the order in which it was met; an outer listener does not hear it."""
+    heard: Readouts = {}
+    token = _listener.set(heard)
+    try:
+        yield heard
+    finally:
+        _listener.reset(token)
+
+
+def tap(name: str, value: Tensor | Callable[[], Tensor]) -> None:
+    """Tell `value`, without its gradient, to who listens; a function is only called if somebody does."""
+    heard = _listener.get()
+    if heard is not None:
+        told = value() if callable(value) else value
+        heard.setdefault(name, []).append(told.detach())

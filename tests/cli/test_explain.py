@@ -1,0 +1,67 @@
+"""`segue explain`: a table, a heat map, all digits; and one message for what cannot be asked."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from segue import checkpoint
+from segue.explain import explain
+
+
+def test_explain_prints_gates_and_what_is_lent(segue, here):
+    code, out, err = segue("explain models/hgn --user u1 -k 2 --last 3 --json found.json --html found.html")
+    assert (code, err) == (0, "")
+    assert "Recommended to user u1:" in out
+    assert re.search(r"past item, oldest first +feature gate +instance gate +1 +2", out)
+    assert "means over heads and features" in " ".join(out.split())
+    saved = checkpoint.load("models/hgn")
+    wanted = explain(saved.model, saved.log, user="u1", k=2, last=3)
+    found = json.loads((here / "found.json").read_text())
+    assert [one["lends"] for one in found["past"]] == [one.lends for one in wanted.past]
+    assert [one["item"] for one in found["recommended"]] == [one.item for one in wanted.recommended]
+    assert list(found["past"][0]["gates"]) == ["feature gate", "instance gate"]
+    page = (here / "found.html").read_text()
+    assert page.count("rgba(") >= 3
+    assert "<h1>hgn for user u1</h1>" in page
+    assert not re.search(r"https?://", page), "it can be read with no network"
+
+
+def test_a_model_without_gates(segue):
+    code, out, _ = segue("explain models/pop --history 2,3 -k 1")
+    assert code == 0
+    assert "this history" in out
+    assert "gate" not in out.replace("gates and attention", "")
+    assert out.count("·") == 2, "popularity owes nothing to the history"
+
+
+def test_nothing_is_left(segue, here):
+    code, out, _ = segue("explain models/pop --history 0,1,2,3,4,5,6,7 --html page.html --json found.json")
+    assert code == 0
+    assert "Nothing is left to recommend to this history: every item was seen." in out
+    assert "every item was seen" in (here / "page.html").read_text()
+    assert json.loads((here / "found.json").read_text())["recommended"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("explain models/pop", r"whom to recommend to\? Give a user"),
+        ("explain models/pop --user U3", r"unknown user 'U3', did you mean 'u3'"),
+        ("explain models/pop --history 1,99", r"unknown item '99'"),
+        (["explain", "models/pop", "--history", " , "], r"the history is empty: give at least one item"),
+        ("explain models/pop --user u3 -k 0", r"k=0: must be at least 1"),
+        ("explain models/pop --user u3 --last 0", r"last=0: must be at least 1"),
+        ("explain models/none --user u3", r"models/none: no such model folder"),
+        ("explain models/pop --user u3 --html no/page.html", r"no/page\.html: cannot be written"),
+        ("explain models/pop --user u3 --json no/found.json", r"--json no/found\.json: cannot be written"),
+    ],
+)
+def test_what_cannot_be_asked(segue, command, message):
+    code, _, err = segue(command)
+    assert code == 2
+    assert re.match(rf"segue: .*{message}", err)
+    assert "Traceback" not in err
+    assert err.count("\n") == 1

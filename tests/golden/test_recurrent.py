@@ -1,0 +1,196 @@
+"""Criteo's recurrent models against numbers of their equations, computed once in plain Python loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from segue.batch import Batch
+from segue.layers.hierarchy import Hierarchy, Output, boundary, hard_sigmoid, slope
+from segue.model import Sizes
+from segue.models.coevent_mf import CoEventMF
+from segue.models.gru import GRU
+from segue.optimizer import polynomial
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def z(golden) -> Arrays:
+    return golden("gru")
+
+
+def fill(weight: Tensor, *arrays: np.ndarray) -> None:
+    """Put arrays, one under the other, into a weight."""
+    with torch.no_grad():
+        weight.copy_(torch.from_numpy(np.concatenate(arrays)))
+
+
+def close(ours: Tensor, golden: np.ndarray) -> None:
+    np.testing.assert_allclose(ours.detach().numpy(), golden, rtol=0, atol=1e-10)
+
+
+def build(z: Arrays, **settings: Any) -> GRU:
+    """Item i of the golden numbers is our item i + 1."""
+    count, dim = z["W_I"].shape[1], z["W_I"].shape[0]
+    model = GRU(GRU.configure({"dim": dim, **settings}), Sizes(1, count)).double().eval()
+    padding = np.zeros((1, dim))
+    if model.config.tied:
+        fill(model.item_out, padding, z["W_I"].T)
+    else:
+        fill(model.item_in, padding, z["W_I"].T)
+        fill(model.item_out, padding, z["W_O"])
+    for cell, name in zip(model.cells, ("W", "W2"), strict=False):
+        if model.config.norm == "none":
+            fill(cell.w, *(z[f"{name}_e_{gate}"] for gate in "rzh"))
+            fill(cell.u, *(z[f"{name}_h_{gate}"] for gate in "rzh"))
+    return model
+
+
+def fill_norm(model: GRU, z: Arrays) -> None:
+    """There the block of z stands above that of r."""
+    cell, dim = model.cells[0], model.config.dim
+
+    def ordered(two: np.ndarray, one: np.ndarray) -> tuple[np.ndarray, ...]:
+        return two[dim:], two[:dim], one
+
+    fill(cell.w, *ordered(z["ln_W_x"], z["ln_W"]))
+    fill(cell.u, *ordered(z["ln_W_h"], z["ln_U"]))
+    for kind, gate, new in (("state", 1, 4), ("read", 2, 3)):
+        fill(getattr(cell, f"{kind}_gain"), *ordered(z[f"ln_alpha{gate}"], z[f"ln_alpha{new}"]))
+        fill(getattr(cell, f"{kind}_bias"), *ordered(z[f"ln_beta{gate}"], z[f"ln_beta{new}"]))
+
+
+def batch(z: Arrays) -> Batch:
+    item = torch.from_numpy(z["items"]) + 1
+    asked = torch.ones(1, len(item) - 1, dtype=torch.bool)
+    return Batch(torch.ones(1, dtype=torch.long), item[None, :-1], item[None, 1:], asked=asked)
+
+
+@pytest.mark.parametrize(("tied", "mark"), [(False, ""), (True, "_tied")])
+def test_scores_and_loss(z: Arrays, tied: bool, mark: str) -> None:
+    model = build(z, tied=tied, norm="none")
+    states = model.queries(batch(z))
+    close(states[0], z["h"])
+    close((states @ model.item_vectors().T)[0, :, 1:], z[f"o{mark}"])
+    close(model(batch(z)), z[f"nll{mark}"])
+    close(model.score(Batch(torch.ones(1, dtype=torch.long), batch(z).history))[0, 1:], z[f"o{mark}"][-1])
+    if not tied:
+        close(torch.softmax(states @ model.item_out[1:].T, 2)[0], z["p"])
+
+
+def test_two_layers(z: Arrays) -> None:
+    close(build(z, layers=2, norm="none").queries(batch(z))[0], z["h_stacked"])
+
+
+@pytest.mark.parametrize(("norm", "name"), [("joint", "ln_h_joint"), ("gate", "ln_h_pergate")])
+def test_layer_normalisation(z: Arrays, norm: str, name: str) -> None:
+    model = build(z, norm=norm)
+    fill_norm(model, z)
+    found = model.queries(batch(z))[0]
+    close(found, z[name])
+    if norm == "joint":
+        close(found[0], z["ln_h1"])
+
+
+# ---------------------------------------------------------------------------------------- HM-LSTM
+
+
+@pytest.fixture
+def hm(golden) -> Arrays:
+    return golden("hmlstm")
+
+
+@pytest.fixture
+def hierarchy(hm: Arrays) -> Hierarchy:
+    cell = Hierarchy(hm["x"].shape[1], hm["h"].shape[2], layers=3).double()
+    for number, layer in enumerate(cell.layers, 1):
+        fill(layer.bias, hm[f"b_{number}"])
+        summands = {"W": layer.below, "U": layer.own, "V": layer.above}
+        for name, summand in summands.items():
+            if summand is not None:
+                fill(summand.weight, hm[f"{name}_{number}"])
+    return cell
+
+
+@pytest.mark.parametrize("epochs", [0, 50, 1000])
+def test_hierarchy(hm: Arrays, hierarchy: Hierarchy, epochs: int) -> None:
+    """Copy, update and flush; the slope of the hard sigmoid changes none of them."""
+    steps, layers, dim = hm["h"].shape
+    hierarchy.epochs += epochs
+    read = torch.from_numpy(hm["x"])
+    states = hierarchy.steps([1] * steps, read, torch.zeros(1, hierarchy.width, dtype=torch.double))
+    memory, ended, told = states.split([layers * dim, layers - 1, layers * dim], 1)
+    close(memory.unflatten(1, (layers, dim)), hm["c"])
+    close(told.unflatten(1, (layers, dim)), hm["h"])
+    close(ended, hm["z"][:, :-1])
+    assert not hm["z"][:, -1].any()
+    output = Output(dim, hm["h_e"].shape[1], layers).double()
+    fill(output.gate, hm["w_gate"])
+    fill(output.embed, hm["W_e"])
+    close(output(told), hm["h_e"])
+
+
+def test_what_each_layer_does(hm: Arrays, hierarchy: Hierarchy) -> None:
+    """0 copies, 1 updates, 2 flushes; what is copied stays as it was, to the bit."""
+    _, layers, dim = hm["h"].shape
+    sizes = [layers * dim, layers - 1, layers * dim]
+    state = torch.zeros(1, hierarchy.width, dtype=torch.double)
+    for step, read in enumerate(torch.from_numpy(hm["x"])):
+        following = hierarchy.steps([1], read[None], state)
+        (c, z, h), (next_c, next_z, next_h) = (one.split(sizes, 1) for one in (state, following))
+        for layer, operation in enumerate(hm["op"][step]):
+            flush = layer < layers - 1 and bool(z[0, layer])
+            moved = layer == 0 or bool(next_z[0, layer - 1])
+            assert operation == (2 if flush else int(moved))
+            part = slice(layer * dim, (layer + 1) * dim)
+            if operation == 0:
+                assert torch.equal(c[:, part], next_c[:, part])
+                assert torch.equal(h[:, part], next_h[:, part])
+        state = following
+
+
+def test_boundaries(hm: Arrays) -> None:
+    """Decisions and their derivatives, for all slopes."""
+    close(hard_sigmoid(torch.from_numpy(hm["z_pre"][:, :-1]), 1.0), hm["z_tilde"][:, :-1])
+    close(hard_sigmoid(torch.from_numpy(hm["z_pre"][:, :-1]), 3.0), hm["z_tilde_a3"][:, :-1])
+    close(boundary(torch.from_numpy(hm["z_pre"][:, :-1]), 1.0), hm["z"][:, :-1])
+    for angle in (1, 2, 5):
+        value = torch.from_numpy(hm["ste_x"]).requires_grad_()
+        found = boundary(value, float(angle))
+        close(found, hm[f"ste_fwd_a{angle}"])
+        found.sum().backward()
+        assert value.grad is not None
+        close(value.grad, hm[f"ste_grad_a{angle}"])
+    np.testing.assert_allclose([slope(int(epoch)) for epoch in hm["slope_epochs"]], hm["slope_a"], rtol=0, atol=1e-12)
+
+
+# ---------------------------------------------------------------------------------------- CoEvent MF, learning rate
+
+
+@pytest.mark.parametrize(("tied", "mark"), [(False, ""), (True, "_re")])
+def test_coevent_mf(golden, tied: bool, mark: str) -> None:
+    arrays = golden("baselines")
+    dim, count = arrays["coevent_V"].shape
+    model = CoEventMF(CoEventMF.configure({"dim": dim, "tied": tied}), Sizes(1, count)).double().eval()
+    padding = np.zeros((1, dim))
+    fill(model.item_out, padding, arrays["coevent_V" if tied else "coevent_U"].T)
+    if not tied:
+        fill(model.item_in, padding, arrays["coevent_V"].T)
+    items = torch.arange(1, count + 1)[:, None]
+    close(model.score(Batch(torch.ones(count, dtype=torch.long), items))[:, 1:], arrays[f"coevent{mark}_logits"])
+    pairs = torch.from_numpy(arrays["coevent_pairs"]) + 1
+    asked = torch.ones(len(pairs), 1, dtype=torch.bool)
+    found = model(Batch(torch.ones(len(pairs), dtype=torch.long), pairs[:, :1], pairs[:, 1:], asked=asked))
+    close(found, arrays[f"coevent{mark}_nll"])
+
+
+def test_the_learning_rate(golden) -> None:
+    arrays = golden("baselines")
+    for schedule in (polynomial(0.01, 0.001, 50_000, 0.5), GRU.configure().schedule):
+        found = [schedule(int(step)) for step in arrays["poly_steps"]]
+        np.testing.assert_allclose(found, arrays["poly_lr"], rtol=0, atol=1e-12)
