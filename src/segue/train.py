@@ -33,6 +33,7 @@ from segue.model import Counted, Model, Trained
 from segue.optimizer import Optimizer
 
 Validate = Callable[[Model], float]
+RARELY = 20  # the state is saved when that costs no more than 1/20 of the time since the last
 
 
 class Enough(Exception):
@@ -257,7 +258,7 @@ class _Run:
                 self.best[key].copy_(value)
 
     def record(self, training: Training, *, surely: bool = False) -> None:
-        """Log the epoch; save the state surely, or when that costs no more than 1/20 of the time since the last."""
+        """Log the epoch; save the state surely, or when enough time has passed since the last."""
         if self.folder is None or distributed.rank() > 0:
             return
         try:
@@ -270,7 +271,7 @@ class _Run:
         with (folder / "training.jsonl").open("w" if len(training.epochs) == 1 else "a") as file:
             file.write(json.dumps(asdict(training.epochs[-1])) + "\n")
         begin = time.monotonic()
-        if surely or begin - self._saved >= 20 * self._cost:
+        if surely or begin - self._saved >= RARELY * self._cost:
             self._save(training)
             self._saved = time.monotonic()
             self._cost = self._saved - begin
