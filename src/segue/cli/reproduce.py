@@ -35,7 +35,8 @@ def reproduce(
     table
         Of the HGN paper, on Amazon CDs, hgn-table3: seven methods, and the rivals left out; hgn-table4: ten
         architectures; hgn-table5: seconds an epoch; hgn-table6: how much is read and ranked; hgn-figures: Recall@k and
-        NDCG@k by method, and the size of the embeddings. Of the HCRNN paper, hcrnn-table2: the sizes of its logs.
+        NDCG@k by method, and the size of the embeddings. Of the HCRNN paper, hcrnn-table2: the sizes of its logs. Of
+        Criteo's study, criteo-table2-params: how many weights its models have.
     quick
         A small honest version: one seed and few epochs. It says so.
     out

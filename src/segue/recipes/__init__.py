@@ -3,7 +3,15 @@
 from collections.abc import Callable
 
 from segue.errors import ConfigError, did_you_mean
-from segue.recipes import hcrnn_table2, hgn_figures, hgn_table3, hgn_table4, hgn_table5, hgn_table6
+from segue.recipes import (
+    criteo_table2_params,
+    hcrnn_table2,
+    hgn_figures,
+    hgn_table3,
+    hgn_table4,
+    hgn_table5,
+    hgn_table6,
+)
 from segue.recipes.reproduction import Reproduction
 
 RECIPES: dict[str, Callable[..., Reproduction]] = {
@@ -13,6 +21,7 @@ RECIPES: dict[str, Callable[..., Reproduction]] = {
     "hgn-table6": hgn_table6.reproduce,
     "hgn-figures": hgn_figures.reproduce,
     "hcrnn-table2": hcrnn_table2.reproduce,
+    "criteo-table2-params": criteo_table2_params.reproduce,
 }
 
 

@@ -33,6 +33,8 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
     counted = []
     for place, (low, high) in enumerate(LENGTHS):
         inside = (length >= low) & (length <= high)
+        if not inside.any():
+            continue
         counted.append(f"{low}–{high}: {int(inside.sum()):,}")
         for line in shown:
             mean = float(steps(line, NEXT)[inside].mean())
