@@ -14,7 +14,8 @@ def found_out_anew() -> None:
     products._exact.cache_clear()
 
 
-def test_they_are_exact() -> None:
+def test_they_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_intel", lambda: False)
     torch.manual_seed(1)
     left, right = torch.randn(300, 200), torch.randn(400, 200)
     with quick_products():
@@ -24,8 +25,10 @@ def test_they_are_exact() -> None:
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_the_setting_is_left_as_it_was(exact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("intel", [True, False])
+def test_the_setting_is_left_as_it_was(exact: bool, intel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_exact", lambda: exact)
+    monkeypatch.setattr(products, "_intel", lambda: intel)
     before = torch.get_float32_matmul_precision()
     seen = []
 
@@ -36,5 +39,5 @@ def test_the_setting_is_left_as_it_was(exact: bool, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(KeyError):
         fails()
-    assert seen == ["medium" if exact else before]
+    assert seen == ["medium" if exact and not intel else before]
     assert torch.get_float32_matmul_precision() == before
