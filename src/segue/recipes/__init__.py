@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 from segue.errors import ConfigError, did_you_mean
 from segue.recipes import (
+    criteo_figures,
     criteo_table2_params,
+    criteo_table4,
+    criteo_table5,
     hcrnn_table2,
     hgn_figures,
     hgn_table3,
@@ -22,6 +25,9 @@ RECIPES: dict[str, Callable[..., Reproduction]] = {
     "hgn-figures": hgn_figures.reproduce,
     "hcrnn-table2": hcrnn_table2.reproduce,
     "criteo-table2-params": criteo_table2_params.reproduce,
+    "criteo-table4": criteo_table4.reproduce,
+    "criteo-table5": criteo_table5.reproduce,
+    "criteo-figures": criteo_figures.reproduce,
 }
 
 

@@ -134,20 +134,21 @@ class Reproduction:
 
     def table(self) -> Group:
         """For people at a terminal."""
-        from rich import box
+        from rich import box, get_console
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            title=self.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-        )
-        columns = _narrow(grid(self.as_dict()))
-        for place, (name, *_) in enumerate(columns):
-            table.add_column(name, justify="right" if place else "left", no_wrap=True)
-        for cells in zip(*(column[1:] for column in columns), strict=True):
-            table.add_row(*map(Text, cells))
-        return Group(table, *(Text(f"* {note}", style="dim") for note in self.notes))
+        style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
+        tables: list[Table] = []
+        for columns in _pages(_narrow(grid(self.as_dict())), get_console().width):
+            table = Table(title="" if tables else self.title, title_justify="left", **style)
+            for place, (name, *_) in enumerate(columns):
+                table.add_column(name, justify="right" if place else "left", no_wrap=True)
+            for cells in zip(*(column[1:] for column in columns), strict=True):
+                table.add_row(*map(Text, cells))
+            tables.append(table)
+        return Group(*tables, *(Text(f"* {note}", style="dim") for note in self.notes))
 
     def write(self, folder: Path, name: str) -> list[Path]:
         """The pictures as SVG, and one HTML page of all, in `folder`.
@@ -227,6 +228,22 @@ def _narrow(rows: list[list[str]]) -> list[list[str]]:
         short = name.removeprefix(f"{metric} ")
         columns.append([short.replace(" ", "\n").replace("@", "\n@"), *cells])
     return columns
+
+
+def _pages(columns: list[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns in tables that are no wider than a terminal, the methods in each of them."""
+    first, *others = columns
+    pages: list[list[list[str]]] = [[first]]
+    for column in others:
+        if len(pages[-1]) > 1 and _wide([*pages[-1], column]) > width:
+            pages.append([first])
+        pages[-1].append(column)
+    return pages
+
+
+def _wide(columns: list[list[str]]) -> int:
+    """How many characters a table takes, with two between its columns."""
+    return sum(2 + max(len(line) for cell in column for line in cell.split("\n")) for column in columns)
 
 
 def _short(value: float | None, metric: str) -> str:
