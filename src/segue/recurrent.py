@@ -9,22 +9,19 @@ grow with the history.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batch import Batch
-from segue.data.batching import Sequences
-from segue.data.log import Log
+from segue.causal import Causal
 from segue.layers.dropout import dropout
 from segue.layers.recurrent import Cell, advance, last, walk
 from segue.layers.table import rows
 from segue.model import require
-from segue.ranker import Ranker, RankerConfig
+from segue.ranker import RankerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +48,7 @@ class RecurrentConfig(RankerConfig):
             require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
 
 
-class Recurrent(Ranker):
+class Recurrent(Causal):
     """What a cell makes of a history is held against the items."""
 
     config: RecurrentConfig
@@ -73,14 +70,6 @@ class Recurrent(Ranker):
     def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """Queries, of what the cell tells."""
         return told
-
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        config = self.config
-        sequences = Sequences(window=config.window or int(log.sizes.max()), negatives=config.own)
-        return self.with_shared(sequences.batches(log, config.batch_size, rng), log, rng)
-
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch.trimmed())
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item."""

@@ -27,16 +27,15 @@ be negative; here it is projected from the start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
+from segue.causal import Causal
 from segue.data.batching import Sequences
 from segue.data.log import Log
 from segue.layers.contexts import Reads, Start, Weights, record, walk
@@ -47,7 +46,7 @@ from segue.layers.steps import stepwise
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
 from segue.optimizer import Adam, Optimizer
-from segue.ranker import Ranker, RankerConfig
+from segue.ranker import RankerConfig
 from segue.space import Choice, LogUniform, Space, Uniform
 
 
@@ -102,7 +101,7 @@ class HCRNNConfig(RankerConfig):
             require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
 
 
-class HCRNN(Ranker):
+class HCRNN(Causal):
     """Each question is a walk of its own, with the theta of its own history."""
 
     name = "hcrnn"
@@ -154,9 +153,8 @@ class HCRNN(Ranker):
         config = self.config
         return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, nonnegative=drift)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        sequences = Sequences(window=self.config.window, fresh=self.config.fresh, negatives=self.config.own)
-        return self.with_shared(sequences.batches(log, self.config.batch_size, rng), log, rng)
+    def stretches(self, log: Log) -> Sequences:
+        return replace(super().stretches(log), fresh=self.config.fresh)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         batch = batch.trimmed()

@@ -24,18 +24,15 @@ with softmax, plain sigmoids, and biases that at the start let h pass (1 for r, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
-from segue.data.batching import Sequences
-from segue.data.log import Log
+from segue.causal import Causal, asked_of
 from segue.layers.additive import additive, sight
 from segue.layers.dropout import dropout
 from segue.layers.gru import InnerGRU
@@ -43,7 +40,7 @@ from segue.layers.products import project
 from segue.layers.recurrent import walk
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
-from segue.ranker import Ranker, RankerConfig
+from segue.ranker import RankerConfig
 from segue.readout import tap
 from segue.space import Choice, LogUniform, Space, Uniform
 
@@ -87,7 +84,7 @@ class NARMConfig(RankerConfig):
         require(self.bias or not self.keep, f"keep={self.keep}: needs bias=true")
 
 
-class NARM(Ranker):
+class NARM(Causal):
     """A walk through the history, and attention over its states."""
 
     name = "narm"
@@ -135,24 +132,16 @@ class NARM(Ranker):
             nn.init.normal_(weight, std=math.sqrt(2 / ends))
         nn.init.normal_(self.decode.weight, std=math.sqrt(2 / dim))
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        sequences = Sequences(window=self.config.window, negatives=self.config.own)
-        return self.with_shared(sequences.batches(log, self.config.batch_size, rng), log, rng)
-
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch.trimmed())
-
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
         return self.item
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item, or, where no question is asked, after the newest alone."""
-        alone = batch.asked is None
-        history = batch.trimmed().history if alone else batch.history
+        history, asked = asked_of(batch)
         state = walk(history, self._read, self.unit)
         tap("reset gate", lambda: self._reset(history, state))
-        return self.look_back(state, history > 0, 1 if alone else history.shape[1])
+        return self.look_back(state, history > 0, asked)
 
     def look_back(self, state: Float[Tensor, "B P h"], real: Bool[Tensor, "B P"], last: int) -> Float[Tensor, "B C d"]:
         """B c_t of the `last` positions, from the states at all of them."""

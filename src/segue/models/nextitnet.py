@@ -19,21 +19,21 @@ Differs from the authors' program (github.com/fajieyuan/nextitnet), which the pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.batch import Batch
+from segue.causal import Causal, asked_of
 from segue.data.batching import Sequences
 from segue.data.log import Log
 from segue.layers.dropout import dropout
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
-from segue.ranker import Ranker, RankerConfig
+from segue.ranker import RankerConfig
 from segue.space import Choice, LogUniform, Space, Uniform
 
 EPS = 1e-8
@@ -77,7 +77,7 @@ class NextItNetConfig(RankerConfig):
         )
 
 
-class NextItNet(Ranker):
+class NextItNet(Causal):
     """A stack of residual blocks of dilated convolutions."""
 
     name = "nextitnet"
@@ -109,13 +109,8 @@ class NextItNet(Ranker):
         self.blocks = nn.ModuleList(Block(dim, config.kernel, dilation) for dilation in dilations)
         self.rows_at_once = max(1, 2**13 // config.window)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        config = self.config
-        sequences = Sequences(window=config.window, cover=config.cover, negatives=config.own)
-        return self.with_shared(sequences.batches(log, config.batch_size, rng), log, rng)
-
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch.trimmed())
+    def stretches(self, log: Log) -> Sequences:
+        return replace(super().stretches(log), cover=self.config.cover)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
@@ -124,7 +119,7 @@ class NextItNet(Ranker):
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item, with a 1 on top where items have a bias."""
         config = self.config
-        history = batch.trimmed().history if batch.asked is None else batch.history
+        history, _ = asked_of(batch)
         x = rows(self.item_out if config.tied else self.item_in, history)
         x = dropout(x, config.dropout, self.training)
         real = (history > 0).to(x.dtype).unsqueeze(2)  # B P 1

@@ -22,23 +22,22 @@ cosines, is for catalogues of tens of thousands of items.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from segue.batch import Batch
+from segue.causal import Causal
 from segue.data.batching import Sequences
 from segue.data.log import Log
 from segue.layers.dropout import dropout
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
 from segue.optimizer import Adam, Optimizer, halving
-from segue.ranker import Ranker, RankerConfig
+from segue.ranker import RankerConfig
 from segue.readout import tap
 from segue.space import Choice, LogUniform, Space, Uniform
 
@@ -83,7 +82,7 @@ class SASRecConfig(RankerConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
-class SASRec(Ranker):
+class SASRec(Causal):
     """Attention over the items so far."""
 
     name = "sasrec"
@@ -129,13 +128,8 @@ class SASRec(Ranker):
             betas=(0.9, 0.98),
         )
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        config = self.config
-        sequences = Sequences(window=config.window, cover=config.cover, negatives=config.own)
-        return self.with_shared(sequences.batches(log, config.batch_size, rng), log, rng)
-
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch.trimmed())
+    def stretches(self, log: Log) -> Sequences:
+        return replace(super().stretches(log), cover=self.config.cover)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:

@@ -21,25 +21,22 @@ adds m_s to m_a, has no sigma and no biases b_s, b_t, and another learning rate;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
-from segue.data.batching import Sequences
-from segue.data.log import Log
+from segue.causal import Causal, asked_of
 from segue.layers.additive import additive, sight
 from segue.layers.dropout import dropout
 from segue.layers.products import project
 from segue.layers.softmax import all_items_cross_entropy
 from segue.layers.table import rows
 from segue.model import Sizes, require, zero_padding
-from segue.ranker import Ranker, RankerConfig
+from segue.ranker import RankerConfig
 from segue.readout import tap
 from segue.space import Choice, LogUniform, Space, Uniform
 
@@ -73,7 +70,7 @@ class STAMPConfig(RankerConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
-class STAMP(Ranker):
+class STAMP(Causal):
     """Attention without recurrence, met by the last item."""
 
     name = "stamp"
@@ -106,26 +103,17 @@ class STAMP(Ranker):
         self.general = _linear(dim, bias=config.bias)  # W_s, b_s
         self.current = _linear(dim, bias=config.bias)  # W_t, b_t
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        sequences = Sequences(window=self.config.window, negatives=self.config.own)
-        return self.with_shared(sequences.batches(log, self.config.batch_size, rng), log, rng)
-
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch.trimmed())
-
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
         return self.item
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """h_s * h_t after every item, or, where no question is asked, after the newest alone."""
-        alone = batch.asked is None
-        history = batch.trimmed().history if alone else batch.history
+        history, last = asked_of(batch)
         real = history > 0
-        last = 1 if alone else history.shape[1]
         x = dropout(rows(self.item, history), self.config.dropout, self.training)  # padding is zeros
         now = x[:, x.shape[1] - last :]
-        mean = (x.sum(1, keepdim=True) if alone else x.cumsum(1)) / real.cumsum(1)[:, -last:, None].clamp(min=1)
+        mean = (x.cumsum(1) / real.cumsum(1)[:, :, None].clamp(min=1))[:, -last:]
         query, key = project(self.last, now) + project(self.whole, mean), project(self.past, x)
         alpha = additive(query, key, self.attention, sight(real, last))
         tap("attention", alpha)
