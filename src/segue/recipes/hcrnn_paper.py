@@ -68,7 +68,7 @@ def falling(lr: float, steps: int, epochs: int, **more: Any) -> Settings:
 # validation of CiteULike GRU4REC has Recall@20 = .2555 after 21 epochs at .002, .2537 after 8 of a rate that falls
 PREFIXES: Settings = falling(5e-3, 1140, 14, batch_size=16)
 FEWER: Mapping[str, Settings] = {"hcrnn-movielens": falling(5e-3, 1670, 8)}
-HCRNN: Settings = falling(5e-3, 680, 10)
+HCRNN: Settings = falling(7e-3, 816, 12)
 SLOW: Mapping[str, Settings] = {"hcrnn-movielens": falling(5e-3, 960, 4)}
 
 
