@@ -33,6 +33,7 @@ class Named:
         settings: what departs from it.
         elsewhere: settings of one log alone, by log.
         printed: (Recall@3, Recall@20, MRR@3, MRR@20) by log, in percent.
+        patience: epochs without progress before training stops.
         kind: "network", "baseline" of the paper, or "rival" that it leaves out.
     """
 
@@ -41,6 +42,7 @@ class Named:
     settings: Settings = field(default_factory=dict)
     elsewhere: Mapping[str, Settings] = field(default_factory=dict)
     printed: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    patience: int = 3
     kind: str = "baseline"
 
     def method(self, name: str, log: str, protocol: Protocol, seeds: tuple[int, ...]) -> Method:
@@ -48,7 +50,12 @@ class Named:
         settings = {**self.settings, **self.elsewhere.get(log, {})}
         paper = {metric: value / 100 for metric, value in zip(METRICS, self.printed.get(log, ()), strict=False)}
         recipe = Recipe(
-            model=self.model, preset=self.preset, protocol=protocol, settings=settings, monitor=MONITOR, patience=3
+            model=self.model,
+            preset=self.preset,
+            protocol=protocol,
+            settings=settings,
+            monitor=MONITOR,
+            patience=self.patience,
         )
         return Method(name=name, recipe=recipe, seeds=seeds, paper=paper)
 
@@ -67,9 +74,9 @@ def falling(lr: float, steps: int, epochs: int, **more: Any) -> Settings:
 # the paper has batches of 512 prefixes, which 16 sequences have here, and a rate of .001 for up to 200 epochs. On
 # validation of CiteULike GRU4REC has Recall@20 = .2555 after 21 epochs at .002, .2537 after 8 of a rate that falls
 PREFIXES: Settings = falling(5e-3, 1140, 14, batch_size=16)
-FEWER: Mapping[str, Settings] = {"hcrnn-movielens": falling(5e-3, 1670, 8)}
+FEWER: Mapping[str, Settings] = {"hcrnn-movielens": falling(5e-3, 2922, 14)}
 HCRNN: Settings = falling(7e-3, 816, 12)
-SLOW: Mapping[str, Settings] = {"hcrnn-movielens": falling(5e-3, 960, 4)}
+SLOW: Mapping[str, Settings] = {"hcrnn-movielens": falling(7e-3, 1440, 6)}
 
 
 def hcrnn(variant: int, attention: str, *figures: tuple[float, ...]) -> Named:
@@ -116,8 +123,8 @@ NAMED: Mapping[str, Named] = {
     ),
     "STAMP": Named(
         model="stamp",
-        preset="hcrnn",
-        settings=PREFIXES,
+        preset="author",
+        settings=falling(7e-3, 1620, 20, batch_size=16, window=100, dropout=0.25),
         elsewhere=FEWER,
         printed=printed((5.09, 21.93, 3.25, 5.22), (3.95, 20.52, 2.65, 4.47)),
     ),
@@ -129,7 +136,8 @@ NAMED: Mapping[str, Named] = {
     ),
     "GRU, tied + LN": Named(
         model="gru",
-        settings=falling(5e-3, 2430, 30, batch_size=16, dropout=0.25, hidden_dropout=0.5),
+        settings=falling(5e-3, 1620, 20, batch_size=16, dropout=0.25, hidden_dropout=0.5),
+        patience=8,
         elsewhere=FEWER,
         kind="rival",
     ),
