@@ -13,7 +13,7 @@ from typing import Any
 
 from segue.evaluation.protocol import Protocol
 from segue.recipe import Recipe
-from segue.recipes.methods import Method
+from segue.recipes.methods import Blended, Method
 
 PROTOCOL = Protocol.named("session").at((3, 20))
 MONITOR = "recall@20"
@@ -149,3 +149,11 @@ NAMED: Mapping[str, Named] = {
     ),
     BEST: hcrnn(3, "bi", (9.33, 25.81, 6.74, 8.70), (9.53, 33.83, 6.38, 9.21)),
 }
+BLENDED = ("Sequential rules", "GRU, tied + LN")
+
+
+def methods_on(log: str, protocol: Protocol, seeds: tuple[int, ...]) -> tuple[Method | Blended, ...]:
+    """All lines on one log, and a blend of the simplest with the best."""
+    methods = {name: named.method(name, log, protocol, seeds) for name, named in NAMED.items()}
+    first, second = BLENDED
+    return (*methods.values(), Blended(name=f"{first} with {second}", parts=(methods[first], methods[second])))

@@ -20,7 +20,7 @@ from segue.data.overlap import sharing
 from segue.evaluation.metrics import Values
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import best, stars, t_test
-from segue.recipes.hcrnn_paper import BEST, METRICS, MONITOR, NAMED, PROTOCOL, SEEDS
+from segue.recipes.hcrnn_paper import BEST, METRICS, MONITOR, NAMED, PROTOCOL, SEEDS, methods_on
 from segue.recipes.methods import Line, carry_out
 from segue.recipes.reproduction import Reproduction, Row
 from segue.recipes.runs import Runs
@@ -33,11 +33,11 @@ LEAKY, CLEAN, APART, MOVIES = (
     "CiteULike, trained without the leak: no training sequence shares an event with validation or test",
     "MovieLens, made anew",
 )
-METHODS = tuple(named.method(name, "citeulike", PROTOCOL, SEEDS) for name, named in NAMED.items())
+METHODS = methods_on("citeulike", PROTOCOL, SEEDS)
 KINDS = {
     "narm": "",
     "baseline": ", the best of the paper's baselines",
-    "rival": ", the best of what the paper leaves out",
+    "rival": ", the best single model that the paper leaves out",
 }
 NOTES = (
     "Stars: HCRNN-3 + Bi is above the best of the paper's baselines, one, two or three for p < .05, .01, .001 "
@@ -81,7 +81,7 @@ class Part:
         return [replace(row, part=self.title) for row in rows]
 
     def tests(self) -> list[dict[str, Any]]:
-        """HCRNN-3 + Bi against NARM, the best of the paper's baselines, and the best of what it leaves out."""
+        """HCRNN-3 + Bi against NARM, the best of the paper's baselines, and the best model that it leaves out."""
         users, found = _users(self.lines)[self.inside], []
         for metric in METRICS:
             values = self.values(metric)
@@ -130,8 +130,7 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
 
 
 def _lines(log: str, protocol: Protocol, seeds: tuple[int, ...], runs: Runs, epochs: int | None) -> list[Line]:
-    methods = [named.method(name, log, protocol, seeds) for name, named in NAMED.items()]
-    return carry_out(methods, catalog.load(log), runs, epochs=epochs)
+    return carry_out(methods_on(log, protocol, seeds), catalog.load(log), runs, epochs=epochs)
 
 
 def _users(lines: Sequence[Line]) -> Ids:
