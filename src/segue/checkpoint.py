@@ -4,7 +4,7 @@
     weights.safetensors    parameters and counts; a blend's are those of its parts
     users.parquet          names of users 1..U, and what is known of them
     items.parquet          names of items 1..I, likewise
-    history.parquet        who did what, in order: what the answers to known users are built on
+    history.parquet        who did what, in order, and when: what the answers to known users are built on
 
 The folder appears whole or not at all: it is written beside its place and moved there.
 """
@@ -109,8 +109,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     save_file(weights, folder / "weights.safetensors")
     _named(log.users, log.user_table).write_parquet(folder / "users.parquet")
     _named(log.items, log.item_table).write_parquet(folder / "items.parquet")
-    user, item = log.events()
-    pl.DataFrame({"user": user.astype(np.int32), "item": item}).write_parquet(folder / "history.parquet")
+    _history(log).write_parquet(folder / "history.parquet")
     facts = {
         "format": FORMAT,
         **_described(model),
@@ -130,6 +129,14 @@ def _described(model: Model) -> dict[str, Any]:
     if isinstance(model, Blend):
         described["parts"] = [_described(model.first), _described(model.second)]
     return described
+
+
+def _history(log: Log) -> pl.DataFrame:
+    """One row an event, user by user: the item, and when and how it was rated where the log knows that."""
+    user, item = log.events()
+    told = {"time": log.time, "rating": log.rating}
+    known = {name: log.column(values) for name, values in told.items() if values is not None}
+    return pl.DataFrame({"user": user.astype(np.int32), "item": item, **known})
 
 
 def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
@@ -188,6 +195,8 @@ def _log(folder: Path, name: str) -> Log:
         start=stop - sizes,
         stop=stop,
         item=history["item"].to_numpy(),
+        time=history["time"].to_numpy() if "time" in history.columns else None,
+        rating=history["rating"].to_numpy() if "rating" in history.columns else None,
         name=name,
         user_table=users[:, 1:] if users.width > 1 else None,
         item_table=items[:, 1:] if items.width > 1 else None,

@@ -91,10 +91,11 @@ app.command(
 )
 app.command(
     explain,
-    usage="Usage: segue explain MODEL (--user USER | --history ITEMS) [OPTIONS]",
+    usage="Usage: segue explain MODEL (--user USER [--item ITEM] | --history ITEMS) [OPTIONS]",
     help_epilogue="""Examples:
   segue explain models/narm --user 42
-  segue explain models/item-knn --history "12,7,99" -k 3 --html explained.html""",
+  segue explain models/item-knn --history "12,7,99" -k 3 --html explained.html
+  segue explain models/iarn --user 42 --item 313 --html pair.html""",
 )
 app.command(
     data,
