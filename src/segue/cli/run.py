@@ -19,9 +19,10 @@ from segue.cli.options import (
     show,
     write_json,
 )
+from segue.cli.questions import Questions
 from segue.console import say
 
-DEFAULT = Reading()
+DEFAULT, AS_THEY_ARE = Reading(), Questions()
 PROTOCOL = (
     "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day, ratings. By default "
     "leave-one-out, and session where the log brings a split of its own; items that the user has had are left out of "
@@ -35,6 +36,7 @@ def run(
     *,
     reading: Reading = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
+    questions: Questions = AS_THEY_ARE,
     preset: str | None = None,
     set_: Annotated[
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
@@ -94,7 +96,7 @@ def run(
     cuts = cut_offs(k)
     check_json(json, reads=data)
     named = Protocol.named(protocol or ("session" if ahead > 1 else "leave-one-out")).at(cuts)
-    named = replace(named, ahead=ahead, leak=leak)
+    named = questions.of(replace(named, ahead=ahead, leak=leak))
     groups.check(by, picture, named)
     recipe = Recipe(
         model=model,
@@ -112,7 +114,8 @@ def run(
     progress = checkpoint.progress_of(folder)
     log = reading.load(data)
     if protocol is None:
-        recipe = replace(recipe, protocol=replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak))
+        guessed = replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak)
+        recipe = replace(recipe, protocol=questions.of(guessed))
     names = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
     counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
     outcome = recipe.run(log, folder=progress)
