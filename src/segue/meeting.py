@@ -30,6 +30,7 @@ from segue.evaluation.ranking import asked, device_of
 from segue.explain import columns, left_out
 from segue.heat import Shade, Strip, amount, number
 from segue.model import Model
+from segue.models.rerank import Rerank
 from segue.rater import Pairwise
 from segue.readout import AUDIENCE, Readouts, readouts
 from segue.recommend import known
@@ -90,7 +91,7 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
     read.
 
     Args:
-        model: a model of ratings, trained on the vocabularies of `log`.
+        model: a model of ratings, trained on the vocabularies of `log`; or one of two stages, whose second that is.
         log: names, histories and times.
         user: the name of a user.
         item: the name of an item.
@@ -100,6 +101,8 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
         ConfigError: the model predicts no ratings.
         DataError: an unknown user or item, a log without times, last below 1.
     """
+    if isinstance(model, Rerank):
+        model = model.second
     if not isinstance(model, Pairwise):
         raise ConfigError(f"{model.name}: ranks items and predicts no rating; explain it without an item")
     if last < 1:

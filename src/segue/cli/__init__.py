@@ -48,6 +48,7 @@ app.command(
   segue run pop events.csv --user-col uid --item-col sku --time-col ts
   segue run hgn ratings.csv --min-rating 4 --user-core 10 --set dim=64 lr=0.01 --out models/mine
   segue run hgn ml-1m --protocol hgn --preset author --json result.json
+  segue run mf ml-100k --rerank seq-knn --candidates 20
 
 An unknown name in --set lists the settings of the model. An interrupted training goes on with the same command.""",
 )
