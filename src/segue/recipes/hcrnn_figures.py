@@ -24,6 +24,7 @@ from segue.recipe import Recipe
 from segue.recipes.genres import Flags, Genres
 from segue.recipes.hcrnn_map import CLOSEST, Space, tsne
 from segue.recipes.hcrnn_readings import (
+    ALPHA,
     ATTENTION,
     CHANGE,
     DRIFT,
@@ -33,6 +34,7 @@ from segue.recipes.hcrnn_readings import (
     NARM_ATTENTION,
     NARM_RESET,
     RESET,
+    THETA,
     Reading,
     Values,
     read,
@@ -55,6 +57,8 @@ METHODS: dict[str, tuple[float, ...]] = {
     LOCAL_CHANGE: (0.005, 0.024),
     KEPT: (0.29, 0.021),
     NARM_RESET: (),
+    THETA: (),
+    ALPHA: (),
 }
 CHANNELS = (LOCAL_ATTENTION, ATTENTION, NARM_ATTENTION)
 EVEN = "the same to all"
@@ -73,14 +77,8 @@ class Told:
     title: str
     log: Log
     models: Mapping[str, Saved]
+    hcrnn: HCRNN
     readings: Sequence[Reading]
-
-    @property
-    def hcrnn(self) -> HCRNN:
-        """The model that is not NARM."""
-        model = self.models["HCRNN"].model
-        assert isinstance(model, HCRNN)
-        return model
 
     def all(self, name: str) -> Values:
         """(n,) one number a step, of all sequences; steps without one are left out."""
@@ -97,15 +95,13 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
     streaks = [genres.streaks(reading.items) for reading in films.readings]
     space = Space.of(films.hcrnn, genres)
     aligned = space.aligned()
-    near, any_two = space.alike()
-    map_title = "HCRNN on MovieLens: films by genre, and global contexts (t-SNE)"
+    map_title = "HCRNN on MovieLens: films by genre, and global contexts"
     rows = [
         *(row for one in told for row in _reached(one)),
         *(row for one in told for row in _means(one)),
         *_by_genre(films, streaks),
         *(row for one in told for row in _newest(one)),
-        _row(f"{CLOSEST} closest films that share a genre", FILMS, near),
-        _row("any two films that share a genre", FILMS, any_two),
+        *_placed(space),
     ]
     pictures = [
         space.picture("hcrnn-figure4", map_title),
@@ -156,7 +152,7 @@ def _tell(title: str, runs: Runs, *, quick: bool) -> Told:
         models[name] = runs.model(recipe, log)
     hcrnn, narm = models["HCRNN"].model, models["NARM"].model
     assert isinstance(hcrnn, HCRNN)
-    return Told(title, log, models, read(PROTOCOL.split(log), hcrnn, narm))
+    return Told(title, log, models, hcrnn, read(PROTOCOL.split(log), hcrnn, narm))
 
 
 def _row(method: str, metric: str, value: float, paper: float | None = None) -> Row:
@@ -178,6 +174,18 @@ def _means(told: Told) -> list[Row]:
         rows.append(_row(name, told.title, values.mean(), mean))
         rows.append(_row(f"± {name}", told.title, values.std(), deviation))
     return rows
+
+
+def _placed(space: Space) -> list[Row]:
+    """Figure 4 in numbers."""
+    (near, any_two), (contexts, directions) = space.alike(), space.reach()
+    found = {
+        f"share a genre: a film and its {CLOSEST} closest": near,
+        "share a genre: any two films": any_two,
+        "cosine: a global context and its closest film": contexts,
+        "cosine: a random direction and its closest film": directions,
+    }
+    return [_row(name, FILMS, value) for name, value in found.items()]
 
 
 def _by_genre(told: Told, streaks: Sequence[Streaks]) -> list[Row]:

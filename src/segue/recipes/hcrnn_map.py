@@ -93,23 +93,29 @@ class Space:
         )
         return f"M({one.context}), {one.genre}, {one.share:.0%} of its {CLOSEST} closest: {', '.join(films)}"
 
+    def reach(self) -> tuple[float, float]:
+        """The cosine of a context and its closest item, and of a random direction and its own: means of K."""
+        drawn = np.random.default_rng(0).normal(size=self.contexts.shape)
+        asked = (self.contexts, drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+        contexts, directions = (float((some @ self.items.T).max(1).mean()) for some in asked)
+        return contexts, directions
+
     def picture(self, name: str, title: str) -> Picture:
-        """Figure 4; the contexts of Table 4 have their numbers."""
-        rows = np.concatenate([self.items, self.contexts])
-        drawn = _plane(rows)
-        numbers = {one.context: str(one.context) for one in self.aligned()}
-        columns = [self.genres.names.index(genre) for genre in DRAWN if genre in self.genres.names]
-        kinds = [next((self.genres.names[genre] for genre in columns if has[genre]), "") for has in self.genres.has[1:]]
-        kinds += [CONTEXT] * len(self.contexts)
-        labels = [""] * len(self.items) + [numbers.get(k, "") for k in range(1, len(self.contexts) + 1)]
+        """Figure 4."""
+        places = _plane(np.concatenate([self.items, self.contexts]))
+        kinds = [self._drawn_as(item) for item in range(1, len(self.items) + 1)] + [CONTEXT] * len(self.contexts)
         points = [
-            {"x": round(float(x), 1), "y": round(float(y), 1), "of": kind, "number": label}
-            for (x, y), kind, label in zip(drawn, kinds, labels, strict=True)
+            {"t-SNE 1": round(float(x), 1), "t-SNE 2": round(float(y), 1), "of": kind}
+            for (x, y), kind in zip(places, kinds, strict=True)
             if kind
         ]
-        points.sort(key=lambda row: (*DRAWN, CONTEXT).index(row["of"]))
-        encoding = {"x": "x", "y": "y", "by": "of", "label": "number", "title": title}
+        points.sort(key=lambda point: (*DRAWN, CONTEXT).index(str(point["of"])))
+        encoding = {"x": "t-SNE 1", "y": "t-SNE 2", "by": "of", "title": title}
         return Picture(name=name, kind="scatter", rows=tuple(points), encoding=encoding)
+
+    def _drawn_as(self, item: int) -> str:
+        names = self.genres.names
+        return next((genre for genre in DRAWN if genre in names and self.genres.has[item, names.index(genre)]), "")
 
 
 def tsne() -> Any:

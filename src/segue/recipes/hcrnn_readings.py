@@ -1,13 +1,13 @@
 """`Reading`: what HCRNN and NARM make of each item of a sequence, and of the question behind the last of them.
 
-    item   gates, means over units     change, mean over units    attention of the question
-           r   G_d  r * G_d  NARM r    of c     of h              to c   to h   NARM
-    31     .48  .55  .27      .51                                 .02    .03    .01
-    7      .47  .58  .28      .49      .004     .27               .05    .02    .20
+    item   gates, means over units     change, mean over units    contexts        attention of the question
+           r   G_d  r * G_d  NARM r    of c     of h              theta  alpha    to c   to h   NARM
+    31     .42  .47  .20      .51                                 1.02   1.01     .02    .03    .01
+    7      .41  .46  .19      .49      .001     .16               1.02   1.02     .05    .02    .20
     ...
 
-The paper does not say how a change of c or h is measured: here it is the mean over units of |h_t - h_(t-1)|, which
-figures of the size of the printed ones fit, and a first item, before which there is no context, has none.
+The paper does not say how a change of c or h is measured: here it is the mean over units of |h_t - h_(t-1)|. A first
+item, before which there is no context, has none. Of theta and alpha it is the largest of K shares, times K.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 RESET, DRIFT, KEPT, NARM_RESET = "r", "G_d", "r * G_d", "NARM r"
 LOCAL_CHANGE, CHANGE = "change of c", "change of h"
+THETA, ALPHA = "K * largest theta", "K * largest alpha"
 LOCAL_ATTENTION, ATTENTION, NARM_ATTENTION = "attention to c", "attention to h", "NARM attention"
 
 
@@ -67,6 +68,8 @@ def _hcrnn(model: HCRNN, items: Ids) -> dict[str, Values]:
         KEPT: found["reset"] * found["drift"],
         LOCAL_CHANGE: _change(found["local"]),
         CHANGE: _change(found["temporary"]),
+        THETA: _most(found["theta"].expand_as(found["alpha"])),
+        ALPHA: _most(found["alpha"]),
         LOCAL_ATTENTION: found["local_attention"],
         ATTENTION: found["attention"],
     }
@@ -83,6 +86,11 @@ def _narm(model: Model, items: Ids) -> dict[str, Values]:
 def _change(context: torch.Tensor) -> torch.Tensor:
     """(T, n) how far each unit has moved since the step before."""
     return torch.cat([torch.full_like(context[:1], torch.nan), context.diff(dim=0).abs()])
+
+
+def _most(shares: torch.Tensor) -> torch.Tensor:
+    """(T,) the largest of K shares; 1 where all are the same."""
+    return shares.max(1).values * shares.shape[1]
 
 
 def _plain(value: torch.Tensor) -> Values:
