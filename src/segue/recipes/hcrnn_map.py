@@ -25,7 +25,7 @@ Vectors = np.ndarray[Any, np.dtype[np.float64]]
 
 CLOSEST = 10
 TOLD = 3  # of the closest items, and of the contexts, as in Table 4
-DRAWN = ("Film-Noir", "Western", "Animation", "Horror", "War", "Sci-Fi", "Romance")  # the rarest first
+DRAWN = ("Film-Noir", "Western", "Animation", "Horror", "Musical", "War", "Sci-Fi")  # the rarest first
 CONTEXT = "global context"
 
 
