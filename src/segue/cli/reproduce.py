@@ -39,7 +39,7 @@ def reproduce(
         hcrnn-table3: twelve methods and those left out, on CiteULike and MovieLens; hcrnn-figures: its contexts,
         gates and attention (needs the extra viz). Of Criteo's study, criteo-table2-params: how many weights its
         models have; criteo-table4: the next item, and the next five, on YooChoose 1/64; criteo-table5: by length of
-        the session; criteo-figures.
+        the session; criteo-figures; criteo-rivals: what it leaves out.
     quick
         A small honest version: one seed and few epochs. It says so.
     out
