@@ -34,17 +34,20 @@ from torch import Tensor, nn
 
 from segue.batch import Batch
 from segue.data.features import features
-from segue.data.log import Log
+from segue.data.log import Ids, Log
 from segue.data.pairs import Pairs
+from segue.layers.biases import biases
 from segue.layers.dropout import dropout
 from segue.layers.encoder import Encoder, Kind
 from segue.layers.gated import Activation, Recurrent, walk
+from segue.layers.sparse import Floats, SparseRows
 from segue.layers.table import rows
 from segue.model import Sizes, TrainedConfig, require, zero_padding
 from segue.optimizer import RMSprop
 from segue.rater import Rater
 from segue.space import Choice, LogUniform, Space
 
+START = 0.1  # of the outputs where they are added to biases, so that training begins near those
 ITEMS = 1024  # whose states are held at a time where all are asked about
 Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
 
@@ -63,7 +66,10 @@ class IARNConfig(TrainedConfig):
         activation: of the bi-directional states; softplus is that of the authors' program.
         sharpness: what the logits of the gates are multiplied by.
         heed: what the states of the other side are multiplied by before a gate sees them.
-        bias: whether a mean and biases of users and items are added to (1).
+        bias: whether (1) is what is added to a mean and biases of users and items, which are solved for beforehand.
+        l2_user: weight of the squared biases of users.
+        l2_item: of items.
+        rated: whether a step is read with its rating; the paper's is not.
         encoder: how the features of an item change what is read of its history; none is the paper's IARN-Plain.
         column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
         features: how many features there are room for.
@@ -82,6 +88,9 @@ class IARNConfig(TrainedConfig):
     sharpness: float = 1.0
     heed: float = 1.0
     bias: bool = False
+    l2_user: float = 5.0
+    l2_item: float = 10.0
+    rated: bool = False
     encoder: Kind = "none"
     column: str = ""
     features: int = 0
@@ -133,12 +142,19 @@ class Side(nn.Module):
         super().__init__()
         self.config = config
         hidden, context, backbone = config.hidden, config.context, config.backbone
-        self.main = Recurrent(config.dim, hidden, 4 if backbone == "lstm" else 1)
+        read = 2 * config.dim + 1 if config.rated else config.dim
+        self.main = Recurrent(read, hidden, 4 if backbone == "lstm" else 1)
         if backbone in ("iarn", "tagm"):
-            self.ahead, self.back = Recurrent(config.dim, context), Recurrent(config.dim, context)
+            self.ahead, self.back = Recurrent(read, context), Recurrent(read, context)
             wide = 4 * context if backbone == "iarn" else 2 * context
             self.fusion, self.gate = nn.Linear(wide, wide), nn.Linear(wide, 1)
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.PReLU())
+
+    @torch.no_grad()
+    def start_small(self) -> None:
+        """Make what comes out small."""
+        for weight in self.head[0].parameters():
+            weight.mul_(START)
 
     def read(self, x: Float[Tensor, "P B e"], real: Float[Tensor, "P B"]) -> Read:
         """Once a history: the bi-directional states (7), and what (3) and (6) make of a step whoever is asked about."""
@@ -215,6 +231,8 @@ class IARN(Rater):
     }
     known: Tensor
     mean: Tensor
+    user_bias: Tensor
+    item_bias: Tensor
 
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -224,10 +242,14 @@ class IARN(Rater):
         zero_padding(self.items)
         zero_padding(self.users)
         self.of_user, self.of_item = Side(config), Side(config)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("user_bias", torch.zeros(sizes.users + 1))
+        self.register_buffer("item_bias", torch.zeros(sizes.items + 1))
+        if config.rated:
+            self.said = SparseRows(sizes.users + 1)
         if config.bias:
-            self.user_bias = nn.Parameter(torch.zeros(sizes.users + 1, 1))
-            self.item_bias = nn.Parameter(torch.zeros(sizes.items + 1, 1))
-            self.register_buffer("mean", torch.zeros(()))
+            for side in (self.of_user, self.of_item):
+                side.start_small()
         self.register_buffer("known", torch.zeros(sizes.items + 1, config.longest, dtype=torch.int32))
         if config.encoder != "none":
             room = (sizes.items, config.features, config.levels)
@@ -242,8 +264,13 @@ class IARN(Rater):
         self.known.zero_()
         found = torch.from_numpy(pairs.audiences(self.config.longest))
         self.known[:, self.config.longest - found.shape[1] :] = found.to(self.known)
-        if self.config.bias:
-            self.mean.fill_(float(pairs.rating.mean()))
+        if self.config.bias or self.config.rated:
+            mean, user, item = biases(pairs, {"item": self.config.l2_item, "user": self.config.l2_user})
+            self.mean.fill_(mean)
+            self.user_bias.copy_(torch.from_numpy(user))
+            self.item_bias.copy_(torch.from_numpy(item))
+        if self.config.rated:
+            self.said.fill(*_first(pairs, self.sizes))
         if self.config.encoder != "none":
             self.encoder.learn(*features(log, self.config.column))
         yield from pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
@@ -271,15 +298,29 @@ class IARN(Rater):
         return scores
 
     def _read_user(self, batch: Batch) -> Read:
-        history = batch.last(min(self.config.longest, batch.history.shape[1]))
-        steps, real = _steps(history, self.items)
-        return self.of_user.read(steps, real)
+        history = _trimmed(batch.last(min(self.config.longest, batch.history.shape[1])))
+        steps = rows(self.items, history)
+        if self.config.rated:
+            steps = self._with_ratings(steps, batch.user.expand_as(history), history, self.item_bias[history])
+        return self.of_user.read(steps, (history > 0).to(steps))
 
     def _read_item(self, item: Int[Tensor, "B"], audience: Int[Tensor, "B Q"]) -> Read:
-        steps, real = _steps(audience, self.users)
+        audience = _trimmed(audience)
+        steps = rows(self.users, audience)
         if self.config.encoder != "none":
             steps = self.encoder(steps, item)
-        return self.of_item.read(steps, real)
+        if self.config.rated:
+            steps = self._with_ratings(steps, audience, item.expand_as(audience), self.user_bias[audience])
+        return self.of_item.read(steps, (audience > 0).to(steps))
+
+    def _with_ratings(
+        self, x: Float[Tensor, "P B e"], user: Int[Tensor, "P B"], item: Int[Tensor, "P B"], bias: Float[Tensor, "P B"]
+    ) -> Float[Tensor, "P B n"]:
+        """(x ; y x ; y), where y is how far the rating of the step lies above the mean and the bias of what was met:
+        nothing of whoever is asked about, as that would hold the rating to be learnt."""
+        rating, known = self.said.at(user, item)
+        above = ((rating - self.mean - bias) * known).unsqueeze(2)
+        return torch.cat([x, above * x, above], 2)
 
     def _rating(
         self, user_side: Read, item_side: Read, user: Int[Tensor, "B"], item: Int[Tensor, "B"]
@@ -289,12 +330,18 @@ class IARN(Rater):
         theirs = self.of_item.meet(item_side, user_side.summary)
         rating = (mine * theirs).sum(1)
         if self.config.bias:
-            rating = rating + self.mean + (rows(self.user_bias, user) + rows(self.item_bias, item)).squeeze(1)
+            rating = rating + self.mean + self.user_bias[user] + self.item_bias[item]
         return rating
 
 
-def _steps(history: Int[Tensor, "B P"], table: Tensor) -> tuple[Float[Tensor, "Q B e"], Float[Tensor, "Q B"]]:
-    """The vectors of what is read, step by step, and which steps are real; without those that are padding to all."""
+def _trimmed(history: Int[Tensor, "B P"]) -> Int[Tensor, "Q B"]:
+    """What is read, step by step; without the steps that are padding to all."""
     some = (history > 0).any(0)
-    steps = history[:, int(some.to(torch.uint8).argmax()) if some.any() else history.shape[1] :].T
-    return rows(table, steps), (steps > 0).to(table.dtype)
+    return history[:, int(some.to(torch.uint8).argmax()) if some.any() else history.shape[1] :].T
+
+
+def _first(pairs: Pairs, sizes: Sizes) -> tuple[Ids, Ids, Floats]:
+    """How many items each user rated, which, and the first rating of each: no later one may be known before it."""
+    pair, place = np.unique(pairs.user * (sizes.items + 1) + pairs.item, return_index=True)
+    user, item = np.divmod(pair, sizes.items + 1)
+    return np.bincount(user, minlength=sizes.users + 1), item, pairs.rating[place].astype(np.float64)
