@@ -11,7 +11,7 @@ import pytest
 from segue.data import catalog, synthetic
 from segue.evaluation.protocol import Protocol
 from segue.recipes import criteo_figures, criteo_paper, criteo_table2_params, criteo_table4, criteo_table5
-from segue.recipes.methods import Method
+from segue.recipes.methods import Blended, Method
 from segue.recipes.reproduction import Reproduction
 from segue.recipes.runs import Runs
 
@@ -30,7 +30,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
         }
 
 
-def small(method: Method) -> Method:
+def small(method: Method | Blended) -> Method | Blended:
+    return replace(method, parts=tuple(map(smaller, method.parts))) if isinstance(method, Blended) else smaller(method)
+
+
+def smaller(method: Method) -> Method:
     recipe = replace(method.recipe, protocol=replace(EASY, ks=(20,)))
     trained = {"dim": 8, "negatives": 8} if recipe.settings else {}
     return replace(method, recipe=replace(recipe, settings={**recipe.settings, **trained}))

@@ -34,10 +34,11 @@ def reproduce(
     ----------
     table
         Of the HGN paper, on Amazon CDs, hgn-table3: seven methods, and the rivals left out; hgn-table4: ten
-        architectures; hgn-table5: seconds an epoch; hgn-table6: how much is read and ranked; hgn-figures: Recall@k and
-        NDCG@k by method, and the size of the embeddings. Of the HCRNN paper, hcrnn-table2: the sizes of its logs. Of
-        Criteo's study, criteo-table2-params: how many weights its models have; criteo-table4: the next item, and the
-        next five, on YooChoose 1/64; criteo-table5: by length of the session; criteo-figures.
+        architectures; hgn-table5: seconds an epoch; hgn-table6: how much is read and ranked; hgn-figures: Recall@k
+        and NDCG@k by method, and the size of the embeddings. Of the HCRNN paper, hcrnn-table2: the sizes of its logs;
+        hcrnn-table3: twelve methods and those left out, on CiteULike and MovieLens. Of Criteo's study, criteo-
+        table2-params: how many weights its models have; criteo-table4: the next item, and the next five, on YooChoose
+        1/64; criteo-table5: by length of the session; criteo-figures.
     quick
         A small honest version: one seed and few epochs. It says so.
     out

@@ -132,7 +132,7 @@ class GRU(Layers):
             "norm": "none",
             "dropout": 0.25,
             "hidden_dropout": 0.5,
-            "batch_size": 512,
+            "batch_size": 16,
             "lr": 0.001,
             "decay_steps": 0,
         },
@@ -150,7 +150,7 @@ class LSTM4RecConfig(LayersConfig):
 
     dropout: float = 0.25
     hidden_dropout: float = 0.5
-    batch_size: int = 512
+    batch_size: int = 16
 
 
 class LSTM4Rec(Layers):

@@ -21,7 +21,7 @@ from segue.evaluation.metrics import Values, measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import Uplift, uplift
 from segue.recipe import Recipe
-from segue.recipes.methods import Line, Method, carry_out
+from segue.recipes.methods import Blended, Line, Method, carry_out
 from segue.recipes.reproduction import Row
 from segue.recipes.runs import Runs
 
@@ -39,7 +39,8 @@ ALIKE: Mapping[str, Any] = {
     "decay_power": 1.0,
     "dropout": 0.25,
 }
-STEPS: Mapping[str, Any] = {**ALIKE, "window": 20, "batch_size": 256, "hidden_dropout": 0.25, "decay_steps": 2270}
+READ: Mapping[str, Any] = {"window": 20, "batch_size": 256, "decay_steps": 2270}
+STEPS: Mapping[str, Any] = {**ALIKE, **READ, "hidden_dropout": 0.25}
 PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "decay_steps": 3620}
 NEXT, LATER = "recall@20,1", f"recall@20,{AHEAD}"
 
@@ -74,11 +75,15 @@ NETWORKS = (
     method("Stacked GRU + RE + LN", network("gru", "stacked", STEPS), 0.691, 0.495),
     method("HM-LSTM + RE + LN", network("hm-lstm", "paper", STEPS), 0.682, 0.489),
 )
+RULES = method("Sequential rules", counted("seq-knn", "rules"))
 RIVALS = (
     method("Item-KNN, cosine", counted("item-knn", "gru4rec")),
-    method("Sequential rules", counted("seq-knn", "rules")),
+    RULES,
+    method("NARM", network("narm", "author", {**ALIKE, **READ, "dim": 100})),
+    method("STAMP", network("stamp", "author", {**ALIKE, **READ})),
+    Blended(name="Sequential rules with GRU + RE + LN", parts=(RULES, NETWORKS[3])),
 )
-METHODS = (*RIVALS, *BASELINES, *NETWORKS)
+METHODS: tuple[Method | Blended, ...] = (*RIVALS, *BASELINES, *NETWORKS)
 NOTES = (
     PROTOCOL.describe(),
     "The printed figures are of all of YooChoose, these of its last 1/64: order and uplift can be compared. All "

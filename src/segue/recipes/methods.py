@@ -118,12 +118,12 @@ class Line:
         """(C,) the mean over seeds, question by question."""
         return np.mean([measure(run.ranks, metric) for run in self.runs], axis=0)
 
-    def row(self, metric: str) -> Row:
-        """Ours beside the paper's."""
+    def row(self, metric: str, inside: Any = slice(None)) -> Row:
+        """Ours, of the questions `inside`, beside the paper's."""
         return Row(
             method=self.method.name,
             metric=metric,
-            ours=tuple(run.mean(metric) for run in self.runs),
+            ours=tuple(float(measure(run.ranks, metric)[inside].mean()) for run in self.runs),
             paper=self.method.paper.get(metric),
             elsewhere=self.method.elsewhere,
         )

@@ -33,6 +33,7 @@ class Row:
         lower: whether less is better, as it is with seconds.
         stars: of a test that this figure differs from the best baseline's; the paper's convention.
         elsewhere: what the paper prints for other logs, by column: for orientation.
+        part: of a table that is shown in several, such as one a log; empty where it is whole.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Row:
     lower: bool = False
     stars: str = ""
     elsewhere: Mapping[str, float] = field(default_factory=dict)
+    part: str = ""
 
     @property
     def mean(self) -> float:
@@ -70,6 +72,7 @@ class Row:
             "verdict": self.verdict,
             "stars": self.stars,
             "elsewhere": dict(self.elsewhere),
+            "part": self.part,
         }
 
 
@@ -115,12 +118,12 @@ class Reproduction:
     pictures: tuple[Picture, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
-    def row(self, method: str, metric: str) -> Row:
+    def row(self, method: str, metric: str, part: str = "") -> Row:
         """The figure of one method."""
         for row in self.rows:
-            if (row.method, row.metric) == (method, metric):
+            if (row.method, row.metric, row.part) == (method, metric, part):
                 return row
-        raise DataError(f"{self.title} has no {metric} of {method}")
+        raise DataError(f"{self.title} has no {metric} of {method}{f' in {part}' if part else ''}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -140,14 +143,17 @@ class Reproduction:
         from rich.text import Text
 
         style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-        tables: list[Table] = []
-        for columns in _pages(_narrow(grid(self.as_dict())), get_console().width):
-            table = Table(title="" if tables else self.title, title_justify="left", **style)
-            for place, (name, *_) in enumerate(columns):
-                table.add_column(name, justify="right" if place else "left", no_wrap=True)
-            for cells in zip(*(column[1:] for column in columns), strict=True):
-                table.add_row(*map(Text, cells))
-            tables.append(table)
+        tables: list[Text | Table] = [Text(self.title, style="italic")]
+        for part, cells in parts(self.as_dict()):
+            if part:
+                tables.append(Text(f"\n{part}", style="bold"))
+            for columns in _pages(_narrow(cells), get_console().width):
+                table = Table(**style)
+                for place, (name, *_) in enumerate(columns):
+                    table.add_column(name, justify="right" if place else "left", no_wrap=True)
+                for line in zip(*(column[1:] for column in columns), strict=True):
+                    table.add_row(*map(Text, line))
+                tables.append(table)
         return Group(*tables, *(Text(f"* {note}", style="dim") for note in self.notes))
 
     def write(self, folder: Path, name: str) -> list[Path]:
@@ -163,19 +169,25 @@ class Reproduction:
             raise DataError(f"{folder}: no such folder can be made: {error.strerror or error}") from error
         charts = [picture.chart() for picture in self.pictures]
         made = [plots.write(c, folder / f"{p.name}.svg") for p, c in zip(self.pictures, charts, strict=True)]
-        head, *body = grid(self.as_dict())
-        figures = [dict(zip(head, cells, strict=True)) for cells in body]
         sections: list[tuple[str, Sequence[Any]]] = [("Pictures", charts)] if charts else []
-        sections += [("Figures", [figures]), ("Notes", self.notes)]
+        for part, (head, *body) in parts(self.as_dict()):
+            sections.append((part or "Figures", [[dict(zip(head, cells, strict=True)) for cells in body]]))
+        sections.append(("Notes", self.notes))
         return [*made, plots.page(self.title, sections, folder / f"{name}.html")]
 
 
-def grid(facts: Mapping[str, Any]) -> list[list[str]]:
-    """The table of `Reproduction.as_dict()` as text, its head first: a line a method, some columns a metric.
+def parts(facts: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    """The tables of `Reproduction.as_dict()` with their names, each as text: see `grid`."""
+    names = dict.fromkeys(row.get("part", "") for row in facts["rows"])
+    return [(name, grid(facts, name)) for name in names]
+
+
+def grid(facts: Mapping[str, Any], part: str = "") -> list[list[str]]:
+    """One table of `Reproduction.as_dict()` as text, its head first: a line a method, some columns a metric.
 
     Columns of nothing are left out: the spread of a single seed, the paper's figures where it has none.
     """
-    rows = facts["rows"]
+    rows = [row for row in facts["rows"] if row.get("part", "") == part]
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
     found = {(row["method"], row["metric"]): row for row in rows}
@@ -191,8 +203,8 @@ def grid(facts: Mapping[str, Any]) -> list[list[str]]:
 
 
 def markdown(facts: Mapping[str, Any]) -> str:
-    """The same table for a page."""
-    return piped(grid(facts))
+    """The same tables for a page."""
+    return "\n".join(f"**{name}**\n\n{piped(cells)}" if name else piped(cells) for name, cells in parts(facts))
 
 
 def piped(rows: Sequence[Sequence[str]]) -> str:
