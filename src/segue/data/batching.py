@@ -137,10 +137,10 @@ class Sequences:
         return user, newest, np.maximum(oldest, log.start[user] + 1)
 
 
-def pairs(log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """One epoch of (user, item, negative) triples, one a row of the log: no history, C = T = G = 1."""
+def pairs(log: Log, batch_size: int, rng: np.random.Generator, negatives: int = 1) -> Iterator[Batch]:
+    """One epoch of (user, item, its `negatives`), one a row of the log: no history, C = T = 1."""
     user, item = log.events()
-    negative = Negatives(log).draw(user, (1, 1, 1), rng)
+    negative = Negatives(log).draw(user, (1, 1, negatives), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
         some = order[begin : begin + batch_size]

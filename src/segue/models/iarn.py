@@ -40,7 +40,7 @@ from segue.layers.dropout import dropout
 from segue.layers.encoder import Encoder, Kind
 from segue.layers.gated import Activation, Recurrent, walk
 from segue.layers.table import rows
-from segue.model import Sizes, TrainedConfig, require, zero_padding
+from segue.model import FeaturedConfig, Sizes, require, zero_padding
 from segue.optimizer import RMSprop
 from segue.rater import Rater
 from segue.space import Choice, LogUniform, Space
@@ -50,7 +50,7 @@ Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IARNConfig(TrainedConfig):
+class IARNConfig(FeaturedConfig):
     """Settings of IARN.
 
     Attributes:
@@ -83,9 +83,6 @@ class IARNConfig(TrainedConfig):
     heed: float = 1.0
     bias: bool = False
     encoder: Kind = "none"
-    column: str = ""
-    features: int = 0
-    levels: int = 8
     squash: bool = False
     clip: float = 10.0
     batch_size: int = 50
@@ -97,10 +94,6 @@ class IARNConfig(TrainedConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
         encodes = self.encoder != "none"
         require(bool(self.column) == encodes, f"column={self.column!r}: name one exactly where there is an encoder")
-        require(
-            (self.features > 0) == encodes, f"features={self.features}: say how many exactly where one encodes them"
-        )
-        require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
         require(self.clip > 0, f"clip={self.clip}: must be above 0")
 
 
