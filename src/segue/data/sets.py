@@ -31,8 +31,8 @@ class Sets:
         held = distinct(user * span + item)
         self.owner, self.item = held // span, held % span
         counts = log.counts()
-        with np.errstate(divide="ignore"):
-            self.kept = np.minimum(1.0, np.sqrt(rho * counts.sum() / counts))  # (I + 1,) chance to stay in a pass
+        share = np.maximum(counts, 1) / max(counts.sum(), 1)
+        self.kept = np.minimum(1.0, np.sqrt(rho / share))  # (I + 1,) chance to stay in a pass
 
     def pairs(self, passes: int, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
         """(item, partner) of some `passes`, in random order, about `batch_size` pairs at a time."""
