@@ -80,7 +80,15 @@ class NeuMF(Trained):
     config: NeuMFConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
-        "recbole": {"dim": 64, "tower_dim": 64, "tower": (128, 64), "dropout": 0.1, "negatives": 1, "pretrain": 0},
+        "recbole": {
+            "dim": 64,
+            "tower_dim": 64,
+            "tower": (128, 64),
+            "dropout": 0.1,
+            "negatives": 1,
+            "pretrain": 0,
+            "batch_size": 2048,
+        },
     }
     space: ClassVar[Space] = {
         "dim": Choice(8, 16, 32, 64),
