@@ -147,7 +147,24 @@ def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
     testing.LAWS[law](testing.subject(BPRMF, column="kind", features=4, levels=2))
 
 
-def test_a_column_and_its_features_come_together() -> None:
+def test_recency_makes_the_popular_of_late_popular() -> None:
+    """Everybody meets one of items 1..3 early and one of 4..6 late; nobody is told apart."""
+    histories = [[1 + user % 3, 4 + user % 3] for user in range(60)]
+    log = synthetic.from_sequences(histories, n_items=6, times=[[user, 100 + user] for user in range(60)])
+    scores = []
+    for recency in (0.0, 0.1):
+        torch.manual_seed(0)
+        model = BPRMF(BPRMF.configure({"dim": 2, "recency": recency, "epochs": 10, "batch_size": 16}), Sizes(60, 6))
+        fit(model, log)
+        with torch.no_grad():
+            scores.append(model.score(Batch(torch.tensor([0]), torch.zeros(1, 0, dtype=torch.long)))[0, 1:])
+    assert float(scores[0][:3].mean() - scores[0][3:].mean()) == pytest.approx(0, abs=0.1)
+    assert float(scores[1][3:].min() - scores[1][:3].max()) > 0.3
+
+
+def test_errors() -> None:
+    with pytest.raises(ConfigError, match=r"recency=-0.1: must not be negative"):
+        BPRMF.configure({"recency": -0.1})
     with pytest.raises(
         ConfigError, match=r"column='kind', features=0: name a column and how many it holds, or neither"
     ):

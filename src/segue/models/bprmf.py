@@ -42,11 +42,14 @@ class BPRMFConfig(FeaturedConfig):
         dim: size d of the embeddings.
         l2: weight of the squared length of the vectors of each triple.
         bias: whether items have a bias, which lets the model know popularity.
+        recency: a row is visited in proportion to e^-(age / recency), its age the share of all events that came after
+            it; 0 to visit each once.
     """
 
     dim: int = 64
     l2: float = 0.001
     bias: bool = True
+    recency: float = 0.0
     batch_size: int = 1024
     reduction: Literal["sum", "mean"] = "sum"
     lr: float = 5e-3
@@ -55,6 +58,7 @@ class BPRMFConfig(FeaturedConfig):
         super().__post_init__()
         require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
         require(self.l2 >= 0, f"l2={self.l2}: must not be negative")
+        require(self.recency >= 0, f"recency={self.recency}: must not be negative")
 
 
 class BPRMF(Trained, Retriever):
@@ -85,7 +89,7 @@ class BPRMF(Trained, Retriever):
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         if self.config.column:
             self.features.learn(*features(log, self.config.column))
-        return pairs(log, self.config.batch_size, rng)
+        return pairs(log, self.config.batch_size, rng, recency=self.config.recency)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None

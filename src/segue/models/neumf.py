@@ -118,7 +118,7 @@ class NeuMF(Trained):
         self.register_buffer("taught", torch.zeros((), dtype=torch.int32))  # whole epochs
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        yield from pairs(log, self.config.batch_size, rng, self.config.negatives)
+        yield from pairs(log, self.config.batch_size, rng, negatives=self.config.negatives)
         self.taught += 1
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
