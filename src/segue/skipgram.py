@@ -47,6 +47,7 @@ class SkipGramConfig(TrainedConfig):
     negatives: int = 5
     alpha: float = 0.75
     last: int | None = None
+    lr: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()

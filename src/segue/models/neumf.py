@@ -73,7 +73,12 @@ class NeuMFConfig(TrainedConfig):
 
 
 class NeuMF(Trained):
-    """Two halves, each with vectors and a logit of its own."""
+    """Two halves, each with vectors and a logit of its own.
+
+    Attributes:
+        taught: whole epochs so far.
+        apart: whether this epoch teaches each half by itself.
+    """
 
     name = "neumf"
     Config = NeuMFConfig
@@ -115,9 +120,11 @@ class NeuMF(Trained):
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
         self.product_logit = nn.Linear(config.dim, 1, bias=False)
         self.tower_logit = nn.Linear(widths[-1], 1)
-        self.register_buffer("taught", torch.zeros((), dtype=torch.int32))  # whole epochs
+        self.register_buffer("taught", torch.zeros((), dtype=torch.int32))
+        self.apart = config.pretrain > 0
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        self.apart = int(self.taught) < self.config.pretrain
         yield from pairs(log, self.config.batch_size, rng, negatives=self.config.negatives)
         self.taught += 1
 
@@ -126,9 +133,8 @@ class NeuMF(Trained):
         assert batch.negative is not None
         item = torch.cat([batch.target, batch.negative.flatten(1)], 1)  # B 1 + G
         product, tower = self.halves(batch.user, item)
-        apart = int(self.taught) < self.config.pretrain
         known = item[:, 1:] > 0
-        logits = (product, tower) if apart else (self._joined(product, tower),)
+        logits = (product, tower) if self.apart else (self._joined(product, tower),)
         return torch.stack([bce(z[:, 0], z[:, 1:], known).sum() for z in logits]).sum()
 
     def halves(self, user: Int[Tensor, "B"], item: Int[Tensor, "B K"]) -> tuple[Tensor, Tensor]:
