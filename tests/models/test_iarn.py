@@ -175,8 +175,11 @@ def test_presets_and_ranges() -> None:
     for settings, said in (
         ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
         ({"hidden": 0}, r"hidden=0: must be at least 1"),
-        ({"encoder": "flat", "features": 2}, r"column='': name one exactly where there is an encoder"),
-        ({"encoder": "flat", "column": "genres"}, r"features=0: say how many exactly where one encodes them"),
+        ({"encoder": "flat", "features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
+        (
+            {"encoder": "flat", "column": "genres"},
+            r"column='genres', features=0: name a column and how many it holds, or neither",
+        ),
         ({"clip": 0}, r"clip=0.0: must be above 0"),
         ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
     ):

@@ -12,9 +12,12 @@ from segue.models.hcrnn import HCRNN, RunningHCRNN
 from segue.models.hgn import HGN
 from segue.models.hm_lstm import HMLSTM
 from segue.models.iarn import IARN
+from segue.models.item2vec import Item2Vec
 from segue.models.item_knn import ItemKNN
 from segue.models.mf import MF
+from segue.models.mp2vec import MP2Vec
 from segue.models.narm import NARM
+from segue.models.neumf import NeuMF
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
 from segue.models.recent_pop import RecentPop
@@ -32,6 +35,9 @@ MODELS: dict[str, type[Model]] = {
     "seq-knn": SeqKNN,
     "vs-knn": VSKNN,
     "bprmf": BPRMF,
+    "neumf": NeuMF,
+    "item2vec": Item2Vec,
+    "mp2vec": MP2Vec,
     "gru4rec": GRU4Rec,
     "gru4rec+": GRU4RecPlus,
     "coevent-mf": CoEventMF,

@@ -42,7 +42,7 @@ from segue.layers.encoder import Encoder, Kind
 from segue.layers.gated import Activation, Recurrent, walk
 from segue.layers.sparse import Floats, SparseRows
 from segue.layers.table import rows
-from segue.model import Sizes, TrainedConfig, require, zero_padding
+from segue.model import FeaturedConfig, Sizes, require, zero_padding
 from segue.optimizer import RMSprop
 from segue.rater import Rater
 from segue.space import Choice, LogUniform, Space
@@ -54,7 +54,7 @@ Bias = Literal["none", "all", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IARNConfig(TrainedConfig):
+class IARNConfig(FeaturedConfig):
     """Settings of IARN.
 
     Attributes:
@@ -94,9 +94,6 @@ class IARNConfig(TrainedConfig):
     l2_item: float = 10.0
     rated: bool = False
     encoder: Kind = "none"
-    column: str = ""
-    features: int = 0
-    levels: int = 8
     squash: bool = False
     clip: float = 10.0
     batch_size: int = 50
@@ -108,10 +105,6 @@ class IARNConfig(TrainedConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
         encodes = self.encoder != "none"
         require(bool(self.column) == encodes, f"column={self.column!r}: name one exactly where there is an encoder")
-        require(
-            (self.features > 0) == encodes, f"features={self.features}: say how many exactly where one encodes them"
-        )
-        require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
         require(self.l2_user >= 0, f"l2_user={self.l2_user}: must not be negative")
         require(self.l2_item >= 0, f"l2_item={self.l2_item}: must not be negative")
         require(self.clip > 0, f"clip={self.clip}: must be above 0")
