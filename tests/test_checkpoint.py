@@ -43,6 +43,14 @@ def trained(name: str, log: Log = LOG, **settings: Any) -> Model:
     return model.eval()
 
 
+@pytest.mark.parametrize("column", ["time", "rating"])
+def test_histories_are_saved_with_what_the_log_knows(tmp_path: Path, column: str) -> None:
+    model = trained("pop")
+    bare = replace(LOG, **{column: None})
+    for log in (LOG, LOG.until(LOG.stop - (LOG.sizes > 2)), bare):
+        assert load(save(model, log, tmp_path / "model")).log.fingerprint == log.fingerprint
+
+
 def question(log: Log, model: Model) -> Batch:
     cases = leave_last_out(log).cases("test")
     return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window)))

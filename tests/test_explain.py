@@ -18,6 +18,7 @@ from segue.errors import DataError
 from segue.explain import columns, explain, ranks
 from segue.model import Config, Counted, Model, Sizes
 from segue.models import MODELS
+from segue.rater import Pairwise
 from segue.readout import tap
 from segue.recommend import recommend
 from segue.testing import subject
@@ -95,6 +96,23 @@ def test_what_is_told_twice_is_numbered() -> None:
         {"attention 1": 0.5, "attention 2": 3.0},
         {"attention 1": 1.5, "attention 2": 4.0},
     ]
+
+
+class Rated(Pairwise):
+    """Rates item j by j, and tells a gate of each pair."""
+
+    name, Config, window = "rated", Config, None
+
+    def predict(self, batch: Batch) -> Tensor:
+        assert batch.target is not None
+        tap("gate", batch.history.double())
+        return batch.target[:, 0].double()
+
+
+def test_gates_of_a_pair_are_no_part_of_a_list() -> None:
+    found = explain(Rated(Config(), Sizes(2, 6)), log(), user=1, k=2)
+    assert [(one.item, one.score) for one in found.recommended] == [(6, 6.0), (5, 5.0)]
+    assert [one.gates for one in found.past] == [{}, {}, {}]
 
 
 MARKOV = synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4))

@@ -1,10 +1,10 @@
 """A saved model is a folder that says everything about itself and runs nothing when it is read.
 
     model.json             what it is: model, settings, log, protocol, results, versions, a hash of every file
-    weights.safetensors    parameters and counts; a blend's are those of its parts
+    weights.safetensors    parameters and counts; of a blend, or of two stages, those of both parts
     users.parquet          names of users 1..U, and what is known of them
     items.parquet          names of items 1..I, likewise
-    history.parquet        who did what, in order: what the answers to known users are built on
+    history.parquet        who did what, in order, and when: what the answers to known users are built on
 
 The folder appears whole or not at all: it is written beside its place and moved there.
 """
@@ -32,8 +32,10 @@ from segue.errors import ArtefactError, ConfigError
 from segue.model import Model, Sizes
 from segue.models import MODELS
 from segue.models.blend import Blend
+from segue.models.rerank import Rerank
 
 FORMAT = 1
+PAIRED: dict[str, type[Blend] | type[Rerank]] = {"blend": Blend, "rerank": Rerank}  # of two models, first and second
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
 AGAIN = "copy the whole folder again, or save the model anew"
 
@@ -57,7 +59,7 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     """Write `model` and the names and histories of `log` to `folder`, replacing a model that is there.
 
     Args:
-        model: any of `MODELS`, or a blend of them.
+        model: any of `MODELS`, a blend of them, or two as stages.
         log: whose vocabularies the model was built for; all its rows become the known histories.
         folder: created; must not exist, or hold a saved model.
         training_log: `training.jsonl` of the training, to be kept with the model.
@@ -109,8 +111,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     save_file(weights, folder / "weights.safetensors")
     _named(log.users, log.user_table).write_parquet(folder / "users.parquet")
     _named(log.items, log.item_table).write_parquet(folder / "items.parquet")
-    user, item = log.events()
-    pl.DataFrame({"user": user.astype(np.int32), "item": item}).write_parquet(folder / "history.parquet")
+    _history(log).write_parquet(folder / "history.parquet")
     facts = {
         "format": FORMAT,
         **_described(model),
@@ -127,9 +128,17 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
 def _described(model: Model) -> dict[str, Any]:
     """What has to be known to build `model`, apart from its weights and sizes."""
     described: dict[str, Any] = {"model": model.name, "config": model.config.as_dict()}
-    if isinstance(model, Blend):
+    if isinstance(model, (Blend, Rerank)):
         described["parts"] = [_described(model.first), _described(model.second)]
     return described
+
+
+def _history(log: Log) -> pl.DataFrame:
+    """One row an event, user by user: the item, and when and how it was rated where the log knows that."""
+    user, item = log.events()
+    told = {"time": log.time, "rating": log.rating}
+    known = {name: log.column(values) for name, values in told.items() if values is not None}
+    return pl.DataFrame({"user": user.astype(np.int32), "item": item, **known})
 
 
 def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
@@ -169,9 +178,9 @@ def _model(folder: Path, facts: dict[str, Any]) -> Model:
 
 def _built(folder: Path, facts: dict[str, Any], sizes: Sizes) -> Model:
     """The model that `_described` gave these facts, without its weights."""
-    if facts["model"] == Blend.name:
+    if facts["model"] in PAIRED:
         first, second = (_built(folder, part, sizes) for part in facts["parts"])
-        return Blend(first, second, **facts["config"])
+        return PAIRED[facts["model"]](first, second, **facts["config"])
     if facts["model"] not in MODELS:
         raise ArtefactError(f"{folder}: holds a model {facts['model']!r} that this segue does not have")
     kind = MODELS[facts["model"]]
@@ -188,6 +197,8 @@ def _log(folder: Path, name: str) -> Log:
         start=stop - sizes,
         stop=stop,
         item=history["item"].to_numpy(),
+        time=history["time"].to_numpy() if "time" in history.columns else None,
+        rating=history["rating"].to_numpy() if "rating" in history.columns else None,
         name=name,
         user_table=users[:, 1:] if users.width > 1 else None,
         item_table=items[:, 1:] if items.width > 1 else None,

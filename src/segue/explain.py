@@ -26,6 +26,7 @@ from segue.batch import Batch
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.model import Model
+from segue.rater import Pairwise
 from segue.readout import Readouts, readouts
 from segue.recommend import Recommendation, answer, best, question
 
@@ -87,6 +88,8 @@ def explain(
     items = asked.history[0]
     with readouts() as heard:
         scores = answer(model, asked)[0]
+    if isinstance(model, Pairwise):
+        heard = {}  # its gates are those of one item: see `segue.meeting`
     seen = items if exclude_seen else items[:0]
     scores[seen] = -torch.inf
     recommended = best(log, scores, k)
@@ -103,11 +106,18 @@ def explain(
 
 def shortened(asked: Batch, places: Sequence[int]) -> Batch:
     """The history of the one row without each of some places in turn."""
-    items = asked.history[0]
-    others = torch.stack([torch.cat([items[:place], items[place + 1 :]]) for place in places])
-    if len(items) == 1:
-        others = nn.functional.pad(others, (1, 0))  # what is left is padding
-    return Batch(asked.user.expand(len(others)).contiguous(), others)
+    return Batch(asked.user.repeat(len(places)), left_out(asked.history[0], places))
+
+
+def left_out(items: Int[Tensor, "P"], places: Sequence[int]) -> Int[Tensor, "K P"]:
+    """A history without each of K places in turn; what is older moves up, and the first is padding.
+
+    >>> left_out(torch.tensor([4, 5, 6]), [0, 1]).tolist()
+    [[0, 5, 6], [0, 4, 6]]
+    """
+    column = torch.arange(len(items))
+    moved = column <= torch.tensor(places, dtype=torch.long)[:, None]
+    return nn.functional.pad(items, (1, 0))[column + 1 - moved.long()]
 
 
 def ranks(scores: Float[Tensor, "B I"], ids: Int[Tensor, "K"]) -> Int[Tensor, "B K"]:

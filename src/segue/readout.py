@@ -5,7 +5,8 @@
     seen["attention"]           a list: what each `tap("attention", ...)` on the way was given
 
 A model calls `tap` where it has something to tell. The first axis of what it tells is the rows of the batch, the last
-the positions of the history, the newest item in the last column. Nobody listening, a tap costs a look at a variable.
+the positions of the history, the newest item in the last column; what is called "audience ..." has the positions of the
+audience. Nobody listening, a tap costs a look at a variable.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextvars import ContextVar
 
 from torch import Tensor
 
+AUDIENCE = "audience "  # what a tap's name begins with where it tells of that side
 Readouts = dict[str, list[Tensor]]
 
 _listener: ContextVar[Readouts | None] = ContextVar("listener", default=None)

@@ -8,7 +8,7 @@ before the test is looked at. Test questions are asked once, at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ class Outcome:
     model: Model
     training: Training
     result: Result
+
+    @property
+    def results(self) -> list[Result]:
+        """What is to be shown of it."""
+        return [self.result]
 
     def about(self) -> dict[str, Any]:
         """What a saved model should say of itself: plain values."""
@@ -143,9 +148,16 @@ class Recipe:
         An interrupted training is kept in `folder`, to be taken up by the same call.
         """
         split = self.protocol.split(log)
-        model = self.build(log)
+        model, training = self.refitted(split, epochs, chosen=chosen, folder=folder)
+        return Outcome(self, split, model, training, self.test(model, split, training))
+
+    def refitted(
+        self, split: Split, epochs: int, *, chosen: Training | None = None, folder: Path | None = None
+    ) -> tuple[Model, Training]:
+        """The model of `final`, before it is tested, and how it was trained."""
+        model = self.build(split.log)
         if isinstance(model, Trained):
-            model = self.build(log, epochs=epochs)
+            model = self.build(split.log, epochs=epochs)
         training = fit(model, split.train_valid, seed=self.seed, folder=folder)
         if chosen is not None:
             training = replace(
@@ -153,14 +165,17 @@ class Recipe:
                 seconds=chosen.seconds + training.seconds,
                 cpu_seconds=chosen.cpu_seconds + training.cpu_seconds,
             )
-        return Outcome(self, split, model, training, self.test(model, split, training))
+        return model, training
 
-    def choose(self, model: Model, split: Split, *, folder: Path | None = None) -> Training:
-        """Train on the train part; the model ends with the weights of its best epoch on validation."""
+    def choose(
+        self, model: Model, split: Split, *, folder: Path | None = None, within: Callable[[Model], Model] | None = None
+    ) -> Training:
+        """Train on the train part; the model ends with the weights of its best epoch on validation: that of the whole
+        that `within` makes of it, where it is a part of one."""
         cases = self.protocol.cases(split, "valid")
 
         def validate(candidate: Model) -> float:
-            return self.protocol.monitored(candidate, split, self.monitor)
+            return self.protocol.monitored(within(candidate) if within else candidate, split, self.monitor)
 
         return fit(
             model,

@@ -9,6 +9,7 @@ import pytest
 
 from segue import checkpoint
 from segue.explain import explain
+from segue.meeting import explain_meeting
 
 
 def test_explain_prints_gates_and_what_is_lent(segue, here):
@@ -37,6 +38,30 @@ def test_a_model_without_gates(segue):
     assert out.count("·") == 2, "popularity owes nothing to the history"
 
 
+def test_a_rating_is_explained_by_both_histories(segue, here):
+    events = (here / "events.csv").read_text().splitlines()
+    rated = [f"{line},{1 + row % 5}" for row, line in enumerate(events[1:])]
+    (here / "rated.csv").write_text("\n".join([f"{events[0]},rating", *rated]) + "\n")
+    command = "run iarn rated.csv --protocol ratings --no-rivals --set dim=2 hidden=3 context=2 epochs=1 batch_size=32"
+    assert segue(command)[0] == 0
+    code, out, err = segue("explain models/iarn --user u5 --item 2 --last 3 --json found.json --html found.html")
+    assert (code, err) == (0, "")
+    text = " ".join(out.split())
+    assert re.search(r"user u5 is expected to rate 2 -?\d\.\d\d; the rating was \d, on 2020-09-13\.", text)
+    assert "what the user had met, oldest first rating gate lends" in text
+    assert "who had met the item, oldest first rating gate lends" in text
+    assert re.search(r"2020-09-13 user u\d+(, after \d)? \d 0\.\d{3} [-+]", text)
+    saved = checkpoint.load("models/iarn")
+    wanted = explain_meeting(saved.model, saved.log, user="u5", item="2", last=3)
+    found = json.loads((here / "found.json").read_text())
+    assert found["predicted"] == wanted.predicted
+    assert [one["gates"] for one in found["audience"]] == [one.gates for one in wanted.audience]
+    page = (here / "found.html").read_text()
+    assert "<h1>iarn: user u5 and 2</h1>" in page
+    assert page.count("rgba(") >= 6
+    assert not re.search(r"https?://", page), "it can be read with no network"
+
+
 def test_nothing_is_left(segue, here):
     code, out, _ = segue("explain models/pop --history 0,1,2,3,4,5,6,7 --html page.html --json found.json")
     assert code == 0
@@ -55,6 +80,14 @@ def test_nothing_is_left(segue, here):
         ("explain models/pop --user u3 -k 0", r"k=0: must be at least 1"),
         ("explain models/pop --user u3 --last 0", r"last=0: must be at least 1"),
         ("explain models/none --user u3", r"models/none: no such model folder"),
+        (
+            "explain models/pop --user u3 --item 1",
+            r"pop: ranks items and predicts no rating; explain it without an item",
+        ),
+        (
+            "explain models/pop --item 1",
+            r"--item: whose rating is to be explained\? Give --user with it, and no --hist",
+        ),
         ("explain models/pop --user u3 --html no/page.html", r"no/page\.html: cannot be written"),
         ("explain models/pop --user u3 --json no/found.json", r"--json no/found\.json: cannot be written"),
     ],

@@ -48,6 +48,7 @@ app.command(
   segue run pop events.csv --user-col uid --item-col sku --time-col ts
   segue run hgn ratings.csv --min-rating 4 --user-core 10 --set dim=64 lr=0.01 --out models/mine
   segue run hgn ml-1m --protocol hgn --preset author --json result.json
+  segue run mf ml-100k --rerank seq-knn --candidates 20
 
 An unknown name in --set lists the settings of the model. An interrupted training goes on with the same command.""",
 )
@@ -91,10 +92,11 @@ app.command(
 )
 app.command(
     explain,
-    usage="Usage: segue explain MODEL (--user USER | --history ITEMS) [OPTIONS]",
+    usage="Usage: segue explain MODEL (--user USER [--item ITEM] | --history ITEMS) [OPTIONS]",
     help_epilogue="""Examples:
   segue explain models/narm --user 42
-  segue explain models/item-knn --history "12,7,99" -k 3 --html explained.html""",
+  segue explain models/item-knn --history "12,7,99" -k 3 --html explained.html
+  segue explain models/iarn --user 42 --item 313 --html pair.html""",
 )
 app.command(
     data,

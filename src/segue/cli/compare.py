@@ -19,6 +19,7 @@ from segue.cli.options import (
     show,
     write_json,
 )
+from segue.cli.questions import Questions
 from segue.cli.run import PROTOCOL
 from segue.console import say
 from segue.errors import ConfigError, did_you_mean
@@ -26,7 +27,7 @@ from segue.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from segue.compare import Entry
 
-DEFAULT = Reading()
+DEFAULT, AS_THEY_ARE = Reading(), Questions()
 MOST_JOBS = 4  # by default: each holds the log, a model and torch in memory
 NAMES = "such as --models hgn,sasrec"
 COSTS = "What it took (the winner alone in a process: its training, the most memory, torch and log included)"
@@ -43,6 +44,7 @@ def compare(
     jobs: int | None = None,
     reading: Reading = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
+    questions: Questions = AS_THEY_ARE,
     seed: int = 0,
     monitor: str = "ndcg@10",
     every: int = 1,
@@ -90,7 +92,7 @@ def compare(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     plan = Comparison(
         models=_names(models, exclude),
-        protocol=Protocol.named(protocol or "leave-one-out").at(cuts),
+        protocol=questions.of(Protocol.named(protocol or "leave-one-out").at(cuts)),
         trials=trials,
         minutes=minutes,
         jobs=min(MOST_JOBS, cores) if jobs is None else jobs,
@@ -102,7 +104,7 @@ def compare(
     )
     log = reading.load(data)
     if protocol is None:
-        plan = replace(plan, protocol=Protocol.guess(log).at(cuts))
+        plan = replace(plan, protocol=questions.of(Protocol.guess(log).at(cuts)))
     folder = out or Path("compare") / log.name
     entries = plan.run(log, folder)
     results = [entry.result for entry in entries if entry.result is not None]

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from segue.cli import groups
 from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, show, write_json
+from segue.cli.questions import Questions
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
@@ -18,19 +19,20 @@ if TYPE_CHECKING:
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import Result
 
-DEFAULT = Reading()
+DEFAULT, AS_THEY_ARE = Reading(), Questions()
 
 
 def evaluate(
     *models: Path,
     data: Annotated[str, Parameter(metavar="DATA")],
     reading: Reading = DEFAULT,
+    questions: Questions = AS_THEY_ARE,
     by: groups.ByOption = None,
     picture: groups.Picture = None,
     k: CutOffs = None,
     json: JsonFile = None,
 ) -> None:
-    """Measure saved models on the test questions of the protocol that they were trained under.
+    """Measure saved models on the test questions of the protocol that they were trained under, or on some of these.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def evaluate(
     groups.check(by, picture)
     saved = {folder: load(folder) for folder in models}
     log = reading.load(data)
-    results = [result(folder, one, log, cuts) for folder, one in saved.items()]
+    results = [result(folder, one, log, cuts, questions) for folder, one in saved.items()]
     protocol = results[0].protocol
     metrics = protocol.shown(cuts)
     show(table(results, metrics=metrics))
@@ -64,13 +66,13 @@ def evaluate(
     write_json(json, facts)
 
 
-def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...]) -> Result:
+def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...], questions: Questions = AS_THEY_ARE) -> Result:
     """The test questions of the protocol that the model was trained under, asked of it."""
     from segue.data.overlap import warnings
     from segue.evaluation.table import Result
 
     about = saved.about
-    protocol = replace(protocol_of(folder, saved, log), ks=cuts)
+    protocol = questions.of(replace(protocol_of(folder, saved, log), ks=cuts))
     split, refit = protocol.split(log), about["recipe"]["refit"]
     return Result(
         model=str(folder),

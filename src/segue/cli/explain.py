@@ -1,4 +1,4 @@
-"""`segue explain`: what each past item has to do with what is recommended."""
+"""`segue explain`: what each past item has to do with what is recommended; of one rating, see `segue.cli.meeting`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from segue.cli.meeting import pair
 from segue.cli.options import JsonFile, check_json, show, write_json
 from segue.cli.recommend import excludes, names
+from segue.heat import amount, number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,12 +34,13 @@ def explain(
     *,
     user: str | None = None,
     history: str | None = None,
+    item: str | None = None,
     k: Annotated[int, Parameter(name=["-k"])] = 5,
     last: int = 20,
     html: Path | None = None,
     json: JsonFile = None,
 ) -> None:
-    """Show what each past item has to do with what is recommended.
+    """Show what each past item has to do with what is recommended, or both histories with the rating of one item.
 
     Parameters
     ----------
@@ -47,10 +50,13 @@ def explain(
         A user of the log that the model was trained on.
     history
         Items, oldest first, separated by commas; in place of what is known of the user, or for somebody never seen.
+    item
+        With a model of ratings: explain how the user would rate this item, by what the user had met and by who had met
+        the item, before the two met if the log holds that.
     k
         How many recommendations.
     last
-        How many of the newest past items.
+        How many of the newest past items (and, with an item, of its users).
     html
         Write a heat map to a page.
     """
@@ -58,6 +64,9 @@ def explain(
     from segue.explain import explain as ask
 
     check_json(json)
+    if item is not None:
+        pair(model, user, history, item, last=last, html=html, json=json)
+        return
     saved = load(model)
     asked: dict[str, Any] = {"user": user, "history": names(history), "exclude_seen": excludes(saved)}
     found = ask(saved.model, saved.log, **asked, k=k, last=last)
@@ -94,18 +103,6 @@ def lent(one: Past) -> list[str]:
     """What a past item lends to each recommendation, and the places that this is worth."""
     marks = [f" {'▾' if places > 0 else '▴'}{abs(places)}" if places else "" for places in one.places]
     return [f"{amount(value)}{mark}" for value, mark in zip(one.lends, marks, strict=True)]
-
-
-def amount(value: float) -> str:
-    """What an item lends, with its sign."""
-    if value == 0:
-        return "·"
-    return f"{value:+.3f}" if abs(value) >= 5e-4 else f"{value:+.0e}"
-
-
-def number(value: float | None) -> str:
-    """What a gate gave an item."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 def page(found: Explanation, title: str, path: Path) -> Path:

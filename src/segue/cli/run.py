@@ -19,9 +19,11 @@ from segue.cli.options import (
     show,
     write_json,
 )
+from segue.cli.questions import Questions
+from segue.cli.stages import Stages
 from segue.console import say
 
-DEFAULT = Reading()
+DEFAULT, AS_THEY_ARE, ONE = Reading(), Questions(), Stages()
 PROTOCOL = (
     "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day, ratings. By default "
     "leave-one-out, and session where the log brings a split of its own; items that the user has had are left out of "
@@ -35,6 +37,8 @@ def run(
     *,
     reading: Reading = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
+    questions: Questions = AS_THEY_ARE,
+    stages: Stages = ONE,
     preset: str | None = None,
     set_: Annotated[
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
@@ -82,7 +86,7 @@ def run(
     leak
         Drop leaves out of training who shares an event (same item, same time) with what is held out.
     out
-        Folder of the saved model; by default models/MODEL.
+        Folder of the saved model; by default models/MODEL, of two stages models/MODEL-after-FIRST.
     """
     from segue import checkpoint, distributed
     from segue.evaluation.protocol import Protocol
@@ -94,7 +98,7 @@ def run(
     cuts = cut_offs(k)
     check_json(json, reads=data)
     named = Protocol.named(protocol or ("session" if ahead > 1 else "leave-one-out")).at(cuts)
-    named = replace(named, ahead=ahead, leak=leak)
+    named = questions.of(replace(named, ahead=ahead, leak=leak))
     groups.check(by, picture, named)
     recipe = Recipe(
         model=model,
@@ -107,16 +111,18 @@ def run(
         patience=patience,
         refit=refit,
     )
-    folder = out or Path("models") / model
+    stages.first(recipe)
+    folder = out or Path("models") / f"{model}{stages.name}"
     checkpoint.check_target(folder)
     progress = checkpoint.progress_of(folder)
     log = reading.load(data)
     if protocol is None:
-        recipe = replace(recipe, protocol=replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak))
-    names = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
+        guessed = replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak)
+        recipe = replace(recipe, protocol=questions.of(guessed))
+    outcome = stages.run(recipe, log, progress) if stages.rerank else recipe.run(log, folder=progress)
+    names = [name for name in rivals_of(recipe.protocol) if rivals and name not in (model, stages.rerank)]
     counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
-    outcome = recipe.run(log, folder=progress)
-    results = [*(rival.run(log).result for rival in counted), outcome.result]
+    results = [*(rival.run(log).result for rival in counted), *outcome.results]
     if distributed.rank() > 0:
         return
     about = outcome.about()

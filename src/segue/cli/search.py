@@ -19,6 +19,7 @@ from segue.cli.options import (
     show,
     write_json,
 )
+from segue.cli.questions import Questions
 from segue.cli.run import PROTOCOL
 from segue.console import say
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from segue.search import Search
     from segue.trial import Trial
 
-DEFAULT = Reading()
+DEFAULT, AS_THEY_ARE = Reading(), Questions()
 SHOWN = 10  # trials in the printed table
 
 
@@ -42,6 +43,7 @@ def search(
     jobs: int = 1,
     reading: Reading = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
+    questions: Questions = AS_THEY_ARE,
     preset: str | None = None,
     set_: Annotated[
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
@@ -105,7 +107,7 @@ def search(
     check_json(json, reads=data)
     recipe = Recipe(
         model=model,
-        protocol=Protocol.named(protocol or "leave-one-out").at(cuts),
+        protocol=questions.of(Protocol.named(protocol or "leave-one-out").at(cuts)),
         settings=settings(set_),
         preset=preset,
         seed=seed,
@@ -122,7 +124,7 @@ def search(
     checkpoint.check_target(place)
     log = reading.load(data)
     if protocol is None:
-        recipe = replace(recipe, protocol=Protocol.guess(log).at(cuts))
+        recipe = replace(recipe, protocol=questions.of(Protocol.guess(log).at(cuts)))
         searched = replace(searched, recipe=recipe)
     found = searched.run(log, study_of(place), jobs=jobs)
     result, about = conclude(searched, log, found, place)

@@ -2,19 +2,24 @@
 
     ratings_Books.csv      A2IIIDRK3PRRZY,0000000116,1.0,1395619200            no header; listed by item
     reviews_Books.json.gz  {"reviewerID": "A2...", "asin": "00...", "overall": 1.0, "unixReviewTime": 1395619200, ...}
+    meta_Books.json.gz     {'asin': '00...', 'title': 'Heavenly Highway Hymns', 'categories': [['Books', 'Arts']], ...}
 
 Times are whole days. Only the four columns are read, streaming, so that the reviews' texts need not fit into memory.
+Products are told as Python would print them, one a line.
 """
 
 from __future__ import annotations
 
+import ast
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from segue.data import hgn
 from segue.data.dataset import Dataset
-from segue.data.source import Tables
+from segue.data.source import Frame, Tables
 
 RATINGS = pl.Schema({"user": pl.String, "item": pl.String, "rating": pl.Float32, "timestamp": pl.Int64})
 REVIEWS = {"reviewerID": "user", "asin": "item", "overall": "rating", "unixReviewTime": "timestamp"}
@@ -31,6 +36,37 @@ def reviews(path: Path) -> Tables:
     types = dict(zip(REVIEWS, RATINGS.dtypes(), strict=True))
     events = pl.scan_ndjson(path, schema=types).collect(engine="streaming")
     return hgn.without_order_in_ties(events.rename(REVIEWS)), None, None
+
+
+def categorised(read: Callable[[Path], Tables]) -> Callable[[Path], Tables]:
+    """A reader of ratings or reviews that takes titles and categories of the products from the file beside it, such as
+    `meta_Books.json.gz` beside `ratings_Books.csv`; if there is none, nothing is known of them."""
+
+    def reader(path: Path) -> Tables:
+        events, users, _ = read(path)
+        name = path.name.partition("_")[2].partition(".")[0]
+        beside = (path.with_name(f"meta_{name}.json{packed}") for packed in (".gz", ""))
+        return events, users, next((products(place) for place in beside if place.is_file()), None)
+
+    return reader
+
+
+def products(path: Path) -> Frame:
+    """`meta_Books.json` (.gz too): item, title, and category, the first of its paths, the root first.
+
+    Raises:
+        ValueError: a line is no product, or the file is cut short.
+    """
+    rows, number = [], 0
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            for number, line in enumerate(lines, 1):  # noqa: B007
+                told = ast.literal_eval(line)
+                rows.append((told["asin"], told.get("title"), (told.get("categories") or [None])[0]))
+    except (SyntaxError, KeyError, AttributeError, TypeError, EOFError) as error:
+        raise ValueError(f"{path.name}, line {number}: is no product") from error
+    schema = pl.Schema({"item": pl.String(), "title": pl.String(), "category": pl.List(pl.String)})
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def sequences(path: Path) -> Tables:

@@ -12,13 +12,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segue.console import stdout
-from segue.data.clock import UNITS, unit_of
+from segue.data.clock import day_of, unit_of
 from segue.data.log import Ids, Log, distinct
 from segue.data.order import OrderSignal, order_signal
 from segue.data.overlap import Overlap, overlap
@@ -52,12 +51,7 @@ class Span:
 
     def dates(self) -> tuple[str, str]:
         """First and last day, or the numbers themselves where they are no dates."""
-        if self.unit is None:
-            return f"{self.first:,}", f"{self.last:,}"
-        first, last = (
-            datetime.fromtimestamp(t / UNITS[self.unit], UTC).date().isoformat() for t in (self.first, self.last)
-        )
-        return first, last
+        return day_of(self.first, self.unit), day_of(self.last, self.unit)
 
 
 @dataclass(frozen=True)

@@ -340,4 +340,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "iarn-clothing": RatingProtocol(
         name="iarn-clothing", by="date", arguments={"date": 164_434}, min_history=1, min_audience=1
     ),
+    # its other logs, by the paper's dates: 1 January 2014 and 1 June 2005
+    "iarn-amazon": RatingProtocol(name="iarn-amazon", by="date", arguments={"date": 1_388_534_400}),
+    "iarn-netflix": RatingProtocol(name="iarn-netflix", by="date", arguments={"date": 1_117_584_000}),
 }

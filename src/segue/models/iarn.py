@@ -45,6 +45,7 @@ from segue.layers.table import rows
 from segue.model import FeaturedConfig, Sizes, require, zero_padding
 from segue.optimizer import RMSprop
 from segue.rater import Rater
+from segue.readout import tap
 from segue.space import Choice, LogUniform, Space
 
 START = 0.1  # of the outputs where they are added to biases, so that training begins near those
@@ -287,6 +288,9 @@ class IARN(Rater):
         item = batch.target[:, 0]
         user_side = self._read_user(batch)
         item_side = self._read_item(item, self.known[item].long() if batch.audience is None else batch.audience)
+        if self.config.backbone in ("iarn", "tagm"):
+            tap("gate", lambda: self.of_user.gates(user_side, item_side.summary).T)
+            tap("audience gate", lambda: self.of_item.gates(item_side, user_side.summary).T)
         return self._rating(user_side, item_side)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:

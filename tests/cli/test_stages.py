@@ -1,0 +1,84 @@
+"""`segue run MODEL DATA --rerank FIRST`: what it prints, saves and refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from segue.checkpoint import load
+
+SMALL = "--set dim=2 epochs=2"
+
+
+def test_both_stages_are_shown_and_saved(segue, here):
+    command = f"run bprmf events.csv {SMALL} --rerank seq-knn --rerank-preset rules --rerank-set reach=4 decay=0.7"
+    code, _, err = segue(f"{command} --candidates 3 --json run.json")
+    assert (code, err) == (0, "")
+    found = json.loads((here / "run.json").read_text())
+    assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "bprmf after seq-knn"]
+    assert found["baselines"] == ["pop", "item-knn", "seq-knn"]
+    assert [part["settings"] for part in found["recipe"]["parts"]] == [
+        {"reach": "4", "decay": "0.7"},
+        {"dim": "2", "epochs": "2"},
+    ]
+    model = load(here / "models/bprmf-after-seq-knn").model
+    assert (model.first.config.reach, model.first.config.back, model.first.config.decay) == (4, 0.3, 0.7)
+    assert (model.second.name, model.config.candidates) == ("bprmf", 3)
+
+
+def test_two_stages_are_a_model_to_every_command(segue, here):
+    code, out, err = segue(
+        f"run bprmf events.csv {SMALL} --rerank models/hgn --candidates 2 --no-rivals --json run.json"
+    )
+    assert (code, err) == (0, "")
+    figures = json.loads((here / "run.json").read_text())["models"]
+    assert [row["model"] for row in figures] == ["models/hgn", "bprmf after models/hgn"]
+    assert segue("evaluate models/bprmf-after-hgn models/hgn --data events.csv --json again.json")[0] == 0
+    again = json.loads((here / "again.json").read_text())["models"]
+    assert again[0]["metrics"]["ndcg@10"]["mean"] == figures[1]["metrics"]["ndcg@10"]["mean"]
+    for command in ("recommend models/bprmf-after-hgn --user u3 -k 2", "explain models/bprmf-after-hgn --user u3 -k 2"):
+        code, out, err = segue(command)
+        assert (code, err) == (0, "")
+        assert "Recommended to user u3" in out
+    assert segue("blend models/bprmf-after-hgn models/pop --data events.csv")[0] == 0
+    assert segue("run pop events.csv --rerank models/bprmf-after-hgn --no-rivals --out models/three")[0] == 0
+    assert load(here / "models/three").model.first.name == "rerank"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--candidates 5", "--candidates: of which first stage? Name it with --rerank, such as --rerank seq-knn"),
+        ("--rerank-preset rules", "--rerank-preset: of which first stage?"),
+        ("--rerank-set reach=3", "--rerank-set: of which first stage?"),
+        ("--rerank seq-knm", "no model 'seq-knm', did you mean 'seq-knn'"),
+        ("--rerank seq-knn --rerank-set far=3", "unknown setting 'far'"),
+        ("--rerank seq-knn --rerank-preset rule", "seq-knn has no preset 'rule', did you mean 'rules'"),
+        ("--rerank seq-knn --candidates 0", "candidates=0: must be at least 1"),
+        (
+            "--rerank models/hgn --rerank-set dim=3",
+            "--rerank-set: models/hgn is trained already; give the name of a mod",
+        ),
+        ("--rerank models/hgn --refit", "--refit: models/hgn is trained already; give the name of a model to train it"),
+        (
+            "--rerank models/ratio",
+            "models/ratio: was trained under hgn (6b48d641b6e0493b), and leave-one-out (0ac98e118",
+        ),
+        ("--rerank models/other", "models/other: was trained on another log"),
+        ("--rerank seq-knn --protocol ratings", "ratings: asks for ratings, and two stages order items"),
+    ],
+)
+def test_what_cannot_be_two_stages(segue, here, options, message):
+    code, out, err = segue(f"run pop events.csv {options}")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in (here / "models").iterdir()) == ["hgn", "other", "pop", "ratio"]
+
+
+def test_a_refitted_first_stage_has_no_validation_left(segue):
+    assert segue("run pop events.csv --refit --out models/refitted --no-rivals")[0] == 0
+    code, _, err = segue(f"run bprmf events.csv {SMALL} --rerank models/refitted")
+    assert code == 2
+    assert "models/refitted: was refitted on train and validation" in err
