@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from segue.errors import ConfigError, DataError
-from segue.plots import bar_chart, line_chart, page, scatter_chart, write
+from segue.plots import bar_chart, heat_chart, line_chart, page, scatter_chart, write
 
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
@@ -65,6 +65,22 @@ def test_heights_are_the_values(tmp_path: Path) -> None:
     assert float(bars[1]) == pytest.approx(2 * float(bars[0]))
 
 
+def test_cells_are_dark_as_their_column_has_it(tmp_path: Path) -> None:
+    columns = {"gate": (0.2, 0.6, 0.4), "change": (float("nan"), 0.02, 0.01), "same": (5.0, 5.0, 5.0)}
+    rows = [
+        {"item": item, "of": of, "v": v}
+        for of, values in columns.items()
+        for item, v in zip("cab", values, strict=True)
+    ]
+    path = write(heat_chart(rows, x="of", y="item", value="v", title="Cells"), tmp_path / "chart.svg")
+    found = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', path.read_text())
+    assert [float(dark) for dark in found] == pytest.approx([0, 0.75, 0.375, 0.75, 0, 0, 0, 0])
+    words = texts(path)
+    assert [word for word in words if word in "abc"] == ["c", "a", "b"]
+    assert [word for word in words if word in columns] == list(columns)
+    assert [word for word in words if word[:2] == "0."] == ["0.200", "0.600", "0.400", "0.020", "0.010"]
+
+
 def test_what_is_not_a_number_leaves_a_gap(tmp_path: Path) -> None:
     rows = [{"x": 1, "y": 0.5}, {"x": 2, "y": float("nan")}, {"x": 3, "y": 0.7}]
     assert "NaN" not in write(line_chart(rows, x="x", y="y"), tmp_path / "chart.svg").read_text()
@@ -102,6 +118,7 @@ def test_a_page_holds_everything(tmp_path: Path) -> None:
         (lambda: line_chart(ROWS, x="k", y="recal@k"), "row 0 has no column 'recal@k', did you mean 'recall@k'"),
         (lambda: bar_chart([*ROWS[:2], {"k": 1}], x="k", y="model"), "row 2 has no column 'model'; it has: k"),
         (lambda: scatter_chart(ROWS, x="k", y="high", label="name"), "has no column 'name'"),
+        (lambda: heat_chart(ROWS, x="k", y="model", value="low"), "row 0 has no column 'low'"),
         (lambda: write(charts()["line"], "chart.pdf"), r"chart\.pdf: a chart is written as \.svg, \.png or \.html"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Pictures: `line_chart`, `bar_chart` and `scatter_chart` of rows, in one style, and a page of them.
+"""Pictures: `line_chart`, `bar_chart`, `scatter_chart` and `heat_chart` of rows, in one style, and a page of them.
 
     rows                                        line_chart(rows, x="k", y="recall@k", by="model")
     k   recall@k   model
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Part = str | Rows | Chart | Written
 
 WIDTH, HEIGHT, STEP = 420, 280, 22
+SHADE, DARKEST = "share of the column", 0.75  # so that dark letters stay readable
 # told apart by most eyes with a colour deficiency, Okabe and Ito 2008; darker where the original is too pale for lines
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000", "#8c564b", "#6a51a3"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
@@ -146,6 +147,34 @@ def scatter_chart(
     return _layered(layers, title, HEIGHT)
 
 
+def heat_chart(rows: Rows, *, x: str, y: str, value: str, title: str = "") -> Chart:
+    """Cells with numbers: the larger one is in its column, the darker its cell. Both names keep the order of the rows.
+
+    Args:
+        rows: a polars frame, or a list of dicts; one a cell.
+        x: column of the names from left to right; each has a scale of its own.
+        y: column of the names from top to bottom.
+        value: column of the numbers; where it holds none the cell stays empty.
+        title: what is written above.
+
+    Raises:
+        ConfigError: altair is not installed; no rows; unknown column.
+    """
+    alt, data = _altair(), _data(rows, x, y, value)
+    plain = {"title": None, "ticks": False, "domain": False}
+    across = _name(alt.X, data, x, axis=alt.Axis(**plain, orient="top", labelAngle=-30, labelLimit=200))
+    places = {"x": across, "y": _name(alt.Y, data, y, axis=alt.Axis(**plain, labelLimit=400))}
+    chart = _chart(_shaded(data, x, value))
+    dark = alt.Scale(domain=[0, 1], range=[0, DARKEST])
+    shade = alt.Opacity(field=SHADE, type="quantitative", legend=None, scale=dark)
+    words = alt.Text(field=_field(value), type="quantitative", format=".3f")
+    layers = [
+        chart.mark_rect(color=COLOURS[0]).encode(**places, opacity=shade),
+        chart.mark_text(fontSize=11).encode(**places, text=words),
+    ]
+    return _layered(layers, title, {"step": STEP}).properties(width={"step": 2.5 * STEP})
+
+
 def write(chart: Chart, path: str | Path) -> Path:
     """The chart as a file: SVG, PNG or HTML, as the end of its name says; whole or not at all.
 
@@ -236,6 +265,18 @@ def _name(channel: Any, data: list[dict[str, Any]], column: str, **options: Any)
 
 def _order(data: list[dict[str, Any]], column: str) -> list[Any]:
     return list(dict.fromkeys(row[column] for row in data))
+
+
+def _shaded(data: list[dict[str, Any]], column: str, value: str) -> list[dict[str, Any]]:
+    """The rows with a number, and how far it lies from the least to the most of its column: 0 to 1."""
+    rows = [row for row in data if row[value] is not None]
+    numbers = {name: [row[value] for row in rows if row[column] == name] for name in _order(rows, column)}
+    ends = {name: (min(found), max(found)) for name, found in numbers.items()}
+    return [{**row, SHADE: _share(row[value], *ends[row[column]])} for row in rows]
+
+
+def _share(value: float, least: float, most: float) -> float:
+    return (value - least) / (most - least) if most > least else 0.0
 
 
 def _told_apart(data: list[dict[str, Any]], by: str, channel: str = "color") -> dict[str, Any]:

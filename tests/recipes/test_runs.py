@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from segue import recipe as recipe_module
 from segue.blend import blend
@@ -245,6 +247,29 @@ def test_without_refit_the_best_epoch_is_tested(tmp_path: Path, trained: list[st
     assert trained == ["bprmf", "bprmf"]
     assert again[0] == choice
     assert same(again[1], run)
+
+
+def test_a_model_is_kept_to_be_read(tmp_path: Path, trained: list[str]) -> None:
+    recipe = replace(RECIPE, seed=2)
+    first, second = (Runs(tmp_path).model(recipe, LOG) for _ in range(2))
+    assert trained == ["bprmf"]
+    outcome = replace(recipe, refit=False).run(LOG)
+    for name, weight in outcome.model.state_dict().items():
+        assert torch.equal(first.model.state_dict()[name], weight)
+        assert torch.equal(second.model.state_dict()[name], weight)
+    assert second.about["training"]["best"] == outcome.training.best
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".model"}
+    trained.clear()
+    Runs(tmp_path).model(replace(recipe, patience=1), LOG)
+    Runs(tmp_path, fresh=True).model(recipe, LOG)
+    assert trained == ["bprmf", "bprmf"]
+
+
+def test_a_model_that_is_gone_is_trained_again(tmp_path: Path, trained: list[str]) -> None:
+    Runs(tmp_path).model(COUNTED, LOG)
+    shutil.rmtree(next(tmp_path.glob("model-*.model")))
+    assert Runs(tmp_path).model(COUNTED, LOG).model.name == "pop"
+    assert trained == ["pop", "pop"]
 
 
 def test_each_seed_has_its_own_best_epoch(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ notes: protocol, what validation chose, what differs from the paper
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,7 +81,7 @@ class Picture:
     """A chart of rows, by the names of `segue.plots`."""
 
     name: str
-    kind: Literal["line", "bar"]
+    kind: Literal["line", "bar", "scatter", "heat"]
     rows: tuple[Mapping[str, Any], ...]
     encoding: Mapping[str, Any]
 
@@ -96,8 +96,13 @@ class Picture:
 
     def chart(self) -> Any:
         """The chart."""
-        draw = plots.line_chart if self.kind == "line" else plots.bar_chart
-        return draw(self.rows, **self.encoding)
+        draws: dict[str, Callable[..., Any]] = {
+            "line": plots.line_chart,
+            "bar": plots.bar_chart,
+            "scatter": plots.scatter_chart,
+            "heat": plots.heat_chart,
+        }
+        return draws[self.kind](self.rows, **self.encoding)
 
 
 @dataclass(frozen=True, kw_only=True)

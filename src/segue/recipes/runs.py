@@ -5,6 +5,7 @@
          final-92ab….json      what decided the run, its settings, what it took
          final-92ab….npz       its answers, question by question: any metric and any test can be taken from them later
          final-92ab…/          the state of a training that was interrupted
+         model-1d7e….model/    a trained model, to be read from; its .json says what decided it
 
 A run is found again by a digest of what decides it: model, settings where they are not the defaults, protocol, log,
 seed, epochs. Its settings are kept whole beside it: where a default has changed since, it is run anew.
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from segue.blend import WEIGHTS, blend
+from segue.checkpoint import Saved, load, save
 from segue.console import say
 from segue.data.catalog import cache_folder
 from segue.data.log import Log
@@ -121,6 +123,17 @@ class Runs:
         content = {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice), "cost": cost}
         self._keep_run(place, run, recipe, content)
         return choice, run
+
+    def model(self, recipe: Recipe, log: Log) -> Saved:
+        """The model of `best`, for what ranks cannot tell: its weights, gates, attention. `about` has its test."""
+        decides = _choosing(recipe, log)
+        place = self._place("model", decides)
+        folder = place.with_suffix(".model")
+        if not (self._kept(place, recipe) and folder.is_dir()):
+            outcome = replace(recipe, refit=False).run(log, folder=place)
+            save(outcome.model, log, folder, **outcome.about())
+            self._keep(place, {"decides": decides, "configs": [_config(recipe)]})
+        return load(folder)
 
     def final(self, recipe: Recipe, log: Log, epochs: int) -> Run:
         """A model trained on train and validation together for `epochs`, and tested."""
