@@ -79,6 +79,7 @@ class IARNConfig(FeaturedConfig):
         levels: how many an item may have.
         squash: whether a tanh follows each matrix of a hierarchy, as in the authors' program.
         clip: entries of the gradient are cut off beyond this.
+        share: of the ratings, drawn anew, that an epoch goes through.
     """
 
     dim: int = 25
@@ -97,6 +98,7 @@ class IARNConfig(FeaturedConfig):
     encoder: Kind = "none"
     squash: bool = False
     clip: float = 10.0
+    share: float = 1.0
     batch_size: int = 50
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class IARNConfig(FeaturedConfig):
         require(self.l2_user >= 0, f"l2_user={self.l2_user}: must not be negative")
         require(self.l2_item >= 0, f"l2_item={self.l2_item}: must not be negative")
         require(self.clip > 0, f"clip={self.clip}: must be above 0")
+        require(0 < self.share <= 1, f"share={self.share}: must be above 0 and at most 1")
 
     @property
     def remembers(self) -> bool:
@@ -223,6 +226,15 @@ class IARN(Rater):
     config: IARNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
+        "biased": {
+            "bias": "all",
+            "rated": True,
+            "dim": 16,
+            "context": 16,
+            "hidden": 32,
+            "longest": 20,
+            "batch_size": 256,
+        },
         "author": {
             "squash": True,
             "activation": "softplus",
@@ -281,7 +293,8 @@ class IARN(Rater):
             self.said.fill(*_first(pairs, self.sizes))
         if self.config.encoder != "none":
             self.encoder.learn(*features(log, self.config.column))
-        yield from pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
+        reads = {"history": self.window, "audience": self.audience}
+        yield from pairs.batches(self.config.batch_size, rng, **reads, share=self.config.share)
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None
