@@ -10,6 +10,7 @@ from segue.models.gru import GRU, LSTM4Rec
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hcrnn import HCRNN, RunningHCRNN
 from segue.models.hgn import HGN
+from segue.models.hievh import HieVH
 from segue.models.hm_lstm import HMLSTM
 from segue.models.iarn import IARN
 from segue.models.item2vec import Item2Vec
@@ -25,6 +26,7 @@ from segue.models.s_pop import SPop
 from segue.models.sasrec import SASRec
 from segue.models.seq_knn import SeqKNN
 from segue.models.stamp import STAMP
+from segue.models.timesvd import TimeSVD
 from segue.models.vs_knn import VSKNN
 
 MODELS: dict[str, type[Model]] = {
@@ -57,6 +59,8 @@ MODELS: dict[str, type[Model]] = {
     "item-mean": ItemMean,
     "biases": Biases,
     "mf": MF,
+    "timesvd++": TimeSVD,
+    "hievh": HieVH,
     "iarn": IARN,
 }
 
