@@ -90,7 +90,7 @@ def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str) -> None:
 
 @pytest.mark.parametrize("backbone", ["iarn", "lstm"])
 def test_all_items_in_one_call_as_pair_by_pair(backbone: str) -> None:
-    model = build(backbone=backbone, bias="all")
+    model = build(backbone=backbone, bias=True)
     history = torch.tensor([[0, 0, 3, 1], [5, 2, 2, 7], [0, 0, 0, 0]])
     user, items = torch.tensor([1, 4, 0]), torch.tensor([2, 9, 1])
     scores = model.score(Batch(user, history), items)

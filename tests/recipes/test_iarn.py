@@ -19,7 +19,9 @@ from segue.recipes.reproduction import Reproduction
 from segue.recipes.runs import Runs
 
 WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
-LOG = replace(synthetic.rated(synthetic.markov(60, 12, 9, seed=3, shortest=3)), item_table=WORDS)
+WALKS = synthetic.rated(synthetic.markov(60, 12, 12, seed=3, shortest=6))
+STEP = np.concatenate([np.arange(size) for size in WALKS.sizes])  # all begin together, so the last tenth is of most
+LOG = replace(WALKS, time=STEP, item_table=WORDS)
 PLACE = Place(
     log="small",
     title="Small",
@@ -58,8 +60,18 @@ def test_every_method_has_its_line(made: dict[ModuleType, Reproduction]) -> None
         assert set(table.row(method.name, "auc", "Small").elsewhere.values()) == {
             figure for figure in iarn_table2.MOVIELENS.get(method.name, ()) if figure
         }
-    ranked = [row.method for row in table.rows if row.metric == "rmse" and row.part == "Small"]
-    assert ranked == ["Global mean", "User mean", "Item mean", "Biases", "MF", "IARN-Plain", "IARN"]
+    rated = [row.method for row in table.rows if row.metric == "rmse" and row.part == "Small"]
+    assert rated == [
+        "Global mean",
+        "User mean",
+        "Item mean",
+        "Biases",
+        "MF",
+        "TimeSVD++",
+        "HieVH",
+        "IARN-Plain",
+        "IARN",
+    ]
     assert table.notes[0].startswith("QUICK: ")
 
 

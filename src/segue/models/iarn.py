@@ -29,14 +29,13 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batch import Batch
 from segue.data.features import features
 from segue.data.log import Ids, Log
 from segue.data.pairs import Pairs
-from segue.layers.biases import biases
 from segue.layers.dropout import dropout
 from segue.layers.encoder import Encoder, Kind
 from segue.layers.gated import Activation, Recurrent, walk
@@ -44,18 +43,17 @@ from segue.layers.sparse import Floats, SparseRows
 from segue.layers.table import rows
 from segue.model import FeaturedConfig, Sizes, require, zero_padding
 from segue.optimizer import RMSprop
-from segue.rater import Rater
+from segue.rater import Biased, BiasedConfig
 from segue.readout import tap
 from segue.space import Choice, LogUniform, Space
 
 START = 0.1  # of the outputs where they are added to biases, so that training begins near those
 ITEMS = 1024  # whose states are held at a time where all are asked about
 Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
-Bias = Literal["none", "all", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IARNConfig(FeaturedConfig):
+class IARNConfig(FeaturedConfig, BiasedConfig):
     """Settings of IARN.
 
     Attributes:
@@ -68,10 +66,7 @@ class IARNConfig(FeaturedConfig):
         activation: of the bi-directional states; softplus is that of the authors' program.
         sharpness: what the logits of the gates are multiplied by.
         heed: what the states of the other side are multiplied by before a gate sees them.
-        bias: what (1) is added to: nothing; a mean and biases of users and items, solved for beforehand ("all"); or
-            the same, with biases that know of the histories alone ("read").
-        l2_user: weight of the squared biases of users.
-        l2_item: of items.
+        bias: whether (1) is what is added to a mean and biases of users and items, which are solved for beforehand.
         rated: whether a step is read with its rating; the paper's is not.
         encoder: how the features of an item change what is read of its history; none is the paper's IARN-Plain.
         column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
@@ -91,9 +86,7 @@ class IARNConfig(FeaturedConfig):
     activation: Activation = "relu"
     sharpness: float = 1.0
     heed: float = 1.0
-    bias: Bias = "none"
-    l2_user: float = 5.0
-    l2_item: float = 10.0
+    bias: bool = False
     rated: bool = False
     encoder: Kind = "none"
     squash: bool = False
@@ -108,15 +101,8 @@ class IARNConfig(FeaturedConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
         encodes = self.encoder != "none"
         require(bool(self.column) == encodes, f"column={self.column!r}: name one exactly where there is an encoder")
-        require(self.l2_user >= 0, f"l2_user={self.l2_user}: must not be negative")
-        require(self.l2_item >= 0, f"l2_item={self.l2_item}: must not be negative")
         require(self.clip > 0, f"clip={self.clip}: must be above 0")
         require(0 < self.share <= 1, f"share={self.share}: must be above 0 and at most 1")
-
-    @property
-    def remembers(self) -> bool:
-        """Whether the ratings of the histories are read."""
-        return self.rated or self.bias == "read"
 
 
 class Read(NamedTuple):
@@ -127,14 +113,12 @@ class Read(NamedTuple):
         input: (P, B, n) H E(x_t) + b of the gated recurrence.
         seen: (P, B, m) what the gates make of the states of their own side.
         summary: (B, 2 a) what the other side sees: the forward state of the newest step, the backward of the oldest.
-        bias: (B, 1) of whose history it is.
     """
 
     real: Tensor
     input: Tensor
     seen: Tensor
     summary: Tensor
-    bias: Tensor
 
     def alone(self, line: int, count: int) -> Read:
         """One history, `count` times; it stays in one place."""
@@ -164,14 +148,11 @@ class Side(nn.Module):
         for weight in self.head[0].parameters():
             weight.mul_(START)
 
-    def read(
-        self, x: Float[Tensor, "P B e"], real: Float[Tensor, "P B"], bias: Float[Tensor, "B 1"] | None = None
-    ) -> Read:
+    def read(self, x: Float[Tensor, "P B e"], real: Float[Tensor, "P B"]) -> Read:
         """Once a history: the bi-directional states (7), and what (3) and (6) make of a step whoever is asked about."""
         none = x.new_zeros(len(x), x.shape[1], 0)
-        bias = x.new_zeros(x.shape[1], 1) if bias is None else bias
         if self.config.backbone in ("rnn", "lstm"):
-            return Read(real, self.main.read(x), none, none.new_zeros(x.shape[1], 0), bias)
+            return Read(real, self.main.read(x), none, none.new_zeros(x.shape[1], 0))
         kind = self.config.activation
         ahead = walk(self.ahead.read(x), real, self.ahead.state.weight, kind)
         back = walk(self.back.read(x).flip(0), real.flip(0), self.back.state.weight, kind).flip(0)
@@ -181,7 +162,7 @@ class Side(nn.Module):
         ends = states.new_zeros(x.shape[1], 2 * half)
         if len(x):
             ends = torch.cat([states[-1, :, :half], states[0, :, half:]], 1)
-        return Read(real, self.main.read(x), states @ own.T + self.fusion.bias, ends, bias)
+        return Read(real, self.main.read(x), states @ own.T + self.fusion.bias, ends)
 
     def gates(self, read: Read, other: Float[Tensor, "B s"]) -> Float[Tensor, "P B"]:
         """a_t of (6), 0 at padding: how much of each step is let in."""
@@ -218,7 +199,7 @@ class Side(nn.Module):
         return dropout(states, self.config.dropout, self.training)
 
 
-class IARN(Rater):
+class IARN(Biased):
     """A network for each side, and the vectors that they read."""
 
     name = "iarn"
@@ -227,7 +208,7 @@ class IARN(Rater):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
         "biased": {
-            "bias": "all",
+            "bias": True,
             "rated": True,
             "dim": 16,
             "context": 16,
@@ -250,9 +231,6 @@ class IARN(Rater):
         "hidden": Choice(32, 64, 128),
     }
     known: Tensor
-    mean: Tensor
-    user_bias: Tensor
-    item_bias: Tensor
 
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -262,12 +240,9 @@ class IARN(Rater):
         zero_padding(self.items)
         zero_padding(self.users)
         self.of_user, self.of_item = Side(config), Side(config)
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("user_bias", torch.zeros(sizes.users + 1))
-        self.register_buffer("item_bias", torch.zeros(sizes.items + 1))
-        if config.remembers:
+        if config.rated:
             self.said = SparseRows(sizes.users + 1)
-        if config.bias != "none":
+        if config.bias:
             for side in (self.of_user, self.of_item):
                 side.start_small()
         self.register_buffer("known", torch.zeros(sizes.items + 1, config.longest, dtype=torch.int32))
@@ -280,21 +255,17 @@ class IARN(Rater):
         return RMSprop(self.parameters(), lr=config.lr, weight_decay=config.weight_decay, clip=config.clip)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        pairs = Pairs.of(log)
-        self.known.zero_()
-        found = torch.from_numpy(pairs.audiences(self.config.longest))
-        self.known[:, self.config.longest - found.shape[1] :] = found.to(self.known)
-        if self.config.bias != "none" or self.config.rated:
-            mean, user, item = biases(pairs, {"item": self.config.l2_item, "user": self.config.l2_user})
-            self.mean.fill_(mean)
-            self.user_bias.copy_(torch.from_numpy(user))
-            self.item_bias.copy_(torch.from_numpy(item))
-        if self.config.remembers:
-            self.said.fill(*_first(pairs, self.sizes))
         if self.config.encoder != "none":
             self.encoder.learn(*features(log, self.config.column))
         reads = {"history": self.window, "audience": self.audience}
-        yield from pairs.batches(self.config.batch_size, rng, **reads, share=self.config.share)
+        yield from self.pairs(log).batches(self.config.batch_size, rng, **reads, share=self.config.share)
+
+    def look_at(self, pairs: Pairs) -> None:
+        super().look_at(pairs)
+        found = torch.from_numpy(pairs.audiences(self.config.longest))
+        self.known.zero_()[:, self.config.longest - found.shape[1] :] = found.to(self.known)
+        if self.config.rated:
+            self.said.fill(*_first(pairs, self.sizes))
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None
@@ -304,7 +275,7 @@ class IARN(Rater):
         if self.config.backbone in ("iarn", "tagm"):
             tap("gate", lambda: self.of_user.gates(user_side, item_side.summary).T)
             tap("audience gate", lambda: self.of_item.gates(item_side, user_side.summary).T)
-        return self._rating(user_side, item_side)
+        return self._rating(user_side, item_side, batch.user, item)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """Every history is read once, and each user meets all items in one call."""
@@ -316,55 +287,44 @@ class IARN(Rater):
             part = items[first : first + ITEMS]
             item_side = self._read_item(part, self.known[part].long())
             for line in range(len(batch)):
-                scores[line, first : first + ITEMS] = self._rating(user_side.alone(line, len(part)), item_side)
+                one, who = user_side.alone(line, len(part)), batch.user[line].expand(len(part))
+                scores[line, first : first + ITEMS] = self._rating(one, item_side, who, part)
         scores[:, items == 0] = -torch.inf
         return scores
 
     def _read_user(self, batch: Batch) -> Read:
         history = _trimmed(batch.last(min(self.config.longest, batch.history.shape[1])))
-        above, known = self._above(batch.user.expand_as(history), history, self.item_bias[history])
-        bias = self._bias(self.user_bias[batch.user], above, known, self.config.l2_user)
-        return self.of_user.read(self._with(rows(self.items, history), above), (history > 0).to(above), bias)
+        steps = rows(self.items, history)
+        if self.config.rated:
+            steps = self._with_ratings(steps, batch.user.expand_as(history), history, self.item_bias[history])
+        return self.of_user.read(steps, (history > 0).to(steps))
 
     def _read_item(self, item: Int[Tensor, "B"], audience: Int[Tensor, "B Q"]) -> Read:
         audience = _trimmed(audience)
         steps = rows(self.users, audience)
         if self.config.encoder != "none":
             steps = self.encoder(steps, item)
-        above, known = self._above(audience, item.expand_as(audience), self.user_bias[audience])
-        bias = self._bias(self.item_bias[item], above, known, self.config.l2_item)
-        return self.of_item.read(self._with(steps, above), (audience > 0).to(above), bias)
+        if self.config.rated:
+            steps = self._with_ratings(steps, audience, item.expand_as(audience), self.user_bias[audience])
+        return self.of_item.read(steps, (audience > 0).to(steps))
 
-    def _above(
-        self, user: Int[Tensor, "P B"], item: Int[Tensor, "P B"], bias: Float[Tensor, "P B"]
-    ) -> tuple[Float[Tensor, "P B"], Bool[Tensor, "P B"]]:
-        """How far the rating of each step lies above the mean and the bias of what was met, and whether it is known.
+    def _with_ratings(
+        self, x: Float[Tensor, "P B e"], user: Int[Tensor, "P B"], item: Int[Tensor, "P B"], bias: Float[Tensor, "P B"]
+    ) -> Float[Tensor, "P B n"]:
+        """(x ; y x ; y), where y is how far the rating of the step lies above the mean and the bias of what was met.
         The bias of whoever is asked about stays in it: that holds the very rating to be learnt."""
-        if not self.config.remembers:
-            return torch.zeros_like(bias), torch.zeros_like(user, dtype=torch.bool)
         rating, known = self.said.at(user, item)
-        return (rating - self.mean - bias) * known, known
+        above = ((rating - self.mean - bias) * known).unsqueeze(2)
+        return torch.cat([x, above * x, above], 2)
 
-    def _bias(
-        self, told: Float[Tensor, "B"], above: Float[Tensor, "P B"], known: Bool[Tensor, "P B"], l2: float
-    ) -> Float[Tensor, "B 1"]:
-        """The bias of whoever is asked about."""
-        if self.config.bias == "read":
-            told = above.sum(0) / (known.sum(0) + l2)
-        return told.unsqueeze(1)
-
-    def _with(self, x: Float[Tensor, "P B e"], above: Float[Tensor, "P B"]) -> Float[Tensor, "P B n"]:
-        """(x ; y x ; y), of the vector of a step and how far its rating lies above what it was to be."""
-        return torch.cat([x, above.unsqueeze(2) * x, above.unsqueeze(2)], 2) if self.config.rated else x
-
-    def _rating(self, user_side: Read, item_side: Read) -> Float[Tensor, "B"]:
-        """(1), of each user and the item beside it, above their biases."""
+    def _rating(
+        self, user_side: Read, item_side: Read, user: Int[Tensor, "B"], item: Int[Tensor, "B"]
+    ) -> Float[Tensor, "B"]:
+        """(1), of each user and the item beside it; above their biases, where there are such."""
         mine = self.of_user.meet(user_side, item_side.summary)
         theirs = self.of_item.meet(item_side, user_side.summary)
         taste = (mine * theirs).sum(1)
-        if self.config.bias == "none":
-            return taste
-        return taste + self.mean + (user_side.bias + item_side.bias).squeeze(1)
+        return taste + self.mean + self.user_bias[user] + self.item_bias[item] if self.config.bias else taste
 
 
 def _trimmed(history: Int[Tensor, "B P"]) -> Int[Tensor, "Q B"]:

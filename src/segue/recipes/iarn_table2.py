@@ -61,6 +61,8 @@ def methods(place: Place) -> tuple[Method, ...]:
         FEATURED: _ranker(place, "bprmf", epochs=20, **place.features),
         "MF": _recipe(place, "mf"),
         "BPR": _ranker(place, "bprmf", epochs=20),
+        "TimeSVD++": _recipe(place, "timesvd++"),
+        "HieVH": _recipe(place, "hievh", **place.features),
         "Item2Vec": _ranker(place, "item2vec", epochs=10),
         "NCF": _ranker(place, "neumf", epochs=10, pretrain=5),
         "MP2Vec": _ranker(place, "mp2vec", epochs=10, **place.features),
