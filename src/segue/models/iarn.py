@@ -311,11 +311,12 @@ class IARN(Biased):
     def _with_ratings(
         self, x: Float[Tensor, "P B e"], user: Int[Tensor, "P B"], item: Int[Tensor, "P B"], bias: Float[Tensor, "P B"]
     ) -> Float[Tensor, "P B n"]:
-        """(x ; y x ; y), where y is how far the rating of the step lies above the mean and the bias of what was met.
-        The bias of whoever is asked about stays in it: that holds the very rating to be learnt."""
+        """(x ; y x ; y), where y is how far the rating of the step lies above the bias of what was met, less the mean
+        of that over the history: its level says what the bias of whoever is asked about says too."""
         rating, known = self.said.at(user, item)
-        above = ((rating - self.mean - bias) * known).unsqueeze(2)
-        return torch.cat([x, above * x, above], 2)
+        above = (rating - bias) * known
+        above = (above - above.sum(0) / known.sum(0).clamp(min=1)) * known
+        return torch.cat([x, above.unsqueeze(2) * x, above.unsqueeze(2)], 2)
 
     def _rating(
         self, user_side: Read, item_side: Read, user: Int[Tensor, "B"], item: Int[Tensor, "B"]
