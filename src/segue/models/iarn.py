@@ -283,12 +283,13 @@ class IARN(Biased):
             items = torch.arange(self.sizes.items + 1, device=batch.user.device)
         user_side = self._read_user(Batch(batch.user, batch.last(self.config.longest)))
         scores = self.items.new_empty(len(batch), len(items))
-        for first in range(0, len(items), ITEMS):
-            part = items[first : first + ITEMS]
+        by_length = (self.known[items] > 0).sum(1).argsort()  # items of alike audience: little padding
+        for place in by_length.split(ITEMS):
+            part = items[place]
             item_side = self._read_item(part, self.known[part].long())
             for line in range(len(batch)):
                 one, who = user_side.alone(line, len(part)), batch.user[line].expand(len(part))
-                scores[line, first : first + ITEMS] = self._rating(one, item_side, who, part)
+                scores[line, place] = self._rating(one, item_side, who, part)
         scores[:, items == 0] = -torch.inf
         return scores
 

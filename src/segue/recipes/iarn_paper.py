@@ -28,7 +28,7 @@ from segue.recipes.runs import Runs
 
 METRICS = ("rmse", "auc")
 COST = "train CPU s"
-USERS = 200  # whose items are put in order; the authors draw 500 and 1,000
+USERS = 100  # whose items are put in order; the authors draw 500 and 1,000
 QUICK = 1  # epochs
 SEVERAL = (0, 1, 2)
 
@@ -101,7 +101,7 @@ SMALL = Place(
     title="MovieLens 100K",
     protocol=_protocol("ratings"),
     features={"column": "genres", "features": 19, "levels": 6},
-    network={"epochs": 10},
+    network={"share": 0.5, "epochs": 8},
     seeds=SEVERAL,
 )
 LARGE = Place(
@@ -109,7 +109,7 @@ LARGE = Place(
     title="MovieLens 1M",
     protocol=_protocol("ratings"),
     features={"column": "genres", "features": 18, "levels": 6},
-    network={"share": 0.1, "epochs": 20},
+    network={"share": 0.1, "epochs": 8},
 )
 PLACES = (CLOTHING, SMALL, LARGE)
 
