@@ -12,6 +12,9 @@ Primed are the states of the other side: forward after its newest step, backward
 the item that the user met in step t (of the user that the item met). Backbones: `tagm` attends to its own side alone,
 `rnn` has a_t = 1, `lstm` has gates of its own. E is that of `segue.layers.encoder` for items, nothing for users.
 
+The preset `biased` is ours: what (1) gives is added to a mean and biases in closed form, and x_t holds the rating of
+the step too (`_with_ratings`).
+
 Bi-directional states belong to one history and are computed once, however many pairs it is part of; the gates and the
 gated recurrence are those of a pair. An empty history leaves u_T = 0.
 
