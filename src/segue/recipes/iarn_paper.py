@@ -81,6 +81,21 @@ class Place:
         return rows
 
 
+# RMSE on validation: 1.0695 after one epoch and after three, where biases have 1.0697; without weight decay and dropout
+# of a half, and with ratings read, 1.0698 after one epoch and 1.0948 after three
+STEADY: Mapping[str, Any] = {
+    "rated": False,
+    "dim": 8,
+    "context": 16,
+    "hidden": 16,
+    "longest": 10,
+    "dropout": 0.5,
+    "weight_decay": 1e-4,
+    "batch_size": 512,
+    "epochs": 3,
+}
+
+
 def _protocol(name: str) -> RatingProtocol:
     found = Protocol.named(name)
     assert isinstance(found, RatingProtocol)
@@ -92,7 +107,7 @@ CLOTHING = Place(
     title="Amazon Clothing, the authors' split",
     protocol=_protocol("iarn-clothing"),
     features={"column": "category", "features": 835, "levels": 7},
-    network={"longest": 10, "epochs": 3},
+    network=STEADY,
     same=True,
     seeds=SEVERAL,
 )
