@@ -69,7 +69,7 @@ class TimeSVDConfig(BiasedConfig):
     bins: int = 30
     days: int = 2
     l2: float = 10.0
-    l2_time: float = 10.0
+    l2_time: float = 50.0
     l2_day: float = 20.0
     lr: float = 0.0025
 
