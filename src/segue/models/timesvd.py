@@ -229,7 +229,7 @@ class TimeSVD(Biased):
             for begin in range(0, len(index), size):
                 yield pairs.batch(index[begin : begin + size])
         with torch.no_grad():
-            self.implicit.copy_(self._sums(torch.arange(log.n_users + 1)))
+            self.implicit.copy_(self._sums(torch.arange(log.n_users + 1, device=self.met.device)))
 
     def look_at(self, pairs: Pairs) -> None:
         super().look_at(pairs)
