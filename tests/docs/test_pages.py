@@ -192,6 +192,8 @@ def rows(page: str, heading: str) -> dict[str, str]:
         "stamp": "STAMP",
         "biases": "Means and biases",
         "mf": "MF",
+        "timesvd++": "TimeSVD++",
+        "hievh": "HieVH",
         "iarn": "IARN",
         "gru4rec": "GRU4Rec",
         "gru4rec+": "GRU4Rec+",

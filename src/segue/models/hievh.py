@@ -106,12 +106,12 @@ class HieVH(Biased, Factored):
         super().look_at(pairs)
         found, names = features(pairs.log, self.config.column or lists(pairs.log))
         self.features.learn(found, names)
-        self.ratings = len(pairs)
         self.relation = torch.from_numpy(relations(pairs, found, len(names))).to(self.feature)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
         assert batch.rating is not None
+        assert self.seen is not None
         config, item = self.config, batch.target[:, 0]
         user, own = rows(self.user, batch.user), rows(self.item, item)
         told = (self._asking(batch.user, user) * self._asked(item, own)).sum(1)
@@ -122,7 +122,7 @@ class HieVH(Biased, Factored):
         of_item = config.l2 * _length(own[:, :-1]) + config.l2_item * (self.item_bias[item] + own[:, -1]).square()
         shares = of_user * self.user_share[batch.user] + of_item * self.item_share[item]
         every = config.l2_feature * self.feature.square().sum() + config.alpha * self._horizontal()
-        return (error + shares).sum() + every * len(batch) / self.ratings
+        return (error + shares).sum() + every * len(batch) / len(self.seen)
 
     def _horizontal(self) -> Float[Tensor, ""]:
         """The sum of R_fg over pairs."""

@@ -69,7 +69,7 @@ class TimeSVDConfig(BiasedConfig):
     bins: int = 30
     days: int = 2
     l2: float = 10.0
-    l2_time: float = 10.0
+    l2_time: float = 50.0
     l2_day: float = 20.0
     lr: float = 0.0025
 
@@ -229,7 +229,7 @@ class TimeSVD(Biased):
             for begin in range(0, len(index), size):
                 yield pairs.batch(index[begin : begin + size])
         with torch.no_grad():
-            self.implicit.copy_(self._sums(torch.arange(log.n_users + 1)))
+            self.implicit.copy_(self._sums(torch.arange(log.n_users + 1, device=self.met.device)))
 
     def look_at(self, pairs: Pairs) -> None:
         super().look_at(pairs)
