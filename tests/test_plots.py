@@ -78,7 +78,13 @@ def test_cells_are_dark_as_their_column_has_it(tmp_path: Path) -> None:
     words = texts(path)
     assert [word for word in words if word in "abc"] == ["c", "a", "b"]
     assert [word for word in words if word in columns] == list(columns)
-    assert [word for word in words if word[:2] == "0."] == ["0.200", "0.600", "0.400", "0.020", "0.010"]
+    assert [word for word in words if word[:2] == "0."] == ["0.200", "0.600", "0.400", "0.0200", "0.0100"]
+
+
+def test_whole_numbers_have_whole_ticks(tmp_path: Path) -> None:
+    rows = [{"step": step, "y": step / 7} for step in (1, 2, 3)]
+    words = texts(write(line_chart(rows, x="step", y="y"), tmp_path / "chart.svg"))
+    assert [word for word in words if word[0].isdigit() and "." not in word] == ["1", "2", "3"]
 
 
 def test_what_is_not_a_number_leaves_a_gap(tmp_path: Path) -> None:

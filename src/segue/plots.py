@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Part = str | Rows | Chart | Written
 
 WIDTH, HEIGHT, STEP = 420, 280, 22
+TICKS = 10  # at most, where every number has one
 SHADE, DARKEST = "share of the column", 0.75  # so that dark letters stay readable
 # told apart by most eyes with a colour deficiency, Okabe and Ito 2008; darker where the original is too pale for lines
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000", "#8c564b", "#6a51a3"]
@@ -52,7 +53,7 @@ STYLE: dict[str, Any] = {
     "title": {"anchor": "start", "fontSize": 14, "fontWeight": 600, "offset": 12},
     "axis": {"gridColor": "#e6e6e6", "domainColor": "#999", "tickColor": "#999", "labelFontSize": 11},
     "axisX": {"titlePadding": 8, "labelFlush": False},
-    "legend": {"title": None, "labelFontSize": 11, "labelLimit": 240, "symbolStrokeWidth": 2},
+    "legend": {"title": None, "labelFontSize": 11, "labelLimit": 240, "symbolStrokeWidth": 2, "symbolOpacity": 1},
     "range": {"category": COLOURS, "symbol": SHAPES},
     "line": {"strokeWidth": 2},
     "point": {"filled": True, "size": 45, "opacity": 1},
@@ -86,7 +87,7 @@ def line_chart(
         ConfigError: altair is not installed; no rows; unknown column.
     """
     alt, data = _altair(), _data(rows, x, y, by, *(between or ()))
-    places = {"x": _number(alt.X, x, log="x" in log), "y": _number(alt.Y, y, log="y" in log)}
+    places = {"x": _number(alt.X, x, log="x" in log, ticks=_few(data, x)), "y": _number(alt.Y, y, log="y" in log)}
     colour = _told_apart(data, by)
     layers = [_chart(data).mark_line(point=True).encode(**places, **colour, **_told_apart(data, by, "shape"))]
     if between:
@@ -163,16 +164,16 @@ def heat_chart(rows: Rows, *, x: str, y: str, value: str, title: str = "") -> Ch
     alt, data = _altair(), _data(rows, x, y, value)
     plain = {"title": None, "ticks": False, "domain": False}
     across = _name(alt.X, data, x, axis=alt.Axis(**plain, orient="top", labelAngle=-30, labelLimit=200))
-    places = {"x": across, "y": _name(alt.Y, data, y, axis=alt.Axis(**plain, labelLimit=400))}
+    places = {"x": across, "y": _name(alt.Y, data, y, axis=alt.Axis(**plain, labelLimit=520))}
     chart = _chart(_shaded(data, x, value))
     dark = alt.Scale(domain=[0, 1], range=[0, DARKEST])
     shade = alt.Opacity(field=SHADE, type="quantitative", legend=None, scale=dark)
-    words = alt.Text(field=_field(value), type="quantitative", format=".3f")
+    words = alt.Text(field=_field(value), type="quantitative", format=".3r")
     layers = [
         chart.mark_rect(color=COLOURS[0]).encode(**places, opacity=shade),
         chart.mark_text(fontSize=11).encode(**places, text=words),
     ]
-    return _layered(layers, title, {"step": STEP}).properties(width={"step": 2.5 * STEP})
+    return _layered(layers, title, {"step": STEP}).properties(width={"step": 2.75 * STEP})
 
 
 def write(chart: Chart, path: str | Path) -> Path:
@@ -254,9 +255,19 @@ def _field(name: str) -> str:
     return re.sub(r"([.\[\]\\])", r"\\\1", name)
 
 
-def _number(channel: Any, column: str, *, title: str = "", log: bool = False, zero: bool = False) -> Any:
-    scale = {"type": "log"} if log else {"zero": zero}
-    return channel(field=_field(column), type="quantitative", title=title or column, scale=_altair().Scale(**scale))
+def _number(
+    channel: Any, column: str, *, title: str = "", log: bool = False, zero: bool = False, ticks: Sequence[int] = ()
+) -> Any:
+    alt = _altair()
+    scale = alt.Scale(**({"type": "log"} if log else {"zero": zero}))
+    axis = {"axis": alt.Axis(values=list(ticks), format=",d")} if ticks else {}
+    return channel(field=_field(column), type="quantitative", title=title or column, scale=scale, **axis)
+
+
+def _few(data: list[dict[str, Any]], column: str) -> list[int]:
+    """The numbers of a column of few and whole ones, which are ticks of their own; else none."""
+    found = sorted({row[column] for row in data if isinstance(row[column], int)})
+    return found if len(found) <= TICKS and all(isinstance(row[column], int) for row in data) else []
 
 
 def _name(channel: Any, data: list[dict[str, Any]], column: str, **options: Any) -> Any:

@@ -36,12 +36,12 @@ def reproduce(
         Of the HGN paper, on Amazon CDs, hgn-table3: seven methods, and the rivals left out; hgn-table4: ten
         architectures; hgn-table5: seconds an epoch; hgn-table6: how much is read and ranked; hgn-figures: Recall@k
         and NDCG@k by method, and the size of the embeddings. Of the HCRNN paper, hcrnn-table2: the sizes of its logs;
-        hcrnn-table3: twelve methods and those left out, on CiteULike and MovieLens. Of Criteo's study, criteo-
-        table2-params: how many weights its models have; criteo-table4: the next item, and the next five, on YooChoose
-        1/64; criteo-table5: by length of the session; criteo-figures. Of the IARN paper, on Amazon Clothing,
-        MovieLens 100K and 1M, iarn-table2: errors of ratings and the order of items, of eight methods and those left
-        out; iarn-figure3: the backbones, by the length of histories; iarn-figure4: what features are worth;
-        iarn-figure5: the gates of one rating.
+        hcrnn-table3: twelve methods and those left out, on CiteULike and MovieLens; hcrnn-figures: its contexts,
+        gates and attention (needs the extra viz). Of Criteo's study, criteo-table2-params: how many weights its
+        models have; criteo-table4: the next item, and the next five, on YooChoose 1/64; criteo-table5: by length of
+        the session; criteo-figures. Of the IARN paper, on Amazon Clothing, MovieLens 100K and 1M, iarn-table2: errors
+        of ratings and the order of items, of eight methods and those left out; iarn-figure3: the backbones, by the
+        length of histories; iarn-figure4: what features are worth; iarn-figure5: the gates of one rating.
     quick
         A small honest version: one seed and few epochs. It says so.
     out

@@ -4,9 +4,10 @@ Villatel, Smirnova, Mary and Preux, 2018. Its YooChoose holds six months of clic
 most papers on sessions have it, which brings its own split: the sessions of the last day are the test. So figures
 differ from the printed ones, and it is order and uplift that can be compared.
 
-All networks are trained alike, as in the paper, but not with its schedule, made for sixty times the data: 5 epochs of a
+All networks are trained alike, as in the paper, but not with its schedule, made for sixty times the data: 6 epochs of a
 softmax over 2,048 items drawn for each batch, with a learning rate that falls to zero. On the validation part the GRU
-with both techniques had Recall@20 = .7000 and MRR@20 = .3123 with these settings.
+with both techniques had Recall@20 = .7038 and MRR@20 = .3147 with these settings; .7000 and .3123 with 5 epochs and a
+hidden_dropout of .25.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ ALIKE: Mapping[str, Any] = {
     "loss": "sampled-ce",
     "sampling": "shared",
     "negatives": 2048,
-    "epochs": 5,
+    "epochs": 6,
     "lr": 4e-3,
     "last_lr": 0.0,
     "decay_power": 1.0,
     "dropout": 0.25,
 }
-READ: Mapping[str, Any] = {"window": 20, "batch_size": 256, "decay_steps": 2270}
-STEPS: Mapping[str, Any] = {**ALIKE, **READ, "hidden_dropout": 0.25}
-PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "decay_steps": 3620}
+READ: Mapping[str, Any] = {"window": 20, "batch_size": 256, "decay_steps": 2720}
+STEPS: Mapping[str, Any] = {**ALIKE, **READ, "hidden_dropout": 0.1}
+PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "decay_steps": 4340}
 NEXT, LATER = "recall@20,1", f"recall@20,{AHEAD}"
 
 
