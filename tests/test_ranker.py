@@ -189,7 +189,7 @@ def one_question(target: int, **fields: Any) -> Batch:
 
 def estimated(model: Toy, target: int) -> float:
     """What the estimated partition function is on average, over all that can be drawn."""
-    popular = Popular(LOG, model.config.alpha)
+    popular = Popular(LOG.counts(), model.config.alpha)
     chance = torch.from_numpy(popular.expected(model.config.negatives))
     each = np.exp(popular.expected(1))
     total = 0.0

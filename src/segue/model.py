@@ -203,6 +203,27 @@ class TrainedConfig(Config):
         return polynomial(self.lr, self.last_lr, self.decay_steps, self.decay_power)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FeaturedConfig(TrainedConfig):
+    """Settings of trained models that may read features of the items.
+
+    Attributes:
+        column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
+        features: how many features there is room for.
+        levels: how many an item may have.
+    """
+
+    column: str = ""
+    features: int = 0
+    levels: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        both = f"column={self.column!r}, features={self.features}"
+        require((self.features > 0) == bool(self.column), f"{both}: name a column and how many it holds, or neither")
+        require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
+
+
 class Trained(Model):
     """A model trained by gradient descent on `forward`, its loss.
 

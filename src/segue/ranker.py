@@ -101,7 +101,7 @@ class Ranker(Trained, Retriever):
         if config.loss == "ce" or config.sampling == "own":
             yield from batches
             return
-        popular = Popular(log, config.alpha)
+        popular = Popular(log.counts(), config.alpha)
         chance = torch.from_numpy(popular.expected(config.negatives))
         for batch in batches:
             shared = torch.from_numpy(popular.draw(config.negatives, rng))

@@ -4,7 +4,8 @@
     check(MyModel, dim=8)          # raises AssertionError with the law's name and what was found
 
 Each law is a function of a `Subject`: a model class with small settings. They train tiny models for seconds. Their logs
-have ratings, for those who read them: users and items with an odd number like each other, and so do the even ones.
+have ratings and features of items, for those who read them: users and items with an odd number like each other, and so
+do the even ones.
 """
 
 from __future__ import annotations
@@ -73,7 +74,12 @@ def subject(kind: type[Model], **settings: Any) -> Subject:
 
 
 def _log() -> Log:
-    return synthetic.rated(synthetic.markov(40, 17, 12, seed=1, shortest=3))
+    return _told(synthetic.markov(40, 17, 12, seed=1, shortest=3))
+
+
+def _told(log: Log) -> Log:
+    """The log with all that a model may read of it."""
+    return synthetic.featured(synthetic.rated(log))
 
 
 def _batch(log: Log, model: Model) -> Batch:
@@ -98,7 +104,7 @@ def learns_a_cycle(case: Subject) -> None:
     if issubclass(case.kind, Pairwise):
         _learns_tastes(case)
         return
-    log = synthetic.rated(synthetic.cycle(200, 20, 8, seed=2))
+    log = _told(synthetic.cycle(200, 20, 8, seed=2))
     cases = leave_last_out(log).cases("test")
     epochs = {"epochs": 40} if issubclass(case.kind, Trained) else {}
     model = case.trained(leave_last_out(log).train_valid, **epochs)
@@ -112,7 +118,7 @@ def _learns_tastes(case: Subject) -> None:
     user, item = log.events()
     own = np.random.default_rng(2).random(len(log)) < 0.8
     alike = item + np.where((user + item) % 2 == 0, 0, np.where(item % 2, 1, -1))  # the neighbour of the same parity
-    log = synthetic.rated(replace(log, item=np.where(own, alike, item).astype(np.int32)))
+    log = _told(replace(log, item=np.where(own, alike, item).astype(np.int32)))
     split = leave_last_out(log)
     cases = split.cases("test")
     model: Any = case.trained(split.train_valid, **({"epochs": 20} if issubclass(case.kind, Trained) else {}))
@@ -232,7 +238,7 @@ def saved_is_loaded(case: Subject) -> None:
 
 def short_is_legal(case: Subject) -> None:
     """Law 10: the shortest legal history gives a finite loss and finite scores; so does somebody never seen."""
-    log = synthetic.rated(synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], n_items=5, times=[[1, 4], [2, 5], [3, 6]]))
+    log = _told(synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], n_items=5, times=[[1, 4], [2, 5], [3, 6]]))
     model = case.build(log)
     if isinstance(model, Trained):
         assert model(_examples(model, log)).isfinite(), "law 10: the loss of users with two events is not finite"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segue.batch import Batch
 from segue.data import synthetic
-from segue.data.batching import Sequences, Windows, pairs
+from segue.data.batching import Sequences, Windows, ages, pairs
 from segue.data.log import Log
 from segue.data.split import leave_last_out
 
@@ -255,3 +255,32 @@ def test_stretches_of_the_picture() -> None:
             assert (1, [0, 0, 0, 1], [0, 0, 1, 2], [False] * 3 + [True]) in stretches(batch)
             return
     raise AssertionError("the picture was never drawn")
+
+
+def test_ages_are_shares_of_what_came_after() -> None:
+    timed = synthetic.from_sequences([[1, 2], [3, 4, 5]], n_items=ITEMS, times=[[10, 40], [20, 30, 40]])
+    assert ages(timed).tolist() == pytest.approx([4 / 5, 0, 3 / 5, 2 / 5, 0])
+    train = leave_last_out(timed).train  # a b, and c
+    assert ages(train).tolist() == pytest.approx([2 / 3, 0, 1 / 3])
+    untimed = synthetic.from_sequences([[1, 2], [3, 4, 5]], n_items=ITEMS)
+    assert ages(untimed).tolist() == pytest.approx([1 / 2, 0, 2 / 3, 1 / 3, 0])
+
+
+def test_recent_pairs_come_more_often() -> None:
+    """Ages 3/4, 2/4, 1/4, 0, of two users: each 1/4 of age halves the chance where recency is 1 / (4 ln 2)."""
+    log = synthetic.from_sequences([[1, 3], [2, 4]], n_items=ITEMS, times=[[1, 3], [2, 4]])
+    count: Counter[int] = Counter()
+    for seed in range(2000):
+        for batch in pairs(log, 3, np.random.default_rng(seed), recency=1 / (4 * np.log(2))):
+            assert batch.target is not None
+            assert batch.negative is not None
+            count.update(batch.target.flatten().tolist())
+            for user, drawn in zip(batch.user.tolist(), batch.negative.flatten().tolist(), strict=True):
+                assert drawn not in log.history(user)
+    assert count.total() == 8000
+    share = np.array([count[item] for item in (1, 2, 3, 4)]) / 8000
+    assert share == pytest.approx(np.array([1, 2, 4, 8]) / 15, abs=0.02)
+
+
+def test_nothing_recent_in_an_empty_log() -> None:
+    assert list(pairs(synthetic.from_sequences([[]], n_items=ITEMS), 3, np.random.default_rng(0), recency=0.1)) == []

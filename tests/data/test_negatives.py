@@ -84,7 +84,7 @@ COUNTED = synthetic.from_sequences([[1, 1, 2, 1], [3, 1, 2, 5], [1]], n_items=IT
 def test_popular_items_are_drawn_by_their_events(alpha: float) -> None:
     """Chi-square of 50,000 draws with a fixed seed; an item without an event is drawn as one with a single one."""
     weight = np.array([5, 2, 1, 1, 1, 1, 1]) ** alpha
-    drawn = Popular(COUNTED, alpha).draw(50_000, np.random.default_rng(5))
+    drawn = Popular(COUNTED.counts(), alpha).draw(50_000, np.random.default_rng(5))
     assert drawn.shape == (50_000,)
     assert drawn.min() == 1
     counts = np.bincount(drawn, minlength=ITEMS + 1)[1:]
@@ -96,7 +96,7 @@ def test_popular_items_are_drawn_by_their_events(alpha: float) -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_expected_draws(alpha: float) -> None:
     weight = np.array([5, 2, 1, 1, 1, 1, 1]) ** alpha
-    expected = Popular(COUNTED, alpha).expected(12)
+    expected = Popular(COUNTED.counts(), alpha).expected(12)
     assert expected[0] == 0, "padding is never drawn: no correction for it"
     np.testing.assert_allclose(np.exp(expected[1:]), 12 * weight / weight.sum(), rtol=1e-12)
 
@@ -104,7 +104,7 @@ def test_expected_draws(alpha: float) -> None:
 def test_only_the_rows_of_the_view_count() -> None:
     """Held-out events have no say in what is drawn in training."""
     view = leave_last_out(COUNTED).train
-    np.testing.assert_allclose(np.exp(Popular(view, 1.0).expected(10)[1:]), [4, 1, 1, 1, 1, 1, 1])
+    np.testing.assert_allclose(np.exp(Popular(view.counts(), 1.0).expected(10)[1:]), [4, 1, 1, 1, 1, 1, 1])
 
 
 @pytest.mark.parametrize(("draw", "item"), [(0.0, 1), (np.nextafter(1.0, 0.0), ITEMS)])
@@ -114,13 +114,13 @@ def test_the_first_and_the_last_item_can_be_drawn(draw: float, item: int) -> Non
             return np.full(count, draw)
 
     for alpha in (0.0, 0.7, 1.0):
-        assert Popular(COUNTED, alpha).draw(2, Fixed()).tolist() == [item] * 2  # type: ignore[arg-type]
+        assert Popular(COUNTED.counts(), alpha).draw(2, Fixed()).tolist() == [item] * 2  # type: ignore[arg-type]
 
 
 def test_draws_of_a_stream_are_like_any_other() -> None:
     """Chi-square, with a fixed seed; a share too small for the first guess is drawn as well."""
     log = synthetic.from_sequences([[1] * 4000 + [2] * 30 + [3, 4, 5, 6, 7]])
-    stream = Popular(log, 1.0).stream(500, np.random.default_rng(2))
+    stream = Popular(log.counts(), 1.0).stream(500, np.random.default_rng(2))
     drawn = np.concatenate([next(stream) for _ in range(2000)])
-    expected = np.exp(Popular(log, 1.0).expected(len(drawn))[1:])
+    expected = np.exp(Popular(log.counts(), 1.0).expected(len(drawn))[1:])
     assert chisquare(np.bincount(drawn, minlength=ITEMS + 1)[1:], expected).pvalue > 0.001

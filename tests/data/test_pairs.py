@@ -109,3 +109,13 @@ def test_what_is_missing_is_said() -> None:
         Pairs.of(replace(log, rating=None))
     with pytest.raises(DataError, match=r"who met an item before whom is not known: this log has no times"):
         Pairs.of(replace(log, time=None)).batch(np.array([0]), history=1)
+
+
+def test_a_share_of_the_pairs_is_drawn_anew() -> None:
+    log = log_of([(user, item, 10 * user + item, 3) for user in range(1, 9) for item in range(1, 6)])
+    drawn = []
+    for seed in range(2):
+        batches = Pairs.of(log).batches(4, np.random.default_rng(seed), history=3, share=0.25)
+        drawn.append({(int(u), int(i)) for b in batches for u, i in zip(b.user, b.target[:, 0], strict=True)})
+    assert [len(some) for some in drawn] == [10, 10]
+    assert drawn[0] != drawn[1]

@@ -1,4 +1,4 @@
-"""Errors, AUC and matrix factorisation against numbers of plain loops. Golden ids count from 0, ours from 1."""
+"""Errors, AUC, MF and TimeSVD++ against numbers of plain loops. Golden ids count from 0, ours from 1."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from segue.evaluation.metrics import measure, value
 from segue.evaluation.rated import Rated, area
 from segue.model import Sizes
 from segue.models.mf import MF
+from segue.models.timesvd import TimeSVD
 
 Arrays = dict[str, np.ndarray]
 
@@ -52,3 +53,35 @@ def test_mf(golden: Any, bias: bool) -> None:
     expected = float(z["mf_pred" if bias else "mf_pred_nobias"])
     assert float(model.predict(batch)) == pytest.approx(expected, abs=1e-10)
     assert float(model.score(batch)[0, 1]) == pytest.approx(expected, abs=1e-10)
+
+
+def test_timesvd(golden: Any) -> None:
+    """One user, five questions on four days: the deviation, the bins, and the terms of single days."""
+    z = golden("baselines")
+    dim, days, bins = len(z["mf_p"]), int(z["tsvd_ndays"]), int(z["tsvd_nbins"])
+    settings = {"dim": dim, "beta": float(z["tsvd_beta"]), "bins": bins, "days": 3}
+    model = TimeSVD(TimeSVD.configure(settings), Sizes(1, 1)).double().requires_grad_(False)
+    calendar, rows = model.calendar, z["tsvd_rows"]
+    calendar.clock[2] = days - 1
+    calendar.middle[1] = float(z["tsvd_t_u"])
+    own_day = rows[rows[:, 3] > 0]
+    order = np.argsort(own_day[:, 0])
+    calendar.key.copy_(torch.from_numpy(days + own_day[order, 0].astype(np.int64)))
+    model.mean.fill_(float(z["mf_mu"]))
+    model.user_bias[1], model.item_bias[1] = float(z["mf_b"][0]), float(z["mf_b"][1])
+    model.bias[1, 1:] = torch.tensor([float(z["tsvd_c_u"]) - 1, float(z["tsvd_alpha_u"])], dtype=torch.float64)
+    model.taste[1], model.item[1] = torch.from_numpy(z["mf_p"]), torch.from_numpy(z["mf_q"])
+    model.drift[1] = torch.from_numpy(z["tsvd_alpha_k"])
+    model.worth[1, :bins] = torch.from_numpy(z["tsvd_b_bin"])
+    model.day[1:, :dim] = float(z["tsvd_p_day"])
+    model.day[1:, dim:] = torch.from_numpy(own_day[order, 1:3])
+    model.implicit[1] = torch.from_numpy(z["tsvd_y"].sum(0) / np.sqrt(len(z["tsvd_y"])))
+
+    one, time = torch.ones(len(rows), dtype=torch.long), torch.from_numpy(rows[:, 0].astype(np.int64))
+    when = calendar(one, time)
+    np.testing.assert_allclose(when.dev, z["tsvd_dev"], rtol=0, atol=1e-10)
+    assert when.bin.tolist() == z["tsvd_bin"].tolist()
+    assert (when.row > 0).tolist() == (rows[:, 3] > 0).tolist()
+    batch = Batch(one, torch.zeros(len(rows), 0, dtype=torch.long), one[:, None], time=time)
+    np.testing.assert_allclose(model.predict(batch), rows[:, -1], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(model.score(batch)[:, 1], rows[:, -1], rtol=0, atol=1e-10)

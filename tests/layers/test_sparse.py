@@ -81,3 +81,16 @@ def test_blocks_are_whole_groups_of_about_the_same_work(sizes: list[tuple[int, i
         assert one == 0 or group[one - 1] != group[one]
         last = np.flatnonzero(group == group[two - 1])
         assert each[one : last[0]].sum() < max(most, 1) + each[last].sum()
+
+
+def test_single_entries_are_found() -> None:
+    dense = random(6, 9, seed=2)
+    dense[3] = 0
+    rows = filled(dense)
+    row, column = (torch.from_numpy(index.copy()) for index in np.indices(dense.shape))
+    value, found = rows.at(row, column)
+    assert np.array_equal(value.numpy(), dense)
+    assert np.array_equal(found.numpy(), dense != 0)
+    nothing, nowhere = SparseRows(4).at(torch.tensor([[1, 2]]), torch.tensor([[0, 3]]))
+    assert not nothing.any()
+    assert not nowhere.any()

@@ -17,6 +17,7 @@ from segue.data.pairs import Pairs
 from segue.errors import ConfigError, DataError
 from segue.layers.gated import BETA, walk
 from segue.model import Sizes
+from segue.models.biases import Biases
 from segue.models.iarn import IARN
 from segue.optimizer import RMSprop
 
@@ -67,10 +68,10 @@ def test_derivatives_are_those_of_autograd(activation: Any) -> None:
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("backbone", ["iarn", "tagm", "rnn", "lstm"])
-def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str) -> None:
+@pytest.mark.parametrize(("backbone", "rated"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
+def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str, rated: int) -> None:
     """Whatever a user or an item did then or later; and what came before does."""
-    model, pairs = build(backbone=backbone), Pairs.of(LOG)
+    model, pairs = build(backbone=backbone, rated=rated), Pairs.of(LOG)
     reads = {"history": model.window, "audience": model.audience}
     rng = np.random.default_rng(0)
     assert LOG.time is not None
@@ -111,6 +112,31 @@ def test_attention_depends_on_the_other_side() -> None:
         two = model.of_user.gates(mine, theirs.summary.flip(0))
         assert torch.equal(one, two) == alike
         assert bool(((one >= 0) & (one <= 1)).all())
+
+
+def test_biased_iarn_starts_near_biases() -> None:
+    biases = Biases(Biases.configure(), Sizes(LOG.n_users, LOG.n_items)).double()
+    biases.fit(LOG)
+    pairs = Pairs.of(LOG)
+    batch = pairs.batch(np.arange(len(pairs)), history=8, audience=8)
+    told = biases.predict(batch)
+    torch.testing.assert_close(build(bias=True).predict(batch), told, rtol=0, atol=0.01)
+    assert float((build().predict(batch) - told).abs().min()) > 0.5
+
+
+def test_a_step_is_read_with_its_rating_as_it_was_first_given() -> None:
+    """History 2 3 2 of user 1, rated 5 1 4; the second rating of item 2 came later, and nobody rated item 4."""
+    log = synthetic.from_sequences([[2, 3, 2], [2, 1]], n_items=4)
+    log = replace(log, rating=np.array([5, 1, 4, 2, 3], np.float32), time=np.arange(5))
+    model = IARN(IARN.configure({**SMALL, "rated": True}), Sizes(2, 4)).double()
+    next(model.batches(log, np.random.default_rng(0)))
+    history = torch.tensor([[0, 2, 3, 4]]).T
+    x = torch.ones(4, 1, 2).double()
+    bias = torch.tensor([0, 0.5, -0.5, 0.25])[:, None].double()
+    read = model._with_ratings(x, torch.ones_like(history), history, bias)
+    above = torch.tensor([0, 4.5 - 3, 1.5 - 3, 0]).double()
+    torch.testing.assert_close(read[:, 0, 2:], above[:, None].expand(-1, 3))
+    assert torch.equal(read[:, :, :2], x)
 
 
 GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] * (LOG.n_items - 3)]})
@@ -175,8 +201,13 @@ def test_presets_and_ranges() -> None:
     for settings, said in (
         ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
         ({"hidden": 0}, r"hidden=0: must be at least 1"),
-        ({"encoder": "flat", "features": 2}, r"column='': name one exactly where there is an encoder"),
-        ({"encoder": "flat", "column": "genres"}, r"features=0: say how many exactly where one encodes them"),
+        ({"encoder": "flat", "features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
+        (
+            {"encoder": "flat", "column": "genres"},
+            r"column='genres', features=0: name a column and how many it holds, or neither",
+        ),
+        ({"share": 0}, r"share=0.0: must be above 0 and at most 1"),
+        ({"l2_user": -1}, r"l2_user=-1.0: must not be negative"),
         ({"clip": 0}, r"clip=0.0: must be above 0"),
         ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
     ):

@@ -137,16 +137,34 @@ class Sequences:
         return user, newest, np.maximum(oldest, log.start[user] + 1)
 
 
-def pairs(log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """One epoch of (user, item, negative) triples, one a row of the log: no history, C = T = G = 1."""
+def pairs(
+    log: Log, batch_size: int, rng: np.random.Generator, *, negatives: int = 1, recency: float = 0.0
+) -> Iterator[Batch]:
+    """One epoch of (user, item, its `negatives`): no history, C = T = 1.
+
+    Each row of the log is visited once; with `recency`, as many are drawn in proportion to e^-(age / recency).
+    """
     user, item = log.events()
-    negative = Negatives(log).draw(user, (1, 1, 1), rng)
+    if recency > 0 and len(user):
+        weight = np.exp(-ages(log) / recency)
+        row = np.sort(rng.choice(len(user), len(user), p=weight / weight.sum()))
+        user, item = user[row], item[row]
+    negative = Negatives(log).draw(user, (1, 1, negatives), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
         some = order[begin : begin + batch_size]
         empty = torch.empty((len(some), 0), dtype=torch.long)
         asked = torch.ones((len(some), 1), dtype=torch.bool)
         yield Batch(_ids(user[some]), empty, _ids(item[some]).unsqueeze(1), torch.from_numpy(negative[some]), asked)
+
+
+def ages(log: Log) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(len(log),) the share of all events that came after each row; of its user's, where the log has no times."""
+    if log.time is None:
+        after = np.repeat(log.stop, log.sizes) - 1 - log.rows()
+        return after / np.repeat(log.sizes, log.sizes)
+    time = log.column(log.time)
+    return 1 - np.searchsorted(np.sort(time), time, side="right") / max(len(time), 1)
 
 
 def _items(log: Log, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:

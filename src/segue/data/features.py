@@ -39,3 +39,19 @@ def features(log: Log, column: str) -> tuple[Ids, list[str]]:
     for item, row in enumerate(listed, 1):
         found[item, : len(row)] = [number[name] for name in row]
     return found, names
+
+
+def lists(log: Log) -> str:
+    """The first column of the log's items that holds lists.
+
+    Raises:
+        DataError: there is none.
+    """
+    known = {} if log.item_table is None else log.item_table.schema
+    for name, kind in known.items():
+        if isinstance(kind, pl.List):
+            return name
+    raise DataError(
+        f"{log.name}: its items have no column of lists to take features from; name one of another kind "
+        f"(--set column=...); they have: {', '.join(known) or 'none'}"
+    )

@@ -47,14 +47,18 @@ class Negatives:
 
 
 class Popular:
-    """Draws items for everybody, each with a chance that grows as (its events in `log`)^alpha.
+    """Draws items for everybody, each with a chance that grows as (its events)^alpha.
 
     alpha 0 draws all items alike, 1 as often as they occur. An item without an event counts as one with a single one,
     so that each can be drawn.
+
+    Args:
+        counts: (I + 1,) events of each item, as `Log.counts` gives them; what stands at 0 is not read.
+        alpha: from 0 to 1.
     """
 
-    def __init__(self, log: Log, alpha: float) -> None:
-        weight = np.maximum(log.counts(), 1).astype(np.float64) ** alpha
+    def __init__(self, counts: Ids, alpha: float) -> None:
+        weight = np.maximum(counts, 1).astype(np.float64) ** alpha
         weight[0] = 0.0
         until = np.cumsum(weight)
         self._until, self._share = until / until[-1], weight / until[-1]

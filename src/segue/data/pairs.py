@@ -9,6 +9,7 @@ Both sides are found in one order of the log's rows by (user, time) or (item, ti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,12 +146,14 @@ class Pairs:
         *,
         history: int | None = 0,
         audience: int | None = 0,
+        share: float = 1.0,
     ) -> Iterator[Batch]:
-        """All questions, `batch_size` a batch: in their order, or with `rng` in random order.
+        """All questions, `batch_size` a batch: in their order, or with `rng` in random order, the first `share` of it.
 
         Batches of both histories hold questions of alike length, drawn from a stretch of the random order.
         """
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
+        order = order[: math.ceil(share * len(order))]
         if rng is not None and (history, audience) != (0, 0):
             order = self._alike(order, batch_size, rng)
         for begin in range(0, len(order), batch_size):

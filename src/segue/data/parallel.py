@@ -68,9 +68,9 @@ class Parallel:
         if self.shared is None:
             yield from batches
             return
-        popular = Popular(log, self.alpha)
+        popular = Popular(log.counts(), self.alpha)
         drawn = popular.stream(self.shared, rng)
-        often = Popular(log, 1.0).expected(slots)
+        often = Popular(log.counts(), 1.0).expected(slots)
         chance = torch.from_numpy(np.logaddexp(often, popular.expected(self.shared)) if self.shared else often)
         for batch in batches:
             target = batch.targets.flatten()

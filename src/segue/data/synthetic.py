@@ -4,6 +4,7 @@ cycle    2 3 4 5 1 2 | 5 1 2 3 4 5 | ...   the next item is certain; popularity 
 markov   mostly a fixed successor, sometimes any item: `strength` says how often
 random   items drawn afresh each time: no order to be learnt, however skewed their popularity
 rated    any of these with ratings: odd users like odd items, even users even ones
+featured any of these with a column `kind` of its items: odd or even, and what is left of a division by 3
 """
 
 from __future__ import annotations
@@ -149,6 +150,14 @@ def rated(log: Log) -> Log:
     rating = np.zeros(len(log.item), np.float32)
     rating[log.rows()] = np.where((user + item) % 2, 2, 5)
     return replace(log, rating=rating)
+
+
+def featured(log: Log) -> Log:
+    """The log with a column `kind` of its items: a list of two levels, such as ["odd", "odd 2"]."""
+    numbers = np.arange(1, log.n_items + 1)
+    halves = [("even", "odd")[number % 2] for number in numbers]
+    kinds = [[half, f"{half} {number % 3}"] for half, number in zip(halves, numbers, strict=True)]
+    return replace(log, item_table=pl.DataFrame({"kind": kinds}))
 
 
 def _walks(

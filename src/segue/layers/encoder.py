@@ -9,21 +9,19 @@ Source: Pei et al., "Interacting attention-gated recurrent networks for recommen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.data.log import Ids
-from segue.errors import ConfigError
+from segue.layers.features import Features
 
 Kind = Literal["none", "flat", "hierarchical"]
 
 
-class Encoder(nn.Module):
-    """A matrix for each feature, near the identity at first; and which features each item has.
+class Encoder(Features):
+    """A matrix for each feature, near the identity at first.
 
     Args:
         room: how many items there are, how many features, and how many of them an item may have.
@@ -32,32 +30,14 @@ class Encoder(nn.Module):
         squash: whether a tanh follows each matrix of a hierarchy.
     """
 
-    feature: Tensor
-
     def __init__(self, room: tuple[int, int, int], dim: int, kind: Kind, *, squash: bool = False) -> None:
-        super().__init__()
-        items, features, levels = room
+        super().__init__(*room)
         self.kind, self.squash = kind, squash
-        self.register_buffer("feature", torch.zeros(items + 1, levels, dtype=torch.int32))
-        self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(features + 1, dim, dim) * 0.01)
-
-    def learn(self, found: Ids, names: Sequence[str]) -> None:
-        """Which features each item has, the root first; 0 is none. As `segue.data.features.features` gives them.
-
-        Raises:
-            ConfigError: there are more than there is room for.
-        """
-        for name, there, room in (
-            ("features", len(names), len(self.matrix) - 1),
-            ("levels", found.shape[1], self.feature.shape[1]),
-        ):
-            if there > room:
-                raise ConfigError(f"{name}={room}: the log has {there} of them; give as many")
-        self.feature.zero_()[:, : found.shape[1]] = torch.from_numpy(found).to(self.feature)
+        self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(room[1] + 1, dim, dim) * 0.01)
 
     def forward(self, x: Float[Tensor, "P B e"], item: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
         """What is read of each of the B items."""
-        feature = self.feature[item].long()
+        feature = self.of(item)
         if self.kind == "flat":
             total = torch.zeros_like(x)
             for level in feature.T:

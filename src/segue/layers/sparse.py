@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.data.log import Ids
@@ -62,6 +62,20 @@ class SparseRows(nn.Module):
         which = torch.repeat_interleave(size)
         entry = torch.arange(len(which), device=row.device) + (begin - (size.cumsum(0) - size))[which]
         return which, self.column[entry], self.value[entry]
+
+    def at(self, row: Int[Tensor, "*n"], column: Int[Tensor, "*n"]) -> tuple[Float[Tensor, "*n"], Bool[Tensor, "*n"]]:
+        """The value at each row and column, 0 where there is none, and whether there is one; columns must ascend
+        within their row."""
+        first, stop = self.start[row], self.start[row + 1]
+        if not len(self.column):
+            return self.value.new_zeros(row.shape), torch.zeros_like(row, dtype=torch.bool)
+        for _ in range(int((stop - first).amax() if row.numel() else 0).bit_length()):
+            middle = (first + stop) // 2
+            less = (first < stop) & (self.column[middle.clamp(max=len(self.column) - 1)] < column)
+            first, stop = torch.where(less, middle + 1, first), torch.where(less, stop, middle)
+        entry = first.clamp(max=len(self.column) - 1)
+        found = (first < self.start[row + 1]) & (self.column[entry] == column)
+        return self.value[entry] * found, found
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         for name in ("column", "value"):

@@ -10,11 +10,15 @@ from segue.models.gru import GRU, LSTM4Rec
 from segue.models.gru4rec import GRU4Rec, GRU4RecPlus
 from segue.models.hcrnn import HCRNN, RunningHCRNN
 from segue.models.hgn import HGN
+from segue.models.hievh import HieVH
 from segue.models.hm_lstm import HMLSTM
 from segue.models.iarn import IARN
+from segue.models.item2vec import Item2Vec
 from segue.models.item_knn import ItemKNN
 from segue.models.mf import MF
+from segue.models.mp2vec import MP2Vec
 from segue.models.narm import NARM
+from segue.models.neumf import NeuMF
 from segue.models.nextitnet import NextItNet
 from segue.models.pop import Pop
 from segue.models.recent_pop import RecentPop
@@ -22,6 +26,7 @@ from segue.models.s_pop import SPop
 from segue.models.sasrec import SASRec
 from segue.models.seq_knn import SeqKNN
 from segue.models.stamp import STAMP
+from segue.models.timesvd import TimeSVD
 from segue.models.vs_knn import VSKNN
 
 MODELS: dict[str, type[Model]] = {
@@ -32,6 +37,9 @@ MODELS: dict[str, type[Model]] = {
     "seq-knn": SeqKNN,
     "vs-knn": VSKNN,
     "bprmf": BPRMF,
+    "neumf": NeuMF,
+    "item2vec": Item2Vec,
+    "mp2vec": MP2Vec,
     "gru4rec": GRU4Rec,
     "gru4rec+": GRU4RecPlus,
     "coevent-mf": CoEventMF,
@@ -51,6 +59,8 @@ MODELS: dict[str, type[Model]] = {
     "item-mean": ItemMean,
     "biases": Biases,
     "mf": MF,
+    "timesvd++": TimeSVD,
+    "hievh": HieVH,
     "iarn": IARN,
 }
 

@@ -6,8 +6,8 @@
     biases        r~ = mu + b_u + b_i, with b to minimise
                   sum (r - mu - b_u - b_i)^2  +  l2_user |b_u|^2 + l2_item |b_i|^2
 
-solved for one side with the other held, in turns:  b_u = sum over u's n_u ratings of (r - mu - b_i) / (n_u + l2_user).
-Whoever has no rating has b = 0. A model of ratings that does not beat tuned biases has learnt nothing about tastes.
+in the closed form of `segue.layers.biases`. Whoever has no rating has b = 0. A model of ratings that does not beat
+tuned biases has learnt nothing about tastes.
 Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 2009, (3).
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,11 +23,10 @@ from torch import Tensor
 from segue.batch import Batch
 from segue.data.log import Log
 from segue.data.pairs import Pairs
+from segue.layers.biases import biases
 from segue.model import Config, Counted, Sizes, require
 from segue.rater import Factored
 from segue.space import LogUniform, Space
-
-SWEEPS = 30  # each makes what is left to gain several times smaller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +65,11 @@ class Biases(Factored, Counted):
         self.register_buffer("item", torch.zeros(sizes.items + 1))
 
     def fit(self, log: Log) -> None:
-        pairs = Pairs.of(log)
-        ids = {"user": pairs.user, "item": pairs.item}
-        rating = pairs.rating.astype(np.float64)
-        mean = rating.mean()
-        bias = {side: np.zeros(len(getattr(self, side))) for side in ids}
-        for _ in range(SWEEPS if len(self.sides) > 1 else 1):
-            for side in self.sides:
-                other = bias["user" if side == "item" else "item"][ids["user" if side == "item" else "item"]]
-                count = np.bincount(ids[side], minlength=len(bias[side])) + getattr(self.config, f"l2_{side}", 0.0)
-                total = np.bincount(ids[side], rating - mean - other, len(bias[side]))
-                bias[side] = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+        l2 = {side: getattr(self.config, f"l2_{side}", 0.0) for side in self.sides}
+        mean, user, item = biases(Pairs.of(log), l2)
         self.mean.fill_(mean)
-        for side, value in bias.items():
-            getattr(self, side).copy_(torch.from_numpy(value))
+        self.user.copy_(torch.from_numpy(user))
+        self.item.copy_(torch.from_numpy(item))
 
     def query(self, batch: Batch) -> Float[Tensor, "B 2"]:
         own = self.mean + self.user[batch.user]

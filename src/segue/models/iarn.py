@@ -12,6 +12,9 @@ Primed are the states of the other side: forward after its newest step, backward
 the item that the user met in step t (of the user that the item met). Backbones: `tagm` attends to its own side alone,
 `rnn` has a_t = 1, `lstm` has gates of its own. E is that of `segue.layers.encoder` for items, nothing for users.
 
+The preset `biased` is ours: what (1) gives is added to a mean and biases in closed form, and x_t holds the rating of
+the step too (`_with_ratings`).
+
 Bi-directional states belong to one history and are computed once, however many pairs it is part of; the gates and the
 gated recurrence are those of a pair. An empty history leaves u_T = 0.
 
@@ -34,24 +37,26 @@ from torch import Tensor, nn
 
 from segue.batch import Batch
 from segue.data.features import features
-from segue.data.log import Log
+from segue.data.log import Ids, Log
 from segue.data.pairs import Pairs
 from segue.layers.dropout import dropout
 from segue.layers.encoder import Encoder, Kind
 from segue.layers.gated import Activation, Recurrent, walk
+from segue.layers.sparse import Floats, SparseRows
 from segue.layers.table import rows
-from segue.model import Sizes, TrainedConfig, require, zero_padding
+from segue.model import FeaturedConfig, Sizes, require, zero_padding
 from segue.optimizer import RMSprop
-from segue.rater import Rater
+from segue.rater import Biased, BiasedConfig
 from segue.readout import tap
 from segue.space import Choice, LogUniform, Space
 
+START = 0.1  # of the outputs where they are added to biases, so that training begins near those
 ITEMS = 1024  # whose states are held at a time where all are asked about
 Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IARNConfig(TrainedConfig):
+class IARNConfig(FeaturedConfig, BiasedConfig):
     """Settings of IARN.
 
     Attributes:
@@ -64,13 +69,15 @@ class IARNConfig(TrainedConfig):
         activation: of the bi-directional states; softplus is that of the authors' program.
         sharpness: what the logits of the gates are multiplied by.
         heed: what the states of the other side are multiplied by before a gate sees them.
-        bias: whether a mean and biases of users and items are added to (1).
+        bias: whether (1) is what is added to a mean and biases of users and items, which are solved for beforehand.
+        rated: whether a step is read with its rating; the paper's is not.
         encoder: how the features of an item change what is read of its history; none is the paper's IARN-Plain.
         column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
         features: how many features there are room for.
         levels: how many an item may have.
         squash: whether a tanh follows each matrix of a hierarchy, as in the authors' program.
         clip: entries of the gradient are cut off beyond this.
+        share: of the ratings, drawn anew, that an epoch goes through.
     """
 
     dim: int = 25
@@ -83,12 +90,11 @@ class IARNConfig(TrainedConfig):
     sharpness: float = 1.0
     heed: float = 1.0
     bias: bool = False
+    rated: bool = False
     encoder: Kind = "none"
-    column: str = ""
-    features: int = 0
-    levels: int = 8
     squash: bool = False
     clip: float = 10.0
+    share: float = 1.0
     batch_size: int = 50
 
     def __post_init__(self) -> None:
@@ -98,11 +104,8 @@ class IARNConfig(TrainedConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
         encodes = self.encoder != "none"
         require(bool(self.column) == encodes, f"column={self.column!r}: name one exactly where there is an encoder")
-        require(
-            (self.features > 0) == encodes, f"features={self.features}: say how many exactly where one encodes them"
-        )
-        require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
         require(self.clip > 0, f"clip={self.clip}: must be above 0")
+        require(0 < self.share <= 1, f"share={self.share}: must be above 0 and at most 1")
 
 
 class Read(NamedTuple):
@@ -134,12 +137,19 @@ class Side(nn.Module):
         super().__init__()
         self.config = config
         hidden, context, backbone = config.hidden, config.context, config.backbone
-        self.main = Recurrent(config.dim, hidden, 4 if backbone == "lstm" else 1)
+        read = 2 * config.dim + 1 if config.rated else config.dim
+        self.main = Recurrent(read, hidden, 4 if backbone == "lstm" else 1)
         if backbone in ("iarn", "tagm"):
-            self.ahead, self.back = Recurrent(config.dim, context), Recurrent(config.dim, context)
+            self.ahead, self.back = Recurrent(read, context), Recurrent(read, context)
             wide = 4 * context if backbone == "iarn" else 2 * context
             self.fusion, self.gate = nn.Linear(wide, wide), nn.Linear(wide, 1)
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.PReLU())
+
+    @torch.no_grad()
+    def start_small(self) -> None:
+        """Make what comes out small."""
+        for weight in self.head[0].parameters():
+            weight.mul_(START)
 
     def read(self, x: Float[Tensor, "P B e"], real: Float[Tensor, "P B"]) -> Read:
         """Once a history: the bi-directional states (7), and what (3) and (6) make of a step whoever is asked about."""
@@ -192,7 +202,7 @@ class Side(nn.Module):
         return dropout(states, self.config.dropout, self.training)
 
 
-class IARN(Rater):
+class IARN(Biased):
     """A network for each side, and the vectors that they read."""
 
     name = "iarn"
@@ -200,6 +210,15 @@ class IARN(Rater):
     config: IARNConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
+        "biased": {
+            "bias": True,
+            "rated": True,
+            "dim": 16,
+            "context": 16,
+            "hidden": 32,
+            "longest": 20,
+            "batch_size": 256,
+        },
         "author": {
             "squash": True,
             "activation": "softplus",
@@ -215,7 +234,6 @@ class IARN(Rater):
         "hidden": Choice(32, 64, 128),
     }
     known: Tensor
-    mean: Tensor
 
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
@@ -225,10 +243,11 @@ class IARN(Rater):
         zero_padding(self.items)
         zero_padding(self.users)
         self.of_user, self.of_item = Side(config), Side(config)
+        if config.rated:
+            self.said = SparseRows(sizes.users + 1)
         if config.bias:
-            self.user_bias = nn.Parameter(torch.zeros(sizes.users + 1, 1))
-            self.item_bias = nn.Parameter(torch.zeros(sizes.items + 1, 1))
-            self.register_buffer("mean", torch.zeros(()))
+            for side in (self.of_user, self.of_item):
+                side.start_small()
         self.register_buffer("known", torch.zeros(sizes.items + 1, config.longest, dtype=torch.int32))
         if config.encoder != "none":
             room = (sizes.items, config.features, config.levels)
@@ -239,15 +258,17 @@ class IARN(Rater):
         return RMSprop(self.parameters(), lr=config.lr, weight_decay=config.weight_decay, clip=config.clip)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        pairs = Pairs.of(log)
-        self.known.zero_()
-        found = torch.from_numpy(pairs.audiences(self.config.longest))
-        self.known[:, self.config.longest - found.shape[1] :] = found.to(self.known)
-        if self.config.bias:
-            self.mean.fill_(float(pairs.rating.mean()))
         if self.config.encoder != "none":
             self.encoder.learn(*features(log, self.config.column))
-        yield from pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
+        reads = {"history": self.window, "audience": self.audience}
+        yield from self.pairs(log).batches(self.config.batch_size, rng, **reads, share=self.config.share)
+
+    def look_at(self, pairs: Pairs) -> None:
+        super().look_at(pairs)
+        found = torch.from_numpy(pairs.audiences(self.config.longest))
+        self.known.zero_()[:, self.config.longest - found.shape[1] :] = found.to(self.known)
+        if self.config.rated:
+            self.said.fill(*_first(pairs, self.sizes))
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None
@@ -265,40 +286,60 @@ class IARN(Rater):
             items = torch.arange(self.sizes.items + 1, device=batch.user.device)
         user_side = self._read_user(Batch(batch.user, batch.last(self.config.longest)))
         scores = self.items.new_empty(len(batch), len(items))
-        for first in range(0, len(items), ITEMS):
-            part = items[first : first + ITEMS]
+        by_length = (self.known[items] > 0).sum(1).argsort()  # items of alike audience: little padding
+        for place in by_length.split(ITEMS):
+            part = items[place]
             item_side = self._read_item(part, self.known[part].long())
             for line in range(len(batch)):
                 one, who = user_side.alone(line, len(part)), batch.user[line].expand(len(part))
-                scores[line, first : first + ITEMS] = self._rating(one, item_side, who, part)
+                scores[line, place] = self._rating(one, item_side, who, part)
         scores[:, items == 0] = -torch.inf
         return scores
 
     def _read_user(self, batch: Batch) -> Read:
-        history = batch.last(min(self.config.longest, batch.history.shape[1]))
-        steps, real = _steps(history, self.items)
-        return self.of_user.read(steps, real)
+        history = _trimmed(batch.last(min(self.config.longest, batch.history.shape[1])))
+        steps = rows(self.items, history)
+        if self.config.rated:
+            steps = self._with_ratings(steps, batch.user.expand_as(history), history, self.item_bias[history])
+        return self.of_user.read(steps, (history > 0).to(steps))
 
     def _read_item(self, item: Int[Tensor, "B"], audience: Int[Tensor, "B Q"]) -> Read:
-        steps, real = _steps(audience, self.users)
+        audience = _trimmed(audience)
+        steps = rows(self.users, audience)
         if self.config.encoder != "none":
             steps = self.encoder(steps, item)
-        return self.of_item.read(steps, real)
+        if self.config.rated:
+            steps = self._with_ratings(steps, audience, item.expand_as(audience), self.user_bias[audience])
+        return self.of_item.read(steps, (audience > 0).to(steps))
+
+    def _with_ratings(
+        self, x: Float[Tensor, "P B e"], user: Int[Tensor, "P B"], item: Int[Tensor, "P B"], bias: Float[Tensor, "P B"]
+    ) -> Float[Tensor, "P B n"]:
+        """(x ; y x ; y), where y is how far the rating of the step lies above the bias of what was met, less the mean
+        of that over the history: its level says what the bias of whoever is asked about says too."""
+        rating, known = self.said.at(user, item)
+        above = (rating - bias) * known
+        above = (above - above.sum(0) / known.sum(0).clamp(min=1)) * known
+        return torch.cat([x, above.unsqueeze(2) * x, above.unsqueeze(2)], 2)
 
     def _rating(
         self, user_side: Read, item_side: Read, user: Int[Tensor, "B"], item: Int[Tensor, "B"]
     ) -> Float[Tensor, "B"]:
-        """(1), of each user and the item beside it."""
+        """(1), of each user and the item beside it; above their biases, where there are such."""
         mine = self.of_user.meet(user_side, item_side.summary)
         theirs = self.of_item.meet(item_side, user_side.summary)
-        rating = (mine * theirs).sum(1)
-        if self.config.bias:
-            rating = rating + self.mean + (rows(self.user_bias, user) + rows(self.item_bias, item)).squeeze(1)
-        return rating
+        taste = (mine * theirs).sum(1)
+        return taste + self.mean + self.user_bias[user] + self.item_bias[item] if self.config.bias else taste
 
 
-def _steps(history: Int[Tensor, "B P"], table: Tensor) -> tuple[Float[Tensor, "Q B e"], Float[Tensor, "Q B"]]:
-    """The vectors of what is read, step by step, and which steps are real; without those that are padding to all."""
+def _trimmed(history: Int[Tensor, "B P"]) -> Int[Tensor, "Q B"]:
+    """What is read, step by step; without the steps that are padding to all."""
     some = (history > 0).any(0)
-    steps = history[:, int(some.to(torch.uint8).argmax()) if some.any() else history.shape[1] :].T
-    return rows(table, steps), (steps > 0).to(table.dtype)
+    return history[:, int(some.to(torch.uint8).argmax()) if some.any() else history.shape[1] :].T
+
+
+def _first(pairs: Pairs, sizes: Sizes) -> tuple[Ids, Ids, Floats]:
+    """How many items each user rated, which, and the first rating of each: no later one may be known before it."""
+    pair, place = np.unique(pairs.user * (sizes.items + 1) + pairs.item, return_index=True)
+    user, item = np.divmod(pair, sizes.items + 1)
+    return np.bincount(user, minlength=sizes.users + 1), item, pairs.rating[place].astype(np.float64)

@@ -17,6 +17,10 @@ from segue.recipes import (
     hgn_table4,
     hgn_table5,
     hgn_table6,
+    iarn_figure3,
+    iarn_figure4,
+    iarn_figure5,
+    iarn_table2,
 )
 from segue.recipes.reproduction import Reproduction
 
@@ -34,6 +38,10 @@ RECIPES: dict[str, Callable[..., Reproduction]] = {
     "criteo-table5": criteo_table5.reproduce,
     "criteo-figures": criteo_figures.reproduce,
     "criteo-rivals": criteo_rivals.reproduce,
+    "iarn-table2": iarn_table2.reproduce,
+    "iarn-figure3": iarn_figure3.reproduce,
+    "iarn-figure4": iarn_figure4.reproduce,
+    "iarn-figure5": iarn_figure5.reproduce,
 }
 
 

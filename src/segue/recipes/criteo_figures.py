@@ -12,6 +12,7 @@ import numpy as np
 
 from segue.data.log import Log
 from segue.evaluation.metrics import at_step
+from segue.evaluation.ranks import Ranks
 from segue.recipes.criteo_paper import AHEAD, NETWORKS, about, baseline, run, told
 from segue.recipes.methods import Line
 from segue.recipes.reproduction import Picture, Reproduction, Row
@@ -49,7 +50,9 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
 
 
 def _recall(line: Line, step: int) -> float:
-    return float(np.nanmean(at_step(line.runs[0].ranks, 20, step)))
+    ranks = line.runs[0].ranks
+    assert isinstance(ranks, Ranks)
+    return float(np.nanmean(at_step(ranks, 20, step)))
 
 
 def _log(log: Log) -> tuple[Picture, Picture]:

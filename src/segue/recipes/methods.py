@@ -13,7 +13,7 @@ import numpy as np
 
 from segue.console import say
 from segue.data.log import Log
-from segue.evaluation.metrics import Values, measure
+from segue.evaluation.metrics import LOWER, Values, measure, value
 from segue.model import Trained
 from segue.models import find
 from segue.recipe import Recipe
@@ -123,8 +123,9 @@ class Line:
         return Row(
             method=self.method.name,
             metric=metric,
-            ours=tuple(float(measure(run.ranks, metric)[inside].mean()) for run in self.runs),
+            ours=tuple(value(float(measure(run.ranks, metric)[inside].mean()), metric) for run in self.runs),
             paper=self.method.paper.get(metric),
+            lower=metric in LOWER,
             elsewhere=self.method.elsewhere,
         )
 

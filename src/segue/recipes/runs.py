@@ -3,7 +3,7 @@
     runs/choose-4f1c….json     which epoch validation chose
          best-c07e….json .npz  the same, and the test of the model as it was then
          final-92ab….json      what decided the run, its settings, what it took
-         final-92ab….npz       its ranks, question by question: any metric and any test can be taken from them later
+         final-92ab….npz       its answers, question by question: any metric and any test can be taken from them later
          final-92ab…/          the state of a training that was interrupted
          model-1d7e….model/    a trained model, to be read from; its .json says what decided it
 
@@ -30,10 +30,10 @@ from segue.checkpoint import Saved, load, save
 from segue.console import say
 from segue.data.catalog import cache_folder
 from segue.data.log import Log
-from segue.errors import ConfigError, DataError
-from segue.evaluation.metrics import measure
+from segue.errors import DataError
+from segue.evaluation.metrics import answers, measure, value
 from segue.evaluation.ranks import Ranks
-from segue.evaluation.table import Result
+from segue.evaluation.rated import Rated
 from segue.models import find
 from segue.recipe import Recipe
 from segue.train import Training
@@ -69,7 +69,7 @@ class Run:
     Attributes:
         seed: of all that was drawn.
         epochs: passes over the log; 0 where the model learns by counting.
-        ranks: the test, question by question.
+        ranks: the test, question by question; what it said of ratings, where those were asked for.
         seconds: wall time of training.
         cpu_seconds: processor time of the same.
         peak_mb: the most memory that the process had taken by then; None where the system does not say.
@@ -77,14 +77,14 @@ class Run:
 
     seed: int
     epochs: int
-    ranks: Ranks
+    ranks: Ranks | Rated
     seconds: float
     cpu_seconds: float
     peak_mb: float | None
 
     def mean(self, metric: str) -> float:
-        """The mean of a metric such as "recall@10" over the questions."""
-        return float(measure(self.ranks, metric).mean())
+        """The figure of a metric such as "recall@10" or "rmse" over the questions."""
+        return value(float(measure(self.ranks, metric).mean()), metric)
 
 
 class Runs:
@@ -119,7 +119,7 @@ class Runs:
         outcome = replace(recipe, refit=False).run(log, folder=place)
         choice, training = _chosen(outcome.training), outcome.training
         cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
-        run = Run(seed=recipe.seed, epochs=choice.epochs, ranks=_ranks(outcome.result), **cost)
+        run = Run(seed=recipe.seed, epochs=choice.epochs, ranks=outcome.result.ranks, **cost)
         content = {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice), "cost": cost}
         self._keep_run(place, run, recipe, content)
         return choice, run
@@ -144,7 +144,7 @@ class Runs:
         outcome = recipe.final(log, epochs, folder=place)
         training = outcome.training
         cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
-        run = Run(seed=recipe.seed, epochs=epochs, ranks=_ranks(outcome.result), **cost)
+        run = Run(seed=recipe.seed, epochs=epochs, ranks=outcome.result.ranks, **cost)
         self._keep_run(place, run, recipe, {"decides": decides, "configs": [_config(recipe)], "cost": cost})
         return run
 
@@ -164,21 +164,22 @@ class Runs:
             "cpu_seconds": sum(training.cpu_seconds for training in trainings),
             "peak_mb": _peak_mb(),
         }
-        run = Run(seed=first.seed, epochs=0, ranks=_ranks(made.result), **cost)
+        run = Run(seed=first.seed, epochs=0, ranks=made.result.ranks, **cost)
         configs = [_config(first), _config(second)]
         self._keep_run(place, run, first, {"decides": decides, "configs": configs, "choice": chosen, "cost": cost})
         return Choice(epochs=0, **chosen), run
 
     def _read(self, place: Path, seed: int, epochs: int, kept: Mapping[str, Any]) -> Run:
         with np.load(place.with_suffix(".npz")) as arrays:
-            return Run(seed=seed, epochs=epochs, ranks=Ranks.of(dict(arrays), **kept["ranks"]), **kept["cost"])
+            return Run(seed=seed, epochs=epochs, ranks=_unpacked(dict(arrays), kept["ranks"]), **kept["cost"])
 
     def _keep_run(self, place: Path, run: Run, recipe: Recipe, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         _replace(place.with_suffix(".npz"), lambda path: _pack(path, run.ranks))
-        means = {f"{name}@{k}": run.mean(f"{name}@{k}") for name in ("recall", "ndcg") for k in recipe.protocol.ks}
-        notes = {"depth": run.ranks.depth, "dropped": run.ranks.dropped}
-        self._keep(place, {**content, "ranks": notes, "means": means})
+        asked = recipe.protocol.shown([*recipe.protocol.ks])
+        means = {metric: run.mean(metric) for metric in asked if answers(run.ranks, metric)}
+        depth = {"depth": run.ranks.depth} if isinstance(run.ranks, Ranks) else {}
+        self._keep(place, {**content, "ranks": {**depth, "dropped": run.ranks.dropped}, "means": means})
 
     def _place(self, task: str, decides: Mapping[str, Any]) -> Path:
         text = json.dumps({"format": FORMAT, **decides}, sort_keys=True, separators=(",", ":"))
@@ -262,16 +263,15 @@ def _peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _ranks(result: Result) -> Ranks:
-    if not isinstance(result.ranks, Ranks):
-        raise ConfigError(f"{result.protocol.name}: only runs of protocols that rank are kept")
-    return result.ranks
-
-
-def _pack(path: Path, ranks: Ranks) -> None:
+def _pack(path: Path, ranks: Ranks | Rated) -> None:
     with path.open("wb") as file:
         arrays: dict[str, Any] = ranks.arrays()
         np.savez_compressed(file, **arrays)
+
+
+def _unpacked(arrays: dict[str, Any], notes: Mapping[str, Any]) -> Ranks | Rated:
+    """The inverse of `_pack`; only ranks have a depth."""
+    return Ranks.of(arrays, **notes) if "depth" in notes else Rated.of(arrays, **notes)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
