@@ -148,7 +148,7 @@ class RMSprop:
 
     Args:
         parameters: leaves that require a gradient.
-        lr: learning rate.
+        lr: learning rate, or a schedule of it.
         weight_decay: L2 penalty, added to the gradient.
         alpha: how much of the running square each step keeps.
         clip: entries of the gradient are cut off beyond this; None for none.
@@ -158,14 +158,16 @@ class RMSprop:
         self,
         parameters: Iterable[Tensor],
         *,
-        lr: float,
+        lr: float | Schedule,
         weight_decay: float = 0.0,
         alpha: float = 0.95,
         clip: float | None = None,
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.lr, self.weight_decay, self.alpha, self.clip = lr, weight_decay, alpha, clip
+        self.schedule = lr if callable(lr) else constant(lr)
+        self.weight_decay, self.alpha, self.clip = weight_decay, alpha, clip
         self.square = [torch.zeros_like(p) for p in self.parameters]
+        self.taken = torch.zeros((), dtype=torch.int64)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -176,6 +178,7 @@ class RMSprop:
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter that has a gradient."""
+        rate = self.schedule(int(self.taken))
         for weight, square in zip(self.parameters, self.square, strict=True):
             if weight.grad is None:
                 continue
@@ -183,11 +186,12 @@ class RMSprop:
             if self.weight_decay:
                 gradient.add_(weight, alpha=self.weight_decay)
             square.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
-            weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-self.lr)
+            weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-rate)
+        self.taken += 1
 
     def state(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        return {f"square.{index}": t for index, t in enumerate(self.square)}
+        return {"taken": self.taken, **{f"square.{index}": t for index, t in enumerate(self.square)}}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up where `state` was saved."""

@@ -195,6 +195,19 @@ def test_rmsprop_cuts_off_and_resumes() -> None:
     assert not weight.grad.any()
 
 
+def test_rmsprop_follows_a_schedule_and_takes_it_up() -> None:
+    weight = torch.nn.Parameter(torch.tensor([0.0]))
+    made = RMSprop([weight], lr=lambda step: 1.0 if step == 0 else 0.0)
+    for moves in (True, False):
+        before = weight.item()
+        weight.grad = torch.tensor([1.0])
+        made.step()
+        assert (weight.item() != before) == moves
+    again = RMSprop([weight], lr=lambda step: float(step))
+    again.load_state(made.state())
+    assert int(again.taken) == 2
+
+
 def test_presets_and_ranges() -> None:
     author = IARN.configure(preset="author")
     assert (author.activation, author.sharpness, author.heed) == ("softplus", 2.0, 0.25)

@@ -255,7 +255,7 @@ class IARN(Biased):
 
     def optimizer(self) -> RMSprop:
         config = self.config
-        return RMSprop(self.parameters(), lr=config.lr, weight_decay=config.weight_decay, clip=config.clip)
+        return RMSprop(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, clip=config.clip)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         if self.config.encoder != "none":

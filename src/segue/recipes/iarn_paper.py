@@ -116,7 +116,7 @@ SMALL = Place(
     title="MovieLens 100K",
     protocol=_protocol("ratings"),
     features={"column": "genres", "features": 19, "levels": 6},
-    network={"share": 0.5, "epochs": 8},
+    network={"share": 0.5, "epochs": 1, "lr": 2e-3, "decay_steps": 160},
     seeds=SEVERAL,
 )
 LARGE = Place(
@@ -124,7 +124,7 @@ LARGE = Place(
     title="MovieLens 1M",
     protocol=_protocol("ratings"),
     features={"column": "genres", "features": 18, "levels": 6},
-    network={"share": 0.1, "epochs": 8},
+    network={"share": 0.1, "epochs": 4, "lr": 2e-3, "decay_steps": 1264},
 )
 PLACES = (CLOTHING, SMALL, LARGE)
 
