@@ -89,9 +89,11 @@ class Part:
         users, found = _users(self.lines)[self.inside], []
         for metric in METRICS:
             values = self.values(metric)
-            against = {"narm": "NARM"}
+            against = {}
             for kind in ("baseline", "rival"):
                 against[kind] = best({name: values[name] for name, named in NAMED.items() if named.kind == kind})
+            if against["baseline"] != "NARM":
+                against["narm"] = "NARM"
             for kind, name in against.items():
                 p, lead = t_test(values[BEST], values[name], users), float((values[BEST] - values[name]).mean())
                 told = {"part": self.title, "metric": metric, "kind": kind, "against": name, "difference": lead}
