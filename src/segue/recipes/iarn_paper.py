@@ -150,8 +150,8 @@ def sentence(title: str, found: Mapping[str, Any]) -> str:
     what = "mean squared error" if found["metric"] == "rmse" else "AUC"
     side = "below" if found["difference"] < 0 else "above"
     return (
-        f"{title}: the {what} of {found['of']} is {abs(found['difference']):.4f} {side} that of {found['against']} "
-        f"(95% interval of the difference {found['low']:+.4f} to {found['high']:+.4f}, p = {found['p']:.2g})."
+        f"{title}: the {what} of {found['of']} is {abs(found['difference']):.5f} {side} that of {found['against']} "
+        f"(95% interval of the difference {found['low']:+.5f} to {found['high']:+.5f}, p = {found['p']:.2g})."
     )
 
 
