@@ -125,6 +125,7 @@ NAMED: Mapping[str, Named] = {
         settings=PREFIXES,
         elsewhere=FEWER,
         printed=printed((7.81, 24.82, 5.40, 7.41), (9.14, 33.42, 6.09, 8.93)),
+        seeds=3,
     ),
     "STAMP": Named(
         model="stamp",

@@ -39,14 +39,14 @@ KINDS = {
     "baseline": ", the best of the paper's baselines",
     "rival": ", the best single model that the paper leaves out",
 }
-SEVERAL = ", ".join(name for name, named in NAMED.items() if named.seeds == len(SEEDS)) or "none"
+SEVERAL = ", ".join(name for name, named in NAMED.items() if named.seeds == len(SEEDS))
 NOTES = (
     "Stars: HCRNN-3 + Bi is above the best of the paper's baselines, one, two or three for p < .05, .01, .001 "
     "(Student's paired t-test of values averaged over seeds, the questions of a sequence counted as a cluster); as "
     "many ▾ where it is below.",
-    "Networks are tested in their best epoch by Recall@20 on validation, each seed in its own; on the authors' split "
-    f"of CiteULike {SEVERAL} are means of three seeds, all others are one. There alone are the variants of HCRNN with "
-    "one channel: an epoch takes 140 processor seconds on MovieLens.",
+    "Networks are tested in their best epoch by Recall@20 on validation, each seed in its own. Figures are of one seed,"
+    f" those of {SEVERAL} on the authors' split of CiteULike means of three. There alone are the variants of HCRNN "
+    "with one channel: an epoch takes 140 processor seconds on MovieLens.",
     "S-POP stands as its definition has it, with what the sequence holds above all else, which never comes again in "
     "these logs; the paper's is closer to POP. Its row of Item-KNN contradicts itself and is left out.",
 )
