@@ -203,7 +203,7 @@ def test_rmsprop_follows_a_schedule_and_takes_it_up() -> None:
         weight.grad = torch.tensor([1.0])
         made.step()
         assert (weight.item() != before) == moves
-    again = RMSprop([weight], lr=lambda step: float(step))
+    again = RMSprop([weight], lr=float)
     again.load_state(made.state())
     assert int(again.taken) == 2
 
