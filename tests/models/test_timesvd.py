@@ -16,6 +16,7 @@ from segue.errors import ConfigError, DataError
 from segue.model import Sizes
 from segue.models.biases import Biases
 from segue.models.timesvd import TimeSVD
+from segue.testing import LAWS, subject
 from segue.train import fit
 
 DAY = 86_400
@@ -60,7 +61,7 @@ def test_the_calendar() -> None:
 def test_the_clock_may_count_anything(scale: int, start: int) -> None:
     """Milliseconds are told from their size; what a clock counts that nobody knows passes for days."""
     days = [[0, 0, 3, 9, 9, 9], [2, 2], [4]]
-    one, two = (build(log) for log in (timed(days), timed(days, scale=scale, start=start)))
+    one, two = (build(log, days=2) for log in (timed(days), timed(days, scale=scale, start=start)))
     for model, log in ((one, timed(days)), (two, timed(days, scale=scale, start=start))):
         model.pairs(log)
     for key, value in one.calendar.state_dict().items():
@@ -72,7 +73,7 @@ def test_the_loss_of_an_epoch_is_the_objective() -> None:
     """Each rating bears its share of the penalties; y is summed over what the user rated."""
     log = timed([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
     settings = {"l2": 2.0, "l2_time": 3.0, "l2_day": 5.0, "l2_user": 7.0, "l2_item": 11.0, "bins": 4}
-    model = build(log, batch_size=2, **settings).requires_grad_(False)
+    model = build(log, batch_size=2, days=2, **settings).requires_grad_(False)
     model.pairs(log)
     for weight in model.parameters():
         weight[1:] = torch.randn_like(weight[1:])
@@ -89,6 +90,11 @@ def test_the_loss_of_an_epoch_is_the_objective() -> None:
     penalty += 5 * size(model.day[model.calendar.share > 0])
     penalty += 7 * size(model.user_bias + model.bias[:, 0]) + 11 * size((model.item_bias + model.worth[:, -1])[rated])
     assert loss == pytest.approx(size(error) + penalty)
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS if law != "learns_a_cycle"])
+def test_the_paper_s_terms_of_days_obey_the_laws(law: str) -> None:
+    LAWS[law](subject(TimeSVD, days=2))
 
 
 def test_training_begins_at_the_biases() -> None:
@@ -136,7 +142,7 @@ def test_settings_out_of_range() -> None:
     for settings, said in (
         ({"dim": 0}, "dim=0: must be at least 1"),
         ({"bins": 0}, "bins=0: must be at least 1"),
-        ({"days": 0}, "days=0: must be at least 1"),
+        ({"days": -1}, "days=-1: must not be negative"),
         ({"beta": 0}, "beta=0.0: must be above 0"),
         ({"l2": -1}, "l2=-1.0: must not be negative"),
         ({"l2_user": -1}, "l2_user=-1.0: must not be negative"),

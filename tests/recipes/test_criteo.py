@@ -10,7 +10,14 @@ import pytest
 
 from segue.data import catalog, synthetic
 from segue.evaluation.protocol import Protocol
-from segue.recipes import criteo_figures, criteo_paper, criteo_table2_params, criteo_table4, criteo_table5
+from segue.recipes import (
+    criteo_figures,
+    criteo_paper,
+    criteo_rivals,
+    criteo_table2_params,
+    criteo_table4,
+    criteo_table5,
+)
 from segue.recipes.methods import Blended, Method
 from segue.recipes.reproduction import Reproduction
 from segue.recipes.runs import Runs
@@ -30,11 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
         }
 
 
-def small(method: Method | Blended) -> Method | Blended:
-    return replace(method, parts=tuple(map(smaller, method.parts))) if isinstance(method, Blended) else smaller(method)
-
-
-def smaller(method: Method) -> Method:
+def small(method: Method) -> Method:
     recipe = replace(method.recipe, protocol=replace(EASY, ks=(20,)))
     trained = {"dim": 8, "negatives": 8} if recipe.settings else {}
     return replace(method, recipe=replace(recipe, settings={**recipe.settings, **trained}))
@@ -102,3 +105,16 @@ def test_counts_are_the_printed_ones(tmp_path: Path) -> None:
     table = criteo_table2_params.reproduce(runs=Runs(tmp_path))
     assert {row.verdict for row in table.rows} == {"agrees"}
     assert table.row("CoEvent MF", "YooChoose, M").mean == pytest.approx(2 * 37_483 * 100 / 1e6)
+
+
+def test_what_is_left_out_has_its_lines_and_a_blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    *alone, blended = criteo_rivals.METHODS
+    assert isinstance(blended, Blended)
+    lines = [small(method) for method in alone if isinstance(method, Method)]
+    parts = (small(blended.parts[0]), small(blended.parts[1]))
+    monkeypatch.setattr(catalog, "load", lambda name: {"yoochoose-64": LOG}[name])
+    monkeypatch.setattr(criteo_rivals, "METHODS", (*lines, replace(blended, parts=parts)))
+    table = criteo_rivals.reproduce(runs=Runs(tmp_path), quick=True)
+    assert [row.method for row in table.rows[::3]] == [method.name for method in criteo_rivals.METHODS]
+    assert table.row("Sequential rules", "mrr@20,1").mean > table.row("POP", "mrr@20,1").mean
+    assert any(note.startswith("Share of the GRU in the blend") for note in table.notes)

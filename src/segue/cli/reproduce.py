@@ -39,9 +39,10 @@ def reproduce(
         hcrnn-table3: twelve methods and those left out, on CiteULike and MovieLens; hcrnn-figures: its contexts,
         gates and attention (needs the extra viz). Of Criteo's study, criteo-table2-params: how many weights its
         models have; criteo-table4: the next item, and the next five, on YooChoose 1/64; criteo-table5: by length of
-        the session; criteo-figures. Of the IARN paper, on Amazon Clothing, MovieLens 100K and 1M, iarn-table2: errors
-        of ratings and the order of items, of eight methods and those left out; iarn-figure3: the backbones, by the
-        length of histories; iarn-figure4: what features are worth; iarn-figure5: the gates of one rating.
+        the session; criteo-figures; criteo-rivals: what it leaves out. Of the IARN paper, on Amazon Clothing,
+        MovieLens 100K and 1M, iarn-table2: errors of ratings and the order of items, of eight methods and those left
+        out; iarn-figure3: the backbones, by the length of histories; iarn-figure4: what features are worth;
+        iarn-figure5: the gates of one rating.
     quick
         A small honest version: one seed and few epochs. It says so.
     out

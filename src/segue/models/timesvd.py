@@ -18,6 +18,9 @@ biases. alpha_u and a_u are kept in units of the longest deviation, (last - firs
 same whatever the clock counts. A batch is drawn from a stretch of users, `STRETCH` batches long, and sums y up once for
 each of its users: with batches drawn from the whole log, most of the time would go there.
 
+The terms of single days are those of the preset `paper`. By default they are left out: days after the training never
+have any, and what they took over of the tastes of users who rated on few days is lost there.
+
 Source: Koren, "Collaborative filtering with temporal dynamics", KDD 2009, sections 3 and 4; beta and the number of bins
 are those of IARN's paper. LibRec's program differs by two slips: it converts t_u to days twice, which leaves no meaning
 to dev, and starts c_u at noise around 0 instead of at 1.
@@ -27,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -58,7 +61,7 @@ class TimeSVDConfig(BiasedConfig):
         beta: how fast the deviation from a user's mean day grows.
         bins: in how many parts the days of training are cut.
         days: for how many days a user, on average, there is room for terms of their own; the days with the most ratings
-            have them, from two on.
+            have them, from two on. 0 leaves these terms out.
         l2: weight of the squared vectors.
         l2_time: of what changes with time.
         l2_day: of the terms of single days.
@@ -67,7 +70,7 @@ class TimeSVDConfig(BiasedConfig):
     dim: int = 20
     beta: float = 0.4
     bins: int = 30
-    days: int = 2
+    days: int = 0
     l2: float = 10.0
     l2_time: float = 50.0
     l2_day: float = 20.0
@@ -75,8 +78,9 @@ class TimeSVDConfig(BiasedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("dim", "bins", "days"):
+        for name in ("dim", "bins"):
             require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
+        require(self.days >= 0, f"days={self.days}: must not be negative")
         require(self.beta > 0, f"beta={self.beta}: must be above 0")
 
 
@@ -197,12 +201,14 @@ class TimeSVD(Biased):
     name = "timesvd++"
     Config = TimeSVDConfig
     config: TimeSVDConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"days": 2}}
     space: ClassVar[Space] = {
         "dim": Choice(10, 20, 50),
         "lr": LogUniform(1e-3, 1e-2),
         "l2": LogUniform(2.0, 100.0),
         "l2_time": LogUniform(2.0, 500.0),
     }
+    day: Tensor
     implicit: Tensor
 
     def __init__(self, config: TimeSVDConfig, sizes: Sizes) -> None:
@@ -212,7 +218,11 @@ class TimeSVD(Biased):
         self.bias = nn.Parameter(torch.zeros(users, 3))
         self.taste = nn.Parameter(torch.randn(users, dim) * 0.01)
         self.drift = nn.Parameter(torch.zeros(users, dim))
-        self.day = nn.Parameter(torch.zeros(room + 1, dim + 2))
+        day = torch.zeros(room + 1, dim + 2)
+        if room:
+            self.day = nn.Parameter(day)
+        else:
+            self.register_buffer("day", day, persistent=False)
         self.item = nn.Parameter(torch.randn(items, dim) * 0.1)  # q
         self.met = nn.Parameter(torch.zeros(items, dim))  # y
         self.worth = nn.Parameter(torch.zeros(items, config.bins + 1))  # b_{i,Bin}, and what is added to b_i

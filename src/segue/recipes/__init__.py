@@ -5,6 +5,7 @@ from collections.abc import Callable
 from segue.errors import ConfigError, did_you_mean
 from segue.recipes import (
     criteo_figures,
+    criteo_rivals,
     criteo_table2_params,
     criteo_table4,
     criteo_table5,
@@ -36,6 +37,7 @@ RECIPES: dict[str, Callable[..., Reproduction]] = {
     "criteo-table4": criteo_table4.reproduce,
     "criteo-table5": criteo_table5.reproduce,
     "criteo-figures": criteo_figures.reproduce,
+    "criteo-rivals": criteo_rivals.reproduce,
     "iarn-table2": iarn_table2.reproduce,
     "iarn-figure3": iarn_figure3.reproduce,
     "iarn-figure4": iarn_figure4.reproduce,

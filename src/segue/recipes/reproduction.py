@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from segue import plots
 from segue.errors import DataError
-from segue.evaluation.metrics import RATED
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+RATED = ("rmse", "mae", "auc")  # whose last digits tell methods apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,9 +266,11 @@ def _wide(columns: list[list[str]]) -> int:
 
 
 def _short(value: float | None, metric: str) -> str:
-    """.0476 for shares and errors of ratings, 12.34 for seconds, 38,724 for counts."""
+    """.0476 for shares, 1.0625 for errors, 12.34 for seconds, 38,724 for counts."""
     if value is None:
         return ""
-    if "@" in metric or metric.partition(",")[0] in RATED:
+    if "@" in metric:
         return f"{value:.4f}".removeprefix("0")
+    if metric.startswith(RATED):
+        return f"{value:.4f}"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
