@@ -30,7 +30,7 @@ from segue.recommend import recommend
 from segue.train import fit
 
 FILES = {"model.json", "weights.safetensors", "users.parquet", "items.parquet", "history.parquet"}
-LOG = synthetic.rated(synthetic.markov(12, 9, 8, seed=1, shortest=0))
+LOG = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1, shortest=0)))
 
 
 def trained(name: str, log: Log = LOG, **settings: Any) -> Model:

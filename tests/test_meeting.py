@@ -115,7 +115,7 @@ def test_nothing_to_read() -> None:
     assert sections(found) == [("What the user had met", ["Nothing."]), ("Who had met the item", ["Nothing."])]
 
 
-RATED = synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4))
+RATED = synthetic.featured(synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4)))
 
 
 @pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, Pairwise)])
