@@ -39,7 +39,7 @@ KINDS = {
     "baseline": ", the best of the paper's baselines",
     "rival": ", the best single model that the paper leaves out",
 }
-SEVERAL = ", ".join(name for name, named in NAMED.items() if named.seeds == len(SEEDS))
+SEVERAL = " and ".join(name for name, named in NAMED.items() if named.seeds == len(SEEDS))
 NOTES = (
     "Stars: HCRNN-3 + Bi is above the best of the paper's baselines, one, two or three for p < .05, .01, .001 "
     "(Student's paired t-test of values averaged over seeds, the questions of a sequence counted as a cluster); as "
