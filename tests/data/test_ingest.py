@@ -92,8 +92,8 @@ def atomic(delimiter="\t"):
         ("log.csv", TEXT.replace(",", "|")),
         ("log.dat", TEXT.replace(",", "::")),
         ("log.data", TEXT.replace(",", " ")),
-        ("log.csv.gz", gzip.compress(TEXT.encode())),
-        ("log.csv", gzip.compress(TEXT.encode())),
+        ("log.csv.gz", gzip.compress(TEXT.encode(), mtime=0)),
+        ("log.csv", gzip.compress(TEXT.encode(), mtime=0)),
         ("log.inter", atomic()),
     ],
 )
