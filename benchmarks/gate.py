@@ -31,18 +31,19 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.memory import PROTOCOL, factors, told
-from segue.batch import Batch
-from segue.data import catalog
+from segue.batches.batch import Batch
+from segue.config import Config
+from segue.data.datasets import catalog
 from segue.data.log import Ids, Log
-from segue.data.split import Split
+from segue.data.splits import Split
 from segue.evaluation.metrics import measure
-from segue.layers.sparse import SparseRows
-from segue.model import Config, Model, Sizes
-from segue.models.hgn import HGN
-from segue.models.seq_knn import SeqKNN
-from segue.recipes.hgn_paper import SWEPT
-from segue.recipes.hgn_table3 import SOFTMAX
-from segue.train import fit
+from segue.models.base.model import Model, Sizes
+from segue.models.neighbours.seq_knn import SeqKNN
+from segue.models.sequential.hgn import HGN
+from segue.nn.sparse import SparseRows
+from segue.papers.hgn.common import SWEPT
+from segue.papers.hgn.table3 import SOFTMAX
+from segue.training.loop import fit
 
 ROWS = 64
 

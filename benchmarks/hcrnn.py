@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from segue.batch import Batch
-    from segue.models.hcrnn import HCRNN
+    from segue.batches.batch import Batch
+    from segue.models.sequential.hcrnn.model import HCRNN
 
 SIDES = {"plain": "hcrnn", "exact": "hcrnn", "running": "hcrnn-running"}
 
@@ -89,10 +89,10 @@ def measure(side: str, data: str, batches: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from segue.data.catalog import load
-    from segue.data.split import given
-    from segue.model import Sizes
-    from segue.models import find
+    from segue.data.datasets.catalog import load
+    from segue.data.splits import given
+    from segue.models.base.model import Sizes
+    from segue.models.registry import find
 
     torch.set_num_threads(1)
     torch.empty(31 << 18)

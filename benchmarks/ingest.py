@@ -26,7 +26,7 @@ USERS, ITEMS = 200_000, 50_000
 CHUNK = 5_000_000
 READ = """
 import sys
-from segue.data.ingest import read_log
+from segue.data.readers.ingest import read_log
 from segue.data.store import open_log, save_log
 save_log(read_log(sys.argv[1], user_core=5, item_core=5), sys.argv[2])
 log = open_log(sys.argv[2])

@@ -19,15 +19,16 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from segue import checkpoint
-from segue.batch import Batch
-from segue.data import catalog
+from segue.batches.batch import Batch
+from segue.config import Config
+from segue.data.datasets import catalog
 from segue.data.log import Log
-from segue.data.split import Split
+from segue.data.splits import Split
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
-from segue.model import Config, Model, Sizes
-from segue.models.seq_knn import SeqKNN
+from segue.models.base.model import Model, Sizes
+from segue.models.neighbours.seq_knn import SeqKNN
+from segue.serving import saved_model as checkpoint
 
 RANKS = (16, 64, 128, 256, 512)
 BINS = np.array([0, 1, 2, 3, 5, 10])

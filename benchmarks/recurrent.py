@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from segue.layers.gru import InnerGRU
-from segue.layers.recurrent import walk
-from segue.model import Sizes
-from segue.models import find
+from segue.models.base.model import Sizes
+from segue.models.registry import find
+from segue.nn.recurrent.gru import InnerGRU
+from segue.nn.recurrent.packing import walk
 
 DIM, ITEMS, ROWS, LONGEST = 100, 17_745, 512, 50
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]

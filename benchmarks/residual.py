@@ -23,15 +23,15 @@ from torch import Tensor, nn
 
 from benchmarks.gate import shares
 from benchmarks.memory import PROTOCOL, told
-from segue.batch import Batch
-from segue.data import catalog
+from segue.batches.batch import Batch
+from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.evaluation.metrics import measure
 from segue.evaluation.ranking import rank
-from segue.model import Model, Sizes
-from segue.models.sasrec import SASRec
-from segue.models.seq_knn import SeqKNN
-from segue.train import fit
+from segue.models.base.model import Model, Sizes
+from segue.models.neighbours.seq_knn import SeqKNN
+from segue.models.sequential.sasrec import SASRec
+from segue.training.loop import fit
 
 SETTINGS = {"negatives": 512, "lr": 5e-3}
 

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.sequence import SETTINGS, export, sequence
 
 if TYPE_CHECKING:
-    from segue.batch import Batch
+    from segue.batches.batch import Batch
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
-    from segue.models.hgn import HGN
+    from segue.models.sequential.hgn import HGN
 
 # What `whole` runs: fields of Recipe beside the model and the protocol. Chosen on validation, never on the test.
 WHOLE: dict[str, Any] = {"preset": "recbole", "settings": {"window": 5, "per_row": 4, "lr": 3e-3}, "patience": 5}
@@ -53,10 +53,10 @@ def timed(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
 
 def whole(args: argparse.Namespace) -> dict[str, Any]:
     """Load, split, train with early stopping, test."""
-    from segue.data import catalog
+    from segue.data.datasets import catalog
     from segue.evaluation.metrics import measure
     from segue.evaluation.protocol import Protocol
-    from segue.recipe import Recipe
+    from segue.experiments.experiment import Recipe
 
     shorter = {"epochs": args.repeat} if args.quick else {}
     plan = {**WHOLE, "settings": {**WHOLE["settings"], **shorter}}
@@ -179,7 +179,7 @@ def ingest(args: argparse.Namespace) -> dict[str, Any]:
 
 def fetch(_args: argparse.Namespace) -> dict[str, Any]:
     """Which data sets are here, or why not; their files are fetched and compiled code is written on the way."""
-    from segue.data import catalog
+    from segue.data.datasets import catalog
     from segue.errors import DataError
 
     missing = {}
@@ -194,14 +194,14 @@ def fetch(_args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _small(args: argparse.Namespace) -> tuple[Log, HGN]:
-    from segue.data import catalog
+    from segue.data.datasets import catalog
 
     log = catalog.load(args.data)
     return log, _hgn(log, {**SMALL[args.loss], "dim": 64, "batch_size": 2048}, args, preset="recbole")
 
 
 def _cds(args: argparse.Namespace) -> tuple[Log, HGN]:
-    from segue.data import catalog
+    from segue.data.datasets import catalog
 
     log = catalog.load("hgn-cds")
     return log, _hgn(log, CDS, args)
@@ -210,8 +210,8 @@ def _cds(args: argparse.Namespace) -> tuple[Log, HGN]:
 def _hgn(log: Log, settings: dict[str, Any], args: argparse.Namespace, preset: str | None = None) -> HGN:
     import torch
 
-    from segue.model import Sizes
-    from segue.models.hgn import HGN
+    from segue.models.base.model import Sizes
+    from segue.models.sequential.hgn import HGN
 
     torch.manual_seed(args.seed)
     epochs = 1 + args.repeat
@@ -222,7 +222,7 @@ def _hgn(log: Log, settings: dict[str, Any], args: argparse.Namespace, preset: s
 def _epochs(model: HGN, log: Log, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from segue.train import fit
+    from segue.training.loop import fit
 
     batches = model.batches(log, np.random.default_rng(args.seed))
     examples = sum(int(batch.asked.sum()) for batch in batches if batch.asked is not None)

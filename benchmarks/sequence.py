@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from segue.batch import Batch
+    from segue.batches.batch import Batch
     from segue.data.log import Log
-    from segue.model import Trained
+    from segue.models.base.model import Trained
 
 RECTOOLS = {"dim": 64, "window": 100, "blocks": 2, "heads": 1, "dropout": 0.2, "cover": "last", "batch_size": 128}
 RECBOLE = {"dim": 64, "window": 50, "loss": "ce", "lr": 1e-3}
@@ -71,12 +71,12 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from segue.data import catalog
+    from segue.data.datasets import catalog
     from segue.evaluation.metrics import measure
     from segue.evaluation.protocol import Protocol
-    from segue.model import Sizes
-    from segue.models import find
-    from segue.train import fit
+    from segue.models.base.model import Sizes
+    from segue.models.registry import find
+    from segue.training.loop import fit
 
     name, settings = SETTINGS[args.setting]
     if name == "caser":
@@ -131,7 +131,7 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
     """Write ml-1m as the peers read it: see `peers.py`."""
     import numpy as np
 
-    from segue.data import catalog
+    from segue.data.datasets import catalog
 
     log = catalog.load("ml-1m")
     user, item = log.events()

@@ -12,7 +12,11 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-install_import_hook(["segue.batch", "segue.losses", "segue.model", "segue.models", "segue.layers"], "beartype.beartype")
+CHECKED = [
+    *("batches", "nn", "models", "explain"),
+    *("evaluation.ranking", "evaluation.topk", "evaluation.predictions", "experiments.blend", "serving.recommend"),
+]
+install_import_hook([f"segue.{name}" for name in CHECKED], "runtime_types.check")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,9 +40,9 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Comparisons do their work in this process, one thing after the other: the crew that keeps a list of it."""
-    from segue import compare
     from segue.errors import DataError, TrainingError
-    from segue.processes import News
+    from segue.tuning import comparison as compare
+    from segue.tuning.workers import News
 
     class Here:
         begun: ClassVar[list[tuple[str, str, float | None]]] = []

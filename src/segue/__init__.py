@@ -10,21 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segue.batch import Batch as Batch
-    from segue.checkpoint import load as load_model
-    from segue.checkpoint import save as save_model
-    from segue.data.catalog import load as load_log
-    from segue.data.ingest import read_log as read_log
+    from segue.batches.batch import Batch as Batch
+    from segue.data.datasets.catalog import load as load_log
     from segue.data.log import Log as Log
-    from segue.data.split import Cases as Cases
+    from segue.data.readers.ingest import read_log as read_log
+    from segue.data.splits import Cases as Cases
     from segue.errors import SegueError as SegueError
     from segue.evaluation.protocol import Protocol as Protocol
     from segue.evaluation.ranks import Ranks as Ranks
     from segue.evaluation.table import table as table
-    from segue.model import Model as Model
-    from segue.models import MODELS as MODELS
-    from segue.recipe import Recipe as Recipe
-    from segue.train import fit as fit
+    from segue.experiments.experiment import Recipe as Recipe
+    from segue.models.base.model import Model as Model
+    from segue.models.registry import MODELS as MODELS
+    from segue.serving.saved_model import load as load_model
+    from segue.serving.saved_model import save as save_model
+    from segue.training.loop import fit as fit
 
 __all__ = [
     "MODELS",
@@ -45,20 +45,20 @@ __all__ = [
 ]
 
 _PLACES = {
-    "MODELS": "segue.models:MODELS",
-    "Batch": "segue.batch:Batch",
-    "Cases": "segue.data.split:Cases",
+    "MODELS": "segue.models.registry:MODELS",
+    "Batch": "segue.batches.batch:Batch",
+    "Cases": "segue.data.splits:Cases",
     "Log": "segue.data.log:Log",
-    "Model": "segue.model:Model",
+    "Model": "segue.models.base.model:Model",
     "Protocol": "segue.evaluation.protocol:Protocol",
     "Ranks": "segue.evaluation.ranks:Ranks",
-    "Recipe": "segue.recipe:Recipe",
+    "Recipe": "segue.experiments.experiment:Recipe",
     "SegueError": "segue.errors:SegueError",
-    "fit": "segue.train:fit",
-    "load_log": "segue.data.catalog:load",
-    "load_model": "segue.checkpoint:load",
-    "read_log": "segue.data.ingest:read_log",
-    "save_model": "segue.checkpoint:save",
+    "fit": "segue.training.loop:fit",
+    "load_log": "segue.data.datasets.catalog:load",
+    "load_model": "segue.serving.saved_model:load",
+    "read_log": "segue.data.readers.ingest:read_log",
+    "save_model": "segue.serving.saved_model:save",
     "table": "segue.evaluation.table:table",
 }
 

@@ -32,3 +32,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     words = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), words, n=1)
     return f", did you mean {words[close[0]]!r}?" if close else ""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigError(message)` unless `condition` holds: for the ranges that a config's `__post_init__` checks."""
+    if not condition:
+        raise ConfigError(message)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from segue.cli import status
-from segue.console import stderr, stdout
+from segue.reporting.console import stderr, stdout
 
 from .logs import events
 

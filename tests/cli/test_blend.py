@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from segue.checkpoint import load
+from segue.serving.saved_model import load
 
 PAIR = "models/pop models/hgn --data events.csv"
 

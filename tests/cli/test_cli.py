@@ -15,18 +15,20 @@ import time
 import numpy as np
 import pytest
 
-from segue import checkpoint, recipes, train
+from segue import papers as recipes
 from segue.cli import app, status
-from segue.data import catalog
-from segue.data.ingest import read_log
+from segue.data.datasets import catalog
+from segue.data.readers.ingest import read_log
 from segue.data.synthetic import cycle
 from segue.errors import DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
-from segue.models import MODELS
-from segue.rater import Pairwise
-from segue.recipe import Recipe
-from segue.recipes.reproduction import Reproduction, Row
+from segue.experiments.experiment import Recipe
+from segue.models.base.rating import Pairwise
+from segue.models.registry import MODELS
+from segue.papers.reproduction import Reproduction, Row
+from segue.serving import saved_model as checkpoint
+from segue.training import loop as train
 
 from .logs import events
 

@@ -17,9 +17,10 @@ import polars as pl
 import pytest
 from safetensors import SafetensorError
 
-from segue import checkpoint, train
 from segue.cli import status
 from segue.data import store
+from segue.serving import saved_model as checkpoint
+from segue.training import loop as train
 
 from .logs import broken, events
 

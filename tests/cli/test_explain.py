@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from segue import checkpoint
-from segue.explain import explain
-from segue.meeting import explain_meeting
+from segue.explain.occlusion import explain
+from segue.explain.rating import explain_meeting
+from segue.serving import saved_model as checkpoint
 
 
 def test_explain_prints_gates_and_what_is_lent(segue, here):

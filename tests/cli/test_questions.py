@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from segue import checkpoint
 from segue.evaluation.protocol import Protocol
+from segue.serving import saved_model as checkpoint
 
 ALL = "--min-history 20 --min-audience 4 --histories rolling --auc-users 3 --auc-seed 1"
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from segue.checkpoint import load
+from segue.serving.saved_model import load
 
 SMALL = "--set dim=2 epochs=2"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data.filters import at_least, core, filtered, latest, select, widespread_items, without_duplicates
-from segue.data.ingest import read_log
+from segue.data.readers.ingest import read_log
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segue.data import store
-from segue.data.ingest import read_log
+from segue.data.readers.ingest import read_log
 from segue.data.store import is_log, open_log, save_log
 from segue.data.synthetic import from_sequences
 from segue.errors import ArtefactError

@@ -20,15 +20,15 @@ import pytest
 import segue
 from segue.cli import app
 from segue.cli.options import settings
-from segue.data.catalog import DATASETS
-from segue.data.columns import GUESSES
+from segue.data.datasets.catalog import DATASETS
+from segue.data.readers.columns import GUESSES
 from segue.evaluation.metrics import METRICS, RATED
 from segue.evaluation.protocol import PROTOCOLS, Protocol
-from segue.models import MODELS, find
-from segue.ranker import RankerConfig
-from segue.recipe import Recipe
-from segue.recipes import find as find_table
-from segue.testing import LAWS
+from segue.experiments.experiment import Recipe
+from segue.models.base.ranking import RankerConfig
+from segue.models.registry import MODELS, find
+from segue.papers import find as find_table
+from segue.testing.model_checks import LAWS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

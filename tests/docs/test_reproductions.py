@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from segue.errors import DataError
-from segue.recipes import RECIPES
-from segue.recipes.report import draw, read, refresh
+from segue.papers import RECIPES
+from segue.papers.report import draw, read, refresh
 
 ROOT = Path(__file__).parents[2]
 PAGE, RESULTS = ROOT / "docs" / "reproductions.md", ROOT / "results"
@@ -23,7 +24,7 @@ files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 @pytest.mark.parametrize(("page", "results"), [(PAGE, RESULTS), (COMPARISONS, RESULTS / "comparisons")])
 def test_a_page_is_made_of_its_results(page: Path, results: Path) -> None:
     names = f"{page.relative_to(ROOT)} {results.relative_to(ROOT)}"
-    assert page.read_text(encoding="utf-8") == refresh(page, results), f"run: python -m segue.recipes.report {names}"
+    assert page.read_text(encoding="utf-8") == refresh(page, results), f"run: python -m segue.papers.report {names}"
 
 
 def test_every_comparison_has_a_place() -> None:
@@ -57,7 +58,7 @@ def test_results_are_whole(path: Path) -> None:
 def test_results_are_of_the_recipes_of_today(path: Path) -> None:
     """Methods and printed figures; the settings of what was run stand in the file."""
     facts = json.loads(path.read_text(encoding="utf-8"))
-    module = __import__(f"segue.recipes.{path.stem.replace('-', '_')}", fromlist=["METHODS"])
+    module = import_module(RECIPES[path.stem].__module__)
     shown = list(dict.fromkeys(row["method"] for row in facts["rows"]))
     wanted = [*module.METHODS] if isinstance(module.METHODS, dict) else [method.name for method in module.METHODS]
     assert [name for name in shown if name in wanted] == wanted
@@ -70,7 +71,7 @@ def test_pictures_are_drawn(path: Path) -> None:
         assert picture["encoding"]["title"] in drawn
         by = picture["encoding"].get("by")
         for name in {str(row[by]) for row in picture["rows"] if by}:
-            assert f">{name}</text>" in drawn, f"{picture['name']}.svg: run segue.recipes.report again"
+            assert f">{name}</text>" in drawn, f"{picture['name']}.svg: run segue.papers.report again"
 
 
 def test_a_result_is_drawn_as_it_says(tmp_path: Path) -> None:

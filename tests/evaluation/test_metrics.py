@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.batch import Batch
-from segue.data.split import Split
+from segue.batches.batch import Batch
+from segue.data.splits import Split
 from segue.errors import ConfigError
 from segue.evaluation import metrics
 from segue.evaluation.metrics import AHEAD, METRICS, at_step, coverage, measure, novelty, parse, popularity

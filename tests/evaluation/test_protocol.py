@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import torch
 
-from segue.data.split import SPLITS
+from segue.data.splits import SPLITS
 from segue.errors import ConfigError
 from segue.evaluation.protocol import PROTOCOLS, Protocol
 

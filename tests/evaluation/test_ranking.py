@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.batch import Batch
-from segue.data.split import leave_last_out, whole_users
+from segue.batches.batch import Batch
+from segue.data.splits import leave_last_out, whole_users
 from segue.errors import ConfigError, DataError, SegueError, TrainingError
-from segue.evaluation import best
-from segue.evaluation.best import best_items
+from segue.evaluation import topk as best
 from segue.evaluation.ranking import next_rank, rank
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.topk import best_items
 
 from .worlds import Dots, Told, make_cases, make_log, naive
 
@@ -251,8 +251,6 @@ def test_settings_out_of_range_are_refused() -> None:
         rank(model, cases, exclude_seen=True, depth=0)
     with pytest.raises(ConfigError, match="block=0"):
         rank(model, cases, exclude_seen=True, block=0)
-    with pytest.raises(ConfigError, match="ties='median'"):
-        rank(model, cases, exclude_seen=True, ties="median")  # type: ignore[arg-type]
 
 
 def test_progress_adds_up_and_histories_have_the_models_width() -> None:

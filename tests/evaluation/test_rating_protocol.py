@@ -12,23 +12,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batch import Batch
-from segue.data.ingest import read_log
+from segue.batches.batch import Batch
+from segue.config import Config
 from segue.data.log import Log
-from segue.data.split import Split
+from segue.data.readers.ingest import read_log
+from segue.data.splits import Split
 from segue.errors import ConfigError, DataError, TrainingError
-from segue.evaluation import archive
-from segue.evaluation.groups import breakdown
+from segue.evaluation import result_files as archive
+from segue.evaluation.breakdown import breakdown
 from segue.evaluation.metrics import measure
+from segue.evaluation.predictions import Rated
 from segue.evaluation.protocol import PROTOCOLS, Protocol, RatingProtocol
 from segue.evaluation.ranks import Ranks
-from segue.evaluation.rated import Rated
 from segue.evaluation.significance import interval
 from segue.evaluation.table import summary, table
-from segue.model import Config, Sizes
-from segue.models.pop import Pop
-from segue.rater import Pairwise
-from segue.recipe import Recipe
+from segue.experiments.experiment import Recipe
+from segue.models.base.model import Sizes
+from segue.models.base.rating import Pairwise
+from segue.models.popularity.pop import Pop
 
 RNG = np.random.default_rng(5)
 EVENTS = [(int(u), int(i), t, 1 + (u + i) % 5) for t, (u, i) in enumerate(RNG.integers(1, 13, (300, 2)))]

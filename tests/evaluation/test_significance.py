@@ -14,18 +14,8 @@ from hypothesis import strategies as st
 
 from segue.errors import ConfigError
 from segue.evaluation import significance
-from segue.evaluation.significance import (
-    best,
-    compare,
-    holm,
-    interval,
-    permutation,
-    stars,
-    t_test,
-    uplift,
-    wilcoxon,
-)
-from segue.evaluation.student import t_two_sided
+from segue.evaluation.significance import best, compare, holm, interval, permutation, stars, t_test, uplift, wilcoxon
+from segue.evaluation.student_t import t_two_sided
 
 stats = pytest.importorskip("scipy.stats")
 RNG = np.random.default_rng

@@ -9,10 +9,11 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from segue.batch import Batch
+from segue.batches.batch import Batch
+from segue.config import Config
 from segue.data.log import Log, Vocab
-from segue.data.split import Cases
-from segue.model import Config, Model, Retriever, Sizes
+from segue.data.splits import Cases
+from segue.models.base.model import Model, Retriever, Sizes
 
 
 def make_log(histories: list[list[int]], items: int) -> Log:

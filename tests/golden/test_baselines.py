@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batch import Batch
+from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.data.log import Log
-from segue.model import Sizes
-from segue.models.item_knn import ItemKNN
-from segue.models.pop import Pop
-from segue.models.s_pop import SPop
+from segue.models.base.model import Sizes
+from segue.models.neighbours.item_knn import ItemKNN
+from segue.models.popularity.pop import Pop
+from segue.models.popularity.s_pop import SPop
 
 Arrays = dict[str, np.ndarray]
 

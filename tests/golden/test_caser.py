@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segue.batch import Batch
-from segue.model import Sizes
-from segue.models.caser import Caser
+from segue.batches.batch import Batch
+from segue.models.base.model import Sizes
+from segue.models.sequential.caser import Caser
 
 
 class Given(nn.Module):

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batch import Batch
+from segue.batches.batch import Batch
+from segue.batches.cooccurrence import Sets
+from segue.batches.negative_sampling import Popular
 from segue.data import synthetic
 from segue.data.log import Log
-from segue.data.negatives import Popular
-from segue.data.sets import Sets
-from segue.model import Sizes
-from segue.models.item2vec import Item2Vec
-from segue.models.mp2vec import MP2Vec
-from segue.models.neumf import NeuMF
+from segue.models.base.model import Sizes
+from segue.models.factorization.item2vec import Item2Vec
+from segue.models.factorization.mp2vec import MP2Vec
+from segue.models.factorization.neumf import NeuMF
 
 Arrays = dict[str, np.ndarray]
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batch import Batch
-from segue.layers.contexts import Start, record
-from segue.layers.looks import Looks
-from segue.layers.shares import bags
-from segue.model import Sizes
-from segue.models.hcrnn import HCRNN
+from segue.batches.batch import Batch
+from segue.models.base.model import Sizes
+from segue.models.sequential.hcrnn.cell import Start, record
+from segue.models.sequential.hcrnn.model import HCRNN
+from segue.models.sequential.hcrnn.ragged_attention import Looks
+from segue.models.sequential.hcrnn.topic_posterior import bags
 
 Arrays = dict[str, np.ndarray]
 VARIANTS = pytest.mark.parametrize("variant", [1, 2, 3])

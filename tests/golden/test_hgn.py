@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batch import Batch
-from segue.layers.convolution import WindowConvolutions
-from segue.losses import bpr, l2
-from segue.model import Sizes
-from segue.models.bprmf import BPRMF
-from segue.models.hgn import HGN
+from segue.batches.batch import Batch
+from segue.models.base.model import Sizes
+from segue.models.factorization.bprmf import BPRMF
+from segue.models.sequential.hgn import HGN
+from segue.nn.convolution import WindowConvolutions
+from segue.nn.losses import bpr, l2
 
 Arrays = dict[str, np.ndarray]
 

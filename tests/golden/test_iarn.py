@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.layers.encoder import Encoder
-from segue.layers.gated import walk
-from segue.models.iarn import IARNConfig, Read, Recurrent, Side
+from segue.models.ratings.iarn.feature_encoder import Encoder
+from segue.models.ratings.iarn.gated_rnn import walk
+from segue.models.ratings.iarn.model import IARNConfig, Read, Recurrent, Side
 
 Arrays = dict[str, np.ndarray]
 

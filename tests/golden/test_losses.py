@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from segue import losses
-from segue.batch import Batch
+from segue.batches.batch import Batch
+from segue.batches.negative_sampling import Popular
 from segue.data import synthetic
-from segue.data.negatives import Popular
-from segue.losses import bpr, cross_entropy
-from segue.model import Sizes
-from segue.models.bprmf import BPRMF
-from segue.models.gru4rec import GRU4RecPlus
+from segue.models.base.model import Sizes
+from segue.models.factorization.bprmf import BPRMF
+from segue.models.sequential.gru4rec import GRU4RecPlus
+from segue.nn import losses
+from segue.nn.losses import bpr, cross_entropy
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batch import Batch
+from segue.batches.batch import Batch
 from segue.evaluation.metrics import measure, value
-from segue.evaluation.rated import Rated, area
-from segue.model import Sizes
-from segue.models.mf import MF
-from segue.models.timesvd import TimeSVD
+from segue.evaluation.predictions import Rated, area
+from segue.models.base.model import Sizes
+from segue.models.ratings.mf import MF
+from segue.models.ratings.timesvd import TimeSVD
 
 Arrays = dict[str, np.ndarray]
 

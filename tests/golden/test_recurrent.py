@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batch import Batch
-from segue.layers.hierarchy import Hierarchy, Output, boundary, hard_sigmoid, slope
-from segue.model import Sizes
-from segue.models.coevent_mf import CoEventMF
-from segue.models.gru import GRU
-from segue.optimizer import polynomial
+from segue.batches.batch import Batch
+from segue.models.base.model import Sizes
+from segue.models.factorization.coevent_mf import CoEventMF
+from segue.models.sequential.gru import GRU
+from segue.models.sequential.hm_lstm.cell import Hierarchy, Output, boundary, hard_sigmoid, slope
+from segue.nn.optim import polynomial
 
 Arrays = dict[str, np.ndarray]
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segue.batch import Batch
-from segue.model import Sizes
-from segue.models.narm import NARM
-from segue.models.nextitnet import NextItNet
-from segue.models.sasrec import SASRec
-from segue.models.stamp import STAMP
-from segue.readout import readouts
+from segue.batches.batch import Batch
+from segue.models.base.model import Sizes
+from segue.models.sequential.narm import NARM
+from segue.models.sequential.nextitnet import NextItNet
+from segue.models.sequential.sasrec import SASRec
+from segue.models.sequential.stamp import STAMP
+from segue.nn.recorder import readouts
 
 Arrays = dict[str, np.ndarray]
 

@@ -15,16 +15,16 @@ from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionErro
 
 from segue.cli.blend import blend
 from segue.cli.compare import compare
-from segue.cli.data import data
 from segue.cli.demo import demo
 from segue.cli.evaluate import evaluate
 from segue.cli.explain import explain
+from segue.cli.inspect import data
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.run import run
 from segue.cli.search import search
-from segue.console import stderr
 from segue.errors import SegueError
+from segue.reporting.console import stderr
 
 app = App(
     name="segue",

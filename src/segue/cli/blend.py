@@ -10,13 +10,13 @@ from cyclopts import Parameter
 
 from segue.cli.evaluate import protocol_of, result
 from segue.cli.options import JsonFile, Reading, check_json, show, write_json
-from segue.console import say
 from segue.errors import ArtefactError, ConfigError
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
-    from segue.checkpoint import Saved
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
+    from segue.serving.saved_model import Saved
 
 DEFAULT = Reading()
 
@@ -46,10 +46,10 @@ def blend(
     out
         Folder of the saved blend.
     """
-    from segue import checkpoint
-    from segue.blend import about, choose
     from segue.evaluation.table import summary, table
-    from segue.models.blend import Blend
+    from segue.experiments.blend import about, choose
+    from segue.models.ensembles.blend import Blend
+    from segue.serving import saved_model as checkpoint
 
     for odd, why in ((first == second, second), (out in (first, second), out)):
         if odd:

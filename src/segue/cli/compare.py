@@ -9,23 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import (
-    CutOffs,
-    JsonFile,
-    Reading,
-    check_json,
-    cut_offs,
-    grid,
-    show,
-    write_json,
-)
-from segue.cli.questions import Questions
+from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, grid, show, write_json
+from segue.cli.protocol_options import Questions
 from segue.cli.run import PROTOCOL
-from segue.console import say
 from segue.errors import ConfigError, did_you_mean
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
-    from segue.compare import Entry
+    from segue.tuning.comparison import Entry
 
 DEFAULT, AS_THEY_ARE = Reading(), Questions()
 MOST_JOBS = 4  # by default: each holds the log, a model and torch in memory
@@ -83,9 +74,9 @@ def compare(
     out
         Folder of the models, their trials and the report; by default compare/DATA.
     """
-    from segue.compare import Comparison, costs, served
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
+    from segue.tuning.comparison import Comparison, costs, served
 
     cuts = cut_offs(k)
     check_json(json, reads=data)
@@ -134,8 +125,8 @@ def compare(
 
 def _names(models: str, exclude: str) -> tuple[str, ...]:
     """The models that are meant by two lists of names; all are those that do not predict ratings."""
-    from segue.models import MODELS
-    from segue.rater import Pairwise
+    from segue.models.base.rating import Pairwise
+    from segue.models.registry import MODELS
 
     ranking = [name for name, kind in MODELS.items() if not issubclass(kind, Pairwise)]
     named = ranking if models.strip() == "all" else _split(models)
@@ -159,8 +150,8 @@ def _left_out(entries: list[Entry]) -> list[str]:
 
 def _page(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
     """`report.html`, and `quality.svg` where pictures can be drawn."""
-    from segue import plots
-    from segue.compare import costs
+    from segue.reporting import charts as plots
+    from segue.tuning.comparison import costs
 
     how, monitor = facts["comparison"], facts["comparison"]["monitor"]
     metrics = list(facts["models"][0]["metrics"])

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segue.cli.options import JsonFile, check_json, show, write_json
-from segue.console import say
+from segue.reporting.console import say
 
 USER = 42
 
@@ -21,13 +21,13 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models
     out
         Folder for the saved models.
     """
-    from segue import checkpoint
     from segue.cli.recommend import last_seen, pages
-    from segue.data import catalog
+    from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.recipe import Recipe
-    from segue.recommend import recommend
+    from segue.experiments.experiment import Recipe
+    from segue.serving import saved_model as checkpoint
+    from segue.serving.recommend import recommend
 
     check_json(json)
     protocol = Protocol.named("leave-one-out")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli import groups
+from segue.cli import breakdown_options as groups
 from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, show, write_json
-from segue.cli.questions import Questions
+from segue.cli.protocol_options import Questions
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
-    from segue.checkpoint import Saved
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import Result
+    from segue.serving.saved_model import Saved
 
 DEFAULT, AS_THEY_ARE = Reading(), Questions()
 
@@ -41,8 +41,8 @@ def evaluate(
     data
         The log they were trained on: a named data set, a file or a folder.
     """
-    from segue.checkpoint import load
     from segue.evaluation.table import summary, table
+    from segue.serving.saved_model import load
 
     cuts = cut_offs(k)
     if not models:
@@ -68,7 +68,7 @@ def evaluate(
 
 def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...], questions: Questions = AS_THEY_ARE) -> Result:
     """The test questions of the protocol that the model was trained under, asked of it."""
-    from segue.data.overlap import warnings
+    from segue.data.diagnostics.leakage import warnings
     from segue.evaluation.table import Result
 
     about = saved.about

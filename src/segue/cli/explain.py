@@ -1,4 +1,4 @@
-"""`segue explain`: what each past item has to do with what is recommended; of one rating, see `segue.cli.meeting`."""
+"""`segue explain`: what each past item has to do with what is recommended; of one rating, see `explain_rating`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.meeting import pair
+from segue.cli.explain_rating import pair
 from segue.cli.options import JsonFile, check_json, show, write_json
 from segue.cli.recommend import excludes, names
-from segue.heat import amount, number
+from segue.reporting.heatmap import amount, number
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from segue.explain import Explanation, Past
+    from segue.explain.occlusion import Explanation, Past
 
 LEGEND = (
     "A number is the score that the past item lends to the recommendation: what it would have less if the history did "
@@ -60,8 +60,8 @@ def explain(
     html
         Write a heat map to a page.
     """
-    from segue.checkpoint import load
-    from segue.explain import explain as ask
+    from segue.explain.occlusion import explain as ask
+    from segue.serving.saved_model import load
 
     check_json(json)
     if item is not None:
@@ -107,8 +107,8 @@ def lent(one: Past) -> list[str]:
 
 def page(found: Explanation, title: str, path: Path) -> Path:
     """A heat map as a page: a row a past item, a column a gate or a recommendation."""
-    from segue import plots
-    from segue.heat import HeatTable, Shade
+    from segue.reporting import charts as plots
+    from segue.reporting.heatmap import HeatTable, Shade
 
     rows: list[dict[str, Any]] = []
     columns = [f"{place}. {one.title}" for place, one in enumerate(found.recommended, 1)]

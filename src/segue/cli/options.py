@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from segue.console import say, stdout
-from segue.data import catalog
+from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
+from segue.reporting.console import say, stdout
 
 if TYPE_CHECKING:
     from rich.table import Table

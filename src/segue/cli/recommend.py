@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from segue.checkpoint import Saved
-    from segue.recommend import Recommendation
+    from segue.serving.recommend import Recommendation
+    from segue.serving.saved_model import Saved
 
 
 def recommend(
@@ -39,8 +39,8 @@ def recommend(
     k
         How many items.
     """
-    from segue.checkpoint import load
-    from segue.recommend import recommend as ask
+    from segue.serving.recommend import recommend as ask
+    from segue.serving.saved_model import load
 
     check_json(json)
     saved = load(model)
@@ -64,7 +64,7 @@ def excludes(saved: Saved) -> bool:
 
 def last_seen(saved: Saved, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:
     """Titles of the newest items of a history, the newest last."""
-    from segue.recommend import known
+    from segue.serving.recommend import known
 
     log = saved.log
     if history is not None:

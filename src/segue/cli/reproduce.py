@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segue.cli.options import JsonFile, check_json, show, write_json
-from segue.console import say
 from segue.errors import ConfigError
+from segue.reporting.console import say
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
@@ -54,8 +54,8 @@ def reproduce(
     device
         Where to train: cpu, or cuda; hgn-table5 alone takes it.
     """
-    from segue.recipes import find
-    from segue.recipes.runs import Runs
+    from segue.papers import find
+    from segue.papers.run_cache import Runs
 
     recipe = find(table)
     if device is not None and "device" not in inspect.signature(recipe).parameters:

@@ -8,20 +8,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from segue.cli import groups
-from segue.cli.options import (
-    CutOffs,
-    JsonFile,
-    Reading,
-    check_json,
-    cut_offs,
-    settings,
-    show,
-    write_json,
-)
-from segue.cli.questions import Questions
-from segue.cli.stages import Stages
-from segue.console import say
+from segue.cli import breakdown_options as groups
+from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, settings, show, write_json
+from segue.cli.protocol_options import Questions
+from segue.cli.rerank_options import Stages
+from segue.reporting.console import say
 
 DEFAULT, AS_THEY_ARE, ONE = Reading(), Questions(), Stages()
 PROTOCOL = (
@@ -88,11 +79,12 @@ def run(
     out
         Folder of the saved model; by default models/MODEL, of two stages models/MODEL-after-FIRST.
     """
-    from segue import checkpoint, distributed
+    from segue import distributed
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.recipe import Recipe
-    from segue.recipe import rivals as rivals_of
+    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import rivals as rivals_of
+    from segue.serving import saved_model as checkpoint
 
     distributed.start()
     cuts = cut_offs(k)

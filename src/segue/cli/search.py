@@ -8,26 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import (
-    CutOffs,
-    JsonFile,
-    Reading,
-    check_json,
-    cut_offs,
-    grid,
-    settings,
-    show,
-    write_json,
-)
-from segue.cli.questions import Questions
+from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, grid, settings, show, write_json
+from segue.cli.protocol_options import Questions
 from segue.cli.run import PROTOCOL
-from segue.console import say
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from segue.search import Search
-    from segue.trial import Trial
+    from segue.tuning.search import Search
+    from segue.tuning.trial import Trial
 
 DEFAULT, AS_THEY_ARE = Reading(), Questions()
 SHOWN = 10  # trials in the printed table
@@ -93,15 +83,15 @@ def search(
     out
         Folder of the saved model, by default models/MODEL; the trials are kept beside it, in models/MODEL.search.
     """
-    from segue import checkpoint
+    from segue.errors import require
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.findings import matters
-    from segue.model import require
-    from segue.recipe import Recipe
-    from segue.recipe import rivals as rivals_of
-    from segue.search import Search
-    from segue.winner import conclude, study_of
+    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import rivals as rivals_of
+    from segue.serving import saved_model as checkpoint
+    from segue.tuning.best_model import conclude, study_of
+    from segue.tuning.importance import matters
+    from segue.tuning.search import Search
 
     cuts = cut_offs(k)
     check_json(json, reads=data)
@@ -139,8 +129,8 @@ def search(
 
 
 def _space(model: str, path: Path | None, fixed: Any) -> Any:
-    from segue.models import find
-    from segue.space import read
+    from segue.models.registry import find
+    from segue.tuning.space_files import read
 
     kind = find(model)
     if path is not None:
@@ -150,7 +140,7 @@ def _space(model: str, path: Path | None, fixed: Any) -> Any:
 
 def _trials(trials: list[Trial], monitor: str) -> Table:
     """The best trials, and how many there are in all."""
-    from segue.findings import rows
+    from segue.tuning.importance import rows
 
     counts = {word: sum(trial.state == word for trial in trials) for word in ("pruned", "cut", "failed")}
     said = {"pruned": "behind the better half", "cut": "cut short by the time", "failed": "failed"}
@@ -166,7 +156,7 @@ def _matters(found: list[dict[str, Any]]) -> list[Table]:
 def _page(searched: Search, trials: list[Trial], folder: Path, log: str) -> None:
     """The page of the search, without pictures where they cannot be drawn."""
     from segue.errors import ConfigError
-    from segue.findings import page
+    from segue.tuning.importance import page
 
     title, monitor = f"{searched.recipe.model} on {log}", searched.recipe.monitor
     try:

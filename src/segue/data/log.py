@@ -134,7 +134,7 @@ class Log:
         """(len(self),) positions in the columns of the rows that this view holds, user by user."""
         return ranges(self.start, self.stop)
 
-    def column(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def column(self, values: np.ndarray) -> np.ndarray:
         """(len(self),) the rows of this view in one of its columns; shares memory where they are one block."""
         if (self.start[1:] == self.stop[:-1]).all():
             return values[self.start[1] : self.stop[-1]] if self.n_users else values[:0]

@@ -175,7 +175,7 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
     )
 
 
-def _column(path: Path, dtype: type[np.generic], rows: int) -> np.ndarray[Any, Any]:
+def _column(path: Path, dtype: type[np.generic], rows: int) -> np.ndarray:
     try:
         values = np.load(path, mmap_mode="r" if rows else None)
     except FileNotFoundError:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -160,9 +159,7 @@ def featured(log: Log) -> Log:
     return replace(log, item_table=pl.DataFrame({"kind": kinds}))
 
 
-def _walks(
-    table: np.ndarray[Any, Any], rng: np.random.Generator, *, n_items: int, shortest: int | None, name: str
-) -> Log:
+def _walks(table: np.ndarray, rng: np.random.Generator, *, n_items: int, shortest: int | None, name: str) -> Log:
     """The log of a table (U, length) of item ids, each row cut to a random length, with times up to a day apart."""
     n_users, length = table.shape
     low = length if shortest is None else shortest

@@ -13,7 +13,7 @@ those that are left (Criteo's Recall@K,N, equation 8), and `recall-list@20,5` co
 
 Of `Rated`, the answers to a protocol of ratings, with e = predicted - rating:
 
-    rmse  sqrt(mean of e^2)     mae  mean of |e|     (the lower the better)     auc  see `segue.evaluation.rated`
+    rmse  sqrt(mean of e^2)     mae  mean of |e|     (the lower the better)     auc  see `segue.evaluation.predictions`
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from segue.errors import ConfigError, did_you_mean
+from segue.evaluation.predictions import Rated
 from segue.evaluation.ranks import Ahead, Ids, Mask, Ranks
-from segue.evaluation.rated import Rated
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Metric = Callable[[Ranks, int], Values]

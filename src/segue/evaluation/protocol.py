@@ -22,17 +22,18 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from segue.batches.rated_events import Pairs
+from segue.data.diagnostics.leakage import without_sharing
 from segue.data.log import Log, distinct
-from segue.data.overlap import without_sharing
-from segue.data.pairs import Pairs
-from segue.data.split import SPLITS, Cases, Part, Split
-from segue.evaluation.cuts import DESCRIBED, arguments_of, unknown
+from segue.data.splits import SPLITS, Cases, Part, Split
+from segue.errors import require
 from segue.evaluation.metrics import LOWER, METRICS, RATED, measure, parse, value
+from segue.evaluation.predictions import Rated, areas, predictions
 from segue.evaluation.ranking import Ties, rank
 from segue.evaluation.ranks import Ranks
-from segue.evaluation.rated import Rated, areas, predictions
-from segue.model import Model, require
-from segue.rater import Pairwise
+from segue.evaluation.split_descriptions import DESCRIBED, arguments_of, unknown
+from segue.models.base.model import Model
+from segue.models.base.rating import Pairwise
 
 EACH_STEP = ("global-time", "date", "whole-users", "newest-users", "given")  # splits that ask after every step
 LATER = {"ahead": 1, "leak": "keep"}  # settings that came later: at these values a fingerprint is as it was

@@ -23,13 +23,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.batch import Batch
+from segue.batches.batch import Batch
 from segue.data.log import Ids, distinct, ranges
-from segue.data.split import Cases
-from segue.errors import DataError, SegueError, TrainingError
-from segue.evaluation.best import GROUP, best_items
+from segue.data.splits import Cases
+from segue.errors import DataError, SegueError, TrainingError, require
 from segue.evaluation.ranks import Ahead, Ranks
-from segue.model import Model, Retriever, require
+from segue.evaluation.topk import GROUP, best_items
+from segue.models.base.model import Model, Retriever
 
 Ties = Literal["conservative", "optimistic"]
 

@@ -85,7 +85,7 @@ class Ranks:
             np.array_equal(getattr(self, name), getattr(other, name)) for name in ("user", "offsets")
         )
 
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """All but `depth` and `dropped`, as small arrays to be kept."""
         kept = {"user": self.user, "rank": self.rank, "sizes": self.sizes, "row": self.row, "other": self.other}
         if self.ahead:
@@ -95,7 +95,7 @@ class Ranks:
         return {**small, "top": self.top, **({"ahead_new": self.ahead.new} if self.ahead else {})}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray[Any, Any]], *, depth: int, dropped: Mapping[str, int]) -> Ranks:
+    def of(cls, arrays: Mapping[str, np.ndarray], *, depth: int, dropped: Mapping[str, int]) -> Ranks:
         """The inverse of `arrays`; those kept before `row`, `other` and `ahead` were known can be read too."""
         wide = {name: array.astype(np.int64) for name, array in arrays.items() if name not in ("top", "ahead_new")}
         ahead = None

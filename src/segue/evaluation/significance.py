@@ -21,10 +21,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segue.errors import ConfigError, did_you_mean
+from segue.errors import ConfigError, did_you_mean, require
 from segue.evaluation.ranks import Ids
-from segue.evaluation.student import t_two_sided
-from segue.model import require
+from segue.evaluation.student_t import t_two_sided
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Test = Literal["t", "wilcoxon", "permutation"]

@@ -22,12 +22,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segue.errors import require
 from segue.evaluation.metrics import LOWER, answers, asked, coverage, measure, parse, popularity, value
+from segue.evaluation.predictions import Rated
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ids, Ranks
-from segue.evaluation.rated import Rated
 from segue.evaluation.significance import Comparison, Test, Values, best, compare, holm, interval
-from segue.model import require
 
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 CONFIDENCE = 0.95

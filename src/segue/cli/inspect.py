@@ -1,0 +1,46 @@
+"""`segue data`: what a log looks like before anything is learnt from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.options import JsonFile, Reading, check_json, show, write_json
+from segue.reporting.console import say
+
+DEFAULT = Reading()
+
+
+def data(
+    data: str,
+    *,
+    reading: Reading = DEFAULT,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    json: JsonFile = None,
+) -> None:
+    """Show a log: sizes, span, sparsity, ties, and whether its order carries signal.
+
+    Parameters
+    ----------
+    data
+        A named data set, a file or a folder.
+    out
+        Save the log to this folder, memory-mapped from then on; every command reads it.
+    """
+    from dataclasses import asdict
+
+    from segue.data.diagnostics.summary import audit
+    from segue.data.store import check_place, save_log
+
+    check_json(json, reads=data)
+    if out is not None:
+        check_place(out, "log.json", "saved log")
+    log = reading.load(data)
+    found = audit(log)
+    show(found)
+    write_json(json, {**found.as_dict(), "steps": [asdict(step) for step in log.steps], "fingerprint": log.fingerprint})
+    if out is not None:
+        save_log(log, out)
+        say(f"saved to {out}; use it in place of {data} from now on")

@@ -1,0 +1,134 @@
+"""`Table`: a source of named columns that has been looked at but not read yet.
+
+CSV, TSV, .inter ──┐
+Parquet file(s)  ──┼── Table(where, columns, load) ── load(kinds) ── a frame of just those columns
+a frame          ──┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from segue.data.readers.text import ATOMIC, SUFFIXES, TextFile
+from segue.errors import DataError
+
+PARQUET = (".parquet", ".pq")
+Kind = Literal["name", "time", "rating", "any"]
+Frame = pl.DataFrame
+Tables = tuple[Frame, Frame | None, Frame | None]  # what a named data set is read into: events, users, items
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns, not read yet.
+
+    Attributes:
+        where: what messages call it.
+        columns: the names, in the order of the source.
+        load: given column -> kind ("name", "time", "rating" or "any"), the frame of those columns, rows in order.
+        headless: the columns are called "1", "2", ... because the source has no header.
+    """
+
+    where: str
+    columns: list[str]
+    load: Callable[[Mapping[str, Kind]], pl.DataFrame]
+    headless: bool = False
+
+
+def open_table(source: Any, *, delimiter: str | None = None) -> Table:
+    """Look at a path or a frame.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read as a table; the message says why.
+    """
+    if isinstance(source, str | Path):
+        return _open_path(Path(source), delimiter)
+    if isinstance(source, pl.DataFrame | pl.LazyFrame):
+        return _open_polars(source.lazy(), "the polars frame")
+    if type(source).__module__.partition(".")[0] == "pandas":
+        return _open_pandas(source)
+    raise DataError(f"cannot read a log from a {type(source).__name__}; give a path, or a polars or pandas DataFrame")
+
+
+def _open_path(path: Path, delimiter: str | None) -> Table:
+    if path.is_dir():
+        return _open_folder(path, delimiter)
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in PARQUET:
+        return _open_parquet([path], path.name)
+    if suffix in SUFFIXES or delimiter is not None:
+        file = TextFile.open(path, delimiter)
+        return Table(path.name, file.columns, file.load, file.headless)
+    raise DataError(
+        f"{path}: cannot read {suffix} files; give CSV, TSV, Parquet or a RecBole .inter, "
+        "or say delimiter=... if it is text"
+    )
+
+
+def _open_folder(folder: Path, delimiter: str | None) -> Table:
+    atomic = sorted(folder.glob(f"*{ATOMIC}"))
+    if len(atomic) == 1:
+        return _open_path(atomic[0], delimiter)
+    parts = [p for p in sorted(folder.iterdir()) if p.suffix in PARQUET and not p.stem.endswith((".items", ".users"))]
+    if parts and not atomic:
+        return _open_parquet(parts, folder.name)
+    listed = ", ".join(sorted(p.name for p in folder.iterdir())[:10]) or "nothing"
+    raise DataError(f"{folder}: a folder must hold a saved log, Parquet files or one {ATOMIC} file; it holds {listed}")
+
+
+def _open_parquet(paths: list[Path], where: str) -> Table:
+    schemas = [_parquet_columns(path) for path in paths]
+    for path, columns in zip(paths, schemas, strict=True):
+        if columns != schemas[0]:
+            raise DataError(
+                f"{path}: its columns ({', '.join(columns)}) are not those of {paths[0].name} ({', '.join(schemas[0])})"
+            )
+    return _open_polars(pl.scan_parquet(paths), where)
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    try:
+        return list(pl.read_parquet_schema(path))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: not a whole Parquet file ({_line(error)}); write or download it again") from error
+
+
+def _open_polars(frame: pl.LazyFrame, where: str) -> Table:
+    try:
+        columns = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{where}: cannot be read ({_line(error)})") from error
+    return Table(where, columns, partial(_load_polars, frame, where))
+
+
+def _load_polars(frame: pl.LazyFrame, where: str, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+    try:
+        return frame.select(list(kinds)).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{where}: cannot be read ({_line(error)})") from error
+
+
+def _open_pandas(frame: Any) -> Table:
+    return Table("the pandas frame", [str(column) for column in frame.columns], partial(_load_pandas, frame))
+
+
+def _load_pandas(frame: Any, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+    chosen = frame.loc[:, [str(column) in kinds for column in frame.columns]]
+    try:
+        return pl.from_pandas(chosen.rename(columns=str)).select(list(kinds))
+    except ImportError as error:
+        raise DataError("pandas frames need pyarrow: pip install 'segue[pandas]'") from error
+    except Exception as error:  # pyarrow's own errors cannot be named without importing it
+        raise DataError(f"the pandas frame cannot be converted: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

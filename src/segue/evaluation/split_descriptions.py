@@ -1,0 +1,109 @@
+"""The splits of a protocol: what they are called with, and what they hold out and ask for, in words."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from segue.data.splits import SPLITS
+from segue.errors import did_you_mean, require
+
+
+def _describe_ratio(valid: float, test: float, rounding: str) -> str:
+    before = f"{100 * valid:g}% of the rest before it" if rounding == "author" else f"the {100 * valid:g}% before it"
+    rounded = ", both rounded up" if rounding == "author" else ""
+    return (
+        f"The last {100 * test:g}% of each user's rows is the test, {before} the validation{rounded}; "
+        "all that is held out of a user is one question"
+    )
+
+
+def _describe_leave_last_out(valid: int, test: int) -> str:
+    if valid == 1 and test == 1:
+        return "Each user's last row is the test, the row before it the validation, both asked for as the next item"
+    asked = "each asked for as the next item" if valid <= 1 and test == 1 else "each part asked for as one question"
+    return f"Of each user's rows the last {test} make the test, the {valid} before them the validation, {asked}"
+
+
+def _describe_global_time(valid: float, test: float) -> str:
+    return (
+        f"The newest {100 * test:g}% of all rows is the test, the {100 * valid:g}% before it the validation; "
+        "before each held-out row the user's next item is asked for"
+    )
+
+
+def _describe_date(date: int, valid: float) -> str:
+    return (
+        f"Rows from time {date} on are the test, the newest {100 * valid:g}% before it the validation; before each "
+        "held-out row the user's next item is asked for"
+    )
+
+
+def _describe_whole_users(valid: float, test: float, seed: int) -> str:
+    return (
+        f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, "
+        f"{100 * valid:g}% for validation; before each of their rows the next item is asked for"
+    )
+
+
+def _describe_newest_users(valid: int, test: int) -> str:
+    return (
+        f"The users whose last row lies in the log's last {_days(test)} are held out whole for test, those of the "
+        f"{_days(valid)} before for validation; before each of their rows the next item is asked for"
+    )
+
+
+def _days(number: int) -> str:
+    return "day" if number == 1 else f"{number} days"
+
+
+def _describe_given(valid: float) -> str:
+    return (
+        "The source says which users are held out whole for test, and for validation; where it names none for the "
+        f"latter, the newest {100 * valid:g}% of its training users are; before each of their rows the next item is "
+        "asked for"
+    )
+
+
+DESCRIBED: dict[str, Callable[..., str]] = {
+    "ratio": _describe_ratio,
+    "leave-last-out": _describe_leave_last_out,
+    "global-time": _describe_global_time,
+    "date": _describe_date,
+    "whole-users": _describe_whole_users,
+    "newest-users": _describe_newest_users,
+    "given": _describe_given,
+}
+
+
+def unknown(what: str, word: str, known: Mapping[str, Any] | list[str]) -> str:
+    """What to say of a word that is none of `known`."""
+    return f"unknown {what} {word!r}{did_you_mean(word, known)}; known: {', '.join(known)}"
+
+
+def arguments_of(split: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`given` with the defaults of the split filled in, each value of its declared type."""
+    function = SPLITS[split]
+    hints = get_type_hints(function)
+    parameters = {name: p for name, p in inspect.signature(function).parameters.items() if name != "log"}
+    for key in given:
+        require(key in parameters, unknown(f"argument of split {split}", key, list(parameters)))
+    values = {}
+    for name, parameter in parameters.items():
+        value = given.get(name, parameter.default)
+        require(value is not parameter.empty, f"split {split} needs {name!r}")
+        values[name] = _typed(f"split {split}: {name}", value, hints[name])
+    return MappingProxyType(values)
+
+
+def _typed(what: str, value: Any, hint: Any) -> Any:
+    if get_origin(hint) is Literal:
+        known = ", ".join(get_args(hint))
+        require(value in get_args(hint), f"{what}={value!r}: must be one of {known}")
+        return value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    require(number and (hint is float or value == int(value)), f"{what}={value!r}: must be of type {hint.__name__}")
+    return hint(value)

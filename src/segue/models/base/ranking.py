@@ -1,0 +1,207 @@
+"""`Ranker`: a retriever that is trained to rank what came next, by any loss.
+
+A model of this kind says how a history becomes a query (`queries`) and which table the queries are held against
+(`item_table`); what the loss makes of them is written here once, since it decides as much as the architecture does.
+
+                        own negatives (B C T G)       shared negatives (S)         all items
+                        bpr bce gbce sampled-ce       these, top1 top1-max bpr-max ce
+    drawn from          what the user never touched   items, with count^alpha      -
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.negative_sampling import Popular
+from segue.data.log import Log
+from segue.errors import require
+from segue.models.base.model import Retriever, Sizes, Trained, TrainedConfig
+from segue.nn import losses
+from segue.nn.embedding import rows
+from segue.nn.sampled_loss import Slopes, by_autograd, contrast
+from segue.nn.sliding_windows import unslide
+from segue.nn.softmax_loss import all_items_cross_entropy
+
+Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankerConfig(TrainedConfig):
+    """Settings of models that are trained to rank.
+
+    Attributes:
+        dim: size d of the embeddings.
+        loss: what training makes small; see `segue.nn.losses`.
+        negatives: negatives of each target, or, if shared, of each batch; ce needs none.
+        sampling: whether negatives are each target's own, items that its user never touched, or shared by all targets
+            of a batch, drawn by popularity.
+        alpha: shared negatives are drawn in proportion to (events of the item)^alpha.
+        correction: whether sampled-ce makes up for how often each negative is drawn.
+        calibration: t of gbce, from 0 (bce) to 1 (calibrated).
+        penalty: of bpr-max, on high scores of negatives.
+        temperature: scores are cosines over this; 0 for plain dot products.
+    """
+
+    fewest: ClassVar[int] = 1  # negatives that a model needs to be given: one with others may do without
+
+    dim: int = 64
+    loss: Loss = "ce"
+    negatives: int = 1
+    sampling: Literal["own", "shared"] = "own"
+    alpha: float = 0.5
+    correction: bool = True
+    calibration: float = 0.75
+    penalty: float = 1.0
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
+        require(self.negatives >= self.fewest, f"negatives={self.negatives}: must be at least {self.fewest}")
+        require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
+        require(0 <= self.calibration <= 1, f"calibration={self.calibration}: must lie between 0 and 1")
+        require(self.penalty >= 0, f"penalty={self.penalty}: must not be negative")
+        require(self.temperature >= 0, f"temperature={self.temperature}: must not be negative")
+
+    @property
+    def own(self) -> int:
+        """G: negatives that each target needs of its own."""
+        return self.negatives if self.loss != "ce" and self.sampling == "own" else 0
+
+
+class Ranker(Trained, Retriever):
+    """Queries held against a table of items."""
+
+    config: RankerConfig
+
+    def __init__(self, config: RankerConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+
+    @abstractmethod
+    def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
+        """What each question of the batch looks for."""
+
+    @property
+    @abstractmethod
+    def item_table(self) -> Float[Tensor, "I d"]:
+        """The vectors of items 0..I (I + 1 rows) as they are learnt; row 0 is padding."""
+
+    def with_shared(self, batches: Iterator[Batch], log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        """`batches`, each with its shared negatives, where the loss asks for any."""
+        config = self.config
+        if config.loss == "ce" or config.sampling == "own":
+            yield from batches
+            return
+        popular = Popular(log.counts(), config.alpha)
+        chance = torch.from_numpy(popular.expected(config.negatives))
+        for batch in batches:
+            shared = torch.from_numpy(popular.draw(config.negatives, rng))
+            yield replace(batch, shared=shared, chance=chance)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        return self.ranked(self.queries(batch), batch)
+
+    def ranked(self, queries: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss of `queries`, summed over the targets of the batch."""
+        assert batch.target is not None
+        query = self._scaled(queries)
+        if self.config.loss != "ce" and batch.shared is None:
+            return self._own(query, batch)
+        wanted = batch.targets.flatten()
+        found = wanted.nonzero().squeeze(1)
+        target, query = wanted, query.flatten(0, 1)
+        if len(found) < len(wanted) or batch.targets.shape[2] > 1:
+            target, query = wanted[found], query.index_select(0, found // batch.targets.shape[2])  # n, n d
+        if batch.shared is None:
+            return self._among_all(query, target)
+        vectors, shared = self._items(batch.shared), batch.shared
+        own = None if torch.equal(shared[: len(target)], target) else self._items(target)
+        return contrast(query, own, vectors, (target, shared), self._slopes(batch))
+
+    def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+        """Cross-entropy over all items, summed over the targets."""
+        return all_items_cross_entropy(query, self.item_vectors(), target)
+
+    def _own(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        assert batch.negative is not None
+        target = self._items(batch.target)  # B R d
+        if batch.target.shape[1] == query.shape[1]:
+            positive = (query * target).sum(-1, keepdim=True)  # B C 1
+        else:
+            positive = unslide(query @ target.transpose(1, 2))  # B C T
+        negative = (self._items(batch.negative) * query[:, :, None, None]).sum(-1)  # B C T G
+        asked = batch.targets > 0
+        known = asked.unsqueeze(3) & (batch.negative > 0)
+        return (self._loss(positive, negative, known, batch) * asked).sum()
+
+    def _loss(
+        self, positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"], batch: Batch
+    ) -> Float[Tensor, "*n"]:
+        """The loss of each target."""
+        config = self.config
+        if config.loss == "bpr-max":
+            return losses.bpr_max(positive, negative, known, config.penalty)
+        if config.loss == "gbce":
+            beta = losses.calibration(config.negatives, self.sizes.items, config.calibration)
+            return losses.bce(positive, negative, known, beta)
+        if config.loss == "sampled-ce" and config.correction:
+            negative = negative - self._expected(negative, batch)
+        plain = {
+            "bpr": losses.pairwise,
+            "bce": losses.bce,
+            "top1": losses.top1,
+            "top1-max": losses.top1_max,
+            "sampled-ce": losses.sampled_cross_entropy,
+        }
+        return plain[config.loss](positive, negative, known)
+
+    def _slopes(self, batch: Batch) -> Slopes:
+        """The loss of targets among shared negatives, with its derivatives."""
+        config = self.config
+        if config.loss not in losses.SLOPES:
+            return by_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
+        if config.loss == "bpr-max":
+            return partial(losses.bpr_max_slopes, penalty=config.penalty)
+        slopes = losses.SLOPES[config.loss]
+        if config.loss == "sampled-ce" and config.correction:
+            return lambda positive, negative, clash: slopes(
+                positive, negative.sub_(self._expected(negative, batch)), clash
+            )
+        return slopes
+
+    def _expected(self, like: Tensor, batch: Batch) -> Float[Tensor, "*G"]:
+        """Logarithm of how often each negative is expected among those drawn."""
+        if batch.shared is None or batch.chance is None:  # drawn all alike from what is not the target
+            return like.new_full((), float(np.log(self.config.negatives / max(self.sizes.items - 1, 1))))
+        return batch.chance[batch.shared].to(like.dtype)
+
+    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
+        assert self.window is not None
+        read = Batch(batch.user, batch.last(self.window))
+        if len(read) <= self.rows_at_once:
+            return self._scaled(self.queries(read)[:, -1])
+        order = (read.history > 0).sum(1).argsort()  # so that rows at once are of alike length
+        parts = Batch(read.user[order], read.history[order]).slices(self.rows_at_once)
+        return torch.cat([self._scaled(self.queries(part)[:, -1]) for part in parts])[order.argsort()]
+
+    def item_vectors(self) -> Float[Tensor, "I d"]:
+        return nn.functional.normalize(self.item_table, dim=1) if self.config.temperature else self.item_table
+
+    def _items(self, ids: Tensor) -> Tensor:
+        vectors = rows(self.item_table, ids)
+        return nn.functional.normalize(vectors, dim=-1) if self.config.temperature else vectors
+
+    def _scaled(self, query: Tensor) -> Tensor:
+        tau = self.config.temperature
+        return nn.functional.normalize(query, dim=-1) / tau if tau else query

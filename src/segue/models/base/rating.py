@@ -1,0 +1,151 @@
+"""`Pairwise`: a model that is asked about (user, item, time), and says which rating comes of it.
+
+                 a retriever                        a pairwise model
+    fed          histories, what came next          rated events, with what both sides had met before: `Pairs`
+    taught       any loss of ranking                (r~ - r)^2, summed
+    asked        `query` . `item_vectors`           `predict`: one rating a row of the batch
+
+`score` asks it about every item, so a pairwise model ranks, recommends, is saved and obeys the laws like any other.
+`Rater` is one that gradients teach, `Biased` a rater that starts from biases, `Factored` a model whose rating is a dot
+product, and which therefore is a retriever.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.batches.rated_events import Pairs
+from segue.data.log import Log
+from segue.errors import require
+from segue.models.base.bias_solver import biases
+from segue.models.base.model import Model, Retriever, Sizes, Trained, TrainedConfig
+
+PAIRS = 1 << 16  # predicted at a time where all items are asked about
+
+
+class Pairwise(Model):
+    """A model of ratings.
+
+    Attributes:
+        audience: how many of the last users of an item it reads; None for all of them.
+    """
+
+    audience: int | None = 0
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
+        """How the user of each row would rate its one target. Where the batch brings no audience or no time, the
+        model takes those of the end of what it has learnt from."""
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        if items is None:
+            items = torch.arange(self.sizes.items + 1, device=batch.user.device)
+        # whoever is asked about all at once is asked about item 0 too, and what is said of it is dropped
+        ratings = [self._of_all(part, items) for part in batch.slices(max(1, PAIRS // max(len(items), 1)))]
+        scores = torch.cat(ratings)
+        scores[:, items == 0] = -torch.inf
+        return scores
+
+    def _of_all(self, batch: Batch, items: Int[Tensor, "K"]) -> Float[Tensor, "B K"]:
+        every = torch.arange(len(batch), device=items.device).repeat_interleave(len(items))
+        asked = Batch(batch.user[every], batch.history[every], items.repeat(len(batch)).unsqueeze(1))
+        if batch.time is not None:
+            asked = replace(asked, time=batch.time[every])
+        return self.predict(asked).view(len(batch), len(items))
+
+
+class Rater(Trained, Pairwise):
+    """A pairwise model that gradients teach to predict ratings, by the squared error: equation (13) of IARN."""
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        pairs = Pairs.of(log)
+        return pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.rating is not None
+        predicted = self.predict(batch)
+        return (predicted - batch.rating.to(predicted)).square().sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasedConfig(TrainedConfig):
+    """Settings of raters that start from biases.
+
+    Attributes:
+        l2_user: weight of the squared biases of users.
+        l2_item: of items.
+    """
+
+    l2_user: float = 5.0
+    l2_item: float = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.__dataclass_fields__:
+            if name == "l2" or name.startswith("l2_"):
+                require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
+
+
+class Biased(Rater):
+    """A rater that starts from a mean and biases in closed form, and learns what is to be added to them.
+
+    Penalties are those of least squares, so much a row of a table, however many its ratings: each rating bears a share.
+
+    Attributes:
+        mean: of the ratings.
+        user_bias: (U + 1,) in closed form.
+        item_bias: (I + 1,)
+        user_share: (U + 1,) of a user's penalty, what each of her ratings bears: one over their number.
+        item_share: (I + 1,)
+        seen: the log that was looked at last.
+    """
+
+    config: BiasedConfig
+    window = 0
+    mean: Tensor
+    user_bias: Tensor
+    item_bias: Tensor
+    user_share: Tensor
+    item_share: Tensor
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.register_buffer("mean", torch.zeros(()))
+        for side, count in (("user", sizes.users + 1), ("item", sizes.items + 1)):
+            self.register_buffer(f"{side}_bias", torch.zeros(count))
+            self.register_buffer(f"{side}_share", torch.zeros(count), persistent=False)
+        self.seen: Log | None = None
+
+    def pairs(self, log: Log) -> Pairs:
+        """The rated events of a log, which is looked at when it is met for the first time."""
+        pairs = Pairs.of(log)
+        if self.seen is not log:
+            self.look_at(pairs)
+            self.seen = log
+        return pairs
+
+    def look_at(self, pairs: Pairs) -> None:
+        """Take from a log what no gradient teaches."""
+        mean, *both = biases(pairs, {"item": self.config.l2_item, "user": self.config.l2_user})
+        self.mean.fill_(mean)
+        for side, key, bias in zip(("user", "item"), (pairs.user, pairs.item), both, strict=True):
+            getattr(self, f"{side}_bias").copy_(torch.from_numpy(bias))
+            count = np.bincount(key, minlength=len(bias))
+            getattr(self, f"{side}_share").copy_(torch.from_numpy(1 / np.maximum(count, 1)))
+
+
+class Factored(Retriever, Pairwise):
+    """A pairwise model whose rating is a dot product of a query and an item vector."""
+
+    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
+        assert batch.target is not None
+        return (self.query(batch) * self.item_vectors()[batch.target[:, 0]]).sum(-1)

@@ -1,0 +1,106 @@
+"""The types of a search space: `Choice`, `Uniform`, `LogUniform`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segue.errors import ConfigError
+
+
+@dataclass(frozen=True, init=False)
+class Choice:
+    """One of some values: numbers, text, true or false, None, or tuples of numbers."""
+
+    values: tuple[Any, ...]
+
+    def __init__(self, *values: Any) -> None:
+        if not values:
+            raise ConfigError("choice: needs at least one value to choose from")
+        object.__setattr__(self, "values", values)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """A number from `low` to `high`; with a `step`, one of low, low + step, ...; whole numbers where all are whole."""
+
+    low: float
+    high: float
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ConfigError(f"uniform: low={self.low} must be below high={self.high}")
+        if self.step is not None and self.step <= 0:
+            raise ConfigError(f"uniform: step={self.step} must be above 0")
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """A number from `low` to `high`, each order of magnitude as likely; whole where both ends are whole numbers."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            raise ConfigError(f"loguniform: low={self.low} must be above 0 and below high={self.high}")
+
+
+Domain = Choice | Uniform | LogUniform
+
+
+Space = Mapping[str, Domain]
+
+
+def as_dict(space: Space) -> dict[str, Any]:
+    """Plain values, ready for JSON: a list of choices, or the kind of range with its numbers."""
+    return {name: _plain(domain) for name, domain in space.items()}
+
+
+def size(space: Space) -> int | None:
+    """How many points the space has; None where a number of it is continuous."""
+    counts = [len(values) if (values := points(domain)) else None for domain in space.values()]
+    return None if None in counts else math.prod(n for n in counts if n is not None)
+
+
+def points(domain: Domain) -> tuple[Any, ...] | None:
+    """All values of a domain; None where it is continuous."""
+    if isinstance(domain, Choice):
+        return domain.values
+    step = 1 if isinstance(domain, LogUniform) else domain.step or 1
+    whole = all(isinstance(end, int) for end in (domain.low, domain.high, step))
+    if not whole and (isinstance(domain, LogUniform) or domain.step is None):
+        return None
+    values = (domain.low + n * step for n in range(int((domain.high - domain.low) / step + 1e-9) + 1))
+    return tuple(value if whole else float(f"{value:.12g}") for value in values)
+
+
+def nearest(domain: Domain, value: Any) -> Any:
+    """The value of the domain that is closest to `value`; None where nothing is like it."""
+    listed = points(domain)
+    if listed is None:
+        assert not isinstance(domain, Choice)
+        return min(max(value, domain.low), domain.high) if isinstance(value, (int, float)) else None
+    if value in listed:
+        return value
+    numbers = [one for one in listed if _is_number(one)]
+    return min(numbers, key=lambda one: abs(one - value)) if numbers and _is_number(value) else None
+
+
+def text(value: Any) -> str:
+    """A value as people write it after `--set`."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _plain(domain: Domain) -> Any:
+    if isinstance(domain, Choice):
+        return [list(value) if isinstance(value, tuple) else value for value in domain.values]
+    step = [domain.step] if isinstance(domain, Uniform) and domain.step is not None else []
+    return {type(domain).__name__.lower(): [domain.low, domain.high, *step]}

@@ -1,0 +1,111 @@
+"""`SkipGram`: vectors of tokens, learnt by telling a token's true company from what is drawn at random.
+
+    pair of a token and its context        -ln sigma(u_a . v_b)  -  sum over the negatives m of  ln sigma(-u_a . v_m)
+    score of an item j for a user          mean over the items i of the history of  cos(u_i, u_j)
+
+A token is an item, ids 1..I, or whatever a model numbers after the items. Each has a vector u as itself and a vector v
+as the company of others; what an item is asked with in the end is u. A negative that is the true context is none.
+
+    history   a       a row of the batch is one pair:  (a, b) with G negatives;
+    target    b       the user is nobody: what a pair teaches does not depend on who had it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.negative_sampling import Popular
+from segue.data.log import Ids
+from segue.errors import require
+from segue.models.base.model import Retriever, Sizes, Trained, TrainedConfig
+from segue.nn import losses
+from segue.nn.embedding import rows, zero_padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipGramConfig(TrainedConfig):
+    """Settings of models that learn vectors from pairs out of users' sets.
+
+    Attributes:
+        dim: size d of the vectors.
+        passes: how often an epoch goes through the sets; in each pass every item of a set meets one other of it.
+        rho: an item with a share f of the events is left out of a pass with the chance 1 - sqrt(rho / f); 1 for none.
+        negatives: drawn for each pair.
+        alpha: they are drawn in proportion to (events of the token)^alpha.
+        last: how many of the history's last items are asked; None asks all.
+    """
+
+    dim: int = 64
+    passes: int = 5
+    rho: float = 1.0
+    negatives: int = 5
+    alpha: float = 0.75
+    last: int | None = None
+    lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dim", "passes", "negatives"):
+            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
+        require(self.rho > 0, f"rho={self.rho}: must be above 0")
+        require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
+        require(self.last is None or self.last >= 1, f"last={self.last}: must be at least 1")
+
+
+class SkipGram(Trained, Retriever):
+    """Two tables of vectors, and what a model says which pairs of tokens are company.
+
+    Args:
+        config: settings.
+        sizes: of the log.
+        others: how many tokens there are beside the items.
+    """
+
+    config: SkipGramConfig
+
+    def __init__(self, config: SkipGramConfig, sizes: Sizes, others: int = 0) -> None:
+        super().__init__(config, sizes)
+        self.window = config.last
+        tokens = sizes.items + others
+        self.token = nn.Parameter(torch.randn(tokens + 1, config.dim) * 0.1)
+        self.context = nn.Parameter(torch.randn(tokens + 1, config.dim) * 0.1)
+        zero_padding(self.token)
+        zero_padding(self.context)
+
+    def against(self, pairs: Iterable[tuple[Ids, Ids]], counts: Ids, rng: np.random.Generator) -> Iterator[Batch]:
+        """Batches of pairs (token, context), with negatives drawn by the `counts` of all tokens."""
+        popular, each = Popular(counts, self.config.alpha), self.config.negatives
+        for token, context in pairs:
+            count = len(token)
+            yield Batch(
+                torch.zeros(count, dtype=torch.long),
+                torch.from_numpy(token)[:, None],
+                torch.from_numpy(context)[:, None],
+                torch.from_numpy(popular.draw(count * each, rng)).view(count, 1, 1, each),
+                torch.ones(count, 1, dtype=torch.bool),
+            )
+
+    def surprise(self, batch: Batch) -> Float[Tensor, "B"]:
+        """The loss of each pair."""
+        assert batch.target is not None
+        assert batch.negative is not None
+        negative = batch.negative[:, 0, 0]
+        token = rows(self.token, batch.history)
+        scores = (rows(self.context, torch.cat([batch.target, negative], 1)) * token).sum(-1)
+        known = (negative > 0) & (negative != batch.target)
+        return losses.bce(scores[:, 0], scores[:, 1:], known)
+
+    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
+        history = batch.history if self.window is None else batch.last(self.window)
+        known = (history > 0).sum(1, keepdim=True).clamp(min=1)
+        return nn.functional.embedding_bag(history, self.item_vectors(), mode="sum") / known
+
+    def item_vectors(self) -> Float[Tensor, "I d"]:
+        return nn.functional.normalize(self.token[: self.sizes.items + 1], dim=1)

@@ -1,0 +1,121 @@
+"""BPR-MF: matrix factorisation ranked pairwise.
+
+    r_ui = p_u . q~_i + b~_i                                      (b_i where `bias`)
+    q~_i = q_i + sum over the features f of i of  q_f             (where a `column` names them), and b~_i likewise
+    loss = sum over (u, i, j) of  -ln sigma(r_ui - r_uj) + l2 (|p_u|^2 + |q_i|^2 + |q_j|^2 + sum of |q_f|^2)
+
+with i an item of the user and j one that is not, and q_f of the features of both. An item that few have met is known by
+what it has in common with others.
+
+Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian personalized ranking from implicit feedback", UAI
+2009, section 4; LearnBPR draws triples at random, here each row of the log is visited once an epoch with a fresh
+negative, and Adam takes the place of plain SGD. Features are an addition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.sequences import pairs
+from segue.data.item_features import features
+from segue.data.log import Log
+from segue.errors import require
+from segue.models.base.model import FeaturedConfig, Retriever, Sizes, Trained
+from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.nn.embedding import rows, zero_padding
+from segue.nn.item_features import Features
+from segue.nn.losses import bpr, l2
+
+
+@dataclass(frozen=True, kw_only=True)
+class BPRMFConfig(FeaturedConfig):
+    """Settings of BPR-MF.
+
+    Attributes:
+        dim: size d of the embeddings.
+        l2: weight of the squared length of the vectors of each triple.
+        bias: whether items have a bias, which lets the model know popularity.
+        recency: a row is visited in proportion to e^-(age / recency), its age the share of all events that came after
+            it; 0 to visit each once.
+    """
+
+    dim: int = 64
+    l2: float = 0.001
+    bias: bool = True
+    recency: float = 0.0
+    batch_size: int = 1024
+    reduction: Literal["sum", "mean"] = "sum"
+    lr: float = 5e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
+        require(self.l2 >= 0, f"l2={self.l2}: must not be negative")
+        require(self.recency >= 0, f"recency={self.recency}: must not be negative")
+
+
+class BPRMF(Trained, Retriever):
+    """A user vector, an item vector, and their dot product."""
+
+    name = "bprmf"
+    Config = BPRMFConfig
+    config: BPRMFConfig
+    space: ClassVar[Space] = {
+        "dim": Choice(32, 64, 128),
+        "lr": LogUniform(1e-3, 2e-2),
+        "l2": LogUniform(1e-4, 3e-2),
+    }
+    window = 0
+
+    def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        width = config.dim + config.bias
+        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim) * 0.01)
+        self.item = nn.Parameter(torch.randn(sizes.items + 1, width) * 0.01)
+        zero_padding(self.user)
+        zero_padding(self.item)
+        if config.column:
+            self.features = Features(sizes.items, config.features, config.levels)
+            self.feature = nn.Parameter(torch.randn(config.features + 1, width) * 0.01)
+            zero_padding(self.feature)
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        if self.config.column:
+            self.features.learn(*features(log, self.config.column))
+        return pairs(log, self.config.batch_size, rng, recency=self.config.recency)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        assert batch.negative is not None
+        known = (batch.negative.flatten() > 0).nonzero().flatten()
+        user = rows(self.user, batch.user[known])
+        positive = self._parts(batch.target.flatten()[known])
+        negative = self._parts(batch.negative.flatten()[known])
+        apart = sum(part.sum(1) for part in positive) - sum(part.sum(1) for part in negative)
+        rank = bpr((self._with_bias(user) * apart).sum(-1)).sum()
+        return rank + l2((user, *positive, *negative), self.config.l2)
+
+    def _parts(self, item: Int[Tensor, "B"]) -> list[Float[Tensor, "B F d"]]:
+        """The vectors that an item's is the sum of: its own and those of its features."""
+        own = rows(self.item, item.unsqueeze(1))
+        return [own, rows(self.feature, self.features.of(item))] if self.config.column else [own]
+
+    def query(self, batch: Batch) -> Float[Tensor, "B d"]:
+        return self._with_bias(rows(self.user, batch.user))
+
+    def _with_bias(self, user: Float[Tensor, "B d"]) -> Float[Tensor, "B d2"]:
+        return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.bias else user
+
+    def item_vectors(self) -> Float[Tensor, "I d"]:
+        if not self.config.column:
+            return self.item
+        of_features = nn.functional.embedding_bag(self.features.feature, self.feature, mode="sum")
+        return self.item + of_features

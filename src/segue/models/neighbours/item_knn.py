@@ -1,0 +1,152 @@
+"""Item-KNN: items that occur with the items just seen.
+
+    score(j) = sum over the last `last` items i of the history, newest first (r = 0, 1, ...), of  decay^r  sim(i, j)
+
+With c_ij the users (sessions) that hold both items, n_i those that hold i, s_i the events of i, and e_ij the events of
+i in sessions that hold j, the three definitions of `similarity` are
+
+    cosine   c_ij / (sqrt(n_i n_j) + shrinkage)               cosine of two items' columns of the user-item matrix
+    gru4rec  e_ij / ((s_i + shrinkage)^alpha (s_j + shrinkage)^(1 - alpha))
+             the baseline of the GRU4Rec program (alpha .5, shrinkage 20); repeats make it asymmetric
+    lift     c_ij / (n_i n_j + shrinkage)                     Criteo's study of RNNs (2018); undamped, it is ruled by
+             rare pairs: one joint occurrence of two items seen once scores 1
+
+sim(i, i) = 0, and each item keeps its `neighbours` most similar ones. The session papers ask the last item only
+(last=1), with cosine written without shrinkage.
+Sources: Sarwar et al., WWW 2001; Hidasi et al., ICLR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.config import Config
+from segue.data.log import Ids, Log, distinct, ranges
+from segue.errors import require
+from segue.models.base.model import Counted, Sizes
+from segue.models.base.search_space import Choice, Space, Uniform
+from segue.nn.sparse import blocks
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+PAIRS = 4_000_000  # counted at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemKNNConfig(Config):
+    """Settings of Item-KNN.
+
+    Attributes:
+        similarity: which definition.
+        shrinkage: added to the counts below the line, against chance pairs of rare items.
+        alpha: how much of the normalisation falls on the item just seen (gru4rec only).
+        neighbours: how many similar items each item keeps; None keeps all.
+        last: how many of the history's last items are asked; None asks all.
+        decay: weight of each older item relative to the next newer one.
+    """
+
+    similarity: Literal["cosine", "gru4rec", "lift"] = "cosine"
+    shrinkage: float = 5.0
+    alpha: float = 0.5
+    neighbours: int | None = 100
+    last: int | None = 20
+    decay: float = 0.9
+
+    def __post_init__(self) -> None:
+        require(self.shrinkage >= 0, f"shrinkage={self.shrinkage}: must not be negative")
+        require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
+        require(self.neighbours is None or self.neighbours >= 1, f"neighbours={self.neighbours}: must be at least 1")
+        require(self.last is None or self.last >= 1, f"last={self.last}: must be at least 1")
+        require(0 < self.decay <= 1, f"decay={self.decay}: must be above 0 and at most 1")
+
+
+class ItemKNN(Counted):
+    """The neighbours of each item as two tables: who they are, and how similar."""
+
+    name = "item-knn"
+    Config = ItemKNNConfig
+    config: ItemKNNConfig
+    presets: ClassVar = {
+        "gru4rec": {"similarity": "gru4rec", "shrinkage": 20.0, "last": 1},
+        "criteo": {"similarity": "lift", "shrinkage": 0.0, "last": 1},
+        "cosine": {"similarity": "cosine", "shrinkage": 0.0, "last": 1},
+    }
+    space: ClassVar[Space] = {
+        "similarity": Choice("cosine", "gru4rec"),
+        "shrinkage": Uniform(0.0, 50.0),
+        "neighbours": Choice(50, 100, 200, 500),
+        "last": Choice(1, 5, 20, 50),
+        "decay": Uniform(0.5, 1.0),
+    }
+    neighbour: Tensor
+    similarity: Tensor
+
+    def __init__(self, config: ItemKNNConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.window = config.last
+        width = min(config.neighbours or sizes.items, sizes.items)
+        self.register_buffer("neighbour", torch.zeros(sizes.items + 1, width, dtype=torch.int32))
+        self.register_buffer("similarity", torch.zeros(sizes.items + 1, width))
+
+    def fit(self, log: Log) -> None:
+        self.neighbour.zero_()
+        self.similarity.zero_()
+        width = self.neighbour.shape[1]
+        for block in similarities(log, self.config):
+            order = np.lexsort((block[1], -block[2], block[0]))  # by item, the most similar first
+            item, other, similarity = (column[order] for column in block)
+            place = np.arange(len(item)) - np.searchsorted(item, item)
+            keep = place < width
+            at = torch.from_numpy(item[keep]), torch.from_numpy(place[keep])
+            self.neighbour[at] = torch.from_numpy(other[keep]).to(self.neighbour)
+            self.similarity[at] = torch.from_numpy(similarity[keep]).to(self.similarity)
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        history = batch.history if self.window is None else batch.last(self.window)
+        age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
+        weight = self.config.decay ** age.to(self.similarity)
+        scores = self.similarity.new_zeros(len(batch), self.sizes.items + 1)
+        for position in range(history.shape[1]):
+            item = history[:, position]
+            scores.scatter_add_(1, self.neighbour[item].long(), self.similarity[item] * weight[position])
+        scores[:, 0] = -torch.inf
+        return scores if items is None else scores[:, items]
+
+
+def similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Floats]]:
+    """(item, other, similarity) of every pair that occurs together, in blocks of items."""
+    user, item = log.events()
+    span = log.n_items + 1
+    # the distinct items of each user, and for gru4rec all events on the left side
+    held = distinct(user * span + item)
+    owner, content = held // span, held % span
+    start = np.searchsorted(owner, np.arange(log.n_users + 2))
+    left_user, left_item = (user, item.astype(np.int64)) if config.similarity == "gru4rec" else (owner, content)
+    count = np.bincount(left_item, minlength=span).astype(np.float64)
+    order = np.argsort(left_item, kind="stable")
+    left_user, left_item = left_user[order], left_item[order]
+    work = np.cumsum(start[left_user + 1] - start[left_user])
+    for begin, end in blocks(left_item, work, PAIRS):
+        who = left_user[begin:end]
+        size = start[who + 1] - start[who]
+        other = content[ranges(start[who], start[who + 1])]
+        pair, together = np.unique(np.repeat(left_item[begin:end], size) * span + other, return_counts=True)
+        one, two = pair // span, pair % span
+        apart = one != two
+        one, two, together = one[apart], two[apart], together[apart]
+        yield one, two, together / _norm(count[one], count[two], config)
+
+
+def _norm(one: Floats, two: Floats, config: ItemKNNConfig) -> Floats:
+    if config.similarity == "cosine":
+        return np.sqrt(one * two) + config.shrinkage
+    if config.similarity == "lift":
+        return one * two + config.shrinkage
+    return (one + config.shrinkage) ** config.alpha * (two + config.shrinkage) ** (1 - config.alpha)

@@ -1,0 +1,35 @@
+"""POP: the most frequent items, for everybody. What every other model must beat to be worth its electricity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.config import Config
+from segue.data.log import Log
+from segue.models.base.model import Counted, Sizes
+
+
+class Pop(Counted):
+    """Scores an item by how often it occurs in the log."""
+
+    name = "pop"
+    Config = Config
+    window = 0
+    count: Tensor
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.register_buffer("count", torch.zeros(sizes.items + 1))
+
+    def fit(self, log: Log) -> None:
+        self.count.copy_(torch.from_numpy(log.counts()))
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        count = self.count.clone()
+        count[0] = -torch.inf
+        return (count if items is None else count[items]).repeat(len(batch), 1)

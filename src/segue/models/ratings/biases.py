@@ -1,0 +1,108 @@
+"""Means and biases: what a rating is before anybody's taste is known.
+
+    global-mean   r~ = mu
+    user-mean     r~ = mu + b_u        b_u = mean of (r - mu) over the user's ratings
+    item-mean     r~ = mu + b_i        likewise
+    biases        r~ = mu + b_u + b_i, with b to minimise
+                  sum (r - mu - b_u - b_i)^2  +  l2_user |b_u|^2 + l2_item |b_i|^2
+
+in the closed form of `bias_solver`. Whoever has no rating has b = 0. A model of ratings that does not beat
+tuned biases has learnt nothing about tastes.
+Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 2009, (3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.batches.rated_events import Pairs
+from segue.config import Config
+from segue.data.log import Log
+from segue.errors import require
+from segue.models.base.bias_solver import biases
+from segue.models.base.model import Counted, Sizes
+from segue.models.base.rating import Factored
+from segue.models.base.search_space import LogUniform, Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasesConfig(Config):
+    """Settings of biases.
+
+    Attributes:
+        l2_user: weight of the squared biases of users.
+        l2_item: of items.
+    """
+
+    l2_user: float = 5.0
+    l2_item: float = 10.0
+
+    def __post_init__(self) -> None:
+        require(self.l2_user >= 0, f"l2_user={self.l2_user}: must not be negative")
+        require(self.l2_item >= 0, f"l2_item={self.l2_item}: must not be negative")
+
+
+class Biases(Factored, Counted):
+    """A mean, and how far each user and each item lies from it."""
+
+    name = "biases"
+    Config: ClassVar[type[Config]] = BiasesConfig
+    space: ClassVar[Space] = {"l2_user": LogUniform(0.5, 50.0), "l2_item": LogUniform(0.5, 50.0)}
+    window = 0
+    sides: ClassVar[tuple[str, ...]] = ("item", "user")
+    mean: Tensor
+    user: Tensor
+    item: Tensor
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("user", torch.zeros(sizes.users + 1))
+        self.register_buffer("item", torch.zeros(sizes.items + 1))
+
+    def fit(self, log: Log) -> None:
+        l2 = {side: getattr(self.config, f"l2_{side}", 0.0) for side in self.sides}
+        mean, user, item = biases(Pairs.of(log), l2)
+        self.mean.fill_(mean)
+        self.user.copy_(torch.from_numpy(user))
+        self.item.copy_(torch.from_numpy(item))
+
+    def query(self, batch: Batch) -> Float[Tensor, "B 2"]:
+        own = self.mean + self.user[batch.user]
+        return torch.stack([torch.ones_like(own), own], 1)
+
+    def item_vectors(self) -> Float[Tensor, "I 2"]:
+        return torch.stack([self.item, torch.ones_like(self.item)], 1)
+
+
+class GlobalMean(Biases):
+    """The mean of all ratings, for everybody and everything."""
+
+    name = "global-mean"
+    Config = Config
+    space: ClassVar[Space] = {}
+    sides = ()
+
+
+class UserMean(Biases):
+    """The mean of each user's ratings."""
+
+    name = "user-mean"
+    Config = Config
+    space: ClassVar[Space] = {}
+    sides = ("user",)
+
+
+class ItemMean(Biases):
+    """The mean of each item's ratings."""
+
+    name = "item-mean"
+    Config = Config
+    space: ClassVar[Space] = {}
+    sides = ("item",)

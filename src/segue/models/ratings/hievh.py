@@ -1,0 +1,189 @@
+"""HieVH: matrix factorisation in which items lean on their features, which form a hierarchy.
+
+    r~_ui   = mu + b_u + b_i + p_u . q~_i
+    q~_i    = q_i + sum over i's levels l of  w_l x_{f_l(i)},   w = softmax of v over those levels       (vertical)
+    minimise  sum (r - r~)^2 + l2 (sum |p_u|^2 + sum |q_i|^2) + l2_user sum b_u^2 + l2_item sum b_i'^2
+              + l2_feature sum |x_f|^2 + alpha sum over pairs f, g of one level of  R_fg                 (horizontal)
+    R_fg    = s |x_f - x_g|^2 where s > 0,   -s (x_f . x_g)_+^2 where s < 0,    s = (IC - 1) / (IC + 1)
+    IC_fg   = P(f, g) / (P(f) P(g)),    P(f) the share of users who rated an item with f, P(f, g) with both
+
+Features that are met together more often than by chance (IC > 1) are complementary and drawn to each other; those that
+replace each other (IC < 1) may not point the same way. One user more is counted on both sides of the ratio, so that
+rare features say little. The level of a feature is the highest at which an item has it. The bias is one more entry of a
+vector: b_i = b_i' + sum of w_l b_{f_l(i)}. Biases of users and items start in the closed form of `bias_solver`.
+
+Source of the idea: Sun, Yang, Zhang and Bozzon, "Exploiting both vertical and horizontal dimensions of feature
+hierarchy for effective recommendation", AAAI 2017; alpha is that of IARN's paper. There is no public program, and the
+paper's equations were not at hand: this is an interpretation, and no parity with published figures is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.rated_events import Pairs
+from segue.data.item_features import features, lists
+from segue.data.log import Ids, Log
+from segue.errors import require
+from segue.models.base.model import Sizes
+from segue.models.base.rating import Biased, BiasedConfig, Factored
+from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.nn.embedding import rows, zero_padding
+from segue.nn.item_features import Features
+
+USERS = 4096  # counted at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class HieVHConfig(BiasedConfig):
+    """Settings of HieVH.
+
+    Attributes:
+        dim: size d of the vectors.
+        l2: weight of the squared vectors of users and items.
+        l2_feature: of those of features, biases included.
+        alpha: of the relations between features.
+        column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed"; by
+            default the first that holds lists.
+        features: how many features there is room for.
+        levels: how many an item may have.
+    """
+
+    dim: int = 20
+    l2: float = 20.0
+    l2_feature: float = 20.0
+    alpha: float = 0.01
+    column: str = ""
+    features: int = 1000
+    levels: int = 8
+    lr: float = 0.0025
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("dim", "features", "levels"):
+            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
+        require(self.alpha >= 0, f"alpha={self.alpha}: must not be negative")
+
+
+class HieVH(Biased, Factored):
+    """Vectors and biases of users, items and features; the last column of a table is the bias."""
+
+    name = "hievh"
+    Config = HieVHConfig
+    config: HieVHConfig
+    space: ClassVar[Space] = {
+        "dim": Choice(10, 20, 50),
+        "lr": LogUniform(1e-3, 1e-2),
+        "l2": LogUniform(2.0, 100.0),
+        "l2_feature": LogUniform(2.0, 100.0),
+    }
+    relation: Tensor
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.features = Features(sizes.items, config.features, config.levels)
+        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim + 1) * 0.01)
+        self.item = nn.Parameter(torch.randn(sizes.items + 1, config.dim + 1) * 0.1)
+        self.feature = nn.Parameter(torch.randn(config.features + 1, config.dim + 1) * 0.1)
+        self.level = nn.Parameter(torch.zeros(config.levels))  # v
+        with torch.no_grad():
+            for table in (self.user, self.item, self.feature):
+                table[:, -1] = 0
+                zero_padding(table)
+        self.register_buffer("relation", torch.zeros(0, 0), persistent=False)  # s, of the features from 1 on
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        return self.pairs(log).batches(self.config.batch_size, rng)
+
+    def look_at(self, pairs: Pairs) -> None:
+        super().look_at(pairs)
+        found, names = features(pairs.log, self.config.column or lists(pairs.log))
+        self.features.learn(found, names)
+        self.relation = torch.from_numpy(relations(pairs, found, len(names))).to(self.feature)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        assert batch.rating is not None
+        assert self.seen is not None
+        config, item = self.config, batch.target[:, 0]
+        user, own = rows(self.user, batch.user), rows(self.item, item)
+        told = (self._asking(batch.user, user) * self._asked(item, own)).sum(1)
+        error = (told - batch.rating.to(told)).square()
+        of_user = (
+            config.l2 * _length(user[:, :-1]) + config.l2_user * (self.user_bias[batch.user] + user[:, -1]).square()
+        )
+        of_item = config.l2 * _length(own[:, :-1]) + config.l2_item * (self.item_bias[item] + own[:, -1]).square()
+        shares = of_user * self.user_share[batch.user] + of_item * self.item_share[item]
+        every = config.l2_feature * self.feature.square().sum() + config.alpha * self._horizontal()
+        return (error + shares).sum() + every * len(batch) / len(self.seen)
+
+    def _horizontal(self) -> Float[Tensor, ""]:
+        """The sum of R_fg over pairs."""
+        count = len(self.relation)
+        vector = self.feature[1 : count + 1, :-1]
+        product = vector @ vector.T
+        length = product.diagonal()
+        apart = length.unsqueeze(1) + length - 2 * product
+        together = self.relation.clamp(min=0) * apart
+        return (together + (-self.relation).clamp(min=0) * product.clamp(min=0).square()).sum() / 2
+
+    def _asking(self, user: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
+        one = torch.ones_like(own[:, :1])
+        return torch.cat([own[:, :-1], one, own[:, -1:] + (self.mean + self.user_bias[user]).unsqueeze(1)], 1)
+
+    def _asked(self, item: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
+        """q~ and b of each item, and 1 to meet the user's bias."""
+        feature = self.features.of(item)
+        weight = self.level.expand(feature.shape).masked_fill(feature == 0, -torch.inf)
+        weight = torch.where((feature > 0).any(1, keepdim=True), weight, 0).softmax(1)
+        whole = own + (weight.unsqueeze(2) * rows(self.feature, feature)).sum(1)
+        bias = whole[:, -1:] + self.item_bias[item].unsqueeze(1)
+        return torch.cat([whole[:, :-1], bias, torch.ones_like(bias)], 1)
+
+    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
+        assert batch.target is not None
+        item = batch.target[:, 0]
+        return (self.query(batch) * self._asked(item, rows(self.item, item))).sum(1)
+
+    def query(self, batch: Batch) -> Float[Tensor, "B f"]:
+        return self._asking(batch.user, rows(self.user, batch.user))
+
+    def item_vectors(self) -> Float[Tensor, "I f"]:
+        return self._asked(torch.arange(self.sizes.items + 1, device=self.item.device), self.item)
+
+
+def _length(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
+    return vector.square().sum(1)
+
+
+def relations(pairs: Pairs, found: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(n, n) s of each pair of the n features from 1 on; 0 where their levels differ.
+
+    Args:
+        pairs: who rated what.
+        found: (I + 1, F) the features of each item; 0 for none.
+        count: n.
+    """
+    together = np.zeros((count + 1, count + 1))
+    users = pairs.log.n_users
+    for first in range(1, users + 1, USERS):
+        begin, end = np.searchsorted(pairs.user, (first, first + USERS))
+        met = np.zeros((USERS, count + 1), np.float32)
+        met[(pairs.user[begin:end] - first)[:, None], found[pairs.item[begin:end]]] = 1
+        together += met.T @ met
+    alone = together.diagonal()
+    information = (together + 1) / (np.outer(alone, alone) / users + 1)
+    place = np.full(count + 1, found.shape[1])
+    for level in reversed(range(found.shape[1])):
+        place[found[:, level]] = level
+    strength = (information - 1) / (information + 1) * (place[:, None] == place)
+    np.fill_diagonal(strength, 0)
+    return strength[1:, 1:]

@@ -1,0 +1,168 @@
+"""Criteo's study of recurrent networks: a gated recurrent unit, tied embeddings, layer normalisation; and LSTM4REC.
+
+Villatel, Smirnova, Mary and Preux, arXiv:1807.09142, 2018. e_t is the vector of the item at step t:
+
+    r_t = sigma(W_r e_t + U_r h_{t-1})
+    z_t = sigma(W_z e_t + U_z h_{t-1})                                                       (4)
+    n_t = tanh(W_n e_t + U_n (r_t * h_{t-1}))        h_t = (1 - z_t) * h_{t-1} + z_t * n_t
+    score of item j = h_t . o_j                                                              (5)
+    loss = sum over all steps of  -ln softmax(scores)[the item that came next]               (6), (7)
+
+There are no biases. Tied ("RE"), o_j is the vector that is read of j. Normalised ("LN"), the unit is that of Ba, Kiros
+and Hinton (2016), with a layer normalisation of whatever is added up (see `layers.gru`). With several layers each reads
+the h of the one below. One pass answers at all steps, and errors travel back through all of them.
+
+LSTM4REC is the same with long short-term memory (see `layers.lstm`), as the paper on HCRNN (AAAI 2019) compares it.
+
+There is no program of the study's authors. Where the paper says nothing: the loss is averaged over the steps of a batch
+(`reduction=mean`), matrices are drawn by Glorot's rule, item vectors from N(0, 1 / d).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.errors import require
+from segue.models.base.model import Sizes
+from segue.models.base.ranking import Loss
+from segue.models.base.recurrent import Recurrent, RecurrentConfig
+from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.nn.embedding import zero_padding
+from segue.nn.recurrent.gru import InnerGRU, NormGRU
+from segue.nn.recurrent.lstm import LSTM
+from segue.nn.recurrent.packing import Cell, Stack
+
+SPACE: Space = {
+    "layers": Choice(1, 2),
+    "dim": Choice(64, 100, 128),
+    "dropout": Uniform(0.0, 0.5),
+    "hidden_dropout": Uniform(0.0, 0.5),
+    "lr": LogUniform(1e-3, 1e-2),
+    "batch_size": Choice(64, 128, 256),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersConfig(RecurrentConfig):
+    """Settings of cells on top of each other.
+
+    Attributes:
+        tied: whether an item has one vector, read and recommended (RE).
+        layers: how many.
+        hidden_dropout: share of the entries that training leaves out of what each layer tells.
+    """
+
+    tied: bool = False
+    layers: int = 1
+    loss: Loss = "ce"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.layers >= 1, f"layers={self.layers}: must be at least 1")
+
+
+class Layers(Recurrent):
+    """Cells on top of each other, the upper ones reading what the lower tell."""
+
+    config: LayersConfig
+
+    def __init__(self, config: LayersConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        dim, self.window = config.dim, config.window
+        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
+        zero_padding(self.item_out)
+        if not config.tied:
+            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
+            zero_padding(self.item_in)
+        self.cells = nn.ModuleList(self.one() for _ in range(config.layers))
+
+    @abstractmethod
+    def one(self) -> nn.Module:
+        """A layer."""
+
+    @property
+    def cell(self) -> Stack:
+        return Stack([cast(Cell, cell) for cell in self.cells], self.config.hidden_dropout if self.training else 0.0)
+
+    @property
+    def item_table(self) -> Float[Tensor, "I d"]:
+        return self.item_out
+
+    @property
+    def read_table(self) -> Float[Tensor, "I d"]:
+        return self.item_out if self.config.tied else self.item_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRUConfig(LayersConfig):
+    """Settings of Criteo's GRU.
+
+    Attributes:
+        norm: layer normalisation (LN), the statistics of r and z taken "joint", as published, or of each "gate" by
+            itself; or none.
+    """
+
+    tied: bool = True
+    norm: Literal["none", "joint", "gate"] = "joint"
+    epochs: int = 10
+    lr: float = 0.01
+    decay_steps: int = 50_000
+    last_lr: float = 0.001
+    decay_power: float = 0.5
+
+
+class GRU(Layers):
+    """Gated recurrent units."""
+
+    name = "gru"
+    Config = GRUConfig
+    config: GRUConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {},
+        "plain": {"tied": False, "norm": "none"},
+        "re": {"norm": "none"},
+        "ln": {"tied": False},
+        "stacked": {"layers": 2},
+        "hcrnn": {
+            "tied": False,
+            "norm": "none",
+            "dropout": 0.25,
+            "hidden_dropout": 0.5,
+            "batch_size": 16,
+            "lr": 0.001,
+            "decay_steps": 0,
+        },
+    }
+    space: ClassVar[Space] = {"norm": Choice("none", "joint"), **SPACE}
+
+    def one(self) -> nn.Module:
+        dim, norm = self.config.dim, self.config.norm
+        return InnerGRU(dim, dim) if norm == "none" else NormGRU(dim, dim, norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTM4RecConfig(LayersConfig):
+    """Settings of LSTM4REC: those of the paper on HCRNN."""
+
+    dropout: float = 0.25
+    hidden_dropout: float = 0.5
+    batch_size: int = 16
+
+
+class LSTM4Rec(Layers):
+    """Long short-term memory in the place of the unit."""
+
+    name = "lstm4rec"
+    Config = LSTM4RecConfig
+    config: LSTM4RecConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
+    space: ClassVar[Space] = {"tied": Choice(False, True), **SPACE}
+
+    def one(self) -> nn.Module:
+        return LSTM(self.config.dim, self.config.dim)

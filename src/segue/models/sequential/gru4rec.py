@@ -1,0 +1,281 @@
+"""GRU4Rec and GRU4Rec+: a recurrent unit that walks through sessions side by side.
+
+Hidasi, Karatzoglou, Baltrunas and Tikk, ICLR 2016; Hidasi and Karatzoglou, CIKM 2018. x is the vector of the item now,
+h what is remembered of those before it, zero where a session begins; W_o and b_o are the output vectors and biases:
+
+    r = sigma(W_r x + b_r + U_r h + c_r)
+    z = sigma(W_z x + b_z + U_z h + c_z)
+    n = tanh(W_n x + b_n + r * (U_n h + c_n))
+    h <- (1 - z) * n + z * h
+    score of item j = act(h . W_o[j] + b_o[j])
+
+A batch holds one step of each of `batch_size` sessions (`data.parallel`): the items that others of them came to are
+negatives of each, and so are, in GRU4Rec+, `negatives` items drawn by popularity for the whole batch. The error travels
+back through that one step; h stays as it was. `bptt="full"` instead reads stretches of `window` items whole, back to
+the first of them, with the drawn items alone as negatives.
+
+This is the authors' program (github.com/hidasib/GRU4Rec). Departures: a negative that happens to be a row's own target
+does not count for it (there: only the target itself does not); rows that have run out of sessions stay, unasked, where
+the program makes the batch smaller; the reset gate follows the product, as in its PyTorch version (in the first: r * h
+is multiplied); scores are ranked before `act`, which changes no order; the correction of sampled-ce is by how often an
+item is expected in the batch, for targets of others and drawn items together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.session_parallel import Parallel
+from segue.data.log import Log
+from segue.errors import require
+from segue.models.base.model import Sizes
+from segue.models.base.ranking import Loss, Ranker
+from segue.models.base.recurrent import Recurrent, RecurrentConfig
+from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.nn.dropout import dropout
+from segue.nn.embedding import rows, zero_padding
+from segue.nn.losses import SLOPES
+from segue.nn.optim import Adagrad, Optimizer
+from segue.nn.recurrent.gru import GRU
+from segue.nn.recurrent.packing import advance
+from segue.nn.sampled_loss import Clash, Slopes
+
+Activation = Literal["linear", "tanh", "elu"]
+ELU = 0.5
+LOG2E = 1 / math.log(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRU4RecConfig(RecurrentConfig):
+    """Settings of GRU4Rec.
+
+    Attributes:
+        batch_size: sessions side by side; with full back-propagation, stretches of a batch.
+        reads: what the unit reads of an item: a vector that holds the products with all W ("one-hot": what W makes of
+            a vector that is 1 at the item and 0 elsewhere), a vector of its "own", or the "tied" output vector
+            (constrained embedding).
+        activation: act, of scores in training: linear, tanh, or elu, below zero (e^score - 1) / 2. Cross-entropy takes
+            scores as they are.
+        item_bias: whether items have a bias.
+        bptt: how far errors travel back: "one" step, or the "full" stretch of `window` items.
+        window: how many of the last items are read; none reads all. Full back-propagation needs it.
+        optimizer: adagrad, as in the papers, or adam.
+        momentum: of adagrad.
+    """
+
+    fewest: ClassVar[int] = 0
+
+    loss: Loss = "top1"
+    negatives: int = 0
+    sampling: Literal["own", "shared"] = "shared"
+    reads: Literal["one-hot", "own", "tied"] = "one-hot"
+    activation: Activation = "tanh"
+    item_bias: bool = True
+    bptt: Literal["one", "full"] = "one"
+    window: int | None = None
+    optimizer: Literal["adagrad", "adam"] = "adagrad"
+    momentum: float = 0.0
+    batch_size: int = 50
+    lr: float = 0.05
+    epochs: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.bptt == "one" or self.window is not None,
+            "bptt=full goes back through the last `window` items: say how many, such as window=50",
+        )
+        drawn = self.loss == "ce" or (self.bptt == "one" and self.sampling == "shared")
+        require(drawn or self.negatives >= 1, f"negatives={self.negatives}: must be at least 1, as there are no others")
+        require(0 <= self.momentum < 1, f"momentum={self.momentum}: must be at least 0 and below 1")
+        require(
+            not (self.item_bias and self.temperature),
+            "item_bias=true is one more column of item vectors: not with cosines (temperature)",
+        )
+
+
+class GRU4Rec(Recurrent):
+    """A gated recurrent unit."""
+
+    name = "gru4rec"
+    Config = GRU4RecConfig
+    config: GRU4RecConfig
+    presets: ClassVar = {"paper": {}}
+    # full back-propagation: an epoch takes a fraction of the time, and long histories are learnt better
+    space: ClassVar[Space] = {
+        "bptt": Choice("full"),
+        "optimizer": Choice("adam"),
+        "window": Choice(50),
+        "dim": Choice(64, 128),
+        "batch_size": Choice(64, 128),
+        "lr": LogUniform(1e-3, 1e-2),
+        "dropout": Uniform(0.0, 0.5),
+        "hidden_dropout": Uniform(0.0, 0.5),
+        "negatives": Choice(512, 1024, 2048),
+        "alpha": Uniform(0.0, 1.0),
+        "reads": Choice("own", "tied"),
+        "activation": Choice("linear", "tanh"),
+    }
+    state: Tensor
+
+    def __init__(self, config: GRU4RecConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        dim, self.window = config.dim, config.window
+        self.rows_at_once = config.batch_size  # a slot's place in the batch is where its state is found
+        self.item_out = nn.Parameter(_uniform((sizes.items + 1, dim + config.item_bias), sizes.items + dim))
+        if config.item_bias:
+            nn.init.zeros_(self.item_out[:, dim])
+        width = {"one-hot": 3 * dim, "own": dim}.get(config.reads)
+        if width is not None:
+            self.item_in = nn.Parameter(_uniform((sizes.items + 1, width), sizes.items + dim))
+            zero_padding(self.item_in)
+        zero_padding(self.item_out)
+        if config.reads != "one-hot":
+            self.input_weight = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))
+        self.input_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.state_weight = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))
+        self.state_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.register_buffer("state", torch.zeros(0, dim), persistent=False)
+
+    def optimizer(self) -> Optimizer:
+        config = self.config
+        if config.optimizer == "adam":
+            return super().optimizer()
+        # cross-entropy over all items gives every row of the output table a gradient
+        tables = [self.item_out] if config.loss != "ce" and not config.temperature else []
+        if config.reads != "tied":
+            tables.append(self.item_in)
+        return Adagrad(
+            self.parameters(),
+            lr=config.schedule,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            tables=tables,
+        )
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        config = self.config
+        if config.bptt == "full":
+            return super().batches(log, rng)
+        shared = None if config.loss == "ce" or config.sampling == "own" else config.negatives
+        parallel = Parallel(negatives=config.own, shared=shared, alpha=config.alpha)
+        return parallel.batches(log, config.batch_size, rng)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        return super().forward(batch) if self.config.bptt == "full" else Ranker.forward(self, batch)
+
+    def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
+        """After the item now, or, with full back-propagation, after every item."""
+        if self.config.bptt == "full":
+            return super().queries(batch)
+        before, now = batch.history.unbind(1)
+        state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), self.config.dim)
+        state = advance(self.read(now), state * (before > 0).unsqueeze(1), self.cell)
+        state = dropout(state, self.config.hidden_dropout, self.training)
+        self.state = state.detach()
+        return self.tell(state.unsqueeze(1))
+
+    @property
+    def item_table(self) -> Float[Tensor, "I d"]:
+        return self.item_out
+
+    def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
+        tied = self.config.reads == "tied"
+        vectors = rows(self.item_out if tied else self.item_in, item)
+        return dropout(vectors[..., : self.config.dim] if tied else vectors, self.config.dropout, self.training)
+
+    @property
+    def cell(self) -> GRU:
+        first = None if self.config.reads == "one-hot" else self.input_weight
+        return GRU(first, self.state_weight, self.input_bias, self.state_bias)
+
+    def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
+        """With a 1 on top where items have a bias."""
+        return torch.cat([told, torch.ones_like(told[..., :1])], -1) if self.config.item_bias else told
+
+    def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: Batch) -> Tensor:
+        return super()._loss(self._activated(positive), self._activated(negative), known, batch)
+
+    def _slopes(self, batch: Batch) -> Slopes:
+        slopes = super()._slopes(batch)
+        if self._activation == "linear" or self.config.loss not in SLOPES:
+            return slopes
+
+        def activated(positive: Tensor, negative: Tensor, clash: Clash) -> tuple[Tensor, Tensor, Tensor]:
+            high, low = self._activated(positive), self._activated(negative)
+            loss, by_high, by_low = slopes(high, low, clash)
+            return loss, self._steep(high, by_high), self._steep(low, by_low)
+
+        return activated
+
+    @property
+    def _activation(self) -> Activation:
+        return "linear" if self.config.loss in ("ce", "sampled-ce") else self.config.activation
+
+    def _activated(self, scores: Tensor) -> Tensor:
+        if self._activation == "tanh":
+            return torch.sigmoid(2 * scores).mul(2).sub_(1)  # torch's own takes four times as long
+        if self._activation == "elu":
+            below = torch.clamp(scores, max=0).mul_(LOG2E).exp2_()  # torch's own takes twice as long
+            return torch.clamp(scores, min=0).add_(below, alpha=ELU).sub_(ELU)
+        return scores
+
+    def _steep(self, activated: Tensor, gradient: Tensor) -> Tensor:
+        """What `gradient` by activated scores is by the scores themselves."""
+        if self._activation == "tanh":
+            return gradient * (1 - activated.square())
+        slope: Tensor = torch.ops.aten.elu_backward(gradient, ELU, 1.0, 1.0, True, activated)
+        return slope
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRU4RecPlusConfig(GRU4RecConfig):
+    """Settings of GRU4Rec+: those of GRU4Rec, with others as their defaults."""
+
+    loss: Loss = "bpr-max"
+    negatives: int = 2048
+    alpha: float = 0.2
+    penalty: float = 0.5
+    reads: Literal["one-hot", "own", "tied"] = "tied"
+    activation: Activation = "elu"
+    hidden_dropout: float = 0.2
+    momentum: float = 0.2
+    batch_size: int = 64
+    lr: float = 0.15
+
+
+class GRU4RecPlus(GRU4Rec):
+    """The same unit, with BPR-max, items drawn by popularity for each batch, and one vector an item."""
+
+    name = "gru4rec+"
+    Config = GRU4RecPlusConfig
+    presets: ClassVar = {
+        "paper": {},
+        "author": {
+            "batch_size": 32,
+            "lr": 0.2,
+            "momentum": 0.1,
+            "alpha": 0.0,
+            "penalty": 0.5,
+            "hidden_dropout": 0.0,
+        },
+    }
+    space: ClassVar[Space] = {
+        **{key: domain for key, domain in GRU4Rec.space.items() if key not in ("reads", "activation")},
+        "penalty": Uniform(0.0, 2.0),
+    }
+
+
+def _uniform(shape: tuple[int, int], ends: int) -> Tensor:
+    """Weights drawn as in the authors' program, for a matrix that joins so many inputs and outputs."""
+    bound = math.sqrt(6 / ends)
+    return torch.empty(shape).uniform_(-bound, bound)

@@ -1,0 +1,255 @@
+"""HGN: hierarchical gating networks for sequential recommendation.
+
+Ma, Kang and Liu, KDD 2019 (equation numbers are the paper's). E and Q hold an input and an output vector of each item,
+U one of each user; s_l = E[item at place l] are the vectors of the last |L| items, u is the user's:
+
+    s^F_l = s_l * sigma(W1 s_l + W2 u + b)                                  (1) feature gate
+    s^I_l = s^F_l * sigma(w3 . s^F_l + u . W4[:, l])                        (2) instance gate
+    s     = mean over l of s^I_l,  or  s = max over l, element by element   (3), (4)
+    r_j   = u . q_j + s . q_j + sum over l of  s_l . q_j                    (5)
+    loss  = sum of -ln sigma(r_j - r_k)  +  weight_decay over every weight  (6)
+
+`group` puts other things in the place of s, as the paper's Table 4 does, there without the last sum of (5)
+(`item_item=false`): nothing (its row 1), the last state of a GRU (row 6), Caser's convolutions (row 7).
+
+Every term of (5) ends in q_j, so the score is a dot product with the query u + s + sum over l of s_l.
+
+Whatever (1) gates depends on the user and the item but not on the window, so neighbouring windows of a user share it: a
+batch row carries `per_row` windows that overlap, and gates each item once (see `Windows`).
+
+Padded positions are left out of the gates, of the mean and of the sum. Differs from the authors' program
+(github.com/allenjack/HGN), which the preset `author` follows where it says so:
+  * their pooling divides by the sum of the instance gates (`pooling="gate_avg"`) and items have a bias (`item_bias`);
+  * their instance gate is never trained (its weights are not registered as parameters): ours is, in every preset;
+  * their negatives are, by a slip of indexing, mostly other users': ours are the user's own;
+  * they score padding and let seen items fall to 0 instead of out: evaluation here does neither.
+The preset `recbole` has the hyper-parameters of RecBole's page. Departures from its program: max pooling is the paper's
+(RecBole takes the item with the largest gate), negatives are scored with Q (RecBole: with E), padding is masked
+(RecBole: noise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.sequences import Windows
+from segue.data.log import Log
+from segue.errors import require
+from segue.models.base.model import Sizes
+from segue.models.base.ranking import Loss, Ranker, RankerConfig
+from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.nn.convolution import WindowConvolutions
+from segue.nn.embedding import rows, zero_padding
+from segue.nn.recorder import tap
+from segue.nn.recurrent.gru import WindowGRU
+from segue.nn.sliding_windows import slide
+
+TABLES = "user", "item_in", "item_out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HGNConfig(RankerConfig):
+    """Settings of HGN.
+
+    Attributes:
+        window: |L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH).
+        targets: |T|, how many of the next items each window is trained to rank.
+        asked: train on windows that are "full", or on "every" prefix, padded.
+        per_row: neighbouring windows that share one batch row; more is faster, and learns a little less an epoch.
+        group: what sums a window up: the gates, a gru, Caser's convolutions (cnn), or none does.
+        group_dropout: share of the features that training leaves out of what the cnn sums up.
+        pooling: of the gated items: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
+        feature_gate, instance_gate, item_item: the parts of the model; switched off they give the paper's ablations.
+        item_bias: whether items have a bias.
+        tied: whether an item has one vector, read and recommended (E = Q).
+        dropout: share of the entries of item vectors that training leaves out of what is read.
+        reg_weight: RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings. Lengths,
+            not squares, so that several processes do not add up to one.
+    """
+
+    dim: int = 50
+    window: int = 5
+    targets: int = 3
+    asked: Literal["full", "every"] = "full"
+    per_row: int = 1
+    loss: Loss = "bpr"
+    group: Literal["gates", "gru", "cnn", "none"] = "gates"
+    group_dropout: float = 0.5
+    pooling: Literal["avg", "max", "gate_avg"] = "avg"
+    feature_gate: bool = True
+    instance_gate: bool = True
+    item_item: bool = True
+    item_bias: bool = False
+    tied: bool = False
+    dropout: float = 0.0
+    reg_weight: tuple[float, float] = (0.0, 0.0)
+    weight_decay: float = 1e-3
+    reduction: Literal["sum", "mean"] = "sum"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("window", "targets", "per_row"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name}={value}: must be at least 1")
+        for name in ("dropout", "group_dropout"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
+        require(
+            not (self.item_bias and (self.tied or self.temperature)),
+            "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
+        )
+        require(min(self.reg_weight) >= 0, f"reg_weight={self.reg_weight}: must not be negative")
+        require(
+            self.instance_gate or self.pooling != "gate_avg",
+            "pooling=gate_avg divides by the instance gates: it needs instance_gate=true",
+        )
+        require(
+            self.group == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
+            f"group={self.group} has no gates: pooling, feature_gate and instance_gate must be left as they are",
+        )
+
+    @property
+    def reads(self) -> bool:
+        """Whether anything looks at the window."""
+        return self.group != "none" or self.item_item
+
+
+class HGN(Ranker):
+    """A user vector, gates over the last items, and item-item products."""
+
+    name = "hgn"
+    Config = HGNConfig
+    config: HGNConfig
+    presets: ClassVar = {
+        "paper": {},
+        "author": {"pooling": "gate_avg", "item_bias": True, "epochs": 200},
+        "recbole": {
+            "dim": 64,
+            "window": 50,
+            "targets": 1,
+            "asked": "every",
+            "per_row": 16,
+            "loss": "ce",
+            "batch_size": 2048,
+            "weight_decay": 0.0,
+            "reduction": "mean",
+            "epochs": 300,
+        },
+    }
+
+    space: ClassVar[Space] = {
+        "dim": Choice(32, 64, 128),
+        "window": Choice(3, 5, 8),
+        "lr": LogUniform(5e-4, 1e-2),
+        "loss": Choice("bpr", "ce"),
+        "weight_decay": Choice(0.0, 1e-3, 1e-2),
+    }
+
+    def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        dim, self.window = config.dim, config.window
+        if any(config.reg_weight):
+            self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
+        self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
+        if config.reads and not config.tied:
+            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
+            zero_padding(self.item_in)
+        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) / dim)
+        zero_padding(self.user)
+        zero_padding(self.item_out)
+        if config.group == "gru":
+            self.group: nn.Module = WindowGRU(dim)
+        elif config.group == "cnn":
+            self.group = WindowConvolutions(dim, config.window, dropout=config.group_dropout)
+        gates = config.group == "gates"
+        if gates and config.feature_gate:
+            self.feature_item = nn.Linear(dim, dim, bias=False)
+            self.feature_user = nn.Linear(dim, dim)
+        if gates and config.instance_gate:
+            self.instance_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))
+            self.instance_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        config = self.config
+        windows = Windows(
+            window=config.window,
+            targets=config.targets,
+            per_row=config.per_row,
+            negatives=config.own,
+            asked=config.asked,
+        )
+        return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
+
+    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+        loss = super().forward(batch)
+        if any(self.config.reg_weight):
+            loss = loss + self._regulariser(batch) * (batch.targets > 0).sum()  # so that it stands beside a mean loss
+        return loss
+
+    def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
+        assert batch.target is not None
+        gates, embeddings = self.config.reg_weight
+        read = [(self._read, batch.history)] if self.config.reads else []
+        vectors = [rows(table, ids) for table, ids in [(self.user, batch.user), *read, (self.item_out, batch.target)]]
+        matrices = [w for name, w in self.named_parameters() if name not in TABLES and w.ndim > 1]
+        lengths = [gates * weight.norm() for weight in matrices]
+        return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
+
+    @property
+    def item_table(self) -> Float[Tensor, "I d"]:
+        return self.item_out
+
+    @property
+    def _read(self) -> Float[Tensor, "I d"]:
+        return self.item_out if self.config.tied else self.item_in
+
+    def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
+        """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
+        config = self.config
+        query = rows(self.user, batch.user).unsqueeze(1)  # B 1 d
+        real = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # B C L
+        if config.reads:
+            item = rows(self._read, batch.history)  # B P d; padding is zeros
+            if config.dropout:
+                item = nn.functional.dropout(item, config.dropout, self.training)
+            query = query + self._group(query, item, real)
+            if config.item_item:
+                query = query + slide(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item
+        query = query.expand(-1, real.shape[1], -1)
+        return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
+
+    def _group(self, user: Tensor, item: Tensor, real: Tensor) -> Tensor:
+        """s: what the window as a whole is worth."""
+        config = self.config
+        if config.group == "none":
+            return torch.zeros_like(user)
+        if config.group == "gru":
+            return self.group(item, real)
+        if config.group == "cnn":
+            return self.group(item)
+        gated, weight = item, real
+        if config.feature_gate:
+            gate = self.feature_item(item).add_(self.feature_user(user)).sigmoid_()  # (1)
+            tap("feature gate", lambda: gate.transpose(1, 2))
+            gated = item * gate
+        if config.instance_gate:
+            logit = (gated @ self.instance_item).unfold(1, config.window, 1)
+            weight = real * torch.sigmoid(logit + user @ self.instance_user)  # (2)
+            tap("instance gate", weight)
+        if config.pooling == "max":
+            return self._max(gated, weight, real)  # (4)
+        total = (weight if config.pooling == "gate_avg" else real).sum(2, keepdim=True)
+        return slide(weight / total.clamp(min=1e-12)) @ gated  # (3)
+
+    def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
+        values = gated.unfold(1, self.config.window, 1) * weight.unsqueeze(2)  # B C d L
+        values = values.masked_fill(real.unsqueeze(2) == 0, -torch.inf)
+        return values.amax(3).nan_to_num(neginf=0.0)  # a window of nothing but padding is worth nothing

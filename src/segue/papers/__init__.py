@@ -1,0 +1,50 @@
+"""One file a reproduced table. `RECIPES` names them all."""
+
+from collections.abc import Callable
+
+from segue.errors import ConfigError, did_you_mean
+from segue.papers.criteo import figures as criteo_figures
+from segue.papers.criteo import rivals as criteo_rivals
+from segue.papers.criteo import table2_params as criteo_table2_params
+from segue.papers.criteo import table4 as criteo_table4
+from segue.papers.criteo import table5 as criteo_table5
+from segue.papers.hcrnn import figures as hcrnn_figures
+from segue.papers.hcrnn import table2 as hcrnn_table2
+from segue.papers.hcrnn import table3 as hcrnn_table3
+from segue.papers.hgn import figures as hgn_figures
+from segue.papers.hgn import table3 as hgn_table3
+from segue.papers.hgn import table4 as hgn_table4
+from segue.papers.hgn import table5 as hgn_table5
+from segue.papers.hgn import table6 as hgn_table6
+from segue.papers.iarn import figure3 as iarn_figure3
+from segue.papers.iarn import figure4 as iarn_figure4
+from segue.papers.iarn import figure5 as iarn_figure5
+from segue.papers.iarn import table2 as iarn_table2
+from segue.papers.reproduction import Reproduction
+
+RECIPES: dict[str, Callable[..., Reproduction]] = {
+    "hgn-table3": hgn_table3.reproduce,
+    "hgn-table4": hgn_table4.reproduce,
+    "hgn-table5": hgn_table5.reproduce,
+    "hgn-table6": hgn_table6.reproduce,
+    "hgn-figures": hgn_figures.reproduce,
+    "hcrnn-table2": hcrnn_table2.reproduce,
+    "hcrnn-table3": hcrnn_table3.reproduce,
+    "hcrnn-figures": hcrnn_figures.reproduce,
+    "criteo-table2-params": criteo_table2_params.reproduce,
+    "criteo-table4": criteo_table4.reproduce,
+    "criteo-table5": criteo_table5.reproduce,
+    "criteo-figures": criteo_figures.reproduce,
+    "criteo-rivals": criteo_rivals.reproduce,
+    "iarn-table2": iarn_table2.reproduce,
+    "iarn-figure3": iarn_figure3.reproduce,
+    "iarn-figure4": iarn_figure4.reproduce,
+    "iarn-figure5": iarn_figure5.reproduce,
+}
+
+
+def find(name: str) -> Callable[..., Reproduction]:
+    """The recipe of the table called `name`."""
+    if name not in RECIPES:
+        raise ConfigError(f"no table {name!r}{did_you_mean(name, RECIPES)}; there are: {', '.join(RECIPES)}")
+    return RECIPES[name]

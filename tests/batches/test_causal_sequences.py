@@ -1,0 +1,98 @@
+"""Stretches for causal models against loops over users and places."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batches.batch import Batch
+from segue.batches.sequences import Sequences
+from segue.data import synthetic
+from segue.data.log import Log
+
+ITEMS = 9
+HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=12), min_size=1, max_size=5)
+SEEDS = st.integers(0, 10**6)
+
+
+def items_of(log: Log, user: int) -> list[int]:
+    return log.item[log.start[user] : log.stop[user]].tolist()
+
+
+def questions(batches: list[Batch]) -> Counter[tuple[int, tuple[int, ...], int]]:
+    """(user, what is seen, target) of every question."""
+    found: Counter[tuple[int, tuple[int, ...], int]] = Counter()
+    for batch in batches:
+        assert batch.target is not None
+        assert batch.asked is not None
+        for row, place in batch.asked.nonzero().tolist():
+            seen = [item for item in batch.history[row, : place + 1].tolist() if item]
+            found[int(batch.user[row]), tuple(seen), int(batch.target[row, place])] += 1
+    return found
+
+
+@settings(deadline=None)
+@given(HISTORIES, st.integers(1, 6), st.one_of(st.none(), st.integers(1, 8)), st.integers(1, 4), SEEDS)
+def test_all_asks_every_pair_once(
+    histories: list[list[int]], window: int, fresh: int | None, batch_size: int, seed: int
+) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    sequences = Sequences(window=window, fresh=fresh)
+    found = questions(list(sequences.batches(log, batch_size, np.random.default_rng(seed))))
+    pairs = Counter((user, target) for (user, _, target), n in found.items() for _ in range(n))
+    expected = Counter((user, item) for user in range(1, log.n_users + 1) for item in items_of(log, user)[1:])
+    assert pairs == expected
+    for user, seen, target in found:
+        items = items_of(log, user)
+        assert 1 <= len(seen) <= window
+        assert any(
+            tuple(items[end - len(seen) : end]) == seen and items[end] == target for end in range(1, len(items))
+        ), "what is seen does not come right before the target"
+
+
+@settings(deadline=None)
+@given(HISTORIES, st.integers(1, 6), st.integers(1, 4), SEEDS)
+def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, batch_size: int, seed: int) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    found = questions(
+        list(Sequences(window=window, cover="last").batches(log, batch_size, np.random.default_rng(seed)))
+    )
+    expected: Counter[tuple[int, tuple[int, ...], int]] = Counter()
+    for user in range(1, log.n_users + 1):
+        stretch = items_of(log, user)[-window - 1 :]
+        for end in range(1, len(stretch)):
+            expected[user, tuple(stretch[:end]), stretch[end]] += 1
+    assert found == expected
+
+
+@pytest.mark.parametrize("fresh", [None, 2])
+def test_the_newest_stands_last_and_long_histories_are_seen(fresh: int | None) -> None:
+    log = synthetic.from_sequences([list(range(1, 10))], n_items=ITEMS)
+    rng = np.random.default_rng(0)
+    (batch,) = Sequences(window=5, fresh=fresh).batches(log, 10, rng)
+    assert [4, 5, 6, 7, 8] in batch.history.tolist()
+    if fresh:
+        assert batch.asked is not None
+        assert batch.asked.sum(1).max() <= fresh
+        full = batch.history[(batch.history > 0).all(1)]
+        assert len(full) > 1
+
+
+def test_the_shortest_come_first() -> None:
+    log = synthetic.from_sequences([[1] * n for n in (4, 2, 7, 3, 9, 5)], n_items=ITEMS)
+    for batch in Sequences(window=6, cover="last").batches(log, 4, np.random.default_rng(1)):
+        lengths = (batch.history > 0).sum(1).tolist()
+        assert lengths == sorted(lengths)
+
+
+def test_negatives_are_the_users_own() -> None:
+    log = synthetic.from_sequences([[1, 2, 3], [4, 5], [6, 6, 1, 2]], n_items=ITEMS)
+    for batch in Sequences(window=4, negatives=3).batches(log, 2, np.random.default_rng(2)):
+        assert batch.negative is not None
+        assert batch.negative.shape[1:] == (4, 1, 3)
+        for user, drawn in zip(batch.user.tolist(), batch.negative, strict=True):
+            assert not set(drawn.flatten().tolist()) & {0, *items_of(log, user)}

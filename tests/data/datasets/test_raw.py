@@ -1,0 +1,284 @@
+"""The publishers' files of HGN's logs: each shape is read, and what the authors leave out is left out."""
+
+import dataclasses
+import gzip
+import json
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from segue.data.datasets import hgn_preprocessing as hgn
+from segue.data.datasets.catalog import DATASETS, load_dataset
+from segue.data.store import open_log, save_log
+from segue.errors import DataError
+
+DAY = 86_400
+USERS, ITEMS = 110, 90
+RAW = ["ml-20m", "amazon-cds", "amazon-books", "goodreads-children", "goodreads-comics"]
+RULES = {  # users, items, then different items of a user
+    "ml-20m": (10, 5, 0),
+    "amazon-cds": (5, 8, 10),
+    "amazon-books": (20, 20, 10),
+    "goodreads-children": (10, 5, 0),
+    "goodreads-comics": (10, 5, 0),
+}
+
+
+@pytest.fixture(autouse=True)
+def shelf(tmp_path, monkeypatch):
+    """The folder SEGUE_DATA, empty; an empty cache."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    monkeypatch.setenv("SEGUE_DATA", str(folder))
+    monkeypatch.setenv("SEGUE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SEGUE_QUIET", raising=False)
+    return folder
+
+
+def events(items):
+    """(user, item, rating, time) listed by item: busy and idle users, known and unknown items, few days."""
+    draw = random.Random(5)
+    busy = [draw.uniform(0.1, 1) for _ in range(USERS)]
+    known = [draw.uniform(0.1, 1) for _ in items]
+    return [
+        (user, item, draw.choice([1, 3.5, 4, 4, 4.5, 5, 5]), DAY * (15_000 + draw.randrange(12)))
+        for item, fame in zip(items, known, strict=True)
+        for user in range(USERS)
+        if draw.random() < busy[user] * fame
+    ]
+
+
+def numbers(count):
+    return list(range(101, 101 + count))
+
+
+def asins(count):
+    return [*(f"B{n:09d}" for n in range(count - 2)), *hgn.CDS_WITHOUT_REVIEW.split()[3:5]]
+
+
+def write_movielens(folder, rows):
+    lines = [f"{user + 1},{item},{rating},{time}\n" for user, item, rating, time in sorted(rows)]
+    (folder / "ratings.csv").write_text("".join(["userId,movieId,rating,timestamp\n", *lines]))
+    films = ['101,"American President, The (1995)",Comedy|Drama\n', "102,Nothing (1999),(no genres listed)\n"]
+    (folder / "movies.csv").write_text("".join(["movieId,title,genres\n", *films]))
+
+
+def written(name, rows, *, packed, form):
+    """A writer of `name` with one line for each row."""
+
+    def write(folder):
+        text = "".join(form(*row) + "\n" for row in rows)
+        (folder / name).write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+
+    return write
+
+
+def rating_line(user, item, rating, time):
+    return f"A{user:013d},{item},{float(rating)},{time}"
+
+
+def review_line(user, item, rating, time):
+    line = {
+        "reviewerID": f"A{user:013d}",
+        "asin": item,
+        "helpful": [2, 3],
+        "reviewText": 'so "good"\nthat',
+        "overall": rating,
+    }
+    return json.dumps({**line, "summary": "ok", "unixReviewTime": time, "reviewTime": "01 1, 2011"})
+
+
+def shelf_line(user, item, rating, time):
+    added = datetime.fromtimestamp(time, UTC).strftime("%a %b %d %H:%M:%S +0000 %Y")
+    line = {"user_id": f"{user:032x}", "book_id": str(item), "review_id": "x", "is_read": True, "rating": rating}
+    return json.dumps({**line, "date_added": added, "date_updated": "", "read_at": "", "started_at": ""})
+
+
+CDS, BOOKS = "CDs_and_Vinyl", "Books"
+CHILDREN, COMICS = "goodreads_interactions_children", "goodreads_interactions_comics_graphic"
+SHAPES = [
+    ("amazon-cds", f"ratings_{CDS}.csv", rating_line),
+    ("amazon-cds", f"ratings_{CDS}.csv.gz", rating_line),
+    ("amazon-cds", f"reviews_{CDS}.json", review_line),
+    ("amazon-cds", f"reviews_{CDS}.json.gz", review_line),
+    ("amazon-books", f"ratings_{BOOKS}.csv", rating_line),
+    ("amazon-books", f"ratings_{BOOKS}.csv.gz", rating_line),
+    ("amazon-books", f"reviews_{BOOKS}.json", review_line),
+    ("amazon-books", f"reviews_{BOOKS}.json.gz", review_line),
+    ("goodreads-children", f"{CHILDREN}.json", shelf_line),
+    ("goodreads-children", f"{CHILDREN}.json.gz", shelf_line),
+    ("goodreads-comics", f"{COMICS}.json", shelf_line),
+    ("goodreads-comics", f"{COMICS}.json.gz", shelf_line),
+    ("ml-20m", "ratings.csv", None),
+]
+
+
+def laid_out(folder, name, file, form):
+    """Write a file of data set `name`; its rows, and the entry of the catalogue with the counts of this file."""
+    rows = events(asins(ITEMS) if name.startswith("amazon") else numbers(ITEMS))
+    if form is None:
+        write_movielens(folder, rows)
+    else:
+        written(file, rows, packed=file.endswith(".gz"), form=form)(folder)
+    left = kept(rows, *RULES[name])
+    entry = DATASETS[name]
+    return rows, dataclasses.replace(
+        entry,
+        sources=(),
+        **dict(zip(("users", "items", "rows"), sizes(left), strict=True)),
+        raw=entry.raw and sizes(rows),
+    )
+
+
+def kept(rows, users, items, varied):
+    """What the authors keep, rule after rule, each counted once."""
+    rows = [row for row in rows if row[2] >= 4]
+    count = Counter(row[0] for row in rows)
+    rows = [row for row in rows if count[row[0]] >= users]
+    count = Counter(row[1] for row in rows)
+    rows = [row for row in rows if count[row[1]] >= items]
+    rows = [row for row in rows if users != 5 or row[1] not in hgn.CDS_WITHOUT_REVIEW.split()]
+    count = Counter(user for user, _ in {row[:2] for row in rows})
+    return [row for row in rows if count[row[0]] >= varied]
+
+
+def sizes(rows):
+    return len({row[0] for row in rows}), len({row[1] for row in rows}), len(rows)
+
+
+@pytest.mark.parametrize(("name", "file", "form"), SHAPES, ids=[file for _, file, _ in SHAPES])
+def test_what_is_left_of_a_publishers_file(name, file, form, shelf, capsys):
+    rows, entry = laid_out(shelf, name, file, form)
+    log = load_dataset(entry)
+    assert capsys.readouterr().err == ""
+    assert log.steps[0].rule.startswith(f"read {file}: ")
+    assert log.steps[0].rule.endswith("in seconds; ties in random order")
+    assert (log.steps[0].users, log.steps[0].items, log.steps[0].rows) == sizes(rows)
+    assert log.steps[1].rule == "rating >= 4"
+    left = kept(rows, *RULES[name])
+    assert 0 < len(left) < len([row for row in rows if row[2] >= 4]), "the rules have something to do"
+    users, items = sorted({row[0] for row in left}), sorted({row[1] for row in left})
+    assert log.items.tokens.to_list() == items
+    user, item = log.events()
+    found = [(users[u - 1], items[i - 1], r, t) for u, i, r, t in zip(user, item, log.rating, log.time, strict=True)]
+    assert sorted(found) == sorted(left)
+    for u in range(1, log.n_users + 1):
+        assert (np.diff(log.time[log.start[u] : log.stop[u]]) >= 0).all()
+
+
+def test_ties_are_in_a_random_order_that_is_always_the_same(shelf):
+    _, entry = laid_out(shelf, "amazon-cds", f"ratings_{CDS}.csv", rating_line)
+    log = load_dataset(entry)
+    user, item = log.events()
+    tied = (np.diff(user) == 0) & (np.diff(log.time) == 0)
+    rising = np.diff(item)[tied] > 0
+    assert tied.sum() > 100
+    assert 0.4 < rising.mean() < 0.6
+    assert load_dataset(entry).fingerprint == log.fingerprint
+
+
+def test_films_of_movielens_20m_have_titles(shelf):
+    _, entry = laid_out(shelf, "ml-20m", "ratings.csv", None)
+    log = load_dataset(entry)
+    assert log.titles([1, 3]) == ["American President, The (1995)", "103"]
+    assert log.item_table["genres"].to_list()[:3] == [["Comedy", "Drama"], None, None]
+
+
+def test_a_file_of_its_own_folder_comes_before_one_of_the_same_name(shelf):
+    (shelf / "ml-20m").mkdir()
+    _, entry = laid_out(shelf / "ml-20m", "ml-20m", "ratings.csv", None)
+    (shelf / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4,5\n2,2,4,5\n")
+    assert len(load_dataset(entry)) == entry.rows
+
+
+def test_options_take_the_place_of_the_rules(shelf):
+    rows, entry = laid_out(shelf, "amazon-books", f"ratings_{BOOKS}.csv", rating_line)
+    assert len(load_dataset(entry, min_rating=0)) == len(rows)
+    some = load_dataset(entry, min_rating=5, user_core=3)
+    assert [step.rule for step in some.steps[1:]] == ["rating >= 5", "at least 3 rows a user and 0 an item"]
+    assert len(load_dataset(entry, name="mine")) == entry.rows
+
+
+def test_other_counts_than_the_published_are_told_and_stay_told(shelf, tmp_path, capsys):
+    _, entry = laid_out(shelf, "goodreads-comics", f"{COMICS}.json.gz", shelf_line)
+    other = dataclasses.replace(entry, users=entry.users + 1, rows=1234)
+    log = load_dataset(other)
+    have, want = f"{entry.users} users, {entry.items} items", f"{other.users} users, {entry.items} items, 1,234 rows"
+    said = capsys.readouterr().err
+    assert f"goodreads-comics: {have}" in said
+    assert f"{want} are published: the file is another edition" in said
+    assert "--min-rating" in said
+    assert log.steps[-1].rule == f"not the published {want}"
+    assert len(log) == log.steps[-1].rows == entry.rows
+    assert open_log(save_log(log, tmp_path / "kept")).steps == log.steps
+
+
+def test_another_edition_is_refused_where_the_file_is_known(shelf):
+    _, entry = laid_out(shelf, "amazon-books", f"ratings_{BOOKS}.csv", rating_line)
+    with pytest.raises(
+        DataError, match=r"Books\.csv: has 110 users, 90 items, .* but Amazon Books, raw, .* 22,507,155 rows"
+    ):
+        load_dataset(dataclasses.replace(entry, raw=DATASETS["amazon-books"].raw))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text"),
+    [
+        ("amazon-books", f"ratings_{BOOKS}.csv", "A1,B1,five,1300000000\nA2,B2,4,1300000000\n"),
+        ("amazon-cds", f"reviews_{CDS}.json", '{"reviewerID": "A1", "asin": \n'),
+        ("goodreads-comics", f"{COMICS}.json", '{"user_id": "a", "book_id": "x", "rating": 4, "date_added": ""}\n'),
+        (
+            "goodreads-comics",
+            f"{COMICS}.json",
+            '{"user_id": "a", "book_id": "1", "rating": 4, "date_added": "today"}\n',
+        ),
+        ("ml-20m", "ratings.csv", "user,movie\n1,2\n"),
+    ],
+)
+def test_files_of_another_layout_are_refused(name, file, text, shelf):
+    (shelf / file).write_text(text)
+    with pytest.raises(DataError, match=rf"{file}: cannot be read as .*; replace or delete it"):
+        load_dataset(DATASETS[name])
+
+
+def test_a_file_that_is_cut_short_is_refused(shelf):
+    for name, file, form in (SHAPES[5], SHAPES[7], SHAPES[9]):
+        _, entry = laid_out(shelf, name, file, form)
+        path = shelf / file
+        path.write_bytes(path.read_bytes()[:-300])
+        with pytest.raises(DataError, match=rf"{file}: cannot be read as"):
+            load_dataset(entry)
+        path.unlink()
+
+
+def test_a_line_without_a_name_is_refused(shelf):
+    lines = [review_line(1, "B1", 5, DAY), '{"asin": "B1", "overall": 5.0, "unixReviewTime": 86400}']
+    (shelf / f"reviews_{CDS}.json").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"CDs_and_Vinyl\.json, column 'user', row \d: empty"):
+        load_dataset(DATASETS["amazon-cds"])
+
+
+@pytest.mark.parametrize("name", [*RAW, "yoochoose-64", "yoochoose", "hcrnn-lastfm", "citeulike", "amazon-beauty"])
+def test_where_to_get_what_is_not_at_hand(name):
+    entry = dataclasses.replace(DATASETS[name], sources=())
+    with pytest.raises(DataError) as caught:
+        load_dataset(entry)
+    tried, by_hand = str(caught.value).splitlines()[1:]
+    assert all(file in tried for file in entry.files)
+    assert "https://" in by_hand or "http://" in by_hand
+    assert by_hand.endswith("then set SEGUE_DATA to the folder that holds it.")
+
+
+def test_the_counts_of_table_2():
+    """HGN (Ma et al., KDD 2019), Table 2."""
+    printed = {
+        "ml-20m": (129_797, 13_649, 9_921_393),
+        "amazon-books": (52_406, 41_264, 1_856_747),
+        "amazon-cds": (17_052, 35_118, 472_265),
+        "goodreads-children": (48_296, 32_871, 2_784_423),
+        "goodreads-comics": (34_445, 33_121, 2_411_314),
+    }
+    assert {name: (d.users, d.items, d.rows) for name, d in DATASETS.items() if name in RAW} == printed

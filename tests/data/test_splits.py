@@ -1,0 +1,251 @@
+"""Cut points part the rows of a log, and no question contains its answer."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segue.data.splits import SPLITS, Split, global_time, leave_last_out, newest_users, ratio, whole_users
+from segue.data.splits import given as given_split
+from segue.data.synthetic import from_sequences
+from segue.errors import ConfigError, DataError
+
+
+@st.composite
+def logs(draw):
+    """A log with times in which every row has another item: its rows can be told apart."""
+    sizes = draw(st.lists(st.integers(0, 12), min_size=1, max_size=8))
+    ends = np.cumsum([0, *sizes])
+    rows = [list(range(a + 1, b + 1)) for a, b in pairwise(ends)]
+    times = [sorted(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n))) for n in sizes]
+    return from_sequences(rows, times=times)
+
+
+def told(log, parts, column="split"):
+    """The log with a table of users whose column says which part each is of."""
+    return replace(log, user_table=pl.DataFrame({column: parts}, schema={column: pl.String}))
+
+
+def splits(log):
+    """One split of every kind that this log allows."""
+    made = [ratio(log, 0.1, 0.2), ratio(log, 0.1, 0.2, rounding="author"), whole_users(log, 0.3, 0.3, seed=1)]
+    made += [leave_last_out(log, 1, 1), leave_last_out(log, 0, 2), leave_last_out(log, 2, 3)]
+    if log.n_users > 1:
+        parts = [("train", "test", "train", "valid")[u % 4] for u in range(log.n_users)]
+        made += [given_split(told(log, parts)), given_split(told(log, ["train", *["test"] * (log.n_users - 1)]), 0.5)]
+    return [*made, global_time(log, 0.2, 0.3)] if len(log) else made
+
+
+@given(logs())
+def test_cut_points_part_the_rows(log):
+    for split in splits(log):
+        parts = [log.start, split.valid, split.test, log.stop]
+        held = [log.item[a:b] for cuts in zip(*parts, strict=True) for a, b in pairwise(cuts)]
+        assert np.concatenate(held).tolist() == log.item.tolist()
+        assert len(split.train) + int((log.stop - split.valid).sum()) == len(log)
+        assert len(split.train_valid) + int((log.stop - split.test).sum()) == len(log)
+
+
+@given(logs(), st.sampled_from(["valid", "test"]), st.sampled_from([None, 1, 3, 20]))
+def test_a_history_is_what_came_before_and_never_what_is_asked(log, part, window):
+    for split in splits(log):
+        cases = split.cases(part)
+        histories, targets = cases.histories(window), np.split(cases.targets(), np.cumsum(cases.sizes)[:-1])
+        longest = max((len(log.history(u)) for u in cases.user), default=0)
+        for n, user in enumerate(cases.user):
+            own = log.history(user).tolist()
+            at = int(cases.row[n] - log.start[user])
+            seen = [int(item) for item in histories[n] if item]
+            assert seen == own[max(0, at - (window or longest)) : at]
+            assert targets[n].tolist() == own[at : at + cases.sizes[n]]
+            assert not set(seen) & set(own[at:])
+            assert histories[n].tolist() == [0] * (histories.shape[1] - len(seen)) + seen
+        assert (cases.sizes >= 1).all()
+        assert (cases.row > log.start[cases.user]).all()
+
+
+@given(logs(), st.sampled_from(["valid", "test"]))
+def test_what_is_asked_was_not_trained_on(log, part):
+    for split in splits(log):
+        learnt = split.train if part == "valid" else split.train_valid
+        asked = split.cases(part).targets()
+        assert not set(asked.tolist()) & set(learnt.events()[1].tolist())
+
+
+def test_ratio_by_hand_as_in_the_paper_and_as_in_the_authors_program():
+    log = from_sequences([[1] * n for n in (5, 10, 12, 23)])
+    paper, author = ratio(log, 0.1, 0.2), ratio(log, 0.1, 0.2, rounding="author")
+    # paper: round(.2 n) of test, round(.1 n) before; author: ceil(.2 n) of test, ceil(.1 of the rest) before
+    assert _counts(paper) == [(4, 0, 1), (7, 1, 2), (9, 1, 2), (16, 2, 5)]
+    assert _counts(author) == [(3, 1, 1), (7, 1, 2), (8, 1, 3), (16, 2, 5)]
+
+
+def _counts(split):
+    log = split.log
+    held = np.stack([split.valid - log.start, split.test - split.valid, log.stop - split.test], axis=1)
+    return [tuple(row) for row in held[1:].tolist()]
+
+
+def test_leave_last_out_by_hand():
+    split = leave_last_out(from_sequences([[1, 2, 3, 4], [5, 6], [7, 8, 9]]))
+    assert _counts(split) == [(2, 1, 1), (2, 0, 0), (1, 1, 1)]
+    test = split.cases("test")
+    assert test.histories(None).tolist() == [[1, 2, 3], [0, 7, 8]]
+    assert test.targets().tolist() == [4, 9]
+    assert test.dropped == {"users with nothing held out for test": 1}
+    assert split.cases("valid").histories(1).tolist() == [[2], [7]]
+    assert split.cases("valid").targets().tolist() == [3, 8]
+
+
+def test_global_time_by_hand():
+    log = from_sequences([[1, 2, 3, 4], [5, 6, 7], [8, 9, 10]], times=[[0, 2, 5, 8], [1, 3, 8], [7, 8, 9]])
+    split = global_time(log, 0.3, 0.3)
+    # the ten times are 0 1 2 3 5 7 8 8 8 9: test begins at 8, validation at 5
+    assert _counts(split) == [(2, 1, 1), (2, 0, 1), (0, 1, 2)]
+    assert split.cases("test").targets().tolist() == [4, 7, 9, 10]
+    assert split.cases("valid").targets().tolist() == [3]
+    assert split.cases("valid").dropped == {"questions without a history": 1}
+
+
+@given(logs().filter(len))
+def test_a_split_by_time_trains_on_nothing_newer_than_what_it_asks(log):
+    split = global_time(log, 0.2, 0.3)
+    newest = split.train_valid.column(log.time).max(initial=-1)
+    asked = split.cases("test")
+    assert (log.time[asked.row] > newest).all()
+
+
+def test_whole_users_are_held_out_whole_and_reproducibly():
+    log = from_sequences([[1, 2, 3]] * 10)
+    split = whole_users(log, 0.2, 0.3, seed=4)
+    assert sorted(_counts(split)) == sorted([(3, 0, 0)] * 5 + [(0, 3, 0)] * 2 + [(0, 0, 3)] * 3)
+    assert len(split.cases("test")) == 3 * 2  # the first step of a user has no history
+    assert split.cases("test").dropped == {"questions without a history": 3}
+    assert (whole_users(log, 0.2, 0.3, seed=4).test == split.test).all()
+    assert any((whole_users(log, 0.2, 0.3, seed=s).test != split.test).any() for s in range(5, 9))
+
+
+def test_a_given_split_holds_out_whole_users_as_the_source_says():
+    log = told(from_sequences([[1, 2, 3], [4, 5], [1, 2], [3, 4, 5]]), ["train", "valid", "train", "test"])
+    split = given_split(log, 0.5)  # the source names validation: nobody is taken from training
+    assert _counts(split) == [(3, 0, 0), (0, 2, 0), (2, 0, 0), (0, 0, 3)]
+    assert split.cases("test").targets().tolist() == [4, 5]
+    assert split.cases("valid").targets().tolist() == [5]
+    assert split.cases("test").dropped == {"questions without a history": 1}
+    assert len(split.train) == 5
+    assert len(split.train_valid) == 7
+
+
+def test_without_validation_in_the_source_the_newest_training_users_are_taken():
+    parts = ["train", "train", "test", "train", "train"]
+    log = from_sequences([[1, 2]] * 5)
+    assert _counts(given_split(told(log, parts), 0.5)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (0, 2, 0)]
+    assert _counts(given_split(told(log, parts), 0)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (2, 0, 0), (2, 0, 0)]
+    timed = from_sequences([[1, 2]] * 5, times=[[0, 9], [1, 2], [8, 9], [5, 6], [0, 3]])
+    assert _counts(given_split(told(timed, parts), 0.5)) == [(0, 2, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (2, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "column", "message"),
+    [
+        (["train", "test"], "fold", r"brings no split of its own; read it with a table of users .*--users"),
+        (["train", "tset"], "split", r"the column split says 'tset' of user 2; it may say train, valid, test"),
+        (["train", None], "split", "the column split says nothing of user 2"),
+        (["train", "train"], "split", "the column split says test of no user"),
+        (["test", "valid"], "split", "the column split says train of no user"),
+    ],
+)
+def test_a_given_split_that_is_none_is_refused(parts, column, message):
+    with pytest.raises(DataError, match=message):
+        given_split(told(from_sequences([[1, 2], [3, 4]]), parts, column))
+    with pytest.raises(DataError, match="brings no split of its own"):
+        given_split(from_sequences([[1, 2], [3, 4]]))
+
+
+def test_cases_can_be_taken():
+    cases = leave_last_out(from_sequences([[1, 2, 3], [4, 5, 6], [7, 8, 9]])).cases("test")
+    assert cases.take(np.array([2, 0])).targets().tolist() == [9, 3]
+    assert cases.take(slice(1, None)).histories(2).tolist() == [[4, 5], [7, 8]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares"),
+    [
+        ("ratio", (0.5, 0.5)),
+        ("ratio", (-0.1, 0.2)),
+        ("ratio", (0.1, 0)),
+        ("ratio", (float("nan"), 0.2)),
+        ("leave-last-out", (-1, 1)),
+        ("leave-last-out", (1, 0)),
+        ("global-time", (0.1, 1.0)),
+        ("whole-users", (0.6, 0.6)),
+        ("given", (1.0,)),
+    ],
+)
+def test_shares_that_leave_nothing_to_train_on_are_refused(kind, shares):
+    log = from_sequences([[1, 2, 3]], times=[[1, 2, 3]])
+    with pytest.raises(ConfigError, match="valid="):
+        SPLITS[kind](log, *shares)
+
+
+def test_a_split_by_time_needs_times():
+    with pytest.raises(DataError, match="a split by time needs times; this log has only an order"):
+        global_time(from_sequences([[1, 2]]))
+
+
+def test_cuts_that_cross_are_refused():
+    log = from_sequences([[1, 2, 3]])
+    for valid, test in (([0, 2], [0, 1]), ([0, 1], [0, 4]), ([0, -1], [0, 1])):
+        with pytest.raises(DataError, match="start <= valid <= test <= stop for every user"):
+            Split(log, np.array(valid), np.array(test))
+
+
+DAY = 86_400
+BUSY = from_sequences(
+    [[1, 2], [3, 4], [5], [6, 7], [8, 9], []],
+    times=[[0, 1], [DAY, 2 * DAY + 6], [2 * DAY + 6], [9, 3 * DAY], [3 * DAY, 3 * DAY + 6], []],
+)
+DATED = replace(BUSY, time=BUSY.time + 1_600_000_000)
+
+
+def test_the_newest_users_are_those_who_end_last():
+    split = newest_users(DATED)
+    assert (log_part(split, "test"), log_part(split, "valid")) == ([4, 5], [2, 3])
+    split = newest_users(DATED, valid=1, test=2)
+    assert (log_part(split, "test"), log_part(split, "valid")) == ([2, 3, 4, 5], [])
+    fine = replace(DATED, time=DATED.time * 1000)
+    assert log_part(newest_users(fine), "test") == [4, 5]
+    assert newest_users(DATED).cases("test").targets().tolist() == [7, 9]
+
+
+def log_part(split, part):
+    start, stop = (split.test, split.log.stop) if part == "test" else (split.valid, split.test)
+    return np.flatnonzero(stop > start).tolist()
+
+
+def test_a_split_by_days_needs_days():
+    with pytest.raises(
+        DataError, match=r"only an order\. If it brings a split of its own, the protocol session takes it"
+    ):
+        newest_users(from_sequences([[1, 2]]))
+    with pytest.raises(DataError, match=r"times from 0 to 259,206 are no dates, so there are no days"):
+        newest_users(BUSY)
+    with pytest.raises(ConfigError, match="test=0 must be numbers of days, test above 0"):
+        newest_users(DATED, test=0)
+
+
+@given(logs(), st.integers(1, 6))
+def test_the_next_items_end_where_the_part_does(log, ahead):
+    for split in splits(log):
+        if split.ask != "each":
+            continue
+        wide = replace(split, ahead=ahead)
+        for part in ("valid", "test"):
+            one, more = split.cases(part), wide.cases(part)
+            end = split.test if part == "valid" else log.stop
+            assert np.array_equal(one.row, more.row)
+            assert np.array_equal(more.stop, np.minimum(more.row + ahead, end[more.user]))

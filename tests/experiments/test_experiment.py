@@ -1,0 +1,229 @@
+"""Recipes: validation chooses, the test is asked once, everything is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.errors import ConfigError, DataError
+from segue.evaluation.metrics import measure
+from segue.evaluation.protocol import Protocol
+from segue.experiments.experiment import Outcome, Recipe
+from segue.models.base.model import Model
+from segue.serving.saved_model import load, save
+from segue.training.loop import fit
+
+LOG = synthetic.markov(60, 15, 12, seed=1, shortest=4)
+LAST = Protocol.named("leave-one-out")
+
+
+def recipe(model: str = "bprmf", **changes: Any) -> Recipe:
+    small = {"dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05} if model in ("hgn", "bprmf") else {}
+    return Recipe(**{"model": model, "protocol": LAST, "settings": small, **changes})
+
+
+def assert_same(one: Model, two: Model) -> None:
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[key]), key
+
+
+def changed(log: Log, first: np.ndarray) -> Log:
+    """The same log with every row from `first` (U + 1,) on replaced by other items."""
+    item = log.item.copy()
+    for user in range(1, log.n_users + 1):
+        rows = slice(first[user], log.stop[user])
+        item[rows] = log.n_items + 1 - item[rows]
+    return replace(log, item=item)
+
+
+# ---------------------------------------------------------------------------------------- run
+
+
+@pytest.mark.parametrize("model", ["pop", "item-knn", "bprmf", "hgn"])
+@pytest.mark.parametrize("refit", [False, True])
+def test_any_model_runs(model: str, refit: bool) -> None:
+    outcome = recipe(model, refit=refit, baseline=True).run(LOG)
+    assert isinstance(outcome, Outcome)
+    result = outcome.result
+    assert (result.model, result.log, result.items, result.baseline) == (model, LOG.fingerprint, LOG.n_items, True)
+    assert 0 < measure(result.ranks, "ndcg@10").mean() < 1
+    assert len(result.ranks) + sum(result.ranks.dropped.values()) >= LOG.n_users
+    assert result.seconds == outcome.training.seconds
+
+
+def test_the_best_epoch_on_validation_is_tested() -> None:
+    one = recipe()
+    outcome = one.run(LOG)
+    training = outcome.training
+    split = LAST.split(LOG)
+    assert training.metric == max(epoch.metric for epoch in training.epochs if epoch.metric is not None)
+    again = measure(LAST.rank(outcome.model, split, "valid"), "ndcg@10").mean()
+    assert training.metric == pytest.approx(again, abs=1e-12)
+    by_hand = one.build(LOG, epochs=training.best)
+    fit(by_hand, split.train, seed=one.seed)
+    assert_same(outcome.model, by_hand)
+
+
+def test_monitor_every_and_patience_reach_the_training() -> None:
+    outcome = recipe(monitor="recall@5", every=2, patience=1).run(LOG)
+    asked = [epoch.epoch for epoch in outcome.training.epochs if epoch.metric is not None]
+    assert all(epoch % 2 == 0 for epoch in asked)
+    ranks = LAST.rank(outcome.model, LAST.split(LOG), "valid")
+    assert outcome.training.metric == pytest.approx(measure(ranks, "recall@5").mean(), abs=1e-12)
+
+
+def test_the_test_is_asked_once_and_nothing_else_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    rank = Protocol.rank
+
+    def watched(self: Protocol, model: Model, split: Any, part: Any, **options: Any) -> Any:
+        asked.append(part)
+        return rank(self, model, split, part, **options)
+
+    monkeypatch.setattr(Protocol, "rank", watched)
+    outcome = recipe(refit=True).run(LOG)
+    assert asked == ["valid"] * len(outcome.training.epochs) + ["test"]
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_the_test_rows_change_nothing_before_the_test(refit: bool) -> None:
+    split = LAST.split(LOG)
+    other = changed(LOG, split.test)
+    one, two = (recipe(refit=refit).run(log) for log in (LOG, other))
+    assert_same(one.model, two.model)
+    assert [e.loss for e in one.training.epochs] == [e.loss for e in two.training.epochs]
+    assert one.result.log != two.result.log
+
+
+def test_refit_trains_on_train_and_validation_for_the_chosen_epochs() -> None:
+    one = recipe(refit=True)
+    outcome = one.run(LOG)
+    chosen = replace(one, refit=False).run(LOG)
+    assert outcome.training.best == chosen.training.best
+    assert outcome.training.metric == chosen.training.metric
+    by_hand = one.build(LOG, epochs=chosen.training.best)
+    fit(by_hand, LAST.split(LOG).train_valid, seed=one.seed)
+    assert_same(outcome.model, by_hand)
+    assert outcome.model.config.epochs == chosen.training.best
+
+
+def test_refit_counts_the_time_of_both_trainings() -> None:
+    outcome = recipe(refit=True).run(LOG)
+    assert outcome.training.seconds > sum(epoch.seconds for epoch in outcome.training.epochs)
+
+
+def test_final_takes_the_epochs_it_is_told() -> None:
+    outcome = recipe(seed=5).final(LOG, 3)
+    by_hand = recipe(seed=5).build(LOG, epochs=3)
+    fit(by_hand, LAST.split(LOG).train_valid, seed=5)
+    assert_same(outcome.model, by_hand)
+    assert (outcome.training.best, outcome.training.metric) == (3, None)
+
+
+def test_choose_without_validation_runs_all_epochs() -> None:
+    protocol = Protocol(name="no validation", by="leave-last-out", arguments={"valid": 0})
+    outcome = recipe(protocol=protocol).run(LOG)
+    assert [epoch.metric for epoch in outcome.training.epochs] == [None] * 6
+    assert outcome.training.best == 6
+
+
+def test_seeds_decide() -> None:
+    one, two, three = (recipe(seed=seed).run(LOG) for seed in (1, 1, 2))
+    assert_same(one.model, two.model)
+    assert not torch.equal(one.model.item, three.model.item)
+    assert not torch.equal(recipe(seed=1).build(LOG).item, recipe(seed=2).build(LOG).item)
+
+
+def test_building_leaves_the_callers_random_numbers_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.randn(2)
+    torch.manual_seed(5)
+    recipe().build(LOG)
+    assert torch.equal(torch.randn(2), expected)
+
+
+def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = recipe(refit=True).run(LOG)
+    calls = 0
+    real = Protocol.monitored
+
+    def interrupt(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(Protocol, "monitored", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        recipe(refit=True).run(LOG, folder=tmp_path)
+    outcome = recipe(refit=True).run(LOG, folder=tmp_path)
+    assert_same(outcome.model, whole.model)
+    assert [e.metric for e in outcome.training.epochs] == [e.metric for e in whole.training.epochs]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors", "training.jsonl"]
+
+
+# ---------------------------------------------------------------------------------------- what is said
+
+
+def test_everything_is_said_in_plain_values(tmp_path: Path) -> None:
+    outcome = recipe("hgn", preset="author", refit=True, seed=3).run(LOG)
+    about = json.loads(json.dumps(outcome.about()))
+    assert about["training"]["seed"] == 3
+    assert about["training"]["best"] == outcome.training.best
+    assert about["training"]["validation"] == {"ndcg@10": outcome.training.metric}
+    said = about["recipe"]
+    assert said["protocol"]["fingerprint"] == LAST.fingerprint
+    again = Protocol.from_dict({key: v for key, v in said.pop("protocol").items() if key != "fingerprint"})
+    assert Recipe(**said, protocol=again).as_dict() == outcome.recipe.as_dict()
+    saved = load(save(outcome.model, LOG, tmp_path / "model", **outcome.about()))
+    assert saved.about["recipe"]["preset"] == "author"
+    assert saved.model.config == outcome.model.config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "bprmff"}, "no model 'bprmff', did you mean 'bprmf'"),
+        ({"settings": {"dimm": 4}}, "unknown setting 'dimm', did you mean 'dim'"),
+        ({"settings": {"dim": 0}}, "dim=0: must be at least 1"),
+        ({"preset": "paper"}, "bprmf has no preset 'paper'"),
+        ({"monitor": "ndgc@10"}, "unknown metric 'ndgc@10', did you mean 'ndcg'"),
+        ({"monitor": "ndcg"}, "needs a cut-off"),
+        ({"monitor": "ndcg@50"}, "leave-one-out ranks 20 deep; take ndcg@20 at most"),
+        ({"every": 0}, "every=0: must be at least 1"),
+        ({"patience": 0}, "patience=0: must be at least 1"),
+        ({"seed": -1}, "seed=-1: must lie between 0"),
+    ],
+)
+def test_a_recipe_that_cannot_be_cooked_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipe(**changes)
+
+
+def test_validation_can_look_at_the_next_of_several_items() -> None:
+    several = replace(Protocol.named("whole-users"), ahead=3)
+    made = recipe(protocol=several, monitor="mrr@20,1").run(LOG)
+    assert 0 < made.training.metric < 1
+    assert measure(made.result.ranks, "recall@20,3").shape == measure(made.result.ranks, "recall@20").shape
+    with pytest.raises(ConfigError, match=r"monitor recall@20,5: whole-users asks for 3 items at a time; give ahead=5"):
+        recipe(protocol=several, monitor="recall@20,5")
+    with pytest.raises(ConfigError, match=r"leave-one-out asks for 1 item at a time; give ahead=2, or take mrr@5"):
+        recipe(monitor="mrr@5,1")
+
+
+def test_a_log_too_short_for_its_protocol() -> None:
+    short = synthetic.from_sequences([[1, 2], [2, 1]], name="short")
+    with pytest.raises(DataError, match=r"short: too short for the protocol leave-one-out, no test question is left"):
+        recipe().run(short)
+    new = Protocol(name="all new", by="whole-users", arguments={"valid": 0.0, "test": 0.99}, exclude_seen=False)
+    with pytest.raises(DataError, match="short: the protocol all new leaves nothing to train on"):
+        recipe(protocol=new).run(short)

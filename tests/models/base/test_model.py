@@ -1,0 +1,281 @@
+"""Configs, presets, and the one dot product."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.config import Config
+from segue.data import synthetic
+from segue.errors import ConfigError, SegueError
+from segue.models.base.model import Retriever, Sizes
+from segue.models.registry import MODELS, find
+from segue.models.sequential.hgn import HGN
+from segue.nn.embedding import zero_padding
+from segue.training.loop import fit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Config):
+    """One field of every kind."""
+
+    count: int = 1
+    rate: float = 0.5
+    flag: bool = False
+    kind: Literal["one", "two"] = "one"
+    most: int | None = 3
+    pair: tuple[float, float] = (0.0, 0.0)
+    label: str = "x"
+
+
+# ---------------------------------------------------------------------------------------- reading settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("count", "7", 7),
+        ("count", " 7 ", 7),
+        ("count", 7, 7),
+        ("rate", "1e-3", 0.001),
+        ("rate", 2, 2.0),
+        ("flag", "true", True),
+        ("flag", "Off", False),
+        ("flag", True, True),
+        ("flag", 0, False),
+        ("kind", "two", "two"),
+        ("most", "none", None),
+        ("most", None, None),
+        ("most", "4", 4),
+        ("pair", "0.001,0.00001", (0.001, 0.00001)),
+        ("pair", "[0.5, 1]", (0.5, 1.0)),
+        ("pair", [1, 2], (1.0, 2.0)),
+        ("label", "some text", "some text"),
+    ],
+)
+def test_values_are_read_as_the_type_of_their_field(key: str, value: Any, read: Any) -> None:
+    found = getattr(Settings.make({key: value}), key)
+    assert found == read
+    assert type(found) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("count", "many", r"count='many': must be a whole number"),
+        ("count", "1.5", r"count='1\.5': must be a whole number"),
+        ("count", True, r"count=True: must be a whole number"),
+        ("rate", "fast", r"rate='fast': must be a number"),
+        ("rate", "nan", r"rate='nan': must be a finite number"),
+        ("rate", float("inf"), r"rate=inf: must be a finite number"),
+        ("flag", "maybe", r"flag='maybe': must be true or false"),
+        ("kind", "three", r"kind='three': must be one of one, two"),
+        ("most", "few", r"most='few': must be a whole number"),
+        ("pair", "1", r"pair='1': must be 2 numbers, such as pair=0\.001,0\.00001"),
+        ("pair", [1, 2, 3], r"pair=\[1, 2, 3\]: must be 2 numbers"),
+        ("pair", "a,b", r"pair='a': must be a number"),
+    ],
+)
+def test_what_cannot_be_read_is_said(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Settings.make({key: value})
+
+
+def test_an_unknown_setting_gets_a_near_name() -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'cuont', did you mean 'count'\?; known: count, flag"):
+        Settings.make({"cuont": 1})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_plain_values_there_and_back(name: str) -> None:
+    """What a config prints can be written as JSON and read again."""
+    for preset in (None, *MODELS[name].presets):
+        config = MODELS[name].configure(preset=preset)
+        again = MODELS[name].Config.make(json.loads(json.dumps(config.as_dict())))
+        assert again == config
+
+
+# ---------------------------------------------------------------------------------------- every model's config
+
+
+def documented(kind: type) -> set[str]:
+    """The names under "Attributes:" in the docstrings of a config and what it derives from."""
+    names = set()
+    for base in kind.__mro__:
+        section = re.search(r"Attributes:\n(.*?)(?:\n\s*\n|\Z)", inspect.getdoc(base) or "", re.DOTALL)
+        for line in section.group(1).splitlines() if section else []:
+            entry = re.match(r" {4}(\w+(?:, \w+)*): \S", line)
+            names |= set(entry.group(1).split(", ")) if entry else set()
+    return names
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_setting_is_documented(name: str) -> None:
+    kind = MODELS[name].Config
+    fields = {field.name for field in dataclasses.fields(kind)}
+    assert fields <= documented(kind), f"undocumented: {fields - documented(kind)}"
+    own = re.findall(r"^ {4}(\w+(?:, \w+)*): \S", inspect.getdoc(kind) or "", re.MULTILINE)
+    assert {word for line in own for word in line.split(", ")} <= fields, "documents what is not there"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_go_by_their_name(name: str) -> None:
+    assert MODELS[name].name == name
+    assert find(name) is MODELS[name]
+
+
+def test_unknown_model_and_preset() -> None:
+    with pytest.raises(ConfigError, match=r"no model 'hng', did you mean 'hgn'\?; there are: pop, "):
+        find("hng")
+    with pytest.raises(ConfigError, match=r"hgn has no preset 'autor', did you mean 'author'\?; it has: .*recbole"):
+        HGN.configure(preset="autor")
+    with pytest.raises(ConfigError, match=r"pop has no preset 'x'; it has: none"):
+        find("pop").configure(preset="x")
+
+
+def test_settings_go_before_the_preset() -> None:
+    config = HGN.configure({"dim": 7}, "recbole")
+    assert (config.dim, config.window) == (7, 50)
+
+
+OUT_OF_RANGE = {
+    ("hgn", "bprmf"): {
+        "epochs": [0, -1],
+        "batch_size": [0],
+        "lr": [0, -0.1],
+        "weight_decay": [-1e-9],
+        "reduction": ["max"],
+        "dim": [0],
+    },
+    ("bprmf",): {"l2": [-0.1]},
+    ("hgn",): {
+        "window": [0],
+        "targets": [0],
+        "per_row": [0],
+        "negatives": [0],
+        "loss": ["hinge"],
+        "pooling": ["sum"],
+        "asked": ["never"],
+        "reg_weight": [(-0.1, 0), (0, -0.1)],
+    },
+    ("item-knn",): {
+        "similarity": ["jaccard"],
+        "shrinkage": [-1],
+        "alpha": [-0.1, 1.1],
+        "neighbours": [0],
+        "last": [0],
+        "decay": [0, 1.01],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        (name, key, value)
+        for names, settings in OUT_OF_RANGE.items()
+        for name in names
+        for key, values in settings.items()
+        for value in values
+    ],
+)
+def test_values_out_of_range_are_refused(name: str, key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}=.*: must"):
+        MODELS[name].configure({key: value})
+
+
+def test_gate_avg_needs_gates() -> None:
+    with pytest.raises(ConfigError, match=r"pooling=gate_avg .* needs instance_gate=true"):
+        HGN.configure({"pooling": "gate_avg", "instance_gate": False})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_preset_trains_and_answers(name: str) -> None:
+    log = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1)))
+    kind = MODELS[name]
+    for preset in (None, *kind.presets):
+        small = {"epochs": 1} if "epochs" in kind.Config.__dataclass_fields__ else {}
+        model = kind(kind.configure(small, preset), Sizes(log.n_users, log.n_items))
+        fit(model, log)
+        scores = model.eval().score(Batch(torch.tensor([1]), torch.from_numpy(log.history(1).astype("int64"))[None]))
+        assert scores[0, 1:].isfinite().all()
+
+
+# ---------------------------------------------------------------------------------------- what RecBole's page says
+
+
+def test_preset_recbole_is_the_page() -> None:
+    """Embedding size 64, average pooling, no penalty, cross-entropy."""
+    config = HGN.configure(preset="recbole")
+    assert (config.dim, config.pooling, config.reg_weight, config.loss) == (64, "avg", (0.0, 0.0), "ce")
+    # and RecBole's general settings: Adam at 1e-3, batches of 2048, the last 50 items, one target after every item
+    assert (config.lr, config.batch_size, config.window, config.targets) == (1e-3, 2048, 50, 1)
+    assert (config.asked, config.weight_decay, config.reduction, config.epochs) == ("every", 0.0, "mean", 300)
+
+
+@pytest.mark.parametrize("lr", ["0.01", "0.001"])
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("reg_weight", ["[0.00,0.00]", "[0.001,0.00001]"])
+@pytest.mark.parametrize("loss", ["ce", "bpr"])
+def test_the_pages_search_space_can_be_written(lr: str, pooling: str, reg_weight: str, loss: str) -> None:
+    config = HGN.configure({"lr": lr, "pooling": pooling, "reg_weight": reg_weight, "loss": loss}, "recbole")
+    assert config.lr == float(lr)
+    assert list(config.reg_weight) == json.loads(reg_weight.replace("0.00,", "0.0,"))
+
+
+def test_default_is_the_papers_model() -> None:
+    config = HGN.configure()
+    assert config == HGN.configure(preset="paper")
+    assert (config.dim, config.window, config.targets, config.lr, config.batch_size) == (50, 5, 3, 1e-3, 4096)
+    assert (config.pooling, config.loss, config.reduction, config.item_bias) == ("avg", "bpr", "sum", False)
+    assert config.feature_gate
+    assert config.instance_gate
+    assert config.item_item
+
+
+def test_preset_author_is_their_program() -> None:
+    config = HGN.configure(preset="author")
+    assert (config.pooling, config.item_bias, config.epochs, config.weight_decay) == ("gate_avg", True, 200, 1e-3)
+
+
+# ---------------------------------------------------------------------------------------- the dot product
+
+
+class Fixed(Retriever):
+    """Query (1, 2) for everybody; item i is (i, -i)."""
+
+    name, Config, window = "fixed", Config, 0
+
+    def query(self, batch: Batch) -> Tensor:
+        return torch.tensor([[1.0, 2.0]]).repeat(len(batch), 1)
+
+    def item_vectors(self) -> Tensor:
+        item = torch.arange(self.sizes.items + 1.0)
+        return torch.stack([item, -item], 1)
+
+
+def test_retriever_scores_all_items_or_some() -> None:
+    model = Fixed(Config(), Sizes(3, 4))
+    batch = Batch(torch.tensor([1, 2]), torch.zeros(2, 0, dtype=torch.long))
+    inf = float("inf")
+    assert model.score(batch).tolist() == [[-inf, -1, -2, -3, -4]] * 2
+    assert model.score(batch, torch.tensor([3, 0, 3])).tolist() == [[-3, -inf, -3]] * 2
+
+
+def test_zero_padding_makes_row_0_nothing() -> None:
+    table = torch.nn.Parameter(torch.ones(3, 2))
+    zero_padding(table)
+    assert table.tolist() == [[0, 0], [1, 1], [1, 1]]
+    assert table.requires_grad
+
+
+def test_errors_of_settings_are_errors_of_input() -> None:
+    assert issubclass(ConfigError, SegueError)

@@ -1,0 +1,373 @@
+"""`Ranker`: every loss with every way of drawing negatives, against the formulas written out target by target."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.batches.negative_sampling import Popular
+from segue.batches.sequences import Windows
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.data.splits import leave_last_out
+from segue.errors import ConfigError
+from segue.evaluation.metrics import hit
+from segue.evaluation.ranking import rank
+from segue.models.base.model import Sizes
+from segue.models.base.ranking import Loss, Ranker, RankerConfig
+from segue.models.sequential.hgn import HGN
+from segue.nn.embedding import zero_padding
+from segue.training.loop import fit
+
+ITEMS = 6
+LOG = synthetic.random(7, ITEMS, 9, seed=1)
+OWN = [name for name in get_args(Loss) if name != "ce"]
+WAYS = [(loss, sampling) for loss in OWN for sampling in ("own", "shared")] + [("ce", "own")]
+
+
+class Toy(Ranker):
+    """Looks for the sum of a user's vector and that of the last item of each window."""
+
+    name = "toy"
+    Config = RankerConfig
+    window = 2
+
+    def __init__(self, config: RankerConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim))
+        self.item = nn.Parameter(torch.randn(sizes.items + 1, config.dim))
+        zero_padding(self.user)
+        zero_padding(self.item)
+
+    @property
+    def item_table(self) -> Tensor:
+        return self.item
+
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        windows = Windows(window=self.window, targets=2, per_row=3, negatives=self.config.own, asked="every")
+        return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
+
+    def queries(self, batch: Batch) -> Tensor:
+        count = batch.history.shape[1] - self.window + 1
+        return self.user[batch.user].unsqueeze(1) + self.item[batch.history[:, -count:]]
+
+
+def build(kind: type[Toy] = Toy, **settings: Any) -> Toy:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        chosen = {"dim": 3, "negatives": 4, "batch_size": 20, **settings}
+        return kind(kind.configure(chosen), Sizes(LOG.n_users, ITEMS)).double()
+
+
+def first(model: Toy) -> Batch:
+    return next(iter(model.batches(LOG, np.random.default_rng(3))))
+
+
+# ---------------------------------------------------------------------------------------- in loops
+
+
+def among(loss: str, config: RankerConfig, right: Tensor, wrong: list[Tensor], expected: list[float]) -> Tensor:
+    """The loss of a target with score `right` among negatives with scores `wrong`, each expected so often."""
+    if loss in ("bce", "gbce"):
+        rate = config.negatives / (ITEMS - 1)
+        beta = rate * (config.calibration * (1 - 1 / rate) + 1 / rate) if loss == "gbce" else 1.0
+        positive = -beta * torch.log(torch.sigmoid(right))
+        return positive - sum(torch.log(1 - torch.sigmoid(score)) for score in wrong)
+    if loss == "sampled-ce":
+        often = expected if config.correction else [1.0] * len(wrong)
+        others = sum(torch.exp(score) / n for score, n in zip(wrong, often, strict=True))
+        return -torch.log(torch.exp(right) / (torch.exp(right) + others))
+    if not wrong:
+        return torch.zeros((), dtype=torch.double)
+    share = torch.softmax(torch.stack(wrong), 0)
+    each = torch.stack([torch.sigmoid(score - right) + torch.sigmoid(score**2) for score in wrong])
+    won = torch.stack([torch.sigmoid(right - score) for score in wrong])
+    length = (share * torch.stack(wrong) ** 2).sum()
+    return {
+        "bpr": -torch.log(won).mean(),
+        "top1": each.mean(),
+        "top1-max": (share * each).sum(),
+        "bpr-max": -torch.log((share * won).sum()) + config.penalty * length,
+    }[loss]
+
+
+def reference(model: Toy, batch: Batch) -> Tensor:
+    """The loss of a batch, target by target."""
+    assert batch.target is not None
+    assert batch.asked is not None
+    config, total = model.config, torch.zeros((), dtype=torch.double)
+    vectors = model.item
+    if config.temperature:
+        vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    for row, question in batch.asked.nonzero().tolist():
+        query = model.user[batch.user[row]] + model.item[batch.history[row, question + model.window - 1]]
+        if config.temperature:
+            query = query / query.norm() / config.temperature
+        for place in range(2):
+            target = int(batch.target[row, question + place])
+            if not target:
+                continue
+            scores = vectors @ query
+            if config.loss == "ce":
+                total = total + scores[1:].logsumexp(0) - scores[target]
+                continue
+            if batch.shared is None:
+                assert batch.negative is not None
+                drawn = [item for item in batch.negative[row, question, place].tolist() if item]
+                expected = [config.negatives / (ITEMS - 1)] * len(drawn)
+            else:
+                drawn = [item for item in batch.shared.tolist() if item != target]
+                weight = np.maximum(LOG.counts()[1:], 1) ** config.alpha
+                expected = [config.negatives * weight[item - 1] / weight.sum() for item in drawn]
+            wrong = [scores[item] for item in drawn]
+            total = total + among(config.loss, config, scores[target], wrong, expected)
+    return total
+
+
+def assert_as_reference(model: Toy, batch: Batch, scale: float = 0.5) -> None:
+    expected = reference(model, batch)
+    slopes = torch.autograd.grad(expected * scale, [model.user, model.item])
+    loss = model(batch)
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
+    (loss * scale).backward()
+    for weight, wanted in zip((model.user, model.item), slopes, strict=True):
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad[1:], wanted[1:], rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize(("loss", "sampling"), WAYS)
+def test_loss_and_gradients_in_loops(loss: str, sampling: str, temperature: float) -> None:
+    for settings in ({}, {"negatives": 1}, {"alpha": 1.0, "correction": False, "calibration": 0.2, "penalty": 0.3}):
+        model = build(loss=loss, sampling=sampling, temperature=temperature, **settings)
+        assert_as_reference(model, first(model))
+
+
+@pytest.mark.parametrize("loss", OWN)
+def test_a_target_without_a_negative(loss: str) -> None:
+    """Users who have touched every item have none of their own; of shared ones all may be the target."""
+    full = synthetic.from_sequences([[1, 2, 3, 1, 2, 3]])
+    model = Toy(Toy.configure({"dim": 3, "loss": loss, "negatives": 2}), Sizes(1, 3)).double()
+    batch = next(iter(model.batches(full, np.random.default_rng(0))))
+    assert batch.negative is not None
+    assert not batch.negative.any()
+    shared = torch.full((3,), 2)
+    same = replace(batch, target=torch.where(batch.target > 0, 2, 0), negative=None, shared=shared)
+    for case in (batch, replace(same, chance=torch.zeros(4, dtype=torch.double))):
+        model.zero_grad()
+        loss_of_it = model(case)
+        loss_of_it.backward()
+        assert loss_of_it.isfinite()
+        assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())
+        if loss not in ("bce", "gbce"):
+            assert loss_of_it == 0
+
+
+# ---------------------------------------------------------------------------------------- the correction
+
+
+def partition(model: Toy, batch: Batch, target: int) -> float:
+    """e^score(target) + the others' share, as the loss of a target has it: e^(loss + score)."""
+    with torch.no_grad():
+        score = model.queries(batch)[0, 0] @ model.item[target]
+        return math.exp(float(model(batch) + score))
+
+
+def one_question(target: int, **fields: Any) -> Batch:
+    return Batch(
+        torch.tensor([1]), torch.tensor([[0, 2]]), torch.tensor([[target]]), asked=torch.tensor([[True]]), **fields
+    )
+
+
+def estimated(model: Toy, target: int) -> float:
+    """What the estimated partition function is on average, over all that can be drawn."""
+    popular = Popular(LOG.counts(), model.config.alpha)
+    chance = torch.from_numpy(popular.expected(model.config.negatives))
+    each = np.exp(popular.expected(1))
+    total = 0.0
+    for drawn in itertools.product(range(1, ITEMS + 1), repeat=model.config.negatives):
+        batch = one_question(target, shared=torch.tensor(drawn), chance=chance)
+        total += float(np.prod(each[list(drawn)])) * partition(model, batch, target)
+    return total
+
+
+def estimated_by_own(model: Toy, target: int) -> float:
+    """The same with negatives of a user who has touched nothing but the target."""
+    others = [item for item in range(1, ITEMS + 1) if item != target]
+    every = list(itertools.product(others, repeat=model.config.negatives))
+    batches = [one_question(target, negative=torch.tensor(drawn)[None, None, None]) for drawn in every]
+    return sum(partition(model, batch, target) for batch in batches) / len(every)
+
+
+def whole(model: Toy, target: int) -> float:
+    with torch.no_grad():
+        query = model.queries(one_question(target))[0, 0]
+        return float((model.item[1:] @ query).exp().sum())
+
+
+def assert_unbiased(model: Toy, estimate: Callable[[Toy, int], float]) -> None:
+    for target in (1, 3, ITEMS):
+        assert estimate(model, target) == pytest.approx(whole(model, target), rel=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("negatives", [1, 3])
+def test_shared_negatives_estimate_the_whole_softmax(alpha: float, negatives: int) -> None:
+    """On average over all draws the corrected sum is that over all items: negatives count for how rarely they are
+    drawn, the target counts once, whole."""
+    assert_unbiased(build(loss="sampled-ce", sampling="shared", alpha=alpha, negatives=negatives), estimated)
+
+
+@pytest.mark.parametrize("negatives", [1, 3])
+def test_own_negatives_estimate_the_whole_softmax(negatives: int) -> None:
+    assert_unbiased(build(loss="sampled-ce", negatives=negatives), estimated_by_own)
+
+
+class CountsCollisions(Toy):
+    """A drawn target counts as a negative too."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        assert batch.shared is not None
+        positive, negative = (self.queries(batch)[0, 0] @ self.item[ids].T for ids in (batch.target[0], batch.shared))
+        corrected = negative - batch.chance[batch.shared]
+        return torch.cat([positive, corrected]).logsumexp(0) - positive[0]
+
+
+class CorrectsTheTarget(Toy):
+    """The target's score is lowered as well, by how often it would be drawn."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        plain = super().forward(batch)
+        score = self.queries(batch)[0, 0] @ self.item[batch.target[0, 0]]
+        others = (plain + score).exp() - score.exp()
+        moved = score - batch.chance[batch.target[0, 0]]
+        return torch.log(moved.exp() + others) - score
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"), [(Toy, {"correction": False}), (CountsCollisions, {}), (CorrectsTheTarget, {})], ids=str
+)
+def test_a_wrong_correction_is_caught(kind: type[Toy], settings: dict[str, Any]) -> None:
+    model = build(kind, loss="sampled-ce", sampling="shared", negatives=2, **settings)
+    with pytest.raises(AssertionError):
+        assert_unbiased(model, estimated)
+
+
+# ---------------------------------------------------------------------------------------- what it is fed
+
+
+def test_shared_negatives_are_drawn_anew_for_each_batch() -> None:
+    model = build(loss="bpr", sampling="shared", negatives=50, alpha=1.0)
+    batches = list(model.batches(LOG, np.random.default_rng(0)))
+    assert len(batches) > 2
+    for batch in batches:
+        assert batch.negative is None
+        assert batch.shared is not None
+        assert batch.shared.shape == (50,)
+        assert batch.shared.min() >= 1
+        assert batch.shared.max() <= ITEMS
+        assert batch.chance is not None
+        assert batch.chance[1:].exp().sum() == pytest.approx(50)
+    assert not torch.equal(batches[0].shared, batches[1].shared)
+
+
+@pytest.mark.parametrize(("settings", "own"), [({"loss": "ce"}, 0), ({"loss": "bpr"}, 4), ({"loss": "gbce"}, 4)])
+def test_without_sharing_nothing_is_shared(settings: dict[str, Any], own: int) -> None:
+    model = build(**settings)
+    assert model.config.own == own
+    for batch in model.batches(LOG, np.random.default_rng(0)):
+        assert batch.shared is batch.chance is None
+        assert (batch.negative is None) == (own == 0)
+
+
+def test_the_same_seed_shares_the_same() -> None:
+    model = build(loss="bpr", sampling="shared")
+    one, two = (list(model.batches(LOG, np.random.default_rng(4))) for _ in range(2))
+    assert all(
+        torch.equal(a.shared, b.shared) and torch.equal(a.history, b.history) for a, b in zip(one, two, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("loss", "sampling"), WAYS)
+def test_slices_add_up(loss: str, sampling: str) -> None:
+    """Every slice of a batch meets all shared negatives, and the same ones."""
+    model = build(loss=loss, sampling=sampling)
+    batch = first(model)
+    together = model(batch)
+    apart = sum(model(part) for part in batch.slices(2))
+    torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10)
+    shares = sum(model(batch.share(rank, 3)) for rank in range(3))
+    torch.testing.assert_close(together, shares, rtol=1e-10, atol=1e-10)
+
+
+# ---------------------------------------------------------------------------------------- what it answers
+
+
+def test_scores_are_cosines_over_the_temperature() -> None:
+    model = build(temperature=0.2)
+    batch = Batch(torch.tensor([1, 2]), torch.tensor([[3], [5]]))
+    with torch.no_grad():
+        query = model.user[[1, 2]] + model.item[[3, 5]]
+        wanted = torch.cosine_similarity(query[:, None], model.item[None], dim=2) / 0.2
+        torch.testing.assert_close(model.score(batch)[:, 1:], wanted[:, 1:])
+        model.item[4] *= 7  # its length does not matter
+        torch.testing.assert_close(model.score(batch)[:, 1:], wanted[:, 1:])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.2])
+def test_a_query_is_that_of_the_last_question(temperature: float) -> None:
+    model = build(temperature=temperature)
+    history = torch.tensor([[1, 2, 3, 4]])
+    for length in range(1, 5):
+        found = model.query(Batch(torch.tensor([2]), history[:, 4 - length :]))
+        torch.testing.assert_close(found, model.query(Batch(torch.tensor([2]), history)))
+
+
+# ---------------------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dim": 0}, "dim=0: must be at least 1"),
+        ({"negatives": 0}, "negatives=0: must be at least 1"),
+        ({"alpha": 1.5}, "alpha=1.5: must lie between 0 and 1"),
+        ({"alpha": -0.1}, "alpha=-0.1: must lie between 0 and 1"),
+        ({"calibration": 2.0}, "calibration=2.0: must lie between 0 and 1"),
+        ({"penalty": -1.0}, "penalty=-1.0: must not be negative"),
+        ({"temperature": -1.0}, "temperature=-1.0: must not be negative"),
+        ({"loss": "hinge"}, "loss='hinge': must be one of bpr, bce, gbce, ce, sampled-ce, top1, top1-max, bpr-max"),
+        ({"sampling": "mine"}, "sampling='mine': must be one of own, shared"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Toy.configure(settings)
+
+
+# ---------------------------------------------------------------------------------------- a real model
+
+
+@pytest.mark.parametrize(("loss", "sampling"), WAYS)
+def test_hgn_learns_with_every_loss(loss: str, sampling: str) -> None:
+    """The next item of a walk round a cycle, of which popularity knows nothing."""
+    log = synthetic.cycle(100, 12, 8, seed=2)
+    split = leave_last_out(log)
+    settings = {"dim": 8, "window": 3, "targets": 1, "asked": "every", "per_row": 4, "weight_decay": 0.0}
+    settings |= {"loss": loss, "sampling": sampling, "negatives": 6, "batch_size": 100, "lr": 0.03, "epochs": 12}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = HGN(HGN.configure(settings), Sizes(log.n_users, log.n_items))
+    fit(model, split.train_valid)
+    share = float(hit(rank(model.eval(), split.cases("test"), exclude_seen=True, depth=3), 1).mean())
+    assert share >= 0.8, f"{loss}, {sampling}: the next item comes first for {share:.0%} of users only"

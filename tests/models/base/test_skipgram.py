@@ -1,0 +1,156 @@
+"""Item2Vec and Meta-Prod2Vec: which pairs they are taught, what they count, and how they answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError, DataError
+from segue.models.base.model import Sizes
+from segue.models.factorization.item2vec import Item2Vec
+from segue.models.factorization.mp2vec import MP2Vec
+from segue.testing import model_checks as testing
+from segue.training.loop import fit
+
+LOG = synthetic.from_sequences([[1, 2, 3], [3, 2], [4, 1, 1]], n_items=5)
+KINDS = pl.DataFrame({"kind": [["a", "b"], ["b"], None, ["c"], ["c", "a"]]})
+DESCRIBED = replace(LOG, item_table=KINDS)
+FEATURED = {"dim": 3, "column": "kind", "features": 3, "levels": 2}
+
+
+def build(kind: Any, **settings: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return kind(kind.configure({"dim": 3, **settings}), Sizes(3, 5)).double()
+
+
+def described(**settings: Any) -> MP2Vec:
+    model: MP2Vec = build(MP2Vec, **FEATURED, **settings)
+    next(iter(model.batches(DESCRIBED, np.random.default_rng(0))))
+    return model
+
+
+def test_score_is_the_mean_cosine_to_the_history() -> None:
+    model = build(Item2Vec).requires_grad_(False)
+    batch = Batch(torch.tensor([1, 0]), torch.tensor([[0, 2, 4], [0, 0, 0]]))
+    scores = model.score(batch)
+    u = model.token
+    expected = [
+        (torch.cosine_similarity(u[2], u[j], dim=0) + torch.cosine_similarity(u[4], u[j], dim=0)) / 2
+        for j in range(1, 6)
+    ]
+    torch.testing.assert_close(scores[0, 1:], torch.stack(expected), rtol=0, atol=1e-12)
+    assert scores[1, 1:].tolist() == [0] * 5  # who has had nothing likes nothing
+    newest = build(Item2Vec, last=1).requires_grad_(False).score(batch)
+    torch.testing.assert_close(newest[0, 1:], torch.cosine_similarity(u[4], u[1:]), rtol=0, atol=1e-12)
+
+
+def test_a_negative_that_is_the_true_context_counts_for_nothing() -> None:
+    model = build(Item2Vec)
+    one, asked = torch.tensor([[1]]), torch.ones(1, 1, dtype=torch.bool)
+    losses = [
+        float(model(Batch(torch.tensor([0]), one, one + 1, torch.tensor([[[drawn]]]), asked)).detach())
+        for drawn in ([2, 4], [4, 2], [4, 0])
+    ]
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_pairs_of_items_and_features() -> None:
+    """Features a, b, c are tokens 6, 7, 8. Item 1 has a and b, item 2 has b, item 3 none, item 4 c."""
+    model = described()
+    token, context = model.company(np.array([1, 3]), np.array([4, 2]))
+    expected = [
+        *[(1, 4), (1, 8), (6, 4), (7, 4), (6, 8), (7, 8), (6, 1), (7, 1)],
+        *[(3, 2), (3, 7)],
+    ]
+    assert Counter(zip(token.tolist(), context.tolist(), strict=True)) == Counter(expected)
+
+
+def test_a_feature_is_there_as_often_as_its_items() -> None:
+    events = described().events(DESCRIBED)
+    assert events[1:6].tolist() == LOG.counts()[1:].tolist() == [3, 2, 2, 1, 0]
+    assert events[6:].tolist() == [3, 5, 1]
+
+
+def test_pairs_with_a_feature_weigh_lambda() -> None:
+    light, heavy = described(weight=0.1), described(weight=0.4)
+    batch = next(iter(light.batches(DESCRIBED, np.random.default_rng(1))))
+    assert batch.target is not None
+    mixed = (batch.history[:, 0] > 5) | (batch.target[:, 0] > 5)
+    assert 0 < mixed.sum() < len(batch)
+    surprise = light.surprise(batch).detach()
+    for model, weight in ((light, 0.1), (heavy, 0.4)):
+        expected = surprise[~mixed].sum() + weight * surprise[mixed].sum()
+        assert float(model(batch).detach()) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_negatives_are_items_and_features_in_proportion() -> None:
+    model = described(negatives=2000)
+    drawn = np.concatenate([b.negative.flatten() for b in model.batches(DESCRIBED, np.random.default_rng(2))])  # type: ignore[union-attr]
+    share = np.bincount(drawn, minlength=9)[1:] / len(drawn)
+    weight = np.array([3, 2, 2, 1, 1, 3, 5, 1]) ** 0.75  # who never occurs can be drawn all the same
+    assert share == pytest.approx(weight / weight.sum(), abs=0.01)
+
+
+def test_without_a_column_it_is_item2vec() -> None:
+    log = synthetic.markov(20, 5, 8, seed=1)
+    tables = []
+    for kind in (Item2Vec, MP2Vec):
+        torch.manual_seed(0)
+        model = kind(kind.configure({"dim": 4, "epochs": 2, "batch_size": 16}), Sizes(20, 5))
+        fit(model, log, seed=1)
+        tables.append(model.token.detach())
+    assert torch.equal(*tables)
+
+
+def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
+    """Items 1..4 are of one kind and 5..8 of another, users keep to a kind; items 4 and 8 are had alone."""
+    rng = np.random.default_rng(0)
+    histories = [[*rng.permutation([1, 2, 3])] for _ in range(40)] + [[*rng.permutation([5, 6, 7])] for _ in range(40)]
+    log = synthetic.from_sequences([*histories, *[[4], [8]] * 10], n_items=8)
+    log = replace(log, item_table=pl.DataFrame({"kind": ["x"] * 4 + ["y"] * 4}))
+    settings = {"dim": 8, "column": "kind", "features": 2, "levels": 1, "weight": 1, "epochs": 60, "batch_size": 64}
+    torch.manual_seed(0)
+    model = MP2Vec(MP2Vec.configure({**settings, "lr": 0.01}), Sizes(100, 8))
+    fit(model, log)
+    of_features = torch.nn.functional.normalize(model.token.detach(), dim=1)
+    assert float(of_features[1] @ of_features[9]) > float(of_features[1] @ of_features[10])
+    assert float(of_features[6] @ of_features[10]) > float(of_features[6] @ of_features[9])
+
+
+@pytest.mark.parametrize(
+    "law", ["weights_learn", "saved_is_loaded", "resumed_is_whole", "shares_add_up", "zero_stays_nothing"]
+)
+def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = testing._log()
+    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.n_items)]})
+    monkeypatch.setattr(testing, "_log", lambda: replace(plain, item_table=table))
+    testing.LAWS[law](testing.subject(MP2Vec, column="kind", features=4, levels=2))
+
+
+def test_errors() -> None:
+    for kind, settings, said in (
+        (Item2Vec, {"rho": 0}, r"rho=0.0: must be above 0"),
+        (Item2Vec, {"passes": 0}, r"passes=0: must be at least 1"),
+        (Item2Vec, {"alpha": 2}, r"alpha=2.0: must lie between 0 and 1"),
+        (Item2Vec, {"last": 0}, r"last=0: must be at least 1"),
+        (Item2Vec, {"column": "kind"}, r"unknown setting 'column'"),
+        (MP2Vec, {"weight": -1}, r"weight=-1.0: must not be negative"),
+        (MP2Vec, {"column": "kind"}, r"column='kind', features=0: name a column and how many it holds, or neither"),
+        (MP2Vec, {"features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
+        (MP2Vec, {"column": "kind", "features": 2, "levels": 0}, r"levels=0: must be at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            kind.configure(settings)
+    with pytest.raises(ConfigError, match="features=2: the log has 3 of them; give as many"):
+        fit(build(MP2Vec, **{**FEATURED, "features": 2}), DESCRIBED)
+    with pytest.raises(DataError, match=r"its items have no column 'kin', did you mean 'kind'\?"):
+        fit(build(MP2Vec, **{**FEATURED, "column": "kin"}), DESCRIBED)

@@ -1,0 +1,171 @@
+"""BPR-MF: its size, its loss and its gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.factorization.bprmf import BPRMF
+from segue.testing import model_checks as testing
+from segue.training.loop import fit
+
+SIZES = Sizes(users=4, items=6)
+
+
+def build(**choices: Any) -> BPRMF:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = BPRMF(BPRMF.configure({"dim": 3, **choices}), SIZES).double()
+        with torch.no_grad():
+            model.user[1:].normal_()
+            model.item[1:].normal_()
+    return model
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_number_of_weights(bias: bool) -> None:
+    assert sum(weight.numel() for weight in build(bias=bias).parameters()) == 5 * 3 + 7 * (3 + bias)
+
+
+@settings(max_examples=40, deadline=None)
+@given(bias=st.booleans(), seed=st.integers(0, 10**6), l2=st.sampled_from([0.0, 0.3]))
+def test_loss_and_gradient_triple_by_triple(bias: bool, seed: int, l2: float) -> None:
+    rng = np.random.default_rng(seed)
+    user, item, other = (torch.from_numpy(rng.integers(1, n + 1, 8)) for n in (4, 6, 6))
+    other[rng.random(8) < 0.2] = 0  # users with nothing left to draw
+    model = build(bias=bias, l2=l2)
+    users, items = (w.detach().clone().requires_grad_() for w in (model.user, model.item))
+    expected = torch.zeros((), dtype=torch.double)
+    for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
+        if j:
+            p, q, r = users[u], items[i], items[j]
+            apart = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
+            expected = expected - torch.log(torch.sigmoid(apart)) + l2 * (p @ p + q @ q + r @ r)
+    nothing, asked = torch.empty(8, 0, dtype=torch.long), torch.ones(8, 1, dtype=torch.bool)
+    loss = model(Batch(user, nothing, item[:, None], other[:, None, None, None], asked))
+    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
+    if expected.requires_grad:
+        expected.backward()
+        loss.backward()
+        torch.testing.assert_close(model.user.grad, users.grad, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(model.item.grad, items.grad, rtol=1e-8, atol=1e-8)
+
+
+def test_score_is_the_dot_product_and_the_bias() -> None:
+    model = build()
+    batch = Batch(torch.tensor([2, 0]), torch.zeros(2, 0, dtype=torch.long))
+    scores = model.score(batch)
+    expected = model.item[:, :3] @ model.user[2] + model.item[:, 3]
+    torch.testing.assert_close(scores[0, 1:], expected[1:])
+    torch.testing.assert_close(scores[1, 1:], model.item[1:, 3])  # nobody is asked: popularity answers
+
+
+def test_users_who_have_touched_everything_teach_nothing() -> None:
+    log = synthetic.from_sequences([[1, 2, 3], [3, 2, 1]])
+    model = BPRMF(BPRMF.configure({"dim": 3, "epochs": 2}), Sizes(2, 3))
+    before = [weight.clone() for weight in model.parameters()]
+    training = fit(model, log)
+    assert [epoch.loss for epoch in training.epochs] == [0, 0]
+    for weight, old in zip(model.parameters(), before, strict=True):
+        assert torch.equal(weight, old)
+
+
+KINDS = np.array([[0, 0], [1, 2], [2, 0], [0, 0], [3, 1], [2, 3], [1, 0]])
+FEATURED = {"column": "kind", "features": 3, "levels": 2}
+
+
+def featured(**choices: Any) -> BPRMF:
+    model = build(**FEATURED, **choices)
+    model.features.learn(KINDS, ["a", "b", "c"])
+    with torch.no_grad():
+        model.feature[1:].normal_(generator=torch.Generator().manual_seed(1))
+    return model
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_features_triple_by_triple(bias: bool) -> None:
+    """Items 1..6 with features a, b, c by `KINDS`; item 3 has none."""
+    model = featured(bias=bias, l2=0.3)
+    user, item, other = torch.tensor([1, 2, 4]), torch.tensor([1, 3, 5]), torch.tensor([4, 2, 6])
+    tables = [w.detach().clone().requires_grad_() for w in (model.user, model.item, model.feature)]
+    users, items, kinds = tables
+    expected = torch.zeros((), dtype=torch.double)
+    for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
+        p, parts = users[u], [[items[x], *(kinds[f] for f in KINDS[x] if f)] for x in (i, j)]
+        q, r = (torch.stack(some).sum(0) for some in parts)
+        apart = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
+        lengths = p @ p + sum(x @ x for some in parts for x in some)
+        expected = expected - torch.log(torch.sigmoid(apart)) + 0.3 * lengths
+    nothing, asked = torch.empty(3, 0, dtype=torch.long), torch.ones(3, 1, dtype=torch.bool)
+    loss = model(Batch(user, nothing, item[:, None], other[:, None, None, None], asked))
+    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
+    expected.backward()
+    loss.backward()
+    for ours, other_way in zip((model.user, model.item, model.feature), tables, strict=True):
+        torch.testing.assert_close(ours.grad, other_way.grad, rtol=1e-8, atol=1e-8)
+
+
+def test_score_adds_what_the_features_bring() -> None:
+    model = featured().requires_grad_(False)
+    scores = model.score(Batch(torch.tensor([2]), torch.zeros(1, 0, dtype=torch.long)))
+    for item in range(1, 7):
+        vector = model.item[item] + sum(model.feature[f] for f in KINDS[item] if f)
+        assert float(scores[0, item]) == pytest.approx(float(vector[:3] @ model.user[2] + vector[3]), abs=1e-12)
+
+
+def test_an_item_that_nobody_met_is_known_by_its_features() -> None:
+    """Half of the users meet items of one kind, half of the other; items 9 and 10 are of one each, and nobody's."""
+    histories = [[1, 2, 3, 4]] * 30 + [[5, 6, 7, 8]] * 30
+    table = pl.DataFrame({"kind": [["x"]] * 4 + [["y"]] * 4 + [["x"], ["y"]]})
+    log = replace(synthetic.from_sequences(histories, n_items=10), item_table=table)
+    settings = {"dim": 4, "column": "kind", "features": 2, "batch_size": 16, "epochs": 20, "lr": 0.02}
+    torch.manual_seed(0)
+    model = BPRMF(BPRMF.configure(settings), Sizes(60, 10))
+    fit(model, log)
+    with torch.no_grad():
+        scores = model.score(Batch(torch.arange(1, 61), torch.zeros(60, 0, dtype=torch.long)))
+    assert (scores[:30, 9] > scores[:30, 10]).all()
+    assert (scores[30:, 9] < scores[30:, 10]).all()
+
+
+@pytest.mark.parametrize("law", ["weights_learn", "saved_is_loaded", "resumed_is_whole", "shares_add_up"])
+def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = testing._log()
+    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.n_items)]})
+    monkeypatch.setattr(testing, "_log", lambda: replace(plain, item_table=table))
+    testing.LAWS[law](testing.subject(BPRMF, column="kind", features=4, levels=2))
+
+
+def test_recency_makes_the_popular_of_late_popular() -> None:
+    """Everybody meets one of items 1..3 early and one of 4..6 late; nobody is told apart."""
+    histories = [[1 + user % 3, 4 + user % 3] for user in range(60)]
+    log = synthetic.from_sequences(histories, n_items=6, times=[[user, 100 + user] for user in range(60)])
+    scores = []
+    for recency in (0.0, 0.1):
+        torch.manual_seed(0)
+        model = BPRMF(BPRMF.configure({"dim": 2, "recency": recency, "epochs": 10, "batch_size": 16}), Sizes(60, 6))
+        fit(model, log)
+        with torch.no_grad():
+            scores.append(model.score(Batch(torch.tensor([0]), torch.zeros(1, 0, dtype=torch.long)))[0, 1:])
+    assert float(scores[0][:3].mean() - scores[0][3:].mean()) == pytest.approx(0, abs=0.1)
+    assert float(scores[1][3:].min() - scores[1][:3].max()) > 0.3
+
+
+def test_errors() -> None:
+    with pytest.raises(ConfigError, match=r"recency=-0.1: must not be negative"):
+        BPRMF.configure({"recency": -0.1})
+    with pytest.raises(
+        ConfigError, match=r"column='kind', features=0: name a column and how many it holds, or neither"
+    ):
+        BPRMF.configure({"column": "kind"})

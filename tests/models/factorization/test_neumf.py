@@ -1,0 +1,107 @@
+"""NeuMF: its size, its two halves and their pre-training, and how it asks about all items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.factorization import neumf
+from segue.models.factorization.neumf import NeuMF
+from segue.training.loop import fit
+
+LOG = synthetic.markov(20, 9, 8, seed=4)
+
+
+def build(**settings: Any) -> NeuMF:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = NeuMF(NeuMF.configure({"dim": 3, "tower_dim": 4, "tower": (5, 2), **settings}), Sizes(20, 9))
+        for weight in model.parameters():
+            torch.nn.init.normal_(weight)
+    return model.double()
+
+
+def batch_of(model: NeuMF) -> Batch:
+    return next(iter(model.batches(LOG, np.random.default_rng(0))))
+
+
+def test_number_of_weights() -> None:
+    """d (U + I + 2) and d' (U + I + 2) in the tables, the tower, and two sets of output weights with one bias."""
+    model = NeuMF(NeuMF.configure(), Sizes(10, 20))
+    tower = (64 * 32 + 32) + (32 * 16 + 16) + (16 * 8 + 8)
+    assert sum(weight.numel() for weight in model.parameters()) == (8 + 32) * 32 + tower + 8 + 8 + 1
+    recbole = NeuMF(NeuMF.configure(preset="recbole"), Sizes(10, 20))
+    tower = (128 * 128 + 128) + (128 * 64 + 64)
+    assert sum(weight.numel() for weight in recbole.parameters()) == (64 + 64) * 32 + tower + 64 + 64 + 1
+
+
+@pytest.mark.parametrize("pretrain", [0, 2])
+def test_all_items_at_once_as_pair_by_pair(pretrain: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neumf, "TOGETHER", 12)  # four items at a time
+    model = build(pretrain=pretrain).eval().requires_grad_(False)
+    user = torch.tensor([3, 0, 7])
+    scores = model.score(Batch(user, torch.zeros(3, 0, dtype=torch.long)))
+    product, tower = model.halves(user, torch.arange(10).expand(3, -1))
+    together = product + tower if pretrain == 0 else 0.5 * product + 0.5 * tower
+    torch.testing.assert_close(scores[:, 1:], together[:, 1:], rtol=0, atol=1e-12)
+    assert scores[:, 0].eq(-torch.inf).all()
+
+
+def test_the_loss_counts_every_instance() -> None:
+    model = build(pretrain=0, negatives=3)
+    batch = batch_of(model)
+    assert batch.target is not None
+    assert batch.negative is not None
+    expected = 0.0
+    for user, right, wrong in zip(batch.user, batch.target[:, 0], batch.negative[:, 0, 0], strict=True):
+        for item, label in [(right, 1), *((one, 0) for one in wrong)]:
+            z = sum(model.halves(user[None], item[None, None])).sigmoid()  # type: ignore[union-attr]
+            expected -= float(torch.log(z if label else 1 - z).detach())
+    assert float(model(batch).detach()) == pytest.approx(expected, rel=1e-10)
+
+
+def test_halves_are_taught_by_themselves_first() -> None:
+    """What the product learns in pre-training does not depend on the tower; later it does."""
+    for taught, alone in ((0, True), (1, True), (2, False)):
+        gradients = []
+        for change in (0.0, 1.0):
+            model = build(pretrain=2)
+            model.taught.fill_(taught)
+            with torch.no_grad():
+                model.tower_logit.bias += change
+            model(batch_of(model)).backward()
+            assert model.product_logit.weight.grad is not None
+            gradients.append(model.product_logit.weight.grad)
+        assert torch.equal(*gradients) == alone
+
+
+def test_pre_training_lasts_as_many_epochs() -> None:
+    model = build(pretrain=2, epochs=3)
+    spoken: list[bool] = []
+    loss, joined = model.forward, model._joined
+    model._joined = lambda *halves: (spoken.append(True), joined(*halves))[1]  # type: ignore[method-assign]
+    model.forward = lambda batch: (spoken.append(False), loss(batch))[1]  # type: ignore[method-assign]
+    fit(model, LOG)
+    steps = spoken.count(False) // 3
+    assert spoken[: 2 * steps] == [False] * 2 * steps
+    assert spoken[2 * steps :] == [False, True] * steps
+    assert int(model.taught) == 3
+
+
+def test_errors() -> None:
+    for settings, said in (
+        ({"tower": ""}, r"tower=''|tower=\(''"),
+        ({"tower": (8, 0)}, r"tower=\(8, 0\): must be one size or more, each at least 1"),
+        ({"pretrain": -1}, r"pretrain=-1: must not be negative"),
+        ({"negatives": 0}, r"negatives=0: must be at least 1"),
+        ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            NeuMF.configure(settings)

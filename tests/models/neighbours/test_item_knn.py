@@ -1,0 +1,97 @@
+"""Item-KNN against counts and sums in plain loops."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.models.base.model import Sizes
+from segue.models.neighbours import item_knn
+from segue.models.neighbours.item_knn import ItemKNN
+
+ITEMS = 5
+HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
+
+
+def fitted(log: Log, **choices: Any) -> ItemKNN:
+    model = ItemKNN(ItemKNN.configure(choices), Sizes(log.n_users, log.n_items)).double()
+    model.fit(log)
+    return model
+
+
+def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> float:
+    """Of item `two` after item `one`, by the definitions of the module's docstring."""
+    if one == two:
+        return 0.0
+    both = sum(one in h and two in h for h in histories)
+    if config.similarity == "gru4rec":
+        events = Counter(item for h in histories for item in h)
+        both = sum(h.count(one) for h in histories if two in h)
+        below = (events[one] + config.shrinkage) ** config.alpha * (events[two] + config.shrinkage) ** (
+            1 - config.alpha
+        )
+    else:
+        held = [sum(item in h for h in histories) for item in (one, two)]
+        product = held[0] * held[1]
+        below = (math.sqrt(product) if config.similarity == "cosine" else product) + config.shrinkage
+    return both / below if both else 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    histories=HISTORIES,
+    asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5),
+    kind=st.sampled_from(["cosine", "gru4rec", "lift"]),
+    last=st.sampled_from([None, 1, 3]),
+)
+def test_scores_are_the_sum_over_the_history(
+    histories: list[list[int]], asked: list[int], kind: str, last: int | None
+) -> None:
+    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    model = fitted(log, similarity=kind, shrinkage=2.0, alpha=0.3, neighbours=None, last=last, decay=0.5)
+    scores = model.score(Batch(torch.tensor([0]), torch.tensor([asked])))[0, 1:]
+    newest = asked[::-1][:last]
+    for item in range(1, ITEMS + 1):
+        pairs = ((age, past) for age, past in enumerate(newest) if past)
+        expected = sum(0.5**age * similarity(histories, past, item, model.config) for age, past in pairs)
+        assert scores[item - 1].item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_only_the_nearest_neighbours_are_kept() -> None:
+    log = synthetic.markov(30, 8, 6, seed=1)
+    item = Batch(torch.tensor([0]), torch.tensor([[3]]))
+    full = fitted(log, neighbours=None, last=1).score(item)[0, 1:]
+    some = fitted(log, neighbours=2, last=1).score(item)[0, 1:]
+    best = full.topk(2).indices
+    assert torch.equal(some[best], full[best])
+    assert some.count_nonzero() == 2
+
+
+def test_fitting_again_forgets_what_was_learnt() -> None:
+    model = fitted(synthetic.markov(30, 8, 6, seed=1))
+    other = synthetic.markov(30, 8, 6, seed=2)
+    model.fit(other)
+    for key, value in fitted(other).state_dict().items():
+        assert torch.equal(value, model.state_dict()[key])
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = synthetic.markov(30, 8, 6, seed=1)
+    whole = fitted(log).similarity
+    monkeypatch.setattr(item_knn, "PAIRS", 5)
+    assert torch.equal(fitted(log).similarity, whole)
+
+
+def test_an_item_that_nobody_has_had_has_no_neighbours() -> None:
+    log = synthetic.from_sequences([[1, 2], [2, 1]], n_items=4)
+    scores = fitted(log).score(Batch(torch.tensor([0]), torch.tensor([[4]])))
+    assert scores.tolist() == [[-math.inf, 0, 0, 0, 0]]

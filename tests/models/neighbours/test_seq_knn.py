@@ -1,0 +1,143 @@
+"""Sequential item-KNN against pairs counted in plain loops."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.neighbours import seq_knn
+from segue.models.neighbours.seq_knn import SeqKNN
+
+ITEMS = 5
+HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
+SETTINGS = st.fixed_dictionaries(
+    {
+        "reach": st.sampled_from([1, 2, 9]),
+        "distance_decay": st.sampled_from([0.0, 0.7]),
+        "back": st.sampled_from([0.0, 0.4]),
+        "length_discount": st.sampled_from([0.0, 0.5]),
+        "alpha": st.sampled_from([0.0, 0.6]),
+        "beta": st.sampled_from([0.0, 0.3]),
+        "shrinkage": st.sampled_from([0.0, 2.0]),
+        "last": st.sampled_from([None, 1, 3]),
+        "decay": st.sampled_from([0.5, 1.0]),
+        "floor": st.sampled_from([0.0, 0.2]),
+    }
+)
+
+
+def fitted(log: Log, preset: str | None = None, **choices: Any) -> SeqKNN:
+    model = SeqKNN(SeqKNN.configure(choices, preset), Sizes(log.n_users, log.n_items)).double()
+    model.fit(log)
+    return model
+
+
+def after(model: SeqKNN, *history: int) -> torch.Tensor:
+    return model.score(Batch(torch.tensor([0]), torch.tensor([history])))[0, 1:]
+
+
+def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> float:
+    """Of item `two` after item `one`, by the definitions of the module's docstring."""
+
+    def count(first: int, then: int) -> float:
+        pairs = ((h, p, q) for h in histories for p in range(len(h)) for q in range(p + 1, len(h)))
+        return sum(
+            len(h) ** -config.length_discount * (q - p) ** -config.distance_decay
+            for h, p, q in pairs
+            if (h[p], h[q]) == (first, then) and q - p <= config.reach
+        )
+
+    events = Counter(item for h in histories for item in h)
+    both = count(one, two) + config.back * count(two, one)
+    below = (events[one] + config.shrinkage) ** config.alpha * (events[two] + config.shrinkage) ** config.beta
+    return both / below if both else 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories=HISTORIES, asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5), choices=SETTINGS)
+def test_scores_are_the_sum_over_the_history(
+    histories: list[list[int]], asked: list[int], choices: dict[str, Any]
+) -> None:
+    model = fitted(synthetic.from_sequences(histories, n_items=ITEMS), **choices)
+    scores, config = after(model, *asked), model.config
+    newest = asked[::-1][: config.last]
+    for item in range(1, ITEMS + 1):
+        expected = sum(
+            (config.floor + (1 - config.floor) * config.decay**age) * similarity(histories, past, item, config)
+            for age, past in enumerate(newest)
+            if past
+        )
+        assert scores[item - 1].item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_large_catalogue_is_counted_as_a_small_one() -> None:
+    log = synthetic.markov(30, 8, 6, seed=1)
+    small = fitted(log)
+    large = fitted(synthetic.from_sequences([log.history(u).tolist() for u in range(1, 31)], n_items=3000))
+    torch.testing.assert_close(after(large, 3, 5)[:8], after(small, 3, 5))
+    assert not after(large, 3, 5)[8:].any()
+
+
+def test_only_the_nearest_neighbours_are_kept() -> None:
+    log = synthetic.markov(30, 8, 6, seed=1)
+    full, some = after(fitted(log, neighbours=None), 3), after(fitted(log, neighbours=2), 3)
+    best = full.topk(2).indices
+    assert torch.equal(some[best], full[best])
+    assert some.count_nonzero() == 2
+
+
+def test_rules_follow_the_order() -> None:
+    """1 2 is seen twice, 3 1 once: after 1 comes 2, then, at 3/10 of the weight, 3."""
+    model = fitted(synthetic.from_sequences([[1, 2], [1, 2], [3, 1]], n_items=4), "rules", alpha=1.0, beta=0.0)
+    assert after(model, 1).tolist() == pytest.approx([0, 2 / 3, 0.3 / 3, 0])
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = synthetic.markov(30, 8, 6, seed=1)
+    whole = after(fitted(log), 3, 5)
+    monkeypatch.setattr(seq_knn, "PAIRS", 5)
+    torch.testing.assert_close(after(fitted(log), 3, 5), whole)
+
+
+def test_fitting_again_forgets_what_was_learnt() -> None:
+    model = fitted(synthetic.markov(30, 8, 6, seed=1))
+    other = synthetic.markov(30, 8, 6, seed=2)
+    model.fit(other)
+    for key, value in fitted(other).state_dict().items():
+        assert torch.equal(value, model.state_dict()[key])
+
+
+def test_an_item_that_nobody_has_had_has_no_neighbours() -> None:
+    model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], n_items=4))
+    assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
+
+
+def test_nothing_is_learnt_where_nobody_has_two_events() -> None:
+    assert not after(fitted(synthetic.from_sequences([[1], [2]], n_items=3)), 1, 2).any()
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"reach": 0}, "reach=0: must be at least 1"),
+        ({"back": -0.1}, "back=-0.1: must not be negative"),
+        ({"neighbours": 0}, "neighbours=0: must be at least 1"),
+        ({"last": 0}, "last=0: must be at least 1"),
+        ({"decay": 0.0}, "decay=0.0: must be above 0 and at most 1"),
+        ({"floor": 1.5}, "floor=1.5: must lie between 0 and 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SeqKNN.configure(choices)

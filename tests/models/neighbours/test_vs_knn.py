@@ -1,0 +1,149 @@
+"""VS-KNN against neighbours found and heard in plain loops."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.neighbours import vs_knn
+from segue.models.neighbours.vs_knn import VSKNN
+
+ITEMS = 5
+HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
+SETTINGS = st.fixed_dictionaries(
+    {
+        "sample": st.sampled_from([None, 2]),
+        "last": st.sampled_from([None, 1, 3]),
+        "weighting": st.sampled_from(["decay", "linear", "div"]),
+        "decay": st.just(0.6),
+        "floor": st.sampled_from([0.0, 0.2]),
+        "alpha": st.sampled_from([0.0, 0.6]),
+        "length_discount": st.sampled_from([0.0, 0.5]),
+        "beta": st.sampled_from([0.0, 0.3]),
+        "shrinkage": st.sampled_from([0.0, 2.0]),
+        "distance_decay": st.sampled_from([0.0, 0.7]),
+        "back": st.sampled_from([0.0, 0.4]),
+        "weigh_last": st.booleans(),
+    }
+)
+
+
+def fitted(log: Log, preset: str | None = None, **choices: Any) -> VSKNN:
+    model = VSKNN(VSKNN.configure(choices, preset), Sizes(log.n_users, log.n_items)).double()
+    model.fit(log)
+    return model
+
+
+def after(model: VSKNN, *history: int, user: int = 0) -> torch.Tensor:
+    return model.score(Batch(torch.tensor([user]), torch.tensor([history])))[0, 1:]
+
+
+def expected(histories: list[list[int]], asked: list[int], user: int, config: Any) -> list[float]:
+    """The scores of items 1..ITEMS by the definitions of the module's docstring; all neighbours are heard."""
+    asked = [item for item in asked if item][-(config.last or 99) :]
+    weight = {}
+    for place in range(len(asked)):
+        age = len(asked) - 1 - place
+        decayed = config.floor + (1 - config.floor) * config.decay**age
+        weight[place] = {"linear": 1 - age / len(asked), "div": 1 / (age + 1), "decay": decayed}[config.weighting]
+    places = [{item: place for place, item in enumerate(history)} for history in histories]
+    held = {item: sum(item in p for p in places) for item in range(1, ITEMS + 1)}
+    shrunk = {item: max(n, 1) + config.shrinkage for item, n in held.items()}
+    known = [n for n in range(len(histories), 0, -1) if n != user and set(asked) & set(places[n - 1])]
+    scores = dict.fromkeys(held, 0.0)
+    for n in known[: config.sample]:
+        here = places[n - 1]
+        length = (len(here) + config.shrinkage) ** config.length_discount
+        common = [place for place, item in enumerate(asked) if item in here]
+        similarity = sum(weight[place] / (shrunk[asked[place]] ** config.alpha * length) for place in common)
+        similarity *= weight[common[-1]] if config.weigh_last else 1
+        for item, place in here.items():
+            distance = place - here[asked[common[-1]]]
+            counts = max(abs(distance), 1) ** -config.distance_decay * (config.back if distance < 0 else 1)
+            scores[item] += similarity * counts / shrunk[item] ** config.beta
+    return list(scores.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    histories=HISTORIES,
+    asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5).map(lambda h: sorted(h, key=bool)),
+    user=st.integers(0, 1),
+    choices=SETTINGS,
+)
+def test_scores_are_what_the_neighbours_say(
+    histories: list[list[int]], asked: list[int], user: int, choices: dict[str, Any]
+) -> None:
+    model = fitted(synthetic.from_sequences(histories, n_items=ITEMS), **choices)
+    found = after(model, *asked, user=user).tolist()
+    assert found == pytest.approx(expected(histories, asked, user, model.config), abs=1e-12)
+
+
+def test_only_the_most_similar_are_heard() -> None:
+    model = fitted(synthetic.from_sequences([[1, 2, 3], [2, 4], [3, 5]], n_items=6), "paper", neighbours=1)
+    assert after(model, 2, 3).nonzero().flatten().tolist() == [0, 1, 2]
+
+
+def test_the_paper_sums_linear_weights() -> None:
+    """Asked 1 2: session [1 3] shares 1 (weight 1/2, and the last shared: 1/2 again), session [2 4] shares 2 (1, 1)."""
+    model = fitted(synthetic.from_sequences([[1, 3], [2, 4]], n_items=4), "paper")
+    assert after(model, 1, 2).tolist() == pytest.approx([0.25, 1, 0.25, 1])
+
+
+def test_times_say_which_sessions_are_the_newest() -> None:
+    log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4]], n_items=4)
+    dated = replace(log, time=np.array([5, 60, 7, 80, 1, 2]))
+    for one, newest in ((log, {1, 4}), (dated, {1, 3})):
+        heard = after(fitted(one, "paper", sample=1), 1).nonzero().flatten() + 1
+        assert set(heard.tolist()) == newest
+
+
+def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = synthetic.markov(30, 8, 6, seed=1)
+    model = fitted(log)
+    batch = Batch(torch.arange(8), torch.randint(0, 9, (8, 4)))
+    whole = model.score(batch)
+    monkeypatch.setattr(vs_knn, "CELLS", 1)
+    torch.testing.assert_close(model.score(batch), whole)
+
+
+def test_fitting_again_forgets_what_was_learnt() -> None:
+    model = fitted(synthetic.markov(30, 8, 6, seed=1))
+    other = synthetic.markov(30, 8, 6, seed=2)
+    model.fit(other)
+    for key, value in fitted(other).state_dict().items():
+        assert torch.equal(value, model.state_dict()[key])
+
+
+def test_where_nothing_is_shared_nothing_is_said() -> None:
+    model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], n_items=4))
+    assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
+    assert not after(model, 0).any()
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"neighbours": 0}, "neighbours=0: must be at least 1"),
+        ({"sample": 0}, "sample=0: must be at least 1"),
+        ({"beta": -1.0}, "beta=-1.0: must not be negative"),
+        ({"decay": 0.0}, "decay=0.0: must be above 0 and at most 1"),
+        ({"floor": -0.5}, "floor=-0.5: must lie between 0 and 1"),
+        ({"weighting": "log"}, "weighting='log': must be one of decay, linear, div"),
+    ],
+)
+def test_settings_out_of_range_are_refused(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        VSKNN.configure(choices)

@@ -1,0 +1,56 @@
+"""S-POP: the session first, then popularity."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.evaluation.metrics import measure
+from segue.evaluation.protocol import Protocol
+from segue.models.base.model import Sizes
+from segue.models.popularity.pop import Pop
+from segue.models.popularity.s_pop import SPop
+
+LOG = synthetic.from_sequences([[1, 2, 2, 3], [2, 3], [2, 4, 1, 5]], n_items=6)
+
+
+def fitted(**settings: int) -> SPop:
+    model = SPop(SPop.configure(settings), Sizes(LOG.n_users, LOG.n_items))
+    model.fit(LOG)
+    return model
+
+
+def order(model: SPop, *history: int) -> list[int]:
+    scores = model.score(Batch(torch.tensor([0]), torch.tensor([[0, *history]])))[0]
+    return scores.argsort(descending=True, stable=True).tolist()
+
+
+def test_the_session_comes_first() -> None:
+    assert order(fitted(), 5, 4, 5) == [5, 4, 2, 1, 3, 6, 0]
+    assert order(fitted()) == [2, 1, 3, 4, 5, 6, 0]
+
+
+def test_items_that_are_not_popular_have_no_score_of_their_own() -> None:
+    scores = fitted(top=2).score(Batch(torch.tensor([0]), torch.tensor([[5]])))[0]
+    assert scores.tolist() == [-torch.inf, 2 / 3, 0.8, 0, 0, 1, 0]
+    assert SPop.configure(preset="gru4rec").top == 100
+
+
+def test_where_seen_items_are_left_out_it_is_pop() -> None:
+    log = synthetic.markov(30, 20, 8, seed=1)
+    protocol = Protocol.named("leave-one-out")
+    split = protocol.split(log)
+    found = []
+    for kind in (SPop, Pop):
+        model = kind(kind.configure(), Sizes(log.n_users, log.n_items))
+        model.fit(split.train)
+        found.append(measure(protocol.rank(model, split, "test"), "mrr@10").tolist())
+    assert found[0] == found[1]
+
+
+def test_top_is_a_number_of_items() -> None:
+    with pytest.raises(ConfigError, match="top=0: must be at least 1, or none"):
+        SPop.configure({"top": 0})

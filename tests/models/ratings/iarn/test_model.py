@@ -1,0 +1,228 @@
+"""IARN: its sizes, its derivatives, what it may not see, and what it shares between pairs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.batches.rated_events import Pairs
+from segue.data import synthetic
+from segue.data.item_features import features
+from segue.errors import ConfigError, DataError
+from segue.models.base.model import Sizes
+from segue.models.ratings.biases import Biases
+from segue.models.ratings.iarn.gated_rnn import BETA, walk
+from segue.models.ratings.iarn.model import IARN
+from segue.nn.optim import RMSprop
+
+LOG = synthetic.rated(synthetic.markov(20, 9, 8, seed=4, shortest=2))
+SMALL = {"dim": 4, "hidden": 5, "context": 3}
+
+
+def build(**settings: Any) -> IARN:
+    torch.manual_seed(0)  # the weights need no gradient here
+    model = IARN(IARN.configure({**SMALL, **settings}), Sizes(LOG.n_users, LOG.n_items)).double()
+    for _ in model.batches(LOG, np.random.default_rng(0)):
+        pass
+    return model.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(("dim", "count"), [(25, 175_364), (50, 184_964)])
+def test_the_paper_s_network_has_as_many_weights_as_the_authors(dim: int, count: int) -> None:
+    model = IARN(IARN.configure({"dim": dim}, "paper"), Sizes(3, 3))
+    assert sum(p.numel() for side in (model.of_user, model.of_item) for p in side.parameters()) == count
+    own = IARN(IARN.configure({"dim": dim, "backbone": "tagm"}), Sizes(3, 3))
+    expected = {25: 76_548, 50: 86_148}[dim]
+    assert sum(p.numel() for side in (own.of_user, own.of_item) for p in side.parameters()) == expected
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus"])
+def test_derivatives_are_those_of_autograd(activation: Any) -> None:
+    torch.manual_seed(1)
+    read, gate, weight = torch.randn(5, 3, 4).double(), torch.rand(5, 3).double(), torch.randn(4, 4).double()
+    gate[:2, 0] = 0  # padding
+    asked = torch.randn(5, 3, 4).double()
+
+    def plain(read: Any, gate: Any, weight: Any) -> Any:
+        state, states = torch.zeros(3, 4).double(), []
+        for x, a in zip(read, gate, strict=True):
+            new = x + state @ weight.T
+            new = new.relu() if activation == "relu" else torch.nn.functional.softplus(new, BETA)
+            state = (1 - a[:, None]) * state + a[:, None] * new
+            states.append(state)
+        return torch.stack(states)
+
+    found = []
+    for way in (plain, lambda *inputs: walk(*inputs, activation)):
+        inputs = [t.clone().requires_grad_() for t in (read, gate, weight)]
+        states = way(*inputs)
+        (states * asked).sum().backward()
+        found.append([states.detach(), *(t.grad for t in inputs)])
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("backbone", "rated"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
+def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str, rated: int) -> None:
+    """Whatever a user or an item did then or later; and what came before does."""
+    model, pairs = build(backbone=backbone, rated=rated), Pairs.of(LOG)
+    reads = {"history": model.window, "audience": model.audience}
+    rng = np.random.default_rng(0)
+    assert LOG.time is not None
+    moved = 0
+    for at in rng.permutation(len(pairs))[:12]:
+        moment = pairs.time[at]  # type: ignore[index]
+        item = np.where(LOG.time >= moment, LOG.n_items + 1 - LOG.item, LOG.item).astype(np.int32)
+        rating = np.where(LOG.time >= moment, 1, LOG.rating).astype(np.float32)
+        later = replace(pairs, log=replace(LOG, item=item, rating=rating))
+        earlier = replace(pairs, log=replace(LOG, item=np.where(LOG.time >= moment, LOG.item, item[::-1])))
+        index = np.array([at])
+        one, two, three = (float(model.predict(p.batch(index, **reads))) for p in (pairs, later, earlier))
+        assert one == two
+        moved += one != three
+    assert moved >= 6
+
+
+@pytest.mark.parametrize("backbone", ["iarn", "lstm"])
+def test_all_items_in_one_call_as_pair_by_pair(backbone: str) -> None:
+    model = build(backbone=backbone, bias=True)
+    history = torch.tensor([[0, 0, 3, 1], [5, 2, 2, 7], [0, 0, 0, 0]])
+    user, items = torch.tensor([1, 4, 0]), torch.tensor([2, 9, 1])
+    scores = model.score(Batch(user, history), items)
+    for line in range(3):
+        for column, item in enumerate(items):
+            pair = Batch(user[[line]], history[[line]], item.view(1, 1))
+            assert float(scores[line, column]) == pytest.approx(float(model.predict(pair)), abs=1e-10)
+
+
+def test_attention_depends_on_the_other_side() -> None:
+    """TAGM's does not: whoever asks, it attends alike."""
+    for backbone, alike in (("iarn", False), ("tagm", True)):
+        model = build(backbone=backbone)
+        batch = Pairs.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
+        mine = model._read_user(batch)
+        theirs = model._read_item(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
+        one = model.of_user.gates(mine, theirs.summary)
+        two = model.of_user.gates(mine, theirs.summary.flip(0))
+        assert torch.equal(one, two) == alike
+        assert bool(((one >= 0) & (one <= 1)).all())
+
+
+def test_biased_iarn_starts_near_biases() -> None:
+    biases = Biases(Biases.configure(), Sizes(LOG.n_users, LOG.n_items)).double()
+    biases.fit(LOG)
+    pairs = Pairs.of(LOG)
+    batch = pairs.batch(np.arange(len(pairs)), history=8, audience=8)
+    told = biases.predict(batch)
+    torch.testing.assert_close(build(bias=True).predict(batch), told, rtol=0, atol=0.01)
+    assert float((build().predict(batch) - told).abs().min()) > 0.5
+
+
+def test_a_step_is_read_with_its_rating_as_it_was_first_given() -> None:
+    """History 2 3 2 of user 1, rated 5 1 4; the second rating of item 2 came later, and nobody rated item 4."""
+    log = synthetic.from_sequences([[2, 3, 2], [2, 1]], n_items=4)
+    log = replace(log, rating=np.array([5, 1, 4, 2, 3], np.float32), time=np.arange(5))
+    model = IARN(IARN.configure({**SMALL, "rated": True}), Sizes(2, 4)).double()
+    next(model.batches(log, np.random.default_rng(0)))
+    history = torch.tensor([[0, 2, 3, 4]]).T
+    x = torch.ones(4, 1, 2).double()
+    bias = torch.tensor([0, 0.5, -0.5, 0.25])[:, None].double()
+    read = model._with_ratings(x, torch.ones_like(history), history, bias)
+    above = torch.tensor([0, 4.5 - 3, 1.5 - 3, 0]).double()
+    torch.testing.assert_close(read[:, 0, 2:], above[:, None].expand(-1, 3))
+    assert torch.equal(read[:, :, :2], x)
+
+
+GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] * (LOG.n_items - 3)]})
+
+
+@pytest.mark.parametrize("encoder", ["flat", "hierarchical"])
+def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> None:
+    log = replace(LOG, item_table=GENRES)
+    settings = {**SMALL, "encoder": encoder, "column": "genres", "features": 3, "levels": 2}
+    torch.manual_seed(0)
+    model = IARN(IARN.configure(settings), Sizes(log.n_users, log.n_items)).double().eval()
+    for batch in model.batches(log, np.random.default_rng(0)):
+        model(batch).backward()
+    assert model.encoder.feature[:4].tolist() == [[0, 0], [3, 0], [1, 3], [0, 0]]
+    gradient = model.encoder.matrix.grad
+    assert gradient is not None
+    assert [bool(g.any()) for g in gradient] == [False, True, True, True]
+    asked = Batch(torch.tensor([1]), torch.tensor([[4, 5]]))
+    with torch.no_grad():
+        before = model.score(asked)
+        model.encoder.matrix[3] *= 2
+        changed = (model.score(asked) != before)[0].tolist()
+    assert changed == [False, True, True, *[False] * (log.n_items - 2)]
+
+
+def test_features_that_do_not_fit_are_refused() -> None:
+    log = replace(LOG, item_table=GENRES)
+    for settings, said in (
+        ({"features": 2}, "features=2: the log has 3 of them; give as many"),
+        ({"features": 3, "levels": 1}, "levels=1: the log has 2 of them; give as many"),
+    ):
+        chosen = IARN.configure({"encoder": "flat", "column": "genres", **settings})
+        with pytest.raises(ConfigError, match=said):
+            next(IARN(chosen, Sizes(log.n_users, log.n_items)).batches(log, np.random.default_rng(0)))
+    with pytest.raises(
+        DataError, match=r"its items have no column 'genre', did you mean 'genres'\?; they have: genres"
+    ):
+        features(log, "genre")
+    paths = pl.DataFrame({"path": ["B > A", "", None, *["B"] * (LOG.n_items - 3)]})
+    found, names = features(replace(LOG, item_table=paths), "path")
+    assert names == ["A", "B"]
+    assert found[:5].tolist() == [[0, 0], [2, 1], [0, 0], [0, 0], [2, 0]]
+
+
+def test_rmsprop_cuts_off_and_resumes() -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    made = RMSprop([weight], lr=0.1, alpha=0.9, clip=10.0)
+    weight.grad = torch.tensor([50.0, -1.0])
+    made.step()
+    moved = [0.1 * 10 / (np.sqrt(0.1 * 100) + 1e-8), -0.1 / (np.sqrt(0.1) + 1e-8)]
+    assert weight.tolist() == pytest.approx([1 - moved[0], 2 - moved[1]])
+    again = RMSprop([weight], lr=0.1)
+    again.load_state(made.state())
+    assert again.square[0].tolist() == pytest.approx([10.0, 0.1])
+    made.zero_grad()
+    assert not weight.grad.any()
+
+
+def test_rmsprop_follows_a_schedule_and_takes_it_up() -> None:
+    weight = torch.nn.Parameter(torch.tensor([0.0]))
+    made = RMSprop([weight], lr=lambda step: 1.0 if step == 0 else 0.0)
+    for moves in (True, False):
+        before = weight.item()
+        weight.grad = torch.tensor([1.0])
+        made.step()
+        assert (weight.item() != before) == moves
+    again = RMSprop([weight], lr=float)
+    again.load_state(made.state())
+    assert int(again.taken) == 2
+
+
+def test_presets_and_ranges() -> None:
+    author = IARN.configure(preset="author")
+    assert (author.activation, author.sharpness, author.heed) == ("softplus", 2.0, 0.25)
+    for settings, said in (
+        ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
+        ({"hidden": 0}, r"hidden=0: must be at least 1"),
+        ({"encoder": "flat", "features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
+        (
+            {"encoder": "flat", "column": "genres"},
+            r"column='genres', features=0: name a column and how many it holds, or neither",
+        ),
+        ({"share": 0}, r"share=0.0: must be above 0 and at most 1"),
+        ({"l2_user": -1}, r"l2_user=-1.0: must not be negative"),
+        ({"clip": 0}, r"clip=0.0: must be above 0"),
+        ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            IARN.configure(settings)

@@ -1,0 +1,114 @@
+"""HieVH: its objective term by term, the relations of features counted by hand, and what features are worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from segue.batches.rated_events import Pairs
+from segue.data import synthetic
+from segue.data.item_features import features
+from segue.data.log import Log
+from segue.errors import ConfigError, DataError
+from segue.models.base.model import Sizes
+from segue.models.ratings.hievh import HieVH, relations
+from segue.training.loop import fit
+
+KINDS = pl.DataFrame({"title": list("abcd"), "kind": [["Home", "Bed"], ["Home", "Lamp"], ["Toys"], None]})
+LOG = replace(synthetic.rated(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], n_items=4)), item_table=KINDS)
+
+
+def build(log: Log = LOG, **settings: object) -> HieVH:
+    torch.manual_seed(0)
+    model = HieVH(HieVH.configure({"dim": 3, "features": 4, "levels": 3, **settings}), Sizes(log.n_users, log.n_items))
+    return model.double()
+
+
+def test_relations_of_features() -> None:
+    """Features 1 to 4 are Bed, Home, Lamp and Toys: Home and Toys stand first, Bed and Lamp below."""
+    found, names = features(LOG, "kind")
+    assert names == ["Bed", "Home", "Lamp", "Toys"]
+    strength = relations(Pairs.of(LOG), found, 4)
+    # of four users three met Bed and two Lamp, both the latter two: IC = (2 + 1) / (3 * 2 / 4 + 1)
+    below = (3 / 2.5 - 1) / (3 / 2.5 + 1)
+    # three met Home and two Toys, one both: IC = (1 + 1) / (3 * 2 / 4 + 1)
+    first = (2 / 2.5 - 1) / (2 / 2.5 + 1)
+    expected = np.zeros((4, 4))
+    expected[0, 2] = expected[2, 0] = below
+    expected[1, 3] = expected[3, 1] = first
+    np.testing.assert_allclose(strength, expected, atol=1e-12)
+
+
+def test_the_loss_of_an_epoch_is_the_objective() -> None:
+    settings = {"l2": 2.0, "l2_feature": 3.0, "alpha": 5.0, "l2_user": 7.0, "l2_item": 11.0}
+    model = build(batch_size=3, **settings).requires_grad_(False)
+    for weight in model.parameters():
+        weight[1:] = torch.randn_like(weight[1:])
+    model.level[0] = 0.3
+    loss = sum(float(model(batch)) for batch in model.batches(LOG, np.random.default_rng(0)))
+    weights = model.level.exp()
+    first, second = float(weights[0] / weights[:2].sum()), float(weights[1] / weights[:2].sum())
+    x = model.feature
+    vectors = [
+        model.item[1] + first * x[2] + second * x[1],
+        model.item[2] + first * x[2] + second * x[3],
+        model.item[3] + x[4],
+        model.item[4],
+    ]
+    error = 0.0
+    for user in range(1, 5):
+        for item in LOG.history(user):
+            told = model.mean + model.user_bias[user] + model.user[user, -1] + model.item_bias[item]
+            told = told + vectors[item - 1][-1] + model.user[user, :-1] @ vectors[item - 1][:-1]
+            error += float(told - (2 if (user + item) % 2 else 5)) ** 2
+    size = lambda table: float(table.square().sum())  # noqa: E731
+    penalty = 2 * (size(model.user[:, :-1]) + size(model.item[:, :-1])) + 3 * size(x)
+    penalty += 7 * size(model.user_bias + model.user[:, -1]) + 11 * size(model.item_bias + model.item[:, -1])
+    relation, v = model.relation, x[1:, :-1]
+    penalty += 5 * float(relation[0, 2]) * size(v[0] - v[2])
+    penalty += 5 * -float(relation[1, 3]) * float((v[1] @ v[3]).clamp(min=0)) ** 2
+    assert loss == pytest.approx(error + penalty)
+
+
+def test_items_hardly_met_are_known_by_their_features() -> None:
+    """Twelve items that nobody rated, half of them of a kind that everybody likes."""
+    rng = np.random.default_rng(0)
+    items = rng.integers(1, 13, (40, 10))
+    kinds = [["good" if item % 2 else "bad"] for item in range(1, 25)]
+    log = synthetic.from_sequences(items.tolist(), n_items=24)
+    rating = np.where(items.ravel() % 2, 5, 1).astype(np.float32)
+    log = replace(log, rating=rating, item_table=pl.DataFrame({"kind": kinds}))
+    model = HieVH(HieVH.configure({"epochs": 60, "batch_size": 50, "lr": 0.02, "l2_item": 50.0}), Sizes(40, 24))
+    fit(model, log)
+    with torch.no_grad():
+        told = model.item_vectors()[13:, -2]
+    assert float(told[::2].min()) > float(told[1::2].max()) + 0.5
+
+
+def test_a_path_is_named() -> None:
+    log = replace(LOG, item_table=pl.DataFrame({"path": ["Home > Bed", "Home > Lamp", "Toys", None]}))
+    model = build(log, column="path")
+    model.pairs(log)
+    assert model.features.feature.tolist() == [[0, 0, 0], [2, 1, 0], [2, 3, 0], [4, 0, 0], [0, 0, 0]]
+    with pytest.raises(DataError, match=r"no column of lists to take features from; .*they have: path"):
+        build(log).pairs(log)
+    with pytest.raises(DataError, match="they have: none"):
+        build().pairs(replace(log, item_table=None))
+
+
+def test_settings_out_of_range() -> None:
+    for settings, said in (
+        ({"dim": 0}, "dim=0: must be at least 1"),
+        ({"features": 0}, "features=0: must be at least 1"),
+        ({"levels": 0}, "levels=0: must be at least 1"),
+        ({"alpha": -1}, "alpha=-1.0: must not be negative"),
+        ({"l2_feature": -1}, "l2_feature=-1.0: must not be negative"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            HieVH.configure(settings)
+    with pytest.raises(ConfigError, match="features=3: the log has 4 of them; give as many"):
+        build(features=3).pairs(LOG)

@@ -1,0 +1,151 @@
+"""TimeSVD++: what it takes from a clock, its penalty, its sums, and that time is worth something where tastes turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.batches.rated_events import Pairs
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.errors import ConfigError, DataError
+from segue.models.base.model import Sizes
+from segue.models.ratings.biases import Biases
+from segue.models.ratings.timesvd import TimeSVD
+from segue.testing.model_checks import LAWS, subject
+from segue.training.loop import fit
+
+DAY = 86_400
+YEAR_2020 = 1_577_836_800
+
+
+def timed(days: list[list[int]], *, scale: int = DAY, start: int = YEAR_2020) -> Log:
+    """Users who rate items 1, 2, ... on such days."""
+    sequences = [list(range(1, len(some) + 1)) for some in days]
+    times = [[start + scale * day for day in some] for some in days]
+    return synthetic.rated(synthetic.from_sequences(sequences, times=times, n_items=6))
+
+
+def build(log: Log, **settings: object) -> TimeSVD:
+    torch.manual_seed(0)
+    return TimeSVD(TimeSVD.configure({"dim": 3, **settings}), Sizes(log.n_users, log.n_items)).double()
+
+
+def test_the_calendar() -> None:
+    """Days are whole; a user's day has terms of its own from two ratings on, and those with the most come first."""
+    log = timed([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
+    model = build(log, bins=5, days=1)  # room for three
+    model.pairs(log)
+    calendar = model.calendar
+    assert calendar.middle.tolist() == [0, 5, 2, 4]
+    asked = torch.tensor([1, 1, 1, 1, 2, 3])
+    time = YEAR_2020 + DAY * torch.tensor([0, 3, 9, 40, 2, 2]) + 3600
+    when = calendar(asked, time)
+    assert when.bin.tolist() == [0, 1, 4, 4, 1, 1]
+    assert when.row.tolist() == [1, 0, 2, 0, 3, 0]
+    expected = np.sign([-5, -2, 4, 35, 0, -2]) * np.abs([-5, -2, 4, 35, 0, -2]) ** 0.4 / 9**0.4
+    np.testing.assert_allclose(when.dev, expected)
+    assert calendar(asked, None).bin.tolist() == [4] * 6  # the last day of training
+    fewer = build(replace(log, users=log.users), bins=5, days=1)
+    fewer.calendar.key = fewer.calendar.key[:1]
+    fewer.calendar.share = fewer.calendar.share[:2]
+    fewer.pairs(log)
+    assert fewer.calendar(asked, time).row.tolist() == [0, 0, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("scale", "start"), [(DAY * 1000, YEAR_2020 * 1000), (1, 0)])
+def test_the_clock_may_count_anything(scale: int, start: int) -> None:
+    """Milliseconds are told from their size; what a clock counts that nobody knows passes for days."""
+    days = [[0, 0, 3, 9, 9, 9], [2, 2], [4]]
+    one, two = (build(log, days=2) for log in (timed(days), timed(days, scale=scale, start=start)))
+    for model, log in ((one, timed(days)), (two, timed(days, scale=scale, start=start))):
+        model.pairs(log)
+    for key, value in one.calendar.state_dict().items():
+        if key != "clock":
+            assert torch.equal(value, two.calendar.state_dict()[key]), key
+
+
+def test_the_loss_of_an_epoch_is_the_objective() -> None:
+    """Each rating bears its share of the penalties; y is summed over what the user rated."""
+    log = timed([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
+    settings = {"l2": 2.0, "l2_time": 3.0, "l2_day": 5.0, "l2_user": 7.0, "l2_item": 11.0, "bins": 4}
+    model = build(log, batch_size=2, days=2, **settings).requires_grad_(False)
+    model.pairs(log)
+    for weight in model.parameters():
+        weight[1:] = torch.randn_like(weight[1:])
+    loss = sum(float(model(batch)) for batch in model.batches(log, np.random.default_rng(0)))
+    pairs = Pairs.of(log)
+    error = model.predict(pairs.batch(np.arange(len(pairs)))) - torch.from_numpy(pairs.rating)
+    for user in (1, 2, 3):
+        met = log.history(user).astype(np.int64)
+        torch.testing.assert_close(model.implicit[user], model.met[met].sum(0) / len(met) ** 0.5)
+    rated = [1, 2, 3, 4, 5, 6]
+    size = lambda table: float(table.square().sum())  # noqa: E731
+    penalty = 2 * (size(model.taste) + size(model.item[rated]) + size(model.met[rated]))
+    penalty += 3 * (size(model.bias[:, 1:]) + size(model.drift) + size(model.worth[rated, :-1]))
+    penalty += 5 * size(model.day[model.calendar.share > 0])
+    penalty += 7 * size(model.user_bias + model.bias[:, 0]) + 11 * size((model.item_bias + model.worth[:, -1])[rated])
+    assert loss == pytest.approx(size(error) + penalty)
+
+
+@pytest.mark.parametrize("law", [law for law in LAWS if law != "learns_a_cycle"])
+def test_the_paper_s_terms_of_days_obey_the_laws(law: str) -> None:
+    LAWS[law](subject(TimeSVD, days=2))
+
+
+def test_training_begins_at_the_biases() -> None:
+    log = synthetic.rated(synthetic.random(30, 12, 8, seed=1))
+    sizes = Sizes(log.n_users, log.n_items)
+    yardstick = Biases(Biases.configure(), sizes).double()
+    yardstick.fit(log)
+    model = TimeSVD(TimeSVD.configure(), sizes).double()
+    model.pairs(log)
+    batch = Pairs.of(log).batch(np.arange(len(log)))
+    torch.testing.assert_close(model.predict(batch), yardstick.predict(batch), rtol=0, atol=0.02)
+
+
+def test_time_is_worth_something_where_opinions_turn() -> None:
+    """Everybody likes the odd items in the first half of the year and the even ones in the second."""
+    rng = np.random.default_rng(0)
+    days = np.sort(rng.integers(0, 360, (60, 20)), 1)
+    items = rng.integers(1, 11, (60, 20))
+    log = synthetic.from_sequences(items.tolist(), times=(YEAR_2020 + DAY * days).tolist())
+    liked = (items % 2 == 1) == (days < 180)
+    log = replace(log, rating=np.where(liked, 5, 1).astype(np.float32).ravel())
+    errors = []
+    for kind, settings in (
+        (Biases, {}),
+        (TimeSVD, {"bins": 12, "epochs": 40, "batch_size": 100, "lr": 0.02, "l2_time": 0.3}),
+    ):
+        torch.manual_seed(0)
+        model = kind(kind.configure(settings), Sizes(log.n_users, log.n_items))
+        fit(model, log)
+        item, time = torch.tensor([[1], [2], [1], [2]]), YEAR_2020 + DAY * torch.tensor([20, 20, 340, 340])
+        with torch.no_grad():
+            told = model.predict(Batch(torch.ones(4).long(), torch.zeros(4, 0).long(), item, time=time))
+        errors.append(float((told - torch.tensor([5.0, 1.0, 1.0, 5.0])).abs().max()))
+    assert errors[0] > 2
+    assert errors[1] < 1
+
+
+def test_a_log_without_times_is_refused() -> None:
+    log = synthetic.rated(synthetic.from_sequences([[1, 2], [2, 1]], n_items=2))
+    with pytest.raises(DataError, match="timesvd\\+\\+ needs to know when ratings were given; this log has no times"):
+        next(build(log).batches(log, np.random.default_rng(0)))
+
+
+def test_settings_out_of_range() -> None:
+    for settings, said in (
+        ({"dim": 0}, "dim=0: must be at least 1"),
+        ({"bins": 0}, "bins=0: must be at least 1"),
+        ({"days": -1}, "days=-1: must not be negative"),
+        ({"beta": 0}, "beta=0.0: must be above 0"),
+        ({"l2": -1}, "l2=-1.0: must not be negative"),
+        ({"l2_user": -1}, "l2_user=-1.0: must not be negative"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            TimeSVD.configure(settings)

@@ -1,0 +1,127 @@
+"""Caser: its parts put together window by window, its loss, its sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.sequential.caser import Caser
+from segue.testing import model_checks as testing
+
+LOG = synthetic.random(6, 9, 12, seed=1)
+
+
+def build(**settings: Any) -> Caser:
+    """A small Caser in double precision, with weights large enough for every part to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        chosen = {"dim": 3, "window": 4, "targets": 2, "vertical": 2, "horizontal": 3, "dropout": 0.0, **settings}
+        model = Caser(Caser.configure(chosen), Sizes(LOG.n_users, LOG.n_items)).double()
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                weight.normal_(0, 0.7)
+                if name in ("user", "item_in", "item_out"):
+                    weight[0] = 0
+    return model
+
+
+def score(model: Caser, user: int, window: list[int]) -> Tensor:
+    """r_j of all items, as the equations and the authors' two-dimensional convolutions have it."""
+    own = model.convolutions
+    picture = model.item_in[window][None, None]  # 1 1 L d
+    vertical = nn.functional.conv2d(picture, own.vertical.weight[:, None, :, None], own.vertical.bias)
+    features = [vertical.flatten()]
+    for one in own.horizontal:
+        found = nn.functional.conv2d(picture, one.weight.transpose(1, 2).unsqueeze(1), one.bias)
+        features.append(found.relu().amax((0, 2, 3)))
+    z = torch.relu(own.dense(torch.cat(features)))
+    x = torch.cat([z, model.user[user]])
+    if not model.config.item_bias:
+        return model.item_out @ x
+    return model.item_out[:, :-1] @ x + model.item_out[:, -1]
+
+
+@pytest.mark.parametrize("item_bias", [True, False])
+@pytest.mark.parametrize("per_row", [1, 3])
+@pytest.mark.parametrize("asked", ["full", "every"])
+def test_loss_is_binary_cross_entropy_of_each_target(item_bias: bool, per_row: int, asked: str) -> None:
+    model = build(item_bias=item_bias, per_row=per_row, asked=asked, negatives=2)
+    for batch in model.batches(LOG, np.random.default_rng(1)):
+        assert batch.target is not None
+        assert batch.negative is not None
+        assert batch.asked is not None
+        expected, terms = torch.zeros((), dtype=torch.double), 0
+        for row, question in batch.asked.nonzero().tolist():
+            scores = score(model, int(batch.user[row]), batch.history[row, question : question + 4].tolist())
+            for place in range(2):
+                if target := int(batch.target[row, question + place]):
+                    drawn = batch.negative[row, question, place]
+                    expected = expected - torch.log(torch.sigmoid(scores[target]))
+                    expected = expected - torch.log(1 - torch.sigmoid(scores[drawn])).sum()
+                    terms += 1
+        assert terms
+        torch.testing.assert_close(model(batch), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 7])
+def test_a_history_stands_at_the_right_end(length: int) -> None:
+    """A long one is cut, a short one padded with zeros at the left."""
+    model = build().eval()
+    items = [3, 1, 4, 1, 5, 9, 2][:length]
+    found = model.score(Batch(torch.tensor([2]), torch.tensor([items])))[0, 1:]
+    torch.testing.assert_close(found, score(model, 2, ([0] * 4 + items)[-4:])[1:])
+
+
+def test_dropout_is_for_training_alone() -> None:
+    model, batch = build(dropout=0.5), Batch(torch.tensor([1]), torch.tensor([[1, 2, 3, 4]]))
+    torch.manual_seed(0)
+    assert len({float(model.query(batch).detach().sum()) for _ in range(9)}) > 1
+    model.eval()
+    assert torch.equal(model.query(batch), model.query(batch))
+
+
+def test_number_of_weights() -> None:
+    """HGN's Table 4 counts 26,154 for the convolutions and the dense layer behind them."""
+    model = Caser(Caser.configure(), Sizes(users=10, items=20))
+    tables = 11 * 50 + 21 * 50 + 21 * 101
+    assert sum(weight.numel() for weight in model.parameters()) == tables + 26_154
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 0}, "window=0: must be at least 1"),
+        ({"vertical": 0}, "vertical=0: must be at least 1"),
+        ({"horizontal": 0}, "horizontal=0: must be at least 1"),
+        ({"per_row": 0}, "per_row=0: must be at least 1"),
+        ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
+        ({"temperature": 0.1}, "item_bias=true is one more column"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Caser.configure(settings)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "chunks": {"per_row": 4},
+    "paper": {"negatives": 3},
+    "cosine": {"loss": "ce", "item_bias": False, "temperature": 0.1, "asked": "every", "targets": 1},
+    "shared": {"loss": "sampled-ce", "sampling": "shared", "negatives": 5},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_laws_hold_for_variants(variant: str) -> None:
+    subject = testing.subject(Caser, **VARIANTS[variant])
+    for law in set(testing.LAWS) - {"learns_a_cycle"}:
+        testing.LAWS[law](subject)

@@ -1,0 +1,179 @@
+"""Criteo's recurrent models and LSTM4REC: their sizes, their ways of learning, their steps; schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.registry import find
+from segue.models.sequential.gru import GRU, LSTM4Rec
+from segue.models.sequential.hm_lstm.model import HMLSTM
+from segue.nn.optim import Adam
+from segue.nn.recurrent.lstm import LSTM
+from segue.testing import model_checks as testing
+from segue.training.loop import fit
+
+LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
+CYCLE = synthetic.cycle(12, 9, 6, seed=1)
+
+
+def build(name: str = "gru", **settings: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        kind = find(name)
+        return kind(kind.configure({"dim": 4, "batch_size": 3, "epochs": 2, **settings}), Sizes(12, 9)).double()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "items", "millions"),
+    [
+        ("coevent-mf", {}, 37_483, 7.50),
+        ("coevent-mf", {"tied": True}, 37_483, 3.75),
+        ("gru", {"tied": False, "norm": "none"}, 37_483, 7.56),
+        ("gru", {"norm": "none"}, 37_483, 3.81),
+        ("gru", {"norm": "none", "layers": 2}, 37_483, 3.87),
+        ("hm-lstm", {"norm": False}, 37_483, 3.97),
+        ("coevent-mf", {}, 208_418, 41.68),
+        ("coevent-mf", {"tied": True}, 208_418, 20.84),
+        ("gru", {"tied": False, "norm": "none"}, 208_418, 41.74),
+        ("gru", {"norm": "none"}, 208_418, 20.90),
+        ("gru", {"norm": "none", "layers": 2}, 208_418, 20.96),
+        ("hm-lstm", {"norm": False}, 208_418, 21.06),
+    ],
+)
+def test_as_many_weights_as_the_paper_has(name: str, settings: dict[str, Any], items: int, millions: float) -> None:
+    """Its Table 3, to two decimals: for both of its logs; rows of padding and gains of layer norms not counted."""
+    kind = find(name)
+    with torch.device("meta"):
+        model = kind(kind.configure({"dim": 100, **settings}), Sizes(1, items))
+    tables = sum(1 for weight in model.parameters() if len(weight) == items + 1)
+    weights = sum(weight.numel() for weight in model.parameters()) - tables * 100
+    assert round(weights / 1e6, 2) == millions
+
+
+def test_gains_and_biases_are_few() -> None:
+    """Layer normalisation: four pairs of a gain and a bias, of 2d, 2d, d and d numbers."""
+    plain, normed = (sum(w.numel() for w in build(norm=norm).parameters()) for norm in ("none", "joint"))
+    assert normed - plain == 2 * (2 * 4 + 2 * 4 + 4 + 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gru", {}),
+        ("gru", {"norm": "none", "tied": False}),
+        ("gru", {"norm": "gate", "layers": 2, "dropout": 0.2, "hidden_dropout": 0.2}),
+        ("gru", {"loss": "sampled-ce", "sampling": "shared", "negatives": 5}),
+        ("gru", {"loss": "bpr", "negatives": 2, "window": 3}),
+        ("gru", {"window": None, "temperature": 0.5}),
+        ("lstm4rec", {"dropout": 0.0, "hidden_dropout": 0.0}),
+        ("lstm4rec", {"tied": True, "layers": 2, "dropout": 0.0, "hidden_dropout": 0.1}),
+        ("hm-lstm", {}),
+        ("hm-lstm", {"norm": False, "layers": 3}),
+        ("coevent-mf", {}),
+        ("coevent-mf", {"tied": True, "dropout": 0.1, "loss": "sampled-ce", "sampling": "shared", "negatives": 5}),
+    ],
+    ids=str,
+)
+def test_every_way_of_learning_learns(name: str, settings: dict[str, Any]) -> None:
+    model = build(name, dim=8, batch_size=4, epochs=6, lr=0.02, **settings)
+    losses = [epoch.loss for epoch in fit(model, CYCLE, seed=1).epochs]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+@pytest.mark.parametrize("settings", [{"layers": 2}, {"norm": "none", "tied": False}, {"norm": "gate", "window": None}])
+def test_laws_of_variants(settings: dict[str, Any]) -> None:
+    for law in ("padding_is_nothing", "weights_learn", "shares_add_up", "stepping_is_reading"):
+        testing.LAWS[law](testing.subject(GRU, **settings))
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm4rec", "hm-lstm"])
+def test_a_state_is_a_tensor_of_one_size(name: str) -> None:
+    """It can be saved, and does not grow with the session."""
+    model = build(name, layers=2).eval()
+    state, _ = model.step(None, torch.tensor([1, 2]))
+    kept = state.clone()
+    for item in range(1, 9):
+        state, _ = model.step(state, torch.tensor([item, 0]))
+    assert state.shape == kept.shape
+    assert torch.equal(state[1], kept[1])
+    assert not torch.equal(state[0], kept[0])
+
+
+def test_the_paper_decays_its_learning_rate() -> None:
+    optimizer = build(lr=0.01, decay_steps=100, last_lr=0.001, decay_power=0.5).optimizer()
+    assert isinstance(optimizer, Adam)
+    rates = []
+    for _ in range(102):
+        rates.append(optimizer.rate)
+        optimizer.step()
+    np.testing.assert_allclose(rates[:3], [0.01, 0.009 * 0.99**0.5 + 0.001, 0.009 * 0.98**0.5 + 0.001])
+    assert rates[-2:] == [0.001, 0.001]
+
+
+def test_an_epoch_makes_the_slope_steeper() -> None:
+    model = build("hm-lstm")
+    assert model.hierarchy.slope == 1
+    fit(model, LOG, seed=1)
+    assert model.hierarchy.slope == 1.08
+    assert "hierarchy.epochs" in model.state_dict(), "a resumed run goes on where it was"
+
+
+def test_presets_are_the_rows_of_the_papers_table() -> None:
+    rows = {name: GRU.configure(preset=name) for name in GRU.presets}
+    told = {name: (row.tied, row.norm, row.layers) for name, row in rows.items()}
+    assert told == {
+        "plain": (False, "none", 1),
+        "re": (True, "none", 1),
+        "ln": (False, "joint", 1),
+        "paper": (True, "joint", 1),
+        "stacked": (True, "joint", 2),
+        "hcrnn": (False, "none", 1),
+    }
+    paper = rows["paper"]
+    assert (paper.dim, paper.batch_size, paper.lr, paper.last_lr) == (100, 128, 0.01, 0.001)
+    assert (paper.decay_steps, paper.decay_power, paper.loss) == (50_000, 0.5, "ce")
+
+
+def test_lstm4rec_is_torchs_lstm() -> None:
+    """Its scores, by torch's own layer with the same weights (whose blocks are i, f, g, o)."""
+    model = build("lstm4rec").eval()
+    (cell,) = model.cells
+    assert isinstance(cell, LSTM)
+    theirs = nn.LSTM(4, 4, batch_first=True).double()
+    with torch.no_grad():
+        for name, weight in (("weight_ih", cell.w), ("weight_hh", cell.u), ("bias_ih", cell.b)):
+            i, f, o, g = weight.chunk(4)
+            theirs.get_parameter(f"{name}_l0").copy_(torch.cat([i, f, g, o]))
+        theirs.bias_hh_l0.zero_()
+    history = torch.tensor([[3, 1, 4, 1, 5]])
+    found = model.score(Batch(torch.ones(1, dtype=torch.long), history))
+    expected = theirs(model.item_in[history])[0][:, -1] @ model.item_out.T
+    torch.testing.assert_close(found[:, 1:], expected[:, 1:], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (GRU, {"layers": 0}, "layers=0: must be at least 1"),
+        (GRU, {"norm": "batch"}, "must be one of none, joint, gate"),
+        (GRU, {"window": 0}, "window=0: must be at least 1, or none"),
+        (GRU, {"dropout": 1}, "dropout=1.0: must be at least 0 and below 1"),
+        (GRU, {"decay_steps": -1}, "decay_steps=-1: must not be negative"),
+        (GRU, {"lr": 0.0001}, "last_lr=0.001: must lie between 0 and lr=0.0001"),
+        (GRU, {"decay_power": 0}, "decay_power=0.0: must be above 0"),
+        (LSTM4Rec, {"norm": "joint"}, "unknown setting 'norm'"),
+        (HMLSTM, {"layers": 1}, "layers=1: must be at least 2"),
+    ],
+)
+def test_settings_that_make_no_sense(kind: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        kind.configure(settings)

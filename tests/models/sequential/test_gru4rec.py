@@ -1,0 +1,165 @@
+"""GRU4Rec: its state is carried as far as a session goes, and all its ways of learning learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.registry import MODELS
+from segue.models.sequential.gru4rec import GRU4Rec, GRU4RecPlus
+from segue.nn.optim import Adagrad, Adam
+from segue.training.loop import fit
+
+LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
+
+
+def build(kind: type[GRU4Rec] = GRU4Rec, **settings: Any) -> GRU4Rec:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = kind.configure({"dim": 4, "batch_size": 3, "lr": 0.05, "epochs": 2, **settings})
+        return kind(config, Sizes(LOG.n_users, LOG.n_items)).double()
+
+
+# ---------------------------------------------------------------------------------------- sessions side by side
+
+
+@pytest.mark.parametrize("reads", ["one-hot", "own", "tied"])
+def test_what_is_carried_is_what_a_session_has_told(reads: str) -> None:
+    """With weights that stay as they are, each step's query is that of the session read from its beginning."""
+    model = build(reads=reads)
+    told: dict[int, list[int]] = {}
+    for batch in model.batches(LOG, np.random.default_rng(0)):
+        found = model.queries(batch)
+        for row, user in enumerate(batch.user.tolist()):
+            if user:
+                told.setdefault(user, []).append(int(batch.history[row, -1]))
+                history = torch.tensor([told[user]])
+                expected = model.query(Batch(batch.user[[row]], history))
+                torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-12)
+    assert told == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.n_users + 1) if LOG.sizes[u] >= 2}
+
+
+def test_errors_travel_back_one_step_or_all() -> None:
+    """The first item of a session moves with the loss of the last step only if errors travel back to it."""
+    history, target = [1, 2, 3], 4
+    full = build(GRU4RecPlus, bptt="full", window=3, activation="linear", hidden_dropout=0.0)
+    nine = torch.arange(1, 10)
+    asked = torch.tensor([[False, False, True]])
+    batch = Batch(torch.ones(1, dtype=torch.long), torch.tensor([history]), torch.tensor([[0, 0, target]]), None, asked)
+    full(Batch(batch.user, batch.history, batch.target, None, asked, nine)).backward()
+    assert full.item_out.grad is not None
+    moved = full.item_out.grad[:, :4].clone()
+    one = build(GRU4RecPlus, activation="linear", hidden_dropout=0.0)
+    for before, now in ((0, 1), (1, 2), (2, 3)):
+        one.zero_grad()
+        row = torch.tensor([[before, now]]), torch.tensor([[target]]), None, torch.tensor([[True]])
+        loss = one(Batch(batch.user, *row, nine))
+    loss.backward()
+    assert one.item_out.grad is not None
+    alike = torch.isclose(moved, one.item_out.grad[:, :4], rtol=0, atol=1e-12).all(1)
+    assert alike.tolist() == [True, False, False, *[True] * 7]
+
+
+def test_an_epoch_begins_with_nothing_remembered() -> None:
+    model = build()
+    first, again = (
+        [model.queries(batch).detach() for batch in model.batches(LOG, np.random.default_rng(0))] for _ in range(2)
+    )
+    for one, two in zip(first, again, strict=True):
+        assert torch.equal(one, two)
+
+
+# ---------------------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"loss": "ce"},
+        {"loss": "bpr", "sampling": "own", "negatives": 3},
+        {"loss": "sampled-ce", "negatives": 5},
+        {"loss": "sampled-ce", "negatives": 5, "bptt": "full", "window": 4},
+        {"loss": "bpr-max", "negatives": 5, "activation": "elu", "dropout": 0.2, "hidden_dropout": 0.2},
+        {"loss": "top1-max", "reads": "own", "item_bias": False},
+        {"loss": "gbce", "negatives": 2, "sampling": "own", "bptt": "full", "window": 4, "reads": "tied"},
+        {"loss": "bpr-max", "temperature": 0.5, "item_bias": False, "reads": "tied"},
+        {"optimizer": "adam", "lr": 0.01, "activation": "linear"},
+        {"momentum": 0.5, "weight_decay": 0.01},
+    ],
+    ids=str,
+)
+def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
+    log = synthetic.cycle(12, 9, 6, seed=1)
+    model = MODELS["gru4rec"].configure({"dim": 8, "batch_size": 4, "epochs": 6, "lr": 0.1, **settings})
+    torch.manual_seed(0)
+    losses = [epoch.loss for epoch in fit(GRU4Rec(model, Sizes(12, 9)), log, seed=1).epochs]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+def test_the_written_out_slopes_are_those_of_autograd() -> None:
+    """The loss of a batch, by the generic way over the same scores."""
+    for activation in ("tanh", "elu", "linear"):
+        for loss in ("top1", "bpr-max"):
+            model = build(loss=loss, activation=activation, negatives=4)
+            batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
+            assert batch.shared is not None
+            found = model(batch)
+            target = batch.targets.flatten()
+            table = model.queries(batch).squeeze(1) @ model.item_vectors().T
+            positive, negative = table.gather(1, target[:, None]).squeeze(1), table[:, batch.shared]
+            expected = model._loss(positive, negative, batch.shared != target[:, None], batch).sum()
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_optimisers() -> None:
+    adagrad = build(momentum=0.3).optimizer()
+    assert isinstance(adagrad, Adagrad)
+    assert adagrad.momentum == 0.3
+    assert len(adagrad.tables) == 2
+    dense = build(loss="ce").optimizer()
+    assert isinstance(dense, Adagrad)
+    assert len(dense.tables) == 1, "cross-entropy over all items gives all of the output table a gradient"
+    assert isinstance(build(optimizer="adam").optimizer(), Adam)
+
+
+def test_the_papers_own() -> None:
+    """The 2018 paper's: one vector an item, drawn items, elu; its author's settings for RSC15."""
+    plus = GRU4RecPlus.configure(preset="author")
+    assert (plus.loss, plus.reads, plus.activation, plus.negatives) == ("bpr-max", "tied", "elu", 2048)
+    assert (plus.batch_size, plus.lr, plus.momentum, plus.alpha, plus.penalty) == (32, 0.2, 0.1, 0.0, 0.5)
+    assert GRU4Rec.configure(preset="paper").loss == "top1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bptt": "full"}, "say how many, such as window=50"),
+        ({"window": 0}, "window=0: must be at least 1, or none"),
+        ({"sampling": "own"}, "negatives=0: must be at least 1, as there are no others"),
+        ({"bptt": "full", "window": 5}, "negatives=0: must be at least 1, as there are no others"),
+        ({"momentum": 1}, "momentum=1.0: must be at least 0 and below 1"),
+        ({"hidden_dropout": -0.1}, "hidden_dropout=-0.1: must be at least 0 and below 1"),
+        ({"temperature": 0.1}, "not with cosines"),
+        ({"reads": "both"}, "must be one of one-hot, own, tied"),
+        ({"negatives": -1}, "negatives=-1: must be at least 0"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GRU4Rec.configure(settings)
+
+
+def test_a_step_with_nothing_changes_nothing() -> None:
+    model = build()
+    state, _ = model.step(None, torch.tensor([3, 5]))
+    same, _ = model.step(state, torch.tensor([0, 4]))
+    assert torch.equal(same[0], state[0])
+    assert not torch.equal(same[1], state[1])

@@ -1,0 +1,108 @@
+"""NARM: one pass answers as every prefix by itself does; its variants are those of the programs; all of them learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.sequential.narm import NARM
+from segue.nn.recorder import readouts
+from segue.nn.recurrent.packing import walk
+from segue.training.loop import fit
+
+LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
+VARIANTS = [{}, {"attention": "softmax", "gates": "hard", "bias": True}, {"bias": True, "keep": 1.0}]
+
+
+def build(**settings: Any) -> NARM:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = NARM.configure({"dim": 4, "units": 5, "window": 6, "batch_size": 5, **settings})
+        return NARM(config, Sizes(LOG.n_users, LOG.n_items)).double().eval()
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_one_pass_is_every_prefix_by_itself(settings: dict[str, Any]) -> None:
+    model = build(**settings)
+    for batch in model.batches(LOG, np.random.default_rng(0)):
+        together = model.queries(batch)
+        for row, history in enumerate(batch.history):
+            for place in history.nonzero().flatten():
+                prefix = nn.functional.pad(history[: place + 1], (int(5 - place), 0))[None]
+                alone = model.query(Batch(batch.user[[row]], prefix))
+                torch.testing.assert_close(together[row, place], alone[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -> None:
+    """With r and the state before, the equations of the unit give the state after."""
+    model = build(**settings)
+    history = torch.tensor([[0, 2, 5, 7]])
+    with readouts() as seen:
+        model.queries(Batch(torch.tensor([1]), history, asked=history > 0))
+    (reset,) = seen["reset gate"]
+    unit = model.unit
+    state = walk(history, model._read, unit)
+    read, before = model._read(history[:, 3]), state[:, 2]
+    bias = torch.zeros(15, dtype=torch.double) if unit.b is None else unit.b
+    new = torch.tanh(read @ unit.w[10:].T + (reset[:, :, 3] * before) @ unit.u[10:].T + bias[10:])
+    change = unit.gates(read, before)[1]
+    torch.testing.assert_close((1 - change) * before + change * new, state[:, 3], rtol=0, atol=1e-12)
+
+
+def test_attention_is_told() -> None:
+    batch = Batch(torch.tensor([1, 2]), torch.tensor([[0, 0, 3, 4], [0, 0, 0, 7]]))
+    with readouts() as seen:
+        build(attention="softmax").score(batch)
+    (alpha,) = seen["attention"]
+    assert alpha.shape == (2, 1, 2), "padding that all rows share is not walked through"
+    torch.testing.assert_close(alpha.sum(2), torch.ones(2, 1, dtype=torch.double))
+    assert alpha[1, 0, 0] == 0
+
+
+def test_somebody_without_a_history_is_answered() -> None:
+    assert build().score(Batch(torch.tensor([0]), torch.zeros(1, 3, dtype=torch.long)))[0, 1:].isfinite().all()
+
+
+def test_the_programs() -> None:
+    author, hcrnn = NARM.configure(preset="author"), NARM.configure(preset="hcrnn")
+    assert (author.attention, author.gates, author.bias, author.dim, author.units) == ("softmax", "hard", True, 50, 100)
+    assert (hcrnn.attention, hcrnn.gates, hcrnn.dim, hcrnn.keep) == ("softmax", "sigmoid", 100, 1.0)
+    assert build(bias=True, keep=1.0).unit.b.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
+    assert NARM.configure(preset="paper") == NARM.configure()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"loss": "bpr", "negatives": 3}, {"loss": "sampled-ce", "sampling": "shared", "negatives": 5}, *VARIANTS[1:]],
+    ids=str,
+)
+def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
+    log = synthetic.cycle(12, 9, 6, seed=1)
+    config = NARM.configure({"dim": 8, "units": 8, "batch_size": 4, "epochs": 12, "lr": 0.02, **settings})
+    torch.manual_seed(0)
+    losses = [epoch.loss for epoch in fit(NARM(config, Sizes(12, 9)), log, seed=1).epochs]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"units": 0}, "units=0: must be at least 1"),
+        ({"window": 0}, "window=0: must be at least 1"),
+        ({"hidden_dropout": 1}, "hidden_dropout=1.0: must be at least 0 and below 1"),
+        ({"keep": 1}, "keep=1.0: needs bias=true"),
+        ({"attention": "none"}, "must be one of plain, softmax"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NARM.configure(settings)

@@ -1,0 +1,162 @@
+"""NextItNet against its equations written out position by position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.sequential.nextitnet import NextItNet, past
+from segue.training.loop import fit
+
+SIZES = Sizes(users=5, items=9)
+LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
+
+
+def build(seed: int = 0, **chosen: Any) -> NextItNet:
+    """A small NextItNet in double precision, with weights large enough for every part to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = NextItNet(NextItNet.configure({"dim": 3, "window": 8, **chosen}), SIZES).double()
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                weight.normal_(0, 0.7)
+                if name.startswith("item"):
+                    weight[0] = 0
+    return model.eval()
+
+
+def draw(seed: int, rows: int = 4, places: int = 8) -> Batch:
+    """Histories with padding before; every position asks, but padding."""
+    rng = np.random.default_rng(seed)
+    history = rng.integers(1, SIZES.items + 1, (rows, places))
+    history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
+    parts = (rng.integers(1, SIZES.users + 1, rows), history)
+    user, history = (torch.from_numpy(part) for part in parts)
+    return Batch(user, history, asked=history > 0)
+
+
+def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
+    apart = x - x.mean()
+    return layer.weight * apart / torch.sqrt(apart.square().mean() + 1e-8) + layer.bias
+
+
+def convolve(layer: torch.nn.Linear, xs: list[Tensor], step: int) -> list[Tensor]:
+    dim = len(xs[0])
+    taps = layer.weight.split(dim, 1)
+    out = []
+    for t in range(len(xs)):
+        total = layer.bias
+        for back, weight in enumerate(reversed(taps)):
+            if t - back * step >= 0:
+                total = total + weight @ xs[t - back * step]
+        out.append(total)
+    return out
+
+
+def by_hand(model: NextItNet, items: Tensor) -> Tensor:
+    """(n, d): the queries after each of some items, none of which is padding."""
+    config = model.config
+    xs = list(model.item_out[items] if config.tied else model.item_in[items])
+    for block, dilation in zip(model.blocks, config.dilations * config.repeats, strict=True):
+        ys = [norm(block.norm_near, y).clamp(min=0) for y in convolve(block.near, xs, dilation)]
+        ys = [norm(block.norm_far, y).clamp(min=0) for y in convolve(block.far, ys, 2 * dilation)]
+        xs = [x + y for x, y in zip(xs, ys, strict=True)]
+    return torch.stack(xs)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 4),
+    st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    st.integers(1, 2),
+    st.booleans(),
+)
+def test_queries_are_the_equations(seed: int, kernel: int, dilations: list[int], repeats: int, tied: bool) -> None:
+    model = build(seed, kernel=kernel, dilations=dilations, repeats=repeats, tied=tied)
+    batch = draw(seed)
+    found = model.queries(batch)
+    for row, history in enumerate(batch.history):
+        begin = int((history == 0).sum())
+        torch.testing.assert_close(found[row, begin:], by_hand(model, history[begin:]), rtol=0, atol=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 12))
+def test_gradients_of_the_past(kernel: int, step: int) -> None:
+    x = torch.arange(12.0, dtype=torch.double).sin().view(2, 3, 2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: past(x, kernel, step), x)
+
+
+def test_only_as_far_as_the_filters_reach() -> None:
+    """Kernel 3, dilation 1: two back in the first layer, four in the second."""
+    model, batch = build(dilations=[1], dim=16), draw(1, rows=1)
+    history = torch.arange(1, 9)[None]
+    for place in range(8):
+        changed = history.clone()
+        changed[0, place] = 9
+        one, two = (model.query(Batch(batch.user, items)) for items in (history, changed))
+        assert torch.equal(one, two) == (place == 0)
+
+
+def test_biases_are_added() -> None:
+    model, batch = build(item_bias=True), draw(2)
+    scores = model.score(Batch(batch.user, batch.history))[:, 1:]
+    query = torch.stack([by_hand(model, history[history > 0])[-1] for history in batch.history])
+    torch.testing.assert_close(scores, query @ model.item_out[1:, :3].T + model.item_out[1:, 3], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"loss": "ce"},
+        {"loss": "bce", "cover": "last"},
+        {"loss": "sampled-ce", "negatives": 6, "sampling": "shared", "tied": True, "dropout": 0.2},
+    ],
+    ids=lambda chosen: "-".join(map(str, chosen.values())),
+)
+def test_every_loss_falls(chosen: dict[str, Any]) -> None:
+    settings = {"dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}
+    model = NextItNet(NextItNet.configure(settings), SIZES)
+    losses = [epoch.loss for epoch in fit(model, LOG).epochs]
+    assert losses[-1] < losses[0] - 0.01
+
+
+def test_presets() -> None:
+    author = NextItNet(NextItNet.configure(preset="author"), SIZES)
+    assert [block.dilation for block in author.blocks] == [1, 2] * 4
+    assert author.item_out.shape == (SIZES.items + 1, 101)
+    assert len(NextItNet(NextItNet.configure(preset="hgn"), SIZES).blocks) == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"kernel": 0}, "kernel=0: must be at least 1"),
+        ({"repeats": 0}, "repeats=0: must be at least 1"),
+        ({"dilations": "1,0"}, r"dilations=\(1, 0\): must be numbers from 1 up"),
+        ({"dilations": ""}, "dilations='': must be a whole number"),
+        ({"dilations": []}, r"dilations=\(\): must be numbers from 1 up"),
+        ({"dropout": -0.1}, "dropout=-0.1: must be at least 0 and below 1"),
+        ({"item_bias": True, "tied": True}, "not with tied tables"),
+    ],
+)
+def test_settings_are_checked(chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NextItNet.configure(chosen)
+
+
+def test_dilations_are_read() -> None:
+    assert NextItNet.configure({"dilations": "1,4,2"}).dilations == (1, 4, 2)
+    assert NextItNet.configure({"dilations": "(1,)"}).dilations == (1,)
+    assert NextItNet.configure({"dilations": 3}).dilations == (3,)

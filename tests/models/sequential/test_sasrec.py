@@ -1,0 +1,194 @@
+"""SASRec against its equations written out position by position."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.sequential.sasrec import SASRec
+from segue.training.loop import fit
+
+SIZES = Sizes(users=5, items=9)
+LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
+
+
+def build(seed: int = 0, **chosen: Any) -> SASRec:
+    """A small SASRec in double precision, with weights large enough for every part to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = SASRec(SASRec.configure({"dim": 4, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.normal_(0, 0.7)
+            model.item[0] = 0
+    return model.eval()
+
+
+def draw(seed: int, rows: int = 4, places: int = 6) -> Batch:
+    """Histories with padding before; every position asks, but padding."""
+    rng = np.random.default_rng(seed)
+    history = rng.integers(1, SIZES.items + 1, (rows, places))
+    history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
+    target = np.where(history > 0, rng.integers(1, SIZES.items + 1, history.shape), 0)
+    parts = (rng.integers(1, SIZES.users + 1, rows), history, target)
+    user, history, target = (torch.from_numpy(part) for part in parts)
+    return Batch(user, history, target, asked=target > 0)
+
+
+def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
+    apart = x - x.mean()
+    return layer.weight * apart / torch.sqrt(apart.square().mean() + 1e-8) + layer.bias
+
+
+def by_hand(model: SASRec, items: Tensor) -> Tensor:
+    """(n, d): the queries after each of some items, none of which is padding."""
+    config, places = model.config, model.place[len(model.place) - len(items) :]
+    xs = [model.item[item] * math.sqrt(config.dim) + place for item, place in zip(items, places, strict=True)]
+    size = config.dim // config.heads
+    for block in model.blocks:
+        made = []
+        for t, x in enumerate(xs):
+            q = norm(block.norm, x)
+            query = block.query(q)
+            keys, values = zip(*(block.key_value(x).split(config.dim) for x in xs[: t + 1]), strict=True)
+            heads = []
+            for h in range(config.heads):
+                part = slice(h * size, (h + 1) * size)
+                logit = torch.stack([query[part] @ key[part] / math.sqrt(size) for key in keys])
+                weight = torch.exp(logit) / torch.exp(logit).sum()
+                heads.append(sum(w * value[part] for w, value in zip(weight, values, strict=True)))
+            f = norm(block.norm_inner, q + torch.cat(heads))
+            inner = block.widen(f)
+            inner = inner.clamp(min=0) if config.activation == "relu" else F.gelu(inner)
+            made.append(f + block.narrow(inner))
+        xs = made
+    return torch.stack([norm(model.norm, x) for x in xs])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1, 2, 4]),
+    st.integers(1, 3),
+    st.sampled_from(["relu", "gelu"]),
+    st.sampled_from([0, 3]),
+)
+def test_queries_are_the_equations(seed: int, heads: int, blocks: int, activation: str, inner: int) -> None:
+    model, batch = build(seed, heads=heads, blocks=blocks, activation=activation, inner=inner), draw(seed)
+    found = model.queries(batch)
+    newest = model.query(Batch(batch.user, batch.history))
+    for row, history in enumerate(batch.history):
+        begin = int((history == 0).sum())
+        expected = by_hand(model, history[begin:])
+        torch.testing.assert_close(found[row, begin:], expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(newest[row], expected[-1], rtol=0, atol=1e-9)
+
+
+def test_only_the_window_is_read() -> None:
+    model, batch = build(), draw(3, places=9)
+    older = batch.history.clone()
+    older[:, :3] = 1
+    one, two = (model.query(Batch(batch.user, history)) for history in (batch.history[:, 3:], older))
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+
+
+def test_nothing_but_padding_is_legal() -> None:
+    model = build(blocks=2)
+    history = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 3]])
+    target = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 4]])
+    batch = Batch(torch.tensor([1, 2]), history, target, asked=target > 0)
+    model(batch).backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+    assert model.score(Batch(batch.user, history))[:, 1:].isfinite().all()
+
+
+def test_rows_of_nothing_change_nothing() -> None:
+    """Trimming, and rows without a question, leave the loss as it is."""
+    model, batch = build(), draw(5)
+    assert batch.target is not None
+    padded = [F.pad(tensor, (2, 0)) for tensor in (batch.history[:, 2:], batch.target[:, 2:])]
+    short = [tensor[:, 2:] for tensor in (batch.history, batch.target)]
+    losses = [model(Batch(batch.user, h, t, asked=t > 0)) for h, t in (padded, short)]
+    assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-10)
+
+
+def test_cross_entropy_is_over_all_items_at_every_position() -> None:
+    model, batch = build(), draw(1)
+    assert batch.target is not None
+    scores = model.queries(batch) @ model.item[1:].T
+    expected = F.cross_entropy(scores.flatten(0, 1), batch.target.flatten() - 1, ignore_index=-1, reduction="sum")
+    assert model(batch).item() == pytest.approx(expected.item(), abs=1e-9)
+
+
+def test_the_papers_loss() -> None:
+    """Eq. (6) of the paper: each target and one negative of its own."""
+    model = build(loss="bce")
+    batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
+    assert batch.target is not None
+    assert batch.negative is not None
+    query = model.queries(batch)
+    expected = 0.0
+    for row, place in batch.asked.nonzero().tolist() if batch.asked is not None else []:
+        pair = torch.stack([batch.target[row, place], batch.negative[row, place, 0, 0]])
+        up, down = (model.item[pair] @ query[row, place]).tolist()
+        expected += math.log1p(math.exp(-up))
+        if pair[1] > 0:  # 0 where a user has touched everything
+            expected += math.log1p(math.exp(down))
+    assert model(batch).item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"loss": "bce"},
+        {"loss": "gbce", "negatives": 4},
+        {"loss": "sampled-ce", "negatives": 6, "sampling": "shared"},
+        {"loss": "sampled-ce", "negatives": 6, "temperature": 0.2},
+        {"loss": "ce", "cover": "last"},
+    ],
+    ids=lambda chosen: "-".join(map(str, chosen.values())),
+)
+def test_every_loss_falls(chosen: dict[str, Any]) -> None:
+    model = SASRec(SASRec.configure({"dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}), SIZES)
+    losses = [epoch.loss for epoch in fit(model, LOG).epochs]
+    assert losses[-1] < losses[0] - 0.01
+
+
+def test_dropout_is_for_training_alone() -> None:
+    model, batch = build(dropout=0.5), draw(2)
+    assert torch.equal(model.queries(batch), model.queries(batch))
+    model.train()
+    assert not torch.equal(model.queries(batch), model.queries(batch))
+
+
+def test_steps_follow_the_papers_rates() -> None:
+    assert build().optimizer().betas == (0.9, 0.98)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"window": 0}, "window=0: must be at least 1"),
+        ({"blocks": 0}, "blocks=0: must be at least 1"),
+        ({"heads": 3}, "heads=3: must divide dim=64"),
+        ({"inner": -1}, "inner=-1: must not be negative"),
+        ({"steady": -1}, "steady=-1: must not be negative"),
+        ({"dropout": 1.0}, r"dropout=1.0: must be at least 0 and below 1"),
+        ({"activation": "tanh"}, "activation='tanh': must be one of relu, gelu"),
+    ],
+)
+def test_settings_are_checked(chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SASRec.configure(chosen)

@@ -1,0 +1,87 @@
+"""STAMP: running means and causal attention answer as every prefix by itself does; its variants; all of them learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.models.base.model import Sizes
+from segue.models.sequential.stamp import STAMP
+from segue.training.loop import fit
+
+LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
+
+
+def build(**settings: Any) -> STAMP:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = STAMP.configure({"dim": 4, "window": 6, "batch_size": 5, **settings})
+        model = STAMP(config, Sizes(LOG.n_users, LOG.n_items)).double().eval()
+        for weight in model.parameters():  # at the start they are so small that nothing would be seen
+            weight.data.mul_(20)
+        model.item.data.mul_(20)
+        return model
+
+
+@pytest.mark.parametrize("settings", [{}, {"mean": True, "bias": False}], ids=str)
+def test_one_pass_is_every_prefix_by_itself(settings: dict[str, Any]) -> None:
+    model = build(**settings)
+    for batch in model.batches(LOG, np.random.default_rng(0)):
+        together = model.queries(batch)
+        for row, history in enumerate(batch.history):
+            for place in history.nonzero().flatten():
+                prefix = nn.functional.pad(history[: place + 1], (int(5 - place), 0))[None]
+                alone = model.query(Batch(batch.user[[row]], prefix))
+                torch.testing.assert_close(together[row, place], alone[0], rtol=0, atol=1e-12)
+
+
+def test_sigma_changes_the_loss_and_no_order() -> None:
+    batch = next(iter(build().batches(LOG, np.random.default_rng(0))))
+    one, two = build(), build(squash=False)
+    assert torch.equal(one.score(batch), two.score(batch))
+    assert not torch.isclose(one(batch), two(batch))
+    scores = one.queries(batch) @ one.item[1:].T
+    found = batch.targets.squeeze(2) > 0
+    wanted = nn.functional.cross_entropy(scores.sigmoid()[found], batch.targets.squeeze(2)[found] - 1, reduction="sum")
+    torch.testing.assert_close(one(batch), wanted)
+
+
+def test_the_programs() -> None:
+    author, hcrnn = STAMP.configure(preset="author"), STAMP.configure(preset="hcrnn")
+    assert (author.mean, author.squash, author.bias, author.lr) == (True, False, False, 3e-3)
+    assert (hcrnn.mean, hcrnn.squash, hcrnn.bias, hcrnn.lr) == (False, True, True, 1e-3)
+    assert STAMP.configure(preset="paper") == STAMP.configure()
+    names = {name for name, _ in build(bias=False).named_parameters()}
+    assert not {"general.bias", "current.bias"} & names
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mean": True, "squash": False}, {"dropout": 0.2}, {"loss": "bpr-max", "sampling": "shared", "negatives": 5}],
+    ids=str,
+)
+def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
+    log = synthetic.cycle(12, 9, 6, seed=1)
+    config = STAMP.configure({"dim": 8, "batch_size": 4, "epochs": 20, "lr": 0.02, **settings})
+    torch.manual_seed(0)
+    losses = [epoch.loss for epoch in fit(STAMP(config, Sizes(12, 9)), log, seed=1).epochs]
+    assert losses[-1] < 0.97 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 0}, "window=0: must be at least 1"),
+        ({"dropout": 1}, "dropout=1.0: must be at least 0 and below 1"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        STAMP.configure(settings)

@@ -1,0 +1,94 @@
+"""`rows` is `table[ids]`, in value and in gradient, but for the gradient of row 0, which is padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from segue.nn.embedding import rows
+
+SHAPES = [(5,), (2, 3), (2, 3, 4), (0,), (3, 0), (0, 4)]
+
+
+def table() -> Tensor:
+    return torch.randn(7, 3, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+
+
+def ids(shape: tuple[int, ...]) -> Tensor:
+    return torch.randint(7, shape, generator=torch.Generator().manual_seed(3))
+
+
+def weigh(values: Tensor) -> Tensor:
+    """A loss that tells every element from every other."""
+    return (values * torch.linspace(-1, 2, values.numel(), dtype=torch.double).view_as(values)).square().sum()
+
+
+def expected(*shapes: tuple[int, ...]) -> Tensor:
+    """What autograd makes of plain indexing, summed over several lookups; padding learns nothing."""
+    plain = table().requires_grad_()
+    for shape in shapes:
+        weigh(plain[ids(shape)]).backward()
+    assert plain.grad is not None
+    plain.grad[0] = 0
+    return plain.grad
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_values_and_gradient(shape: tuple[int, ...]) -> None:
+    weight = table().requires_grad_()
+    found = rows(weight, ids(shape))
+    assert torch.equal(found, table()[ids(shape)])
+    weigh(found).backward()
+    torch.testing.assert_close(weight.grad, expected(shape))
+
+
+def test_gradients_accumulate_where_they_lie() -> None:
+    weight = table().requires_grad_()
+    weight.grad = torch.zeros_like(weight)
+    before = weight.grad.data_ptr()
+    for shape in ((5,), (2, 3)):
+        weigh(rows(weight, ids(shape))).backward()
+    torch.testing.assert_close(weight.grad, expected((5,), (2, 3)))
+    assert weight.grad.data_ptr() == before
+
+
+def test_two_lookups_in_one_loss() -> None:
+    weight = table().requires_grad_()
+    (weigh(rows(weight, ids((5,)))) + weigh(rows(weight, ids((2, 3))))).backward()
+    torch.testing.assert_close(weight.grad, expected((5,), (2, 3)))
+
+
+def test_dense_use_beside_a_lookup() -> None:
+    """HGN with cross-entropy: the item table is looked up and multiplied whole in one loss."""
+    weight, plain = table().requires_grad_(), table().requires_grad_()
+    weigh(rows(weight, ids((5,))) @ weight.T).backward()
+    weigh(plain[ids((5,))] @ plain.T).backward()
+    torch.testing.assert_close(weight.grad[1:], plain.grad[1:])
+
+
+def test_gradient_that_is_not_contiguous() -> None:
+    weight, plain = table().requires_grad_(), table().requires_grad_()
+    weigh(rows(weight, ids((2, 3))).transpose(0, 1).contiguous()).backward()
+    weigh(plain[ids((2, 3))].transpose(0, 1).contiguous()).backward()
+    torch.testing.assert_close(weight.grad[1:], plain.grad[1:])
+    assert not weight.grad[0].any()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_nothing_is_recorded_without_gradients(shape: tuple[int, ...]) -> None:
+    weight = table().requires_grad_()
+    with torch.no_grad():
+        found = rows(weight, ids(shape))
+    assert not found.requires_grad
+    frozen = rows(table(), ids(shape))
+    assert not frozen.requires_grad
+    assert torch.equal(found, frozen)
+
+
+def test_a_table_that_is_computed() -> None:
+    """Not a leaf: there is no `.grad` to add to, so autograd has to carry the gradient on to what it came from."""
+    weight, plain = table().requires_grad_(), table().requires_grad_()
+    weigh(rows(weight * 2, ids((2, 3)))).backward()
+    weigh((plain * 2)[ids((2, 3))]).backward()
+    torch.testing.assert_close(weight.grad, plain.grad)

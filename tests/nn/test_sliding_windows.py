@@ -1,0 +1,72 @@
+"""Layers that sum windows up: neighbours in a row, and padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segue.nn.convolution import WindowConvolutions
+from segue.nn.recurrent.gru import WindowGRU
+
+DIM, WINDOW = 3, 4
+
+
+def items(rows: int, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(count)
+    return torch.randn(rows, WINDOW + count - 1, DIM, dtype=torch.double, generator=generator)
+
+
+def windows(item: Tensor) -> Tensor:
+    """Each window in a row of its own."""
+    return item.unfold(1, WINDOW, 1).transpose(2, 3).flatten(0, 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_window_of_the_gru_is_torchs_gru(count: int) -> None:
+    layer, item = WindowGRU(DIM).double(), items(6, count)
+    whole = nn.GRU(DIM, DIM, batch_first=True).double()
+    with torch.no_grad():
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            whole.get_parameter(f"{name}_l0").copy_(layer.cell.get_parameter(name))
+    found = layer(item, torch.ones(6, count, WINDOW, dtype=torch.double))
+    torch.testing.assert_close(found.flatten(0, 1), whole(windows(item))[1][0])
+
+
+@pytest.mark.parametrize("padding", range(WINDOW + 1))
+def test_the_gru_begins_at_the_first_item(padding: int) -> None:
+    layer, item = WindowGRU(DIM).double(), items(2, 1)
+    item[:, :padding] = 0
+    real = torch.ones(2, 1, WINDOW, dtype=torch.double)
+    real[:, :, :padding] = 0
+    state = torch.zeros(2, DIM, dtype=torch.double)
+    for place in range(padding, WINDOW):
+        state = layer.cell(item[:, place], state)
+    torch.testing.assert_close(layer(item, real)[:, 0], state)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_convolutions_of_neighbours_are_those_of_each(count: int) -> None:
+    layer, item = WindowConvolutions(DIM, WINDOW, vertical=2, horizontal=5).double().eval(), items(6, count)
+    torch.testing.assert_close(layer(item).flatten(0, 1), layer(windows(item))[:, 0])
+
+
+def test_convolutions_of_a_window_are_pictures() -> None:
+    """Filters as two-dimensional convolutions over L x d pictures with one channel, as the authors have them."""
+    layer, item = WindowConvolutions(DIM, WINDOW, vertical=2, horizontal=5).double().eval(), items(6, 1)
+    picture = item.unsqueeze(1)  # B 1 L d
+    vertical = nn.functional.conv2d(picture, layer.vertical.weight[:, None, :, None], layer.vertical.bias)
+    features = [vertical.flatten(1)]
+    for convolution in layer.horizontal:
+        found = nn.functional.conv2d(picture, convolution.weight.transpose(1, 2).unsqueeze(1), convolution.bias)
+        features.append(found.relu().amax((2, 3)))
+    z = layer.dense(torch.cat(features, 1)).relu()
+    torch.testing.assert_close(layer(item)[:, 0], z)
+
+
+def test_dropout_is_for_training_alone() -> None:
+    layer, item = WindowConvolutions(DIM, WINDOW, dropout=0.5), items(6, 2).float()
+    torch.manual_seed(0)
+    assert not torch.equal(layer(item), layer(item))
+    layer.eval()
+    assert torch.equal(layer(item), layer(item))

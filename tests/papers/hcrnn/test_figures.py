@@ -1,0 +1,265 @@
+"""HCRNN's figures: streaks of a genre, what is read off the models, the map, and the whole on small logs."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from segue.data import synthetic
+from segue.data.datasets import catalog
+from segue.data.log import Log
+from segue.errors import ConfigError, DataError
+from segue.evaluation.protocol import Protocol
+from segue.models.base.model import Sizes
+from segue.models.registry import find
+from segue.papers.hcrnn import figures as hcrnn_figures
+from segue.papers.hcrnn.embedding_map import Space, tsne
+from segue.papers.hcrnn.gates import (
+    ALPHA,
+    ATTENTION,
+    CHANGE,
+    DRIFT,
+    KEPT,
+    LOCAL_ATTENTION,
+    LOCAL_CHANGE,
+    NARM_ATTENTION,
+    NARM_RESET,
+    RESET,
+    THETA,
+    read,
+)
+from segue.papers.hcrnn.genres import Genres
+from segue.papers.reproduction import Reproduction
+from segue.papers.run_cache import Runs
+
+LISTED = [["Action", "Crime"], ["Action"], ["Action", "Horror"], ["Romance"], [], ["Crime"]]
+
+
+def films(log: Log, listed: list[list[str]]) -> Log:
+    table = {"title": [f"Film {item}" for item in range(1, log.n_items + 1)], "genres": listed}
+    return replace(log, item_table=pl.DataFrame(table, schema_overrides={"genres": pl.List(pl.String)}))
+
+
+KNOWN = films(synthetic.from_sequences([[1, 2, 3, 4, 5, 6]]), LISTED)
+
+
+# ---------------------------------------------------------------------------------------- genres
+
+
+def test_a_streak_has_one_genre_in_common() -> None:
+    genres = Genres.of(KNOWN)
+    assert genres.names == ("Action", "Crime", "Horror", "Romance")
+    length, same = genres.streaks(np.array([1, 2, 3, 4, 2]))
+    assert length.tolist() == [0, 1, 2, 3, 1]
+    assert same.tolist() == [False, True, True, False, False]
+    length, same = genres.streaks(np.array([2, 1, 6, 1]))
+    assert length.tolist() == [0, 1, 2, 2], "before the last, Crime goes back to the second film, Action to none"
+    assert same.tolist() == [False, True, False, True]
+
+
+def test_a_film_of_no_genre_breaks_a_streak() -> None:
+    length, same = Genres.of(KNOWN).streaks(np.array([1, 5, 1, 2]))
+    assert (length.tolist(), same.tolist()) == ([0, 1, 0, 1], [False, False, False, True])
+
+
+def test_what_is_shared() -> None:
+    genres = Genres.of(KNOWN)
+    assert genres.shared(np.array([1, 1, 5]), np.array([6, 4, 5])).tolist() == [True, False, False]
+    assert [genres.listed(item) for item in (1, 5)] == ["Action, Crime", ""]
+    with pytest.raises(DataError, match="its items have no column 'genres'"):
+        Genres.of(synthetic.cycle(3, 4))
+
+
+# --------------------------------------------------------------------------------------- readings
+
+
+def model(name: str, preset: str, sizes: Sizes) -> Any:
+    kind = find(name)
+    torch.manual_seed(0)
+    return kind(kind.configure({"dim": 6}, preset), sizes).double().eval()
+
+
+def test_readings_are_what_the_models_tell() -> None:
+    log = synthetic.markov(10, 9, 12, seed=1, shortest=5)
+    split = Protocol.named("whole-users").split(log)
+    hcrnn, narm = (model(name, preset, Sizes(log.n_users, log.n_items)) for name, preset in PRESETS)
+    found = read(split, hcrnn, narm)
+    assert [one.user for one in found] == [user for user in range(1, 11) if split.test[user] < log.stop[user]]
+    for one in found:
+        assert one.items.tolist() == log.history(one.user).tolist()
+        told = hcrnn.readouts(torch.from_numpy(one.items))
+        assert one.told[KEPT] == pytest.approx((told["reset"] * told["drift"]).mean(1).numpy())
+        assert one.told[RESET] == pytest.approx(told["reset"].mean(1).numpy())
+        assert one.told[DRIFT] == pytest.approx(told["drift"].mean(1).numpy())
+        for name, context in ((CHANGE, told["temporary"].numpy()), (LOCAL_CHANGE, told["local"].numpy())):
+            steps = [np.abs(context[t] - context[t - 1]).mean() for t in range(1, len(context))]
+            assert np.isnan(one.told[name][0])
+            assert one.told[name][1:] == pytest.approx(steps)
+        for name, shares in ((THETA, told["theta"]), (ALPHA, told["alpha"])):
+            assert one.told[name] == pytest.approx([50 * max(step) for step in shares.tolist()])
+        for name in (ATTENTION, LOCAL_ATTENTION, NARM_ATTENTION):
+            assert one.told[name].shape == one.items.shape
+            assert one.told[name].sum() == pytest.approx(1)
+        assert one.told[NARM_RESET] == pytest.approx(resets(narm, one.items))
+
+
+PRESETS = (("hcrnn-running", "author"), ("narm", "hcrnn"))
+
+
+@torch.no_grad()
+def resets(narm: Any, items: np.ndarray) -> list[float]:
+    """r of each item, from what NARM remembers of the items before it, one call a prefix."""
+    unit, found = narm.unit, []
+    for place, item in enumerate(items):
+        before = torch.zeros(1, unit.dim, dtype=torch.float64)
+        for earlier in items[:place]:
+            before = unit.steps([1], narm.item[earlier][None], before)
+        found.append(float(unit.gates(narm.item[item][None], before)[0].mean()))
+    return found
+
+
+# ------------------------------------------------------------------------------------------ the map
+
+
+def space(items: list[list[float]], contexts: list[list[float]], listed: list[list[str]]) -> Space:
+    log = films(synthetic.cycle(3, len(items)), listed)
+    rows = (np.array(rows) / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (items, contexts))
+    return Space(*rows, Genres.of(log))
+
+
+def test_contexts_are_told_by_what_is_closest() -> None:
+    """Twenty films of war to the east, ten of horror to the north; everybody's film is a drama."""
+    east = [[1.0, step / 100] for step in range(20)]
+    north = [[step / 100, 1.0] for step in range(10)]
+    listed = [["Drama", "War"]] * 20 + [["Drama", "Horror"]] * 10
+    made = space([*east, *north], [[0.1, 5.0], [2.0, 0.0], [1.0, 1.0]], listed)
+    assert made.closest(made.contexts[1:2], 3).tolist() == [[1, 2, 3]]
+    first, second, third = made.aligned()
+    assert (first.context, first.genre, first.share) == (1, "Horror", 1.0), "horror is the rarer one"
+    assert (second.context, second.genre, second.share) == (2, "War", 1.0)
+    assert (third.context, third.genre) == (3, "Drama"), "another context and another genre each time"
+    log = films(synthetic.cycle(3, 30), listed)
+    assert made.told(second, log) == "M(2), War, 100% of its 10 closest: Film 1 (1.00), Film 2 (1.00), Film 3 (1.00)"
+
+
+def test_neighbours_are_held_against_all_others() -> None:
+    """Two groups of eleven: an item's ten closest are its group, of all 21 others ten are."""
+    items = [[1.0, step / 100] for step in range(11)] + [[step / 100, 1.0] for step in range(11)]
+    near, others = space(items, [[1.0, 1.0]], [["War"]] * 11 + [["Horror"]] * 11).alike()
+    assert (near, others) == (1.0, pytest.approx(10 / 21))
+
+
+def test_contexts_are_held_against_random_directions() -> None:
+    """In the plane a random direction is some way from the only item, a context that is the item is not."""
+    contexts, directions = space([[1.0, 0.0]], [[2.0, 0.0]] * 500, [["War"]]).reach()
+    assert contexts == pytest.approx(1)
+    assert directions == pytest.approx(0, abs=0.1), "the mean cosine of a circle"
+
+
+def test_the_map_shows_genres_and_contexts() -> None:
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    listed = [["Drama"]] * 5 + [["Musical", "War"]] * 5 + [["War"]] * 5
+    made = space(rng.normal(size=(15, 4)).tolist(), rng.normal(size=(3, 4)).tolist(), listed)
+    picture = made.picture("p", "T")
+    assert [row["of"] for row in picture.rows] == ["Musical"] * 5 + ["War"] * 5 + ["global context"] * 3
+    assert picture == made.picture("p", "T"), "the same each time"
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **options: Any) -> Any:
+        if name.startswith("sklearn"):
+            raise ImportError(name, name="sklearn")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ConfigError, match=r't-SNE needs sklearn, which is not installed: pip install "segue\[viz\]"'):
+        tsne()
+
+
+# ----------------------------------------------------------------------------------------- the whole
+
+
+def small(seed: int) -> Log:
+    """Sequences of 20 and of 32 items; a third of the users are test."""
+    log = synthetic.markov(24, 16, 32, seed=seed)
+    sequences = [log.history(user)[: 20 if user % 2 else 32].tolist() for user in range(1, 25)]
+    parts = pl.DataFrame({"split": ["train", "train", "valid", "train", "test", "test"] * 4})
+    kinds = [["Drama", "War"], ["War"], ["Horror"], ["Comedy", "Romance"]]
+    return replace(
+        films(synthetic.from_sequences(sequences), [kinds[item % 4] for item in range(16)]), user_table=parts
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    pytest.importorskip("sklearn")
+    shrunk = {name: (*which, {**rest, "dim": 6}) for name, (*which, rest) in hcrnn_figures.TRAINED.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "load", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
+        patch.setattr(hcrnn_figures, "TRAINED", shrunk)
+        return hcrnn_figures.reproduce(runs=Runs(tmp_path_factory.mktemp("runs")), quick=True)
+
+
+def test_all_figures_are_there(made: Reproduction) -> None:
+    assert [picture.name.removeprefix("hcrnn-figure") for picture in made.pictures] == [
+        "4",
+        "5-hcrnn",
+        "5-narm",
+        "6-citeulike",
+        "6-movielens",
+        "7",
+    ]
+    assert made.notes[0].startswith("QUICK: ")
+    assert re.search(r"MovieLens, on validation: HCRNN epoch 1 of 1, recall@20 \d\.\d{4}; NARM ", " ".join(made.notes))
+    assert sum(note.startswith("Table 4: M(") for note in made.notes) == 3
+    assert json.loads(json.dumps(made.as_dict()))["runs"]["MovieLens"]["HCRNN"]["model"] == "hcrnn-running"
+
+
+def test_printed_figures_stand_beside_citeulike(made: Reproduction) -> None:
+    assert (made.row(CHANGE, "CiteULike").paper, made.row(f"± {CHANGE}", "CiteULike").paper) == (0.278, 0.037)
+    assert made.row(CHANGE, "MovieLens").paper is None
+    assert made.row(LOCAL_CHANGE, "CiteULike").paper == 0.005
+
+
+def test_the_newest_items_get_what_all_figures_say(made: Reproduction) -> None:
+    """Of the picture's points the newest five are the row of the table; half the sequences have 20 items, half 32."""
+    points = next(picture for picture in made.pictures if picture.name == "hcrnn-figure6-movielens").rows
+    for name in (*hcrnn_figures.CHANNELS, hcrnn_figures.EVEN):
+        newest = [row["attention"] for row in points if row["of"] == name and row["items from the end"] <= 5]
+        assert made.row(f"last 5 items: {name}", "MovieLens").mean == pytest.approx(sum(newest))
+    assert made.row(f"last 5 items: {hcrnn_figures.EVEN}", "MovieLens").mean == pytest.approx((5 / 20 + 5 / 32) / 2)
+
+
+def test_gates_by_streak_add_up_to_gates_by_genre(made: Reproduction) -> None:
+    for gate, name in ((KEPT, "hcrnn-figure5-hcrnn"), (NARM_RESET, "hcrnn-figure5-narm")):
+        points = next(picture for picture in made.pictures if picture.name == name).rows
+        for side in ("same genre", "another genre"):
+            values = [row[gate] for row in points if row["of"] == side]
+            assert min(values) <= made.row(f"{gate}, {side}", "MovieLens").mean <= max(values)
+        assert all(row["low"] <= row[gate] <= row["high"] for row in points)
+
+
+def test_the_case_is_a_sequence_of_twenty(made: Reproduction) -> None:
+    rows = made.pictures[-1].rows
+    assert len(rows) == 20 * 8
+    assert rows[0]["film"].startswith("1. Film ")
+    attention = [row["value"] for row in rows if row["of"] == NARM_ATTENTION]
+    assert sum(attention) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_pictures_can_be_drawn(made: Reproduction, tmp_path: Path) -> None:
+    pytest.importorskip("altair")
+    names = [path.name for path in made.write(tmp_path, "figures")]
+    assert names == [*(f"{picture.name}.svg" for picture in made.pictures), "figures.html"]

@@ -1,0 +1,117 @@
+"""IARN's table and figures on a small log: every method has its line, errors are asked where histories are long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import polars as pl
+import pytest
+
+from segue.data import synthetic
+from segue.data.datasets import catalog
+from segue.evaluation.metrics import measure
+from segue.evaluation.predictions import Rated
+from segue.evaluation.protocol import RatingProtocol
+from segue.papers.iarn import common as iarn_paper
+from segue.papers.iarn import figure3 as iarn_figure3
+from segue.papers.iarn import figure4 as iarn_figure4
+from segue.papers.iarn import figure5 as iarn_figure5
+from segue.papers.iarn import table2 as iarn_table2
+from segue.papers.iarn.common import Place
+from segue.papers.reproduction import Reproduction
+from segue.papers.run_cache import Runs
+
+WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
+WALKS = synthetic.rated(synthetic.markov(60, 12, 12, seed=3, shortest=6))
+STEP = np.concatenate([np.arange(size) for size in WALKS.sizes])  # all begin together, so the last tenth is of most
+LOG = replace(WALKS, time=STEP, item_table=WORDS)
+PLACE = Place(
+    log="small",
+    title="Small",
+    protocol=RatingProtocol(name="ratings", by="global-time"),
+    features={"column": "word", "features": 3, "levels": 2},
+    network={"dim": 3, "hidden": 4, "context": 2},
+    seeds=(0, 1),
+)
+SAME = replace(PLACE, title="The paper's", same=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduction]:
+    runs = Runs(tmp_path_factory.mktemp("runs"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "load", lambda name: {"small": LOG}[name])
+        for module in (iarn_table2, iarn_figure3, iarn_figure4):
+            patch.setattr(module, "PLACES", (SAME, PLACE))
+        patch.setattr(iarn_figure3, "FEWEST", 5)
+        patch.setattr(iarn_figure5, "LARGE", PLACE)
+        patch.setattr(iarn_figure5, "USER", LOG.users.names([3])[0])
+        patch.setattr(iarn_figure5, "ITEM", LOG.items.names([int(LOG.history(3)[-1])])[0])
+        return {
+            module: module.reproduce(runs=runs, quick=True)
+            for module in (iarn_table2, iarn_figure3, iarn_figure4, iarn_figure5)
+        }
+
+
+def test_every_method_has_its_line(made: dict[ModuleType, Reproduction]) -> None:
+    table = made[iarn_table2]
+    for method in iarn_table2.METHODS:
+        printed = iarn_table2.CLOTHING.get(method.name, (None, None))
+        row = table.row(method.name, "auc", "The paper's")
+        assert 0 <= row.mean <= 1
+        assert (row.paper, row.elsewhere) == (printed[1], {})
+        assert set(table.row(method.name, "auc", "Small").elsewhere.values()) == {
+            figure for figure in iarn_table2.MOVIELENS.get(method.name, ()) if figure
+        }
+    rated = [row.method for row in table.rows if row.metric == "rmse" and row.part == "Small"]
+    raters = ("Global mean", "User mean", "Item mean", "Biases", "MF", "TimeSVD++", "HieVH", "IARN", "IARN-Plain")
+    assert tuple(rated) == raters
+    assert table.notes[0].startswith("QUICK: ")
+
+
+def test_leads_are_differences_of_errors(made: dict[ModuleType, Reproduction]) -> None:
+    table = made[iarn_table2]
+    for test in table.details["tests"]:
+        mine, theirs = (table.row(test[name], test["metric"], test["part"]).mean for name in ("of", "against"))
+        power = 2 if test["metric"] == "rmse" else 1
+        assert test["difference"] == pytest.approx(mine**power - theirs**power)
+        assert test["low"] <= test["difference"] <= test["high"]
+
+
+def test_long_histories_are_those_of_both_sides(
+    made: dict[ModuleType, Reproduction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "load", lambda name: LOG)
+    shortest = iarn_paper.lengths(PLACE)
+    split = PLACE.protocol.split(LOG)
+    pairs, past = PLACE.protocol.pairs(split, "test"), split.train_valid
+    user, item = past.events()
+    expected = [min((user == u).sum(), (item == i).sum()) for u, i in zip(pairs.user, pairs.item, strict=True)]
+    assert shortest.tolist() == expected
+    figure = made[iarn_figure3]
+    assert figure.row("IARN-Plain", "rmse, 3 or more", "Small").mean == pytest.approx(
+        made[iarn_figure4].row("IARN-Plain", "rmse", "Small").mean
+    )
+    assert {row.method for row in figure.rows} == set(iarn_figure3.BACKBONES)
+    assert not [row for row in figure.rows if row.metric == "rmse, 100 or more"], "nobody has met so many"
+
+
+def test_answers_to_ratings_are_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("kept")
+    recipe = PLACE.network_recipe(epochs=1)
+    first, second = (Runs(folder).final(recipe, LOG, 1) for _ in range(2))
+    assert isinstance(second.ranks, Rated)
+    assert first.ranks.alike(second.ranks)
+    for metric in ("rmse", "auc"):
+        assert np.array_equal(measure(first.ranks, metric), measure(second.ranks, metric))
+    assert second.mean("rmse") == pytest.approx(np.sqrt(measure(second.ranks, "rmse").mean()))
+
+
+def test_gates_of_one_rating_are_drawn(made: dict[ModuleType, Reproduction]) -> None:
+    figure = made[iarn_figure5]
+    assert [picture.name for picture in figure.pictures] == ["iarn-figure5-history", "iarn-figure5-audience"]
+    for picture in figure.pictures:
+        assert picture.rows
+        assert all(0 < row["gate"] < 1 for row in picture.rows)
