@@ -49,7 +49,7 @@ ROWS = 64
 
 
 @dataclass(frozen=True)
-class Questions:
+class ProtocolOptions:
     """Histories (B, L), targets (B,), how far ahead these lie (B,), and (line, item) of what the users ever had."""
 
     history: Tensor
@@ -67,7 +67,7 @@ class Gate(Model):
 
     def __init__(self, knn: SeqKNN, kind: str, dim: int = 16) -> None:
         super().__init__(Config(), knn.sizes)
-        config, items = knn.config, knn.sizes.items
+        config, items = knn.config, knn.sizes.num_items
         assert config.last is not None
         self.window, self.table = config.last, knn.similarity
         age = torch.arange(config.last - 1, -1, -1.0)
@@ -96,7 +96,7 @@ class Gate(Model):
         line, place = history.nonzero(as_tuple=True)
         which, column, value = table.entries(history[line, place])
         weight = gates[line, place].index_select(0, which) * value
-        span = self.sizes.items + 1
+        span = self.sizes.num_items + 1
         return torch.zeros(len(history) * span).index_add(0, line[which] * span + column, weight).view(-1, span)
 
     def logit(self, score: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class Gate(Model):
         return scores if items is None else scores[:, items]
 
 
-def questions(train: Log, cut: Ids | None, share: float, rng: np.random.Generator) -> Iterator[Questions]:
+def questions(train: Log, cut: Ids | None, share: float, rng: np.random.Generator) -> Iterator[ProtocolOptions]:
     """One question a user, in random order: at a random row, or, with `cut`, at that row about a random one behind."""
     users = np.flatnonzero(train.sizes >= 2)
     users = users[rng.random(len(users)) < share]
@@ -129,10 +129,12 @@ def questions(train: Log, cut: Ids | None, share: float, rng: np.random.Generato
         line = np.repeat(np.arange(len(some)), train.sizes[users[some]])
         had = np.concatenate([train.history(user) for user in users[some].tolist()])
         parts = history, train.item[aim[some]], (aim - row)[some], line, had
-        yield Questions(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
+        yield ProtocolOptions(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
 
 
-def loss(gate: Gate, table: SparseRows, asked: Questions, own: Callable[[Tensor, Questions, Tensor], Tensor]) -> Tensor:
+def loss(
+    gate: Gate, table: SparseRows, asked: ProtocolOptions, own: Callable[[Tensor, ProtocolOptions, Tensor], Tensor]
+) -> Tensor:
     """Mean over the questions; of what the user ever had, only the target is among the candidates."""
     gates = gate.gates(asked.history)
     scores = gate.sums(asked.history, gates, table)
@@ -153,12 +155,12 @@ def shares(train: Log, knn: SeqKNN) -> tuple[Tensor, Tensor, Tensor]:
     return seen, scored, (count.sub(1).clamp(min=1) + config.shrinkage) ** -config.beta / scored
 
 
-def without_own(train: Log, knn: SeqKNN) -> Callable[[Tensor, Questions, Tensor], Tensor]:
+def without_own(train: Log, knn: SeqKNN) -> Callable[[Tensor, ProtocolOptions, Tensor], Tensor]:
     """The target's score as it would be had the user not gone on to it (no user of this log has an item twice)."""
     config = knn.config
     seen, scored, fewer = shares(train, knn)
 
-    def own(gates: Tensor, asked: Questions, score: Tensor) -> Tensor:
+    def own(gates: Tensor, asked: ProtocolOptions, score: Tensor) -> Tensor:
         distance = torch.arange(gates.shape[1], 0, -1) + asked.ahead[:, None]
         pair = torch.where(distance <= config.reach, distance.float() ** -config.distance_decay, 0)
         added = (gates * seen[asked.history] * pair).sum(1) * scored[asked.target]
@@ -170,7 +172,7 @@ def without_own(train: Log, knn: SeqKNN) -> Callable[[Tensor, Questions, Tensor]
 def learn_gate(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
     """Train a gate, and print what it reaches after each epoch."""
     train, table, cut = split.train, knn.similarity, None
-    own: Callable[[Tensor, Questions, Tensor], Tensor] = lambda gates, asked, score: score  # noqa: E731
+    own: Callable[[Tensor, ProtocolOptions, Tensor], Tensor] = lambda gates, asked, score: score  # noqa: E731
     if arguments.counts == "others":
         own = without_own(train, knn)
     if arguments.counts == "older":
@@ -208,7 +210,7 @@ def start_from_counts(hgn: HGN, knn: SeqKNN) -> None:
         for weight, vector in zip((hgn.item_in, hgn.item_out), vectors, strict=True):
             weight.data[1:] = vector[1:]
         return
-    part, n = knn.similarity, knn.sizes.items + 1
+    part, n = knn.similarity, knn.sizes.num_items + 1
     table = sp.csr_matrix((part.value.numpy(), part.column.numpy(), part.start.numpy()), shape=(n, n))
     table = (table + table.T) / 2
     basis = table @ np.random.default_rng(0).standard_normal((n, dim + 28)).astype(np.float32)
@@ -249,7 +251,7 @@ def main() -> None:
     arguments = parser.parse_args()
     log = catalog.load("hgn-cds")
     split = PROTOCOL.split(log)
-    knn = SeqKNN(SeqKNN.configure(), Sizes(log.n_users, log.n_items))
+    knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)
     (train_hgn if arguments.hgn else learn_gate)(split, knn, arguments)
 

@@ -99,7 +99,7 @@ def measure(side: str, data: str, batches: int) -> dict[str, Any]:
     log = load(data)
     train, kind = given(log).train, find(SIDES[side])
     torch.manual_seed(1)
-    model: Any = kind(kind.configure(), Sizes(log.n_users, log.n_items)).train()
+    model: Any = kind(kind.configure(), Sizes(log.num_users, log.num_items)).train()
     optimizer, steps, loss, questions = model.optimizer(), 0, 0.0, 0
     begin = time.process_time()
     for number, batch in enumerate(model.batches(train, np.random.default_rng(1))):

@@ -58,7 +58,7 @@ class LowRank(Model):
 def factors(knn: SeqKNN, rank: int) -> tuple[Tensor, Tensor]:
     """Two factors of the similarities by randomised subspace iteration (Halko, Martinsson and Tropp, 2011)."""
     part = knn.similarity
-    n = knn.sizes.items + 1
+    n = knn.sizes.num_items + 1
     table = sp.csr_matrix((part.value.numpy(), part.column.numpy(), part.start.numpy()), shape=(n, n))
     basis = table @ np.random.default_rng(0).standard_normal((n, rank + 28)).astype(np.float32)
     for _ in range(2):
@@ -79,7 +79,7 @@ def told(name: str, model: Model, split: Split) -> np.ndarray[Any, Any]:
 def together(train: Log) -> Any:
     """(I + 1, I + 1) how many users have both items."""
     user, item = train.events()
-    held = sp.csr_matrix((np.ones(len(user)), (user, item)), shape=(train.n_users + 1, train.n_items + 1))
+    held = sp.csr_matrix((np.ones(len(user)), (user, item)), shape=(train.num_users + 1, train.num_items + 1))
     held.data[:] = 1
     return (held.T @ held).tocsr()
 
@@ -111,7 +111,7 @@ def main() -> None:
     arguments = parser.parse_args()
     log = catalog.load("hgn-cds")
     split = PROTOCOL.split(log)
-    knn = SeqKNN(SeqKNN.configure(), Sizes(log.n_users, log.n_items))
+    knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)
     lists = {"seq-knn": told("seq-knn", knn, split)}
     if arguments.sasrec:

@@ -38,7 +38,7 @@ SETTINGS = {"negatives": 512, "lr": 5e-3}
 
 def pair_counts(train: Log, knn: SeqKNN, *, own: bool) -> tuple[Tensor, Tensor, Tensor]:
     """(R, 50) what each row of the log counts after the 50 before it; and the rows by (user, item), with that key."""
-    config, part, span = knn.config, knn.similarity, knn.sizes.items + 1
+    config, part, span = knn.config, knn.similarity, knn.sizes.num_items + 1
     user, item = (torch.from_numpy(column.astype(np.int64)) for column in train.events())
     seen, scored, fewer = shares(train, knn)
     cells = torch.repeat_interleave(torch.arange(span), part.start.diff()) * span + part.column
@@ -64,7 +64,7 @@ class Residual(SASRec):
     def __init__(self, knn: SeqKNN, train: Log, *, epochs: int, own: bool, share: float) -> None:
         config = SASRec.configure({**SETTINGS, "epochs": epochs}, preset="sampled")
         super().__init__(config, knn.sizes)
-        self.share, self.table, span = share, knn.similarity, knn.sizes.items + 1
+        self.share, self.table, span = share, knn.similarity, knn.sizes.num_items + 1
         self.age = nn.Parameter(
             torch.log(
                 knn.config.floor + (1 - knn.config.floor) * knn.config.decay ** torch.arange(config.window).float()
@@ -86,7 +86,7 @@ class Residual(SASRec):
         assert batch.shared is not None
         assert batch.chance is not None
         assert batch.target is not None
-        history, shared, span = batch.history, batch.shared, self.sizes.items + 1
+        history, shared, span = batch.history, batch.shared, self.sizes.num_items + 1
         line, place = batch.targets[..., 0].nonzero(as_tuple=True)
         target = batch.target[line, place]
         query = self._scaled(self.queries(batch)[line, place]) * self.strength.exp()
@@ -123,7 +123,7 @@ class Residual(SASRec):
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         history = batch.last(self.config.window)
         line, place = history.nonzero(as_tuple=True)
-        counts = torch.zeros(len(history), self.sizes.items + 1)
+        counts = torch.zeros(len(history), self.sizes.num_items + 1)
         weight = self.age.exp()[history.shape[1] - 1 - place]
         self.table.add_to(counts, line=line, row=history[line, place], weight=weight)
         scores = self._log(counts) + self.strength.exp() * self.query(batch) @ self.item_vectors().T
@@ -139,7 +139,7 @@ def main() -> None:
     arguments = parser.parse_args()
     log = catalog.load("hgn-cds")
     split = PROTOCOL.split(log)
-    knn = SeqKNN(SeqKNN.configure(), Sizes(log.n_users, log.n_items))
+    knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)
     cases = PROTOCOL.cases(split, "valid")
     third = cases.take(np.flatnonzero(np.random.default_rng(9).random(len(cases)) < 1 / 3))

@@ -56,11 +56,11 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
     from segue.data.datasets import catalog
     from segue.evaluation.metrics import measure
     from segue.evaluation.protocol import Protocol
-    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import Experiment
 
     shorter = {"epochs": args.repeat} if args.quick else {}
     plan = {**WHOLE, "settings": {**WHOLE["settings"], **shorter}}
-    recipe = Recipe(model="hgn", protocol=Protocol.named("recbole"), seed=args.seed, **plan)
+    recipe = Experiment(model="hgn", protocol=Protocol.named("recbole"), seed=args.seed, **plan)
     outcome = recipe.run(catalog.load(args.data))
     return {
         "epochs": len(outcome.training.epochs),
@@ -113,7 +113,7 @@ def floor(args: argparse.Namespace) -> dict[str, Any]:
         "memory_bytes_s": _memory_rate(),
         "epoch_flops": sum(products(batch, model.config.dim) for batch in batches),
         "epoch_bytes": ADAM_BYTES * parameters * len(batches),
-        "eval_flops": 2 * asked * (log.n_items + 1) * model.config.dim,
+        "eval_flops": 2 * asked * (log.num_items + 1) * model.config.dim,
         "steps": len(batches),
         "parameters": parameters,
     }
@@ -216,7 +216,7 @@ def _hgn(log: Log, settings: dict[str, Any], args: argparse.Namespace, preset: s
     torch.manual_seed(args.seed)
     epochs = 1 + args.repeat
     config = HGN.configure({**settings, "per_row": args.per_row, "epochs": epochs}, preset)
-    return HGN(config, Sizes(log.n_users, log.n_items))
+    return HGN(config, Sizes(log.num_users, log.num_items))
 
 
 def _epochs(model: HGN, log: Log, args: argparse.Namespace) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def _rankings(model: HGN, log: Log, protocol: Protocol, args: argparse.Namespace
     for _ in range(args.repeat):
         seconds, values = timed(once)
         rankings.append({**seconds, **values})
-    return {"users": log.n_users, "items": log.n_items, "depth": protocol.depth, "test": rankings}
+    return {"users": log.num_users, "items": log.num_items, "depth": protocol.depth, "test": rankings}
 
 
 KINDS = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from segue.batches.batch import Batch
     from segue.data.log import Log
-    from segue.models.base.model import Trained
+    from segue.models.base.model import GradientModel
 
 RECTOOLS = {"dim": 64, "window": 100, "blocks": 2, "heads": 1, "dropout": 0.2, "cover": "last", "batch_size": 128}
 RECBOLE = {"dim": 64, "window": 50, "loss": "ce", "lr": 1e-3}
@@ -87,7 +87,7 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     kind = headed(find(name), args.batches) if args.batches else find(name)
     torch.manual_seed(args.seed)
     config = kind.configure({**settings, "epochs": args.warm_up + args.repeat}, None)
-    model = kind(config, Sizes(log.n_users, log.n_items))
+    model = kind(config, Sizes(log.num_users, log.num_items))
     shown = examples(model, split.train)
     whole = questions(split.train, settings)
     epochs = [
@@ -112,7 +112,7 @@ def headed(kind: Any, batches: int) -> Any:
     return Head
 
 
-def examples(model: Trained, log: Log) -> int:
+def examples(model: GradientModel, log: Log) -> int:
     """Targets of the first epoch."""
     import numpy as np
 
@@ -135,7 +135,7 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
 
     log = catalog.load("ml-1m")
     user, item = log.events()
-    offsets = np.searchsorted(user, np.arange(1, log.n_users + 2))
+    offsets = np.searchsorted(user, np.arange(1, log.num_users + 2))
     args.events.parent.mkdir(parents=True, exist_ok=True)
     np.savez(args.events, items=item.astype(np.int64), offsets=offsets.astype(np.int64))
     return {"events": str(args.events), "rows": len(log)}

@@ -42,7 +42,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Comparisons do their work in this process, one thing after the other: the crew that keeps a list of it."""
     from segue.errors import DataError, TrainingError
     from segue.tuning import comparison as compare
-    from segue.tuning.workers import News
+    from segue.tuning.workers import Message
 
     class Here:
         begun: ClassVar[list[tuple[str, str, float | None]]] = []
@@ -66,17 +66,17 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
             self.begun.append((name, work.__name__, arguments[0].seconds))
             self.waiting.append((name, work, arguments))
 
-        def news(self) -> Iterator[News]:
+        def news(self) -> Iterator[Message]:
             name, work, arguments = self.waiting[0]
             told: list[str] = []
             try:
-                last = News(name, "done", work(*arguments, tell=told.append))
+                last = Message(name, "done", work(*arguments, tell=told.append))
             except (DataError, TrainingError) as error:
-                last = News(name, "failed", str(error))
+                last = Message(name, "failed", str(error))
             except RuntimeError as error:
-                last = News(name, "failed", f"RuntimeError: {error}", "Traceback: here")
+                last = Message(name, "failed", f"RuntimeError: {error}", "Traceback: here")
             del self.waiting[0]
-            return iter([*(News(name, "told", text) for text in told), last])
+            return iter([*(Message(name, "told", text) for text in told), last])
 
-    monkeypatch.setattr(compare, "Crew", Here)
+    monkeypatch.setattr(compare, "WorkerPool", Here)
     return Here

@@ -36,7 +36,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         from segue import nothing  # noqa: F401
 
 
-@pytest.mark.parametrize("names", ["", "Log, load_log, read_log, Cases, SegueError"])
+@pytest.mark.parametrize("names", ["", "Log, load_log, read_log, EvalInstances, SegueError"])
 def test_reading_a_log_needs_no_torch(names: str) -> None:
     line = f"import sys, segue; from segue import {names}" if names else "import sys, segue"
     done = subprocess.run(

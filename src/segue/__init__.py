@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from segue.data.datasets.catalog import load as load_log
     from segue.data.log import Log as Log
     from segue.data.readers.ingest import read_log as read_log
-    from segue.data.splits import Cases as Cases
+    from segue.data.splits import EvalInstances as EvalInstances
     from segue.errors import SegueError as SegueError
     from segue.evaluation.protocol import Protocol as Protocol
     from segue.evaluation.ranks import Ranks as Ranks
     from segue.evaluation.table import table as table
-    from segue.experiments.experiment import Recipe as Recipe
+    from segue.experiments.experiment import Experiment as Experiment
     from segue.models.base.model import Model as Model
     from segue.models.registry import MODELS as MODELS
     from segue.serving.saved_model import load as load_model
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS",
     "Batch",
-    "Cases",
+    "EvalInstances",
+    "Experiment",
     "Log",
     "Model",
     "Protocol",
     "Ranks",
-    "Recipe",
     "SegueError",
     "fit",
     "load_log",
@@ -47,12 +47,12 @@ __all__ = [
 _PLACES = {
     "MODELS": "segue.models.registry:MODELS",
     "Batch": "segue.batches.batch:Batch",
-    "Cases": "segue.data.splits:Cases",
+    "EvalInstances": "segue.data.splits:EvalInstances",
+    "Experiment": "segue.experiments.experiment:Experiment",
     "Log": "segue.data.log:Log",
     "Model": "segue.models.base.model:Model",
     "Protocol": "segue.evaluation.protocol:Protocol",
     "Ranks": "segue.evaluation.ranks:Ranks",
-    "Recipe": "segue.experiments.experiment:Recipe",
     "SegueError": "segue.errors:SegueError",
     "fit": "segue.training.loop:fit",
     "load_log": "segue.data.datasets.catalog:load",

@@ -40,11 +40,11 @@ def questions(batches: list[Batch]) -> Counter[tuple[int, tuple[int, ...], int]]
 def test_all_asks_every_pair_once(
     histories: list[list[int]], window: int, fresh: int | None, batch_size: int, seed: int
 ) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     sequences = Sequences(window=window, fresh=fresh)
     found = questions(list(sequences.batches(log, batch_size, np.random.default_rng(seed))))
     pairs = Counter((user, target) for (user, _, target), n in found.items() for _ in range(n))
-    expected = Counter((user, item) for user in range(1, log.n_users + 1) for item in items_of(log, user)[1:])
+    expected = Counter((user, item) for user in range(1, log.num_users + 1) for item in items_of(log, user)[1:])
     assert pairs == expected
     for user, seen, target in found:
         items = items_of(log, user)
@@ -57,12 +57,12 @@ def test_all_asks_every_pair_once(
 @settings(deadline=None)
 @given(HISTORIES, st.integers(1, 6), st.integers(1, 4), SEEDS)
 def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, batch_size: int, seed: int) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     found = questions(
         list(Sequences(window=window, cover="last").batches(log, batch_size, np.random.default_rng(seed)))
     )
     expected: Counter[tuple[int, tuple[int, ...], int]] = Counter()
-    for user in range(1, log.n_users + 1):
+    for user in range(1, log.num_users + 1):
         stretch = items_of(log, user)[-window - 1 :]
         for end in range(1, len(stretch)):
             expected[user, tuple(stretch[:end]), stretch[end]] += 1
@@ -71,7 +71,7 @@ def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, bat
 
 @pytest.mark.parametrize("fresh", [None, 2])
 def test_the_newest_stands_last_and_long_histories_are_seen(fresh: int | None) -> None:
-    log = synthetic.from_sequences([list(range(1, 10))], n_items=ITEMS)
+    log = synthetic.from_sequences([list(range(1, 10))], num_items=ITEMS)
     rng = np.random.default_rng(0)
     (batch,) = Sequences(window=5, fresh=fresh).batches(log, 10, rng)
     assert [4, 5, 6, 7, 8] in batch.history.tolist()
@@ -83,14 +83,14 @@ def test_the_newest_stands_last_and_long_histories_are_seen(fresh: int | None) -
 
 
 def test_the_shortest_come_first() -> None:
-    log = synthetic.from_sequences([[1] * n for n in (4, 2, 7, 3, 9, 5)], n_items=ITEMS)
+    log = synthetic.from_sequences([[1] * n for n in (4, 2, 7, 3, 9, 5)], num_items=ITEMS)
     for batch in Sequences(window=6, cover="last").batches(log, 4, np.random.default_rng(1)):
         lengths = (batch.history > 0).sum(1).tolist()
         assert lengths == sorted(lengths)
 
 
 def test_negatives_are_the_users_own() -> None:
-    log = synthetic.from_sequences([[1, 2, 3], [4, 5], [6, 6, 1, 2]], n_items=ITEMS)
+    log = synthetic.from_sequences([[1, 2, 3], [4, 5], [6, 6, 1, 2]], num_items=ITEMS)
     for batch in Sequences(window=4, negatives=3).batches(log, 2, np.random.default_rng(2)):
         assert batch.negative is not None
         assert batch.negative.shape[1:] == (4, 1, 3)

@@ -25,7 +25,7 @@ def drawn(sets: Sets, passes: int, batch_size: int = 7, seed: int = 0) -> Ids:
     seed=st.integers(0, 99),
 )
 def test_partners_are_different_items_of_one_user(histories: list[list[int]], batch_size: int, seed: int) -> None:
-    log = synthetic.from_sequences(histories, n_items=6)
+    log = synthetic.from_sequences(histories, num_items=6)
     together = {(a, b) for items in histories for a in items for b in items if a != b}
     found = drawn(Sets(log), 30, batch_size, seed)
     assert {*map(tuple, found.tolist())} <= together
@@ -34,7 +34,7 @@ def test_partners_are_different_items_of_one_user(histories: list[list[int]], ba
 
 def test_a_user_counts_what_the_objective_says() -> None:
     """n - 1 pairs a pass for n items, each of the n (n - 1) as often; an item that came twice is there once."""
-    log = synthetic.from_sequences([[1, 2, 2, 1], [3, 4, 5, 6, 7]], n_items=7)
+    log = synthetic.from_sequences([[1, 2, 2, 1], [3, 4, 5, 6, 7]], num_items=7)
     found = drawn(Sets(log), 20_000)
     pair, count = np.unique(found, axis=0, return_counts=True)
     assert len(pair) == 2 + 20
@@ -45,7 +45,7 @@ def test_a_user_counts_what_the_objective_says() -> None:
 
 def test_frequent_items_are_left_out() -> None:
     """Item 1 has half of all events: with rho = 1/8 it stays in every second pass, and its partners with it."""
-    log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4], [1, 5]], n_items=5)
+    log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4], [1, 5]], num_items=5)
     sets = Sets(log, rho=1 / 8)
     assert sets.kept[1:] == pytest.approx([0.5, 1, 1, 1, 1])
     assert len(drawn(sets, 5_000)) / 5_000 == pytest.approx(4 * 1 / 2, abs=0.05)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.batches.rated_events import Pairs, Past
+from segue.batches.rated_events import Past, RatedEvents
 from segue.data.log import Log
 from segue.data.readers.ingest import read_log
 from segue.errors import DataError
@@ -45,7 +45,7 @@ def test_histories_are_those_of_the_golden_file(golden: Any) -> None:
 
 def test_a_batch_holds_both_sides_with_the_newest_last() -> None:
     log = log_of([(1, 1, 1, 4), (1, 2, 3, 5), (2, 2, 4, 1), (1, 3, 5, 2), (2, 3, 6, 3), (3, 3, 6, 5)])
-    pairs = Pairs.of(log)
+    pairs = RatedEvents.of(log)
     batch = pairs.batch(np.array([2, 4, 5]), history=2, audience=None)
     assert batch.user.tolist() == [1, 2, 3]
     assert batch.target is not None
@@ -68,7 +68,7 @@ def test_nothing_at_or_after_a_time_is_read(events: list[Event], data: st.DataOb
     """Change whatever happened at t or later: what is shown before t stays the same."""
     events = [(u, u % 4 + 1, 0, 1) for u in range(1, 5)] + events  # so that ids stay whatever changes later
     log = log_of(events)
-    pairs = Pairs.of(log)
+    pairs = RatedEvents.of(log)
     at = data.draw(st.integers(0, len(pairs) - 1))
     moment = int(pairs.batch(np.array([at])).time[0])  # type: ignore[index]
     assert log.time is not None
@@ -90,7 +90,7 @@ def test_nothing_at_or_after_a_time_is_read(events: list[Event], data: st.DataOb
 def test_an_epoch_asks_each_rating_once(history: int) -> None:
     rng = np.random.default_rng(0)
     log = log_of([(int(u), int(i), int(t), 1 + t % 5) for t, (u, i) in enumerate(rng.integers(1, 9, (100, 2)))])
-    pairs = Pairs.of(log)
+    pairs = RatedEvents.of(log)
     batches = list(pairs.batches(16, rng, history=history, audience=history))
     assert [len(b) for b in batches] == [16] * 6 + [4]
     asked = sorted(
@@ -106,16 +106,16 @@ def test_an_epoch_asks_each_rating_once(history: int) -> None:
 def test_what_is_missing_is_said() -> None:
     log = log_of([(1, 1, 1, 4), (2, 2, 3, 5)])
     with pytest.raises(DataError, match=r"log: has no ratings to learn or to predict; name their column"):
-        Pairs.of(replace(log, rating=None))
+        RatedEvents.of(replace(log, rating=None))
     with pytest.raises(DataError, match=r"who met an item before whom is not known: this log has no times"):
-        Pairs.of(replace(log, time=None)).batch(np.array([0]), history=1)
+        RatedEvents.of(replace(log, time=None)).batch(np.array([0]), history=1)
 
 
 def test_a_share_of_the_pairs_is_drawn_anew() -> None:
     log = log_of([(user, item, 10 * user + item, 3) for user in range(1, 9) for item in range(1, 6)])
     drawn = []
     for seed in range(2):
-        batches = Pairs.of(log).batches(4, np.random.default_rng(seed), history=3, share=0.25)
+        batches = RatedEvents.of(log).batches(4, np.random.default_rng(seed), history=3, share=0.25)
         drawn.append({(int(u), int(i)) for b in batches for u, i in zip(b.user, b.target[:, 0], strict=True)})
     assert [len(some) for some in drawn] == [10, 10]
     assert drawn[0] != drawn[1]

@@ -62,7 +62,7 @@ def asked_in(batch: Batch, window: int) -> list[Question]:
 def test_every_question_once_with_its_history_and_targets(
     histories: list[list[int]], window: int, targets: int, per_row: int, asked: Any, batch_size: int, seed: int
 ) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     windows = Windows(window=window, targets=targets, per_row=per_row, negatives=2, asked=asked)
     batches = list(windows.batches(log, batch_size, np.random.default_rng(seed)))
     found = [question for batch in batches for question in asked_in(batch, window)]
@@ -84,7 +84,7 @@ def test_every_question_once_with_its_history_and_targets(
 @settings(max_examples=100, deadline=None)
 @given(histories=HISTORIES, per_row=st.integers(1, 4), seed=st.integers(0, 99))
 def test_negatives_are_never_the_users_own(histories: list[list[int]], per_row: int, seed: int) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     windows = Windows(window=2, targets=2, per_row=per_row, negatives=3, asked="every")
     # a question that is not asked, or asked for nothing, may still have negatives drawn
     streams = windows.batches(log, 4, np.random.default_rng(seed)), pairs(log, 4, np.random.default_rng(seed))
@@ -118,7 +118,7 @@ def test_neighbours_share_a_row() -> None:
 
 def test_full_windows_and_short_users() -> None:
     histories = [[1, 2, 3, 4, 5], [6, 7, 8], [9, 1], [2], []]
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     (batch,) = Windows(window=3, targets=2).batches(log, 64, np.random.default_rng(0))
     assert sorted(asked_in(batch, 3)) == [
         (1, (1, 2, 3), (4, 5)),
@@ -129,7 +129,7 @@ def test_full_windows_and_short_users() -> None:
 
 @pytest.mark.parametrize("histories", [[], [[]], [[1], [2]]])
 def test_nothing_to_ask_gives_no_batch(histories: list[list[int]]) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     assert list(Windows(window=3, negatives=1).batches(log, 8, np.random.default_rng(0))) == []
 
 
@@ -157,7 +157,7 @@ def test_order_is_drawn_anew_and_from_the_seed_alone() -> None:
 @settings(max_examples=100, deadline=None)
 @given(histories=HISTORIES, batch_size=st.integers(1, 12), seed=st.integers(0, 99))
 def test_pairs_are_the_rows_of_the_log(histories: list[list[int]], batch_size: int, seed: int) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     found: Counter[tuple[int, int]] = Counter()
     for batch in pairs(log, batch_size, np.random.default_rng(seed)):
         assert 1 <= len(batch) <= batch_size
@@ -224,7 +224,7 @@ def test_all_stretches_ask_for_every_pair_once(
     lengths: list[int], window: int, fresh: int | None, batch_size: int, seed: int
 ) -> None:
     histories = apart(lengths)
-    log = synthetic.from_sequences(histories, n_items=sum(lengths) or 1)
+    log = synthetic.from_sequences(histories, num_items=sum(lengths) or 1)
     most = min(fresh or window, window)
     asked_for: list[int] = []
     for batch in Sequences(window=window, fresh=fresh).batches(log, batch_size, np.random.default_rng(seed)):
@@ -258,17 +258,17 @@ def test_stretches_of_the_picture() -> None:
 
 
 def test_ages_are_shares_of_what_came_after() -> None:
-    timed = synthetic.from_sequences([[1, 2], [3, 4, 5]], n_items=ITEMS, times=[[10, 40], [20, 30, 40]])
+    timed = synthetic.from_sequences([[1, 2], [3, 4, 5]], num_items=ITEMS, times=[[10, 40], [20, 30, 40]])
     assert ages(timed).tolist() == pytest.approx([4 / 5, 0, 3 / 5, 2 / 5, 0])
     train = leave_last_out(timed).train  # a b, and c
     assert ages(train).tolist() == pytest.approx([2 / 3, 0, 1 / 3])
-    untimed = synthetic.from_sequences([[1, 2], [3, 4, 5]], n_items=ITEMS)
+    untimed = synthetic.from_sequences([[1, 2], [3, 4, 5]], num_items=ITEMS)
     assert ages(untimed).tolist() == pytest.approx([1 / 2, 0, 2 / 3, 1 / 3, 0])
 
 
 def test_recent_pairs_come_more_often() -> None:
     """Ages 3/4, 2/4, 1/4, 0, of two users: each 1/4 of age halves the chance where recency is 1 / (4 ln 2)."""
-    log = synthetic.from_sequences([[1, 3], [2, 4]], n_items=ITEMS, times=[[1, 3], [2, 4]])
+    log = synthetic.from_sequences([[1, 3], [2, 4]], num_items=ITEMS, times=[[1, 3], [2, 4]])
     count: Counter[int] = Counter()
     for seed in range(2000):
         for batch in pairs(log, 3, np.random.default_rng(seed), recency=1 / (4 * np.log(2))):
@@ -283,4 +283,4 @@ def test_recent_pairs_come_more_often() -> None:
 
 
 def test_nothing_recent_in_an_empty_log() -> None:
-    assert list(pairs(synthetic.from_sequences([[]], n_items=ITEMS), 3, np.random.default_rng(0), recency=0.1)) == []
+    assert list(pairs(synthetic.from_sequences([[]], num_items=ITEMS), 3, np.random.default_rng(0), recency=0.1)) == []

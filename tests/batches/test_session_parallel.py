@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.batches.session_parallel import Parallel, walk
+from segue.batches.session_parallel import SessionParallel, walk
 from segue.data import synthetic
 from segue.data.log import Log
 
@@ -35,8 +35,8 @@ def simulated(sessions: list[list[int]], slots: int) -> list[list[tuple[int, int
 @given(sessions=logs, slots=st.integers(1, 4))
 @settings(deadline=None)
 def test_slots_walk_as_simulated(sessions: list[list[int]], slots: int) -> None:
-    log = synthetic.from_sequences(sessions, n_items=ITEMS)
-    batches = list(Parallel().batches(log, slots, np.random.default_rng(0)))
+    log = synthetic.from_sequences(sessions, num_items=ITEMS)
+    batches = list(SessionParallel().batches(log, slots, np.random.default_rng(0)))
     expected = simulated(sessions, slots)
     assert len(batches) == len(expected)
     for batch, rows in zip(batches, expected, strict=True):
@@ -66,17 +66,19 @@ def test_a_view_walks_its_own_rows() -> None:
 
 
 def test_a_log_of_single_events_has_no_batches() -> None:
-    assert not list(Parallel(shared=3).batches(synthetic.from_sequences([[1], [2]]), 2, np.random.default_rng(0)))
+    assert not list(
+        SessionParallel(shared=3).batches(synthetic.from_sequences([[1], [2]]), 2, np.random.default_rng(0))
+    )
 
 
 def one(log: Log, **settings: int) -> list:
-    return list(Parallel(**settings).batches(log, 3, np.random.default_rng(1)))
+    return list(SessionParallel(**settings).batches(log, 3, np.random.default_rng(1)))
 
 
 @given(sessions=logs)
 @settings(deadline=None)
 def test_shared_negatives_begin_with_the_targets(sessions: list[list[int]]) -> None:
-    for batch in one(synthetic.from_sequences(sessions, n_items=ITEMS), shared=4):
+    for batch in one(synthetic.from_sequences(sessions, num_items=ITEMS), shared=4):
         target = batch.target[batch.asked]
         assert batch.shared[: len(target)].tolist() == target.tolist()
         assert len(batch.shared) == len(target) + 4
@@ -92,7 +94,7 @@ def test_expected_negatives() -> None:
 
 
 def test_own_negatives_are_untouched() -> None:
-    log = synthetic.from_sequences([[1, 2, 3], [4, 5], [1, 4]], n_items=ITEMS)
+    log = synthetic.from_sequences([[1, 2, 3], [4, 5], [1, 4]], num_items=ITEMS)
     for batch in one(log, negatives=5):
         assert batch.negative.shape == (3, 1, 1, 5)
         for user, drawn in zip(batch.user.tolist(), batch.negative.flatten(1).tolist(), strict=True):

@@ -23,7 +23,7 @@ from segue.batches.batch import Batch
 from segue.data.synthetic import random
 from segue.evaluation.metrics import measure as measure_ranks
 from segue.evaluation.ranks import Ranks
-from segue.models.base.model import Sizes, Trained
+from segue.models.base.model import GradientModel, Sizes
 from segue.models.registry import find
 
 RECBOLE = Peer(python=Path("python-of-recbole"), arguments=("--root", "recbole"), versions="recbole 1.2.1")
@@ -189,15 +189,15 @@ def test_lists_are_measured_as_segue_measures_ranks() -> None:
 def test_an_epoch_holds_as_many_pairs_as_it_says(setting: str) -> None:
     name, settings = SETTINGS[setting]
     kind = find(name)
-    log = random(n_users=130, n_items=300, length=60, seed=0)
+    log = random(num_users=130, num_items=300, length=60, seed=0)
     torch.manual_seed(0)
-    model = kind(kind.configure({**settings, "epochs": 1}, None), Sizes(log.n_users, log.n_items))
-    assert isinstance(model, Trained)
+    model = kind(kind.configure({**settings, "epochs": 1}, None), Sizes(log.num_users, log.num_items))
+    assert isinstance(model, GradientModel)
     assert examples(model, log) == questions(log, settings)
     few = headed(kind, 1)
     assert (
         0
-        < examples(few(few.configure(settings, None), Sizes(log.n_users, log.n_items)), log)
+        < examples(few(few.configure(settings, None), Sizes(log.num_users, log.num_items)), log)
         <= questions(log, settings)
     )
 

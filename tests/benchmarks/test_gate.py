@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from benchmarks.gate import Gate, Questions, questions, without_own
+from benchmarks.gate import Gate, ProtocolOptions, questions, without_own
 
 from segue.batches.batch import Batch
 from segue.data.log import Log
@@ -13,11 +13,11 @@ from segue.data.synthetic import from_sequences
 from segue.models.base.model import Sizes
 from segue.models.neighbours.seq_knn import SeqKNN
 
-LOG = from_sequences([[1, 2, 3, 4], [2, 3, 1], [4, 1, 2, 3], [1, 3, 4], [5, 4, 1]], n_items=5)
+LOG = from_sequences([[1, 2, 3, 4], [2, 3, 1], [4, 1, 2, 3], [1, 3, 4], [5, 4, 1]], num_items=5)
 
 
 def fitted(log: Log) -> SeqKNN:
-    knn = SeqKNN(SeqKNN.configure(), Sizes(log.n_users, log.n_items))
+    knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(log)
     return knn
 
@@ -39,7 +39,7 @@ def test_taking_out_the_users_own_pairs_is_counting_without_the_event(user: int)
     history = torch.zeros(1, 50, dtype=torch.long)
     history[0, -len(past) :] = torch.tensor(past)
     line, had = torch.zeros(len(past) + 1, dtype=torch.long), torch.tensor([*past, target])
-    asked = Questions(history, torch.tensor([target]), torch.tensor([0]), line, had)
+    asked = ProtocolOptions(history, torch.tensor([target]), torch.tensor([0]), line, had)
     gates = Gate(knn, "age").gates(history)
     corrected = without_own(LOG, knn)(gates, asked, knn.score(ask(past))[:, target])
     stop = LOG.stop.copy()

@@ -23,8 +23,8 @@ from segue.data.synthetic import cycle
 from segue.errors import DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
-from segue.experiments.experiment import Recipe
-from segue.models.base.rating import Pairwise
+from segue.experiments.experiment import Experiment
+from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 from segue.papers.reproduction import Reproduction, Row
 from segue.serving import saved_model as checkpoint
@@ -59,7 +59,7 @@ def test_run_prints_a_table_saves_the_model_and_writes_all_digits(segue, here):
     assert found["recipe"]["settings"] == {"dim": "4", "epochs": "5"}
     assert found["recipe"]["seed"] == 3
     assert found["training"]["epochs"] == 5
-    again = Recipe(model="hgn", protocol=protocol, settings={"dim": 4, "epochs": 5}, seed=3).run(log)
+    again = Experiment(model="hgn", protocol=protocol, settings={"dim": 4, "epochs": 5}, seed=3).run(log)
     for metric, cell in found["models"][-1]["metrics"].items():
         assert cell["mean"] == measure(again.result.ranks, metric).mean()
     assert (here / "models/mine/training.jsonl").read_text().count("\n") == 5
@@ -145,7 +145,7 @@ def test_sessions_are_measured_by_the_split_they_bring(segue, here):
     assert found["protocol"]["name"] == "session"
     assert found["questions"] == 3 * 5
     log = read_log("events.csv", users="sessions.csv")
-    again = Recipe(model="pop", protocol=Protocol.named("session"), refit=True).run(log).result
+    again = Experiment(model="pop", protocol=Protocol.named("session"), refit=True).run(log).result
     assert found["models"][0]["metrics"]["mrr@10"]["mean"] == measure(again.ranks, "mrr@10").mean(), "rivals refit too"
     done(segue("evaluate models/item-knn --data events.csv --users sessions.csv -k 20"))
 
@@ -278,7 +278,7 @@ def test_compare_ranks_saves_and_names_the_model_to_take(segue, here, at_once, m
 
 
 def test_compare_means_by_all_those_that_rank(segue, here, at_once):
-    ranking = ",".join(name for name, kind in MODELS.items() if not issubclass(kind, Pairwise))
+    ranking = ",".join(name for name, kind in MODELS.items() if not issubclass(kind, PairScorer))
     code, _, err = segue(["compare", "events.csv", "--models", "all", "--exclude", ranking])
     assert code == 2
     assert "no model is left to compare" in err
@@ -358,7 +358,7 @@ def test_json_goes_to_a_pipe_as_it_is(here):
 
 def test_demo_goes_the_whole_path(segue, here, monkeypatch):
     asked = []
-    log = cycle(n_users=60, n_items=12, length=8)
+    log = cycle(num_users=60, num_items=12, length=8)
     monkeypatch.setattr(catalog, "load", lambda name: asked.append(name) or log)
     preset = dict(checkpoint.MODELS["hgn"].presets["recbole"])
     monkeypatch.setitem(checkpoint.MODELS["hgn"].presets, "recbole", {**preset, "epochs": 2})
@@ -374,7 +374,7 @@ def test_demo_goes_the_whole_path(segue, here, monkeypatch):
 def test_reproduce_prints_ours_beside_the_paper(segue, here, monkeypatch):
     row = Row(method="HGN", metric="recall@10", ours=(0.04, 1 / 3), paper=0.0426)
     monkeypatch.setitem(
-        recipes.RECIPES,
+        recipes.TABLES,
         "toy",
         lambda runs, quick: Reproduction(
             title="Table 0", rows=(row,), notes=(f"quick is {quick}, fresh is {runs.fresh}, kept in {runs.folder}",)

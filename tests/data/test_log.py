@@ -22,7 +22,7 @@ def views(draw):
     """(log, a view of it, what the view should hold)."""
     rows = draw(sequences)
     kept = [draw(st.integers(0, len(row))) for row in rows]
-    log = from_sequences(rows, n_items=9)
+    log = from_sequences(rows, num_items=9)
     return log, log.until(log.start + np.array([0, *kept])), [row[:n] for row, n in zip(rows, kept, strict=True)]
 
 
@@ -30,7 +30,7 @@ def views(draw):
 def test_a_view_holds_what_lies_before_its_cut(case):
     log, view, rows = case
     flat = [item for row in rows for item in row]
-    assert [view.history(u).tolist() for u in range(1, view.n_users + 1)] == rows
+    assert [view.history(u).tolist() for u in range(1, view.num_users + 1)] == rows
     assert len(view) == len(flat)
     assert view.column(view.item).tolist() == flat
     assert view.events()[1].tolist() == flat
@@ -43,7 +43,7 @@ def test_a_view_holds_what_lies_before_its_cut(case):
 @given(views())
 def test_a_fingerprint_depends_on_the_rows_of_the_view_alone(case):
     _, view, rows = case
-    assert view.fingerprint == from_sequences(rows, n_items=9).fingerprint
+    assert view.fingerprint == from_sequences(rows, num_items=9).fingerprint
 
 
 def test_a_fingerprint_depends_on_every_part():
@@ -52,7 +52,7 @@ def test_a_fingerprint_depends_on_every_part():
         from_sequences([[1, 2], [1, 2]], times=[[1, 2], [1, 2]]),
         from_sequences([[1, 2, 2], [1]], times=[[1, 2, 2], [1]]),
         from_sequences([[1, 2], [2, 1]], times=[[1, 3], [1, 2]]),
-        from_sequences([[1, 2], [2, 1]], times=[[1, 2], [1, 2]], n_items=3),
+        from_sequences([[1, 2], [2, 1]], times=[[1, 2], [1, 2]], num_items=3),
         replace(log, time=None),
         replace(log, rating=np.ones(4, np.float32)),
         replace(log, users=Vocab(pl.Series([1, 3]))),

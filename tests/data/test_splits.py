@@ -34,9 +34,9 @@ def splits(log):
     """One split of every kind that this log allows."""
     made = [ratio(log, 0.1, 0.2), ratio(log, 0.1, 0.2, rounding="author"), whole_users(log, 0.3, 0.3, seed=1)]
     made += [leave_last_out(log, 1, 1), leave_last_out(log, 0, 2), leave_last_out(log, 2, 3)]
-    if log.n_users > 1:
-        parts = [("train", "test", "train", "valid")[u % 4] for u in range(log.n_users)]
-        made += [given_split(told(log, parts)), given_split(told(log, ["train", *["test"] * (log.n_users - 1)]), 0.5)]
+    if log.num_users > 1:
+        parts = [("train", "test", "train", "valid")[u % 4] for u in range(log.num_users)]
+        made += [given_split(told(log, parts)), given_split(told(log, ["train", *["test"] * (log.num_users - 1)]), 0.5)]
     return [*made, global_time(log, 0.2, 0.3)] if len(log) else made
 
 

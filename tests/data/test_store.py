@@ -44,7 +44,7 @@ def test_everything_comes_back(log, tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.lists(st.lists(st.integers(1, 5), max_size=5), max_size=5), st.integers(0, 5))
 def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, kept):
-    view = from_sequences(rows, n_items=5)
+    view = from_sequences(rows, num_items=5)
     view = view.until(view.start + np.minimum(view.sizes, kept))
     back = open_log(save_log(view, tmp_path / "view"), verify=True)
     assert back.fingerprint == view.fingerprint
@@ -54,7 +54,7 @@ def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, kept):
     assert back.rating is None
     assert back.user_table is None
     assert back.item_table is None
-    assert (back.n_users, back.n_items) == (len(rows), 5)
+    assert (back.num_users, back.num_items) == (len(rows), 5)
 
 
 def test_a_saved_log_is_replaced_and_nothing_else_is(log, tmp_path):

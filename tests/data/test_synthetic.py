@@ -15,24 +15,24 @@ from segue.errors import DataError
 
 def adjacent(log):
     """The pairs (item, next item) of all users."""
-    pairs = [np.stack([h[:-1], h[1:]], axis=1) for h in map(log.history, range(1, log.n_users + 1)) if len(h) > 1]
+    pairs = [np.stack([h[:-1], h[1:]], axis=1) for h in map(log.history, range(1, log.num_users + 1)) if len(h) > 1]
     return np.concatenate(pairs)
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=6), max_size=6))
 def test_sequences_come_back(sequences):
     log = from_sequences(sequences)
-    assert [log.history(u).tolist() for u in range(1, log.n_users + 1)] == sequences
+    assert [log.history(u).tolist() for u in range(1, log.num_users + 1)] == sequences
     assert len(log) == sum(map(len, sequences))
-    assert log.n_items == max((i for s in sequences for i in s), default=0)
+    assert log.num_items == max((i for s in sequences for i in s), default=0)
     assert log.sizes[0] == 0
     assert log.time is None
     assert log.item.dtype == np.int32
 
 
 def test_sequences_with_times_and_more_items_than_seen():
-    log = from_sequences([[2, 1], [], [1]], n_items=5, times=[[3, 3], [], [8]])
-    assert log.n_items == 5
+    log = from_sequences([[2, 1], [], [1]], num_items=5, times=[[3, 3], [], [8]])
+    assert log.num_items == 5
     assert log.time.tolist() == [3, 3, 8]
     assert log.items.names([5]) == [5]
     assert log.users.ids([3]).tolist() == [3]
@@ -42,7 +42,7 @@ def test_sequences_with_times_and_more_items_than_seen():
     ("arguments", "message"),
     [
         ({"sequences": [[1], [2, 0]]}, r"sequence 2 holds item 0, outside 1..2"),
-        ({"sequences": [[4]], "n_items": 3}, r"sequence 1 holds item 4, outside 1..3"),
+        ({"sequences": [[4]], "num_items": 3}, r"sequence 1 holds item 4, outside 1..3"),
         ({"sequences": [[1, 2]], "times": [[1]]}, "one time for every event"),
         ({"sequences": [[1], [1, 2]], "times": [[1], [5, 4]]}, r"times of sequence 2 go backwards: \[5, 4\]"),
     ],

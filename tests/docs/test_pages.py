@@ -24,8 +24,8 @@ from segue.data.datasets.catalog import DATASETS
 from segue.data.readers.columns import GUESSES
 from segue.evaluation.metrics import METRICS, RATED
 from segue.evaluation.protocol import PROTOCOLS, Protocol
-from segue.experiments.experiment import Recipe
-from segue.models.base.ranking import RankerConfig
+from segue.experiments.experiment import Experiment
+from segue.models.base.ranking import RankingConfig
 from segue.models.registry import MODELS, find
 from segue.papers import find as find_table
 from segue.testing.model_checks import LAWS
@@ -119,7 +119,7 @@ def check_segue(words: list[str], line: str) -> None:
     if command.__name__ in ("run", "search"):
         protocol = Protocol.named(given.get("protocol") or "leave-one-out")
         chosen = {name: given[name] for name in ("preset", "seed", "monitor", "every", "patience") if name in given}
-        Recipe(model=given["model"], protocol=protocol, settings=settings(given.get("set_")), **chosen)
+        Experiment(model=given["model"], protocol=protocol, settings=settings(given.get("set_")), **chosen)
     if command.__name__ == "reproduce":
         find_table(given["table"])
 
@@ -214,7 +214,7 @@ def test_settings_are_those_of_the_code(model: str, heading: str) -> None:
     told = rows("docs/models.md", heading)
     config = find(model).Config
     shared = rows("docs/models.md", "Settings that every trained model has")
-    if issubclass(config, RankerConfig):
+    if issubclass(config, RankingConfig):
         shared |= rows("docs/models.md", "Settings of models that are trained to rank")
     for one in fields(config):
         default = str(one.default if one.default is not MISSING else "none")

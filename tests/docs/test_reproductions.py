@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from segue.errors import DataError
-from segue.papers import RECIPES
+from segue.papers import TABLES
 from segue.papers.report import draw, read, refresh
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def test_a_comparison_says_what_its_file_says() -> None:
 
 def test_every_table_has_a_result_and_a_place() -> None:
     shown = re.findall(r"<!-- results/(\S+)\.json -->", PAGE.read_text(encoding="utf-8"))
-    assert sorted(shown) == sorted(RECIPES) == [path.stem for path in FILES]
+    assert sorted(shown) == sorted(TABLES) == [path.stem for path in FILES]
 
 
 @files
@@ -58,7 +58,7 @@ def test_results_are_whole(path: Path) -> None:
 def test_results_are_of_the_recipes_of_today(path: Path) -> None:
     """Methods and printed figures; the settings of what was run stand in the file."""
     facts = json.loads(path.read_text(encoding="utf-8"))
-    module = import_module(RECIPES[path.stem].__module__)
+    module = import_module(TABLES[path.stem].__module__)
     shown = list(dict.fromkeys(row["method"] for row in facts["rows"]))
     wanted = [*module.METHODS] if isinstance(module.METHODS, dict) else [method.name for method in module.METHODS]
     assert [name for name in shown if name in wanted] == wanted

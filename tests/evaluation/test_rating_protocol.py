@@ -21,14 +21,14 @@ from segue.errors import ConfigError, DataError, TrainingError
 from segue.evaluation import result_files as archive
 from segue.evaluation.breakdown import breakdown
 from segue.evaluation.metrics import measure
-from segue.evaluation.predictions import Rated
+from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import PROTOCOLS, Protocol, RatingProtocol
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.significance import interval
 from segue.evaluation.table import summary, table
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.models.base.model import Sizes
-from segue.models.base.rating import Pairwise
+from segue.models.base.rating import PairScorer
 from segue.models.popularity.pop import Pop
 
 RNG = np.random.default_rng(5)
@@ -40,7 +40,7 @@ WARM = RatingProtocol(name="warm", by="global-time", arguments={"valid": 0.1, "t
 OPEN = replace(WARM, min_history=1, min_audience=1)
 
 
-class Says(Pairwise):
+class Says(PairScorer):
     """Predicts `user + item / 100`, and remembers what it was shown."""
 
     name, Config = "says", Config
@@ -48,7 +48,7 @@ class Says(Pairwise):
     audience: int | None = None
 
     def __init__(self, log: Log) -> None:
-        super().__init__(Config(), Sizes(log.n_users, log.n_items))
+        super().__init__(Config(), Sizes(log.num_users, log.num_items))
         self.shown: list[Batch] = []
 
     def predict(self, batch: Batch) -> Tensor:
@@ -121,7 +121,7 @@ def test_predictions_are_within_the_scale_and_auc_is_that_of_a_plain_count() -> 
     for user, value in zip(rated.ranked, rated.auc, strict=True):
         past = set(LOG.item[LOG.start[user] : split.test[user]].tolist())
         later = set(LOG.item[split.test[user] : LOG.stop[user]].tolist())
-        candidates = [i for i in range(1, LOG.n_items + 1) if counts[i] >= 3 and i not in past]
+        candidates = [i for i in range(1, LOG.num_items + 1) if counts[i] >= 3 and i not in past]
         right, wrong = [i for i in candidates if i in later], [i for i in candidates if i not in later]
         assert value == pytest.approx(np.mean([float(a > b) for a in right for b in wrong]))
     left = [u for u in np.unique(cases.user) if u not in rated.ranked]
@@ -146,7 +146,7 @@ def test_a_sample_of_users_is_drawn_by_its_seed() -> None:
 
 
 def test_models_that_rank_have_an_auc_and_no_error() -> None:
-    recipes = [Recipe(model=name, protocol=WARM) for name in ("biases", "mf", "pop")]
+    recipes = [Experiment(model=name, protocol=WARM) for name in ("biases", "mf", "pop")]
     assert recipes[0].monitor == "rmse"
     outcomes = [recipe.run(LOG) for recipe in recipes]
     facts = summary([o.result for o in outcomes], ("rmse", "mae", "auc"))
@@ -154,7 +154,7 @@ def test_models_that_rank_have_an_auc_and_no_error() -> None:
     assert pop["rmse"] is None
     assert pop["mae"] is None
     errors = outcomes[0].result.ranks
-    assert isinstance(errors, Rated)
+    assert isinstance(errors, RatingPredictions)
     assert errors.predicted is not None
     mean = np.mean((errors.predicted - errors.rating) ** 2)
     assert biases["rmse"]["mean"] == pytest.approx(np.sqrt(mean))
@@ -172,7 +172,7 @@ def test_models_that_rank_have_an_auc_and_no_error() -> None:
 def test_where_everybody_has_met_everything_there_is_no_auc() -> None:
     events = [(u, i, 100 * r + 10 * u + i, 1 + (u + i) % 5) for r in range(3) for u in range(3) for i in range(3)]
     log = read_log(pl.DataFrame(events, schema=["user", "item", "timestamp", "rating"], orient="row"))
-    result = Recipe(model="biases", protocol=OPEN).run(log).result
+    result = Experiment(model="biases", protocol=OPEN).run(log).result
     row = summary([result], ("rmse", "auc"))["models"][0]["metrics"]
     assert row["rmse"]["mean"] > 0
     assert row["auc"] is None
@@ -181,19 +181,19 @@ def test_where_everybody_has_met_everything_there_is_no_auc() -> None:
 
 def test_results_are_kept(tmp_path: Path) -> None:
     for model in ("biases", "pop"):
-        result = Recipe(model=model, protocol=WARM).run(LOG).result
+        result = Experiment(model=model, protocol=WARM).run(LOG).result
         again, about = archive.read(archive.write(result, tmp_path / "one.npz", note=1))
         assert about == {"note": 1}
         assert again.protocol == WARM
-        assert isinstance(again.ranks, Rated)
+        assert isinstance(again.ranks, RatingPredictions)
         assert again.ranks.alike(result.ranks)
         for metric in ("rmse", "auc") if model == "biases" else ("auc",):
             assert measure(again.ranks, metric).tolist() == measure(result.ranks, metric).tolist()
 
 
 def test_intervals_draw_users_with_all_their_ratings() -> None:
-    result = Recipe(model="biases", protocol=WARM).run(LOG).result
-    assert isinstance(result.ranks, Rated)
+    result = Experiment(model="biases", protocol=WARM).run(LOG).result
+    assert isinstance(result.ranks, RatingPredictions)
     row = summary([result], ["rmse", "auc"])["models"][0]["metrics"]
     low, high = interval(measure(result.ranks, "rmse"), result.ranks.user)
     assert (row["rmse"]["low"], row["rmse"]["high"]) == pytest.approx((low**0.5, high**0.5))
@@ -208,7 +208,7 @@ def test_validation_is_to_be_maximised() -> None:
     assert WARM.monitored(model, split, "rmse") < 0 < WARM.monitored(model, split, "auc")
     ranked = Protocol.named("leave-one-out")
     whole = ranked.split(LOG)
-    pop = Pop(Config(), Sizes(LOG.n_users, LOG.n_items))
+    pop = Pop(Config(), Sizes(LOG.num_users, LOG.num_items))
     pop.fit(whole.train)
     expected = measure(ranked.rank(pop, whole, "valid"), "ndcg@10").mean()
     assert ranked.monitored(pop, whole, "ndcg@10") == pytest.approx(expected)
@@ -216,9 +216,9 @@ def test_validation_is_to_be_maximised() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"ndcg@10: ratings predicts ratings; it measures rmse, mae, auc"):
-        Recipe(model="biases", protocol=PROTOCOLS["ratings"], monitor="ndcg@10")
+        Experiment(model="biases", protocol=PROTOCOLS["ratings"], monitor="ndcg@10")
     with pytest.raises(ConfigError, match=r"rmse: leave-one-out ranks items; it measures recall, .* each with @k"):
-        Recipe(model="biases", protocol=PROTOCOLS["leave-one-out"], monitor="rmse")
+        Experiment(model="biases", protocol=PROTOCOLS["leave-one-out"], monitor="rmse")
     with pytest.raises(ConfigError, match=r"by='ratio': ratings are split at a date, by global-time or date"):
         RatingProtocol(name="x", by="ratio", arguments={"valid": 0.1, "test": 0.1})
     for setting, said in (
@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(ConfigError, match=said):
             replace(WARM, **setting)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="has no ratings to learn or to predict"):
-        Recipe(model="biases", protocol=WARM).run(replace(LOG, rating=None))
+        Experiment(model="biases", protocol=WARM).run(replace(LOG, rating=None))
     ranks = Ranks(np.ones(1, np.int64), np.ones(1, np.int64), np.array([0, 1]), np.ones((1, 5), np.int32), 5, {})
     with pytest.raises(
         ConfigError, match=r"rmse: nothing here answers to it; ranks give recall.*ratings rmse, mae, auc"

@@ -12,8 +12,8 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Log, Vocab
-from segue.data.splits import Cases
-from segue.models.base.model import Model, Retriever, Sizes
+from segue.data.splits import EvalInstances
+from segue.models.base.model import DotProductModel, Model, Sizes
 
 
 def make_log(histories: list[list[int]], items: int) -> Log:
@@ -25,12 +25,12 @@ def make_log(histories: list[list[int]], items: int) -> Log:
     return Log(users, names, stop - sizes, stop, item)
 
 
-def make_cases(past: list[list[int]], targets: list[list[int]], items: int) -> Cases:
+def make_cases(past: list[list[int]], targets: list[list[int]], items: int) -> EvalInstances:
     """One question a user: `past` happened, `targets` come."""
     log = make_log([p + t for p, t in zip(past, targets, strict=True)], items)
     user = np.array([u + 1 for u, t in enumerate(targets) if t], np.int64)
     row = log.start[user] + np.array([len(past[u - 1]) for u in user], np.int64)
-    return Cases(log, user, row, log.stop[user], {})
+    return EvalInstances(log, user, row, log.stop[user], {})
 
 
 class Told(Model):
@@ -51,7 +51,7 @@ class Told(Model):
         return scores if items is None else scores[:, items]
 
 
-class Dots(Retriever):
+class Dots(DotProductModel):
     """A dot product of given user and item vectors; counts how often the items are asked for."""
 
     name, Config = "dots", Config

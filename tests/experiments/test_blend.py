@@ -23,7 +23,7 @@ from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.experiments import blend
 from segue.experiments.blend import Blend, choose
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import mix, standard
 from segue.models.registry import MODELS
@@ -55,7 +55,7 @@ class Told(Model):
 
 def trained(name: str, log: Log, **chosen: Any) -> Model:
     kind = MODELS[name]
-    model = kind(kind.configure(chosen), Sizes(log.n_users, log.n_items))
+    model = kind(kind.configure(chosen), Sizes(log.num_users, log.num_items))
     fit(model, log)
     return model
 
@@ -172,7 +172,7 @@ def test_models_stay_in_their_mode(split: Split, pair: tuple[Model, Model]) -> N
 
 
 def test_questions_about_what_was_seen_are_left_out() -> None:
-    log = synthetic.from_sequences([[1, 2, 3, 1, 4], [2, 3, 1, 4, 2], [3, 4, 2, 1, 3]] * 20, n_items=4)
+    log = synthetic.from_sequences([[1, 2, 3, 1, 4], [2, 3, 1, 4, 2], [3, 4, 2, 1, 3]] * 20, num_items=4)
     split = leave_last_out(log)
     models = trained("pop", split.train), trained("seq-knn", split.train)
     values = choose(*models, split, PROTOCOL, weights=(0.0,)).values
@@ -202,8 +202,10 @@ def test_a_split_without_validation_is_refused(pair: tuple[Model, Model]) -> Non
 @pytest.mark.parametrize("refit", [False, True])
 def test_recipes_are_blended_without_a_look_at_the_test(refit: bool, split: Split) -> None:
     """The weight is that of the models of the train part; with refit those of train and validation are blended."""
-    first = Recipe(model="seq-knn", protocol=PROTOCOL, settings=KNN, refit=refit)
-    second = Recipe(model="bprmf", protocol=PROTOCOL, settings={"dim": 4, "epochs": 2, "batch_size": 64}, refit=refit)
+    first = Experiment(model="seq-knn", protocol=PROTOCOL, settings=KNN, refit=refit)
+    second = Experiment(
+        model="bprmf", protocol=PROTOCOL, settings={"dim": 4, "epochs": 2, "batch_size": 64}, refit=refit
+    )
     blended = blend.blend(first, second, LOG)
     chosen = [recipe.build(LOG) for recipe in (first, second)]
     trainings = [recipe.choose(model, split) for recipe, model in zip((first, second), chosen, strict=True)]
@@ -220,7 +222,7 @@ def test_recipes_are_blended_without_a_look_at_the_test(refit: bool, split: Spli
 
 
 def test_recipes_of_two_protocols_are_refused() -> None:
-    first = Recipe(model="pop", protocol=PROTOCOL)
+    first = Experiment(model="pop", protocol=PROTOCOL)
     for second in (replace(first, protocol=Protocol.named("hgn")), replace(first, refit=True)):
         with pytest.raises(ConfigError, match="give both the same protocol and the same refit"):
             blend.blend(first, second, LOG)

@@ -16,7 +16,7 @@ from segue.data.log import Log
 from segue.errors import ConfigError, DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
-from segue.experiments.experiment import Outcome, Recipe
+from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
@@ -25,9 +25,9 @@ LOG = synthetic.markov(60, 15, 12, seed=1, shortest=4)
 LAST = Protocol.named("leave-one-out")
 
 
-def recipe(model: str = "bprmf", **changes: Any) -> Recipe:
+def recipe(model: str = "bprmf", **changes: Any) -> Experiment:
     small = {"dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05} if model in ("hgn", "bprmf") else {}
-    return Recipe(**{"model": model, "protocol": LAST, "settings": small, **changes})
+    return Experiment(**{"model": model, "protocol": LAST, "settings": small, **changes})
 
 
 def assert_same(one: Model, two: Model) -> None:
@@ -38,9 +38,9 @@ def assert_same(one: Model, two: Model) -> None:
 def changed(log: Log, first: np.ndarray) -> Log:
     """The same log with every row from `first` (U + 1,) on replaced by other items."""
     item = log.item.copy()
-    for user in range(1, log.n_users + 1):
+    for user in range(1, log.num_users + 1):
         rows = slice(first[user], log.stop[user])
-        item[rows] = log.n_items + 1 - item[rows]
+        item[rows] = log.num_items + 1 - item[rows]
     return replace(log, item=item)
 
 
@@ -53,9 +53,9 @@ def test_any_model_runs(model: str, refit: bool) -> None:
     outcome = recipe(model, refit=refit, baseline=True).run(LOG)
     assert isinstance(outcome, Outcome)
     result = outcome.result
-    assert (result.model, result.log, result.items, result.baseline) == (model, LOG.fingerprint, LOG.n_items, True)
+    assert (result.model, result.log, result.items, result.baseline) == (model, LOG.fingerprint, LOG.num_items, True)
     assert 0 < measure(result.ranks, "ndcg@10").mean() < 1
-    assert len(result.ranks) + sum(result.ranks.dropped.values()) >= LOG.n_users
+    assert len(result.ranks) + sum(result.ranks.dropped.values()) >= LOG.num_users
     assert result.seconds == outcome.training.seconds
 
 
@@ -183,7 +183,7 @@ def test_everything_is_said_in_plain_values(tmp_path: Path) -> None:
     said = about["recipe"]
     assert said["protocol"]["fingerprint"] == LAST.fingerprint
     again = Protocol.from_dict({key: v for key, v in said.pop("protocol").items() if key != "fingerprint"})
-    assert Recipe(**said, protocol=again).as_dict() == outcome.recipe.as_dict()
+    assert Experiment(**said, protocol=again).as_dict() == outcome.recipe.as_dict()
     saved = load(save(outcome.model, LOG, tmp_path / "model", **outcome.about()))
     assert saved.about["recipe"]["preset"] == "author"
     assert saved.model.config == outcome.model.config

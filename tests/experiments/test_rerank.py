@@ -22,11 +22,11 @@ from segue.data.splits import leave_last_out
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.blend import Blend
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.experiments.rerank import Ready, rerank
 from segue.explain.rating import explain_meeting
-from segue.models.base.model import Counted, Model, Sizes
-from segue.models.base.rating import Pairwise
+from segue.models.base.model import DirectModel, Model, Sizes
+from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load, save
@@ -56,7 +56,7 @@ class Told(Model):
         return scores if items is None else scores[:, items]
 
 
-class Pair(Pairwise):
+class Pair(PairScorer):
     """A rating is the number of the item, less the user's; remembers which items it was asked about in one call."""
 
     name, Config, window = "pair", Config, 0
@@ -126,7 +126,7 @@ def test_each_part_sees_the_history_that_it_reads() -> None:
 def test_what_was_seen_long_ago_does_not_count() -> None:
     """A first stage that reads little returns as many new items to a user with a long past."""
     sequence = [*range(1, 13), *range(1, 5), 13]
-    log = synthetic.from_sequences([sequence] * 3, n_items=17)
+    log = synthetic.from_sequences([sequence] * 3, num_items=17)
     split = leave_last_out(log, valid=0)
     model = Rerank(Told([0, *range(17, 0, -1)], window=1), Told(range(18), window=1), candidates=2)
     found = PROTOCOL.rank(model, split, "test")
@@ -140,7 +140,7 @@ def test_what_cannot_be_two_stages() -> None:
         Rerank(Told(range(3)), Told(range(3)), candidates=0)
 
 
-class Stages(Counted):
+class RerankOptions(DirectModel):
     """A popular first stage that returns nearly all, and item-KNN or MF behind it: a class, as the laws want one."""
 
     name, Config = "stages", Config
@@ -160,15 +160,15 @@ class Stages(Counted):
         return self.whole.score(batch, items)
 
 
-class RatedStages(Stages):
+class RatedStages(RerankOptions):
     """The same with the means of a pairwise model, which is asked a pair at a time."""
 
     second = "biases"
 
 
 @pytest.mark.parametrize("law", testing.LAWS)
-@pytest.mark.parametrize("kind", [Stages, RatedStages])
-def test_law(kind: type[Stages], law: str) -> None:
+@pytest.mark.parametrize("kind", [RerankOptions, RatedStages])
+def test_law(kind: type[RerankOptions], law: str) -> None:
     if law == "learns_a_cycle" and kind is RatedStages:
         pytest.skip("biases know nothing of what comes next")
     testing.LAWS[law](testing.subject(kind))
@@ -176,7 +176,7 @@ def test_law(kind: type[Stages], law: str) -> None:
 
 def trained(name: str, log: Log, **chosen: Any) -> Model:
     kind = MODELS[name]
-    model = kind(kind.configure(chosen), Sizes(log.n_users, log.n_items))
+    model = kind(kind.configure(chosen), Sizes(log.num_users, log.num_items))
     fit(model, log)
     return model.eval()
 
@@ -187,8 +187,8 @@ SMALL = {"dim": 4, "epochs": 3, "batch_size": 64, "lr": 0.05}
 @pytest.mark.parametrize("refit", [False, True])
 def test_recipes_are_trained_without_a_look_at_the_test(refit: bool) -> None:
     """The epoch is that which orders the candidates of the first stage best on validation."""
-    first = Recipe(model="seq-knn", protocol=PROTOCOL, refit=refit)
-    second = Recipe(model="bprmf", protocol=PROTOCOL, settings=SMALL, refit=refit)
+    first = Experiment(model="seq-knn", protocol=PROTOCOL, refit=refit)
+    second = Experiment(model="bprmf", protocol=PROTOCOL, settings=SMALL, refit=refit)
     found = rerank(first, second, LOG, candidates=5)
     split = leave_last_out(LOG)
     knn, figures = trained("seq-knn", split.train), []
@@ -210,7 +210,7 @@ def test_recipes_are_trained_without_a_look_at_the_test(refit: bool) -> None:
 
 
 def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
-    first, second = (Recipe(model=name, protocol=PROTOCOL) for name in ("item-knn", "mf"))
+    first, second = (Experiment(model=name, protocol=PROTOCOL) for name in ("item-knn", "mf"))
     outcome = first.run(LOG)
     found = rerank(Ready(outcome.model, outcome.result, outcome.about()), second, LOG, candidates=4)
     assert found.model.first is outcome.model
@@ -223,7 +223,7 @@ def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("other", [{"refit": True}, {"protocol": Protocol.named("recbole")}])
 def test_recipes_of_two_protocols_are_refused(other: dict[str, Any]) -> None:
-    first = Recipe(model="pop", protocol=PROTOCOL)
+    first = Experiment(model="pop", protocol=PROTOCOL)
     with pytest.raises(
         ConfigError, match="pop cannot order what pop returns: give both the same protocol and the same"
     ):
@@ -231,7 +231,7 @@ def test_recipes_of_two_protocols_are_refused(other: dict[str, Any]) -> None:
 
 
 def test_ratings_are_not_ordered() -> None:
-    first, second = (Recipe(model=name, protocol=Protocol.named("ratings")) for name in ("pop", "mf"))
+    first, second = (Experiment(model=name, protocol=Protocol.named("ratings")) for name in ("pop", "mf"))
     with pytest.raises(ConfigError, match="ratings: asks for ratings, and two stages order items"):
         rerank(first, second, LOG)
 

@@ -17,8 +17,8 @@ from segue.data import synthetic
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.explain.occlusion import columns, explain, ranks
-from segue.models.base.model import Counted, Model, Sizes
-from segue.models.base.rating import Pairwise
+from segue.models.base.model import DirectModel, Model, Sizes
+from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 from segue.nn.recorder import tap
 from segue.serving.recommend import recommend
@@ -27,7 +27,7 @@ from segue.testing.model_checks import subject
 
 def log() -> Log:
     """Five items with titles, of which ann saw 1 2 3."""
-    small = synthetic.from_sequences([[1, 2, 3], [4, 5]], n_items=6, name="films")
+    small = synthetic.from_sequences([[1, 2, 3], [4, 5]], num_items=6, name="films")
     return replace(small, item_table=pl.DataFrame({"title": [f"Film {letter}" for letter in "ABCDEF"]}))
 
 
@@ -99,7 +99,7 @@ def test_what_is_told_twice_is_numbered() -> None:
     ]
 
 
-class Rated(Pairwise):
+class RatingPredictions(PairScorer):
     """Rates item j by j, and tells a gate of each pair."""
 
     name, Config, window = "rated", Config, None
@@ -111,7 +111,7 @@ class Rated(Pairwise):
 
 
 def test_gates_of_a_pair_are_no_part_of_a_list() -> None:
-    found = explain(Rated(Config(), Sizes(2, 6)), log(), user=1, k=2)
+    found = explain(RatingPredictions(Config(), Sizes(2, 6)), log(), user=1, k=2)
     assert [(one.item, one.score) for one in found.recommended] == [(6, 6.0), (5, 5.0)]
     assert [one.gates for one in found.past] == [{}, {}, {}]
 
@@ -122,7 +122,7 @@ MARKOV = synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4))
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_is_explained(name: str) -> None:
     model: Any = subject(MODELS[name]).build(MARKOV)
-    if isinstance(model, Counted):
+    if isinstance(model, DirectModel):
         model.fit(MARKOV)
     items = [3, 7, 1, 4]
     found = explain(model, MARKOV, user=2, history=items, k=3)

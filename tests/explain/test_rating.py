@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.config import Config
 from segue.data import synthetic
 from segue.data.log import Log
@@ -21,7 +21,7 @@ from segue.data.readers.ingest import read_log
 from segue.errors import ConfigError, DataError
 from segue.explain.rating import explain_meeting, said, sections
 from segue.models.base.model import Sizes
-from segue.models.base.rating import Pairwise
+from segue.models.base.rating import PairScorer
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
 from segue.nn.recorder import readouts, tap
@@ -47,7 +47,7 @@ def log() -> Log:
     return read_log(pl.DataFrame(rows, schema=["user", "item", "timestamp", "rating"], orient="row"), name="shop")
 
 
-class Sum(Pairwise):
+class Sum(PairScorer):
     """10 times the sum of the history and the audience, weighted 1 and 100; a gate on the last two of each side."""
 
     name, Config = "sum", Config
@@ -119,13 +119,13 @@ def test_nothing_to_read() -> None:
 RATED = synthetic.featured(synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4)))
 
 
-@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, Pairwise)])
+@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, PairScorer)])
 def test_every_model_of_ratings_is_explained(name: str) -> None:
-    """What `Pairs` makes of the same event is what is asked."""
+    """What `RatedEvents` makes of the same event is what is asked."""
     model: Any = subject(MODELS[name]).build(RATED)
     fit(model, RATED)
     model.eval()
-    pairs = Pairs.of(RATED)
+    pairs = RatedEvents.of(RATED)
     for index in (np.array([at]) for at in (5, 40, 150)):
         user, item = RATED.users.names(pairs.user[index]), RATED.items.names(pairs.item[index])
         found = explain_meeting(model, RATED, user=user[0], item=item[0])
@@ -140,7 +140,7 @@ def test_every_model_of_ratings_is_explained(name: str) -> None:
 @pytest.mark.parametrize("backbone", ["iarn", "tagm", "rnn", "lstm"])
 def test_gates_of_iarn_are_those_of_the_pair(backbone: str) -> None:
     model: Any = subject(MODELS["iarn"]).build(RATED, backbone=backbone, longest=5).eval()
-    pairs = Pairs.of(RATED)
+    pairs = RatedEvents.of(RATED)
     at = next(row for row in np.argsort(-pairs.lengths()) if (pairs.user == pairs.user[row]).sum() > 7)
     last = np.flatnonzero((pairs.user == pairs.user[at]) & (pairs.item == pairs.item[at]))[-1:]
     user, item = RATED.users.names(pairs.user[last])[0], RATED.items.names(pairs.item[last])[0]

@@ -27,7 +27,7 @@ def z(golden) -> Arrays:
 def sessions(z: Arrays) -> Log:
     """One user a session; -1 is padding."""
     rows = [[int(item) + 1 for item in row if item >= 0] for row in z["sessions"]]
-    return synthetic.from_sequences(rows, n_items=len(z["pop_supp"]))
+    return synthetic.from_sequences(rows, num_items=len(z["pop_supp"]))
 
 
 def each_item_alone(items: int) -> Batch:
@@ -39,9 +39,9 @@ def similarity(z: Arrays, **settings: Any) -> np.ndarray:
     """(I, I) the scores of all items after each item."""
     log = sessions(z)
     config = ItemKNN.configure({"neighbours": None, "last": 1, **settings})
-    model = ItemKNN(config, Sizes(log.n_users, log.n_items)).double()
+    model = ItemKNN(config, Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
-    return model.score(each_item_alone(log.n_items))[:, 1:].numpy()
+    return model.score(each_item_alone(log.num_items))[:, 1:].numpy()
 
 
 def close(ours: Any, golden: np.ndarray) -> None:
@@ -50,16 +50,16 @@ def close(ours: Any, golden: np.ndarray) -> None:
 
 def test_popularity_is_support(z: Arrays) -> None:
     log = sessions(z)
-    model = Pop(Pop.configure(), Sizes(log.n_users, log.n_items)).double()
+    model = Pop(Pop.configure(), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
-    scores = model.score(each_item_alone(log.n_items))
-    close(scores[:, 1:], np.tile(z["pop_supp"], (log.n_items, 1)))
+    scores = model.score(each_item_alone(log.num_items))
+    close(scores[:, 1:], np.tile(z["pop_supp"], (log.num_items, 1)))
     assert (scores[:, 0] == -torch.inf).all()
 
 
 def test_popularity_in_the_session(z: Arrays) -> None:
     log = sessions(z)
-    model = SPop(SPop.configure(), Sizes(log.n_users, log.n_items))
+    model = SPop(SPop.configure(), Sizes(log.num_users, log.num_items))
     model.fit(log)
     now = Batch(torch.tensor([0]), torch.from_numpy(z["spop_session"] + 1)[None])
     close(model.score(now)[0, 1:], z["spop_score"])
@@ -91,6 +91,6 @@ def test_co_occurrence_counts(z: Arrays) -> None:
 def test_presets_are_the_papers_definitions(z: Arrays, preset: str) -> None:
     name = {"gru4rec": "knn_gru4rec_l20_a0.5"}.get(preset, f"knn_{preset}")
     log = sessions(z)
-    model = ItemKNN(ItemKNN.configure(preset=preset), Sizes(log.n_users, log.n_items)).double()
+    model = ItemKNN(ItemKNN.configure(preset=preset), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
-    close(model.score(each_item_alone(log.n_items))[:, 1:], z[name])
+    close(model.score(each_item_alone(log.num_items))[:, 1:], z[name])

@@ -10,7 +10,7 @@ import torch
 
 from segue.batches.batch import Batch
 from segue.batches.cooccurrence import Sets
-from segue.batches.negative_sampling import Popular
+from segue.batches.negative_sampling import PopularityNegatives
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.models.base.model import Sizes
@@ -29,7 +29,7 @@ def z(golden: Any) -> Arrays:
 def sessions(z: Arrays) -> Log:
     """One user a session; -1 is padding."""
     rows = [[int(item) + 1 for item in row if item >= 0] for row in z["sessions"]]
-    return synthetic.from_sequences(rows, n_items=len(z["pop_supp"]))
+    return synthetic.from_sequences(rows, num_items=len(z["pop_supp"]))
 
 
 def pairs(token: np.ndarray, context: np.ndarray, negative: np.ndarray) -> Batch:
@@ -55,14 +55,14 @@ def test_item2vec(z: Arrays) -> None:
 
 def test_item2vec_draws_from_the_golden_distributions(z: Arrays) -> None:
     log = sessions(z)
-    chance = np.exp(Popular(log.counts(), 0.75).expected(1)[1:])
+    chance = np.exp(PopularityNegatives(log.counts(), 0.75).expected(1)[1:])
     np.testing.assert_allclose(chance, z["i2v_p_neg"], rtol=0, atol=1e-10)
     kept = Sets(log, float(z["i2v_rho"])).kept[1:]
     np.testing.assert_allclose(1 - kept, z["i2v_discard"], rtol=0, atol=1e-10)
 
 
 def test_item2vec_pairs_are_those_of_a_set(z: Arrays) -> None:
-    log = synthetic.from_sequences([[int(item) + 1 for item in z["i2v_set"]]], n_items=6)
+    log = synthetic.from_sequences([[int(item) + 1 for item in z["i2v_set"]]], num_items=6)
     drawn = np.concatenate([np.stack(two, 1) for two in Sets(log).pairs(100, 2, np.random.default_rng(0))])
     assert {*map(tuple, drawn.tolist())} == {*map(tuple, (z["i2v_pairs"] + 1).tolist())}
 

@@ -177,11 +177,11 @@ def test_how_many_weights_there_are(variant: int) -> None:
     for attention, decoder in decoders.items():
         model = HCRNN(HCRNN.configure({"variant": variant, "attention": attention}), Sizes(1, 7))
         sizes = {name: weight.numel() for name, weight in model.named_parameters()}
-        inference = {name: size for name, size in sizes.items() if name.startswith("shares.")}
+        inference = {name: size for name, size in sizes.num_items() if name.startswith("shares.")}
         outside = {"item", "decoder", "attention"} | {
             name for name in sizes if name.endswith(("last_weight", "each_weight"))
         }
-        cell = {name: size for name, size in sizes.items() if name not in outside | set(inference)}
+        cell = {name: size for name, size in sizes.num_items() if name not in outside | set(inference)}
         assert sum(inference.values()) == 20_200
         assert sum(cell.values()) == (135_600 if variant == 3 else 135_500)
         assert sum(sizes[name] for name in outside - {"item"}) == decoder

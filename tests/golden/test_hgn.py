@@ -49,7 +49,7 @@ def z(golden) -> Arrays:
 def build(z: Arrays, **settings: Any) -> HGN:
     """HGN with the golden weights, in double precision."""
     dim, items = z["E"].shape
-    sizes = Sizes(users=z["U"].shape[1], items=items)
+    sizes = Sizes(num_users=z["U"].shape[1], num_items=items)
     model = HGN(HGN.configure({"dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
     if model.config.group == "cnn":  # with other numbers of filters than the default's

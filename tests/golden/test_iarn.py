@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segue.models.ratings.iarn.feature_encoder import Encoder
 from segue.models.ratings.iarn.gated_rnn import walk
-from segue.models.ratings.iarn.model import IARNConfig, Read, Recurrent, Side
+from segue.models.ratings.iarn.model import IARNConfig, Read, RecurrentModel, Side
 
 Arrays = dict[str, np.ndarray]
 
@@ -27,7 +27,7 @@ def put(linear: torch.nn.Linear, weight: np.ndarray, bias: np.ndarray | None = N
         linear.bias.copy_(torch.from_numpy(np.zeros(len(linear.bias)) if bias is None else bias))
 
 
-def recur(made: Recurrent, read: np.ndarray, state: np.ndarray, bias: np.ndarray) -> None:
+def recur(made: RecurrentModel, read: np.ndarray, state: np.ndarray, bias: np.ndarray) -> None:
     put(made.input, read, bias)
     put(made.state, state)
 

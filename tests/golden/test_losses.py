@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from segue.batches.batch import Batch
-from segue.batches.negative_sampling import Popular
+from segue.batches.negative_sampling import PopularityNegatives
 from segue.data import synthetic
 from segue.models.base.model import Sizes
 from segue.models.factorization.bprmf import BPRMF
@@ -104,7 +104,7 @@ def test_cross_entropy_among_the_batch(z: Arrays) -> None:
 @pytest.mark.parametrize("alpha", ["0", "0.5", "0.75", "1"])
 def test_popular_items(z: Arrays, alpha: str) -> None:
     log = synthetic.from_sequences([np.repeat(np.arange(1, len(z["supp"]) + 1), z["supp"]).tolist()])
-    close(np.exp(Popular(log.counts(), float(alpha)).expected(1)[1:]), z[f"p_alpha_{alpha}"])
+    close(np.exp(PopularityNegatives(log.counts(), float(alpha)).expected(1)[1:]), z[f"p_alpha_{alpha}"])
 
 
 def bprmf(z: Arrays, regularised: bool) -> tuple[BPRMF, Batch]:

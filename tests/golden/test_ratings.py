@@ -10,7 +10,7 @@ import torch
 
 from segue.batches.batch import Batch
 from segue.evaluation.metrics import measure, value
-from segue.evaluation.predictions import Rated, area
+from segue.evaluation.predictions import RatingPredictions, area
 from segue.models.base.model import Sizes
 from segue.models.ratings.mf import MF
 from segue.models.ratings.timesvd import TimeSVD
@@ -21,9 +21,9 @@ Arrays = dict[str, np.ndarray]
 def test_errors(golden: Any) -> None:
     z = golden("metrics")
     for predicted, name in ((z["rmse_p"], "rmse"), (z["rmse_p"].clip(1, 5), "rmse_clipped")):
-        rated = Rated(np.ones(7, np.int64), z["rmse_y"], predicted, None, None, {})
+        rated = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], predicted, None, None, {})
         assert value(float(measure(rated, "rmse").mean()), "rmse") == pytest.approx(float(z[name]), abs=1e-12)
-    rated = Rated(np.ones(7, np.int64), z["rmse_y"], z["rmse_p"], None, None, {})
+    rated = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], z["rmse_p"], None, None, {})
     assert value(float(measure(rated, "mae").mean()), "mae") == pytest.approx(float(z["mae"]), abs=1e-12)
 
 

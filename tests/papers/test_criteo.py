@@ -19,7 +19,7 @@ from segue.papers.criteo import table4 as criteo_table4
 from segue.papers.criteo import table5 as criteo_table5
 from segue.papers.methods import Blended, Method
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LOG = synthetic.markov(60, 12, 9, seed=3, shortest=3)
 EASY = replace(Protocol.named("whole-users").at((3,)), ahead=5)  # the small log brings no split of its own
@@ -27,7 +27,7 @@ EASY = replace(Protocol.named("whole-users").at((3,)), ahead=5)  # the small log
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduction]:
-    runs = Runs(tmp_path_factory.mktemp("runs"))
+    runs = RunCache(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load", lambda name: {"yoochoose-64": LOG}[name])
         patch.setattr(criteo_paper, "METHODS", tuple(small(method) for method in criteo_paper.METHODS))
@@ -101,7 +101,7 @@ def test_figures_go_five_steps_ahead(made: dict[ModuleType, Reproduction]) -> No
 
 
 def test_counts_are_the_printed_ones(tmp_path: Path) -> None:
-    table = criteo_table2_params.reproduce(runs=Runs(tmp_path))
+    table = criteo_table2_params.reproduce(runs=RunCache(tmp_path))
     assert {row.verdict for row in table.rows} == {"agrees"}
     assert table.row("CoEvent MF", "YooChoose, M").mean == pytest.approx(2 * 37_483 * 100 / 1e6)
 
@@ -113,7 +113,7 @@ def test_what_is_left_out_has_its_lines_and_a_blend(tmp_path: Path, monkeypatch:
     parts = (small(blended.parts[0]), small(blended.parts[1]))
     monkeypatch.setattr(catalog, "load", lambda name: {"yoochoose-64": LOG}[name])
     monkeypatch.setattr(criteo_rivals, "METHODS", (*lines, replace(blended, parts=parts)))
-    table = criteo_rivals.reproduce(runs=Runs(tmp_path), quick=True)
+    table = criteo_rivals.reproduce(runs=RunCache(tmp_path), quick=True)
     assert [row.method for row in table.rows[::3]] == [method.name for method in criteo_rivals.METHODS]
     assert table.row("Sequential rules", "mrr@20,1").mean > table.row("POP", "mrr@20,1").mean
     assert any(note.startswith("Share of the GRU in the blend") for note in table.notes)

@@ -12,7 +12,7 @@ import pytest
 from segue.data import synthetic
 from segue.data.datasets import catalog
 from segue.evaluation.metrics import measure
-from segue.evaluation.predictions import Rated
+from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import RatingProtocol
 from segue.papers.iarn import common as iarn_paper
 from segue.papers.iarn import figure3 as iarn_figure3
@@ -21,7 +21,7 @@ from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.iarn.common import Place
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
 WALKS = synthetic.rated(synthetic.markov(60, 12, 12, seed=3, shortest=6))
@@ -40,7 +40,7 @@ SAME = replace(PLACE, title="The paper's", same=True)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduction]:
-    runs = Runs(tmp_path_factory.mktemp("runs"))
+    runs = RunCache(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load", lambda name: {"small": LOG}[name])
         for module in (iarn_table2, iarn_figure3, iarn_figure4):
@@ -101,8 +101,8 @@ def test_long_histories_are_those_of_both_sides(
 def test_answers_to_ratings_are_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("kept")
     recipe = PLACE.network_recipe(epochs=1)
-    first, second = (Runs(folder).final(recipe, LOG, 1) for _ in range(2))
-    assert isinstance(second.ranks, Rated)
+    first, second = (RunCache(folder).final(recipe, LOG, 1) for _ in range(2))
+    assert isinstance(second.ranks, RatingPredictions)
     assert first.ranks.alike(second.ranks)
     for metric in ("rmse", "auc"):
         assert np.array_equal(measure(first.ranks, metric), measure(second.ranks, metric))

@@ -14,7 +14,7 @@ from segue.data import synthetic
 from segue.data.datasets import catalog
 from segue.errors import ConfigError, DataError
 from segue.evaluation.significance import stars, t_test
-from segue.papers import RECIPES, find
+from segue.papers import TABLES, find
 from segue.papers.hgn import common as hgn_paper
 from segue.papers.hgn import figures as hgn_figures
 from segue.papers.hgn import table3 as hgn_table3
@@ -23,17 +23,17 @@ from segue.papers.hgn import table5 as hgn_table5
 from segue.papers.hgn import table6 as hgn_table6
 from segue.papers.methods import Method
 from segue.papers.reproduction import Picture, Reproduction, Row, grid, markdown
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LOG = synthetic.markov(40, 30, 20, seed=1, shortest=12)
 Make = Callable[..., Reproduction]
-HGN = [name for name in RECIPES if name.startswith("hgn-")]
+HGN = [name for name in TABLES if name.startswith("hgn-")]
 
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`make("hgn-table4")`: the quick version on a small log; runs are shared by the tests of this file."""
-    runs = Runs(tmp_path_factory.mktemp("runs"))
+    runs = RunCache(tmp_path_factory.mktemp("runs"))
     made: dict[str, Reproduction] = {}
 
     def one(name: str) -> Reproduction:
@@ -106,7 +106,7 @@ def test_table_3_holds_hgn_against_the_best_baselines(make: Make) -> None:
 
 def test_table_3_tests_question_by_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "load", lambda asked: LOG)
-    lines = hgn_paper.run(hgn_table3.METHODS, Runs(tmp_path), quick=True)
+    lines = hgn_paper.run(hgn_table3.METHODS, RunCache(tmp_path), quick=True)
     values = {line.method.name: line.values("ndcg@10") for line in lines}
     tested = hgn_table3._tests(lines, "ndcg@10")[1]
     assert tested["p"] == t_test(values["HGN"], values[tested["against"]])
@@ -143,7 +143,7 @@ def test_table_5_times_training_apart_from_batches(make: Make) -> None:
 
 def test_table_5_refuses_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"--device gpu: cannot be used here .*; take --device cpu"):
-        hgn_table5.reproduce(runs=Runs(Path("nowhere")), device="gpu")
+        hgn_table5.reproduce(runs=RunCache(Path("nowhere")), device="gpu")
 
 
 def test_figures_draw_every_method_and_every_size(make: Make) -> None:

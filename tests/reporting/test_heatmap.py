@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 
 from segue.reporting.charts import page
-from segue.reporting.heatmap import HeatTable, Shade
+from segue.reporting.heatmap import Heatmap, HeatmapCell
 
 ROWS = [
-    {"item": "<b>", "gate": Shade(0.5, "0.5"), "one": Shade(-4.0, "-4"), "two": Shade(0.0, "·")},
-    {"item": "B", "gate": Shade(None, "–"), "one": Shade(1.0, "+1"), "two": Shade(2.0, "+2 ▾1")},
+    {"item": "<b>", "gate": HeatmapCell(0.5, "0.5"), "one": HeatmapCell(-4.0, "-4"), "two": HeatmapCell(0.0, "·")},
+    {"item": "B", "gate": HeatmapCell(None, "–"), "one": HeatmapCell(1.0, "+1"), "two": HeatmapCell(2.0, "+2 ▾1")},
 ]
 
 
 def test_the_largest_of_a_scale_is_the_strongest() -> None:
-    text = HeatTable(ROWS, [["one", "two"], ["gate"]]).as_html()
+    text = Heatmap(ROWS, [["one", "two"], ["gate"]]).as_html()
     found = re.findall(r"rgba\((\d+), \d+, \d+, ([\d.]+)\)\">([^<]*)<", text)
     assert found == [
         ("213", "0.750", "0.5"),
@@ -27,10 +27,10 @@ def test_the_largest_of_a_scale_is_the_strongest() -> None:
 
 
 def test_nothing_to_colour() -> None:
-    text = HeatTable([{"one": Shade(0.0, "0")}], [["one"]]).as_html()
+    text = Heatmap([{"one": HeatmapCell(0.0, "0")}], [["one"]]).as_html()
     assert "rgba" not in text
 
 
 def test_on_a_page(tmp_path) -> None:
-    path = page("Heat", [("Here", [HeatTable(ROWS, [["one"]]), "words"])], tmp_path / "page.html")
+    path = page("Heat", [("Here", [Heatmap(ROWS, [["one"]]), "words"])], tmp_path / "page.html")
     assert re.search(r"<h2>Here</h2>\n<table>\n<tr><th>item</th>.*</table>\n<p>words</p>", path.read_text(), re.DOTALL)

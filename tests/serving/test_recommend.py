@@ -23,7 +23,7 @@ TITLES = ["Alien", "Brazil", "Casablanca", "Duel", "Easy Rider"]
 
 def log(users: list[Any] | None = None, items: list[Any] | None = None) -> Log:
     """Three users and five films: ann saw 1 2, bob saw all, cy saw nothing."""
-    small = synthetic.from_sequences([[1, 2], [1, 2, 3, 4, 5], []], n_items=5, name="films")
+    small = synthetic.from_sequences([[1, 2], [1, 2, 3, 4, 5], []], num_items=5, name="films")
     return replace(
         small,
         users=Vocab(pl.Series(users or ["ann", "bob", "cy"])),

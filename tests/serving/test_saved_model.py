@@ -38,7 +38,7 @@ def trained(name: str, log: Log = LOG, **settings: Any) -> Model:
     small = {key: value for key, value in {"dim": 4, "epochs": 1}.items() if key in kind.Config.__dataclass_fields__}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = kind(kind.configure({**small, **settings}), Sizes(log.n_users, log.n_items))
+        model = kind(kind.configure({**small, **settings}), Sizes(log.num_users, log.num_items))
     fit(model, log)
     return model.eval()
 
@@ -147,7 +147,7 @@ def test_names_histories_and_titles_survive(tmp_path: Path, users: list[Any], it
 def test_a_view_saves_only_its_rows(tmp_path: Path) -> None:
     split = leave_last_out(LOG)
     saved = load(save(trained("pop"), split.train, tmp_path / "model"))
-    for user in range(LOG.n_users + 1):
+    for user in range(LOG.num_users + 1):
         assert saved.log.history(user).tolist() == split.train.history(user).tolist()
 
 

@@ -101,7 +101,7 @@ class CountsTheWholeColumn(Pop):
     """Counts rows that the view does not hold."""
 
     def fit(self, log: Log) -> None:
-        self.count.copy_(torch.from_numpy(np.bincount(log.item, minlength=log.n_items + 1)))
+        self.count.copy_(torch.from_numpy(np.bincount(log.item, minlength=log.num_items + 1)))
 
 
 @breaks(testing.future_is_unknown, 5)

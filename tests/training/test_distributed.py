@@ -24,7 +24,7 @@ from segue.data import synthetic
 from segue.data.splits import leave_last_out
 from segue.models.base.model import Sizes
 from segue.models.registry import MODELS
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.evaluation.protocol import Protocol
 from segue.training.loop import fit
 
@@ -46,7 +46,7 @@ for variant, settings in SETTINGS.items():
     training = fit(model, log, seed=2, folder=out / variant)
     weights = {**model.state_dict(), "loss": torch.tensor([epoch.loss for epoch in training.epochs])}
     save_file(weights, out / f"{variant}.{distributed.rank()}.safetensors")
-recipe = Recipe(model="hgn", protocol=Protocol.named("leave-one-out"), settings={"dim": 4, "epochs": 3}, refit=True)
+recipe = Experiment(model="hgn", protocol=Protocol.named("leave-one-out"), settings={"dim": 4, "epochs": 3}, refit=True)
 outcome = recipe.run(log, folder=out / "recipe")
 save_file(outcome.model.state_dict(), out / f"recipe.{distributed.rank()}.safetensors")
 if distributed.world() > 1:

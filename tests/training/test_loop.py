@@ -20,13 +20,13 @@ from segue.data import synthetic
 from segue.data.log import Log
 from segue.data.splits import leave_last_out
 from segue.errors import ConfigError, TrainingError
-from segue.models.base.model import Model, Sizes, Trained
+from segue.models.base.model import GradientModel, Model, Sizes
 from segue.models.factorization.bprmf import BPRMF
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
 from segue.models.sequential.hgn import HGN
 from segue.training import loop as train
-from segue.training.loop import Enough, Training, fit
+from segue.training.loop import StopTraining, Training, fit
 
 LOG = synthetic.markov(40, 17, 12, seed=1, shortest=3)
 Weights = dict[str, Tensor]
@@ -36,7 +36,7 @@ def build(kind: Any = BPRMF, seed: int = 0, **settings: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = kind.configure({"dim": 4, "batch_size": 64, "lr": 0.01, "epochs": 8, **settings})
-        return kind(config, Sizes(LOG.n_users, LOG.n_items))
+        return kind(config, Sizes(LOG.num_users, LOG.num_items))
 
 
 def weights(model: Model) -> Weights:
@@ -142,7 +142,7 @@ def test_seeds_make_the_difference() -> None:
 
 
 def test_a_counting_model_is_fitted_at_once() -> None:
-    model = Pop(Config(), Sizes(LOG.n_users, LOG.n_items))
+    model = Pop(Config(), Sizes(LOG.num_users, LOG.num_items))
     training = fit(model, LOG)
     assert (training.epochs, training.best, training.metric) == ([], 0, None)
     assert model.count.sum() == len(LOG)
@@ -322,7 +322,7 @@ def test_enough_stops_and_the_same_call_goes_on(tmp_path: Path, stop: int) -> No
     def validate(model: Model) -> float:
         figure = next(figures)
         if figures.__length_hint__() == 0:
-            raise Enough(figure)
+            raise StopTraining(figure)
         return figure
 
     part = build()
@@ -469,7 +469,7 @@ CURVES: dict[str, tuple[str, dict[str, Any], list[float]]] = {
 def test_the_loss_falls_as_it_did(name: str) -> None:
     """Guards rewriting: a change of these figures is a change of what is computed, or drawn."""
     kind, settings, expected = CURVES[name]
-    model: Trained = build(MODELS[kind], **settings)
+    model: GradientModel = build(MODELS[kind], **settings)
     losses = [epoch.loss for epoch in fit(model, LOG, seed=3).epochs]
     assert losses[-1] < losses[0]
     assert losses[::2] == pytest.approx(expected, rel=1e-4)

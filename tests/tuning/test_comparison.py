@@ -16,14 +16,14 @@ from segue.errors import ArtefactError, ConfigError, DataError, TrainingError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.table import table
-from segue.experiments.experiment import Recipe
-from segue.models.base.model import Counted
+from segue.experiments.experiment import Experiment
+from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load
 from segue.tuning import comparison as compare_module
 from segue.tuning.comparison import Comparison, Entry, costs, served
-from segue.tuning.workers import News
+from segue.tuning.workers import Message
 
 LOG = synthetic.markov(40, 12, 10, seed=1, shortest=4)
 LAST = Protocol.named("leave-one-out")
@@ -69,8 +69,8 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_model_is_tuned_alike_and_tested_once(tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    test = Recipe.test
-    monkeypatch.setattr(Recipe, "test", lambda self, *rest: asked.append(self.model) or test(self, *rest))
+    test = Experiment.test
+    monkeypatch.setattr(Experiment, "test", lambda self, *rest: asked.append(self.model) or test(self, *rest))
     one = plan("bprmf", "item-knn", "pop")
     entries = one.run(LOG, tmp_path / "c")
     assert sorted(asked) == ["bprmf", "item-knn", "pop"]
@@ -128,7 +128,7 @@ def test_an_interrupted_comparison_keeps_what_was_spent(
     whole = plan("item-knn", "bprmf").run(LOG, tmp_path / "whole")
     news = here.news
 
-    def stop(self: Any) -> Iterator[News]:
+    def stop(self: Any) -> Iterator[Message]:
         if len(here.begun) > 3:
             raise KeyboardInterrupt
         return news(self)
@@ -206,6 +206,6 @@ def test_in_processes_of_their_own(tmp_path: Path) -> None:
     (entry,) = plan("pop", jobs=1).run(LOG, tmp_path / "c")
     assert isinstance(entry, Entry)
     assert entry.result is not None
-    by_hand = Recipe(model="pop", protocol=LAST).run(LOG)
+    by_hand = Experiment(model="pop", protocol=LAST).run(LOG)
     assert np.array_equal(entry.result.ranks.rank, by_hand.result.ranks.rank)
-    assert issubclass(MODELS[entry.model], Counted)
+    assert issubclass(MODELS[entry.model], DirectModel)

@@ -16,7 +16,7 @@ from segue.errors import ArtefactError, ConfigError, DataError, TrainingError
 from segue.evaluation import result_files as archive
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.registry import MODELS
 from segue.models.sequential.hgn import HGN
@@ -29,7 +29,7 @@ from segue.tuning.search import Search
 from segue.tuning.study import Study
 from segue.tuning.trial import Trial
 from segue.tuning.validate_space import fitting
-from segue.tuning.workers import Crew, peak_mb
+from segue.tuning.workers import WorkerPool, peak_mb
 
 LOG = synthetic.markov(60, 15, 12, seed=1, shortest=4)
 LAST = Protocol.named("leave-one-out")
@@ -38,7 +38,7 @@ SPACE: Space = {"lr": LogUniform(1e-3, 1e-1), "dim": Choice(4, 8)}
 
 
 def search(model: str = "bprmf", space: Space = SPACE, **changes: Any) -> Search:
-    recipe = Recipe(model=model, protocol=LAST, settings=changes.pop("settings", SMALL), patience=3)
+    recipe = Experiment(model=model, protocol=LAST, settings=changes.pop("settings", SMALL), patience=3)
     return Search(recipe=recipe, space=space, **{"trials": 5, **changes})
 
 
@@ -95,7 +95,7 @@ def test_values_are_taken_as_the_model_takes_them() -> None:
 )
 def test_a_value_that_the_model_cannot_take_is_refused_before_the_first_trial(space: Space, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        Search(recipe=Recipe(model="hgn", protocol=LAST, settings={"epochs": 3}), space=space)
+        Search(recipe=Experiment(model="hgn", protocol=LAST, settings={"epochs": 3}), space=space)
 
 
 def test_a_value_may_need_another_of_the_space() -> None:
@@ -231,7 +231,7 @@ def test_without_validation_there_is_nothing_to_choose_by(tmp_path: Path) -> Non
 def test_the_test_part_changes_no_choice(tmp_path: Path) -> None:
     last = LOG.stop[1:] - 1
     item = LOG.item.copy()
-    item[last] = LOG.n_items + 1 - item[last]
+    item[last] = LOG.num_items + 1 - item[last]
     other = replace(LOG, item=item)
     trials = search(trials=3).explore(LOG, tmp_path / "one", tell=silent)
     assert seen(trials) == seen(search(trials=3).explore(other, tmp_path / "two", tell=silent))
@@ -350,7 +350,7 @@ def echo(value: Any, *, tell: Any) -> Any:
 def test_what_happens_in_a_process_stays_there() -> None:
     found: dict[str, list[Any]] = {}
     values = ["good", "bad", "bug", "death"]
-    with Crew(2) as crew:
+    with WorkerPool(2) as crew:
         while values or crew.names:
             while values and len(crew.names) < 2:
                 crew.start(values[0], echo, values.pop(0))
@@ -368,7 +368,7 @@ def test_what_happens_in_a_process_stays_there() -> None:
     }
     assert "test_search.py" in found["bug"][1].details
     with pytest.raises(ConfigError, match="jobs=0"):
-        Crew(0)
+        WorkerPool(0)
 
 
 class Unreadable:
@@ -382,7 +382,7 @@ class Unreadable:
 
 
 def test_arguments_that_cannot_be_read_are_no_reason_to_wait() -> None:
-    with Crew(1) as crew:
+    with WorkerPool(1) as crew:
         crew.start("x", echo, Unreadable(bytes(1 << 22)))
         (news,) = crew.news()
         assert news.kind == "failed"
@@ -399,8 +399,8 @@ def test_memory_is_told_in_mb() -> None:
 
 def test_the_winner_is_tested_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    test = Recipe.test
-    monkeypatch.setattr(Recipe, "test", lambda self, *rest: asked.append(self) or test(self, *rest))
+    test = Experiment.test
+    monkeypatch.setattr(Experiment, "test", lambda self, *rest: asked.append(self) or test(self, *rest))
     one, place = search(trials=3), tmp_path / "models/best"
     trials = one.explore(LOG, study_of(place), tell=silent)
     assert not asked
@@ -439,7 +439,7 @@ def test_refit_learns_from_validation_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("counts", [True, False])
 def test_a_result_survives_its_file(tmp_path: Path, counts: bool) -> None:
-    result = Recipe(model="pop", protocol=LAST, baseline=True).run(LOG).result
+    result = Experiment(model="pop", protocol=LAST, baseline=True).run(LOG).result
     result = result if counts else replace(result, counts=None)
     found, about = archive.read(archive.write(result, tmp_path / "a/b.npz", note={"x": [1.5, None]}))
     assert about == {"note": {"x": [1.5, None]}}

@@ -27,7 +27,7 @@ class Sets:
 
     def __init__(self, log: Log, rho: float = 1.0) -> None:
         user, item = log.events()
-        span = log.n_items + 1
+        span = log.num_items + 1
         held = distinct(user * span + item)
         self.owner, self.item = held // span, held % span
         counts = log.counts()

@@ -17,17 +17,17 @@ from segue.data.log import Ids, Log, distinct
 AHEAD = 1 << 18  # items that are drawn at once
 
 
-class Negatives:
+class UniformNegatives:
     """Draws uniformly from the items that a user has no row of in `log`."""
 
     def __init__(self, log: Log) -> None:
-        self._span = log.n_items + 1
+        self._span = log.num_items + 1
         keys, item = log.events()
         keys *= self._span
         keys += item
         touched = distinct(keys)
         owner = touched // self._span
-        self._size = np.bincount(owner, minlength=log.n_users + 1)
+        self._size = np.bincount(owner, minlength=log.num_users + 1)
         self._start = np.cumsum(self._size) - self._size
         touched -= np.arange(1, len(touched) + 1)
         touched += self._start[owner]
@@ -46,7 +46,7 @@ class Negatives:
         return drawn
 
 
-class Popular:
+class PopularityNegatives:
     """Draws items for everybody, each with a chance that grows as (its events)^alpha.
 
     alpha 0 draws all items alike, 1 as often as they occur. An item without an event counts as one with a single one,

@@ -60,7 +60,7 @@ class Past:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class RatedEvents:
     """N rated events of a log.
 
     Attributes:
@@ -80,12 +80,12 @@ class Pairs:
     before: Ids | None = None
 
     @classmethod
-    def of(cls, log: Log) -> Pairs:
+    def of(cls, log: Log) -> RatedEvents:
         """Every rated event of a view, each to be told from what came before it."""
         return cls.at(log, log.events()[0], log.rows())
 
     @classmethod
-    def at(cls, log: Log, user: Ids, row: Ids) -> Pairs:
+    def at(cls, log: Log, user: Ids, row: Ids) -> RatedEvents:
         """The rated events at rows of a log's columns, each to be told from what came before it.
 
         Raises:
@@ -117,7 +117,7 @@ class Pairs:
 
     def audiences(self, window: int) -> Ids:
         """(I + 1, Q) the last `window` users of each item of the log, to its end."""
-        items = np.arange(self.log.n_items + 1)
+        items = np.arange(self.log.num_items + 1)
         return self._past[1].last(items, np.full(len(items), np.iinfo(np.int64).max), window)
 
     def batch(self, index: Ids, *, history: int | None = 0, audience: int | None = 0) -> Batch:

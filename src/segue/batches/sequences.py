@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from segue.batches.batch import Batch
-from segue.batches.negative_sampling import Negatives
+from segue.batches.negative_sampling import UniformNegatives
 from segue.data.log import Ids, Log
 
 
@@ -52,7 +52,7 @@ class Windows:
         user, row, asked = self._chunks(log, rng)
         shape = (self.per_row, self.targets, self.negatives)
         # drawn for the whole epoch while users are in order: the search for them then stays in the cache
-        negative = Negatives(log).draw(user, shape, rng) if self.negatives else None
+        negative = UniformNegatives(log).draw(user, shape, rng) if self.negatives else None
         order = rng.permutation(len(user))
         rows = max(1, -(-len(user) * batch_size // max(1, int(asked.sum()))))
         for begin in range(0, len(order), rows):
@@ -104,7 +104,7 @@ class Sequences:
         """One epoch in random order, `batch_size` stretches a batch; within it the shortest come first, so that slices
         of a batch hold little padding."""
         user, end, first = self._stretches(log, rng)
-        negatives = Negatives(log) if self.negatives else None
+        negatives = UniformNegatives(log) if self.negatives else None
         length = np.minimum(end - log.start[user], self.window)
         order = rng.permutation(len(user))
         for begin in range(0, len(order), batch_size):
@@ -149,7 +149,7 @@ def pairs(
         weight = np.exp(-ages(log) / recency)
         row = np.sort(rng.choice(len(user), len(user), p=weight / weight.sum()))
         user, item = user[row], item[row]
-    negative = Negatives(log).draw(user, (1, 1, negatives), rng)
+    negative = UniformNegatives(log).draw(user, (1, 1, negatives), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
         some = order[begin : begin + batch_size]

@@ -1,4 +1,4 @@
-"""`Parallel`: sessions side by side, one step of each a batch, as GRU4Rec is trained.
+"""`SessionParallel`: sessions side by side, one step of each a batch, as GRU4Rec is trained.
 
     sessions in order of their start     a b c   d e   f g h i   j k
 
@@ -19,21 +19,21 @@ import numpy as np
 import torch
 
 from segue.batches.batch import Batch
-from segue.batches.negative_sampling import Negatives, Popular
+from segue.batches.negative_sampling import PopularityNegatives, UniformNegatives
 from segue.data.log import Ids, Log, ranges
 
 AHEAD = 1 << 20  # negatives that are drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parallel:
+class SessionParallel:
     """Sessions, that is users, side by side, in order of their start: of time, or of the log where it has none.
 
     Attributes:
         negatives: G, negatives drawn for each target; 0 for none.
         shared: S, popular items drawn for each batch, which join its targets as negatives of all of them; None: no
             shared negatives.
-        alpha: of the popular items; see `Popular`.
+        alpha: of the popular items; see `PopularityNegatives`.
     """
 
     negatives: int = 0
@@ -47,7 +47,7 @@ class Parallel:
 
     def _steps(self, log: Log, user: Ids, row: Ids, rng: np.random.Generator) -> Iterator[Batch]:
         """Of rows (T, B) at which questions are asked; 0 where there are none."""
-        negatives = Negatives(log) if self.negatives else None
+        negatives = UniformNegatives(log) if self.negatives else None
         several = max(1, AHEAD // max(row.shape[1] * max(self.negatives, 1), 1))
         for begin in range(0, len(row), several):
             who, at = user[begin : begin + several], row[begin : begin + several]
@@ -68,9 +68,9 @@ class Parallel:
         if self.shared is None:
             yield from batches
             return
-        popular = Popular(log.counts(), self.alpha)
+        popular = PopularityNegatives(log.counts(), self.alpha)
         drawn = popular.stream(self.shared, rng)
-        often = Popular(log.counts(), 1.0).expected(slots)
+        often = PopularityNegatives(log.counts(), 1.0).expected(slots)
         chance = torch.from_numpy(np.logaddexp(often, popular.expected(self.shared)) if self.shared else often)
         for batch in batches:
             target = batch.targets.flatten()

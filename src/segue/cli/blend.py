@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.evaluate import protocol_of, result
-from segue.cli.options import JsonFile, Reading, check_json, show, write_json
+from segue.cli.options import JsonFile, ReadingOptions, check_json, show, write_json
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
-    from segue.serving.saved_model import Saved
+    from segue.serving.saved_model import SavedModel
 
-DEFAULT = Reading()
+DEFAULT = ReadingOptions()
 
 
 def blend(
@@ -26,7 +26,7 @@ def blend(
     second: Path,
     *,
     data: Annotated[str, Parameter(metavar="DATA")],
-    reading: Reading = DEFAULT,
+    reading: ReadingOptions = DEFAULT,
     monitor: str = "ndcg@10",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models/blend"),
     json: JsonFile = None,
@@ -74,7 +74,7 @@ def blend(
     say(f"saved to {out}; next: segue recommend {out} --user {log.users.names([1])[0]}")
 
 
-def _shared(parts: dict[Path, Saved], log: Log) -> Protocol:
+def _shared(parts: dict[Path, SavedModel], log: Log) -> Protocol:
     """The protocol that both were trained under; an `ArtefactError` where they may not be blended."""
     found = {folder: protocol_of(folder, part, log) for folder, part in parts.items()}
     (first, one), (second, two) = found.items()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, grid, show, write_json
-from segue.cli.protocol_options import Questions
+from segue.cli.options import CutOffs, JsonFile, ReadingOptions, check_json, cut_offs, grid, show, write_json
+from segue.cli.protocol_options import ProtocolOptions
 from segue.cli.run import PROTOCOL
 from segue.errors import ConfigError, did_you_mean
 from segue.reporting.console import say
@@ -18,7 +18,7 @@ from segue.reporting.console import say
 if TYPE_CHECKING:
     from segue.tuning.comparison import Entry
 
-DEFAULT, AS_THEY_ARE = Reading(), Questions()
+DEFAULT, AS_THEY_ARE = ReadingOptions(), ProtocolOptions()
 MOST_JOBS = 4  # by default: each holds the log, a model and torch in memory
 NAMES = "such as --models hgn,sasrec"
 COSTS = "What it took (the winner alone in a process: its training, the most memory, torch and log included)"
@@ -33,9 +33,9 @@ def compare(
     trials: int = 10,
     minutes: float = 40.0,
     jobs: int | None = None,
-    reading: Reading = DEFAULT,
+    reading: ReadingOptions = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
-    questions: Questions = AS_THEY_ARE,
+    questions: ProtocolOptions = AS_THEY_ARE,
     seed: int = 0,
     monitor: str = "ndcg@10",
     every: int = 1,
@@ -125,10 +125,10 @@ def compare(
 
 def _names(models: str, exclude: str) -> tuple[str, ...]:
     """The models that are meant by two lists of names; all are those that do not predict ratings."""
-    from segue.models.base.rating import Pairwise
+    from segue.models.base.rating import PairScorer
     from segue.models.registry import MODELS
 
-    ranking = [name for name, kind in MODELS.items() if not issubclass(kind, Pairwise)]
+    ranking = [name for name, kind in MODELS.items() if not issubclass(kind, PairScorer)]
     named = ranking if models.strip() == "all" else _split(models)
     left_out = _split(exclude)
     for name in [*named, *left_out]:

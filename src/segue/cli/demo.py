@@ -25,19 +25,19 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models
     from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import Experiment
     from segue.serving import saved_model as checkpoint
     from segue.serving.recommend import recommend
 
     check_json(json)
     protocol = Protocol.named("leave-one-out")
     recipes = [
-        Recipe(model="pop", protocol=protocol, baseline=True),
-        Recipe(model="item-knn", protocol=protocol, baseline=True),
-        Recipe(model="seq-knn", protocol=protocol, baseline=True),
-        Recipe(model="bprmf", protocol=protocol, baseline=True),
+        Experiment(model="pop", protocol=protocol, baseline=True),
+        Experiment(model="item-knn", protocol=protocol, baseline=True),
+        Experiment(model="seq-knn", protocol=protocol, baseline=True),
+        Experiment(model="bprmf", protocol=protocol, baseline=True),
         # the page's settings but for the window: 5 items beat 50 on validation, in a third of the epochs
-        Recipe(model="hgn", protocol=protocol, preset="recbole", settings={"window": 5, "per_row": 4, "lr": 3e-3}),
+        Experiment(model="hgn", protocol=protocol, preset="recbole", settings={"window": 5, "per_row": 4, "lr": 3e-3}),
     ]
     for recipe in recipes:
         checkpoint.check_target(out / recipe.model)

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli import breakdown_options as groups
-from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, show, write_json
-from segue.cli.protocol_options import Questions
+from segue.cli.options import CutOffs, JsonFile, ReadingOptions, check_json, cut_offs, show, write_json
+from segue.cli.protocol_options import ProtocolOptions
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import Result
-    from segue.serving.saved_model import Saved
+    from segue.serving.saved_model import SavedModel
 
-DEFAULT, AS_THEY_ARE = Reading(), Questions()
+DEFAULT, AS_THEY_ARE = ReadingOptions(), ProtocolOptions()
 
 
 def evaluate(
     *models: Path,
     data: Annotated[str, Parameter(metavar="DATA")],
-    reading: Reading = DEFAULT,
-    questions: Questions = AS_THEY_ARE,
+    reading: ReadingOptions = DEFAULT,
+    questions: ProtocolOptions = AS_THEY_ARE,
     by: groups.ByOption = None,
     picture: groups.Picture = None,
     k: CutOffs = None,
@@ -66,7 +66,9 @@ def evaluate(
     write_json(json, facts)
 
 
-def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...], questions: Questions = AS_THEY_ARE) -> Result:
+def result(
+    folder: Path, saved: SavedModel, log: Log, cuts: tuple[int, ...], questions: ProtocolOptions = AS_THEY_ARE
+) -> Result:
     """The test questions of the protocol that the model was trained under, asked of it."""
     from segue.data.diagnostics.leakage import warnings
     from segue.evaluation.table import Result
@@ -79,14 +81,14 @@ def result(folder: Path, saved: Saved, log: Log, cuts: tuple[int, ...], question
         ranks=protocol.ask(saved.model, split, "test"),
         protocol=protocol,
         log=split.log.fingerprint,
-        items=log.n_items,
+        items=log.num_items,
         counts=(split.train_valid if refit else split.train).counts(),
         seconds=about["training"]["seconds"],
         warnings=warnings(split, refit=refit),
     )
 
 
-def protocol_of(folder: Path, saved: Saved, log: Log) -> Protocol:
+def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
     """The protocol that the model was trained under, if `log` is what it was trained on."""
     from segue.evaluation.protocol import Protocol
 

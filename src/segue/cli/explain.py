@@ -108,20 +108,21 @@ def lent(one: Past) -> list[str]:
 def page(found: Explanation, title: str, path: Path) -> Path:
     """A heat map as a page: a row a past item, a column a gate or a recommendation."""
     from segue.reporting import charts as plots
-    from segue.reporting.heatmap import HeatTable, Shade
+    from segue.reporting.heatmap import Heatmap, HeatmapCell
 
     rows: list[dict[str, Any]] = []
     columns = [f"{place}. {one.title}" for place, one in enumerate(found.recommended, 1)]
     for past in found.past:
-        gates = {name: Shade(value, number(value)) for name, value in past.gates.items()}
+        gates = {name: HeatmapCell(value, number(value)) for name, value in past.gates.items()}
         cells = {
-            name: Shade(*cell) for name, cell in zip(columns, zip(past.lends, lent(past), strict=True), strict=True)
+            name: HeatmapCell(*cell)
+            for name, cell in zip(columns, zip(past.lends, lent(past), strict=True), strict=True)
         }
         rows.append({"past item, oldest first": past.title, **gates, **cells})
     best: list[Any] = [{"item": one.title, "score": one.score} for one in found.recommended]
     if not columns:
         return plots.page(title, [("Recommended", ["Nothing: every item was seen."])], path)
     gates_of = list(found.past[0].gates)
-    heat = HeatTable(rows, [columns, *([name] for name in gates_of)])
+    heat = Heatmap(rows, [columns, *([name] for name in gates_of)])
     words = [LEGEND, *([GATES.format(names=", ".join(gates_of))] if gates_of else [])]
     return plots.page(title, [("Recommended", [best]), ("What the past items lend to them", [heat, *words])], path)

@@ -7,16 +7,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, Reading, check_json, show, write_json
+from segue.cli.options import JsonFile, ReadingOptions, check_json, show, write_json
 from segue.reporting.console import say
 
-DEFAULT = Reading()
+DEFAULT = ReadingOptions()
 
 
 def data(
     data: str,
     *,
-    reading: Reading = DEFAULT,
+    reading: ReadingOptions = DEFAULT,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: JsonFile = None,
 ) -> None:

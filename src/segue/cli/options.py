@@ -30,7 +30,7 @@ CutOffs = Annotated[
 
 @Parameter(name="*", group="Reading a file (a named data set needs none of this)")
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReadingOptions:
     """How a file becomes a log. A named data set needs none of this.
 
     Attributes:
@@ -78,7 +78,7 @@ class Reading:
             "users": self.users,
             "items": self.items,
         }
-        defaults = Reading()
+        defaults = ReadingOptions()
         given = {
             name: value
             for (name, value), field in zip(options.items(), self.__dataclass_fields__, strict=True)

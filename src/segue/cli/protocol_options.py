@@ -17,7 +17,7 @@ FIELDS = {"auc_users": "users", "auc_seed": "seed"}  # where an option has anoth
 
 @Parameter(name="*", group="Which questions are asked (all but the first: protocols of ratings)")
 @dataclass(frozen=True, kw_only=True)
-class Questions:
+class ProtocolOptions:
     """Which questions are asked, where the protocol does not say so already.
 
     Attributes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from segue.serving.recommend import Recommendation
-    from segue.serving.saved_model import Saved
+    from segue.serving.saved_model import SavedModel
 
 
 def recommend(
@@ -57,12 +57,12 @@ def names(history: str | None) -> list[str] | None:
     return None if history is None else [name.strip() for name in history.split(",") if name.strip()]
 
 
-def excludes(saved: Saved) -> bool:
+def excludes(saved: SavedModel) -> bool:
     """Whether items that were seen are left out, as when the model was measured."""
     return bool(saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True))
 
 
-def last_seen(saved: Saved, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:
+def last_seen(saved: SavedModel, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:
     """Titles of the newest items of a history, the newest last."""
     from segue.serving.recommend import known
 

@@ -55,14 +55,14 @@ def reproduce(
         Where to train: cpu, or cuda; hgn-table5 alone takes it.
     """
     from segue.papers import find
-    from segue.papers.run_cache import Runs
+    from segue.papers.run_cache import RunCache
 
     recipe = find(table)
     if device is not None and "device" not in inspect.signature(recipe).parameters:
         raise ConfigError(f"--device {device}: {table} is made on the processor; only hgn-table5 takes a device")
     check_json(json)
     chosen = {} if device is None else {"device": device}
-    found = recipe(runs=Runs(runs, fresh=fresh), quick=quick, **chosen)
+    found = recipe(runs=RunCache(runs, fresh=fresh), quick=quick, **chosen)
     show(found.table())
     write_json(json, found.as_dict())
     if out is not None:

@@ -14,13 +14,13 @@ from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
     from segue.data.log import Log
-    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import Experiment
     from segue.experiments.rerank import Ready, Reranked
 
 
 @Parameter(name="*", group="Two stages")
 @dataclass(frozen=True, kw_only=True)
-class Stages:
+class RerankOptions:
     """A first stage that returns candidates, for the model to put in order.
 
     Attributes:
@@ -40,7 +40,7 @@ class Stages:
         """What a folder may be called after the first stage; nothing where there is none."""
         return "" if self.rerank is None else f"-after-{Path(self.rerank).name}"
 
-    def first(self, second: Recipe) -> Recipe | None:
+    def first(self, second: Experiment) -> Experiment | None:
         """How the first stage is trained; None where there is none, or it is saved.
 
         Raises:
@@ -61,7 +61,7 @@ class Stages:
             raise ConfigError(f"--refit: {self.rerank} is trained already; give the name of a model to train it anew")
         return None
 
-    def run(self, second: Recipe, log: Log, folder: Path) -> Reranked:
+    def run(self, second: Experiment, log: Log, folder: Path) -> Reranked:
         """Train, or load, the first stage, train the second, and test both; `folder` keeps an interrupted training."""
         from segue.experiments.rerank import rerank
 
@@ -69,7 +69,7 @@ class Stages:
         most = {} if self.candidates is None else {"candidates": self.candidates}
         return rerank(first, second, log, **most, folder=folder)
 
-    def _ready(self, second: Recipe, log: Log) -> Ready:
+    def _ready(self, second: Experiment, log: Log) -> Ready:
         from segue.experiments.rerank import Ready
         from segue.serving.saved_model import load
 

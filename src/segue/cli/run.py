@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from segue.cli import breakdown_options as groups
-from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, settings, show, write_json
-from segue.cli.protocol_options import Questions
-from segue.cli.rerank_options import Stages
+from segue.cli.options import CutOffs, JsonFile, ReadingOptions, check_json, cut_offs, settings, show, write_json
+from segue.cli.protocol_options import ProtocolOptions
+from segue.cli.rerank_options import RerankOptions
 from segue.reporting.console import say
 
-DEFAULT, AS_THEY_ARE, ONE = Reading(), Questions(), Stages()
+DEFAULT, AS_THEY_ARE, ONE = ReadingOptions(), ProtocolOptions(), RerankOptions()
 PROTOCOL = (
     "How to measure: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day, ratings. By default "
     "leave-one-out, and session where the log brings a split of its own; items that the user has had are left out of "
@@ -26,10 +26,10 @@ def run(
     model: str,
     data: str,
     *,
-    reading: Reading = DEFAULT,
+    reading: ReadingOptions = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
-    questions: Questions = AS_THEY_ARE,
-    stages: Stages = ONE,
+    questions: ProtocolOptions = AS_THEY_ARE,
+    stages: RerankOptions = ONE,
     preset: str | None = None,
     set_: Annotated[
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
@@ -82,7 +82,7 @@ def run(
     from segue import distributed
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import Experiment
     from segue.experiments.experiment import rivals as rivals_of
     from segue.serving import saved_model as checkpoint
 
@@ -92,7 +92,7 @@ def run(
     named = Protocol.named(protocol or ("session" if ahead > 1 else "leave-one-out")).at(cuts)
     named = questions.of(replace(named, ahead=ahead, leak=leak))
     groups.check(by, picture, named)
-    recipe = Recipe(
+    recipe = Experiment(
         model=model,
         protocol=named,
         settings=settings(set_),
@@ -113,7 +113,7 @@ def run(
         recipe = replace(recipe, protocol=questions.of(guessed))
     outcome = stages.run(recipe, log, progress) if stages.rerank else recipe.run(log, folder=progress)
     names = [name for name in rivals_of(recipe.protocol) if rivals and name not in (model, stages.rerank)]
-    counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
+    counted = [Experiment(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in names]
     results = [*(rival.run(log).result for rival in counted), *outcome.results]
     if distributed.rank() > 0:
         return

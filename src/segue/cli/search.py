@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import CutOffs, JsonFile, Reading, check_json, cut_offs, grid, settings, show, write_json
-from segue.cli.protocol_options import Questions
+from segue.cli.options import CutOffs, JsonFile, ReadingOptions, check_json, cut_offs, grid, settings, show, write_json
+from segue.cli.protocol_options import ProtocolOptions
 from segue.cli.run import PROTOCOL
 from segue.reporting.console import say
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
-DEFAULT, AS_THEY_ARE = Reading(), Questions()
+DEFAULT, AS_THEY_ARE = ReadingOptions(), ProtocolOptions()
 SHOWN = 10  # trials in the printed table
 
 
@@ -31,9 +31,9 @@ def search(
     trials: int = 30,
     minutes: float | None = None,
     jobs: int = 1,
-    reading: Reading = DEFAULT,
+    reading: ReadingOptions = DEFAULT,
     protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
-    questions: Questions = AS_THEY_ARE,
+    questions: ProtocolOptions = AS_THEY_ARE,
     preset: str | None = None,
     set_: Annotated[
         list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
@@ -86,7 +86,7 @@ def search(
     from segue.errors import require
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.experiments.experiment import Recipe
+    from segue.experiments.experiment import Experiment
     from segue.experiments.experiment import rivals as rivals_of
     from segue.serving import saved_model as checkpoint
     from segue.tuning.best_model import conclude, study_of
@@ -95,7 +95,7 @@ def search(
 
     cuts = cut_offs(k)
     check_json(json, reads=data)
-    recipe = Recipe(
+    recipe = Experiment(
         model=model,
         protocol=questions.of(Protocol.named(protocol or "leave-one-out").at(cuts)),
         settings=settings(set_),
@@ -119,7 +119,7 @@ def search(
     found = searched.run(log, study_of(place), jobs=jobs)
     result, about = conclude(searched, log, found, place)
     others = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
-    counted = [Recipe(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in others]
+    counted = [Experiment(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in others]
     results, metrics = [*(rival.run(log).result for rival in counted), result], recipe.protocol.shown(cuts)
     show(_trials(found, recipe.monitor), *_matters(matters(found, searched.space)), table(results, metrics))
     _page(searched, found, study_of(place), log.name)

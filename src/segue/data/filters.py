@@ -61,7 +61,7 @@ def at_least(log: Log, rating: float) -> Log:
 def without_duplicates(log: Log, keep: Literal["first", "last"]) -> Log:
     """Of several rows of one user with one item, the earliest or the latest."""
     user, item = _pairs(log)
-    pair = user * np.int64(log.n_items + 1) + item
+    pair = user * np.int64(log.num_items + 1) + item
     if keep == "last":
         pair = pair[::-1]
     order = np.argsort(pair, kind="stable")
@@ -75,7 +75,7 @@ def without_duplicates(log: Log, keep: Literal["first", "last"]) -> Log:
 def core(log: Log, user_core: int, item_core: int) -> Log:
     """Only users with at least `user_core` rows and items with at least `item_core`, both counted in what is left."""
     user, item = _pairs(log)
-    users, items = np.bincount(user, minlength=log.n_users + 1), np.bincount(item, minlength=log.n_items + 1)
+    users, items = np.bincount(user, minlength=log.num_users + 1), np.bincount(item, minlength=log.num_items + 1)
     mask = np.ones(len(user), bool)
     while True:
         stay = (users >= user_core)[user] & (items >= item_core)[item]
@@ -102,8 +102,8 @@ def frequent_items(log: Log, rows: int) -> Log:
 def widespread_items(log: Log, users: int) -> Log:
     """Items that at least `users` different users have."""
     user, item = _pairs(log)
-    pair = distinct(user * np.int64(log.n_items + 1) + item)
-    spread = np.bincount(pair % (log.n_items + 1), minlength=log.n_items + 1)
+    pair = distinct(user * np.int64(log.num_items + 1) + item)
+    spread = np.bincount(pair % (log.num_items + 1), minlength=log.num_items + 1)
     return select(log, (spread >= users)[item], f"items of at least {users} different users")
 
 
@@ -116,8 +116,8 @@ def latest(log: Log, rows: int) -> Log:
 def varied_users(log: Log, items: int) -> Log:
     """Users with at least `items` different items."""
     user, item = _pairs(log)
-    pair = distinct(user * np.int64(log.n_items + 1) + item)
-    varied = np.bincount(pair // (log.n_items + 1), minlength=log.n_users + 1)
+    pair = distinct(user * np.int64(log.num_items + 1) + item)
+    varied = np.bincount(pair // (log.num_items + 1), minlength=log.num_users + 1)
     return select(log, (varied >= items)[user], f"users with at least {items} different items")
 
 
@@ -135,9 +135,9 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
         DataError: nothing is left.
     """
     user, item = _pairs(log)
-    sizes = np.bincount(user[keep], minlength=log.n_users + 1)
+    sizes = np.bincount(user[keep], minlength=log.num_users + 1)
     item = item[keep]
-    seen = np.bincount(item, minlength=log.n_items + 1) > 0
+    seen = np.bincount(item, minlength=log.num_items + 1) > 0
     if not len(item):
         raise DataError(f"{log.name}: the rule {rule!r} leaves nothing of {len(log):,} rows; ask for less")
     stop = np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
@@ -158,4 +158,4 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
 
 def _pairs(log: Log) -> tuple[Codes, Codes]:
     """(user, item) of every row, as int32: half of what `Log.events` takes."""
-    return np.repeat(np.arange(log.n_users + 1, dtype=np.int32), log.sizes), log.column(log.item)
+    return np.repeat(np.arange(log.num_users + 1, dtype=np.int32), log.sizes), log.column(log.item)

@@ -35,7 +35,7 @@ def features(log: Log, column: str) -> tuple[Ids, list[str]]:
     listed = [[name for name in row or [] if name] for row in listed]
     names = sorted({name for row in listed for name in row})
     number = {name: place for place, name in enumerate(names, 1)}
-    found = np.zeros((log.n_items + 1, max(map(len, listed), default=0)), np.int64)
+    found = np.zeros((log.num_items + 1, max(map(len, listed), default=0)), np.int64)
     for item, row in enumerate(listed, 1):
         found[item, : len(row)] = [number[name] for name in row]
     return found, names

@@ -106,18 +106,18 @@ class Log:
     item_table: pl.DataFrame | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        return f"Log({self.name!r}: {len(self):,} rows, {self.n_users:,} users, {self.n_items:,} items)"
+        return f"Log({self.name!r}: {len(self):,} rows, {self.num_users:,} users, {self.num_items:,} items)"
 
     def __len__(self) -> int:
         return int(self.sizes.sum())
 
     @property
-    def n_users(self) -> int:
+    def num_users(self) -> int:
         """U: how many users have a name; ids run from 1 to U."""
         return len(self.users)
 
     @property
-    def n_items(self) -> int:
+    def num_items(self) -> int:
         """I: how many items have a name; ids run from 1 to I."""
         return len(self.items)
 
@@ -137,16 +137,16 @@ class Log:
     def column(self, values: np.ndarray) -> np.ndarray:
         """(len(self),) the rows of this view in one of its columns; shares memory where they are one block."""
         if (self.start[1:] == self.stop[:-1]).all():
-            return values[self.start[1] : self.stop[-1]] if self.n_users else values[:0]
+            return values[self.start[1] : self.stop[-1]] if self.num_users else values[:0]
         return values[self.rows()]
 
     def events(self) -> tuple[Ids, np.ndarray[Any, np.dtype[np.int32]]]:
         """(user, item), each (len(self),): one pair a row, in the log's order."""
-        return np.repeat(np.arange(self.n_users + 1), self.sizes), self.item[self.rows()]
+        return np.repeat(np.arange(self.num_users + 1), self.sizes), self.item[self.rows()]
 
     def counts(self) -> Ids:
         """(I + 1,) how often each item occurs; 0 for item 0."""
-        return np.bincount(self.item[self.rows()], minlength=self.n_items + 1)
+        return np.bincount(self.item[self.rows()], minlength=self.num_items + 1)
 
     def until(self, stop: Ids) -> Log:
         """The same users' rows before `stop` (U + 1,): a view that shares the columns."""

@@ -1,4 +1,4 @@
-"""A split is cut points per user over one log; `Cases` are the questions that the cuts leave to be asked.
+"""A split is cut points per user over one log; `EvalInstances` are the questions that the cuts leave to be asked.
 
     rows of user u:   start ......... valid ...... test ...... stop
                       └─── train ────┘└─ valid ──┘└── test ──┘
@@ -24,7 +24,7 @@ Part = Literal["valid", "test"]
 
 
 @dataclass(frozen=True, eq=False)
-class Cases:
+class EvalInstances:
     """C questions over one log.
 
     Attributes:
@@ -53,9 +53,9 @@ class Cases:
         """(sum of sizes,) item ids of all targets, case after case."""
         return self.log.item[ranges(self.row, self.stop)]
 
-    def take(self, index: Ids | slice) -> Cases:
+    def take(self, index: Ids | slice) -> EvalInstances:
         """The cases at `index`, in that order."""
-        return Cases(self.log, self.user[index], self.row[index], self.stop[index], self.dropped)
+        return EvalInstances(self.log, self.user[index], self.row[index], self.stop[index], self.dropped)
 
     def histories(self, window: int | None) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(C, L) item ids, oldest first, 0 on the left: the last `window` items before each case.
@@ -99,10 +99,10 @@ class Split:
         """What a model may learn from once every choice is made."""
         return self.log.until(self.test)
 
-    def cases(self, part: Part) -> Cases:
+    def cases(self, part: Part) -> EvalInstances:
         """The questions of one held-out part; users without a target or without any history there are dropped."""
         first, stop = (self.valid, self.test) if part == "valid" else (self.test, self.log.stop)
-        users = np.arange(self.log.n_users + 1)
+        users = np.arange(self.log.num_users + 1)
         if self.ask == "each":
             user, row = np.repeat(users, stop - first), ranges(first, stop)
             end = np.minimum(row + self.ahead, stop[user])
@@ -115,7 +115,7 @@ class Split:
             f"users with nothing held out for {part}": int((~asked).sum()),
             "questions without a history": int((asked & ~known).sum()),
         }
-        return Cases(self.log, user[keep], row[keep], end[keep], {k: n for k, n in dropped.items() if n})
+        return EvalInstances(self.log, user[keep], row[keep], end[keep], {k: n for k, n in dropped.items() if n})
 
 
 def ratio(log: Log, valid: float, test: float, *, rounding: Literal["paper", "author"] = "paper") -> Split:
@@ -191,7 +191,7 @@ def _rows_before(log: Log, date: int) -> Ids:
     assert log.time is not None
     user, _ = log.events()
     earlier = log.time[log.rows()] < date
-    return log.start + np.bincount(user[earlier], minlength=log.n_users + 1)
+    return log.start + np.bincount(user[earlier], minlength=log.num_users + 1)
 
 
 def whole_users(log: Log, valid: float = 0.1, test: float = 0.1, *, seed: int = 0) -> Split:
@@ -201,8 +201,8 @@ def whole_users(log: Log, valid: float = 0.1, test: float = 0.1, *, seed: int = 
     """
     if not (valid >= 0 and test > 0 and valid + test < 1):
         raise ConfigError(f"whole users: valid={valid} and test={test} must be fractions that leave training users")
-    draw = np.random.default_rng(seed).permutation(log.n_users) + 1
-    n_test, n_valid = round(test * log.n_users), round(valid * log.n_users)
+    draw = np.random.default_rng(seed).permutation(log.num_users) + 1
+    n_test, n_valid = round(test * log.num_users), round(valid * log.num_users)
     cut_valid, cut_test = log.stop.copy(), log.stop.copy()
     held_test, held_valid = draw[:n_test], draw[n_test : n_test + n_valid]
     cut_valid[held_test] = cut_test[held_test] = log.start[held_test]
@@ -227,7 +227,7 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
     if unit is None:
         raise DataError(f"{log.name}: times from {first:,} to {last:,} are no dates, so there are no days to split by")
     day = 86_400 * UNITS[unit]
-    ended = np.full(log.n_users + 1, np.iinfo(np.int64).min)
+    ended = np.full(log.num_users + 1, np.iinfo(np.int64).min)
     ended[log.sizes > 0] = log.time[log.stop[log.sizes > 0] - 1]
     cut_test = np.where(ended > last - test * day, log.start, log.stop)
     return Split(log, np.where(ended > last - (test + valid) * day, log.start, cut_test), cut_test, "each")

@@ -25,7 +25,7 @@ DAY = 86_400
 def from_sequences(
     sequences: Sequence[Sequence[int]],
     *,
-    n_items: int | None = None,
+    num_items: int | None = None,
     times: Sequence[Sequence[int]] | None = None,
     name: str = "sequences",
 ) -> Log:
@@ -33,26 +33,26 @@ def from_sequences(
 
     Args:
         sequences: item ids from 1, oldest first, one sequence a user; a sequence may be empty.
-        n_items: items are named 1..n_items; by default the largest id there is.
+        num_items: items are named 1..num_items; by default the largest id there is.
         times: the time of every event, in the shape of `sequences`, ascending within a user; without it the log
             has only an order.
         name: what the log is called.
 
     Raises:
-        DataError: an id is below 1 or above `n_items`, or the times do not fit.
+        DataError: an id is below 1 or above `num_items`, or the times do not fit.
 
     >>> log = from_sequences([[1, 2, 3], [3, 1]])
-    >>> log.history(2).tolist(), log.n_items
+    >>> log.history(2).tolist(), log.num_items
     ([3, 1], 3)
     """
     item = _flat(sequences)
-    known = int(item.max(initial=0)) if n_items is None else n_items
+    known = int(item.max(initial=0)) if num_items is None else num_items
     sizes = np.array([len(sequence) for sequence in sequences], np.int64)
     wrong = np.flatnonzero((item < 1) | (item > known))
     if len(wrong):
         sequence = int(np.searchsorted(np.cumsum(sizes), wrong[0], "right")) + 1
         raise DataError(f"{name}: sequence {sequence} holds item {item[wrong[0]]}, outside 1..{known}")
-    return _log(item, sizes, _times(sequences, times, name), n_items=known, name=name)
+    return _log(item, sizes, _times(sequences, times, name), num_items=known, name=name)
 
 
 def _flat(sequences: Sequence[Sequence[int]]) -> Ids:
@@ -70,11 +70,11 @@ def _times(sequences: Sequence[Sequence[int]], times: Sequence[Sequence[int]] | 
     return _flat(times)
 
 
-def _log(item: Ids, sizes: Ids, time: Ids | None, *, n_items: int, name: str) -> Log:
+def _log(item: Ids, sizes: Ids, time: Ids | None, *, num_items: int, name: str) -> Log:
     ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return Log(
         users=Vocab(pl.Series("user", np.arange(1, len(sizes) + 1))),
-        items=Vocab(pl.Series("item", np.arange(1, n_items + 1))),
+        items=Vocab(pl.Series("item", np.arange(1, num_items + 1))),
         start=np.concatenate([[0], ends[:-1]]).astype(np.int64),
         stop=ends,
         item=item.astype(np.int32),
@@ -89,21 +89,21 @@ def _rng(seed: int) -> np.random.Generator:
 
 
 def cycle(
-    n_users: int = 100, n_items: int = 20, length: int = 12, *, seed: int = 0, shortest: int | None = None
+    num_users: int = 100, num_items: int = 20, length: int = 12, *, seed: int = 0, shortest: int | None = None
 ) -> Log:
     """Each user walks 1, 2, ..., n_items, 1, ... from a random start: what comes next is certain, popularity is flat.
 
     A user has `length` events, or, with `shortest`, any number from `shortest` to `length`.
     """
     rng = _rng(seed)
-    first = rng.integers(n_items, size=(n_users, 1))
-    table = (first + np.arange(length)) % n_items + 1
-    return _walks(table, rng, n_items=n_items, shortest=shortest, name="cycle")
+    first = rng.integers(num_items, size=(num_users, 1))
+    table = (first + np.arange(length)) % num_items + 1
+    return _walks(table, rng, num_items=num_items, shortest=shortest, name="cycle")
 
 
 def markov(
-    n_users: int = 100,
-    n_items: int = 20,
+    num_users: int = 100,
+    num_items: int = 20,
     length: int = 12,
     *,
     strength: float = 0.8,
@@ -117,19 +117,19 @@ def markov(
     if not 0 <= strength <= 1:
         raise DataError(f"markov: strength={strength} must be a probability")
     rng = _rng(seed)
-    ring = rng.permutation(n_items)
+    ring = rng.permutation(num_items)
     successor = np.empty_like(ring)
     successor[ring] = np.roll(ring, -1)
-    table = rng.integers(n_items, size=(n_users, length))
-    obeys = rng.random((n_users, length)) < strength
+    table = rng.integers(num_items, size=(num_users, length))
+    obeys = rng.random((num_users, length)) < strength
     for step in range(1, length):
         table[:, step] = np.where(obeys[:, step], successor[table[:, step - 1]], table[:, step])
-    return _walks(table + 1, rng, n_items=n_items, shortest=shortest, name="markov")
+    return _walks(table + 1, rng, num_items=num_items, shortest=shortest, name="markov")
 
 
 def random(
-    n_users: int = 100,
-    n_items: int = 20,
+    num_users: int = 100,
+    num_items: int = 20,
     length: int = 12,
     *,
     skew: float = 0.0,
@@ -138,9 +138,9 @@ def random(
 ) -> Log:
     """Items drawn independently: item i with probability proportional to i^-skew. Lengths as in `cycle`."""
     rng = _rng(seed)
-    weight = np.arange(1, n_items + 1) ** -float(skew)
-    table = rng.choice(n_items, size=(n_users, length), p=weight / weight.sum()) + 1
-    return _walks(table, rng, n_items=n_items, shortest=shortest, name="random")
+    weight = np.arange(1, num_items + 1) ** -float(skew)
+    table = rng.choice(num_items, size=(num_users, length), p=weight / weight.sum()) + 1
+    return _walks(table, rng, num_items=num_items, shortest=shortest, name="random")
 
 
 def rated(log: Log) -> Log:
@@ -153,20 +153,20 @@ def rated(log: Log) -> Log:
 
 def featured(log: Log) -> Log:
     """The log with a column `kind` of its items: a list of two levels, such as ["odd", "odd 2"]."""
-    numbers = np.arange(1, log.n_items + 1)
+    numbers = np.arange(1, log.num_items + 1)
     halves = [("even", "odd")[number % 2] for number in numbers]
     kinds = [[half, f"{half} {number % 3}"] for half, number in zip(halves, numbers, strict=True)]
     return replace(log, item_table=pl.DataFrame({"kind": kinds}))
 
 
-def _walks(table: np.ndarray, rng: np.random.Generator, *, n_items: int, shortest: int | None, name: str) -> Log:
+def _walks(table: np.ndarray, rng: np.random.Generator, *, num_items: int, shortest: int | None, name: str) -> Log:
     """The log of a table (U, length) of item ids, each row cut to a random length, with times up to a day apart."""
-    n_users, length = table.shape
+    num_users, length = table.shape
     low = length if shortest is None else shortest
     if not 0 <= low <= length:
         raise DataError(f"{name}: shortest={shortest} must lie between 0 and length={length}")
-    sizes = rng.integers(low, length + 1, size=n_users)
-    begin = YEAR_2020 + rng.integers(365 * DAY, size=(n_users, 1))
+    sizes = rng.integers(low, length + 1, size=num_users)
+    begin = YEAR_2020 + rng.integers(365 * DAY, size=(num_users, 1))
     time = begin + np.cumsum(rng.integers(1, DAY, size=table.shape), axis=1)
     kept = np.arange(length) < sizes[:, None]
-    return _log(table[kept], sizes, time[kept], n_items=n_items, name=name)
+    return _log(table[kept], sizes, time[kept], num_items=num_items, name=name)

@@ -11,7 +11,7 @@ With one target a case, recall equals hit. Beyond accuracy: `coverage`, `popular
 Where the next several items were asked for (`Protocol.ahead`), `recall@20,5` is recall of the set of the next 5, or of
 those that are left (Criteo's Recall@K,N, equation 8), and `recall-list@20,5` counts an item as often as it comes.
 
-Of `Rated`, the answers to a protocol of ratings, with e = predicted - rating:
+Of `RatingPredictions`, the answers to a protocol of ratings, with e = predicted - rating:
 
     rmse  sqrt(mean of e^2)     mae  mean of |e|     (the lower the better)     auc  see `segue.evaluation.predictions`
 """
@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from segue.errors import ConfigError, did_you_mean
-from segue.evaluation.predictions import Rated
-from segue.evaluation.ranks import Ahead, Ids, Mask, Ranks
+from segue.evaluation.predictions import RatingPredictions
+from segue.evaluation.ranks import Ids, Mask, NextSteps, Ranks
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Metric = Callable[[Ranks, int], Values]
@@ -77,22 +77,26 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def squared_error(rated: Rated) -> Values | None:
+def squared_error(rated: RatingPredictions) -> Values | None:
     """(N,) what the RMSE is the root of the mean of."""
     return None if rated.predicted is None else (rated.predicted - rated.rating) ** 2
 
 
-def absolute_error(rated: Rated) -> Values | None:
+def absolute_error(rated: RatingPredictions) -> Values | None:
     """(N,) how far each prediction is from the rating."""
     return None if rated.predicted is None else np.abs(rated.predicted - rated.rating)
 
 
-def auc(rated: Rated) -> Values | None:
+def auc(rated: RatingPredictions) -> Values | None:
     """(M,) for each user the chance that an item to be rated stands before one that was not."""
     return rated.auc
 
 
-RATED: dict[str, Callable[[Rated], Values | None]] = {"rmse": squared_error, "mae": absolute_error, "auc": auc}
+RATED: dict[str, Callable[[RatingPredictions], Values | None]] = {
+    "rmse": squared_error,
+    "mae": absolute_error,
+    "auc": auc,
+}
 LOWER = ("rmse", "mae")  # the lower the better
 
 
@@ -122,12 +126,12 @@ def parse(metric: str) -> tuple[str, int]:
     return name, int(k)
 
 
-def answers(given: Ranks | Rated, metric: str) -> bool:
+def answers(given: Ranks | RatingPredictions, metric: str) -> bool:
     """Whether these answers have a value of a metric: errors need predictions, recall needs ranks."""
     return _values(given, metric) is not None
 
 
-def measure(given: Ranks | Rated, metric: str) -> Values:
+def measure(given: Ranks | RatingPredictions, metric: str) -> Values:
     """(C,) values of a metric such as "recall@10", one a case; those of "rmse" are squared errors.
 
     Raises:
@@ -141,16 +145,16 @@ def measure(given: Ranks | Rated, metric: str) -> Values:
     return values
 
 
-def asked(given: Ranks | Rated, metric: str) -> Ids:
+def asked(given: Ranks | RatingPredictions, metric: str) -> Ids:
     """(C,) the user of each value that `measure` gives."""
-    if isinstance(given, Rated) and metric == "auc" and given.ranked is not None:
+    if isinstance(given, RatingPredictions) and metric == "auc" and given.ranked is not None:
         return given.ranked
     return given.user
 
 
-def _values(given: Ranks | Rated, metric: str) -> Values | None:
+def _values(given: Ranks | RatingPredictions, metric: str) -> Values | None:
     name, k = parse(metric)
-    if isinstance(given, Rated):
+    if isinstance(given, RatingPredictions):
         return RATED[name](given) if name in RATED else None
     if name in RATED:
         return None
@@ -228,7 +232,7 @@ def novelty(ranks: Ranks, counts: Ids, k: int) -> Values:
     return _list_mean(ranks, -np.log2(share), k)
 
 
-def _ahead(ranks: Ranks, steps: int) -> Ahead:
+def _ahead(ranks: Ranks, steps: int) -> NextSteps:
     asked = 1 if ranks.ahead is None else ranks.ahead.asked
     if ranks.ahead is None or steps > asked:
         raise ConfigError(
@@ -237,7 +241,7 @@ def _ahead(ranks: Ranks, steps: int) -> Ahead:
     return ranks.ahead
 
 
-def _share(ahead: Ahead, hit: Mask, counted: Mask) -> Values:
+def _share(ahead: NextSteps, hit: Mask, counted: Mask) -> Values:
     """(C,) share of what counts that is a hit; the next step always counts."""
     first = ahead.offsets[:-1]
     return np.add.reduceat((hit & counted).astype(np.float64), first) / np.add.reduceat(counted, first, dtype=np.int64)

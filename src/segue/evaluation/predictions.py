@@ -1,4 +1,4 @@
-"""`Rated`: what a protocol of ratings produces; and the two ways in which it asks.
+"""`RatingPredictions`: what a protocol of ratings produces; and the two ways in which it asks.
 
 errors   every held-out rating, told from both histories        5  3  4   against   4.6  3.4  4.9
 AUC      of a user: the chance that an item she went on to rate has a higher score than one she did not
@@ -18,20 +18,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data.log import Ids, distinct
-from segue.data.splits import Cases
+from segue.data.splits import EvalInstances
 from segue.errors import TrainingError
 from segue.evaluation.ranking import BLOCK_BYTES, Scores, asked, device_of
 from segue.models.base.model import Model
-from segue.models.base.rating import Pairwise
+from segue.models.base.rating import PairScorer
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 AT_ONCE = 4096  # pairs predicted at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Rated:
+class RatingPredictions:
     """The answers of one model to N questions of a rating, and how it orders the items for M users.
 
     Attributes:
@@ -55,7 +55,7 @@ class Rated:
 
     def alike(self, other: object) -> bool:
         """Whether `other` answers the same questions."""
-        return isinstance(other, Rated) and all(
+        return isinstance(other, RatingPredictions) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in ("user", "rating")
         )
 
@@ -64,7 +64,7 @@ class Rated:
         return {name: column for name, column in vars(self).items() if isinstance(column, np.ndarray)}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], *, dropped: Mapping[str, int]) -> Rated:
+    def of(cls, arrays: Mapping[str, np.ndarray], *, dropped: Mapping[str, int]) -> RatingPredictions:
         """The inverse of `arrays`."""
         return cls(
             user=arrays["user"],
@@ -76,7 +76,7 @@ class Rated:
         )
 
 
-def predictions(model: Pairwise, pairs: Pairs) -> Values:
+def predictions(model: PairScorer, pairs: RatedEvents) -> Values:
     """(N,) the rating that `model` expects of each pair.
 
     Raises:
@@ -95,7 +95,7 @@ def predictions(model: Pairwise, pairs: Pairs) -> Values:
     return found
 
 
-def areas(model: Model, cases: Cases, candidate: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ids, Values]:
+def areas(model: Model, cases: EvalInstances, candidate: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ids, Values]:
     """(users, their AUC) of the users of `cases`, one case a user.
 
     An item of the user's rows before the case is neither right nor wrong; every other one of `candidate` (I + 1) is
@@ -103,7 +103,7 @@ def areas(model: Model, cases: Cases, candidate: np.ndarray[Any, np.dtype[np.boo
     """
     users, values = [], []
     with asked(model), torch.inference_mode():
-        scores = Scores(model, cases.log.n_items + 1)
+        scores = Scores(model, cases.log.num_items + 1)
         rows = min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
         allowed = torch.from_numpy(candidate).to(device_of(model))
         for first in range(0, len(cases), rows):

@@ -22,18 +22,18 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data.diagnostics.leakage import without_sharing
 from segue.data.log import Log, distinct
-from segue.data.splits import SPLITS, Cases, Part, Split
+from segue.data.splits import SPLITS, EvalInstances, Part, Split
 from segue.errors import require
 from segue.evaluation.metrics import LOWER, METRICS, RATED, measure, parse, value
-from segue.evaluation.predictions import Rated, areas, predictions
+from segue.evaluation.predictions import RatingPredictions, areas, predictions
 from segue.evaluation.ranking import Ties, rank
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.split_descriptions import DESCRIBED, arguments_of, unknown
 from segue.models.base.model import Model
-from segue.models.base.rating import Pairwise
+from segue.models.base.rating import PairScorer
 
 EACH_STEP = ("global-time", "date", "whole-users", "newest-users", "given")  # splits that ask after every step
 LATER = {"ahead": 1, "leak": "keep"}  # settings that came later: at these values a fingerprint is as it was
@@ -111,7 +111,7 @@ class Protocol:
         split = replace(SPLITS[self.by](log, **self.arguments), ahead=self.ahead)
         return without_sharing(split) if self.leak == "drop" else split
 
-    def cases(self, split: Split, part: Part) -> Cases:
+    def cases(self, split: Split, part: Part) -> EvalInstances:
         """The questions of a held-out part of a split."""
         cases = split.cases(part)
         known = cases.row - cases.log.start[cases.user] >= self.min_history
@@ -126,7 +126,7 @@ class Protocol:
         asked: dict[str, Any] = {"exclude_seen": self.exclude_seen, "ties": self.ties, "depth": self.depth}
         return rank(model, cases, **asked, steps=self.ahead, progress=progress)
 
-    def ask(self, model: Model, split: Split, part: Part) -> Ranks | Rated:
+    def ask(self, model: Model, split: Split, part: Part) -> Ranks | RatingPredictions:
         """What `model` answers to a held-out part: all that a table shows is made of it."""
         return self.rank(model, split, part)
 
@@ -202,7 +202,7 @@ class Protocol:
         if log.user_table is not None and "split" in log.user_table.columns:
             return PROTOCOLS["session"]
         user, item = log.events()
-        pairs = len(distinct(user * (log.n_items + 1) + item))
+        pairs = len(distinct(user * (log.num_items + 1) + item))
         if len(log) - pairs <= MANY_REPEATS * len(log):
             return PROTOCOLS["leave-one-out"]
         return replace(PROTOCOLS["leave-one-out"], name="leave-one-out, repeats allowed", exclude_seen=False)
@@ -242,7 +242,7 @@ class RatingProtocol(Protocol):
         require(self.histories in ("date", "rolling"), f"histories={self.histories!r}: must be one of date, rolling")
         require(self.users is None or self.users >= 1, f"users={self.users}: must be at least 1")
 
-    def cases(self, split: Split, part: Part) -> Cases:
+    def cases(self, split: Split, part: Part) -> EvalInstances:
         """The held-out ratings of users and of items that are not cold."""
         cases, past = split.cases(part), _past(split, part)
         user = past.sizes[cases.user] >= self.min_history
@@ -254,22 +254,22 @@ class RatingProtocol(Protocol):
         kept = cases.take(np.flatnonzero(user & item))
         return replace(kept, dropped={**cases.dropped, **{k: n for k, n in dropped.items() if n}})
 
-    def pairs(self, split: Split, part: Part) -> Pairs:
+    def pairs(self, split: Split, part: Part) -> RatedEvents:
         """The ratings of `cases`, each with what may be read before it."""
         cases = self.cases(split, part)
-        pairs = Pairs.at(split.log, cases.user, cases.row)
+        pairs = RatedEvents.at(split.log, cases.user, cases.row)
         if self.histories == "rolling":
             return pairs
         ever = np.full(len(cases), np.iinfo(np.int64).max)  # the view ends at the date
         return replace(pairs, log=_past(split, part), before=ever)
 
-    def ask(self, model: Model, split: Split, part: Part, metrics: Sequence[str] = tuple(RATED)) -> Rated:
+    def ask(self, model: Model, split: Split, part: Part, metrics: Sequence[str] = tuple(RATED)) -> RatingPredictions:
         """What `model` says of the held-out ratings, as far as `metrics` need it; of a model that predicts no ratings
         only how it orders the items."""
         pairs, dropped = self.pairs(split, part), self.cases(split, part).dropped
         predicted, ranked, auc = None, None, None
-        if isinstance(model, Pairwise) and set(metrics) & set(LOWER):
-            scale = Pairs.of(split.log).rating
+        if isinstance(model, PairScorer) and set(metrics) & set(LOWER):
+            scale = RatedEvents.of(split.log).rating
             predicted = predictions(model, pairs).clip(scale.min(), scale.max())
         if "auc" in metrics:
             cases = self._users(split, part)
@@ -280,15 +280,15 @@ class RatingProtocol(Protocol):
                 dropped = {**dropped, "users with nothing to order for the AUC": len(cases) - len(ranked)}
             if not len(ranked):  # every user has met every item
                 ranked, auc = None, None
-        return Rated(pairs.user, pairs.rating.astype(np.float64), predicted, ranked, auc, dropped)
+        return RatingPredictions(pairs.user, pairs.rating.astype(np.float64), predicted, ranked, auc, dropped)
 
-    def _users(self, split: Split, part: Part) -> Cases:
+    def _users(self, split: Split, part: Part) -> EvalInstances:
         """The users whose items are put in order: one case each, of all that they rated in the part."""
         first, stop = (split.valid, split.test) if part == "valid" else (split.test, split.log.stop)
         user = distinct(self.cases(split, part).user)
         if self.users is not None and self.users < len(user):
             user = np.sort(np.random.default_rng(self.seed).choice(user, self.users, replace=False))
-        return Cases(split.log, user, first[user], stop[user], {})
+        return EvalInstances(split.log, user, first[user], stop[user], {})
 
     def monitored(self, model: Model, split: Split, metric: str) -> float:
         """The figure of `metric` on validation, errors with a minus: the higher the better."""

@@ -1,4 +1,4 @@
-"""`rank`: put every question of `Cases` to a model, and find where it ranks the targets among all items.
+"""`rank`: put every question of `EvalInstances` to a model, and find where it ranks the targets among all items.
 
     scores of one question    item   0    1    2    3    4    5    6    7
                                    -inf  .9   .4  -inf  .7   .7   .1   .2
@@ -25,11 +25,11 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.data.log import Ids, distinct, ranges
-from segue.data.splits import Cases
+from segue.data.splits import EvalInstances
 from segue.errors import DataError, SegueError, TrainingError, require
-from segue.evaluation.ranks import Ahead, Ranks
+from segue.evaluation.ranks import NextSteps, Ranks
 from segue.evaluation.topk import GROUP, best_items
-from segue.models.base.model import Model, Retriever
+from segue.models.base.model import DotProductModel, Model
 
 Ties = Literal["conservative", "optimistic"]
 
@@ -38,7 +38,7 @@ BLOCK_BYTES = 20_000_000  # of scores at a time: they stay in a usual last-level
 
 def rank(
     model: Model,
-    cases: Cases,
+    cases: EvalInstances,
     *,
     exclude_seen: bool,
     ties: Ties = "conservative",
@@ -76,7 +76,7 @@ def rank(
     )
     parts = []
     with asked(model), torch.inference_mode():
-        scores = Scores(model, cases.log.n_items + 1)
+        scores = Scores(model, cases.log.num_items + 1)
         rows = block or min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
         for first in range(0, len(cases), rows):
             some = cases.take(slice(first, first + rows))
@@ -113,7 +113,7 @@ def asked(model: Model) -> Iterator[None]:
             part.training = mode
 
 
-def question(model: Model, cases: Cases) -> Batch:
+def question(model: Model, cases: EvalInstances) -> Batch:
     """What `model` is shown of the cases, on the device of its weights."""
     return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window))).to(device_of(model))
 
@@ -135,12 +135,12 @@ class Scores:
         self.model, self.width = model, width
         self.stride = -(-width // GROUP) * GROUP
         # a retriever that scores in its own way is asked like any other model
-        plain = isinstance(model, Retriever) and type(model).score is Retriever.score
-        self.retriever = model if isinstance(model, Retriever) and plain else None
+        plain = isinstance(model, DotProductModel) and type(model).score is DotProductModel.score
+        self.retriever = model if isinstance(model, DotProductModel) and plain else None
         self.vectors = self.retriever.item_vectors() if self.retriever else torch.empty(0)
         self.buffer = torch.empty(0, self.stride)
 
-    def of(self, cases: Cases) -> Tensor:
+    def of(self, cases: EvalInstances) -> Tensor:
         """(B, stride) the scores of a block; to be used, and overwritten, before the next."""
         batch = question(self.model, cases)
         rows = len(batch)
@@ -187,7 +187,7 @@ class _Places:
     seen: int
 
     @classmethod
-    def of(cls, cases: Cases, *, stride: int, exclude_seen: bool) -> _Places:
+    def of(cls, cases: EvalInstances, *, stride: int, exclude_seen: bool) -> _Places:
         line = np.arange(len(cases)) * stride
         named = np.repeat(line, cases.sizes) + cases.targets()
         target = distinct(named)
@@ -206,13 +206,13 @@ class _Part:
     sizes: Ids
     rank: Ids
     other: Ids
-    ahead: Ahead | None
+    ahead: NextSteps | None
     top: np.ndarray[Any, np.dtype[np.int32]]
     repeated: int
     seen: int
 
 
-def _ask(scores: Scores, cases: Cases, *, exclude_seen: bool, ties: Ties, depth: int, steps: int) -> _Part:
+def _ask(scores: Scores, cases: EvalInstances, *, exclude_seen: bool, ties: Ties, depth: int, steps: int) -> _Part:
     """Rank the targets of one block of cases."""
     places = _Places.of(cases, stride=scores.stride, exclude_seen=exclude_seen)
     grid = scores.of(cases)
@@ -260,11 +260,11 @@ def _end_of_ties(before: Ids, case: Ids, score: np.ndarray[Any, np.dtype[np.floa
     return before[np.repeat(first + (length - 1 if ties == "conservative" else 0), length)]
 
 
-def _step_by_step(places: _Places, alone: Ids, sizes: Ids, steps: int) -> Ahead:
+def _step_by_step(places: _Places, alone: Ids, sizes: Ids, steps: int) -> NextSteps:
     new = np.zeros(len(places.named), np.bool_)
     new[np.unique(places.named, return_index=True)[1]] = True
     rank = alone[np.searchsorted(places.target, places.named)]
-    return Ahead(rank, new, np.concatenate([[0], np.cumsum(sizes)]), steps)
+    return NextSteps(rank, new, np.concatenate([[0], np.cumsum(sizes)]), steps)
 
 
 def _list(others: Ids, case: Ids, place: Ids, item: Ids, depth: int) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -277,7 +277,7 @@ def _list(others: Ids, case: Ids, place: Ids, item: Ids, depth: int) -> np.ndarr
     return top
 
 
-def _join(parts: list[_Part], cases: Cases, depth: int) -> Ranks:
+def _join(parts: list[_Part], cases: EvalInstances, depth: int) -> Ranks:
     sizes = np.concatenate([part.sizes for part in parts]) if parts else np.zeros(0, np.int64)
     asked = sizes > 0
     counts = {
@@ -298,5 +298,5 @@ def _join(parts: list[_Part], cases: Cases, depth: int) -> Ranks:
         dropped=dropped,
         row=cases.row[asked],
         other=np.concatenate([part.other for part in parts]),
-        ahead=Ahead.join([part.ahead for part in parts if part.ahead]),
+        ahead=NextSteps.join([part.ahead for part in parts if part.ahead]),
     )

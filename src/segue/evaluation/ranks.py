@@ -13,7 +13,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
-class Ahead:
+class NextSteps:
     """Where the items of the next steps were ranked, each as if it alone were asked for.
 
     So what holds for the next N items also says what holds for fewer.
@@ -35,7 +35,7 @@ class Ahead:
         return np.arange(len(self.rank)) - np.repeat(self.offsets[:-1], np.diff(self.offsets)) + 1
 
     @classmethod
-    def join(cls, parts: Sequence[Ahead]) -> Ahead | None:
+    def join(cls, parts: Sequence[NextSteps]) -> NextSteps | None:
         """The cases of all parts, one after the other; None of no parts."""
         if not parts:
             return None
@@ -69,7 +69,7 @@ class Ranks:
     dropped: dict[str, int]
     row: Ids | None = None
     other: Ids | None = None
-    ahead: Ahead | None = None
+    ahead: NextSteps | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -101,7 +101,7 @@ class Ranks:
         ahead = None
         if "ahead" in arrays:
             sizes, asked = wide["ahead_sizes"], int(wide["ahead_asked"])
-            ahead = Ahead(wide["ahead"], arrays["ahead_new"], _offsets(sizes), asked)
+            ahead = NextSteps(wide["ahead"], arrays["ahead_new"], _offsets(sizes), asked)
         return cls(
             user=wide["user"],
             rank=wide["rank"],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from segue.errors import ArtefactError
-from segue.evaluation.predictions import Rated
+from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.table import Result
@@ -64,11 +64,11 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
         if "offsets" in found:  # as they were kept first
             found["sizes"] = np.diff(found.pop("offsets"))
         dropped = facts.pop("dropped")
-        ranks: Ranks | Rated
+        ranks: Ranks | RatingPredictions
         if "depth" in facts:
             ranks = Ranks.of(found, depth=facts.pop("depth"), dropped=dropped)
         else:
-            ranks = Rated.of(found, dropped=dropped)
+            ranks = RatingPredictions.of(found, dropped=dropped)
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
         return Result(ranks=ranks, counts=counts, protocol=protocol, **facts), about
     except FileNotFoundError:

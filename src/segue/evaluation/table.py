@@ -24,7 +24,7 @@ from rich.text import Text
 
 from segue.errors import require
 from segue.evaluation.metrics import LOWER, answers, asked, coverage, measure, parse, popularity, value
-from segue.evaluation.predictions import Rated
+from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ids, Ranks
 from segue.evaluation.significance import Comparison, Test, Values, best, compare, holm, interval
@@ -53,7 +53,7 @@ class Result:
     """
 
     model: str
-    ranks: Ranks | Rated
+    ranks: Ranks | RatingPredictions
     protocol: Protocol
     log: str
     items: int
@@ -87,7 +87,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
         "log": first.log,
         "items": first.items,
         "questions": len(first.ranks),
-        **({} if isinstance(first.ranks, Rated) else {"targets": len(first.ranks.rank)}),
+        **({} if isinstance(first.ranks, RatingPredictions) else {"targets": len(first.ranks.rank)}),
         "users": len(np.unique(first.ranks.user)),
         "left_out": first.ranks.dropped,
         "warnings": list(dict.fromkeys(warning for r in results for warning in r.warnings)),
@@ -110,7 +110,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
 def _reach(result: Result, k: int) -> dict[str, float | None]:
     """What is recommended to all users together; nothing where ratings were predicted."""
     ranks, counts = result.ranks, result.counts
-    if isinstance(ranks, Rated):
+    if isinstance(ranks, RatingPredictions):
         return {}
     popular = None if counts is None else float(np.nanmean(popularity(ranks, counts, k)))
     return {f"coverage@{k}": coverage(ranks, k, result.items), f"popularity@{k}": popular}

@@ -25,13 +25,13 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Log
-from segue.data.splits import Cases, Split
+from segue.data.splits import EvalInstances, Split
 from segue.errors import DataError, require
 from segue.evaluation.metrics import Values, measure
 from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.ranking import asked, question, rank
 from segue.evaluation.table import Result, summary
-from segue.experiments.experiment import Outcome, Recipe
+from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import Blend, BlendConfig, mix, standard
 
@@ -88,7 +88,7 @@ def choose(
     found: dict[float, list[Values]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
     require(len(found) > 0, "no weight to try; give some between 0 and 1")
     cases = protocol.cases(split, "valid")
-    rows = max(SCORES // (split.log.n_items + 1), 32)
+    rows = max(SCORES // (split.log.num_items + 1), 32)
     with asked(first), asked(second), torch.inference_mode():
         for begin in range(0, len(cases), rows):
             some = cases.take(slice(begin, begin + rows))
@@ -117,9 +117,9 @@ class _Given(Model):
         return self.scores if items is None else self.scores[:, items]
 
 
-def _values(scores: Tensor, cases: Cases, protocol: Protocol, monitor: str) -> list[Values]:
+def _values(scores: Tensor, cases: EvalInstances, protocol: Protocol, monitor: str) -> list[Values]:
     """The metric of each question of a block, as one array; nothing where the block leaves none to be asked."""
-    given = _Given(scores, Sizes(cases.log.n_users, cases.log.n_items))
+    given = _Given(scores, Sizes(cases.log.num_users, cases.log.num_items))
     try:
         ranks = rank(
             given,
@@ -172,7 +172,7 @@ def about(parts: Sequence[dict[str, Any]], choice: Choice, result: Result) -> di
     }
 
 
-def blend(first: Recipe, second: Recipe, log: Log, *, weights: Sequence[float] = WEIGHTS) -> Blended:
+def blend(first: Experiment, second: Experiment, log: Log, *, weights: Sequence[float] = WEIGHTS) -> Blended:
     """Train two models on the train part, choose the weight on validation, and test the blend once.
 
     With `refit` both are trained anew on train and validation, and the weight stays. The metric that chooses is the

@@ -1,4 +1,4 @@
-"""`Recipe`: a complete description of a run. What it holds decides every number that comes out.
+"""`Experiment`: a complete description of a run. What it holds decides every number that comes out.
 
     log -> split -> train a model, choosing its epoch on validation -> rank the test questions -> a result
 
@@ -21,7 +21,7 @@ from segue.data.splits import Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.table import Result, summary
-from segue.models.base.model import Model, Sizes, Trained
+from segue.models.base.model import GradientModel, Model, Sizes
 from segue.models.registry import find
 from segue.training.loop import Training, fit
 
@@ -38,7 +38,7 @@ def rivals(protocol: Protocol) -> tuple[str, ...]:
 class Outcome:
     """A recipe that was run: the model, how it was trained, and what it reached on the test."""
 
-    recipe: Recipe
+    recipe: Experiment
     split: Split
     model: Model
     training: Training
@@ -66,7 +66,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Experiment:
     """How to get from a log to a number.
 
     Attributes:
@@ -108,7 +108,7 @@ class Recipe:
         config = kind.configure({**self.settings, **settings}, self.preset)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return kind(config, Sizes(log.n_users, log.n_items))
+            return kind(config, Sizes(log.num_users, log.num_items))
 
     def split(self, log: Log) -> Split:
         """The protocol's split of `log`.
@@ -156,7 +156,7 @@ class Recipe:
     ) -> tuple[Model, Training]:
         """The model of `final`, before it is tested, and how it was trained."""
         model = self.build(split.log)
-        if isinstance(model, Trained):
+        if isinstance(model, GradientModel):
             model = self.build(split.log, epochs=epochs)
         training = fit(model, split.train_valid, seed=self.seed, folder=folder)
         if chosen is not None:
@@ -195,7 +195,7 @@ class Recipe:
             ranks=self.protocol.ask(model, split, "test"),
             protocol=self.protocol,
             log=split.log.fingerprint,
-            items=split.log.n_items,
+            items=split.log.num_items,
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,

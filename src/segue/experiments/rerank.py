@@ -20,7 +20,7 @@ from segue.data.splits import Split
 from segue.errors import require
 from segue.evaluation.protocol import RatingProtocol
 from segue.evaluation.table import Result, summary
-from segue.experiments.experiment import Outcome, Recipe
+from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model
 from segue.models.ensembles.rerank import Rerank, RerankConfig
 from segue.training.loop import Training
@@ -59,7 +59,7 @@ class Reranked:
     """
 
     first: Outcome | Ready
-    recipe: Recipe
+    recipe: Experiment
     training: Training
     split: Split
     model: Rerank
@@ -88,7 +88,7 @@ class Reranked:
 
 
 def rerank(
-    first: Recipe | Ready, second: Recipe, log: Log, *, candidates: int = 100, folder: Path | None = None
+    first: Experiment | Ready, second: Experiment, log: Log, *, candidates: int = 100, folder: Path | None = None
 ) -> Reranked:
     """Train two stages, choose the second's epoch by how it orders what the first returns, and test them once.
 
@@ -125,7 +125,7 @@ def rerank(
     return Reranked(alone, second, training, split, whole, result)
 
 
-def _alone(first: Recipe, model: Model, split: Split) -> Outcome:
+def _alone(first: Experiment, model: Model, split: Split) -> Outcome:
     """The first stage for itself, tested; `model` ends as what has learnt from the train part."""
     training = first.choose(model, split)
     if first.refit:
@@ -133,7 +133,7 @@ def _alone(first: Recipe, model: Model, split: Split) -> Outcome:
     return Outcome(first, split, model, training, first.test(model, split, training))
 
 
-def _check(first: Recipe | Ready, second: Recipe) -> None:
+def _check(first: Experiment | Ready, second: Experiment) -> None:
     name = second.protocol.name
     require(not isinstance(second.protocol, RatingProtocol), f"{name}: asks for ratings, and two stages order items")
     if isinstance(first, Ready):

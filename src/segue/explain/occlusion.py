@@ -26,7 +26,7 @@ from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.models.base.model import Model
-from segue.models.base.rating import Pairwise
+from segue.models.base.rating import PairScorer
 from segue.nn.recorder import Readouts, readouts
 from segue.serving.recommend import Recommendation, answer, best, question
 
@@ -88,7 +88,7 @@ def explain(
     items = asked.history[0]
     with readouts() as heard:
         scores = answer(model, asked)[0]
-    if isinstance(model, Pairwise):
+    if isinstance(model, PairScorer):
         heard = {}  # its gates are those of one item: see `segue.explain.rating`
     seen = items if exclude_seen else items[:0]
     scores[seen] = -torch.inf

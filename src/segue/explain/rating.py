@@ -1,4 +1,4 @@
-"""`Meeting`: one user, one item, and what the steps of both histories have to do with the rating that is predicted.
+"""`RatingExplanation`: one user, one item, and what each step of both histories contributes to the predicted rating.
 
     what the user had met        gate  lends          who had met the item          gate  lends
     older    Aliens (1986)       .61   +.12           user 7, after Jaws (1975)     .08   -.01
@@ -29,10 +29,10 @@ from segue.errors import ConfigError, DataError
 from segue.evaluation.ranking import asked, device_of
 from segue.explain.occlusion import columns, left_out
 from segue.models.base.model import Model
-from segue.models.base.rating import Pairwise
+from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
 from segue.nn.recorder import AUDIENCE, Readouts, readouts
-from segue.reporting.heatmap import Shade, Strip, amount, number
+from segue.reporting.heatmap import CardRow, HeatmapCell, amount, number
 from segue.serving.recommend import known
 
 Gates = dict[str, float | None]
@@ -60,7 +60,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class RatingExplanation:
     """A rating that is predicted, and the newest steps of the histories that it is told from, oldest first.
 
     Attributes:
@@ -84,7 +84,7 @@ class Meeting:
     audience: list[Step]
 
 
-def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int = 20) -> Meeting:
+def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int = 20) -> RatingExplanation:
     """What the steps of both histories have to do with the rating of an item by a user.
 
     Where the log holds the pair, the question is that of their last meeting: only what happened strictly before may be
@@ -103,7 +103,7 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
     """
     if isinstance(model, Rerank):
         model = model.second
-    if not isinstance(model, Pairwise):
+    if not isinstance(model, PairScorer):
         raise ConfigError(f"{model.name}: ranks items and predicts no rating; explain it without an item")
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
@@ -125,7 +125,7 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
     of_history = {name: told for name, told in heard.items() if not name.startswith(AUDIENCE)}
     of_audience = {name.removeprefix(AUDIENCE): told for name, told in heard.items() if name.startswith(AUDIENCE)}
     lends = (ratings[0] - ratings[1:]).tensor_split([len(history.places)])
-    return Meeting(
+    return RatingExplanation(
         user=log.users.names([who])[0],
         item=log.items.names([what])[0],
         title=log.titles([what])[0],
@@ -137,7 +137,7 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
     )
 
 
-def said(found: Meeting) -> str:
+def said(found: RatingExplanation) -> str:
     """The rating, in a sentence."""
     expected = f"user {found.user} is expected to rate {found.title} {found.predicted:.2f}"
     if found.day is None:
@@ -146,19 +146,19 @@ def said(found: Meeting) -> str:
     return f"{expected}; {given} on {found.day}."
 
 
-def sections(found: Meeting) -> list[tuple[str, list[Strip | str]]]:
+def sections(found: RatingExplanation) -> list[tuple[str, list[CardRow | str]]]:
     """A picture for `charts.page`: both histories as cards, the newest last, the numbers below each in colour."""
     sides = (("What the user had met", found.history), ("Who had met the item", found.audience))
     return [(heading, [_strip(steps) if steps else "Nothing."]) for heading, steps in sides]
 
 
-def _strip(steps: Sequence[Step]) -> Strip:
+def _strip(steps: Sequence[Step]) -> CardRow:
     rows: list[dict[str, Any]] = []
     for step in steps:
-        gates = {name: Shade(value, number(value)) for name, value in step.gates.items()}
+        gates = {name: HeatmapCell(value, number(value)) for name, value in step.gates.items()}
         told = step.day if step.rating is None else f"{step.day}, rated {step.rating:g}"
-        rows.append({"step": step.title, "when": told, **gates, "lends": Shade(step.lends, amount(step.lends))})
-    return Strip(rows, [[name] for name in (*steps[0].gates, "lends")])
+        rows.append({"step": step.title, "when": told, **gates, "lends": HeatmapCell(step.lends, amount(step.lends))})
+    return CardRow(rows, [[name] for name in (*steps[0].gates, "lends")])
 
 
 class _Events:

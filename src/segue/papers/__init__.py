@@ -1,4 +1,4 @@
-"""One file a reproduced table. `RECIPES` names them all."""
+"""One file a reproduced table. `TABLES` names them all."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.reproduction import Reproduction
 
-RECIPES: dict[str, Callable[..., Reproduction]] = {
+TABLES: dict[str, Callable[..., Reproduction]] = {
     "hgn-table3": hgn_table3.reproduce,
     "hgn-table4": hgn_table4.reproduce,
     "hgn-table5": hgn_table5.reproduce,
@@ -45,6 +45,6 @@ RECIPES: dict[str, Callable[..., Reproduction]] = {
 
 def find(name: str) -> Callable[..., Reproduction]:
     """The recipe of the table called `name`."""
-    if name not in RECIPES:
-        raise ConfigError(f"no table {name!r}{did_you_mean(name, RECIPES)}; there are: {', '.join(RECIPES)}")
-    return RECIPES[name]
+    if name not in TABLES:
+        raise ConfigError(f"no table {name!r}{did_you_mean(name, TABLES)}; there are: {', '.join(TABLES)}")
+    return TABLES[name]

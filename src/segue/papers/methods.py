@@ -13,11 +13,11 @@ import numpy as np
 
 from segue.data.log import Log
 from segue.evaluation.metrics import LOWER, Values, measure, value
-from segue.experiments.experiment import Recipe
-from segue.models.base.model import Trained
+from segue.experiments.experiment import Experiment
+from segue.models.base.model import GradientModel
 from segue.models.registry import find
 from segue.papers.reproduction import Row
-from segue.papers.run_cache import Choice, Run, Runs
+from segue.papers.run_cache import Choice, Run, RunCache
 from segue.reporting.console import say
 
 
@@ -36,7 +36,7 @@ class Method:
     """
 
     name: str
-    recipe: Recipe
+    recipe: Experiment
     chosen: bool = True
     seeds: tuple[int, ...] = (0,)
     paper: Mapping[str, float] = field(default_factory=dict)
@@ -46,11 +46,11 @@ class Method:
     def epochs(self) -> int:
         """At most so many; 0 where the model learns by counting."""
         kind, recipe = find(self.recipe.model), self.recipe
-        if not issubclass(kind, Trained):
+        if not issubclass(kind, GradientModel):
             return 0
         return int(kind.configure(dict(recipe.settings), recipe.preset).epochs)
 
-    def carry_out(self, log: Log, runs: Runs, *, epochs: int | None = None) -> Line:
+    def carry_out(self, log: Log, runs: RunCache, *, epochs: int | None = None) -> Line:
         """Choose the epochs on validation and train with every seed; with `epochs` once, for at most so many."""
         seeds = self.seeds if epochs is None else self.seeds[:1]
         if not self.recipe.refit:
@@ -87,7 +87,7 @@ class Blended:
     paper: Mapping[str, float] = field(default_factory=dict)
     elsewhere: Mapping[str, float] = field(default_factory=dict)
 
-    def carry_out(self, log: Log, runs: Runs, *, epochs: int | None = None) -> Line:
+    def carry_out(self, log: Log, runs: RunCache, *, epochs: int | None = None) -> Line:
         """Train both and choose the weight; with `epochs` for at most so many."""
         first, second = (_at_most(method, epochs) for method in self.parts)
         choice, run = runs.blended(first, second, log)
@@ -98,7 +98,7 @@ class Blended:
         return {"blend of": [part.name for part in self.parts]}
 
 
-def _at_most(method: Method, epochs: int | None) -> Recipe:
+def _at_most(method: Method, epochs: int | None) -> Experiment:
     """The recipe of a method's first seed, for at most so many epochs."""
     recipe = replace(method.recipe, seed=method.seeds[0])
     if epochs is None or not method.epochs:
@@ -149,7 +149,9 @@ class Line:
         }
 
 
-def carry_out(methods: Sequence[Method | Blended], log: Log, runs: Runs, *, epochs: int | None = None) -> list[Line]:
+def carry_out(
+    methods: Sequence[Method | Blended], log: Log, runs: RunCache, *, epochs: int | None = None
+) -> list[Line]:
     """A line a method, in order; says how far it is. With `epochs` each is trained once, for at most so many."""
     lines = []
     for number, method in enumerate(methods, 1):

@@ -1,4 +1,4 @@
-"""`Runs`: trainings that are kept, so that a table can be interrupted, and tables share what they have in common.
+"""`RunCache`: trainings that are kept, so that a table can be interrupted, and tables share what they have in common.
 
     runs/choose-4f1c….json     which epoch validation chose
          best-c07e….json .npz  the same, and the test of the model as it was then
@@ -29,13 +29,13 @@ from segue.data.datasets.catalog import cache_folder
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.evaluation.metrics import answers, measure, value
-from segue.evaluation.predictions import Rated
+from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.ranks import Ranks
 from segue.experiments.blend import WEIGHTS, blend
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.models.registry import find
 from segue.reporting.console import say
-from segue.serving.saved_model import Saved, load, save
+from segue.serving.saved_model import SavedModel, load, save
 from segue.training.loop import Training
 
 FORMAT = 1  # to be raised when the same recipe comes to mean other numbers
@@ -77,7 +77,7 @@ class Run:
 
     seed: int
     epochs: int
-    ranks: Ranks | Rated
+    ranks: Ranks | RatingPredictions
     seconds: float
     cpu_seconds: float
     peak_mb: float | None
@@ -87,7 +87,7 @@ class Run:
         return value(float(measure(self.ranks, metric).mean()), metric)
 
 
-class Runs:
+class RunCache:
     """Trains what has not been trained before.
 
     Args:
@@ -99,7 +99,7 @@ class Runs:
         self.folder = folder or cache_folder() / "runs"
         self.fresh = fresh
 
-    def choose(self, recipe: Recipe, log: Log) -> Choice:
+    def choose(self, recipe: Experiment, log: Log) -> Choice:
         """The epoch that is best on validation, of a model trained on the train part."""
         decides = _choosing(recipe, log)
         place = self._place("choose", decides)
@@ -109,7 +109,7 @@ class Runs:
         self._keep(place, {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice)})
         return choice
 
-    def best(self, recipe: Recipe, log: Log) -> tuple[Choice, Run]:
+    def best(self, recipe: Experiment, log: Log) -> tuple[Choice, Run]:
         """A model trained on the train part alone, and tested as it was in the epoch that validation chose."""
         decides = _choosing(recipe, log)
         place = self._place("best", decides)
@@ -124,7 +124,7 @@ class Runs:
         self._keep_run(place, run, recipe, content)
         return choice, run
 
-    def model(self, recipe: Recipe, log: Log) -> Saved:
+    def model(self, recipe: Experiment, log: Log) -> SavedModel:
         """The model of `best`, for what ranks cannot tell: its weights, gates, attention. `about` has its test."""
         decides = _choosing(recipe, log)
         place = self._place("model", decides)
@@ -135,7 +135,7 @@ class Runs:
             self._keep(place, {"decides": decides, "configs": [_config(recipe)]})
         return load(folder)
 
-    def final(self, recipe: Recipe, log: Log, epochs: int) -> Run:
+    def final(self, recipe: Experiment, log: Log, epochs: int) -> Run:
         """A model trained on train and validation together for `epochs`, and tested."""
         decides = {**_identity(recipe, log), "epochs": epochs}
         place = self._place("final", decides)
@@ -148,7 +148,7 @@ class Runs:
         self._keep_run(place, run, recipe, {"decides": decides, "configs": [_config(recipe)], "cost": cost})
         return run
 
-    def blended(self, first: Recipe, second: Recipe, log: Log) -> tuple[Choice, Run]:
+    def blended(self, first: Experiment, second: Experiment, log: Log) -> tuple[Choice, Run]:
         """Two models, and their blend tested, with the weight that is best on validation."""
         parts = [{**_identity(recipe, log), "epochs": _config(recipe).get("epochs")} for recipe in (first, second)]
         decides = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS}
@@ -173,7 +173,7 @@ class Runs:
         with np.load(place.with_suffix(".npz")) as arrays:
             return Run(seed=seed, epochs=epochs, ranks=_unpacked(dict(arrays), kept["ranks"]), **kept["cost"])
 
-    def _keep_run(self, place: Path, run: Run, recipe: Recipe, content: dict[str, Any]) -> None:
+    def _keep_run(self, place: Path, run: Run, recipe: Experiment, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         _replace(place.with_suffix(".npz"), lambda path: _pack(path, run.ranks))
         asked = recipe.protocol.shown([*recipe.protocol.ks])
@@ -185,7 +185,7 @@ class Runs:
         text = json.dumps({"format": FORMAT, **decides}, sort_keys=True, separators=(",", ":"))
         return self.folder / f"{task}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
-    def _kept(self, place: Path, *recipes: Recipe) -> dict[str, Any] | None:
+    def _kept(self, place: Path, *recipes: Experiment) -> dict[str, Any] | None:
         """What an earlier run left, unless its settings would be others today."""
         if self.fresh:
             shutil.rmtree(place, ignore_errors=True)
@@ -208,19 +208,19 @@ class Runs:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _config(recipe: Recipe) -> dict[str, Any]:
+def _config(recipe: Experiment) -> dict[str, Any]:
     """All settings, as JSON has them."""
     config = find(recipe.model).configure(dict(recipe.settings), recipe.preset)
     return json.loads(json.dumps(config.as_dict()))
 
 
-def _changed(recipe: Recipe, then: Mapping[str, Any]) -> list[str]:
+def _changed(recipe: Experiment, then: Mapping[str, Any]) -> list[str]:
     """The settings that are others today; those that have come or gone since change nothing."""
     today = _config(recipe)
     return [key for key, value in then.items() if key != "epochs" and today.get(key, value) != value]
 
 
-def _identity(recipe: Recipe, log: Log) -> dict[str, Any]:
+def _identity(recipe: Experiment, log: Log) -> dict[str, Any]:
     """What decides a training, its epochs apart. Settings that are the defaults are left out: they may come to be."""
     defaults = json.loads(json.dumps(find(recipe.model).configure().as_dict()))
     settings = {key: value for key, value in _config(recipe).items() if value != defaults[key] and key != "epochs"}
@@ -234,7 +234,7 @@ def _identity(recipe: Recipe, log: Log) -> dict[str, Any]:
     }
 
 
-def _choosing(recipe: Recipe, log: Log) -> dict[str, Any]:
+def _choosing(recipe: Experiment, log: Log) -> dict[str, Any]:
     """What decides which epoch is chosen."""
     looks = {"monitor": recipe.monitor, "every": recipe.every, "patience": recipe.patience}
     return {**_identity(recipe, log), **looks, "epochs": _config(recipe).get("epochs", 0)}
@@ -263,15 +263,15 @@ def _peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _pack(path: Path, ranks: Ranks | Rated) -> None:
+def _pack(path: Path, ranks: Ranks | RatingPredictions) -> None:
     with path.open("wb") as file:
         arrays: dict[str, Any] = ranks.arrays()
         np.savez_compressed(file, **arrays)
 
 
-def _unpacked(arrays: dict[str, Any], notes: Mapping[str, Any]) -> Ranks | Rated:
+def _unpacked(arrays: dict[str, Any], notes: Mapping[str, Any]) -> Ranks | RatingPredictions:
     """The inverse of `_pack`; only ranks have a depth."""
-    return Ranks.of(arrays, **notes) if "depth" in notes else Rated.of(arrays, **notes)
+    return Ranks.of(arrays, **notes) if "depth" in notes else RatingPredictions.of(arrays, **notes)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,4 +1,4 @@
-"""`HeatTable`: a table whose numbers are coloured by their size, for a page (`charts.page`); `Strip`: its rows as
+"""`Heatmap`: a table whose numbers are coloured by their size, for a page (`charts.page`); `CardRow`: its rows as
 cards side by side."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ ABOVE, BELOW = "213, 94, 0", "0, 114, 178"  # told apart by most eyes with a col
 STRONGEST = 0.75  # so that dark letters stay readable
 
 
-class Shade(NamedTuple):
+class HeatmapCell(NamedTuple):
     """A cell: the number that colours it (None: nothing does), and what stands in it."""
 
     value: float | None
@@ -32,8 +32,8 @@ def amount(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class HeatTable:
-    """Rows of cells: a `Shade` is coloured, anything else is written as it is.
+class Heatmap:
+    """Rows of cells: a `HeatmapCell` is coloured, anything else is written as it is.
 
     Attributes:
         rows: dicts with the same columns.
@@ -54,7 +54,7 @@ class HeatTable:
         return max((abs(row[column].value or 0.0) for row in self.rows for column in scale), default=0.0)
 
 
-class Strip(HeatTable):
+class CardRow(Heatmap):
     """The rows as cards side by side, for a history: words above, and below them each number with its name."""
 
     def as_html(self) -> str:
@@ -66,18 +66,18 @@ class Strip(HeatTable):
 
 
 def _line(column: str, value: Any, most: Mapping[str, float]) -> str:
-    if not isinstance(value, Shade):
+    if not isinstance(value, HeatmapCell):
         return f"<div>{html.escape(str(value))}</div>"
     return f"<div{_style(value, most.get(column, 0.0))}>{html.escape(column)} {html.escape(value.text)}</div>"
 
 
 def _cell(value: Any, most: float) -> str:
-    if not isinstance(value, Shade):
+    if not isinstance(value, HeatmapCell):
         return f"<td>{html.escape(str(value))}</td>"
     return f'<td class="number"{_style(value, most)}>{html.escape(value.text)}</td>'
 
 
-def _style(value: Shade, most: float) -> str:
+def _style(value: HeatmapCell, most: float) -> str:
     part = abs(value.value or 0.0) / most if most else 0.0
     colour = ABOVE if (value.value or 0.0) > 0 else BELOW
     return f' style="background: rgba({colour}, {STRONGEST * part:.3f})"' if part else ""

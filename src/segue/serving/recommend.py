@@ -81,7 +81,7 @@ def best(log: Log, scores: Float[Tensor, "I"], k: int) -> list[Recommendation]:
     """The k items with the highest scores, best first; those of -inf are left out."""
     if k < 1:
         raise DataError(f"k={k}: must be at least 1")
-    top = scores.topk(min(k, log.n_items))
+    top = scores.topk(min(k, log.num_items))
     found = [(int(i), float(s)) for s, i in zip(*top, strict=True) if s > -torch.inf]
     ids = [i for i, _ in found]
     rows = zip(log.items.names(ids), log.titles(ids), found, strict=True)

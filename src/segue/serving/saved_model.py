@@ -41,7 +41,7 @@ AGAIN = "copy the whole folder again, or save the model anew"
 
 
 @dataclass(frozen=True, eq=False)
-class Saved:
+class SavedModel:
     """A model read back: ready to score, with the log of names and histories it answers from.
 
     Attributes:
@@ -115,7 +115,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     facts = {
         "format": FORMAT,
         **_described(model),
-        "sizes": {"users": model.sizes.users, "items": model.sizes.items},
+        "sizes": {"num_users": model.sizes.num_users, "num_items": model.sizes.num_items},
         "log": {"name": log.name, "fingerprint": log.fingerprint},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
         "files": {name: _hash(folder / name) for name in PAYLOAD},
@@ -147,7 +147,7 @@ def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
     return vocab.tokens.alias("name_" if "name" in known.columns else "name").to_frame().hstack(known)
 
 
-def load(folder: str | Path) -> Saved:
+def load(folder: str | Path) -> SavedModel:
     """Read a saved model. No code of the folder is run, and every file must be the one that was written.
 
     Raises:
@@ -161,7 +161,7 @@ def load(folder: str | Path) -> Saved:
             raise ArtefactError(f"{folder}: {name} is missing; {AGAIN}")
         if _hash(path) != facts["files"][name]:
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {AGAIN}")
-    return Saved(_model(folder, facts), _log(folder, facts["log"]["name"]), facts)
+    return SavedModel(_model(folder, facts), _log(folder, facts["log"]["name"]), facts)
 
 
 def _model(folder: Path, facts: dict[str, Any]) -> Model:

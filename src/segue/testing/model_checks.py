@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.data.splits import leave_last_out
 from segue.evaluation.metrics import hit
 from segue.evaluation.ranking import rank
-from segue.models.base.model import Model, Sizes, Trained
-from segue.models.base.rating import Pairwise
+from segue.models.base.model import GradientModel, Model, Sizes
+from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
@@ -58,7 +58,7 @@ class Subject:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             config = self.kind.configure({**self.settings, **settings})
-            return self.kind(config, Sizes(log.n_users, log.n_items))
+            return self.kind(config, Sizes(log.num_users, log.num_items))
 
     def trained(self, log: Log, *, seed: int = 0, **settings: Any) -> Model:
         """A model that has learnt from `log`."""
@@ -87,7 +87,7 @@ def _batch(log: Log, model: Model) -> Batch:
     return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window)))
 
 
-def _examples(model: Trained, log: Log) -> Batch:
+def _examples(model: GradientModel, log: Log) -> Batch:
     return next(iter(model.batches(log, np.random.default_rng(0))))
 
 
@@ -101,12 +101,12 @@ def _equal(one: Tensor, two: Tensor, law: str, atol: float = 1e-5) -> None:
 
 def learns_a_cycle(case: Subject) -> None:
     """Law 1: a walk round a cycle, unknown to popularity, is learnt; by a model of ratings, who likes what."""
-    if issubclass(case.kind, Pairwise):
+    if issubclass(case.kind, PairScorer):
         _learns_tastes(case)
         return
     log = _told(synthetic.cycle(200, 20, 8, seed=2))
     cases = leave_last_out(log).cases("test")
-    epochs = {"epochs": 40} if issubclass(case.kind, Trained) else {}
+    epochs = {"epochs": 40} if issubclass(case.kind, GradientModel) else {}
     model = case.trained(leave_last_out(log).train_valid, **epochs)
     share = float(hit(rank(model, cases, exclude_seen=True, depth=5), 5).mean())
     assert share >= 0.6, f"law 1: the next item of a cycle is among the first 5 for {share:.0%} of users only"
@@ -121,8 +121,8 @@ def _learns_tastes(case: Subject) -> None:
     log = _told(replace(log, item=np.where(own, alike, item).astype(np.int32)))
     split = leave_last_out(log)
     cases = split.cases("test")
-    model: Any = case.trained(split.train_valid, **({"epochs": 20} if issubclass(case.kind, Trained) else {}))
-    batch = Pairs.at(log, cases.user, cases.row).batch(
+    model: Any = case.trained(split.train_valid, **({"epochs": 20} if issubclass(case.kind, GradientModel) else {}))
+    batch = RatedEvents.at(log, cases.user, cases.row).batch(
         np.arange(len(cases)), history=model.window, audience=model.audience
     )
     assert batch.rating is not None
@@ -167,7 +167,7 @@ def future_is_unknown(case: Subject) -> None:
     cases = split.cases("valid")
     other = log.item.copy()
     held = np.concatenate([np.arange(a, b) for a, b in zip(cases.row, log.stop[cases.user], strict=True)])
-    other[held] = log.n_items + 1 - other[held]
+    other[held] = log.num_items + 1 - other[held]
     changed = replace(log, item=other)
     models = [case.trained(leave_last_out(view).train) for view in (log, changed)]
     asked = [replace(cases, log=view).histories(models[0].window) for view in (log, changed)]
@@ -189,14 +189,14 @@ def zero_stays_nothing(case: Subject) -> None:
     """Law 7: row 0 of every table stays zero, item 0 is never a candidate and never a negative."""
     log = _log()
     model = case.trained(log)
-    tables = {log.n_users + 1, log.n_items + 1}
+    tables = {log.num_users + 1, log.num_items + 1}
     for key, value in model.state_dict().items():
         if value.ndim == 2 and value.shape[0] in tables:
             assert not value[0].any(), f"law 7: row 0 of {key} is not zero after training"
     with torch.inference_mode():
         scores = model.score(_batch(log, model))
     assert scores[:, 0].eq(-torch.inf).all(), "law 7: item 0 has a score"
-    if isinstance(model, Trained):
+    if isinstance(model, GradientModel):
         for batch in model.batches(log, np.random.default_rng(0)):
             if batch.negative is not None and batch.target is not None:
                 bad = (batch.negative == 0) & (batch.targets > 0).unsqueeze(3)
@@ -211,7 +211,7 @@ def weights_learn(case: Subject) -> None:
         own = {name: value for name, value in vars(module).items() if name not in vars(nn.Module())}
         loose = [name for name, value in own.items() if _holds_a_tensor(value)]
         assert not loose, f"law 8: {loose} are plain tensors; make them Parameters, or buffers"
-    if isinstance(model, Trained):
+    if isinstance(model, GradientModel):
         for batch in model.batches(log, np.random.default_rng(0)):  # at the first, nothing may be remembered yet
             model(batch).backward()
         for key, weight in model.named_parameters():
@@ -238,9 +238,9 @@ def saved_is_loaded(case: Subject) -> None:
 
 def short_is_legal(case: Subject) -> None:
     """Law 10: the shortest legal history gives a finite loss and finite scores; so does somebody never seen."""
-    log = _told(synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], n_items=5, times=[[1, 4], [2, 5], [3, 6]]))
+    log = _told(synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], num_items=5, times=[[1, 4], [2, 5], [3, 6]]))
     model = case.build(log)
-    if isinstance(model, Trained):
+    if isinstance(model, GradientModel):
         assert model(_examples(model, log)).isfinite(), "law 10: the loss of users with two events is not finite"
     fit(model, log)
     with torch.inference_mode():
@@ -255,7 +255,7 @@ def shares_add_up(case: Subject) -> None:
     drawn = [key for key in case.kind.Config.__dataclass_fields__ if "dropout" in key or "noise" in key]
     still: dict[str, Any] = dict.fromkeys(drawn, 0.0)
     model = case.build(log, **still)
-    if not isinstance(model, Trained):
+    if not isinstance(model, GradientModel):
         return
     model.double()
     batch = _examples(model, log)
@@ -274,7 +274,7 @@ def shares_add_up(case: Subject) -> None:
 
 def resumed_is_whole(case: Subject) -> None:
     """Law 12: an interrupted and resumed run ends where the uninterrupted one ends, to the bit."""
-    if not issubclass(case.kind, Trained):
+    if not issubclass(case.kind, GradientModel):
         return
     log = _log()
     whole, halted, resumed = (case.build(log, epochs=6, seed=seed) for seed in (0, 0, 9))

@@ -27,7 +27,7 @@ from segue import distributed
 from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
-from segue.models.base.model import Counted, Model, Trained
+from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn.matmul import quick_products
 from segue.nn.optim import Optimizer
 from segue.reporting.console import Bar, progress
@@ -36,7 +36,7 @@ Validate = Callable[[Model], float]
 RARELY = 20  # the state is saved when that costs no more than 1/20 of the time since the last
 
 
-class Enough(Exception):
+class StopTraining(Exception):
     """What `validate` raises with its figure when training is to stop here; the same call may take it up later."""
 
     def __init__(self, figure: float) -> None:
@@ -104,7 +104,7 @@ def fit(
         seed: of the order of examples, of negatives and of dropout (the initial weights are the model's own).
         validate: a figure to be maximised, asked for every `every` epochs. Training stops after `patience` figures
             without a better one, and the model ends with the weights of the best. Without it all epochs are run.
-            It may raise `Enough`, to stop here.
+            It may raise `StopTraining`, to stop here.
         every: epochs between two validations.
         patience: validations without progress before stopping.
         folder: where `training.jsonl` (one line an epoch) and the state for taking up an interrupted run are kept;
@@ -116,11 +116,11 @@ def fit(
     """
     if every < 1 or patience < 1:
         raise ConfigError(f"every={every} and patience={patience} must be at least 1")
-    if isinstance(model, Counted):
+    if isinstance(model, DirectModel):
         with _stopwatch() as watch:
             model.fit(log)
         return Training(seconds=watch.seconds, cpu_seconds=watch.cpu_seconds)
-    if not isinstance(model, Trained):
+    if not isinstance(model, GradientModel):
         raise ConfigError(f"{type(model).__name__} is neither Counted nor Trained: it cannot be fitted")
     optimizer = model.optimizer()
     run = _Run(model, optimizer, _identity(model, log, seed, every, patience) if folder else {}, folder)
@@ -155,11 +155,11 @@ def _ask(validate: Validate | None, model: Model) -> tuple[float | None, bool]:
     """The figure of an epoch, and whether it is to be the last of this call."""
     try:
         return (validate(model) if validate else None), False
-    except Enough as last:
+    except StopTraining as last:
         return last.figure, True
 
 
-def _epoch(model: Trained, optimizer: Optimizer, log: Log, seeds: tuple[int, int]) -> float:
+def _epoch(model: GradientModel, optimizer: Optimizer, log: Log, seeds: tuple[int, int]) -> float:
     """One pass; returns the mean over batches of the mean loss of a target."""
     model.train()
     device = next(model.parameters()).device
@@ -188,7 +188,7 @@ def _epoch(model: Trained, optimizer: Optimizer, log: Log, seeds: tuple[int, int
     return float(values.double().mean())
 
 
-def _gradients(model: Trained, batch: Batch, device: torch.device) -> Tensor:
+def _gradients(model: GradientModel, batch: Batch, device: torch.device) -> Tensor:
     """Add up the gradients of this process's share of a batch, slice by slice; returns the mean loss of a target."""
     targets = (batch.targets > 0).sum().to(device)
     total = torch.zeros((), device=device)

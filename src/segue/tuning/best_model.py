@@ -15,7 +15,7 @@ from typing import Any
 from segue.data.log import Log
 from segue.evaluation import result_files as archive
 from segue.evaluation.table import Result
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.serving import saved_model as checkpoint
 from segue.tuning.search import Search
 from segue.tuning.trial import Trial
@@ -48,7 +48,7 @@ def conclude(search: Search, log: Log, trials: list[Trial], place: Path) -> tupl
     return outcome.result, about
 
 
-def _is(recipe: Recipe, place: Path) -> bool:
+def _is(recipe: Experiment, place: Path) -> bool:
     """Whether `place` holds the model of this very recipe."""
     try:
         found = json.loads((place / "model.json").read_text(encoding="utf-8"))

@@ -28,8 +28,8 @@ from segue.evaluation import result_files as archive
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.table import Result
-from segue.experiments.experiment import Recipe
-from segue.models.base.model import Counted
+from segue.experiments.experiment import Experiment
+from segue.models.base.model import DirectModel
 from segue.models.registry import find
 from segue.reporting.console import Bar, progress, say
 from segue.tuning.best_model import conclude, study_of
@@ -37,7 +37,7 @@ from segue.tuning.importance import short, shown
 from segue.tuning.search import Search
 from segue.tuning.study import need_optuna
 from segue.tuning.trial import Trial
-from segue.tuning.workers import Crew, News
+from segue.tuning.workers import Message, WorkerPool
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class Comparison:
 
     def search(self, name: str, seconds: float) -> Search:
         """The search for the settings of one model."""
-        recipe = Recipe(
+        recipe = Experiment(
             model=name,
             protocol=self.protocol,
             seed=self.seed,
@@ -132,7 +132,7 @@ class Comparison:
         self.search(self.models[0], 1.0).split(log)  # a log that fits nobody
         course = _Course(self, log, folder)
         total = sum(self.search(name, 1.0).most for name in self.models)
-        with Crew(self.jobs) as crew, progress("comparing", total=total, unit="trials") as bar:
+        with WorkerPool(self.jobs) as crew, progress("comparing", total=total, unit="trials") as bar:
             course.run(crew, bar)
         entries = course.entries()
         if all(entry.result is None for entry in entries):
@@ -142,7 +142,7 @@ class Comparison:
     @property
     def ordered(self) -> list[str]:
         """The models, those that count first."""
-        return sorted(self.models, key=lambda name: not issubclass(find(name), Counted))
+        return sorted(self.models, key=lambda name: not issubclass(find(name), DirectModel))
 
 
 class _Course:
@@ -157,7 +157,7 @@ class _Course:
         self.begun: dict[str, float] = {}
         self.to_come = [name for name in plan.ordered if not self._recall(name)]
 
-    def run(self, crew: Crew, bar: Bar) -> None:
+    def run(self, crew: WorkerPool, bar: Bar) -> None:
         """Until nobody is to come and nobody at work."""
         told: dict[str, int] = {}
         for name in self.found:
@@ -181,7 +181,7 @@ class _Course:
         """One of each model."""
         return [dataclasses.replace(e, tuning=self.state.spent.get(e.model, 0.0)) for e in self.found.values()]
 
-    def _start(self, crew: Crew) -> None:
+    def _start(self, crew: WorkerPool) -> None:
         """Give work to those who are free: a winner to be tested goes before a model to be tuned."""
         while len(crew.names) < self.plan.jobs and (self.to_come or self.to_test):
             if self.to_test:
@@ -197,7 +197,7 @@ class _Course:
                 crew.start(name, tune, self.plan.search(name, self.granted[name]), self.log, self.folder / name)
             self.begun[name] = time.monotonic()
 
-    def _end(self, news: News) -> None:
+    def _end(self, news: Message) -> None:
         """Somebody has tuned or tested a model, or has failed."""
         name = news.name
         self._spent(name)

@@ -23,17 +23,17 @@ from typing import Any
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, SegueError, TrainingError, require
-from segue.experiments.experiment import Outcome, Recipe
-from segue.models.base.model import Counted, Model
+from segue.experiments.experiment import Experiment, Outcome
+from segue.models.base.model import DirectModel, Model
 from segue.models.base.search_space import Space, size
 from segue.models.registry import find
 from segue.reporting.console import say
-from segue.training.loop import Enough, fit
+from segue.training.loop import StopTraining, fit
 from segue.tuning.importance import line, short
 from segue.tuning.study import Study, Work
 from segue.tuning.trial import State, Trial, best
 from segue.tuning.validate_space import fitting
-from segue.tuning.workers import Crew
+from segue.tuning.workers import WorkerPool
 
 EXPLORE = 0.5  # share of the time for the trials; the rest is for going on with the best
 WAIT = 0.5  # seconds between two looks at what other processes are at
@@ -57,7 +57,7 @@ class Search:
             validation, whatever it takes.
     """
 
-    recipe: Recipe
+    recipe: Experiment
     space: Space = field(default_factory=dict)
     trials: int = 30
     seconds: float | None = None
@@ -104,7 +104,7 @@ class Search:
             return self.explore(log, folder)
         self.split(log)
         self.study(log, folder)
-        with Crew(jobs) as crew:
+        with WorkerPool(jobs) as crew:
             for number in range(min(jobs, self.most)):
                 crew.start(f"process {number}", self.explore, log, folder)
             failed = []
@@ -161,7 +161,7 @@ class Search:
             raise TrainingError(f"{self.recipe.model}: no trial of {len(trials)} succeeded; the first: {reason}")
         return found
 
-    def chosen(self, trials: list[Trial]) -> Recipe:
+    def chosen(self, trials: list[Trial]) -> Experiment:
         """The recipe of the winner: with its settings, for the number of epochs that validation chose."""
         trial = self.winner(trials)
         epochs = {"epochs": trial.best} if trial.best else {}
@@ -232,7 +232,7 @@ class Search:
 class _Validation:
     """The training of one trial, watched: given up when it is behind, cut short when its time is up."""
 
-    def __init__(self, recipe: Recipe, split: Split, work: Work, *, until: float, note: Tell | None) -> None:
+    def __init__(self, recipe: Experiment, split: Split, work: Work, *, until: float, note: Tell | None) -> None:
         self.recipe, self.split, self.work, self.until, self.note = recipe, split, work, until, note
         self.metric: float | None = work.trial.metric
         self.best, self.epochs, self.cut = work.trial.best, work.trial.epochs, False
@@ -252,7 +252,7 @@ class _Validation:
             folder=self.work.folder,
             keep=True,
         )
-        if isinstance(model, Counted):
+        if isinstance(model, DirectModel):
             self.metric = self.figure(model)
         else:
             self.metric, self.best, self.epochs = training.metric, training.best, len(training.epochs)
@@ -279,7 +279,7 @@ class _Validation:
             raise Behind
         self.cut = time.monotonic() >= self.until
         if self.cut:
-            raise Enough(figure)
+            raise StopTraining(figure)
         return figure
 
     def facts(self) -> dict[str, Any]:

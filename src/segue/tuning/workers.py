@@ -1,4 +1,4 @@
-"""`Crew`: work in processes of its own. What one of them leaves behind, or dies of, does not touch the others.
+"""`WorkerPool`: work in processes of its own. What one of them leaves behind, or dies of, does not touch the others.
 
     with Crew(jobs=2) as crew:
         crew.start("hgn", tune, log, plan)           tune(log, plan, tell=...) runs elsewhere
@@ -30,7 +30,7 @@ from segue.errors import ConfigError, SegueError
 
 
 @dataclass(frozen=True)
-class News:
+class Message:
     """One message of a process.
 
     Attributes:
@@ -54,7 +54,7 @@ def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
 ForkingPickler.register(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
-class Crew:
+class WorkerPool:
     """At most `jobs` processes at work; on leaving the block, those that still are end."""
 
     def __init__(self, jobs: int) -> None:
@@ -63,7 +63,7 @@ class Crew:
         self.jobs = jobs
         self._at_work: dict[Connection, tuple[str, BaseProcess]] = {}
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,19 +90,19 @@ class Crew:
         with suppress(BrokenPipeError, ConnectionResetError):
             here.send((work, arguments))
 
-    def news(self, timeout: float | None = None) -> list[News]:
+    def news(self, timeout: float | None = None) -> list[Message]:
         """What has come in, waiting for it if need be; nothing when nobody is at work or the time is over."""
         ready = wait(list(self._at_work), timeout) if self._at_work else []
         return [self._hear(connection) for connection in ready if isinstance(connection, Connection)]
 
-    def _hear(self, connection: Connection) -> News:
+    def _hear(self, connection: Connection) -> Message:
         name = self._at_work[connection][0]
         try:
-            news = News(name, *connection.recv())
+            news = Message(name, *connection.recv())
         except (EOFError, OSError):
             code = self._part(connection)
             killed = f"killed by signal {-code}{', for want of memory?' if code == -9 else ''}" if code < 0 else code
-            return News(name, "failed", f"its process ended without a word ({killed})")
+            return Message(name, "failed", f"its process ended without a word ({killed})")
         if news.kind != "told":
             self._part(connection)
         return news

@@ -327,7 +327,7 @@ def test_the_real_ones(name, fingerprint, shown, person, folders, monkeypatch):
         pytest.skip(f"SEGUE_DATA holds no {name}")
     monkeypatch.setenv("SEGUE_DATA", folders)
     log = load(name)
-    assert (log.n_users, log.n_items, len(log)) == (dataset.users, dataset.items, dataset.rows)
+    assert (log.num_users, log.num_items, len(log)) == (dataset.users, dataset.items, dataset.rows)
     assert log.fingerprint == fingerprint
     assert log.titles([1]) == [shown]
     assert person == (None if log.user_table is None else log.user_table.row(0))

@@ -104,4 +104,4 @@ def test_the_counts_of_table_2(name, file, tmp_path, monkeypatch):
     split = given(log)
     test = log.stop > split.test
     learnt, asked = hcrnn.counts(log.sizes[1:][~test[1:]]), hcrnn.counts(log.sizes[test])
-    assert (learnt[0], asked[0], learnt[1] + asked[1], log.n_items) == TABLE_2[name]
+    assert (learnt[0], asked[0], learnt[1] + asked[1], log.num_items) == TABLE_2[name]

@@ -165,7 +165,7 @@ def test_what_is_left_of_a_publishers_file(name, file, form, shelf, capsys):
     user, item = log.events()
     found = [(users[u - 1], items[i - 1], r, t) for u, i, r, t in zip(user, item, log.rating, log.time, strict=True)]
     assert sorted(found) == sorted(left)
-    for u in range(1, log.n_users + 1):
+    for u in range(1, log.num_users + 1):
         assert (np.diff(log.time[log.start[u] : log.stop[u]]) >= 0).all()
 
 

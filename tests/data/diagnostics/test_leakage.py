@@ -31,7 +31,7 @@ def splits(draw, items=3, longest=7):
     rows = [draw(st.lists(st.integers(1, items), min_size=n, max_size=n)) for n in sizes]
     times = [sorted(draw(st.lists(st.integers(0, 4), min_size=n, max_size=n))) for n in sizes]
     parts = ["train", "test", *draw(st.lists(st.sampled_from(["train", "valid", "test"]), min_size=5, max_size=5))]
-    log = from_sequences(rows, n_items=items, times=times)
+    log = from_sequences(rows, num_items=items, times=times)
     return given_split(replace(log, user_table=pl.DataFrame({"split": parts[:users]})), 0)
 
 
@@ -69,7 +69,7 @@ def test_without_sharing_nothing_is_shared_and_the_test_is_whole(split):
     for refit in (False, True):
         assert shared_events(less, refit=refit).events == 0
     assert np.array_equal(less.cases("test").row, split.cases("test").row)
-    assert less.log.n_items == split.log.n_items
+    assert less.log.num_items == split.log.num_items
     gone = (split.log.sizes > 0) & (less.log.sizes == 0)
     assert gone.sum() >= shared_events(split).givers
     kept = ~gone
@@ -92,7 +92,7 @@ def test_contained_sequences_are_those_of_a_search(split):
 
 
 def test_what_else_is_counted():
-    log = from_sequences([[1, 1, 1, 2, 2, 3], [1, 2], [4, 3, 1]], times=[[1] * 6, [5, 6], [3, 3, 4]], n_items=5)
+    log = from_sequences([[1, 1, 1, 2, 2, 3], [1, 2], [4, 3, 1]], times=[[1] * 6, [5, 6], [3, 3, 4]], num_items=5)
     split = Split(log, np.array([0, 6, 8, 8]), np.array([0, 6, 8, 8]), "each")
     found = overlap(split)
     assert found.users == 1

@@ -44,7 +44,7 @@ def test_order_is_found_and_grows_with_its_strength():
 
 
 @pytest.mark.parametrize(
-    "shape", [{}, {"n_users": 500, "n_items": 300, "length": 20, "skew": 1.0, "shortest": 2}, {"n_items": 3}]
+    "shape", [{}, {"num_users": 500, "num_items": 300, "length": 20, "skew": 1.0, "shortest": 2}, {"num_items": 3}]
 )
 def test_no_false_alarm(shape):
     z = np.array([order_signal(random(seed=seed, **shape), seed=seed).z for seed in range(60)])
@@ -57,7 +57,7 @@ def test_no_false_alarm(shape):
 def shuffled(log, seed):
     """The same users with their items in another order."""
     rng = np.random.default_rng([seed, 17])
-    return from_sequences([rng.permutation(log.history(u)).tolist() for u in range(1, log.n_users + 1)])
+    return from_sequences([rng.permutation(log.history(u)).tolist() for u in range(1, log.num_users + 1)])
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -16,7 +16,7 @@ DAY = 86_400
 #                         a repeat of 1    one event  nobody
 LOG = from_sequences(
     [[1, 2, 1, 3], [1, 2], [1], []],
-    n_items=9,
+    num_items=9,
     times=[[0, 0, DAY, 9 * DAY], [5, 5], [3 * DAY], []],
     name="tiny",
 )
@@ -71,13 +71,13 @@ def test_warnings_say_what_deserves_a_look():
     assert "2 users have fewer than 3 events" in said
     assert "14% of events repeat an item" in said
     assert "may have nothing to learn" in said
-    assert audit(cycle(length=12, n_items=20)).warnings == ()
+    assert audit(cycle(length=12, num_items=20)).warnings == ()
     assert "no signal" in audit(random()).order.verdict
 
 
 def test_a_log_without_events():
     with pytest.raises(DataError, match="empty: there are no events to audit"):
-        audit(from_sequences([[], []], n_items=3, name="empty"))
+        audit(from_sequences([[], []], num_items=3, name="empty"))
 
 
 def test_a_view_is_audited_as_far_as_it_goes():

@@ -194,10 +194,10 @@ def test_names_in_text_are_numbers_only_if_all_are(write):
     for odd in ("007", "+7", "-0", " 7"):  # each is a name, also where numbers are all that the first lines have
         log = read_log(write(many + f"{odd},3\n"))
         assert log.users.ids([odd, "7", "19999"]).all()
-        assert log.n_users == 20_001
+        assert log.num_users == 20_001
         assert log.items.tokens.dtype == pl.Int64
     huge = read_log(write(many + f"{10**20},3\n"))
-    assert huge.n_users == 20_001
+    assert huge.num_users == 20_001
     assert huge.users.tokens.dtype == pl.String
 
 

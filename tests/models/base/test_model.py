@@ -16,7 +16,7 @@ from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data import synthetic
 from segue.errors import ConfigError, SegueError
-from segue.models.base.model import Retriever, Sizes
+from segue.models.base.model import DotProductModel, Sizes
 from segue.models.registry import MODELS, find
 from segue.models.sequential.hgn import HGN
 from segue.nn.embedding import zero_padding
@@ -203,7 +203,7 @@ def test_every_preset_trains_and_answers(name: str) -> None:
     kind = MODELS[name]
     for preset in (None, *kind.presets):
         small = {"epochs": 1} if "epochs" in kind.Config.__dataclass_fields__ else {}
-        model = kind(kind.configure(small, preset), Sizes(log.n_users, log.n_items))
+        model = kind(kind.configure(small, preset), Sizes(log.num_users, log.num_items))
         fit(model, log)
         scores = model.eval().score(Batch(torch.tensor([1]), torch.from_numpy(log.history(1).astype("int64"))[None]))
         assert scores[0, 1:].isfinite().all()
@@ -249,7 +249,7 @@ def test_preset_author_is_their_program() -> None:
 # ---------------------------------------------------------------------------------------- the dot product
 
 
-class Fixed(Retriever):
+class Fixed(DotProductModel):
     """Query (1, 2) for everybody; item i is (i, -i)."""
 
     name, Config, window = "fixed", Config, 0
@@ -258,7 +258,7 @@ class Fixed(Retriever):
         return torch.tensor([[1.0, 2.0]]).repeat(len(batch), 1)
 
     def item_vectors(self) -> Tensor:
-        item = torch.arange(self.sizes.items + 1.0)
+        item = torch.arange(self.sizes.num_items + 1.0)
         return torch.stack([item, -item], 1)
 
 

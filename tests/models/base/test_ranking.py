@@ -1,4 +1,4 @@
-"""`Ranker`: every loss with every way of drawing negatives, against the formulas written out target by target."""
+"""`RankingModel`: every loss with every way of drawing negatives, against the formulas written out target by target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.negative_sampling import Popular
+from segue.batches.negative_sampling import PopularityNegatives
 from segue.batches.sequences import Windows
 from segue.data import synthetic
 from segue.data.log import Log
@@ -23,7 +23,7 @@ from segue.errors import ConfigError
 from segue.evaluation.metrics import hit
 from segue.evaluation.ranking import rank
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, Ranker, RankerConfig
+from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.sequential.hgn import HGN
 from segue.nn.embedding import zero_padding
 from segue.training.loop import fit
@@ -34,17 +34,17 @@ OWN = [name for name in get_args(Loss) if name != "ce"]
 WAYS = [(loss, sampling) for loss in OWN for sampling in ("own", "shared")] + [("ce", "own")]
 
 
-class Toy(Ranker):
+class Toy(RankingModel):
     """Looks for the sum of a user's vector and that of the last item of each window."""
 
     name = "toy"
-    Config = RankerConfig
+    Config = RankingConfig
     window = 2
 
-    def __init__(self, config: RankerConfig, sizes: Sizes) -> None:
+    def __init__(self, config: RankingConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim))
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, config.dim))
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim))
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim))
         zero_padding(self.user)
         zero_padding(self.item)
 
@@ -65,7 +65,7 @@ def build(kind: type[Toy] = Toy, **settings: Any) -> Toy:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         chosen = {"dim": 3, "negatives": 4, "batch_size": 20, **settings}
-        return kind(kind.configure(chosen), Sizes(LOG.n_users, ITEMS)).double()
+        return kind(kind.configure(chosen), Sizes(LOG.num_users, ITEMS)).double()
 
 
 def first(model: Toy) -> Batch:
@@ -75,7 +75,7 @@ def first(model: Toy) -> Batch:
 # ---------------------------------------------------------------------------------------- in loops
 
 
-def among(loss: str, config: RankerConfig, right: Tensor, wrong: list[Tensor], expected: list[float]) -> Tensor:
+def among(loss: str, config: RankingConfig, right: Tensor, wrong: list[Tensor], expected: list[float]) -> Tensor:
     """The loss of a target with score `right` among negatives with scores `wrong`, each expected so often."""
     if loss in ("bce", "gbce"):
         rate = config.negatives / (ITEMS - 1)
@@ -190,7 +190,7 @@ def one_question(target: int, **fields: Any) -> Batch:
 
 def estimated(model: Toy, target: int) -> float:
     """What the estimated partition function is on average, over all that can be drawn."""
-    popular = Popular(LOG.counts(), model.config.alpha)
+    popular = PopularityNegatives(LOG.counts(), model.config.alpha)
     chance = torch.from_numpy(popular.expected(model.config.negatives))
     each = np.exp(popular.expected(1))
     total = 0.0
@@ -367,7 +367,7 @@ def test_hgn_learns_with_every_loss(loss: str, sampling: str) -> None:
     settings |= {"loss": loss, "sampling": sampling, "negatives": 6, "batch_size": 100, "lr": 0.03, "epochs": 12}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = HGN(HGN.configure(settings), Sizes(log.n_users, log.n_items))
+        model = HGN(HGN.configure(settings), Sizes(log.num_users, log.num_items))
     fit(model, split.train_valid)
     share = float(hit(rank(model.eval(), split.cases("test"), exclude_seen=True, depth=3), 1).mean())
     assert share >= 0.8, f"{loss}, {sampling}: the next item comes first for {share:.0%} of users only"

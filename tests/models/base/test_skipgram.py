@@ -20,7 +20,7 @@ from segue.models.factorization.mp2vec import MP2Vec
 from segue.testing import model_checks as testing
 from segue.training.loop import fit
 
-LOG = synthetic.from_sequences([[1, 2, 3], [3, 2], [4, 1, 1]], n_items=5)
+LOG = synthetic.from_sequences([[1, 2, 3], [3, 2], [4, 1, 1]], num_items=5)
 KINDS = pl.DataFrame({"kind": [["a", "b"], ["b"], None, ["c"], ["c", "a"]]})
 DESCRIBED = replace(LOG, item_table=KINDS)
 FEATURED = {"dim": 3, "column": "kind", "features": 3, "levels": 2}
@@ -115,7 +115,7 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
     """Items 1..4 are of one kind and 5..8 of another, users keep to a kind; items 4 and 8 are had alone."""
     rng = np.random.default_rng(0)
     histories = [[*rng.permutation([1, 2, 3])] for _ in range(40)] + [[*rng.permutation([5, 6, 7])] for _ in range(40)]
-    log = synthetic.from_sequences([*histories, *[[4], [8]] * 10], n_items=8)
+    log = synthetic.from_sequences([*histories, *[[4], [8]] * 10], num_items=8)
     log = replace(log, item_table=pl.DataFrame({"kind": ["x"] * 4 + ["y"] * 4}))
     settings = {"dim": 8, "column": "kind", "features": 2, "levels": 1, "weight": 1, "epochs": 60, "batch_size": 64}
     torch.manual_seed(0)
@@ -131,7 +131,7 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
 )
 def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = testing._log()
-    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.n_items)]})
+    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.num_items)]})
     monkeypatch.setattr(testing, "_log", lambda: replace(plain, item_table=table))
     testing.LAWS[law](testing.subject(MP2Vec, column="kind", features=4, levels=2))
 

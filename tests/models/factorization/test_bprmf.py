@@ -20,7 +20,7 @@ from segue.models.factorization.bprmf import BPRMF
 from segue.testing import model_checks as testing
 from segue.training.loop import fit
 
-SIZES = Sizes(users=4, items=6)
+SIZES = Sizes(num_users=4, num_items=6)
 
 
 def build(**choices: Any) -> BPRMF:
@@ -128,7 +128,7 @@ def test_an_item_that_nobody_met_is_known_by_its_features() -> None:
     """Half of the users meet items of one kind, half of the other; items 9 and 10 are of one each, and nobody's."""
     histories = [[1, 2, 3, 4]] * 30 + [[5, 6, 7, 8]] * 30
     table = pl.DataFrame({"kind": [["x"]] * 4 + [["y"]] * 4 + [["x"], ["y"]]})
-    log = replace(synthetic.from_sequences(histories, n_items=10), item_table=table)
+    log = replace(synthetic.from_sequences(histories, num_items=10), item_table=table)
     settings = {"dim": 4, "column": "kind", "features": 2, "batch_size": 16, "epochs": 20, "lr": 0.02}
     torch.manual_seed(0)
     model = BPRMF(BPRMF.configure(settings), Sizes(60, 10))
@@ -142,7 +142,7 @@ def test_an_item_that_nobody_met_is_known_by_its_features() -> None:
 @pytest.mark.parametrize("law", ["weights_learn", "saved_is_loaded", "resumed_is_whole", "shares_add_up"])
 def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = testing._log()
-    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.n_items)]})
+    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.num_items)]})
     monkeypatch.setattr(testing, "_log", lambda: replace(plain, item_table=table))
     testing.LAWS[law](testing.subject(BPRMF, column="kind", features=4, levels=2))
 
@@ -150,7 +150,7 @@ def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recency_makes_the_popular_of_late_popular() -> None:
     """Everybody meets one of items 1..3 early and one of 4..6 late; nobody is told apart."""
     histories = [[1 + user % 3, 4 + user % 3] for user in range(60)]
-    log = synthetic.from_sequences(histories, n_items=6, times=[[user, 100 + user] for user in range(60)])
+    log = synthetic.from_sequences(histories, num_items=6, times=[[user, 100 + user] for user in range(60)])
     scores = []
     for recency in (0.0, 0.1):
         torch.manual_seed(0)

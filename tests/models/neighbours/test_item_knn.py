@@ -23,7 +23,7 @@ HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, ma
 
 
 def fitted(log: Log, **choices: Any) -> ItemKNN:
-    model = ItemKNN(ItemKNN.configure(choices), Sizes(log.n_users, log.n_items)).double()
+    model = ItemKNN(ItemKNN.configure(choices), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
     return model
 
@@ -56,7 +56,7 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
 def test_scores_are_the_sum_over_the_history(
     histories: list[list[int]], asked: list[int], kind: str, last: int | None
 ) -> None:
-    log = synthetic.from_sequences(histories, n_items=ITEMS)
+    log = synthetic.from_sequences(histories, num_items=ITEMS)
     model = fitted(log, similarity=kind, shrinkage=2.0, alpha=0.3, neighbours=None, last=last, decay=0.5)
     scores = model.score(Batch(torch.tensor([0]), torch.tensor([asked])))[0, 1:]
     newest = asked[::-1][:last]
@@ -92,6 +92,6 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_item_that_nobody_has_had_has_no_neighbours() -> None:
-    log = synthetic.from_sequences([[1, 2], [2, 1]], n_items=4)
+    log = synthetic.from_sequences([[1, 2], [2, 1]], num_items=4)
     scores = fitted(log).score(Batch(torch.tensor([0]), torch.tensor([[4]])))
     assert scores.tolist() == [[-math.inf, 0, 0, 0, 0]]

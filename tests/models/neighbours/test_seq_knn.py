@@ -38,7 +38,7 @@ SETTINGS = st.fixed_dictionaries(
 
 
 def fitted(log: Log, preset: str | None = None, **choices: Any) -> SeqKNN:
-    model = SeqKNN(SeqKNN.configure(choices, preset), Sizes(log.n_users, log.n_items)).double()
+    model = SeqKNN(SeqKNN.configure(choices, preset), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
     return model
 
@@ -69,7 +69,7 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
 def test_scores_are_the_sum_over_the_history(
     histories: list[list[int]], asked: list[int], choices: dict[str, Any]
 ) -> None:
-    model = fitted(synthetic.from_sequences(histories, n_items=ITEMS), **choices)
+    model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
     scores, config = after(model, *asked), model.config
     newest = asked[::-1][: config.last]
     for item in range(1, ITEMS + 1):
@@ -84,7 +84,7 @@ def test_scores_are_the_sum_over_the_history(
 def test_a_large_catalogue_is_counted_as_a_small_one() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     small = fitted(log)
-    large = fitted(synthetic.from_sequences([log.history(u).tolist() for u in range(1, 31)], n_items=3000))
+    large = fitted(synthetic.from_sequences([log.history(u).tolist() for u in range(1, 31)], num_items=3000))
     torch.testing.assert_close(after(large, 3, 5)[:8], after(small, 3, 5))
     assert not after(large, 3, 5)[8:].any()
 
@@ -99,7 +99,7 @@ def test_only_the_nearest_neighbours_are_kept() -> None:
 
 def test_rules_follow_the_order() -> None:
     """1 2 is seen twice, 3 1 once: after 1 comes 2, then, at 3/10 of the weight, 3."""
-    model = fitted(synthetic.from_sequences([[1, 2], [1, 2], [3, 1]], n_items=4), "rules", alpha=1.0, beta=0.0)
+    model = fitted(synthetic.from_sequences([[1, 2], [1, 2], [3, 1]], num_items=4), "rules", alpha=1.0, beta=0.0)
     assert after(model, 1).tolist() == pytest.approx([0, 2 / 3, 0.3 / 3, 0])
 
 
@@ -119,12 +119,12 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
 
 
 def test_an_item_that_nobody_has_had_has_no_neighbours() -> None:
-    model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], n_items=4))
+    model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], num_items=4))
     assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
 
 
 def test_nothing_is_learnt_where_nobody_has_two_events() -> None:
-    assert not after(fitted(synthetic.from_sequences([[1], [2]], n_items=3)), 1, 2).any()
+    assert not after(fitted(synthetic.from_sequences([[1], [2]], num_items=3)), 1, 2).any()
 
 
 @pytest.mark.parametrize(

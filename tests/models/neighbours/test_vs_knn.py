@@ -41,7 +41,7 @@ SETTINGS = st.fixed_dictionaries(
 
 
 def fitted(log: Log, preset: str | None = None, **choices: Any) -> VSKNN:
-    model = VSKNN(VSKNN.configure(choices, preset), Sizes(log.n_users, log.n_items)).double()
+    model = VSKNN(VSKNN.configure(choices, preset), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
     return model
 
@@ -86,24 +86,24 @@ def expected(histories: list[list[int]], asked: list[int], user: int, config: An
 def test_scores_are_what_the_neighbours_say(
     histories: list[list[int]], asked: list[int], user: int, choices: dict[str, Any]
 ) -> None:
-    model = fitted(synthetic.from_sequences(histories, n_items=ITEMS), **choices)
+    model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
     found = after(model, *asked, user=user).tolist()
     assert found == pytest.approx(expected(histories, asked, user, model.config), abs=1e-12)
 
 
 def test_only_the_most_similar_are_heard() -> None:
-    model = fitted(synthetic.from_sequences([[1, 2, 3], [2, 4], [3, 5]], n_items=6), "paper", neighbours=1)
+    model = fitted(synthetic.from_sequences([[1, 2, 3], [2, 4], [3, 5]], num_items=6), "paper", neighbours=1)
     assert after(model, 2, 3).nonzero().flatten().tolist() == [0, 1, 2]
 
 
 def test_the_paper_sums_linear_weights() -> None:
     """Asked 1 2: session [1 3] shares 1 (weight 1/2, and the last shared: 1/2 again), session [2 4] shares 2 (1, 1)."""
-    model = fitted(synthetic.from_sequences([[1, 3], [2, 4]], n_items=4), "paper")
+    model = fitted(synthetic.from_sequences([[1, 3], [2, 4]], num_items=4), "paper")
     assert after(model, 1, 2).tolist() == pytest.approx([0.25, 1, 0.25, 1])
 
 
 def test_times_say_which_sessions_are_the_newest() -> None:
-    log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4]], n_items=4)
+    log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4]], num_items=4)
     dated = replace(log, time=np.array([5, 60, 7, 80, 1, 2]))
     for one, newest in ((log, {1, 4}), (dated, {1, 3})):
         heard = after(fitted(one, "paper", sample=1), 1).nonzero().flatten() + 1
@@ -128,7 +128,7 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
 
 
 def test_where_nothing_is_shared_nothing_is_said() -> None:
-    model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], n_items=4))
+    model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], num_items=4))
     assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
     assert not after(model, 0).any()
 

@@ -13,7 +13,7 @@ from segue.models.popularity.pop import Pop
 
 
 def test_scores_are_counts_for_everybody() -> None:
-    log = synthetic.from_sequences([[1, 2, 2, 3], [2, 4]], n_items=5)
+    log = synthetic.from_sequences([[1, 2, 2, 3], [2, 4]], num_items=5)
     model = Pop(Config(), Sizes(2, 5))
     model.fit(log)
     batch = Batch(torch.tensor([0, 2]), torch.zeros(2, 0, dtype=torch.long))
@@ -22,7 +22,7 @@ def test_scores_are_counts_for_everybody() -> None:
 
 
 def test_only_the_view_is_counted() -> None:
-    log = synthetic.from_sequences([[1, 2, 2, 3], [2, 4, 4]], n_items=5)
+    log = synthetic.from_sequences([[1, 2, 2, 3], [2, 4, 4]], num_items=5)
     model = Pop(Config(), Sizes(2, 5))
     model.fit(leave_last_out(log).train)
     assert model.count.tolist() == [0, 1, 2, 0, 0, 0]

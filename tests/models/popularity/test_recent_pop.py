@@ -21,28 +21,28 @@ TIMES = np.array([1, 2, 50, 1, 40, 60, 1, 2, 3])
 
 
 def scores(log: Log, share: float) -> list[float]:
-    model = RecentPop(RecentPop.configure({"share": share}), Sizes(log.n_users, log.n_items))
+    model = RecentPop(RecentPop.configure({"share": share}), Sizes(log.num_users, log.num_items))
     model.fit(log)
     return model.score(Batch(torch.tensor([0]), torch.tensor([[1]])))[0].tolist()
 
 
 def test_only_the_newest_events_count_and_older_ones_break_ties() -> None:
-    log = replace(synthetic.from_sequences(HISTORIES, n_items=5), time=TIMES)
+    log = replace(synthetic.from_sequences(HISTORIES, num_items=5), time=TIMES)
     assert scores(log, 3 / 9) == pytest.approx([-math.inf, 4 / 10, 1 + 2 / 10, 2 + 2 / 10, 1 / 10, 0])
 
 
 def test_events_of_one_moment_stay_together() -> None:
-    log = replace(synthetic.from_sequences(HISTORIES, n_items=4), time=np.array([1, 2, 9] * 3))
+    log = replace(synthetic.from_sequences(HISTORIES, num_items=4), time=np.array([1, 2, 9] * 3))
     assert scores(log, 1 / 9) == pytest.approx([-math.inf, 0.4, 1.2, 1.2, 1.1])
 
 
 def test_without_times_the_newest_are_each_users_own() -> None:
-    log = synthetic.from_sequences(HISTORIES, n_items=4)
+    log = synthetic.from_sequences(HISTORIES, num_items=4)
     assert scores(log, 0.3) == pytest.approx([-math.inf, 0.4, 1.2, 1.2, 1.1])
 
 
 def test_a_view_of_the_past_counts_no_later_events() -> None:
-    log = replace(synthetic.from_sequences(HISTORIES, n_items=4), time=TIMES)
+    log = replace(synthetic.from_sequences(HISTORIES, num_items=4), time=TIMES)
     assert scores(log.until(log.start + np.array([0, 2, 2, 2])), 1 / 6) == pytest.approx(
         [-math.inf, 4 / 7, 1 / 7, 1 + 1 / 7, 0]
     )
@@ -50,7 +50,7 @@ def test_a_view_of_the_past_counts_no_later_events() -> None:
 
 @pytest.mark.parametrize("timed", [False, True])
 def test_all_events_and_no_events(timed: bool) -> None:
-    log = synthetic.from_sequences(HISTORIES, n_items=4)
+    log = synthetic.from_sequences(HISTORIES, num_items=4)
     log = replace(log, time=TIMES) if timed else log
     assert scores(log, 1.0) == pytest.approx([-math.inf, 4.4, 2.2, 2.2, 1.1])
     assert scores(log.until(log.start), 0.5) == pytest.approx([-math.inf, 0, 0, 0, 0])

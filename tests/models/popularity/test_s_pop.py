@@ -14,11 +14,11 @@ from segue.models.base.model import Sizes
 from segue.models.popularity.pop import Pop
 from segue.models.popularity.s_pop import SPop
 
-LOG = synthetic.from_sequences([[1, 2, 2, 3], [2, 3], [2, 4, 1, 5]], n_items=6)
+LOG = synthetic.from_sequences([[1, 2, 2, 3], [2, 3], [2, 4, 1, 5]], num_items=6)
 
 
 def fitted(**settings: int) -> SPop:
-    model = SPop(SPop.configure(settings), Sizes(LOG.n_users, LOG.n_items))
+    model = SPop(SPop.configure(settings), Sizes(LOG.num_users, LOG.num_items))
     model.fit(LOG)
     return model
 
@@ -45,7 +45,7 @@ def test_where_seen_items_are_left_out_it_is_pop() -> None:
     split = protocol.split(log)
     found = []
     for kind in (SPop, Pop):
-        model = kind(kind.configure(), Sizes(log.n_users, log.n_items))
+        model = kind(kind.configure(), Sizes(log.num_users, log.num_items))
         model.fit(split.train)
         found.append(measure(protocol.rank(model, split, "test"), "mrr@10").tolist())
     assert found[0] == found[1]

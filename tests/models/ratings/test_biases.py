@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.errors import ConfigError
@@ -18,7 +18,7 @@ from segue.models.ratings.mf import MF
 
 RNG = np.random.default_rng(3)
 SMALL = replace(
-    synthetic.from_sequences([[1, 2, 3], [2, 3], [], [1]], n_items=4),
+    synthetic.from_sequences([[1, 2, 3], [2, 3], [], [1]], num_items=4),
     rating=np.array([5, 3, 4, 1, 2, 3], np.float32),
 )
 
@@ -29,7 +29,7 @@ def random_log() -> Log:
 
 
 def everybody(log: Log) -> torch.Tensor:
-    return torch.arange(log.n_users + 1)
+    return torch.arange(log.num_users + 1)
 
 
 def test_means() -> None:
@@ -41,7 +41,7 @@ def test_means() -> None:
     for kind, told in expected.items():
         model = kind(kind.configure(), Sizes(4, 4)).double()
         model.fit(SMALL)
-        pairs = Pairs.at(SMALL, np.array([u for u, _ in told]), np.zeros(len(told), np.int64))
+        pairs = RatedEvents.at(SMALL, np.array([u for u, _ in told]), np.zeros(len(told), np.int64))
         batch = replace(pairs, item=np.array([i for _, i in told])).batch(np.arange(len(told)))
         assert model.predict(batch).tolist() == pytest.approx(list(told.values()))
         assert model.score(batch)[:, 0].tolist() == [-torch.inf] * len(told)
@@ -49,20 +49,20 @@ def test_means() -> None:
 
 def test_biases_are_the_least_squares_solution() -> None:
     log = random_log()
-    model = Biases(Biases.configure({"l2_user": 2, "l2_item": 3}), Sizes(log.n_users, log.n_items)).double()
+    model = Biases(Biases.configure({"l2_user": 2, "l2_item": 3}), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
-    pairs = Pairs.of(log)
+    pairs = RatedEvents.of(log)
     left = pairs.rating - pairs.rating.astype(np.float64).mean()
-    design = np.zeros((len(pairs), log.n_users + log.n_items))
+    design = np.zeros((len(pairs), log.num_users + log.num_items))
     design[np.arange(len(pairs)), pairs.user - 1] = 1
-    design[np.arange(len(pairs)), log.n_users + pairs.item - 1] = 1
-    penalty = np.diag([2.0] * log.n_users + [3.0] * log.n_items)
+    design[np.arange(len(pairs)), log.num_users + pairs.item - 1] = 1
+    penalty = np.diag([2.0] * log.num_users + [3.0] * log.num_items)
     solved = np.linalg.solve(design.T @ design + penalty, design.T @ left)
     np.testing.assert_allclose(np.concatenate([model.user[1:], model.item[1:]]), solved, atol=1e-6)
 
 
 def objective(model: MF, log: Log) -> float:
-    pairs, config = Pairs.of(log), model.config
+    pairs, config = RatedEvents.of(log), model.config
     error = model.predict(pairs.batch(np.arange(len(pairs)))) - torch.from_numpy(pairs.rating)
     sizes = [float(t[:, :-1].square().sum()) for t in (model.user, model.item)]
     biases = [float(t[:, -1].square().sum()) for t in (model.user, model.item)]
@@ -76,7 +76,7 @@ def test_each_sweep_lowers_the_objective_to_a_point_where_it_is_flat(bias: bool)
     for sweeps in (1, 2, 5, 400):
         torch.manual_seed(0)
         settings = {"dim": 3, "l2": 0.5, "l2_bias": 0.7, "sweeps": sweeps, "bias": bias}
-        model = MF(MF.configure(settings), Sizes(log.n_users, log.n_items)).double()
+        model = MF(MF.configure(settings), Sizes(log.num_users, log.num_items)).double()
         model.fit(log)
         course.append(objective(model, log))
     assert course == sorted(course, reverse=True)

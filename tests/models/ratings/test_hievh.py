@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.item_features import features
 from segue.data.log import Log
@@ -19,12 +19,16 @@ from segue.models.ratings.hievh import HieVH, relations
 from segue.training.loop import fit
 
 KINDS = pl.DataFrame({"title": list("abcd"), "kind": [["Home", "Bed"], ["Home", "Lamp"], ["Toys"], None]})
-LOG = replace(synthetic.rated(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], n_items=4)), item_table=KINDS)
+LOG = replace(
+    synthetic.rated(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], num_items=4)), item_table=KINDS
+)
 
 
 def build(log: Log = LOG, **settings: object) -> HieVH:
     torch.manual_seed(0)
-    model = HieVH(HieVH.configure({"dim": 3, "features": 4, "levels": 3, **settings}), Sizes(log.n_users, log.n_items))
+    model = HieVH(
+        HieVH.configure({"dim": 3, "features": 4, "levels": 3, **settings}), Sizes(log.num_users, log.num_items)
+    )
     return model.double()
 
 
@@ -32,7 +36,7 @@ def test_relations_of_features() -> None:
     """Features 1 to 4 are Bed, Home, Lamp and Toys: Home and Toys stand first, Bed and Lamp below."""
     found, names = features(LOG, "kind")
     assert names == ["Bed", "Home", "Lamp", "Toys"]
-    strength = relations(Pairs.of(LOG), found, 4)
+    strength = relations(RatedEvents.of(LOG), found, 4)
     # of four users three met Bed and two Lamp, both the latter two: IC = (2 + 1) / (3 * 2 / 4 + 1)
     below = (3 / 2.5 - 1) / (3 / 2.5 + 1)
     # three met Home and two Toys, one both: IC = (1 + 1) / (3 * 2 / 4 + 1)
@@ -79,7 +83,7 @@ def test_items_hardly_met_are_known_by_their_features() -> None:
     rng = np.random.default_rng(0)
     items = rng.integers(1, 13, (40, 10))
     kinds = [["good" if item % 2 else "bad"] for item in range(1, 25)]
-    log = synthetic.from_sequences(items.tolist(), n_items=24)
+    log = synthetic.from_sequences(items.tolist(), num_items=24)
     rating = np.where(items.ravel() % 2, 5, 1).astype(np.float32)
     log = replace(log, rating=rating, item_table=pl.DataFrame({"kind": kinds}))
     model = HieVH(HieVH.configure({"epochs": 60, "batch_size": 50, "lr": 0.02, "l2_item": 50.0}), Sizes(40, 24))

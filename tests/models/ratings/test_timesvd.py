@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
@@ -27,12 +27,12 @@ def timed(days: list[list[int]], *, scale: int = DAY, start: int = YEAR_2020) ->
     """Users who rate items 1, 2, ... on such days."""
     sequences = [list(range(1, len(some) + 1)) for some in days]
     times = [[start + scale * day for day in some] for some in days]
-    return synthetic.rated(synthetic.from_sequences(sequences, times=times, n_items=6))
+    return synthetic.rated(synthetic.from_sequences(sequences, times=times, num_items=6))
 
 
 def build(log: Log, **settings: object) -> TimeSVD:
     torch.manual_seed(0)
-    return TimeSVD(TimeSVD.configure({"dim": 3, **settings}), Sizes(log.n_users, log.n_items)).double()
+    return TimeSVD(TimeSVD.configure({"dim": 3, **settings}), Sizes(log.num_users, log.num_items)).double()
 
 
 def test_the_calendar() -> None:
@@ -78,7 +78,7 @@ def test_the_loss_of_an_epoch_is_the_objective() -> None:
     for weight in model.parameters():
         weight[1:] = torch.randn_like(weight[1:])
     loss = sum(float(model(batch)) for batch in model.batches(log, np.random.default_rng(0)))
-    pairs = Pairs.of(log)
+    pairs = RatedEvents.of(log)
     error = model.predict(pairs.batch(np.arange(len(pairs)))) - torch.from_numpy(pairs.rating)
     for user in (1, 2, 3):
         met = log.history(user).astype(np.int64)
@@ -99,12 +99,12 @@ def test_the_paper_s_terms_of_days_obey_the_laws(law: str) -> None:
 
 def test_training_begins_at_the_biases() -> None:
     log = synthetic.rated(synthetic.random(30, 12, 8, seed=1))
-    sizes = Sizes(log.n_users, log.n_items)
+    sizes = Sizes(log.num_users, log.num_items)
     yardstick = Biases(Biases.configure(), sizes).double()
     yardstick.fit(log)
     model = TimeSVD(TimeSVD.configure(), sizes).double()
     model.pairs(log)
-    batch = Pairs.of(log).batch(np.arange(len(log)))
+    batch = RatedEvents.of(log).batch(np.arange(len(log)))
     torch.testing.assert_close(model.predict(batch), yardstick.predict(batch), rtol=0, atol=0.02)
 
 
@@ -122,7 +122,7 @@ def test_time_is_worth_something_where_opinions_turn() -> None:
         (TimeSVD, {"bins": 12, "epochs": 40, "batch_size": 100, "lr": 0.02, "l2_time": 0.3}),
     ):
         torch.manual_seed(0)
-        model = kind(kind.configure(settings), Sizes(log.n_users, log.n_items))
+        model = kind(kind.configure(settings), Sizes(log.num_users, log.num_items))
         fit(model, log)
         item, time = torch.tensor([[1], [2], [1], [2]]), YEAR_2020 + DAY * torch.tensor([20, 20, 340, 340])
         with torch.no_grad():
@@ -133,7 +133,7 @@ def test_time_is_worth_something_where_opinions_turn() -> None:
 
 
 def test_a_log_without_times_is_refused() -> None:
-    log = synthetic.rated(synthetic.from_sequences([[1, 2], [2, 1]], n_items=2))
+    log = synthetic.rated(synthetic.from_sequences([[1, 2], [2, 1]], num_items=2))
     with pytest.raises(DataError, match="timesvd\\+\\+ needs to know when ratings were given; this log has no times"):
         next(build(log).batches(log, np.random.default_rng(0)))
 

@@ -24,7 +24,7 @@ def build(**settings: Any) -> Caser:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         chosen = {"dim": 3, "window": 4, "targets": 2, "vertical": 2, "horizontal": 3, "dropout": 0.0, **settings}
-        model = Caser(Caser.configure(chosen), Sizes(LOG.n_users, LOG.n_items)).double()
+        model = Caser(Caser.configure(chosen), Sizes(LOG.num_users, LOG.num_items)).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
@@ -90,7 +90,7 @@ def test_dropout_is_for_training_alone() -> None:
 
 def test_number_of_weights() -> None:
     """HGN's Table 4 counts 26,154 for the convolutions and the dense layer behind them."""
-    model = Caser(Caser.configure(), Sizes(users=10, items=20))
+    model = Caser(Caser.configure(), Sizes(num_users=10, num_items=20))
     tables = 11 * 50 + 21 * 50 + 21 * 101
     assert sum(weight.numel() for weight in model.parameters()) == tables + 26_154
 

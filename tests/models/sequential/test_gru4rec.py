@@ -24,7 +24,7 @@ def build(kind: type[GRU4Rec] = GRU4Rec, **settings: Any) -> GRU4Rec:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         config = kind.configure({"dim": 4, "batch_size": 3, "lr": 0.05, "epochs": 2, **settings})
-        return kind(config, Sizes(LOG.n_users, LOG.n_items)).double()
+        return kind(config, Sizes(LOG.num_users, LOG.num_items)).double()
 
 
 # ---------------------------------------------------------------------------------------- sessions side by side
@@ -43,7 +43,7 @@ def test_what_is_carried_is_what_a_session_has_told(reads: str) -> None:
                 history = torch.tensor([told[user]])
                 expected = model.query(Batch(batch.user[[row]], history))
                 torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-12)
-    assert told == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.n_users + 1) if LOG.sizes[u] >= 2}
+    assert told == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.num_users + 1) if LOG.sizes[u] >= 2}
 
 
 def test_errors_travel_back_one_step_or_all() -> None:

@@ -20,7 +20,7 @@ from segue.models.sequential.hgn import HGN
 from segue.nn.sliding_windows import slide, unslide
 from segue.testing import model_checks as testing
 
-SIZES = Sizes(users=5, items=9)
+SIZES = Sizes(num_users=5, num_items=9)
 PARTS = ("feature_gate", "instance_gate", "item_item", "item_bias")
 
 
@@ -54,18 +54,18 @@ def draw_batch(
 ) -> Batch:
     """Random histories with padding before and after; some questions are not asked, some negatives not drawn."""
     places = window + per_row - 1
-    history = rng.integers(1, SIZES.items + 1, (rows, places))
+    history = rng.integers(1, SIZES.num_items + 1, (rows, places))
     begin = rng.integers(0, places, (rows, 1))
     end = np.maximum(places - rng.integers(0, per_row, (rows, 1)), begin + 1)
     place = np.arange(places)
     history[(place < begin) | (place >= end)] = 0
-    target = rng.integers(1, SIZES.items + 1, (rows, per_row + targets - 1))
+    target = rng.integers(1, SIZES.num_items + 1, (rows, per_row + targets - 1))
     target[rng.random(target.shape) < 0.2] = 0
-    negative = rng.integers(1, SIZES.items + 1, (rows, per_row, targets, negatives))
+    negative = rng.integers(1, SIZES.num_items + 1, (rows, per_row, targets, negatives))
     negative[rng.random(negative.shape) < 0.1] = 0
     asked = rng.random((rows, per_row)) < 0.8
     target[0, 0], asked[0, 0] = 1, True
-    user = rng.integers(1, SIZES.users + 1, rows)
+    user = rng.integers(1, SIZES.num_users + 1, rows)
     return Batch(*(torch.from_numpy(array) for array in (user, history, target, negative, asked)))
 
 
@@ -359,7 +359,7 @@ def test_cross_entropy_needs_no_negatives() -> None:
     ids=str,
 )
 def test_number_of_weights(settings: dict[str, Any], gates: int) -> None:
-    model = HGN(HGN.configure(settings), Sizes(users=11, items=7))
+    model = HGN(HGN.configure(settings), Sizes(num_users=11, num_items=7))
     dim = model.config.dim
     tables = 12 * dim + 8 * dim + 8 * (dim + model.config.item_bias)
     assert sum(weight.numel() for weight in model.parameters()) == tables + gates

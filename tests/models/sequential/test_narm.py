@@ -26,7 +26,7 @@ def build(**settings: Any) -> NARM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         config = NARM.configure({"dim": 4, "units": 5, "window": 6, "batch_size": 5, **settings})
-        return NARM(config, Sizes(LOG.n_users, LOG.n_items)).double().eval()
+        return NARM(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)

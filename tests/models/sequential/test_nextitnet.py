@@ -18,7 +18,7 @@ from segue.models.base.model import Sizes
 from segue.models.sequential.nextitnet import NextItNet, past
 from segue.training.loop import fit
 
-SIZES = Sizes(users=5, items=9)
+SIZES = Sizes(num_users=5, num_items=9)
 LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
 
 
@@ -38,9 +38,9 @@ def build(seed: int = 0, **chosen: Any) -> NextItNet:
 def draw(seed: int, rows: int = 4, places: int = 8) -> Batch:
     """Histories with padding before; every position asks, but padding."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.items + 1, (rows, places))
+    history = rng.integers(1, SIZES.num_items + 1, (rows, places))
     history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
-    parts = (rng.integers(1, SIZES.users + 1, rows), history)
+    parts = (rng.integers(1, SIZES.num_users + 1, rows), history)
     user, history = (torch.from_numpy(part) for part in parts)
     return Batch(user, history, asked=history > 0)
 
@@ -135,7 +135,7 @@ def test_every_loss_falls(chosen: dict[str, Any]) -> None:
 def test_presets() -> None:
     author = NextItNet(NextItNet.configure(preset="author"), SIZES)
     assert [block.dilation for block in author.blocks] == [1, 2] * 4
-    assert author.item_out.shape == (SIZES.items + 1, 101)
+    assert author.item_out.shape == (SIZES.num_items + 1, 101)
     assert len(NextItNet(NextItNet.configure(preset="hgn"), SIZES).blocks) == 2
 
 

@@ -20,7 +20,7 @@ from segue.models.base.model import Sizes
 from segue.models.sequential.sasrec import SASRec
 from segue.training.loop import fit
 
-SIZES = Sizes(users=5, items=9)
+SIZES = Sizes(num_users=5, num_items=9)
 LOG = synthetic.markov(30, 9, 12, seed=1, shortest=3)
 
 
@@ -39,10 +39,10 @@ def build(seed: int = 0, **chosen: Any) -> SASRec:
 def draw(seed: int, rows: int = 4, places: int = 6) -> Batch:
     """Histories with padding before; every position asks, but padding."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.items + 1, (rows, places))
+    history = rng.integers(1, SIZES.num_items + 1, (rows, places))
     history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
-    target = np.where(history > 0, rng.integers(1, SIZES.items + 1, history.shape), 0)
-    parts = (rng.integers(1, SIZES.users + 1, rows), history, target)
+    target = np.where(history > 0, rng.integers(1, SIZES.num_items + 1, history.shape), 0)
+    parts = (rng.integers(1, SIZES.num_users + 1, rows), history, target)
     user, history, target = (torch.from_numpy(part) for part in parts)
     return Batch(user, history, target, asked=target > 0)
 

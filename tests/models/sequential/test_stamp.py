@@ -23,7 +23,7 @@ def build(**settings: Any) -> STAMP:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         config = STAMP.configure({"dim": 4, "window": 6, "batch_size": 5, **settings})
-        model = STAMP(config, Sizes(LOG.n_users, LOG.n_items)).double().eval()
+        model = STAMP(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
         for weight in model.parameters():  # at the start they are so small that nothing would be seen
             weight.data.mul_(20)
         model.item.data.mul_(20)

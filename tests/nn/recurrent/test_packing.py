@@ -11,7 +11,7 @@ from torch.nn.functional import layer_norm
 
 from segue.nn.recurrent.gru import EPS, GRU, InnerGRU, NormGRU
 from segue.nn.recurrent.lstm import LSTM
-from segue.nn.recurrent.packing import STRIDE, Cell, Stack, advance, last, walk
+from segue.nn.recurrent.packing import STRIDE, RecurrentCell, Stack, advance, last, walk
 
 READS, DIM = 3, 4
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -60,7 +60,7 @@ def stacked(cells: list[nn.Module]) -> Step:
     return step
 
 
-def torchs(*, products: bool) -> tuple[Cell, Step, list[Tensor]]:
+def torchs(*, products: bool) -> tuple[RecurrentCell, Step, list[Tensor]]:
     """Torch's own cell; with `products`, what is read is W x already."""
     theirs = nn.GRUCell(3 * DIM if products else READS, DIM).double()
     weights = [theirs.weight_hh, theirs.bias_ih, theirs.bias_hh]
@@ -70,7 +70,7 @@ def torchs(*, products: bool) -> tuple[Cell, Step, list[Tensor]]:
     return GRU(theirs.weight_ih, *weights), theirs, [theirs.weight_ih, *weights]
 
 
-def kinds(name: str) -> tuple[Cell, Step, list[Tensor]]:
+def kinds(name: str) -> tuple[RecurrentCell, Step, list[Tensor]]:
     """A cell with random weights, its step in plain torch, and its weights."""
     torch.manual_seed(3)
     if name in ("gru", "products"):

@@ -39,13 +39,13 @@ from segue.papers.hcrnn.gates import (
 )
 from segue.papers.hcrnn.genres import Genres
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LISTED = [["Action", "Crime"], ["Action"], ["Action", "Horror"], ["Romance"], [], ["Crime"]]
 
 
 def films(log: Log, listed: list[list[str]]) -> Log:
-    table = {"title": [f"Film {item}" for item in range(1, log.n_items + 1)], "genres": listed}
+    table = {"title": [f"Film {item}" for item in range(1, log.num_items + 1)], "genres": listed}
     return replace(log, item_table=pl.DataFrame(table, schema_overrides={"genres": pl.List(pl.String)}))
 
 
@@ -91,7 +91,7 @@ def model(name: str, preset: str, sizes: Sizes) -> Any:
 def test_readings_are_what_the_models_tell() -> None:
     log = synthetic.markov(10, 9, 12, seed=1, shortest=5)
     split = Protocol.named("whole-users").split(log)
-    hcrnn, narm = (model(name, preset, Sizes(log.n_users, log.n_items)) for name, preset in PRESETS)
+    hcrnn, narm = (model(name, preset, Sizes(log.num_users, log.num_items)) for name, preset in PRESETS)
     found = read(split, hcrnn, narm)
     assert [one.user for one in found] == [user for user in range(1, 11) if split.test[user] < log.stop[user]]
     for one in found:
@@ -209,7 +209,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
         patch.setattr(hcrnn_figures, "TRAINED", shrunk)
-        return hcrnn_figures.reproduce(runs=Runs(tmp_path_factory.mktemp("runs")), quick=True)
+        return hcrnn_figures.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
 
 
 def test_all_figures_are_there(made: Reproduction) -> None:

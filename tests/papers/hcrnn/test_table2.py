@@ -15,7 +15,7 @@ from segue.errors import DataError
 from segue.papers import find
 from segue.papers.hcrnn import table2 as hcrnn_table2
 from segue.papers.reproduction import grid
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 PARTS = pl.DataFrame({"split": ["train", "valid", "test"]})
 LOG = replace(from_sequences([[1, 2, 3, 4], [1, 2], [4, 3, 2]]), user_table=PARTS)
@@ -30,7 +30,7 @@ def load(name: str) -> Log:
 def test_prefixes_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(catalog, "load", load)
     monkeypatch.delenv("SEGUE_QUIET", raising=False)
-    made = find("hcrnn-table2")(runs=Runs(Path("nowhere")))
+    made = find("hcrnn-table2")(runs=RunCache(Path("nowhere")))
     ours = {row.method: row.mean for row in made.rows if row.metric == "CiteULike"}
     assert ours == {
         "sequences (train)": 3 + 1,
@@ -55,12 +55,12 @@ def test_a_log_that_comes_by_itself_has_to_be_there(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(catalog, "load", nothing)
     with pytest.raises(DataError, match="no citeulike"):
-        hcrnn_table2.reproduce(runs=Runs(Path("nowhere")))
+        hcrnn_table2.reproduce(runs=RunCache(Path("nowhere")))
 
 
 def test_lastfm_is_counted_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "load", lambda name: LOG)
-    made = hcrnn_table2.reproduce(runs=Runs(Path("nowhere")), quick=True)
+    made = hcrnn_table2.reproduce(runs=RunCache(Path("nowhere")), quick=True)
     assert made.row("items", "LastFM").paper == 5_778
     assert made.notes[0].startswith("QUICK: ")
     assert not any("not at hand" in note for note in made.notes)

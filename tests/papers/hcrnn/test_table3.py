@@ -16,13 +16,13 @@ from segue.data.synthetic import from_sequences
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hcrnn.common import BEST, METRICS, NAMED, PROTOCOL, Named
 from segue.papers.hcrnn.table3 import APART, CLEAN, LEAKY, MOVIES
 from segue.papers.methods import Method
 from segue.papers.reproduction import Reproduction, parts
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 SMALL = {"dim": 8, "epochs": 1}
 SPLIT = ["train"] * 20 + ["valid"] * 5 + ["test"] * 15
@@ -52,13 +52,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     def easier(named: Named, name: str, log: str, protocol: Protocol, seeds: tuple[int, ...]) -> Method:
         full = method(named, name, log, protocol, seeds)
         trained = full.epochs > 0
-        recipe: Recipe = replace(full.recipe, settings={**full.recipe.settings, **(SMALL if trained else {})})
+        recipe: Experiment = replace(full.recipe, settings={**full.recipe.settings, **(SMALL if trained else {})})
         return replace(full, recipe=recipe)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load", LOGS.__getitem__)
         patch.setattr(Named, "method", easier)
-        return hcrnn_table3.reproduce(runs=Runs(tmp_path_factory.mktemp("runs")), quick=True)
+        return hcrnn_table3.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
 
 
 def test_every_method_has_its_line_in_every_table(made: Reproduction) -> None:
@@ -82,7 +82,7 @@ def test_clean_questions_are_those_of_sequences_that_share_nothing(made: Reprodu
     shared = np.flatnonzero(sharing(split))
     assert shared.tolist() == [26, 27, 28]
     assert any(f"{12 * 8:,} of its {15 * 8:,} questions" in note for note in made.notes)
-    pop = Recipe(model="pop", protocol=PROTOCOL).run(log).result
+    pop = Experiment(model="pop", protocol=PROTOCOL).run(log).result
     assert isinstance(pop.ranks, Ranks)
     values, clean = measure(pop.ranks, "recall@3"), ~np.isin(pop.ranks.user, shared)
     assert made.row("POP", "recall@3", CLEAN).mean == pytest.approx(values[clean].mean())

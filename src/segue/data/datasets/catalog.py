@@ -177,7 +177,7 @@ def _ruled(log: Log, dataset: Dataset) -> Log:
     """What the rules of the data set leave. If that is not what is published, the steps of the log say so too."""
     assert dataset.rules is not None
     log = dataset.rules(log)
-    found, expected = (log.n_users, log.n_items, len(log)), (dataset.users, dataset.items, dataset.rows)
+    found, expected = (log.num_users, log.num_items, len(log)), (dataset.users, dataset.items, dataset.rows)
     if found == expected:
         return log
     say(

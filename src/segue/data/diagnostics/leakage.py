@@ -130,7 +130,7 @@ def shared_events(split: Split, *, refit: bool = False) -> Shared | None:
     rows, user = _rows(log, split.test, log.stop)
     known = np.sort(_events(log, (split.train_valid if refit else split.train).rows()))
     both = _among(_events(log, rows), known)
-    size, share = np.bincount(user, minlength=log.n_users + 1), np.bincount(user[both], minlength=log.n_users + 1)
+    size, share = np.bincount(user, minlength=log.num_users + 1), np.bincount(user[both], minlength=log.num_users + 1)
     by_chance = [_mean(_among(_events(log, rows, ticks), known)) for ticks in TICKS] if both.any() else [0.0]
     asked = split.cases("test").user
     return Shared(
@@ -187,14 +187,14 @@ def _holders(log: Log, start: Ids, stop: Ids, others: Ids) -> Mask:
     """(U + 1,) who has, in rows `start:stop`, an event that stands in the rows `others`."""
     rows, user = _rows(log, start, stop)
     if log.time is None:
-        return np.zeros(log.n_users + 1, np.bool_)
+        return np.zeros(log.num_users + 1, np.bool_)
     both = _among(_events(log, rows), np.sort(_events(log, others)))
-    return np.bincount(user[both], minlength=log.n_users + 1) > 0
+    return np.bincount(user[both], minlength=log.num_users + 1) > 0
 
 
 def _rows(log: Log, start: Ids, stop: Ids) -> tuple[Ids, Ids]:
     """(rows, their users) of `start:stop`."""
-    return ranges(start, stop), np.repeat(np.arange(log.n_users + 1), stop - start)
+    return ranges(start, stop), np.repeat(np.arange(log.num_users + 1), stop - start)
 
 
 def _events(log: Log, rows: Ids, ticks: int = 0) -> Ids:
@@ -203,7 +203,7 @@ def _events(log: Log, rows: Ids, ticks: int = 0) -> Ids:
         return np.zeros(0, np.int64)
     since = log.time - log.time.min()
     tick = int(np.gcd.reduce(since)) if ticks else 0
-    return (since[rows] + ticks * tick) * (log.n_items + 1) + log.item[rows]
+    return (since[rows] + ticks * tick) * (log.num_items + 1) + log.item[rows]
 
 
 def _among(events: Ids, known: Ids) -> Mask:
@@ -248,7 +248,7 @@ def _opening(item: np.ndarray[Any, np.dtype[np.int32]], row: Ids) -> Ids:
 def _had_before(log: Log) -> Mask:
     """By row of the log's columns: whether its user had the item before."""
     rows, user = _rows(log, log.start, log.stop)
-    pair = user * (log.n_items + 1) + log.item[rows]
+    pair = user * (log.num_items + 1) + log.item[rows]
     order = np.argsort(pair, kind="stable")
     again = np.zeros(len(log.item), np.bool_)
     again[rows[order[1:]]] = pair[order][1:] == pair[order][:-1]

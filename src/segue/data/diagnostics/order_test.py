@@ -111,8 +111,8 @@ def _shared(item: Ids, user: Ids, inner: np.ndarray[Any, np.dtype[np.bool_]]) ->
         return 0
     step = inner & (item[1:] != item[:-1])
     pair = item[:-1][step] * (item.max() + 1) + item[1:][step]
-    n_users = int(user[-1]) + 1
-    key = np.sort(pair * n_users + user[1:][step])
-    key = key[np.diff(key, prepend=-1) > 0] // n_users
+    num_users = int(user[-1]) + 1
+    key = np.sort(pair * num_users + user[1:][step])
+    key = key[np.diff(key, prepend=-1) > 0] // num_users
     takers = np.diff(np.flatnonzero(np.diff(key, prepend=-1, append=-1)))
     return int((takers * (takers - 1) // 2).sum())

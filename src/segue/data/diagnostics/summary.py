@@ -176,7 +176,7 @@ def audit(log: Log, *, seed: int = 0) -> Audit:
     user, item = log.events()
     sizes, counts = log.sizes[log.sizes > 0], log.counts()
     counts = counts[counts > 0]
-    pairs = len(distinct(user * (log.n_items + 1) + item))
+    pairs = len(distinct(user * (log.num_items + 1) + item))
     span, order = _span(log, user), order_signal(log, seed=seed)
     own = log.user_table is not None and "split" in log.user_table.columns
     test = overlap(given(log) if own else leave_last_out(log))

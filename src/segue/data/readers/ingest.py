@@ -82,7 +82,7 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
         log = replace(log, name=name)
     log = _with_tables(log, users, items)
     log = filtered(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
-    for count, noun, use in ((log.n_users, "user", "nobody to compare"), (log.n_items, "item", "nothing to rank")):
+    for count, noun, use in ((log.num_users, "user", "nobody to compare"), (log.num_items, "item", "nothing to rank")):
         if count < 2:
             raise DataError(
                 f"{log.name}: one {noun} only: {use} (after {log.steps[-1].rule}); is the {noun} column the right one?"

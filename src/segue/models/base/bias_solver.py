@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 SWEEPS = 30  # each makes what is left to gain several times smaller
 
 
-def biases(pairs: Pairs, l2: Mapping[str, float]) -> tuple[float, Values, Values]:
+def biases(pairs: RatedEvents, l2: Mapping[str, float]) -> tuple[float, Values, Values]:
     """(mu, (U + 1,) b of users, (I + 1,) b of items).
 
     Args:
@@ -28,7 +28,7 @@ def biases(pairs: Pairs, l2: Mapping[str, float]) -> tuple[float, Values, Values
         l2: the penalty of each side that has a bias, "item" or "user" or both, in the order in which they are solved.
     """
     ids = {"user": pairs.user, "item": pairs.item}
-    bias = {"user": np.zeros(pairs.log.n_users + 1), "item": np.zeros(pairs.log.n_items + 1)}
+    bias = {"user": np.zeros(pairs.log.num_users + 1), "item": np.zeros(pairs.log.num_items + 1)}
     rating = pairs.rating.astype(np.float64)
     mean = rating.mean()
     for _ in range(SWEEPS if len(l2) > 1 else 1):

@@ -1,4 +1,4 @@
-"""`Causal`: a ranker whose one pass over a stretch of a history answers after each of its items.
+"""`CausalModel`: a ranker whose one pass over a stretch of a history answers after each of its items.
 
 What it says after an item knows nothing of those that follow. So a stretch of `window` items teaches as many prefixes
 as it has items, where a program that copies every prefix computes all of them anew.
@@ -15,10 +15,10 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
 from segue.data.log import Log
-from segue.models.base.ranking import Ranker
+from segue.models.base.ranking import RankingModel
 
 
-class Causal(Ranker):
+class CausalModel(RankingModel):
     """Trained on stretches, every item of which asks for the next."""
 
     def stretches(self, log: Log) -> Sequences:

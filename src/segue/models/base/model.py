@@ -1,8 +1,8 @@
 """What a model is: it is *fed* (`batches`), *taught* (`forward` is the loss) and *asked* (`score`).
 
-Two ways to learn share one face. A model that is trained by gradient derives from `Trained`; one that learns by
-counting derives from `Counted` and writes `fit(log)`. A model whose score is a dot product of a query and an item
-vector derives from `Retriever` as well, and writes `query` and `item_vectors`.
+Two ways to learn share one face. A model that is trained by gradient derives from `GradientModel`; one that learns by
+counting derives from `DirectModel` and writes `fit(log)`. A model whose score is a dot product of a query and an item
+vector derives from `DotProductModel` as well, and writes `query` and `item_vectors`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from segue.nn.optim import Adam, Optimizer, Schedule, constant, polynomial
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many users and items a model is built for: ids run to `users` and `items`, 0 included on top."""
+    """How many users and items a model is built for: ids run from 1 to these, and 0 is padding."""
 
-    users: int
-    items: int
+    num_users: int
+    num_items: int
 
 
 class Model(nn.Module, ABC):
@@ -75,7 +75,7 @@ class Model(nn.Module, ABC):
         return cls.Config.make({**base, **(settings or {})})
 
 
-class Counted(Model):
+class DirectModel(Model):
     """A model that learns by counting."""
 
     @abstractmethod
@@ -84,7 +84,7 @@ class Counted(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedConfig(Config):
+class GradientModelConfig(Config):
     """Settings that every model trained by gradient has.
 
     Attributes:
@@ -127,7 +127,7 @@ class TrainedConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturedConfig(TrainedConfig):
+class FeaturedConfig(GradientModelConfig):
     """Settings of trained models that may read features of the items.
 
     Attributes:
@@ -147,7 +147,7 @@ class FeaturedConfig(TrainedConfig):
         require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
 
 
-class Trained(Model):
+class GradientModel(Model):
     """A model trained by gradient descent on `forward`, its loss.
 
     Attributes:
@@ -156,7 +156,7 @@ class Trained(Model):
         few_shapes: whether its matrix products come in few shapes; kernels that are made for a shape pay only then.
     """
 
-    config: TrainedConfig
+    config: GradientModelConfig
     rows_at_once: int = 4096
     few_shapes: bool = True
 
@@ -173,7 +173,7 @@ class Trained(Model):
         """The loss: summed over the targets of the batch, so that parts of a batch add up to the whole."""
 
 
-class Retriever(Model):
+class DotProductModel(Model):
     """A model whose score is query . item vector: the dot product is written here, once."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""`Ranker`: a retriever that is trained to rank what came next, by any loss.
+"""`RankingModel`: a retriever that is trained to rank what came next, by any loss.
 
 A model of this kind says how a history becomes a query (`queries`) and which table the queries are held against
 (`item_table`); what the loss makes of them is written here once, since it decides as much as the architecture does.
@@ -22,10 +22,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.negative_sampling import Popular
+from segue.batches.negative_sampling import PopularityNegatives
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.model import Retriever, Sizes, Trained, TrainedConfig
+from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
 from segue.nn.embedding import rows
 from segue.nn.sampled_loss import Slopes, by_autograd, contrast
@@ -36,7 +36,7 @@ Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bp
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankerConfig(TrainedConfig):
+class RankingConfig(GradientModelConfig):
     """Settings of models that are trained to rank.
 
     Attributes:
@@ -79,12 +79,12 @@ class RankerConfig(TrainedConfig):
         return self.negatives if self.loss != "ce" and self.sampling == "own" else 0
 
 
-class Ranker(Trained, Retriever):
+class RankingModel(GradientModel, DotProductModel):
     """Queries held against a table of items."""
 
-    config: RankerConfig
+    config: RankingConfig
 
-    def __init__(self, config: RankerConfig, sizes: Sizes) -> None:
+    def __init__(self, config: RankingConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
 
     @abstractmethod
@@ -102,7 +102,7 @@ class Ranker(Trained, Retriever):
         if config.loss == "ce" or config.sampling == "own":
             yield from batches
             return
-        popular = Popular(log.counts(), config.alpha)
+        popular = PopularityNegatives(log.counts(), config.alpha)
         chance = torch.from_numpy(popular.expected(config.negatives))
         for batch in batches:
             shared = torch.from_numpy(popular.draw(config.negatives, rng))
@@ -153,7 +153,7 @@ class Ranker(Trained, Retriever):
         if config.loss == "bpr-max":
             return losses.bpr_max(positive, negative, known, config.penalty)
         if config.loss == "gbce":
-            beta = losses.calibration(config.negatives, self.sizes.items, config.calibration)
+            beta = losses.calibration(config.negatives, self.sizes.num_items, config.calibration)
             return losses.bce(positive, negative, known, beta)
         if config.loss == "sampled-ce" and config.correction:
             negative = negative - self._expected(negative, batch)
@@ -183,7 +183,7 @@ class Ranker(Trained, Retriever):
     def _expected(self, like: Tensor, batch: Batch) -> Float[Tensor, "*G"]:
         """Logarithm of how often each negative is expected among those drawn."""
         if batch.shared is None or batch.chance is None:  # drawn all alike from what is not the target
-            return like.new_full((), float(np.log(self.config.negatives / max(self.sizes.items - 1, 1))))
+            return like.new_full((), float(np.log(self.config.negatives / max(self.sizes.num_items - 1, 1))))
         return batch.chance[batch.shared].to(like.dtype)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:

@@ -1,13 +1,13 @@
-"""`Pairwise`: a model that is asked about (user, item, time), and says which rating comes of it.
+"""`PairScorer`: a model that is asked about (user, item, time), and says which rating comes of it.
 
                  a retriever                        a pairwise model
-    fed          histories, what came next          rated events, with what both sides had met before: `Pairs`
+    fed          histories, what came next          rated events, with what both sides had met before: `RatedEvents`
     taught       any loss of ranking                (r~ - r)^2, summed
     asked        `query` . `item_vectors`           `predict`: one rating a row of the batch
 
 `score` asks it about every item, so a pairwise model ranks, recommends, is saved and obeys the laws like any other.
-`Rater` is one that gradients teach, `Biased` a rater that starts from biases, `Factored` a model whose rating is a dot
-product, and which therefore is a retriever.
+`RatingModel` is one that gradients teach, `BiasedRatingModel` one that starts from biases, `DotProductRating` a model
+whose rating is a dot product.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.bias_solver import biases
-from segue.models.base.model import Model, Retriever, Sizes, Trained, TrainedConfig
+from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Model, Sizes
 
 PAIRS = 1 << 16  # predicted at a time where all items are asked about
 
 
-class Pairwise(Model):
+class PairScorer(Model):
     """A model of ratings.
 
     Attributes:
@@ -48,7 +48,7 @@ class Pairwise(Model):
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         if items is None:
-            items = torch.arange(self.sizes.items + 1, device=batch.user.device)
+            items = torch.arange(self.sizes.num_items + 1, device=batch.user.device)
         # whoever is asked about all at once is asked about item 0 too, and what is said of it is dropped
         ratings = [self._of_all(part, items) for part in batch.slices(max(1, PAIRS // max(len(items), 1)))]
         scores = torch.cat(ratings)
@@ -63,11 +63,11 @@ class Pairwise(Model):
         return self.predict(asked).view(len(batch), len(items))
 
 
-class Rater(Trained, Pairwise):
+class RatingModel(GradientModel, PairScorer):
     """A pairwise model that gradients teach to predict ratings, by the squared error: equation (13) of IARN."""
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        pairs = Pairs.of(log)
+        pairs = RatedEvents.of(log)
         return pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
@@ -77,7 +77,7 @@ class Rater(Trained, Pairwise):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiasedConfig(TrainedConfig):
+class BiasedRatingConfig(GradientModelConfig):
     """Settings of raters that start from biases.
 
     Attributes:
@@ -95,7 +95,7 @@ class BiasedConfig(TrainedConfig):
                 require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
 
 
-class Biased(Rater):
+class BiasedRatingModel(RatingModel):
     """A rater that starts from a mean and biases in closed form, and learns what is to be added to them.
 
     Penalties are those of least squares, so much a row of a table, however many its ratings: each rating bears a share.
@@ -109,7 +109,7 @@ class Biased(Rater):
         seen: the log that was looked at last.
     """
 
-    config: BiasedConfig
+    config: BiasedRatingConfig
     window = 0
     mean: Tensor
     user_bias: Tensor
@@ -120,20 +120,20 @@ class Biased(Rater):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
-        for side, count in (("user", sizes.users + 1), ("item", sizes.items + 1)):
+        for side, count in (("user", sizes.num_users + 1), ("item", sizes.num_items + 1)):
             self.register_buffer(f"{side}_bias", torch.zeros(count))
             self.register_buffer(f"{side}_share", torch.zeros(count), persistent=False)
         self.seen: Log | None = None
 
-    def pairs(self, log: Log) -> Pairs:
+    def pairs(self, log: Log) -> RatedEvents:
         """The rated events of a log, which is looked at when it is met for the first time."""
-        pairs = Pairs.of(log)
+        pairs = RatedEvents.of(log)
         if self.seen is not log:
             self.look_at(pairs)
             self.seen = log
         return pairs
 
-    def look_at(self, pairs: Pairs) -> None:
+    def look_at(self, pairs: RatedEvents) -> None:
         """Take from a log what no gradient teaches."""
         mean, *both = biases(pairs, {"item": self.config.l2_item, "user": self.config.l2_user})
         self.mean.fill_(mean)
@@ -143,7 +143,7 @@ class Biased(Rater):
             getattr(self, f"{side}_share").copy_(torch.from_numpy(1 / np.maximum(count, 1)))
 
 
-class Factored(Retriever, Pairwise):
+class DotProductRating(DotProductModel, PairScorer):
     """A pairwise model whose rating is a dot product of a query and an item vector."""
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:

@@ -1,4 +1,4 @@
-"""`Recurrent`: a ranker that reads a history item by item and remembers what it has read.
+"""`RecurrentModel`: a ranker that reads a history item by item and remembers what it has read.
 
 A model of this kind says which cell reads (`cell`) and, where it is more than a table's rows, what the cell is given of
 an item (`read`) and what is made of that which it tells (`tell`). Training reads stretches of `window` items, all of
@@ -17,15 +17,15 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.errors import require
-from segue.models.base.causal import Causal
-from segue.models.base.ranking import RankerConfig
+from segue.models.base.causal import CausalModel
+from segue.models.base.ranking import RankingConfig
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows
-from segue.nn.recurrent.packing import Cell, advance, last, walk
+from segue.nn.recurrent.packing import RecurrentCell, advance, last, walk
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentConfig(RankerConfig):
+class RecurrentConfig(RankingConfig):
     """Settings of models that read item by item.
 
     Attributes:
@@ -48,14 +48,14 @@ class RecurrentConfig(RankerConfig):
             require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
 
 
-class Recurrent(Causal):
+class RecurrentModel(CausalModel):
     """What a cell makes of a history is held against the items."""
 
     config: RecurrentConfig
 
     @property
     @abstractmethod
-    def cell(self) -> Cell:
+    def cell(self) -> RecurrentCell:
         """What reads."""
 
     @property

@@ -1,4 +1,4 @@
-"""`SkipGram`: vectors of tokens, learnt by telling a token's true company from what is drawn at random.
+"""`SkipGramModel`: vectors of tokens, learnt by telling a token's true company from what is drawn at random.
 
     pair of a token and its context        -ln sigma(u_a . v_b)  -  sum over the negatives m of  ln sigma(-u_a . v_m)
     score of an item j for a user          mean over the items i of the history of  cos(u_i, u_j)
@@ -21,16 +21,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.negative_sampling import Popular
+from segue.batches.negative_sampling import PopularityNegatives
 from segue.data.log import Ids
 from segue.errors import require
-from segue.models.base.model import Retriever, Sizes, Trained, TrainedConfig
+from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
 from segue.nn.embedding import rows, zero_padding
 
 
 @dataclass(frozen=True, kw_only=True)
-class SkipGramConfig(TrainedConfig):
+class SkipGramConfig(GradientModelConfig):
     """Settings of models that learn vectors from pairs out of users' sets.
 
     Attributes:
@@ -59,7 +59,7 @@ class SkipGramConfig(TrainedConfig):
         require(self.last is None or self.last >= 1, f"last={self.last}: must be at least 1")
 
 
-class SkipGram(Trained, Retriever):
+class SkipGramModel(GradientModel, DotProductModel):
     """Two tables of vectors, and what a model says which pairs of tokens are company.
 
     Args:
@@ -73,7 +73,7 @@ class SkipGram(Trained, Retriever):
     def __init__(self, config: SkipGramConfig, sizes: Sizes, others: int = 0) -> None:
         super().__init__(config, sizes)
         self.window = config.last
-        tokens = sizes.items + others
+        tokens = sizes.num_items + others
         self.token = nn.Parameter(torch.randn(tokens + 1, config.dim) * 0.1)
         self.context = nn.Parameter(torch.randn(tokens + 1, config.dim) * 0.1)
         zero_padding(self.token)
@@ -81,7 +81,7 @@ class SkipGram(Trained, Retriever):
 
     def against(self, pairs: Iterable[tuple[Ids, Ids]], counts: Ids, rng: np.random.Generator) -> Iterator[Batch]:
         """Batches of pairs (token, context), with negatives drawn by the `counts` of all tokens."""
-        popular, each = Popular(counts, self.config.alpha), self.config.negatives
+        popular, each = PopularityNegatives(counts, self.config.alpha), self.config.negatives
         for token, context in pairs:
             count = len(token)
             yield Batch(
@@ -108,4 +108,4 @@ class SkipGram(Trained, Retriever):
         return nn.functional.embedding_bag(history, self.item_vectors(), mode="sum") / known
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
-        return nn.functional.normalize(self.token[: self.sizes.items + 1], dim=1)
+        return nn.functional.normalize(self.token[: self.sizes.num_items + 1], dim=1)

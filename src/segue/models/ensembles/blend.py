@@ -91,4 +91,4 @@ def mix(first: Tensor | None, second: Tensor | None, weight: float) -> Tensor:
 
 
 def _told(model: Model) -> str:
-    return f"{model.sizes.users:,} users and {model.sizes.items:,} items"
+    return f"{model.sizes.num_users:,} users and {model.sizes.num_items:,} items"

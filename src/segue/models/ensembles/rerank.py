@@ -23,8 +23,8 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.errors import require
-from segue.models.base.model import Model, Retriever
-from segue.models.base.rating import Pairwise
+from segue.models.base.model import DotProductModel, Model
+from segue.models.base.rating import PairScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Rerank(Model):
     window = None  # what the user had long ago is no candidate either
 
     def __init__(self, first: Model, second: Model, *, candidates: int = 100) -> None:
-        one, two = (f"{part.sizes.users:,} users and {part.sizes.items:,} items" for part in (first, second))
+        one, two = (f"{part.sizes.num_users:,} users and {part.sizes.num_items:,} items" for part in (first, second))
         require(one == two, f"{second.name} cannot order what {first.name} returns: they are built for {two} and {one}")
         super().__init__(RerankConfig(candidates=candidates), first.sizes)
         self.first, self.second = first, second
@@ -74,7 +74,7 @@ class Rerank(Model):
 
     def _ordered(self, batch: Batch, returned: Bool[Tensor, "B I"]) -> Float[Tensor, "B I"]:
         """What the second says of the returned items; of a pair at a time it is only asked about these, once a user."""
-        if isinstance(self.second, Retriever) or not isinstance(self.second, Pairwise):
+        if isinstance(self.second, DotProductModel) or not isinstance(self.second, PairScorer):
             return self.second.score(batch)
         lines = zip(batch.slices(1), returned, strict=True)
         told = [(some := line.nonzero()[:, 0], self.second.score(row, some)[0]) for row, line in lines]

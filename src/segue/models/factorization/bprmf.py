@@ -28,7 +28,7 @@ from segue.batches.sequences import pairs
 from segue.data.item_features import features
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.model import FeaturedConfig, Retriever, Sizes, Trained
+from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import rows, zero_padding
 from segue.nn.item_features import Features
@@ -62,7 +62,7 @@ class BPRMFConfig(FeaturedConfig):
         require(self.recency >= 0, f"recency={self.recency}: must not be negative")
 
 
-class BPRMF(Trained, Retriever):
+class BPRMF(GradientModel, DotProductModel):
     """A user vector, an item vector, and their dot product."""
 
     name = "bprmf"
@@ -78,12 +78,12 @@ class BPRMF(Trained, Retriever):
     def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         width = config.dim + config.bias
-        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim) * 0.01)
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, width) * 0.01)
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim) * 0.01)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
         zero_padding(self.user)
         zero_padding(self.item)
         if config.column:
-            self.features = Features(sizes.items, config.features, config.levels)
+            self.features = Features(sizes.num_items, config.features, config.levels)
             self.feature = nn.Parameter(torch.randn(config.features + 1, width) * 0.01)
             zero_padding(self.feature)
 

@@ -26,14 +26,14 @@ from segue.batches.sequences import Windows
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, Ranker, RankerConfig
+from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows, zero_padding
 
 
 @dataclass(frozen=True, kw_only=True)
-class CoEventMFConfig(RankerConfig):
+class CoEventMFConfig(RankingConfig):
     """Settings of CoEvent MF.
 
     Attributes:
@@ -58,7 +58,7 @@ class CoEventMFConfig(RankerConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
-class CoEventMF(Ranker):
+class CoEventMF(RankingModel):
     """A vector of each item as the last one, and one as the next."""
 
     name = "coevent-mf"
@@ -75,10 +75,10 @@ class CoEventMF(Ranker):
 
     def __init__(self, config: CoEventMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, config.dim) * config.dim**-0.5)
+        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim) * config.dim**-0.5)
         zero_padding(self.item_out)
         if not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, config.dim) * config.dim**-0.5)
+            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim) * config.dim**-0.5)
             zero_padding(self.item_in)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:

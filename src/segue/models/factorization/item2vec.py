@@ -28,7 +28,7 @@ from segue.batches.batch import Batch
 from segue.batches.cooccurrence import Sets
 from segue.data.log import Log
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.models.base.skipgram import SkipGram, SkipGramConfig
+from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Item2VecConfig(SkipGramConfig):
     """Settings of Item2Vec: those of skip-gram."""
 
 
-class Item2Vec(SkipGram):
+class Item2Vec(SkipGramModel):
     """A vector of each item as itself, and one as company."""
 
     name = "item2vec"

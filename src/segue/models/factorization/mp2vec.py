@@ -32,7 +32,7 @@ from segue.data.log import Ids, Log
 from segue.errors import require
 from segue.models.base.model import FeaturedConfig, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.models.base.skipgram import SkipGram, SkipGramConfig
+from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
 from segue.nn.item_features import Features
 
 
@@ -51,7 +51,7 @@ class MP2VecConfig(SkipGramConfig, FeaturedConfig):
         require(self.weight >= 0, f"weight={self.weight}: must not be negative")
 
 
-class MP2Vec(SkipGram):
+class MP2Vec(SkipGramModel):
     """Vectors of items and of features; feature f is token I + f."""
 
     name = "mp2vec"
@@ -68,7 +68,7 @@ class MP2Vec(SkipGram):
 
     def __init__(self, config: MP2VecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes, config.features)
-        self.features = Features(sizes.items, config.features, config.levels)
+        self.features = Features(sizes.num_items, config.features, config.levels)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         config = self.config
@@ -96,10 +96,10 @@ class MP2Vec(SkipGram):
     def _tokens(self, item: Ids) -> Ids:
         """(n, 1 + F) an item and its features; 0 where there is none."""
         feature = self.features.feature.numpy(force=True)[item].astype(np.int64)
-        return np.concatenate([item[:, None], np.where(feature > 0, feature + self.sizes.items, 0)], 1)
+        return np.concatenate([item[:, None], np.where(feature > 0, feature + self.sizes.num_items, 0)], 1)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
-        described = (batch.history[:, 0] > self.sizes.items) | (batch.target[:, 0] > self.sizes.items)
+        described = (batch.history[:, 0] > self.sizes.num_items) | (batch.target[:, 0] > self.sizes.num_items)
         surprise = self.surprise(batch)
         return surprise.where(~described, self.config.weight * surprise).sum()

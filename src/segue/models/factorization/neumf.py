@@ -33,7 +33,7 @@ from segue.batches.batch import Batch
 from segue.batches.sequences import pairs
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.model import Sizes, Trained, TrainedConfig
+from segue.models.base.model import GradientModel, GradientModelConfig, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows, zero_padding
@@ -43,7 +43,7 @@ TOGETHER = 1 << 13  # pairs that pass the tower at a time where all items are as
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuMFConfig(TrainedConfig):
+class NeuMFConfig(GradientModelConfig):
     """Settings of NeuMF.
 
     Attributes:
@@ -73,7 +73,7 @@ class NeuMFConfig(TrainedConfig):
         require(self.pretrain >= 0, f"pretrain={self.pretrain}: must not be negative")
 
 
-class NeuMF(Trained):
+class NeuMF(GradientModel):
     """Two halves, each with vectors and a logit of its own.
 
     Attributes:
@@ -109,10 +109,10 @@ class NeuMF(Trained):
         super().__init__(config, sizes)
         tables = []
         for count, dim in (
-            (sizes.users, config.dim),
-            (sizes.items, config.dim),
-            (sizes.users, config.tower_dim),
-            (sizes.items, config.tower_dim),
+            (sizes.num_users, config.dim),
+            (sizes.num_items, config.dim),
+            (sizes.num_users, config.tower_dim),
+            (sizes.num_items, config.tower_dim),
         ):
             tables.append(nn.Parameter(torch.randn(count + 1, dim) * 0.01))
             zero_padding(tables[-1])
@@ -155,7 +155,7 @@ class NeuMF(Trained):
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """z: the first layer is taken apart, so that it is computed once a user and once an item."""
         if items is None:
-            items = torch.arange(self.sizes.items + 1, device=batch.user.device)
+            items = torch.arange(self.sizes.num_items + 1, device=batch.user.device)
         product = (self.user[batch.user] * self.product_logit.weight) @ self.item[items].T
         first, *others = self.layers
         assert isinstance(first, nn.Linear)

@@ -31,7 +31,7 @@ from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Ids, Log, distinct, ranges
 from segue.errors import require
-from segue.models.base.model import Counted, Sizes
+from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.sparse import blocks
 
@@ -67,7 +67,7 @@ class ItemKNNConfig(Config):
         require(0 < self.decay <= 1, f"decay={self.decay}: must be above 0 and at most 1")
 
 
-class ItemKNN(Counted):
+class ItemKNN(DirectModel):
     """The neighbours of each item as two tables: who they are, and how similar."""
 
     name = "item-knn"
@@ -91,9 +91,9 @@ class ItemKNN(Counted):
     def __init__(self, config: ItemKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = config.last
-        width = min(config.neighbours or sizes.items, sizes.items)
-        self.register_buffer("neighbour", torch.zeros(sizes.items + 1, width, dtype=torch.int32))
-        self.register_buffer("similarity", torch.zeros(sizes.items + 1, width))
+        width = min(config.neighbours or sizes.num_items, sizes.num_items)
+        self.register_buffer("neighbour", torch.zeros(sizes.num_items + 1, width, dtype=torch.int32))
+        self.register_buffer("similarity", torch.zeros(sizes.num_items + 1, width))
 
     def fit(self, log: Log) -> None:
         self.neighbour.zero_()
@@ -112,7 +112,7 @@ class ItemKNN(Counted):
         history = batch.history if self.window is None else batch.last(self.window)
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
         weight = self.config.decay ** age.to(self.similarity)
-        scores = self.similarity.new_zeros(len(batch), self.sizes.items + 1)
+        scores = self.similarity.new_zeros(len(batch), self.sizes.num_items + 1)
         for position in range(history.shape[1]):
             item = history[:, position]
             scores.scatter_add_(1, self.neighbour[item].long(), self.similarity[item] * weight[position])
@@ -123,11 +123,11 @@ class ItemKNN(Counted):
 def similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Floats]]:
     """(item, other, similarity) of every pair that occurs together, in blocks of items."""
     user, item = log.events()
-    span = log.n_items + 1
+    span = log.num_items + 1
     # the distinct items of each user, and for gru4rec all events on the left side
     held = distinct(user * span + item)
     owner, content = held // span, held % span
-    start = np.searchsorted(owner, np.arange(log.n_users + 2))
+    start = np.searchsorted(owner, np.arange(log.num_users + 2))
     left_user, left_item = (user, item.astype(np.int64)) if config.similarity == "gru4rec" else (owner, content)
     count = np.bincount(left_item, minlength=span).astype(np.float64)
     order = np.argsort(left_item, kind="stable")

@@ -36,12 +36,12 @@ from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Ids, Log, ranges
 from segue.errors import require
-from segue.models.base.model import Counted, Sizes
+from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.sparse import SparseRows, blocks
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Pairs = tuple[Ids, Ids, Floats]
+RatedEvents = tuple[Ids, Ids, Floats]
 PAIRS = 4_000_000  # counted at a time
 
 
@@ -85,7 +85,7 @@ class SeqKNNConfig(Config):
         require(0 <= self.floor <= 1, f"floor={self.floor}: must lie between 0 and 1")
 
 
-class SeqKNN(Counted):
+class SeqKNN(DirectModel):
     """The similarities as a sparse matrix, one row an item seen."""
 
     name = "seq-knn"
@@ -129,25 +129,25 @@ class SeqKNN(Counted):
     def __init__(self, config: SeqKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = config.last
-        self.similarity = SparseRows(sizes.items + 1)
+        self.similarity = SparseRows(sizes.num_items + 1)
 
     def fit(self, log: Log) -> None:
         parts = [_nearest(pairs, self.config.neighbours) for pairs in similarities(log, self.config)]
         item, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
-        self.similarity.fill(np.bincount(item, minlength=log.n_items + 1), other, similarity)
+        self.similarity.fill(np.bincount(item, minlength=log.num_items + 1), other, similarity)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last(self.window)
         line, place = history.nonzero(as_tuple=True)
         age = (history.shape[1] - 1 - place).to(self.similarity.value)
         weight = self.config.floor + (1 - self.config.floor) * self.config.decay**age
-        scores = self.similarity.value.new_zeros(len(batch), self.sizes.items + 1)
+        scores = self.similarity.value.new_zeros(len(batch), self.sizes.num_items + 1)
         self.similarity.add_to(scores, line=line, row=history[line, place], weight=weight)
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
 
 
-def similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
+def similarities(log: Log, config: SeqKNNConfig) -> Iterator[RatedEvents]:
     """(item, other, similarity) of all pairs, each once, ascending; in blocks of items."""
     user, item = log.events()
     event = item.astype(np.int64)
@@ -155,7 +155,7 @@ def similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
     place = np.arange(len(event)) - (np.cumsum(log.sizes) - log.sizes)[user]
     before = np.minimum(place, config.reach if config.back else 0)
     after = np.minimum(size - 1 - place, config.reach)
-    count = np.bincount(event, minlength=log.n_items + 1)
+    count = np.bincount(event, minlength=log.num_items + 1)
     below = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
     order = np.argsort(event, kind="stable")
     order = order[(before + after)[order] > 0]
@@ -168,7 +168,7 @@ def similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
         weight = _weights(config)[other - seen + config.reach]
         if config.length_discount:
             weight = weight * size[seen] ** -config.length_discount
-        one, two, total = _add_up(event[seen], event[other], weight, log.n_items + 1)
+        one, two, total = _add_up(event[seen], event[other], weight, log.num_items + 1)
         yield one, two, total * below[0][one] * below[1][two]
 
 
@@ -179,7 +179,7 @@ def _weights(config: SeqKNNConfig) -> Floats:
     return np.where(distance > 0, weight, config.back * weight)
 
 
-def _add_up(one: Ids, two: Ids, weight: Floats, span: int) -> Pairs:
+def _add_up(one: Ids, two: Ids, weight: Floats, span: int) -> RatedEvents:
     """The distinct pairs, ascending, and their total weight. `one` is ascending already."""
     lowest = one[0]
     key = (one - lowest) * span + two
@@ -196,7 +196,7 @@ def _add_up(one: Ids, two: Ids, weight: Floats, span: int) -> Pairs:
     return key // span + lowest, key % span, total
 
 
-def _nearest(pairs: Pairs, neighbours: int | None) -> Pairs:
+def _nearest(pairs: RatedEvents, neighbours: int | None) -> RatedEvents:
     """The pairs of each item that are among its most similar; of equals, the lower id."""
     item, other, similarity = pairs
     size = np.bincount(item)

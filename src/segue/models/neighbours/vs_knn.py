@@ -32,7 +32,7 @@ from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Ids, Log
 from segue.errors import require
-from segue.models.base.model import Counted, Sizes
+from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.sparse import SparseRows
 
@@ -85,7 +85,7 @@ class VSKNNConfig(Config):
         require(0 <= self.floor <= 1, f"floor={self.floor}: must lie between 0 and 1")
 
 
-class VSKNN(Counted):
+class VSKNN(DirectModel):
     """The training sessions, numbered from the newest: which hold an item, and what each holds where."""
 
     name = "vs-knn"
@@ -123,17 +123,17 @@ class VSKNN(Counted):
     def __init__(self, config: VSKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = config.last
-        self.holders = SparseRows(sizes.items + 1)  # item -> sessions that hold it, and what sharing it counts
-        self.sessions = SparseRows(sizes.users + 1)  # session -> its items, and their places
-        self.register_buffer("number", torch.zeros(sizes.users + 1, dtype=torch.int64))
-        self.register_buffer("divisor", torch.ones(sizes.items + 1))
+        self.holders = SparseRows(sizes.num_items + 1)  # item -> sessions that hold it, and what sharing it counts
+        self.sessions = SparseRows(sizes.num_users + 1)  # session -> its items, and their places
+        self.register_buffer("number", torch.zeros(sizes.num_users + 1, dtype=torch.int64))
+        self.register_buffer("divisor", torch.ones(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
         config = self.config
         number = _from_the_newest(log)
         session, item, place = _contents(log, number)
-        held = np.bincount(item, minlength=log.n_items + 1)
-        size = np.bincount(session, minlength=log.n_users + 1)
+        held = np.bincount(item, minlength=log.num_items + 1)
+        size = np.bincount(session, minlength=log.num_users + 1)
         common, length = (np.maximum(count, 1) + config.shrinkage for count in (held, size))
         counts = common[item] ** -config.alpha * length[session] ** -config.length_discount
         by_item = np.argsort(item, kind="stable")
@@ -144,7 +144,7 @@ class VSKNN(Counted):
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last(self.window)
-        scores = self.divisor.new_zeros(len(batch), self.sizes.items + 1)
+        scores = self.divisor.new_zeros(len(batch), self.sizes.num_items + 1)
         rows = max(min(CELLS // len(self.number), ROWS), 1)
         for begin in range(0, len(batch), rows):
             part = slice(begin, begin + rows)
@@ -205,10 +205,10 @@ class VSKNN(Counted):
 
 def _from_the_newest(log: Log) -> Ids:
     """(U + 1,) a number for each user's session: 0 the newest; those without events come last."""
-    newest = np.arange(log.n_users + 1) if log.time is None else log.time[np.maximum(log.stop - 1, 0)]
-    order = np.lexsort((-np.arange(log.n_users + 1), -newest, log.sizes == 0))
-    number = np.empty(log.n_users + 1, np.int64)
-    number[order] = np.arange(log.n_users + 1)
+    newest = np.arange(log.num_users + 1) if log.time is None else log.time[np.maximum(log.stop - 1, 0)]
+    order = np.lexsort((-np.arange(log.num_users + 1), -newest, log.sizes == 0))
+    number = np.empty(log.num_users + 1, np.int64)
+    number[order] = np.arange(log.num_users + 1)
     return number
 
 
@@ -217,7 +217,7 @@ def _contents(log: Log, number: Ids) -> tuple[Ids, Ids, Ids]:
     user, item = log.events()
     place = np.arange(len(item)) - np.repeat(np.cumsum(log.sizes) - log.sizes, log.sizes)
     session = number[user]
-    backwards = session[::-1] * (log.n_items + 1) + item[::-1]
+    backwards = session[::-1] * (log.num_items + 1) + item[::-1]
     row = len(item) - 1 - np.unique(backwards, return_index=True)[1]
     row = row[np.lexsort((place[row], session[row]))]
     return session[row], item[row].astype(np.int64), place[row]

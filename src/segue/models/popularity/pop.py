@@ -11,10 +11,10 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Log
-from segue.models.base.model import Counted, Sizes
+from segue.models.base.model import DirectModel, Sizes
 
 
-class Pop(Counted):
+class Pop(DirectModel):
     """Scores an item by how often it occurs in the log."""
 
     name = "pop"
@@ -24,7 +24,7 @@ class Pop(Counted):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.register_buffer("count", torch.zeros(sizes.items + 1))
+        self.register_buffer("count", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
         self.count.copy_(torch.from_numpy(log.counts()))

@@ -22,7 +22,7 @@ from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Log, ranges
 from segue.errors import require
-from segue.models.base.model import Counted, Sizes
+from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import LogUniform, Space
 
 
@@ -40,7 +40,7 @@ class RecentPopConfig(Config):
         require(0 < self.share <= 1, f"share={self.share}: must be above 0 and at most 1")
 
 
-class RecentPop(Counted):
+class RecentPop(DirectModel):
     """Scores an item by how often it occurs at the end of the log."""
 
     name = "recent-pop"
@@ -52,10 +52,10 @@ class RecentPop(Counted):
 
     def __init__(self, config: RecentPopConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.register_buffer("count", torch.zeros(sizes.items + 1))
+        self.register_buffer("count", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        recent = np.bincount(_newest(log, self.config.share), minlength=log.n_items + 1)
+        recent = np.bincount(_newest(log, self.config.share), minlength=log.num_items + 1)
         self.count.copy_(torch.from_numpy(recent + log.counts() / (len(log) + 1)))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:

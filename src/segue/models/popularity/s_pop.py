@@ -21,7 +21,7 @@ from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.model import Counted, Sizes
+from segue.models.base.model import DirectModel, Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class SPopConfig(Config):
         require(self.top is None or self.top >= 1, f"top={self.top}: must be at least 1, or none")
 
 
-class SPop(Counted):
+class SPop(DirectModel):
     """Scores an item by how often it occurs in the history."""
 
     name = "s-pop"
@@ -50,7 +50,7 @@ class SPop(Counted):
 
     def __init__(self, config: SPopConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.register_buffer("popularity", torch.zeros(sizes.items + 1, dtype=torch.float64))
+        self.register_buffer("popularity", torch.zeros(sizes.num_items + 1, dtype=torch.float64))
 
     def fit(self, log: Log) -> None:
         count = log.counts()

@@ -21,13 +21,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.config import Config
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.bias_solver import biases
-from segue.models.base.model import Counted, Sizes
-from segue.models.base.rating import Factored
+from segue.models.base.model import DirectModel, Sizes
+from segue.models.base.rating import DotProductRating
 from segue.models.base.search_space import LogUniform, Space
 
 
@@ -48,7 +48,7 @@ class BiasesConfig(Config):
         require(self.l2_item >= 0, f"l2_item={self.l2_item}: must not be negative")
 
 
-class Biases(Factored, Counted):
+class Biases(DotProductRating, DirectModel):
     """A mean, and how far each user and each item lies from it."""
 
     name = "biases"
@@ -63,12 +63,12 @@ class Biases(Factored, Counted):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("user", torch.zeros(sizes.users + 1))
-        self.register_buffer("item", torch.zeros(sizes.items + 1))
+        self.register_buffer("user", torch.zeros(sizes.num_users + 1))
+        self.register_buffer("item", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
         l2 = {side: getattr(self.config, f"l2_{side}", 0.0) for side in self.sides}
-        mean, user, item = biases(Pairs.of(log), l2)
+        mean, user, item = biases(RatedEvents.of(log), l2)
         self.mean.fill_(mean)
         self.user.copy_(torch.from_numpy(user))
         self.item.copy_(torch.from_numpy(item))

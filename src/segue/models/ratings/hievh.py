@@ -29,12 +29,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data.item_features import features, lists
 from segue.data.log import Ids, Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.rating import Biased, BiasedConfig, Factored
+from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel, DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import rows, zero_padding
 from segue.nn.item_features import Features
@@ -43,7 +43,7 @@ USERS = 4096  # counted at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class HieVHConfig(BiasedConfig):
+class HieVHConfig(BiasedRatingConfig):
     """Settings of HieVH.
 
     Attributes:
@@ -73,7 +73,7 @@ class HieVHConfig(BiasedConfig):
         require(self.alpha >= 0, f"alpha={self.alpha}: must not be negative")
 
 
-class HieVH(Biased, Factored):
+class HieVH(BiasedRatingModel, DotProductRating):
     """Vectors and biases of users, items and features; the last column of a table is the bias."""
 
     name = "hievh"
@@ -89,9 +89,9 @@ class HieVH(Biased, Factored):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.features = Features(sizes.items, config.features, config.levels)
-        self.user = nn.Parameter(torch.randn(sizes.users + 1, config.dim + 1) * 0.01)
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, config.dim + 1) * 0.1)
+        self.features = Features(sizes.num_items, config.features, config.levels)
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim + 1) * 0.01)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim + 1) * 0.1)
         self.feature = nn.Parameter(torch.randn(config.features + 1, config.dim + 1) * 0.1)
         self.level = nn.Parameter(torch.zeros(config.levels))  # v
         with torch.no_grad():
@@ -103,7 +103,7 @@ class HieVH(Biased, Factored):
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         return self.pairs(log).batches(self.config.batch_size, rng)
 
-    def look_at(self, pairs: Pairs) -> None:
+    def look_at(self, pairs: RatedEvents) -> None:
         super().look_at(pairs)
         found, names = features(pairs.log, self.config.column or lists(pairs.log))
         self.features.learn(found, names)
@@ -157,14 +157,14 @@ class HieVH(Biased, Factored):
         return self._asking(batch.user, rows(self.user, batch.user))
 
     def item_vectors(self) -> Float[Tensor, "I f"]:
-        return self._asked(torch.arange(self.sizes.items + 1, device=self.item.device), self.item)
+        return self._asked(torch.arange(self.sizes.num_items + 1, device=self.item.device), self.item)
 
 
 def _length(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
     return vector.square().sum(1)
 
 
-def relations(pairs: Pairs, found: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def relations(pairs: RatedEvents, found: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(n, n) s of each pair of the n features from 1 on; 0 where their levels differ.
 
     Args:
@@ -173,7 +173,7 @@ def relations(pairs: Pairs, found: Ids, count: int) -> np.ndarray[Any, np.dtype[
         count: n.
     """
     together = np.zeros((count + 1, count + 1))
-    users = pairs.log.n_users
+    users = pairs.log.num_users
     for first in range(1, users + 1, USERS):
         begin, end = np.searchsorted(pairs.user, (first, first + USERS))
         met = np.zeros((USERS, count + 1), np.float32)

@@ -20,12 +20,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.config import Config
 from segue.data.log import Ids, Log
 from segue.errors import require
-from segue.models.base.model import Counted, Sizes
-from segue.models.base.rating import Factored
+from segue.models.base.model import DirectModel, Sizes
+from segue.models.base.rating import DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import zero_padding
 
@@ -57,7 +57,7 @@ class MFConfig(Config):
         require(self.sweeps >= 1, f"sweeps={self.sweeps}: must be at least 1")
 
 
-class MF(Factored, Counted):
+class MF(DotProductRating, DirectModel):
     """Vectors and biases of users and items; the last column of a table is the bias."""
 
     name = "mf"
@@ -76,13 +76,13 @@ class MF(Factored, Counted):
     def __init__(self, config: MFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("user", torch.zeros(sizes.users + 1, config.dim + 1))
-        self.register_buffer("item", torch.randn(sizes.items + 1, config.dim + 1) * 0.1)
+        self.register_buffer("user", torch.zeros(sizes.num_users + 1, config.dim + 1))
+        self.register_buffer("item", torch.randn(sizes.num_items + 1, config.dim + 1) * 0.1)
         self.item[:, -1] = 0
         zero_padding(self.item)
 
     def fit(self, log: Log) -> None:
-        pairs, config = Pairs.of(log), self.config
+        pairs, config = RatedEvents.of(log), self.config
         rating = pairs.rating.astype(np.float64)
         mean = rating.mean() if config.bias else 0.0
         user, item = (table.double().numpy().copy() for table in (self.user, self.item))

@@ -38,12 +38,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data.log import Log, ranges
 from segue.data.time_units import UNITS, unit_of
 from segue.errors import DataError, require
 from segue.models.base.model import Sizes
-from segue.models.base.rating import Biased, BiasedConfig
+from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import rows, zero_padding
 
@@ -53,7 +53,7 @@ STRETCH = 64  # batches
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeSVDConfig(BiasedConfig):
+class TimeSVDConfig(BiasedRatingConfig):
     """Settings of TimeSVD++.
 
     Attributes:
@@ -123,7 +123,7 @@ class Calendar(nn.Module):
         self.register_buffer("key", torch.full((room,), NEVER))
         self.register_buffer("share", torch.zeros(room + 1), persistent=False)  # one over a day's number of ratings
 
-    def learn(self, pairs: Pairs) -> None:
+    def learn(self, pairs: RatedEvents) -> None:
         """The days of some ratings.
 
         Raises:
@@ -195,7 +195,7 @@ class Asked(NamedTuple):
     taste: Tensor
 
 
-class TimeSVD(Biased):
+class TimeSVD(BiasedRatingModel):
     """Biases and vectors of users and items, and how they move."""
 
     name = "timesvd++"
@@ -213,8 +213,8 @@ class TimeSVD(Biased):
 
     def __init__(self, config: TimeSVDConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        users, items, dim, room = sizes.users + 1, sizes.items + 1, config.dim, config.days * sizes.users
-        self.calendar = Calendar(sizes.users, config.beta, config.bins, room)
+        users, items, dim, room = sizes.num_users + 1, sizes.num_items + 1, config.dim, config.days * sizes.num_users
+        self.calendar = Calendar(sizes.num_users, config.beta, config.bins, room)
         self.bias = nn.Parameter(torch.zeros(users, 3))
         self.taste = nn.Parameter(torch.randn(users, dim) * 0.01)
         self.drift = nn.Parameter(torch.zeros(users, dim))
@@ -232,16 +232,16 @@ class TimeSVD(Biased):
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         pairs, size = self.pairs(log), self.config.batch_size
-        order, end = rng.permutation(log.n_users + 1), log.sizes.cumsum()
+        order, end = rng.permutation(log.num_users + 1), log.sizes.cumsum()
         by_user = ranges((end - log.sizes)[order], end[order])
         for first in range(0, len(by_user), STRETCH * size):
             index = rng.permutation(by_user[first : first + STRETCH * size])
             for begin in range(0, len(index), size):
                 yield pairs.batch(index[begin : begin + size])
         with torch.no_grad():
-            self.implicit.copy_(self._sums(torch.arange(log.n_users + 1, device=self.met.device)))
+            self.implicit.copy_(self._sums(torch.arange(log.num_users + 1, device=self.met.device)))
 
-    def look_at(self, pairs: Pairs) -> None:
+    def look_at(self, pairs: RatedEvents) -> None:
         super().look_at(pairs)
         self.calendar.learn(pairs)
 
@@ -309,7 +309,7 @@ class TimeSVD(Biased):
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """One matrix product for all items."""
-        items = torch.arange(self.sizes.items + 1, device=batch.user.device) if items is None else items
+        items = torch.arange(self.sizes.num_items + 1, device=batch.user.device) if items is None else items
         asked, when = self._ask(batch)
         worth = self.worth[items]
         bias = self.item_bias[items] + worth[:, -1] + worth.T[when.bin]

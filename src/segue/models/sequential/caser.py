@@ -32,14 +32,14 @@ from segue.batches.sequences import Windows
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, Ranker, RankerConfig
+from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import rows, zero_padding
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaserConfig(RankerConfig):
+class CaserConfig(RankingConfig):
     """Settings of Caser.
 
     Attributes:
@@ -78,7 +78,7 @@ class CaserConfig(RankerConfig):
         )
 
 
-class Caser(Ranker):
+class Caser(RankingModel):
     """Convolutions over the last items, and a user vector."""
 
     name = "caser"
@@ -97,9 +97,9 @@ class Caser(Ranker):
     def __init__(self, config: CaserConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
-        self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
-        self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
-        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, 2 * dim + config.item_bias) / (2 * dim))
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
+        self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
+        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, 2 * dim + config.item_bias) / (2 * dim))
         for table in (self.user, self.item_in, self.item_out):
             zero_padding(table)
         if config.item_bias:

@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss
-from segue.models.base.recurrent import Recurrent, RecurrentConfig
+from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.embedding import zero_padding
 from segue.nn.recurrent.gru import InnerGRU, NormGRU
 from segue.nn.recurrent.lstm import LSTM
-from segue.nn.recurrent.packing import Cell, Stack
+from segue.nn.recurrent.packing import RecurrentCell, Stack
 
 SPACE: Space = {
     "layers": Choice(1, 2),
@@ -67,7 +67,7 @@ class LayersConfig(RecurrentConfig):
         require(self.layers >= 1, f"layers={self.layers}: must be at least 1")
 
 
-class Layers(Recurrent):
+class Layers(RecurrentModel):
     """Cells on top of each other, the upper ones reading what the lower tell."""
 
     config: LayersConfig
@@ -75,10 +75,10 @@ class Layers(Recurrent):
     def __init__(self, config: LayersConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
-        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
+        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
         zero_padding(self.item_out)
         if not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
+            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
             zero_padding(self.item_in)
         self.cells = nn.ModuleList(self.one() for _ in range(config.layers))
 
@@ -88,7 +88,9 @@ class Layers(Recurrent):
 
     @property
     def cell(self) -> Stack:
-        return Stack([cast(Cell, cell) for cell in self.cells], self.config.hidden_dropout if self.training else 0.0)
+        return Stack(
+            [cast(RecurrentCell, cell) for cell in self.cells], self.config.hidden_dropout if self.training else 0.0
+        )
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:

@@ -34,12 +34,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.session_parallel import Parallel
+from segue.batches.session_parallel import SessionParallel
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, Ranker
-from segue.models.base.recurrent import Recurrent, RecurrentConfig
+from segue.models.base.ranking import Loss, RankingModel
+from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows, zero_padding
@@ -103,7 +103,7 @@ class GRU4RecConfig(RecurrentConfig):
         )
 
 
-class GRU4Rec(Recurrent):
+class GRU4Rec(RecurrentModel):
     """A gated recurrent unit."""
 
     name = "gru4rec"
@@ -131,12 +131,12 @@ class GRU4Rec(Recurrent):
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
         self.rows_at_once = config.batch_size  # a slot's place in the batch is where its state is found
-        self.item_out = nn.Parameter(_uniform((sizes.items + 1, dim + config.item_bias), sizes.items + dim))
+        self.item_out = nn.Parameter(_uniform((sizes.num_items + 1, dim + config.item_bias), sizes.num_items + dim))
         if config.item_bias:
             nn.init.zeros_(self.item_out[:, dim])
         width = {"one-hot": 3 * dim, "own": dim}.get(config.reads)
         if width is not None:
-            self.item_in = nn.Parameter(_uniform((sizes.items + 1, width), sizes.items + dim))
+            self.item_in = nn.Parameter(_uniform((sizes.num_items + 1, width), sizes.num_items + dim))
             zero_padding(self.item_in)
         zero_padding(self.item_out)
         if config.reads != "one-hot":
@@ -167,11 +167,11 @@ class GRU4Rec(Recurrent):
         if config.bptt == "full":
             return super().batches(log, rng)
         shared = None if config.loss == "ce" or config.sampling == "own" else config.negatives
-        parallel = Parallel(negatives=config.own, shared=shared, alpha=config.alpha)
+        parallel = SessionParallel(negatives=config.own, shared=shared, alpha=config.alpha)
         return parallel.batches(log, config.batch_size, rng)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().forward(batch) if self.config.bptt == "full" else Ranker.forward(self, batch)
+        return super().forward(batch) if self.config.bptt == "full" else RankingModel.forward(self, batch)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After the item now, or, with full back-propagation, after every item."""

@@ -44,7 +44,7 @@ from segue.batches.sequences import Windows
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import Loss, Ranker, RankerConfig
+from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import rows, zero_padding
@@ -56,7 +56,7 @@ TABLES = "user", "item_in", "item_out"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HGNConfig(RankerConfig):
+class HGNConfig(RankingConfig):
     """Settings of HGN.
 
     Attributes:
@@ -122,7 +122,7 @@ class HGNConfig(RankerConfig):
         return self.group != "none" or self.item_item
 
 
-class HGN(Ranker):
+class HGN(RankingModel):
     """A user vector, gates over the last items, and item-item products."""
 
     name = "hgn"
@@ -158,11 +158,11 @@ class HGN(Ranker):
         dim, self.window = config.dim, config.window
         if any(config.reg_weight):
             self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
-        self.user = nn.Parameter(torch.randn(sizes.users + 1, dim) / dim)
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
         if config.reads and not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim)
+            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
             zero_padding(self.item_in)
-        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) / dim)
+        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) / dim)
         zero_padding(self.user)
         zero_padding(self.item_out)
         if config.group == "gru":

@@ -33,9 +33,9 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.errors import require
-from segue.models.base.causal import Causal, asked_of
+from segue.models.base.causal import CausalModel, asked_of
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankerConfig
+from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.attention import additive, sight
 from segue.nn.dropout import dropout
@@ -47,7 +47,7 @@ from segue.nn.recurrent.packing import walk
 
 
 @dataclass(frozen=True, kw_only=True)
-class NARMConfig(RankerConfig):
+class NARMConfig(RankingConfig):
     """Settings of NARM.
 
     Attributes:
@@ -85,7 +85,7 @@ class NARMConfig(RankerConfig):
         require(self.bias or not self.keep, f"keep={self.keep}: needs bias=true")
 
 
-class NARM(Causal):
+class NARM(CausalModel):
     """A walk through the history, and attention over its states."""
 
     name = "narm"
@@ -117,7 +117,7 @@ class NARM(Causal):
         super().__init__(config, sizes)
         dim, units, self.window = config.dim, config.units, config.window
         self.rows_at_once = max(8, 2**21 // config.window**2)
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * math.sqrt(2 / (sizes.items + 1)))
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * math.sqrt(2 / (sizes.num_items + 1)))
         zero_padding(self.item)
         self.unit = InnerGRU(dim, units, bias=config.bias, hard=config.gates == "hard")
         for weight in self.unit.u.chunk(3):

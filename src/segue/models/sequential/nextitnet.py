@@ -30,9 +30,9 @@ from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.causal import Causal, asked_of
+from segue.models.base.causal import CausalModel, asked_of
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankerConfig
+from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows, zero_padding
@@ -41,7 +41,7 @@ EPS = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextItNetConfig(RankerConfig):
+class NextItNetConfig(RankingConfig):
     """Settings of NextItNet.
 
     Attributes:
@@ -78,7 +78,7 @@ class NextItNetConfig(RankerConfig):
         )
 
 
-class NextItNet(Causal):
+class NextItNet(CausalModel):
     """A stack of residual blocks of dilated convolutions."""
 
     name = "nextitnet"
@@ -101,10 +101,10 @@ class NextItNet(Causal):
         dim, self.window = config.dim, config.window
         # what is read has to be of the size of what the blocks add to it, or they drown it
         if not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.items + 1, dim) / dim**0.5)
+            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim**0.5)
             zero_padding(self.item_in)
         width = 1 / dim**0.5 if config.tied else 0.02
-        self.item_out = nn.Parameter(torch.randn(sizes.items + 1, dim + config.item_bias) * width)
+        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) * width)
         zero_padding(self.item_out)
         dilations = config.dilations * config.repeats
         self.blocks = nn.ModuleList(Block(dim, config.kernel, dilation) for dilation in dilations)

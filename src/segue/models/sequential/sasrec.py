@@ -33,9 +33,9 @@ from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.causal import Causal
+from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankerConfig
+from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows, zero_padding
@@ -46,7 +46,7 @@ EPS = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
-class SASRecConfig(RankerConfig):
+class SASRecConfig(RankingConfig):
     """Settings of SASRec.
 
     Attributes:
@@ -83,7 +83,7 @@ class SASRecConfig(RankerConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
-class SASRec(Causal):
+class SASRec(CausalModel):
     """Attention over the items so far."""
 
     name = "sasrec"
@@ -113,7 +113,7 @@ class SASRec(Causal):
     def __init__(self, config: SASRecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * 0.02)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.02)
         zero_padding(self.item)
         self.place = nn.Parameter(torch.randn(config.window, dim) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))

@@ -30,9 +30,9 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.errors import require
-from segue.models.base.causal import Causal, asked_of
+from segue.models.base.causal import CausalModel, asked_of
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankerConfig
+from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.attention import additive, sight
 from segue.nn.dropout import dropout
@@ -43,7 +43,7 @@ from segue.nn.softmax_loss import all_items_cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
-class STAMPConfig(RankerConfig):
+class STAMPConfig(RankingConfig):
     """Settings of STAMP.
 
     Attributes:
@@ -71,7 +71,7 @@ class STAMPConfig(RankerConfig):
         require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
-class STAMP(Causal):
+class STAMP(CausalModel):
     """Attention without recurrence, met by the last item."""
 
     name = "stamp"
@@ -95,7 +95,7 @@ class STAMP(Causal):
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
         self.rows_at_once = max(8, 2**21 // config.window**2)
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * 0.002)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.002)
         zero_padding(self.item)
         self.past = _linear(dim, bias=False)  # W_1
         self.last = _linear(dim, bias=False)  # W_2

@@ -27,7 +27,7 @@ STRIDE = 64
 
 
 @runtime_checkable
-class Cell(Protocol):
+class RecurrentCell(Protocol):
     """What reads one vector after another, and remembers."""
 
     @property
@@ -42,7 +42,7 @@ class Cell(Protocol):
         """Every state of rows laid out step by step: first those of all rows, then of the `alive[1]` that go on, ..."""
 
 
-def walk(history: Int[Tensor, "B P"], read: Read, cell: Cell) -> Float[Tensor, "B P d"]:
+def walk(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[Tensor, "B P d"]:
     """What the cell tells after every item of left-padded histories; zeros at padding."""
     batch, places = history.shape
     order, length = _longest_first(history)
@@ -58,7 +58,7 @@ def walk(history: Int[Tensor, "B P"], read: Read, cell: Cell) -> Float[Tensor, "
     return told.view(batch, places, cell.dim)
 
 
-def last(history: Int[Tensor, "B P"], read: Read, cell: Cell) -> Float[Tensor, "B w"]:
+def last(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[Tensor, "B w"]:
     """The state after the newest item of left-padded histories of any length: a stride at a time, to save memory."""
     places = history.shape[1]
     order, length = _longest_first(history)
@@ -75,7 +75,7 @@ def last(history: Int[Tensor, "B P"], read: Read, cell: Cell) -> Float[Tensor, "
     return torch.empty_like(state).index_copy(0, order, state)
 
 
-def advance(read: Float[Tensor, "B x"], state: Float[Tensor, "B w"], cell: Cell) -> Float[Tensor, "B w"]:
+def advance(read: Float[Tensor, "B x"], state: Float[Tensor, "B w"], cell: RecurrentCell) -> Float[Tensor, "B w"]:
     """The state after one more step."""
     return cell.steps([len(state)], read, state)
 
@@ -100,7 +100,7 @@ class Stack:
         share: of the entries that training leaves out between two cells; 0 for none.
     """
 
-    def __init__(self, cells: Sequence[Cell], share: float = 0.0) -> None:
+    def __init__(self, cells: Sequence[RecurrentCell], share: float = 0.0) -> None:
         self.cells, self.share = cells, share
         self.dim, self.width = cells[-1].dim, sum(cell.width for cell in cells)
 

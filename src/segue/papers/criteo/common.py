@@ -20,10 +20,10 @@ from segue.data.log import Log
 from segue.evaluation.metrics import Values, measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import Uplift, uplift
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.methods import Line, Method, carry_out
 from segue.papers.reproduction import Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LOG = "yoochoose-64"
 AHEAD = 5
@@ -44,17 +44,17 @@ PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "decay_steps": 3620}
 NEXT, LATER = "recall@20,1", f"recall@20,{AHEAD}"
 
 
-def network(model: str, preset: str, settings: Mapping[str, Any]) -> Recipe:
+def network(model: str, preset: str, settings: Mapping[str, Any]) -> Experiment:
     """A model trained by gradient, for as many epochs as all others."""
-    return Recipe(model=model, preset=preset, protocol=PROTOCOL, settings=settings, monitor=NEXT, refit=True)
+    return Experiment(model=model, preset=preset, protocol=PROTOCOL, settings=settings, monitor=NEXT, refit=True)
 
 
-def counted(model: str, preset: str | None = None) -> Recipe:
+def counted(model: str, preset: str | None = None) -> Experiment:
     """A model that learns by counting."""
-    return Recipe(model=model, preset=preset, protocol=PROTOCOL, monitor=NEXT, refit=True)
+    return Experiment(model=model, preset=preset, protocol=PROTOCOL, monitor=NEXT, refit=True)
 
 
-def method(name: str, recipe: Recipe, *printed: float) -> Method:
+def method(name: str, recipe: Experiment, *printed: float) -> Method:
     """One line; `printed` are the paper's Recall@20 for the next item, and for the next five."""
     paper = dict(zip((NEXT, LATER), printed, strict=False))
     return Method(name=name, recipe=recipe, chosen=False, paper=paper)
@@ -86,7 +86,7 @@ NOTES = (
 )
 
 
-def run(runs: Runs, *, quick: bool) -> tuple[Log, list[Line]]:
+def run(runs: RunCache, *, quick: bool) -> tuple[Log, list[Line]]:
     """Train and test all methods."""
     log = catalog.load(LOG)
     return log, carry_out(METHODS, log, runs, epochs=QUICK if quick else None)

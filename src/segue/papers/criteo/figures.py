@@ -16,7 +16,7 @@ from segue.evaluation.ranks import Ranks
 from segue.papers.criteo.common import AHEAD, NETWORKS, about, baseline, run, told
 from segue.papers.methods import Line
 from segue.papers.reproduction import Picture, Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 METHODS = NETWORKS  # beside the best baseline and the sequential rules
 
@@ -24,7 +24,7 @@ LONGEST = 30  # of the sessions drawn
 SHARES = 50  # points of a curve
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 4, step by step."""
     log, lines = run(runs, quick=quick)
     base = baseline(lines)

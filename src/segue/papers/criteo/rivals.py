@@ -14,7 +14,7 @@ from segue.data.datasets import catalog
 from segue.papers.criteo.common import ALIKE, LATER, NEXT, PROTOCOL, QUICK, about, counted, method, network
 from segue.papers.methods import Blended, carry_out
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LONGER: Mapping[str, Any] = {**ALIKE, "epochs": 6, "window": 20, "batch_size": 256, "decay_steps": 2720}
 RULES = method("Sequential rules", counted("seq-knn", "rules"))
@@ -31,7 +31,7 @@ METHODS = (
 )
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Eight methods, one training each; two for the blend."""
     lines = carry_out(METHODS, catalog.load("yoochoose-64"), runs, epochs=QUICK if quick else None)
     notes = [

@@ -10,7 +10,7 @@ import torch
 from segue.models.base.model import Sizes
 from segue.models.registry import find
 from segue.papers.reproduction import Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LOGS = {"YooChoose": 37_483, "Internal": 208_418}
 # name -> model, preset, millions printed
@@ -27,7 +27,7 @@ METHODS: dict[str, tuple[str, str, tuple[float, float]]] = {
 SETTINGS = ("lr", "last_lr", "decay_power", "decay_steps", "dim", "batch_size")  # Table 2
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Count; `runs` and `quick` change nothing."""
     rows = []
     for name, (model, preset, printed) in METHODS.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from segue.papers.criteo.common import LATER, METHODS, NETWORKS, NEXT, about, baseline, gain, gains, run, steps, told
 from segue.papers.reproduction import Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 __all__ = ["METHODS", "reproduce"]
 
@@ -34,7 +34,7 @@ ORDER = (
 )
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Twelve methods, one training each."""
     _, lines = run(runs, quick=quick)
     rows: list[Row] = [line.row(metric) for line in lines for metric in (NEXT, LATER, "mrr@20,1")]

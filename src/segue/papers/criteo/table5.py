@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from segue.papers.criteo.common import NETWORKS, NEXT, about, baseline, gain, gains, run, steps, told
 from segue.papers.reproduction import Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 METHODS = NETWORKS  # beside the best baseline and the sequential rules
 
@@ -23,7 +23,7 @@ PRINTED: Mapping[str, tuple[tuple[float, float], ...]] = {
 BEST = (0.671, 0.641, 0.575)  # Recall@20 printed of the best baseline
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 4, by length."""
     log, lines = run(runs, quick=quick)
     base = baseline(lines)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from segue.evaluation.protocol import Protocol
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.methods import Blended, Method
 
 PROTOCOL = Protocol.named("session").at((3, 20))
@@ -53,7 +53,7 @@ class Named:
         """The line called `name` on one log."""
         settings = {**self.settings, **self.elsewhere.get(log, {})}
         paper = {metric: value / 100 for metric, value in zip(METRICS, self.printed.get(log, ()), strict=False)}
-        recipe = Recipe(
+        recipe = Experiment(
             model=self.model,
             preset=self.preset,
             protocol=protocol,

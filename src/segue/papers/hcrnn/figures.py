@@ -17,7 +17,7 @@ from segue.data.datasets import catalog
 from segue.data.log import Ids, Log
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import interval
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.models.sequential.hcrnn.model import HCRNN
 from segue.papers.hcrnn.embedding_map import CLOSEST, Space, tsne
 from segue.papers.hcrnn.gates import (
@@ -32,15 +32,15 @@ from segue.papers.hcrnn.gates import (
     NARM_RESET,
     RESET,
     THETA,
-    Reading,
+    ReadingOptions,
     Values,
     read,
 )
 from segue.papers.hcrnn.genres import Flags, Genres
 from segue.papers.reproduction import Picture, Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
-from segue.serving.saved_model import Saved
+from segue.serving.saved_model import SavedModel
 
 LOGS = {"CiteULike": "citeulike", "MovieLens": "hcrnn-movielens"}
 FILMS = "MovieLens"
@@ -77,9 +77,9 @@ class Told:
 
     title: str
     log: Log
-    models: Mapping[str, Saved]
+    models: Mapping[str, SavedModel]
     hcrnn: HCRNN
-    readings: Sequence[Reading]
+    readings: Sequence[ReadingOptions]
 
     def all(self, name: str) -> Values:
         """(n,) one number a step, of all sequences; steps without one are left out."""
@@ -87,7 +87,7 @@ class Told:
         return found[~np.isnan(found)]
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Two models on two logs, read step by step."""
     tsne()  # what is missing is said before anything is trained
     told = [_tell(title, runs, quick=quick) for title in LOGS]
@@ -138,12 +138,12 @@ NOTES = (
 )
 
 
-def _tell(title: str, runs: Runs, *, quick: bool) -> Told:
+def _tell(title: str, runs: RunCache, *, quick: bool) -> Told:
     log = catalog.load(LOGS[title])
     models = {}
     for name, (model, preset, settings) in TRAINED.items():
         say(f"{name} on {title}")
-        recipe = Recipe(
+        recipe = Experiment(
             model=model,
             preset=preset,
             protocol=PROTOCOL,
@@ -238,7 +238,7 @@ def _by_streak(told: Told, streaks: Sequence[Streaks], gate: str) -> Picture:
     return Picture(name=f"hcrnn-figure5-{model}", kind="line", rows=tuple(rows), encoding=encoding)
 
 
-def _long(told: Told) -> list[Reading]:
+def _long(told: Told) -> list[ReadingOptions]:
     return [reading for reading in told.readings if len(reading.items) >= LONG]
 
 

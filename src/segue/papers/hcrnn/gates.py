@@ -1,4 +1,4 @@
-"""`Reading`: what HCRNN and NARM make of each item of a sequence, and of the question behind the last of them.
+"""`ReadingOptions`: what HCRNN and NARM make of each item of a sequence, and of the question behind the last of them.
 
     item   gates, means over units     change, mean over units    contexts        attention of the question
            r   G_d  r * G_d  NARM r    of c     of h              theta  alpha    to c   to h   NARM
@@ -35,7 +35,7 @@ LOCAL_ATTENTION, ATTENTION, NARM_ATTENTION = "attention to c", "attention to h",
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ReadingOptions:
     """One sequence of T items.
 
     Attributes:
@@ -49,9 +49,11 @@ class Reading:
     told: dict[str, Values]
 
 
-def read(split: Split, hcrnn: HCRNN, narm: Model) -> list[Reading]:
+def read(split: Split, hcrnn: HCRNN, narm: Model) -> list[ReadingOptions]:
     """The sequences of the test users."""
-    return [Reading(user, items, {**_hcrnn(hcrnn, items), **_narm(narm, items)}) for user, items in _tested(split)]
+    return [
+        ReadingOptions(user, items, {**_hcrnn(hcrnn, items), **_narm(narm, items)}) for user, items in _tested(split)
+    ]
 
 
 def _tested(split: Split) -> Iterator[tuple[int, Ids]]:

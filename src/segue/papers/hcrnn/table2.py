@@ -11,7 +11,7 @@ from segue.data.log import Log
 from segue.errors import DataError
 from segue.evaluation.protocol import Protocol
 from segue.papers.reproduction import Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 
 PROTOCOL = Protocol.named("session")
@@ -32,7 +32,7 @@ NOTES = (
 )
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Count the logs; nothing is trained."""
     found = {title: log for title, name in LOGS.items() if (log := _load(title, name)) is not None}
     notes = list(NOTES)
@@ -62,11 +62,11 @@ def _rows(title: str, log: Log, *, absent: set[str]) -> list[Row]:
     split = PROTOCOL.split(log)
     test = split.log.stop > split.test
     (learnt, read), (asked, shown) = (counts(log.sizes[(log.sizes > 0) & part]) for part in (~test, test))
-    ours = (learnt, asked, read + shown, log.n_items, (read + shown) / (learnt + asked))
+    ours = (learnt, asked, read + shown, log.num_items, (read + shown) / (learnt + asked))
     rows = []
     for (figure, printed), own in zip(METHODS.items(), ours, strict=True):
         paper = dict(zip(LOGS, printed, strict=True))
         elsewhere = {f"{other} paper": paper[other] for other in absent}
         rows.append(Row(method=figure, metric=title, ours=(float(own),), paper=paper[title], elsewhere=elsewhere))
-    whole = {"whole sequences": log.n_users, "events": len(log)}
+    whole = {"whole sequences": log.num_users, "events": len(log)}
     return [*rows, *(Row(method=name, metric=title, ours=(float(own),)) for name, own in whole.items())]

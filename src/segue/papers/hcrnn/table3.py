@@ -23,7 +23,7 @@ from segue.evaluation.significance import best, stars, t_test
 from segue.papers.hcrnn.common import BEST, METRICS, MONITOR, NAMED, PROTOCOL, SEEDS, methods_on
 from segue.papers.methods import Line, carry_out
 from segue.papers.reproduction import Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 COST = "train CPU s"
 QUICK = 1  # epochs
@@ -101,7 +101,7 @@ class Part:
         return found
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train, choose the epoch on validation, test; several seeds on the authors' split alone."""
     epochs = QUICK if quick else None
     kept = _lines("citeulike", PROTOCOL, runs, epochs)
@@ -135,7 +135,7 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
     )
 
 
-def _lines(log: str, protocol: Protocol, runs: Runs, epochs: int | None) -> list[Line]:
+def _lines(log: str, protocol: Protocol, runs: RunCache, epochs: int | None) -> list[Line]:
     return carry_out(methods_on(log, protocol), catalog.load(log), runs, epochs=epochs)
 
 

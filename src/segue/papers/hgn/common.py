@@ -12,10 +12,10 @@ from typing import Any
 
 from segue.data.datasets import catalog
 from segue.evaluation.protocol import Protocol
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.methods import Blended, Line, Method, carry_out
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LOG = "hgn-cds"
 PROTOCOL = Protocol.named("hgn")
@@ -32,14 +32,14 @@ ALIKE = (
 )
 
 
-def network(model: str, settings: Mapping[str, Any], *, every: int = 10, patience: int = 3) -> Recipe:
+def network(model: str, settings: Mapping[str, Any], *, every: int = 10, patience: int = 3) -> Experiment:
     """A model trained by gradient, its epochs chosen on validation."""
-    return Recipe(model=model, protocol=PROTOCOL, settings=settings, every=every, patience=patience, refit=True)
+    return Experiment(model=model, protocol=PROTOCOL, settings=settings, every=every, patience=patience, refit=True)
 
 
-def counted(model: str, **settings: Any) -> Recipe:
+def counted(model: str, **settings: Any) -> Experiment:
     """A model that learns by counting."""
-    return Recipe(model=model, protocol=PROTOCOL, settings=settings, refit=True)
+    return Experiment(model=model, protocol=PROTOCOL, settings=settings, refit=True)
 
 
 def variant(name: str, settings: Mapping[str, Any], **printed: Any) -> Method:
@@ -54,7 +54,7 @@ RIVALS = (
 )
 
 
-def run(methods: Sequence[Method | Blended], runs: Runs, *, quick: bool) -> list[Line]:
+def run(methods: Sequence[Method | Blended], runs: RunCache, *, quick: bool) -> list[Line]:
     """Train and test all methods on CDs."""
     return carry_out(methods, catalog.load(LOG), runs, epochs=QUICK if quick else None)
 

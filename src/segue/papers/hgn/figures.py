@@ -13,7 +13,7 @@ from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn.common import ALIKE, PROTOCOL, run, table, variant
 from segue.papers.methods import Line
 from segue.papers.reproduction import Picture, Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 DIMS = (10, 20, 30, 40, 50, 60, 70, 80)
 SIZES = tuple(variant(f"HGN d={dim}", {"dim": dim}) for dim in DIMS)
@@ -21,7 +21,7 @@ METHODS = (*hgn_table3.METHODS, *SIZES)
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in PROTOCOL.ks)
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 3, and HGN once more with every size."""
     lines = run(METHODS, runs, quick=quick)
     methods, sizes = lines[: len(hgn_table3.METHODS)], lines[len(hgn_table3.METHODS) :]

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from segue.evaluation.significance import best, stars, t_test
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.hgn.common import HGN, RIVALS, SEEDS, network, run, table
 from segue.papers.methods import Line, Method
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@10", "ndcg@10")
 PRINTED_STARS = "**"
@@ -34,7 +34,7 @@ STRETCHES: Mapping[str, Any] = {
 }
 PREFIXES: Mapping[str, Any] = {"targets": 1, "asked": "every"}
 # name -> (recall@10, ndcg@10) printed, and how it is trained here
-PAPER: Mapping[str, tuple[tuple[float, float], Recipe]] = {
+PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
     "BPRMF": (
         (0.0269, 0.0145),
         network("bprmf", {"dim": 50, "epochs": 120, "batch_size": 4096, "lr": 2e-3, "l2": 3e-3}),
@@ -119,7 +119,7 @@ METHODS = (
 )
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train, choose, train again with each seed, test; HGN is held against the best of the paper's baselines."""
     lines = run(METHODS, runs, quick=quick)
     tests = [tested for metric in METRICS for tested in _tests(lines, metric)]

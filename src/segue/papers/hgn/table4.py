@@ -6,7 +6,7 @@ from typing import Any
 
 from segue.papers.hgn.common import ALIKE, RIVALS, run, table, variant
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@10", "ndcg@10")
 COLUMNS = ("Comics recall@10", "Comics ndcg@10", "Books recall@10", "Books ndcg@10")
@@ -32,7 +32,7 @@ METHODS = tuple(
 )
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Ten trainings of HGN and of what is left of it, and the simple rivals beside them."""
     lines = run([*RIVALS, *METHODS], runs, quick=quick)
     notes = (

@@ -18,11 +18,11 @@ from segue.batches.batch import Batch
 from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.errors import ConfigError
-from segue.experiments.experiment import Recipe
-from segue.models.base.model import Trained
+from segue.experiments.experiment import Experiment
+from segue.models.base.model import GradientModel
 from segue.papers.hgn.common import LOG, PROTOCOL
 from segue.papers.reproduction import Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 from segue.training.loop import fit
 
@@ -30,12 +30,12 @@ EPOCHS = 3  # the median of so many counts, after one that does not
 TRAINING, CPU, MAKING = "training s", "training CPU s", "batches s"
 
 
-def _timed(model: str, settings: Mapping[str, Any], *, preset: str | None = None) -> Recipe:
-    return Recipe(model=model, protocol=PROTOCOL, settings=settings, preset=preset)
+def _timed(model: str, settings: Mapping[str, Any], *, preset: str | None = None) -> Experiment:
+    return Experiment(model=model, protocol=PROTOCOL, settings=settings, preset=preset)
 
 
 # seconds printed, and the model: |L| = 5, |T| = 3, d = 50; SASRec reads 300 items, as the paper has it for this table
-METHODS: Mapping[str, tuple[float | None, Recipe]] = {
+METHODS: Mapping[str, tuple[float | None, Experiment]] = {
     "HGN": (0.957, _timed("hgn", {})),
     "HGN, four windows a batch row": (None, _timed("hgn", {"per_row": 4})),
     "SASRec": (2.242, _timed("sasrec", {"window": 300}, preset="paper")),
@@ -52,7 +52,7 @@ class Cost:
     making: float
 
 
-def reproduce(*, runs: Runs, quick: bool = False, device: str = "cpu") -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False, device: str = "cpu") -> Reproduction:
     """Time some epochs of each; nothing is kept, since a time is of its day."""
     _check(device)
     log = PROTOCOL.split(catalog.load(LOG)).train_valid
@@ -77,10 +77,10 @@ def reproduce(*, runs: Runs, quick: bool = False, device: str = "cpu") -> Reprod
     )
 
 
-def measure(recipe: Recipe, log: Log, *, device: str, epochs: int) -> list[Cost]:
+def measure(recipe: Experiment, log: Log, *, device: str, epochs: int) -> list[Cost]:
     """What each of `epochs` costs, after one more."""
     model = recipe.build(log, epochs=epochs + 1).to(device)
-    if not isinstance(model, Trained):
+    if not isinstance(model, GradientModel):
         raise ConfigError(f"{recipe.model} is not trained by epochs: there is nothing to time")
     watch = _Watch(model)
     training = fit(model, log, seed=recipe.seed)
@@ -93,7 +93,7 @@ def measure(recipe: Recipe, log: Log, *, device: str, epochs: int) -> list[Cost]
 class _Watch:
     """Times the making of a model's batches, epoch by epoch: (wall, processor) seconds."""
 
-    def __init__(self, model: Trained) -> None:
+    def __init__(self, model: GradientModel) -> None:
         self.spent: list[tuple[float, float]] = []
         self.batches = model.batches
         object.__setattr__(model, "batches", self.timed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segue.papers.hgn.common import ALIKE, RIVALS, run, table, variant
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@5", "recall@10")
 PAPER = {
@@ -28,7 +28,7 @@ METHODS = tuple(
 )
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Nine trainings of HGN, and the simple rivals beside them."""
     lines = run([*RIVALS, *METHODS], runs, quick=quick)
     return table("HGN (KDD 2019), Table 6, Amazon-CDs", lines, METRICS, quick=quick, notes=[ALIKE])

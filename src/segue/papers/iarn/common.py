@@ -21,10 +21,10 @@ from segue.data.log import Ids
 from segue.evaluation.metrics import Values, answers, asked
 from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.significance import interval, t_test
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.methods import Line, Method, carry_out
 from segue.papers.reproduction import Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 METRICS = ("rmse", "auc")
 COST = "train CPU s"
@@ -55,18 +55,22 @@ class Place:
     same: bool = False
     seeds: tuple[int, ...] = (0,)
 
-    def network_recipe(self, **settings: Any) -> Recipe:
+    def network_recipe(self, **settings: Any) -> Experiment:
         """IARN, with these settings on top."""
         chosen = {**self.network, **settings}
-        return Recipe(model="iarn", preset="biased", protocol=self.protocol, settings=chosen, patience=2, refit=True)
+        return Experiment(
+            model="iarn", preset="biased", protocol=self.protocol, settings=chosen, patience=2, refit=True
+        )
 
-    def method(self, name: str, recipe: Recipe, *, printed: Mapping[str, float] | None = None, **more: Any) -> Method:
+    def method(
+        self, name: str, recipe: Experiment, *, printed: Mapping[str, float] | None = None, **more: Any
+    ) -> Method:
         """A line; the paper's figures are beside it where they are of this log, else in columns of their own."""
         paper = printed or {}
         elsewhere = {} if self.same else {f"{metric}, the paper's MovieLens": value for metric, value in paper.items()}
         return Method(name=name, recipe=recipe, paper=paper if self.same else {}, elsewhere=elsewhere, **more)
 
-    def lines(self, methods: Sequence[Method], runs: Runs, *, quick: bool) -> list[Line]:
+    def lines(self, methods: Sequence[Method], runs: RunCache, *, quick: bool) -> list[Line]:
         """Train and test the methods on the log."""
         return carry_out(methods, catalog.load(self.log), runs, epochs=QUICK if quick else None)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from segue.papers.iarn.common import LARGE, SMALL, Place, about, hurried, lead, lengths, sentence
 from segue.papers.methods import Line, Method
 from segue.papers.reproduction import Picture, Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 LENGTHS = (3, 10, 20, 30, 50, 100)
 BACKBONES = {"RNN-backbone": "rnn", "LSTM-backbone": "lstm", "TAGM-backbone": "tagm", "IARN-Plain": "iarn"}
@@ -28,7 +28,7 @@ def methods(place: Place) -> tuple[Method, ...]:
 METHODS = methods(SMALL)
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train every backbone, and look at its errors where histories are long."""
     lines = {place.title: place.lines(methods(place), runs, quick=quick) for place in PLACES}
     rows = [row for place in PLACES for row in _rows(place, lines[place.title])]

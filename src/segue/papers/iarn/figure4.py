@@ -8,7 +8,7 @@ from __future__ import annotations
 from segue.papers.iarn.common import PLACES, Place, about, hurried, lead, sentence
 from segue.papers.methods import Method
 from segue.papers.reproduction import Picture, Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 
 def methods(place: Place) -> tuple[Method, ...]:
@@ -20,7 +20,7 @@ def methods(place: Place) -> tuple[Method, ...]:
 METHODS = methods(PLACES[0])  # every log has the same
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train with the encoder, and without."""
     lines = {place.title: place.lines(methods(place), runs, quick=quick) for place in PLACES}
     rows = [row for place in PLACES for row in place.rows(lines[place.title])]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segue.data.datasets import catalog
-from segue.explain.rating import Meeting, Step, explain_meeting, said
+from segue.explain.rating import RatingExplanation, Step, explain_meeting, said
 from segue.papers.iarn.common import LARGE, QUICK, hurried
 from segue.papers.reproduction import Picture, Reproduction, Row
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 USER, ITEM = "137", "1544"
 LAST = 20  # steps of either side that are shown
@@ -21,7 +21,7 @@ METHODS: dict[str, str] = {}  # its lines are steps
 SIDES = {"history": "What the user had met", "audience": "Who had met the item"}
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train IARN up to the validation part, and ask for one rating of the test."""
     log = catalog.load(LARGE.log)
     recipe = LARGE.network_recipe(**({"epochs": QUICK} if quick else {}))
@@ -42,7 +42,7 @@ def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
     )
 
 
-def _side(found: Meeting, name: str) -> list[tuple[str, Step]]:
+def _side(found: RatingExplanation, name: str) -> list[tuple[str, Step]]:
     """The steps of one history with names that differ."""
     steps: Sequence[Step] = getattr(found, name)
     return [(f"{place}. {step.title}", step) for place, step in enumerate(steps, 1)]

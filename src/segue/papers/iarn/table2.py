@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segue.evaluation.metrics import answers
-from segue.experiments.experiment import Recipe
+from segue.experiments.experiment import Experiment
 from segue.papers.iarn.common import METRICS, PLACES, Place, about, hurried, lead, sentence
 from segue.papers.methods import Line, Method
 from segue.papers.reproduction import Reproduction
-from segue.papers.run_cache import Runs
+from segue.papers.run_cache import RunCache
 
 Printed = Mapping[str, tuple[float | None, float]]
 # name -> RMSE and AUC
@@ -88,14 +88,14 @@ def methods(place: Place) -> tuple[Method, ...]:
     return tuple(made[name] for name in (*RIVALS, FEATURED, *CLOTHING, PLAIN))
 
 
-def _recipe(place: Place, model: str, **settings: Any) -> Recipe:
-    return Recipe(model=model, protocol=place.protocol, settings=settings, refit=True, patience=2)
+def _recipe(place: Place, model: str, **settings: Any) -> Experiment:
+    return Experiment(model=model, protocol=place.protocol, settings=settings, refit=True, patience=2)
 
 
 METHODS = methods(PLACES[0])  # every log has the same
 
 
-def reproduce(*, runs: Runs, quick: bool = False) -> Reproduction:
+def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train, choose on validation, train again, test; IARN is held against biases, MF and itself without features."""
     lines = {place.title: place.lines(methods(place), runs, quick=quick) for place in PLACES}
     found = [{**test, "part": title} for title, some in lines.items() for test in tests(some)]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.item_features import features
 from segue.errors import ConfigError, DataError
@@ -27,7 +27,7 @@ SMALL = {"dim": 4, "hidden": 5, "context": 3}
 
 def build(**settings: Any) -> IARN:
     torch.manual_seed(0)  # the weights need no gradient here
-    model = IARN(IARN.configure({**SMALL, **settings}), Sizes(LOG.n_users, LOG.n_items)).double()
+    model = IARN(IARN.configure({**SMALL, **settings}), Sizes(LOG.num_users, LOG.num_items)).double()
     for _ in model.batches(LOG, np.random.default_rng(0)):
         pass
     return model.eval().requires_grad_(False)
@@ -71,14 +71,14 @@ def test_derivatives_are_those_of_autograd(activation: Any) -> None:
 @pytest.mark.parametrize(("backbone", "rated"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
 def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str, rated: int) -> None:
     """Whatever a user or an item did then or later; and what came before does."""
-    model, pairs = build(backbone=backbone, rated=rated), Pairs.of(LOG)
+    model, pairs = build(backbone=backbone, rated=rated), RatedEvents.of(LOG)
     reads = {"history": model.window, "audience": model.audience}
     rng = np.random.default_rng(0)
     assert LOG.time is not None
     moved = 0
     for at in rng.permutation(len(pairs))[:12]:
         moment = pairs.time[at]  # type: ignore[index]
-        item = np.where(LOG.time >= moment, LOG.n_items + 1 - LOG.item, LOG.item).astype(np.int32)
+        item = np.where(LOG.time >= moment, LOG.num_items + 1 - LOG.item, LOG.item).astype(np.int32)
         rating = np.where(LOG.time >= moment, 1, LOG.rating).astype(np.float32)
         later = replace(pairs, log=replace(LOG, item=item, rating=rating))
         earlier = replace(pairs, log=replace(LOG, item=np.where(LOG.time >= moment, LOG.item, item[::-1])))
@@ -105,7 +105,7 @@ def test_attention_depends_on_the_other_side() -> None:
     """TAGM's does not: whoever asks, it attends alike."""
     for backbone, alike in (("iarn", False), ("tagm", True)):
         model = build(backbone=backbone)
-        batch = Pairs.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
+        batch = RatedEvents.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
         mine = model._read_user(batch)
         theirs = model._read_item(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
         one = model.of_user.gates(mine, theirs.summary)
@@ -115,9 +115,9 @@ def test_attention_depends_on_the_other_side() -> None:
 
 
 def test_biased_iarn_starts_near_biases() -> None:
-    biases = Biases(Biases.configure(), Sizes(LOG.n_users, LOG.n_items)).double()
+    biases = Biases(Biases.configure(), Sizes(LOG.num_users, LOG.num_items)).double()
     biases.fit(LOG)
-    pairs = Pairs.of(LOG)
+    pairs = RatedEvents.of(LOG)
     batch = pairs.batch(np.arange(len(pairs)), history=8, audience=8)
     told = biases.predict(batch)
     torch.testing.assert_close(build(bias=True).predict(batch), told, rtol=0, atol=0.01)
@@ -126,7 +126,7 @@ def test_biased_iarn_starts_near_biases() -> None:
 
 def test_a_step_is_read_with_its_rating_as_it_was_first_given() -> None:
     """History 2 3 2 of user 1, rated 5 1 4; the second rating of item 2 came later, and nobody rated item 4."""
-    log = synthetic.from_sequences([[2, 3, 2], [2, 1]], n_items=4)
+    log = synthetic.from_sequences([[2, 3, 2], [2, 1]], num_items=4)
     log = replace(log, rating=np.array([5, 1, 4, 2, 3], np.float32), time=np.arange(5))
     model = IARN(IARN.configure({**SMALL, "rated": True}), Sizes(2, 4)).double()
     next(model.batches(log, np.random.default_rng(0)))
@@ -139,7 +139,7 @@ def test_a_step_is_read_with_its_rating_as_it_was_first_given() -> None:
     assert torch.equal(read[:, :, :2], x)
 
 
-GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] * (LOG.n_items - 3)]})
+GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] * (LOG.num_items - 3)]})
 
 
 @pytest.mark.parametrize("encoder", ["flat", "hierarchical"])
@@ -147,7 +147,7 @@ def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> 
     log = replace(LOG, item_table=GENRES)
     settings = {**SMALL, "encoder": encoder, "column": "genres", "features": 3, "levels": 2}
     torch.manual_seed(0)
-    model = IARN(IARN.configure(settings), Sizes(log.n_users, log.n_items)).double().eval()
+    model = IARN(IARN.configure(settings), Sizes(log.num_users, log.num_items)).double().eval()
     for batch in model.batches(log, np.random.default_rng(0)):
         model(batch).backward()
     assert model.encoder.feature[:4].tolist() == [[0, 0], [3, 0], [1, 3], [0, 0]]
@@ -159,7 +159,7 @@ def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> 
         before = model.score(asked)
         model.encoder.matrix[3] *= 2
         changed = (model.score(asked) != before)[0].tolist()
-    assert changed == [False, True, True, *[False] * (log.n_items - 2)]
+    assert changed == [False, True, True, *[False] * (log.num_items - 2)]
 
 
 def test_features_that_do_not_fit_are_refused() -> None:
@@ -170,12 +170,12 @@ def test_features_that_do_not_fit_are_refused() -> None:
     ):
         chosen = IARN.configure({"encoder": "flat", "column": "genres", **settings})
         with pytest.raises(ConfigError, match=said):
-            next(IARN(chosen, Sizes(log.n_users, log.n_items)).batches(log, np.random.default_rng(0)))
+            next(IARN(chosen, Sizes(log.num_users, log.num_items)).batches(log, np.random.default_rng(0)))
     with pytest.raises(
         DataError, match=r"its items have no column 'genre', did you mean 'genres'\?; they have: genres"
     ):
         features(log, "genre")
-    paths = pl.DataFrame({"path": ["B > A", "", None, *["B"] * (LOG.n_items - 3)]})
+    paths = pl.DataFrame({"path": ["B > A", "", None, *["B"] * (LOG.num_items - 3)]})
     found, names = features(replace(LOG, item_table=paths), "path")
     assert names == ["A", "B"]
     assert found[:5].tolist() == [[0, 0], [2, 1], [0, 0], [0, 0], [2, 0]]

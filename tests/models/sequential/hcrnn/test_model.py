@@ -28,7 +28,7 @@ KINDS = pytest.mark.parametrize("kind", [HCRNN, RunningHCRNN])
 def build(kind: type[HCRNN] = HCRNN, **settings: Any) -> HCRNN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return kind(kind.configure({**SMALL, **settings}), Sizes(LOG.n_users, LOG.n_items)).double()
+        return kind(kind.configure({**SMALL, **settings}), Sizes(LOG.num_users, LOG.num_items)).double()
 
 
 def asked(*histories: list[int]) -> Batch:

@@ -28,7 +28,7 @@ def walk(
     return states
 
 
-class Recurrent(nn.Module):
+class RecurrentModel(nn.Module):
     """The weights of one recurrence: of what is read, and of the state before."""
 
     def __init__(self, dim: int, hidden: int, gates: int = 1) -> None:

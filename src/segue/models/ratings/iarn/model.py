@@ -36,15 +36,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.rated_events import Pairs
+from segue.batches.rated_events import RatedEvents
 from segue.data.item_features import features
 from segue.data.log import Ids, Log
 from segue.errors import require
 from segue.models.base.model import FeaturedConfig, Sizes
-from segue.models.base.rating import Biased, BiasedConfig
+from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.ratings.iarn.feature_encoder import Encoder, Kind
-from segue.models.ratings.iarn.gated_rnn import Activation, Recurrent, walk
+from segue.models.ratings.iarn.gated_rnn import Activation, RecurrentModel, walk
 from segue.nn.dropout import dropout
 from segue.nn.embedding import rows, zero_padding
 from segue.nn.optim import RMSprop
@@ -57,7 +57,7 @@ Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IARNConfig(FeaturedConfig, BiasedConfig):
+class IARNConfig(FeaturedConfig, BiasedRatingConfig):
     """Settings of IARN.
 
     Attributes:
@@ -139,9 +139,9 @@ class Side(nn.Module):
         self.config = config
         hidden, context, backbone = config.hidden, config.context, config.backbone
         read = 2 * config.dim + 1 if config.rated else config.dim
-        self.main = Recurrent(read, hidden, 4 if backbone == "lstm" else 1)
+        self.main = RecurrentModel(read, hidden, 4 if backbone == "lstm" else 1)
         if backbone in ("iarn", "tagm"):
-            self.ahead, self.back = Recurrent(read, context), Recurrent(read, context)
+            self.ahead, self.back = RecurrentModel(read, context), RecurrentModel(read, context)
             wide = 4 * context if backbone == "iarn" else 2 * context
             self.fusion, self.gate = nn.Linear(wide, wide), nn.Linear(wide, 1)
         self.head = nn.Sequential(nn.Linear(hidden, hidden), nn.PReLU())
@@ -203,7 +203,7 @@ class Side(nn.Module):
         return dropout(states, self.config.dropout, self.training)
 
 
-class IARN(Biased):
+class IARN(BiasedRatingModel):
     """A network for each side, and the vectors that they read."""
 
     name = "iarn"
@@ -239,19 +239,19 @@ class IARN(Biased):
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = self.audience = config.longest
-        self.items = nn.Parameter(torch.randn(sizes.items + 1, config.dim) * 0.1)  # as users meet them
-        self.users = nn.Parameter(torch.randn(sizes.users + 1, config.dim) * 0.1)  # as items meet them
+        self.items = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim) * 0.1)  # as users meet them
+        self.users = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim) * 0.1)  # as items meet them
         zero_padding(self.items)
         zero_padding(self.users)
         self.of_user, self.of_item = Side(config), Side(config)
         if config.rated:
-            self.said = SparseRows(sizes.users + 1)
+            self.said = SparseRows(sizes.num_users + 1)
         if config.bias:
             for side in (self.of_user, self.of_item):
                 side.start_small()
-        self.register_buffer("known", torch.zeros(sizes.items + 1, config.longest, dtype=torch.int32))
+        self.register_buffer("known", torch.zeros(sizes.num_items + 1, config.longest, dtype=torch.int32))
         if config.encoder != "none":
-            room = (sizes.items, config.features, config.levels)
+            room = (sizes.num_items, config.features, config.levels)
             self.encoder = Encoder(room, config.dim, config.encoder, squash=config.squash)
 
     def optimizer(self) -> RMSprop:
@@ -264,7 +264,7 @@ class IARN(Biased):
         reads = {"history": self.window, "audience": self.audience}
         yield from self.pairs(log).batches(self.config.batch_size, rng, **reads, share=self.config.share)
 
-    def look_at(self, pairs: Pairs) -> None:
+    def look_at(self, pairs: RatedEvents) -> None:
         super().look_at(pairs)
         found = torch.from_numpy(pairs.audiences(self.config.longest))
         self.known.zero_()[:, self.config.longest - found.shape[1] :] = found.to(self.known)
@@ -284,7 +284,7 @@ class IARN(Biased):
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """Every history is read once, and each user meets all items in one call."""
         if items is None:
-            items = torch.arange(self.sizes.items + 1, device=batch.user.device)
+            items = torch.arange(self.sizes.num_items + 1, device=batch.user.device)
         user_side = self._read_user(Batch(batch.user, batch.last(self.config.longest)))
         scores = self.items.new_empty(len(batch), len(items))
         by_length = (self.known[items] > 0).sum(1).argsort()  # items of alike audience: little padding
@@ -339,8 +339,8 @@ def _trimmed(history: Int[Tensor, "B P"]) -> Int[Tensor, "Q B"]:
     return history[:, int(some.to(torch.uint8).argmax()) if some.any() else history.shape[1] :].T
 
 
-def _first(pairs: Pairs, sizes: Sizes) -> tuple[Ids, Ids, Floats]:
+def _first(pairs: RatedEvents, sizes: Sizes) -> tuple[Ids, Ids, Floats]:
     """How many items each user rated, which, and the first rating of each: no later one may be known before it."""
-    pair, place = np.unique(pairs.user * (sizes.items + 1) + pairs.item, return_index=True)
-    user, item = np.divmod(pair, sizes.items + 1)
-    return np.bincount(user, minlength=sizes.users + 1), item, pairs.rating[place].astype(np.float64)
+    pair, place = np.unique(pairs.user * (sizes.num_items + 1) + pairs.item, return_index=True)
+    user, item = np.divmod(pair, sizes.num_items + 1)
+    return np.bincount(user, minlength=sizes.num_users + 1), item, pairs.rating[place].astype(np.float64)

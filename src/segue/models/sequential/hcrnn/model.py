@@ -38,9 +38,9 @@ from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.causal import Causal
+from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
-from segue.models.base.ranking import RankerConfig
+from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.sequential.hcrnn.cell import Reads, Start, Weights, record, walk
 from segue.models.sequential.hcrnn.ragged_attention import Looks, attend, looks
@@ -52,7 +52,7 @@ from segue.nn.recurrent.layout import stepwise
 
 
 @dataclass(frozen=True, kw_only=True)
-class HCRNNConfig(RankerConfig):
+class HCRNNConfig(RankingConfig):
     """Settings of HCRNN.
 
     Attributes:
@@ -102,7 +102,7 @@ class HCRNNConfig(RankerConfig):
             require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
 
 
-class HCRNN(Causal):
+class HCRNN(CausalModel):
     """Each question is a walk of its own, with the theta of its own history."""
 
     name = "hcrnn"
@@ -129,7 +129,7 @@ class HCRNN(Causal):
         super().__init__(config, sizes)
         self.window, self.rows_at_once = config.window, 128
         dim, hidden, count = config.dim, config.hidden, config.contexts
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * 0.1)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.1)
         zero_padding(self.item)
         self.shares = Shares(dim, count, deviation=config.deviation, noise=config.noise, dropout=config.dropout)
         self.memory, self.memory_weight = _glorot(count, dim), _glorot(dim, hidden)
@@ -318,7 +318,7 @@ class RunningHCRNN(HCRNN):
 
     def _nothing(self, count: int) -> Live:
         zeros, hidden, dim = self.item.new_zeros, self.config.hidden, self.config.dim
-        no = torch.zeros(count, self.sizes.items + 1, dtype=torch.bool, device=self.item.device)
+        no = torch.zeros(count, self.sizes.num_items + 1, dtype=torch.bool, device=self.item.device)
         past = (zeros(count, 0, hidden), zeros(count, 0, dim))
         return Live(Start(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])
 

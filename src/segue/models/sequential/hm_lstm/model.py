@@ -35,7 +35,7 @@ from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss
-from segue.models.base.recurrent import Recurrent, RecurrentConfig
+from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.models.sequential.hm_lstm.cell import Hierarchy, Output
 from segue.nn.embedding import zero_padding
@@ -64,7 +64,7 @@ class HMLSTMConfig(RecurrentConfig):
         require(self.layers >= 2, f"layers={self.layers}: must be at least 2")
 
 
-class HMLSTM(Recurrent):
+class HMLSTM(RecurrentModel):
     """Layers of memory that move at different speeds."""
 
     name = "hm-lstm"
@@ -82,7 +82,7 @@ class HMLSTM(Recurrent):
     def __init__(self, config: HMLSTMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.dim, config.window
-        self.item = nn.Parameter(torch.randn(sizes.items + 1, dim) * dim**-0.5)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
         zero_padding(self.item)
         self.hierarchy = Hierarchy(dim, dim, layers=config.layers, norm=config.norm)
         self.output = Output(dim, dim, config.layers)
