@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from segue.batches.batch import Batch
 from segue.data.splits import leave_last_out, whole_users
 from segue.errors import ConfigError, DataError, SegueError, TrainingError
-from segue.evaluation import topk as best
 from segue.evaluation.ranking import next_rank, rank
 from segue.evaluation.ranks import Ranks
-from segue.evaluation.topk import best_items
 
 from .worlds import Dots, Told, make_cases, make_log, naive
 
@@ -78,22 +76,6 @@ def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
     assert ranks.dropped.get("targets seen before", 0) == seen
     assert ranks.dropped.get("questions left without a target", 0) == sum(map(bool, world["targets"])) - len(expected)
     assert len(ranks.rank) + repeated + seen == sum(map(len, world["targets"]))
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data(), st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
-def test_the_best_items_in_two_rounds_are_those_of_a_stable_sort(data: st.DataObject, dtype: torch.dtype) -> None:
-    rows, groups, k = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4))
-    width = groups * best.GROUP - data.draw(st.sampled_from([0, 0, 0, 7]))
-    levels = data.draw(st.sampled_from([1, 2, 5, 1000]))
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    scores = torch.from_numpy(rng.integers(0, levels, (rows, width))).to(dtype)
-    if data.draw(st.booleans()):
-        scores[torch.from_numpy(rng.random((rows, width)) < data.draw(st.sampled_from([0, 0.5, 0.995])))] = -torch.inf
-    values, ids = best_items(scores, k)
-    expected = scores.sort(dim=1, descending=True, stable=True)
-    assert torch.equal(values, expected.values[:, :k])
-    assert torch.equal(ids, expected.indices[:, :k])
 
 
 @pytest.mark.parametrize("ties", ["conservative", "optimistic"])

@@ -64,13 +64,13 @@ def excludes(saved: SavedModel) -> bool:
 
 def last_seen(saved: SavedModel, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:
     """Titles of the newest items of a history, the newest last."""
-    from segue.serving.recommend import known
+    from segue.serving.recommend import lookup_ids
 
     log = saved.log
     if history is not None:
-        ids = known(log, "item", history)
+        ids = lookup_ids(log, "item", history)
     else:
-        ids = [int(i) for i in log.history(known(log, "user", [user])[0])]
+        ids = [int(i) for i in log.history(lookup_ids(log, "user", [user])[0])]
     return log.titles(ids[-most:])
 
 

@@ -28,8 +28,8 @@ from segue.data.log import Ids, distinct, ranges
 from segue.data.splits import EvalInstances
 from segue.errors import DataError, SegueError, TrainingError, require
 from segue.evaluation.ranks import NextSteps, Ranks
-from segue.evaluation.topk import GROUP, best_items
 from segue.models.base.model import DotProductModel, Model
+from segue.nn.topk import GROUP, topk
 
 Ties = Literal["conservative", "optimistic"]
 
@@ -220,7 +220,7 @@ def _ask(scores: Scores, cases: EvalInstances, *, exclude_seen: bool, ties: Ties
     own = flat[target]
     flat[target] = -torch.inf
     flat[torch.from_numpy(places.past).to(grid.device)] = -torch.inf
-    best, ids = best_items(grid, min(depth, scores.stride))
+    best, ids = topk(grid, min(depth, scores.stride))
     if bool(best.isnan().any() | own.isnan().any()):
         name = type(scores.model).__name__
         raise TrainingError(f"{name} scores NaN: its training went wrong; train it again, with a smaller lr")

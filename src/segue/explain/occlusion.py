@@ -28,7 +28,7 @@ from segue.errors import DataError
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
 from segue.nn.recorder import Readouts, readouts
-from segue.serving.recommend import Recommendation, answer, best, question
+from segue.serving.recommend import Recommendation, history_batch, score_all_items, top_recommendations
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,17 @@ def explain(
     """
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
-    asked = question(log, user, history)
+    asked = history_batch(log, user, history)
     items = asked.history[0]
     with readouts() as heard:
-        scores = answer(model, asked)[0]
+        scores = score_all_items(model, asked)[0]
     if isinstance(model, PairScorer):
         heard = {}  # its gates are those of one item: see `segue.explain.rating`
     seen = items if exclude_seen else items[:0]
     scores[seen] = -torch.inf
-    recommended = best(log, scores, k)
+    recommended = top_recommendations(log, scores, k)
     places = range(max(0, len(items) - last), len(items))
-    without = answer(model, shortened(asked, places))
+    without = score_all_items(model, shortened(asked, places))
     without[:, seen] = -torch.inf
     ids = torch.from_numpy(log.items.ids([one.item for one in recommended])).long()
     lends, falls = scores[ids] - without[:, ids], ranks(without, ids) - ranks(scores[None], ids)

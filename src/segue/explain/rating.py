@@ -33,7 +33,7 @@ from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
 from segue.nn.recorder import AUDIENCE, Readouts, readouts
 from segue.reporting.heatmap import CardRow, HeatmapCell, amount, number
-from segue.serving.recommend import known
+from segue.serving.recommend import lookup_ids
 
 Gates = dict[str, float | None]
 
@@ -107,7 +107,7 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
         raise ConfigError(f"{model.name}: ranks items and predicts no rating; explain it without an item")
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
-    who, what = known(log, "user", [user])[0], known(log, "item", [item])[0]
+    who, what = lookup_ids(log, "user", [user])[0], lookup_ids(log, "item", [item])[0]
     events = _Events(log)
     row, mine, theirs = events.before(who, what)
     history, audience = _Side(events.item, mine, last), _Side(events.user, theirs, last)

@@ -1,0 +1,56 @@
+"""`topk`: the k best columns of each row, exact, fast, and with a fixed order among equal scores."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+GROUP = 64  # neighbouring columns that are represented by their maximum in the first round
+
+
+def topk(scores: Float[Tensor, "B I"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """The k largest scores of each row and their columns, best first; of equal scores the lower column comes first.
+
+    It replaces `torch.topk`, whose order among equal scores is arbitrary, and a stable sort of all columns, which is
+    exact and slower.
+
+    The search takes two rounds: first the k best groups of 64 neighbouring columns by their maximum, then the k best
+    columns inside these groups. This is exact. Say that x comes before y if its score is higher, or if it is equal and
+    its column is lower. Each of the k chosen groups holds a column that comes before every column y of the other
+    groups: its score is higher than that of y, or it is equal and all columns of its group are lower. So k columns
+    come before y, and y is not in the result.
+
+    Args:
+        scores: rows of scores; -inf is allowed.
+        k: how many columns; at most as many as there are.
+
+    Returns:
+        The scores and the columns.
+    """
+    width = scores.shape[1]
+    if width % GROUP or width < 2 * GROUP * k:
+        columns = _best_columns(scores, k)
+    else:
+        groups = scores.unflatten(1, (-1, GROUP))  # (B, I / 64, 64)
+        # one group more than needed: with 64 (k + 1) columns left, `torch.topk` takes its faster path
+        best_groups = _best_columns(groups.amax(2), k + 1)  # (B, k + 1)
+        candidates = groups.gather(1, best_groups[:, :, None].expand(-1, -1, GROUP)).flatten(1)  # (B, 64 (k + 1))
+        index = _best_columns(candidates, k)  # (B, k)
+        columns = best_groups.gather(1, index // GROUP) * GROUP + index % GROUP
+    values, order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True)
+    return values, columns.gather(1, order)
+
+
+def _best_columns(scores: Tensor, k: int) -> Tensor:
+    """The k best columns of each row in ascending order; of those equal to the last of them, the lowest."""
+    width = scores.shape[1]
+    values, columns = scores.topk(min(k + 1, width))
+    columns, last, next_value = columns[:, :k], values[:, k - 1 : k], values[:, k:]
+    tied = (last == next_value).any(1).nonzero()[:, 0]
+    if len(tied):
+        tied_scores, last = scores[tied], last[tied]
+        column = torch.arange(width, dtype=torch.int32, device=scores.device)
+        key = torch.where(tied_scores == last, -column, torch.where(tied_scores > last, 1, -width))
+        columns[tied] = key.topk(k).indices
+    return columns.sort(dim=1).values
