@@ -1,0 +1,215 @@
+"""Atomic writing, hashes and JSON: a target holds the old content or the new content, and no temporary file is left."""
+
+import hashlib
+import json
+import math
+import os
+import stat
+import threading
+
+import numpy as np
+import pytest
+
+from segue import io
+from segue.errors import ArtefactError
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail(*args):
+    raise OSError(28, "No space left on device")
+
+
+def test_text_and_bytes_are_written(tmp_path):
+    io.write_text(tmp_path / "a.txt", "é\n")
+    io.write_bytes(tmp_path / "b.bin", b"\0\1")
+    assert (tmp_path / "a.txt").read_bytes() == "é\n".encode()
+    assert (tmp_path / "b.bin").read_bytes() == b"\0\1"
+    assert names(tmp_path) == ["a.txt", "b.bin"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_while_writing_keeps_the_old_file(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write_half():
+        with io.atomic_file(path) as temporary:
+            assert temporary.parent == tmp_path, "a rename cannot cross file systems"
+            temporary.write_text("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_an_error_while_renaming_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        io.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
+    path, contents = tmp_path / "a.txt", {letter * 100_000 for letter in "ab"}
+    io.write_text(path, "a" * 100_000)
+    done = threading.Event()
+
+    def write():
+        for turn in range(200):
+            io.write_text(path, "ab"[turn % 2] * 100_000)
+        done.set()
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    seen = set()
+    while not done.is_set():
+        seen.add(path.read_text())
+    for writer in writers:
+        writer.join()
+    assert seen <= contents
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_json_has_null_for_numbers_that_are_not_finite(tmp_path):
+    path = tmp_path / "a.json"
+    io.write_json(path, {"a": (1.5, math.nan), 2: {"b": [math.inf, -math.inf, True, None, "é"]}})
+    assert json.loads(path.read_text()) == {"a": [1.5, None], "2": {"b": [None, None, True, None, "é"]}}
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    io.write_json(path, [1])
+    with pytest.raises(TypeError):
+        io.write_json(path, [1, object()])
+    assert json.loads(path.read_text()) == [1]
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_json_follows_a_symbolic_link(tmp_path):
+    (tmp_path / "target").mkdir()
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "target" / "a.json")
+    io.write_json(link, [1])
+    assert link.is_symlink()
+    assert json.loads((tmp_path / "target" / "a.json").read_text()) == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_json_goes_into_a_pipe(tmp_path):
+    pipe, received = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    io.write_json(pipe, [1])
+    reader.join()
+    assert json.loads(received[0]) == [1]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_folder_is_written_and_replaced(tmp_path):
+    folder = tmp_path / "new" / "model"
+    for text in ("one", "two"):
+        with io.atomic_folder(folder) as temporary:
+            (temporary / text).write_text(text)
+        assert names(folder) == [text]
+    assert names(tmp_path / "new") == ["model"]
+
+
+@pytest.mark.parametrize("moves", [1, 2])
+def test_a_failed_move_keeps_the_old_folder(tmp_path, monkeypatch, moves):
+    folder, real, calls = tmp_path / "model", os.replace, []
+    folder.mkdir()
+    (folder / "old").write_text("old")
+
+    def replace(source, target):
+        calls.append(target)
+        if len(calls) == moves:
+            fail()
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(OSError, match="No space left"), io.atomic_folder(folder) as temporary:
+        (temporary / "new").write_text("new")
+    assert names(folder) == ["old"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_an_error_while_writing_leaves_no_folder(tmp_path):
+    def write_half():
+        with io.atomic_folder(tmp_path / "model") as temporary:
+            (temporary / "new").write_text("new")
+            raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        write_half()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_is_not_to_be_replaced_stays(tmp_path, monkeypatch):
+    folder = tmp_path / "files"
+    with io.atomic_folder(folder, replace=False) as temporary:
+        (temporary / "first").write_text("first")
+    with io.atomic_folder(folder, replace=False) as temporary:
+        (temporary / "second").write_text("second")
+    assert names(folder) == ["first"]
+    assert names(tmp_path) == ["files"]
+
+
+def test_a_folder_of_a_faster_process_stays(tmp_path, monkeypatch):
+    folder, real = tmp_path / "files", os.replace
+
+    def slower(source, target):
+        folder.mkdir()
+        (folder / "first").write_text("first")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", slower)
+    with io.atomic_folder(folder, replace=False) as temporary:
+        (temporary / "second").write_text("second")
+    assert names(folder) == ["first"]
+    assert names(tmp_path) == ["files"]
+
+
+def test_a_folder_that_cannot_be_written_is_found_early(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    for fine in ("model", "empty", "missing", "missing/parents/model"):
+        io.check_folder(tmp_path / fine, "model.json", "saved model")
+    for name, message in {
+        "other": "other: is there and is not a saved model; choose another name",
+        "other/notes.txt": "notes.txt: is there and is not a saved model",
+        "other/notes.txt/model": "model: cannot be written: .*notes.txt is not a folder that you may write to",
+        "..": "give the saved model a folder of its own, with a name",
+    }.items():
+        with pytest.raises(ArtefactError, match=message):
+            io.check_folder(tmp_path / name, "model.json", "saved model")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ArtefactError, match="cannot be written"):
+        io.check_folder(tmp_path / "missing", "model.json", "saved model")
+
+
+def test_hashes_are_those_of_hashlib(tmp_path):
+    array = np.arange(12, dtype=np.int32).reshape(3, 4)
+    expected = hashlib.blake2b(b"name" + array.T.tobytes() + b"-", digest_size=8).hexdigest()
+    assert io.short_hash([b"name", array.T, np.empty(0), b"-"]) == expected
+    assert io.json_hash({"b": [1], "a": 2.5}) == io.json_hash({"a": 2.5, "b": [1]})
+    assert io.json_hash({"a": 1}) == hashlib.blake2b(b'{"a":1}', digest_size=8).hexdigest()
+    (tmp_path / "file").write_bytes(b"abc")
+    assert io.file_hash(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_the_reason_of_an_error_is_one_line():
+    assert io.reason(OSError(28, "No space left on device", "/some/path")) == "No space left on device"
+    assert io.reason(ValueError("first\nsecond")) == "first"
