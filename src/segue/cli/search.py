@@ -134,7 +134,7 @@ def _space(model: str, path: Path | None, fixed: Any) -> Any:
 
     kind = find(model)
     if path is not None:
-        return read(path, [field.name for field in fields(kind.Config)])
+        return read(path, list(kind.Config.model_fields))
     return {name: domain for name, domain in kind.space.items() if name not in fixed}
 
 

@@ -69,7 +69,7 @@ class Subject:
 
 def subject(kind: type[Model], **settings: Any) -> Subject:
     """`kind` with small settings for whatever of them it has, and `settings` on top."""
-    fields = kind.Config.__dataclass_fields__
+    fields = kind.Config.model_fields
     return Subject(kind, {**{key: value for key, value in SMALL.items() if key in fields}, **settings})
 
 
@@ -252,7 +252,7 @@ def shares_add_up(case: Subject) -> None:
     """Law 11: the gradients of two processes' shares of a batch add up to the gradient of the batch."""
     log = _log()
     # what dropout leaves out, and what noise adds, is drawn by the process that works on a row
-    drawn = [key for key in case.kind.Config.__dataclass_fields__ if "dropout" in key or "noise" in key]
+    drawn = [key for key in case.kind.Config.model_fields if "dropout" in key or "noise" in key]
     still: dict[str, Any] = dict.fromkeys(drawn, 0.0)
     model = case.build(log, **still)
     if not isinstance(model, GradientModel):

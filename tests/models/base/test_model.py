@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import json
-import re
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
@@ -21,109 +18,6 @@ from segue.models.registry import MODELS, find
 from segue.models.sequential.hgn import HGN
 from segue.nn.embedding import zero_padding
 from segue.training.loop import fit
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Config):
-    """One field of every kind."""
-
-    count: int = 1
-    rate: float = 0.5
-    flag: bool = False
-    kind: Literal["one", "two"] = "one"
-    most: int | None = 3
-    pair: tuple[float, float] = (0.0, 0.0)
-    label: str = "x"
-
-
-# ---------------------------------------------------------------------------------------- reading settings
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "read"),
-    [
-        ("count", "7", 7),
-        ("count", " 7 ", 7),
-        ("count", 7, 7),
-        ("rate", "1e-3", 0.001),
-        ("rate", 2, 2.0),
-        ("flag", "true", True),
-        ("flag", "Off", False),
-        ("flag", True, True),
-        ("flag", 0, False),
-        ("kind", "two", "two"),
-        ("most", "none", None),
-        ("most", None, None),
-        ("most", "4", 4),
-        ("pair", "0.001,0.00001", (0.001, 0.00001)),
-        ("pair", "[0.5, 1]", (0.5, 1.0)),
-        ("pair", [1, 2], (1.0, 2.0)),
-        ("label", "some text", "some text"),
-    ],
-)
-def test_values_are_read_as_the_type_of_their_field(key: str, value: Any, read: Any) -> None:
-    found = getattr(Settings.make({key: value}), key)
-    assert found == read
-    assert type(found) is type(read)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("count", "many", r"count='many': must be a whole number"),
-        ("count", "1.5", r"count='1\.5': must be a whole number"),
-        ("count", True, r"count=True: must be a whole number"),
-        ("rate", "fast", r"rate='fast': must be a number"),
-        ("rate", "nan", r"rate='nan': must be a finite number"),
-        ("rate", float("inf"), r"rate=inf: must be a finite number"),
-        ("flag", "maybe", r"flag='maybe': must be true or false"),
-        ("kind", "three", r"kind='three': must be one of one, two"),
-        ("most", "few", r"most='few': must be a whole number"),
-        ("pair", "1", r"pair='1': must be 2 numbers, such as pair=0\.001,0\.00001"),
-        ("pair", [1, 2, 3], r"pair=\[1, 2, 3\]: must be 2 numbers"),
-        ("pair", "a,b", r"pair='a': must be a number"),
-    ],
-)
-def test_what_cannot_be_read_is_said(key: str, value: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Settings.make({key: value})
-
-
-def test_an_unknown_setting_gets_a_near_name() -> None:
-    with pytest.raises(ConfigError, match=r"unknown setting 'cuont', did you mean 'count'\?; known: count, flag"):
-        Settings.make({"cuont": 1})
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_plain_values_there_and_back(name: str) -> None:
-    """What a config prints can be written as JSON and read again."""
-    for preset in (None, *MODELS[name].presets):
-        config = MODELS[name].configure(preset=preset)
-        again = MODELS[name].Config.make(json.loads(json.dumps(config.as_dict())))
-        assert again == config
-
-
-# ---------------------------------------------------------------------------------------- every model's config
-
-
-def documented(kind: type) -> set[str]:
-    """The names under "Attributes:" in the docstrings of a config and what it derives from."""
-    names = set()
-    for base in kind.__mro__:
-        section = re.search(r"Attributes:\n(.*?)(?:\n\s*\n|\Z)", inspect.getdoc(base) or "", re.DOTALL)
-        for line in section.group(1).splitlines() if section else []:
-            entry = re.match(r" {4}(\w+(?:, \w+)*): \S", line)
-            names |= set(entry.group(1).split(", ")) if entry else set()
-    return names
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_every_setting_is_documented(name: str) -> None:
-    kind = MODELS[name].Config
-    fields = {field.name for field in dataclasses.fields(kind)}
-    assert fields <= documented(kind), f"undocumented: {fields - documented(kind)}"
-    own = re.findall(r"^ {4}(\w+(?:, \w+)*): \S", inspect.getdoc(kind) or "", re.MULTILINE)
-    assert {word for line in own for word in line.split(", ")} <= fields, "documents what is not there"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -202,7 +96,7 @@ def test_every_preset_trains_and_answers(name: str) -> None:
     log = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1)))
     kind = MODELS[name]
     for preset in (None, *kind.presets):
-        small = {"epochs": 1} if "epochs" in kind.Config.__dataclass_fields__ else {}
+        small = {"epochs": 1} if "epochs" in kind.Config.model_fields else {}
         model = kind(kind.configure(small, preset), Sizes(log.num_users, log.num_items))
         fit(model, log)
         scores = model.eval().score(Batch(torch.tensor([1]), torch.from_numpy(log.history(1).astype("int64"))[None]))

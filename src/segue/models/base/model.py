@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Log
 from segue.errors import ConfigError, did_you_mean, require
 from segue.models.base.search_space import Space
@@ -83,40 +83,35 @@ class DirectModel(Model):
         """Learn from the whole of `log`."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class GradientModelConfig(Config):
-    """Settings that every model trained by gradient has.
+    """Settings that every model trained by gradient has."""
 
-    Attributes:
-        epochs: passes over the training log, at most; early stopping may end sooner.
-        batch_size: training examples of one step.
-        lr: learning rate.
-        weight_decay: L2 penalty on every weight, added to the gradient as in Adam's paper.
-        reduction: whether a step follows the sum of its targets' losses or their mean. Adam forgets the scale of the
-            loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets of a batch.
-        decay_steps: steps in which lr falls to last_lr, where it stays; 0 for no fall.
-        last_lr: learning rate after the fall.
-        decay_power: of the fall: at step s lr is (lr - last_lr) (1 - s / decay_steps)^decay_power + last_lr.
-    """
+    epochs: int = Field(50, ge=1, description="Passes over the training log, at most; early stopping may end sooner.")
+    batch_size: int = Field(4096, ge=1, description="Training examples of one step.")
+    lr: float = Field(1e-3, gt=0, description="Learning rate.")
+    weight_decay: float = Field(
+        0.0, ge=0, description="L2 penalty on every weight, added to the gradient as in Adam's paper."
+    )
+    reduction: Literal["sum", "mean"] = Field(
+        "mean",
+        description=(
+            "Whether a step follows the sum of its targets' losses or their mean. Adam forgets the scale of the "
+            "loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets "
+            "of a batch."
+        ),
+    )
+    decay_steps: int = Field(0, ge=0, description="Steps in which lr falls to last_lr, where it stays; 0 for no fall.")
+    last_lr: float = Field(0.0, description="Learning rate after the fall.")
+    decay_power: float = Field(
+        1.0,
+        gt=0,
+        description="Of the fall: at step s lr is (lr - last_lr) (1 - s / decay_steps)^decay_power + last_lr.",
+    )
 
-    epochs: int = 50
-    batch_size: int = 4096
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    reduction: Literal["sum", "mean"] = "mean"
-    decay_steps: int = 0
-    last_lr: float = 0.0
-    decay_power: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(self.epochs >= 1, f"epochs={self.epochs}: must be at least 1")
-        require(self.batch_size >= 1, f"batch_size={self.batch_size}: must be at least 1")
-        require(self.lr > 0, f"lr={self.lr}: must be above 0")
-        require(self.weight_decay >= 0, f"weight_decay={self.weight_decay}: must not be negative")
-        require(self.decay_steps >= 0, f"decay_steps={self.decay_steps}: must not be negative")
+    def check(self) -> None:
+        super().check()
         rises = self.decay_steps and self.last_lr > self.lr
         require(self.last_lr >= 0 and not rises, f"last_lr={self.last_lr}: must lie between 0 and lr={self.lr}")
-        require(self.decay_power > 0, f"decay_power={self.decay_power}: must be above 0")
 
     @property
     def schedule(self) -> Schedule:
@@ -126,25 +121,19 @@ class GradientModelConfig(Config):
         return polynomial(self.lr, self.last_lr, self.decay_steps, self.decay_power)
 
 
-@dataclass(frozen=True, kw_only=True)
 class FeaturedConfig(GradientModelConfig):
-    """Settings of trained models that may read features of the items.
+    """Settings of trained models that may read features of the items."""
 
-    Attributes:
-        column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
-        features: how many features there is room for.
-        levels: how many an item may have.
-    """
+    column: str = Field(
+        "", description="The column of the log's items that holds their features: lists, or paths such as 'Home > Bed'."
+    )
+    features: int = Field(0, description="How many features there is room for.")
+    levels: int = Field(8, ge=1, description="How many an item may have.")
 
-    column: str = ""
-    features: int = 0
-    levels: int = 8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         both = f"column={self.column!r}, features={self.features}"
         require((self.features > 0) == bool(self.column), f"{both}: name a column and how many it holds, or neither")
-        require(self.levels >= 1, f"levels={self.levels}: must be at least 1")
 
 
 class GradientModel(Model):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -23,55 +23,44 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.negative_sampling import PopularityNegatives
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
-from segue.nn.embedding import rows
-from segue.nn.sampled_loss import Slopes, by_autograd, contrast
-from segue.nn.sliding_windows import unslide
+from segue.nn.embedding import embedding
+from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, sampled_loss
+from segue.nn.sliding_windows import positions_to_windows
 from segue.nn.softmax_loss import all_items_cross_entropy
 
 Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bpr-max"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RankingConfig(GradientModelConfig):
-    """Settings of models that are trained to rank.
-
-    Attributes:
-        dim: size d of the embeddings.
-        loss: what training makes small; see `segue.nn.losses`.
-        negatives: negatives of each target, or, if shared, of each batch; ce needs none.
-        sampling: whether negatives are each target's own, items that its user never touched, or shared by all targets
-            of a batch, drawn by popularity.
-        alpha: shared negatives are drawn in proportion to (events of the item)^alpha.
-        correction: whether sampled-ce makes up for how often each negative is drawn.
-        calibration: t of gbce, from 0 (bce) to 1 (calibrated).
-        penalty: of bpr-max, on high scores of negatives.
-        temperature: scores are cosines over this; 0 for plain dot products.
-    """
+    """Settings of models that are trained to rank."""
 
     fewest: ClassVar[int] = 1  # negatives that a model needs to be given: one with others may do without
+    dim: int = Field(64, ge=1, description="Size d of the embeddings.")
+    loss: Loss = Field("ce", description="What training makes small; see `segue.nn.losses`.")
+    negatives: int = Field(1, description="Negatives of each target, or, if shared, of each batch; ce needs none.")
+    sampling: Literal["own", "shared"] = Field(
+        "own",
+        description=(
+            "Whether negatives are each target's own, items that its user never touched, or shared by all "
+            "targets of a batch, drawn by popularity."
+        ),
+    )
+    alpha: float = Field(
+        0.5, ge=0, le=1, description="Shared negatives are drawn in proportion to (events of the item)^alpha."
+    )
+    correction: bool = Field(True, description="Whether sampled-ce makes up for how often each negative is drawn.")
+    calibration: float = Field(0.75, ge=0, le=1, description="T of gbce, from 0 (bce) to 1 (calibrated).")
+    penalty: float = Field(1.0, ge=0, description="Of bpr-max, on high scores of negatives.")
+    temperature: float = Field(0.0, ge=0, description="Scores are cosines over this; 0 for plain dot products.")
 
-    dim: int = 64
-    loss: Loss = "ce"
-    negatives: int = 1
-    sampling: Literal["own", "shared"] = "own"
-    alpha: float = 0.5
-    correction: bool = True
-    calibration: float = 0.75
-    penalty: float = 1.0
-    temperature: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
+    def check(self) -> None:
+        super().check()
         require(self.negatives >= self.fewest, f"negatives={self.negatives}: must be at least {self.fewest}")
-        require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
-        require(0 <= self.calibration <= 1, f"calibration={self.calibration}: must lie between 0 and 1")
-        require(self.penalty >= 0, f"penalty={self.penalty}: must not be negative")
-        require(self.temperature >= 0, f"temperature={self.temperature}: must not be negative")
 
     @property
     def own(self) -> int:
@@ -126,7 +115,7 @@ class RankingModel(GradientModel, DotProductModel):
             return self._among_all(query, target)
         vectors, shared = self._items(batch.shared), batch.shared
         own = None if torch.equal(shared[: len(target)], target) else self._items(target)
-        return contrast(query, own, vectors, (target, shared), self._slopes(batch))
+        return sampled_loss(query, own, vectors, (target, shared), self._loss_with_grad(batch))
 
     def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
         """Cross-entropy over all items, summed over the targets."""
@@ -139,7 +128,7 @@ class RankingModel(GradientModel, DotProductModel):
         if batch.target.shape[1] == query.shape[1]:
             positive = (query * target).sum(-1, keepdim=True)  # B C 1
         else:
-            positive = unslide(query @ target.transpose(1, 2))  # B C T
+            positive = positions_to_windows(query @ target.transpose(1, 2))  # B C T
         negative = (self._items(batch.negative) * query[:, :, None, None]).sum(-1)  # B C T G
         asked = batch.targets > 0
         known = asked.unsqueeze(3) & (batch.negative > 0)
@@ -153,12 +142,12 @@ class RankingModel(GradientModel, DotProductModel):
         if config.loss == "bpr-max":
             return losses.bpr_max(positive, negative, known, config.penalty)
         if config.loss == "gbce":
-            beta = losses.calibration(config.negatives, self.sizes.num_items, config.calibration)
+            beta = losses.gbce_beta(config.negatives, self.sizes.num_items, config.calibration)
             return losses.bce(positive, negative, known, beta)
         if config.loss == "sampled-ce" and config.correction:
             negative = negative - self._expected(negative, batch)
         plain = {
-            "bpr": losses.pairwise,
+            "bpr": losses.mean_bpr,
             "bce": losses.bce,
             "top1": losses.top1,
             "top1-max": losses.top1_max,
@@ -166,19 +155,19 @@ class RankingModel(GradientModel, DotProductModel):
         }
         return plain[config.loss](positive, negative, known)
 
-    def _slopes(self, batch: Batch) -> Slopes:
+    def _loss_with_grad(self, batch: Batch) -> LossWithGrad:
         """The loss of targets among shared negatives, with its derivatives."""
         config = self.config
-        if config.loss not in losses.SLOPES:
-            return by_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
+        if config.loss not in losses.GRADIENTS:
+            return loss_with_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
         if config.loss == "bpr-max":
-            return partial(losses.bpr_max_slopes, penalty=config.penalty)
-        slopes = losses.SLOPES[config.loss]
+            return partial(losses.bpr_max_with_grad, penalty=config.penalty)
+        loss_with_grad = losses.GRADIENTS[config.loss]
         if config.loss == "sampled-ce" and config.correction:
-            return lambda positive, negative, clash: slopes(
-                positive, negative.sub_(self._expected(negative, batch)), clash
+            return lambda positive, negative, false_negatives: loss_with_grad(
+                positive, negative.sub_(self._expected(negative, batch)), false_negatives
             )
-        return slopes
+        return loss_with_grad
 
     def _expected(self, like: Tensor, batch: Batch) -> Float[Tensor, "*G"]:
         """Logarithm of how often each negative is expected among those drawn."""
@@ -199,7 +188,7 @@ class RankingModel(GradientModel, DotProductModel):
         return nn.functional.normalize(self.item_table, dim=1) if self.config.temperature else self.item_table
 
     def _items(self, ids: Tensor) -> Tensor:
-        vectors = rows(self.item_table, ids)
+        vectors = embedding(self.item_table, ids)
         return nn.functional.normalize(vectors, dim=-1) if self.config.temperature else vectors
 
     def _scaled(self, query: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.bias_solver import biases
@@ -76,21 +77,15 @@ class RatingModel(GradientModel, PairScorer):
         return (predicted - batch.rating.to(predicted)).square().sum()
 
 
-@dataclass(frozen=True, kw_only=True)
 class BiasedRatingConfig(GradientModelConfig):
-    """Settings of raters that start from biases.
+    """Settings of raters that start from biases."""
 
-    Attributes:
-        l2_user: weight of the squared biases of users.
-        l2_item: of items.
-    """
+    l2_user: float = Field(5.0, description="Weight of the squared biases of users.")
+    l2_item: float = Field(10.0, description="Of items.")
 
-    l2_user: float = 5.0
-    l2_item: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in self.__dataclass_fields__:
+    def check(self) -> None:
+        super().check()
+        for name in type(self).model_fields:
             if name == "l2" or name.startswith("l2_"):
                 require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
 

@@ -9,43 +9,32 @@ grow with the history.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.errors import require
+from segue.config import Field
 from segue.models.base.causal import CausalModel
 from segue.models.base.ranking import RankingConfig
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows
-from segue.nn.recurrent.packing import RecurrentCell, advance, last, walk
+from segue.nn.embedding import embedding
+from segue.nn.recurrent.packing import RecurrentCell, final_state, run, step
 
 
-@dataclass(frozen=True, kw_only=True)
 class RecurrentConfig(RankingConfig):
-    """Settings of models that read item by item.
-
-    Attributes:
-        window: how many of the last items are read, in training too; none reads all.
-        dropout: share of the entries that training leaves out of what is read.
-        hidden_dropout: the same of what the cell tells.
-    """
+    """Settings of models that read item by item."""
 
     dim: int = 100
-    window: int | None = 50
-    dropout: float = 0.0
-    hidden_dropout: float = 0.0
+    window: int | None = Field(
+        50, ge=1, description="How many of the last items are read, in training too; none reads all."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the entries that training leaves out of what is read."
+    )
+    hidden_dropout: float = Field(0.0, ge=0, lt=1, description="The same of what the cell tells.")
     batch_size: int = 128
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.window is None or self.window >= 1, f"window={self.window}: must be at least 1, or none")
-        for name in ("dropout", "hidden_dropout"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
 
 
 class RecurrentModel(CausalModel):
@@ -65,7 +54,7 @@ class RecurrentModel(CausalModel):
 
     def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
         """What the cell is given of each item."""
-        return dropout(rows(self.read_table, item), self.config.dropout, self.training)
+        return dropout(embedding(self.read_table, item), self.config.dropout, self.training)
 
     def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """Queries, of what the cell tells."""
@@ -73,12 +62,12 @@ class RecurrentModel(CausalModel):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item."""
-        told = walk(batch.history, self.read, self.cell)
+        told = run(batch.history, self.read, self.cell)
         return self.tell(dropout(told, self.config.hidden_dropout, self.training))
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         history = batch.history if self.window is None else batch.last(self.window)
-        return self._asked(last(history, self.read, self.cell))
+        return self._asked(final_state(history, self.read, self.cell))
 
     def step(
         self, state: Float[Tensor, "B w"] | None, item: Int[Tensor, "B"]
@@ -86,7 +75,7 @@ class RecurrentModel(CausalModel):
         """What is remembered after one more item of each row, and the scores of all; 0 as an item changes nothing."""
         if state is None:
             state = self.item_table.new_zeros(len(item), self.cell.width)
-        state = torch.where(item.unsqueeze(1) > 0, advance(self.read(item), state, self.cell), state)
+        state = torch.where(item.unsqueeze(1) > 0, step(self.read(item), state, self.cell), state)
         scores = self._asked(state) @ self.item_vectors().T
         scores[:, 0] = -torch.inf
         return state, scores

@@ -13,7 +13,6 @@ as the company of others; what an item is asked with in the end is u. A negative
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,41 +21,35 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.negative_sampling import PopularityNegatives
+from segue.config import Field
 from segue.data.log import Ids
-from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 
 
-@dataclass(frozen=True, kw_only=True)
 class SkipGramConfig(GradientModelConfig):
-    """Settings of models that learn vectors from pairs out of users' sets.
+    """Settings of models that learn vectors from pairs out of users' sets."""
 
-    Attributes:
-        dim: size d of the vectors.
-        passes: how often an epoch goes through the sets; in each pass every item of a set meets one other of it.
-        rho: an item with a share f of the events is left out of a pass with the chance 1 - sqrt(rho / f); 1 for none.
-        negatives: drawn for each pair.
-        alpha: they are drawn in proportion to (events of the token)^alpha.
-        last: how many of the history's last items are asked; None asks all.
-    """
-
-    dim: int = 64
-    passes: int = 5
-    rho: float = 1.0
-    negatives: int = 5
-    alpha: float = 0.75
-    last: int | None = None
+    dim: int = Field(64, ge=1, description="Size d of the vectors.")
+    passes: int = Field(
+        5,
+        ge=1,
+        description=(
+            "How often an epoch goes through the sets; in each pass every item of a set meets one other of it."
+        ),
+    )
+    rho: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "An item with a share f of the events is left out of a pass with the chance 1 - sqrt(rho / f); 1 for none."
+        ),
+    )
+    negatives: int = Field(5, ge=1, description="Drawn for each pair.")
+    alpha: float = Field(0.75, ge=0, le=1, description="They are drawn in proportion to (events of the token)^alpha.")
+    last: int | None = Field(None, ge=1, description="How many of the history's last items are asked; None asks all.")
     lr: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("dim", "passes", "negatives"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
-        require(self.rho > 0, f"rho={self.rho}: must be above 0")
-        require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
-        require(self.last is None or self.last >= 1, f"last={self.last}: must be at least 1")
 
 
 class SkipGramModel(GradientModel, DotProductModel):
@@ -97,8 +90,8 @@ class SkipGramModel(GradientModel, DotProductModel):
         assert batch.target is not None
         assert batch.negative is not None
         negative = batch.negative[:, 0, 0]
-        token = rows(self.token, batch.history)
-        scores = (rows(self.context, torch.cat([batch.target, negative], 1)) * token).sum(-1)
+        token = embedding(self.token, batch.history)
+        scores = (embedding(self.context, torch.cat([batch.target, negative], 1)) * token).sum(-1)
         known = (negative > 0) & (negative != batch.target)
         return losses.bce(scores[:, 0], scores[:, 1:], known)
 

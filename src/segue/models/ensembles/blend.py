@@ -9,30 +9,20 @@ be blended again. `segue.experiments.blend` chooses the weight.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.errors import require
 from segue.models.base.model import Model
 
 
-@dataclass(frozen=True, kw_only=True)
 class BlendConfig(Config):
-    """Settings of a blend.
+    """Settings of a blend."""
 
-    Attributes:
-        weight: share of the second model, from 0 to 1.
-    """
-
-    weight: float
-
-    def __post_init__(self) -> None:
-        require(0 <= self.weight <= 1, f"weight={self.weight}: must lie between 0 and 1")
+    weight: float = Field(..., ge=0, le=1, description="Share of the second model, from 0 to 1.")
 
 
 class Blend(Model):

@@ -14,31 +14,25 @@ of others. `segue.experiments.rerank` trains them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.errors import require
 from segue.models.base.model import DotProductModel, Model
 from segue.models.base.rating import PairScorer
 
 
-@dataclass(frozen=True, kw_only=True)
 class RerankConfig(Config):
-    """Settings of two stages.
+    """Settings of two stages."""
 
-    Attributes:
-        candidates: how many items the first returns, those of the history not counted.
-    """
-
-    candidates: int = 100
-
-    def __post_init__(self) -> None:
-        require(self.candidates >= 1, f"candidates={self.candidates}: must be at least 1")
+    candidates: int = Field(
+        100, ge=1, description="How many items the first returns, those of the history not counted."
+    )
 
 
 class Rerank(Model):

@@ -15,7 +15,6 @@ negative, and Adam takes the place of plain SGD. Features are an addition.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -25,41 +24,33 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import pairs
+from segue.config import Field
 from segue.data.item_features import features
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.nn.embedding import rows, zero_padding
-from segue.nn.item_features import Features
-from segue.nn.losses import bpr, l2
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.item_features import ItemFeatures
+from segue.nn.losses import bpr, l2_penalty
 
 
-@dataclass(frozen=True, kw_only=True)
 class BPRMFConfig(FeaturedConfig):
-    """Settings of BPR-MF.
+    """Settings of BPR-MF."""
 
-    Attributes:
-        dim: size d of the embeddings.
-        l2: weight of the squared length of the vectors of each triple.
-        bias: whether items have a bias, which lets the model know popularity.
-        recency: a row is visited in proportion to e^-(age / recency), its age the share of all events that came after
-            it; 0 to visit each once.
-    """
-
-    dim: int = 64
-    l2: float = 0.001
-    bias: bool = True
-    recency: float = 0.0
+    dim: int = Field(64, ge=1, description="Size d of the embeddings.")
+    l2: float = Field(0.001, ge=0, description="Weight of the squared length of the vectors of each triple.")
+    bias: bool = Field(True, description="Whether items have a bias, which lets the model know popularity.")
+    recency: float = Field(
+        0.0,
+        ge=0,
+        description=(
+            "A row is visited in proportion to e^-(age / recency), its age the share of all events that came "
+            "after it; 0 to visit each once."
+        ),
+    )
     batch_size: int = 1024
     reduction: Literal["sum", "mean"] = "sum"
     lr: float = 5e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
-        require(self.l2 >= 0, f"l2={self.l2}: must not be negative")
-        require(self.recency >= 0, f"recency={self.recency}: must not be negative")
 
 
 class BPRMF(GradientModel, DotProductModel):
@@ -83,33 +74,33 @@ class BPRMF(GradientModel, DotProductModel):
         zero_padding(self.user)
         zero_padding(self.item)
         if config.column:
-            self.features = Features(sizes.num_items, config.features, config.levels)
+            self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
             self.feature = nn.Parameter(torch.randn(config.features + 1, width) * 0.01)
             zero_padding(self.feature)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         if self.config.column:
-            self.features.learn(*features(log, self.config.column))
+            self.features.set_features(*features(log, self.config.column))
         return pairs(log, self.config.batch_size, rng, recency=self.config.recency)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None
         assert batch.negative is not None
         known = (batch.negative.flatten() > 0).nonzero().flatten()
-        user = rows(self.user, batch.user[known])
+        user = embedding(self.user, batch.user[known])
         positive = self._parts(batch.target.flatten()[known])
         negative = self._parts(batch.negative.flatten()[known])
         apart = sum(part.sum(1) for part in positive) - sum(part.sum(1) for part in negative)
         rank = bpr((self._with_bias(user) * apart).sum(-1)).sum()
-        return rank + l2((user, *positive, *negative), self.config.l2)
+        return rank + l2_penalty((user, *positive, *negative), self.config.l2)
 
     def _parts(self, item: Int[Tensor, "B"]) -> list[Float[Tensor, "B F d"]]:
         """The vectors that an item's is the sum of: its own and those of its features."""
-        own = rows(self.item, item.unsqueeze(1))
-        return [own, rows(self.feature, self.features.of(item))] if self.config.column else [own]
+        own = embedding(self.item, item.unsqueeze(1))
+        return [own, embedding(self.feature, self.features.lookup(item))] if self.config.column else [own]
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        return self._with_bias(rows(self.user, batch.user))
+        return self._with_bias(embedding(self.user, batch.user))
 
     def _with_bias(self, user: Float[Tensor, "B d"]) -> Float[Tensor, "B d2"]:
         return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.bias else user

@@ -13,7 +13,6 @@ batch holds pairs, about as many as its 128 sequences have.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,39 +22,28 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import Windows
+from segue.config import Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 
 
-@dataclass(frozen=True, kw_only=True)
 class CoEventMFConfig(RankingConfig):
-    """Settings of CoEvent MF.
-
-    Attributes:
-        tied: whether an item has one vector, as the last and as the next (RE).
-        dropout: share of the entries of v that training leaves out.
-        batch_size: pairs of a step.
-    """
+    """Settings of CoEvent MF."""
 
     dim: int = 100
-    tied: bool = False
-    dropout: float = 0.0
+    tied: bool = Field(False, description="Whether an item has one vector, as the last and as the next (RE).")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the entries of v that training leaves out.")
     loss: Loss = "ce"
-    batch_size: int = 512
+    batch_size: int = Field(512, description="Pairs of a step.")
     epochs: int = 10
     lr: float = 0.01
     decay_steps: int = 50_000
     last_lr: float = 0.001
     decay_power: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
 class CoEventMF(RankingModel):
@@ -91,5 +79,5 @@ class CoEventMF(RankingModel):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """v of the last item."""
-        vectors = rows(self.item_out if self.config.tied else self.item_in, batch.history)
+        vectors = embedding(self.item_out if self.config.tied else self.item_in, batch.history)
         return dropout(vectors, self.config.dropout, self.training)

@@ -17,7 +17,6 @@ IARN's comparison did for its AUC is not said. There is no program of the author
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +30,6 @@ from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
 
 
-@dataclass(frozen=True, kw_only=True)
 class Item2VecConfig(SkipGramConfig):
     """Settings of Item2Vec: those of skip-gram."""
 

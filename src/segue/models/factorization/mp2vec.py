@@ -18,7 +18,6 @@ user's items are a set. The score is Item2Vec's: the mean cosine to the history.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,28 +26,19 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.batches.cooccurrence import Sets
+from segue.config import Field
 from segue.data.item_features import features
 from segue.data.log import Ids, Log
-from segue.errors import require
 from segue.models.base.model import FeaturedConfig, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
-from segue.nn.item_features import Features
+from segue.nn.item_features import ItemFeatures
 
 
-@dataclass(frozen=True, kw_only=True)
 class MP2VecConfig(SkipGramConfig, FeaturedConfig):
-    """Settings of Meta-Prod2Vec.
+    """Settings of Meta-Prod2Vec."""
 
-    Attributes:
-        weight: lambda, of the pairs in which there is a feature.
-    """
-
-    weight: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.weight >= 0, f"weight={self.weight}: must not be negative")
+    weight: float = Field(0.1, ge=0, description="Lambda, of the pairs in which there is a feature.")
 
 
 class MP2Vec(SkipGramModel):
@@ -68,12 +58,12 @@ class MP2Vec(SkipGramModel):
 
     def __init__(self, config: MP2VecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes, config.features)
-        self.features = Features(sizes.num_items, config.features, config.levels)
+        self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         config = self.config
         if config.column:
-            self.features.learn(*features(log, config.column))
+            self.features.set_features(*features(log, config.column))
         pairs = Sets(log, config.rho).pairs(config.passes, config.batch_size, rng)
         return self.against((self.company(*pair) for pair in pairs), self.events(log), rng)
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,46 +30,37 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import pairs
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import GradientModel, GradientModelConfig, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 from segue.nn.losses import bce
 
 TOGETHER = 1 << 13  # pairs that pass the tower at a time where all items are asked about: they stay in the cache
 
 
-@dataclass(frozen=True, kw_only=True)
 class NeuMFConfig(GradientModelConfig):
-    """Settings of NeuMF.
+    """Settings of NeuMF."""
 
-    Attributes:
-        dim: size of the vectors that are multiplied.
-        tower_dim: size of those that enter the tower.
-        tower: sizes of its layers, from the first on.
-        negatives: of each positive.
-        dropout: share of what enters each layer of the tower that training leaves out.
-        pretrain: epochs in which each half is taught by itself, before both are; 0 for none.
-    """
-
-    dim: int = 8
-    tower_dim: int = 32
-    tower: tuple[int, ...] = (32, 16, 8)
-    negatives: int = 4
-    dropout: float = 0.0
-    pretrain: int = 10
+    dim: int = Field(8, ge=1, description="Size of the vectors that are multiplied.")
+    tower_dim: int = Field(32, ge=1, description="Size of those that enter the tower.")
+    tower: tuple[int, ...] = Field((32, 16, 8), description="Sizes of its layers, from the first on.")
+    negatives: int = Field(4, ge=1, description="Of each positive.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of what enters each layer of the tower that training leaves out."
+    )
+    pretrain: int = Field(
+        10, ge=0, description="Epochs in which each half is taught by itself, before both are; 0 for none."
+    )
     batch_size: int = 51
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("dim", "tower_dim", "negatives"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
+    def check(self) -> None:
+        super().check()
         layers = len(self.tower) > 0 and min(self.tower) >= 1
         require(layers, f"tower={self.tower}: must be one size or more, each at least 1")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
-        require(self.pretrain >= 0, f"pretrain={self.pretrain}: must not be negative")
 
 
 class NeuMF(GradientModel):
@@ -140,10 +130,10 @@ class NeuMF(GradientModel):
 
     def halves(self, user: Int[Tensor, "B"], item: Int[Tensor, "B K"]) -> tuple[Tensor, Tensor]:
         """z_G and z_M + b, each (B, K), of each user and the items beside it."""
-        mine = rows(self.user, user).unsqueeze(1)
-        product = self.product_logit(mine * rows(self.item, item)).squeeze(2)
-        mine = rows(self.tower_user, user).unsqueeze(1).expand(-1, item.shape[1], -1)
-        state = torch.cat([mine, rows(self.tower_item, item)], 2)
+        mine = embedding(self.user, user).unsqueeze(1)
+        product = self.product_logit(mine * embedding(self.item, item)).squeeze(2)
+        mine = embedding(self.tower_user, user).unsqueeze(1).expand(-1, item.shape[1], -1)
+        state = torch.cat([mine, embedding(self.tower_item, item)], 2)
         for layer in self.layers:
             state = layer(dropout(state, self.config.dropout, self.training)).relu()
         return product, self.tower_logit(state).squeeze(2)

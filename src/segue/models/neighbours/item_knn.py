@@ -19,7 +19,6 @@ Sources: Sarwar et al., WWW 2001; Hidasi et al., ICLR 2016.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -28,9 +27,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Ids, Log, distinct, ranges
-from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.sparse import blocks
@@ -39,32 +37,19 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 PAIRS = 4_000_000  # counted at a time
 
 
-@dataclass(frozen=True, kw_only=True)
 class ItemKNNConfig(Config):
-    """Settings of Item-KNN.
+    """Settings of Item-KNN."""
 
-    Attributes:
-        similarity: which definition.
-        shrinkage: added to the counts below the line, against chance pairs of rare items.
-        alpha: how much of the normalisation falls on the item just seen (gru4rec only).
-        neighbours: how many similar items each item keeps; None keeps all.
-        last: how many of the history's last items are asked; None asks all.
-        decay: weight of each older item relative to the next newer one.
-    """
-
-    similarity: Literal["cosine", "gru4rec", "lift"] = "cosine"
-    shrinkage: float = 5.0
-    alpha: float = 0.5
-    neighbours: int | None = 100
-    last: int | None = 20
-    decay: float = 0.9
-
-    def __post_init__(self) -> None:
-        require(self.shrinkage >= 0, f"shrinkage={self.shrinkage}: must not be negative")
-        require(0 <= self.alpha <= 1, f"alpha={self.alpha}: must lie between 0 and 1")
-        require(self.neighbours is None or self.neighbours >= 1, f"neighbours={self.neighbours}: must be at least 1")
-        require(self.last is None or self.last >= 1, f"last={self.last}: must be at least 1")
-        require(0 < self.decay <= 1, f"decay={self.decay}: must be above 0 and at most 1")
+    similarity: Literal["cosine", "gru4rec", "lift"] = Field("cosine", description="Which definition.")
+    shrinkage: float = Field(
+        5.0, ge=0, description="Added to the counts below the line, against chance pairs of rare items."
+    )
+    alpha: float = Field(
+        0.5, ge=0, le=1, description="How much of the normalisation falls on the item just seen (gru4rec only)."
+    )
+    neighbours: int | None = Field(100, ge=1, description="How many similar items each item keeps; None keeps all.")
+    last: int | None = Field(20, ge=1, description="How many of the history's last items are asked; None asks all.")
+    decay: float = Field(0.9, gt=0, le=1, description="Weight of each older item relative to the next newer one.")
 
 
 class ItemKNN(DirectModel):

@@ -24,7 +24,6 @@ Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by count exponent
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,9 +32,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Ids, Log, ranges
-from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.sparse import SparseRows, blocks
@@ -45,44 +43,22 @@ RatedEvents = tuple[Ids, Ids, Floats]
 PAIRS = 4_000_000  # counted at a time
 
 
-@dataclass(frozen=True, kw_only=True)
 class SeqKNNConfig(Config):
-    """Settings of sequential item-KNN.
+    """Settings of sequential item-KNN."""
 
-    Attributes:
-        reach: how many positions apart two events of a user may be and still make a pair.
-        distance_decay: a pair counts distance^-distance_decay.
-        back: what the item before counts, relative to the item after.
-        length_discount: a pair of a user with n events counts n^-length_discount.
-        alpha: how much of the popularity of the item seen is divided out.
-        beta: how much of the popularity of the item scored is divided out.
-        shrinkage: added to both counts, against chance pairs of rare items.
-        neighbours: how many similar items each item keeps; None keeps all.
-        last: how many of the history's last items are asked; None asks all.
-        decay: weight of each older item relative to the next newer one.
-        floor: share of an item's weight that does not age.
-    """
-
-    reach: int = 50
-    distance_decay: float = 0.3
-    back: float = 0.65
-    length_discount: float = 0.0
-    alpha: float = 0.6
-    beta: float = 0.4
-    shrinkage: float = 5.0
-    neighbours: int | None = 2000
-    last: int | None = 50
-    decay: float = 0.8
-    floor: float = 0.1
-
-    def __post_init__(self) -> None:
-        require(self.reach >= 1, f"reach={self.reach}: must be at least 1")
-        for name in ("back", "alpha", "beta", "shrinkage"):
-            require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
-        require(self.neighbours is None or self.neighbours >= 1, f"neighbours={self.neighbours}: must be at least 1")
-        require(self.last is None or self.last >= 1, f"last={self.last}: must be at least 1")
-        require(0 < self.decay <= 1, f"decay={self.decay}: must be above 0 and at most 1")
-        require(0 <= self.floor <= 1, f"floor={self.floor}: must lie between 0 and 1")
+    reach: int = Field(
+        50, ge=1, description="How many positions apart two events of a user may be and still make a pair."
+    )
+    distance_decay: float = Field(0.3, description="A pair counts distance^-distance_decay.")
+    back: float = Field(0.65, ge=0, description="What the item before counts, relative to the item after.")
+    length_discount: float = Field(0.0, description="A pair of a user with n events counts n^-length_discount.")
+    alpha: float = Field(0.6, ge=0, description="How much of the popularity of the item seen is divided out.")
+    beta: float = Field(0.4, ge=0, description="How much of the popularity of the item scored is divided out.")
+    shrinkage: float = Field(5.0, ge=0, description="Added to both counts, against chance pairs of rare items.")
+    neighbours: int | None = Field(2000, ge=1, description="How many similar items each item keeps; None keeps all.")
+    last: int | None = Field(50, ge=1, description="How many of the history's last items are asked; None asks all.")
+    decay: float = Field(0.8, gt=0, le=1, description="Weight of each older item relative to the next newer one.")
+    floor: float = Field(0.1, ge=0, le=1, description="Share of an item's weight that does not age.")
 
 
 class SeqKNN(DirectModel):

@@ -20,7 +20,6 @@ Sources: Jannach and Ludewig, RecSys 2017; Ludewig and Jannach, UMUAI 2018; Garg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -29,9 +28,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Ids, Log
-from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.sparse import SparseRows
@@ -40,49 +38,39 @@ ROWS = 4  # questions at a time, so that what their neighbours hold stays in the
 CELLS = 4_000_000  # similarities at a time
 
 
-@dataclass(frozen=True, kw_only=True)
 class VSKNNConfig(Config):
-    """Settings of VS-KNN.
+    """Settings of VS-KNN."""
 
-    Attributes:
-        neighbours: how many similar sessions are heard.
-        sample: how many of the newest sessions that share an item are looked at; None looks at all. A session is as
-            new as its last event, or, where the log has no times, as its place in the log.
-        last: how many of the history's last items are asked; None asks all.
-        weighting: how the weight of an item falls with its age: linear, div, or decay.
-        decay: weight of each older item relative to the next newer one (weighting=decay only).
-        floor: share of an item's weight that does not age (weighting=decay only).
-        alpha: how much of the popularity of a shared item is divided out.
-        length_discount: how much of the length of a neighbour is divided out.
-        beta: how much of the popularity of the item scored is divided out.
-        shrinkage: added to the counts that are divided out.
-        distance_decay: an item of a neighbour counts (distance to the last shared item)^-distance_decay.
-        back: what an item before the last shared one counts, relative to one after it.
-        weigh_last: whether a neighbour counts less, the older the last shared item is.
-    """
-
-    neighbours: int = 300
-    sample: int | None = None
-    last: int | None = 50
-    weighting: Literal["decay", "linear", "div"] = "decay"
-    decay: float = 0.8
-    floor: float = 0.1
-    alpha: float = 0.75
-    length_discount: float = 0.4
-    beta: float = 0.4
-    shrinkage: float = 15.0
-    distance_decay: float = 0.35
-    back: float = 0.7
-    weigh_last: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("neighbours", "sample", "last"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, f"{name}={value}: must be at least 1")
-        for name in ("alpha", "length_discount", "beta", "shrinkage", "back"):
-            require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
-        require(0 < self.decay <= 1, f"decay={self.decay}: must be above 0 and at most 1")
-        require(0 <= self.floor <= 1, f"floor={self.floor}: must lie between 0 and 1")
+    neighbours: int = Field(300, ge=1, description="How many similar sessions are heard.")
+    sample: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "How many of the newest sessions that share an item are looked at; None looks at all. A session is "
+            "as new as its last event, or, where the log has no times, as its place in the log."
+        ),
+    )
+    last: int | None = Field(50, ge=1, description="How many of the history's last items are asked; None asks all.")
+    weighting: Literal["decay", "linear", "div"] = Field(
+        "decay", description="How the weight of an item falls with its age: linear, div, or decay."
+    )
+    decay: float = Field(
+        0.8, gt=0, le=1, description="Weight of each older item relative to the next newer one (weighting=decay only)."
+    )
+    floor: float = Field(
+        0.1, ge=0, le=1, description="Share of an item's weight that does not age (weighting=decay only)."
+    )
+    alpha: float = Field(0.75, ge=0, description="How much of the popularity of a shared item is divided out.")
+    length_discount: float = Field(0.4, ge=0, description="How much of the length of a neighbour is divided out.")
+    beta: float = Field(0.4, ge=0, description="How much of the popularity of the item scored is divided out.")
+    shrinkage: float = Field(15.0, ge=0, description="Added to the counts that are divided out.")
+    distance_decay: float = Field(
+        0.35, description="An item of a neighbour counts (distance to the last shared item)^-distance_decay."
+    )
+    back: float = Field(
+        0.7, ge=0, description="What an item before the last shared one counts, relative to one after it."
+    )
+    weigh_last: bool = Field(False, description="Whether a neighbour counts less, the older the last shared item is.")
 
 
 class VSKNN(DirectModel):

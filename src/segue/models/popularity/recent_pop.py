@@ -10,7 +10,6 @@ Source: Ji et al., SIGIR 2020 (popularity at the time of the question is the bas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -19,25 +18,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Log, ranges
-from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import LogUniform, Space
 
 
-@dataclass(frozen=True, kw_only=True)
 class RecentPopConfig(Config):
-    """Settings of recent popularity.
+    """Settings of recent popularity."""
 
-    Attributes:
-        share: how large a part of the events is recent.
-    """
-
-    share: float = 0.1
-
-    def __post_init__(self) -> None:
-        require(0 < self.share <= 1, f"share={self.share}: must be above 0 and at most 1")
+    share: float = Field(0.1, gt=0, le=1, description="How large a part of the events is recent.")
 
 
 class RecentPop(DirectModel):

@@ -9,7 +9,6 @@ kept in 64 bits: of two items with thousands of events, the second parts differ 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -18,24 +17,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 
 
-@dataclass(frozen=True, kw_only=True)
 class SPopConfig(Config):
-    """Settings of S-POP.
+    """Settings of S-POP."""
 
-    Attributes:
-        top: how many of the most popular items have a score outside the session; None: all.
-    """
-
-    top: int | None = None
-
-    def __post_init__(self) -> None:
-        require(self.top is None or self.top >= 1, f"top={self.top}: must be at least 1, or none")
+    top: int | None = Field(
+        None, ge=1, description="How many of the most popular items have a score outside the session; None: all."
+    )
 
 
 class SPop(DirectModel):

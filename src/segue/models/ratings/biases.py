@@ -13,7 +13,6 @@ Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommend
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -22,30 +21,19 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.bias_solver import biases
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.rating import DotProductRating
 from segue.models.base.search_space import LogUniform, Space
 
 
-@dataclass(frozen=True, kw_only=True)
 class BiasesConfig(Config):
-    """Settings of biases.
+    """Settings of biases."""
 
-    Attributes:
-        l2_user: weight of the squared biases of users.
-        l2_item: of items.
-    """
-
-    l2_user: float = 5.0
-    l2_item: float = 10.0
-
-    def __post_init__(self) -> None:
-        require(self.l2_user >= 0, f"l2_user={self.l2_user}: must not be negative")
-        require(self.l2_item >= 0, f"l2_item={self.l2_item}: must not be negative")
+    l2_user: float = Field(5.0, ge=0, description="Weight of the squared biases of users.")
+    l2_item: float = Field(10.0, ge=0, description="Of items.")
 
 
 class Biases(DotProductRating, DirectModel):

@@ -20,7 +20,6 @@ paper's equations were not at hand: this is an interpretation, and no parity wit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,47 +29,35 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
+from segue.config import Field
 from segue.data.item_features import features, lists
 from segue.data.log import Ids, Log
-from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel, DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.nn.embedding import rows, zero_padding
-from segue.nn.item_features import Features
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.item_features import ItemFeatures
 
 USERS = 4096  # counted at a time
 
 
-@dataclass(frozen=True, kw_only=True)
 class HieVHConfig(BiasedRatingConfig):
-    """Settings of HieVH.
+    """Settings of HieVH."""
 
-    Attributes:
-        dim: size d of the vectors.
-        l2: weight of the squared vectors of users and items.
-        l2_feature: of those of features, biases included.
-        alpha: of the relations between features.
-        column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed"; by
-            default the first that holds lists.
-        features: how many features there is room for.
-        levels: how many an item may have.
-    """
-
-    dim: int = 20
-    l2: float = 20.0
-    l2_feature: float = 20.0
-    alpha: float = 0.01
-    column: str = ""
-    features: int = 1000
-    levels: int = 8
+    dim: int = Field(20, ge=1, description="Size d of the vectors.")
+    l2: float = Field(20.0, description="Weight of the squared vectors of users and items.")
+    l2_feature: float = Field(20.0, description="Of those of features, biases included.")
+    alpha: float = Field(0.01, ge=0, description="Of the relations between features.")
+    column: str = Field(
+        "",
+        description=(
+            'The column of the log\'s items that holds their features: lists, or paths such as "Home > Bed"; by '
+            "default the first that holds lists."
+        ),
+    )
+    features: int = Field(1000, ge=1, description="How many features there is room for.")
+    levels: int = Field(8, ge=1, description="How many an item may have.")
     lr: float = 0.0025
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("dim", "features", "levels"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
-        require(self.alpha >= 0, f"alpha={self.alpha}: must not be negative")
 
 
 class HieVH(BiasedRatingModel, DotProductRating):
@@ -89,7 +76,7 @@ class HieVH(BiasedRatingModel, DotProductRating):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.features = Features(sizes.num_items, config.features, config.levels)
+        self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
         self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim + 1) * 0.01)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim + 1) * 0.1)
         self.feature = nn.Parameter(torch.randn(config.features + 1, config.dim + 1) * 0.1)
@@ -106,7 +93,7 @@ class HieVH(BiasedRatingModel, DotProductRating):
     def look_at(self, pairs: RatedEvents) -> None:
         super().look_at(pairs)
         found, names = features(pairs.log, self.config.column or lists(pairs.log))
-        self.features.learn(found, names)
+        self.features.set_features(found, names)
         self.relation = torch.from_numpy(relations(pairs, found, len(names))).to(self.feature)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
@@ -114,7 +101,7 @@ class HieVH(BiasedRatingModel, DotProductRating):
         assert batch.rating is not None
         assert self.seen is not None
         config, item = self.config, batch.target[:, 0]
-        user, own = rows(self.user, batch.user), rows(self.item, item)
+        user, own = embedding(self.user, batch.user), embedding(self.item, item)
         told = (self._asking(batch.user, user) * self._asked(item, own)).sum(1)
         error = (told - batch.rating.to(told)).square()
         of_user = (
@@ -141,20 +128,20 @@ class HieVH(BiasedRatingModel, DotProductRating):
 
     def _asked(self, item: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
         """q~ and b of each item, and 1 to meet the user's bias."""
-        feature = self.features.of(item)
+        feature = self.features.lookup(item)
         weight = self.level.expand(feature.shape).masked_fill(feature == 0, -torch.inf)
         weight = torch.where((feature > 0).any(1, keepdim=True), weight, 0).softmax(1)
-        whole = own + (weight.unsqueeze(2) * rows(self.feature, feature)).sum(1)
+        whole = own + (weight.unsqueeze(2) * embedding(self.feature, feature)).sum(1)
         bias = whole[:, -1:] + self.item_bias[item].unsqueeze(1)
         return torch.cat([whole[:, :-1], bias, torch.ones_like(bias)], 1)
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None
         item = batch.target[:, 0]
-        return (self.query(batch) * self._asked(item, rows(self.item, item))).sum(1)
+        return (self.query(batch) * self._asked(item, embedding(self.item, item))).sum(1)
 
     def query(self, batch: Batch) -> Float[Tensor, "B f"]:
-        return self._asking(batch.user, rows(self.user, batch.user))
+        return self._asking(batch.user, embedding(self.user, batch.user))
 
     def item_vectors(self) -> Float[Tensor, "I f"]:
         return self._asked(torch.arange(self.sizes.num_items + 1, device=self.item.device), self.item)

@@ -11,7 +11,6 @@ alternating least squares. IARN's paper trains the same model by stochastic grad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,9 +20,8 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
-from segue.config import Config
+from segue.config import Config, Field
 from segue.data.log import Ids, Log
-from segue.errors import require
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.rating import DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
@@ -32,29 +30,14 @@ from segue.nn.embedding import zero_padding
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-@dataclass(frozen=True, kw_only=True)
 class MFConfig(Config):
-    """Settings of MF.
+    """Settings of MF."""
 
-    Attributes:
-        dim: size d of the vectors.
-        l2: weight of the squared length of the vectors.
-        l2_bias: weight of the squared biases.
-        bias: whether there are a mean and biases at all.
-        sweeps: how often each side is solved for.
-    """
-
-    dim: int = 20
-    l2: float = 20.0
-    l2_bias: float = 5.0
-    bias: bool = True
-    sweeps: int = 20
-
-    def __post_init__(self) -> None:
-        require(self.dim >= 1, f"dim={self.dim}: must be at least 1")
-        require(self.l2 > 0, f"l2={self.l2}: must be above 0")
-        require(self.l2_bias > 0, f"l2_bias={self.l2_bias}: must be above 0")
-        require(self.sweeps >= 1, f"sweeps={self.sweeps}: must be at least 1")
+    dim: int = Field(20, ge=1, description="Size d of the vectors.")
+    l2: float = Field(20.0, gt=0, description="Weight of the squared length of the vectors.")
+    l2_bias: float = Field(5.0, gt=0, description="Weight of the squared biases.")
+    bias: bool = Field(True, description="Whether there are a mean and biases at all.")
+    sweeps: int = Field(20, ge=1, description="How often each side is solved for.")
 
 
 class MF(DotProductRating, DirectModel):

@@ -29,7 +29,6 @@ to dev, and starts c_u at noise around 0 instead of at 1.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -39,49 +38,38 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
+from segue.config import Field
 from segue.data.log import Log, ranges
 from segue.data.time_units import UNITS, unit_of
-from segue.errors import DataError, require
+from segue.errors import DataError
 from segue.models.base.model import Sizes
 from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 
 SECONDS = 86_400  # of a day
 NEVER = np.iinfo(np.int64).max
 STRETCH = 64  # batches
 
 
-@dataclass(frozen=True, kw_only=True)
 class TimeSVDConfig(BiasedRatingConfig):
-    """Settings of TimeSVD++.
+    """Settings of TimeSVD++."""
 
-    Attributes:
-        dim: size d of the vectors.
-        beta: how fast the deviation from a user's mean day grows.
-        bins: in how many parts the days of training are cut.
-        days: for how many days a user, on average, there is room for terms of their own; the days with the most ratings
-            have them, from two on. 0 leaves these terms out.
-        l2: weight of the squared vectors.
-        l2_time: of what changes with time.
-        l2_day: of the terms of single days.
-    """
-
-    dim: int = 20
-    beta: float = 0.4
-    bins: int = 30
-    days: int = 0
-    l2: float = 10.0
-    l2_time: float = 50.0
-    l2_day: float = 20.0
+    dim: int = Field(20, ge=1, description="Size d of the vectors.")
+    beta: float = Field(0.4, gt=0, description="How fast the deviation from a user's mean day grows.")
+    bins: int = Field(30, ge=1, description="In how many parts the days of training are cut.")
+    days: int = Field(
+        0,
+        ge=0,
+        description=(
+            "For how many days a user, on average, there is room for terms of their own; the days with the most "
+            "ratings have them, from two on. 0 leaves these terms out."
+        ),
+    )
+    l2: float = Field(10.0, description="Weight of the squared vectors.")
+    l2_time: float = Field(50.0, description="Of what changes with time.")
+    l2_day: float = Field(20.0, description="Of the terms of single days.")
     lr: float = 0.0025
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("dim", "bins"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
-        require(self.days >= 0, f"days={self.days}: must not be negative")
-        require(self.beta > 0, f"beta={self.beta}: must be above 0")
 
 
 class When(NamedTuple):
@@ -266,7 +254,7 @@ class TimeSVD(BiasedRatingModel):
     def _penalty_of_item(self, item: Int[Tensor, "B"], goods: Goods) -> Float[Tensor, "B"]:
         """What each rating bears of the penalty of its item."""
         config, bias = self.config, self.item_bias[item] + goods.worth[:, -1]
-        fixed = _squares(goods.vector) + _squares(rows(self.met, item))
+        fixed = _squares(goods.vector) + _squares(embedding(self.met, item))
         whole = config.l2 * fixed + config.l2_item * bias.square() + config.l2_time * _squares(goods.worth[:, :-1])
         return whole * self.item_share[item]
 
@@ -281,7 +269,12 @@ class TimeSVD(BiasedRatingModel):
         return total / size.clamp(min=1).to(total).sqrt().unsqueeze(1)
 
     def _part(self, user: Int[Tensor, "B"], when: When) -> Part:
-        return Part(rows(self.bias, user), rows(self.taste, user), rows(self.drift, user), rows(self.day, when.row))
+        return Part(
+            embedding(self.bias, user),
+            embedding(self.taste, user),
+            embedding(self.drift, user),
+            embedding(self.day, when.row),
+        )
 
     def _asked(self, user: Int[Tensor, "B"], part: Part, when: When, implicit: Float[Tensor, "B d"]) -> Asked:
         dim, dev = self.config.dim, when.dev
@@ -290,7 +283,7 @@ class TimeSVD(BiasedRatingModel):
         return Asked(level, 1 + part.bias[:, 1] + part.day[:, dim + 1], taste)
 
     def _goods(self, item: Int[Tensor, "B"]) -> Goods:
-        return Goods(rows(self.item, item), rows(self.worth, item))
+        return Goods(embedding(self.item, item), embedding(self.worth, item))
 
     def _told(self, asked: Asked, goods: Goods, item: Int[Tensor, "B"], when: When) -> Float[Tensor, "B"]:
         moved = goods.worth.gather(1, when.bin.unsqueeze(1)).squeeze(1)

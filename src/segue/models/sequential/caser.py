@@ -19,7 +19,6 @@ Differs from the authors' program (github.com/graytowne/caser_pytorch), whose se
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -29,49 +28,42 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import Windows
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.convolution import WindowConvolutions
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 
 
-@dataclass(frozen=True, kw_only=True)
 class CaserConfig(RankingConfig):
-    """Settings of Caser.
-
-    Attributes:
-        window: L, how many of the last items are read.
-        targets: T, how many of the next items each window is trained to rank.
-        asked: train on windows that are "full", or on "every" prefix, padded.
-        per_row: neighbouring windows that share one batch row; more is faster, and learns a little less an epoch.
-        vertical: filters that weigh items.
-        horizontal: filters of each height, from one item to all of them.
-        dropout: share of the features that training leaves out of z.
-        item_bias: whether items have a bias.
-    """
+    """Settings of Caser."""
 
     dim: int = 50
-    window: int = 5
-    targets: int = 3
-    asked: Literal["full", "every"] = "full"
-    per_row: int = 1
+    window: int = Field(5, ge=1, description="L, how many of the last items are read.")
+    targets: int = Field(3, ge=1, description="T, how many of the next items each window is trained to rank.")
+    asked: Literal["full", "every"] = Field(
+        "full", description="Train on windows that are 'full', or on 'every' prefix, padded."
+    )
+    per_row: int = Field(
+        1,
+        ge=1,
+        description=(
+            "Neighbouring windows that share one batch row; more is faster, and learns a little less an epoch."
+        ),
+    )
     loss: Loss = "bce"
-    vertical: int = 4
-    horizontal: int = 16
-    dropout: float = 0.5
-    item_bias: bool = True
+    vertical: int = Field(4, ge=1, description="Filters that weigh items.")
+    horizontal: int = Field(16, ge=1, description="Filters of each height, from one item to all of them.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Share of the features that training leaves out of z.")
+    item_bias: bool = Field(True, description="Whether items have a bias.")
     batch_size: int = 512
     weight_decay: float = 1e-6
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("window", "targets", "per_row", "vertical", "horizontal"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name}={value}: must be at least 1")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
+    def check(self) -> None:
+        super().check()
         require(
             not (self.item_bias and self.temperature),
             "item_bias=true is one more column of item vectors: not with cosines (temperature)",
@@ -125,6 +117,6 @@ class Caser(RankingModel):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """[z; p_u] for each window, with a 1 on top where items have a bias."""
-        z = self.convolutions(rows(self.item_in, batch.history))  # B C d
-        user = rows(self.user, batch.user).unsqueeze(1).expand_as(z)
+        z = self.convolutions(embedding(self.item_in, batch.history))  # B C d
+        user = embedding(self.user, batch.user).unsqueeze(1).expand_as(z)
         return torch.cat([z, user, *([torch.ones_like(z[..., :1])] if self.config.item_bias else [])], 2)

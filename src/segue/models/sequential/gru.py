@@ -21,14 +21,13 @@ There is no program of the study's authors. Where the paper says nothing: the lo
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.errors import require
+from segue.config import Field
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
@@ -48,23 +47,12 @@ SPACE: Space = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class LayersConfig(RecurrentConfig):
-    """Settings of cells on top of each other.
+    """Settings of cells on top of each other."""
 
-    Attributes:
-        tied: whether an item has one vector, read and recommended (RE).
-        layers: how many.
-        hidden_dropout: share of the entries that training leaves out of what each layer tells.
-    """
-
-    tied: bool = False
-    layers: int = 1
+    tied: bool = Field(False, description="Whether an item has one vector, read and recommended (RE).")
+    layers: int = Field(1, ge=1, description="How many.")
     loss: Loss = "ce"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.layers >= 1, f"layers={self.layers}: must be at least 1")
 
 
 class Layers(RecurrentModel):
@@ -101,17 +89,17 @@ class Layers(RecurrentModel):
         return self.item_out if self.config.tied else self.item_in
 
 
-@dataclass(frozen=True, kw_only=True)
 class GRUConfig(LayersConfig):
-    """Settings of Criteo's GRU.
-
-    Attributes:
-        norm: layer normalisation (LN), the statistics of r and z taken "joint", as published, or of each "gate" by
-            itself; or none.
-    """
+    """Settings of Criteo's GRU."""
 
     tied: bool = True
-    norm: Literal["none", "joint", "gate"] = "joint"
+    norm: Literal["none", "joint", "gate"] = Field(
+        "joint",
+        description=(
+            'Layer normalisation (LN), the statistics of r and z taken "joint", as published, or of each "gate" '
+            "by itself; or none."
+        ),
+    )
     epochs: int = 10
     lr: float = 0.01
     decay_steps: int = 50_000
@@ -148,7 +136,6 @@ class GRU(Layers):
         return InnerGRU(dim, dim) if norm == "none" else NormGRU(dim, dim, norm)
 
 
-@dataclass(frozen=True, kw_only=True)
 class LSTM4RecConfig(LayersConfig):
     """Settings of LSTM4REC: those of the paper on HCRNN."""
 

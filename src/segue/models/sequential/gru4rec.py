@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -35,6 +34,7 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.session_parallel import SessionParallel
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
@@ -42,61 +42,61 @@ from segue.models.base.ranking import Loss, RankingModel
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
-from segue.nn.losses import SLOPES
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.losses import GRADIENTS
 from segue.nn.optim import Adagrad, Optimizer
 from segue.nn.recurrent.gru import GRU
-from segue.nn.recurrent.packing import advance
-from segue.nn.sampled_loss import Clash, Slopes
+from segue.nn.recurrent.packing import step
+from segue.nn.sampled_loss import FalseNegatives, LossWithGrad
 
 Activation = Literal["linear", "tanh", "elu"]
 ELU = 0.5
 LOG2E = 1 / math.log(2)
 
 
-@dataclass(frozen=True, kw_only=True)
 class GRU4RecConfig(RecurrentConfig):
-    """Settings of GRU4Rec.
-
-    Attributes:
-        batch_size: sessions side by side; with full back-propagation, stretches of a batch.
-        reads: what the unit reads of an item: a vector that holds the products with all W ("one-hot": what W makes of
-            a vector that is 1 at the item and 0 elsewhere), a vector of its "own", or the "tied" output vector
-            (constrained embedding).
-        activation: act, of scores in training: linear, tanh, or elu, below zero (e^score - 1) / 2. Cross-entropy takes
-            scores as they are.
-        item_bias: whether items have a bias.
-        bptt: how far errors travel back: "one" step, or the "full" stretch of `window` items.
-        window: how many of the last items are read; none reads all. Full back-propagation needs it.
-        optimizer: adagrad, as in the papers, or adam.
-        momentum: of adagrad.
-    """
+    """Settings of GRU4Rec."""
 
     fewest: ClassVar[int] = 0
-
     loss: Loss = "top1"
     negatives: int = 0
     sampling: Literal["own", "shared"] = "shared"
-    reads: Literal["one-hot", "own", "tied"] = "one-hot"
-    activation: Activation = "tanh"
-    item_bias: bool = True
-    bptt: Literal["one", "full"] = "one"
-    window: int | None = None
-    optimizer: Literal["adagrad", "adam"] = "adagrad"
-    momentum: float = 0.0
-    batch_size: int = 50
+    reads: Literal["one-hot", "own", "tied"] = Field(
+        "one-hot",
+        description=(
+            'What the unit reads of an item: a vector that holds the products with all W ("one-hot": what W '
+            'makes of a vector that is 1 at the item and 0 elsewhere), a vector of its "own", or the "tied" '
+            "output vector (constrained embedding)."
+        ),
+    )
+    activation: Activation = Field(
+        "tanh",
+        description=(
+            "Act, of scores in training: linear, tanh, or elu, below zero (e^score - 1) / 2. Cross-entropy "
+            "takes scores as they are."
+        ),
+    )
+    item_bias: bool = Field(True, description="Whether items have a bias.")
+    bptt: Literal["one", "full"] = Field(
+        "one", description="How far errors travel back: 'one' step, or the 'full' stretch of `window` items."
+    )
+    window: int | None = Field(
+        None, description="How many of the last items are read; none reads all. Full back-propagation needs it."
+    )
+    optimizer: Literal["adagrad", "adam"] = Field("adagrad", description="Adagrad, as in the papers, or adam.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Of adagrad.")
+    batch_size: int = Field(50, description="Sessions side by side; with full back-propagation, stretches of a batch.")
     lr: float = 0.05
     epochs: int = 10
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         require(
             self.bptt == "one" or self.window is not None,
             "bptt=full goes back through the last `window` items: say how many, such as window=50",
         )
         drawn = self.loss == "ce" or (self.bptt == "one" and self.sampling == "shared")
         require(drawn or self.negatives >= 1, f"negatives={self.negatives}: must be at least 1, as there are no others")
-        require(0 <= self.momentum < 1, f"momentum={self.momentum}: must be at least 0 and below 1")
         require(
             not (self.item_bias and self.temperature),
             "item_bias=true is one more column of item vectors: not with cosines (temperature)",
@@ -179,7 +179,7 @@ class GRU4Rec(RecurrentModel):
             return super().queries(batch)
         before, now = batch.history.unbind(1)
         state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), self.config.dim)
-        state = advance(self.read(now), state * (before > 0).unsqueeze(1), self.cell)
+        state = step(self.read(now), state * (before > 0).unsqueeze(1), self.cell)
         state = dropout(state, self.config.hidden_dropout, self.training)
         self.state = state.detach()
         return self.tell(state.unsqueeze(1))
@@ -190,7 +190,7 @@ class GRU4Rec(RecurrentModel):
 
     def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
         tied = self.config.reads == "tied"
-        vectors = rows(self.item_out if tied else self.item_in, item)
+        vectors = embedding(self.item_out if tied else self.item_in, item)
         return dropout(vectors[..., : self.config.dim] if tied else vectors, self.config.dropout, self.training)
 
     @property
@@ -205,14 +205,16 @@ class GRU4Rec(RecurrentModel):
     def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: Batch) -> Tensor:
         return super()._loss(self._activated(positive), self._activated(negative), known, batch)
 
-    def _slopes(self, batch: Batch) -> Slopes:
-        slopes = super()._slopes(batch)
-        if self._activation == "linear" or self.config.loss not in SLOPES:
-            return slopes
+    def _loss_with_grad(self, batch: Batch) -> LossWithGrad:
+        loss_with_grad = super()._loss_with_grad(batch)
+        if self._activation == "linear" or self.config.loss not in GRADIENTS:
+            return loss_with_grad
 
-        def activated(positive: Tensor, negative: Tensor, clash: Clash) -> tuple[Tensor, Tensor, Tensor]:
+        def activated(
+            positive: Tensor, negative: Tensor, false_negatives: FalseNegatives
+        ) -> tuple[Tensor, Tensor, Tensor]:
             high, low = self._activated(positive), self._activated(negative)
-            loss, by_high, by_low = slopes(high, low, clash)
+            loss, by_high, by_low = loss_with_grad(high, low, false_negatives)
             return loss, self._steep(high, by_high), self._steep(low, by_low)
 
         return activated
@@ -237,7 +239,6 @@ class GRU4Rec(RecurrentModel):
         return slope
 
 
-@dataclass(frozen=True, kw_only=True)
 class GRU4RecPlusConfig(GRU4RecConfig):
     """Settings of GRU4Rec+: those of GRU4Rec, with others as their defaults."""
 

@@ -31,7 +31,6 @@ The preset `recbole` has the hyper-parameters of RecBole's page. Departures from
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -41,67 +40,76 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import Windows
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.convolution import WindowConvolutions
-from segue.nn.embedding import rows, zero_padding
-from segue.nn.recorder import tap
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.recorder import record
 from segue.nn.recurrent.gru import WindowGRU
-from segue.nn.sliding_windows import slide
+from segue.nn.sliding_windows import windows_to_positions
 
 TABLES = "user", "item_in", "item_out"
 
 
-@dataclass(frozen=True, kw_only=True)
 class HGNConfig(RankingConfig):
-    """Settings of HGN.
-
-    Attributes:
-        window: |L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH).
-        targets: |T|, how many of the next items each window is trained to rank.
-        asked: train on windows that are "full", or on "every" prefix, padded.
-        per_row: neighbouring windows that share one batch row; more is faster, and learns a little less an epoch.
-        group: what sums a window up: the gates, a gru, Caser's convolutions (cnn), or none does.
-        group_dropout: share of the features that training leaves out of what the cnn sums up.
-        pooling: of the gated items: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates.
-        feature_gate, instance_gate, item_item: the parts of the model; switched off they give the paper's ablations.
-        item_bias: whether items have a bias.
-        tied: whether an item has one vector, read and recommended (E = Q).
-        dropout: share of the entries of item vectors that training leaves out of what is read.
-        reg_weight: RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings. Lengths,
-            not squares, so that several processes do not add up to one.
-    """
+    """Settings of HGN."""
 
     dim: int = 50
-    window: int = 5
-    targets: int = 3
-    asked: Literal["full", "every"] = "full"
-    per_row: int = 1
+    window: int = Field(
+        5, ge=1, description="|L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH)."
+    )
+    targets: int = Field(3, ge=1, description="|T|, how many of the next items each window is trained to rank.")
+    asked: Literal["full", "every"] = Field(
+        "full", description="Train on windows that are 'full', or on 'every' prefix, padded."
+    )
+    per_row: int = Field(
+        1,
+        ge=1,
+        description=(
+            "Neighbouring windows that share one batch row; more is faster, and learns a little less an epoch."
+        ),
+    )
     loss: Loss = "bpr"
-    group: Literal["gates", "gru", "cnn", "none"] = "gates"
-    group_dropout: float = 0.5
-    pooling: Literal["avg", "max", "gate_avg"] = "avg"
-    feature_gate: bool = True
-    instance_gate: bool = True
-    item_item: bool = True
-    item_bias: bool = False
-    tied: bool = False
-    dropout: float = 0.0
-    reg_weight: tuple[float, float] = (0.0, 0.0)
+    group: Literal["gates", "gru", "cnn", "none"] = Field(
+        "gates", description="What sums a window up: the gates, a gru, Caser's convolutions (cnn), or none does."
+    )
+    group_dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the features that training leaves out of what the cnn sums up."
+    )
+    pooling: Literal["avg", "max", "gate_avg"] = Field(
+        "avg",
+        description=(
+            "Of the gated items: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates."
+        ),
+    )
+    feature_gate: bool = Field(
+        True, description="The parts of the model; switched off they give the paper's ablations."
+    )
+    instance_gate: bool = Field(
+        True, description="The parts of the model; switched off they give the paper's ablations."
+    )
+    item_item: bool = Field(True, description="The parts of the model; switched off they give the paper's ablations.")
+    item_bias: bool = Field(False, description="Whether items have a bias.")
+    tied: bool = Field(False, description="Whether an item has one vector, read and recommended (E = Q).")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the entries of item vectors that training leaves out of what is read."
+    )
+    reg_weight: tuple[float, float] = Field(
+        (0.0, 0.0),
+        description=(
+            "RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings. "
+            "Lengths, not squares, so that several processes do not add up to one."
+        ),
+    )
     weight_decay: float = 1e-3
     reduction: Literal["sum", "mean"] = "sum"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("window", "targets", "per_row"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name}={value}: must be at least 1")
-        for name in ("dropout", "group_dropout"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
+    def check(self) -> None:
+        super().check()
         require(
             not (self.item_bias and (self.tied or self.temperature)),
             "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
@@ -198,7 +206,9 @@ class HGN(RankingModel):
         assert batch.target is not None
         gates, embeddings = self.config.reg_weight
         read = [(self._read, batch.history)] if self.config.reads else []
-        vectors = [rows(table, ids) for table, ids in [(self.user, batch.user), *read, (self.item_out, batch.target)]]
+        vectors = [
+            embedding(table, ids) for table, ids in [(self.user, batch.user), *read, (self.item_out, batch.target)]
+        ]
         matrices = [w for name, w in self.named_parameters() if name not in TABLES and w.ndim > 1]
         lengths = [gates * weight.norm() for weight in matrices]
         return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
@@ -214,15 +224,15 @@ class HGN(RankingModel):
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
         config = self.config
-        query = rows(self.user, batch.user).unsqueeze(1)  # B 1 d
+        query = embedding(self.user, batch.user).unsqueeze(1)  # B 1 d
         real = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # B C L
         if config.reads:
-            item = rows(self._read, batch.history)  # B P d; padding is zeros
+            item = embedding(self._read, batch.history)  # B P d; padding is zeros
             if config.dropout:
                 item = nn.functional.dropout(item, config.dropout, self.training)
             query = query + self._group(query, item, real)
             if config.item_item:
-                query = query + slide(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item
+                query = query + windows_to_positions(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item
         query = query.expand(-1, real.shape[1], -1)
         return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
 
@@ -238,16 +248,16 @@ class HGN(RankingModel):
         gated, weight = item, real
         if config.feature_gate:
             gate = self.feature_item(item).add_(self.feature_user(user)).sigmoid_()  # (1)
-            tap("feature gate", lambda: gate.transpose(1, 2))
+            record("feature gate", lambda: gate.transpose(1, 2))
             gated = item * gate
         if config.instance_gate:
             logit = (gated @ self.instance_item).unfold(1, config.window, 1)
             weight = real * torch.sigmoid(logit + user @ self.instance_user)  # (2)
-            tap("instance gate", weight)
+            record("instance gate", weight)
         if config.pooling == "max":
             return self._max(gated, weight, real)  # (4)
         total = (weight if config.pooling == "gate_avg" else real).sum(2, keepdim=True)
-        return slide(weight / total.clamp(min=1e-12)) @ gated  # (3)
+        return windows_to_positions(weight / total.clamp(min=1e-12)) @ gated  # (3)
 
     def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
         values = gated.unfold(1, self.config.window, 1) * weight.unsqueeze(2)  # B C d L

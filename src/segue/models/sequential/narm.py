@@ -24,7 +24,6 @@ with softmax, plain sigmoids, and biases that at the start let h pass (1 for r, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -32,56 +31,47 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
+from segue.config import Field
 from segue.errors import require
 from segue.models.base.causal import CausalModel, asked_of
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.attention import additive, sight
+from segue.nn.attention import additive_attention, causal_attention_mask
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
-from segue.nn.matmul import project
-from segue.nn.recorder import tap
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.matmul import linear_2d
+from segue.nn.recorder import record
 from segue.nn.recurrent.gru import InnerGRU
-from segue.nn.recurrent.packing import walk
+from segue.nn.recurrent.packing import run
 
 
-@dataclass(frozen=True, kw_only=True)
 class NARMConfig(RankingConfig):
-    """Settings of NARM.
-
-    Attributes:
-        units: size of the state h.
-        window: how many of the last items are read.
-        attention: alpha as it is ("plain"), or taken through a "softmax".
-        gates: sigma in gates and attention: "sigmoid", or its broken line ("hard").
-        bias: whether the unit has biases.
-        keep: how far the biases lean towards keeping h at the start: that of r by as much above 0, that of z below.
-        dropout: share of the entries of x that training leaves out.
-        hidden_dropout: the same of c_t.
-        batch_size: stretches of a batch.
-    """
+    """Settings of NARM."""
 
     dim: int = 50
-    units: int = 100
-    window: int = 50
-    attention: Literal["plain", "softmax"] = "plain"
-    gates: Literal["sigmoid", "hard"] = "sigmoid"
-    bias: bool = False
-    keep: float = 0.0
-    dropout: float = 0.25
-    hidden_dropout: float = 0.5
-    batch_size: int = 128
+    units: int = Field(100, ge=1, description="Size of the state h.")
+    window: int = Field(50, ge=1, description="How many of the last items are read.")
+    attention: Literal["plain", "softmax"] = Field(
+        "plain", description="Alpha as it is ('plain'), or taken through a 'softmax'."
+    )
+    gates: Literal["sigmoid", "hard"] = Field(
+        "sigmoid", description="Sigma in gates and attention: 'sigmoid', or its broken line ('hard')."
+    )
+    bias: bool = Field(False, description="Whether the unit has biases.")
+    keep: float = Field(
+        0.0,
+        description=(
+            "How far the biases lean towards keeping h at the start: that of r by as much above 0, that of z below."
+        ),
+    )
+    dropout: float = Field(0.25, ge=0, lt=1, description="Share of the entries of x that training leaves out.")
+    hidden_dropout: float = Field(0.5, ge=0, lt=1, description="The same of c_t.")
+    batch_size: int = Field(128, description="Stretches of a batch.")
     epochs: int = 30
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("units", "window"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name}={value}: must be at least 1")
-        for name in ("dropout", "hidden_dropout"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
+    def check(self) -> None:
+        super().check()
         require(self.bias or not self.keep, f"keep={self.keep}: needs bias=true")
 
 
@@ -140,25 +130,25 @@ class NARM(CausalModel):
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item, or, where no question is asked, after the newest alone."""
         history, asked = asked_of(batch)
-        state = walk(history, self._read, self.unit)
-        tap("reset gate", lambda: self._reset(history, state))
+        state = run(history, self._read, self.unit)
+        record("reset gate", lambda: self._reset(history, state))
         return self.look_back(state, history > 0, asked)
 
     def look_back(self, state: Float[Tensor, "B P h"], real: Bool[Tensor, "B P"], last: int) -> Float[Tensor, "B C d"]:
         """B c_t of the `last` positions, from the states at all of them."""
-        now, seen = state[:, state.shape[1] - last :], sight(real, last)
-        query, key = project(self.now, now), project(self.past, state)
-        alpha = additive(query, key, self.attention, seen, hard=self.config.gates == "hard")
+        now, seen = state[:, state.shape[1] - last :], causal_attention_mask(real, last)
+        query, key = linear_2d(self.now, now), linear_2d(self.past, state)
+        alpha = additive_attention(query, key, self.attention, seen, hard=self.config.gates == "hard")
         if self.config.attention == "softmax":
             alpha = torch.softmax(alpha.masked_fill(~seen, torch.finfo(alpha.dtype).min), 2) * seen
-        tap("attention", alpha)
+        record("attention", alpha)
         context = torch.cat([now, alpha @ state], 2)
-        return project(self.decode, dropout(context, self.config.hidden_dropout, self.training))
+        return linear_2d(self.decode, dropout(context, self.config.hidden_dropout, self.training))
 
     def _read(self, item: Tensor) -> Tensor:
-        return dropout(rows(self.item, item), self.config.dropout, self.training)
+        return dropout(embedding(self.item, item), self.config.dropout, self.training)
 
     def _reset(self, history: Int[Tensor, "B P"], state: Float[Tensor, "B P h"]) -> Float[Tensor, "B h P"]:
         """r at each item, from the states before and after it."""
         before = nn.functional.pad(state[:, :-1], (0, 0, 1, 0))
-        return self.unit.gates(rows(self.item, history), before)[0].transpose(1, 2)
+        return self.unit.gates(embedding(self.item, history), before)[0].transpose(1, 2)

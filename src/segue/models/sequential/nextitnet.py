@@ -19,7 +19,7 @@ Differs from the authors' program (github.com/fajieyuan/nextitnet), which the pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.causal import CausalModel, asked_of
@@ -35,43 +36,34 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 
 EPS = 1e-8
 
 
-@dataclass(frozen=True, kw_only=True)
 class NextItNetConfig(RankingConfig):
-    """Settings of NextItNet.
+    """Settings of NextItNet."""
 
-    Attributes:
-        window: how many of the last items are read.
-        cover: train on "all" stretches of `window` items of each user, or on the "last" alone.
-        dilations: of the blocks, from the first on.
-        repeats: how often these blocks follow one another.
-        kernel: taps of each convolution.
-        tied: whether an item has one vector, read and recommended.
-        item_bias: whether items have a bias.
-        dropout: share of the entries of item vectors, and of each block's outcome, that training leaves out.
-    """
-
-    window: int = 50
-    cover: Literal["last", "all"] = "all"
-    dilations: tuple[int, ...] = (1, 2)
-    repeats: int = 1
-    kernel: int = 3
-    tied: bool = False
-    item_bias: bool = False
-    dropout: float = 0.0
+    window: int = Field(50, ge=1, description="How many of the last items are read.")
+    cover: Literal["last", "all"] = Field(
+        "all", description="Train on 'all' stretches of `window` items of each user, or on the 'last' alone."
+    )
+    dilations: tuple[int, ...] = Field((1, 2), description="Of the blocks, from the first on.")
+    repeats: int = Field(1, ge=1, description="How often these blocks follow one another.")
+    kernel: int = Field(3, ge=1, description="Taps of each convolution.")
+    tied: bool = Field(False, description="Whether an item has one vector, read and recommended.")
+    item_bias: bool = Field(False, description="Whether items have a bias.")
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the entries of item vectors, and of each block's outcome, that training leaves out.",
+    )
     batch_size: int = 128
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("window", "repeats", "kernel"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name}={value}: must be at least 1")
+    def check(self) -> None:
+        super().check()
         require(min(self.dilations, default=0) >= 1, f"dilations={self.dilations}: must be numbers from 1 up")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
         require(
             not (self.item_bias and (self.tied or self.temperature)),
             "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
@@ -121,7 +113,7 @@ class NextItNet(CausalModel):
         """After every item, with a 1 on top where items have a bias."""
         config = self.config
         history, _ = asked_of(batch)
-        x = rows(self.item_out if config.tied else self.item_in, history)
+        x = embedding(self.item_out if config.tied else self.item_in, history)
         x = dropout(x, config.dropout, self.training)
         real = (history > 0).to(x.dtype).unsqueeze(2)  # B P 1
         for block in self.blocks:

@@ -22,7 +22,7 @@ cosines, is for catalogues of tens of thousands of items.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
+from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.causal import CausalModel
@@ -38,49 +39,46 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import Adam, Optimizer, halving
-from segue.nn.recorder import tap
+from segue.nn.recorder import record
 
 EPS = 1e-8
 
 
-@dataclass(frozen=True, kw_only=True)
 class SASRecConfig(RankingConfig):
-    """Settings of SASRec.
+    """Settings of SASRec."""
 
-    Attributes:
-        window: how many of the last items are read.
-        cover: train on the "last" stretch of `window` items of each user, as the paper does, or on "all" of them.
-        blocks: layers of attention.
-        heads: slices of the vectors that attend by themselves; they divide dim.
-        inner: width of the feed-forward net; 0 for dim.
-        activation: of the feed-forward net.
-        dropout: share of the entries that training leaves out of what is read, of attention weights and of the
-            feed-forward net.
-        steady: steps at the full learning rate, which then halves every tenth as many; 0 for all of them.
-    """
-
-    window: int = 50
-    cover: Literal["last", "all"] = "all"
-    blocks: int = 2
-    heads: int = 1
-    inner: int = 0
-    activation: Literal["relu", "gelu"] = "relu"
-    dropout: float = 0.2
-    steady: int = 0
+    window: int = Field(50, ge=1, description="How many of the last items are read.")
+    cover: Literal["last", "all"] = Field(
+        "all",
+        description=(
+            'Train on the "last" stretch of `window` items of each user, as the paper does, or on "all" of them.'
+        ),
+    )
+    blocks: int = Field(2, ge=1, description="Layers of attention.")
+    heads: int = Field(1, ge=1, description="Slices of the vectors that attend by themselves; they divide dim.")
+    inner: int = Field(0, ge=0, description="Width of the feed-forward net; 0 for dim.")
+    activation: Literal["relu", "gelu"] = Field("relu", description="Of the feed-forward net.")
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description=(
+            "Share of the entries that training leaves out of what is read, of attention weights and of the "
+            "feed-forward net."
+        ),
+    )
+    steady: int = Field(
+        0,
+        ge=0,
+        description="Steps at the full learning rate, which then halves every tenth as many; 0 for all of them.",
+    )
     batch_size: int = 128
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("window", "blocks", "heads"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name}={value}: must be at least 1")
+    def check(self) -> None:
+        super().check()
         require(self.dim % self.heads == 0, f"heads={self.heads}: must divide dim={self.dim}")
-        for name in ("inner", "steady"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name}={value}: must not be negative")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
 class SASRec(CausalModel):
@@ -141,7 +139,7 @@ class SASRec(CausalModel):
         alone = batch.asked is None
         history = batch.trimmed().history if alone else batch.history
         real = history > 0  # B P
-        x = rows(self.item, history) * math.sqrt(self.config.dim) + self.place[-history.shape[1] :]
+        x = embedding(self.item, history) * math.sqrt(self.config.dim) + self.place[-history.shape[1] :]
         x = dropout(x, self.config.dropout, self.training) * real.unsqueeze(2)
         hidden = unseen(real)
         for number, block in enumerate(self.blocks, 1):
@@ -195,5 +193,5 @@ class Block(nn.Module):
         query = self.query(q).mul(size**-0.5).unflatten(2, (self.heads, size)).transpose(1, 2)  # B h C e
         key, value = self.key_value(x).unflatten(2, (2, self.heads, size)).permute(2, 0, 3, 1, 4)  # B h P e
         weight = torch.softmax(query @ key.transpose(2, 3) + hidden, -1)
-        tap("attention", weight[:, :, -1])  # of the newest position
+        record("attention", weight[:, :, -1])  # of the newest position
         return (dropout(weight, self.dropout, self.training) @ value).transpose(1, 2).flatten(2)

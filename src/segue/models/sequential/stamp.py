@@ -21,7 +21,6 @@ adds m_s to m_a, has no sigma and no biases b_s, b_t, and another learning rate;
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -29,46 +28,33 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.errors import require
+from segue.config import Field
 from segue.models.base.causal import CausalModel, asked_of
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.attention import additive, sight
+from segue.nn.attention import additive_attention, causal_attention_mask
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
-from segue.nn.matmul import project
-from segue.nn.recorder import tap
+from segue.nn.embedding import embedding, zero_padding
+from segue.nn.matmul import linear_2d
+from segue.nn.recorder import record
 from segue.nn.softmax_loss import all_items_cross_entropy
 
 
-@dataclass(frozen=True, kw_only=True)
 class STAMPConfig(RankingConfig):
-    """Settings of STAMP.
-
-    Attributes:
-        window: how many of the last items are read.
-        mean: whether m_s is added to m_a.
-        squash: whether cross-entropy over all items sees sigma(score).
-        bias: whether h_s and h_t have biases.
-        dropout: share of the entries of x that training leaves out of what is read.
-        batch_size: stretches of a batch.
-    """
+    """Settings of STAMP."""
 
     dim: int = 100
-    window: int = 50
-    mean: bool = False
-    squash: bool = True
-    bias: bool = True
-    dropout: float = 0.0
+    window: int = Field(50, ge=1, description="How many of the last items are read.")
+    mean: bool = Field(False, description="Whether m_s is added to m_a.")
+    squash: bool = Field(True, description="Whether cross-entropy over all items sees sigma(score).")
+    bias: bool = Field(True, description="Whether h_s and h_t have biases.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the entries of x that training leaves out of what is read."
+    )
     lr: float = 5e-3
-    batch_size: int = 128
+    batch_size: int = Field(128, description="Stretches of a batch.")
     epochs: int = 30
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.window >= 1, f"window={self.window}: must be at least 1")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
 
 
 class STAMP(CausalModel):
@@ -112,17 +98,17 @@ class STAMP(CausalModel):
         """h_s * h_t after every item, or, where no question is asked, after the newest alone."""
         history, last = asked_of(batch)
         real = history > 0
-        x = dropout(rows(self.item, history), self.config.dropout, self.training)  # padding is zeros
+        x = dropout(embedding(self.item, history), self.config.dropout, self.training)  # padding is zeros
         now = x[:, x.shape[1] - last :]
         mean = (x.cumsum(1) / real.cumsum(1)[:, :, None].clamp(min=1))[:, -last:]
-        query, key = project(self.last, now) + project(self.whole, mean), project(self.past, x)
-        alpha = additive(query, key, self.attention, sight(real, last))
-        tap("attention", alpha)
+        query, key = linear_2d(self.last, now) + linear_2d(self.whole, mean), linear_2d(self.past, x)
+        alpha = additive_attention(query, key, self.attention, causal_attention_mask(real, last))
+        record("attention", alpha)
         general = alpha @ x + mean if self.config.mean else alpha @ x
-        return torch.tanh(project(self.general, general)) * torch.tanh(project(self.current, now))
+        return torch.tanh(linear_2d(self.general, general)) * torch.tanh(linear_2d(self.current, now))
 
     def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
-        return all_items_cross_entropy(query, self.item_vectors(), target, squash=self.config.squash)
+        return all_items_cross_entropy(query, self.item_vectors(), target, sigmoid_scores=self.config.squash)
 
 
 def _linear(dim: int, *, bias: bool) -> nn.Linear:

@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.nn.item_features import Features
+from segue.nn.item_features import ItemFeatures
 
 Kind = Literal["none", "flat", "hierarchical"]
 
 
-class Encoder(Features):
+class Encoder(ItemFeatures):
     """A matrix for each feature, near the identity at first.
 
     Args:
@@ -37,7 +37,7 @@ class Encoder(Features):
 
     def forward(self, x: Float[Tensor, "P B e"], item: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
         """What is read of each of the B items."""
-        feature = self.of(item)
+        feature = self.lookup(item)
         if self.kind == "flat":
             total = torch.zeros_like(x)
             for level in feature.T:

@@ -27,7 +27,6 @@ items are asked about, theirs are those at the end of training.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -37,6 +36,7 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
+from segue.config import Field
 from segue.data.item_features import features
 from segue.data.log import Ids, Log
 from segue.errors import require
@@ -46,9 +46,9 @@ from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.ratings.iarn.feature_encoder import Encoder, Kind
 from segue.models.ratings.iarn.gated_rnn import Activation, RecurrentModel, walk
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import RMSprop
-from segue.nn.recorder import tap
+from segue.nn.recorder import record
 from segue.nn.sparse import Floats, SparseRows
 
 START = 0.1  # of the outputs where they are added to biases, so that training begins near those
@@ -56,57 +56,49 @@ ITEMS = 1024  # whose states are held at a time where all are asked about
 Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class IARNConfig(FeaturedConfig, BiasedRatingConfig):
-    """Settings of IARN.
+    """Settings of IARN."""
 
-    Attributes:
-        dim: size of the vectors of users and items that are read.
-        context: size a of each of the bi-directional states that gates see.
-        hidden: size of the gated state, and of what is made of its last.
-        longest: how many of the last steps of a history are read.
-        backbone: what reads: the paper's network, or one of those that it is compared with.
-        dropout: share of the states left out in training, of those that gates see and of the last.
-        activation: of the bi-directional states; softplus is that of the authors' program.
-        sharpness: what the logits of the gates are multiplied by.
-        heed: what the states of the other side are multiplied by before a gate sees them.
-        bias: whether (1) is what is added to a mean and biases of users and items, which are solved for beforehand.
-        rated: whether a step is read with its rating; the paper's is not.
-        encoder: how the features of an item change what is read of its history; none is the paper's IARN-Plain.
-        column: the column of the log's items that holds their features: lists, or paths such as "Home > Bed".
-        features: how many features there are room for.
-        levels: how many an item may have.
-        squash: whether a tanh follows each matrix of a hierarchy, as in the authors' program.
-        clip: entries of the gradient are cut off beyond this.
-        share: of the ratings, drawn anew, that an epoch goes through.
-    """
-
-    dim: int = 25
-    context: int = 64
-    hidden: int = 64
-    longest: int = 50
-    backbone: Backbone = "iarn"
-    dropout: float = 0.25
-    activation: Activation = "relu"
-    sharpness: float = 1.0
-    heed: float = 1.0
-    bias: bool = False
-    rated: bool = False
-    encoder: Kind = "none"
-    squash: bool = False
-    clip: float = 10.0
-    share: float = 1.0
+    dim: int = Field(25, ge=1, description="Size of the vectors of users and items that are read.")
+    context: int = Field(64, ge=1, description="Size a of each of the bi-directional states that gates see.")
+    hidden: int = Field(64, ge=1, description="Size of the gated state, and of what is made of its last.")
+    longest: int = Field(50, ge=1, description="How many of the last steps of a history are read.")
+    backbone: Backbone = Field(
+        "iarn", description="What reads: the paper's network, or one of those that it is compared with."
+    )
+    dropout: float = Field(
+        0.25,
+        ge=0,
+        lt=1,
+        description="Share of the states left out in training, of those that gates see and of the last.",
+    )
+    activation: Activation = Field(
+        "relu", description="Of the bi-directional states; softplus is that of the authors' program."
+    )
+    sharpness: float = Field(1.0, description="What the logits of the gates are multiplied by.")
+    heed: float = Field(1.0, description="What the states of the other side are multiplied by before a gate sees them.")
+    bias: bool = Field(
+        False,
+        description=(
+            "Whether (1) is what is added to a mean and biases of users and items, which are solved for beforehand."
+        ),
+    )
+    rated: bool = Field(False, description="Whether a step is read with its rating; the paper's is not.")
+    encoder: Kind = Field(
+        "none",
+        description=("How the features of an item change what is read of its history; none is the paper's IARN-Plain."),
+    )
+    squash: bool = Field(
+        False, description="Whether a tanh follows each matrix of a hierarchy, as in the authors' program."
+    )
+    clip: float = Field(10.0, gt=0, description="Entries of the gradient are cut off beyond this.")
+    share: float = Field(1.0, gt=0, le=1, description="Of the ratings, drawn anew, that an epoch goes through.")
     batch_size: int = 50
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("dim", "context", "hidden", "longest"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: must be at least 0 and below 1")
+    def check(self) -> None:
+        super().check()
         encodes = self.encoder != "none"
         require(bool(self.column) == encodes, f"column={self.column!r}: name one exactly where there is an encoder")
-        require(self.clip > 0, f"clip={self.clip}: must be above 0")
-        require(0 < self.share <= 1, f"share={self.share}: must be above 0 and at most 1")
 
 
 class Read(NamedTuple):
@@ -260,7 +252,7 @@ class IARN(BiasedRatingModel):
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         if self.config.encoder != "none":
-            self.encoder.learn(*features(log, self.config.column))
+            self.encoder.set_features(*features(log, self.config.column))
         reads = {"history": self.window, "audience": self.audience}
         yield from self.pairs(log).batches(self.config.batch_size, rng, **reads, share=self.config.share)
 
@@ -277,8 +269,8 @@ class IARN(BiasedRatingModel):
         user_side = self._read_user(batch)
         item_side = self._read_item(item, self.known[item].long() if batch.audience is None else batch.audience)
         if self.config.backbone in ("iarn", "tagm"):
-            tap("gate", lambda: self.of_user.gates(user_side, item_side.summary).T)
-            tap("audience gate", lambda: self.of_item.gates(item_side, user_side.summary).T)
+            record("gate", lambda: self.of_user.gates(user_side, item_side.summary).T)
+            record("item history gate", lambda: self.of_item.gates(item_side, user_side.summary).T)
         return self._rating(user_side, item_side, batch.user, item)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
@@ -299,14 +291,14 @@ class IARN(BiasedRatingModel):
 
     def _read_user(self, batch: Batch) -> Read:
         history = _trimmed(batch.last(min(self.config.longest, batch.history.shape[1])))
-        steps = rows(self.items, history)
+        steps = embedding(self.items, history)
         if self.config.rated:
             steps = self._with_ratings(steps, batch.user.expand_as(history), history, self.item_bias[history])
         return self.of_user.read(steps, (history > 0).to(steps))
 
     def _read_item(self, item: Int[Tensor, "B"], audience: Int[Tensor, "B Q"]) -> Read:
         audience = _trimmed(audience)
-        steps = rows(self.users, audience)
+        steps = embedding(self.users, audience)
         if self.config.encoder != "none":
             steps = self.encoder(steps, item)
         if self.config.rated:

@@ -19,13 +19,13 @@ from torch import Tensor
 BLOCK = 160_000  # sigmoids at once: with what is made of them they fill a cache of 2 MB
 
 
-def minus_exp(values: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def exp_neg(values: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """e^-values, such that a product of two is finite."""
     most = math.log(torch.finfo(values.dtype).max) / 2 - 1
     return values.contiguous().neg().clamp_(-most, most).exp_()
 
 
-def scores(
+def attention_scores(
     ours: Float[Tensor, "H B"], held: Float[Tensor, "K H R"], attention: Float[Tensor, "H"]
 ) -> Float[Tensor, "K B"]:
     """The scores of the first B of R rows, from e^-a and e^-b."""
@@ -35,7 +35,7 @@ def scores(
     return found
 
 
-def slopes(
+def scores_grad(
     ours: Float[Tensor, "H B"], held: Float[Tensor, "K H R"], by_scores: Float[Tensor, "K B"], steep: Tensor
 ) -> tuple[Float[Tensor, "H B"], Float[Tensor, "H B"]]:
     """What the gradient `by_scores` is by v, still to be summed over rows, and by a, still to be multiplied by v.

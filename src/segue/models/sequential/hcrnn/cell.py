@@ -24,9 +24,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.models.sequential.hcrnn.attention_kernel import minus_exp, scores, slopes
+from segue.models.sequential.hcrnn.attention_kernel import attention_scores, exp_neg, scores_grad
 
-Reads = Literal["now", "before", "likeness"]
+ResetInput = Literal["now", "before", "likeness"]
 """y: the local context c' of now, c of before, or its likeness x * c' with the item."""
 
 
@@ -44,7 +44,7 @@ class Weights(NamedTuple):
     drift: Float[Tensor, "H"] | None
 
 
-class Record(NamedTuple):
+class Activations(NamedTuple):
     """What the cell did at each of n steps: h, c, alpha, c~, [G z r], G_d (where there is none: 1) and tanh(h~)."""
 
     state: Float[Tensor, "n H"]
@@ -56,21 +56,21 @@ class Record(NamedTuple):
     new: Float[Tensor, "n H"]
 
 
-class Start(NamedTuple):
+class Contexts(NamedTuple):
     """h and c before the first step."""
 
     state: Float[Tensor, "B H"]
     local: Float[Tensor, "B D"]
 
 
-def walk(
+def run_cell(
     alive: list[int],
     item: Float[Tensor, "n D"],
     read: Float[Tensor, "n g"],
     *,
     theta: Float[Tensor, "m K"],
     weights: Weights,
-    reads: Reads,
+    reset_input: ResetInput,
 ) -> tuple[Float[Tensor, "n H"], Float[Tensor, "n D"]]:
     """h and c after every step.
 
@@ -80,46 +80,46 @@ def walk(
         read: [x W_xl + b_l, x W_xz + b_z, x W_xr + b_r, x W_xh + b_h] of each step.
         theta: of each row (m = `alive[0]`), or of each step (m = n).
         weights: of the cell.
-        reads: what y is.
+        reset_input: what y is.
     """
-    state, local = _Walk.apply(alive, reads, item, read, theta, *weights)
+    state, local = _Walk.apply(alive, reset_input, item, read, theta, *weights)
     return state, local
 
 
 @torch.no_grad()
-def record(
+def cell_activations(
     alive: list[int],
     item: Tensor,
     read: Tensor,
     *,
     theta: Tensor,
     weights: Weights,
-    reads: Reads,
-    start: Start | None = None,
-) -> Record:
-    """What `walk` goes through, without a gradient, from `start` or from zeros."""
+    reset_input: ResetInput,
+    initial: Contexts | None = None,
+) -> Activations:
+    """What `run_cell` goes through, without a gradient, from `initial` or from zeros."""
     count, (hidden, dim) = len(item), weights.state.shape[:1] + item.shape[1:]
     sizes = (hidden, dim, theta.shape[1], dim, dim + 2 * hidden, hidden, hidden)
-    done = Record(*(item.new_empty(count, size) for size in sizes))
+    done = Activations(*(item.new_empty(count, size) for size in sizes))
     done.gates.copy_(read[:, : dim + 2 * hidden])
     done.new.copy_(read[:, dim + 2 * hidden :])
     if weights.drift is None:
         done.drift.fill_(1.0)
     shared = None if len(theta) == count else _exponentials(theta, weights.projected)
     rows = max(alive, default=0)
-    state, local = start or Start(item.new_zeros(rows, hidden), item.new_zeros(rows, dim))
+    state, local = initial or Contexts(item.new_zeros(rows, hidden), item.new_zeros(rows, dim))
     for part in parts(alive):
         size = part.stop - part.start
-        state, local, step = state[:size], local[:size], Record(*(entry[part] for entry in done))
+        state, local, step = state[:size], local[:size], Activations(*(entry[part] for entry in done))
         ours = state @ weights.state
         held = _exponentials(theta[part], weights.projected) if shared is None else shared
-        torch.softmax(scores(minus_exp(ours[:, :hidden].T), held, weights.attention).T, 1, out=step.alpha)
+        torch.softmax(attention_scores(exp_neg(ours[:, :hidden].T), held, weights.attention).T, 1, out=step.alpha)
         torch.mm(step.alpha, weights.memory, out=step.candidate)
         gates = step.gates.add_(ours[:, hidden:])
         gate = gates[:, :dim].addmm_(local, weights.local).sigmoid_()
         now = torch.lerp(local, step.candidate, gate, out=step.local)
         gates[:, dim : dim + hidden].addmm_(now, weights.update)
-        compared = {"now": now, "before": local}.get(reads)
+        compared = {"now": now, "before": local}.get(reset_input)
         compared = now * item[part] if compared is None else compared
         if weights.drift is None:
             gates[:, dim + hidden :].addmm_(compared, weights.reset)
@@ -144,19 +144,25 @@ class _Walk(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, alive: list[int], reads: Reads, item: Tensor, read: Tensor, theta: Tensor, *weights: Tensor | None
+        ctx: Any,
+        alive: list[int],
+        reset_input: ResetInput,
+        item: Tensor,
+        read: Tensor,
+        theta: Tensor,
+        *weights: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         cell = Weights(*weights)  # type: ignore[arg-type]  # the last may be None
-        done = record(alive, item, read, theta=theta, weights=cell, reads=reads)
-        ctx.alive, ctx.reads = alive, reads
+        done = cell_activations(alive, item, read, theta=theta, weights=cell, reset_input=reset_input)
+        ctx.alive, ctx.reset_input = alive, reset_input
         ctx.save_for_backward(item, theta, *done, *weights)
         return done.state, done.local
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         item, theta, *saved = ctx.saved_tensors
-        size = len(Record._fields)
-        back = _Backward(ctx.alive, ctx.reads, item, theta, Record(*saved[:size]), Weights(*saved[size:]))
+        size = len(Activations._fields)
+        back = _Backward(ctx.alive, ctx.reset_input, item, theta, Activations(*saved[:size]), Weights(*saved[size:]))
         return None, None, *back.run(*gradients)
 
 
@@ -164,18 +170,24 @@ class _Backward:
     """The gradient, from the last step to the first; what needs no order is multiplied out at the end."""
 
     def __init__(
-        self, alive: list[int], reads: Reads, item: Tensor, theta: Tensor, done: Record, weights: Weights
+        self,
+        alive: list[int],
+        reset_input: ResetInput,
+        item: Tensor,
+        theta: Tensor,
+        done: Activations,
+        weights: Weights,
     ) -> None:
-        self.alive, self.reads, self.item, self.theta, self.done, self.weights = (
+        self.alive, self.reset_input, self.item, self.theta, self.done, self.weights = (
             alive,
-            reads,
+            reset_input,
             item,
             theta,
             done,
             weights,
         )
         self.hidden, self.dim = done.state.shape[1], item.shape[1]
-        self.before = Start(_before(done.state, alive), _before(done.local, alive))
+        self.before = Contexts(_before(done.state, alive), _before(done.local, alive))
         self.asked = self.before.state @ weights.state[:, : self.hidden]
         self.by_ours = item.new_empty(len(item), self.dim + 3 * self.hidden)  # of [h W_h, and what G z r are made of]
         self.by_new, self.by_drift = torch.empty_like(done.new), torch.empty_like(done.drift)
@@ -189,10 +201,10 @@ class _Backward:
         each = len(self.theta) == len(self.item)
         shared = None if each else _exponentials(self.theta, weights.projected)
         slope = None if shared is None else torch.zeros_like(shared)
-        flow = Start(*(torch.zeros_like(entry[: max(self.alive, default=0)]) for entry in self.before))
+        flow = Contexts(*(torch.zeros_like(entry[: max(self.alive, default=0)]) for entry in self.before))
         for part in reversed(list(parts(self.alive))):
             size = part.stop - part.start
-            some = Start(flow.state[:size].add_(by_state[part]), flow.local[:size].add_(by_local[part]))
+            some = Contexts(flow.state[:size].add_(by_state[part]), flow.local[:size].add_(by_local[part]))
             by_scores = self._cell(part, some)
             held = _exponentials(self.theta[part], weights.projected) if shared is None else shared
             steep = torch.zeros_like(held) if slope is None else slope
@@ -203,7 +215,7 @@ class _Backward:
         if slope is not None:
             self._shares(slope, slice(None))
         by_read = torch.cat([self.by_ours[:, hidden:], self.by_new], 1)
-        compared = {"now": done.local, "before": self.before.local}.get(self.reads)
+        compared = {"now": done.local, "before": self.before.local}.get(self.reset_input)
         by_item = None
         if compared is None:
             compared, by_item = done.local * self.item, self.by_compared * done.local
@@ -224,10 +236,13 @@ class _Backward:
             None if weights.drift is None else self.by_drift.sum(0),
         )
 
-    def _cell(self, part: slice, flow: Start) -> Float[Tensor, "B K"]:
+    def _cell(self, part: slice, flow: Contexts) -> Float[Tensor, "B K"]:
         """The gradient by the scores of (13); `flow` becomes that by h and c before, but for what went through h W."""
         weights, hidden, dim = self.weights, self.hidden, self.dim
-        done, before = Record(*(entry[part] for entry in self.done)), Start(*(entry[part] for entry in self.before))
+        done, before = (
+            Activations(*(entry[part] for entry in self.done)),
+            Contexts(*(entry[part] for entry in self.before)),
+        )
         local, update, reset = done.gates.split([dim, hidden, hidden], 1)
         by_local, by_update, by_reset = self.by_ours[part, hidden:].split([dim, hidden, hidden], 1)
         moved = flow.state * update
@@ -242,22 +257,22 @@ class _Backward:
             by_sum = torch.mul(by_kept, reset, out=self.by_drift[part]).mul_(_steepness(done.drift))
         by_compared = torch.mm(by_sum, weights.reset.T, out=self.by_compared[part])
         flow.local.addmm_(by_update, weights.update.T)
-        if self.reads == "likeness":
+        if self.reset_input == "likeness":
             flow.local.addcmul_(by_compared, self.item[part])
-        elif self.reads == "now":
+        elif self.reset_input == "now":
             flow.local.add_(by_compared)
         by_candidate = torch.mul(flow.local, local, out=self.by_candidate[part])
         torch.mul(flow.local, done.candidate - before.local, out=by_local).mul_(_steepness(local))
         flow.local.sub_(by_candidate).addmm_(by_local, weights.local.T)
-        if self.reads == "before":
+        if self.reset_input == "before":
             flow.local.add_(by_compared)
         by_alpha = by_candidate @ weights.memory.T
         return done.alpha * (by_alpha - (done.alpha * by_alpha).sum(1, keepdim=True))
 
     def _attention(self, part: slice, by_scores: Tensor, held: Tensor, steep: Tensor) -> None:
         """From the scores of (13) to h W_h; what goes on to theta and M W_theta is added to `steep`."""
-        ours = minus_exp(self.asked[part].T)
-        by_attention, by_ours = slopes(ours, held, by_scores.T.contiguous(), steep)
+        ours = exp_neg(self.asked[part].T)
+        by_attention, by_ours = scores_grad(ours, held, by_scores.T.contiguous(), steep)
         self.by_attention += by_attention.sum(1)
         torch.mul(by_ours.T, self.weights.attention, out=self.by_ours[part, : self.hidden])
 
@@ -284,4 +299,4 @@ def _steepness(sigmoid: Tensor) -> Tensor:
 
 
 def _exponentials(theta: Float[Tensor, "B K"], projected: Float[Tensor, "K H"]) -> Float[Tensor, "K H B"]:
-    return minus_exp(projected[:, :, None] * theta.T[:, None])
+    return exp_neg(projected[:, :, None] * theta.T[:, None])

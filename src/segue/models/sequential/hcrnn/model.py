@@ -27,7 +27,7 @@ be negative; here it is projected from the start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -36,70 +36,58 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.batches.sequences import Sequences
+from segue.config import Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.causal import CausalModel
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.models.sequential.hcrnn.cell import Reads, Start, Weights, record, walk
-from segue.models.sequential.hcrnn.ragged_attention import Looks, attend, looks
-from segue.models.sequential.hcrnn.topic_posterior import Deviation, Shares, bags
+from segue.models.sequential.hcrnn.cell import Contexts, ResetInput, Weights, cell_activations, run_cell
+from segue.models.sequential.hcrnn.ragged_attention import AttentionPairs, attention_pairs, ragged_attention
+from segue.models.sequential.hcrnn.topic_posterior import Deviation, TopicPosterior, bags
 from segue.nn.dropout import dropout
-from segue.nn.embedding import rows, zero_padding
+from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import Adam, Optimizer
-from segue.nn.recurrent.layout import stepwise
+from segue.nn.recurrent.layout import pack
 
 
-@dataclass(frozen=True, kw_only=True)
 class HCRNNConfig(RankingConfig):
-    """Settings of HCRNN.
+    """Settings of HCRNN."""
 
-    Attributes:
-        dim: D, size of the items' vectors, and of the local context.
-        hidden: H, size of the temporary context.
-        contexts: K, how many global contexts there are.
-        variant: 1, 2 or 3: HCRNN-1, -2 or -3.
-        attention: to the local and the temporary contexts ("bi"), or to the temporary ones alone ("single").
-        reset: the local context that the reset gate of HCRNN-1 reads: that of "now", or of the step "before".
-        deviation: what W_sigma makes: log sigma ("log"), or softplus^-1(sigma - 1e-6) ("softplus").
-        scale: what (25) is divided by: the root of H ("hidden") or of D ("dim").
-        kl: weight of the divergence.
-        noise: share of sigma that theta is drawn with in training.
-        window: how many of the last items are read.
-        fresh: a batch row is a stretch of a sequence whose last `fresh` items ask: they share the vectors of its
-            items, and what dropout leaves of them. With 1 each question is drawn by itself; none: all items ask.
-        batch_size: stretches of a batch.
-        dropout: share of the entries of items' vectors, and of bags, that training leaves out.
-        feature_dropout: the same of what W_B reads.
-    """
-
-    dim: int = 100
-    hidden: int = 100
-    contexts: int = 50
-    variant: Literal[1, 2, 3] = 3
-    attention: Literal["bi", "single"] = "bi"
-    reset: Literal["now", "before"] = "now"
-    deviation: Deviation = "log"
-    scale: Literal["hidden", "dim"] = "hidden"
-    kl: float = 1.0
-    noise: float = 1.0
-    window: int = 100
-    fresh: int | None = 1
-    batch_size: int = 512
-    dropout: float = 0.25
-    feature_dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("hidden", "contexts", "window"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: must be at least 1")
-        require(self.fresh is None or self.fresh >= 1, f"fresh={self.fresh}: must be at least 1, or none")
-        for name in ("kl", "noise"):
-            require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
-        for name in ("dropout", "feature_dropout"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: must be at least 0 and below 1")
+    dim: int = Field(100, description="D, size of the items' vectors, and of the local context.")
+    hidden: int = Field(100, ge=1, description="H, size of the temporary context.")
+    contexts: int = Field(50, ge=1, description="K, how many global contexts there are.")
+    variant: Literal[1, 2, 3] = Field(3, description="1, 2 or 3: HCRNN-1, -2 or -3.")
+    attention: Literal["bi", "single"] = Field(
+        "bi", description="To the local and the temporary contexts ('bi'), or to the temporary ones alone ('single')."
+    )
+    reset: Literal["now", "before"] = Field(
+        "now",
+        description=('The local context that the reset gate of HCRNN-1 reads: that of "now", or of the step "before".'),
+    )
+    deviation: Deviation = Field(
+        "log", description="What W_sigma makes: log sigma ('log'), or softplus^-1(sigma - 1e-6) ('softplus')."
+    )
+    scale: Literal["hidden", "dim"] = Field(
+        "hidden", description="What (25) is divided by: the root of H ('hidden') or of D ('dim')."
+    )
+    kl: float = Field(1.0, ge=0, description="Weight of the divergence.")
+    noise: float = Field(1.0, ge=0, description="Share of sigma that theta is drawn with in training.")
+    window: int = Field(100, ge=1, description="How many of the last items are read.")
+    fresh: int | None = Field(
+        1,
+        ge=1,
+        description=(
+            "A batch row is a stretch of a sequence whose last `fresh` items ask: they share the vectors of its "
+            "items, and what dropout leaves of them. With 1 each question is drawn by itself; none: all items "
+            "ask."
+        ),
+    )
+    batch_size: int = Field(512, description="Stretches of a batch.")
+    dropout: float = Field(
+        0.25, ge=0, lt=1, description="Share of the entries of items' vectors, and of bags, that training leaves out."
+    )
+    feature_dropout: float = Field(0.5, ge=0, lt=1, description="The same of what W_B reads.")
 
 
 class HCRNN(CausalModel):
@@ -131,7 +119,7 @@ class HCRNN(CausalModel):
         dim, hidden, count = config.dim, config.hidden, config.contexts
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.1)
         zero_padding(self.item)
-        self.shares = Shares(dim, count, deviation=config.deviation, noise=config.noise, dropout=config.dropout)
+        self.shares = TopicPosterior(dim, count, deviation=config.deviation, noise=config.noise, dropout=config.dropout)
         self.memory, self.memory_weight = _glorot(count, dim), _glorot(dim, hidden)
         self.memory_attention = nn.Parameter(_glorot(hidden, 1).detach().squeeze(1))
         self.read_weight, self.read_bias = _glorot(dim, dim, hidden, hidden, hidden), _zeros(dim + 3 * hidden)
@@ -185,10 +173,14 @@ class HCRNN(CausalModel):
             theta = torch.softmax(self.shares.posterior(bags(history[None], item[None])[walked]).mean, 1)
             alive = [1] * len(history)
             kept = theta if self.running else theta[:1]
-            done = record(alive, item, self._gates(item), theta=kept, weights=self._weights, reads=self._reads)
+            done = cell_activations(
+                alive, item, self._gates(item), theta=kept, weights=self._weights, reset_input=self._reads
+            )
             place = torch.arange(len(history), device=history.device)
-            pairs = Looks(torch.zeros_like(place), place, place)
-            _, shares = self._features(Start(done.state[-1:], done.local[-1:]), Start(done.state, done.local), pairs)
+            pairs = AttentionPairs(torch.zeros_like(place), place, place)
+            _, shares = self._features(
+                Contexts(done.state[-1:], done.local[-1:]), Contexts(done.state, done.local), pairs
+            )
         dim, hidden = self.config.dim, self.config.hidden
         names = ("local_gate", "update", "reset")
         found = dict(zip(names, done.gates.split([dim, hidden, hidden], 1), strict=True))
@@ -200,20 +192,20 @@ class HCRNN(CausalModel):
         history, config = batch.history, self.config
         real = history > 0
         asked = _asked(batch) & real
-        vectors = rows(self.item, history)
+        vectors = embedding(self.item, history)
         item = dropout(vectors[real], config.dropout, self.training)
         read = self._gates(item)
         ends, inferred = (_ends(real), real) if self.running else (asked, asked)
         posterior = self.shares.posterior(bags(history, vectors)[inferred])
         theta = self.shares.draw(posterior)
         number, count = real.flatten().cumsum(0).view(real.shape) - 1, real.cumsum(1)  # of items, and in their row
-        steps = stepwise((number - count)[ends] + 1, count[ends])
+        steps = pack((number - count)[ends] + 1, count[ends])
         some = [entry.index_select(0, steps.place) for entry in (item, read)]
         kept = theta.index_select(0, steps.place if self.running else steps.order)
-        states = Start(*walk(steps.alive, *some, theta=kept, weights=self._weights, reads=self._reads))
+        states = Contexts(*run_cell(steps.alive, *some, theta=kept, weights=self._weights, reset_input=self._reads))
         walks = (ends.any(1).cumsum(0) - 1)[asked.nonzero()[:, 0]] if self.running else torch.arange(len(kept))
-        newest, pairs = looks(steps, walks.to(history.device), count[asked])
-        last = Start(*(entry.index_select(0, newest) for entry in states))
+        newest, pairs = attention_pairs(steps, walks.to(history.device), count[asked])
+        last = Contexts(*(entry.index_select(0, newest) for entry in states))
         found = self._decoded(self._features(last, states, pairs)[0])
         queries = found.new_zeros(history.numel(), config.dim).index_copy(0, asked.flatten().nonzero()[:, 0], found)
         return queries.view(*history.shape, config.dim), posterior.divergence[asked[inferred]].sum()
@@ -237,25 +229,25 @@ class HCRNN(CausalModel):
         )
 
     @property
-    def _reads(self) -> Reads:
+    def _reads(self) -> ResetInput:
         return "likeness" if self.config.variant > 1 else self.config.reset
 
     def _features(
-        self, last: Start, states: Start, pairs: Looks
+        self, last: Contexts, states: Contexts, pairs: AttentionPairs
     ) -> tuple[Float[Tensor, "Q f"], dict[str, Float[Tensor, "Q P"]]]:
         """What W_B reads, and the attention of each question to its steps, from their first on."""
         state = states.state.index_select(0, pairs.step)
         ours = (last.state @ self.last_weight).index_select(0, pairs.question)
         each = (states.state @ self.each_weight).index_select(0, pairs.step)
         scores = torch.sigmoid(ours + each) @ self.attention
-        seen, shares = attend(scores, state, pairs, len(last.state))
+        seen, shares = ragged_attention(scores, state, pairs, len(last.state))
         if self.config.attention == "single":
             return torch.cat([seen, last.state], 1), {"attention": shares}
         wide = self.config.hidden if self.config.scale == "hidden" else self.config.dim
         wanted = last.local @ self.local_last_weight @ self.local_each_weight.T  # once a question, not once a step
         local = states.local.index_select(0, pairs.step)
         scores = (wanted.index_select(0, pairs.question) * local).sum(1) / wide**0.5
-        seen_alike, shares_alike = attend(scores, state, pairs, len(last.state))
+        seen_alike, shares_alike = ragged_attention(scores, state, pairs, len(last.state))
         features = torch.cat([last.state, seen_alike, seen], 1)
         return features, {"attention": shares, "local_attention": shares_alike}
 
@@ -263,7 +255,6 @@ class HCRNN(CausalModel):
         return dropout(features, self.config.feature_dropout, self.training) @ self.decoder
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunningHCRNNConfig(HCRNNConfig):
     """Settings of HCRNN with a running theta: those of HCRNN, with others as their defaults."""
 
@@ -274,7 +265,7 @@ class RunningHCRNNConfig(HCRNNConfig):
 class Live(NamedTuple):
     """What is remembered of B histories: h and c, the bag and which items it holds, the last P of h and c."""
 
-    contexts: Start
+    contexts: Contexts
     bag: Float[Tensor, "B D"]
     seen: Bool[Tensor, "B I"]
     past: tuple[Float[Tensor, "B P H"], Float[Tensor, "B P D"]]
@@ -301,15 +292,19 @@ class RunningHCRNN(HCRNN):
         fresh = known & ~state.seen.gather(1, item.unsqueeze(1))
         bag = state.bag + vector * fresh
         theta = torch.softmax(self.shares.posterior(bag).mean, 1)
-        read, start = self._gates(vector), state.contexts
-        done = record([count], vector, read, theta=theta, weights=self._weights, reads=self._reads, start=start)
-        now = Start(*(torch.where(known, new, old) for new, old in zip((done.state, done.local), start, strict=True)))
+        read, initial = self._gates(vector), state.contexts
+        done = cell_activations(
+            [count], vector, read, theta=theta, weights=self._weights, reset_input=self._reads, initial=initial
+        )
+        now = Contexts(
+            *(torch.where(known, new, old) for new, old in zip((done.state, done.local), initial, strict=True))
+        )
         last = slice(-self.window, None)
         past = [torch.cat([old, new.unsqueeze(1)], 1)[:, last] for old, new in zip(state.past, now, strict=True)]
         real = torch.cat([state.real, known], 1)[:, last]
         question, place = real.nonzero().T
-        pairs = Looks(question, place, question * real.shape[1] + place)
-        features, _ = self._features(now, Start(*(entry.flatten(0, 1) for entry in past)), pairs)
+        pairs = AttentionPairs(question, place, question * real.shape[1] + place)
+        features, _ = self._features(now, Contexts(*(entry.flatten(0, 1) for entry in past)), pairs)
         query = self._scaled(self._decoded(features) * real.any(1, keepdim=True))
         scores = query @ self.item_vectors().T
         scores[:, 0] = -torch.inf
@@ -320,7 +315,7 @@ class RunningHCRNN(HCRNN):
         zeros, hidden, dim = self.item.new_zeros, self.config.hidden, self.config.dim
         no = torch.zeros(count, self.sizes.num_items + 1, dtype=torch.bool, device=self.item.device)
         past = (zeros(count, 0, hidden), zeros(count, 0, dim))
-        return Live(Start(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])
+        return Live(Contexts(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])
 
 
 def _asked(batch: Batch) -> Bool[Tensor, "B P"]:

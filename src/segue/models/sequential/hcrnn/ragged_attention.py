@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.nn.recurrent.layout import Steps
+from segue.nn.recurrent.layout import Packing
 
 
-class Looks(NamedTuple):
+class AttentionPairs(NamedTuple):
     """One entry for each pair of a question and a step that it attends to.
 
     Attributes:
@@ -25,16 +25,18 @@ class Looks(NamedTuple):
     step: Int[Tensor, "p"]
 
 
-def looks(steps: Steps, walks: Int[Tensor, "Q"], length: Int[Tensor, "Q"]) -> tuple[Int[Tensor, "Q"], Looks]:
+def attention_pairs(
+    steps: Packing, walks: Int[Tensor, "Q"], length: Int[Tensor, "Q"]
+) -> tuple[Int[Tensor, "Q"], AttentionPairs]:
     """Where the `length`-th step of each of `walks` lies, and the pairs of questions there with all steps up to it."""
     rank = steps.rank[walks]
     question = torch.arange(len(walks), device=length.device).repeat_interleave(length)
     place = torch.arange(len(question), device=length.device) - (length.cumsum(0) - length)[question]
-    return steps.begin[length - 1] + rank, Looks(question, place, steps.begin[place] + rank[question])
+    return steps.begin[length - 1] + rank, AttentionPairs(question, place, steps.begin[place] + rank[question])
 
 
-def attend(
-    scores: Float[Tensor, "p"], values: Float[Tensor, "p H"], pairs: Looks, questions: int
+def ragged_attention(
+    scores: Float[Tensor, "p"], values: Float[Tensor, "p H"], pairs: AttentionPairs, questions: int
 ) -> tuple[Float[Tensor, "Q H"], Float[Tensor, "Q P"]]:
     """The values of each question's steps, weighed by the softmax of their scores; and the weights, at their places."""
     table = scores.new_full((questions, int(pairs.place.max()) + 1 if len(scores) else 1), -torch.inf)

@@ -28,7 +28,7 @@ class Posterior(NamedTuple):
     divergence: Float[Tensor, "n"]
 
 
-class Shares(nn.Module):
+class TopicPosterior(nn.Module):
     """theta of K contexts for bags of items of size D."""
 
     def __init__(self, dim: int, count: int, *, deviation: Deviation, noise: float, dropout: float) -> None:

@@ -22,7 +22,6 @@ normalised: here, each of the three summands of f, i, o and g (with a gain, as b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,8 +30,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
+from segue.config import Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
@@ -41,27 +40,17 @@ from segue.models.sequential.hm_lstm.cell import Hierarchy, Output
 from segue.nn.embedding import zero_padding
 
 
-@dataclass(frozen=True, kw_only=True)
 class HMLSTMConfig(RecurrentConfig):
-    """Settings of HM-LSTM.
+    """Settings of HM-LSTM."""
 
-    Attributes:
-        layers: at least two.
-        norm: layer normalisation (LN).
-    """
-
-    layers: int = 2
-    norm: bool = True
+    layers: int = Field(2, ge=2, description="At least two.")
+    norm: bool = Field(True, description="Layer normalisation (LN).")
     loss: Loss = "ce"
     epochs: int = 10
     lr: float = 0.01
     decay_steps: int = 50_000
     last_lr: float = 0.001
     decay_power: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.layers >= 2, f"layers={self.layers}: must be at least 2")
 
 
 class HMLSTM(RecurrentModel):
