@@ -21,7 +21,7 @@ from torch.nn.functional import linear
 from segue.models.base.model import Sizes
 from segue.models.registry import find
 from segue.nn.recurrent.gru import InnerGRU
-from segue.nn.recurrent.packing import walk
+from segue.nn.recurrent.packing import run
 
 DIM, ITEMS, ROWS, LONGEST = 100, 17_745, 512, 50
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -46,7 +46,7 @@ def padded(cell: InnerGRU, table: Tensor, history: Tensor, *, at_once: bool) -> 
 
 
 class Packed:
-    """Rows laid out step by step, as `walk` does it, with a step of one's own."""
+    """Rows laid out step by step, as `run` does it, with a step of one's own."""
 
     def __init__(self, cell: InnerGRU, one: Step) -> None:
         self.cell, self.one = cell, one
@@ -86,13 +86,13 @@ def ways(cell: InnerGRU, table: Tensor, history: Tensor, *, compiled: bool) -> d
     found = {
         "one step at a time, rows padded": lambda: padded(cell, table, history, at_once=False),
         "one product for all that is read, rows padded": lambda: padded(cell, table, history, at_once=True),
-        "and rows packed by length": lambda: walk(history, table.__getitem__, Packed(cell, step)),
-        "the same, the step scripted": lambda: walk(history, table.__getitem__, Packed(cell, scripted)),
-        "packed, the way back written out (segue)": lambda: walk(history, table.__getitem__, cell),
+        "and rows packed by length": lambda: run(history, table.__getitem__, Packed(cell, step)),
+        "the same, the step scripted": lambda: run(history, table.__getitem__, Packed(cell, scripted)),
+        "packed, the way back written out (segue)": lambda: run(history, table.__getitem__, cell),
     }
     if compiled:
         quick = torch.compile(step, dynamic=True)
-        found["packed, the step compiled"] = lambda: walk(history, table.__getitem__, Packed(cell, quick))
+        found["packed, the step compiled"] = lambda: run(history, table.__getitem__, Packed(cell, quick))
     return found
 
 

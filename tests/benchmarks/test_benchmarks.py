@@ -322,8 +322,8 @@ def test_all_ways_of_walking_come_to_the_same() -> None:
     cell, history = recurrent.InnerGRU(recurrent.DIM, recurrent.DIM), recurrent.sessions(1)[:20]
     table = torch.randn(recurrent.ITEMS + 1, recurrent.DIM) * 0.1
     with torch.no_grad():
-        expected = recurrent.walk(history, table.__getitem__, cell)
-        packed = recurrent.walk(history, table.__getitem__, recurrent.Packed(cell, recurrent.step))
+        expected = recurrent.run(history, table.__getitem__, cell)
+        packed = recurrent.run(history, table.__getitem__, recurrent.Packed(cell, recurrent.step))
         padded = [recurrent.padded(cell, table, history, at_once=at_once) for at_once in (False, True)]
     for found in (packed, *padded):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

@@ -20,7 +20,7 @@ from segue.explain.occlusion import columns, explain, ranks
 from segue.models.base.model import DirectModel, Model, Sizes
 from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
-from segue.nn.recorder import tap
+from segue.nn.recorder import record
 from segue.serving.recommend import recommend
 from segue.testing.model_checks import subject
 
@@ -43,7 +43,7 @@ class Sum(Model):
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         self.rows.append(len(batch))
         total = batch.history.sum(1).double()
-        tap("gate", batch.history[:, None, -3:].double() / 10)
+        record("gate", batch.history[:, None, -3:].double() / 10)
         scores = total[:, None] * torch.arange(7)
         scores[:, 6] = (batch.history > 0).sum(1)
         scores[:, 0] = -torch.inf
@@ -106,7 +106,7 @@ class RatingPredictions(PairScorer):
 
     def predict(self, batch: Batch) -> Tensor:
         assert batch.target is not None
-        tap("gate", batch.history.double())
+        record("gate", batch.history.double())
         return batch.target[:, 0].double()
 
 

@@ -24,7 +24,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.rating import PairScorer
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
-from segue.nn.recorder import readouts, tap
+from segue.nn.recorder import recording, record
 from segue.reporting.charts import page
 from segue.testing.model_checks import subject
 from segue.training.loop import fit
@@ -60,8 +60,8 @@ class Sum(PairScorer):
     def predict(self, batch: Batch) -> Tensor:
         assert batch.audience is not None
         self.asked.append(batch)
-        tap("audience gate", batch.audience[:, -2:].double() / 10)
-        tap("gate", batch.history[:, -2:].double() / 10)
+        record("item history gate", batch.audience[:, -2:].double() / 10)
+        record("gate", batch.history[:, -2:].double() / 10)
         return (batch.history.sum(1) + 100 * batch.audience.sum(1)).double()
 
 
@@ -164,7 +164,7 @@ def test_gates_of_iarn_are_those_of_the_pair(backbone: str) -> None:
 
 def test_gates_of_a_pair_are_not_told_of_a_ranking() -> None:
     model: Any = subject(MODELS["iarn"]).build(RATED).eval()
-    with readouts() as heard, torch.inference_mode():
+    with recording() as heard, torch.inference_mode():
         model.score(Batch(torch.tensor([1]), torch.tensor([[3, 4]])))
     assert heard == {}
 

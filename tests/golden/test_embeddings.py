@@ -75,7 +75,7 @@ def test_mp2vec(z: Arrays) -> None:
     put(model.token[1:], np.concatenate([z["i2v_u"], z["mp2v_um"]]))
     put(model.context[1:], np.concatenate([z["i2v_v"], z["mp2v_vm"]]))
     meta = np.concatenate([[0], z["mp2v_meta"] + 1])[:, None]
-    model.features.learn(meta, ["a", "b", "c"])
+    model.features.set_features(meta, ["a", "b", "c"])
     i, j = z["mp2v_pair"] + 1
     token, context = model.company(np.array([i]), np.array([j]))
     of_item, of_feature = [*(z["mp2v_negI"] + 1)], [*(z["mp2v_negM"] + 1 + items), 0]

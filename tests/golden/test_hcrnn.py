@@ -11,9 +11,9 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.models.base.model import Sizes
-from segue.models.sequential.hcrnn.cell import Start, record
+from segue.models.sequential.hcrnn.cell import Contexts, cell_activations
 from segue.models.sequential.hcrnn.model import HCRNN
-from segue.models.sequential.hcrnn.ragged_attention import Looks
+from segue.models.sequential.hcrnn.ragged_attention import AttentionPairs
 from segue.models.sequential.hcrnn.topic_posterior import bags
 
 Arrays = dict[str, np.ndarray]
@@ -75,7 +75,9 @@ def test_the_cell(z: Arrays, variant: int, each: bool) -> None:
     item, theta = torch.from_numpy(z["x"]), torch.from_numpy(z["theta"])[None]
     if each:
         theta = theta.expand(len(item), -1)
-    done = record([1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reads=model._reads)
+    done = cell_activations(
+        [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
+    )
     golden = {key.removeprefix(f"v{variant}_"): value for key, value in z.items() if key.startswith(f"v{variant}_")}
     close(done.alpha, golden["alpha"])
     close(done.candidate, golden["c_tilde"])
@@ -89,7 +91,9 @@ def test_the_cell(z: Arrays, variant: int, each: bool) -> None:
 def test_the_cell_of_the_program(z: Arrays) -> None:
     model = hcrnn(z, variant=1, reset="before")
     item, theta = torch.from_numpy(z["x"]), torch.from_numpy(z["theta"])[None]
-    done = record([1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reads=model._reads)
+    done = cell_activations(
+        [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
+    )
     close(done.state, z["v1code_h"])
     close(done.local, z["v1code_c"])
     close(done.gates[:, -len(z["v_theta"]) :], z["v1code_r"])
@@ -131,17 +135,17 @@ def test_theta_of_the_program(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> Non
     close(model.train().shares.draw(found)[0], z["theta_code"])
 
 
-def asked_everywhere(z: Arrays) -> tuple[Start, Looks]:
+def asked_everywhere(z: Arrays) -> tuple[Contexts, AttentionPairs]:
     """The states of HCRNN-3, and a question after each of its steps."""
-    states = Start(torch.from_numpy(z["v3_h"]), torch.from_numpy(z["v3_c"]))
+    states = Contexts(torch.from_numpy(z["v3_h"]), torch.from_numpy(z["v3_c"]))
     question, step = torch.ones(len(z["x"]), len(z["x"])).tril().nonzero().T
-    return states, Looks(question, step, step)
+    return states, AttentionPairs(question, step, step)
 
 
 def test_attention_of_two_channels(z: Arrays) -> None:
     model = hcrnn(z)
-    states, looks = asked_everywhere(z)
-    features, shares = model._features(states, states, looks)
+    states, attention_pairs = asked_everywhere(z)
+    features, shares = model._features(states, states, attention_pairs)
     close(shares["local_attention"], z["alpha_c"])
     close(shares["attention"], z["alpha_h"])
     close(features, np.concatenate([z["v3_h"], z["h_c"], z["h_h"]], 1))
@@ -158,16 +162,18 @@ def test_attention_of_two_channels(z: Arrays) -> None:
 
 def test_attention_of_the_program(z: Arrays) -> None:
     model = hcrnn(z, scale="dim")
-    states, looks = asked_everywhere(z)
-    features, shares = model._features(states, states, looks)
+    states, attention_pairs = asked_everywhere(z)
+    features, shares = model._features(states, states, attention_pairs)
     close(shares["local_attention"][-1], z["alpha_c_code"])
     close(model._decoded(features)[-1] @ model.item[1:].T, z["logits_code_last"])
 
 
 def test_attention_of_one_channel(z: Arrays) -> None:
     model = hcrnn(z, attention="single")
-    states, looks = asked_everywhere(z)
-    close(model._decoded(model._features(states, states, looks)[0])[-1] @ model.item[1:].T, z["logits_single"])
+    states, attention_pairs = asked_everywhere(z)
+    close(
+        model._decoded(model._features(states, states, attention_pairs)[0])[-1] @ model.item[1:].T, z["logits_single"]
+    )
 
 
 @VARIANTS

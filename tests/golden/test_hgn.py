@@ -14,7 +14,7 @@ from segue.models.base.model import Sizes
 from segue.models.factorization.bprmf import BPRMF
 from segue.models.sequential.hgn import HGN
 from segue.nn.convolution import WindowConvolutions
-from segue.nn.losses import bpr, l2
+from segue.nn.losses import bpr, l2_penalty
 
 Arrays = dict[str, np.ndarray]
 
@@ -173,7 +173,7 @@ def test_objective_of_equation_6(z: Arrays) -> None:
         scores = model.score(batch)
         row = torch.arange(len(batch))
         terms = bpr(scores[row, batch.target.flatten()] - scores[row, batch.negative.flatten()])
-        penalty = l2(model.parameters(), float(z["lam"]))
+        penalty = l2_penalty(model.parameters(), float(z["lam"]))
     close(terms, z["bpr_terms"])
     close(penalty, z["reg"])
     close(terms.sum() + penalty, z["objective"])

@@ -61,7 +61,7 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
 def encoded(z: Arrays, encoder: Any, x: Tensor, squash: bool) -> Tensor:
     """E_v of golden features 0 (leaf), 1 and 2 (root), whose ids are 1, 2 and 3."""
     made = Encoder((1, 3, 4), 5, encoder, squash=squash).double()
-    made.learn(np.array([[0, 0, 0], [3, 2, 1]]), ["leaf", "middle", "root"])
+    made.set_features(np.array([[0, 0, 0], [3, 2, 1]]), ["leaf", "middle", "root"])
     with torch.no_grad():
         made.matrix[1:] = torch.from_numpy(z["M_k"])
     return made(x, torch.ones(x.shape[1], dtype=torch.long))

@@ -61,7 +61,7 @@ def test_top1(z: Arrays) -> None:
 
 
 def test_bpr_of_the_program_is_a_sum(z: Arrays) -> None:
-    value, columns = losses.pairwise(*in_batch(z["R"])), z["R"].shape[1]
+    value, columns = losses.mean_bpr(*in_batch(z["R"])), z["R"].shape[1]
     close(value, z["bpr"])
     close(value * (columns - 1) + np.log(2), z["bpr_code"])
 
@@ -70,7 +70,7 @@ def test_bpr_of_the_program_is_a_sum(z: Arrays) -> None:
 def test_bpr_max(z: Arrays, penalty: str) -> None:
     positive, negative, known = in_batch(z["R"])
     close(losses.bpr_max(positive, negative, known, float(penalty)), z[f"bpr_max_{penalty}"])
-    loss, _, _ = losses.bpr_max_slopes(positive, negative, own_columns(len(positive)), float(penalty))
+    loss, _, _ = losses.bpr_max_with_grad(positive, negative, own_columns(len(positive)), float(penalty))
     close(loss, z[f"bpr_max_{penalty}"])
 
 
@@ -83,13 +83,13 @@ def test_bpr_max_of_activated_scores(z: Arrays) -> None:
 
 def test_softmax_of_negatives_alone(z: Arrays) -> None:
     _, negative, known = in_batch(z["R"])
-    close(losses.soft(negative, known), z["softmax_neg"])
+    close(losses.negatives_softmax(negative, known), z["softmax_neg"])
 
 
 def test_gradient_of_bpr_max(z: Arrays) -> None:
     """The golden one was found by differences: it is good to eight digits."""
     positive, negative, _ = in_batch(z["R"])
-    _, by_positive, by_negative = losses.bpr_max_slopes(positive, negative, own_columns(len(positive)))
+    _, by_positive, by_negative = losses.bpr_max_with_grad(positive, negative, own_columns(len(positive)))
     by_negative.diagonal().add_(by_positive)
     np.testing.assert_allclose(by_negative, z["bpr_max_1_grad"], rtol=0, atol=1e-8)
 
@@ -97,7 +97,7 @@ def test_gradient_of_bpr_max(z: Arrays) -> None:
 def test_cross_entropy_among_the_batch(z: Arrays) -> None:
     positive, negative, known = in_batch(z["R"])
     close(losses.sampled_cross_entropy(positive, negative, known), z["xe"])
-    loss, _, _ = losses.sampled_cross_entropy_slopes(positive, negative, own_columns(len(positive)))
+    loss, _, _ = losses.sampled_cross_entropy_with_grad(positive, negative, own_columns(len(positive)))
     close(loss, z["xe"])
 
 

@@ -13,7 +13,7 @@ from segue.models.sequential.narm import NARM
 from segue.models.sequential.nextitnet import NextItNet
 from segue.models.sequential.sasrec import SASRec
 from segue.models.sequential.stamp import STAMP
-from segue.nn.recorder import readouts
+from segue.nn.recorder import recording
 
 Arrays = dict[str, np.ndarray]
 
@@ -99,7 +99,7 @@ def test_narm(z: Arrays, attention: str, name: str, padding: int) -> None:
     fill(model.decode.weight, z["narm_B"])
     state = nn.functional.pad(torch.from_numpy(z["narm_h"])[None], (0, 0, padding, 0))
     real = torch.arange(state.shape[1])[None] >= padding
-    with readouts() as seen:
+    with recording() as seen:
         query = model.look_back(state, real, 1)
     close(torch.from_numpy(z["emb"]) @ query[0, 0], z[f"narm_{name}_scores"])
     (alpha,) = seen["attention"]
@@ -123,7 +123,7 @@ def stamp(z: Arrays, **settings: object) -> STAMP:
 
 def test_stamp(z: Arrays) -> None:
     batch = Batch(torch.tensor([1]), torch.from_numpy(z["seq"] + 1)[None])
-    with readouts() as seen:
+    with recording() as seen:
         scores = stamp(z).score(batch)[0, 1:]
     close(scores, z["stamp_trilinear"])
     close(scores.sigmoid(), z["stamp_z"])

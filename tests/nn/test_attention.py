@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segue.nn import attention as layer
-from segue.nn.attention import additive, sight
+from segue.nn.attention import additive_attention, causal_attention_mask
 
 REAL = torch.tensor([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]).bool()
 
@@ -27,7 +27,7 @@ def case(questions: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def plain(query: Tensor, key: Tensor, v: Tensor, hard: bool) -> Tensor:
     both = query[:, :, None] + key[:, None]
-    return ((both / 5 + 0.5).clamp(0, 1) if hard else both.sigmoid()) @ v * sight(REAL, query.shape[1])
+    return ((both / 5 + 0.5).clamp(0, 1) if hard else both.sigmoid()) @ v * causal_attention_mask(REAL, query.shape[1])
 
 
 @pytest.mark.usefixtures("tiles")
@@ -35,7 +35,7 @@ def plain(query: Tensor, key: Tensor, v: Tensor, hard: bool) -> Tensor:
 @pytest.mark.parametrize("questions", [1, 3, 5])
 def test_value_and_gradient(questions: int, hard: bool) -> None:
     leaves = case(questions)
-    found, wanted = additive(*leaves, sight(REAL, questions), hard=hard), plain(*leaves, hard)
+    found, wanted = additive_attention(*leaves, causal_attention_mask(REAL, questions), hard=hard), plain(*leaves, hard)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
     ours, theirs = (torch.autograd.grad(alpha.square().sum(), leaves) for alpha in (found, wanted))
     for one, two in zip(ours, theirs, strict=True):
@@ -43,7 +43,7 @@ def test_value_and_gradient(questions: int, hard: bool) -> None:
 
 
 def test_sight_ends_at_the_own_position() -> None:
-    seen = sight(REAL, 2)
+    seen = causal_attention_mask(REAL, 2)
     assert seen[2].int().tolist() == [[0, 0, 1, 1, 0], [0, 0, 1, 1, 1]]
     assert seen[1].int().tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 0, 1]]
     assert not seen[0].any()
@@ -53,4 +53,8 @@ def test_nothing_to_look_at() -> None:
     for rows, places in ((0, 3), (2, 0)):
         real = torch.zeros(rows, places, dtype=torch.bool)
         query = torch.zeros(rows, places, 4)
-        assert additive(query, query, torch.ones(4), sight(real, places)).shape == (rows, places, places)
+        assert additive_attention(query, query, torch.ones(4), causal_attention_mask(real, places)).shape == (
+            rows,
+            places,
+            places,
+        )

@@ -1,4 +1,4 @@
-"""`rows` is `table[ids]`, in value and in gradient, but for the gradient of row 0, which is padding."""
+"""`embedding` is `table[ids]`, in value and in gradient, but for the gradient of row 0, which is padding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.nn.embedding import rows
+from segue.nn.embedding import embedding
 
 SHAPES = [(5,), (2, 3), (2, 3, 4), (0,), (3, 0), (0, 4)]
 
@@ -37,7 +37,7 @@ def expected(*shapes: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_values_and_gradient(shape: tuple[int, ...]) -> None:
     weight = table().requires_grad_()
-    found = rows(weight, ids(shape))
+    found = embedding(weight, ids(shape))
     assert torch.equal(found, table()[ids(shape)])
     weigh(found).backward()
     torch.testing.assert_close(weight.grad, expected(shape))
@@ -48,28 +48,28 @@ def test_gradients_accumulate_where_they_lie() -> None:
     weight.grad = torch.zeros_like(weight)
     before = weight.grad.data_ptr()
     for shape in ((5,), (2, 3)):
-        weigh(rows(weight, ids(shape))).backward()
+        weigh(embedding(weight, ids(shape))).backward()
     torch.testing.assert_close(weight.grad, expected((5,), (2, 3)))
     assert weight.grad.data_ptr() == before
 
 
 def test_two_lookups_in_one_loss() -> None:
     weight = table().requires_grad_()
-    (weigh(rows(weight, ids((5,)))) + weigh(rows(weight, ids((2, 3))))).backward()
+    (weigh(embedding(weight, ids((5,)))) + weigh(embedding(weight, ids((2, 3))))).backward()
     torch.testing.assert_close(weight.grad, expected((5,), (2, 3)))
 
 
 def test_dense_use_beside_a_lookup() -> None:
     """HGN with cross-entropy: the item table is looked up and multiplied whole in one loss."""
     weight, plain = table().requires_grad_(), table().requires_grad_()
-    weigh(rows(weight, ids((5,))) @ weight.T).backward()
+    weigh(embedding(weight, ids((5,))) @ weight.T).backward()
     weigh(plain[ids((5,))] @ plain.T).backward()
     torch.testing.assert_close(weight.grad[1:], plain.grad[1:])
 
 
 def test_gradient_that_is_not_contiguous() -> None:
     weight, plain = table().requires_grad_(), table().requires_grad_()
-    weigh(rows(weight, ids((2, 3))).transpose(0, 1).contiguous()).backward()
+    weigh(embedding(weight, ids((2, 3))).transpose(0, 1).contiguous()).backward()
     weigh(plain[ids((2, 3))].transpose(0, 1).contiguous()).backward()
     torch.testing.assert_close(weight.grad[1:], plain.grad[1:])
     assert not weight.grad[0].any()
@@ -79,9 +79,9 @@ def test_gradient_that_is_not_contiguous() -> None:
 def test_nothing_is_recorded_without_gradients(shape: tuple[int, ...]) -> None:
     weight = table().requires_grad_()
     with torch.no_grad():
-        found = rows(weight, ids(shape))
+        found = embedding(weight, ids(shape))
     assert not found.requires_grad
-    frozen = rows(table(), ids(shape))
+    frozen = embedding(table(), ids(shape))
     assert not frozen.requires_grad
     assert torch.equal(found, frozen)
 
@@ -89,6 +89,6 @@ def test_nothing_is_recorded_without_gradients(shape: tuple[int, ...]) -> None:
 def test_a_table_that_is_computed() -> None:
     """Not a leaf: there is no `.grad` to add to, so autograd has to carry the gradient on to what it came from."""
     weight, plain = table().requires_grad_(), table().requires_grad_()
-    weigh(rows(weight * 2, ids((2, 3)))).backward()
+    weigh(embedding(weight * 2, ids((2, 3)))).backward()
     weigh((plain * 2)[ids((2, 3))]).backward()
     torch.testing.assert_close(weight.grad, plain.grad)

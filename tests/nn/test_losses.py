@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.nn import losses
-from segue.nn.losses import bpr, cross_entropy, l2
+from segue.nn.losses import bpr, cross_entropy, l2_penalty
 
 
 @given(st.floats(-30, 30))
@@ -56,13 +56,13 @@ def test_cross_entropy_leaves_the_scores_alone() -> None:
 
 
 def test_l2_is_a_factor_times_the_squares() -> None:
-    assert l2([torch.tensor([3.0, 4.0]), torch.tensor([[2.0]])], 0.5).item() == pytest.approx(14.5)
+    assert l2_penalty([torch.tensor([3.0, 4.0]), torch.tensor([[2.0]])], 0.5).item() == pytest.approx(14.5)
 
 
 # ---------------------------------------------------------------------------------------- a target among negatives
 
 AMONG = {
-    "bpr": losses.pairwise,
+    "bpr": losses.mean_bpr,
     "bce": losses.bce,
     "top1": losses.top1,
     "top1-max": losses.top1_max,
@@ -147,9 +147,9 @@ def test_extreme_scores_stay_finite(name: str, size: float) -> None:
 
 def test_calibration_goes_from_bce_to_the_sampling_rate() -> None:
     """Petrov and Macdonald, eq. (10): beta = 1 at t = 0, and the share of items that are sampled at t = 1."""
-    assert losses.calibration(5, 101, 0.0) == pytest.approx(1)
-    assert losses.calibration(5, 101, 1.0) == pytest.approx(0.05)
-    assert losses.calibration(5, 101, 0.75) == pytest.approx(0.05 * 0.75 + 0.25)
+    assert losses.gbce_beta(5, 101, 0.0) == pytest.approx(1)
+    assert losses.gbce_beta(5, 101, 1.0) == pytest.approx(0.05)
+    assert losses.gbce_beta(5, 101, 0.75) == pytest.approx(0.05 * 0.75 + 0.25)
 
 
 def test_beta_weighs_the_target_alone() -> None:
@@ -160,7 +160,7 @@ def test_beta_weighs_the_target_alone() -> None:
 
 
 def test_the_softmax_of_negatives_leaves_the_target_out() -> None:
-    share = losses.soft(
+    share = losses.negatives_softmax(
         torch.tensor([[1.0, 2.0, 9.0], [0.0, 0.0, 0.0]]), torch.tensor([[True, True, False], [False] * 3])
     )
     assert share[0].tolist() == pytest.approx([sigma(-1), sigma(1), 0])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segue.nn import matmul as products
-from segue.nn.matmul import quick_products
+from segue.nn.matmul import fast_matmul
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def test_they_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_intel", lambda: False)
     torch.manual_seed(1)
     left, right = torch.randn(300, 200), torch.randn(400, 200)
-    with quick_products():
+    with fast_matmul():
         found = left @ right.T
     exact = left.double() @ right.double().T
     assert float((found - exact).abs().max()) < 1e-4, "16 bits would be off by a tenth"
@@ -33,7 +33,7 @@ def test_the_setting_is_left_as_it_was(exact: bool, intel: bool, monkeypatch: py
     seen = []
 
     def fails() -> None:
-        with quick_products():
+        with fast_matmul():
             seen.append(torch.get_float32_matmul_precision())
             raise KeyError
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segue.nn.embedding import rows
+from segue.nn.embedding import embedding
 from segue.nn.optim import Adagrad, Adam, halving
 
 
@@ -162,7 +162,7 @@ def test_adagrad_by_hand(height: int, momentum: float, weight_decay: float) -> N
     for step in range(6):
         ids, more = torch.tensor([[1, 3], [1, 0]]), torch.tensor([2, 3])[: 1 + step % 2]
         adagrad.zero_grad()
-        ((rows(table, ids) @ matrix).sin().sum() + rows(table, more).square().sum()).backward()
+        ((embedding(table, ids) @ matrix).sin().sum() + embedding(table, more).square().sum()).backward()
         assert table.grad is None, "the gradients of the rows are collected"
         assert matrix.grad is not None
         copy = [weight.clone().requires_grad_() for weight in plain.weights]
@@ -182,7 +182,7 @@ def test_adagrad_moves_a_table_with_a_dense_gradient() -> None:
     for _ in range(3):
         for table, adagrad in ((one, sparse), (two, dense)):
             adagrad.zero_grad()
-            rows(table, torch.tensor([4, 7, 4])).square().sum().backward()
+            embedding(table, torch.tensor([4, 7, 4])).square().sum().backward()
             adagrad.step()
     assert not one[0].any()
     torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
@@ -192,10 +192,10 @@ def test_a_table_outlives_its_optimiser() -> None:
     """Who trains it with another one afterwards finds a gradient."""
     table = nn.Parameter(torch.ones(5, 2))
     adagrad = Adagrad([table], lr=0.1, tables=[table])
-    rows(table, torch.tensor([2])).sum().backward()
+    embedding(table, torch.tensor([2])).sum().backward()
     assert table.grad is None
     del adagrad
-    rows(table, torch.tensor([2])).sum().backward()
+    embedding(table, torch.tensor([2])).sum().backward()
     assert table.grad is not None
     assert table.grad[2].tolist() == [1, 1]
 
@@ -204,7 +204,7 @@ def test_a_restored_adagrad_goes_on_to_the_bit() -> None:
     def steps(adagrad: Adagrad, table: nn.Parameter, numbers: range) -> None:
         for step in numbers:
             adagrad.zero_grad()
-            rows(table, torch.tensor([1 + step % 3, 5])).sin().sum().backward()
+            embedding(table, torch.tensor([1 + step % 3, 5])).sin().sum().backward()
             adagrad.step()
 
     whole = nn.Parameter(torch.rand(9, 2, generator=torch.Generator().manual_seed(1)))

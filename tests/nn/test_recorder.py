@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from segue.nn.recorder import readouts, tap
+from segue.nn.recorder import recording, record
 
 
 def test_what_is_tapped_is_heard_in_order() -> None:
     one, two = torch.ones(2, requires_grad=True), torch.zeros(2)
-    with readouts() as seen:
-        tap("gate", one)
-        tap("attention", lambda: two)
-        tap("gate", two)
+    with recording() as seen:
+        record("gate", one)
+        record("attention", lambda: two)
+        record("gate", two)
     assert list(seen) == ["gate", "attention"]
     assert torch.equal(seen["gate"][0], one)
     assert not seen["gate"][0].requires_grad
@@ -24,16 +24,16 @@ def test_nobody_listening_nothing_is_computed() -> None:
     def costly() -> torch.Tensor:
         raise AssertionError("computed")
 
-    tap("gate", costly)
-    with readouts() as seen, pytest.raises(AssertionError, match="computed"):
-        tap("gate", costly)
-    tap("gate", torch.ones(1))
+    record("gate", costly)
+    with recording() as seen, pytest.raises(AssertionError, match="computed"):
+        record("gate", costly)
+    record("gate", torch.ones(1))
     assert seen == {}
 
 
 def test_the_inner_listener_hears_alone() -> None:
-    with readouts() as outer:
-        with readouts() as inner:
-            tap("gate", torch.ones(1))
-        tap("attention", torch.ones(1))
+    with recording() as outer:
+        with recording() as inner:
+            record("gate", torch.ones(1))
+        record("attention", torch.ones(1))
     assert (list(inner), list(outer)) == (["gate"], ["attention"])

@@ -1,4 +1,4 @@
-"""`contrast` is the loss of one matrix of scores, in value and in gradient, however it is cut into blocks."""
+"""`sampled_loss` is the loss of one matrix of scores, in value and in gradient, however it is cut into blocks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 
 from segue.nn import losses
 from segue.nn import sampled_loss as module
-from segue.nn.sampled_loss import Slopes, by_autograd, clashes, contrast
+from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, false_negatives, sampled_loss
 
 DIM = 3
-LOSSES: dict[str, tuple[Callable[..., Tensor], Slopes]] = {
-    "top1": (losses.top1, losses.SLOPES["top1"]),
-    "bpr-max": (partial(losses.bpr_max, penalty=0.4), partial(losses.SLOPES["bpr-max"], penalty=0.4)),
-    "sampled-ce": (losses.sampled_cross_entropy, losses.SLOPES["sampled-ce"]),
-    "bpr": (losses.pairwise, by_autograd(losses.pairwise)),
-    "bce": (losses.bce, by_autograd(losses.bce)),
-    "top1-max": (losses.top1_max, by_autograd(losses.top1_max)),
+LOSSES: dict[str, tuple[Callable[..., Tensor], LossWithGrad]] = {
+    "top1": (losses.top1, losses.GRADIENTS["top1"]),
+    "bpr-max": (partial(losses.bpr_max, penalty=0.4), partial(losses.GRADIENTS["bpr-max"], penalty=0.4)),
+    "sampled-ce": (losses.sampled_cross_entropy, losses.GRADIENTS["sampled-ce"]),
+    "bpr": (losses.mean_bpr, loss_with_autograd(losses.mean_bpr)),
+    "bce": (losses.bce, loss_with_autograd(losses.bce)),
+    "top1-max": (losses.top1_max, loss_with_autograd(losses.top1_max)),
 }
 each = pytest.mark.parametrize("name", LOSSES)
 
@@ -60,8 +60,8 @@ def assert_same(loss: Tensor, wanted: Tensor, leaves: list[Tensor]) -> None:
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_value_and_gradient(name: str, rows: int, scale: float) -> None:
     leaves, ids = case(rows, scale)
-    loss, slopes = LOSSES[name]
-    assert_same(contrast(*leaves, ids, slopes), plain(loss, leaves, ids), leaves)
+    loss, loss_with_grad = LOSSES[name]
+    assert_same(sampled_loss(*leaves, ids, loss_with_grad), plain(loss, leaves, ids), leaves)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -69,10 +69,10 @@ def test_value_and_gradient(name: str, rows: int, scale: float) -> None:
 def test_targets_that_are_the_first_negatives(name: str) -> None:
     """In-batch negatives: the targets of the others, without looking their vectors up a second time."""
     (query, _, vectors), (_, shared) = case(5)
-    loss, slopes = LOSSES[name]
+    loss, loss_with_grad = LOSSES[name]
     ids = shared[:5], shared
     wanted = plain(loss, [query, vectors[:5], vectors], ids)
-    assert_same(contrast(query, None, vectors, ids, slopes), wanted, [query, vectors])
+    assert_same(sampled_loss(query, None, vectors, ids, loss_with_grad), wanted, [query, vectors])
 
 
 @each
@@ -80,14 +80,14 @@ def test_a_row_whose_negatives_are_all_its_target(name: str) -> None:
     leaves, (target, _) = case(2)
     target[:] = torch.tensor([3, 4])
     ids = target, torch.full((8,), 3)
-    loss, slopes = LOSSES[name]
-    assert_same(contrast(*leaves, ids, slopes), plain(loss, leaves, ids), leaves)
+    loss, loss_with_grad = LOSSES[name]
+    assert_same(sampled_loss(*leaves, ids, loss_with_grad), plain(loss, leaves, ids), leaves)
 
 
 @each
 def test_no_target_is_no_loss(name: str) -> None:
     leaves, ids = case(0)
-    loss = contrast(*leaves, ids, LOSSES[name][1])
+    loss = sampled_loss(*leaves, ids, LOSSES[name][1])
     assert loss == 0
     loss.backward()
     assert leaves[2].grad is not None
@@ -97,6 +97,6 @@ def test_no_target_is_no_loss(name: str) -> None:
 @given(st.lists(st.integers(1, 50_000), max_size=6), st.lists(st.integers(1, 50_000), max_size=6), st.integers(0, 3))
 def test_clashes_in_loops(target: list[int], shared: list[int], common: int) -> None:
     shared = shared + target[:common]
-    row, column = clashes(torch.tensor(target, dtype=torch.long), torch.tensor(shared, dtype=torch.long))
+    row, column = false_negatives(torch.tensor(target, dtype=torch.long), torch.tensor(shared, dtype=torch.long))
     found = sorted(zip(row.tolist(), column.tolist(), strict=True))
     assert found == [(i, j) for i, t in enumerate(target) for j, s in enumerate(shared) if t == s]

@@ -45,7 +45,7 @@ def test_value_and_gradient(rows: int, scale: float) -> None:
 @pytest.mark.usefixtures("blocks")
 def test_squashed_scores() -> None:
     query, table, target = case(11)
-    found = all_items_cross_entropy(query, table, target, squash=True)
+    found = all_items_cross_entropy(query, table, target, sigmoid_scores=True)
     wanted = cross_entropy((query @ table[1:].T).sigmoid(), target).sum()
     torch.testing.assert_close(found, wanted)
     ours, theirs = (torch.autograd.grad(loss, [query, table]) for loss in (found, wanted))

@@ -27,7 +27,7 @@ from segue.data.log import Log
 from segue.errors import DataError
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
-from segue.nn.recorder import Readouts, readouts
+from segue.nn.recorder import Recording, recording
 from segue.serving.recommend import Recommendation, history_batch, score_all_items, top_recommendations
 
 
@@ -86,7 +86,7 @@ def explain(
         raise DataError(f"last={last}: must be at least 1")
     asked = history_batch(log, user, history)
     items = asked.history[0]
-    with readouts() as heard:
+    with recording() as heard:
         scores = score_all_items(model, asked)[0]
     if isinstance(model, PairScorer):
         heard = {}  # its gates are those of one item: see `segue.explain.rating`
@@ -126,7 +126,7 @@ def ranks(scores: Float[Tensor, "B I"], ids: Int[Tensor, "K"]) -> Int[Tensor, "B
     return torch.stack(above, 1) if above else torch.zeros(len(scores), 0, dtype=torch.long)
 
 
-def columns(heard: Readouts, length: int, places: Sequence[int]) -> list[dict[str, float | None]]:
+def columns(heard: Recording, length: int, places: Sequence[int]) -> list[dict[str, float | None]]:
     """What was tapped of one row, as one number for each of some places of its history: means over heads and features.
 
     What is tapped twice under one name is numbered.

@@ -31,7 +31,7 @@ from segue.explain.occlusion import columns, left_out
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
-from segue.nn.recorder import AUDIENCE, Readouts, readouts
+from segue.nn.recorder import ITEM_HISTORY, Recording, recording
 from segue.reporting.heatmap import CardRow, HeatmapCell, amount, number
 from segue.serving.recommend import lookup_ids
 
@@ -120,10 +120,12 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
         time=None if row is None else int(events.time[row]) * one,
         audience=_newest(audiences, model.audience),
     )
-    with asked(model), readouts() as heard, torch.inference_mode():
+    with asked(model), recording() as heard, torch.inference_mode():
         ratings = model.predict(batch.to(device_of(model))).double().cpu()
-    of_history = {name: told for name, told in heard.items() if not name.startswith(AUDIENCE)}
-    of_audience = {name.removeprefix(AUDIENCE): told for name, told in heard.items() if name.startswith(AUDIENCE)}
+    of_history = {name: told for name, told in heard.items() if not name.startswith(ITEM_HISTORY)}
+    of_audience = {
+        name.removeprefix(ITEM_HISTORY): told for name, told in heard.items() if name.startswith(ITEM_HISTORY)
+    }
     lends = (ratings[0] - ratings[1:]).tensor_split([len(history.places)])
     return RatingExplanation(
         user=log.users.names([who])[0],
@@ -211,7 +213,7 @@ class _Side:
         self.rows, self.ids = rows, torch.from_numpy(met[rows])
         self.places = range(max(0, len(rows) - last), len(rows))
 
-    def told(self, heard: Readouts, lends: Float[Tensor, "K"]) -> Iterator[tuple[int, Gates, float]]:
+    def told(self, heard: Recording, lends: Float[Tensor, "K"]) -> Iterator[tuple[int, Gates, float]]:
         """Each explained row, what was heard of it, and what it lends."""
         gates = columns(heard, len(self.rows), self.places) if self.places else []
         yield from zip(self.rows[self.places.start :].tolist(), gates, lends.tolist(), strict=True)

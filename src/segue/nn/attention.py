@@ -1,4 +1,4 @@
-"""`additive`: how much each position makes of each of those up to it, by a small net, for all positions in one pass.
+"""`additive_attention`: how much each position makes of each of those up to it, by a small net, for all positions in one pass.
 
     alpha_tj = v . sigma(query_t + key_j)        for j up to t, both of them items; 0 elsewhere
 
@@ -25,7 +25,7 @@ Tile = tuple[slice, slice, slice]
 """Rows, questions, positions."""
 
 
-def additive(
+def additive_attention(
     query: Float[Tensor, "B C h"],
     key: Float[Tensor, "B P h"],
     v: Float[Tensor, "h"],
@@ -38,10 +38,10 @@ def additive(
     return alpha
 
 
-def sight(real: Bool[Tensor, "B P"], questions: int) -> Bool[Tensor, "B C P"]:
+def causal_attention_mask(real: Bool[Tensor, "B P"], questions: int) -> Bool[Tensor, "B C P"]:
     """What each of the last positions of left-padded histories sees: the items up to its own; padding sees nothing.
 
-    >>> sight(torch.tensor([[False, True, True]]), 2).int()
+    >>> causal_attention_mask(torch.tensor([[False, True, True]]), 2).int()
     tensor([[[0, 1, 0],
              [0, 1, 1]]], dtype=torch.int32)
     """

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.nn.dropout import dropout
-from segue.nn.sliding_windows import slide
+from segue.nn.sliding_windows import windows_to_positions
 
 
 class WindowConvolutions(nn.Module):
@@ -50,7 +50,9 @@ class WindowConvolutions(nn.Module):
 
     def _vertical(self, columns: Tensor, count: int) -> Float[Tensor, "B C n"]:
         filters, window = self.vertical.weight.shape
-        weight = slide(self.vertical.weight.unsqueeze(1).expand(filters, count, window)).flatten(0, 1)  # n_v C, P
+        weight = windows_to_positions(self.vertical.weight.unsqueeze(1).expand(filters, count, window)).flatten(
+            0, 1
+        )  # n_v C, P
         # folded by hand: left to itself, matmul sums in another order where no gradient is asked for
         found = (columns.flatten(0, 1) @ weight.T).view(*columns.shape[:2], filters, count)  # B d n_v C
         return (found + self.vertical.bias[:, None]).permute(0, 3, 2, 1).flatten(2)

@@ -1,4 +1,4 @@
-"""`rows`: looking embeddings up, with a backward pass that adds to the table's gradient where it lies.
+"""`embedding`: looking embeddings up, with a backward pass that adds to the table's gradient where it lies.
 
 `nn.Embedding` makes a new dense gradient at each call, zero but for the rows that were used, which then has to be added
 to what is there. For a table of 35,000 x 50 that costs as much as the arithmetic of a batch.
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def rows(table: Float[Tensor, "I d"], ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+def embedding(table: Float[Tensor, "I d"], ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
     """`table[ids]`, of a table whose row 0 is padding and learns nothing.
 
     The gradient of a leaf appears in `table.grad`, not in `torch.autograd.grad`."""

@@ -1,4 +1,4 @@
-"""`Features`: which features each item has, learnt from a log and kept with the model."""
+"""`ItemFeatures`: which features each item has, learnt from a log and kept with the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segue.data.log import Ids
 from segue.errors import ConfigError
 
 
-class Features(nn.Module):
+class ItemFeatures(nn.Module):
     """The features of items: ids from 1, 0 for none.
 
     Args:
@@ -28,7 +28,7 @@ class Features(nn.Module):
         self.room = room
         self.register_buffer("feature", torch.zeros(items + 1, levels, dtype=torch.int32))
 
-    def learn(self, found: Ids, names: Sequence[str]) -> None:
+    def set_features(self, found: Ids, names: Sequence[str]) -> None:
         """Which features each item has, the root first; 0 is none. As `segue.data.item_features.features` gives them.
 
         Raises:
@@ -42,6 +42,6 @@ class Features(nn.Module):
                 raise ConfigError(f"{name}={room}: the log has {there} of them; give as many")
         self.feature.zero_()[:, : found.shape[1]] = torch.from_numpy(found).to(self.feature)
 
-    def of(self, item: Int[Tensor, "*n"]) -> Int[Tensor, "*n F"]:
+    def lookup(self, item: Int[Tensor, "*n"]) -> Int[Tensor, "*n F"]:
         """The features of each item, in their order; 0 on the right."""
         return self.feature[item].long()

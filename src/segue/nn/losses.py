@@ -19,12 +19,12 @@ Those of a target among negatives share one form:
 s_j is a softmax over the negatives alone; n_j how often j is expected among them. The released GRU4Rec divides top1 by
 all N columns, its own among them, which makes it (N - 1)/N times this plus 1/(2 N), and does not divide bpr at all.
 
-Those that a batch is often taught with have their derivatives written out (`SLOPES`): autograd takes several times as
+Those that a batch is often taught with have their derivatives written out (`GRADIENTS`): autograd takes several times as
 long.
 
     slopes(positive, negative, clash) -> loss (*n), by positive (*n), by negative (*n, G)
 
-with `clash`, the (row, column) of the negatives that count for nothing; there `negative` is overwritten.
+with `false_negatives`, the (row, column) of the negatives that count for nothing; there `negative` is overwritten.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def bpr(difference: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     return -nn.functional.logsigmoid(difference)
 
 
-def pairwise(
+def mean_bpr(
     positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]
 ) -> Float[Tensor, "*n"]:
     """bpr, averaged over the negatives."""
@@ -53,11 +53,11 @@ def pairwise(
 def bce(
     positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"], beta: float = 1.0
 ) -> Float[Tensor, "*n"]:
-    """Binary cross-entropy of the target against its negatives; gbce with the `beta` of `calibration`."""
+    """Binary cross-entropy of the target against its negatives; gbce with the `beta` of `gbce_beta`."""
     return beta * bpr(positive) + (bpr(-negative) * known).sum(-1)
 
 
-def calibration(negatives: int, items: int, t: float) -> float:
+def gbce_beta(negatives: int, items: int, t: float) -> float:
     """beta of gbce: how far overconfidence is taken back, from not at all (t = 0) to wholly (t = 1)."""
     rate = negatives / max(items - 1, 1)
     return rate * (t * (1 - 1 / rate) + 1 / rate)
@@ -74,7 +74,7 @@ def top1_max(
     positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]
 ) -> Float[Tensor, "*n"]:
     """top1, the negatives weighted by their softmax."""
-    return (soft(negative, known) * _top1(positive, negative)).sum(-1)
+    return (negatives_softmax(negative, known) * _top1(positive, negative)).sum(-1)
 
 
 def bpr_max(
@@ -84,7 +84,7 @@ def bpr_max(
     penalty: float = 1.0,
 ) -> Float[Tensor, "*n"]:
     """The chance that the target beats a negative drawn by their softmax, and a penalty on high scores of these."""
-    weight = soft(negative, known)
+    weight = negatives_softmax(negative, known)
     won = (weight * torch.sigmoid(positive.unsqueeze(-1) - negative)).sum(-1)
     return (penalty * (weight * negative.square()).sum(-1) - torch.log(won + TINY)) * known.any(-1)
 
@@ -102,26 +102,28 @@ def cross_entropy(scores: Float[Tensor, "n I"], target: Int[Tensor, "n"]) -> Flo
     return nn.functional.cross_entropy(scores, target - 1, ignore_index=-1, reduction="none")
 
 
-def soft(negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]) -> Float[Tensor, "*n G"]:
+def negatives_softmax(negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"]) -> Float[Tensor, "*n G"]:
     """Softmax over the known negatives; zeros where there are none."""
     return torch.softmax(negative.masked_fill(~known, -torch.inf), -1).nan_to_num(0.0)
 
 
-def l2(weights: Iterable[Tensor], factor: float) -> Float[Tensor, ""]:
+def l2_penalty(weights: Iterable[Tensor], factor: float) -> Float[Tensor, ""]:
     """factor * the sum of squares of all weights: the regulariser of HGN's eq. (6) and of BPR-MF."""
     return factor * torch.stack([weight.square().sum() for weight in weights]).sum()
 
 
-Slopes = tuple[Tensor, Tensor, Tensor]
+ValueAndGrads = tuple[Tensor, Tensor, Tensor]
 LOW = -1e4  # a score whose e^score is 0, and whose square is a number
 
 
-def top1_slopes(positive: Float[Tensor, "n"], negative: Float[Tensor, "n G"], clash: tuple[Tensor, Tensor]) -> Slopes:
+def top1_with_grad(
+    positive: Float[Tensor, "n"], negative: Float[Tensor, "n G"], false_negatives: tuple[Tensor, Tensor]
+) -> ValueAndGrads:
     """top1 and its derivatives."""
-    count = _count(negative, clash).clamp_(min=1)
+    count = _count(negative, false_negatives).clamp_(min=1)
     above = (negative - positive.unsqueeze(1)).sigmoid_()
     large = negative.square().sigmoid_()
-    above[clash] = large[clash] = 0
+    above[false_negatives] = large[false_negatives] = 0
     loss = above.sum(1).add_(large.sum(1)).div_(count)
     steep = above.sub_(above.square()).div_(count.unsqueeze(1))
     by_positive = -steep.sum(1)
@@ -129,17 +131,20 @@ def top1_slopes(positive: Float[Tensor, "n"], negative: Float[Tensor, "n G"], cl
     return loss, by_positive, by_negative
 
 
-def bpr_max_slopes(
-    positive: Float[Tensor, "n"], negative: Float[Tensor, "n G"], clash: tuple[Tensor, Tensor], penalty: float = 1.0
-) -> Slopes:
+def bpr_max_with_grad(
+    positive: Float[Tensor, "n"],
+    negative: Float[Tensor, "n G"],
+    false_negatives: tuple[Tensor, Tensor],
+    penalty: float = 1.0,
+) -> ValueAndGrads:
     """bpr-max and its derivatives.
 
     With P the sum of s_j sigma_j, R that of s_j r_j^2, that by r_j is  s_j (1 - sigma_j^2 / P - penalty (R - r_j^2 -
     2 r_j)), as all sums are expectations under s, whose own derivative takes the mean away; that by r_i is
     (sum of s_j sigma_j^2) / P - 1.
     """
-    negative[clash] = LOW
-    alive = _count(negative, clash).clamp_(max=1)
+    negative[false_negatives] = LOW
+    alive = _count(negative, false_negatives).clamp_(max=1)
     weight = torch.softmax(negative, 1).mul_(alive.unsqueeze(1))
     won = torch.sub(positive.unsqueeze(1), negative).sigmoid_()
     product = weight * won
@@ -152,11 +157,11 @@ def bpr_max_slopes(
     return (penalty * length - total.log()).mul_(alive), lost.sub_(1).mul_(alive), by_negative
 
 
-def sampled_cross_entropy_slopes(
-    positive: Float[Tensor, "n"], negative: Float[Tensor, "n G"], clash: tuple[Tensor, Tensor]
-) -> Slopes:
+def sampled_cross_entropy_with_grad(
+    positive: Float[Tensor, "n"], negative: Float[Tensor, "n G"], false_negatives: tuple[Tensor, Tensor]
+) -> ValueAndGrads:
     """sampled-ce and its derivatives."""
-    negative[clash] = -torch.inf
+    negative[false_negatives] = -torch.inf
     top = torch.maximum(positive, negative.amax(1)).unsqueeze(1)
     share = (negative - top).exp_()
     total = share.sum(1, keepdim=True).add_((positive.unsqueeze(1) - top).exp_())
@@ -165,16 +170,16 @@ def sampled_cross_entropy_slopes(
     return loss, (-loss).exp_() - 1, share
 
 
-SLOPES: dict[str, Callable[..., Slopes]] = {
-    "top1": top1_slopes,
-    "bpr-max": bpr_max_slopes,
-    "sampled-ce": sampled_cross_entropy_slopes,
+GRADIENTS: dict[str, Callable[..., ValueAndGrads]] = {
+    "top1": top1_with_grad,
+    "bpr-max": bpr_max_with_grad,
+    "sampled-ce": sampled_cross_entropy_with_grad,
 }
 
 
-def _count(negative: Float[Tensor, "n G"], clash: tuple[Tensor, Tensor]) -> Float[Tensor, "n"]:
+def _count(negative: Float[Tensor, "n G"], false_negatives: tuple[Tensor, Tensor]) -> Float[Tensor, "n"]:
     """How many negatives count, of each row."""
-    return (negative.shape[1] - torch.bincount(clash[0], minlength=len(negative))).to(negative.dtype)
+    return (negative.shape[1] - torch.bincount(false_negatives[0], minlength=len(negative))).to(negative.dtype)
 
 
 def _top1(positive: Tensor, negative: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""`quick_products`: matrix products by oneDNN where these are as exact as MKL's; `project`: one product, always.
+"""`fast_matmul`: matrix products by oneDNN where these are as exact as MKL's; `linear_2d`: one product, always.
 
 Asked for "medium" precision, torch hands products of 32-bit matrices to oneDNN. On processors with units for 16-bit
 matrices (AMX) that means 16 bits; on the others it means the same 32 bits from another kernel, on AMD's twice as fast
@@ -18,14 +18,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def project(layer: nn.Linear, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n k"]:
+def linear_2d(layer: nn.Linear, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n k"]:
     """`layer(x)` as one product of two matrices: without a bias, torch makes that of many small ones where no gradient
     is asked for, and the last digits with it."""
     return layer(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
 
 
 @contextmanager
-def quick_products() -> Iterator[None]:
+def fast_matmul() -> Iterator[None]:
     """Within, products on the processor are the quicker ones that are exact to 32 bits."""
     if _intel() or not _exact():
         yield

@@ -2,9 +2,9 @@
 
     with readouts() as seen:
         model.score(batch)
-    seen["attention"]           a list: what each `tap("attention", ...)` on the way was given
+    seen["attention"]           a list: what each `record("attention", ...)` on the way was given
 
-A model calls `tap` where it has something to tell. The first axis of what it tells is the rows of the batch, the last
+A model calls `record` where it has something to tell. The first axis of what it tells is the rows of the batch, the last
 the positions of the history, the newest item in the last column; what is called "audience ..." has the positions of the
 audience. Nobody listening, a tap costs a look at a variable.
 """
@@ -17,16 +17,16 @@ from contextvars import ContextVar
 
 from torch import Tensor
 
-AUDIENCE = "audience "  # what a tap's name begins with where it tells of that side
-Readouts = dict[str, list[Tensor]]
+ITEM_HISTORY = "item history "  # what a tap's name begins with where it tells of that side
+Recording = dict[str, list[Tensor]]
 
-_listener: ContextVar[Readouts | None] = ContextVar("listener", default=None)
+_listener: ContextVar[Recording | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def readouts() -> Iterator[Readouts]:
+def recording() -> Iterator[Recording]:
     """What is tapped within, by name, in the order in which it was met; an outer listener does not hear it."""
-    heard: Readouts = {}
+    heard: Recording = {}
     token = _listener.set(heard)
     try:
         yield heard
@@ -34,7 +34,7 @@ def readouts() -> Iterator[Readouts]:
         _listener.reset(token)
 
 
-def tap(name: str, value: Tensor | Callable[[], Tensor]) -> None:
+def record(name: str, value: Tensor | Callable[[], Tensor]) -> None:
     """Tell `value`, without its gradient, to who listens; a function is only called if somebody does."""
     heard = _listener.get()
     if heard is not None:

@@ -1,10 +1,10 @@
-"""`contrast`: the loss of targets against negatives that they share, and its gradient, in one pass over the scores.
+"""`sampled_loss`: the loss of targets against negatives that they share, and its gradient, in one pass over the scores.
 
                   shared negatives S
     targets n   [ scores = query . vector ]  ->  loss (n,)  ->  slopes of the scores  ->  gradients, at once
 
 Autograd would keep and revisit a score matrix for each step of the formula. Here a block of targets is scored into
-one buffer, `slopes` makes of them the derivatives of the loss, and two matrix products gradients of these while they
+one buffer, `loss_with_grad` makes of them the derivatives of the loss, and two matrix products gradients of these while they
 are still in the cache.
 """
 
@@ -20,35 +20,40 @@ from torch import Tensor
 BLOCK_BYTES = 1_000_000
 LOW_BITS = 2**14 - 1
 
-Clash = tuple[Tensor, Tensor]
+FalseNegatives = tuple[Tensor, Tensor]
 """(row, column) of the negatives that are their row's own target, and count for nothing."""
 
-Slopes = Callable[[Tensor, Tensor, Clash], tuple[Tensor, Tensor, Tensor]]
-"""(positive (n,), negative (n, S), clash) -> loss (n,), its derivatives by either; `negative` may change at `clash`."""
+LossWithGrad = Callable[[Tensor, Tensor, FalseNegatives], tuple[Tensor, Tensor, Tensor]]
+"""(positive (n,), negative (n, S), clash) -> loss (n,), its derivatives by either; `negative` may change at `false_negatives`."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(positive (n,), negative (n, S), known (n, S)) -> loss (n,)."""
 
 
-def contrast(
+def sampled_loss(
     query: Float[Tensor, "n d"],
     own: Float[Tensor, "n d"] | None,
     vectors: Float[Tensor, "S d"],
     ids: tuple[Int[Tensor, "n"], Int[Tensor, "S"]],
-    slopes: Slopes,
+    loss_with_grad: LossWithGrad,
 ) -> Float[Tensor, ""]:
     """The sum of the losses of targets with vectors `own` among negatives with `vectors`; `ids` are those of both.
 
     Without `own`, the targets are the first n of the negatives, in order.
     """
-    loss: Tensor = _Contrast.apply(query, own, vectors, ids, slopes)
+    loss: Tensor = _Contrast.apply(query, own, vectors, ids, loss_with_grad)
     return loss
 
 
 class _Contrast(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, own: Tensor | None, vectors: Tensor, ids: tuple[Tensor, Tensor], slopes: Slopes
+        ctx: Any,
+        query: Tensor,
+        own: Tensor | None,
+        vectors: Tensor,
+        ids: tuple[Tensor, Tensor],
+        loss_with_grad: LossWithGrad,
     ) -> Tensor:
         among, own = own is None, vectors[: len(query)] if own is None else own
         block = max(1, BLOCK_BYTES // (vectors.element_size() * max(len(vectors), 1)))
@@ -59,7 +64,9 @@ class _Contrast(torch.autograd.Function):
             part = slice(begin, begin + block)
             some, right = query[part], own[part]
             negative = torch.mm(some, vectors.T, out=buffer[: len(some)])
-            value, by_positive, by_negative = slopes((some * right).sum(1), negative, clashes(ids[0][part], ids[1]))
+            value, by_positive, by_negative = loss_with_grad(
+                (some * right).sum(1), negative, false_negatives(ids[0][part], ids[1])
+            )
             loss += value.sum()
             by_positive = by_positive.unsqueeze(1)
             torch.mul(by_positive, some, out=by_own[part])
@@ -82,10 +89,10 @@ class _Contrast(torch.autograd.Function):
         return by_query * gradient, own, by_vectors * gradient, None, None
 
 
-def clashes(target: Int[Tensor, "n"], shared: Int[Tensor, "S"]) -> Clash:
+def false_negatives(target: Int[Tensor, "n"], shared: Int[Tensor, "S"]) -> FalseNegatives:
     """Where a shared negative is the row's own target.
 
-    >>> [each.tolist() for each in clashes(torch.tensor([4, 7]), torch.tensor([7, 2, 7]))]
+    >>> [each.tolist() for each in false_negatives(torch.tensor([4, 7]), torch.tensor([7, 2, 7]))]
     [[1, 1], [0, 2]]
     """
     # most negatives are nobody's target: the few that may be are found by the low bits of their ids
@@ -96,16 +103,18 @@ def clashes(target: Int[Tensor, "n"], shared: Int[Tensor, "S"]) -> Clash:
     return row, maybe[column]
 
 
-def by_autograd(loss: Loss) -> Slopes:
+def loss_with_autograd(loss: Loss) -> LossWithGrad:
     """The slopes of any loss."""
 
-    def slopes(positive: Tensor, negative: Tensor, clash: Clash) -> tuple[Tensor, Tensor, Tensor]:
+    def loss_with_grad(
+        positive: Tensor, negative: Tensor, false_negatives: FalseNegatives
+    ) -> tuple[Tensor, Tensor, Tensor]:
         known = torch.ones_like(negative, dtype=torch.bool)
-        known[clash] = False
+        known[false_negatives] = False
         with torch.enable_grad():
             leaves = positive.detach().requires_grad_(), negative.detach().requires_grad_()
             value = loss(*leaves, known)
             by_positive, by_negative = torch.autograd.grad(value.sum(), leaves)
         return value.detach(), by_positive, by_negative
 
-    return slopes
+    return loss_with_grad

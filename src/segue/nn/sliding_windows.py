@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def slide(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
+def windows_to_positions(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
     """Weights over each window as weights over the P = L + C - 1 positions: row c moved right by c.
 
     >>> import torch
-    >>> slide(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    >>> windows_to_positions(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
     tensor([[[1., 2., 0.],
              [0., 3., 4.]]])
     """
@@ -24,11 +24,11 @@ def slide(weight: Float[Tensor, "B C L"]) -> Float[Tensor, "B C P"]:
     return nn.functional.pad(weight, (0, count)).reshape(rows, -1)[:, : count * positions].view(rows, count, positions)
 
 
-def unslide(table: Float[Tensor, "B C P"]) -> Float[Tensor, "B C L"]:
+def positions_to_windows(table: Float[Tensor, "B C P"]) -> Float[Tensor, "B C L"]:
     """What each window finds at its own L = P - C + 1 positions: row c from column c on.
 
     >>> import torch
-    >>> unslide(torch.tensor([[[1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]]))
+    >>> positions_to_windows(torch.tensor([[[1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]]))
     tensor([[[1., 2.],
              [3., 4.]]])
     """

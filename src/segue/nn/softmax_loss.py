@@ -17,19 +17,19 @@ BLOCK_BYTES = 6_000_000
 
 
 def all_items_cross_entropy(
-    query: Float[Tensor, "n d"], table: Float[Tensor, "I d"], target: Int[Tensor, "n"], *, squash: bool = False
+    query: Float[Tensor, "n d"], table: Float[Tensor, "I d"], target: Int[Tensor, "n"], *, sigmoid_scores: bool = False
 ) -> Float[Tensor, ""]:
     """Sum over targets of  -log softmax(query . item)[target]  over items 1..I; row 0 of `table` is padding.
 
-    With `squash` it is the softmax of sigma(query . item).
+    With `sigmoid_scores` it is the softmax of sigma(query . item).
     """
-    loss: Tensor = _CrossEntropy.apply(query, table, target, squash)
+    loss: Tensor = _CrossEntropy.apply(query, table, target, sigmoid_scores)
     return loss
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, table: Tensor, target: Tensor, squash: bool) -> Tensor:
+    def forward(ctx: Any, query: Tensor, table: Tensor, target: Tensor, sigmoid_scores: bool) -> Tensor:
         wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         items = table[1:]
         block = max(1, BLOCK_BYTES // (items.element_size() * max(len(items), 1)))
@@ -40,7 +40,7 @@ class _CrossEntropy(torch.autograd.Function):
         for begin in range(0, len(query), block):
             some, right = query[begin : begin + block], target[begin : begin + block, None] - 1
             scores = torch.mm(some, items.T, out=buffer[: len(some)])
-            steep = scores.sigmoid_() * (1 - scores) if squash else None
+            steep = scores.sigmoid_() * (1 - scores) if sigmoid_scores else None
             own = scores.gather(1, right)
             top = scores.amax(1, keepdim=True)
             total = scores.sub_(top).exp_().sum(1, keepdim=True)

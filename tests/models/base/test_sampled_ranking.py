@@ -8,10 +8,10 @@ from torch import Tensor
 
 from segue.nn import losses
 from segue.nn import sampled_loss as module
-from segue.nn.sampled_loss import by_autograd, clashes, contrast
+from segue.nn.sampled_loss import loss_with_autograd, false_negatives, sampled_loss
 
 PLAIN = {
-    "bpr": losses.pairwise,
+    "bpr": losses.mean_bpr,
     "top1": losses.top1,
     "top1-max": losses.top1_max,
     "bpr-max": losses.bpr_max,
@@ -34,26 +34,26 @@ def test_loss_and_gradients(
     name: str, rows: int, among: bool, written_out: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_BYTES", rows * 8 * len(SHARED))
-    if written_out and name not in losses.SLOPES:
+    if written_out and name not in losses.GRADIENTS:
         pytest.skip("autograd makes its slopes")
-    slopes = losses.SLOPES[name] if written_out else by_autograd(PLAIN[name])
+    loss_with_grad = losses.GRADIENTS[name] if written_out else loss_with_autograd(PLAIN[name])
     query, own, vectors = numbers(5, 4), numbers(6, 4), numbers(9, 4)
     own = own[:5].detach().requires_grad_()
     right = vectors[:5] if among else own
     expected = PLAIN[name]((query * right).sum(1), query @ vectors.T, TARGET[:, None] != SHARED).sum() * 3
     leaves = [query, vectors] if among else [query, vectors, own]
     gradients = torch.autograd.grad(expected, leaves)
-    found = contrast(query, None if among else own, vectors, (TARGET, SHARED), slopes) * 3
+    found = sampled_loss(query, None if among else own, vectors, (TARGET, SHARED), loss_with_grad) * 3
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     for one, two in zip(torch.autograd.grad(found, leaves), gradients, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", losses.SLOPES)
+@pytest.mark.parametrize("name", losses.GRADIENTS)
 def test_a_target_among_nothing_but_itself(name: str) -> None:
     query, own, vectors = numbers(2, 3), numbers(5, 3), numbers(2, 3)
     right = own[:2].detach().requires_grad_()
-    loss = contrast(query, right, vectors, (torch.tensor([4, 1]), ALONE), losses.SLOPES[name])
+    loss = sampled_loss(query, right, vectors, (torch.tensor([4, 1]), ALONE), losses.GRADIENTS[name])
     known = torch.tensor([[False, False], [True, True]])
     expected = PLAIN[name]((query * right).sum(1), query @ vectors.T, known)
     torch.testing.assert_close(loss, expected.sum(), rtol=0, atol=1e-10)
@@ -68,7 +68,7 @@ def test_a_target_among_nothing_but_itself(name: str) -> None:
 def test_no_targets_at_all() -> None:
     query, own, vectors = numbers(1, 4), numbers(1, 4), numbers(9, 4)
     nothing = torch.empty(0, dtype=torch.long)
-    loss = contrast(query[:0], own[:0], vectors, (nothing, SHARED), losses.bpr_max_slopes)
+    loss = sampled_loss(query[:0], own[:0], vectors, (nothing, SHARED), losses.bpr_max_with_grad)
     loss.backward()
     assert loss == 0
     assert vectors.grad is not None
@@ -77,13 +77,13 @@ def test_no_targets_at_all() -> None:
 
 def test_clashes_of_ids_that_share_their_low_bits() -> None:
     far = module.LOW_BITS + 1
-    row, column = clashes(torch.tensor([5, 5 + far]), torch.tensor([5 + far, 5, 5 + 2 * far, 6]))
+    row, column = false_negatives(torch.tensor([5, 5 + far]), torch.tensor([5 + far, 5, 5 + 2 * far, 6]))
     assert list(zip(row.tolist(), column.tolist(), strict=True)) == [(0, 1), (1, 0)]
 
 
 def test_scores_far_apart_stay_finite() -> None:
     positive, negative = torch.tensor([90.0, -90.0]), torch.tensor([[-90.0, 80.0], [90.0, -80.0]])
     clash = torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
-    for name, slopes in losses.SLOPES.items():
-        for values in slopes(positive, negative.clone(), clash):
+    for name, loss_with_grad in losses.GRADIENTS.items():
+        for values in loss_with_grad(positive, negative.clone(), clash):
             assert values.isfinite().all(), name

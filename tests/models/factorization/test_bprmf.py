@@ -87,7 +87,7 @@ FEATURED = {"column": "kind", "features": 3, "levels": 2}
 
 def featured(**choices: Any) -> BPRMF:
     model = build(**FEATURED, **choices)
-    model.features.learn(KINDS, ["a", "b", "c"])
+    model.features.set_features(KINDS, ["a", "b", "c"])
     with torch.no_grad():
         model.feature[1:].normal_(generator=torch.Generator().manual_seed(1))
     return model

@@ -17,7 +17,7 @@ from segue.batches.sequences import Windows
 from segue.data import synthetic
 from segue.models.base.model import Sizes
 from segue.models.sequential.hgn import HGN
-from segue.nn.sliding_windows import slide, unslide
+from segue.nn.sliding_windows import windows_to_positions, positions_to_windows
 from segue.testing import model_checks as testing
 
 SIZES = Sizes(num_users=5, num_items=9)
@@ -310,7 +310,7 @@ def test_slide_moves_each_row_by_one() -> None:
     expected = torch.zeros(2, 3, 4)
     for row, count, place in itertools.product(range(2), range(3), range(2)):
         expected[row, count, count + place] = weight[row, count, place]
-    assert torch.equal(slide(weight), expected)
+    assert torch.equal(windows_to_positions(weight), expected)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -318,8 +318,8 @@ def test_slide_moves_each_row_by_one() -> None:
 def test_unslide_takes_each_row_from_its_own_column_on(count: int, each: int) -> None:
     table = torch.arange(2.0 * count * (count + each - 1)).view(2, count, -1)
     expected = torch.stack([table[:, row, row : row + each] for row in range(count)], 1)
-    assert torch.equal(unslide(table), expected)
-    assert torch.equal(unslide(slide(expected)), expected)
+    assert torch.equal(positions_to_windows(table), expected)
+    assert torch.equal(positions_to_windows(windows_to_positions(expected)), expected)
 
 
 # ---------------------------------------------------------------------------------------- what it is fed, sizes, laws

@@ -14,8 +14,8 @@ from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.narm import NARM
-from segue.nn.recorder import readouts
-from segue.nn.recurrent.packing import walk
+from segue.nn.recorder import recording
+from segue.nn.recurrent.packing import run
 from segue.training.loop import fit
 
 LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
@@ -46,11 +46,11 @@ def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -
     """With r and the state before, the equations of the unit give the state after."""
     model = build(**settings)
     history = torch.tensor([[0, 2, 5, 7]])
-    with readouts() as seen:
+    with recording() as seen:
         model.queries(Batch(torch.tensor([1]), history, asked=history > 0))
     (reset,) = seen["reset gate"]
     unit = model.unit
-    state = walk(history, model._read, unit)
+    state = run(history, model._read, unit)
     read, before = model._read(history[:, 3]), state[:, 2]
     bias = torch.zeros(15, dtype=torch.double) if unit.b is None else unit.b
     new = torch.tanh(read @ unit.w[10:].T + (reset[:, :, 3] * before) @ unit.u[10:].T + bias[10:])
@@ -60,7 +60,7 @@ def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -
 
 def test_attention_is_told() -> None:
     batch = Batch(torch.tensor([1, 2]), torch.tensor([[0, 0, 3, 4], [0, 0, 0, 7]]))
-    with readouts() as seen:
+    with recording() as seen:
         build(attention="softmax").score(batch)
     (alpha,) = seen["attention"]
     assert alpha.shape == (2, 1, 2), "padding that all rows share is not walked through"

@@ -11,7 +11,7 @@ from torch.nn.functional import layer_norm
 
 from segue.nn.recurrent.gru import EPS, GRU, InnerGRU, NormGRU
 from segue.nn.recurrent.lstm import LSTM
-from segue.nn.recurrent.packing import STRIDE, RecurrentCell, Stack, advance, last, walk
+from segue.nn.recurrent.packing import STRIDE, RecurrentCell, Stack, final_state, run, step
 
 READS, DIM = 3, 4
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -114,15 +114,15 @@ def histories(name: str) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_walk_is_one_step_after_another(name: str) -> None:
-    cell, step, _ = kinds(name)
+    cell, plain_step, _ = kinds(name)
     history, table = histories(name)
-    found, ended = walk(history, table.__getitem__, cell), last(history, table.__getitem__, cell)
+    found, ended = run(history, table.__getitem__, cell), final_state(history, table.__getitem__, cell)
     for row, items in enumerate(history):
         state = torch.zeros(1, cell.width, dtype=torch.double)
         for place, item in enumerate(items):
             if item:
-                following = advance(table[item][None], state, cell)
-                state = step(table[item][None], state)
+                following = step(table[item][None], state, cell)
+                state = plain_step(table[item][None], state)
                 torch.testing.assert_close(following, state, rtol=0, atol=1e-10)
             told = state[0, -cell.dim :] if item else torch.zeros(cell.dim, dtype=torch.double)
             torch.testing.assert_close(found[row, place], told, rtol=0, atol=1e-10)
@@ -154,8 +154,8 @@ def test_nobody_and_nothing(shape: tuple[int, int]) -> None:
     cell, _, _ = kinds("lstm")
     _, table = histories("lstm")
     empty = torch.zeros(shape, dtype=torch.long)
-    assert not last(empty, table.__getitem__, cell).any()
-    assert walk(empty, table.__getitem__, cell).shape == (*shape, DIM)
+    assert not final_state(empty, table.__getitem__, cell).any()
+    assert run(empty, table.__getitem__, cell).shape == (*shape, DIM)
 
 
 def test_what_stands_between_two_layers_is_left_out_in_part() -> None:

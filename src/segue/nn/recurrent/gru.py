@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
 from segue.nn.hard_sigmoid import sigmoid_, slope
-from segue.nn.recurrent.packing import last, scan
+from segue.nn.recurrent.packing import final_state, scan
 
 EPS = 1e-5
 by_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
@@ -197,7 +197,7 @@ class WindowGRU(nn.Module):
         windows = (place * (real > 0)).flatten(0, 1)
         windows = windows.gather(1, (windows > 0).byte().argsort(dim=1, stable=True))  # padding, wherever it is, first
         unit = GRU(None, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        return last(windows, lambda found: read[found - 1], unit).view(*real.shape[:2], -1)
+        return final_state(windows, lambda found: read[found - 1], unit).view(*real.shape[:2], -1)
 
 
 def blocks(count: int, height: int, width: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""`stepwise`: rows of unequal length laid out step by step, so that a walk through all of them wastes nothing.
+"""`pack`: rows of unequal length laid out step by step, so that a walk through all of them wastes nothing.
 
 rows   a0 a1       longest first:   b0 a0 c0 | b1 a1 | b2       alive = [3, 2, 1]
        b0 b1 b2                     step 0     step 1  step 2   the rows that a step finds are the first of its `alive`
@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 
-class Steps(NamedTuple):
+class Packing(NamedTuple):
     """A layout of n steps of B rows.
 
     Attributes:
@@ -32,10 +32,10 @@ class Steps(NamedTuple):
     begin: Int[Tensor, "P"]
 
 
-def stepwise(first: Int[Tensor, "B"], length: Int[Tensor, "B"]) -> Steps:
+def pack(first: Int[Tensor, "B"], length: Int[Tensor, "B"]) -> Packing:
     """The layout of rows whose items lie one behind the other, `length` of them from `first` on."""
     order = length.argsort(descending=True, stable=True)
     step = torch.arange(int(length.max()) if len(length) else 0, device=length.device).unsqueeze(1)
     going = step < length[order]
     alive = going.sum(1)
-    return Steps(alive.tolist(), order, order.argsort(), (first[order] + step)[going], alive.cumsum(0) - alive)
+    return Packing(alive.tolist(), order, order.argsort(), (first[order] + step)[going], alive.cumsum(0) - alive)

@@ -42,7 +42,7 @@ class RecurrentCell(Protocol):
         """Every state of rows laid out step by step: first those of all rows, then of the `alive[1]` that go on, ..."""
 
 
-def walk(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[Tensor, "B P d"]:
+def run(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[Tensor, "B P d"]:
     """What the cell tells after every item of left-padded histories; zeros at padding."""
     batch, places = history.shape
     order, length = _longest_first(history)
@@ -58,7 +58,7 @@ def walk(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[
     return told.view(batch, places, cell.dim)
 
 
-def last(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[Tensor, "B w"]:
+def final_state(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[Tensor, "B w"]:
     """The state after the newest item of left-padded histories of any length: a stride at a time, to save memory."""
     places = history.shape[1]
     order, length = _longest_first(history)
@@ -75,7 +75,7 @@ def last(history: Int[Tensor, "B P"], read: Read, cell: RecurrentCell) -> Float[
     return torch.empty_like(state).index_copy(0, order, state)
 
 
-def advance(read: Float[Tensor, "B x"], state: Float[Tensor, "B w"], cell: RecurrentCell) -> Float[Tensor, "B w"]:
+def step(read: Float[Tensor, "B x"], state: Float[Tensor, "B w"], cell: RecurrentCell) -> Float[Tensor, "B w"]:
     """The state after one more step."""
     return cell.steps([len(state)], read, state)
 

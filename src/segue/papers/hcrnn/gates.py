@@ -24,7 +24,7 @@ from segue.data.log import Ids, Log
 from segue.data.splits import Split
 from segue.models.base.model import Model
 from segue.models.sequential.hcrnn.model import HCRNN
-from segue.nn.recorder import readouts
+from segue.nn.recorder import recording
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -79,7 +79,7 @@ def _hcrnn(model: HCRNN, items: Ids) -> dict[str, Values]:
 
 
 def _narm(model: Model, items: Ids) -> dict[str, Values]:
-    with torch.no_grad(), readouts() as heard:
+    with torch.no_grad(), recording() as heard:
         model.score(Batch(torch.zeros(1, dtype=torch.long), torch.from_numpy(items)[None]))
     (reset,), (attention,) = heard["reset gate"], heard["attention"]
     return {NARM_RESET: _plain(reset[0].mean(0)), NARM_ATTENTION: _plain(attention[0, 0])}

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from segue.models.sequential.hcrnn import attention_kernel as sigmoids
-from segue.models.sequential.hcrnn.cell import Reads, Start, Weights, record, walk
-from segue.nn.recurrent.layout import stepwise
+from segue.models.sequential.hcrnn.cell import ResetInput, Contexts, Weights, cell_activations, run_cell
+from segue.nn.recurrent.layout import pack
 
 K, D, H = 3, 4, 5
 LENGTHS = torch.tensor([2, 4, 1, 4])
-VARIANTS = pytest.mark.parametrize(("reads", "drift"), [("now", 0), ("before", 0), ("likeness", 0), ("likeness", 1)])
+VARIANTS = pytest.mark.parametrize(
+    ("reset_input", "drift"), [("now", 0), ("before", 0), ("likeness", 0), ("likeness", 1)]
+)
 
 
 def weights(drift: bool) -> Weights:
@@ -24,7 +26,9 @@ def weights(drift: bool) -> Weights:
     return Weights(*drawn[:-1], drawn[-1] if drift else None)
 
 
-def plain(item: Tensor, read: Tensor, theta: Tensor, weights: Weights, reads: Reads) -> tuple[Tensor, Tensor]:
+def plain(
+    item: Tensor, read: Tensor, theta: Tensor, weights: Weights, reset_input: ResetInput
+) -> tuple[Tensor, Tensor]:
     """h and c after each step of one row, as the equations say."""
     state, local = item.new_zeros(H), item.new_zeros(D)
     states, locals_ = [], []
@@ -37,7 +41,7 @@ def plain(item: Tensor, read: Tensor, theta: Tensor, weights: Weights, reads: Re
         gate = torch.sigmoid(by_gate[0] + local @ weights.local)
         now = (1 - gate) * local + gate * candidate
         update = torch.sigmoid(by_gate[1] + now @ weights.update)
-        compared = {"now": now, "before": local, "likeness": x * now}[reads] @ weights.reset
+        compared = {"now": now, "before": local, "likeness": x * now}[reset_input] @ weights.reset
         drift = torch.ones(()) if weights.drift is None else torch.sigmoid(compared + weights.drift)
         reset = torch.sigmoid(by_gate[2] + compared if weights.drift is None else by_gate[2])
         fresh = torch.tanh((reset * drift * state) @ weights.new + new[step])
@@ -51,7 +55,7 @@ def plain(item: Tensor, read: Tensor, theta: Tensor, weights: Weights, reads: Re
 @pytest.mark.parametrize("each", [False, True])
 @pytest.mark.parametrize("block", [1, sigmoids.BLOCK])
 def test_walking_is_the_equations(
-    reads: Reads, drift: int, each: bool, block: int, monkeypatch: pytest.MonkeyPatch
+    reset_input: ResetInput, drift: int, each: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sigmoids, "BLOCK", block)
     cell = weights(bool(drift))
@@ -62,14 +66,16 @@ def test_walking_is_the_equations(
         for rows, size in ((total, D), (total, D + 3 * H), (total if each else len(LENGTHS), K))
     )
     leaves = [item, read, theta, *(weight for weight in cell if weight is not None)]
-    steps = stepwise(first, LENGTHS)
+    steps = pack(first, LENGTHS)
     kept = theta[steps.place] if each else theta[steps.order]
-    found = walk(steps.alive, item[steps.place], read[steps.place], theta=kept, weights=cell, reads=reads)
+    found = run_cell(
+        steps.alive, item[steps.place], read[steps.place], theta=kept, weights=cell, reset_input=reset_input
+    )
     expected = [torch.empty(0)] * len(LENGTHS)
     for row, (begin, size) in enumerate(zip(first.tolist(), LENGTHS.tolist(), strict=True)):
         own = slice(begin, begin + size)
         shares = theta[own] if each else theta[row].expand(size, -1)
-        expected[row] = torch.cat(plain(item[own], read[own], shares, cell, reads), 1)
+        expected[row] = torch.cat(plain(item[own], read[own], shares, cell, reset_input), 1)
     pull = torch.randn(total, H + D, dtype=torch.double)
     walked = torch.cat(found, 1)
     torch.testing.assert_close(walked, torch.cat(expected)[steps.place], rtol=0, atol=1e-12)
@@ -80,13 +86,15 @@ def test_walking_is_the_equations(
 
 
 @VARIANTS
-def test_going_on_is_going_through(reads: Reads, drift: int) -> None:
+def test_going_on_is_going_through(reset_input: ResetInput, drift: int) -> None:
     cell = weights(bool(drift))
     item, read, theta = (torch.randn(6, size, dtype=torch.double) for size in (D, D + 3 * H, K))
-    whole = record([2, 2, 2], item, read, theta=theta[:2], weights=cell, reads=reads)
-    begun = record([2], item[:2], read[:2], theta=theta[:2], weights=cell, reads=reads)
-    start = Start(begun.state, begun.local)
-    rest = record([2, 2], item[2:], read[2:], theta=theta[:2], weights=cell, reads=reads, start=start)
+    whole = cell_activations([2, 2, 2], item, read, theta=theta[:2], weights=cell, reset_input=reset_input)
+    begun = cell_activations([2], item[:2], read[:2], theta=theta[:2], weights=cell, reset_input=reset_input)
+    initial = Contexts(begun.state, begun.local)
+    rest = cell_activations(
+        [2, 2], item[2:], read[2:], theta=theta[:2], weights=cell, reset_input=reset_input, initial=initial
+    )
     torch.testing.assert_close(rest.state, whole.state[2:], rtol=0, atol=1e-12)
     torch.testing.assert_close(rest.local, whole.local[2:], rtol=0, atol=1e-12)
 
@@ -94,7 +102,7 @@ def test_going_on_is_going_through(reads: Reads, drift: int) -> None:
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_no_argument_is_too_large(kind: torch.dtype) -> None:
     values = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=kind)
-    found = sigmoids.minus_exp(values)
+    found = sigmoids.exp_neg(values)
     product = found[:, None] * found
     assert product.isfinite().all()
     assert (product > 0).all()
@@ -102,7 +110,7 @@ def test_no_argument_is_too_large(kind: torch.dtype) -> None:
 
 
 def test_the_longest_stand_first() -> None:
-    steps = stepwise(torch.tensor([0, 2, 6, 7]), LENGTHS)
+    steps = pack(torch.tensor([0, 2, 6, 7]), LENGTHS)
     assert steps.alive == [4, 3, 2, 2]
     assert steps.order.tolist() == [1, 3, 0, 2]
     assert steps.rank.tolist() == [2, 0, 3, 1]
@@ -112,6 +120,6 @@ def test_the_longest_stand_first() -> None:
 
 def test_nobody_takes_no_step() -> None:
     nobody = torch.zeros(0, dtype=torch.long)
-    steps = stepwise(nobody, nobody)
+    steps = pack(nobody, nobody)
     assert steps.alive == []
     assert len(steps.place) == 0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segue.nn.recurrent.gru import InnerGRU
-from segue.nn.recurrent.packing import walk
+from segue.nn.recurrent.packing import run
 
 DIM, WIDE = 3, 2
 
@@ -42,7 +42,7 @@ def test_walking_is_one_step_after_the_other(bias: bool, hard: bool) -> None:
     one = unit(bias=bias, hard=hard)
     table = torch.randn(9, WIDE, dtype=torch.double, generator=torch.Generator().manual_seed(0)) * 3
     history = torch.tensor([[1, 2, 3, 4], [0, 0, 5, 6], [0, 0, 0, 0], [0, 7, 8, 1]])
-    found = walk(history, table.__getitem__, one)
+    found = run(history, table.__getitem__, one)
     for row, items in enumerate(history):
         h = torch.zeros(DIM, dtype=torch.double)
         for place, item in enumerate(items):
