@@ -23,7 +23,8 @@ from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.table import Result, summary
 from segue.models.base.model import GradientModel, Model, Sizes
 from segue.models.registry import find
-from segue.training.loop import Training, fit
+from segue.training.loop import fit
+from segue.training.state import Training
 
 RIVALS = ("pop", "item-knn", "seq-knn")  # they count, in seconds: whoever cannot beat them should know
 RATING_RIVALS = ("global-mean", "user-mean", "item-mean", "biases", "pop")
@@ -70,13 +71,13 @@ class Experiment:
     """How to get from a log to a number.
 
     Attributes:
-        model: a name in `MODELS`.
+        model: a name in `MODELS`, or a class outside segue such as `./fmc.py:FMC`; see `segue.models.registry.find`.
         protocol: how it is measured.
         settings: the model's settings where they depart from the preset's.
         preset: a named set of settings of the model; None for its defaults.
         seed: of the initial weights and of all that training draws.
         monitor: the metric that chooses the epoch, on validation; by default that of the protocol.
-        every: epochs between two looks at validation.
+        eval_every: epochs between two looks at validation.
         patience: looks without progress before training stops.
         refit: whether the final model is trained anew on train and validation, for the chosen number of epochs.
         baseline: whether other models are to be held against this one.
@@ -88,19 +89,24 @@ class Experiment:
     preset: str | None = None
     seed: int = 0
     monitor: str = ""
-    every: int = 1
+    eval_every: int = 1
     patience: int = 10
     refit: bool = False
     baseline: bool = False
 
     def __post_init__(self) -> None:
         find(self.model).configure(dict(self.settings), self.preset)
-        require(self.every >= 1, f"every={self.every}: must be at least 1")
+        require(self.eval_every >= 1, f"eval_every={self.eval_every}: must be at least 1")
         require(self.patience >= 1, f"patience={self.patience}: must be at least 1")
         require(0 <= self.seed < 2**63, f"seed={self.seed}: must lie between 0 and 2^63 - 1")
         if not self.monitor:
             object.__setattr__(self, "monitor", self.protocol.monitor)
         self.protocol.check(self.monitor)
+
+    @property
+    def name(self) -> str:
+        """The name of the model's class."""
+        return find(self.model).name
 
     def build(self, log: Log, **settings: Any) -> Model:
         """A new, untrained model for `log`; `settings` depart further from the recipe's."""
@@ -182,16 +188,16 @@ class Experiment:
             split.train,
             seed=self.seed,
             validate=validate if len(cases) else None,
-            every=self.every,
+            eval_every=self.eval_every,
             patience=self.patience,
             folder=folder,
-            keep=True,
+            keep_state=True,
         )
 
     def test(self, model: Model, split: Split, training: Training) -> Result:
         """The test questions, asked of a trained model."""
         return Result(
-            model=self.model,
+            model=self.name,
             ranks=self.protocol.ask(model, split, "test"),
             protocol=self.protocol,
             log=split.log.fingerprint,
@@ -205,13 +211,13 @@ class Experiment:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
-            "model": self.model,
+            "model": self.name,
             "settings": dict(self.settings),
             "preset": self.preset,
             "protocol": {**self.protocol.as_dict(), "fingerprint": self.protocol.fingerprint},
             "seed": self.seed,
             "monitor": self.monitor,
-            "every": self.every,
+            "eval_every": self.eval_every,
             "patience": self.patience,
             "refit": self.refit,
         }

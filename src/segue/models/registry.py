@@ -1,7 +1,10 @@
-"""One paper, one file. `MODELS` names them all."""
+"""The built-in models by name, and `find`, which also takes models from outside segue."""
 
 from segue.errors import ConfigError, did_you_mean
+from segue.models import external
 from segue.models.base.model import Model
+from segue.models.ensembles.blend import Blend
+from segue.models.ensembles.rerank import Rerank
 from segue.models.factorization.bprmf import BPRMF
 from segue.models.factorization.coevent_mf import CoEventMF
 from segue.models.factorization.item2vec import Item2Vec
@@ -64,9 +67,30 @@ MODELS: dict[str, type[Model]] = {
     "iarn": IARN,
 }
 
+# models that consist of two trained models; they are not trained themselves
+ENSEMBLES: dict[str, type[Blend] | type[Rerank]] = {"blend": Blend, "rerank": Rerank}
+
 
 def find(name: str) -> type[Model]:
-    """The model called `name`."""
-    if name not in MODELS:
-        raise ConfigError(f"no model {name!r}{did_you_mean(name, MODELS)}; there are: {', '.join(MODELS)}")
-    return MODELS[name]
+    """The model class that a name or reference stands for.
+
+    Args:
+        name: a name in `MODELS`; the name of an entry point in the group `segue.models`; or a class outside segue, as
+            `./FILE.py:CLASS` or `package.module:CLASS`, which is then imported.
+
+    Raises:
+        ConfigError: there is no such model, or its class cannot be imported or used.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    reserved = {*MODELS, *ENSEMBLES}
+    if external.is_reference(name):
+        return external.load(name, reserved)
+    kind = external.load_installed(name, reserved)
+    if kind is None:
+        known = [*MODELS, *(other for other in external.installed() if other not in MODELS)]
+        raise ConfigError(
+            f"no model {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}; "
+            f"a model of your own is given as {external.FORMS}"
+        )
+    return kind

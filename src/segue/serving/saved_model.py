@@ -14,10 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from segue.data.log import Log, Vocab
-from segue.data.store import check_place, put
 from segue.errors import ArtefactError, ConfigError
+from segue.io import atomic_folder, check_folder, file_hash, plain, reason, write_json
 from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import Blend
 from segue.models.ensembles.rerank import Rerank
-from segue.models.registry import MODELS
+from segue.models.external import FORMS, reference_of
+from segue.models.registry import ENSEMBLES, MODELS
 
 FORMAT = 1
-PAIRED: dict[str, type[Blend] | type[Rerank]] = {"blend": Blend, "rerank": Rerank}  # of two models, first and second
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
 AGAIN = "copy the whole folder again, or save the model anew"
 
@@ -70,18 +70,13 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     """
     folder = Path(folder)
     check_target(folder)
-    temporary = folder.with_name(f".{folder.name}.{token_hex(4)}")
     try:
-        temporary.mkdir(parents=True)
-        if training_log is not None and training_log.is_file():
-            shutil.copy(training_log, temporary / "training.jsonl")
-        _write(model, log, temporary, about)
-        put(temporary, folder)
+        with atomic_folder(folder) as temporary:
+            if training_log is not None and training_log.is_file():
+                shutil.copy(training_log, temporary / "training.jsonl")
+            _write(model, log, temporary, about)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise ArtefactError(f"{folder}: cannot be written ({reason}); nothing was changed") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise ArtefactError(f"{folder}: cannot be written ({reason(error)}); nothing was changed") from error
     return folder
 
 
@@ -92,7 +87,7 @@ def progress_of(folder: Path) -> Path:
 
 def check_target(folder: Path) -> None:
     """Raise `ArtefactError` if a model could not be saved to `folder`: good to know before it is trained."""
-    check_place(folder, "model.json", "saved model")
+    check_folder(folder, "model.json", "saved model")
     progress = progress_of(folder)
     if progress.exists() and not progress.is_dir():
         raise ArtefactError(f"{progress}: is a file where the state of the training should go; move it away")
@@ -118,11 +113,12 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
         "sizes": {"num_users": model.sizes.num_users, "num_items": model.sizes.num_items},
         "log": {"name": log.name, "fingerprint": log.fingerprint},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
-        "files": {name: _hash(folder / name) for name in PAYLOAD},
+        "files": {name: file_hash(folder / name) for name in PAYLOAD},
         **about,
     }
+    facts = plain(facts)  # before the hash: numbers that are not finite come back as None
     facts["hash"] = _facts_hash(facts)
-    (folder / "model.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_json(folder / "model.json", facts)
 
 
 def _described(model: Model) -> dict[str, Any]:
@@ -130,6 +126,8 @@ def _described(model: Model) -> dict[str, Any]:
     described: dict[str, Any] = {"model": model.name, "config": model.config.as_dict()}
     if isinstance(model, (Blend, Rerank)):
         described["parts"] = [_described(model.first), _described(model.second)]
+    elif MODELS.get(model.name) is not type(model):
+        described["class"] = reference_of(type(model))
     return described
 
 
@@ -147,11 +145,15 @@ def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
     return vocab.tokens.alias("name_" if "name" in known.columns else "name").to_frame().hstack(known)
 
 
-def load(folder: str | Path) -> SavedModel:
+def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedModel:
     """Read a saved model. No code of the folder is run, and every file must be the one that was written.
 
+    Args:
+        folder: of the saved model.
+        models: classes outside segue that the saved model may be of. They are never imported here: give the classes.
+
     Raises:
-        ArtefactError: the folder is missing, incomplete, damaged, or of another version.
+        ArtefactError: the folder is missing, incomplete, damaged, of another version, or of a class that is not given.
     """
     folder = Path(folder)
     facts = _facts(folder)
@@ -159,15 +161,17 @@ def load(folder: str | Path) -> SavedModel:
         path = folder / name
         if not path.is_file():
             raise ArtefactError(f"{folder}: {name} is missing; {AGAIN}")
-        if _hash(path) != facts["files"][name]:
+        if file_hash(path) != facts["files"][name]:
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {AGAIN}")
-    return SavedModel(_model(folder, facts), _log(folder, facts["log"]["name"]), facts)
+    return SavedModel(
+        _model(folder, facts, {kind.name: kind for kind in models}), _log(folder, facts["log"]["name"]), facts
+    )
 
 
-def _model(folder: Path, facts: dict[str, Any]) -> Model:
+def _model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
     weights = load_file(folder / "weights.safetensors")
     try:
-        model = _built(folder, facts, Sizes(**facts["sizes"]))
+        model = _built(folder, facts, Sizes(**facts["sizes"]), {**classes, **MODELS})
         model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
         model.load_state_dict(weights)
     except (ConfigError, RuntimeError) as error:  # a setting, or a weight, that is no more or not yet
@@ -176,14 +180,18 @@ def _model(folder: Path, facts: dict[str, Any]) -> Model:
     return model.eval()
 
 
-def _built(folder: Path, facts: dict[str, Any], sizes: Sizes) -> Model:
+def _built(folder: Path, facts: dict[str, Any], sizes: Sizes, classes: Mapping[str, type[Model]]) -> Model:
     """The model that `_described` gave these facts, without its weights."""
-    if facts["model"] in PAIRED:
-        first, second = (_built(folder, part, sizes) for part in facts["parts"])
-        return PAIRED[facts["model"]](first, second, **facts["config"])
-    if facts["model"] not in MODELS:
-        raise ArtefactError(f"{folder}: holds a model {facts['model']!r} that this segue does not have")
-    kind = MODELS[facts["model"]]
+    name = facts["model"]
+    if name in ENSEMBLES:
+        first, second = (_built(folder, part, sizes, classes) for part in facts["parts"])
+        return ENSEMBLES[name](first, second, **facts["config"])
+    if name not in classes:
+        raise ArtefactError(
+            f"{folder}: holds a model {name!r} that this segue does not have; if the class is your own, name it with "
+            f"--model-class {facts.get('class', FORMS)} (in Python: load(folder, models=[CLASS]))"
+        )
+    kind = classes[name]
     return kind(kind.Config.make(facts["config"]), sizes)
 
 
@@ -231,8 +239,3 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _facts_hash(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

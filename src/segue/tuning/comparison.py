@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.table import Result
 from segue.experiments.experiment import Experiment
+from segue.io import write_json
 from segue.models.base.model import DirectModel
 from segue.models.registry import find
 from segue.reporting.console import Bar, progress, say
@@ -69,14 +69,14 @@ class Comparison:
     """What is compared, and how long.
 
     Attributes:
-        models: names in `MODELS`.
+        models: names in `MODELS`, or classes outside segue such as `./fmc.py:FMC`.
         protocol: how all are measured.
         trials: of each model; fewer where its space has fewer points.
         minutes: for everything; each trial has one look at validation whatever it takes.
         jobs: processes at a time, each with its share of the cores.
         seed: of the settings that are proposed and of every training.
         monitor: the validation metric that chooses epochs, settings, and the model to serve.
-        every: epochs between two looks at validation.
+        eval_every: epochs between two looks at validation.
         patience: looks without progress before a training stops.
         refit: whether each winner is trained anew on train and validation.
     """
@@ -88,7 +88,7 @@ class Comparison:
     jobs: int = 1
     seed: int = 0
     monitor: str = "ndcg@10"
-    every: int = 1
+    eval_every: int = 1
     patience: int = 10
     refit: bool = False
 
@@ -101,21 +101,27 @@ class Comparison:
         )
         require(self.minutes > 0, f"minutes={self.minutes}: must be above 0")
         require(self.jobs >= 1, f"jobs={self.jobs}: must be at least 1")
-        for name in self.models:
+        require(len(self.references) == len(self.models), "two of the models have the same name; name each model once")
+        for name in self.references:
             self.search(name, 1.0)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The name of each model's class, and how `models` refers to it."""
+        return {find(model).name: model for model in self.models}
 
     def search(self, name: str, seconds: float) -> Search:
         """The search for the settings of one model."""
         recipe = Experiment(
-            model=name,
+            model=self.references[name],
             protocol=self.protocol,
             seed=self.seed,
             monitor=self.monitor,
-            every=self.every,
+            eval_every=self.eval_every,
             patience=self.patience,
             refit=self.refit,
         )
-        return Search(recipe=recipe, space=find(name).space, trials=self.trials, seconds=seconds)
+        return Search(recipe=recipe, space=find(recipe.model).space, trials=self.trials, seconds=seconds)
 
     def run(self, log: Log, folder: Path) -> list[Entry]:
         """Tune, train and test every model; the same call goes on where it was interrupted.
@@ -129,9 +135,9 @@ class Comparison:
             TrainingError: every model was left out.
         """
         need_optuna()
-        self.search(self.models[0], 1.0).split(log)  # a log that fits nobody
+        self.search(self.ordered[0], 1.0).split(log)  # a log that fits nobody
         course = _Course(self, log, folder)
-        total = sum(self.search(name, 1.0).most for name in self.models)
+        total = sum(self.search(name, 1.0).most for name in self.references)
         with WorkerPool(self.jobs) as crew, progress("comparing", total=total, unit="trials") as bar:
             course.run(crew, bar)
         entries = course.entries()
@@ -142,7 +148,8 @@ class Comparison:
     @property
     def ordered(self) -> list[str]:
         """The models, those that count first."""
-        return sorted(self.models, key=lambda name: not issubclass(find(name), DirectModel))
+        kinds = self.references
+        return sorted(kinds, key=lambda name: not issubclass(find(kinds[name]), DirectModel))
 
 
 class _Course:
@@ -268,9 +275,7 @@ class _State:
         self._write()
 
     def _write(self) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({**self.identity, "spent": self.spent}, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, self.path)
+        write_json(self.path, {**self.identity, "spent": self.spent})
 
 
 Tell = Callable[[tuple[str, int]], object]  # words, and how many trials came to an end with them
