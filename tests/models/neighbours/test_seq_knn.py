@@ -131,11 +131,11 @@ def test_nothing_is_learnt_where_nobody_has_two_events() -> None:
     ("choices", "message"),
     [
         ({"reach": 0}, "reach=0: must be at least 1"),
-        ({"back": -0.1}, "back=-0.1: must not be negative"),
+        ({"back": -0.1}, "back=-0.1: must be at least 0"),
         ({"neighbours": 0}, "neighbours=0: must be at least 1"),
         ({"last": 0}, "last=0: must be at least 1"),
         ({"decay": 0.0}, "decay=0.0: must be above 0 and at most 1"),
-        ({"floor": 1.5}, "floor=1.5: must lie between 0 and 1"),
+        ({"floor": 1.5}, "floor=1.5: must be between 0 and 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(choices: dict[str, Any], message: str) -> None:

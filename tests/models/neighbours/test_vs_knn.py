@@ -138,9 +138,9 @@ def test_where_nothing_is_shared_nothing_is_said() -> None:
     [
         ({"neighbours": 0}, "neighbours=0: must be at least 1"),
         ({"sample": 0}, "sample=0: must be at least 1"),
-        ({"beta": -1.0}, "beta=-1.0: must not be negative"),
+        ({"beta": -1.0}, "beta=-1.0: must be at least 0"),
         ({"decay": 0.0}, "decay=0.0: must be above 0 and at most 1"),
-        ({"floor": -0.5}, "floor=-0.5: must lie between 0 and 1"),
+        ({"floor": -0.5}, "floor=-0.5: must be between 0 and 1"),
         ({"weighting": "log"}, "weighting='log': must be one of decay, linear, div"),
     ],
 )

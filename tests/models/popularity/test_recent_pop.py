@@ -21,7 +21,7 @@ TIMES = np.array([1, 2, 50, 1, 40, 60, 1, 2, 3])
 
 
 def scores(log: Log, share: float) -> list[float]:
-    model = RecentPop(RecentPop.configure({"share": share}), Sizes(log.num_users, log.num_items))
+    model = RecentPop(RecentPop.configure({"recent_share": share}), Sizes(log.num_users, log.num_items))
     model.fit(log)
     return model.score(Batch(torch.tensor([0]), torch.tensor([[1]])))[0].tolist()
 
@@ -58,5 +58,5 @@ def test_all_events_and_no_events(timed: bool) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_a_share_is_a_share(share: float) -> None:
-    with pytest.raises(ConfigError, match=f"share={share}: must be above 0 and at most 1"):
-        RecentPop.configure({"share": share})
+    with pytest.raises(ConfigError, match=f"recent_share={share}: must be above 0 and at most 1"):
+        RecentPop.configure({"recent_share": share})

@@ -109,8 +109,8 @@ def test_settings_out_of_range() -> None:
         ({"dim": 0}, "dim=0: must be at least 1"),
         ({"features": 0}, "features=0: must be at least 1"),
         ({"levels": 0}, "levels=0: must be at least 1"),
-        ({"alpha": -1}, "alpha=-1.0: must not be negative"),
-        ({"l2_feature": -1}, "l2_feature=-1.0: must not be negative"),
+        ({"alpha": -1}, "alpha=-1: must be at least 0"),
+        ({"l2_feature": -1}, "l2_feature=-1: must be at least 0"),
     ):
         with pytest.raises(ConfigError, match=said):
             HieVH.configure(settings)

@@ -142,10 +142,10 @@ def test_settings_out_of_range() -> None:
     for settings, said in (
         ({"dim": 0}, "dim=0: must be at least 1"),
         ({"bins": 0}, "bins=0: must be at least 1"),
-        ({"days": -1}, "days=-1: must not be negative"),
-        ({"beta": 0}, "beta=0.0: must be above 0"),
-        ({"l2": -1}, "l2=-1.0: must not be negative"),
-        ({"l2_user": -1}, "l2_user=-1.0: must not be negative"),
+        ({"days": -1}, "days=-1: must be at least 0"),
+        ({"beta": 0}, "beta=0: must be above 0"),
+        ({"l2": -1}, "l2=-1: must be at least 0"),
+        ({"l2_user": -1}, "l2_user=-1: must be at least 0"),
     ):
         with pytest.raises(ConfigError, match=said):
             TimeSVD.configure(settings)

@@ -1,4 +1,4 @@
-"""POP: the most frequent items, for everybody. What every other model must beat to be worth its electricity."""
+"""POP: recommends the most popular items of the log to every user. The first baseline of every table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segue.models.base.model import DirectModel, Sizes
 
 
 class Pop(DirectModel):
-    """Scores an item by how often it occurs in the log."""
+    """Popularity: the score of an item is its number of events in the log."""
 
     name = "pop"
     Config = Config

@@ -1,11 +1,12 @@
-"""Recent popularity: the most frequent items of the last days, for everybody.
+"""Recent popularity: recommends the items that are most popular in the newest part of the log.
 
-    score(j) = n_j among the newest `share` of the events  +  n_j / (N + 1),      n_j of the N events of the whole log
+    score(j) = m_j + n_j / (N + 1)
+               m_j: events of j among the newest `recent_share` of all events;  n_j: events of j among all N events
 
-so that what is equally frequent of late stands in the order of POP. The newest events are those since one moment, the
-same for everybody; where the log has no times nobody knows that moment, and each user's own newest events are taken.
-A window in events needs no unit of time and means as much in a quiet log as in a busy one.
-Source: Ji et al., SIGIR 2020 (popularity at the time of the question is the baseline to beat).
+Items that are equally popular in the newest part are therefore ordered as by POP. The newest part begins at the same
+moment for all users. In a log without times, it consists of the newest events of each user. Its length is given as a
+share of the events, so it needs no unit of time and adapts to quiet and busy logs.
+Source: Ji et al., "A re-visit of the popularity baseline in recommender systems", SIGIR 2020.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ from segue.models.base.search_space import LogUniform, Space
 class RecentPopConfig(Config):
     """Settings of recent popularity."""
 
-    share: float = Field(0.1, gt=0, le=1, description="How large a part of the events is recent.")
+    recent_share: float = Field(0.1, gt=0, le=1, description="Share of all events that counts as recent.")
+    renamed: ClassVar[dict[str, str]] = {"share": "recent_share"}
 
 
 class RecentPop(DirectModel):
-    """Scores an item by how often it occurs at the end of the log."""
+    """Recent popularity: the score of an item is its number of events in the newest part of the log."""
 
     name = "recent-pop"
     Config = RecentPopConfig
     config: RecentPopConfig
-    space: ClassVar[Space] = {"share": LogUniform(0.002, 0.5)}
+    space: ClassVar[Space] = {"recent_share": LogUniform(0.002, 0.5)}
     window = 0
     count: Tensor
 
@@ -45,7 +47,7 @@ class RecentPop(DirectModel):
         self.register_buffer("count", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        recent = np.bincount(_newest(log, self.config.share), minlength=log.num_items + 1)
+        recent = np.bincount(_recent_items(log, self.config.recent_share), minlength=log.num_items + 1)
         self.count.copy_(torch.from_numpy(recent + log.counts() / (len(log) + 1)))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
@@ -54,10 +56,10 @@ class RecentPop(DirectModel):
         return (count if items is None else count[items]).repeat(len(batch), 1)
 
 
-def _newest(log: Log, share: float) -> np.ndarray:
-    """The items of the newest `share` of the events; those of one moment stay together."""
+def _recent_items(log: Log, share: float) -> np.ndarray:
+    """The items of the newest `share` of the events; events at the same time are all in or all out."""
     if log.time is None:
         return log.item[ranges(log.stop - np.ceil(share * log.sizes).astype(np.int64), log.stop)]
     time, item = log.column(log.time), log.column(log.item)
-    place = len(time) - int(np.ceil(share * len(time)))
-    return item[time >= np.partition(time, place)[place]] if len(time) else item
+    first = len(time) - int(np.ceil(share * len(time)))
+    return item[time >= np.partition(time, first)[first]] if len(time) else item

@@ -1,10 +1,11 @@
-"""S-POP: what occurs most often in the session so far, and of what is equally frequent there the most popular.
+"""S-POP: recommends the items that occur most often in the current session. Overall popularity breaks ties.
 
-    score(j) = (events of j in the history)  +  n_j / (1 + n_j),        n_j the events of j in the log
+    score(j) = (events of j in the history)  +  n_j / (1 + n_j),        n_j the number of events of j in the log
 
-Hidasi et al., ICLR 2016; of use where items are taken again, and POP where seen items are left out. In the authors'
-program (github.com/hidasib/GRU4Rec), preset `gru4rec`, only the 100 most popular items have the second part. Counts are
-kept in 64 bits: of two items with thousands of events, the second parts differ in the eighth digit.
+The model is useful where users return to items. Where seen items are excluded, it ranks as POP does.
+Source: Hidasi et al., "Session-based recommendations with recurrent neural networks", ICLR 2016. In the authors'
+program (github.com/hidasib/GRU4Rec), preset `gru4rec`, only the 100 most popular items have the second term.
+The counts are float64, because the second terms of two popular items differ in the eighth digit only.
 """
 
 from __future__ import annotations
@@ -25,18 +26,19 @@ from segue.models.base.model import DirectModel, Sizes
 class SPopConfig(Config):
     """Settings of S-POP."""
 
-    top: int | None = Field(
-        None, ge=1, description="How many of the most popular items have a score outside the session; None: all."
+    top_n: int | None = Field(
+        None, ge=1, description="Number of most popular items that get the popularity term; none gives it to all items."
     )
+    renamed: ClassVar[dict[str, str]] = {"top": "top_n"}
 
 
 class SPop(DirectModel):
-    """Scores an item by how often it occurs in the history."""
+    """Session popularity: the score of an item is its number of events in the history, then its popularity."""
 
     name = "s-pop"
     Config = SPopConfig
     config: SPopConfig
-    presets: ClassVar = {"gru4rec": {"top": 100}}
+    presets: ClassVar = {"gru4rec": {"top_n": 100}}
     window = None
     popularity: Tensor
 
@@ -47,12 +49,12 @@ class SPop(DirectModel):
     def fit(self, log: Log) -> None:
         count = log.counts()
         popularity = count / (1 + count)
-        if self.config.top is not None:
-            popularity[np.argsort(-count, kind="stable")[self.config.top :]] = 0
+        if self.config.top_n is not None:
+            popularity[np.argsort(-count, kind="stable")[self.config.top_n :]] = 0
         self.popularity.copy_(torch.from_numpy(popularity))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        scores = self.popularity.repeat(len(batch), 1)
+        scores = self.popularity.repeat(len(batch), 1)  # (B, I)
         scores.scatter_add_(1, batch.history, torch.ones_like(batch.history, dtype=scores.dtype))
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]

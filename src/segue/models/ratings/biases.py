@@ -1,4 +1,4 @@
-"""Means and biases: what a rating is before anybody's taste is known.
+"""Mean and bias models of ratings: the baselines that know nothing of a user's taste.
 
     global-mean   r~ = mu
     user-mean     r~ = mu + b_u        b_u = mean of (r - mu) over the user's ratings
@@ -6,8 +6,8 @@
     biases        r~ = mu + b_u + b_i, with b to minimise
                   sum (r - mu - b_u - b_i)^2  +  l2_user |b_u|^2 + l2_item |b_i|^2
 
-in the closed form of `bias_solver`. Whoever has no rating has b = 0. A model of ratings that does not beat
-tuned biases has learnt nothing about tastes.
+The biases have a closed form (`bias_solver`). A user or an item without ratings has b = 0. A rating model that does
+not beat tuned biases has learnt nothing about tastes.
 Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 2009, (3).
 """
 
@@ -32,12 +32,16 @@ from segue.models.base.search_space import LogUniform, Space
 class BiasesConfig(Config):
     """Settings of biases."""
 
-    l2_user: float = Field(5.0, ge=0, description="Weight of the squared biases of users.")
-    l2_item: float = Field(10.0, ge=0, description="Of items.")
+    l2_user: float = Field(5.0, ge=0, description="Weight of the L2 penalty on the user biases.")
+    l2_item: float = Field(10.0, ge=0, description="Weight of the L2 penalty on the item biases.")
 
 
 class Biases(DotProductRating, DirectModel):
-    """A mean, and how far each user and each item lies from it."""
+    """Global mean plus a bias of each user and each item.
+
+    Class attributes:
+        sides: which biases the model has, in the order in which they are solved.
+    """
 
     name = "biases"
     Config: ClassVar[type[Config]] = BiasesConfig
@@ -62,15 +66,15 @@ class Biases(DotProductRating, DirectModel):
         self.item.copy_(torch.from_numpy(item))
 
     def query(self, batch: Batch) -> Float[Tensor, "B 2"]:
-        own = self.mean + self.user[batch.user]
-        return torch.stack([torch.ones_like(own), own], 1)
+        user_part = self.mean + self.user[batch.user]  # (B,)
+        return torch.stack([torch.ones_like(user_part), user_part], 1)
 
     def item_vectors(self) -> Float[Tensor, "I 2"]:
         return torch.stack([self.item, torch.ones_like(self.item)], 1)
 
 
 class GlobalMean(Biases):
-    """The mean of all ratings, for everybody and everything."""
+    """Predicts the mean of all ratings."""
 
     name = "global-mean"
     Config = Config
@@ -79,7 +83,7 @@ class GlobalMean(Biases):
 
 
 class UserMean(Biases):
-    """The mean of each user's ratings."""
+    """Predicts the mean of the user's ratings."""
 
     name = "user-mean"
     Config = Config
@@ -88,7 +92,7 @@ class UserMean(Biases):
 
 
 class ItemMean(Biases):
-    """The mean of each item's ratings."""
+    """Predicts the mean of the item's ratings."""
 
     name = "item-mean"
     Config = Config

@@ -1,10 +1,11 @@
-"""MF: biased matrix factorisation, solved for one side at a time.
+"""MF: biased matrix factorisation, trained by alternating least squares.
 
     r~_ui = mu + b_u + b_i + p_u . q_i
     minimise  sum (r_ui - r~_ui)^2  +  l2 (sum |p_u|^2 + sum |q_i|^2)  +  l2_bias (sum b_u^2 + sum b_i^2)
 
-With q_i and b_i held, (p_u, b_u) is the ridge regression of the user's r - mu - b_i on the vectors (q_i, 1), and so in
-turns: each sweep lowers the objective, with no learning rate to choose. Who has no rating stays at zero.
+With q_i and b_i fixed, (p_u, b_u) is the ridge regression of the user's r - mu - b_i on the vectors (q_i, 1); then the
+items are solved in the same way. Each iteration lowers the objective, and there is no learning rate. The vector of a user
+or an item without ratings is zero.
 Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 2009, (5) and
 alternating least squares. IARN's paper trains the same model by stochastic gradients.
 """
@@ -34,14 +35,15 @@ class MFConfig(Config):
     """Settings of MF."""
 
     dim: int = Field(20, ge=1, description="Size d of the vectors.")
-    l2: float = Field(20.0, gt=0, description="Weight of the squared length of the vectors.")
-    l2_bias: float = Field(5.0, gt=0, description="Weight of the squared biases.")
-    bias: bool = Field(True, description="Whether there are a mean and biases at all.")
-    sweeps: int = Field(20, ge=1, description="How often each side is solved for.")
+    l2: float = Field(20.0, gt=0, description="Weight of the L2 penalty on the vectors.")
+    l2_bias: float = Field(5.0, gt=0, description="Weight of the L2 penalty on the biases.")
+    bias: bool = Field(True, description="Whether the model has a global mean and biases.")
+    iterations: int = Field(20, ge=1, description="Number of alternations: each solves the users, then the items.")
+    renamed: ClassVar[dict[str, str]] = {"sweeps": "iterations"}
 
 
 class MF(DotProductRating, DirectModel):
-    """Vectors and biases of users and items; the last column of a table is the bias."""
+    """Matrix factorisation with biases: the last column of each embedding table is the bias."""
 
     name = "mf"
     Config = MFConfig
@@ -69,24 +71,25 @@ class MF(DotProductRating, DirectModel):
         rating = pairs.rating.astype(np.float64)
         mean = rating.mean() if config.bias else 0.0
         user, item = (table.double().numpy().copy() for table in (self.user, self.item))
-        of_user, of_item = _Side(pairs.user, pairs.item, rating - mean), _Side(pairs.item, pairs.user, rating - mean)
-        for _ in range(config.sweeps):
-            of_user.solve(user, item, config)
-            of_item.solve(item, user, config)
+        by_user = _GroupedRatings(pairs.user, pairs.item, rating - mean)
+        by_item = _GroupedRatings(pairs.item, pairs.user, rating - mean)
+        for _ in range(config.iterations):
+            by_user.solve(user, item, config)
+            by_item.solve(item, user, config)
         self.mean.fill_(mean)
         self.user.copy_(torch.from_numpy(user))
         self.item.copy_(torch.from_numpy(item))
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        own = self.user[batch.user]
-        return torch.cat([own[:, :-1], torch.ones_like(own[:, :1]), own[:, -1:] + self.mean], 1)
+        user = self.user[batch.user]  # (B, d + 1)
+        return torch.cat([user[:, :-1], torch.ones_like(user[:, :1]), user[:, -1:] + self.mean], 1)  # (B, d + 2)
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
         return torch.cat([self.item, torch.ones_like(self.item[:, :1])], 1)
 
 
-class _Side:
-    """The ratings of each user, or of each item, side by side."""
+class _GroupedRatings:
+    """The ratings grouped by user (or by item), so that the ratings of each group are contiguous."""
 
     def __init__(self, key: Ids, other: Ids, rating: Floats) -> None:
         order = np.argsort(key, kind="stable")
@@ -94,13 +97,13 @@ class _Side:
         self.stop = np.append(self.start[1:], len(order))
         self.other, self.rating = other[order], rating[order]
 
-    def solve(self, own: Floats, others: Floats, config: MFConfig) -> None:
-        """Put into `own` the vectors and biases that fit best to those of the others."""
-        wide = config.dim + config.bias
+    def solve(self, table: Floats, fixed: Floats, config: MFConfig) -> None:
+        """Set the rows of `table` to their ridge regression on the rows of the `fixed` other table."""
+        width = config.dim + config.bias
         penalty = np.diag([config.l2] * config.dim + [config.l2_bias] * config.bias)
         for key, start, stop in zip(self.key, self.start, self.stop, strict=True):
-            met = others[self.other[start:stop]]
-            left = self.rating[start:stop] - met[:, -1]
-            met[:, -1] = 1  # it takes the place of the bias, which is accounted for
-            read = met[:, :wide]
-            own[key, :wide] = np.linalg.solve(read.T @ read + penalty, read.T @ left)
+            features = fixed[self.other[start:stop]]  # (n, d + 1)
+            residual = self.rating[start:stop] - features[:, -1]  # (n,)
+            features[:, -1] = 1  # replaces the bias, which the residual accounts for
+            x = features[:, :width]
+            table[key, :width] = np.linalg.solve(x.T @ x + penalty, x.T @ residual)
