@@ -38,7 +38,7 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
 def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
     """The golden weights; items 1..7 are the golden ones 0..6."""
     (count, dim), hidden = z["M_global"].shape, len(z["v_theta"])
-    config = HCRNN.configure({"dim": dim, "hidden": hidden, "contexts": count, "dropout": 0, **settings})
+    config = HCRNN.configure({"embedding_dim": dim, "hidden": hidden, "contexts": count, "dropout": 0, **settings})
     model = HCRNN(config, Sizes(1, len(z["W_emb"]))).double().eval()
     variant, bi = config.variant, config.attention == "bi"
     fill(model.item, np.concatenate([np.zeros((1, dim)), z["W_emb"]]))
@@ -161,7 +161,7 @@ def test_attention_of_two_channels(z: Arrays) -> None:
 
 
 def test_attention_of_the_program(z: Arrays) -> None:
-    model = hcrnn(z, scale="dim")
+    model = hcrnn(z, scale="embedding_dim")
     states, attention_pairs = asked_everywhere(z)
     features, shares = model._features(states, states, attention_pairs)
     close(shares["local_attention"][-1], z["alpha_c_code"])
@@ -183,11 +183,11 @@ def test_how_many_weights_there_are(variant: int) -> None:
     for attention, decoder in decoders.items():
         model = HCRNN(HCRNN.configure({"variant": variant, "attention": attention}), Sizes(1, 7))
         sizes = {name: weight.numel() for name, weight in model.named_parameters()}
-        inference = {name: size for name, size in sizes.num_items() if name.startswith("shares.")}
+        inference = {name: size for name, size in sizes.items() if name.startswith("shares.")}
         outside = {"item", "decoder", "attention"} | {
             name for name in sizes if name.endswith(("last_weight", "each_weight"))
         }
-        cell = {name: size for name, size in sizes.num_items() if name not in outside | set(inference)}
+        cell = {name: size for name, size in sizes.items() if name not in outside | set(inference)}
         assert sum(inference.values()) == 20_200
         assert sum(cell.values()) == (135_600 if variant == 3 else 135_500)
         assert sum(sizes[name] for name in outside - {"item"}) == decoder
