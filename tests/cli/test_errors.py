@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from safetensors import SafetensorError
 
+from segue import io
 from segue.cli import status
 from segue.data import store
 from segue.serving import saved_model as checkpoint
@@ -118,23 +119,23 @@ def stuck(patch: pytest.MonkeyPatch) -> None:
             raise NO_SPACE
         replace(source, target)
 
-    patch.setattr(store.os, "replace", lambda a, b: move(a, b) if a.name.startswith(".") else replace(a, b))
+    patch.setattr(os, "replace", lambda a, b: move(a, b) if a.name.startswith(".") else replace(a, b))
 
 
 def interrupted(patch: pytest.MonkeyPatch) -> None:
     """The state of an interrupted training of models/hgn."""
-    epoch = train._epoch
+    epoch = train.train_epoch
 
     def once(*args: object) -> float:
-        patch.setattr(train, "_epoch", stop)
+        patch.setattr(train, "train_epoch", stop)
         return epoch(*args)
 
     def stop(*args: object) -> float:
         raise KeyboardInterrupt
 
-    patch.setattr(train, "_epoch", once)
-    assert status(["run", "hgn", "events.csv", "--set", "dim=4", "epochs=9"]) == 130
-    patch.setattr(train, "_epoch", epoch)
+    patch.setattr(train, "train_epoch", once)
+    assert status(["run", "hgn", "events.csv", "--set", "embedding_dim=4", "epochs=9"]) == 130
+    patch.setattr(train, "train_epoch", epoch)
 
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -232,16 +233,25 @@ SETTINGS = {
     ),
     "model in capitals": Bad("run HGN events.csv", r"no model 'HGN', did you mean 'hgn'"),
     "unknown setting": Bad(
-        "run hgn events.csv --set dimm=3", r"unknown setting 'dimm', did you mean 'dim'.*known: .*lr"
+        "run hgn events.csv --set embedding_dimm=3",
+        r"unknown setting 'embedding_dimm', did you mean 'embedding_dim'.*known: .*lr",
     ),
-    "setting of another model": Bad("run pop events.csv --set dim=3", r"unknown setting 'dim'; known: none"),
+    "setting of another model": Bad(
+        "run pop events.csv --set embedding_dim=3", r"unknown setting 'embedding_dim'; known: none"
+    ),
     "setting without a value": Bad("run hgn events.csv --set dim", r"--set dim: must look like name=value"),
     "setting without a name": Bad("run hgn events.csv --set =3", r"--set =3: must look like name=value"),
-    "no setting": Bad("run hgn events.csv --set", r"--set: needs name=value, such as --set dim=64"),
-    "text for a number": Bad("run hgn events.csv --set dim=big", r"dim='big': must be a whole number"),
-    "fraction for a number": Bad("run hgn events.csv --set dim=1.5", r"dim='1\.5': must be a whole number"),
-    "number too large": Bad(f"run hgn events.csv --set dim={10**30}", r"dim=1000.*: does not fit in 64 bits"),
-    "setting out of range": Bad("run hgn events.csv --set dim=0", r"dim=0: must be at least 1"),
+    "no setting": Bad("run hgn events.csv --set", r"--set: needs name=value, such as --set embedding_dim=64"),
+    "text for a number": Bad(
+        "run hgn events.csv --set embedding_dim=big", r"embedding_dim='big': must be a whole number"
+    ),
+    "fraction for a number": Bad(
+        "run hgn events.csv --set embedding_dim=1.5", r"embedding_dim='1\.5': must be a whole number"
+    ),
+    "number too large": Bad(
+        f"run hgn events.csv --set embedding_dim={10**30}", r"embedding_dim=1000.*: does not fit in 64 bits"
+    ),
+    "setting out of range": Bad("run hgn events.csv --set embedding_dim=0", r"embedding_dim=0: must be at least 1"),
     "negative lr": Bad("run hgn events.csv --set lr=-1", r"lr=-1\.0: must be above 0"),
     "lr that is not finite": Bad("run hgn events.csv --set lr=nan", r"lr='nan': must be a finite number"),
     "infinite lr": Bad("run hgn events.csv --set lr=inf", r"lr='inf': must be a finite number"),
@@ -256,7 +266,7 @@ SETTINGS = {
     "metric too deep": Bad(
         "run pop events.csv --monitor ndcg@50", r"ndcg@50: leave-one-out ranks 20 deep; take ndcg@20"
     ),
-    "every 0": Bad("run pop events.csv --every 0", r"every=0: must be at least 1"),
+    "every 0": Bad("run pop events.csv --eval-every 0", r"eval_every=0: must be at least 1"),
     "patience 0": Bad("run pop events.csv --patience 0", r"patience=0: must be at least 1"),
     "negative seed": Bad("run hgn events.csv --seed -1", r"seed=-1: must lie between 0 and"),
     "text for a seed": Bad("run hgn events.csv --seed x", r"--seed: .*\"x\".*int"),
@@ -287,7 +297,7 @@ SETTINGS = {
     ),
     "scores not finite": Bad("run hgn events.csv --set lr=1e30", r"HGN scores NaN: .*smaller lr"),
     "too large for memory": Bad(
-        f"run bprmf events.csv --set dim={10**13}", r"not enough memory \(.*\); take smaller settings"
+        f"run bprmf events.csv --set embedding_dim={10**13}", r"not enough memory \(.*\); take smaller settings"
     ),
 }
 
@@ -298,7 +308,7 @@ SEARCHES = {
     "space in another form": Bad(SPACE, r"bad\.csv, line 1: 'lr=0\.1' is no setting with values; .*choice", "lr=0.1\n"),
     "unknown kind": Bad(SPACE, r"bad\.csv, line 2: unknown kind 'normal'; known: choice, uniform", "\nlr normal 0,1\n"),
     "unknown setting in a space": Bad(SPACE, r"search space of hgn: unknown setting 'dimm', did", "dimm choice [1]\n"),
-    "value that is none": Bad(SPACE, r"dim='big': must be a whole number", "embedding_size choice ['big']\n"),
+    "value that is none": Bad(SPACE, r"embedding_dim='big': must be a whole number", "embedding_size choice ['big']\n"),
     "value out of range": Bad(SPACE, r"lr=-1\.0: must be above 0", "lr uniform -1,1\n"),
     "searched and fixed": Bad(f"{SPACE} --set lr=0.1", r"lr is both fixed and searched", "learning_rate choice [1]\n"),
     "no trials": Bad("search hgn events.csv --trials 0", r"trials=0: must be at least 1"),
@@ -361,7 +371,7 @@ PLACES = {
         "run pop events.csv", r"models/pop\.training: is a file", prepare=written("models/pop.training")
     ),
     "state of another run": Bad(
-        "run hgn events.csv --set dim=8 epochs=9",
+        "run hgn events.csv --set embedding_dim=8 epochs=9",
         r"models/hgn\.training/state\.safetensors: belongs to an interrupted run with another config; delete it",
         prepare=interrupted,
     ),
@@ -383,7 +393,7 @@ PLACES = {
     "disk full, last step": Bad(
         "run pop events.csv",
         r"models/pop: cannot be written \(No space left",
-        prepare=full(checkpoint, "put", NO_SPACE),
+        prepare=full(io, "_move_folder", NO_SPACE),
     ),
     "disk full, exchange": Bad(
         "run pop events.csv", r"models/pop: cannot be written \(No space left.*nothing was changed", prepare=stuck
@@ -499,7 +509,7 @@ WORDS = {
     "model missing": Bad("run", r"MODEL is missing\. Usage: segue run MODEL DATA"),
     "data missing": Bad("run pop", r"DATA is missing\. Usage: segue run MODEL DATA"),
     "data behind --set": Bad(
-        "run hgn --set dim=4 events.csv", r"DATA is missing\. Usage: segue run MODEL DATA \[OPTIONS\]"
+        "run hgn --set embedding_dim=4 events.csv", r"DATA is missing\. Usage: segue run MODEL DATA \[OPTIONS\]"
     ),
     "data of models missing": Bad(
         "evaluate models/pop", r"DATA is missing\. Usage: segue evaluate MODELS\.\.\. --data DATA"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segue.data import store
 from segue.data.readers.ingest import read_log
 from segue.data.store import is_log, open_log, save_log
 from segue.data.synthetic import from_sequences
@@ -100,7 +99,7 @@ def test_a_failed_rename_brings_the_old_log_back(log, tmp_path, monkeypatch):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         real(source, target)
 
-    monkeypatch.setattr(store.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(ArtefactError, match="Input/output error"):
         save_log(from_sequences([[1]]), folder)
     assert open_log(folder, verify=True).fingerprint == log.fingerprint

@@ -35,7 +35,7 @@ LOG = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1, shor
 
 def trained(name: str, log: Log = LOG, **settings: Any) -> Model:
     kind = MODELS[name]
-    small = {key: value for key, value in {"dim": 4, "epochs": 1}.items() if key in kind.Config.__dataclass_fields__}
+    small = {key: value for key, value in {"embedding_dim": 4, "epochs": 1}.items() if key in kind.Config.model_fields}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = kind(kind.configure({**small, **settings}), Sizes(log.num_users, log.num_items))
@@ -207,7 +207,7 @@ def test_a_failure_leaves_the_old_model(folder: Path, monkeypatch: pytest.Monkey
     if step == "write":
         monkeypatch.setattr(checkpoint, "save_file", full)
     elif step == "hash":
-        monkeypatch.setattr(checkpoint, "_hash", full)
+        monkeypatch.setattr(checkpoint, "file_hash", full)
     else:
         monkeypatch.setattr(os, "replace", move)
     with pytest.raises(
@@ -225,7 +225,7 @@ def test_an_interruption_leaves_the_old_model(folder: Path, monkeypatch: pytest.
         raise KeyboardInterrupt
 
     before = content(folder)
-    monkeypatch.setattr(checkpoint, "_hash", interrupt)
+    monkeypatch.setattr(checkpoint, "file_hash", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save(trained("pop"), LOG, folder)
     assert content(folder) == before
@@ -301,9 +301,12 @@ def rewrite(folder: Path, **facts: Any) -> None:
     [
         ({"format": 2}, "format 2 and this segue reads format 1; install the segue that saved it"),
         ({"model": "bert4rec"}, "holds a model 'bert4rec' that this segue does not have"),
-        ({"config": {"dim": 4, "heads": 2}}, "saved by another version of segue .*unknown setting 'heads'"),
-        ({"config": {"dim": 5}}, "saved by another version of segue"),
-        ({"config": {"dim": 0}}, r"saved by another version of segue \(dim=0: must be at least 1\)"),
+        ({"config": {"embedding_dim": 4, "heads": 2}}, "saved by another version of segue .*unknown setting 'heads'"),
+        ({"config": {"embedding_dim": 5}}, "saved by another version of segue"),
+        (
+            {"config": {"embedding_dim": 0}},
+            r"saved by another version of segue \(embedding_dim=0: must be at least 1\)",
+        ),
     ],
 )
 def test_models_of_other_versions(folder: Path, facts: dict[str, Any], message: str) -> None:

@@ -32,11 +32,12 @@ def data(
     from dataclasses import asdict
 
     from segue.data.diagnostics.summary import audit
-    from segue.data.store import check_place, save_log
+    from segue.data.store import save_log
+    from segue.io import check_folder
 
     check_json(json, reads=data)
     if out is not None:
-        check_place(out, "log.json", "saved log")
+        check_folder(out, "log.json", "saved log")
     log = reading.load(data)
     found = audit(log)
     show(found)

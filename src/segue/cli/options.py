@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from segue import io
 from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
@@ -91,14 +90,14 @@ class ReadingOptions:
 
 
 def settings(pairs: Sequence[str] | None) -> dict[str, str]:
-    """`["dim=64", "lr=0.01"]` as a dict."""
+    """`["embedding_dim=64", "lr=0.01"]` as a dict."""
     found: dict[str, str] = {}
     if pairs is not None and not pairs:
-        raise ConfigError("--set: needs name=value, such as --set dim=64 lr=0.01")
+        raise ConfigError("--set: needs name=value, such as --set embedding_dim=64 lr=0.01")
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set {pair}: must look like name=value, such as --set dim=64")
+            raise ConfigError(f"--set {pair}: must look like name=value, such as --set embedding_dim=64")
         found[key.strip().replace("-", "_")] = value.strip()
     return found
 
@@ -116,34 +115,10 @@ def write_json(path: Path | None, content: Any) -> None:
     """Write `content` to `path` (None: nowhere), whole or not at all."""
     if path is None:
         return
-    text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
     try:
-        if path.exists() and not path.is_file():  # a pipe, or /dev/stdout: nothing to be replaced
-            path.write_text(text)
-        else:
-            _replace(path.resolve(), text)
+        io.write_json(path, content)
     except OSError as error:
         raise DataError(f"--json {path}: cannot be written: {error.strerror or error}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no word for what is not a number: None stands for it."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def check_json(path: Path | None, *, reads: str = "") -> None:

@@ -11,12 +11,9 @@ ml-1m/
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ import polars as pl
 
 from segue.data.log import Log, Step, Vocab
 from segue.errors import ArtefactError
+from segue.io import atomic_folder, check_folder, reason, write_json
 
 FORMAT = "segue log"
 VERSION = 1
@@ -36,23 +34,6 @@ def is_log(path: Any) -> bool:
     return isinstance(path, str | Path) and (Path(path) / "log.json").is_file()
 
 
-def check_place(folder: Path, mark: str, what: str) -> None:
-    """Raise `ArtefactError` if `what`, a folder with the file `mark` in it, could not be saved to `folder`.
-
-    Good to know before an hour is spent on what should be saved there.
-    """
-    if folder.name in ("", ".."):
-        raise ArtefactError(f"{folder}: give the {what} a folder of its own, with a name")
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / mark).is_file():
-        raise ArtefactError(f"{folder}: is there and is not a {what}; choose another name")
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
-
-
 def save_log(log: Log, folder: str | Path) -> Path:
     """Write `log` to `folder`; a saved log that is there already is replaced, anything else is refused.
 
@@ -63,17 +44,12 @@ def save_log(log: Log, folder: str | Path) -> Path:
         ArtefactError: the folder holds something else, or cannot be written.
     """
     folder = Path(folder).resolve()
-    check_place(folder, "log.json", "saved log")
-    partial = folder.with_name(f".{folder.name}.{token_hex(4)}")
+    check_folder(folder, "log.json", "saved log")
     try:
-        partial.mkdir(parents=True)
-        _write(log, partial)
-        put(partial, folder)
+        with atomic_folder(folder) as temporary:
+            _write(log, temporary)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise ArtefactError(f"{folder}: cannot be written ({reason}); nothing was changed") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        raise ArtefactError(f"{folder}: cannot be written ({reason(error)}); nothing was changed") from error
     return folder
 
 
@@ -100,22 +76,7 @@ def _write(log: Log, folder: Path) -> None:
         "steps": [asdict(step) for step in log.steps],
         "fingerprint": log.fingerprint,
     }
-    (folder / "log.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def put(new: Path, folder: Path) -> None:
-    """Rename `new` to `folder`, a sibling; what is there steps aside first, and comes back if that fails."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    aside = new.with_name(f"{new.name}.old")
-    os.replace(folder, aside)
-    try:
-        os.replace(new, folder)
-    except BaseException:
-        os.replace(aside, folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    write_json(folder / "log.json", about)
 
 
 def open_log(folder: str | Path, *, verify: bool = False) -> Log:
@@ -195,8 +156,7 @@ def _table(path: Path, rows: int) -> pl.DataFrame:
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; save the log again") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ArtefactError(f"{path}: damaged or cut short ({reason}); save the log again") from error
+        raise ArtefactError(f"{path}: damaged or cut short ({reason(error)}); save the log again") from error
     if table.height != rows:
         raise ArtefactError(f"{path}: {table.height} rows, expected {rows}; save the log again")
     return table

@@ -14,8 +14,6 @@ Two numbers may stand side by side only if their protocols have the same fingerp
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
@@ -32,6 +30,7 @@ from segue.evaluation.predictions import RatingPredictions, areas, predictions
 from segue.evaluation.ranking import Ties, rank
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.split_descriptions import DESCRIBED, arguments_of, unknown
+from segue.io import json_hash
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
 
@@ -99,8 +98,7 @@ class Protocol:
         for key, default in LATER.items():
             if content[key] == default:
                 del content[key]
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+        return json_hash(content)
 
     def at(self, ks: Sequence[int]) -> Protocol:
         """The same protocol with the cut-offs `ks` as well."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.table import Result
+from segue.io import write_bytes
 
 
 def write(result: Result, path: Path, **about: Any) -> Path:
@@ -39,14 +39,10 @@ def write(result: Result, path: Path, **about: Any) -> Path:
     content = io.BytesIO()
     np.savez_compressed(content, facts=np.array(json.dumps(facts)), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content.getvalue())
-        os.replace(temporary, path)
+        write_bytes(path, content.getvalue())
     except OSError as error:
         raise ArtefactError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

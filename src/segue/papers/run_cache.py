@@ -13,9 +13,7 @@ seed, epochs. Its settings are kept whole beside it: where a default has changed
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -33,10 +31,11 @@ from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.ranks import Ranks
 from segue.experiments.blend import WEIGHTS, blend
 from segue.experiments.experiment import Experiment
+from segue.io import atomic_file, json_hash, write_json
 from segue.models.registry import find
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel, load, save
-from segue.training.loop import Training
+from segue.training.state import Training
 
 FORMAT = 1  # to be raised when the same recipe comes to mean other numbers
 
@@ -175,15 +174,14 @@ class RunCache:
 
     def _keep_run(self, place: Path, run: Run, recipe: Experiment, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(place.with_suffix(".npz"), lambda path: _pack(path, run.ranks))
+        _write(place.with_suffix(".npz"), lambda path: _pack(path, run.ranks))
         asked = recipe.protocol.shown([*recipe.protocol.ks])
         means = {metric: run.mean(metric) for metric in asked if answers(run.ranks, metric)}
         depth = {"depth": run.ranks.depth} if isinstance(run.ranks, Ranks) else {}
         self._keep(place, {**content, "ranks": {**depth, "dropped": run.ranks.dropped}, "means": means})
 
     def _place(self, task: str, decides: Mapping[str, Any]) -> Path:
-        text = json.dumps({"format": FORMAT, **decides}, sort_keys=True, separators=(",", ":"))
-        return self.folder / f"{task}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+        return self.folder / f"{task}-{json_hash({'format': FORMAT, **decides})}"
 
     def _kept(self, place: Path, *recipes: Experiment) -> dict[str, Any] | None:
         """What an earlier run left, unless its settings would be others today."""
@@ -203,8 +201,7 @@ class RunCache:
 
     def _keep(self, place: Path, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(content, indent=1) + "\n"
-        _replace(place.with_suffix(".json"), lambda path: path.write_text(text))
+        _write(place.with_suffix(".json"), lambda path: write_json(path, content))
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -236,7 +233,7 @@ def _identity(recipe: Experiment, log: Log) -> dict[str, Any]:
 
 def _choosing(recipe: Experiment, log: Log) -> dict[str, Any]:
     """What decides which epoch is chosen."""
-    looks = {"monitor": recipe.monitor, "every": recipe.every, "patience": recipe.patience}
+    looks = {"monitor": recipe.monitor, "every": recipe.eval_every, "patience": recipe.patience}
     return {**_identity(recipe, log), **looks, "epochs": _config(recipe).get("epochs", 0)}
 
 
@@ -264,8 +261,8 @@ def _peak_mb() -> float | None:
 
 
 def _pack(path: Path, ranks: Ranks | RatingPredictions) -> None:
-    with path.open("wb") as file:
-        arrays: dict[str, Any] = ranks.arrays()
+    arrays: dict[str, Any] = ranks.arrays()
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
@@ -274,13 +271,9 @@ def _unpacked(arrays: dict[str, Any], notes: Mapping[str, Any]) -> Ranks | Ratin
     return Ranks.of(arrays, **notes) if "depth" in notes else RatingPredictions.of(arrays, **notes)
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """`write` to a sibling, then take its place: whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write(path)`; an error names the file."""
     try:
-        write(temporary)
-        os.replace(temporary, path)
+        write(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import html
 import math
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from segue.errors import ConfigError, DataError, did_you_mean
+from segue.io import write_bytes
 
 if TYPE_CHECKING:
     import altair
@@ -343,12 +343,8 @@ def _cell(value: Any) -> str:
 
 
 def _replace(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        write_bytes(path, content)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
