@@ -25,7 +25,7 @@ from segue.experiments import blend
 from segue.experiments.blend import Blend, choose
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model, Sizes
-from segue.models.ensembles.blend import mix, standard
+from segue.models.ensembles.blend import mix, standardised_scores
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
@@ -67,7 +67,9 @@ def split() -> Split:
 
 @pytest.fixture(scope="module")
 def pair(split: Split) -> tuple[Model, Model]:
-    return trained("seq-knn", split.train, **KNN), trained("bprmf", split.train, dim=4, epochs=2, batch_size=64)
+    return trained("seq-knn", split.train, **KNN), trained(
+        "bprmf", split.train, embedding_dim=4, epochs=2, batch_size=64
+    )
 
 
 def questions(split: Split, model: Model) -> Batch:
@@ -126,7 +128,7 @@ def test_nan_is_not_hidden() -> None:
 def test_models_of_other_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="built for 60 users and 2 items and 60 users and 3 items"):
         Blend(Told(range(3)), Told(range(4)), weight=0.5)
-    with pytest.raises(ConfigError, match=r"weight=1.5: must lie between 0 and 1"):
+    with pytest.raises(ConfigError, match=r"weight=1.5: must be between 0 and 1"):
         Blend(Told(range(3)), Told(range(3)), weight=1.5)
 
 
@@ -184,7 +186,7 @@ def test_questions_about_what_was_seen_are_left_out() -> None:
     [
         ({"monitor": "ndcg@50"}, "monitor ndcg@50: leave-one-out ranks 20 deep; take ndcg@20 at most"),
         ({"weights": ()}, "no weight to try"),
-        ({"weights": (0.5, 2.0)}, r"weight=2.0: must lie between 0 and 1"),
+        ({"weights": (0.5, 2.0)}, r"weight=2.0: must be between 0 and 1"),
     ],
 )
 def test_choices_that_cannot_be_made(
@@ -204,7 +206,7 @@ def test_recipes_are_blended_without_a_look_at_the_test(refit: bool, split: Spli
     """The weight is that of the models of the train part; with refit those of train and validation are blended."""
     first = Experiment(model="seq-knn", protocol=PROTOCOL, settings=KNN, refit=refit)
     second = Experiment(
-        model="bprmf", protocol=PROTOCOL, settings={"dim": 4, "epochs": 2, "batch_size": 64}, refit=refit
+        model="bprmf", protocol=PROTOCOL, settings={"embedding_dim": 4, "epochs": 2, "batch_size": 64}, refit=refit
     )
     blended = blend.blend(first, second, LOG)
     chosen = [recipe.build(LOG) for recipe in (first, second)]
@@ -251,4 +253,4 @@ def test_mixing_with_no_weight_asks_nothing() -> None:
     assert mix(None, scores, 1.0) is scores
     told = Told(range(5))
     batch = Batch(torch.tensor([1]), torch.tensor([[2]]))
-    assert standard(told, batch)[0, 1:].mean().item() == pytest.approx(0)
+    assert standardised_scores(told, batch)[0, 1:].mean().item() == pytest.approx(0)

@@ -26,7 +26,7 @@ LAST = Protocol.named("leave-one-out")
 
 
 def recipe(model: str = "bprmf", **changes: Any) -> Experiment:
-    small = {"dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05} if model in ("hgn", "bprmf") else {}
+    small = {"embedding_dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05} if model in ("hgn", "bprmf") else {}
     return Experiment(**{"model": model, "protocol": LAST, "settings": small, **changes})
 
 
@@ -73,7 +73,7 @@ def test_the_best_epoch_on_validation_is_tested() -> None:
 
 
 def test_monitor_every_and_patience_reach_the_training() -> None:
-    outcome = recipe(monitor="recall@5", every=2, patience=1).run(LOG)
+    outcome = recipe(monitor="recall@5", eval_every=2, patience=1).run(LOG)
     asked = [epoch.epoch for epoch in outcome.training.epochs if epoch.metric is not None]
     assert all(epoch % 2 == 0 for epoch in asked)
     ranks = LAST.rank(outcome.model, LAST.split(LOG), "valid")
@@ -193,13 +193,13 @@ def test_everything_is_said_in_plain_values(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"model": "bprmff"}, "no model 'bprmff', did you mean 'bprmf'"),
-        ({"settings": {"dimm": 4}}, "unknown setting 'dimm', did you mean 'dim'"),
-        ({"settings": {"dim": 0}}, "dim=0: must be at least 1"),
+        ({"settings": {"embedding_dimm": 4}}, "unknown setting 'embedding_dimm', did you mean 'embedding_dim'"),
+        ({"settings": {"embedding_dim": 0}}, "embedding_dim=0: must be at least 1"),
         ({"preset": "paper"}, "bprmf has no preset 'paper'"),
         ({"monitor": "ndgc@10"}, "unknown metric 'ndgc@10', did you mean 'ndcg'"),
         ({"monitor": "ndcg"}, "needs a cut-off"),
         ({"monitor": "ndcg@50"}, "leave-one-out ranks 20 deep; take ndcg@20 at most"),
-        ({"every": 0}, "every=0: must be at least 1"),
+        ({"eval_every": 0}, "eval_every=0: must be at least 1"),
         ({"patience": 0}, "patience=0: must be at least 1"),
         ({"seed": -1}, "seed=-1: must lie between 0"),
     ],

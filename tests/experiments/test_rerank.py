@@ -134,7 +134,9 @@ def test_what_was_seen_long_ago_does_not_count() -> None:
 
 
 def test_what_cannot_be_two_stages() -> None:
-    with pytest.raises(ConfigError, match="told cannot order what told returns: they are built for 60 users and 3 it"):
+    with pytest.raises(
+        ConfigError, match="told cannot re-rank the candidates of told: they are built for 60 users and 3 it"
+    ):
         Rerank(Told(range(3)), Told(range(4)))
     with pytest.raises(ConfigError, match="candidates=0: must be at least 1"):
         Rerank(Told(range(3)), Told(range(3)), candidates=0)
@@ -181,7 +183,7 @@ def trained(name: str, log: Log, **chosen: Any) -> Model:
     return model.eval()
 
 
-SMALL = {"dim": 4, "epochs": 3, "batch_size": 64, "lr": 0.05}
+SMALL = {"embedding_dim": 4, "epochs": 3, "batch_size": 64, "lr": 0.05}
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -238,7 +240,9 @@ def test_ratings_are_not_ordered() -> None:
 
 def test_a_saved_pair_of_stages_answers_to_the_bit_and_is_explained(tmp_path: Path) -> None:
     model = Rerank(
-        Blend(trained("pop", LOG), trained("seq-knn", LOG), weight=0.7), trained("mf", LOG, dim=3), candidates=6
+        Blend(trained("pop", LOG), trained("seq-knn", LOG), weight=0.7),
+        trained("mf", LOG, embedding_dim=3),
+        candidates=6,
     ).eval()
     again = load(save(model, LOG, tmp_path / "stages")).model
     cases = leave_last_out(LOG).cases("test")

@@ -33,7 +33,7 @@ from segue.evaluation.ranking import asked, question, rank
 from segue.evaluation.table import Result, summary
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model, Sizes
-from segue.models.ensembles.blend import Blend, BlendConfig, mix, standard
+from segue.models.ensembles.blend import Blend, BlendConfig, mix, standardised_scores
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 SCORES = 5_000_000  # of one model at a time
@@ -92,7 +92,10 @@ def choose(
     with asked(first), asked(second), torch.inference_mode():
         for begin in range(0, len(cases), rows):
             some = cases.take(slice(begin, begin + rows))
-            ready = standard(first, question(first, some)), standard(second, question(second, some))
+            ready = (
+                standardised_scores(first, question(first, some)),
+                standardised_scores(second, question(second, some)),
+            )
             for weight, values in found.items():
                 values.extend(_values(mix(*ready, weight), some, protocol, monitor))
     if not any(found.values()):

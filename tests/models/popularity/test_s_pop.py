@@ -36,7 +36,7 @@ def test_the_session_comes_first() -> None:
 def test_items_that_are_not_popular_have_no_score_of_their_own() -> None:
     scores = fitted(top_n=2).score(Batch(torch.tensor([0]), torch.tensor([[5]])))[0]
     assert scores.tolist() == [-torch.inf, 2 / 3, 0.8, 0, 0, 1, 0]
-    assert SPop.configure(preset="gru4rec").top == 100
+    assert SPop.configure(preset="gru4rec").top_n == 100
 
 
 def test_where_seen_items_are_left_out_it_is_pop() -> None:

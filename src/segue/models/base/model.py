@@ -41,6 +41,8 @@ class Model(nn.Module, ABC):
         Config: its settings.
         presets: named departures from the default settings.
         space: which settings a search tries, and in which ranges, where it is given no other.
+        scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
+            scored by itself; re-ranking then scores the candidates alone.
 
     Attributes:
         window: how many of a user's last items `score` reads; None means all of them.
@@ -50,6 +52,7 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     space: ClassVar[Space] = {}
+    scores_pairs: ClassVar[bool] = False
     window: int | None
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
@@ -86,39 +89,53 @@ class DirectModel(Model):
 class GradientModelConfig(Config):
     """Settings that every model trained by gradient has."""
 
-    epochs: int = Field(50, ge=1, description="Passes over the training log, at most; early stopping may end sooner.")
-    batch_size: int = Field(4096, ge=1, description="Training examples of one step.")
-    lr: float = Field(1e-3, gt=0, description="Learning rate.")
+    renamed: ClassVar[dict[str, str]] = {
+        "dim": "embedding_dim",
+        "decay_steps": "lr_decay_steps",
+        "last_lr": "final_lr",
+        "decay_power": "lr_decay_power",
+    }
+    epochs: int = Field(
+        50, ge=1, description="The largest number of passes over the training log; early stopping may end sooner."
+    )
+    batch_size: int = Field(4096, ge=1, description="Number of training examples in one optimisation step.")
+    lr: float = Field(1e-3, gt=0, description="Learning rate of the optimiser.")
     weight_decay: float = Field(
-        0.0, ge=0, description="L2 penalty on every weight, added to the gradient as in Adam's paper."
+        0.0, ge=0, description="L2 penalty on every weight, added to the gradient as in the paper on Adam."
     )
     reduction: Literal["sum", "mean"] = Field(
         "mean",
         description=(
-            "Whether a step follows the sum of its targets' losses or their mean. Adam forgets the scale of the "
-            "loss, so this matters only beside a penalty: with the sum, weight_decay is weaker by the targets "
-            "of a batch."
+            "Whether the loss of a batch is the sum or the mean over its targets. Adam does not depend on the scale of "
+            "the loss, so this changes only the weight of weight_decay: it is weaker with the sum."
         ),
     )
-    decay_steps: int = Field(0, ge=0, description="Steps in which lr falls to last_lr, where it stays; 0 for no fall.")
-    last_lr: float = Field(0.0, description="Learning rate after the fall.")
-    decay_power: float = Field(
+    lr_decay_steps: int = Field(
+        0,
+        ge=0,
+        description="Number of steps in which the learning rate falls from lr to final_lr; 0 keeps it constant.",
+    )
+    final_lr: float = Field(0.0, description="Learning rate after lr_decay_steps steps; between 0 and lr.")
+    lr_decay_power: float = Field(
         1.0,
         gt=0,
-        description="Of the fall: at step s lr is (lr - last_lr) (1 - s / decay_steps)^decay_power + last_lr.",
+        description=(
+            "Shape of the fall, 1 for a straight line. The learning rate of step s is "
+            "(lr - final_lr) (1 - s / lr_decay_steps)^lr_decay_power + final_lr."
+        ),
     )
 
     def check(self) -> None:
         super().check()
-        rises = self.decay_steps and self.last_lr > self.lr
-        require(self.last_lr >= 0 and not rises, f"last_lr={self.last_lr}: must lie between 0 and lr={self.lr}")
+        rises = self.lr_decay_steps and self.final_lr > self.lr
+        require(self.final_lr >= 0 and not rises, f"final_lr={self.final_lr}: must lie between 0 and lr={self.lr}")
 
     @property
     def schedule(self) -> Schedule:
         """The learning rate of each step."""
-        if self.decay_steps == 0:
+        if self.lr_decay_steps == 0:
             return constant(self.lr)
-        return polynomial(self.lr, self.last_lr, self.decay_steps, self.decay_power)
+        return polynomial(self.lr, self.final_lr, self.lr_decay_steps, self.lr_decay_power)
 
 
 class FeaturedConfig(GradientModelConfig):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class PairScorer(Model):
         audience: how many of the last users of an item it reads; None for all of them.
     """
 
+    scores_pairs: ClassVar[bool] = True
     audience: int | None = 0
 
     @abstractmethod
@@ -140,6 +141,8 @@ class BiasedRatingModel(RatingModel):
 
 class DotProductRating(DotProductModel, PairScorer):
     """A pairwise model whose rating is a dot product of a query and an item vector."""
+
+    scores_pairs: ClassVar[bool] = False
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None

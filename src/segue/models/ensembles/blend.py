@@ -1,10 +1,10 @@
-"""A blend: the answers of two models, put on one scale and added up.
+"""Blend: the weighted sum of the standardised scores of two models.
 
     score = (1 - weight) z(first) + weight z(second),       z(x) = (x - mean of x) / (standard deviation of x)
 
-Mean and deviation are those of one question's scores of items 1..I. An item that one of the two never recommends
-(-inf) is not recommended. weight = 0 ranks as the first does, weight = 1 as the second. A blend is a model, so it can
-be blended again. `segue.experiments.blend` chooses the weight.
+The mean and the standard deviation are taken over the scores of items 1..I in one row of the batch. An item that either
+model excludes (-inf) is excluded. With weight = 0 the ranking is that of the first model, with weight = 1 that of the
+second. A blend is a model, so it can be blended again. `segue.experiments.blend` chooses the weight on validation.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from segue.models.base.model import Model
 class BlendConfig(Config):
     """Settings of a blend."""
 
-    weight: float = Field(..., ge=0, le=1, description="Share of the second model, from 0 to 1.")
+    weight: float = Field(..., ge=0, le=1, description="Weight of the second model; the first has the rest.")
 
 
 class Blend(Model):
-    """Two trained models of the same users and items. It has nothing to learn but the weight."""
+    """Weighted sum of two trained models of the same users and items. It has no trainable parameters."""
 
     name = "blend"
     Config = BlendConfig
@@ -35,7 +35,7 @@ class Blend(Model):
     def __init__(self, first: Model, second: Model, *, weight: float) -> None:
         require(
             first.sizes == second.sizes,
-            f"{first.name} and {second.name} cannot be blended: they are built for {_told(first)} and {_told(second)}",
+            f"{first.name} and {second.name} cannot be blended: they are built for {_sizes_text(first)} and {_sizes_text(second)}",
         )
         super().__init__(BlendConfig(weight=weight), first.sizes)
         windows = [part.window for part in (first, second)]
@@ -45,33 +45,36 @@ class Blend(Model):
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         weight = self.config.weight
         scores = mix(
-            standard(self.first, batch) if weight < 1 else None,
-            standard(self.second, batch) if weight > 0 else None,
+            standardised_scores(self.first, batch) if weight < 1 else None,
+            standardised_scores(self.second, batch) if weight > 0 else None,
             weight,
         )
         return scores if items is None else scores[:, items]
 
 
-def standard(model: Model, batch: Batch) -> Float[Tensor, "B I"]:
-    """The scores of items 0..I, each row of mean 0 and deviation 1; what is -inf stays so and does not count."""
+def standardised_scores(model: Model, batch: Batch) -> Float[Tensor, "B I"]:
+    """Scores of items 0..I, scaled so that each row has mean 0 and standard deviation 1.
+
+    Scores of -inf stay -inf; they do not count in the mean and the deviation.
+    """
     window = model.window
     history = batch.history if window is None else batch.last(window)
     scores = model.score(Batch(batch.user, history))
-    known = scores != -torch.inf
-    known[:, 0] = False
-    number = known.sum(1, keepdim=True).clamp(min=1).to(scores)
-    scores = torch.where(known, scores, 0)
+    finite = scores != -torch.inf  # (B, I)
+    finite[:, 0] = False
+    count = finite.sum(1, keepdim=True).clamp(min=1).to(scores)  # (B, 1)
+    scores = torch.where(finite, scores, 0)
     largest = scores.abs().amax(1, keepdim=True)
-    scores -= scores.sum(1, keepdim=True) / number
-    scores.masked_fill_(~known, 0)
-    deviation = torch.linalg.vector_norm(scores, dim=1, keepdim=True) / number.sqrt()
-    # equal scores differ from their mean by rounding alone: that must not be blown up
+    scores -= scores.sum(1, keepdim=True) / count
+    scores.masked_fill_(~finite, 0)
+    deviation = torch.linalg.vector_norm(scores, dim=1, keepdim=True) / count.sqrt()
+    # equal scores differ from their mean by rounding errors only, which must not be scaled up
     scores /= torch.maximum(deviation, 1e-6 * largest + torch.finfo(scores.dtype).tiny)
-    return scores.masked_fill_(~known, -torch.inf)
+    return scores.masked_fill_(~finite, -torch.inf)
 
 
 def mix(first: Tensor | None, second: Tensor | None, weight: float) -> Tensor:
-    """(1 - weight) first + weight second; of a model without weight nothing is asked, not even what it excludes."""
+    """(1 - weight) first + weight second. A model with weight 0 has no influence, not even by the items it excludes."""
     if weight == 0 or second is None:
         assert first is not None
         return first
@@ -80,5 +83,5 @@ def mix(first: Tensor | None, second: Tensor | None, weight: float) -> Tensor:
     return torch.add((1 - weight) * first, second, alpha=weight)
 
 
-def _told(model: Model) -> str:
+def _sizes_text(model: Model) -> str:
     return f"{model.sizes.num_users:,} users and {model.sizes.num_items:,} items"

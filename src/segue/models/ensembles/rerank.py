@@ -1,15 +1,15 @@
-"""Two stages: one model returns some candidates of all items, another puts these in order.
+"""Re-ranking: a first model retrieves candidates from all items, and a second model ranks the candidates.
 
     all items      a  b  c  d  e  f  g  h  i
-    first   ──►    c  a  f  h                    `candidates` of what the history does not hold, and what of it
-    second  ──►    f  a  h  c                    stands among them; here 4
-    behind         b d e g i                     what the first did not return, all alike
+    first   ──►    c  a  f  h                    the `candidates` best items outside the history, and the items of
+    second  ──►    f  a  h  c                    the history that score above them; here 4
+    rest           b d e g i                     all other items, with one common score below the candidates
 
-For models that cost much for each item, such as those that read both sides of a pair (`rating.py`), and catalogues
-too large for them. An item is returned where it scores above the best new one that is not, so a first stage that cannot
-tell items apart at the cut returns none of those. What is behind shares one score, so a target there stands behind all
-of it; what the first never recommends is not recommended. Two stages are a model, so they can be blended, or be a stage
-of others. `segue.experiments.rerank` trains them.
+Re-ranking makes models affordable that are expensive for each item, such as rating models that read both histories
+(`rating.py`). An item is a candidate if the first model scores it above the best new item that is not a candidate.
+Items that tie at this limit are therefore not candidates. All other items share one score, so a target among them is
+ranked behind all of them. Items that the first model excludes (-inf) stay excluded. The pair is a model itself: it can
+be blended or be a stage of another pair. `segue.experiments.rerank` trains both models.
 """
 
 from __future__ import annotations
@@ -23,61 +23,63 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config, Field
 from segue.errors import require
-from segue.models.base.model import DotProductModel, Model
-from segue.models.base.rating import PairScorer
+from segue.models.base.model import Model
 
 
 class RerankConfig(Config):
-    """Settings of two stages."""
+    """Settings of re-ranking."""
 
     candidates: int = Field(
-        100, ge=1, description="How many items the first returns, those of the history not counted."
+        100, ge=1, description="Number of items that the first model retrieves, items of the history not counted."
     )
 
 
 class Rerank(Model):
-    """Two trained models of the same users and items: the second orders what the first returns."""
+    """Two trained models of the same users and items: the second ranks the candidates of the first."""
 
     name = "rerank"
     Config = RerankConfig
     config: RerankConfig
-    window = None  # what the user had long ago is no candidate either
+    window = None  # items from long ago count as history, too
 
     def __init__(self, first: Model, second: Model, *, candidates: int = 100) -> None:
         one, two = (f"{part.sizes.num_users:,} users and {part.sizes.num_items:,} items" for part in (first, second))
-        require(one == two, f"{second.name} cannot order what {first.name} returns: they are built for {two} and {one}")
+        require(
+            one == two,
+            f"{second.name} cannot re-rank the candidates of {first.name}: they are built for {two} and {one}",
+        )
         super().__init__(RerankConfig(candidates=candidates), first.sizes)
         self.first, self.second = first, second
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        found = self.first.score(_read(self.first, batch))
-        returned = self._returned(found, batch.history)
-        scores = self._ordered(_read(self.second, batch), returned)
-        lowest = scores.masked_fill(~returned | scores.isinf(), torch.inf).amin(1, keepdim=True)
-        behind = torch.where(lowest.isinf(), 0, lowest) - 1
-        # what the first scores -inf, or NaN, stays so
-        scores = torch.where(returned, scores, torch.where(found.isfinite(), behind, found.to(scores)))
+        first = self.first.score(_within_window(self.first, batch))  # (B, I)
+        is_candidate = self._candidate_mask(first, batch.history)
+        scores = self._candidate_scores(_within_window(self.second, batch), is_candidate)
+        lowest = scores.masked_fill(~is_candidate | scores.isinf(), torch.inf).amin(1, keepdim=True)  # (B, 1)
+        rest = torch.where(lowest.isinf(), 0, lowest) - 1
+        # items that the first model scores -inf or NaN keep that score
+        scores = torch.where(is_candidate, scores, torch.where(first.isfinite(), rest, first.to(scores)))
         return scores if items is None else scores[:, items]
 
-    def _returned(self, found: Float[Tensor, "B I"], history: Int[Tensor, "B P"]) -> Bool[Tensor, "B I"]:
-        """Which items score above the best that is not returned."""
-        new = found.scatter(1, history, -torch.inf)
+    def _candidate_mask(self, scores: Float[Tensor, "B I"], history: Int[Tensor, "B P"]) -> Bool[Tensor, "B I"]:
+        """True for the items that score above the best new item that is not a candidate."""
+        new = scores.scatter(1, history, -torch.inf)
         if self.config.candidates + 1 >= new.shape[1]:
-            return found > -torch.inf
-        return found > new.topk(self.config.candidates + 1).values[:, -1:]
+            return scores > -torch.inf
+        return scores > new.topk(self.config.candidates + 1).values[:, -1:]
 
-    def _ordered(self, batch: Batch, returned: Bool[Tensor, "B I"]) -> Float[Tensor, "B I"]:
-        """What the second says of the returned items; of a pair at a time it is only asked about these, once a user."""
-        if isinstance(self.second, DotProductModel) or not isinstance(self.second, PairScorer):
+    def _candidate_scores(self, batch: Batch, is_candidate: Bool[Tensor, "B I"]) -> Float[Tensor, "B I"]:
+        """Scores of the second model; a model that scores one pair at a time scores the candidates alone."""
+        if not self.second.scores_pairs:
             return self.second.score(batch)
-        lines = zip(batch.slices(1), returned, strict=True)
-        told = [(some := line.nonzero()[:, 0], self.second.score(row, some)[0]) for row, line in lines]
-        scores = told[0][1].new_zeros(returned.shape)
-        for line, (some, said) in zip(scores, told, strict=True):
-            line[some] = said
-        return scores
+        rows = []
+        for row, mask in zip(batch.slices(1), is_candidate, strict=True):
+            candidates = mask.nonzero()[:, 0]  # (K,)
+            scores = self.second.score(row, candidates)  # (1, K)
+            rows.append(scores.new_zeros(len(mask)).index_put((candidates,), scores[0]))
+        return torch.stack(rows)  # (B, I)
 
 
-def _read(model: Model, batch: Batch) -> Batch:
-    """The batch with as much of the histories as a model reads."""
+def _within_window(model: Model, batch: Batch) -> Batch:
+    """The batch with histories cut to the window of `model`."""
     return batch if model.window is None else replace(batch, history=batch.last(model.window))
