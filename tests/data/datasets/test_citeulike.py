@@ -1,7 +1,9 @@
 """HCRNN's logs: the authors' sequences as they are, and MovieLens made anew from MovieLens 1M."""
 
 import dataclasses
+import json
 import os
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 
 from segue.data.datasets import citeulike as hcrnn
 from segue.data.datasets.catalog import DATASETS, load, load_dataset
+from segue.data.datasets.dataset import package_file
 from segue.data.splits import given
 from segue.errors import DataError
+from segue.io import json_hash
 
 REAL = os.environ.get("SEGUE_DATA", "nowhere")
 TESTED = [8, 17, 18, 26, 28, 34, 35, 42, 48, 52, 56, 58]  # of users 1 to 60
@@ -41,6 +45,27 @@ def ratings():
     rows = [(user, film, 5, 1000 - 10 * film + user % 3) for user in range(1, 61) for film in range(1, 21)]
     rows += [(70, 1, 5, 3), (70, 2, 5, 4), (60, 30, 4, 5)]
     return rows + [(user, 21, 5, 7) for user in range(1, 50)]
+
+
+def test_the_split_of_movielens_is_that_of_the_authors():
+    split = json.loads(package_file(hcrnn.SPLIT))
+    assert {part: len(users) for part, users in split.items()} == {"test": 928, "valid": 371}
+    assert not set(split["test"]) & set(split["valid"])
+    assert json_hash(split) == "1dc56f040d30b71b", "the lists as they were first read off the authors' files"
+
+
+def test_data_files_are_installed_with_the_package():
+    root = Path(__file__).parents[3]
+    with (root / "pyproject.toml").open("rb") as file:
+        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]
+    installed = {
+        path
+        for package, globs in patterns.items()
+        for glob in globs
+        for path in (root / "src" / package.replace(".", "/")).glob(glob)
+    }
+    files = {path for path in (root / "src/segue").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert files == installed
 
 
 def test_movielens_is_made_of_movielens_1m(shelf):

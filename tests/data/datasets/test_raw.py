@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from segue.data.datasets import hgn_preprocessing as hgn
+from segue.data.datasets import hgn_preprocessing
 from segue.data.datasets.catalog import DATASETS, load_dataset
+from segue.data.datasets.dataset import package_file
 from segue.data.store import open_log, save_log
 from segue.errors import DataError
+from segue.io import json_hash
 
 DAY = 86_400
+CDS_WITHOUT_REVIEW = package_file(hgn_preprocessing.CDS_WITHOUT_REVIEW).split()
 USERS, ITEMS = 110, 90
 RAW = ["ml-20m", "amazon-cds", "amazon-books", "goodreads-children", "goodreads-comics"]
 RULES = {  # users, items, then different items of a user
@@ -56,7 +59,7 @@ def numbers(count):
 
 
 def asins(count):
-    return [*(f"B{n:09d}" for n in range(count - 2)), *hgn.CDS_WITHOUT_REVIEW.split()[3:5]]
+    return [*(f"B{n:09d}" for n in range(count - 2)), *CDS_WITHOUT_REVIEW[3:5]]
 
 
 def write_movielens(folder, rows):
@@ -140,7 +143,7 @@ def kept(rows, users, items, varied):
     rows = [row for row in rows if count[row[0]] >= users]
     count = Counter(row[1] for row in rows)
     rows = [row for row in rows if count[row[1]] >= items]
-    rows = [row for row in rows if users != 5 or row[1] not in hgn.CDS_WITHOUT_REVIEW.split()]
+    rows = [row for row in rows if users != 5 or row[1] not in CDS_WITHOUT_REVIEW]
     count = Counter(user for user, _ in {row[:2] for row in rows})
     return [row for row in rows if count[row[0]] >= varied]
 
@@ -282,3 +285,8 @@ def test_the_counts_of_table_2():
         "goodreads-comics": (34_445, 33_121, 2_411_314),
     }
     assert {name: (d.users, d.items, d.rows) for name, d in DATASETS.items() if name in RAW} == printed
+
+
+def test_the_list_of_cds_without_a_review_is_that_of_the_notebook():
+    assert len(CDS_WITHOUT_REVIEW) == 97
+    assert json_hash(CDS_WITHOUT_REVIEW) == "ad39695803311884", "the list as it was first written down"

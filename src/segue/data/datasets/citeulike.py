@@ -19,7 +19,7 @@ known: by plays there would be many more, so here it is by users.
 
 from __future__ import annotations
 
-import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from segue.data.datasets import movielens
-from segue.data.datasets.dataset import Dataset
+from segue.data.datasets.dataset import Dataset, package_file
 from segue.data.datasets.yoochoose import split_of
 from segue.data.filters import frequent_users, latest, widespread_items
 from segue.data.log import Ids, Log
@@ -36,29 +36,7 @@ from segue.data.readers.table import Tables
 from segue.data.splits import whole_users
 
 LONGEST = 100
-# users of MovieLens 1M, a bit each, the highest of a byte first: bit u is user u
-TEST = """
-    AIBgKDAgiKAKUEABECAAwiJYAABQBEIQAgACoAQiYAAAIEAKAAAAAAQAgJAAABBAIABQAAhCAgBABAKgQgIASAgIALAkABACAQAQAAAIxBSIEIEA
-    CAAAEAAAAERCAhFoAAEATAAYQgAAACABAZAAiAIBhEGQMAAEEgEpAAAUACxEEAAAgEEB4YAoSAiAAEAAEggACECCAQAAgAAiCTEJEwGURAEQPJAg
-    AJIAhAgEQAAFAEIBABABCJAgAWOFQBgoQAEAgSCBCGBWAEgIOAAgAUEACAgAoAAAACAkAAAEUARwBQCAEAkwACACAAAhwoQAAIgAAGQAAyK4DoBQ
-    BECwQIAAkAAVCAoUKAAAEAAAFCQ4IEhAgBgQhgASESAAhRQCOAwQCwACACkgAAA8FQBIBAAAhCQgAMAAICEAwQMBAKFHBgoAAAAQSIEAQEghAAgU
-    CAgAAFgIACMAyLBSAAIwCEAAAAwIABAiAGAUEAgAwJIAACDAACBBABAIEBJgIFAAAAEAADAAAEAcAAJAACIAmgAAgCoAABQiISABAAAABACAQAAD
-    yAAQAhAiAABAigsIAgQBAAACEFBIAACwAFAKkCQAQkAYBABCBwhIADCFgwAECVEAECEAAJAhEAUlIFIxAgCKAIQACgBKCBAgAwAABgACAEQAACAJ
-    yIEgAwAIEEICAIZIqAQiCAjQAABCAQQEVIkgQUAEAABCIAQDQABAQSBABAAABCQAAAEYDQAQICQBAABAAAAAACBFwAgKIIKAIAAAAAgEBAlgBqIA
-    AQSABCAJICiCCAgWASCRxQAEBBAAAAwCBQAwSAIKlogSgIACABBBAQAEiEQkskAEECgAAAQAAwAABgkgoBAESAEAiIAAQBvAYCAAcEQQAEgAkAAA
-    gAIAAgAEzAQAhGAAQAwAYAQKIAAAABBQgIQAAKAAJ0CCAFASEgggLAgQAHgAUmLIQ4CBYKBBAgSAQPAABKIgSIAAAAggAEAEAEAYBQGGAAIDAEAA
-"""
-VALID = """
-    AQAAAAIAAAAAAIAAAAAKAYAgIAAAAQAAAEAgAACBBQAABgAAAAAEAAABAAAgACAQGIAAQAAEEAABQCBIAAQAAABAgAgLAAAgQAgAAQAAIAAgAAAA
-    AAAVAABAhAgAAAAAIgAUAAAACAgAAEAABABAAIAAAAAAAAAAAAAABAAAAAAAAAAiBBAEAAAAoAEAAAIoAAAAEAAQMAEAAAAUAAAgAAAAAIAAAAAA
-    AAAAIIMYgBAAIAgIAgEggAAAAIgABAAAICBMQEAAAAAAIAEEAAAAAAACgECEQAAAAgAAAQAAAAAAACIQACAAIAAAAAAAAAAACAABEgAwAAAAAAAo
-    QoIAAQAAAgAgAAAAAAAABEAACAAAABAAAAAAADiAgABAIAAggAAAAAgAIRAAAAAAAAAAAAAAAAAAAAAQAAAAAAgAAACAIIAgAAIAAAAAAAAAAACI
-    QCEAgABCABACAAggAAAAIAAgAAAAAwAAAIAAAEEAAAEIAAAAIAQAAAAAAAAAAAAAAAAABEAAACAAAAACAAAAAAAAABAAoACQAgAQAAAAwAoAABAA
-    AApAEAAAAgCIIQAAgSAAAQAQAIAABBAABACAAAAAAAAEIAIAAAQAMAAAAAIAQAAAiAAAAAAAQAAAAAAAAAAAIAgCAAgAAIAAKAAAQQKALAAAAAAA
-    ADCACAACAAEAABAAACAABAAGAAAACAAAgAAAAAQAgBAQAAAEAAAAAAAAACQAAAEAAABAAAAAAAAAAAECASAAAAAAAAAARDABAAAAEAAAAAAAABAA
-    AABAEAAAAAAAAAAAAAAACCAAAACgQAABEAQAEAAACEAACAwAAIACBEABAAAQAAAIQQIACEAAQABAQAAAAAAAAAhgAAAAEAACAADAAAABAIAABEAA
-    AiAAAAAQAACACAAgmBEEAAAAAAFCAAQACACAiQAACBMAASAgAAEAEAACAgAAAAAAAAIAAgAAAQAAAACQAggBAAAIAAAAACAAAoAACAYAAAAAAACA
-"""
+SPLIT = "hcrnn_movielens_split.json"  # the users of MovieLens 1M whose sequences are test or validation
 
 
 def citeulike(path: Path) -> Tables:
@@ -83,9 +61,9 @@ def rebuilt(read: Callable[[Path], Tables]) -> Callable[[Path], Tables]:
         kept = kept.filter(pl.len().over("item") >= 50)
         kept = kept.filter(pl.len().over("user") >= 10)
         kept = kept.sort("user", "timestamp", maintain_order=True).group_by("user", maintain_order=True).tail(LONGEST)
-        test, valid = (pl.Series(np.flatnonzero(_bits(part)), dtype=pl.Int64) for part in (TEST, VALID))
-        held = pl.when(pl.col("user").is_in(test.implode())).then(pl.lit("test"))
-        part = held.when(pl.col("user").is_in(valid.implode())).then(pl.lit("valid")).otherwise(pl.lit("train"))
+        part = pl.lit("train")
+        for name, users in json.loads(package_file(SPLIT)).items():
+            part = pl.when(pl.col("user").is_in(users)).then(pl.lit(name)).otherwise(part)
         users = kept.select("user").unique(maintain_order=True).with_columns(split=part)
         return kept.select("user", "item", "timestamp"), users, items
 
@@ -111,10 +89,6 @@ def last_plays(log: Log) -> Log:
     split = whole_users(log, valid=0.08, test=0.2)
     parts = np.where(split.test < log.stop, "test", np.where(split.valid < log.stop, "valid", "train"))[1:]
     return replace(log, user_table=pl.DataFrame({"split": parts}))
-
-
-def _bits(text: str) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8))
 
 
 def counts(sizes: Ids) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from segue.data.datasets.download import Site, Wheel
@@ -50,3 +51,8 @@ class Dataset:
     rules: Callable[[Log], Log] | None = None
     raw: tuple[int, int, int] | None = None
     shuffled: bool = False
+
+
+def package_file(name: str) -> str:
+    """The text of a file in `files/`, which is installed together with segue."""
+    return resources.files("segue.data.datasets").joinpath("files", name).read_text(encoding="utf-8")
