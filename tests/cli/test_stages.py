@@ -8,19 +8,19 @@ import pytest
 
 from segue.serving.saved_model import load
 
-SMALL = "--set dim=2 epochs=2"
+SMALL = "--set embedding_dim=2 epochs=2"
 
 
 def test_both_stages_are_shown_and_saved(segue, here):
-    command = f"run bprmf events.csv {SMALL} --rerank seq-knn --rerank-preset rules --rerank-set reach=4 decay=0.7"
+    command = f"run bprmf events.csv {SMALL} --rerank seq-knn --rerank-preset rules --rerank-set max_distance=4 position_decay=0.7"
     code, _, err = segue(f"{command} --candidates 3 --json run.json")
     assert (code, err) == (0, "")
     found = json.loads((here / "run.json").read_text())
     assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "bprmf after seq-knn"]
     assert found["baselines"] == ["pop", "item-knn", "seq-knn"]
     assert [part["settings"] for part in found["recipe"]["parts"]] == [
-        {"reach": "4", "decay": "0.7"},
-        {"dim": "2", "epochs": "2"},
+        {"max_distance": "4", "position_decay": "0.7"},
+        {"embedding_dim": "2", "epochs": "2"},
     ]
     model = load(here / "models/bprmf-after-seq-knn").model
     assert (model.first.config.reach, model.first.config.back, model.first.config.decay) == (4, 0.3, 0.7)
@@ -51,13 +51,13 @@ def test_two_stages_are_a_model_to_every_command(segue, here):
     [
         ("--candidates 5", "--candidates: of which first stage? Name it with --rerank, such as --rerank seq-knn"),
         ("--rerank-preset rules", "--rerank-preset: of which first stage?"),
-        ("--rerank-set reach=3", "--rerank-set: of which first stage?"),
+        ("--rerank-set max_distance=3", "--rerank-set: of which first stage?"),
         ("--rerank seq-knm", "no model 'seq-knm', did you mean 'seq-knn'"),
         ("--rerank seq-knn --rerank-set far=3", "unknown setting 'far'"),
         ("--rerank seq-knn --rerank-preset rule", "seq-knn has no preset 'rule', did you mean 'rules'"),
         ("--rerank seq-knn --candidates 0", "candidates=0: must be at least 1"),
         (
-            "--rerank models/hgn --rerank-set dim=3",
+            "--rerank models/hgn --rerank-set embedding_dim=3",
             "--rerank-set: models/hgn is trained already; give the name of a mod",
         ),
         ("--rerank models/hgn --refit", "--refit: models/hgn is trained already; give the name of a model to train it"),

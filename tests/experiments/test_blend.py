@@ -32,7 +32,7 @@ from segue.training.loop import fit
 
 LOG = synthetic.markov(60, 17, 12, seed=1, shortest=4)
 PROTOCOL = Protocol.named("leave-one-out")
-KNN = {"reach": 3, "last": 3}
+KNN = {"max_distance": 3, "window": 3}
 
 
 class Told(Model):
@@ -73,8 +73,8 @@ def pair(split: Split) -> tuple[Model, Model]:
 
 
 def questions(split: Split, model: Model) -> Batch:
-    cases = split.cases("test")
-    return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window)))
+    instances = split.instances("test")
+    return Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window)))
 
 
 SCORES = st.lists(st.integers(-50, 50) | st.just(-np.inf), min_size=9, max_size=9)
@@ -158,7 +158,7 @@ def test_each_model_is_asked_once_a_block(split: Split) -> None:
             return super().score(batch, items)
 
     choose(Counting(range(18)), Told(range(18)), split, PROTOCOL)
-    assert asked == [len(split.cases("valid"))]
+    assert asked == [len(split.instances("valid"))]
 
 
 def test_a_useless_partner_gets_no_weight(split: Split, pair: tuple[Model, Model]) -> None:

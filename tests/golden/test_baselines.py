@@ -38,7 +38,7 @@ def each_item_alone(items: int) -> Batch:
 def similarity(z: Arrays, **settings: Any) -> np.ndarray:
     """(I, I) the scores of all items after each item."""
     log = sessions(z)
-    config = ItemKNN.configure({"neighbours": None, "last": 1, **settings})
+    config = ItemKNN.configure({"num_neighbours": None, "window": 1, **settings})
     model = ItemKNN(config, Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
     return model.score(each_item_alone(log.num_items))[:, 1:].numpy()

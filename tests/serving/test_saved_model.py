@@ -47,13 +47,13 @@ def trained(name: str, log: Log = LOG, **settings: Any) -> Model:
 def test_histories_are_saved_with_what_the_log_knows(tmp_path: Path, column: str) -> None:
     model = trained("pop")
     bare = replace(LOG, **{column: None})
-    for log in (LOG, LOG.until(LOG.stop - (LOG.sizes > 2)), bare):
+    for log in (LOG, LOG.until(LOG.stop - (LOG.lengths > 2)), bare):
         assert load(save(model, log, tmp_path / "model")).log.fingerprint == log.fingerprint
 
 
 def question(log: Log, model: Model) -> Batch:
-    cases = leave_last_out(log).cases("test")
-    return Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window)))
+    instances = leave_last_out(log).instances("test")
+    return Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window)))
 
 
 @torch.inference_mode()
@@ -67,7 +67,7 @@ def named(users: list[Any], items: list[Any], titles: list[str] | None = None) -
     table = None if titles is None else pl.DataFrame({"title": titles, "year": range(1990, 1990 + len(titles))})
     people = None if titles is None else pl.DataFrame({"name": titles[: len(users)], "age": range(len(users))})
     vocabs = {"users": Vocab(pl.Series(users)), "items": Vocab(pl.Series(items))}
-    return replace(log, **vocabs, user_table=people, item_table=table)
+    return replace(log, **vocabs, user_metadata=people, item_metadata=table)
 
 
 READER = """
@@ -90,7 +90,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in MODELS},
     "hgn-author": ("hgn", {"pooling": "gate_avg", "item_bias": True, "reg_weight": (0.001, 0.00001)}),
     "hgn-bare": ("hgn", {"feature_gate": False, "instance_gate": False}),
-    "item-knn-all": ("item-knn", {"last": None, "neighbours": None}),
+    "item-knn-all": ("item-knn", {"window": None, "num_neighbours": None}),
 }
 
 
@@ -135,10 +135,10 @@ def test_names_histories_and_titles_survive(tmp_path: Path, users: list[Any], it
     assert saved.log.items.tokens.to_list() == items
     assert saved.log.users.ids([users[2]]).tolist() == [3]
     assert saved.log.titles([1, 2, 3, 4, 5]) == titles
-    assert saved.log.item_table is not None
-    assert saved.log.item_table["year"].to_list() == list(range(1990, 1995))
-    assert saved.log.user_table is not None
-    assert saved.log.user_table.rows() == [(titles[user], user) for user in range(3)]
+    assert saved.log.item_metadata is not None
+    assert saved.log.item_metadata["year"].to_list() == list(range(1990, 1995))
+    assert saved.log.user_metadata is not None
+    assert saved.log.user_metadata.rows() == [(titles[user], user) for user in range(3)]
     for user in (1, 2, 3):
         assert saved.log.history(user).tolist() == log.history(user).tolist()
     assert recommend(saved.model, saved.log, user=users[0]) == recommend(trained("pop", log), log, user=users[0])

@@ -1,11 +1,12 @@
-"""A search space: which values of which settings are worth trying.
+"""Reads a search space, the values of settings to be tried, from a file.
 
-    space = {"dim": Choice(32, 64, 128), "lr": LogUniform(1e-4, 1e-2), "dropout": Uniform(0.0, 0.5)}
+    space = {"embedding_dim": Choice(32, 64, 128), "lr": LogUniform(1e-4, 1e-2), "dropout": Uniform(0.0, 0.5)}
 
-Each model declares one of its own (`Model.space`); `read` takes another from a file, in TOML or in RecBole's lines:
+Each model declares a space of its own (`Model.space`). `read_space` reads another one in TOML (left) or in RecBole's
+format (right):
 
     lr = { loguniform = [1e-4, 1e-2] }            learning_rate loguniform -9.2,-4.6
-    dim = [32, 64, 128]                           embedding_size choice [32, 64, 128]
+    embedding_dim = [32, 64, 128]                 embedding_size choice [32, 64, 128]
     dropout = { uniform = [0.0, 0.5, 0.1] }       dropout_prob quniform 0.0,0.5,0.1
 """
 
@@ -19,19 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import ConfigError
-from segue.models.base.search_space import (
-    Choice,
-    Domain,
-    LogUniform,
-    Uniform,
-)
+from segue.models.base.search_space import Choice, Domain, LogUniform, Uniform
 
-# What RecBole calls a setting, and what the models here call it: the first name that a model has is meant.
+# RecBole's names of settings, and the names here: the first one that the model has is used
 RECBOLE: Mapping[str, tuple[str, ...]] = {
     "learning_rate": ("lr",),
     "train_batch_size": ("batch_size",),
-    "embedding_size": ("dim",),
-    "hidden_size": ("hidden", "dim"),
+    "embedding_size": ("embedding_dim",),
+    "hidden_size": ("hidden", "embedding_dim"),
     "inner_size": ("inner",),
     "MAX_ITEM_LIST_LENGTH": ("window",),
     "pooling_type": ("pooling",),
@@ -45,22 +41,22 @@ RECBOLE: Mapping[str, tuple[str, ...]] = {
     "block_num": ("repeats",),
     "nv": ("vertical",),
     "nh": ("horizontal",),
-    "k": ("neighbours",),
+    "k": ("num_neighbours",),
     "shrink": ("shrinkage",),
 }
 RECBOLE_VALUES = {"average": "avg", "BPR": "bpr", "CE": "ce", "TOP1": "top1"}
-LINE = "a line says name, kind and values, such as: learning_rate choice [0.01, 0.001]"
+LINE_FORMAT = "a line has a name, a kind and values, such as: learning_rate choice [0.01, 0.001]"
 
 
-def read(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
-    """The space that a file describes: TOML where its name ends so, otherwise RecBole's lines.
+def read_space(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
+    """The search space of a file: TOML if its name ends with .toml, otherwise RecBole's format.
 
     Args:
         path: of the file.
-        known: the settings that the model has; RecBole's names for them are understood.
+        known: the names of the model's settings; RecBole's names for them are translated.
 
     Raises:
-        ConfigError: the file cannot be read, or a line of it is no setting with values.
+        ConfigError: the file cannot be read, or a line is not a setting with values.
     """
     path = Path(path)
     try:
@@ -70,17 +66,17 @@ def read(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text; a search space is TOML or lines of text") from None
     space: dict[str, Domain] = {}
-    for where, name, domain in (_toml if path.suffix == ".toml" else _lines)(path, text):
-        ours = next((own for own in RECBOLE.get(name, ()) if own in known and name not in known), name)
-        if ours in space:
-            raise ConfigError(f"{where}: {ours} is there twice; keep one")
-        space[ours] = domain
+    for where, name, domain in (_read_toml if path.suffix == ".toml" else _read_recbole)(path, text):
+        setting = next((own for own in RECBOLE.get(name, ()) if own in known and name not in known), name)
+        if setting in space:
+            raise ConfigError(f"{where}: {setting} is there twice; keep one")
+        space[setting] = domain
     if not space:
-        raise ConfigError(f"{path}: no setting in it; {LINE}")
+        raise ConfigError(f"{path}: contains no setting; {LINE_FORMAT}")
     return space
 
 
-def _toml(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
+def _read_toml(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -97,21 +93,25 @@ def _toml(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
         yield where, name, _domain(where, kind, values, {"loguniform": LogUniform, "uniform": Uniform})
 
 
-def _lines(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
-    """RecBole's format: what it gives to hyperopt, so the ends of `loguniform` are natural logarithms."""
+def _read_recbole(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
+    """RecBole passes its lines to hyperopt, so the ends of `loguniform` are natural logarithms."""
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition(" #")[0].split(maxsplit=2)
         if not words or words[0].startswith("#"):
             continue
         where = f"{path}, line {number}"
         if len(words) < 3:
-            raise ConfigError(f"{where}: {line.strip()!r} is no setting with values; {LINE}")
+            raise ConfigError(f"{where}: {line.strip()!r} is not a setting with values; {LINE_FORMAT}")
         name, kind, rest = words
         try:
             values = ast.literal_eval(rest)
         except (ValueError, SyntaxError):
-            raise ConfigError(f"{where}: cannot read the values {rest!r}; {LINE}") from None
-        ranges: dict[str, Callable[..., Domain]] = {"uniform": Uniform, "loguniform": _exp, "quniform": _rounded}
+            raise ConfigError(f"{where}: cannot read the values {rest!r}; {LINE_FORMAT}") from None
+        ranges: dict[str, Callable[..., Domain]] = {
+            "uniform": Uniform,
+            "loguniform": _log_uniform_of_exponents,
+            "quniform": _uniform_rounded,
+        }
         yield where, name, _domain(where, kind, values, ranges)
 
 
@@ -121,39 +121,39 @@ def _domain(where: str, kind: str, values: Any, ranges: Mapping[str, Callable[..
     if not isinstance(values, (list, tuple)):
         raise ConfigError(f"{where}: {kind} needs several values, not {values!r} alone")
     if kind == "choice":
-        return _made(where, Choice, tuple(dict.fromkeys(_choice(where, value) for value in values)))
+        return _make_domain(where, Choice, tuple(dict.fromkeys(_choice_value(where, value) for value in values)))
     if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
         raise ConfigError(f"{where}: {kind} needs numbers, not {values!r}")
-    return _made(where, ranges[kind], values)
+    return _make_domain(where, ranges[kind], values)
 
 
-def _choice(where: str, value: Any) -> Any:
+def _choice_value(where: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return tuple(_choice(where, part) for part in value)
+        return tuple(_choice_value(where, part) for part in value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return RECBOLE_VALUES.get(value, value) if isinstance(value, str) else value
     raise ConfigError(f"{where}: {value!r} cannot be a setting; give numbers, text, true or false, or lists of numbers")
 
 
-def _made(where: str, kind: Callable[..., Domain], values: Collection[Any]) -> Domain:
+def _make_domain(where: str, kind: Callable[..., Domain], values: Collection[Any]) -> Domain:
     try:
         return kind(*values)
     except TypeError:
         raise ConfigError(
-            f"{where}: {tuple(values)} is no range; give its two ends, and a step where it has one"
+            f"{where}: {tuple(values)} is not a range; give its two ends, and a step where it has one"
         ) from None
     except OverflowError:
-        raise ConfigError(f"{where}: exp of {tuple(values)} is no number; give natural logarithms") from None
+        raise ConfigError(f"{where}: exp of {tuple(values)} is not a number; give natural logarithms") from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def _exp(low: float, high: float) -> LogUniform:
+def _log_uniform_of_exponents(low: float, high: float) -> LogUniform:
     return LogUniform(math.exp(low), math.exp(high))
 
 
-def _rounded(low: float, high: float, step: float) -> Uniform:
-    """Multiples of `step`, the ends rounded to them."""
+def _uniform_rounded(low: float, high: float, step: float) -> Uniform:
+    """hyperopt's `quniform`: multiples of `step`, with both ends rounded to them."""
     if step <= 0:
         raise ConfigError(f"quniform: step={step} must be above 0")
     return Uniform(round(low / step) * step, round(high / step) * step, step)

@@ -36,8 +36,8 @@ def test_unknown_model_and_preset() -> None:
 
 
 def test_settings_go_before_the_preset() -> None:
-    config = HGN.configure({"dim": 7}, "recbole")
-    assert (config.dim, config.window) == (7, 50)
+    config = HGN.configure({"embedding_dim": 7}, "recbole")
+    assert (config.embedding_dim, config.window) == (7, 50)
 
 
 OUT_OF_RANGE = {
@@ -47,14 +47,14 @@ OUT_OF_RANGE = {
         "lr": [0, -0.1],
         "weight_decay": [-1e-9],
         "reduction": ["max"],
-        "dim": [0],
+        "embedding_dim": [0],
     },
     ("bprmf",): {"l2": [-0.1]},
     ("hgn",): {
         "window": [0],
         "targets": [0],
         "per_row": [0],
-        "negatives": [0],
+        "num_negatives": [0],
         "loss": ["hinge"],
         "pooling": ["sum"],
         "asked": ["never"],
@@ -64,9 +64,9 @@ OUT_OF_RANGE = {
         "similarity": ["jaccard"],
         "shrinkage": [-1],
         "alpha": [-0.1, 1.1],
-        "neighbours": [0],
-        "last": [0],
-        "decay": [0, 1.01],
+        "num_neighbours": [0],
+        "window": [0],
+        "position_decay": [0, 1.01],
     },
 }
 
@@ -109,7 +109,7 @@ def test_every_preset_trains_and_answers(name: str) -> None:
 def test_preset_recbole_is_the_page() -> None:
     """Embedding size 64, average pooling, no penalty, cross-entropy."""
     config = HGN.configure(preset="recbole")
-    assert (config.dim, config.pooling, config.reg_weight, config.loss) == (64, "avg", (0.0, 0.0), "ce")
+    assert (config.embedding_dim, config.pooling, config.reg_weight, config.loss) == (64, "avg", (0.0, 0.0), "ce")
     # and RecBole's general settings: Adam at 1e-3, batches of 2048, the last 50 items, one target after every item
     assert (config.lr, config.batch_size, config.window, config.targets) == (1e-3, 2048, 50, 1)
     assert (config.asked, config.weight_decay, config.reduction, config.epochs) == ("every", 0.0, "mean", 300)
@@ -128,7 +128,7 @@ def test_the_pages_search_space_can_be_written(lr: str, pooling: str, reg_weight
 def test_default_is_the_papers_model() -> None:
     config = HGN.configure()
     assert config == HGN.configure(preset="paper")
-    assert (config.dim, config.window, config.targets, config.lr, config.batch_size) == (50, 5, 3, 1e-3, 4096)
+    assert (config.embedding_dim, config.window, config.targets, config.lr, config.batch_size) == (50, 5, 3, 1e-3, 4096)
     assert (config.pooling, config.loss, config.reduction, config.item_bias) == ("avg", "bpr", "sum", False)
     assert config.feature_gate
     assert config.instance_gate

@@ -51,15 +51,17 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
     histories=HISTORIES,
     asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5),
     kind=st.sampled_from(["cosine", "gru4rec", "lift"]),
-    last=st.sampled_from([None, 1, 3]),
+    window=st.sampled_from([None, 1, 3]),
 )
 def test_scores_are_the_sum_over_the_history(
-    histories: list[list[int]], asked: list[int], kind: str, last: int | None
+    histories: list[list[int]], asked: list[int], kind: str, window: int | None
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    model = fitted(log, similarity=kind, shrinkage=2.0, alpha=0.3, neighbours=None, last=last, decay=0.5)
+    model = fitted(
+        log, similarity=kind, shrinkage=2.0, alpha=0.3, num_neighbours=None, window=window, position_decay=0.5
+    )
     scores = model.score(Batch(torch.tensor([0]), torch.tensor([asked])))[0, 1:]
-    newest = asked[::-1][:last]
+    newest = asked[::-1][:window]
     for item in range(1, ITEMS + 1):
         pairs = ((age, past) for age, past in enumerate(newest) if past)
         expected = sum(0.5**age * similarity(histories, past, item, model.config) for age, past in pairs)
@@ -69,8 +71,8 @@ def test_scores_are_the_sum_over_the_history(
 def test_only_the_nearest_neighbours_are_kept() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     item = Batch(torch.tensor([0]), torch.tensor([[3]]))
-    full = fitted(log, neighbours=None, last=1).score(item)[0, 1:]
-    some = fitted(log, neighbours=2, last=1).score(item)[0, 1:]
+    full = fitted(log, num_neighbours=None, window=1).score(item)[0, 1:]
+    some = fitted(log, num_neighbours=2, window=1).score(item)[0, 1:]
     best = full.topk(2).indices
     assert torch.equal(some[best], full[best])
     assert some.count_nonzero() == 2

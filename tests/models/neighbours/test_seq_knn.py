@@ -23,16 +23,16 @@ ITEMS = 5
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
 SETTINGS = st.fixed_dictionaries(
     {
-        "reach": st.sampled_from([1, 2, 9]),
+        "max_distance": st.sampled_from([1, 2, 9]),
         "distance_decay": st.sampled_from([0.0, 0.7]),
-        "back": st.sampled_from([0.0, 0.4]),
+        "backward_weight": st.sampled_from([0.0, 0.4]),
         "length_discount": st.sampled_from([0.0, 0.5]),
         "alpha": st.sampled_from([0.0, 0.6]),
         "beta": st.sampled_from([0.0, 0.3]),
         "shrinkage": st.sampled_from([0.0, 2.0]),
-        "last": st.sampled_from([None, 1, 3]),
-        "decay": st.sampled_from([0.5, 1.0]),
-        "floor": st.sampled_from([0.0, 0.2]),
+        "window": st.sampled_from([None, 1, 3]),
+        "position_decay": st.sampled_from([0.5, 1.0]),
+        "min_position_weight": st.sampled_from([0.0, 0.2]),
     }
 )
 
@@ -55,11 +55,11 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
         return sum(
             len(h) ** -config.length_discount * (q - p) ** -config.distance_decay
             for h, p, q in pairs
-            if (h[p], h[q]) == (first, then) and q - p <= config.reach
+            if (h[p], h[q]) == (first, then) and q - p <= config.max_distance
         )
 
     events = Counter(item for h in histories for item in h)
-    both = count(one, two) + config.back * count(two, one)
+    both = count(one, two) + config.backward_weight * count(two, one)
     below = (events[one] + config.shrinkage) ** config.alpha * (events[two] + config.shrinkage) ** config.beta
     return both / below if both else 0.0
 
@@ -71,10 +71,11 @@ def test_scores_are_the_sum_over_the_history(
 ) -> None:
     model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
     scores, config = after(model, *asked), model.config
-    newest = asked[::-1][: config.last]
+    newest = asked[::-1][: config.window]
     for item in range(1, ITEMS + 1):
         expected = sum(
-            (config.floor + (1 - config.floor) * config.decay**age) * similarity(histories, past, item, config)
+            (config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age)
+            * similarity(histories, past, item, config)
             for age, past in enumerate(newest)
             if past
         )
@@ -91,7 +92,7 @@ def test_a_large_catalogue_is_counted_as_a_small_one() -> None:
 
 def test_only_the_nearest_neighbours_are_kept() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
-    full, some = after(fitted(log, neighbours=None), 3), after(fitted(log, neighbours=2), 3)
+    full, some = after(fitted(log, num_neighbours=None), 3), after(fitted(log, num_neighbours=2), 3)
     best = full.topk(2).indices
     assert torch.equal(some[best], full[best])
     assert some.count_nonzero() == 2
@@ -130,12 +131,12 @@ def test_nothing_is_learnt_where_nobody_has_two_events() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"reach": 0}, "reach=0: must be at least 1"),
-        ({"back": -0.1}, "back=-0.1: must be at least 0"),
-        ({"neighbours": 0}, "neighbours=0: must be at least 1"),
-        ({"last": 0}, "last=0: must be at least 1"),
-        ({"decay": 0.0}, "decay=0.0: must be above 0 and at most 1"),
-        ({"floor": 1.5}, "floor=1.5: must be between 0 and 1"),
+        ({"max_distance": 0}, "max_distance=0: must be at least 1"),
+        ({"backward_weight": -0.1}, "backward_weight=-0.1: must be at least 0"),
+        ({"num_neighbours": 0}, "num_neighbours=0: must be at least 1"),
+        ({"window": 0}, "window=0: must be at least 1"),
+        ({"position_decay": 0.0}, "position_decay=0.0: must be above 0 and at most 1"),
+        ({"min_position_weight": 1.5}, "min_position_weight=1.5: must be between 0 and 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(choices: dict[str, Any], message: str) -> None:

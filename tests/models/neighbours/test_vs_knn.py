@@ -24,18 +24,18 @@ ITEMS = 5
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
 SETTINGS = st.fixed_dictionaries(
     {
-        "sample": st.sampled_from([None, 2]),
-        "last": st.sampled_from([None, 1, 3]),
+        "sample_size": st.sampled_from([None, 2]),
+        "window": st.sampled_from([None, 1, 3]),
         "weighting": st.sampled_from(["decay", "linear", "div"]),
-        "decay": st.just(0.6),
-        "floor": st.sampled_from([0.0, 0.2]),
+        "position_decay": st.just(0.6),
+        "min_position_weight": st.sampled_from([0.0, 0.2]),
         "alpha": st.sampled_from([0.0, 0.6]),
         "length_discount": st.sampled_from([0.0, 0.5]),
         "beta": st.sampled_from([0.0, 0.3]),
         "shrinkage": st.sampled_from([0.0, 2.0]),
         "distance_decay": st.sampled_from([0.0, 0.7]),
-        "back": st.sampled_from([0.0, 0.4]),
-        "weigh_last": st.booleans(),
+        "backward_weight": st.sampled_from([0.0, 0.4]),
+        "weight_last_match": st.booleans(),
     }
 )
 
@@ -52,26 +52,26 @@ def after(model: VSKNN, *history: int, user: int = 0) -> torch.Tensor:
 
 def expected(histories: list[list[int]], asked: list[int], user: int, config: Any) -> list[float]:
     """The scores of items 1..ITEMS by the definitions of the module's docstring; all neighbours are heard."""
-    asked = [item for item in asked if item][-(config.last or 99) :]
+    asked = [item for item in asked if item][-(config.window or 99) :]
     weight = {}
     for place in range(len(asked)):
         age = len(asked) - 1 - place
-        decayed = config.floor + (1 - config.floor) * config.decay**age
+        decayed = config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age
         weight[place] = {"linear": 1 - age / len(asked), "div": 1 / (age + 1), "decay": decayed}[config.weighting]
     places = [{item: place for place, item in enumerate(history)} for history in histories]
     held = {item: sum(item in p for p in places) for item in range(1, ITEMS + 1)}
     shrunk = {item: max(n, 1) + config.shrinkage for item, n in held.items()}
     known = [n for n in range(len(histories), 0, -1) if n != user and set(asked) & set(places[n - 1])]
     scores = dict.fromkeys(held, 0.0)
-    for n in known[: config.sample]:
+    for n in known[: config.sample_size]:
         here = places[n - 1]
         length = (len(here) + config.shrinkage) ** config.length_discount
         common = [place for place, item in enumerate(asked) if item in here]
         similarity = sum(weight[place] / (shrunk[asked[place]] ** config.alpha * length) for place in common)
-        similarity *= weight[common[-1]] if config.weigh_last else 1
+        similarity *= weight[common[-1]] if config.weight_last_match else 1
         for item, place in here.items():
             distance = place - here[asked[common[-1]]]
-            counts = max(abs(distance), 1) ** -config.distance_decay * (config.back if distance < 0 else 1)
+            counts = max(abs(distance), 1) ** -config.distance_decay * (config.backward_weight if distance < 0 else 1)
             scores[item] += similarity * counts / shrunk[item] ** config.beta
     return list(scores.values())
 
@@ -92,7 +92,7 @@ def test_scores_are_what_the_neighbours_say(
 
 
 def test_only_the_most_similar_are_heard() -> None:
-    model = fitted(synthetic.from_sequences([[1, 2, 3], [2, 4], [3, 5]], num_items=6), "paper", neighbours=1)
+    model = fitted(synthetic.from_sequences([[1, 2, 3], [2, 4], [3, 5]], num_items=6), "paper", num_neighbours=1)
     assert after(model, 2, 3).nonzero().flatten().tolist() == [0, 1, 2]
 
 
@@ -106,7 +106,7 @@ def test_times_say_which_sessions_are_the_newest() -> None:
     log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4]], num_items=4)
     dated = replace(log, time=np.array([5, 60, 7, 80, 1, 2]))
     for one, newest in ((log, {1, 4}), (dated, {1, 3})):
-        heard = after(fitted(one, "paper", sample=1), 1).nonzero().flatten() + 1
+        heard = after(fitted(one, "paper", sample_size=1), 1).nonzero().flatten() + 1
         assert set(heard.tolist()) == newest
 
 
@@ -136,11 +136,11 @@ def test_where_nothing_is_shared_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"neighbours": 0}, "neighbours=0: must be at least 1"),
-        ({"sample": 0}, "sample=0: must be at least 1"),
+        ({"num_neighbours": 0}, "num_neighbours=0: must be at least 1"),
+        ({"sample_size": 0}, "sample_size=0: must be at least 1"),
         ({"beta": -1.0}, "beta=-1.0: must be at least 0"),
-        ({"decay": 0.0}, "decay=0.0: must be above 0 and at most 1"),
-        ({"floor": -0.5}, "floor=-0.5: must be between 0 and 1"),
+        ({"position_decay": 0.0}, "position_decay=0.0: must be above 0 and at most 1"),
+        ({"min_position_weight": -0.5}, "min_position_weight=-0.5: must be between 0 and 1"),
         ({"weighting": "log"}, "weighting='log': must be one of decay, linear, div"),
     ],
 )

@@ -40,16 +40,27 @@ PAIRS = 4_000_000  # counted at a time
 class ItemKNNConfig(Config):
     """Settings of Item-KNN."""
 
-    similarity: Literal["cosine", "gru4rec", "lift"] = Field("cosine", description="Which definition.")
+    similarity: Literal["cosine", "gru4rec", "lift"] = Field(
+        "cosine", description="Definition of the similarity of two items; see the formulas of the model."
+    )
     shrinkage: float = Field(
-        5.0, ge=0, description="Added to the counts below the line, against chance pairs of rare items."
+        5.0, ge=0, description="Added to the denominator, so that chance pairs of rare items count less."
     )
     alpha: float = Field(
-        0.5, ge=0, le=1, description="How much of the normalisation falls on the item just seen (gru4rec only)."
+        0.5, ge=0, le=1, description="Exponent of the support of the history's item; similarity=gru4rec only."
     )
-    neighbours: int | None = Field(100, ge=1, description="How many similar items each item keeps; None keeps all.")
-    last: int | None = Field(20, ge=1, description="How many of the history's last items are asked; None asks all.")
-    decay: float = Field(0.9, gt=0, le=1, description="Weight of each older item relative to the next newer one.")
+    num_neighbours: int | None = Field(
+        100, ge=1, description="Number of similar items that are kept for each item; none keeps all."
+    )
+    window: int | None = Field(20, ge=1, description="Number of most recent items that are scored; none takes all.")
+    position_decay: float = Field(
+        0.9, gt=0, le=1, description="Weight of an item of the history relative to the next newer one."
+    )
+    renamed: ClassVar[dict[str, str]] = {
+        "neighbours": "num_neighbours",
+        "last": "window",
+        "decay": "position_decay",
+    }
 
 
 class ItemKNN(DirectModel):
@@ -59,24 +70,24 @@ class ItemKNN(DirectModel):
     Config = ItemKNNConfig
     config: ItemKNNConfig
     presets: ClassVar = {
-        "gru4rec": {"similarity": "gru4rec", "shrinkage": 20.0, "last": 1},
-        "criteo": {"similarity": "lift", "shrinkage": 0.0, "last": 1},
-        "cosine": {"similarity": "cosine", "shrinkage": 0.0, "last": 1},
+        "gru4rec": {"similarity": "gru4rec", "shrinkage": 20.0, "window": 1},
+        "criteo": {"similarity": "lift", "shrinkage": 0.0, "window": 1},
+        "cosine": {"similarity": "cosine", "shrinkage": 0.0, "window": 1},
     }
     space: ClassVar[Space] = {
         "similarity": Choice("cosine", "gru4rec"),
         "shrinkage": Uniform(0.0, 50.0),
-        "neighbours": Choice(50, 100, 200, 500),
-        "last": Choice(1, 5, 20, 50),
-        "decay": Uniform(0.5, 1.0),
+        "num_neighbours": Choice(50, 100, 200, 500),
+        "window": Choice(1, 5, 20, 50),
+        "position_decay": Uniform(0.5, 1.0),
     }
     neighbour: Tensor
     similarity: Tensor
 
     def __init__(self, config: ItemKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window = config.last
-        width = min(config.neighbours or sizes.num_items, sizes.num_items)
+        self.window = config.window
+        width = min(config.num_neighbours or sizes.num_items, sizes.num_items)
         self.register_buffer("neighbour", torch.zeros(sizes.num_items + 1, width, dtype=torch.int32))
         self.register_buffer("similarity", torch.zeros(sizes.num_items + 1, width))
 
@@ -96,7 +107,7 @@ class ItemKNN(DirectModel):
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last(self.window)
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
-        weight = self.config.decay ** age.to(self.similarity)
+        weight = self.config.position_decay ** age.to(self.similarity)
         scores = self.similarity.new_zeros(len(batch), self.sizes.num_items + 1)
         for position in range(history.shape[1]):
             item = history[:, position]

@@ -46,19 +46,37 @@ PAIRS = 4_000_000  # counted at a time
 class SeqKNNConfig(Config):
     """Settings of sequential item-KNN."""
 
-    reach: int = Field(
-        50, ge=1, description="How many positions apart two events of a user may be and still make a pair."
+    max_distance: int = Field(
+        50, ge=1, description="Largest distance, in positions of a user's sequence, at which two events form a pair."
     )
-    distance_decay: float = Field(0.3, description="A pair counts distance^-distance_decay.")
-    back: float = Field(0.65, ge=0, description="What the item before counts, relative to the item after.")
+    distance_decay: float = Field(0.3, description="A pair at distance x counts x^-distance_decay.")
+    backward_weight: float = Field(
+        0.65, ge=0, description="Weight of the pair (item, earlier item), relative to (item, later item)."
+    )
     length_discount: float = Field(0.0, description="A pair of a user with n events counts n^-length_discount.")
-    alpha: float = Field(0.6, ge=0, description="How much of the popularity of the item seen is divided out.")
-    beta: float = Field(0.4, ge=0, description="How much of the popularity of the item scored is divided out.")
-    shrinkage: float = Field(5.0, ge=0, description="Added to both counts, against chance pairs of rare items.")
-    neighbours: int | None = Field(2000, ge=1, description="How many similar items each item keeps; None keeps all.")
-    last: int | None = Field(50, ge=1, description="How many of the history's last items are asked; None asks all.")
-    decay: float = Field(0.8, gt=0, le=1, description="Weight of each older item relative to the next newer one.")
-    floor: float = Field(0.1, ge=0, le=1, description="Share of an item's weight that does not age.")
+    alpha: float = Field(0.6, ge=0, description="Exponent of the popularity of the history's item in the denominator.")
+    beta: float = Field(0.4, ge=0, description="Exponent of the popularity of the scored item in the denominator.")
+    shrinkage: float = Field(
+        5.0, ge=0, description="Added to both popularities, so that chance pairs of rare items count less."
+    )
+    num_neighbours: int | None = Field(
+        2000, ge=1, description="Number of similar items that are kept for each item; none keeps all."
+    )
+    window: int | None = Field(50, ge=1, description="Number of most recent items that are scored; none takes all.")
+    position_decay: float = Field(
+        0.8, gt=0, le=1, description="Weight of an item of the history relative to the next newer one."
+    )
+    min_position_weight: float = Field(
+        0.1, ge=0, le=1, description="Weight that an item keeps, however old it is; the rest decays."
+    )
+    renamed: ClassVar[dict[str, str]] = {
+        "reach": "max_distance",
+        "back": "backward_weight",
+        "neighbours": "num_neighbours",
+        "last": "window",
+        "decay": "position_decay",
+        "floor": "min_position_weight",
+    }
 
 
 class SeqKNN(DirectModel):
@@ -69,46 +87,46 @@ class SeqKNN(DirectModel):
     config: SeqKNNConfig
     presets: ClassVar = {
         "rules": {
-            "reach": 10,
+            "max_distance": 10,
             "distance_decay": 1.0,
-            "back": 0.3,
+            "backward_weight": 0.3,
             "alpha": 1.0,
             "beta": 0.0,
             "shrinkage": 0.0,
-            "decay": 0.5,
-            "floor": 0.0,
+            "position_decay": 0.5,
+            "min_position_weight": 0.0,
         },
         "sessions": {
-            "reach": 10,
+            "max_distance": 10,
             "distance_decay": 1.0,
-            "back": 0.3,
+            "backward_weight": 0.3,
             "alpha": 1.0,
             "beta": 0.1,
             "shrinkage": 10.0,
-            "last": 10,
-            "decay": 0.35,
-            "floor": 0.05,
+            "window": 10,
+            "position_decay": 0.35,
+            "min_position_weight": 0.05,
         },
     }
     space: ClassVar[Space] = {
-        "reach": LogUniform(5, 100),
+        "max_distance": LogUniform(5, 100),
         "distance_decay": Uniform(0.0, 1.0),
-        "back": Uniform(0.0, 1.0),
+        "backward_weight": Uniform(0.0, 1.0),
         "alpha": Uniform(0.2, 1.0),
         "beta": Uniform(0.0, 0.7),
         "shrinkage": Uniform(0.0, 20.0),
-        "last": Choice(5, 10, 20, 50),
-        "decay": Uniform(0.5, 0.98),
-        "floor": Uniform(0.0, 0.2),
+        "window": Choice(5, 10, 20, 50),
+        "position_decay": Uniform(0.5, 0.98),
+        "min_position_weight": Uniform(0.0, 0.2),
     }
 
     def __init__(self, config: SeqKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window = config.last
+        self.window = config.window
         self.similarity = SparseRows(sizes.num_items + 1)
 
     def fit(self, log: Log) -> None:
-        parts = [_nearest(pairs, self.config.neighbours) for pairs in similarities(log, self.config)]
+        parts = [_nearest(pairs, self.config.num_neighbours) for pairs in similarities(log, self.config)]
         item, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
         self.similarity.fill(np.bincount(item, minlength=log.num_items + 1), other, similarity)
 
@@ -116,7 +134,9 @@ class SeqKNN(DirectModel):
         history = batch.history if self.window is None else batch.last(self.window)
         line, place = history.nonzero(as_tuple=True)
         age = (history.shape[1] - 1 - place).to(self.similarity.value)
-        weight = self.config.floor + (1 - self.config.floor) * self.config.decay**age
+        weight = (
+            self.config.min_position_weight + (1 - self.config.min_position_weight) * self.config.position_decay**age
+        )
         scores = self.similarity.value.new_zeros(len(batch), self.sizes.num_items + 1)
         self.similarity.add_to(scores, line=line, row=history[line, place], weight=weight)
         scores[:, 0] = -torch.inf
@@ -127,10 +147,10 @@ def similarities(log: Log, config: SeqKNNConfig) -> Iterator[RatedEvents]:
     """(item, other, similarity) of all pairs, each once, ascending; in blocks of items."""
     user, item = log.events()
     event = item.astype(np.int64)
-    size = log.sizes[user]
-    place = np.arange(len(event)) - (np.cumsum(log.sizes) - log.sizes)[user]
-    before = np.minimum(place, config.reach if config.back else 0)
-    after = np.minimum(size - 1 - place, config.reach)
+    size = log.lengths[user]
+    place = np.arange(len(event)) - (np.cumsum(log.lengths) - log.lengths)[user]
+    before = np.minimum(place, config.max_distance if config.backward_weight else 0)
+    after = np.minimum(size - 1 - place, config.max_distance)
     count = np.bincount(event, minlength=log.num_items + 1)
     below = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
     order = np.argsort(event, kind="stable")
@@ -141,7 +161,7 @@ def similarities(log: Log, config: SeqKNNConfig) -> Iterator[RatedEvents]:
         first, last = row - before[row], row + after[row] + 1
         seen, other = np.repeat(row, last - first), ranges(first, last)
         seen, other = seen[seen != other], other[seen != other]
-        weight = _weights(config)[other - seen + config.reach]
+        weight = _weights(config)[other - seen + config.max_distance]
         if config.length_discount:
             weight = weight * size[seen] ** -config.length_discount
         one, two, total = _add_up(event[seen], event[other], weight, log.num_items + 1)
@@ -150,9 +170,9 @@ def similarities(log: Log, config: SeqKNNConfig) -> Iterator[RatedEvents]:
 
 def _weights(config: SeqKNNConfig) -> Floats:
     """(2 reach + 1,) what a pair counts whose second event lies -reach, ..., reach positions after the first."""
-    distance = np.arange(-config.reach, config.reach + 1)
+    distance = np.arange(-config.max_distance, config.max_distance + 1)
     weight = np.maximum(np.abs(distance), 1.0) ** -config.distance_decay
-    return np.where(distance > 0, weight, config.back * weight)
+    return np.where(distance > 0, weight, config.backward_weight * weight)
 
 
 def _add_up(one: Ids, two: Ids, weight: Floats, span: int) -> RatedEvents:

@@ -41,36 +41,49 @@ CELLS = 4_000_000  # similarities at a time
 class VSKNNConfig(Config):
     """Settings of VS-KNN."""
 
-    neighbours: int = Field(300, ge=1, description="How many similar sessions are heard.")
-    sample: int | None = Field(
+    num_neighbours: int = Field(300, ge=1, description="Number of most similar sessions whose items are scored.")
+    sample_size: int | None = Field(
         None,
         ge=1,
         description=(
-            "How many of the newest sessions that share an item are looked at; None looks at all. A session is "
-            "as new as its last event, or, where the log has no times, as its place in the log."
+            "Number of most recent sessions that are compared, of those that share an item; none compares all. "
+            "A session is as recent as its last event, or as its position in a log without times."
         ),
     )
-    last: int | None = Field(50, ge=1, description="How many of the history's last items are asked; None asks all.")
+    window: int | None = Field(50, ge=1, description="Number of most recent items that are compared; none takes all.")
     weighting: Literal["decay", "linear", "div"] = Field(
-        "decay", description="How the weight of an item falls with its age: linear, div, or decay."
+        "decay", description="How the weight of an item of the history falls with its age."
     )
-    decay: float = Field(
-        0.8, gt=0, le=1, description="Weight of each older item relative to the next newer one (weighting=decay only)."
+    position_decay: float = Field(
+        0.8, gt=0, le=1, description="Weight of an item relative to the next newer one; weighting=decay only."
     )
-    floor: float = Field(
-        0.1, ge=0, le=1, description="Share of an item's weight that does not age (weighting=decay only)."
+    min_position_weight: float = Field(
+        0.1, ge=0, le=1, description="Weight that an item keeps, however old it is; weighting=decay only."
     )
-    alpha: float = Field(0.75, ge=0, description="How much of the popularity of a shared item is divided out.")
-    length_discount: float = Field(0.4, ge=0, description="How much of the length of a neighbour is divided out.")
-    beta: float = Field(0.4, ge=0, description="How much of the popularity of the item scored is divided out.")
-    shrinkage: float = Field(15.0, ge=0, description="Added to the counts that are divided out.")
+    alpha: float = Field(0.75, ge=0, description="Exponent of the popularity of a shared item in the denominator.")
+    length_discount: float = Field(
+        0.4, ge=0, description="Exponent of the length of the neighbour session in the denominator."
+    )
+    beta: float = Field(0.4, ge=0, description="Exponent of the popularity of the scored item in the denominator.")
+    shrinkage: float = Field(15.0, ge=0, description="Added to the counts in the denominators.")
     distance_decay: float = Field(
-        0.35, description="An item of a neighbour counts (distance to the last shared item)^-distance_decay."
+        0.35, description="An item at distance x from the last shared item counts x^-distance_decay."
     )
-    back: float = Field(
-        0.7, ge=0, description="What an item before the last shared one counts, relative to one after it."
+    backward_weight: float = Field(
+        0.7, ge=0, description="Weight of the items before the last shared item, relative to those after it."
     )
-    weigh_last: bool = Field(False, description="Whether a neighbour counts less, the older the last shared item is.")
+    weight_last_match: bool = Field(
+        False, description="Whether a neighbour counts less if the last shared item is old in the history."
+    )
+    renamed: ClassVar[dict[str, str]] = {
+        "neighbours": "num_neighbours",
+        "sample": "sample_size",
+        "last": "window",
+        "decay": "position_decay",
+        "floor": "min_position_weight",
+        "back": "backward_weight",
+        "weigh_last": "weight_last_match",
+    }
 
 
 class VSKNN(DirectModel):
@@ -81,36 +94,36 @@ class VSKNN(DirectModel):
     config: VSKNNConfig
     presets: ClassVar = {
         "paper": {
-            "neighbours": 100,
-            "sample": 1000,
-            "last": None,
+            "num_neighbours": 100,
+            "sample_size": 1000,
+            "window": None,
             "weighting": "linear",
             "alpha": 0.0,
             "length_discount": 0.0,
             "beta": 0.0,
             "shrinkage": 0.0,
             "distance_decay": 0.0,
-            "back": 1.0,
-            "weigh_last": True,
+            "backward_weight": 1.0,
+            "weight_last_match": True,
         },
     }
     space: ClassVar[Space] = {
-        "neighbours": Choice(100, 200, 300, 500),
-        "decay": Uniform(0.4, 0.95),
-        "floor": Uniform(0.0, 0.2),
+        "num_neighbours": Choice(100, 200, 300, 500),
+        "position_decay": Uniform(0.4, 0.95),
+        "min_position_weight": Uniform(0.0, 0.2),
         "alpha": Uniform(0.0, 1.0),
         "length_discount": Uniform(0.0, 0.8),
         "beta": Uniform(0.0, 0.7),
         "distance_decay": Uniform(0.0, 1.0),
-        "back": Uniform(0.0, 1.0),
-        "weigh_last": Choice(False, True),
+        "backward_weight": Uniform(0.0, 1.0),
+        "weight_last_match": Choice(False, True),
     }
     number: Tensor
     divisor: Tensor
 
     def __init__(self, config: VSKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window = config.last
+        self.window = config.window
         self.holders = SparseRows(sizes.num_items + 1)  # item -> sessions that hold it, and what sharing it counts
         self.sessions = SparseRows(sizes.num_users + 1)  # session -> its items, and their places
         self.register_buffer("number", torch.zeros(sizes.num_users + 1, dtype=torch.int64))
@@ -155,7 +168,7 @@ class VSKNN(DirectModel):
         width = int(place.max()) + 1 if len(place) else 1
         shared = seen.view(-1)[cell].mul_(width).add_(place)
         newest = torch.zeros_like(session).scatter_reduce_(0, which, shared, "amax")
-        if self.config.weigh_last:
+        if self.config.weight_last_match:
             similarity = similarity * weight[line, newest // width - 1]
         distance = place.sub_((newest % width - width)[which])
         counts = self._distances(width)[distance].mul_(similarity[which])
@@ -167,10 +180,10 @@ class VSKNN(DirectModel):
         similarity = self.divisor.new_zeros(len(user), len(self.number))
         self.holders.add_to(similarity, line=line, row=history[line, place], weight=weight[line, place])
         similarity[torch.arange(len(user), device=user.device), self.number[user]] = 0
-        sample = self.config.sample
+        sample = self.config.sample_size
         if sample is not None and sample < len(self.number):
             similarity.masked_fill_((similarity > 0).cumsum(1) > sample, 0)
-        best, session = similarity.topk(min(self.config.neighbours, len(self.number)))
+        best, session = similarity.topk(min(self.config.num_neighbours, len(self.number)))
         line, column = best.nonzero(as_tuple=True)
         return line, session[line, column], best[line, column]
 
@@ -181,20 +194,24 @@ class VSKNN(DirectModel):
         if config.weighting == "linear":
             number = (history > 0).sum(1, keepdim=True)
             return (1 - age / number.clamp(min=1)).clamp(min=0)
-        weight = 1 / (age + 1) if config.weighting == "div" else config.floor + (1 - config.floor) * config.decay**age
+        weight = (
+            1 / (age + 1)
+            if config.weighting == "div"
+            else config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age
+        )
         return weight.expand(history.shape)
 
     def _distances(self, width: int) -> Tensor:
         """What an item counts that lies -width, ..., width places after the last shared one."""
         distance = torch.arange(-width, width + 1, device=self.divisor.device).to(self.divisor)
         counts = distance.abs().clamp(min=1) ** -self.config.distance_decay
-        return torch.where(distance < 0, self.config.back * counts, counts)
+        return torch.where(distance < 0, self.config.backward_weight * counts, counts)
 
 
 def _from_the_newest(log: Log) -> Ids:
     """(U + 1,) a number for each user's session: 0 the newest; those without events come last."""
     newest = np.arange(log.num_users + 1) if log.time is None else log.time[np.maximum(log.stop - 1, 0)]
-    order = np.lexsort((-np.arange(log.num_users + 1), -newest, log.sizes == 0))
+    order = np.lexsort((-np.arange(log.num_users + 1), -newest, log.lengths == 0))
     number = np.empty(log.num_users + 1, np.int64)
     number[order] = np.arange(log.num_users + 1)
     return number
@@ -203,7 +220,7 @@ def _from_the_newest(log: Log) -> Ids:
 def _contents(log: Log, number: Ids) -> tuple[Ids, Ids, Ids]:
     """(session, item, place) of each item of each session, session after session; the last place of an item counts."""
     user, item = log.events()
-    place = np.arange(len(item)) - np.repeat(np.cumsum(log.sizes) - log.sizes, log.sizes)
+    place = np.arange(len(item)) - np.repeat(np.cumsum(log.lengths) - log.lengths, log.lengths)
     session = number[user]
     backwards = session[::-1] * (log.num_items + 1) + item[::-1]
     row = len(item) - 1 - np.unique(backwards, return_index=True)[1]

@@ -71,7 +71,7 @@ def printed(citeulike: tuple[float, ...], movielens: tuple[float, ...]) -> dict[
 
 def falling(lr: float, steps: int, epochs: int, **more: Any) -> Settings:
     """A learning rate that falls to a twentieth of `lr` in so many steps, those of all epochs."""
-    fall = {"lr": lr, "last_lr": lr / 20, "decay_power": 1.0, "decay_steps": steps}
+    fall = {"lr": lr, "final_lr": lr / 20, "lr_decay_power": 1.0, "lr_decay_steps": steps}
     return {**fall, "epochs": epochs, **more}
 
 
@@ -150,7 +150,7 @@ NAMED: Mapping[str, Named] = {
     "Sequential rules": Named(
         model="seq-knn",
         preset="rules",
-        settings={"reach": 30, "back": 0.6, "decay": 0.7, "shrinkage": 5},
+        settings={"max_distance": 30, "backward_weight": 0.6, "position_decay": 0.7, "shrinkage": 5},
         kind="rival",
     ),
     BEST: hcrnn(3, "bi", (9.33, 25.81, 6.74, 8.70), (9.53, 33.83, 6.38, 9.21), seeds=3),
