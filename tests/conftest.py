@@ -38,45 +38,45 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Comparisons do their work in this process, one thing after the other: the crew that keeps a list of it."""
+def sequential_workers(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Comparisons run their workers in this process, one after the other; the pool that records them in `started`."""
     from segue.errors import DataError, TrainingError
     from segue.tuning import comparison as compare
     from segue.tuning.workers import Message
 
-    class Here:
-        begun: ClassVar[list[tuple[str, str, float | None]]] = []
+    class SequentialPool:
+        started: ClassVar[list[tuple[str, str, float | None]]] = []
 
         def __init__(self, jobs: int) -> None:
             self.jobs = jobs
             self.waiting: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = []
 
-        def __enter__(self) -> Here:
+        def __enter__(self) -> SequentialPool:
             return self
 
         def __exit__(self, *_: object) -> None:
             self.waiting.clear()
 
         @property
-        def names(self) -> list[str]:
+        def running(self) -> list[str]:
             return [name for name, _, _ in self.waiting]
 
         def start(self, name: str, work: Callable[..., Any], *arguments: Any) -> None:
             assert len(self.waiting) < self.jobs
-            self.begun.append((name, work.__name__, arguments[0].seconds))
+            self.started.append((name, work.__name__, arguments[0].seconds))
             self.waiting.append((name, work, arguments))
 
-        def news(self) -> Iterator[Message]:
+        def messages(self) -> Iterator[Message]:
             name, work, arguments = self.waiting[0]
-            told: list[str] = []
+            sent: list[str] = []
             try:
-                last = Message(name, "done", work(*arguments, tell=told.append))
+                last = Message(name, "done", work(*arguments, send=sent.append))
             except (DataError, TrainingError) as error:
                 last = Message(name, "failed", str(error))
             except RuntimeError as error:
                 last = Message(name, "failed", f"RuntimeError: {error}", "Traceback: here")
             del self.waiting[0]
-            return iter([*(Message(name, "told", text) for text in told), last])
+            return iter([*(Message(name, "progress", text) for text in sent), last])
 
-    monkeypatch.setattr(compare, "WorkerPool", Here)
-    return Here
+    monkeypatch.setattr(compare, "WorkerPool", SequentialPool)
+    return SequentialPool

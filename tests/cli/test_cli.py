@@ -33,7 +33,7 @@ from segue.training import loop as train
 from .logs import events
 
 COMMANDS = ("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "demo", "reproduce")
-HGN = "run hgn events.csv --set dim=4 epochs=5 --seed 3"
+HGN = "run hgn events.csv --set embedding_dim=4 epochs=5 --seed 3"
 PYTHON = [sys.executable, "-m", "segue"]
 
 
@@ -56,10 +56,10 @@ def test_run_prints_a_table_saves_the_model_and_writes_all_digits(segue, here):
     assert found["log"] == log.fingerprint
     assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "hgn"]
     assert found["baselines"] == ["pop", "item-knn", "seq-knn"]
-    assert found["recipe"]["settings"] == {"dim": "4", "epochs": "5"}
+    assert found["recipe"]["settings"] == {"embedding_dim": "4", "epochs": "5"}
     assert found["recipe"]["seed"] == 3
     assert found["training"]["epochs"] == 5
-    again = Experiment(model="hgn", protocol=protocol, settings={"dim": 4, "epochs": 5}, seed=3).run(log)
+    again = Experiment(model="hgn", protocol=protocol, settings={"embedding_dim": 4, "epochs": 5}, seed=3).run(log)
     for metric, cell in found["models"][-1]["metrics"].items():
         assert cell["mean"] == measure(again.result.ranks, metric).mean()
     assert (here / "models/mine/training.jsonl").read_text().count("\n") == 5
@@ -91,11 +91,13 @@ def test_quiet_leaves_only_the_answer(segue):
 
 
 def test_run_takes_the_options_of_measuring(segue, here):
-    out = done(segue("run bprmf events.csv --no-rivals --refit --protocol hgn --every 2 --set epochs=4 dim=4"))
+    out = done(
+        segue("run bprmf events.csv --no-rivals --refit --protocol hgn --eval-every 2 --set epochs=4 embedding_dim=4")
+    )
     assert not re.search(r"^ *(pop|item-knn) ", out, re.MULTILINE)
     about = checkpoint.load("models/bprmf").about
     assert about["recipe"]["refit"] is True
-    assert about["recipe"]["every"] == 2
+    assert about["recipe"]["eval_every"] == 2
     assert about["recipe"]["protocol"]["fingerprint"] == Protocol.named("hgn").fingerprint
     assert about["training"]["best"] in (2, 4)
 
@@ -104,7 +106,7 @@ def test_ratings_are_predicted_and_measured(segue, here):
     """RMSE, MAE and AUC, with the means beside them; evaluating the saved model gives the same figures."""
     rows = (f"u{t % 7},i{t % 31},{1 + t * 3 % 5},{1_600_000_000 + 100 * t}\n" for t in range(200))
     (here / "rated.csv").write_text("".join(["user,item,rating,time\n", *rows]))
-    out = done(segue("run mf rated.csv --protocol ratings --set dim=2 --json run.json"))
+    out = done(segue("run mf rated.csv --protocol ratings --set embedding_dim=2 --json run.json"))
     assert re.search(r"^ model +rmse +mae +auc +s ", out, re.MULTILINE)
     assert re.search(r"^ pop +– +– +[.\d]+ ", out, re.MULTILINE)
     assert " ratings, 31 items" in out
@@ -117,7 +119,9 @@ def test_ratings_are_predicted_and_measured(segue, here):
     again = json.loads((here / "again.json").read_text())
     for metric, cell in again["models"][0]["metrics"].items():
         assert cell["mean"] == pytest.approx(found["models"][-1]["metrics"][metric]["mean"])
-    out = done(segue("search mf rated.csv --protocol ratings --trials 1 --no-rivals --set dim=2 --out models/found"))
+    out = done(
+        segue("search mf rated.csv --protocol ratings --trials 1 --no-rivals --set embedding_dim=2 --out models/found")
+    )
     assert re.search(r"validation rmse", out)
     code, _, err = segue("run mf rated.csv --protocol ratings --monitor ndcg@10")
     assert code == 2
@@ -213,7 +217,7 @@ def test_search_reads_recboles_lines_and_saves_the_winner(segue, here):
     found = json.loads((here / "found.json").read_text())
     trials = found["search"]["trials"]
     assert len(trials) == 3
-    assert {(t["settings"]["dim"], tuple(t["settings"]["reg_weight"])) for t in trials} == {(4, (0.0, 0.0))}
+    assert {(t["settings"]["embedding_dim"], tuple(t["settings"]["reg_weight"])) for t in trials} == {(4, (0.0, 0.0))}
     assert {t["settings"]["pooling"] for t in trials} <= {"avg", "max"}
     best = max((t for t in trials if t["state"] == "complete"), key=lambda t: t["metric"])
     assert found["recipe"]["settings"]["lr"] == best["settings"]["lr"]
@@ -225,7 +229,7 @@ def test_search_reads_recboles_lines_and_saves_the_winner(segue, here):
     again = json.loads((here / "again.json").read_text())
     assert (again["search"], again["models"][-1]) == (found["search"], found["models"][-1])
     assert (here / "models/found/model.json").read_bytes() == before
-    settings = {**best["settings"], "reg_weight": "0,0", "epochs": best["best"], "window": 3}
+    settings = {**best["settings"], "reg_weight": "0,0", "epochs": best["best_epoch"], "window": 3}
     words = " ".join(f"{name}={value}" for name, value in settings.items())
     done(segue(f"run hgn events.csv --set {words} --no-rivals -o models/again"))
     again, saved = weights("models/again"), weights("models/found")
@@ -234,25 +238,25 @@ def test_search_reads_recboles_lines_and_saves_the_winner(segue, here):
 
 def test_search_takes_the_space_that_the_model_declares(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
-    code, out, err = segue("search bprmf events.csv --trials 4 --set dim=4 epochs=2 --no-rivals")
+    code, out, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-rivals")
     assert code == 0
     assert "seq-knn" not in out
-    assert "What mattered" in out
+    assert "Importance of the settings" in out
     assert re.search(r"trial 0 \(1 of 4\), \d+ s: \.\d+ in epoch [12] of 2; .*: lr=0.005 l2=0.001\n", err)
     assert err.endswith("saved to models/bprmf; next: segue recommend models/bprmf --user u0\n")
-    assert json.loads((here / "models/bprmf/model.json").read_text())["config"]["dim"] == 4
+    assert json.loads((here / "models/bprmf/model.json").read_text())["config"]["embedding_dim"] == 4
 
 
 def test_search_without_pictures_says_so(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     monkeypatch.setitem(sys.modules, "altair", None)
-    code, _, err = segue("search bprmf events.csv --trials 4 --set dim=4 epochs=2 --no-rivals")
+    code, _, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-rivals")
     assert code == 0
     assert 'pip install "segue[viz]"' in err
-    assert "What mattered" in (here / "models/bprmf.search/search.html").read_text()
+    assert "Importance of the settings" in (here / "models/bprmf.search/search.html").read_text()
 
 
-def test_compare_ranks_saves_and_names_the_model_to_take(segue, here, at_once, monkeypatch):
+def test_compare_ranks_saves_and_names_the_model_to_take(segue, here, sequential_workers, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     command = "compare events.csv --models pop,item-knn,bprmf --exclude bprmf --trials 2 -o field --json field.json"
     code, out, err = segue(command)
@@ -272,12 +276,12 @@ def test_compare_ranks_saves_and_names_the_model_to_take(segue, here, at_once, m
     assert page.count("<img") == 1
     assert "the same cap on seconds" in page
     assert (here / "field/quality.svg").exists()
-    at_once.begun.clear()
+    sequential_workers.started.clear()
     assert segue(command)[:2] == (0, out)
-    assert at_once.begun == []
+    assert sequential_workers.started == []
 
 
-def test_compare_means_by_all_those_that_rank(segue, here, at_once):
+def test_compare_means_by_all_those_that_rank(segue, here, sequential_workers):
     ranking = ",".join(name for name, kind in MODELS.items() if not issubclass(kind, PairScorer))
     code, _, err = segue(["compare", "events.csv", "--models", "all", "--exclude", ranking])
     assert code == 2
@@ -286,7 +290,7 @@ def test_compare_means_by_all_those_that_rank(segue, here, at_once):
     assert "has no ratings" in json.loads((here / "field.json").read_text())["left_out_models"]["mf"]
 
 
-def test_compare_goes_on_without_those_that_cannot_learn(segue, here, at_once, monkeypatch):
+def test_compare_goes_on_without_those_that_cannot_learn(segue, here, sequential_workers, monkeypatch):
     def fail(self, log):
         raise DataError("needs times")
 
@@ -319,7 +323,7 @@ def test_evaluate_repeats_what_run_has_measured(segue, here):
 def test_recommend_answers_by_title_for_a_user_and_for_a_history(segue, here):
     rows = "".join(f"{i},[{'abcdefgh'[i]}] film,{1990 + i}\n" for i in range(8))
     (here / "films.csv").write_text(f"item,title,year\n{rows}")
-    done(segue("run hgn events.csv --items films.csv --set dim=4 epochs=30"))
+    done(segue("run hgn events.csv --items films.csv --set embedding_dim=4 epochs=30"))
     out = done(segue("recommend models/hgn --user u1 --json user.json"))
     found = json.loads((here / "user.json").read_text())
     assert found["user"] == "u1"
@@ -446,7 +450,7 @@ def weights(folder):
 
 def test_an_interrupted_run_is_taken_up_by_the_same_command(segue, here, monkeypatch):
     done(segue(f"{HGN} --out whole"))
-    epoch, passes = train._epoch, []
+    epoch, passes = train.train_epoch, []
 
     def twice_only(*args):
         if len(passes) == 2:
@@ -455,7 +459,7 @@ def test_an_interrupted_run_is_taken_up_by_the_same_command(segue, here, monkeyp
         return epoch(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "_epoch", twice_only)
+        patch.setattr(train, "train_epoch", twice_only)
         code, out, err = segue(f"{HGN} --out parts")
     assert (code, out) == (130, "")
     assert err == "segue: interrupted; the same command goes on from there\n"
@@ -468,7 +472,17 @@ def test_an_interrupted_run_is_taken_up_by_the_same_command(segue, here, monkeyp
 
 
 def test_control_c_ends_a_process_with_130_and_leaves_what_it_can_go_on_from(here):
-    command = [*PYTHON, "run", "hgn", "events.csv", "--set", "dim=4", "epochs=1000000", "--patience", "1000000"]
+    command = [
+        *PYTHON,
+        "run",
+        "hgn",
+        "events.csv",
+        "--set",
+        "embedding_dim=4",
+        "epochs=1000000",
+        "--patience",
+        "1000000",
+    ]
     state = here / "models/hgn.training/state.safetensors"
     before = (here / "models/hgn/model.json").read_bytes()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

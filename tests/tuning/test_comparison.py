@@ -1,4 +1,4 @@
-"""Comparisons: every model alike, each failure its own, taken up where they were left."""
+"""Comparisons: equal budgets, isolated failures, resuming."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load
-from segue.tuning import comparison as compare_module
-from segue.tuning.comparison import Comparison, Entry, costs, served
+from segue.tuning import scheduler as scheduler_module
+from segue.tuning.comparison import Comparison, best_on_validation, cost_rows
+from segue.tuning.scheduler import Entry
 from segue.tuning.workers import Message
 
 LOG = synthetic.markov(40, 12, 10, seed=1, shortest=4)
-LAST = Protocol.named("leave-one-out")
+LEAVE_ONE_OUT = Protocol.named("leave-one-out")
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +35,12 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGUE_QUIET", "1")
 
 
-@pytest.fixture
-def here(at_once: Any) -> Any:
-    return at_once
-
-
-def plan(*models: str, **changes: Any) -> Comparison:
-    return Comparison(**{"models": models, "protocol": LAST, "trials": 2, "minutes": 1.0, **changes})
+def comparison(*models: str, **changes: Any) -> Comparison:
+    return Comparison(**{"models": models, "protocol": LEAVE_ONE_OUT, "trials": 2, "minutes": 1.0, **changes})
 
 
 class Broken(Pop):
-    """Has a bug."""
+    """A model with a bug."""
 
     name = "broken"
 
@@ -53,7 +49,7 @@ class Broken(Pop):
 
 
 class Choosy(Pop):
-    """Wants another log."""
+    """A model that cannot use the log."""
 
     name = "choosy"
 
@@ -62,84 +58,92 @@ class Choosy(Pop):
 
 
 @pytest.fixture
-def odd(monkeypatch: pytest.MonkeyPatch) -> None:
+def failing_models(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (Broken, Choosy):
         monkeypatch.setitem(MODELS, kind.name, kind)
 
 
-def test_each_model_is_tuned_alike_and_tested_once(tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_each_model_has_the_same_trials_and_one_test(
+    tmp_path: Path, sequential_workers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested: list[str] = []
     test = Experiment.test
-    monkeypatch.setattr(Experiment, "test", lambda self, *rest: asked.append(self.model) or test(self, *rest))
-    one = plan("bprmf", "item-knn", "pop")
-    entries = one.run(LOG, tmp_path / "c")
-    assert sorted(asked) == ["bprmf", "item-knn", "pop"]
-    tested = [float(measure(entry.result.ranks, "ndcg@10").mean()) for entry in entries if entry.result]
-    assert len(tested) == 3
-    assert tested == sorted(tested, reverse=True)
+    monkeypatch.setattr(Experiment, "test", lambda self, *rest: tested.append(self.model) or test(self, *rest))
+    plan = comparison("bprmf", "item-knn", "pop")
+    entries = plan.run(LOG, tmp_path / "c")
+    assert sorted(tested) == ["bprmf", "item-knn", "pop"]
+    metrics = [float(measure(entry.result.ranks, "ndcg@10").mean()) for entry in entries if entry.result]
+    assert len(metrics) == 3
+    assert metrics == sorted(metrics, reverse=True)
     assert {entry.model: entry.about["search"]["trials"] for entry in entries} == {
-        name: one.search(name, 1.0).most for name in one.models
+        name: plan.search(name).max_trials for name in plan.models
     }
-    best = max(entries, key=lambda entry: entry.about["training"]["validation"]["ndcg@10"] or entry.validation)
-    assert served(entries).validation == max(entry.validation for entry in entries) == best.validation
+    best = max(entries, key=lambda entry: entry.about["training"]["validation"]["ndcg@10"] or entry.validation_metric)
+    assert (
+        best_on_validation(entries).validation_metric
+        == max(entry.validation_metric for entry in entries)
+        == best.validation_metric
+    )
     for entry in entries:
         assert load(tmp_path / "c" / entry.model).about["recipe"] == entry.about["recipe"]
-        assert entry.tuning > 0
-    rows = costs(entries, "ndcg@10")
+        assert entry.tuning_seconds > 0
+    rows = cost_rows(entries, "ndcg@10")
     assert [row["model"] for row in rows] == [entry.model for entry in entries]
     assert all(row["peak MB"] is None or row["peak MB"] > 0 for row in rows)
     table([entry.result for entry in entries if entry.result])
 
 
-def test_models_that_count_come_first_and_what_is_left_goes_on(tmp_path: Path, here: Any) -> None:
-    plan("bprmf", "item-knn", "pop", minutes=1.0, jobs=2).run(LOG, tmp_path / "c")
-    tuned = [(name, seconds) for name, work, seconds in here.begun if work == "tune"]
+def test_direct_models_come_first_and_unused_time_goes_to_later_models(tmp_path: Path, sequential_workers: Any) -> None:
+    comparison("bprmf", "item-knn", "pop", minutes=1.0, jobs=2).run(LOG, tmp_path / "c")
+    tuned = [(name, seconds) for name, work, seconds in sequential_workers.started if work == "tune_model"]
     assert [name for name, _ in tuned] == ["item-knn", "pop", "bprmf"]
     shares = [seconds or 0.0 for _, seconds in tuned]
     assert shares[0] == pytest.approx(40.0)
     assert shares[1] == pytest.approx(40.0)
     assert 75 < shares[2] < 120  # all but what the first two took
-    assert {work for name, work, _ in here.begun if name == "bprmf"} == {"tune", "test"}
+    assert {work for name, work, _ in sequential_workers.started if name == "bprmf"} == {"tune_model", "train_and_test"}
 
 
-def test_the_same_call_reads_what_was_found(tmp_path: Path, here: Any) -> None:
-    first = plan("pop", "item-knn").run(LOG, tmp_path / "c")
-    here.begun.clear()
-    again = plan("pop", "item-knn").run(LOG, tmp_path / "c")
-    assert here.begun == []
-    plain = [[(e.model, e.tuning, json.loads(json.dumps(e.about))) for e in entries] for entries in (first, again)]
+def test_the_same_call_reads_earlier_results(tmp_path: Path, sequential_workers: Any) -> None:
+    first = comparison("pop", "item-knn").run(LOG, tmp_path / "c")
+    sequential_workers.started.clear()
+    again = comparison("pop", "item-knn").run(LOG, tmp_path / "c")
+    assert sequential_workers.started == []
+    plain = [
+        [(e.model, e.tuning_seconds, json.loads(json.dumps(e.about))) for e in entries] for entries in (first, again)
+    ]
     assert plain[0] == plain[1]
-    wider = plan("pop", "item-knn", "bprmf").run(LOG, tmp_path / "c")
-    assert [name for name, _, _ in here.begun] == ["bprmf", "bprmf"]
+    wider = comparison("pop", "item-knn", "bprmf").run(LOG, tmp_path / "c")
+    assert [name for name, _, _ in sequential_workers.started] == ["bprmf", "bprmf"]
     assert {e.model for e in wider} == {"pop", "item-knn", "bprmf"}
-    here.begun.clear()
-    more = plan("pop", "item-knn", trials=3).run(LOG, tmp_path / "c")
-    assert [name for name, _, _ in here.begun] == ["item-knn", "item-knn"]
+    sequential_workers.started.clear()
+    more = comparison("pop", "item-knn", trials=3).run(LOG, tmp_path / "c")
+    assert [name for name, _, _ in sequential_workers.started] == ["item-knn", "item-knn"]
     assert {e.model: e.about["search"]["trials"] for e in more} == {"pop": 1, "item-knn": 3}
-    here.begun.clear()
-    refit = plan("pop", refit=True).run(LOG, tmp_path / "c")
-    assert [work for _, work, _ in here.begun] == ["tune", "test"]
+    sequential_workers.started.clear()
+    refit = comparison("pop", refit=True).run(LOG, tmp_path / "c")
+    assert [work for _, work, _ in sequential_workers.started] == ["tune_model", "train_and_test"]
     assert refit[0].about["recipe"]["refit"] is True
 
 
-def test_an_interrupted_comparison_keeps_what_was_spent(
-    tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_comparison_keeps_the_spent_time(
+    tmp_path: Path, sequential_workers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = plan("item-knn", "bprmf").run(LOG, tmp_path / "whole")
-    news = here.news
+    whole = comparison("item-knn", "bprmf").run(LOG, tmp_path / "whole")
+    messages = sequential_workers.messages
 
     def stop(self: Any) -> Iterator[Message]:
-        if len(here.begun) > 3:
+        if len(sequential_workers.started) > 3:
             raise KeyboardInterrupt
-        return news(self)
+        return messages(self)
 
-    here.begun.clear()
-    monkeypatch.setattr(here, "news", stop)
+    sequential_workers.started.clear()
+    monkeypatch.setattr(sequential_workers, "messages", stop)
     with pytest.raises(KeyboardInterrupt):
-        plan("item-knn", "bprmf").run(LOG, tmp_path / "cut")
+        comparison("item-knn", "bprmf").run(LOG, tmp_path / "cut")
     assert set(json.loads((tmp_path / "cut/compare.json").read_text())["spent"]) == {"item-knn", "bprmf"}
-    monkeypatch.setattr(here, "news", news)
-    again = plan("item-knn", "bprmf").run(LOG, tmp_path / "cut")
+    monkeypatch.setattr(sequential_workers, "messages", messages)
+    again = comparison("item-knn", "bprmf").run(LOG, tmp_path / "cut")
     for one, two in zip(whole, again, strict=True):
         assert one.model == two.model
         assert one.result is not None
@@ -147,46 +151,50 @@ def test_an_interrupted_comparison_keeps_what_was_spent(
         assert np.array_equal(one.result.ranks.rank, two.result.ranks.rank)
 
 
-def test_one_that_fails_takes_nobody_with_it(tmp_path: Path, here: Any, odd: None) -> None:
-    entries = plan("broken", "choosy", "pop").run(LOG, tmp_path / "c")
+def test_a_failure_does_not_affect_the_other_models(
+    tmp_path: Path, sequential_workers: Any, failing_models: None
+) -> None:
+    entries = comparison("broken", "choosy", "pop").run(LOG, tmp_path / "c")
     assert [(entry.model, entry.reason) for entry in entries] == [
         ("pop", ""),
         ("broken", "broken: no trial of 1 succeeded; the first: RuntimeError: a bug"),
         ("choosy", "needs times, and this log has none"),
     ]
-    assert [row["model"] for row in costs(entries, "ndcg@10")] == ["pop"]
-    assert served(entries).model == "pop"
+    assert [row["model"] for row in cost_rows(entries, "ndcg@10")] == ["pop"]
+    assert best_on_validation(entries).model == "pop"
     with pytest.raises(TrainingError, match=r"no model could be compared; choosy: needs times"):
-        plan("choosy").run(LOG, tmp_path / "d")
+        comparison("choosy").run(LOG, tmp_path / "d")
 
 
-def test_where_a_bug_happened_is_kept(tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any, tell: Any) -> None:
+def test_the_traceback_of_a_bug_is_kept(
+    tmp_path: Path, sequential_workers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, send: Any) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(compare_module, "test", fail)
+    monkeypatch.setattr(scheduler_module, "train_and_test", fail)
     with pytest.raises(TrainingError, match="pop: RuntimeError: out of luck"):
-        plan("pop").run(LOG, tmp_path / "c")
+        comparison("pop").run(LOG, tmp_path / "c")
     assert (tmp_path / "c/pop.error.txt").read_text() == "Traceback: here"
 
 
-def test_another_comparison_is_refused(tmp_path: Path, here: Any) -> None:
-    plan("pop").run(LOG, tmp_path / "c")
+def test_another_comparison_is_refused(tmp_path: Path, sequential_workers: Any) -> None:
+    comparison("pop").run(LOG, tmp_path / "c")
     with pytest.raises(ConfigError, match=r"c: holds a comparison with another log; choose another folder"):
-        plan("pop").run(synthetic.markov(40, 12, 10, seed=2, shortest=4), tmp_path / "c")
+        comparison("pop").run(synthetic.markov(40, 12, 10, seed=2, shortest=4), tmp_path / "c")
     with pytest.raises(ConfigError, match="another protocol"):
-        plan("pop", protocol=replace(LAST, exclude_seen=False)).run(LOG, tmp_path / "c")
+        comparison("pop", protocol=replace(LEAVE_ONE_OUT, exclude_seen=False)).run(LOG, tmp_path / "c")
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
     with pytest.raises(ArtefactError, match="full: is there and is not a comparison"):
-        plan("pop").run(LOG, tmp_path / "full")
+        comparison("pop").run(LOG, tmp_path / "full")
     (tmp_path / "c/compare.json").write_text("{")
     with pytest.raises(ArtefactError, match=r"compare\.json: damaged .*delete"):
-        plan("pop").run(LOG, tmp_path / "c")
+        comparison("pop").run(LOG, tmp_path / "c")
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"models": ()}, "no model to compare"),
         ({"models": ("popp",)}, "no model 'popp', did you mean 'pop'"),
@@ -197,15 +205,15 @@ def test_another_comparison_is_refused(tmp_path: Path, here: Any) -> None:
         ({"monitor": "ndcg@99"}, "ndcg@99"),
     ],
 )
-def test_a_comparison_of_nothing_is_refused(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
-        plan(**{"models": ("pop",), **changes})
+def test_invalid_comparisons_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        comparison(**{"models": ("pop",), **changes})
 
 
-def test_in_processes_of_their_own(tmp_path: Path) -> None:
-    (entry,) = plan("pop", jobs=1).run(LOG, tmp_path / "c")
+def test_workers_in_processes_give_the_same_result_as_an_experiment(tmp_path: Path) -> None:
+    (entry,) = comparison("pop", jobs=1).run(LOG, tmp_path / "c")
     assert isinstance(entry, Entry)
     assert entry.result is not None
-    by_hand = Experiment(model="pop", protocol=LAST).run(LOG)
-    assert np.array_equal(entry.result.ranks.rank, by_hand.result.ranks.rank)
+    expected = Experiment(model="pop", protocol=LEAVE_ONE_OUT).run(LOG)
+    assert np.array_equal(entry.result.ranks.rank, expected.result.ranks.rank)
     assert issubclass(MODELS[entry.model], DirectModel)

@@ -16,7 +16,7 @@ from segue.errors import ConfigError, did_you_mean
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
-    from segue.tuning.comparison import Entry
+    from segue.tuning.scheduler import Entry
 
 DEFAULT, AS_THEY_ARE = ReadingOptions(), ProtocolOptions()
 MOST_JOBS = 4  # by default: each holds the log, a model and torch in memory
@@ -38,7 +38,7 @@ def compare(
     questions: ProtocolOptions = AS_THEY_ARE,
     seed: int = 0,
     monitor: str = "ndcg@10",
-    every: int = 1,
+    eval_every: int = 1,
     patience: int = 10,
     refit: Annotated[bool | None, Parameter(show_default=False)] = None,
     k: CutOffs = None,
@@ -65,7 +65,7 @@ def compare(
         Of the settings that are proposed and of every training.
     monitor
         The validation metric that chooses epochs, settings, and the model to serve.
-    every
+    eval_every
         Epochs between two looks at validation.
     patience
         Looks without progress before a training stops.
@@ -76,7 +76,7 @@ def compare(
     """
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
-    from segue.tuning.comparison import Comparison, costs, served
+    from segue.tuning.comparison import Comparison, best_on_validation, cost_rows
 
     cuts = cut_offs(k)
     check_json(json, reads=data)
@@ -89,7 +89,7 @@ def compare(
         jobs=min(MOST_JOBS, cores) if jobs is None else jobs,
         seed=seed,
         monitor=monitor,
-        every=every,
+        eval_every=eval_every,
         patience=patience,
         refit=protocol == "hgn" if refit is None else refit,
     )
@@ -111,15 +111,15 @@ def compare(
         },
         "winners": {entry.model: entry.about for entry in entries if entry.result is not None},
         "left_out_models": {entry.model: entry.reason for entry in entries if entry.result is None},
-        "serve": served(entries).model,
+        "serve": best_on_validation(entries).model,
     }
-    taken = costs(entries, monitor)
+    taken = cost_rows(entries, monitor)
     show(table(results, metrics), grid([{**row, "settings": None} for row in taken], COSTS))
     show(grid([{name: row[name] for name in ("model", "settings")} for row in taken], CHOSEN), *_left_out(entries))
     write_json(json, facts)
     write_json(folder / "result.json", facts)
     _page(facts, entries, folder, log.name)
-    best = folder / served(entries).model
+    best = folder / best_on_validation(entries).model
     say(f"best on validation: {best}; next: segue recommend {best} --user {log.users.names([1])[0]}")
 
 
@@ -151,11 +151,11 @@ def _left_out(entries: list[Entry]) -> list[str]:
 def _page(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
     """`report.html`, and `quality.svg` where pictures can be drawn."""
     from segue.reporting import charts as plots
-    from segue.tuning.comparison import costs
+    from segue.tuning.comparison import cost_rows
 
     how, monitor = facts["comparison"], facts["comparison"]["monitor"]
     metrics = list(facts["models"][0]["metrics"])
-    taken = {row["model"]: row for row in costs(entries, monitor)}
+    taken = {row["model"]: row for row in cost_rows(entries, monitor)}
     ranking = [_row(model, metrics, taken[model["model"]]) for model in facts["models"]]
     pictures: list[Any] = []
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +40,7 @@ def search(
     ] = None,
     seed: int = 0,
     monitor: str | None = None,
-    every: int = 1,
+    eval_every: int = 1,
     patience: int = 10,
     refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     rivals: bool = True,
@@ -72,7 +72,7 @@ def search(
         Of the settings that are proposed and of every training.
     monitor
         The validation metric that chooses epochs and settings.
-    every
+    eval_every
         Epochs between two looks at validation.
     patience
         Looks without progress before a training stops.
@@ -89,8 +89,8 @@ def search(
     from segue.experiments.experiment import Experiment
     from segue.experiments.experiment import rivals as rivals_of
     from segue.serving import saved_model as checkpoint
-    from segue.tuning.best_model import conclude, study_of
-    from segue.tuning.importance import matters
+    from segue.tuning.best_model import refit_and_test, search_folder
+    from segue.tuning.importance import setting_importance
     from segue.tuning.search import Search
 
     cuts = cut_offs(k)
@@ -102,66 +102,67 @@ def search(
         preset=preset,
         seed=seed,
         monitor=monitor or "",
-        every=every,
+        eval_every=eval_every,
         patience=patience,
         refit=refit,
     )
     require(minutes is None or minutes > 0, f"minutes={minutes}: must be above 0")
     require(jobs >= 1, f"jobs={jobs}: must be at least 1")
     seconds = None if minutes is None else 60 * minutes
-    searched = Search(recipe=recipe, space=_space(model, space, recipe.settings), trials=trials, seconds=seconds)
+    searched = Search(experiment=recipe, space=_space(model, space, recipe.settings), trials=trials, seconds=seconds)
     place = out or Path("models") / model
     checkpoint.check_target(place)
     log = reading.load(data)
     if protocol is None:
         recipe = replace(recipe, protocol=questions.of(Protocol.guess(log).at(cuts)))
-        searched = replace(searched, recipe=recipe)
-    found = searched.run(log, study_of(place), jobs=jobs)
-    result, about = conclude(searched, log, found, place)
+        searched = replace(searched, experiment=recipe)
+    found = searched.run(log, search_folder(place), jobs=jobs)
+    result, about = refit_and_test(searched, log, found, place)
     others = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
     counted = [Experiment(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in others]
     results, metrics = [*(rival.run(log).result for rival in counted), result], recipe.protocol.shown(cuts)
-    show(_trials(found, recipe.monitor), *_matters(matters(found, searched.space)), table(results, metrics))
-    _page(searched, found, study_of(place), log.name)
-    facts = {"trials": [asdict(trial) for trial in found], "matters": matters(found, searched.space)}
+    importance = setting_importance(found, searched.space)
+    show(_trials(found, recipe.monitor), *_importance(importance), table(results, metrics))
+    _page(searched, found, search_folder(place), log.name)
+    facts = {"trials": [asdict(trial) for trial in found], "importance": importance}
     write_json(json, {**summary(results, metrics), **about, "search": {**about["search"], **facts}})
     say(f"saved to {place}; next: segue recommend {place} --user {log.users.names([1])[0]}")
 
 
 def _space(model: str, path: Path | None, fixed: Any) -> Any:
     from segue.models.registry import find
-    from segue.tuning.space_files import read
+    from segue.tuning.space_files import read_space
 
     kind = find(model)
     if path is not None:
-        return read(path, list(kind.Config.model_fields))
+        return read_space(path, list(kind.Config.model_fields))
     return {name: domain for name, domain in kind.space.items() if name not in fixed}
 
 
 def _trials(trials: list[Trial], monitor: str) -> Table:
     """The best trials, and how many there are in all."""
-    from segue.tuning.importance import rows
+    from segue.tuning.report import trial_rows
 
-    counts = {word: sum(trial.state == word for trial in trials) for word in ("pruned", "cut", "failed")}
-    said = {"pruned": "behind the better half", "cut": "cut short by the time", "failed": "failed"}
+    counts = {word: sum(trial.state == word for trial in trials) for word in ("pruned", "timed_out", "failed")}
+    said = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}
     ended = ", ".join(f"{n} {said[word]}" for word, n in counts.items() if n)
     title = f"{len(trials)} trials" + (f" ({ended})" if ended else "") + (f", the best {SHOWN}" * (len(trials) > SHOWN))
-    return grid(rows(trials, monitor)[:SHOWN], title)
+    return grid(trial_rows(trials, monitor)[:SHOWN], title)
 
 
-def _matters(found: list[dict[str, Any]]) -> list[Table]:
-    return [grid(found, "What mattered: share of the variation of the trials' ranks")] if found else []
+def _importance(found: list[dict[str, Any]]) -> list[Table]:
+    return [grid(found, "Importance of the settings: share of the variance of the trials' ranks")] if found else []
 
 
 def _page(searched: Search, trials: list[Trial], folder: Path, log: str) -> None:
     """The page of the search, without pictures where they cannot be drawn."""
     from segue.errors import ConfigError
-    from segue.tuning.importance import page
+    from segue.tuning.report import write_report
 
-    title, monitor = f"{searched.recipe.model} on {log}", searched.recipe.monitor
+    title, monitor = f"{searched.experiment.model} on {log}", searched.experiment.monitor
     try:
-        written = page(trials, searched.space, title=title, monitor=monitor, folder=folder, pictures=True)
+        written = write_report(trials, searched.space, title=title, monitor=monitor, folder=folder, pictures=True)
     except ConfigError as error:
         say(str(error))
-        written = page(trials, searched.space, title=title, monitor=monitor, folder=folder, pictures=False)
-    say(f"all trials, and what mattered: {written}")
+        written = write_report(trials, searched.space, title=title, monitor=monitor, folder=folder, pictures=False)
+    say(f"all trials and the importance of settings: {written}")

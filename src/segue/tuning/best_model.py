@@ -1,8 +1,8 @@
-"""The winner of a search: trained once more, tested once, saved as a model, and remembered.
+"""The best model of a search: trained once more, evaluated on the test set once, saved.
 
-hgn/                 the saved model
-hgn.search/          the study, and
-  result.npz         what the winner achieved, question by question: asked again, it is read, not measured
+models/hgn/          the saved model
+models/hgn.search/   the study, and
+  result.npz         the test result of the best model, one value per evaluation instance; later calls read it
 """
 
 from __future__ import annotations
@@ -13,46 +13,49 @@ from pathlib import Path
 from typing import Any
 
 from segue.data.log import Log
-from segue.evaluation import result_files as archive
+from segue.evaluation import result_files
 from segue.evaluation.table import Result
 from segue.experiments.experiment import Experiment
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 from segue.tuning.search import Search
 from segue.tuning.trial import Trial
-from segue.tuning.workers import peak_mb
+from segue.tuning.workers import peak_memory_mb
 
 
-def study_of(place: Path) -> Path:
-    """The folder of the trials for the model of `place`; it lies beside it."""
-    return place.with_name(f"{place.name}.search")
+def search_folder(model_folder: Path) -> Path:
+    """The folder of the trials of a model: the sibling `NAME.search` of its folder."""
+    return model_folder.with_name(f"{model_folder.name}.search")
 
 
-def conclude(search: Search, log: Log, trials: list[Trial], place: Path) -> tuple[Result, dict[str, Any]]:
-    """The winner of `trials`, saved to `place`: what it achieved on the test, and what is said of it.
+def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) -> tuple[Result, dict[str, Any]]:
+    """Train the best of `trials` once more, evaluate it on the test set and save it to `path`.
 
-    What was concluded before is read, unless another trial has come to win since, or the model is gone.
+    If this was done before, the stored result is read, unless another trial has become the best or the model is gone.
+
+    Returns:
+        The test result, and plain values about the experiment, its training, the search and the cost.
     """
-    folder, recipe, winner = study_of(place), search.chosen(trials), search.winner(trials)
-    kept = folder / "result.npz"
-    with search.study(log, folder).turn():
-        found = {"trials": len(trials), "trial": asdict(winner)}
-        if _is(recipe, place) and kept.is_file():
-            result, about = archive.read(kept)
-            if about["search"] != json.loads(json.dumps(found)):
-                archive.write(result, kept, **{**about, "search": found})
-            return result, {**about, "search": found}
-        outcome = search.finish(log, trials)
-        about = {**outcome.about(), "search": found, "cost": {"peak_mb": peak_mb()}}
-        checkpoint.save(outcome.model, log, place, **about)
-        archive.write(outcome.result, kept, **about)
+    folder, experiment, best = search_folder(path), search.best_experiment(trials), search.best_trial(trials)
+    result_path = folder / "result.npz"
+    with search.study(log, folder).locked():
+        about_search = {"trials": len(trials), "trial": asdict(best)}
+        if _is_saved(experiment, path) and result_path.is_file():
+            result, about = result_files.read(result_path)
+            if about["search"] != json.loads(json.dumps(about_search)):
+                result_files.write(result, result_path, **{**about, "search": about_search})
+            return result, {**about, "search": about_search}
+        outcome = search.train_best(log, trials)
+        about = {**outcome.about(), "search": about_search, "cost": {"peak_mb": peak_memory_mb()}}
+        saved_model.save(outcome.model, log, path, **about)
+        result_files.write(outcome.result, result_path, **about)
     return outcome.result, about
 
 
-def _is(recipe: Experiment, place: Path) -> bool:
-    """Whether `place` holds the model of this very recipe."""
+def _is_saved(experiment: Experiment, path: Path) -> bool:
+    """Whether `path` holds the model of exactly this experiment."""
     try:
-        found = json.loads((place / "model.json").read_text(encoding="utf-8"))
+        about = json.loads((path / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    wanted = json.loads(json.dumps(recipe.as_dict()))
-    return isinstance(found, dict) and found.get("recipe") == wanted
+    expected = json.loads(json.dumps(experiment.as_dict()))
+    return isinstance(about, dict) and about.get("recipe") == expected

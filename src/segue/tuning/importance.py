@@ -1,165 +1,75 @@
-"""What the trials of a search have taught, in words, rows and pictures: which were best, and which settings mattered.
+"""The importance of settings: how much of the variation of the trials each setting explains.
 
-    setting    share   the best quarter
-    lr           .61   0.0012–0.0034
-    dim          .12   64, 128
-    dropout      .00   0.02–0.41
+    setting          importance   best quarter
+    lr                      .61   0.0012–0.0034
+    embedding_dim           .12   64, 128
+    dropout                 .00   0.02–0.41
 
-The share of a setting is how much of the variation of the trials' ranks goes along with it alone (the correlation ratio
-eta squared, less what chance gives: Kelley's epsilon squared); numbers of a range are cut into thirds. What was pruned
-counts with the best that it had reached, which puts it where it belongs, behind.
+Trials are ranked by their best validation metric; pruned trials are included. The importance of a setting is the share
+of the variance of these ranks that groups of equal values explain: epsilon squared (Kelley, 1935), the correlation
+ratio eta squared corrected for chance. Values of a continuous setting are grouped into thirds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from segue.models.base.search_space import Choice, Space, text
-from segue.reporting import charts as plots
-from segue.tuning.trial import Trial, best
+from segue.models.base.search_space import Choice, Domain, Space, format_setting
+from segue.tuning.trial import Trial
 
-THIRDS = 3
-FEW = 4  # trials below which nothing can be said
-
-
-def line(trial: Trial, trials: Sequence[Trial], most: int) -> str:
-    """What became of a trial, in a line.
-
-    Args:
-        trial: which.
-        trials: all so far.
-        most: how many there will be.
-    """
-    epoch = f" in epoch {trial.best} of {trial.epochs}" if trial.best else ""
-    outcome = {
-        "failed": f"failed ({trial.error})",
-        "pruned": f"{short(trial.metric)} after {trial.epochs} epochs, behind the better half",
-        "cut": f"{short(trial.metric)}{epoch}, time is up",
-    }.get(trial.state, f"{short(trial.metric)}{epoch}")
-    first = best(trials)
-    leader = f"; best {short(first.metric)}, trial {first.number}" if first else ""
-    settings = f": {shown(trial.settings)}" if trial.settings else ""
-    return f"trial {trial.number} ({len(trials)} of {most}), {trial.seconds:.0f} s: {outcome}{leader}{settings}"
+NUM_GROUPS = 3  # of the values of a continuous setting
+MIN_TRIALS = 4
 
 
-def ordered(trials: Sequence[Trial]) -> list[Trial]:
-    """The best first; then what was pruned, the farthest first; then what failed."""
+def sort_trials(trials: Sequence[Trial]) -> list[Trial]:
+    """The eligible trials, the best first; then the pruned and the failed ones."""
     return sorted(trials, key=lambda trial: (not trial.eligible, trial.metric is None, -(trial.metric or 0.0)))
 
 
-def rows(trials: Sequence[Trial], monitor: str) -> list[dict[str, Any]]:
-    """The trials as rows of a table, the best first."""
-    return [
-        {
-            "trial": trial.number,
-            f"validation {monitor}": trial.metric,
-            "epoch": trial.best or None,
-            "of": trial.epochs or None,
-            "seconds": round(trial.seconds, 1),
-            "ended": trial.error or {"complete": "", "pruned": "behind", "cut": "time"}.get(trial.state, trial.state),
-            **{name: digits(value) for name, value in trial.settings.items()},
-        }
-        for trial in ordered(trials)
-    ]
+def setting_importance(trials: Sequence[Trial], space: Space) -> list[dict[str, Any]]:
+    """Rows of setting, importance (0 to 1) and the values in the best quarter of the trials; most important first.
 
-
-def matters(trials: Sequence[Trial], space: Space) -> list[dict[str, Any]]:
-    """Which settings mattered, the most first: rows of setting, share (0 to 1) and values of the best quarter.
-
-    Nothing where fewer than four trials have a figure, or they are all the same.
+    Empty if fewer than four trials have a metric, or if all metrics are equal.
     """
-    known = [trial for trial in ordered(trials) if trial.metric is not None]
-    metric = np.array([trial.metric for trial in known])
-    if len(known) < FEW or (metric == metric[0]).all():
+    measured = [trial for trial in sort_trials(trials) if trial.metric is not None]
+    metrics = np.array([trial.metric for trial in measured])
+    if len(measured) < MIN_TRIALS or (metrics == metrics[0]).all():
         return []
-    rank = np.searchsorted(np.sort(metric), metric, "left") + np.searchsorted(np.sort(metric), metric, "right")
-    found = []
+    ordered = np.sort(metrics)
+    ranks = np.searchsorted(ordered, metrics, "left") + np.searchsorted(ordered, metrics, "right")  # ties: the mean
+    rows = []
     for name, domain in space.items():
-        values = [trial.settings[name] for trial in known]
+        values = [trial.settings[name] for trial in measured]
         if len(set(values)) > 1:
-            groups = [text(value) for value in values] if isinstance(domain, Choice) else _thirds(values)
-            leaders = values[: max(2, len(known) // 4)]
-            found.append({"setting": name, "share": _share(rank, groups), "the best quarter": _spread(leaders, domain)})
-    return sorted(found, key=lambda row: -float(row["share"]))
+            groups = [format_setting(v) for v in values] if isinstance(domain, Choice) else _group_numbers(values)
+            best = _describe_values(values[: max(2, len(measured) // 4)], domain)
+            rows.append({"setting": name, "importance": _epsilon_squared(ranks, groups), "best quarter": best})
+    return sorted(rows, key=lambda row: -float(row["importance"]))
 
 
-def _share(rank: np.ndarray, groups: Sequence[Any]) -> float:
-    """Epsilon squared of ranks by group; 0 where there are as many groups as trials."""
-    place = np.unique(np.array(groups), return_inverse=True)[1]
-    sizes = np.bincount(place)
-    within = ((rank - (np.bincount(place, rank) / sizes)[place]) ** 2).sum()
-    around = ((rank - rank.mean()) ** 2).sum()
-    free = len(rank) - len(sizes)
-    return float(max(0.0, 1 - within / around * (len(rank) - 1) / free)) if free else 0.0
+def _epsilon_squared(ranks: np.ndarray, groups: Sequence[Any]) -> float:
+    """Epsilon squared of ranks by group; 0 if every trial is a group of its own."""
+    group = np.unique(np.array(groups), return_inverse=True)[1]
+    sizes = np.bincount(group)
+    within = ((ranks - (np.bincount(group, ranks) / sizes)[group]) ** 2).sum()
+    total = ((ranks - ranks.mean()) ** 2).sum()
+    degrees_of_freedom = len(ranks) - len(sizes)
+    if not degrees_of_freedom:
+        return 0.0
+    return float(max(0.0, 1 - within / total * (len(ranks) - 1) / degrees_of_freedom))
 
 
-def _thirds(values: Sequence[float]) -> list[int]:
-    """Which third of the values each is in."""
-    cuts = np.quantile(values, np.arange(1, THIRDS) / THIRDS)
-    return [int(place) for place in np.searchsorted(cuts, values, "left")]
+def _group_numbers(values: Sequence[float]) -> list[int]:
+    """The group of each value: groups of equal size, by value."""
+    boundaries = np.quantile(values, np.arange(1, NUM_GROUPS) / NUM_GROUPS)
+    return [int(group) for group in np.searchsorted(boundaries, values, "left")]
 
 
-def _spread(values: Sequence[Any], domain: Any) -> str:
+def _describe_values(values: Sequence[Any], domain: Domain) -> str:
     if isinstance(domain, Choice):
-        return ", ".join(dict.fromkeys(text(value) for value in values))
+        return ", ".join(dict.fromkeys(format_setting(value) for value in values))
     low, high = f"{min(values):.3g}", f"{max(values):.3g}"
     return low if low == high else f"{low}–{high}"
-
-
-def page(trials: Sequence[Trial], space: Space, *, title: str, monitor: str, folder: Path, pictures: bool) -> Path:
-    """`search.html` in `folder`, and with pictures `matters.svg` too: the trials, and what mattered.
-
-    Args:
-        trials: of the search.
-        space: that was searched.
-        title: of the page.
-        monitor: the metric that chose.
-        folder: of the study.
-        pictures: whether to draw, which needs the extra `viz`.
-
-    Raises:
-        ConfigError: pictures are wanted, and the extra is not installed.
-    """
-    found = matters(trials, space)
-    parts: list[Any] = [found or "Too few trials to say."]
-    if found and pictures:
-        chart = plots.bar_chart(found, x="share", y="setting", title="Share of the variation of the trials' ranks")
-        plots.write(chart, folder / "matters.svg")
-        parts += [chart, *_scatters(trials, space, monitor)]
-    sections = [("Trials", [rows(trials, monitor)]), ("What mattered", parts)]
-    return plots.page(title, sections, folder / "search.html")
-
-
-def _scatters(trials: Sequence[Trial], space: Space, monitor: str) -> list[Any]:
-    """A picture for each setting: the validation metric against its values."""
-    drawn = []
-    measured = [trial for trial in trials if trial.metric is not None]
-    for name, domain in space.items():
-        points = [{name: t.settings[name], monitor: t.metric, "ended": t.state} for t in measured]
-        if not isinstance(domain, Choice):
-            log = "x" if type(domain).__name__ == "LogUniform" else ""
-            drawn.append(plots.scatter_chart(points, x=name, y=monitor, by="ended", title=name, log=log))
-        elif len(domain.values) > 1:
-            tops = {text(v): [p[monitor] for p in points if p[name] == v] for v in domain.values}
-            bars = [{name: value, f"best {monitor}": max(figures)} for value, figures in tops.items() if figures]
-            drawn.append(plots.bar_chart(bars, x=f"best {monitor}", y=name, title=name))
-    return drawn
-
-
-def shown(settings: Mapping[str, Any]) -> str:
-    """Settings in a few digits, for people."""
-    return " ".join(f"{name}={digits(value)}" for name, value in settings.items())
-
-
-def digits(value: Any) -> str:
-    """A setting in a few digits."""
-    return f"{value:.4g}" if isinstance(value, float) else text(value)
-
-
-def short(metric: float | None) -> str:
-    """.0931"""
-    return "nothing" if metric is None else f"{metric:.4f}".removeprefix("0")

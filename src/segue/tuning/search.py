@@ -1,14 +1,16 @@
-"""`Search`: settings chosen on validation; the best of them is trained once more and tested, once.
+"""`Search`: hyper-parameter search of one model; validation chooses, the test set is used once at the end.
 
-    trial 0    |=====|=====|==========|===================| .0931    the model's defaults
-    trial 1    |=====| behind the better half
-    trial 2    |=====|=====|=========time                   .0902    goes on if there is time left
+    trial 0    |=====|=====|==========|===================| .0931    the default settings
+    trial 1    |=====| pruned: not in the better half
+    trial 2    |=====|=====|=========timed out              .0902    continues if time is left
                epoch r    2r         4r    ...
 
-At epochs r, 2r, 4r, ... a trial goes on if it is in the better half of those that came so far (successive halving as
-they come: Li et al., MLSys 2020). What is tried next, Optuna proposes from what has been tried (TPE). Where `seconds`
-are given, half of them is for the trials, the same for each, with what one leaves passed on to the next; the other half
-is for those that time cut short, the best first, each for as long again as it has had.
+Optuna's TPE sampler proposes settings. At epochs r, 2r, 4r, ... a trial continues if it is in the better half of the
+trials that have reached this epoch (asynchronous successive halving: Li et al., MLSys 2020).
+
+If `seconds` are given, half of them are for running all trials, with an equal share for each; what a trial does not use
+goes to the next ones. The other half is for continuing trials that ran out of time, the best first. Each continuation
+may take as long as the trial has taken so far.
 """
 
 from __future__ import annotations
@@ -25,39 +27,38 @@ from segue.data.splits import Split
 from segue.errors import DataError, SegueError, TrainingError, require
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import DirectModel, Model
-from segue.models.base.search_space import Space, size
+from segue.models.base.search_space import Space, num_points
 from segue.models.registry import find
 from segue.reporting.console import say
 from segue.training.loop import StopTraining, fit
-from segue.tuning.importance import line, short
-from segue.tuning.study import Study, Work
-from segue.tuning.trial import State, Trial, best
-from segue.tuning.validate_space import fitting
+from segue.tuning.report import describe_trial, format_metric
+from segue.tuning.study import ActiveTrial, Study
+from segue.tuning.trial import State, Trial, best_trial
+from segue.tuning.validate_space import validate_space
 from segue.tuning.workers import WorkerPool
 
-EXPLORE = 0.5  # share of the time for the trials; the rest is for going on with the best
-WAIT = 0.5  # seconds between two looks at what other processes are at
+EXPLORATION_SHARE = 0.5  # of the time is for running all trials; the rest is for continuing the best ones
+POLL_SECONDS = 0.5  # between two checks whether another process has left a trial unfinished
 
-Tell = Callable[[str], object]
+Report = Callable[[str], object]
 
 
-class Behind(Exception):
-    """A trial is not in the better half."""
+class TrialPruned(Exception):
+    """Stops the training of a trial that is not in the better half."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is searched, and how long.
+    """A hyper-parameter search of one model.
 
     Attributes:
-        recipe: model, protocol, fixed settings, and the metric that chooses.
-        space: what is tried, each value as the model's settings take it.
-        trials: how many, all processes together; fewer where the space has fewer points.
-        seconds: of work, all processes together; None for as long as the trials take. Each trial is granted one look at
-            validation, whatever it takes.
+        experiment: the model, protocol and fixed settings; its `monitor` metric is maximised on validation.
+        space: the search space, with values as the model's settings accept them.
+        trials: number of trials of all processes together; fewer if the space has fewer points.
+        seconds: time budget of all processes together; None for no limit. Every trial has at least one validation.
     """
 
-    recipe: Experiment
+    experiment: Experiment
     space: Space = field(default_factory=dict)
     trials: int = 30
     seconds: float | None = None
@@ -65,68 +66,84 @@ class Search:
     def __post_init__(self) -> None:
         require(self.trials >= 1, f"trials={self.trials}: must be at least 1")
         require(self.seconds is None or self.seconds > 0, f"seconds={self.seconds}: must be above 0")
-        kind, settings = find(self.recipe.model), self.recipe.settings
-        object.__setattr__(self, "space", fitting(self.space, kind, settings=settings, preset=self.recipe.preset))
+        model, fixed = find(self.experiment.model), self.experiment.settings
+        space = validate_space(self.space, model, settings=fixed, preset=self.experiment.preset)
+        object.__setattr__(self, "space", space)
+
+    @property
+    def max_trials(self) -> int:
+        """The possible number of trials: a small space has fewer points than `trials`."""
+        return min(self.trials, num_points(self.space) or self.trials)
 
     def split(self, log: Log) -> Split:
-        """The recipe's split of `log`.
+        """The split of `log` by the protocol.
 
         Raises:
-            DataError: it leaves nothing to learn from, to choose by, or to ask.
+            DataError: no training events, validation instances or test instances are left.
         """
-        split = self.recipe.split(log)
-        if not len(self.recipe.protocol.cases(split, "valid")):
-            raise DataError(f"{log.name}: no validation question is left to choose by; choose another protocol")
+        split = self.experiment.split(log)
+        if not len(self.experiment.protocol.instances(split, "valid")):
+            raise DataError(
+                f"{log.name}: no validation instance is left to choose settings by; choose another protocol"
+            )
         return split
 
     def study(self, log: Log, folder: Path) -> Study:
-        """The trials in `folder`, of this search or of an equal one that was begun there.
+        """The study in `folder`: a new one, or that of an equal search which was started before.
 
         Raises:
             ConfigError: the folder holds another search, or optuna is not installed.
         """
-        kind = find(self.recipe.model)
-        default = kind.configure(dict(self.recipe.settings), self.recipe.preset)
-        identity = {key: value for key, value in self.recipe.as_dict().items() if key not in ("protocol", "refit")}
+        experiment = self.experiment
+        defaults = find(experiment.model).configure(dict(experiment.settings), experiment.preset)
+        identity = {key: value for key, value in experiment.as_dict().items() if key not in ("protocol", "refit")}
         return Study(
             folder,
             self.space,
-            identity={**identity, "protocol": self.recipe.protocol.fingerprint, "log": log.fingerprint},
-            first=default.as_dict(),
-            seed=self.recipe.seed,
-            rung=max(self.recipe.every, getattr(default, "epochs", 1) // 10, 1),
+            identity={**identity, "protocol": experiment.protocol.fingerprint, "log": log.fingerprint},
+            defaults=defaults.as_dict(),
+            seed=experiment.seed,
+            min_epochs=max(experiment.eval_every, getattr(defaults, "epochs", 1) // 10, 1),
         )
 
     def run(self, log: Log, folder: Path, *, jobs: int = 1) -> list[Trial]:
-        """`explore`, in so many processes; lines about the trials go to stderr."""
+        """Run all trials in `jobs` processes; prints a line about each trial to stderr.
+
+        Raises:
+            DataError: the log leaves nothing to train on or to choose by.
+            TrainingError: every process failed.
+        """
         require(jobs >= 1, f"jobs={jobs}: must be at least 1")
         if jobs == 1:
-            return self.explore(log, folder)
+            return self.run_trials(log, folder)
         self.split(log)
         self.study(log, folder)
-        with WorkerPool(jobs) as crew:
-            for number in range(min(jobs, self.most)):
-                crew.start(f"process {number}", self.explore, log, folder)
-            failed = []
-            while crew.names:
-                for news in crew.news():
-                    if news.kind == "told":
-                        say(news.content)
-                    elif news.kind == "failed":
-                        failed.append(news)
-                        say(f"{news.name}: {news.content}")
-            if len(failed) == min(jobs, self.most):
-                raise TrainingError(f"{self.recipe.model}: every process failed; the first: {failed[0].content}")
+        num_workers = min(jobs, self.max_trials)
+        failures = []
+        with WorkerPool(jobs) as pool:
+            for number in range(num_workers):
+                pool.start(f"process {number}", run_trials_in_worker, self, log, folder)
+            while pool.running:
+                for message in pool.messages():
+                    if message.kind == "progress":
+                        say(message.content)
+                    elif message.kind == "failed":
+                        failures.append(message)
+                        say(f"{message.name}: {message.content}")
+        if len(failures) == num_workers:
+            raise TrainingError(f"{self.experiment.name}: every process failed; the first: {failures[0].content}")
         return self.study(log, folder).trials()
 
-    def explore(self, log: Log, folder: Path, *, tell: Tell = say, note: Tell | None = None) -> list[Trial]:
-        """Make trials until there are enough, or the time is up, in this process; others may join by the same call.
+    def run_trials(
+        self, log: Log, folder: Path, *, on_trial: Report = say, on_validation: Report | None = None
+    ) -> list[Trial]:
+        """Run trials in this process until there are enough or the time is up. Other processes may do the same.
 
         Args:
-            log: what is learnt from.
+            log: the interaction log.
             folder: of the study.
-            tell: is given a line about each trial.
-            note: is given a few words after each look at validation.
+            on_trial: called with a line of text after each trial.
+            on_validation: called with a short text after each validation.
 
         Raises:
             DataError: the log leaves nothing to train on or to choose by.
@@ -135,159 +152,183 @@ class Search:
         split = self.split(log)
         study = self.study(log, folder)
         while True:
-            work = self._next(study)
-            if work is not None:
-                tell(line(self._attempt(work, study, log, split, note), study.trials(), self.most))
+            active = self._next_trial(study)
+            if active is not None:
+                trial = self._run_trial(active, study, log, split, on_validation)
+                on_trial(describe_trial(trial, study.trials(), self.max_trials))
             elif any(trial.state == "running" for trial in study.trials()):
-                time.sleep(WAIT)  # for other processes, to take up what they may leave
+                time.sleep(POLL_SECONDS)  # another process is running it; if that is interrupted, this one resumes it
             else:
                 break
         return study.trials()
 
-    @property
-    def most(self) -> int:
-        """How many trials there can be: a small space has fewer points than `trials`."""
-        return min(self.trials, size(self.space) or self.trials)
-
-    def winner(self, trials: list[Trial]) -> Trial:
-        """The best on validation.
+    def best_trial(self, trials: list[Trial]) -> Trial:
+        """The trial with the best validation metric.
 
         Raises:
             TrainingError: every trial failed.
         """
-        found = best(trials)
-        if found is None:
-            reason = next((trial.error for trial in trials if trial.error), "none came to an end")
-            raise TrainingError(f"{self.recipe.model}: no trial of {len(trials)} succeeded; the first: {reason}")
-        return found
+        best = best_trial(trials)
+        if best is None:
+            reason = next((trial.error for trial in trials if trial.error), "none was finished")
+            raise TrainingError(f"{self.experiment.name}: no trial of {len(trials)} succeeded; the first: {reason}")
+        return best
 
-    def chosen(self, trials: list[Trial]) -> Experiment:
-        """The recipe of the winner: with its settings, for the number of epochs that validation chose."""
-        trial = self.winner(trials)
-        epochs = {"epochs": trial.best} if trial.best else {}
-        return replace(self.recipe, settings={**self.recipe.settings, **trial.settings, **epochs})
+    def best_experiment(self, trials: list[Trial]) -> Experiment:
+        """The experiment with the settings of the best trial and the number of epochs that validation chose."""
+        best = self.best_trial(trials)
+        epochs = {"epochs": best.best_epoch} if best.best_epoch else {}
+        return replace(self.experiment, settings={**self.experiment.settings, **best.settings, **epochs})
 
-    def finish(self, log: Log, trials: list[Trial]) -> Outcome:
-        """Train the winner once more, on train and validation where the recipe says `refit`, and test it."""
-        recipe, trial = self.chosen(trials), self.winner(trials)
-        split = recipe.split(log)
-        model = recipe.build(log)
-        training = fit(model, split.train_valid if recipe.refit else split.train, seed=recipe.seed)
+    def train_best(self, log: Log, trials: list[Trial]) -> Outcome:
+        """Train the model of the best trial once more and evaluate it on the test set.
+
+        With `refit` in the experiment it is trained on train and validation together, otherwise on train alone.
+        """
+        experiment, best = self.best_experiment(trials), self.best_trial(trials)
+        split = experiment.split(log)
+        model = experiment.build(log)
+        training = fit(model, split.train_valid if experiment.refit else split.train, seed=experiment.seed)
         if training.epochs:
-            training.epochs[-1] = replace(training.epochs[-1], metric=trial.metric)
-        return Outcome(recipe, split, model, training, recipe.test(model, split, training))
+            training.epochs[-1] = replace(training.epochs[-1], metric=best.metric)
+        return Outcome(experiment, split, model, training, experiment.test(model, split, training))
 
-    def _next(self, study: Study) -> Work | None:
-        """A trial to make, or one that time cut short and that may go on."""
+    def _next_trial(self, study: Study) -> ActiveTrial | None:
+        """A trial to run, or one that ran out of time and may continue; None if nothing is left to do."""
         trials = study.trials()
-        left = self._left(trials)
-        over = left <= 0 and any(trial.state != "running" for trial in trials)
-        work = study.take(0 if over else self.trials)
-        if work is None and self.seconds is not None and left > 0:
-            return study.go_on()
-        return work
+        remaining = self._remaining_seconds(trials)
+        time_is_up = remaining <= 0 and any(trial.state != "running" for trial in trials)
+        active = study.next_trial(0 if time_is_up else self.trials)
+        if active is None and self.seconds is not None and remaining > 0:
+            return study.resume_timed_out()
+        return active
 
-    def _left(self, trials: list[Trial]) -> float:
-        """Seconds that are left for trials, when the last training of the best is put aside."""
+    def _remaining_seconds(self, trials: list[Trial]) -> float:
+        """Time left for trials, less the time reserved for training the best model once more."""
         if self.seconds is None:
             return float("inf")
-        first = best(trials)
-        last = first.seconds if first else 0.0
-        return self.seconds - last - sum(trial.seconds for trial in trials)
+        best = best_trial(trials)
+        reserved = best.seconds if best else 0.0
+        return self.seconds - reserved - sum(trial.seconds for trial in trials)
 
-    def _allowed(self, work: Work, study: Study) -> float:
-        """Seconds for a piece of work."""
+    def _seconds_for(self, active: ActiveTrial, study: Study) -> float:
+        """Time that a trial may take."""
         if self.seconds is None:
             return float("inf")
         trials = study.trials()
-        if work.trial.state == "cut":
-            return min(self._left(trials), work.trial.seconds)
-        to_come = self.trials - len(trials) + 1
+        if active.trial.state == "timed_out":
+            return min(self._remaining_seconds(trials), active.trial.seconds)
+        trials_left = self.trials - len(trials) + 1
         spent = sum(trial.seconds for trial in trials)
-        return max(0.0, EXPLORE * self.seconds - spent) / max(1, to_come)
+        return max(0.0, EXPLORATION_SHARE * self.seconds - spent) / max(1, trials_left)
 
-    def _attempt(self, work: Work, study: Study, log: Log, split: Split, note: Tell | None) -> Trial:
-        """One trial, or more of one: whatever becomes of it is noted, and the search goes on."""
-        begin = time.monotonic()
-        validation = _Validation(self.recipe, split, work, until=begin + self._allowed(work, study), note=note)
+    def _run_trial(
+        self, active: ActiveTrial, study: Study, log: Log, split: Split, on_validation: Report | None
+    ) -> Trial:
+        """Run or continue one trial. Its failure is stored and does not end the search."""
+        start = time.monotonic()
+        deadline = start + self._seconds_for(active, study)
+        training = _TrialTraining(self.experiment, split, active, deadline=deadline, on_validation=on_validation)
         error: Exception | None = None
         state: State = "failed"
         try:
-            recipe = replace(self.recipe, settings={**self.recipe.settings, **work.trial.settings})
-            state = validation.train(recipe.build(log))
-        except Behind:
+            settings = {**self.experiment.settings, **active.trial.settings}
+            state = training.train(replace(self.experiment, settings=settings).build(log))
+        except TrialPruned:
             state = "pruned"
         except Exception as failure:
             error = failure
         except BaseException:
-            work.release()
+            active.release()
             raise
-        seconds = work.trial.seconds + time.monotonic() - begin
-        trial = study.close(work, state=state, seconds=seconds, error=_said(error), **validation.facts())
-        if isinstance(error, DataError):  # which no settings will mend
+        seconds = active.trial.seconds + time.monotonic() - start
+        trial = study.finish(active, state=state, seconds=seconds, error=_error_text(error), **training.result())
+        if isinstance(error, DataError):  # no other settings will help
             raise error
         return trial
 
 
-class _Validation:
-    """The training of one trial, watched: given up when it is behind, cut short when its time is up."""
+class _TrialTraining:
+    """Trains the model of one trial; stops when the trial is pruned or its time is up."""
 
-    def __init__(self, recipe: Experiment, split: Split, work: Work, *, until: float, note: Tell | None) -> None:
-        self.recipe, self.split, self.work, self.until, self.note = recipe, split, work, until, note
-        self.metric: float | None = work.trial.metric
-        self.best, self.epochs, self.cut = work.trial.best, work.trial.epochs, False
+    def __init__(
+        self,
+        experiment: Experiment,
+        split: Split,
+        active: ActiveTrial,
+        *,
+        deadline: float,
+        on_validation: Report | None,
+    ) -> None:
+        self.experiment, self.split, self.active = experiment, split, active
+        self.deadline, self.on_validation = deadline, on_validation
+        self.metric: float | None = active.trial.metric
+        self.best_epoch, self.epochs, self.timed_out = active.trial.best_epoch, active.trial.epochs, False
+
+    @property
+    def _log_path(self) -> Path:
+        return self.active.folder / "training.jsonl"
 
     def train(self, model: Model) -> State:
-        """Train to the end, or until time is up."""
-        recipe, course = self.recipe, self.work.folder / "training.jsonl"
-        if not (self.work.folder / "state.safetensors").exists():
-            course.unlink(missing_ok=True)
+        """Train until the end or the deadline; returns the state of the trial."""
+        if not (self.active.folder / "state.safetensors").exists():
+            self._log_path.unlink(missing_ok=True)
         training = fit(
             model,
             self.split.train,
-            seed=recipe.seed,
+            seed=self.experiment.seed,
             validate=self,
-            every=recipe.every,
-            patience=recipe.patience,
-            folder=self.work.folder,
-            keep=True,
+            eval_every=self.experiment.eval_every,
+            patience=self.experiment.patience,
+            folder=self.active.folder,
+            keep_state=True,
         )
         if isinstance(model, DirectModel):
-            self.metric = self.figure(model)
+            self.metric = self._evaluate(model)
         else:
-            self.metric, self.best, self.epochs = training.metric, training.best, len(training.epochs)
-        return "cut" if self.cut else "complete"
+            self.metric, self.best_epoch, self.epochs = training.metric, training.best, len(training.epochs)
+        return "timed_out" if self.timed_out else "complete"
 
-    def figure(self, model: Model) -> float:
-        """The metric on validation."""
-        return self.recipe.protocol.monitored(model, self.split, self.recipe.monitor)
+    def _evaluate(self, model: Model) -> float:
+        """The monitored metric on validation."""
+        return self.experiment.protocol.monitored(model, self.split, self.experiment.monitor)
 
     def __call__(self, model: Model) -> float:
-        figure = self.figure(model)
-        course = self.work.folder / "training.jsonl"
-        past = [json.loads(line) for line in course.read_text().splitlines()] if course.exists() else []
-        known = {epoch["epoch"]: epoch["metric"] for epoch in past if epoch["metric"] is not None}
+        """Validate, called by the training loop.
+
+        Raises:
+            TrialPruned: the trial is not in the better half.
+            StopTraining: the time is up.
+        """
+        metric = self._evaluate(model)
+        lines = self._log_path.read_text().splitlines() if self._log_path.exists() else []
+        past = [json.loads(line) for line in lines]
+        metrics = {epoch["epoch"]: epoch["metric"] for epoch in past if epoch["metric"] is not None}
         self.epochs = len(past) + 1
-        known[self.epochs] = figure
-        self.best = max(known, key=lambda epoch: known[epoch])
-        self.metric = known[self.best]
-        if self.note:
-            self.note(
-                f"trial {self.work.trial.number}, epoch {self.epochs}: {short(figure)}, best {short(self.metric)}"
-            )
-        if self.work.report(self.epochs, self.metric):
-            raise Behind
-        self.cut = time.monotonic() >= self.until
-        if self.cut:
-            raise StopTraining(figure)
-        return figure
+        metrics[self.epochs] = metric
+        self.best_epoch = max(metrics, key=lambda epoch: metrics[epoch])
+        self.metric = metrics[self.best_epoch]
+        if self.on_validation:
+            number, best = self.active.trial.number, format_metric(self.metric)
+            self.on_validation(f"trial {number}, epoch {self.epochs}: {format_metric(metric)}, best {best}")
+        if self.active.report(self.epochs, self.metric):
+            raise TrialPruned
+        self.timed_out = time.monotonic() >= self.deadline
+        if self.timed_out:
+            raise StopTraining(metric)
+        return metric
 
-    def facts(self) -> dict[str, Any]:
-        """Of `Trial`."""
-        return {"metric": self.metric, "best": self.best, "epochs": self.epochs}
+    def result(self) -> dict[str, Any]:
+        """Fields of `Trial`."""
+        return {"metric": self.metric, "best_epoch": self.best_epoch, "epochs": self.epochs}
 
 
-def _said(error: Exception | None) -> str:
+def run_trials_in_worker(search: Search, log: Log, folder: Path, *, send: Report) -> list[Trial]:
+    """`Search.run_trials` in a process of a `WorkerPool`."""
+    return search.run_trials(log, folder, on_trial=send)
+
+
+def _error_text(error: Exception | None) -> str:
     if error is None:
         return ""
     return str(error) if isinstance(error, SegueError) else f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,4 +1,4 @@
-"""`Trial`: what one choice of settings has come to."""
+"""`Trial`: one choice of settings and the result it reached on validation."""
 
 from __future__ import annotations
 
@@ -6,39 +6,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-State = Literal["running", "complete", "cut", "pruned", "failed"]
+State = Literal["running", "complete", "timed_out", "pruned", "failed"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one choice of settings has come to.
+    """One choice of settings and the result it reached on validation.
 
     Attributes:
-        number: from 0.
-        settings: the values of the space's settings.
-        state: "complete" by its own end, "cut" by the time, "pruned" behind the better half, "failed", or "running".
-        metric: the best on validation.
-        best: the epoch of it; 0 for a model that counts.
-        epochs: how many were trained.
-        seconds: wall time, validation and all.
-        error: why it failed.
+        number: trials are numbered from 0.
+        settings: one value for each setting of the search space.
+        state: "complete" if training ended by itself, "timed_out" if its time was up, "pruned" if it was behind the
+            better half of the trials, "failed", or "running".
+        metric: the best value on validation; None before the first validation.
+        best_epoch: the epoch that reached `metric`; 0 for a model without epochs.
+        epochs: number of trained epochs.
+        seconds: wall time, including validation.
+        error: the reason of a failure.
     """
 
     number: int
     settings: dict[str, Any]
     state: State
     metric: float | None = None
-    best: int = 0
+    best_epoch: int = 0
     epochs: int = 0
     seconds: float = 0.0
     error: str = ""
 
     @property
     def eligible(self) -> bool:
-        """Whether it may be chosen: what was pruned was behind others at the same epoch."""
-        return self.metric is not None and self.state in ("complete", "cut")
+        """Whether the trial may be chosen. A pruned trial may not: others were better at the same epoch."""
+        return self.metric is not None and self.state in ("complete", "timed_out")
 
 
-def best(trials: Iterable[Trial]) -> Trial | None:
-    """The best on validation of those that may be chosen; of equals the first."""
+def best_trial(trials: Iterable[Trial]) -> Trial | None:
+    """The eligible trial with the best validation metric; the first one if several are equal; None if there is none."""
     return max((trial for trial in trials if trial.eligible), key=lambda trial: trial.metric or 0.0, default=None)

@@ -1,4 +1,4 @@
-"""A search space fitted to a model: each value tried on its settings, before the first trial."""
+"""Checks a search space against the settings of a model before the first trial."""
 
 from __future__ import annotations
 
@@ -10,53 +10,55 @@ import numpy as np
 
 from segue.errors import ConfigError, require
 from segue.models.base.model import Model
-from segue.models.base.search_space import Choice, Domain, Space, points
+from segue.models.base.search_space import Choice, Domain, Space, domain_values
 
-DRAWS = 50  # of other settings, beside which a value may be accepted
+MAX_DRAWS = 50  # of other settings: a value may be valid only together with certain values of them
 
 
-def fitting(
-    space: Space, kind: type[Model], *, settings: Mapping[str, Any] | None = None, preset: str | None = None
+def validate_space(
+    space: Space, model: type[Model], *, settings: Mapping[str, Any] | None = None, preset: str | None = None
 ) -> dict[str, Domain]:
-    """`space` with every value as the settings of a model take it.
+    """The search space with every value converted to the type of its setting.
+
+    Names, types and ranges are those that the model's `Config` declares. For a range both ends are checked.
 
     Args:
-        space: what is to be tried.
-        kind: the model.
-        settings: those that stay fixed.
-        preset: for what is neither fixed nor tried.
+        space: the search space.
+        model: the model class.
+        settings: fixed settings.
+        preset: provides the settings that are neither fixed nor searched.
 
     Raises:
-        ConfigError: a setting is unknown, fixed elsewhere, or no value of it is accepted.
+        ConfigError: a setting is unknown, is also fixed, or does not accept a value.
     """
     fixed = dict(settings or {})
     for name in space:
         require(name not in fixed, f"{name} is both fixed and searched; take it out of one of the two")
 
-    def taken(name: str, value: Any) -> Any:
-        """`value` as the model has it: beside its defaults, or beside some other values of the space."""
+    def convert(name: str, value: Any) -> Any:
+        """The value in a valid config: with the default of the other settings, or with other values of the space."""
         rng = np.random.default_rng(0)
-        first: ConfigError | None = None
-        for draw in range(DRAWS):
-            others = {other: _drawn(space[other], rng) for other in space if other != name} if draw else {}
+        first_error: ConfigError | None = None
+        for draw in range(MAX_DRAWS):
+            others = {other: _sample(space[other], rng) for other in space if other != name} if draw else {}
             try:
-                return getattr(kind.configure({**fixed, **others, name: value}, preset), name)
+                return getattr(model.configure({**fixed, **others, name: value}, preset), name)
             except ConfigError as error:
-                first = first or error
-        raise ConfigError(f"search space of {kind.name}: {first}")
+                first_error = first_error or error
+        raise ConfigError(f"search space of {model.name}: {first_error}")
 
-    found: dict[str, Domain] = {}
+    converted: dict[str, Domain] = {}
     for name, domain in space.items():
         if isinstance(domain, Choice):
-            found[name] = Choice(*dict.fromkeys(taken(name, value) for value in domain.values))
+            converted[name] = Choice(*dict.fromkeys(convert(name, value) for value in domain.values))
         else:
-            found[name] = replace(domain, low=taken(name, domain.low), high=taken(name, domain.high))
-    return found
+            converted[name] = replace(domain, low=convert(name, domain.low), high=convert(name, domain.high))
+    return converted
 
 
-def _drawn(domain: Domain, rng: np.random.Generator) -> Any:
-    listed = points(domain)
-    if listed is not None:
-        return listed[rng.integers(len(listed))]
+def _sample(domain: Domain, rng: np.random.Generator) -> Any:
+    values = domain_values(domain)
+    if values is not None:
+        return values[rng.integers(len(values))]
     assert not isinstance(domain, Choice)
     return float(rng.uniform(domain.low, domain.high))

@@ -1,18 +1,20 @@
-"""`WorkerPool`: work in processes of its own. What one of them leaves behind, or dies of, does not touch the others.
+"""`WorkerPool`: functions run in processes of their own and report back by messages.
 
-    with Crew(jobs=2) as crew:
-        crew.start("hgn", tune, log, plan)           tune(log, plan, tell=...) runs elsewhere
-        crew.start("pop", tune, log, other)
-        for news in crew.news():                     what they told, returned, or failed of
+    with WorkerPool(jobs=2) as pool:
+        pool.start("hgn", tune, log, plan)           calls tune(log, plan, send=...) in a new process
+        pool.start("pop", tune, log, other)
+        for message in pool.messages():              progress, results and failures
             ...
 
-Functions, arguments and results travel by pickle.
+A worker that crashes, or that leaves memory behind, does not affect the others. Functions, arguments and results are
+pickled.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -31,17 +33,17 @@ from segue.errors import ConfigError, SegueError
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a process.
+    """A message from a worker process.
 
     Attributes:
-        name: as given to `start`.
-        kind: "told" on the way; "done" or "failed" is its last.
-        content: what was told, what the work returned, or why it failed.
-        details: of a failure that is no error of the input: where it happened.
+        name: the name given to `WorkerPool.start`.
+        kind: "progress" while the worker runs; its last message is "done" or "failed".
+        content: what the worker sent, the result of its function, or the reason of the failure.
+        details: the traceback of an unexpected failure; empty for errors that the user can correct.
     """
 
     name: str
-    kind: Literal["told", "done", "failed"]
+    kind: Literal["progress", "done", "failed"]
     content: Any
     details: str = ""
 
@@ -50,65 +52,68 @@ def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(mapping)
 
 
-# which pickle does not know by itself
+# pickle cannot serialise a MappingProxyType by itself
 ForkingPickler.register(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 class WorkerPool:
-    """At most `jobs` processes at work; on leaving the block, those that still are end."""
+    """At most `jobs` worker processes at a time. Leaving the `with` block terminates those that are still running."""
 
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise ConfigError(f"jobs={jobs}: must be at least 1")
         self.jobs = jobs
-        self._at_work: dict[Connection, tuple[str, BaseProcess]] = {}
+        self._workers: dict[Connection, tuple[str, BaseProcess]] = {}
 
     def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._at_work.values():
-            worker[1].terminate()
-        for connection in list(self._at_work):
-            self._part(connection)
+        for _name, process in self._workers.values():
+            process.terminate()
+        for connection in list(self._workers):
+            self._close(connection)
 
     @property
-    def names(self) -> list[str]:
-        """Who is at work."""
-        return [name for name, _ in self._at_work.values()]
+    def running(self) -> list[str]:
+        """The names of the running workers."""
+        return [name for name, _ in self._workers.values()]
 
-    def start(self, name: str, work: Callable[..., Any], *arguments: Any) -> None:
-        """Call `work(*arguments, tell=...)` in a process of its own; `tell` sends news from there."""
-        assert len(self._at_work) < self.jobs, "nobody is free"
+    def start(self, name: str, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call `function(*arguments, send=...)` in a new process; what it passes to `send` arrives as a message."""
+        assert len(self._workers) < self.jobs, "all workers are busy"
         context = get_context("spawn")
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self.jobs), name=name, daemon=True)
+        connection, worker_connection = context.Pipe()
+        process = context.Process(target=_run_worker, args=(worker_connection, self.jobs), name=name, daemon=True)
         process.start()
-        there.close()
-        self._at_work[here] = (name, process)
-        # not as arguments of the process: one that dies before it has read all of them would be waited for, for ever
+        worker_connection.close()
+        self._workers[connection] = (name, process)
+        # Not sent as arguments of the process: if it died before it had read them all, `start` would wait forever.
         with suppress(BrokenPipeError, ConnectionResetError):
-            here.send((work, arguments))
+            connection.send((function, arguments))
 
-    def news(self, timeout: float | None = None) -> list[Message]:
-        """What has come in, waiting for it if need be; nothing when nobody is at work or the time is over."""
-        ready = wait(list(self._at_work), timeout) if self._at_work else []
-        return [self._hear(connection) for connection in ready if isinstance(connection, Connection)]
+    def messages(self, timeout: float | None = None) -> list[Message]:
+        """Wait for messages and return them; an empty list if no worker is running or after `timeout` seconds."""
+        ready = wait(list(self._workers), timeout) if self._workers else []
+        return [self._receive(connection) for connection in ready if isinstance(connection, Connection)]
 
-    def _hear(self, connection: Connection) -> Message:
-        name = self._at_work[connection][0]
+    def _receive(self, connection: Connection) -> Message:
+        name = self._workers[connection][0]
         try:
-            news = Message(name, *connection.recv())
+            message = Message(name, *connection.recv())
         except (EOFError, OSError):
-            code = self._part(connection)
-            killed = f"killed by signal {-code}{', for want of memory?' if code == -9 else ''}" if code < 0 else code
-            return Message(name, "failed", f"its process ended without a word ({killed})")
-        if news.kind != "told":
-            self._part(connection)
-        return news
+            code = self._close(connection)
+            cause = f"exit code {code}"
+            if code < 0:
+                cause = f"killed by signal {-code}{', perhaps out of memory' if code == -9 else ''}"
+            return Message(name, "failed", f"its process ended unexpectedly ({cause})")
+        if message.kind != "progress":
+            self._close(connection)
+        return message
 
-    def _part(self, connection: Connection) -> int:
-        process = self._at_work.pop(connection)[1]
+    def _close(self, connection: Connection) -> int:
+        """Wait for the end of a worker and return its exit code."""
+        process = self._workers.pop(connection)[1]
         process.join()
         connection.close()
         code = process.exitcode or 0
@@ -116,16 +121,16 @@ class WorkerPool:
         return code
 
 
-def _serve(connection: Connection, jobs: int) -> None:
-    """The life of a process: quiet on the terminal, with its share of the processor's cores."""
+def _run_worker(connection: Connection, jobs: int) -> None:
+    """The main function of a worker process. It prints nothing and uses its share of the cores."""
     import torch
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     os.environ["SEGUE_QUIET"] = "1"
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     try:
-        work, arguments = connection.recv()
-        result = work(*arguments, tell=lambda content: connection.send(("told", content)))
+        function, arguments = connection.recv()
+        result = function(*arguments, send=lambda content: connection.send(("progress", content)))
         connection.send(("done", result))
     except (KeyboardInterrupt, BrokenPipeError):
         pass
@@ -137,19 +142,28 @@ def _serve(connection: Connection, jobs: int) -> None:
         connection.close()
 
 
-def _end_with_parent() -> None:
-    """A parent that was killed leaves nobody behind."""
+def _exit_with_parent() -> None:
+    """End this process when its parent ends, even if the parent was killed."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
 
 
-def peak_mb() -> int | None:
-    """The most memory that this process has had in use, in MB; None where the system does not say."""
-    try:  # not getrusage, which counts what the process was forked from
-        text = Path("/proc/self/status").read_text(encoding="ascii")
+def peak_memory_mb() -> int | None:
+    """The peak resident memory of this process in MB; None where the operating system does not report it."""
+    try:  # getrusage is the second choice: on Linux it also counts the process that this one was forked from
+        status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
+        return _peak_memory_mb_by_getrusage()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return round(int(found[1]) * 1024 / 1e6) if found else None
+
+
+def _peak_memory_mb_by_getrusage() -> int | None:
+    if sys.platform == "win32":
         return None
-    found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
-    return round(int(found[1]) / 1000 * 1.024) if found else None
+    import resource
+
+    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_per_unit / 1e6)

@@ -1,4 +1,4 @@
-"""The types of a search space: `Choice`, `Uniform`, `LogUniform`."""
+"""The domains of a search space: `Choice`, `Uniform`, `LogUniform`; a `Space` maps settings to domains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segue.errors import ConfigError
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of some values: numbers, text, true or false, None, or tuples of numbers."""
+    """One of several values: numbers, text, true or false, None, or tuples of numbers."""
 
     values: tuple[Any, ...]
 
@@ -24,7 +24,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Uniform:
-    """A number from `low` to `high`; with a `step`, one of low, low + step, ...; whole numbers where all are whole."""
+    """A number between `low` and `high`, all equally likely.
+
+    With a `step` it is one of low, low + step, ...; it is an integer if all of these are integers.
+    """
 
     low: float
     high: float
@@ -39,7 +42,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """A number from `low` to `high`, each order of magnitude as likely; whole where both ends are whole numbers."""
+    """A number between `low` and `high`, uniform on a logarithmic scale; an integer if both ends are integers."""
 
     low: float
     high: float
@@ -55,19 +58,19 @@ Domain = Choice | Uniform | LogUniform
 Space = Mapping[str, Domain]
 
 
-def as_dict(space: Space) -> dict[str, Any]:
-    """Plain values, ready for JSON: a list of choices, or the kind of range with its numbers."""
+def space_to_dict(space: Space) -> dict[str, Any]:
+    """Plain values, ready for JSON: a list of choices, or the kind of a range and its numbers."""
     return {name: _plain(domain) for name, domain in space.items()}
 
 
-def size(space: Space) -> int | None:
-    """How many points the space has; None where a number of it is continuous."""
-    counts = [len(values) if (values := points(domain)) else None for domain in space.values()]
+def num_points(space: Space) -> int | None:
+    """The number of points of a space; None if one of its domains is continuous."""
+    counts = [len(values) if (values := domain_values(domain)) else None for domain in space.values()]
     return None if None in counts else math.prod(n for n in counts if n is not None)
 
 
-def points(domain: Domain) -> tuple[Any, ...] | None:
-    """All values of a domain; None where it is continuous."""
+def domain_values(domain: Domain) -> tuple[Any, ...] | None:
+    """All values of a domain; None if it is continuous."""
     if isinstance(domain, Choice):
         return domain.values
     step = 1 if isinstance(domain, LogUniform) else domain.step or 1
@@ -78,20 +81,20 @@ def points(domain: Domain) -> tuple[Any, ...] | None:
     return tuple(value if whole else float(f"{value:.12g}") for value in values)
 
 
-def nearest(domain: Domain, value: Any) -> Any:
-    """The value of the domain that is closest to `value`; None where nothing is like it."""
-    listed = points(domain)
+def nearest_value(domain: Domain, value: Any) -> Any:
+    """The value of the domain that is closest to `value`; None if none is comparable."""
+    listed = domain_values(domain)
     if listed is None:
         assert not isinstance(domain, Choice)
         return min(max(value, domain.low), domain.high) if isinstance(value, (int, float)) else None
     if value in listed:
         return value
-    numbers = [one for one in listed if _is_number(one)]
-    return min(numbers, key=lambda one: abs(one - value)) if numbers and _is_number(value) else None
+    numbers = [number for number in listed if _is_number(number)]
+    return min(numbers, key=lambda number: abs(number - value)) if numbers and _is_number(value) else None
 
 
-def text(value: Any) -> str:
-    """A value as people write it after `--set`."""
+def format_setting(value: Any) -> str:
+    """A value as it is written on the command line after `--set NAME=`."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -1,0 +1,109 @@
+"""The trials of a search as text, as table rows and as an HTML page with charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segue.models.base.search_space import Choice, LogUniform, Space, format_setting
+from segue.reporting import charts
+from segue.tuning.importance import setting_importance, sort_trials
+from segue.tuning.trial import Trial, best_trial
+
+
+def describe_trial(trial: Trial, trials: Sequence[Trial], max_trials: int) -> str:
+    """One line about a finished trial.
+
+    Args:
+        trial: the trial.
+        trials: all trials so far.
+        max_trials: number of trials that the search will run.
+    """
+    epoch = f" in epoch {trial.best_epoch} of {trial.epochs}" if trial.best_epoch else ""
+    outcome = {
+        "failed": f"failed ({trial.error})",
+        "pruned": f"{format_metric(trial.metric)} after {trial.epochs} epochs, pruned (not in the better half)",
+        "timed_out": f"{format_metric(trial.metric)}{epoch}, time is up",
+    }.get(trial.state, f"{format_metric(trial.metric)}{epoch}")
+    best = best_trial(trials)
+    best_so_far = f"; best {format_metric(best.metric)}, trial {best.number}" if best else ""
+    settings = f": {format_settings(trial.settings)}" if trial.settings else ""
+    progress = f"trial {trial.number} ({len(trials)} of {max_trials}), {trial.seconds:.0f} s"
+    return f"{progress}: {outcome}{best_so_far}{settings}"
+
+
+def trial_rows(trials: Sequence[Trial], monitor: str) -> list[dict[str, Any]]:
+    """The trials as rows of a table, the best first."""
+    endings = {"complete": "", "timed_out": "timed out"}
+    return [
+        {
+            "trial": trial.number,
+            f"validation {monitor}": trial.metric,
+            "epoch": trial.best_epoch or None,
+            "of": trial.epochs or None,
+            "seconds": round(trial.seconds, 1),
+            "ended": trial.error or endings.get(trial.state, trial.state),
+            **{name: format_value(value) for name, value in trial.settings.items()},
+        }
+        for trial in sort_trials(trials)
+    ]
+
+
+def write_report(
+    trials: Sequence[Trial], space: Space, *, title: str, monitor: str, folder: Path, pictures: bool
+) -> Path:
+    """Write `search.html`, and with pictures `importance.svg`, to `folder`; returns the path of the page.
+
+    Args:
+        trials: of the search.
+        space: the search space.
+        title: of the page.
+        monitor: the metric that was maximised.
+        folder: of the study.
+        pictures: whether to draw charts, which needs the extra `viz`.
+
+    Raises:
+        ConfigError: pictures are requested and the extra is not installed.
+    """
+    importance = setting_importance(trials, space)
+    content: list[Any] = [importance or "Too few trials for an estimate."]
+    if importance and pictures:
+        chart = charts.bar_chart(
+            importance, x="importance", y="setting", title="Share of the variance of the trials' ranks"
+        )
+        charts.write(chart, folder / "importance.svg")
+        content += [chart, *_setting_charts(trials, space, monitor)]
+    sections = [("Trials", [trial_rows(trials, monitor)]), ("Importance of the settings", content)]
+    return charts.page(title, sections, folder / "search.html")
+
+
+def _setting_charts(trials: Sequence[Trial], space: Space, monitor: str) -> list[Any]:
+    """A chart for each setting: the validation metric by its values."""
+    drawn = []
+    measured = [trial for trial in trials if trial.metric is not None]
+    for name, domain in space.items():
+        points = [{name: t.settings[name], monitor: t.metric, "ended": t.state} for t in measured]
+        if not isinstance(domain, Choice):
+            log_axis = "x" if isinstance(domain, LogUniform) else ""
+            drawn.append(charts.scatter_chart(points, x=name, y=monitor, by="ended", title=name, log=log_axis))
+        elif len(domain.values) > 1:
+            metrics = {format_setting(v): [p[monitor] for p in points if p[name] == v] for v in domain.values}
+            bars = [{name: value, f"best {monitor}": max(listed)} for value, listed in metrics.items() if listed]
+            drawn.append(charts.bar_chart(bars, x=f"best {monitor}", y=name, title=name))
+    return drawn
+
+
+def format_settings(settings: Mapping[str, Any]) -> str:
+    """Settings for people: `lr=0.0012 embedding_dim=64`."""
+    return " ".join(f"{name}={format_value(value)}" for name, value in settings.items())
+
+
+def format_value(value: Any) -> str:
+    """A setting with at most four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else format_setting(value)
+
+
+def format_metric(metric: float | None) -> str:
+    """A metric with four decimals, such as .0931."""
+    return "no metric" if metric is None else f"{metric:.4f}".removeprefix("0")
