@@ -112,7 +112,7 @@ class Gate(Model):
 
 def questions(train: Log, cut: Ids | None, share: float, rng: np.random.Generator) -> Iterator[ProtocolOptions]:
     """One question a user, in random order: at a random row, or, with `cut`, at that row about a random one behind."""
-    users = np.flatnonzero(train.sizes >= 2)
+    users = np.flatnonzero(train.lengths >= 2)
     users = users[rng.random(len(users)) < share]
     start, stop = train.start[users], train.stop[users]
     first = start + 1 if cut is None else cut[users]
@@ -126,7 +126,7 @@ def questions(train: Log, cut: Ids | None, share: float, rng: np.random.Generato
         some = order[begin : begin + ROWS]
         at = row[some][:, None] + np.arange(-50, 0)
         history = np.where(at >= start[some][:, None], train.item[np.maximum(at, 0)], 0)
-        line = np.repeat(np.arange(len(some)), train.sizes[users[some]])
+        line = np.repeat(np.arange(len(some)), train.lengths[users[some]])
         had = np.concatenate([train.history(user) for user in users[some].tolist()])
         parts = history, train.item[aim[some]], (aim - row)[some], line, had
         yield ProtocolOptions(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
@@ -176,7 +176,7 @@ def learn_gate(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None
     if arguments.counts == "others":
         own = without_own(train, knn)
     if arguments.counts == "older":
-        held = np.ceil(0.1 * train.sizes).astype(np.int64)
+        held = np.ceil(0.1 * train.lengths).astype(np.int64)
         cut = np.minimum(train.stop, np.maximum(train.start + 1, train.stop - held))
         older = SeqKNN(knn.config, knn.sizes)
         older.fit(train.until(cut))
@@ -236,7 +236,7 @@ def train_hgn(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
         told("trained", model, split)
         return float(measure(PROTOCOL.rank(model, split, "valid"), "ndcg@10").mean())
 
-    fit(hgn, split.train, validate=validate, every=every)
+    fit(hgn, split.train, validate=validate, eval_every=every)
 
 
 def main() -> None:

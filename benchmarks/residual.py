@@ -33,7 +33,7 @@ from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.sequential.sasrec import SASRec
 from segue.training.loop import fit
 
-SETTINGS = {"negatives": 512, "lr": 5e-3}
+SETTINGS = {"num_negatives": 512, "lr": 5e-3}
 
 
 def pair_counts(train: Log, knn: SeqKNN, *, own: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,7 +76,7 @@ class Residual(SASRec):
         self.pairs, self.key, self.order = pair_counts(train, knn, own=own)
         part = self.table
         whole = sp.csr_matrix((part.value.numpy(), part.column.numpy(), part.start.numpy()), shape=(span, span))
-        self.columns, self.drawn, self.block = whole.tocsc(), torch.empty(0), torch.zeros(span, config.negatives)
+        self.columns, self.drawn, self.block = whole.tocsc(), torch.empty(0), torch.zeros(span, config.num_negatives)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         return (batch for batch in super().batches(log, rng) if rng.random() < self.share)
@@ -141,8 +141,8 @@ def main() -> None:
     split = PROTOCOL.split(log)
     knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)
-    cases = PROTOCOL.cases(split, "valid")
-    third = cases.take(np.flatnonzero(np.random.default_rng(9).random(len(cases)) < 1 / 3))
+    instances = PROTOCOL.instances(split, "valid")
+    third = instances.take(np.flatnonzero(np.random.default_rng(9).random(len(instances)) < 1 / 3))
 
     def validate(model: Model) -> float:
         ranks = rank(model, third, exclude_seen=True, ties="conservative", depth=10)
@@ -153,7 +153,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = Residual(knn, split.train, epochs=arguments.epochs, own=arguments.own == "in", share=arguments.share)
     validate(knn)
-    training = fit(model, split.train, validate=validate, every=2, patience=2)
+    training = fit(model, split.train, validate=validate, eval_every=2, patience=2)
     print("loss of each epoch:", *(f"{epoch.loss:.3f}" for epoch in training.epochs))
     told(f"epoch {training.best}", model.eval(), split)
     print(f"power {model.power.item():.2f}, strength {model.strength.exp().item():.2f}")

@@ -9,7 +9,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import chdir
-from dataclasses import MISSING, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -118,7 +117,9 @@ def check_segue(words: list[str], line: str) -> None:
     assert command.__name__ == words[0], line
     if command.__name__ in ("run", "search"):
         protocol = Protocol.named(given.get("protocol") or "leave-one-out")
-        chosen = {name: given[name] for name in ("preset", "seed", "monitor", "every", "patience") if name in given}
+        chosen = {
+            name: given[name] for name in ("preset", "seed", "monitor", "eval_every", "patience") if name in given
+        }
         Experiment(model=given["model"], protocol=protocol, settings=settings(given.get("set_")), **chosen)
     if command.__name__ == "reproduce":
         find_table(given["table"])
@@ -216,12 +217,12 @@ def test_settings_are_those_of_the_code(model: str, heading: str) -> None:
     shared = rows("docs/models.md", "Settings that every trained model has")
     if issubclass(config, RankingConfig):
         shared |= rows("docs/models.md", "Settings of models that are trained to rank")
-    for one in fields(config):
-        default = str(one.default if one.default is not MISSING else "none")
+    for one in config.settings():
+        default = one.default
         assert {**shared, **told}.get(one.name) == default, (
             f"docs/models.md, {heading}: needs the row | `{one.name}` | {default} | ... |"
         )
-    names = {one.name for one in fields(config)}
+    names = set(config.model_fields)
     presets = set(find(model).presets)
     assert set(told) <= names | presets, f"docs/models.md, {heading}: no such setting: {set(told) - names - presets}"
     assert presets <= set(told), f"docs/models.md, {heading}: needs the presets {presets - set(told)}"

@@ -28,8 +28,8 @@ from segue.papers.run_cache import Run, RunCache
 
 LOG = synthetic.markov(40, 15, 12, seed=1, shortest=6)
 HGN = Protocol.named("hgn")
-SMALL = {"dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05}
-RECIPE = Experiment(model="bprmf", protocol=HGN, settings=SMALL, every=2, patience=2, refit=True)
+SMALL = {"embedding_dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05}
+RECIPE = Experiment(model="bprmf", protocol=HGN, settings=SMALL, eval_every=2, patience=2, refit=True)
 COUNTED = Experiment(model="pop", protocol=HGN, refit=True)
 
 
@@ -79,7 +79,7 @@ def test_what_a_person_reads_in_the_file_is_true(tmp_path: Path) -> None:
     run = RunCache(tmp_path).final(RECIPE, LOG, 3)
     kept = json.loads(next(tmp_path.glob("final-*.json")).read_text())
     assert kept["means"]["recall@5"] == run.mean("recall@5")
-    assert kept["decides"]["settings"] == {"dim": 4, "batch_size": 64, "lr": 0.05}
+    assert kept["decides"]["settings"] == {"embedding_dim": 4, "batch_size": 64, "lr": 0.05}
     assert kept["configs"][0]["l2"] == BPRMFConfig().l2
 
 
@@ -97,7 +97,7 @@ def test_a_choice_is_kept_whole(tmp_path: Path, trained: list[str]) -> None:
     "other",
     [
         lambda r, log: (replace(r, seed=1), log, 3),
-        lambda r, log: (replace(r, settings={**SMALL, "dim": 5}), log, 3),
+        lambda r, log: (replace(r, settings={**SMALL, "embedding_dim": 5}), log, 3),
         lambda r, log: (replace(r, protocol=Protocol.named("leave-one-out")), log, 3),
         lambda r, log: (replace(r, protocol=replace(HGN, ks=(5, 10))), log, 3),
         lambda r, log: (r, synthetic.markov(40, 15, 12, seed=2, shortest=6), 3),

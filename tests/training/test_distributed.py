@@ -1,4 +1,4 @@
-"""Two processes, linked by gloo on this machine, train as one does."""
+"""Data-parallel training: two processes, connected by gloo on this machine, give the weights of one process."""
 
 from __future__ import annotations
 
@@ -28,32 +28,34 @@ from segue.experiments.experiment import Experiment
 from segue.evaluation.protocol import Protocol
 from segue.training.loop import fit
 
-distributed.start()
+distributed.init()
 out = Path(sys.argv[1])
 # 65 rows in batches of 64: the second process has nothing to do in the last one
 log = synthetic.from_sequences([[1 + (5 * u + i) % 17 for i in range(6)] for u in range(65)])
 SETTINGS = {
     "bprmf": {"batch_size": 389},
     "hgn": {},
-    "hgn chunks": {"per_row": 2, "pooling": "max"},
+    "hgn chunks": {"windows_per_row": 2, "pooling": "max"},
     "hgn ce": {"loss": "ce", "reduction": "mean"},
-    "gru4rec+": {"negatives": 20, "hidden_dropout": 0.0},
+    "gru4rec+": {"num_negatives": 20, "hidden_dropout": 0.0},
 }
 for variant, settings in SETTINGS.items():
     kind = MODELS[variant.partition(" ")[0]]
     torch.manual_seed(1)
-    model = kind(kind.configure({"dim": 4, "epochs": 3, "batch_size": 64, "lr": 0.01, **settings}), Sizes(65, 17))
+    config = kind.configure({"embedding_dim": 4, "epochs": 3, "batch_size": 64, "lr": 0.01, **settings})
+    model = kind(config, Sizes(65, 17))
     training = fit(model, log, seed=2, folder=out / variant)
     weights = {**model.state_dict(), "loss": torch.tensor([epoch.loss for epoch in training.epochs])}
     save_file(weights, out / f"{variant}.{distributed.rank()}.safetensors")
-recipe = Experiment(model="hgn", protocol=Protocol.named("leave-one-out"), settings={"dim": 4, "epochs": 3}, refit=True)
-outcome = recipe.run(log, folder=out / "recipe")
-save_file(outcome.model.state_dict(), out / f"recipe.{distributed.rank()}.safetensors")
-if distributed.world() > 1:
+settings = {"embedding_dim": 4, "epochs": 3}
+experiment = Experiment(model="hgn", protocol=Protocol.named("leave-one-out"), settings=settings, refit=True)
+outcome = experiment.run(log, folder=out / "experiment")
+save_file(outcome.model.state_dict(), out / f"experiment.{distributed.rank()}.safetensors")
+if distributed.world_size() > 1:
     torch.distributed.destroy_process_group()
 """
 
-VARIANTS = ("bprmf", "hgn", "hgn chunks", "hgn ce", "gru4rec+", "recipe")
+VARIANTS = ("bprmf", "hgn", "hgn chunks", "hgn ce", "gru4rec+", "experiment")
 
 
 def free_port() -> int:
@@ -63,10 +65,10 @@ def free_port() -> int:
         return port
 
 
-def train(out: Path, world: int) -> None:
-    """Run TRAIN in `world` processes, with the variables that torchrun sets."""
+def train(out: Path, world_size: int) -> None:
+    """Run TRAIN in `world_size` processes, with the variables that torchrun sets."""
     out.mkdir()
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(world)}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(world_size)}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", TRAIN, str(out)],
@@ -74,17 +76,17 @@ def train(out: Path, world: int) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(world)
+        for rank in range(world_size)
     ]
     try:
         errors = [process.communicate(timeout=120)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0] * world, "\n".join(errors)
+    assert [process.returncode for process in processes] == [0] * world_size, "\n".join(errors)
 
 
-def test_two_processes_end_where_one_ends(tmp_path: Path) -> None:
+def test_two_processes_give_the_weights_of_one_process(tmp_path: Path) -> None:
     train(tmp_path / "one", 1)
     train(tmp_path / "two", 2)
     for variant in VARIANTS:
@@ -100,12 +102,12 @@ def test_two_processes_end_where_one_ends(tmp_path: Path) -> None:
         assert len((folder / "training.jsonl").read_text().splitlines()) == 3
 
 
-def test_a_single_process_is_its_own_world() -> None:
-    assert (distributed.rank(), distributed.world()) == (0, 1)
-    distributed.start()
+def test_single_process() -> None:
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    distributed.init()
     assert not torch.distributed.is_initialized()
     tensor = torch.tensor([1.0, 2.0])
-    assert distributed.total(tensor) is tensor
+    assert distributed.all_reduce(tensor) is tensor
     weight = torch.nn.Parameter(torch.ones(2))
-    distributed.sum_gradients([weight])
+    distributed.all_reduce_gradients([weight])
     assert weight.grad is None

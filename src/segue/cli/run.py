@@ -36,7 +36,7 @@ def run(
     ] = None,
     seed: int = 0,
     monitor: str | None = None,
-    every: int = 1,
+    eval_every: int = 1,
     patience: int = 10,
     refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     rivals: bool = True,
@@ -59,12 +59,12 @@ def run(
     preset
         A named set of settings of the model, such as paper, author or recbole for hgn.
     set_
-        Settings of the model: --set dim=64 lr=0.01.
+        Settings of the model: --set embedding_dim=64 lr=0.01.
     seed
         Of the initial weights, the order of examples and the negatives.
     monitor
         The validation metric that chooses the epoch; by default ndcg@10, or rmse where ratings are predicted.
-    every
+    eval_every
         Epochs between two looks at validation.
     patience
         Looks without progress before training stops.
@@ -86,7 +86,7 @@ def run(
     from segue.experiments.experiment import rivals as rivals_of
     from segue.serving import saved_model as checkpoint
 
-    distributed.start()
+    distributed.init()
     cuts = cut_offs(k)
     check_json(json, reads=data)
     named = Protocol.named(protocol or ("session" if ahead > 1 else "leave-one-out")).at(cuts)
@@ -99,7 +99,7 @@ def run(
         preset=preset,
         seed=seed,
         monitor=monitor or "",
-        every=every,
+        eval_every=eval_every,
         patience=patience,
         refit=refit,
     )

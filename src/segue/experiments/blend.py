@@ -87,11 +87,11 @@ def choose(
     protocol.check(monitor)
     found: dict[float, list[Values]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
     require(len(found) > 0, "no weight to try; give some between 0 and 1")
-    cases = protocol.cases(split, "valid")
+    instances = protocol.instances(split, "valid")
     rows = max(SCORES // (split.log.num_items + 1), 32)
     with asked(first), asked(second), torch.inference_mode():
-        for begin in range(0, len(cases), rows):
-            some = cases.take(slice(begin, begin + rows))
+        for begin in range(0, len(instances), rows):
+            some = instances.take(slice(begin, begin + rows))
             ready = (
                 standardised_scores(first, question(first, some)),
                 standardised_scores(second, question(second, some)),
@@ -120,18 +120,18 @@ class _Given(Model):
         return self.scores if items is None else self.scores[:, items]
 
 
-def _values(scores: Tensor, cases: EvalInstances, protocol: Protocol, monitor: str) -> list[Values]:
+def _values(scores: Tensor, instances: EvalInstances, protocol: Protocol, monitor: str) -> list[Values]:
     """The metric of each question of a block, as one array; nothing where the block leaves none to be asked."""
-    given = _Given(scores, Sizes(cases.log.num_users, cases.log.num_items))
+    given = _Given(scores, Sizes(instances.log.num_users, instances.log.num_items))
     try:
         ranks = rank(
             given,
-            cases,
+            instances,
             exclude_seen=protocol.exclude_seen,
             ties=protocol.ties,
             depth=protocol.depth,
             steps=protocol.ahead,
-            block=len(cases),
+            block=len(instances),
         )
     except DataError:  # every target of the block is an item that its user has had
         return []

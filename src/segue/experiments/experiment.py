@@ -125,9 +125,9 @@ class Experiment:
         split = self.protocol.split(log)
         if not len(split.train):
             raise DataError(f"{log.name}: the protocol {self.protocol.name} leaves nothing to train on; choose another")
-        cases = self.protocol.cases(split, "test")
-        if not len(cases):
-            why = "; ".join(f"{n:,} {reason}" for reason, n in cases.dropped.items())
+        instances = self.protocol.instances(split, "test")
+        if not len(instances):
+            why = "; ".join(f"{n:,} {reason}" for reason, n in instances.dropped.items())
             raise DataError(
                 f"{log.name}: too short for the protocol {self.protocol.name}, no test question is left ({why}); "
                 "choose another protocol or a longer log"
@@ -178,7 +178,7 @@ class Experiment:
     ) -> Training:
         """Train on the train part; the model ends with the weights of its best epoch on validation: that of the whole
         that `within` makes of it, where it is a part of one."""
-        cases = self.protocol.cases(split, "valid")
+        instances = self.protocol.instances(split, "valid")
 
         def validate(candidate: Model) -> float:
             return self.protocol.monitored(within(candidate) if within else candidate, split, self.monitor)
@@ -187,7 +187,7 @@ class Experiment:
             model,
             split.train,
             seed=self.seed,
-            validate=validate if len(cases) else None,
+            validate=validate if len(instances) else None,
             eval_every=self.eval_every,
             patience=self.patience,
             folder=folder,

@@ -23,7 +23,7 @@ from segue.evaluation.table import Result, summary
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model
 from segue.models.ensembles.rerank import Rerank, RerankConfig
-from segue.training.loop import Training
+from segue.training.state import Training
 
 
 @dataclass(frozen=True, eq=False)

@@ -237,7 +237,7 @@ class Adagrad:
         self.square = [torch.full_like(p, 1e-6) for p in self.tables + self.others]
         self.moved = [torch.zeros_like(p if momentum else p[:0]) for p in self.tables + self.others]
         self.pieces = [Pieces() for _ in self.tables]
-        if distributed.world() == 1:  # several processes add their gradients up, which then are dense
+        if distributed.world_size() == 1:  # several processes add their gradients up, which then are dense
             for table, pieces in zip(self.tables, self.pieces, strict=True):
                 table.pieces = weakref.ref(pieces)  # type: ignore[attr-defined]
 

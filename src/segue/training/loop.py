@@ -1,26 +1,19 @@
-"""`fit`: the training loop, to be read from top to bottom.
+"""`fit`: the training loop, from top to bottom: epochs, batches, gradients, steps, validation and early stopping.
 
-Every epoch draws its randomness from (seed, epoch) alone, so a run that was interrupted between two epochs and taken
-up again ends where the uninterrupted run ends, to the bit (law 12): what has to be kept is the weights and the
-optimiser's state, in one file that is replaced whole.
+The random numbers of an epoch depend on (seed, epoch number) alone, so an interrupted training can be resumed between
+two epochs and ends with the same weights, to the bit (law 12). `segue.training.state` writes and reads what that needs.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from segue import distributed
@@ -28,61 +21,24 @@ from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import DirectModel, GradientModel, Model
-from segue.nn.matmul import quick_products
+from segue.nn.matmul import fast_matmul
 from segue.nn.optim import Optimizer
-from segue.reporting.console import Bar, progress
+from segue.reporting.console import progress
+from segue.training.state import Epoch, Training, TrainingState, run_identity
 
 Validate = Callable[[Model], float]
-RARELY = 20  # the state is saved when that costs no more than 1/20 of the time since the last
 
 
 class StopTraining(Exception):
-    """What `validate` raises with its figure when training is to stop here; the same call may take it up later."""
-
-    def __init__(self, figure: float) -> None:
-        super().__init__(figure)
-        self.figure = figure
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the log came to.
+    """Raised by a `validate` function to end the training after this epoch; the same call can resume it later.
 
     Attributes:
-        epoch: from 1.
-        loss: of a target, averaged over each batch, then over batches.
-        metric: the validation metric afterwards, where it was measured.
-        seconds: wall time of training, validation not counted.
-        cpu_seconds: processor time of the same.
+        metric: the validation metric of the epoch.
     """
 
-    epoch: int
-    loss: float
-    metric: float | None
-    seconds: float
-    cpu_seconds: float
-
-
-@dataclass
-class Training:
-    """The course of one training.
-
-    Attributes:
-        epochs: one record an epoch.
-        best: the epoch whose weights the model holds now.
-        seconds: wall time of training, validation not counted.
-        cpu_seconds: processor time of the same.
-    """
-
-    epochs: list[Epoch] = field(default_factory=list)
-    best: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-    @property
-    def metric(self) -> float | None:
-        """The best validation metric, where there was validation."""
-        return self.epochs[self.best - 1].metric if self.best else None
+    def __init__(self, metric: float) -> None:
+        super().__init__(metric)
+        self.metric = metric
 
 
 def fit(
@@ -91,252 +47,195 @@ def fit(
     *,
     seed: int = 0,
     validate: Validate | None = None,
-    every: int = 1,
+    eval_every: int = 1,
     patience: int = 10,
     folder: Path | None = None,
-    keep: bool = False,
+    keep_state: bool = False,
 ) -> Training:
-    """Teach `model` what `log` holds.
+    """Train `model` on `log`.
+
+    A `DirectModel` is fitted in one call. A `GradientModel` is trained for at most its config's `epochs`.
 
     Args:
-        model: by gradient for at most its config's `epochs`, or by counting.
-        log: nothing outside this view is read.
-        seed: of the order of examples, of negatives and of dropout (the initial weights are the model's own).
-        validate: a figure to be maximised, asked for every `every` epochs. Training stops after `patience` figures
-            without a better one, and the model ends with the weights of the best. Without it all epochs are run.
-            It may raise `StopTraining`, to stop here.
-        every: epochs between two validations.
-        patience: validations without progress before stopping.
-        folder: where `training.jsonl` (one line an epoch) and the state for taking up an interrupted run are kept;
-            a finished run leaves the former only.
-        keep: leave the state of the finished run there too, until its model is safely saved.
+        model: an untrained model.
+        log: the training events; rows outside this view of a log are not read.
+        seed: seed of the order of examples, of negatives and of dropout. (The initial weights are the model's own.)
+        validate: returns a metric to be maximised, and is called every `eval_every` epochs and after the last one. The
+            model ends with the weights of the best epoch. Without it all epochs are trained, and the last one counts.
+            It may raise `StopTraining`.
+        eval_every: epochs between two validations.
+        patience: training stops after so many validations without a better metric.
+        folder: where `training.jsonl` (one line an epoch) and the state of an interrupted training are kept. A call
+            with the same arguments resumes the training. A finished training leaves `training.jsonl` only.
+        keep_state: keep the state of the finished training too, for instance until the model is saved.
+
+    Returns:
+        The records of the epochs.
 
     Raises:
-        TrainingError: the loss is not finite, or `folder` holds the state of a different run.
+        ConfigError: `eval_every` or `patience` is below 1, or the model is of neither kind.
+        TrainingError: the loss is not finite, there is nothing to train on, or `folder` holds the state of a different
+            run or cannot be written.
     """
-    if every < 1 or patience < 1:
-        raise ConfigError(f"every={every} and patience={patience} must be at least 1")
+    if eval_every < 1 or patience < 1:
+        raise ConfigError(f"eval_every={eval_every} and patience={patience} must be at least 1")
     if isinstance(model, DirectModel):
         with _stopwatch() as watch:
             model.fit(log)
         return Training(seconds=watch.seconds, cpu_seconds=watch.cpu_seconds)
     if not isinstance(model, GradientModel):
-        raise ConfigError(f"{type(model).__name__} is neither Counted nor Trained: it cannot be fitted")
+        raise ConfigError(f"{type(model).__name__} is neither a DirectModel nor a GradientModel: it cannot be fitted")
+
     optimizer = model.optimizer()
-    run = _Run(model, optimizer, _identity(model, log, seed, every, patience) if folder else {}, folder)
-    training = run.resume()
-    # glibc hands freed blocks back to the kernel, to be fetched anew by every batch, until one of this size was freed
-    torch.empty(31 << 18)
-    with progress(f"training {model.name}", total=model.config.epochs, unit="epochs") as bar:
-        bar.advance(len(training.epochs))
-        while not _finished(training, model.config.epochs, every, patience):
-            number = len(training.epochs) + 1
-            with _stopwatch() as watch:
-                loss = _epoch(model, optimizer, log, (seed, number))
-            training.seconds += watch.seconds
-            training.cpu_seconds += watch.cpu_seconds
-            asked = validate is not None and (number % every == 0 or number == model.config.epochs)
-            metric, enough = _ask(validate if asked else None, model)
-            training.epochs.append(Epoch(number, loss, metric, watch.seconds, watch.cpu_seconds))
-            if metric is None:
-                training.best = training.best if validate else number
-            elif training.best == 0 or metric > (training.metric or 0.0):
-                training.best = number
-                run.keep_best()
-            run.record(training, surely=enough)
-            _tell(bar, training)
-            if enough:
-                break
-    run.finish(keep=keep)
+    identity = run_identity(model, log, seed=seed, eval_every=eval_every, patience=patience) if folder else {}
+    state = TrainingState(model, optimizer, folder, identity)
+    training = _train(
+        model, optimizer, log, state, seed=seed, validate=validate, eval_every=eval_every, patience=patience
+    )
+    state.finish(keep_state=keep_state)
     return training
 
 
-def _ask(validate: Validate | None, model: Model) -> tuple[float | None, bool]:
-    """The figure of an epoch, and whether it is to be the last of this call."""
-    try:
-        return (validate(model) if validate else None), False
-    except StopTraining as last:
-        return last.figure, True
+def _train(
+    model: GradientModel,
+    optimizer: Optimizer,
+    log: Log,
+    state: TrainingState,
+    *,
+    seed: int,
+    validate: Validate | None,
+    eval_every: int,
+    patience: int,
+) -> Training:
+    """The loop over epochs; the arguments are those of `fit`."""
+    training = state.resume()
+    num_epochs = model.config.epochs
+    _keep_freed_memory()
+    with progress(f"training {model.name}", total=num_epochs, unit="epochs") as bar:
+        bar.advance(len(training.epochs))
+        stop = False
+        while not stop and len(training.epochs) < num_epochs and not _out_of_patience(training, eval_every * patience):
+            epoch = len(training.epochs) + 1
+
+            # one pass over the log
+            with _stopwatch() as watch:
+                loss = train_epoch(model, optimizer, log, seed, epoch)
+            training.seconds += watch.seconds
+            training.cpu_seconds += watch.cpu_seconds
+
+            # validation
+            metric = None
+            if validate is not None and (epoch % eval_every == 0 or epoch == num_epochs):
+                try:
+                    metric = validate(model)
+                except StopTraining as stopped:
+                    metric, stop = stopped.metric, True
+
+            # the best weights so far
+            best_metric = training.metric
+            training.epochs.append(Epoch(epoch, loss, metric, watch.seconds, watch.cpu_seconds))
+            if validate is None:
+                training.best = epoch
+            elif metric is not None and (best_metric is None or metric > best_metric):
+                training.best = epoch
+                state.keep_best()
+
+            state.record(training, force=stop)
+            bar.note(_summary(training))
+            bar.advance()
+    return training
 
 
-def _epoch(model: GradientModel, optimizer: Optimizer, log: Log, seeds: tuple[int, int]) -> float:
-    """One pass; returns the mean over batches of the mean loss of a target."""
+def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int, epoch: int) -> float:
+    """Train for one pass over `log`; all random numbers come from `seed` and `epoch`.
+
+    Returns:
+        The loss of a target, averaged over each batch, then over the batches.
+
+    Raises:
+        TrainingError: the loss is not finite, or the log has no training example.
+    """
     model.train()
     device = next(model.parameters()).device
-    # one buffer: a list of tensors would lie scattered between the large ones, whose space could not be used again
-    losses, count = torch.zeros(64, device=device), 0
-    products = quick_products() if model.few_shapes else nullcontext()
-    with torch.random.fork_rng(devices=[]), products:
-        torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0] >> 1))
-        for batch in model.batches(log, np.random.default_rng(seeds)):
+    # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
+    losses, num_batches = torch.zeros(64, device=device), 0
+    matmul = fast_matmul() if model.few_shapes else nullcontext()
+    with torch.random.fork_rng(devices=[]), matmul:
+        torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
+        for batch in model.batches(log, np.random.default_rng((seed, epoch))):
             optimizer.zero_grad()
-            if count == len(losses):
-                losses = torch.cat([losses, torch.zeros_like(losses)])
-            losses[count] = _gradients(model, batch, device)
-            count += 1
-            distributed.sum_gradients(model.parameters())
+            loss = _compute_gradients(model, batch, device)
+            distributed.all_reduce_gradients(model.parameters())
             optimizer.step()
-    if count == 0:
+            if num_batches == len(losses):
+                losses = torch.cat([losses, torch.zeros_like(losses)])
+            losses[num_batches] = loss
+            num_batches += 1
+    if num_batches == 0:
         raise TrainingError(f"{log.name} has nothing to train {model.name} on: no user has two events or more")
-    values = distributed.total(losses[:count])
-    if not values.isfinite().all():
-        first = int((~values.isfinite()).nonzero()[0]) + 1
+    losses = distributed.all_reduce(losses[:num_batches])
+    if not losses.isfinite().all():
+        first = int((~losses.isfinite()).nonzero()[0]) + 1
         raise TrainingError(
-            f"{model.name}: the loss is not finite from batch {first} of epoch {seeds[1]} on; "
+            f"{model.name}: the loss is not finite from batch {first} of epoch {epoch} on; "
             f"try a smaller lr (now {model.config.lr:g})"
         )
-    return float(values.double().mean())
+    return float(losses.double().mean())
 
 
-def _gradients(model: GradientModel, batch: Batch, device: torch.device) -> Tensor:
-    """Add up the gradients of this process's share of a batch, slice by slice; returns the mean loss of a target."""
-    targets = (batch.targets > 0).sum().to(device)
-    total = torch.zeros((), device=device)
-    for part in batch.share(distributed.rank(), distributed.world()).to(device).slices(model.rows_at_once):
-        loss = model(part)
-        (loss / targets if model.config.reduction == "mean" else loss).backward()
-        total += loss.detach()
-        del loss  # and with it what its gradient needed, before the next slice asks for as much
-    return total / targets
+def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device) -> Tensor:
+    """Back-propagate this process's share of a batch, one micro-batch after the other.
+
+    Their losses are sums over targets, so the gradients of the micro-batches add up to that of the batch.
+
+    Returns:
+        The share's part of the mean loss of a target.
+    """
+    num_targets = (batch.targets > 0).sum().to(device)
+    total_loss = torch.zeros((), device=device)
+    share = batch.share(distributed.rank(), distributed.world_size()).to(device)
+    for micro_batch in share.slices(model.rows_at_once):
+        loss = model(micro_batch)
+        (loss / num_targets if model.config.reduction == "mean" else loss).backward()
+        total_loss += loss.detach()
+        del loss  # frees the graph before the next micro-batch builds its own
+    return total_loss / num_targets
 
 
-def _finished(training: Training, epochs: int, every: int, patience: int) -> bool:
-    done = len(training.epochs)
-    measured = any(e.metric is not None for e in training.epochs)
-    return done >= epochs or (measured and done - training.best >= every * patience)
+def _out_of_patience(training: Training, max_epochs: int) -> bool:
+    """Whether the last `max_epochs` epochs, in which validation took place, brought no better metric."""
+    validated = any(epoch.metric is not None for epoch in training.epochs)
+    return validated and len(training.epochs) - training.best >= max_epochs
 
 
-def _tell(bar: Bar, training: Training) -> None:
+def _summary(training: Training) -> str:
+    """The state of the training in a few words, for the progress bar."""
     text = f"loss {training.epochs[-1].loss:.4g}"
-    measured = [epoch for epoch in training.epochs if epoch.metric is not None]
-    if measured:
-        text += f", validation {measured[-1].metric:.4f}, best {training.metric:.4f} in {training.best}"
-    bar.note(text)
-    bar.advance()
+    metrics = [epoch.metric for epoch in training.epochs if epoch.metric is not None]
+    if metrics:
+        text += f", validation {metrics[-1]:.4f}, best {training.metric:.4f} in {training.best}"
+    return text
+
+
+def _keep_freed_memory() -> None:
+    """Make glibc keep the memory that the tensors of a batch free.
+
+    By default it returns large freed blocks to the operating system, and every batch has to fetch them again. Once a
+    block of this size (31 MiB) has been freed, it keeps blocks up to that size.
+    """
+    torch.empty(31 << 18)
 
 
 @dataclass
-class _Watch:
+class _Stopwatch:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
 @contextmanager
-def _stopwatch() -> Iterator[_Watch]:
-    watch = _Watch()
+def _stopwatch() -> Iterator[_Stopwatch]:
+    """Measure the wall time and the processor time of a block."""
+    watch = _Stopwatch()
     wall, cpu = time.perf_counter(), time.process_time()
     yield watch
     watch.seconds, watch.cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
-
-
-def _identity(model: Model, log: Log, seed: int, every: int, patience: int) -> dict[str, Any]:
-    """What must be equal for an interrupted run to be taken up."""
-    config = {key: list(v) if isinstance(v, tuple) else v for key, v in model.config.as_dict().items()}
-    return {
-        "model": model.name,
-        "config": config,
-        "log": log.fingerprint,
-        "seed": seed,
-        "every": every,
-        "patience": patience,
-    }
-
-
-class _Run:
-    """The state of a run, in memory and, where there is a folder, on disk."""
-
-    def __init__(self, model: Model, optimizer: Optimizer, identity: dict[str, Any], folder: Path | None) -> None:
-        self.model, self.optimizer, self.identity, self.folder = model, optimizer, identity, folder
-        self.best: dict[str, Tensor] | None = None
-        self._saved, self._cost = time.monotonic(), 0.0
-
-    def keep_best(self) -> None:
-        if self.best is None:
-            self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
-        else:
-            for key, value in self.model.state_dict().items():
-                self.best[key].copy_(value)
-
-    def record(self, training: Training, *, surely: bool = False) -> None:
-        """Log the epoch; save the state surely, or when enough time has passed since the last."""
-        if self.folder is None or distributed.rank() > 0:
-            return
-        try:
-            self._write(self.folder, training, surely)
-        except (OSError, SafetensorError) as error:
-            raise TrainingError(f"{self.folder}: the state of the training cannot be written ({error})") from error
-
-    def _write(self, folder: Path, training: Training, surely: bool) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "training.jsonl").open("w" if len(training.epochs) == 1 else "a") as file:
-            file.write(json.dumps(asdict(training.epochs[-1])) + "\n")
-        begin = time.monotonic()
-        if surely or begin - self._saved >= RARELY * self._cost:
-            self._save(training)
-            self._saved = time.monotonic()
-            self._cost = self._saved - begin
-
-    def finish(self, *, keep: bool) -> None:
-        if self.best is not None:
-            self.model.load_state_dict(self.best)
-        if self.folder is not None and not keep and distributed.rank() == 0:
-            self._path.unlink(missing_ok=True)
-
-    @property
-    def _path(self) -> Path:
-        assert self.folder is not None
-        return self.folder / "state.safetensors"
-
-    def _save(self, training: Training) -> None:
-        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
-        tensors |= {f"best.{key}": value for key, value in (self.best or {}).items()}
-        tensors |= {f"optimizer.{key}": value for key, value in self.optimizer.state().items()}
-        tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
-        note = json.dumps({"identity": self.identity, "training": asdict(training)})
-        temporary = self._path.with_suffix(".tmp")
-        try:
-            save_file(tensors, temporary, metadata={"segue": note, "hash": _hash(note, tensors)})
-            os.replace(temporary, self._path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def resume(self) -> Training:
-        """The training so far: empty unless the folder holds the state of this very run."""
-        if self.folder is None or not self._path.exists():
-            return Training()
-        try:
-            with safe_open(self._path, "pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                text, expected = (file.metadata()[key] for key in ("segue", "hash"))
-            if _hash(text, tensors) != expected:
-                raise ValueError("its hash is not the one written into it")
-            note = json.loads(text)
-        except Exception as error:  # whatever a damaged file makes of the reader
-            raise TrainingError(f"{self._path}: cannot be read ({error}); delete it to start afresh") from error
-        if note["identity"] != self.identity:
-            odd = [key for key, value in self.identity.items() if note["identity"].get(key) != value]
-            raise TrainingError(
-                f"{self._path}: belongs to an interrupted run with another {' and '.join(odd)}; "
-                "delete it to start afresh, or choose another folder"
-            )
-        self.model.load_state_dict(_part(tensors, "model."))
-        self.best = _part(tensors, "best.") or None
-        self.optimizer.load_state(_part(tensors, "optimizer."))
-        past = note["training"]
-        training = Training(**{**past, "epochs": [Epoch(**epoch) for epoch in past["epochs"]]})
-        lines = [json.dumps(asdict(epoch)) + "\n" for epoch in training.epochs]
-        if distributed.rank() == 0:
-            (self.folder / "training.jsonl").write_text("".join(lines))
-        return training
-
-
-def _hash(note: str, tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.blake2b(note.encode(), digest_size=8)
-    for key in sorted(tensors):
-        digest.update(key.encode())
-        digest.update(tensors[key].flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

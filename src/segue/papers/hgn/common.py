@@ -32,9 +32,11 @@ ALIKE = (
 )
 
 
-def network(model: str, settings: Mapping[str, Any], *, every: int = 10, patience: int = 3) -> Experiment:
+def network(model: str, settings: Mapping[str, Any], *, eval_every: int = 10, patience: int = 3) -> Experiment:
     """A model trained by gradient, its epochs chosen on validation."""
-    return Experiment(model=model, protocol=PROTOCOL, settings=settings, every=every, patience=patience, refit=True)
+    return Experiment(
+        model=model, protocol=PROTOCOL, settings=settings, eval_every=eval_every, patience=patience, refit=True
+    )
 
 
 def counted(model: str, **settings: Any) -> Experiment:

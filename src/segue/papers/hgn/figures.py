@@ -16,7 +16,7 @@ from segue.papers.reproduction import Picture, Reproduction
 from segue.papers.run_cache import RunCache
 
 DIMS = (10, 20, 30, 40, 50, 60, 70, 80)
-SIZES = tuple(variant(f"HGN d={dim}", {"dim": dim}) for dim in DIMS)
+SIZES = tuple(variant(f"HGN d={dim}", {"embedding_dim": dim}) for dim in DIMS)
 METHODS = (*hgn_table3.METHODS, *SIZES)
 METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in PROTOCOL.ks)
 

@@ -20,39 +20,39 @@ from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@10", "ndcg@10")
 PRINTED_STARS = "**"
-SHARED: Mapping[str, Any] = {"loss": "sampled-ce", "sampling": "shared", "negatives": 1024}
-COSINES: Mapping[str, Any] = {**SHARED, "temperature": 0.08, "dim": 64, "window": 50, "batch_size": 256}
+SHARED: Mapping[str, Any] = {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 1024}
+COSINES: Mapping[str, Any] = {**SHARED, "temperature": 0.08, "embedding_dim": 64, "window": 50, "batch_size": 256}
 STRETCHES: Mapping[str, Any] = {
-    "dim": 50,
+    "embedding_dim": 50,
     "bptt": "full",
     "window": 50,
     "batch_size": 64,
     "optimizer": "adam",
     "dropout": 0.3,
     "hidden_dropout": 0.2,
-    "alpha": 0.5,
+    "sample_alpha": 0.5,
 }
 PREFIXES: Mapping[str, Any] = {"targets": 1, "asked": "every"}
 # name -> (recall@10, ndcg@10) printed, and how it is trained here
 PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
     "BPRMF": (
         (0.0269, 0.0145),
-        network("bprmf", {"dim": 50, "epochs": 120, "batch_size": 4096, "lr": 2e-3, "l2": 3e-3}),
+        network("bprmf", {"embedding_dim": 50, "epochs": 120, "batch_size": 4096, "lr": 2e-3, "l2": 3e-3}),
     ),
     # one step back, session-parallel, stalls at .0160 Recall@10 on validation; so it goes back through whole stretches
     "GRU4Rec": (
         (0.0302, 0.0154),
         network(
             "gru4rec",
-            {**STRETCHES, "negatives": 1024, "reads": "tied", "activation": "linear", "lr": 4e-3, "epochs": 16},
-            every=4,
+            {**STRETCHES, "num_negatives": 1024, "reads": "tied", "activation": "linear", "lr": 4e-3, "epochs": 16},
+            eval_every=4,
         ),
     ),
     # validation after 4, 7, 10, 11 epochs, Recall@10 / NDCG@10: .0433 / .0264, .0548 / .0343, .0610 / .0378, .0621 /
     # .0392
     "GRU4Rec+": (
         (0.0356, 0.0171),
-        network("gru4rec+", {**STRETCHES, "lr": 2e-3, "epochs": 12}, every=3),
+        network("gru4rec+", {**STRETCHES, "lr": 2e-3, "epochs": 12}, eval_every=3),
     ),
     # validation after 2, 4, 6, 8, 10 epochs, NDCG@10: .0074, .0184, .0242, .0275, .0297; with cosines and one table for
     # both sides it had .0013 after 6
@@ -61,7 +61,7 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
         network(
             "nextitnet",
             {**SHARED, "window": 50, "dropout": 0.3, "lr": 3e-3, "batch_size": 48, "epochs": 10},
-            every=2,
+            eval_every=2,
             patience=2,
         ),
     ),
@@ -71,8 +71,8 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
         (0.0297, 0.0163),
         network(
             "caser",
-            {**SHARED, "negatives": 512, **PREFIXES, "per_row": 4, "batch_size": 2048, "lr": 3e-3, "epochs": 20},
-            every=4,
+            {**SHARED, "num_negatives": 512, **PREFIXES, "per_row": 4, "batch_size": 2048, "lr": 3e-3, "epochs": 20},
+            eval_every=4,
         ),
     ),
     # validation after 4, 8, 12, 14, 16 epochs: .0613 / .0398, .0782 / .0505, .0829 / .0539,
@@ -82,7 +82,7 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
         network(
             "sasrec",
             {**COSINES, "dropout": 0.3, "lr": 5e-3, "epochs": 16},
-            every=2,
+            eval_every=2,
             patience=2,
         ),
     ),
@@ -91,7 +91,7 @@ PAPER: Mapping[str, tuple[tuple[float, float], Experiment]] = {
 # validation after 3, 6, 9, 12 epochs: .0663 / .0419, .0729 / .0457, .0742 / .0475, .0763 / .0478
 SOFTMAX: Mapping[str, Any] = {
     **SHARED,
-    "dim": 64,
+    "embedding_dim": 64,
     "window": 10,
     **PREFIXES,
     "per_row": 4,
@@ -115,7 +115,7 @@ METHODS = (
         )
         for name, (printed, recipe) in PAPER.items()
     ),
-    Method(name="HGN, softmax", recipe=network("hgn", SOFTMAX, every=4)),
+    Method(name="HGN, softmax", recipe=network("hgn", SOFTMAX, eval_every=4)),
 )
 
 

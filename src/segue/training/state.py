@@ -1,0 +1,198 @@
+"""What a training keeps on disk: a log of its epochs, and a state file from which an interrupted training continues.
+
+    training.jsonl      one line for each epoch: its loss, its validation metric, the time it took
+    state.safetensors   weights, the best weights so far, optimiser state, the records of the epochs, the run's identity
+
+The state file is replaced atomically after an epoch. No random state is saved, because the random numbers of an epoch
+depend on the seed and its number alone. So a resumed training ends with the same weights, to the bit, as one that was
+never interrupted (law 12).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from segue import distributed
+from segue.data.log import Log
+from segue.errors import TrainingError
+from segue.io import atomic_file, short_hash, write_text
+from segue.models.base.model import Model
+from segue.nn.optim import Optimizer
+
+LOG_FILE = "training.jsonl"
+STATE_FILE = "state.safetensors"
+SAVE_EVERY = 20  # the state is saved once at least 20 times as long has passed as the last saving took
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The record of one epoch: one pass over the training log.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss: loss of a target, averaged over each batch, then over the batches.
+        metric: the validation metric after the epoch; None where it was not evaluated.
+        seconds: wall time of the training steps, in seconds; validation is not counted.
+        cpu_seconds: processor time of the same.
+    """
+
+    epoch: int
+    loss: float
+    metric: float | None
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass
+class Training:
+    """The record of one training.
+
+    Attributes:
+        epochs: the records of its epochs.
+        best: the number of the epoch whose weights the model has at the end; 0 for a model without epochs.
+        seconds: wall time of the training steps, in seconds; validation is not counted.
+        cpu_seconds: processor time of the same.
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    @property
+    def metric(self) -> float | None:
+        """The best validation metric; None without validation."""
+        return self.epochs[self.best - 1].metric if self.best else None
+
+
+def run_identity(model: Model, log: Log, *, seed: int, eval_every: int, patience: int) -> dict[str, Any]:
+    """The values that have to be equal for a training to continue from a state file."""
+    config = {key: list(v) if isinstance(v, tuple) else v for key, v in model.config.as_dict().items()}
+    return {
+        "model": model.name,
+        "config": config,
+        "log": log.fingerprint,
+        "seed": seed,
+        "eval_every": eval_every,
+        "patience": patience,
+    }
+
+
+class TrainingState:
+    """Weights, best weights and optimiser state of a training, in memory and, if there is a folder, on disk."""
+
+    def __init__(self, model: Model, optimizer: Optimizer, folder: Path | None, identity: dict[str, Any]) -> None:
+        self.model, self.optimizer, self.folder, self.identity = model, optimizer, folder, identity
+        self.best_weights: dict[str, Tensor] | None = None
+        self._saved_at, self._save_seconds = time.monotonic(), 0.0
+
+    def keep_best(self) -> None:
+        """Remember the present weights as the best ones."""
+        if self.best_weights is None:
+            self.best_weights = {key: value.clone() for key, value in self.model.state_dict().items()}
+        else:
+            for key, value in self.model.state_dict().items():
+                self.best_weights[key].copy_(value)
+
+    def record(self, training: Training, *, force: bool = False) -> None:
+        """Append the last epoch to the log file, and save the state if that is due or forced.
+
+        Raises:
+            TrainingError: the folder cannot be written.
+        """
+        if self.folder is None or distributed.rank() > 0:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / LOG_FILE).open("w" if len(training.epochs) == 1 else "a") as file:
+                file.write(_log_line(training.epochs[-1]))
+            self._save_if_due(self.folder, training, force)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(f"{self.folder}: the state of the training cannot be written ({error})") from error
+
+    def finish(self, *, keep_state: bool) -> None:
+        """Give the model its best weights, and delete the state file unless `keep_state`."""
+        if self.best_weights is not None:
+            self.model.load_state_dict(self.best_weights)
+        if self.folder is not None and not keep_state and distributed.rank() == 0:
+            (self.folder / STATE_FILE).unlink(missing_ok=True)
+
+    def resume(self) -> Training:
+        """Restore the state that the folder holds; returns the training so far, which is empty without a state file.
+
+        Raises:
+            TrainingError: the state file is damaged, or belongs to a different run.
+        """
+        if self.folder is None or not (self.folder / STATE_FILE).exists():
+            return Training()
+        tensors, saved = _read_state(self.folder / STATE_FILE)
+        different = [key for key, value in self.identity.items() if saved["identity"].get(key) != value]
+        if different:
+            raise TrainingError(
+                f"{self.folder / STATE_FILE}: belongs to an interrupted run with another {' and '.join(different)}; "
+                "delete it to start afresh, or choose another folder"
+            )
+        self.model.load_state_dict(_with_prefix(tensors, "model."))
+        self.best_weights = _with_prefix(tensors, "best.") or None
+        self.optimizer.load_state(_with_prefix(tensors, "optimizer."))
+        epochs = [Epoch(**epoch) for epoch in saved["training"]["epochs"]]
+        if distributed.rank() == 0:  # the log file may hold epochs after the last saved state: they are trained again
+            write_text(self.folder / LOG_FILE, "".join(map(_log_line, epochs)))
+        return Training(**{**saved["training"], "epochs": epochs})
+
+    def _save_if_due(self, folder: Path, training: Training, force: bool) -> None:
+        now = time.monotonic()
+        if force or now - self._saved_at >= SAVE_EVERY * self._save_seconds:
+            self._save(folder / STATE_FILE, training)
+            self._saved_at = time.monotonic()
+            self._save_seconds = self._saved_at - now
+
+    def _save(self, path: Path, training: Training) -> None:
+        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        tensors |= {f"best.{key}": value for key, value in (self.best_weights or {}).items()}
+        tensors |= {f"optimizer.{key}": value for key, value in self.optimizer.state().items()}
+        tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
+        text = json.dumps({"identity": self.identity, "training": asdict(training)})
+        with atomic_file(path) as temporary:
+            save_file(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
+
+
+def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a state file, and the identity and training of its run."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            text, expected = (file.metadata()[key] for key in ("segue", "hash"))
+        if _state_hash(text, tensors) != expected:
+            raise ValueError("its hash is not the one written into it")
+        return tensors, json.loads(text)
+    except Exception as error:  # a damaged file can raise anything in the reader
+        raise TrainingError(f"{path}: cannot be read ({error}); delete it to start afresh") from error
+
+
+def _log_line(epoch: Epoch) -> str:
+    return json.dumps(asdict(epoch)) + "\n"
+
+
+def _state_hash(text: str, tensors: dict[str, Tensor]) -> str:
+    def parts() -> Iterator[Any]:
+        yield text.encode()
+        for key in sorted(tensors):
+            yield key.encode()
+            yield tensors[key].flatten().view(torch.uint8).numpy()
+
+    return short_hash(parts())
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

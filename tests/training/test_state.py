@@ -1,0 +1,225 @@
+"""The log of a training, its state file, and interrupted trainings that are resumed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from training_runs import LOG, ScriptedValidation, Weights, assert_same_weights, build, copy_weights
+
+from segue.data.splits import leave_last_out
+from segue.errors import TrainingError
+from segue.models.base.model import Model
+from segue.models.factorization.bprmf import BPRMF
+from segue.models.sequential.hgn import HGN
+from segue.training import state
+from segue.training.loop import StopTraining, fit
+from segue.training.state import Training
+
+# ---------------------------------------------------------------------------------------- the log of a training
+
+
+def read_log_file(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+
+
+def test_log_file_has_one_line_per_epoch(tmp_path: Path) -> None:
+    training = fit(
+        build(), LOG, validate=ScriptedValidation(*([0.5] * 8)), eval_every=2, patience=9, folder=tmp_path / "new"
+    )
+    records = read_log_file(tmp_path / "new")
+    assert [line["epoch"] for line in records] == list(range(1, 9))
+    assert [line["metric"] for line in records] == [None, 0.5] * 4
+    assert [line["loss"] for line in records] == [epoch.loss for epoch in training.epochs]
+    assert all(line["seconds"] >= 0 and line["cpu_seconds"] >= 0 for line in records)
+    assert training.seconds == pytest.approx(sum(line["seconds"] for line in records))
+    fit(build(epochs=2), LOG, folder=tmp_path / "new")
+    assert [line["epoch"] for line in read_log_file(tmp_path / "new")] == [1, 2], "a new run begins a new log"
+
+
+# ---------------------------------------------------------------------------------------- interrupted runs
+
+
+@pytest.fixture
+def save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still: saving takes no time, so the state is saved after every epoch."""
+    clock = SimpleNamespace(monotonic=lambda: 0.0, perf_counter=time.perf_counter, process_time=time.process_time)
+    monkeypatch.setattr(state, "time", clock)
+
+
+METRICS = (0.1, 0.4, 0.3, 0.2, 0.3, 0.1, 0.2, 0.1)
+
+
+def train_until_interrupted(folder: Path, call: int, kind: Any = BPRMF, **options: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            build(kind),
+            LOG,
+            validate=ScriptedValidation(*METRICS, interrupt=call),
+            folder=folder,
+            patience=9,
+            **options,
+        )
+    assert (folder / "state.safetensors").is_file()
+
+
+def epoch_records(training: Training) -> list[tuple[int, float, float | None]]:
+    return [(epoch.epoch, epoch.loss, epoch.metric) for epoch in training.epochs]
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+@pytest.mark.parametrize("kind", [HGN, BPRMF])
+@pytest.mark.parametrize(("eval_every", "call"), [(1, 2), (1, 5), (1, 8), (2, 2), (2, 4), (3, 2), (3, 3)])
+def test_resumed_training_equals_uninterrupted_training_to_the_bit(
+    tmp_path: Path, kind: Any, eval_every: int, call: int
+) -> None:
+    whole = build(kind)
+    expected = fit(whole, LOG, validate=ScriptedValidation(*METRICS), eval_every=eval_every, patience=9)
+    train_until_interrupted(tmp_path, call, kind, eval_every=eval_every)
+    # the epoch of the interrupted validation is lost
+    done = call * eval_every - 1 if call * eval_every <= 8 else 7
+    assert len(read_log_file(tmp_path)) == done
+    model = build(kind, seed=9)  # its initial weights are replaced
+    rest = ScriptedValidation(*METRICS[call - 1 :])
+    training = fit(model, LOG, validate=rest, eval_every=eval_every, patience=9, folder=tmp_path)
+    assert epoch_records(training) == epoch_records(expected)
+    assert training.best == expected.best
+    assert_same_weights(copy_weights(model), copy_weights(whole))
+    assert len(read_log_file(tmp_path)) == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["training.jsonl"]
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+def test_repeated_interruptions(tmp_path: Path) -> None:
+    whole = build()
+    fit(whole, LOG, validate=ScriptedValidation(*METRICS), patience=9)
+    calls = iter(METRICS)
+    for _ in range(20):
+        model = build()
+        try:
+            fit(model, LOG, validate=ScriptedValidation(next(calls), interrupt=2), patience=9, folder=tmp_path)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert_same_weights(copy_weights(model), copy_weights(whole))
+    assert [line["metric"] for line in read_log_file(tmp_path)] == list(METRICS)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 8])
+def test_stop_training_stops_and_the_same_call_resumes(tmp_path: Path, stop: int) -> None:
+    whole = build()
+    expected = fit(whole, LOG, validate=ScriptedValidation(*METRICS), patience=9)
+    metrics = iter(METRICS[:stop])
+
+    def validate(model: Model) -> float:
+        metric = next(metrics)
+        if metrics.__length_hint__() == 0:
+            raise StopTraining(metric)
+        return metric
+
+    part = build()
+    training = fit(part, LOG, validate=validate, patience=9, folder=tmp_path, keep_state=True)
+    assert epoch_records(training) == epoch_records(expected)[:stop]
+    assert training.metric == max(METRICS[:stop])
+    model = build(seed=9)
+    training = fit(model, LOG, validate=ScriptedValidation(*METRICS[stop:]), patience=9, folder=tmp_path)
+    assert epoch_records(training) == epoch_records(expected)
+    assert_same_weights(copy_weights(model), copy_weights(whole))
+
+
+def test_log_lines_after_the_saved_state_are_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is saved after the first epoch only, so the lines of later epochs are written again."""
+    slow = iter([0.0, 0.0, 1000.0, *([1001.0] * 50)])  # the first saving took 1,000 seconds
+    clock = SimpleNamespace(
+        monotonic=lambda: next(slow), perf_counter=time.perf_counter, process_time=time.process_time
+    )
+    monkeypatch.setattr(state, "time", clock)
+    train_until_interrupted(tmp_path, 5)
+    assert len(read_log_file(tmp_path)) == 4
+    monkeypatch.undo()
+    script = ScriptedValidation(*METRICS[1:])
+    model, whole = build(), build()
+    fit(model, LOG, validate=script, patience=9, folder=tmp_path)
+    fit(whole, LOG, validate=ScriptedValidation(*METRICS), patience=9)
+    assert len(script.weights) == 7
+    assert_same_weights(copy_weights(model), copy_weights(whole))
+    assert [line["epoch"] for line in read_log_file(tmp_path)] == list(range(1, 9))
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"lr": 0.02}, "config"),
+        ({"seed": 1}, "seed"),
+        ({"eval_every": 2}, "eval_every"),
+        ({"patience": 3}, "patience"),
+        ({"log": leave_last_out(LOG).train}, "log"),
+        ({"kind": HGN}, "model and config"),
+    ],
+)
+def test_state_of_a_different_run_raises(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    train_until_interrupted(tmp_path, 3)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    settings = {key: change[key] for key in ("kind", "lr") if key in change}
+    options = {key: change[key] for key in ("seed", "eval_every", "patience") if key in change}
+    model = build(**settings)
+    with pytest.raises(TrainingError, match=rf"state\.safetensors: belongs to .* another {named}; delete it"):
+        fit(
+            model,
+            change.get("log", LOG),
+            validate=ScriptedValidation(*METRICS),
+            folder=tmp_path,
+            **{"patience": 9, **options},
+        )
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert_same_weights(copy_weights(model), copy_weights(build(**settings)))
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+def test_damaged_state_raises(tmp_path: Path) -> None:
+    train_until_interrupted(tmp_path, 4)
+    path = tmp_path / "state.safetensors"
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    header = int.from_bytes(content[:8], "little")
+    places = [*range(8), *rng.integers(8, 8 + header, 60), *rng.integers(8 + header, len(content), 20)]
+    for damaged in (content[:-1], content[: len(content) // 2], b"", b"{}", *(flip_bit(content, at) for at in places)):
+        path.write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"state\.safetensors: (cannot be read|belongs to)"):
+            fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
+    path.write_bytes(content)
+    fit(build(), LOG, validate=ScriptedValidation(*METRICS[3:]), folder=tmp_path, patience=9)
+
+
+def flip_bit(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+def test_state_file_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies during writing leaves the previous state."""
+    saves = 0
+    save_file: Callable[..., None] = state.save_file
+
+    def die(tensors: Weights, path: Path, **rest: Any) -> None:
+        nonlocal saves
+        saves += 1
+        if saves == 3:
+            path.write_bytes(b"half a file")
+            raise KeyboardInterrupt
+        save_file(tensors, path, **rest)
+
+    monkeypatch.setattr(state, "save_file", die)
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
+    model, whole = build(), build()
+    fit(model, LOG, validate=ScriptedValidation(*METRICS[2:]), folder=tmp_path, patience=9)
+    fit(whole, LOG, validate=ScriptedValidation(*METRICS), patience=9)
+    assert_same_weights(copy_weights(model), copy_weights(whole))
