@@ -37,7 +37,7 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
     from torch.nn.functional import cross_entropy, dropout, elu
 
     config, history, training = model.config, batch.history, model.training
-    count, places, hidden, dim = len(history), history.shape[1], config.hidden, config.dim
+    count, places, hidden, dim = len(history), history.shape[1], config.hidden, config.embedding_dim
     assert (config.variant, config.attention, config.deviation) == (3, "bi", "log")
     assert batch.target is not None
     assert model.drift_bias is not None
@@ -90,14 +90,14 @@ def measure(side: str, data: str, batches: int) -> dict[str, Any]:
     import torch
 
     from segue.data.datasets.catalog import load
-    from segue.data.splits import given
+    from segue.data.splits import given_split
     from segue.models.base.model import Sizes
     from segue.models.registry import find
 
     torch.set_num_threads(1)
     torch.empty(31 << 18)
     log = load(data)
-    train, kind = given(log).train, find(SIDES[side])
+    train, kind = given_split(log).train, find(SIDES[side])
     torch.manual_seed(1)
     model: Any = kind(kind.configure(), Sizes(log.num_users, log.num_items)).train()
     optimizer, steps, loss, questions = model.optimizer(), 0, 0.0, 0
@@ -116,7 +116,7 @@ def measure(side: str, data: str, batches: int) -> dict[str, Any]:
         optimizer.step()
         questions += targets
     spent = time.process_time() - begin
-    whole = int((train.sizes * (train.sizes - 1) // 2).sum())
+    whole = int((train.lengths * (train.lengths - 1) // 2).sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"cpu_s": spent * whole / steps, "of_epoch": steps / whole, "peak_mb": peak, "loss": loss / questions}
 

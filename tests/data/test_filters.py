@@ -68,7 +68,7 @@ def test_a_selection_keeps_times_ratings_tables_and_order():
     assert log.time.tolist() == [2, 4]
     assert log.rating.tolist() == [5, 5]
     assert log.titles([1, 2]) == ["d", "g"]
-    assert log.user_table["age"].to_list() == [30, 80]
+    assert log.user_metadata["age"].to_list() == [30, 80]
     assert log.item.dtype == np.int32
     assert log.start.tolist() == [0, 0, 1]
     assert log.stop.tolist() == [0, 1, 2]
@@ -76,7 +76,7 @@ def test_a_selection_keeps_times_ratings_tables_and_order():
 
 def test_rules_see_only_the_rows_of_a_view():
     log = from_sequences([[1, 2, 3], [3, 1]])
-    view = log.until(log.start + np.minimum(log.sizes, 2))
+    view = log.until(log.start + np.minimum(log.lengths, 2))
     assert pairs(select(view, view.column(view.item) != 1, "no 1")) == [(1, 2), (2, 3)]
 
 

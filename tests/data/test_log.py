@@ -87,8 +87,8 @@ def test_names_and_ids_are_inverse():
 def test_titles_fall_back_to_names():
     log = from_sequences([[1, 2]])
     assert log.titles([2, 1]) == ["2", "1"]
-    assert replace(log, item_table=pl.DataFrame({"year": [1, 2]})).titles([2]) == ["2"]
-    assert replace(log, item_table=pl.DataFrame({"title": ["one", "two"]})).titles([2, 1]) == ["two", "one"]
+    assert replace(log, item_metadata=pl.DataFrame({"year": [1, 2]})).titles([2]) == ["2"]
+    assert replace(log, item_metadata=pl.DataFrame({"title": ["one", "two"]})).titles([2, 1]) == ["two", "one"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), max_size=6))

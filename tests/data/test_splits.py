@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.splits import SPLITS, Split, global_time, leave_last_out, newest_users, ratio, whole_users
-from segue.data.splits import given as given_split
+from segue.data.splits import SPLITS, Split, given_split, global_time, leave_last_out, newest_users, ratio, whole_users
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
 
@@ -27,7 +26,7 @@ def logs(draw):
 
 def told(log, parts, column="split"):
     """The log with a table of users whose column says which part each is of."""
-    return replace(log, user_table=pl.DataFrame({column: parts}, schema={column: pl.String}))
+    return replace(log, user_metadata=pl.DataFrame({column: parts}, schema={column: pl.String}))
 
 
 def splits(log):
@@ -53,26 +52,29 @@ def test_cut_points_part_the_rows(log):
 @given(logs(), st.sampled_from(["valid", "test"]), st.sampled_from([None, 1, 3, 20]))
 def test_a_history_is_what_came_before_and_never_what_is_asked(log, part, window):
     for split in splits(log):
-        cases = split.cases(part)
-        histories, targets = cases.histories(window), np.split(cases.targets(), np.cumsum(cases.sizes)[:-1])
-        longest = max((len(log.history(u)) for u in cases.user), default=0)
-        for n, user in enumerate(cases.user):
+        instances = split.instances(part)
+        histories, targets = (
+            instances.histories(window),
+            np.split(instances.targets(), np.cumsum(instances.num_targets)[:-1]),
+        )
+        longest = max((len(log.history(u)) for u in instances.user), default=0)
+        for n, user in enumerate(instances.user):
             own = log.history(user).tolist()
-            at = int(cases.row[n] - log.start[user])
+            at = int(instances.row[n] - log.start[user])
             seen = [int(item) for item in histories[n] if item]
             assert seen == own[max(0, at - (window or longest)) : at]
-            assert targets[n].tolist() == own[at : at + cases.sizes[n]]
+            assert targets[n].tolist() == own[at : at + instances.num_targets[n]]
             assert not set(seen) & set(own[at:])
             assert histories[n].tolist() == [0] * (histories.shape[1] - len(seen)) + seen
-        assert (cases.sizes >= 1).all()
-        assert (cases.row > log.start[cases.user]).all()
+        assert (instances.num_targets >= 1).all()
+        assert (instances.row > log.start[instances.user]).all()
 
 
 @given(logs(), st.sampled_from(["valid", "test"]))
 def test_what_is_asked_was_not_trained_on(log, part):
     for split in splits(log):
         learnt = split.train if part == "valid" else split.train_valid
-        asked = split.cases(part).targets()
+        asked = split.instances(part).targets()
         assert not set(asked.tolist()) & set(learnt.events()[1].tolist())
 
 
@@ -93,12 +95,12 @@ def _counts(split):
 def test_leave_last_out_by_hand():
     split = leave_last_out(from_sequences([[1, 2, 3, 4], [5, 6], [7, 8, 9]]))
     assert _counts(split) == [(2, 1, 1), (2, 0, 0), (1, 1, 1)]
-    test = split.cases("test")
+    test = split.instances("test")
     assert test.histories(None).tolist() == [[1, 2, 3], [0, 7, 8]]
     assert test.targets().tolist() == [4, 9]
     assert test.dropped == {"users with nothing held out for test": 1}
-    assert split.cases("valid").histories(1).tolist() == [[2], [7]]
-    assert split.cases("valid").targets().tolist() == [3, 8]
+    assert split.instances("valid").histories(1).tolist() == [[2], [7]]
+    assert split.instances("valid").targets().tolist() == [3, 8]
 
 
 def test_global_time_by_hand():
@@ -106,16 +108,16 @@ def test_global_time_by_hand():
     split = global_time(log, 0.3, 0.3)
     # the ten times are 0 1 2 3 5 7 8 8 8 9: test begins at 8, validation at 5
     assert _counts(split) == [(2, 1, 1), (2, 0, 1), (0, 1, 2)]
-    assert split.cases("test").targets().tolist() == [4, 7, 9, 10]
-    assert split.cases("valid").targets().tolist() == [3]
-    assert split.cases("valid").dropped == {"questions without a history": 1}
+    assert split.instances("test").targets().tolist() == [4, 7, 9, 10]
+    assert split.instances("valid").targets().tolist() == [3]
+    assert split.instances("valid").dropped == {"instances without a history": 1}
 
 
 @given(logs().filter(len))
 def test_a_split_by_time_trains_on_nothing_newer_than_what_it_asks(log):
     split = global_time(log, 0.2, 0.3)
     newest = split.train_valid.column(log.time).max(initial=-1)
-    asked = split.cases("test")
+    asked = split.instances("test")
     assert (log.time[asked.row] > newest).all()
 
 
@@ -123,8 +125,8 @@ def test_whole_users_are_held_out_whole_and_reproducibly():
     log = from_sequences([[1, 2, 3]] * 10)
     split = whole_users(log, 0.2, 0.3, seed=4)
     assert sorted(_counts(split)) == sorted([(3, 0, 0)] * 5 + [(0, 3, 0)] * 2 + [(0, 0, 3)] * 3)
-    assert len(split.cases("test")) == 3 * 2  # the first step of a user has no history
-    assert split.cases("test").dropped == {"questions without a history": 3}
+    assert len(split.instances("test")) == 3 * 2  # the first step of a user has no history
+    assert split.instances("test").dropped == {"instances without a history": 3}
     assert (whole_users(log, 0.2, 0.3, seed=4).test == split.test).all()
     assert any((whole_users(log, 0.2, 0.3, seed=s).test != split.test).any() for s in range(5, 9))
 
@@ -133,9 +135,9 @@ def test_a_given_split_holds_out_whole_users_as_the_source_says():
     log = told(from_sequences([[1, 2, 3], [4, 5], [1, 2], [3, 4, 5]]), ["train", "valid", "train", "test"])
     split = given_split(log, 0.5)  # the source names validation: nobody is taken from training
     assert _counts(split) == [(3, 0, 0), (0, 2, 0), (2, 0, 0), (0, 0, 3)]
-    assert split.cases("test").targets().tolist() == [4, 5]
-    assert split.cases("valid").targets().tolist() == [5]
-    assert split.cases("test").dropped == {"questions without a history": 1}
+    assert split.instances("test").targets().tolist() == [4, 5]
+    assert split.instances("valid").targets().tolist() == [5]
+    assert split.instances("test").dropped == {"instances without a history": 1}
     assert len(split.train) == 5
     assert len(split.train_valid) == 7
 
@@ -167,9 +169,9 @@ def test_a_given_split_that_is_none_is_refused(parts, column, message):
 
 
 def test_cases_can_be_taken():
-    cases = leave_last_out(from_sequences([[1, 2, 3], [4, 5, 6], [7, 8, 9]])).cases("test")
-    assert cases.take(np.array([2, 0])).targets().tolist() == [9, 3]
-    assert cases.take(slice(1, None)).histories(2).tolist() == [[4, 5], [7, 8]]
+    instances = leave_last_out(from_sequences([[1, 2, 3], [4, 5, 6], [7, 8, 9]])).instances("test")
+    assert instances.take(np.array([2, 0])).targets().tolist() == [9, 3]
+    assert instances.take(slice(1, None)).histories(2).tolist() == [[4, 5], [7, 8]]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_the_newest_users_are_those_who_end_last():
     assert (log_part(split, "test"), log_part(split, "valid")) == ([2, 3, 4, 5], [])
     fine = replace(DATED, time=DATED.time * 1000)
     assert log_part(newest_users(fine), "test") == [4, 5]
-    assert newest_users(DATED).cases("test").targets().tolist() == [7, 9]
+    assert newest_users(DATED).instances("test").targets().tolist() == [7, 9]
 
 
 def log_part(split, part):
@@ -239,13 +241,13 @@ def test_a_split_by_days_needs_days():
 
 
 @given(logs(), st.integers(1, 6))
-def test_the_next_items_end_where_the_part_does(log, ahead):
+def test_the_next_items_end_where_the_part_does(log, horizon):
     for split in splits(log):
-        if split.ask != "each":
+        if split.target_mode != "each":
             continue
-        wide = replace(split, ahead=ahead)
+        wide = replace(split, horizon=horizon)
         for part in ("valid", "test"):
-            one, more = split.cases(part), wide.cases(part)
+            one, more = split.instances(part), wide.instances(part)
             end = split.test if part == "valid" else log.stop
             assert np.array_equal(one.row, more.row)
-            assert np.array_equal(more.stop, np.minimum(more.row + ahead, end[more.user]))
+            assert np.array_equal(more.stop, np.minimum(more.row + horizon, end[more.user]))

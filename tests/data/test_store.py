@@ -31,8 +31,8 @@ def test_everything_comes_back(log, tmp_path):
     assert back.users.tokens.to_list() == ["a", "b"]
     assert back.items.tokens.dtype == pl.Int64
     assert back.titles([1, 2]) == ["five", "seven"]
-    assert back.user_table["age"].to_list() == [30, 20]
-    assert read_log(tmp_path / "shop", users=pl.DataFrame({"user": ["b"], "x": [1]})).user_table["x"][1] == 1
+    assert back.user_metadata["age"].to_list() == [30, 20]
+    assert read_log(tmp_path / "shop", users=pl.DataFrame({"user": ["b"], "x": [1]})).user_metadata["x"][1] == 1
     for name in ("start", "stop", "item", "time", "rating"):
         assert np.array_equal(getattr(back, name), getattr(log, name))
         assert getattr(back, name).dtype == getattr(log, name).dtype
@@ -44,15 +44,15 @@ def test_everything_comes_back(log, tmp_path):
 @given(st.lists(st.lists(st.integers(1, 5), max_size=5), max_size=5), st.integers(0, 5))
 def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, kept):
     view = from_sequences(rows, num_items=5)
-    view = view.until(view.start + np.minimum(view.sizes, kept))
+    view = view.until(view.start + np.minimum(view.lengths, kept))
     back = open_log(save_log(view, tmp_path / "view"), verify=True)
     assert back.fingerprint == view.fingerprint
     assert [back.history(u).tolist() for u in range(1, len(rows) + 1)] == [row[:kept] for row in rows]
     assert len(back.item) == len(view)
     assert back.time is None
     assert back.rating is None
-    assert back.user_table is None
-    assert back.item_table is None
+    assert back.user_metadata is None
+    assert back.item_metadata is None
     assert (back.num_users, back.num_items) == (len(rows), 5)
 
 

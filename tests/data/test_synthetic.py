@@ -25,7 +25,7 @@ def test_sequences_come_back(sequences):
     assert [log.history(u).tolist() for u in range(1, log.num_users + 1)] == sequences
     assert len(log) == sum(map(len, sequences))
     assert log.num_items == max((i for s in sequences for i in s), default=0)
-    assert log.sizes[0] == 0
+    assert log.lengths[0] == 0
     assert log.time is None
     assert log.item.dtype == np.int32
 
@@ -85,7 +85,7 @@ def test_random_follows_the_popularity_asked_for():
 def test_seeds_lengths_and_times(make):
     log, again, other = make(seed=5, shortest=3), make(seed=5, shortest=3), make(seed=6, shortest=3)
     assert log.fingerprint == again.fingerprint != other.fingerprint
-    assert (log.sizes[1:].min(), log.sizes[1:].max()) == (3, 12)
+    assert (log.lengths[1:].min(), log.lengths[1:].max()) == (3, 12)
     inside = np.ones(len(log), bool)
     inside[log.start[1:]] = False
     assert (np.diff(log.time, prepend=0)[inside] > 0).all()

@@ -31,7 +31,7 @@ def world() -> tuple[Split, list[Result]]:
     """Two models asked after every step of most sessions."""
     log = make_log(ROWS, 12)
     parts = pl.DataFrame({"split": ["test"] * 8 + ["train"] * 2})
-    log = replace(log, time=TIMES, user_table=parts)
+    log = replace(log, time=TIMES, user_metadata=parts)
     split = PROTOCOL.split(log)
     torch.manual_seed(0)
     results = []
@@ -47,7 +47,7 @@ def test_lengths_double(world: tuple[Split, list[Result]]) -> None:
     assert groups.names == ("2-3", "4-7", "8-15", "16-31")
     for name, which in zip(groups.names, range(4), strict=True):
         low, high = map(int, name.split("-"))
-        sizes = split.log.sizes[one.ranks.user[groups.which == which]]
+        sizes = split.log.lengths[one.ranks.user[groups.which == which]]
         assert ((sizes >= low) & (sizes <= high)).all()
 
 

@@ -21,7 +21,7 @@ from segue.evaluation.metrics import AHEAD, METRICS, at_step, coverage, measure,
 from segue.evaluation.ranking import next_rank, rank
 from segue.evaluation.ranks import Ranks
 
-from .worlds import Told, make_cases, make_log
+from .worlds import Told, make_instances, make_log
 
 GOLDEN = Path(os.environ.get("SEGUE_GOLDEN", Path(__file__).parents[1] / "golden"))
 
@@ -46,9 +46,9 @@ def with_item_zero(scores: np.ndarray[Any, Any]) -> torch.Tensor:
 @pytest.mark.parametrize("block", [1, 4, None])
 def test_golden_top_n(golden: dict[str, np.ndarray[Any, Any]], metric: str, block: int | None) -> None:
     past, targets = items_from_one(golden["topn_train"]), items_from_one(golden["topn_rel"])
-    cases = make_cases(past, targets, golden["topn_scores"].shape[1])
+    instances = make_instances(past, targets, golden["topn_scores"].shape[1])
     ks = [int(k) for k in golden["topn_ks"]]
-    ranks = rank(Told(with_item_zero(golden["topn_scores"])), cases, exclude_seen=True, depth=max(ks), block=block)
+    ranks = rank(Told(with_item_zero(golden["topn_scores"])), instances, exclude_seen=True, depth=max(ks), block=block)
     asked = [bool(t) for t in targets]
     for column, k in enumerate(ks):
         values = measure(ranks, f"{metric}@{k}")
@@ -64,10 +64,10 @@ def test_golden_next_item(golden: dict[str, np.ndarray[Any, Any]]) -> None:
     for mode, ours in (("standard", "optimistic"), ("conservative", "conservative"), ("median", "median")):
         full = next_rank(scores, target, ours).numpy()  # type: ignore[arg-type]
         np.testing.assert_allclose(full, golden[f"next_rank_{mode}"], rtol=0, atol=1e-10)
-    cases = make_cases([[]] * len(target), [[int(t) + 1] for t in target], scores.shape[1])
+    instances = make_instances([[]] * len(target), [[int(t) + 1] for t in target], scores.shape[1])
     model = Told(with_item_zero(golden["next_scores"]))
     for mode, ours in (("standard", "optimistic"), ("conservative", "conservative")):
-        ranks = rank(model, cases, exclude_seen=False, ties=ours, depth=int(golden["next_ks"].max()))  # type: ignore[arg-type]
+        ranks = rank(model, instances, exclude_seen=False, ties=ours, depth=int(golden["next_ks"].max()))  # type: ignore[arg-type]
         for metric in ("recall", "mrr", "ndcg"):
             means = [measure(ranks, f"{metric}@{k}").mean() for k in golden["next_ks"]]
             np.testing.assert_allclose(means, golden[f"next_{metric}_{mode}"], rtol=0, atol=1e-10)
@@ -77,7 +77,7 @@ def steps_of(golden: dict[str, np.ndarray[Any, Any]], steps: int, depth: int, bl
     """Every step of the golden sequences asked for the next items; the scores are those of the questions in order."""
     histories = items_from_one(golden["rkn_seqs"])
     log = make_log(histories, golden["rkn_scores"].shape[1])
-    split = Split(log, log.start, log.start, "each", ahead=steps)
+    split = Split(log, log.start, log.start, "each", horizon=steps)
     scores, start = golden["rkn_scores"], {int(u): int(n) for u, t, n in golden["rkn_steps"] if t == 0}
 
     class InTurn(Told):
@@ -88,7 +88,7 @@ def steps_of(golden: dict[str, np.ndarray[Any, Any]], steps: int, depth: int, bl
             return torch.from_numpy(np.pad(scores[place], ((0, 0), (1, 0)), constant_values=99.0))
 
     model = InTurn(np.zeros((len(histories) + 1, scores.shape[1] + 1)), window=None)
-    return rank(model, split.cases("test"), exclude_seen=False, depth=depth, steps=steps, block=block)
+    return rank(model, split.instances("test"), exclude_seen=False, depth=depth, steps=steps, block=block)
 
 
 @pytest.mark.parametrize("block", [1, 5, None])
@@ -126,7 +126,7 @@ def test_each_step_is_ranked_as_if_it_alone_were_asked(data: st.DataObject) -> N
         st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=2 * items + 2, max_size=2 * items + 2)
     )
     log, model = make_log([history], items), Told(np.array(table).reshape(2, -1))
-    many, one = (Split(log, log.start, log.start, "each", ahead=n).cases("test") for n in (3, 1))
+    many, one = (Split(log, log.start, log.start, "each", horizon=n).instances("test") for n in (3, 1))
     asked: Any = {"exclude_seen": False, "ties": ties, "depth": 4}
     ahead, alone = rank(model, many, **asked, steps=3).ahead, rank(model, one, **asked).rank
     assert ahead is not None
@@ -137,9 +137,9 @@ def test_each_step_is_ranked_as_if_it_alone_were_asked(data: st.DataObject) -> N
 def test_the_other_tie_rule_comes_along() -> None:
     rng = np.random.default_rng(4)
     targets = [rng.integers(1, 31, rng.integers(1, 6)).tolist() for _ in range(50)]
-    cases, model = make_cases([[]] * 50, targets, 30), Told(rng.integers(0, 5, (51, 31)).astype(float))
+    instances, model = make_instances([[]] * 50, targets, 30), Told(rng.integers(0, 5, (51, 31)).astype(float))
     late, early = (
-        rank(model, cases, exclude_seen=False, ties=ties, depth=10) for ties in ("conservative", "optimistic")
+        rank(model, instances, exclude_seen=False, ties=ties, depth=10) for ties in ("conservative", "optimistic")
     )
     assert np.array_equal(late.other, early.rank)  # type: ignore[arg-type]
     assert np.array_equal(early.other, late.rank)  # type: ignore[arg-type]
@@ -168,22 +168,22 @@ def by_hand(metric: str, ranks: list[int], k: int) -> float:
     }[metric]
 
 
-def make_ranks(cases: list[list[int]], depth: int, top: Any = None) -> Ranks:
-    place = [min(r, depth + 1) for case in cases for r in sorted(case)]
-    top = np.zeros((len(cases), depth)) if top is None else top
-    offsets = np.cumsum([0, *map(len, cases)])
-    user = np.arange(1, len(cases) + 1)
+def make_ranks(instances: list[list[int]], depth: int, top: Any = None) -> Ranks:
+    place = [min(r, depth + 1) for case in instances for r in sorted(case)]
+    top = np.zeros((len(instances), depth)) if top is None else top
+    offsets = np.cumsum([0, *map(len, instances)])
+    user = np.arange(1, len(instances) + 1)
     return Ranks(user, np.array(place, np.int64), offsets, np.asarray(top, np.int32), depth, {})
 
 
 @given(st.lists(st.sets(st.integers(1, 40), min_size=1, max_size=12), min_size=1, max_size=6), st.integers(1, 20))
-def test_metrics_agree_with_a_loop_and_stay_in_range(cases: list[set[int]], k: int) -> None:
-    ranks = make_ranks([sorted(c) for c in cases], 20)
+def test_metrics_agree_with_a_loop_and_stay_in_range(instances: list[set[int]], k: int) -> None:
+    ranks = make_ranks([sorted(c) for c in instances], 20)
     for metric in METRICS:
         values = measure(ranks, f"{metric}@{k}")
         assert values.dtype == np.float64
-        assert values.shape == (len(cases),)
-        np.testing.assert_allclose(values, [by_hand(metric, sorted(c), k) for c in cases], atol=1e-12)
+        assert values.shape == (len(instances),)
+        np.testing.assert_allclose(values, [by_hand(metric, sorted(c), k) for c in instances], atol=1e-12)
         assert ((values >= 0) & (values <= 1 + 1e-12)).all()
 
 

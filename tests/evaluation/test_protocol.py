@@ -89,32 +89,32 @@ def test_the_next_items_of_each_step() -> None:
     protocol = dataclasses.replace(PROTOCOLS["whole-users"], arguments={"valid": 0, "test": 0.4}, ahead=3)
     assert "the targets are the next 3 items" in protocol.describe()
     split = protocol.split(LOG)
-    cases = protocol.cases(split, "test")
+    instances = protocol.instances(split, "test")
     ranks = protocol.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
-    assert cases.sizes.max() == min(3, split.log.sizes[cases.user].max() - 1)
+    assert instances.num_targets.max() == min(3, split.log.lengths[instances.user].max() - 1)
     assert ranks.ahead is not None
-    assert np.array_equal(np.diff(ranks.ahead.offsets), cases.sizes)
-    assert np.array_equal(ranks.ahead.rank, 11 - cases.targets())
+    assert np.array_equal(np.diff(ranks.ahead.offsets), instances.num_targets)
+    assert np.array_equal(ranks.ahead.rank, 11 - instances.targets())
 
 
 def test_training_without_the_leak() -> None:
     times = np.arange(len(LOG), dtype=np.int64)
     times[LOG.start[2]] = 1  # user 2 has item 2 when user 1 has it
-    log = dataclasses.replace(LOG, time=times, user_table=pl.DataFrame({"split": ["train", "test", "train"]}))
+    log = dataclasses.replace(LOG, time=times, user_metadata=pl.DataFrame({"split": ["train", "test", "train"]}))
     session = PROTOCOLS["session"]
     keep, drop = (
         dataclasses.replace(session, arguments={"valid": 0}, leak=leak).split(log) for leak in ("keep", "drop")
     )
-    assert keep.train.sizes.tolist() == [0, 10, 0, 2]
-    assert drop.train.sizes.tolist() == [0, 0, 0, 2]
-    assert len(drop.cases("test")) == len(keep.cases("test")) == 2
+    assert keep.train.lengths.tolist() == [0, 10, 0, 2]
+    assert drop.train.lengths.tolist() == [0, 0, 0, 2]
+    assert len(drop.instances("test")) == len(keep.instances("test")) == 2
     assert "users who share an event" in dataclasses.replace(session, leak="drop").describe()
 
 
 def test_it_cuts_asks_and_ranks() -> None:
     hgn = PROTOCOLS["hgn"]
     split = hgn.split(LOG)
-    assert split.cases("test").sizes.tolist() == [2, 1, 1]
+    assert split.instances("test").num_targets.tolist() == [2, 1, 1]
     ranks = hgn.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
     assert ranks.depth == hgn.depth == 20
     assert ranks.rank.tolist() == [1, 2, 5, 8]  # what each user had before is not in the way
@@ -128,10 +128,10 @@ def test_it_cuts_asks_and_ranks() -> None:
 
 def test_questions_with_a_short_history_are_left_out_and_counted() -> None:
     protocol = Protocol(name="x", by="leave-last-out", min_history=3)
-    cases = protocol.cases(protocol.split(LOG), "test")
-    assert cases.user.tolist() == [1]
-    assert cases.dropped["questions after fewer than 3 rows"] == 1
-    assert cases.dropped["users with nothing held out for test"] == 1
+    instances = protocol.instances(protocol.split(LOG), "test")
+    assert instances.user.tolist() == [1]
+    assert instances.dropped["questions after fewer than 3 rows"] == 1
+    assert instances.dropped["users with nothing held out for test"] == 1
 
 
 def test_a_guess_looks_at_repeats() -> None:
@@ -146,12 +146,12 @@ def test_a_guess_looks_at_repeats() -> None:
 
 
 def test_a_log_that_brings_its_split_is_measured_by_it() -> None:
-    log = dataclasses.replace(LOG, user_table=pl.DataFrame({"split": ["train", "test", "train"]}))
+    log = dataclasses.replace(LOG, user_metadata=pl.DataFrame({"split": ["train", "test", "train"]}))
     session = Protocol.guess(log)
     assert session is PROTOCOLS["session"]
     assert not session.exclude_seen
     split = session.split(log)
-    assert session.cases(split, "test").targets().tolist() == [4, 6]
+    assert session.instances(split, "test").targets().tolist() == [4, 6]
     ranks = session.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
     assert ranks.rank.tolist() == [7, 5]  # what the session had before stands among the rest
 

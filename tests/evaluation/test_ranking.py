@@ -16,7 +16,7 @@ from segue.errors import ConfigError, DataError, SegueError, TrainingError
 from segue.evaluation.ranking import next_rank, rank
 from segue.evaluation.ranks import Ranks
 
-from .worlds import Dots, Told, make_cases, make_log, naive
+from .worlds import Dots, Told, make_instances, make_log, naive
 
 
 @st.composite
@@ -59,15 +59,15 @@ def check(ranks: Ranks, expected: dict[int, tuple[list[int], list[int]]]) -> Non
 @settings(max_examples=400, deadline=None)
 @given(worlds())
 def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
-    cases = make_cases(world["past"], world["targets"], world["items"])
+    instances = make_instances(world["past"], world["targets"], world["items"])
     model = Told(world["scores"].reshape(-1, world["items"] + 1))
     keys = ("exclude_seen", "ties", "depth", "block")
     expected = expect(world)
     if not expected:
         with pytest.raises(DataError, match="no question is left to ask"):
-            rank(model, cases, **{key: world[key] for key in keys})
+            rank(model, instances, **{key: world[key] for key in keys})
         return
-    ranks = rank(model, cases, **{key: world[key] for key in keys})
+    ranks = rank(model, instances, **{key: world[key] for key in keys})
     check(ranks, expected)
     repeated = sum(len(t) - len(set(t)) for t in world["targets"])
     seen = sum(len(set(t) & set(p)) for p, t in zip(world["past"], world["targets"], strict=True))
@@ -90,7 +90,7 @@ def test_a_wide_catalogue_with_ties_agrees_with_a_naive_sort(ties: str, dtype: t
     for user, wanted in enumerate(targets[10:20], 11):
         scores[user, wanted] = 60
     model = Told(scores)
-    ranks = rank(model, make_cases(past, targets, items), exclude_seen=True, ties=ties, depth=depth, block=7)
+    ranks = rank(model, make_instances(past, targets, items), exclude_seen=True, ties=ties, depth=depth, block=7)
     plain = scores.double().numpy()
     check(
         ranks,
@@ -103,20 +103,20 @@ def test_a_wide_catalogue_with_ties_agrees_with_a_naive_sort(ties: str, dtype: t
 
 
 def test_targets_among_themselves_take_consecutive_ranks_behind_equals() -> None:
-    cases = make_cases([[3]], [[5, 6]], 7)
+    instances = make_instances([[3]], [[5, 6]], 7)
     model = Told([[0.0] * 8, [9, 0.9, 0.4, 1.0, 0.7, 0.7, 0.1, 0.2]])
-    ranks = rank(model, cases, exclude_seen=True)
+    ranks = rank(model, instances, exclude_seen=True)
     assert ranks.rank.tolist() == [3, 6]
     assert ranks.top[0].tolist() == [1, 4, 5, 2, 7, 6] + [0] * 14
-    assert rank(model, cases, exclude_seen=True, ties="optimistic").rank.tolist() == [2, 6]
-    assert rank(model, cases, exclude_seen=True, depth=2).rank.tolist() == [3, 3]
-    assert rank(Told([[0.0] * 8] * 2), make_cases([[1]], [[2, 3, 4, 5, 6, 7]], 7), exclude_seen=True).rank.tolist() == [
-        *range(1, 7)
-    ]
+    assert rank(model, instances, exclude_seen=True, ties="optimistic").rank.tolist() == [2, 6]
+    assert rank(model, instances, exclude_seen=True, depth=2).rank.tolist() == [3, 3]
+    assert rank(
+        Told([[0.0] * 8] * 2), make_instances([[1]], [[2, 3, 4, 5, 6, 7]], 7), exclude_seen=True
+    ).rank.tolist() == [*range(1, 7)]
 
 
 def test_a_depth_beyond_the_catalogue() -> None:
-    ranks = rank(Told(torch.arange(6.0).repeat(2, 1)), make_cases([[5]], [[1, 4]], 5), exclude_seen=True, depth=100)
+    ranks = rank(Told(torch.arange(6.0).repeat(2, 1)), make_instances([[5]], [[1, 4]], 5), exclude_seen=True, depth=100)
     assert ranks.rank.tolist() == [1, 4]
     assert ranks.top.tolist() == [[4, 3, 2, 1] + [0] * 96]
 
@@ -124,8 +124,8 @@ def test_a_depth_beyond_the_catalogue() -> None:
 def test_a_listed_target_stands_at_its_rank() -> None:
     rng = np.random.default_rng(0)
     targets = [rng.choice(np.arange(1, 31), 6, replace=False).tolist() for _ in range(20)]
-    cases = make_cases([[]] * 20, targets, 30)
-    ranks = rank(Told(rng.integers(0, 5, (21, 31)).astype(float)), cases, exclude_seen=False, depth=10)
+    instances = make_instances([[]] * 20, targets, 30)
+    ranks = rank(Told(rng.integers(0, 5, (21, 31)).astype(float)), instances, exclude_seen=False, depth=10)
     case = np.repeat(np.arange(20), ranks.sizes)
     inside = ranks.rank <= 10
     listed = ranks.top[case[inside], ranks.rank[inside] - 1]
@@ -135,16 +135,16 @@ def test_a_listed_target_stands_at_its_rank() -> None:
 
 def test_what_was_seen_beyond_the_window_is_left_out_too() -> None:
     log = make_log([[1, 2, 3, 4, 5]], 6)
-    cases = leave_last_out(log).cases("test")
+    instances = leave_last_out(log).instances("test")
     model = Dots(torch.ones(2, 3), torch.arange(7.0).flip(0)[:, None].expand(7, 3).contiguous())
-    assert rank(model, cases, exclude_seen=True, depth=3).top.tolist() == [[5, 6, 0]]
-    assert rank(model, cases, exclude_seen=False, depth=3).top.tolist() == [[1, 2, 3]]
+    assert rank(model, instances, exclude_seen=True, depth=3).top.tolist() == [[5, 6, 0]]
+    assert rank(model, instances, exclude_seen=False, depth=3).top.tolist() == [[1, 2, 3]]
 
 
 @pytest.mark.parametrize("exclude_seen", [False, True])
 def test_every_step_of_a_session_with_repeats(exclude_seen: bool) -> None:
     sessions = [[1, 2, 1, 1, 3], [3, 3, 2], [2]]
-    cases = whole_users(make_log(sessions, 3), valid=0, test=0.99).cases("test")
+    instances = whole_users(make_log(sessions, 3), valid=0, test=0.99).instances("test")
     scores = np.tile([0, 0.3, 0.2, 0.1], (4, 1))
     expected = [
         (user, *naive(scores[user], session[:n], [session[n]], exclude_seen=exclude_seen, ties="conservative", depth=3))
@@ -152,7 +152,7 @@ def test_every_step_of_a_session_with_repeats(exclude_seen: bool) -> None:
         for n in range(1, len(session))
         if not (exclude_seen and session[n] in session[:n])
     ]
-    ranks = rank(Told(scores), cases, exclude_seen=exclude_seen, depth=3)
+    ranks = rank(Told(scores), instances, exclude_seen=exclude_seen, depth=3)
     assert len(expected) == (3 if exclude_seen else 6)
     got = zip(ranks.user.tolist(), ranks.rank[:, None].tolist(), ranks.top.tolist(), strict=True)
     assert list(got) == expected
@@ -161,11 +161,11 @@ def test_every_step_of_a_session_with_repeats(exclude_seen: bool) -> None:
 def test_a_retriever_is_asked_for_its_items_once_and_scores_as_written() -> None:
     g = torch.Generator().manual_seed(1)
     users, items = torch.randn(31, 4, generator=g), torch.randn(501, 4, generator=g)
-    cases = make_cases([[1, 2]] * 30, [[5, 9, 400]] * 30, 500)
+    instances = make_instances([[1, 2]] * 30, [[5, 9, 400]] * 30, 500)
     model = Dots(users, items)
-    ranks = rank(model, cases, exclude_seen=True, block=4)
+    ranks = rank(model, instances, exclude_seen=True, block=4)
     assert model.asked == 1
-    told = rank(Told(users @ items.T), cases, exclude_seen=True)
+    told = rank(Told(users @ items.T), instances, exclude_seen=True)
     assert np.array_equal(ranks.rank, told.rank)
     assert np.array_equal(ranks.top, told.top)
 
@@ -176,9 +176,9 @@ def test_a_retriever_with_its_own_score_is_asked_for_it() -> None:
             return -super().score(batch, items)
 
     users, items = torch.ones(2, 1), torch.arange(6.0)[:, None]
-    cases = make_cases([[1]], [[2]], 5)
-    assert rank(Dots(users, items), cases, exclude_seen=True).rank.tolist() == [4]
-    assert rank(Upside(users, items), cases, exclude_seen=True).rank.tolist() == [1]
+    instances = make_instances([[1]], [[2]], 5)
+    assert rank(Dots(users, items), instances, exclude_seen=True).rank.tolist() == [4]
+    assert rank(Upside(users, items), instances, exclude_seen=True).rank.tolist() == [1]
 
 
 def test_the_scores_that_a_model_keeps_are_not_touched_and_its_mode_is_restored() -> None:
@@ -191,7 +191,7 @@ def test_the_scores_that_a_model_keeps_are_not_touched_and_its_mode_is_restored(
     model.inner = torch.nn.Dropout()
     model.train()
     model.inner.eval()
-    rank(model, make_cases([[1], [2]], [[2], [3]], 7), exclude_seen=True)
+    rank(model, make_instances([[1], [2]], [[2], [3]], 7), exclude_seen=True)
     assert torch.equal(model.table, torch.arange(8.0).repeat(3, 1))
     assert model.training
     assert not model.inner.training
@@ -200,7 +200,7 @@ def test_the_scores_that_a_model_keeps_are_not_touched_and_its_mode_is_restored(
 def test_the_mode_is_restored_after_an_error_too() -> None:
     model = Told([[0.0, 0.0], [0.0, float("nan")]]).train()
     with pytest.raises(TrainingError, match="Told scores NaN"):
-        rank(model, make_cases([[]], [[1]], 1), exclude_seen=True)
+        rank(model, make_instances([[]], [[1]], 1), exclude_seen=True)
     assert model.training
 
 
@@ -209,30 +209,30 @@ def test_nan_is_found_wherever_it_is(item: int) -> None:
     scores = torch.randn(2, 3001, generator=torch.Generator().manual_seed(0))
     scores[1, item] = torch.nan
     with pytest.raises(TrainingError, match="Told scores NaN: its training went wrong"):
-        rank(Told(scores), make_cases([[5]], [[6]], 3000), exclude_seen=True)
+        rank(Told(scores), make_instances([[5]], [[6]], 3000), exclude_seen=True)
 
 
 def test_scores_of_the_wrong_width_are_refused() -> None:
     with pytest.raises(SegueError, match=r"Told gave scores of shape \(1, 5\).*a log of 9 items.*\(1, 10\)"):
-        rank(Told(torch.zeros(2, 5)), make_cases([[1]], [[2]], 9), exclude_seen=True)
+        rank(Told(torch.zeros(2, 5)), make_instances([[1]], [[2]], 9), exclude_seen=True)
     with pytest.raises(SegueError, match=r"Dots gave scores of shape \(1, 5\)"):
-        rank(Dots(torch.zeros(2, 3), torch.zeros(5, 3)), make_cases([[1]], [[2]], 9), exclude_seen=True)
+        rank(Dots(torch.zeros(2, 3), torch.zeros(5, 3)), make_instances([[1]], [[2]], 9), exclude_seen=True)
 
 
 def test_nothing_to_ask_says_why() -> None:
-    cases = make_cases([[1, 2]], [[2, 1]], 3)
+    instances = make_instances([[1, 2]], [[2, 1]], 3)
     with pytest.raises(
         DataError, match=r"no question is left to ask .*2 targets seen before; 1 questions left without"
     ):
-        rank(Told(torch.zeros(2, 4)), cases, exclude_seen=True)
+        rank(Told(torch.zeros(2, 4)), instances, exclude_seen=True)
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    cases, model = make_cases([[1]], [[2]], 3), Told(torch.zeros(2, 4))
+    instances, model = make_instances([[1]], [[2]], 3), Told(torch.zeros(2, 4))
     with pytest.raises(ConfigError, match="depth=0: must be at least 1"):
-        rank(model, cases, exclude_seen=True, depth=0)
+        rank(model, instances, exclude_seen=True, depth=0)
     with pytest.raises(ConfigError, match="block=0"):
-        rank(model, cases, exclude_seen=True, block=0)
+        rank(model, instances, exclude_seen=True, block=0)
 
 
 def test_progress_adds_up_and_histories_have_the_models_width() -> None:
@@ -243,9 +243,9 @@ def test_progress_adds_up_and_histories_have_the_models_width() -> None:
             widths.append(batch.history.shape)
             return super().score(batch, items)
 
-    cases = make_cases([[1, 2], [1], [1, 2, 3]], [[4], [4], [4]], 5)
+    instances = make_instances([[1, 2], [1], [1, 2, 3]], [[4], [4], [4]], 5)
     for window in (0, 2, None):
-        rank(Wide(torch.zeros(4, 6), window), cases, exclude_seen=True, block=2, progress=done.append)
+        rank(Wide(torch.zeros(4, 6), window), instances, exclude_seen=True, block=2, progress=done.append)
     assert done == [2, 1] * 3
     assert widths == [(2, 0), (1, 0), (2, 2), (1, 2), (2, 2), (1, 3)]
 
@@ -255,6 +255,6 @@ def test_full_ranks_of_one_target_agree_with_those_of_rank(ties: str) -> None:
     rng = np.random.default_rng(5)
     scores = torch.from_numpy(rng.integers(0, 4, (31, 21)).astype(float))
     target = rng.integers(1, 21, 30)
-    cases = make_cases([[]] * 30, [[int(t)] for t in target], 20)
+    instances = make_instances([[]] * 30, [[int(t)] for t in target], 20)
     full = next_rank(scores[1:, 1:], torch.from_numpy(target) - 1, ties)  # type: ignore[arg-type]
-    assert np.array_equal(rank(Told(scores), cases, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]
+    assert np.array_equal(rank(Told(scores), instances, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]

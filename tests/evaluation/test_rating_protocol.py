@@ -72,13 +72,13 @@ def test_cold_users_and_items_are_left_out_and_counted() -> None:
         for e in EVENTS
         if e[2] >= date and sum(b[0] == e[0] for b in before) >= 3 and sum(b[1] == e[1] for b in before) >= 3
     ]
-    cases = WARM.cases(split, "test")
-    asked = list(zip(LOG.users.names(cases.user), LOG.items.names(LOG.item[cases.row]), strict=True))
+    instances = WARM.instances(split, "test")
+    asked = list(zip(LOG.users.names(instances.user), LOG.items.names(LOG.item[instances.row]), strict=True))
     assert sorted(asked) == sorted((u, i) for u, i, _, _ in kept)
-    assert cases.dropped["ratings by users with fewer than 3 before"] == 1
-    assert cases.dropped["ratings of items with fewer than 3 before"] == 1
-    assert cases.dropped["questions without a history"] == 1
-    assert len(OPEN.cases(split, "test")) == len(cases) + 1
+    assert instances.dropped["ratings by users with fewer than 3 before"] == 1
+    assert instances.dropped["ratings of items with fewer than 3 before"] == 1
+    assert instances.dropped["instances without a history"] == 1
+    assert len(OPEN.instances(split, "test")) == len(instances) + 1
 
 
 @pytest.mark.parametrize("histories", ["date", "rolling"])
@@ -111,8 +111,8 @@ def test_what_may_be_read(histories: Any) -> None:
 def test_predictions_are_within_the_scale_and_auc_is_that_of_a_plain_count() -> None:
     split, _ = parts(WARM)
     rated = WARM.ask(Says(LOG), split, "test")
-    cases = WARM.cases(split, "test")
-    expected = (cases.user + LOG.item[cases.row] / 100).clip(1, 5)
+    instances = WARM.instances(split, "test")
+    expected = (instances.user + LOG.item[instances.row] / 100).clip(1, 5)
     assert rated.predicted is not None
     np.testing.assert_allclose(rated.predicted, expected, atol=1e-6)
     assert rated.auc is not None
@@ -124,7 +124,7 @@ def test_predictions_are_within_the_scale_and_auc_is_that_of_a_plain_count() -> 
         candidates = [i for i in range(1, LOG.num_items + 1) if counts[i] >= 3 and i not in past]
         right, wrong = [i for i in candidates if i in later], [i for i in candidates if i not in later]
         assert value == pytest.approx(np.mean([float(a > b) for a in right for b in wrong]))
-    left = [u for u in np.unique(cases.user) if u not in rated.ranked]
+    left = [u for u in np.unique(instances.user) if u not in rated.ranked]
     assert rated.dropped.get("users with nothing to order for the AUC", 0) == len(left)
 
 

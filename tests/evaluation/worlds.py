@@ -25,7 +25,7 @@ def make_log(histories: list[list[int]], items: int) -> Log:
     return Log(users, names, stop - sizes, stop, item)
 
 
-def make_cases(past: list[list[int]], targets: list[list[int]], items: int) -> EvalInstances:
+def make_instances(past: list[list[int]], targets: list[list[int]], items: int) -> EvalInstances:
     """One question a user: `past` happened, `targets` come."""
     log = make_log([p + t for p, t in zip(past, targets, strict=True)], items)
     user = np.array([u + 1 for u, t in enumerate(targets) if t], np.int64)

@@ -90,7 +90,7 @@ def core(log: Log, user_core: int, item_core: int) -> Log:
 def frequent_users(log: Log, rows: int) -> Log:
     """Users with at least `rows` rows, counted once: a later rule may leave them with fewer."""
     user, _ = _pairs(log)
-    return select(log, (log.sizes >= rows)[user], f"users with at least {rows} rows, counted once")
+    return select(log, (log.lengths >= rows)[user], f"users with at least {rows} rows, counted once")
 
 
 def frequent_items(log: Log, rows: int) -> Log:
@@ -109,7 +109,7 @@ def widespread_items(log: Log, users: int) -> Log:
 
 def latest(log: Log, rows: int) -> Log:
     """The last `rows` rows of each user."""
-    left = np.repeat(log.stop, log.sizes) - log.rows()
+    left = np.repeat(log.stop, log.lengths) - log.rows()
     return select(log, left <= rows, f"the last {rows} rows of each user")
 
 
@@ -151,11 +151,11 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
         time=None if log.time is None else log.column(log.time)[keep],
         rating=None if log.rating is None else log.column(log.rating)[keep],
         steps=(*log.steps, Step(rule, len(item), int((sizes > 0).sum()), int(seen.sum()))),
-        user_table=None if log.user_table is None else log.user_table.filter(sizes[1:] > 0),
-        item_table=None if log.item_table is None else log.item_table.filter(seen[1:]),
+        user_metadata=None if log.user_metadata is None else log.user_metadata.filter(sizes[1:] > 0),
+        item_metadata=None if log.item_metadata is None else log.item_metadata.filter(seen[1:]),
     )
 
 
 def _pairs(log: Log) -> tuple[Codes, Codes]:
     """(user, item) of every row, as int32: half of what `Log.events` takes."""
-    return np.repeat(np.arange(log.num_users + 1, dtype=np.int32), log.sizes), log.column(log.item)
+    return np.repeat(np.arange(log.num_users + 1, dtype=np.int32), log.lengths), log.column(log.item)

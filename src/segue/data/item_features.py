@@ -21,7 +21,7 @@ def features(log: Log, column: str) -> tuple[Ids, list[str]]:
     Raises:
         DataError: the log has no such column.
     """
-    table = log.item_table
+    table = log.item_metadata
     known = [] if table is None else table.columns
     if table is None or column not in known:
         raise DataError(
@@ -47,7 +47,7 @@ def lists(log: Log) -> str:
     Raises:
         DataError: there is none.
     """
-    known = {} if log.item_table is None else log.item_table.schema
+    known = {} if log.item_metadata is None else log.item_metadata.schema
     for name, kind in known.items():
         if isinstance(kind, pl.List):
             return name

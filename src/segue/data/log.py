@@ -89,8 +89,8 @@ class Log:
         rating: (R,) float32 or None.
         name: what the log is called.
         steps: the rules applied to the source, in order, with what each left.
-        user_table: metadata of the users, row u - 1 for id u, or None.
-        item_table: metadata of the items, row i - 1 for id i, or None; a column `title` is what people are shown.
+        user_metadata: metadata of the users, row u - 1 for id u, or None.
+        item_metadata: metadata of the items, row i - 1 for id i, or None; a column `title` is what people are shown.
     """
 
     users: Vocab
@@ -102,14 +102,14 @@ class Log:
     rating: np.ndarray[Any, np.dtype[np.float32]] | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
-    user_table: pl.DataFrame | None = field(default=None, repr=False)
-    item_table: pl.DataFrame | None = field(default=None, repr=False)
+    user_metadata: pl.DataFrame | None = field(default=None, repr=False)
+    item_metadata: pl.DataFrame | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"Log({self.name!r}: {len(self):,} rows, {self.num_users:,} users, {self.num_items:,} items)"
 
     def __len__(self) -> int:
-        return int(self.sizes.sum())
+        return int(self.lengths.sum())
 
     @property
     def num_users(self) -> int:
@@ -122,7 +122,7 @@ class Log:
         return len(self.items)
 
     @property
-    def sizes(self) -> Ids:
+    def lengths(self) -> Ids:
         """(U + 1,) rows of each user; 0 for user 0."""
         return self.stop - self.start
 
@@ -142,7 +142,7 @@ class Log:
 
     def events(self) -> tuple[Ids, np.ndarray[Any, np.dtype[np.int32]]]:
         """(user, item), each (len(self),): one pair a row, in the log's order."""
-        return np.repeat(np.arange(self.num_users + 1), self.sizes), self.item[self.rows()]
+        return np.repeat(np.arange(self.num_users + 1), self.lengths), self.item[self.rows()]
 
     def counts(self) -> Ids:
         """(I + 1,) how often each item occurs; 0 for item 0."""
@@ -156,7 +156,7 @@ class Log:
 
     def titles(self, ids: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> list[str]:
         """What to show people for items `ids`: the title where there is one, otherwise the name."""
-        table = self.item_table
+        table = self.item_metadata
         if table is None or "title" not in table.columns:
             return [str(name) for name in self.items.names(ids)]
         return table["title"].gather(np.asarray(ids, np.int64) - 1).to_list()
@@ -167,7 +167,7 @@ class Log:
         digest = hashlib.blake2b(digest_size=8)
         for vocab in (self.users, self.items):
             digest.update("\n".join(map(str, vocab.tokens)).encode())
-        digest.update(np.ascontiguousarray(self.sizes).tobytes())
+        digest.update(np.ascontiguousarray(self.lengths).tobytes())
         for column in (self.item, self.time, self.rating):
             digest.update(b"-" if column is None else np.ascontiguousarray(self.column(column)).data)
         return digest.hexdigest()

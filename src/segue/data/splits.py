@@ -1,10 +1,10 @@
-"""A split is cut points per user over one log; `EvalInstances` are the questions that the cuts leave to be asked.
+"""Splits of a log into training, validation and test rows, and the evaluation instances of the held-out rows.
 
     rows of user u:   start ......... valid ...... test ...... stop
                       └─── train ────┘└─ valid ──┘└── test ──┘
 
-A case points at a row of the log: its history is what the user did before that row, its targets the rows from it on.
-Nothing else can be written down, so a question cannot contain its answer.
+A split is two cut points per user. An evaluation instance points at a row of the log: the user's rows before it are the
+history, the rows from it on are the targets. An instance therefore never contains its own targets.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Ids, Log, ranges
-from segue.data.time_units import UNITS, unit_of
+from segue.data.time_units import TICKS_PER_SECOND, unit_of
 from segue.errors import ConfigError, DataError
 
 Part = Literal["valid", "test"]
+PARTS = ("train", "valid", "test")
+SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, eq=False)
 class EvalInstances:
-    """C questions over one log.
+    """C evaluation instances over one log: a user, a history and one or more target items each.
 
     Attributes:
-        log: the log that rows point into.
+        log: the log that the rows point into.
         user: (C,) user ids.
-        row: (C,) the row where each question is asked: history = the user's rows before it.
-        stop: (C,) the targets are the items of rows `row:stop`; at least one.
-        dropped: how many users or questions were left out, by reason.
+        row: (C,) the first target row of each instance; the history is the user's rows before it.
+        stop: (C,) the row after the last target; each instance has at least one target.
+        dropped: how many users or instances were left out, by reason.
     """
 
     log: Log
@@ -45,44 +47,48 @@ class EvalInstances:
         return len(self.user)
 
     @property
-    def sizes(self) -> Ids:
-        """(C,) number of targets of each case."""
+    def num_targets(self) -> Ids:
+        """(C,) number of targets of each instance."""
         return self.stop - self.row
 
     def targets(self) -> np.ndarray[Any, np.dtype[np.int32]]:
-        """(sum of sizes,) item ids of all targets, case after case."""
+        """(sum of `num_targets`,) item ids of all targets, instance by instance."""
         return self.log.item[ranges(self.row, self.stop)]
 
     def take(self, index: Ids | slice) -> EvalInstances:
-        """The cases at `index`, in that order."""
+        """The instances at `index`, in that order."""
         return EvalInstances(self.log, self.user[index], self.row[index], self.stop[index], self.dropped)
 
     def histories(self, window: int | None) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """(C, L) item ids, oldest first, 0 on the left: the last `window` items before each case.
+        """(C, L) item ids of the last `window` rows before each instance, oldest first, padded with 0 on the left.
 
-        With None, L is the longest history among these cases.
+        With None, L is the length of the longest history of these instances.
         """
         first = self.log.start[self.user]
-        longest = int((self.row - first).max(initial=0))
-        width = longest if window is None else window
-        row = self.row[:, None] + np.arange(-width, 0)
-        inside = row >= first[:, None]
-        return np.where(inside, self.log.item[np.where(inside, row, 0)], 0).astype(np.int64)
+        width = int((self.row - first).max(initial=0)) if window is None else window
+        row = self.row[:, None] + np.arange(-width, 0)  # (C, L)
+        valid = row >= first[:, None]
+        return np.where(valid, self.log.item[np.where(valid, row, 0)], 0).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Cut points (U + 1,) per user over `log`: train before `valid`, validation before `test`, test before `stop`.
+    """Two cut points per user over `log`: training rows before `valid`, validation rows before `test`, then test rows.
 
-    `ask` says what is asked of a held-out part: its "rest" as one set of targets, the "next" item alone, or
-    the next item after "each" of its steps; then `ahead` items, as far as the part goes.
+    Attributes:
+        log: the whole log.
+        valid: (U + 1,) the first validation row of each user.
+        test: (U + 1,) the first test row of each user.
+        target_mode: which held-out rows are targets. "rest": all rows of the part, as one set. "next": its first row
+            alone. "each": one instance for every row of the part.
+        horizon: with "each", how many rows from there on are targets, as far as the part goes.
     """
 
     log: Log
     valid: Ids
     test: Ids
-    ask: Literal["rest", "next", "each"] = "rest"
-    ahead: int = 1
+    target_mode: Literal["rest", "next", "each"] = "rest"
+    horizon: int = 1
 
     def __post_init__(self) -> None:
         log = self.log
@@ -91,103 +97,106 @@ class Split:
 
     @property
     def train(self) -> Log:
-        """What a model may learn from while choices are still being made."""
+        """The training rows: what a model may learn from during model selection."""
         return self.log.until(self.valid)
 
     @property
     def train_valid(self) -> Log:
-        """What a model may learn from once every choice is made."""
+        """Training and validation rows: what the final model may learn from."""
         return self.log.until(self.test)
 
-    def cases(self, part: Part) -> EvalInstances:
-        """The questions of one held-out part; users without a target or without any history there are dropped."""
+    def instances(self, part: Part) -> EvalInstances:
+        """The evaluation instances of a held-out part; those without a target or a history are dropped and counted."""
         first, stop = (self.valid, self.test) if part == "valid" else (self.test, self.log.stop)
         users = np.arange(self.log.num_users + 1)
-        if self.ask == "each":
+        if self.target_mode == "each":
             user, row = np.repeat(users, stop - first), ranges(first, stop)
-            end = np.minimum(row + self.ahead, stop[user])
+            end = np.minimum(row + self.horizon, stop[user])
         else:
             user, row = users[1:], first[1:]
-            end = np.minimum(row + 1, stop[1:]) if self.ask == "next" else stop[1:]
-        asked, known = end > row, row > self.log.start[user]
-        keep = asked & known
+            end = np.minimum(row + 1, stop[1:]) if self.target_mode == "next" else stop[1:]
+        has_target, has_history = end > row, row > self.log.start[user]
+        keep = has_target & has_history
         dropped = {
-            f"users with nothing held out for {part}": int((~asked).sum()),
-            "questions without a history": int((asked & ~known).sum()),
+            f"users with nothing held out for {part}": int((~has_target).sum()),
+            "instances without a history": int((has_target & ~has_history).sum()),
         }
         return EvalInstances(self.log, user[keep], row[keep], end[keep], {k: n for k, n in dropped.items() if n})
 
 
 def ratio(log: Log, valid: float, test: float, *, rounding: Literal["paper", "author"] = "paper") -> Split:
-    """The last fraction `test` of each user's rows, and the fraction `valid` before it.
+    """The last fraction `test` of each user's rows is the test part, the `valid` before it the validation part.
 
-    `rounding="author"` cuts as HGN's released program does: ceil(test n) for test, then ceil(valid of the remainder).
+    `rounding="author"` cuts as HGN's released program does: ceil(test n) rows for test, then ceil(valid of the rest).
     """
     if not (valid >= 0 and test > 0 and valid + test < 1):
         raise ConfigError(f"split ratio: valid={valid} and test={test} must be fractions that leave a train part")
-    n = log.sizes
-    # the small term keeps 0.2 * 10 from becoming 2.0000000000000004 and then 3
-    held = np.ceil(test * n - 1e-9).astype(np.int64) if rounding == "author" else np.round(test * n).astype(np.int64)
-    rest = n - held
+    n = log.lengths
     if rounding == "author":
-        chosen = np.ceil(valid * rest - 1e-9).astype(np.int64)
+        # the small term keeps 0.2 * 10 from becoming 2.0000000000000004 and then 3
+        num_test = np.ceil(test * n - 1e-9).astype(np.int64)
+        num_valid = np.ceil(valid * (n - num_test) - 1e-9).astype(np.int64)
     else:
-        chosen = np.minimum(np.round(valid * n).astype(np.int64), rest)
-    cut = log.stop - held
-    return Split(log, cut - chosen, cut, "rest")
+        num_test = np.round(test * n).astype(np.int64)
+        num_valid = np.minimum(np.round(valid * n).astype(np.int64), n - num_test)
+    cut = log.stop - num_test
+    return Split(log, cut - num_valid, cut, "rest")
 
 
 def leave_last_out(log: Log, valid: int = 1, test: int = 1) -> Split:
-    """The last `test` rows of each user for test, the `valid` before them for validation.
+    """The last `test` rows of each user are the test part, the `valid` rows before them the validation part.
 
-    A user with too few rows to keep one for training is trained on whole and never asked about.
+    A user with too few rows to keep one for training is used for training only.
     """
     if valid < 0 or test < 1:
         raise ConfigError(f"leave-last-out: valid={valid} must be at least 0 and test={test} at least 1")
-    long = log.sizes > valid + test
+    long = log.lengths > valid + test
     cut = np.where(long, log.stop - test, log.stop)
     return Split(log, np.where(long, cut - valid, cut), cut, "next" if valid <= 1 and test == 1 else "rest")
 
 
 def global_time(log: Log, valid: float = 0.1, test: float = 0.1) -> Split:
-    """Two dates for everybody: the newest fraction `test` of all rows is test, the `valid` before it validation.
+    """Two dates for all users: the newest fraction `test` of all rows is test, the `valid` before it validation.
 
-    Rows that share a second with the cut stay together, after it. The next item after each held-out step is asked.
+    Rows at the time of a cut stay together, after it. Each held-out row is the target of one instance.
     """
     if not (valid >= 0 and test > 0 and valid + test < 1):
         raise ConfigError(f"split by time: valid={valid} and test={test} must be fractions that leave a train part")
-    times = _times(log)
-    return _two_dates(log, _date(times, 1 - valid - test), _date(times, 1 - test))
+    times = _sorted_times(log)
+    return _two_dates(log, _quantile(times, 1 - valid - test), _quantile(times, 1 - test))
 
 
 def by_date(log: Log, date: int, valid: float = 0.1) -> Split:
-    """Rows from `date` on are test, in the unit of the log's times; the newest fraction `valid` of the rows before it
-    is validation. The next item after each held-out step is asked."""
+    """Rows from `date` on are the test part; the newest fraction `valid` of the rows before it is the validation part.
+
+    `date` is in the unit of the log's times. Each held-out row is the target of one instance.
+    """
     if not 0 <= valid < 1:
         raise ConfigError(f"split by date: valid={valid} must be a fraction of the rows before {date}, and leave some")
-    times = _times(log)
+    times = _sorted_times(log)
     before = times[times < date]
     if not 0 < len(before) < len(times):
         raise DataError(f"{log.name}: date={date} leaves one part empty; its times run from {times[0]} to {times[-1]}")
-    return _two_dates(log, _date(before, 1 - valid) if valid else date, date)
+    return _two_dates(log, _quantile(before, 1 - valid) if valid else date, date)
 
 
-def _times(log: Log) -> Ids:
+def _sorted_times(log: Log) -> Ids:
     if log.time is None:
         raise DataError(f"{log.name}: a split by time needs times; this log has only an order")
     return np.sort(log.time[log.rows()])
 
 
-def _date(times: Ids, share: float) -> int:
+def _quantile(times: Ids, fraction: float) -> int:
     # the small term keeps (1 - 0.3 - 0.3) * 10 from becoming 3.9999999999999996 and then 3
-    return int(times[int(len(times) * share + 1e-9)])
+    return int(times[int(len(times) * fraction + 1e-9)])
 
 
 def _two_dates(log: Log, valid: int, test: int) -> Split:
-    return Split(log, _rows_before(log, valid), _rows_before(log, test), "each")
+    return Split(log, _first_row_from(log, valid), _first_row_from(log, test), "each")
 
 
-def _rows_before(log: Log, date: int) -> Ids:
+def _first_row_from(log: Log, date: int) -> Ids:
+    """(U + 1,) the first row of each user at or after `date`."""
     assert log.time is not None
     user, _ = log.events()
     earlier = log.time[log.rows()] < date
@@ -195,24 +204,25 @@ def _rows_before(log: Log, date: int) -> Ids:
 
 
 def whole_users(log: Log, valid: float = 0.1, test: float = 0.1, *, seed: int = 0) -> Split:
-    """A random fraction of users is held out whole: nothing of theirs is trained on, every step of theirs is asked.
+    """A random fraction of the users is held out completely; each of their rows is the target of one instance.
 
-    The remaining users are trained on whole.
+    All rows of the other users are training rows.
     """
     if not (valid >= 0 and test > 0 and valid + test < 1):
         raise ConfigError(f"whole users: valid={valid} and test={test} must be fractions that leave training users")
-    draw = np.random.default_rng(seed).permutation(log.num_users) + 1
-    n_test, n_valid = round(test * log.num_users), round(valid * log.num_users)
+    users = np.random.default_rng(seed).permutation(log.num_users) + 1
+    num_test, num_valid = round(test * log.num_users), round(valid * log.num_users)
+    test_users, valid_users = users[:num_test], users[num_test : num_test + num_valid]
     cut_valid, cut_test = log.stop.copy(), log.stop.copy()
-    held_test, held_valid = draw[:n_test], draw[n_test : n_test + n_valid]
-    cut_valid[held_test] = cut_test[held_test] = log.start[held_test]
-    cut_valid[held_valid] = log.start[held_valid]
+    cut_valid[test_users] = cut_test[test_users] = log.start[test_users]
+    cut_valid[valid_users] = log.start[valid_users]
     return Split(log, cut_valid, cut_test, "each")
 
 
 def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
-    """The users (sessions) whose last row lies within the last `test` days of the log are held out whole, and those
-    of the `valid` days before these; every step of theirs is asked.
+    """Users (sessions) whose last row is within the last `test` days of the log are held out completely for test.
+
+    Those of the `valid` days before are held out for validation. Each of their rows is the target of one instance.
     """
     if log.time is None:
         raise DataError(
@@ -226,25 +236,25 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
     unit = unit_of(first, last)
     if unit is None:
         raise DataError(f"{log.name}: times from {first:,} to {last:,} are no dates, so there are no days to split by")
-    day = 86_400 * UNITS[unit]
-    ended = np.full(log.num_users + 1, np.iinfo(np.int64).min)
-    ended[log.sizes > 0] = log.time[log.stop[log.sizes > 0] - 1]
-    cut_test = np.where(ended > last - test * day, log.start, log.stop)
-    return Split(log, np.where(ended > last - (test + valid) * day, log.start, cut_test), cut_test, "each")
+    day = SECONDS_PER_DAY * TICKS_PER_SECOND[unit]
+    last_time = np.full(log.num_users + 1, np.iinfo(np.int64).min)
+    last_time[log.lengths > 0] = log.time[log.stop[log.lengths > 0] - 1]
+    cut_test = np.where(last_time > last - test * day, log.start, log.stop)
+    return Split(log, np.where(last_time > last - (test + valid) * day, log.start, cut_test), cut_test, "each")
 
 
-def given(log: Log, valid: float = 0.1) -> Split:
-    """The source says of each user "train", "valid" or "test", in the column `split` of `log.user_table`.
+def given_split(log: Log, valid: float = 0.1) -> Split:
+    """The split of the source: the column `split` of `log.user_metadata` says "train", "valid" or "test" of each user.
 
-    Test and validation users (sessions, mostly) are held out whole, and every step of theirs is asked. Where the source
-    names none for validation, the newest fraction `valid` of its training users is taken: those whose last row is the
-    latest, or, in a log without times, those that are numbered last.
+    Test and validation users (mostly sessions) are held out completely; each of their rows is the target of one
+    instance. Where the source names no validation users, the newest fraction `valid` of its training users is taken:
+    those with the latest last row or, in a log without times, those with the highest ids.
     """
     if not 0 <= valid < 1:
         raise ConfigError(f"given split: valid={valid} must be a fraction of the training users, and leave some")
-    part = np.concatenate([[""], _parts(log)])  # user 0 is nobody
+    part = np.concatenate([[""], _parts(log)])  # user 0 is the anonymous user
     if valid and not (part == "valid").any():
-        train = np.flatnonzero((part == "train") & (log.sizes > 0))
+        train = np.flatnonzero((part == "train") & (log.lengths > 0))
         if log.time is not None:
             train = train[np.argsort(log.time[log.stop[train] - 1], kind="stable")]
         part[train[len(train) - round(valid * len(train)) :]] = "valid"
@@ -253,23 +263,23 @@ def given(log: Log, valid: float = 0.1) -> Split:
 
 
 def _parts(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
-    """(U,) the part that the source gives each user to."""
-    table = log.user_table
+    """(U,) the part of each user in the split of the source."""
+    table = log.user_metadata
     if table is None or "split" not in table.columns:
         raise DataError(
             f"{log.name}: this log brings no split of its own; read it with a table of users that has a column "
             '"split" (--users sessions.csv), or choose another protocol'
         )
     part = table["split"].cast(pl.String)
-    known = ("train", "valid", "test")
-    strange = ~part.is_in(known).fill_null(False)
-    if strange.any():
-        at = int(strange.arg_true()[0])
-        found = "nothing" if part[at] is None else repr(part[at])
+    unknown = ~part.is_in(PARTS).fill_null(False)
+    if unknown.any():
+        row = int(unknown.arg_true()[0])
+        value = "nothing" if part[row] is None else repr(part[row])
         raise DataError(
-            f"{log.name}: the column split says {found} of user {log.users.tokens[at]!r}; it may say {', '.join(known)}"
+            f"{log.name}: the column split says {value} of user {log.users.tokens[row]!r}; it may say "
+            f"{', '.join(PARTS)}"
         )
-    missing = [word for word in ("train", "test") if not (part == word).any()]
+    missing = [name for name in ("train", "test") if not (part == name).any()]
     if missing:
         raise DataError(f"{log.name}: the column split says {missing[0]} of no user; such users are needed")
     return part.to_numpy().astype(np.str_)
@@ -282,5 +292,5 @@ SPLITS: dict[str, Callable[..., Split]] = {
     "date": by_date,
     "whole-users": whole_users,
     "newest-users": newest_users,
-    "given": given,
+    "given": given_split,
 }

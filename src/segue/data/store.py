@@ -26,7 +26,7 @@ from segue.io import atomic_folder, check_folder, reason, write_json
 FORMAT = "segue log"
 VERSION = 1
 COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
-TABLES = {"user_table": "users", "item_table": "items"}
+TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
 
 
 def is_log(path: Any) -> bool:
@@ -56,10 +56,11 @@ def save_log(log: Log, folder: str | Path) -> Path:
 def _write(log: Log, folder: Path) -> None:
     pl.DataFrame({"name": log.users.tokens}).write_parquet(folder / "users.parquet")
     pl.DataFrame({"name": log.items.tokens}).write_parquet(folder / "items.parquet")
-    tables = {name: table for name in TABLES if (table := getattr(log, name)) is not None}
+    metadata = {"user_table": log.user_metadata, "item_table": log.item_metadata}
+    tables = {name: table for name, table in metadata.items() if table is not None}
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
-    np.save(folder / "stop.npy", np.cumsum(log.sizes))
+    np.save(folder / "stop.npy", np.cumsum(log.lengths))
     columns = {name: getattr(log, name) for name in COLUMNS}
     for name, values in columns.items():
         if values is not None:
@@ -130,8 +131,8 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
         stop=np.array(stop),
         name=about["name"],
         steps=tuple(Step(**step) for step in about["steps"]),
-        user_table=tables.get("user_table"),
-        item_table=tables.get("item_table"),
+        user_metadata=tables.get("user_table"),
+        item_metadata=tables.get("item_table"),
         **columns,
     )
 

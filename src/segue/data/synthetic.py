@@ -156,7 +156,7 @@ def featured(log: Log) -> Log:
     numbers = np.arange(1, log.num_items + 1)
     halves = [("even", "odd")[number % 2] for number in numbers]
     kinds = [[half, f"{half} {number % 3}"] for half, number in zip(halves, numbers, strict=True)]
-    return replace(log, item_table=pl.DataFrame({"kind": kinds}))
+    return replace(log, item_metadata=pl.DataFrame({"kind": kinds}))
 
 
 def _walks(table: np.ndarray, rng: np.random.Generator, *, num_items: int, shortest: int | None, name: str) -> Log:

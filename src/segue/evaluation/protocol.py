@@ -106,23 +106,25 @@ class Protocol:
 
     def split(self, log: Log) -> Split:
         """The split of a log."""
-        split = replace(SPLITS[self.by](log, **self.arguments), ahead=self.ahead)
+        split = replace(SPLITS[self.by](log, **self.arguments), horizon=self.ahead)
         return without_sharing(split) if self.leak == "drop" else split
 
-    def cases(self, split: Split, part: Part) -> EvalInstances:
+    def instances(self, split: Split, part: Part) -> EvalInstances:
         """The questions of a held-out part of a split."""
-        cases = split.cases(part)
-        known = cases.row - cases.log.start[cases.user] >= self.min_history
+        instances = split.instances(part)
+        known = instances.row - instances.log.start[instances.user] >= self.min_history
         if known.all():
-            return cases
+            return instances
         reason = f"questions after fewer than {self.min_history} rows"
-        return replace(cases.take(np.flatnonzero(known)), dropped={**cases.dropped, reason: int((~known).sum())})
+        return replace(
+            instances.take(np.flatnonzero(known)), dropped={**instances.dropped, reason: int((~known).sum())}
+        )
 
     def rank(self, model: Model, split: Split, part: Part, *, progress: Callable[[int], object] | None = None) -> Ranks:
         """Where `model` ranks the targets of a held-out part, down to the largest cut-off."""
-        cases = self.cases(split, part)
+        instances = self.instances(split, part)
         asked: dict[str, Any] = {"exclude_seen": self.exclude_seen, "ties": self.ties, "depth": self.depth}
-        return rank(model, cases, **asked, steps=self.ahead, progress=progress)
+        return rank(model, instances, **asked, steps=self.ahead, progress=progress)
 
     def ask(self, model: Model, split: Split, part: Part) -> Ranks | RatingPredictions:
         """What `model` answers to a held-out part: all that a table shows is made of it."""
@@ -197,7 +199,7 @@ class Protocol:
         Where users return to what they had in more than 1% of the rows, returning is part of what is to be
         predicted, so nothing is left out of the ranking.
         """
-        if log.user_table is not None and "split" in log.user_table.columns:
+        if log.user_metadata is not None and "split" in log.user_metadata.columns:
             return PROTOCOLS["session"]
         user, item = log.events()
         pairs = len(distinct(user * (log.num_items + 1) + item))
@@ -240,42 +242,42 @@ class RatingProtocol(Protocol):
         require(self.histories in ("date", "rolling"), f"histories={self.histories!r}: must be one of date, rolling")
         require(self.users is None or self.users >= 1, f"users={self.users}: must be at least 1")
 
-    def cases(self, split: Split, part: Part) -> EvalInstances:
+    def instances(self, split: Split, part: Part) -> EvalInstances:
         """The held-out ratings of users and of items that are not cold."""
-        cases, past = split.cases(part), _past(split, part)
-        user = past.sizes[cases.user] >= self.min_history
-        item = past.counts()[cases.log.item[cases.row]] >= self.min_audience
+        instances, past = split.instances(part), _past(split, part)
+        user = past.lengths[instances.user] >= self.min_history
+        item = past.counts()[instances.log.item[instances.row]] >= self.min_audience
         dropped = {
             f"ratings by users with fewer than {self.min_history} before": int((~user).sum()),
             f"ratings of items with fewer than {self.min_audience} before": int((user & ~item).sum()),
         }
-        kept = cases.take(np.flatnonzero(user & item))
-        return replace(kept, dropped={**cases.dropped, **{k: n for k, n in dropped.items() if n}})
+        kept = instances.take(np.flatnonzero(user & item))
+        return replace(kept, dropped={**instances.dropped, **{k: n for k, n in dropped.items() if n}})
 
     def pairs(self, split: Split, part: Part) -> RatedEvents:
-        """The ratings of `cases`, each with what may be read before it."""
-        cases = self.cases(split, part)
-        pairs = RatedEvents.at(split.log, cases.user, cases.row)
+        """The ratings of `instances`, each with what may be read before it."""
+        instances = self.instances(split, part)
+        pairs = RatedEvents.at(split.log, instances.user, instances.row)
         if self.histories == "rolling":
             return pairs
-        ever = np.full(len(cases), np.iinfo(np.int64).max)  # the view ends at the date
+        ever = np.full(len(instances), np.iinfo(np.int64).max)  # the view ends at the date
         return replace(pairs, log=_past(split, part), before=ever)
 
     def ask(self, model: Model, split: Split, part: Part, metrics: Sequence[str] = tuple(RATED)) -> RatingPredictions:
         """What `model` says of the held-out ratings, as far as `metrics` need it; of a model that predicts no ratings
         only how it orders the items."""
-        pairs, dropped = self.pairs(split, part), self.cases(split, part).dropped
+        pairs, dropped = self.pairs(split, part), self.instances(split, part).dropped
         predicted, ranked, auc = None, None, None
         if isinstance(model, PairScorer) and set(metrics) & set(LOWER):
             scale = RatedEvents.of(split.log).rating
             predicted = predictions(model, pairs).clip(scale.min(), scale.max())
         if "auc" in metrics:
-            cases = self._users(split, part)
+            instances = self._users(split, part)
             candidate = _past(split, part).counts() >= self.min_audience
             candidate[0] = False
-            ranked, auc = areas(model, cases, candidate)
-            if len(ranked) < len(cases):
-                dropped = {**dropped, "users with nothing to order for the AUC": len(cases) - len(ranked)}
+            ranked, auc = areas(model, instances, candidate)
+            if len(ranked) < len(instances):
+                dropped = {**dropped, "users with nothing to order for the AUC": len(instances) - len(ranked)}
             if not len(ranked):  # every user has met every item
                 ranked, auc = None, None
         return RatingPredictions(pairs.user, pairs.rating.astype(np.float64), predicted, ranked, auc, dropped)
@@ -283,7 +285,7 @@ class RatingProtocol(Protocol):
     def _users(self, split: Split, part: Part) -> EvalInstances:
         """The users whose items are put in order: one case each, of all that they rated in the part."""
         first, stop = (split.valid, split.test) if part == "valid" else (split.test, split.log.stop)
-        user = distinct(self.cases(split, part).user)
+        user = distinct(self.instances(split, part).user)
         if self.users is not None and self.users < len(user):
             user = np.sort(np.random.default_rng(self.seed).choice(user, self.users, replace=False))
         return EvalInstances(split.log, user, first[user], stop[user], {})

@@ -132,12 +132,12 @@ def test_every_shape_gives_the_same_log(write):
     assert log.time.tolist() == [20, 20, 40, 50, 50, 60]
     assert log.rating.tolist() == [5, 1, 2, 3, 4, 2]
     assert log.titles([1, 2, 3]) == [FILMS[1][0], FILMS[3][0], FILMS[92][0]]
-    assert log.item_table["genres"].to_list() == [FILMS[i][1] for i in (1, 3, 92)]
-    assert log.user_table.columns == ["age", "gender", "occupation"]
-    assert log.user_table.rows() == [PEOPLE[u] for u in (2, 7, 10)]
+    assert log.item_metadata["genres"].to_list() == [FILMS[i][1] for i in (1, 3, 92)]
+    assert log.user_metadata.columns == ["age", "gender", "occupation"]
+    assert log.user_metadata.rows() == [PEOPLE[u] for u in (2, 7, 10)]
     cached = load_dataset(tiny(Stub(write)))
     assert cached.fingerprint == log.fingerprint
-    assert cached.user_table.equals(log.user_table)
+    assert cached.user_metadata.equals(log.user_metadata)
 
 
 def test_one_fingerprint_for_all_shapes():
@@ -154,7 +154,7 @@ def test_tables_are_optional(write, tmp_path, monkeypatch):
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path))
     log = load_dataset(tiny())
     assert log.titles([1]) == ["1"]
-    assert (log.user_table, log.item_table) == (None, None)
+    assert (log.user_metadata, log.item_metadata) == (None, None)
 
 
 def test_the_site_of_the_publisher(site, monkeypatch, capsys, tmp_path):
@@ -330,4 +330,4 @@ def test_the_real_ones(name, fingerprint, shown, person, folders, monkeypatch):
     assert (log.num_users, log.num_items, len(log)) == (dataset.users, dataset.items, dataset.rows)
     assert log.fingerprint == fingerprint
     assert log.titles([1]) == [shown]
-    assert person == (None if log.user_table is None else log.user_table.row(0))
+    assert person == (None if log.user_metadata is None else log.user_metadata.row(0))

@@ -13,7 +13,7 @@ import pytest
 from segue.data.datasets import citeulike as hcrnn
 from segue.data.datasets.catalog import DATASETS, load, load_dataset
 from segue.data.datasets.dataset import package_file
-from segue.data.splits import given
+from segue.data.splits import given_split
 from segue.errors import DataError
 from segue.io import json_hash
 
@@ -36,7 +36,7 @@ def test_citeulike_has_the_order_and_the_split_of_the_file(shelf):
     pl.DataFrame({**table, **rest}).write_parquet(shelf / "hcrnn_citeulike.parquet")
     log = load_dataset(dataclasses.replace(DATASETS["citeulike"], users=2, items=3, rows=5))
     assert [log.items.names(log.history(user)) for user in (1, 2)] == [[7, 123], [90, 7, 90]]
-    assert log.user_table["split"].to_list() == ["train", "test"]
+    assert log.user_metadata["split"].to_list() == ["train", "test"]
     assert log.time.tolist() == [3, 4, 10, 10, 11]
 
 
@@ -74,7 +74,7 @@ def test_movielens_is_made_of_movielens_1m(shelf):
     log = load_dataset(dataclasses.replace(DATASETS["hcrnn-movielens"], users=60, items=20, rows=1200, sources=()))
     assert log.items.tokens.to_list() == list(range(1, 21)), "21 has 49 ratings of 5, 30 has one of 4"
     assert log.items.names(log.history(1)) == list(range(20, 0, -1))
-    parts = dict(zip(log.users.tokens, log.user_table["split"], strict=True))
+    parts = dict(zip(log.users.tokens, log.user_metadata["split"], strict=True))
     assert [user for user, part in parts.items() if part == "test"] == TESTED
     assert "valid" in parts.values()
     with pytest.raises(DataError, match=r"has 60 users, 20 items, 1,200 rows, but MovieLens 1M as prepared for HCRNN"):
@@ -107,7 +107,7 @@ def test_lastfm_keeps_the_last_plays_of_tracks_that_many_know(shelf):
     ]
     assert (log.items.names(log.history(1)), log.titles([1])) == ([*"abcd"] * 25, ['Band - Song "a'])
     assert (np.diff(log.time[:100]) > 0).all()
-    parts = log.user_table["split"].to_list()
+    parts = log.user_metadata["split"].to_list()
     assert [parts.count(part) for part in ("train", "valid", "test")] == [43, 5, 12]
 
 
@@ -126,7 +126,7 @@ def test_the_counts_of_table_2(name, file, tmp_path, monkeypatch):
     (tmp_path / real.name).symlink_to(real)
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path))
     log = load(name)
-    split = given(log)
+    split = given_split(log)
     test = log.stop > split.test
-    learnt, asked = hcrnn.counts(log.sizes[1:][~test[1:]]), hcrnn.counts(log.sizes[test])
+    learnt, asked = hcrnn.counts(log.lengths[1:][~test[1:]]), hcrnn.counts(log.lengths[test])
     assert (learnt[0], asked[0], learnt[1] + asked[1], log.num_items) == TABLE_2[name]

@@ -123,7 +123,7 @@ def test_amazon_with_categories(name, goods, shape, packed, shelf, capsys):
 def test_amazon_without_what_is_known_of_products(shelf):
     rows = events()
     write_ratings(shelf / "ratings_Electronics.csv", rows)
-    assert load_dataset(entry("iarn-electronics", rows)).item_table is None
+    assert load_dataset(entry("iarn-electronics", rows)).item_metadata is None
 
 
 @pytest.mark.parametrize("text", ["{'asin': 'B1', 'title': \n", "{'title': 'no number'}\n", "['B1']\n", "None\n"])

@@ -187,7 +187,7 @@ def test_films_of_movielens_20m_have_titles(shelf):
     _, entry = laid_out(shelf, "ml-20m", "ratings.csv", None)
     log = load_dataset(entry)
     assert log.titles([1, 3]) == ["American President, The (1995)", "103"]
-    assert log.item_table["genres"].to_list()[:3] == [["Comedy", "Drama"], None, None]
+    assert log.item_metadata["genres"].to_list()[:3] == [["Comedy", "Drama"], None, None]
 
 
 def test_a_file_of_its_own_folder_comes_before_one_of_the_same_name(shelf):

@@ -37,12 +37,12 @@ def small(name):
 def test_sessions_in_their_order_with_the_split_of_the_source(name, shelf):
     log = load_dataset(small(name))
     assert [log.items.names(log.history(u)) for u in (1, 2, 3)] == [[9, 9, 5], [9, 5], [4, 5]]
-    assert log.user_table.to_dict(as_series=False) == {"split": ["train", "test", "train"]}
+    assert log.user_metadata.to_dict(as_series=False) == {"split": ["train", "test", "train"]}
     assert (log.time is None) == (name == "yoochoose-64")
     again = open_log(save_log(log, shelf / "kept"))
-    assert again.user_table.equals(log.user_table)
+    assert again.user_metadata.equals(log.user_metadata)
     fewer = load_dataset(small(name), user_core=2, item_core=2)
-    assert fewer.user_table.to_dict(as_series=False) == {"split": ["train", "test"]}
+    assert fewer.user_metadata.to_dict(as_series=False) == {"split": ["train", "test"]}
 
 
 def test_times_keep_their_fractions():
@@ -62,7 +62,7 @@ def test_the_split_can_come_in_a_table_of_users(shelf):
     pl.DataFrame({"user": [7, 3, 0], "split": ["train", "test", "train"]}).write_csv(shelf / "sessions.csv")
     log = load(shelf / "events.csv", users=shelf / "sessions.csv")
     assert Protocol.guess(log) is Protocol.named("session")
-    assert len(Protocol.named("session").cases(Protocol.named("session").split(log), "test")) == 1
+    assert len(Protocol.named("session").instances(Protocol.named("session").split(log), "test")) == 1
 
 
 def day(number, hour=0):
@@ -84,7 +84,7 @@ def test_the_publishers_clicks_are_cut_as_criteo_does(shelf):
         ("items of the training sessions", 46, 3),
         ("users with at least 2 rows, counted once", 40, 3),
     ]
-    parts = log.user_table["split"].to_list()
+    parts = log.user_metadata["split"].to_list()
     assert parts == ["train"] * 26 + ["valid"] * 7 + ["test"] * 7
     assert log.time[0] == 1_396_313_469_277, "milliseconds"
     assert "random" not in log.steps[0].rule
@@ -104,8 +104,8 @@ def test_the_real_questions(monkeypatch):
     monkeypatch.setenv("SEGUE_DATA", str(REAL.parent))
     log, session = load("yoochoose-64"), Protocol.named("session")
     split = session.split(log)
-    learnt = split.train_valid.sizes
-    assert len(session.cases(split, "test")) == 55_898
+    learnt = split.train_valid.lengths
+    assert len(session.instances(split, "test")) == 55_898
     assert learnt.sum() - (learnt > 0).sum() == 369_859
-    held = np.flatnonzero(split.train.sizes < learnt)
+    held = np.flatnonzero(split.train.lengths < learnt)
     assert (len(held), held[0], held[-1]) == (11_617, 104_551, 116_167)

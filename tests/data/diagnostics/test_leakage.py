@@ -15,8 +15,7 @@ from segue.data.datasets.catalog import load
 from segue.data.diagnostics import leakage as module
 from segue.data.diagnostics.leakage import overlap, shared_events, sharing, warnings, without_sharing
 from segue.data.diagnostics.summary import audit
-from segue.data.splits import Split, leave_last_out
-from segue.data.splits import given as given_split
+from segue.data.splits import Split, given_split, leave_last_out
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError
 
@@ -32,7 +31,7 @@ def splits(draw, items=3, longest=7):
     times = [sorted(draw(st.lists(st.integers(0, 4), min_size=n, max_size=n))) for n in sizes]
     parts = ["train", "test", *draw(st.lists(st.sampled_from(["train", "valid", "test"]), min_size=5, max_size=5))]
     log = from_sequences(rows, num_items=items, times=times)
-    return given_split(replace(log, user_table=pl.DataFrame({"split": parts[:users]})), 0)
+    return given_split(replace(log, user_metadata=pl.DataFrame({"split": parts[:users]})), 0)
 
 
 def rows_of(split, start, stop):
@@ -68,12 +67,12 @@ def test_without_sharing_nothing_is_shared_and_the_test_is_whole(split):
     less = without_sharing(split)
     for refit in (False, True):
         assert shared_events(less, refit=refit).events == 0
-    assert np.array_equal(less.cases("test").row, split.cases("test").row)
+    assert np.array_equal(less.instances("test").row, split.instances("test").row)
     assert less.log.num_items == split.log.num_items
-    gone = (split.log.sizes > 0) & (less.log.sizes == 0)
+    gone = (split.log.lengths > 0) & (less.log.lengths == 0)
     assert gone.sum() >= shared_events(split).givers
     kept = ~gone
-    assert np.array_equal(less.train.sizes[kept], split.train.sizes[kept])
+    assert np.array_equal(less.train.lengths[kept], split.train.lengths[kept])
     again = without_sharing(less)
     assert np.array_equal(again.log.stop, less.log.stop)
 
@@ -113,12 +112,12 @@ def test_a_coincidence_is_no_leak():
     days = [[86_400 * day for day in range(20)] for _ in range(12)]
     rows = [[(user + day) % 2 + 1 for day in range(20)] for user in range(12)]
     parts = pl.DataFrame({"split": ["train"] * 6 + ["test"] * 6})
-    found = shared_events(given_split(replace(from_sequences(rows, times=days), user_table=parts), 0))
+    found = shared_events(given_split(replace(from_sequences(rows, times=days), user_metadata=parts), 0))
     assert found.events == 1.0
     assert found.chance == pytest.approx(np.mean([18, 19, 19, 18]) / 20)
     assert found.warning is None
     alone = from_sequences([[1, 2, 3], [3, 2, 1]], times=[[0, 9, 20], [1, 9, 30]])
-    found = shared_events(given_split(replace(alone, user_table=pl.DataFrame({"split": ["train", "test"]})), 0))
+    found = shared_events(given_split(replace(alone, user_metadata=pl.DataFrame({"split": ["train", "test"]})), 0))
     assert (found.events, found.chance, found.holders, found.whole) == (pytest.approx(1 / 3), 0, 1, 0)
     assert found.warning.startswith("33.3% of the test's events stand in training too")
 
@@ -149,6 +148,6 @@ def test_the_leak_of_citeulike():
     assert any(line.startswith("12.0% of the test's events stand in training too") for line in report.warnings)
     split = given_split(log)
     less = without_sharing(split)
-    assert (split.train.sizes > 0).sum() - (less.train.sizes > 0).sum() == 120
+    assert (split.train.lengths > 0).sum() - (less.train.lengths > 0).sum() == 120
     assert warnings(less) == ()
-    assert Counter(less.cases("test").user.tolist()) == Counter(split.cases("test").user.tolist())
+    assert Counter(less.instances("test").user.tolist()) == Counter(split.instances("test").user.tolist())

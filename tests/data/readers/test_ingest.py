@@ -273,8 +273,8 @@ FILMS = pl.DataFrame({"user": [1, 2, 2], "item": [2, 1, 3], "time": [5, 6, 7]})
 def test_items_are_matched_by_name_and_get_a_title():
     log = read_log(FILMS, items=ITEMS)
     assert log.titles([1, 2, 3]) == ["Toy Story (1995)", "GoldenEye (1995)", "3"]
-    assert log.item_table.columns == ["title", "release_year"]
-    assert log.item_table["release_year"].to_list() == [1995, 1995, None]
+    assert log.item_metadata.columns == ["title", "release_year"]
+    assert log.item_metadata["release_year"].to_list() == [1995, 1995, None]
 
 
 def test_items_beside_the_log_are_found(tmp_path):
@@ -295,7 +295,7 @@ def test_a_delimiter_of_two_characters_leaves_single_ones_alone(write):
     )
     log = read_log(FILMS, items=path)
     assert log.titles([1, 2]) == ['Star Wars: "Episode" IV (1977)', "Alien: 3"]
-    assert log.item_table["genres"].to_list() == ["Sci-Fi|War", "Horror", None]
+    assert log.item_metadata["genres"].to_list() == ["Sci-Fi|War", "Horror", None]
 
 
 USERS = pl.DataFrame({"user_id": ["2", "9", "2"], "name": ["Ann", "Bob", "Twice"], "year": [1995, 1990, 1980]})
@@ -303,9 +303,9 @@ USERS = pl.DataFrame({"user_id": ["2", "9", "2"], "name": ["Ann", "Bob", "Twice"
 
 def test_users_are_matched_by_name_and_keep_their_columns():
     log = read_log(FILMS, users=USERS)
-    assert log.user_table.rows() == [(None, None), ("Ann", 1995)]
-    assert log.user_table.columns == ["name", "year"]
-    assert log.item_table is None
+    assert log.user_metadata.rows() == [(None, None), ("Ann", 1995)]
+    assert log.user_metadata.columns == ["name", "year"]
+    assert log.item_metadata is None
     assert log.fingerprint == read_log(FILMS).fingerprint
 
 
@@ -313,18 +313,18 @@ def test_users_beside_the_log_are_found(tmp_path, write):
     FILMS.write_parquet(tmp_path / "films.parquet")
     USERS.write_parquet(tmp_path / "films.users.parquet")
     log = read_log(tmp_path / "films.parquet")
-    assert (log.user_table["name"].to_list(), log.item_table) == ([None, "Ann"], None)
+    assert (log.user_metadata["name"].to_list(), log.item_metadata) == ([None, "Ann"], None)
     path = write("user_id:token\titem_id:token\n1\t2\n2\t1\n", "ml.inter")
     write('user_id:token\tage:float\tjob:token\n2\t20\t"a\n1\t30\tb\n', "ml.user")
-    assert read_log(path).user_table.rows() == [(30, "b"), (20, '"a')]
+    assert read_log(path).user_metadata.rows() == [(30, "b"), (20, '"a')]
     given = read_log(path, users=pl.DataFrame({"user": [1], "age": [31]}))
-    assert given.user_table["age"].to_list() == [31, None]
+    assert given.user_metadata["age"].to_list() == [31, None]
 
 
 def test_items_without_titles_keep_their_columns(write):
     path = write("item,colour\n3,red\n", "i.csv")
     log = read_log(FILMS, items=path)
-    assert log.item_table["colour"].to_list() == [None, None, "red"]
+    assert log.item_metadata["colour"].to_list() == [None, None, "red"]
     assert log.titles([3]) == ["3"]
 
 
@@ -427,7 +427,7 @@ def test_bad_files_and_folders_give_one_message(write, tmp_path):
     packed = gzip.compress((HEAD + LONG).encode())
     FRAME.write_parquet(tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
-    cases = [
+    instances = [
         (tmp_path / "none.csv", "none.csv: no such file"),
         (write(TEXT, "plain.csv.gz"), "not a gzip file; rename it without .gz"),
         (write(packed[:-9], "short.csv.gz"), "short.csv.gz: .*end"),
@@ -437,7 +437,7 @@ def test_bad_files_and_folders_give_one_message(write, tmp_path):
         (write(whole, "parquet.csv"), "binary, not text"),
         (write(TEXT, "log.xlsx"), "cannot read .xlsx files; give CSV"),
     ]
-    for source, message in cases:
+    for source, message in instances:
         with pytest.raises(DataError, match=message):
             read_log(source)
     bare = tmp_path / "bare"

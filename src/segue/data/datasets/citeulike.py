@@ -88,7 +88,7 @@ def last_plays(log: Log) -> Log:
     log = latest(frequent_users(widespread_items(log, 50), 10), LONGEST)
     split = whole_users(log, valid=0.08, test=0.2)
     parts = np.where(split.test < log.stop, "test", np.where(split.valid < log.stop, "valid", "train"))[1:]
-    return replace(log, user_table=pl.DataFrame({"split": parts}))
+    return replace(log, user_metadata=pl.DataFrame({"split": parts}))
 
 
 def counts(sizes: Ids) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def last_two_weeks(log: Log) -> Log:
     log = frequent_users(frequent_items(frequent_users(log, 2), 5), 2)
     split = newest_users(log, valid=7, test=7)
     parts = np.where(split.test < log.stop, "test", np.where(split.valid < log.stop, "valid", "train"))[1:]
-    log = replace(log, user_table=pl.DataFrame({"split": parts}))
+    log = replace(log, user_metadata=pl.DataFrame({"split": parts}))
     _, item = log.events()
     return frequent_users(select(log, (split.train.counts() > 0)[item], "items of the training sessions"), 2)
 

@@ -118,7 +118,7 @@ def overlap(split: Split) -> Overlap:
         repeats=_mean(_had_before(log)[rows]),
         unknown=_mean(counts[log.item[rows]] == 0),
         ties=None if log.time is None else _mean((np.diff(log.time[rows]) == 0)[neighbours]),
-        popular=_popular(counts, split.cases("test").targets()),
+        popular=_popular(counts, split.instances("test").targets()),
     )
 
 
@@ -132,7 +132,7 @@ def shared_events(split: Split, *, refit: bool = False) -> Shared | None:
     both = _among(_events(log, rows), known)
     size, share = np.bincount(user, minlength=log.num_users + 1), np.bincount(user[both], minlength=log.num_users + 1)
     by_chance = [_mean(_among(_events(log, rows, ticks), known)) for ticks in TICKS] if both.any() else [0.0]
-    asked = split.cases("test").user
+    asked = split.instances("test").user
     return Shared(
         events=_mean(both),
         chance=sum(by_chance) / len(by_chance),

@@ -98,11 +98,11 @@ def order_signal(log: Log, *, shuffles: int = 24, max_rows: int = 200_000, seed:
 
 def _sample(log: Log, max_rows: int, rng: np.random.Generator) -> tuple[Ids, Ids]:
     """Rows (n,) of random users with two events or more, at least one user, and their numbers 0, 1, ... (n,)."""
-    users = np.flatnonzero(log.sizes > 1)
-    if log.sizes[users].sum() > max_rows:
+    users = np.flatnonzero(log.lengths > 1)
+    if log.lengths[users].sum() > max_rows:
         users = rng.permutation(users)
-        users = users[: max(1, int(np.searchsorted(np.cumsum(log.sizes[users]), max_rows, "right")))]
-    return ranges(log.start[users], log.stop[users]), np.repeat(np.arange(len(users)), log.sizes[users])
+        users = users[: max(1, int(np.searchsorted(np.cumsum(log.lengths[users]), max_rows, "right")))]
+    return ranges(log.start[users], log.stop[users]), np.repeat(np.arange(len(users)), log.lengths[users])
 
 
 def _shared(item: Ids, user: Ids, inner: np.ndarray[Any, np.dtype[np.bool_]]) -> int:

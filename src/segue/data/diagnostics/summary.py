@@ -19,7 +19,7 @@ import numpy as np
 from segue.data.diagnostics.leakage import Overlap, overlap
 from segue.data.diagnostics.order_test import OrderSignal, order_signal
 from segue.data.log import Ids, Log, distinct
-from segue.data.splits import given, leave_last_out
+from segue.data.splits import given_split, leave_last_out
 from segue.data.time_units import day_of, unit_of
 from segue.errors import DataError
 from segue.reporting.console import stdout
@@ -174,12 +174,12 @@ def audit(log: Log, *, seed: int = 0) -> Audit:
     if not len(log):
         raise DataError(f"{log.name}: there are no events to audit")
     user, item = log.events()
-    sizes, counts = log.sizes[log.sizes > 0], log.counts()
+    sizes, counts = log.lengths[log.lengths > 0], log.counts()
     counts = counts[counts > 0]
     pairs = len(distinct(user * (log.num_items + 1) + item))
     span, order = _span(log, user), order_signal(log, seed=seed)
-    own = log.user_table is not None and "split" in log.user_table.columns
-    test = overlap(given(log) if own else leave_last_out(log))
+    own = log.user_metadata is not None and "split" in log.user_metadata.columns
+    test = overlap(given_split(log) if own else leave_last_out(log))
     numbers: dict[str, Any] = {
         "rows": len(log),
         "users": len(sizes),

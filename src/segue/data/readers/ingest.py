@@ -92,9 +92,9 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
 
 def _with_tables(log: Log, users: Any, items: Any) -> Log:
     if users is not None:
-        log = replace(log, user_table=metadata(users, log.users, "user"))
+        log = replace(log, user_metadata=metadata(users, log.users, "user"))
     if items is not None:
-        log = replace(log, item_table=metadata(items, log.items, "item"))
+        log = replace(log, item_metadata=metadata(items, log.items, "item"))
     return log
 
 

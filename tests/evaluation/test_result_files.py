@@ -1,0 +1,37 @@
+"""Results are read from files as they were written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segue.data import synthetic
+from segue.errors import ArtefactError
+from segue.evaluation import result_files
+from segue.evaluation.protocol import Protocol
+from segue.experiments.experiment import Experiment
+
+LOG = synthetic.markov(60, 15, 12, seed=1, shortest=4)
+LEAVE_ONE_OUT = Protocol.named("leave-one-out")
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_result_file_round_trip(tmp_path: Path, counts: bool) -> None:
+    result = Experiment(model="pop", protocol=LEAVE_ONE_OUT, baseline=True).run(LOG).result
+    result = result if counts else replace(result, counts=None)
+    found, about = result_files.read(result_files.write(result, tmp_path / "a/b.npz", note={"x": [1.5, None]}))
+    assert about == {"note": {"x": [1.5, None]}}
+    for name in ("user", "rank", "offsets", "top", "depth", "dropped"):
+        one, two = getattr(found.ranks, name), getattr(result.ranks, name)
+        assert np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two
+    for name in ("model", "protocol", "log", "items", "seconds", "baseline"):
+        assert getattr(found, name) == getattr(result, name)
+    assert (found.counts is None) is (result.counts is None)
+    (tmp_path / "a/b.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(ArtefactError, match=r"b\.npz: damaged \(.*delete it"):
+        result_files.read(tmp_path / "a/b.npz")
+    with pytest.raises(ArtefactError, match="there is no such result"):
+        result_files.read(tmp_path / "c.npz")
