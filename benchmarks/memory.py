@@ -28,7 +28,7 @@ from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.seq_knn import SeqKNN
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 
 RANKS = (16, 64, 128, 256, 512)
 BINS = np.array([0, 1, 2, 3, 5, 10])
@@ -89,8 +89,8 @@ def hits(split: Split, lists: dict[str, np.ndarray[Any, Any]]) -> None:
     counts, log = together(split.train), split.log
     named = {name: {int(row[0]): set(row[1:].tolist()) for row in rows} for name, rows in lists.items()}
     table = np.zeros((len(BINS), 2 + len(named)), np.int64)
-    cases = PROTOCOL.cases(split, "valid")
-    for user, row, stop in zip(cases.user.tolist(), cases.row, cases.stop, strict=True):
+    instances = PROTOCOL.instances(split, "valid")
+    for user, row, stop in zip(instances.user.tolist(), instances.row, instances.stop, strict=True):
         past = log.item[log.start[user] : row]
         targets = np.setdiff1d(log.item[row:stop], past)
         if not len(targets):
@@ -115,7 +115,7 @@ def main() -> None:
     knn.fit(split.train)
     lists = {"seq-knn": told("seq-knn", knn, split)}
     if arguments.sasrec:
-        lists["sasrec"] = told("sasrec", checkpoint.load(arguments.sasrec).model, split)
+        lists["sasrec"] = told("sasrec", saved_model.load(arguments.sasrec).model, split)
         hits(split, lists)
     if arguments.ranks:
         left, right = factors(knn, max(arguments.ranks))

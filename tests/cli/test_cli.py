@@ -27,7 +27,7 @@ from segue.experiments.experiment import Experiment
 from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 from segue.papers.reproduction import Reproduction, Row
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 from segue.training import loop as train
 
 from .logs import events
@@ -95,7 +95,7 @@ def test_run_takes_the_options_of_measuring(segue, here):
         segue("run bprmf events.csv --no-rivals --refit --protocol hgn --eval-every 2 --set epochs=4 embedding_dim=4")
     )
     assert not re.search(r"^ *(pop|item-knn) ", out, re.MULTILINE)
-    about = checkpoint.load("models/bprmf").about
+    about = saved_model.load("models/bprmf").about
     assert about["recipe"]["refit"] is True
     assert about["recipe"]["eval_every"] == 2
     assert about["recipe"]["protocol"]["fingerprint"] == Protocol.named("hgn").fingerprint
@@ -364,8 +364,8 @@ def test_demo_goes_the_whole_path(segue, here, monkeypatch):
     asked = []
     log = cycle(num_users=60, num_items=12, length=8)
     monkeypatch.setattr(catalog, "load", lambda name: asked.append(name) or log)
-    preset = dict(checkpoint.MODELS["hgn"].presets["recbole"])
-    monkeypatch.setitem(checkpoint.MODELS["hgn"].presets, "recbole", {**preset, "epochs": 2})
+    preset = dict(saved_model.MODELS["hgn"].presets["recbole"])
+    monkeypatch.setitem(saved_model.MODELS["hgn"].presets, "recbole", {**preset, "epochs": 2})
     out = done(segue("demo --out shown --json demo.json"))
     assert asked == ["ml-100k"]
     assert "Recommended to user 42:" in out
@@ -445,7 +445,7 @@ def test_a_pipe_that_closes_early_ends_quietly(here, command):
 
 
 def weights(folder):
-    return {key: value.numpy() for key, value in checkpoint.load(folder).model.state_dict().items()}
+    return {key: value.numpy() for key, value in saved_model.load(folder).model.state_dict().items()}
 
 
 def test_an_interrupted_run_is_taken_up_by_the_same_command(segue, here, monkeypatch):

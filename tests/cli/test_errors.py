@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from segue import io
 from segue.cli import status
 from segue.data import store
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 from segue.training import loop as train
 
 from .logs import broken, events
@@ -91,7 +91,7 @@ def described(**changes: object) -> Callable[[bytes], bytes]:
     def edit(content: bytes) -> bytes:
         facts = {**json.loads(content), **changes}
         del facts["hash"]
-        facts["hash"] = checkpoint._facts_hash(facts)
+        facts["hash"] = saved_model._facts_hash(facts)
         return json.dumps(facts).encode()
 
     return edit
@@ -383,7 +383,7 @@ PLACES = {
     "disk full, weights": Bad(
         "run pop events.csv",
         r"models/pop: cannot be written \(Error while.*No space left.*\); nothing was changed",
-        prepare=full(checkpoint, "save_file", SafetensorError("Error while serializing: No space left on device")),
+        prepare=full(saved_model, "save_file", SafetensorError("Error while serializing: No space left on device")),
     ),
     "disk full, description": Bad(
         "run pop events.csv",

@@ -9,7 +9,7 @@ import pytest
 
 from segue.explain.occlusion import explain
 from segue.explain.rating import explain_meeting
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 
 
 def test_explain_prints_gates_and_what_is_lent(segue, here):
@@ -18,7 +18,7 @@ def test_explain_prints_gates_and_what_is_lent(segue, here):
     assert "Recommended to user u1:" in out
     assert re.search(r"past item, oldest first +feature gate +instance gate +1 +2", out)
     assert "means over heads and features" in " ".join(out.split())
-    saved = checkpoint.load("models/hgn")
+    saved = saved_model.load("models/hgn")
     wanted = explain(saved.model, saved.log, user="u1", k=2, last=3)
     found = json.loads((here / "found.json").read_text())
     assert [one["lends"] for one in found["past"]] == [one.lends for one in wanted.past]
@@ -42,7 +42,7 @@ def test_a_rating_is_explained_by_both_histories(segue, here):
     events = (here / "events.csv").read_text().splitlines()
     rated = [f"{line},{1 + row % 5}" for row, line in enumerate(events[1:])]
     (here / "rated.csv").write_text("\n".join([f"{events[0]},rating", *rated]) + "\n")
-    command = "run iarn rated.csv --protocol ratings --no-rivals --set dim=2 hidden=3 context=2 epochs=1 batch_size=32"
+    command = "run iarn rated.csv --protocol ratings --no-rivals --set embedding_dim=2 hidden=3 context=2 epochs=1 batch_size=32"
     assert segue(command)[0] == 0
     code, out, err = segue("explain models/iarn --user u5 --item 2 --last 3 --json found.json --html found.html")
     assert (code, err) == (0, "")
@@ -51,7 +51,7 @@ def test_a_rating_is_explained_by_both_histories(segue, here):
     assert "what the user had met, oldest first rating gate lends" in text
     assert "who had met the item, oldest first rating gate lends" in text
     assert re.search(r"2020-09-13 user u\d+(, after \d)? \d 0\.\d{3} [-+]", text)
-    saved = checkpoint.load("models/iarn")
+    saved = saved_model.load("models/iarn")
     wanted = explain_meeting(saved.model, saved.log, user="u5", item="2", last=3)
     found = json.loads((here / "found.json").read_text())
     assert found["predicted"] == wanted.predicted

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from segue.evaluation.protocol import Protocol
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 
 ALL = "--min-history 20 --min-audience 4 --histories rolling --auc-users 3 --auc-seed 1"
 
@@ -21,10 +21,10 @@ def rated(here):
 
 
 def test_they_are_settings_of_the_protocol(segue, here, rated):
-    assert segue(f"run mf rated.csv --protocol ratings --no-rivals --set dim=2 {ALL} --json run.json")[0] == 0
+    assert segue(f"run mf rated.csv --protocol ratings --no-rivals --set embedding_dim=2 {ALL} --json run.json")[0] == 0
     wanted = replace(Protocol.named("ratings"), min_history=20, min_audience=4, histories="rolling", users=3, seed=1)  # type: ignore[call-arg]
     assert json.loads((here / "run.json").read_text())["protocol"]["fingerprint"] == wanted.fingerprint
-    kept = checkpoint.load("models/mf").about["recipe"]["protocol"]
+    kept = saved_model.load("models/mf").about["recipe"]["protocol"]
     assert Protocol.from_dict({k: v for k, v in kept.items() if k != "fingerprint"}) == wanted.at((10,))
     code, out, err = segue(f"search mf rated.csv --protocol ratings --trials 1 --no-rivals --out models/found {ALL}")
     assert (code, err) == (0, "")
@@ -32,7 +32,7 @@ def test_they_are_settings_of_the_protocol(segue, here, rated):
 
 
 def test_one_trained_model_is_asked_under_several(segue, here, rated):
-    assert segue("run mf rated.csv --protocol ratings --no-rivals --set dim=2")[0] == 0
+    assert segue("run mf rated.csv --protocol ratings --no-rivals --set embedding_dim=2")[0] == 0
     left = []
     for least in (3, 25, 26):
         code, out, err = segue(f"evaluate models/mf --data rated.csv --min-history {least} --min-audience 1")

@@ -32,7 +32,7 @@ def film_log(users: list[Any] | None = None, items: list[Any] | None = None) -> 
         small,
         users=Vocab(pl.Series(users or ["ann", "bob", "cy"])),
         items=Vocab(pl.Series(items or ["a", "b", "c", "d", "e"])),
-        item_table=pl.DataFrame({"title": TITLES}),
+        item_metadata=pl.DataFrame({"title": TITLES}),
     )
 
 
@@ -106,8 +106,8 @@ def test_recommended_list_is_the_ranked_list_under_ties(num_items: int) -> None:
     split = leave_last_out(log)
     model = Pop(Config(), Sizes(log.num_users, log.num_items))
     model.fit(split.train_valid)
-    cases = split.cases("test")
-    ranks = rank(model, cases, exclude_seen=True, depth=20)
+    instances = split.instances("test")
+    ranks = rank(model, instances, exclude_seen=True, depth=20)
     assert len(ranks.user) > 150
     exact = 0
     for case, user in enumerate(ranks.user):

@@ -1,4 +1,4 @@
-"""Saved models: the same answers in another process, replaced whole, every damage noticed, nothing run."""
+"""Saved models: same scores in another process, atomic replacement, detection of damage, and no code that is run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from segue.data.splits import leave_last_out
 from segue.errors import ArtefactError
 from segue.models.base.model import Model, Sizes
 from segue.models.registry import MODELS
-from segue.serving import saved_model as checkpoint
+from segue.serving import saved_model
 from segue.serving.recommend import recommend
-from segue.serving.saved_model import discard, load, save
+from segue.serving.saved_model import load, save
 from segue.training.loop import fit
 
 FILES = {"model.json", "weights.safetensors", "users.parquet", "items.parquet", "history.parquet"}
 LOG = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1, shortest=0)))
 
 
-def trained(name: str, log: Log = LOG, **settings: Any) -> Model:
+def trained_model(name: str, log: Log = LOG, **settings: Any) -> Model:
     kind = MODELS[name]
     small = {key: value for key, value in {"embedding_dim": 4, "epochs": 1}.items() if key in kind.Config.model_fields}
     with torch.random.fork_rng(devices=[]):
@@ -44,24 +44,24 @@ def trained(name: str, log: Log = LOG, **settings: Any) -> Model:
 
 
 @pytest.mark.parametrize("column", ["time", "rating"])
-def test_histories_are_saved_with_what_the_log_knows(tmp_path: Path, column: str) -> None:
-    model = trained("pop")
+def test_histories_keep_times_and_ratings(tmp_path: Path, column: str) -> None:
+    model = trained_model("pop")
     bare = replace(LOG, **{column: None})
     for log in (LOG, LOG.until(LOG.stop - (LOG.lengths > 2)), bare):
         assert load(save(model, log, tmp_path / "model")).log.fingerprint == log.fingerprint
 
 
-def question(log: Log, model: Model) -> Batch:
+def make_batch(log: Log, model: Model) -> Batch:
     instances = leave_last_out(log).instances("test")
     return Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window)))
 
 
 @torch.inference_mode()
-def answers(model: Model, log: Log) -> np.ndarray:
-    return model.score(question(log, model)).numpy()
+def score_log(model: Model, log: Log) -> np.ndarray:
+    return model.score(make_batch(log, model)).numpy()
 
 
-def named(users: list[Any], items: list[Any], titles: list[str] | None = None) -> Log:
+def log_with_names(users: list[Any], items: list[Any], titles: list[str] | None = None) -> Log:
     """The first users and items of LOG under other names."""
     log = synthetic.markov(len(users), len(items), 6, seed=2)
     table = None if titles is None else pl.DataFrame({"title": titles, "year": range(1990, 1990 + len(titles))})
@@ -80,9 +80,9 @@ from segue.batches.batch import Batch
 from segue.serving.saved_model import load
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     saved = load(folder)
-    asked = np.load(sys.argv[2] + "/" + folder.name + ".npz")
+    inputs = np.load(sys.argv[2] + "/" + folder.name + ".npz")
     with torch.inference_mode():
-        scores = saved.model.score(Batch(torch.from_numpy(asked["user"]), torch.from_numpy(asked["history"])))
+        scores = saved.model.score(Batch(torch.from_numpy(inputs["user"]), torch.from_numpy(inputs["history"])))
     np.save(sys.argv[2] + "/" + folder.name + ".npy", scores.numpy())
 """
 
@@ -94,28 +94,28 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def test_another_process_gives_the_same_answers_to_the_bit(tmp_path: Path) -> None:
-    """It has nothing but the folders: neither the log nor the class's defaults."""
-    models, asked = tmp_path / "models", tmp_path / "asked"
-    asked.mkdir()
+def test_loading_in_another_process_gives_the_same_scores_to_the_bit(tmp_path: Path) -> None:
+    """The process has only the folders, not the log."""
+    models, inputs = tmp_path / "models", tmp_path / "inputs"
+    inputs.mkdir()
     expected = {}
     for variant, (name, settings) in VARIANTS.items():
-        model = trained(name, **settings)
+        model = trained_model(name, **settings)
         save(model, LOG, models / variant)
-        batch = question(LOG, model)
-        np.savez(asked / f"{variant}.npz", user=batch.user.numpy(), history=batch.history.numpy())
-        expected[variant] = answers(model, LOG)
-    command = [sys.executable, "-c", READER, str(models), str(asked)]
+        batch = make_batch(LOG, model)
+        np.savez(inputs / f"{variant}.npz", user=batch.user.numpy(), history=batch.history.numpy())
+        expected[variant] = score_log(model, LOG)
+    command = [sys.executable, "-c", READER, str(models), str(inputs)]
     subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, "SEGUE_DATA": str(tmp_path / "nowhere")})
     for variant, scores in expected.items():
-        assert np.array_equal(np.load(asked / f"{variant}.npy"), scores), variant
+        assert np.array_equal(np.load(inputs / f"{variant}.npy"), scores), variant
 
 
-def test_double_precision_survives(tmp_path: Path) -> None:
-    model = trained("hgn").double()
+def test_double_precision_is_kept(tmp_path: Path) -> None:
+    model = trained_model("hgn").double()
     again = load(save(model, LOG, tmp_path / "model")).model
     assert next(again.parameters()).dtype == torch.double
-    assert np.array_equal(answers(again, LOG), answers(model, LOG))
+    assert np.array_equal(score_log(again, LOG), score_log(model, LOG))
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_double_precision_survives(tmp_path: Path) -> None:
     ],
     ids=["text", "numbers", "mixed"],
 )
-def test_names_histories_and_titles_survive(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
+def test_names_histories_and_metadata_are_kept(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
     titles = ["One, Two", 'Three "Four"', "Fünf", "", "Sechs\nSieben"]
-    log = named(users, items, titles)
-    saved = load(save(trained("pop", log), log, tmp_path / "model"))
+    log = log_with_names(users, items, titles)
+    saved = load(save(trained_model("pop", log), log, tmp_path / "model"))
     assert saved.log.users.tokens.to_list() == users
     assert saved.log.items.tokens.to_list() == items
     assert saved.log.users.ids([users[2]]).tolist() == [3]
@@ -141,25 +141,25 @@ def test_names_histories_and_titles_survive(tmp_path: Path, users: list[Any], it
     assert saved.log.user_metadata.rows() == [(titles[user], user) for user in range(3)]
     for user in (1, 2, 3):
         assert saved.log.history(user).tolist() == log.history(user).tolist()
-    assert recommend(saved.model, saved.log, user=users[0]) == recommend(trained("pop", log), log, user=users[0])
+    assert recommend(saved.model, saved.log, user=users[0]) == recommend(trained_model("pop", log), log, user=users[0])
 
 
-def test_a_view_saves_only_its_rows(tmp_path: Path) -> None:
+def test_view_of_a_log_saves_only_its_rows(tmp_path: Path) -> None:
     split = leave_last_out(LOG)
-    saved = load(save(trained("pop"), split.train, tmp_path / "model"))
+    saved = load(save(trained_model("pop"), split.train, tmp_path / "model"))
     for user in range(LOG.num_users + 1):
         assert saved.log.history(user).tolist() == split.train.history(user).tolist()
 
 
-def test_the_folder_says_what_it_holds(tmp_path: Path) -> None:
+def test_model_json_describes_the_model(tmp_path: Path) -> None:
     training = tmp_path / "training.jsonl"
     training.write_text('{"epoch": 1}\n')
-    model = trained("hgn", reg_weight=(0.1, 0.2))
+    model = trained_model("hgn", reg_weight=(0.1, 0.2))
     folder = save(model, LOG, tmp_path / "deep" / "er" / "model", training_log=training, results={"ndcg@10": 0.25})
     assert {path.name for path in folder.iterdir()} == FILES | {"training.jsonl"}
     assert (folder / "training.jsonl").read_text() == training.read_text()
     about = json.loads((folder / "model.json").read_text())
-    assert (about["model"], about["sizes"]) == ("hgn", {"users": 12, "items": 9})
+    assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9})
     assert about["config"] == {**model.config.as_dict(), "reg_weight": [0.1, 0.2]}
     assert about["log"] == {"name": LOG.name, "fingerprint": LOG.fingerprint}
     assert set(about["versions"]) == {"segue", "torch", "numpy"}
@@ -170,28 +170,28 @@ def test_the_folder_says_what_it_holds(tmp_path: Path) -> None:
     assert not saved.model.training
 
 
-# ---------------------------------------------------------------------------------------- replaced whole
+# ---------------------------------------------------------------------------------------- atomic replacement
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A saved model, alone in its parent."""
-    return save(trained("bprmf"), LOG, tmp_path / "model")
+    return save(trained_model("bprmf"), LOG, tmp_path / "model")
 
 
-def content(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_model_replaces_a_model(folder: Path) -> None:
-    save(trained("pop"), LOG, folder)
+def test_saved_model_replaces_a_saved_model(folder: Path) -> None:
+    save(trained_model("pop"), LOG, folder)
     assert load(folder).model.name == "pop"
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize("step", ["write", "hash", "first move", "second move"])
-def test_a_failure_leaves_the_old_model(folder: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    before = content(folder)
+def test_failed_write_keeps_the_old_model(folder: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    before = read_files(folder)
     real, moves = os.replace, 0
 
     def full(*args: Any, **kwargs: Any) -> None:
@@ -205,63 +205,51 @@ def test_a_failure_leaves_the_old_model(folder: Path, monkeypatch: pytest.Monkey
         real(source, target)
 
     if step == "write":
-        monkeypatch.setattr(checkpoint, "save_file", full)
+        monkeypatch.setattr(saved_model, "save_file", full)
     elif step == "hash":
-        monkeypatch.setattr(checkpoint, "file_hash", full)
+        monkeypatch.setattr(saved_model, "file_hash", full)
     else:
         monkeypatch.setattr(os, "replace", move)
     with pytest.raises(
         ArtefactError, match=r"model: cannot be written \(No space left on device\); nothing was changed"
     ):
-        save(trained("pop"), LOG, folder)
+        save(trained_model("pop"), LOG, folder)
     monkeypatch.undo()
-    assert content(folder) == before
+    assert read_files(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert load(folder).model.name == "bprmf"
 
 
-def test_an_interruption_leaves_the_old_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_write_keeps_the_old_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    before = content(folder)
-    monkeypatch.setattr(checkpoint, "file_hash", interrupt)
+    before = read_files(folder)
+    monkeypatch.setattr(saved_model, "file_hash", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        save(trained("pop"), LOG, folder)
-    assert content(folder) == before
+        save(trained_model("pop"), LOG, folder)
+    assert read_files(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
-def test_what_is_not_a_model_is_not_replaced(tmp_path: Path) -> None:
+def test_other_folders_and_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
     (tmp_path / "note").write_text("milk")
     for name in ("thesis", "note"):
         with pytest.raises(ArtefactError, match=rf"{name}: is there and is not a saved model; choose another name"):
-            save(trained("pop"), LOG, tmp_path / name)
+            save(trained_model("pop"), LOG, tmp_path / name)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
     assert (tmp_path / "note").read_text() == "milk"
     (tmp_path / "empty").mkdir()
-    assert load(save(trained("pop"), LOG, tmp_path / "empty")).model.name == "pop"
-
-
-def test_discard_removes_the_log_of_a_training_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "training.jsonl").write_text("{}\n")
-    (tmp_path / "b").mkdir()
-    for name in ("training.jsonl", "mine.txt"):
-        (tmp_path / "b" / name).write_text("{}\n")
-    for name in ("a", "b", "c"):
-        discard(tmp_path / name)
-    assert not (tmp_path / "a").exists()
-    assert [path.name for path in (tmp_path / "b").iterdir()] == ["mine.txt"]
+    assert load(save(trained_model("pop"), LOG, tmp_path / "empty")).model.name == "pop"
 
 
 # ---------------------------------------------------------------------------------------- damage
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_a_flipped_bit_is_noticed_anywhere(folder: Path, name: str) -> None:
+def test_flipped_bit_is_detected_in_every_file(folder: Path, name: str) -> None:
     path = folder / name
     whole = path.read_bytes()
     before = json.loads((folder / "model.json").read_text())
@@ -276,7 +264,7 @@ def test_a_flipped_bit_is_noticed_anywhere(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_missing_and_truncated_files(folder: Path, name: str) -> None:
+def test_missing_and_truncated_files_raise(folder: Path, name: str) -> None:
     path = folder / name
     whole = path.read_bytes()
     for part in (b"", whole[: len(whole) // 2], whole[:-1] if name != "model.json" else whole[:-2], whole + b"x"):
@@ -288,18 +276,19 @@ def test_missing_and_truncated_files(folder: Path, name: str) -> None:
         load(folder)
 
 
-def rewrite(folder: Path, **facts: Any) -> None:
+def rewrite_facts(folder: Path, **facts: Any) -> None:
     """Change what `model.json` says, with a hash that fits."""
     about = {**json.loads((folder / "model.json").read_text()), **facts}
     about.pop("hash")
-    about["hash"] = checkpoint._facts_hash(about)
+    about["hash"] = saved_model._facts_hash(about)
     (folder / "model.json").write_text(json.dumps(about))
 
 
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"format": 2}, "format 2 and this segue reads format 1; install the segue that saved it"),
+        ({"format": 1}, "format 1 and this segue reads format 2; install the segue that saved it"),
+        ({"format": 3}, "format 3 and this segue reads format 2; install the segue that saved it"),
         ({"model": "bert4rec"}, "holds a model 'bert4rec' that this segue does not have"),
         ({"config": {"embedding_dim": 4, "heads": 2}}, "saved by another version of segue .*unknown setting 'heads'"),
         ({"config": {"embedding_dim": 5}}, "saved by another version of segue"),
@@ -309,28 +298,28 @@ def rewrite(folder: Path, **facts: Any) -> None:
         ),
     ],
 )
-def test_models_of_other_versions(folder: Path, facts: dict[str, Any], message: str) -> None:
-    rewrite(folder, **facts)
+def test_other_formats_and_versions_raise(folder: Path, facts: dict[str, Any], message: str) -> None:
+    rewrite_facts(folder, **facts)
     with pytest.raises(ArtefactError, match=message):
         load(folder)
 
 
-def test_no_model_there(tmp_path: Path) -> None:
+def test_folder_without_a_model_raises(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="nowhere: no such model folder; `segue run MODEL DATA -o"):
         load(tmp_path / "nowhere")
     with pytest.raises(ArtefactError, match=r"there is no model\.json in it"):
         load(tmp_path)
 
 
-# ---------------------------------------------------------------------------------------- nothing is run
+# ---------------------------------------------------------------------------------------- no code is run
 
 
-def test_nothing_is_pickled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
+def test_no_pickle_is_read_or_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("a pickle is read")
 
     for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load"), (np, "load")):
-        monkeypatch.setattr(module, name, refuse)
+        monkeypatch.setattr(module, name, fail)
     assert load(folder).model.name == "bprmf"
     assert {path.name for path in folder.iterdir()} == FILES
     for path in folder.iterdir():

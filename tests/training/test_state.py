@@ -20,7 +20,7 @@ from segue.models.factorization.bprmf import BPRMF
 from segue.models.sequential.hgn import HGN
 from segue.training import state
 from segue.training.loop import StopTraining, fit
-from segue.training.state import Training
+from segue.training.state import Training, delete_training_files
 
 # ---------------------------------------------------------------------------------------- the log of a training
 
@@ -223,3 +223,15 @@ def test_state_file_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.M
     fit(model, LOG, validate=ScriptedValidation(*METRICS[2:]), folder=tmp_path, patience=9)
     fit(whole, LOG, validate=ScriptedValidation(*METRICS), patience=9)
     assert_same_weights(copy_weights(model), copy_weights(whole))
+
+
+def test_delete_training_files_keeps_other_files(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "training.jsonl").write_text("{}\n")
+    (tmp_path / "b").mkdir()
+    for name in ("training.jsonl", "mine.txt"):
+        (tmp_path / "b" / name).write_text("{}\n")
+    for name in ("a", "b", "c"):
+        delete_training_files(tmp_path / name)
+    assert not (tmp_path / "a").exists()
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["mine.txt"]

@@ -49,14 +49,14 @@ def blend(
     from segue.evaluation.table import summary, table
     from segue.experiments.blend import about, choose
     from segue.models.ensembles.blend import Blend
-    from segue.serving import saved_model as checkpoint
+    from segue.serving import saved_model
 
     for odd, why in ((first == second, second), (out in (first, second), out)):
         if odd:
             raise ConfigError(f"{why} is given twice; give two models, and another folder for their blend")
     check_json(json, reads=data)
-    checkpoint.check_target(out)
-    parts = {folder: checkpoint.load(folder) for folder in (first, second)}
+    saved_model.check_target(out)
+    parts = {folder: saved_model.load(folder) for folder in (first, second)}
     log = reading.load(data)
     protocol = _shared(parts, log)
     one, two = (part.model for part in parts.values())
@@ -66,7 +66,7 @@ def blend(
     ranks = protocol.rank(model, protocol.split(log), "test")
     seconds = sum(found.seconds or 0.0 for found in results)
     results.append(replace(results[0], model=str(out), ranks=ranks, seconds=seconds))
-    checkpoint.save(model, log, out, **about([part.about for part in parts.values()], choice, results[-1]))
+    saved_model.save(model, log, out, **about([part.about for part in parts.values()], choice, results[-1]))
     show(table(results))
     best = choice.values[choice.weight]
     say(f"{first} counts {1 - choice.weight:g}, {second} {choice.weight:g}: {monitor} = {best:.4f} on validation")

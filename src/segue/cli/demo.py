@@ -26,7 +26,7 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import summary, table
     from segue.experiments.experiment import Experiment
-    from segue.serving import saved_model as checkpoint
+    from segue.serving import saved_model
     from segue.serving.recommend import recommend
 
     check_json(json)
@@ -40,15 +40,15 @@ def demo(*, out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models
         Experiment(model="hgn", protocol=protocol, preset="recbole", settings={"window": 5, "per_row": 4, "lr": 3e-3}),
     ]
     for recipe in recipes:
-        checkpoint.check_target(out / recipe.model)
+        saved_model.check_target(out / recipe.model)
     log = catalog.load("ml-100k")
     outcomes = []
     for recipe in recipes:
         outcomes.append(recipe.run(log))
-        checkpoint.save(outcomes[-1].model, log, out / recipe.model, **outcomes[-1].about())
+        saved_model.save(outcomes[-1].model, log, out / recipe.model, **outcomes[-1].about())
     results = [outcome.result for outcome in outcomes]
     show(table(results))
-    saved = checkpoint.load(out / "hgn")
+    saved = saved_model.load(out / "hgn")
     found = recommend(saved.model, saved.log, user=USER, k=10)
     show(*pages(found, last_seen(saved, USER, None), USER))
     write_json(json, summary(results))

@@ -84,7 +84,8 @@ def run(
     from segue.evaluation.table import summary, table
     from segue.experiments.experiment import Experiment
     from segue.experiments.experiment import rivals as rivals_of
-    from segue.serving import saved_model as checkpoint
+    from segue.serving import saved_model
+    from segue.training.state import delete_training_files
 
     distributed.init()
     cuts = cut_offs(k)
@@ -105,8 +106,8 @@ def run(
     )
     stages.first(recipe)
     folder = out or Path("models") / f"{model}{stages.name}"
-    checkpoint.check_target(folder)
-    progress = checkpoint.progress_of(folder)
+    saved_model.check_target(folder)
+    progress = saved_model.training_folder(folder)
     log = reading.load(data)
     if protocol is None:
         guessed = replace(Protocol.guess(log).at(cuts), ahead=ahead, leak=leak)
@@ -118,8 +119,8 @@ def run(
     if distributed.rank() > 0:
         return
     about = outcome.about()
-    checkpoint.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
-    checkpoint.discard(progress)
+    saved_model.save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
+    delete_training_files(progress)
     metrics = recipe.protocol.shown(cuts)
     show(table(results, metrics))
     facts = {**summary(results, metrics), "recipe": about["recipe"], "training": about["training"]}

@@ -88,7 +88,7 @@ def search(
     from segue.evaluation.table import summary, table
     from segue.experiments.experiment import Experiment
     from segue.experiments.experiment import rivals as rivals_of
-    from segue.serving import saved_model as checkpoint
+    from segue.serving import saved_model
     from segue.tuning.best_model import refit_and_test, search_folder
     from segue.tuning.importance import setting_importance
     from segue.tuning.search import Search
@@ -111,7 +111,7 @@ def search(
     seconds = None if minutes is None else 60 * minutes
     searched = Search(experiment=recipe, space=_space(model, space, recipe.settings), trials=trials, seconds=seconds)
     place = out or Path("models") / model
-    checkpoint.check_target(place)
+    saved_model.check_target(place)
     log = reading.load(data)
     if protocol is None:
         recipe = replace(recipe, protocol=questions.of(Protocol.guess(log).at(cuts)))

@@ -1,12 +1,12 @@
-"""A saved model is a folder that says everything about itself and runs nothing when it is read.
+"""Save and load a model: a folder of JSON, safetensors and Parquet files. Loading it runs no code from the folder.
 
-    model.json             what it is: model, settings, log, protocol, results, versions, a hash of every file
-    weights.safetensors    parameters and counts; of a blend, or of two stages, those of both parts
-    users.parquet          names of users 1..U, and what is known of them
-    items.parquet          names of items 1..I, likewise
-    history.parquet        who did what, in order, and when: what the answers to known users are built on
+    model.json             format, model, settings, log, protocol, results, versions, and the hashes of the other files
+    weights.safetensors    the state of the model: parameters and buffers; of both parts for a blend or two stages
+    users.parquet          names and metadata of users 1..U
+    items.parquet          names and metadata of items 1..I
+    history.parquet        user, item, time and rating of every event: the histories of known users
 
-The folder appears whole or not at all: it is written beside its place and moved there.
+The folder is written atomically: it is complete, or it is not there.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from segue.models.ensembles.rerank import Rerank
 from segue.models.external import FORMS, reference_of
 from segue.models.registry import ENSEMBLES, MODELS
 
-FORMAT = 1
+FORMAT = 2  # format 1 had other names of settings and weights
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
-AGAIN = "copy the whole folder again, or save the model anew"
+REPAIR = "copy the whole folder again, or save the model anew"
 
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A model read back: ready to score, with the log of names and histories it answers from.
+    """A loaded model with the names and histories that recommending needs.
 
     Attributes:
-        model: in evaluation mode.
-        log: users, items and histories.
-        about: the rest of `model.json`: protocol, results, training, versions.
+        model: the model, in evaluation mode.
+        log: the names of users and items, their metadata, and the histories.
+        about: the content of `model.json`: protocol, results, training, versions.
     """
 
     model: Model
@@ -56,14 +56,17 @@ class SavedModel:
 
 
 def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | None = None, **about: Any) -> Path:
-    """Write `model` and the names and histories of `log` to `folder`, replacing a model that is there.
+    """Write `model`, and the names and histories of `log`, to `folder`. A saved model that is there is replaced.
 
     Args:
-        model: any of `MODELS`, a blend of them, or two as stages.
-        log: whose vocabularies the model was built for; all its rows become the known histories.
-        folder: created; must not exist, or hold a saved model.
-        training_log: `training.jsonl` of the training, to be kept with the model.
-        about: plain values worth keeping: protocol, results, training.
+        model: a trained model, a blend, or two stages.
+        log: the log whose vocabularies the model was built for; all of its rows are saved as histories.
+        folder: the target. It must be missing, empty, or hold a saved model.
+        training_log: the `training.jsonl` of the training, which is copied into the folder.
+        about: plain values to keep in `model.json`: protocol, results, training.
+
+    Returns:
+        The folder.
 
     Raises:
         ArtefactError: the folder cannot be written, or holds something else.
@@ -80,111 +83,109 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     return folder
 
 
-def progress_of(folder: Path) -> Path:
-    """The folder where the training of the model of `folder` keeps its state; it lies beside it."""
+def training_folder(folder: Path) -> Path:
+    """The folder, beside the saved model's `folder`, where its training keeps its state."""
     return folder.with_name(f"{folder.name}.training")
 
 
 def check_target(folder: Path) -> None:
-    """Raise `ArtefactError` if a model could not be saved to `folder`: good to know before it is trained."""
+    """Check, before a model is trained, that it can be saved to `folder`.
+
+    Raises:
+        ArtefactError: the folder holds something else or cannot be written.
+    """
     check_folder(folder, "model.json", "saved model")
-    progress = progress_of(folder)
-    if progress.exists() and not progress.is_dir():
-        raise ArtefactError(f"{progress}: is a file where the state of the training should go; move it away")
-
-
-def discard(folder: Path) -> None:
-    """Remove what `fit` left in `folder` of a finished training."""
-    for name in ("training.jsonl", "state.safetensors"):
-        (folder / name).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    state_folder = training_folder(folder)
+    if state_folder.exists() and not state_folder.is_dir():
+        raise ArtefactError(f"{state_folder}: is a file where the state of the training should go; move it away")
 
 
 def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")
-    _named(log.users, log.user_table).write_parquet(folder / "users.parquet")
-    _named(log.items, log.item_table).write_parquet(folder / "items.parquet")
+    _vocabulary(log.users, log.user_metadata).write_parquet(folder / "users.parquet")
+    _vocabulary(log.items, log.item_metadata).write_parquet(folder / "items.parquet")
     _history(log).write_parquet(folder / "history.parquet")
     facts = {
         "format": FORMAT,
-        **_described(model),
+        **_description(model),
         "sizes": {"num_users": model.sizes.num_users, "num_items": model.sizes.num_items},
         "log": {"name": log.name, "fingerprint": log.fingerprint},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
         "files": {name: file_hash(folder / name) for name in PAYLOAD},
         **about,
     }
-    facts = plain(facts)  # before the hash: numbers that are not finite come back as None
+    facts = plain(facts)  # before the hash, since numbers that are not finite are written as null
     facts["hash"] = _facts_hash(facts)
     write_json(folder / "model.json", facts)
 
 
-def _described(model: Model) -> dict[str, Any]:
-    """What has to be known to build `model`, apart from its weights and sizes."""
-    described: dict[str, Any] = {"model": model.name, "config": model.config.as_dict()}
+def _description(model: Model) -> dict[str, Any]:
+    """The name and the settings of a model, from which `_build` makes it again."""
+    description: dict[str, Any] = {"model": model.name, "config": model.config.as_dict()}
     if isinstance(model, (Blend, Rerank)):
-        described["parts"] = [_described(model.first), _described(model.second)]
+        description["parts"] = [_description(model.first), _description(model.second)]
     elif MODELS.get(model.name) is not type(model):
-        described["class"] = reference_of(type(model))
-    return described
+        description["class"] = reference_of(type(model))
+    return description
 
 
 def _history(log: Log) -> pl.DataFrame:
-    """One row an event, user by user: the item, and when and how it was rated where the log knows that."""
+    """One row per event, user by user: user, item, and the time and rating if the log has them."""
     user, item = log.events()
-    told = {"time": log.time, "rating": log.rating}
-    known = {name: log.column(values) for name, values in told.items() if values is not None}
-    return pl.DataFrame({"user": user.astype(np.int32), "item": item, **known})
+    optional = {"time": log.time, "rating": log.rating}
+    columns = {name: log.column(values) for name, values in optional.items() if values is not None}
+    return pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
 
 
-def _named(vocab: Vocab, table: pl.DataFrame | None) -> pl.DataFrame:
-    """The names, then what is known; the first column is called `name`, or `name_` where the table has a `name`."""
-    known = pl.DataFrame() if table is None else table
-    return vocab.tokens.alias("name_" if "name" in known.columns else "name").to_frame().hstack(known)
+def _vocabulary(vocab: Vocab, metadata: pl.DataFrame | None) -> pl.DataFrame:
+    """The names, then the metadata. The first column is `name`, or `name_` if there is metadata called `name`."""
+    metadata = pl.DataFrame() if metadata is None else metadata
+    return vocab.tokens.alias("name_" if "name" in metadata.columns else "name").to_frame().hstack(metadata)
 
 
 def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedModel:
-    """Read a saved model. No code of the folder is run, and every file must be the one that was written.
+    """Load a saved model. No code from the folder is run, and the hash of every file is checked.
 
     Args:
-        folder: of the saved model.
-        models: classes outside segue that the saved model may be of. They are never imported here: give the classes.
+        folder: the folder of the saved model.
+        models: classes outside segue that the saved model may be an instance of. `load` never imports them itself.
 
     Raises:
-        ArtefactError: the folder is missing, incomplete, damaged, of another version, or of a class that is not given.
+        ArtefactError: the folder is missing, incomplete, damaged or of another format, or the class of the model is
+            neither in segue nor in `models`.
     """
     folder = Path(folder)
-    facts = _facts(folder)
+    facts = _read_facts(folder)
     for name in PAYLOAD:
         path = folder / name
         if not path.is_file():
-            raise ArtefactError(f"{folder}: {name} is missing; {AGAIN}")
+            raise ArtefactError(f"{folder}: {name} is missing; {REPAIR}")
         if file_hash(path) != facts["files"][name]:
-            raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {AGAIN}")
-    return SavedModel(
-        _model(folder, facts, {kind.name: kind for kind in models}), _log(folder, facts["log"]["name"]), facts
-    )
+            raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
+    model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
+    return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts)
 
 
-def _model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
+def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
     weights = load_file(folder / "weights.safetensors")
     try:
-        model = _built(folder, facts, Sizes(**facts["sizes"]), {**classes, **MODELS})
+        model = _build(folder, facts, Sizes(**facts["sizes"]), classes)
         model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
         model.load_state_dict(weights)
-    except (ConfigError, RuntimeError) as error:  # a setting, or a weight, that is no more or not yet
-        reason = str(error).splitlines()[-1].strip()
-        raise ArtefactError(f"{folder}: saved by another version of segue ({reason}); save the model anew") from error
+    except (ConfigError, RuntimeError) as error:  # a setting or a weight that this version does not have
+        last_line = str(error).splitlines()[-1].strip()
+        raise ArtefactError(
+            f"{folder}: saved by another version of segue ({last_line}); save the model anew"
+        ) from error
     return model.eval()
 
 
-def _built(folder: Path, facts: dict[str, Any], sizes: Sizes, classes: Mapping[str, type[Model]]) -> Model:
-    """The model that `_described` gave these facts, without its weights."""
+def _build(folder: Path, facts: dict[str, Any], sizes: Sizes, classes: Mapping[str, type[Model]]) -> Model:
+    """A model from what `_description` returned, without its weights."""
     name = facts["model"]
     if name in ENSEMBLES:
-        first, second = (_built(folder, part, sizes, classes) for part in facts["parts"])
+        first, second = (_build(folder, part, sizes, classes) for part in facts["parts"])
         return ENSEMBLES[name](first, second, **facts["config"])
     if name not in classes:
         raise ArtefactError(
@@ -195,26 +196,26 @@ def _built(folder: Path, facts: dict[str, Any], sizes: Sizes, classes: Mapping[s
     return kind(kind.Config.make(facts["config"]), sizes)
 
 
-def _log(folder: Path, name: str) -> Log:
+def _load_log(folder: Path, name: str) -> Log:
     users, items, history = (pl.read_parquet(folder / f"{part}.parquet") for part in ("users", "items", "history"))
-    sizes = np.bincount(history["user"].to_numpy(), minlength=len(users) + 1)
-    stop = np.cumsum(sizes)
+    lengths = np.bincount(history["user"].to_numpy(), minlength=len(users) + 1)
+    stop = np.cumsum(lengths)
     return Log(
         users=Vocab(users.to_series(0)),
         items=Vocab(items.to_series(0)),
-        start=stop - sizes,
+        start=stop - lengths,
         stop=stop,
         item=history["item"].to_numpy(),
         time=history["time"].to_numpy() if "time" in history.columns else None,
         rating=history["rating"].to_numpy() if "rating" in history.columns else None,
         name=name,
-        user_table=users[:, 1:] if users.width > 1 else None,
-        item_table=items[:, 1:] if items.width > 1 else None,
+        user_metadata=users[:, 1:] if users.width > 1 else None,
+        item_metadata=items[:, 1:] if items.width > 1 else None,
     )
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """What `model.json` says, once it is known to be whole and of this format."""
+def _read_facts(folder: Path) -> dict[str, Any]:
+    """The content of `model.json`; an error if it is damaged or of another format."""
     path = folder / "model.json"
     if not folder.exists():
         raise ArtefactError(f"{folder}: no such model folder; `segue run MODEL DATA -o {folder}` makes one")
@@ -223,9 +224,9 @@ def _facts(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ArtefactError(f"{path}: damaged ({error}); {AGAIN}") from error
+        raise ArtefactError(f"{path}: damaged ({error}); {REPAIR}") from error
     if not isinstance(facts, dict) or "format" not in facts:
-        raise ArtefactError(f"{path}: does not describe a saved model; {AGAIN}")
+        raise ArtefactError(f"{path}: does not describe a saved model; {REPAIR}")
     if facts["format"] != FORMAT:
         raise ArtefactError(
             f"{folder}: format {facts['format']} and this segue reads format {FORMAT}; "
@@ -233,7 +234,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         )
     expected = facts.pop("hash", None)
     if _facts_hash(facts) != expected:
-        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {AGAIN}")
+        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {REPAIR}")
     return facts
 
 

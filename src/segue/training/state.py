@@ -167,6 +167,14 @@ class TrainingState:
             save_file(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
 
 
+def delete_training_files(folder: Path) -> None:
+    """Delete what `fit` left in `folder`, and the folder too if it is then empty."""
+    for name in (LOG_FILE, STATE_FILE):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a state file, and the identity and training of its run."""
     try:
