@@ -44,7 +44,7 @@ def test_auc(golden: Any) -> None:
 @pytest.mark.parametrize("bias", [True, False])
 def test_mf(golden: Any, bias: bool) -> None:
     z = golden("baselines")
-    model = MF(MF.configure({"dim": len(z["mf_p"]), "bias": bias}), Sizes(1, 1)).double()
+    model = MF(MF.configure({"embedding_dim": len(z["mf_p"]), "bias": bias}), Sizes(1, 1)).double()
     model.user[1, :-1], model.item[1, :-1] = torch.from_numpy(z["mf_p"]), torch.from_numpy(z["mf_q"])
     if bias:
         model.mean.fill_(float(z["mf_mu"]))
@@ -59,29 +59,31 @@ def test_timesvd(golden: Any) -> None:
     """One user, five questions on four days: the deviation, the bins, and the terms of single days."""
     z = golden("baselines")
     dim, days, bins = len(z["mf_p"]), int(z["tsvd_ndays"]), int(z["tsvd_nbins"])
-    settings = {"dim": dim, "beta": float(z["tsvd_beta"]), "bins": bins, "days": 3}
+    settings = {"embedding_dim": dim, "beta": float(z["tsvd_beta"]), "num_bins": bins, "days_per_user": 3}
     model = TimeSVD(TimeSVD.configure(settings), Sizes(1, 1)).double().requires_grad_(False)
     calendar, rows = model.calendar, z["tsvd_rows"]
-    calendar.clock[2] = days - 1
-    calendar.middle[1] = float(z["tsvd_t_u"])
+    calendar.day_range[2] = days - 1
+    calendar.mean_day[1] = float(z["tsvd_t_u"])
     own_day = rows[rows[:, 3] > 0]
     order = np.argsort(own_day[:, 0])
-    calendar.key.copy_(torch.from_numpy(days + own_day[order, 0].astype(np.int64)))
+    calendar.day_keys.copy_(torch.from_numpy(days + own_day[order, 0].astype(np.int64)))
     model.mean.fill_(float(z["mf_mu"]))
     model.user_bias[1], model.item_bias[1] = float(z["mf_b"][0]), float(z["mf_b"][1])
-    model.bias[1, 1:] = torch.tensor([float(z["tsvd_c_u"]) - 1, float(z["tsvd_alpha_u"])], dtype=torch.float64)
-    model.taste[1], model.item[1] = torch.from_numpy(z["mf_p"]), torch.from_numpy(z["mf_q"])
-    model.drift[1] = torch.from_numpy(z["tsvd_alpha_k"])
-    model.worth[1, :bins] = torch.from_numpy(z["tsvd_b_bin"])
-    model.day[1:, :dim] = float(z["tsvd_p_day"])
-    model.day[1:, dim:] = torch.from_numpy(own_day[order, 1:3])
-    model.implicit[1] = torch.from_numpy(z["tsvd_y"].sum(0) / np.sqrt(len(z["tsvd_y"])))
+    model.user_bias_terms[1, 1:] = torch.tensor(
+        [float(z["tsvd_c_u"]) - 1, float(z["tsvd_alpha_u"])], dtype=torch.float64
+    )
+    model.user_factors[1], model.item_factors[1] = torch.from_numpy(z["mf_p"]), torch.from_numpy(z["mf_q"])
+    model.user_drift[1] = torch.from_numpy(z["tsvd_alpha_k"])
+    model.item_bias_terms[1, :bins] = torch.from_numpy(z["tsvd_b_bin"])
+    model.day_terms[1:, :dim] = float(z["tsvd_p_day"])
+    model.day_terms[1:, dim:] = torch.from_numpy(own_day[order, 1:3])
+    model.user_implicit[1] = torch.from_numpy(z["tsvd_y"].sum(0) / np.sqrt(len(z["tsvd_y"])))
 
     one, time = torch.ones(len(rows), dtype=torch.long), torch.from_numpy(rows[:, 0].astype(np.int64))
     when = calendar(one, time)
     np.testing.assert_allclose(when.dev, z["tsvd_dev"], rtol=0, atol=1e-10)
     assert when.bin.tolist() == z["tsvd_bin"].tolist()
-    assert (when.row > 0).tolist() == (rows[:, 3] > 0).tolist()
+    assert (when.day_row > 0).tolist() == (rows[:, 3] > 0).tolist()
     batch = Batch(one, torch.zeros(len(rows), 0, dtype=torch.long), one[:, None], time=time)
     np.testing.assert_allclose(model.predict(batch), rows[:, -1], rtol=0, atol=1e-10)
     np.testing.assert_allclose(model.score(batch)[:, 1], rows[:, -1], rtol=0, atol=1e-10)

@@ -75,7 +75,7 @@ def test_each_sweep_lowers_the_objective_to_a_point_where_it_is_flat(bias: bool)
     course = []
     for iterations in (1, 2, 5, 400):
         torch.manual_seed(0)
-        settings = {"dim": 3, "l2": 0.5, "l2_bias": 0.7, "iterations": iterations, "bias": bias}
+        settings = {"embedding_dim": 3, "l2": 0.5, "l2_bias": 0.7, "iterations": iterations, "bias": bias}
         model = MF(MF.configure(settings), Sizes(log.num_users, log.num_items)).double()
         model.fit(log)
         course.append(objective(model, log))
@@ -97,7 +97,7 @@ def test_settings_out_of_range() -> None:
         (Biases, {"l2_user": -1}, "l2_user=-1: must be at least 0"),
         (MF, {"l2": 0}, "l2=0: must be above 0"),
         (MF, {"l2_bias": 0}, "l2_bias=0: must be above 0"),
-        (MF, {"dim": 0}, "dim=0: must be at least 1"),
+        (MF, {"embedding_dim": 0}, "embedding_dim=0: must be at least 1"),
         (MF, {"iterations": 0}, "iterations=0: must be at least 1"),
     ):
         with pytest.raises(ConfigError, match=said):

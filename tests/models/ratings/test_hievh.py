@@ -20,14 +20,15 @@ from segue.training.loop import fit
 
 KINDS = pl.DataFrame({"title": list("abcd"), "kind": [["Home", "Bed"], ["Home", "Lamp"], ["Toys"], None]})
 LOG = replace(
-    synthetic.rated(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], num_items=4)), item_table=KINDS
+    synthetic.rated(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], num_items=4)), item_metadata=KINDS
 )
 
 
 def build(log: Log = LOG, **settings: object) -> HieVH:
     torch.manual_seed(0)
     model = HieVH(
-        HieVH.configure({"dim": 3, "features": 4, "levels": 3, **settings}), Sizes(log.num_users, log.num_items)
+        HieVH.configure({"embedding_dim": 3, "features": 4, "levels": 3, **settings}),
+        Sizes(log.num_users, log.num_items),
     )
     return model.double()
 
@@ -48,7 +49,7 @@ def test_relations_of_features() -> None:
 
 
 def test_the_loss_of_an_epoch_is_the_objective() -> None:
-    settings = {"l2": 2.0, "l2_feature": 3.0, "alpha": 5.0, "l2_user": 7.0, "l2_item": 11.0}
+    settings = {"l2": 2.0, "l2_feature": 3.0, "relation_weight": 5.0, "l2_user": 7.0, "l2_item": 11.0}
     model = build(batch_size=3, **settings).requires_grad_(False)
     for weight in model.parameters():
         weight[1:] = torch.randn_like(weight[1:])
@@ -85,7 +86,7 @@ def test_items_hardly_met_are_known_by_their_features() -> None:
     kinds = [["good" if item % 2 else "bad"] for item in range(1, 25)]
     log = synthetic.from_sequences(items.tolist(), num_items=24)
     rating = np.where(items.ravel() % 2, 5, 1).astype(np.float32)
-    log = replace(log, rating=rating, item_table=pl.DataFrame({"kind": kinds}))
+    log = replace(log, rating=rating, item_metadata=pl.DataFrame({"kind": kinds}))
     model = HieVH(HieVH.configure({"epochs": 60, "batch_size": 50, "lr": 0.02, "l2_item": 50.0}), Sizes(40, 24))
     fit(model, log)
     with torch.no_grad():
@@ -94,22 +95,22 @@ def test_items_hardly_met_are_known_by_their_features() -> None:
 
 
 def test_a_path_is_named() -> None:
-    log = replace(LOG, item_table=pl.DataFrame({"path": ["Home > Bed", "Home > Lamp", "Toys", None]}))
+    log = replace(LOG, item_metadata=pl.DataFrame({"path": ["Home > Bed", "Home > Lamp", "Toys", None]}))
     model = build(log, column="path")
     model.pairs(log)
     assert model.features.feature.tolist() == [[0, 0, 0], [2, 1, 0], [2, 3, 0], [4, 0, 0], [0, 0, 0]]
     with pytest.raises(DataError, match=r"no column of lists to take features from; .*they have: path"):
         build(log).pairs(log)
     with pytest.raises(DataError, match="they have: none"):
-        build().pairs(replace(log, item_table=None))
+        build().pairs(replace(log, item_metadata=None))
 
 
 def test_settings_out_of_range() -> None:
     for settings, said in (
-        ({"dim": 0}, "dim=0: must be at least 1"),
+        ({"embedding_dim": 0}, "embedding_dim=0: must be at least 1"),
         ({"features": 0}, "features=0: must be at least 1"),
         ({"levels": 0}, "levels=0: must be at least 1"),
-        ({"alpha": -1}, "alpha=-1: must be at least 0"),
+        ({"relation_weight": -1}, "relation_weight=-1: must be at least 0"),
         ({"l2_feature": -1}, "l2_feature=-1: must be at least 0"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -32,48 +32,48 @@ def timed(days: list[list[int]], *, scale: int = DAY, start: int = YEAR_2020) ->
 
 def build(log: Log, **settings: object) -> TimeSVD:
     torch.manual_seed(0)
-    return TimeSVD(TimeSVD.configure({"dim": 3, **settings}), Sizes(log.num_users, log.num_items)).double()
+    return TimeSVD(TimeSVD.configure({"embedding_dim": 3, **settings}), Sizes(log.num_users, log.num_items)).double()
 
 
 def test_the_calendar() -> None:
     """Days are whole; a user's day has terms of its own from two ratings on, and those with the most come first."""
     log = timed([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
-    model = build(log, bins=5, days=1)  # room for three
+    model = build(log, num_bins=5, days_per_user=1)  # room for three
     model.pairs(log)
     calendar = model.calendar
-    assert calendar.middle.tolist() == [0, 5, 2, 4]
+    assert calendar.mean_day.tolist() == [0, 5, 2, 4]
     asked = torch.tensor([1, 1, 1, 1, 2, 3])
     time = YEAR_2020 + DAY * torch.tensor([0, 3, 9, 40, 2, 2]) + 3600
     when = calendar(asked, time)
     assert when.bin.tolist() == [0, 1, 4, 4, 1, 1]
-    assert when.row.tolist() == [1, 0, 2, 0, 3, 0]
+    assert when.day_row.tolist() == [1, 0, 2, 0, 3, 0]
     expected = np.sign([-5, -2, 4, 35, 0, -2]) * np.abs([-5, -2, 4, 35, 0, -2]) ** 0.4 / 9**0.4
     np.testing.assert_allclose(when.dev, expected)
     assert calendar(asked, None).bin.tolist() == [4] * 6  # the last day of training
-    fewer = build(replace(log, users=log.users), bins=5, days=1)
-    fewer.calendar.key = fewer.calendar.key[:1]
-    fewer.calendar.share = fewer.calendar.share[:2]
+    fewer = build(replace(log, users=log.users), num_bins=5, days_per_user=1)
+    fewer.calendar.day_keys = fewer.calendar.day_keys[:1]
+    fewer.calendar.day_penalty_weight = fewer.calendar.day_penalty_weight[:2]
     fewer.pairs(log)
-    assert fewer.calendar(asked, time).row.tolist() == [0, 0, 1, 0, 0, 0]
+    assert fewer.calendar(asked, time).day_row.tolist() == [0, 0, 1, 0, 0, 0]
 
 
 @pytest.mark.parametrize(("scale", "start"), [(DAY * 1000, YEAR_2020 * 1000), (1, 0)])
 def test_the_clock_may_count_anything(scale: int, start: int) -> None:
     """Milliseconds are told from their size; what a clock counts that nobody knows passes for days."""
     days = [[0, 0, 3, 9, 9, 9], [2, 2], [4]]
-    one, two = (build(log, days=2) for log in (timed(days), timed(days, scale=scale, start=start)))
+    one, two = (build(log, days_per_user=2) for log in (timed(days), timed(days, scale=scale, start=start)))
     for model, log in ((one, timed(days)), (two, timed(days, scale=scale, start=start))):
         model.pairs(log)
     for key, value in one.calendar.state_dict().items():
-        if key != "clock":
+        if key != "day_range":
             assert torch.equal(value, two.calendar.state_dict()[key]), key
 
 
 def test_the_loss_of_an_epoch_is_the_objective() -> None:
     """Each rating bears its share of the penalties; y is summed over what the user rated."""
     log = timed([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
-    settings = {"l2": 2.0, "l2_time": 3.0, "l2_day": 5.0, "l2_user": 7.0, "l2_item": 11.0, "bins": 4}
-    model = build(log, batch_size=2, days=2, **settings).requires_grad_(False)
+    settings = {"l2": 2.0, "l2_time": 3.0, "l2_day": 5.0, "l2_user": 7.0, "l2_item": 11.0, "num_bins": 4}
+    model = build(log, batch_size=2, days_per_user=2, **settings).requires_grad_(False)
     model.pairs(log)
     for weight in model.parameters():
         weight[1:] = torch.randn_like(weight[1:])
@@ -82,19 +82,23 @@ def test_the_loss_of_an_epoch_is_the_objective() -> None:
     error = model.predict(pairs.batch(np.arange(len(pairs)))) - torch.from_numpy(pairs.rating)
     for user in (1, 2, 3):
         met = log.history(user).astype(np.int64)
-        torch.testing.assert_close(model.implicit[user], model.met[met].sum(0) / len(met) ** 0.5)
+        torch.testing.assert_close(model.user_implicit[user], model.implicit_factors[met].sum(0) / len(met) ** 0.5)
     rated = [1, 2, 3, 4, 5, 6]
     size = lambda table: float(table.square().sum())  # noqa: E731
-    penalty = 2 * (size(model.taste) + size(model.item[rated]) + size(model.met[rated]))
-    penalty += 3 * (size(model.bias[:, 1:]) + size(model.drift) + size(model.worth[rated, :-1]))
-    penalty += 5 * size(model.day[model.calendar.share > 0])
-    penalty += 7 * size(model.user_bias + model.bias[:, 0]) + 11 * size((model.item_bias + model.worth[:, -1])[rated])
+    penalty = 2 * (size(model.user_factors) + size(model.item_factors[rated]) + size(model.implicit_factors[rated]))
+    penalty += 3 * (
+        size(model.user_bias_terms[:, 1:]) + size(model.user_drift) + size(model.item_bias_terms[rated, :-1])
+    )
+    penalty += 5 * size(model.day_terms[model.calendar.day_penalty_weight > 0])
+    penalty += 7 * size(model.user_bias + model.user_bias_terms[:, 0]) + 11 * size(
+        (model.item_bias + model.item_bias_terms[:, -1])[rated]
+    )
     assert loss == pytest.approx(size(error) + penalty)
 
 
 @pytest.mark.parametrize("law", [law for law in LAWS if law != "learns_a_cycle"])
 def test_the_paper_s_terms_of_days_obey_the_laws(law: str) -> None:
-    LAWS[law](subject(TimeSVD, days=2))
+    LAWS[law](subject(TimeSVD, days_per_user=2))
 
 
 def test_training_begins_at_the_biases() -> None:
@@ -119,7 +123,7 @@ def test_time_is_worth_something_where_opinions_turn() -> None:
     errors = []
     for kind, settings in (
         (Biases, {}),
-        (TimeSVD, {"bins": 12, "epochs": 40, "batch_size": 100, "lr": 0.02, "l2_time": 0.3}),
+        (TimeSVD, {"num_bins": 12, "epochs": 40, "batch_size": 100, "lr": 0.02, "l2_time": 0.3}),
     ):
         torch.manual_seed(0)
         model = kind(kind.configure(settings), Sizes(log.num_users, log.num_items))
@@ -140,9 +144,9 @@ def test_a_log_without_times_is_refused() -> None:
 
 def test_settings_out_of_range() -> None:
     for settings, said in (
-        ({"dim": 0}, "dim=0: must be at least 1"),
-        ({"bins": 0}, "bins=0: must be at least 1"),
-        ({"days": -1}, "days=-1: must be at least 0"),
+        ({"embedding_dim": 0}, "embedding_dim=0: must be at least 1"),
+        ({"num_bins": 0}, "num_bins=0: must be at least 1"),
+        ({"days_per_user": -1}, "days_per_user=-1: must be at least 0"),
         ({"beta": 0}, "beta=0: must be above 0"),
         ({"l2": -1}, "l2=-1: must be at least 0"),
         ({"l2_user": -1}, "l2_user=-1: must be at least 0"),

@@ -26,7 +26,6 @@ from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log
-from segue.errors import require
 from segue.models.base.bias_solver import biases
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Model, Sizes
 
@@ -79,16 +78,10 @@ class RatingModel(GradientModel, PairScorer):
 
 
 class BiasedRatingConfig(GradientModelConfig):
-    """Settings of raters that start from biases."""
+    """Settings of rating models that start from biases."""
 
-    l2_user: float = Field(5.0, description="Weight of the squared biases of users.")
-    l2_item: float = Field(10.0, description="Of items.")
-
-    def check(self) -> None:
-        super().check()
-        for name in type(self).model_fields:
-            if name == "l2" or name.startswith("l2_"):
-                require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: must not be negative")
+    l2_user: float = Field(5.0, ge=0, description="Weight of the L2 penalty on the user biases.")
+    l2_item: float = Field(10.0, ge=0, description="Weight of the L2 penalty on the item biases.")
 
 
 class BiasedRatingModel(RatingModel):

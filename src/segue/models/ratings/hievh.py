@@ -1,4 +1,4 @@
-"""HieVH: matrix factorisation in which items lean on their features, which form a hierarchy.
+"""HieVH: matrix factorisation in which the item vectors include a hierarchy of item features.
 
     r~_ui   = mu + b_u + b_i + p_u . q~_i
     q~_i    = q_i + sum over i's levels l of  w_l x_{f_l(i)},   w = softmax of v over those levels       (vertical)
@@ -7,14 +7,16 @@
     R_fg    = s |x_f - x_g|^2 where s > 0,   -s (x_f . x_g)_+^2 where s < 0,    s = (IC - 1) / (IC + 1)
     IC_fg   = P(f, g) / (P(f) P(g)),    P(f) the share of users who rated an item with f, P(f, g) with both
 
-Features that are met together more often than by chance (IC > 1) are complementary and drawn to each other; those that
-replace each other (IC < 1) may not point the same way. One user more is counted on both sides of the ratio, so that
-rare features say little. The level of a feature is the highest at which an item has it. The bias is one more entry of a
-vector: b_i = b_i' + sum of w_l b_{f_l(i)}. Biases of users and items start in the closed form of `bias_solver`.
+Two features that occur together more often than by chance (IC > 1) are complementary: their vectors attract each other.
+Features that replace each other (IC < 1) are penalised if their vectors point in the same direction. One more user is
+added to both sides of the ratio, so that rare features have little effect. The level of a feature is the highest level
+at which an item has it. The bias is one more entry of a vector: b_i = b_i' + sum of w_l b_{f_l(i)}. The biases of users
+and items start at their closed form (`bias_solver`). alpha is the setting `relation_weight`.
 
 Source of the idea: Sun, Yang, Zhang and Bozzon, "Exploiting both vertical and horizontal dimensions of feature
-hierarchy for effective recommendation", AAAI 2017; alpha is that of IARN's paper. There is no public program, and the
-paper's equations were not at hand: this is an interpretation, and no parity with published figures is claimed.
+hierarchy for effective recommendation", AAAI 2017; the value of alpha is that of IARN's paper. There is no public
+program, and the paper's equations were not available. This is an interpretation: no parity with published figures is
+claimed.
 """
 
 from __future__ import annotations
@@ -38,16 +40,18 @@ from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.item_features import ItemFeatures
 
-USERS = 4096  # counted at a time
+USERS_PER_BLOCK = 4096
 
 
 class HieVHConfig(BiasedRatingConfig):
     """Settings of HieVH."""
 
-    dim: int = Field(20, ge=1, description="Size d of the vectors.")
-    l2: float = Field(20.0, description="Weight of the squared vectors of users and items.")
-    l2_feature: float = Field(20.0, description="Of those of features, biases included.")
-    alpha: float = Field(0.01, ge=0, description="Of the relations between features.")
+    embedding_dim: int = Field(20, ge=1, description="Size of the vectors of users, items and features.")
+    l2: float = Field(20.0, ge=0, description="Weight of the L2 penalty on the vectors of users and items.")
+    l2_feature: float = Field(20.0, ge=0, description="Weight of the L2 penalty on the vectors and biases of features.")
+    relation_weight: float = Field(
+        0.01, ge=0, description="Weight alpha of the relations between features of one level."
+    )
     column: str = Field(
         "",
         description=(
@@ -58,16 +62,17 @@ class HieVHConfig(BiasedRatingConfig):
     features: int = Field(1000, ge=1, description="How many features there is room for.")
     levels: int = Field(8, ge=1, description="How many an item may have.")
     lr: float = 0.0025
+    renamed: ClassVar[dict[str, str]] = {"alpha": "relation_weight"}
 
 
 class HieVH(BiasedRatingModel, DotProductRating):
-    """Vectors and biases of users, items and features; the last column of a table is the bias."""
+    """Matrix factorisation with feature vectors: the last column of each embedding table is the bias."""
 
     name = "hievh"
     Config = HieVHConfig
     config: HieVHConfig
     space: ClassVar[Space] = {
-        "dim": Choice(10, 20, 50),
+        "embedding_dim": Choice(10, 20, 50),
         "lr": LogUniform(1e-3, 1e-2),
         "l2": LogUniform(2.0, 100.0),
         "l2_feature": LogUniform(2.0, 100.0),
@@ -77,15 +82,15 @@ class HieVH(BiasedRatingModel, DotProductRating):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim + 1) * 0.01)
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim + 1) * 0.1)
-        self.feature = nn.Parameter(torch.randn(config.features + 1, config.dim + 1) * 0.1)
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim + 1) * 0.01)
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
+        self.feature = nn.Parameter(torch.randn(config.features + 1, config.embedding_dim + 1) * 0.1)
         self.level = nn.Parameter(torch.zeros(config.levels))  # v
         with torch.no_grad():
             for table in (self.user, self.item, self.feature):
                 table[:, -1] = 0
                 zero_padding(table)
-        self.register_buffer("relation", torch.zeros(0, 0), persistent=False)  # s, of the features from 1 on
+        self.register_buffer("relation", torch.zeros(0, 0), persistent=False)  # (n, n) s of features 1..n
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         return self.pairs(log).batches(self.config.batch_size, rng)
@@ -101,76 +106,79 @@ class HieVH(BiasedRatingModel, DotProductRating):
         assert batch.rating is not None
         assert self.seen is not None
         config, item = self.config, batch.target[:, 0]
-        user, own = embedding(self.user, batch.user), embedding(self.item, item)
-        told = (self._asking(batch.user, user) * self._asked(item, own)).sum(1)
-        error = (told - batch.rating.to(told)).square()
-        of_user = (
-            config.l2 * _length(user[:, :-1]) + config.l2_user * (self.user_bias[batch.user] + user[:, -1]).square()
+        user, own = embedding(self.user, batch.user), embedding(self.item, item)  # (B, d + 1)
+        predicted = (self._user_vectors(batch.user, user) * self._item_vectors(item, own)).sum(1)
+        error = (predicted - batch.rating.to(predicted)).square()
+        user_penalty = (
+            config.l2 * _squared_norm(user[:, :-1])
+            + config.l2_user * (self.user_bias[batch.user] + user[:, -1]).square()
         )
-        of_item = config.l2 * _length(own[:, :-1]) + config.l2_item * (self.item_bias[item] + own[:, -1]).square()
-        shares = of_user * self.user_share[batch.user] + of_item * self.item_share[item]
-        every = config.l2_feature * self.feature.square().sum() + config.alpha * self._horizontal()
-        return (error + shares).sum() + every * len(batch) / len(self.seen)
+        item_penalty = (
+            config.l2 * _squared_norm(own[:, :-1]) + config.l2_item * (self.item_bias[item] + own[:, -1]).square()
+        )
+        penalty = user_penalty * self.user_share[batch.user] + item_penalty * self.item_share[item]
+        feature_penalty = config.l2_feature * self.feature.square().sum() + config.relation_weight * self._horizontal()
+        return (error + penalty).sum() + feature_penalty * len(batch) / len(self.seen)
 
     def _horizontal(self) -> Float[Tensor, ""]:
-        """The sum of R_fg over pairs."""
+        """The sum of R_fg over the pairs of features."""
         count = len(self.relation)
-        vector = self.feature[1 : count + 1, :-1]
-        product = vector @ vector.T
-        length = product.diagonal()
-        apart = length.unsqueeze(1) + length - 2 * product
-        together = self.relation.clamp(min=0) * apart
-        return (together + (-self.relation).clamp(min=0) * product.clamp(min=0).square()).sum() / 2
+        vector = self.feature[1 : count + 1, :-1]  # (n, d)
+        product = vector @ vector.T  # (n, n)
+        norm = product.diagonal()  # squared
+        distance = norm.unsqueeze(1) + norm - 2 * product  # squared
+        attraction = self.relation.clamp(min=0) * distance
+        return (attraction + (-self.relation).clamp(min=0) * product.clamp(min=0).square()).sum() / 2
 
-    def _asking(self, user: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
+    def _user_vectors(self, user: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
         one = torch.ones_like(own[:, :1])
         return torch.cat([own[:, :-1], one, own[:, -1:] + (self.mean + self.user_bias[user]).unsqueeze(1)], 1)
 
-    def _asked(self, item: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
-        """q~ and b of each item, and 1 to meet the user's bias."""
-        feature = self.features.lookup(item)
+    def _item_vectors(self, item: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
+        """q~ and bias of each item, then a 1 that multiplies the user's bias."""
+        feature = self.features.lookup(item)  # (B, F)
         weight = self.level.expand(feature.shape).masked_fill(feature == 0, -torch.inf)
         weight = torch.where((feature > 0).any(1, keepdim=True), weight, 0).softmax(1)
-        whole = own + (weight.unsqueeze(2) * embedding(self.feature, feature)).sum(1)
-        bias = whole[:, -1:] + self.item_bias[item].unsqueeze(1)
-        return torch.cat([whole[:, :-1], bias, torch.ones_like(bias)], 1)
+        vector = own + (weight.unsqueeze(2) * embedding(self.feature, feature)).sum(1)
+        bias = vector[:, -1:] + self.item_bias[item].unsqueeze(1)
+        return torch.cat([vector[:, :-1], bias, torch.ones_like(bias)], 1)
 
     def predict(self, batch: Batch) -> Float[Tensor, "B"]:
         assert batch.target is not None
         item = batch.target[:, 0]
-        return (self.query(batch) * self._asked(item, embedding(self.item, item))).sum(1)
+        return (self.query(batch) * self._item_vectors(item, embedding(self.item, item))).sum(1)
 
     def query(self, batch: Batch) -> Float[Tensor, "B f"]:
-        return self._asking(batch.user, embedding(self.user, batch.user))
+        return self._user_vectors(batch.user, embedding(self.user, batch.user))
 
     def item_vectors(self) -> Float[Tensor, "I f"]:
-        return self._asked(torch.arange(self.sizes.num_items + 1, device=self.item.device), self.item)
+        return self._item_vectors(torch.arange(self.sizes.num_items + 1, device=self.item.device), self.item)
 
 
-def _length(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
+def _squared_norm(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
     return vector.square().sum(1)
 
 
-def relations(pairs: RatedEvents, found: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(n, n) s of each pair of the n features from 1 on; 0 where their levels differ.
+def relations(pairs: RatedEvents, item_features: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(n, n) the relation s of each pair of the n features; 0 if their levels differ.
 
     Args:
-        pairs: who rated what.
-        found: (I + 1, F) the features of each item; 0 for none.
-        count: n.
+        pairs: the rated events.
+        item_features: (I + 1, F) the features of each item; 0 for none.
+        count: the number of features n.
     """
     together = np.zeros((count + 1, count + 1))
     users = pairs.log.num_users
-    for first in range(1, users + 1, USERS):
-        begin, end = np.searchsorted(pairs.user, (first, first + USERS))
-        met = np.zeros((USERS, count + 1), np.float32)
-        met[(pairs.user[begin:end] - first)[:, None], found[pairs.item[begin:end]]] = 1
-        together += met.T @ met
+    for first in range(1, users + 1, USERS_PER_BLOCK):
+        begin, end = np.searchsorted(pairs.user, (first, first + USERS_PER_BLOCK))
+        has_feature = np.zeros((USERS_PER_BLOCK, count + 1), np.float32)
+        has_feature[(pairs.user[begin:end] - first)[:, None], item_features[pairs.item[begin:end]]] = 1
+        together += has_feature.T @ has_feature
     alone = together.diagonal()
     information = (together + 1) / (np.outer(alone, alone) / users + 1)
-    place = np.full(count + 1, found.shape[1])
-    for level in reversed(range(found.shape[1])):
-        place[found[:, level]] = level
-    strength = (information - 1) / (information + 1) * (place[:, None] == place)
+    level_of = np.full(count + 1, item_features.shape[1])
+    for level in reversed(range(item_features.shape[1])):
+        level_of[item_features[:, level]] = level
+    strength = (information - 1) / (information + 1) * (level_of[:, None] == level_of)
     np.fill_diagonal(strength, 0)
     return strength[1:, 1:]

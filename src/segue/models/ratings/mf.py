@@ -4,8 +4,8 @@
     minimise  sum (r_ui - r~_ui)^2  +  l2 (sum |p_u|^2 + sum |q_i|^2)  +  l2_bias (sum b_u^2 + sum b_i^2)
 
 With q_i and b_i fixed, (p_u, b_u) is the ridge regression of the user's r - mu - b_i on the vectors (q_i, 1); then the
-items are solved in the same way. Each iteration lowers the objective, and there is no learning rate. The vector of a user
-or an item without ratings is zero.
+items are solved in the same way. Each iteration lowers the objective, and there is no learning rate. A user or an item
+without ratings keeps a vector of zeros.
 Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 2009, (5) and
 alternating least squares. IARN's paper trains the same model by stochastic gradients.
 """
@@ -34,7 +34,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 class MFConfig(Config):
     """Settings of MF."""
 
-    dim: int = Field(20, ge=1, description="Size d of the vectors.")
+    embedding_dim: int = Field(20, ge=1, description="Size d of the vectors.")
     l2: float = Field(20.0, gt=0, description="Weight of the L2 penalty on the vectors.")
     l2_bias: float = Field(5.0, gt=0, description="Weight of the L2 penalty on the biases.")
     bias: bool = Field(True, description="Whether the model has a global mean and biases.")
@@ -49,7 +49,7 @@ class MF(DotProductRating, DirectModel):
     Config = MFConfig
     config: MFConfig
     space: ClassVar[Space] = {
-        "dim": Choice(10, 20, 50),
+        "embedding_dim": Choice(10, 20, 50),
         "l2": LogUniform(2.0, 100.0),
         "l2_bias": LogUniform(1.0, 30.0),
     }
@@ -61,8 +61,8 @@ class MF(DotProductRating, DirectModel):
     def __init__(self, config: MFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("user", torch.zeros(sizes.num_users + 1, config.dim + 1))
-        self.register_buffer("item", torch.randn(sizes.num_items + 1, config.dim + 1) * 0.1)
+        self.register_buffer("user", torch.zeros(sizes.num_users + 1, config.embedding_dim + 1))
+        self.register_buffer("item", torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
         self.item[:, -1] = 0
         zero_padding(self.item)
 
@@ -99,8 +99,8 @@ class _GroupedRatings:
 
     def solve(self, table: Floats, fixed: Floats, config: MFConfig) -> None:
         """Set the rows of `table` to their ridge regression on the rows of the `fixed` other table."""
-        width = config.dim + config.bias
-        penalty = np.diag([config.l2] * config.dim + [config.l2_bias] * config.bias)
+        width = config.embedding_dim + config.bias
+        penalty = np.diag([config.l2] * config.embedding_dim + [config.l2_bias] * config.bias)
         for key, start, stop in zip(self.key, self.start, self.stop, strict=True):
             features = fixed[self.other[start:stop]]  # (n, d + 1)
             residual = self.rating[start:stop] - features[:, -1]  # (n,)

@@ -17,12 +17,12 @@ from segue.data.item_features import features
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.ratings.biases import Biases
-from segue.models.ratings.iarn.gated_rnn import BETA, walk
+from segue.models.ratings.iarn.gated_rnn import BETA, run_gated
 from segue.models.ratings.iarn.model import IARN
 from segue.nn.optim import RMSprop
 
 LOG = synthetic.rated(synthetic.markov(20, 9, 8, seed=4, shortest=2))
-SMALL = {"dim": 4, "hidden": 5, "context": 3}
+SMALL = {"embedding_dim": 4, "hidden": 5, "context": 3}
 
 
 def build(**settings: Any) -> IARN:
@@ -35,9 +35,9 @@ def build(**settings: Any) -> IARN:
 
 @pytest.mark.parametrize(("dim", "count"), [(25, 175_364), (50, 184_964)])
 def test_the_paper_s_network_has_as_many_weights_as_the_authors(dim: int, count: int) -> None:
-    model = IARN(IARN.configure({"dim": dim}, "paper"), Sizes(3, 3))
+    model = IARN(IARN.configure({"embedding_dim": dim}, "paper"), Sizes(3, 3))
     assert sum(p.numel() for side in (model.of_user, model.of_item) for p in side.parameters()) == count
-    own = IARN(IARN.configure({"dim": dim, "backbone": "tagm"}), Sizes(3, 3))
+    own = IARN(IARN.configure({"embedding_dim": dim, "backbone": "tagm"}), Sizes(3, 3))
     expected = {25: 76_548, 50: 86_148}[dim]
     assert sum(p.numel() for side in (own.of_user, own.of_item) for p in side.parameters()) == expected
 
@@ -59,7 +59,7 @@ def test_derivatives_are_those_of_autograd(activation: Any) -> None:
         return torch.stack(states)
 
     found = []
-    for way in (plain, lambda *inputs: walk(*inputs, activation)):
+    for way in (plain, lambda *inputs: run_gated(*inputs, activation)):
         inputs = [t.clone().requires_grad_() for t in (read, gate, weight)]
         states = way(*inputs)
         (states * asked).sum().backward()
@@ -144,7 +144,7 @@ GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] 
 
 @pytest.mark.parametrize("encoder", ["flat", "hierarchical"])
 def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> None:
-    log = replace(LOG, item_table=GENRES)
+    log = replace(LOG, item_metadata=GENRES)
     settings = {**SMALL, "encoder": encoder, "column": "genres", "features": 3, "levels": 2}
     torch.manual_seed(0)
     model = IARN(IARN.configure(settings), Sizes(log.num_users, log.num_items)).double().eval()
@@ -163,7 +163,7 @@ def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> 
 
 
 def test_features_that_do_not_fit_are_refused() -> None:
-    log = replace(LOG, item_table=GENRES)
+    log = replace(LOG, item_metadata=GENRES)
     for settings, said in (
         ({"features": 2}, "features=2: the log has 3 of them; give as many"),
         ({"features": 3, "levels": 1}, "levels=1: the log has 2 of them; give as many"),
@@ -176,7 +176,7 @@ def test_features_that_do_not_fit_are_refused() -> None:
     ):
         features(log, "genre")
     paths = pl.DataFrame({"path": ["B > A", "", None, *["B"] * (LOG.num_items - 3)]})
-    found, names = features(replace(LOG, item_table=paths), "path")
+    found, names = features(replace(LOG, item_metadata=paths), "path")
     assert names == ["A", "B"]
     assert found[:5].tolist() == [[0, 0], [2, 1], [0, 0], [0, 0], [2, 0]]
 
@@ -219,9 +219,9 @@ def test_presets_and_ranges() -> None:
             {"encoder": "flat", "column": "genres"},
             r"column='genres', features=0: name a column and how many it holds, or neither",
         ),
-        ({"share": 0}, r"share=0.0: must be above 0 and at most 1"),
-        ({"l2_user": -1}, r"l2_user=-1.0: must not be negative"),
-        ({"clip": 0}, r"clip=0.0: must be above 0"),
+        ({"share": 0}, r"share=0: must be above 0 and at most 1"),
+        ({"l2_user": -1}, r"l2_user=-1: must be at least 0"),
+        ({"clip": 0}, r"clip=0: must be above 0"),
         ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
     ):
         with pytest.raises(ConfigError, match=said):
