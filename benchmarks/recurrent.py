@@ -20,7 +20,7 @@ from torch.nn.functional import linear
 
 from segue.models.base.model import Sizes
 from segue.models.registry import find
-from segue.nn.recurrent.gru import InnerGRU
+from segue.nn.recurrent.gru import ResetBeforeGRUCell
 from segue.nn.recurrent.packing import run
 
 DIM, ITEMS, ROWS, LONGEST = 100, 17_745, 512, 50
@@ -34,7 +34,7 @@ def step(gates: Tensor, state: Tensor, u: Tensor) -> Tensor:
     return torch.lerp(state, torch.tanh(gates[:, two:] + (reset * state) @ u[two:].t()), update)
 
 
-def padded(cell: InnerGRU, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
+def padded(cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
     """All rows at every step, those that have not begun held at zero."""
     state, told = table.new_zeros(len(history), DIM), []
     gates = linear(table[history], cell.w).unbind(1) if at_once else None
@@ -48,7 +48,7 @@ def padded(cell: InnerGRU, table: Tensor, history: Tensor, *, at_once: bool) -> 
 class Packed:
     """Rows laid out step by step, as `run` does it, with a step of one's own."""
 
-    def __init__(self, cell: InnerGRU, one: Step) -> None:
+    def __init__(self, cell: ResetBeforeGRUCell, one: Step) -> None:
         self.cell, self.one = cell, one
         self.dim, self.width = cell.dim, cell.width
 
@@ -79,7 +79,9 @@ def seconds(work: Callable[[], object], repeat: int) -> float:
     return min(times)
 
 
-def ways(cell: InnerGRU, table: Tensor, history: Tensor, *, compiled: bool) -> dict[str, Callable[[], Tensor]]:
+def ways(
+    cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, compiled: bool
+) -> dict[str, Callable[[], Tensor]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(step)
@@ -99,7 +101,7 @@ def ways(cell: InnerGRU, table: Tensor, history: Tensor, *, compiled: bool) -> d
 def walks(repeat: int, *, compiled: bool) -> None:
     """Print a line for each way."""
     torch.manual_seed(0)
-    cell, history = InnerGRU(DIM, DIM), sessions(1)
+    cell, history = ResetBeforeGRUCell(DIM, DIM), sessions(1)
     table = torch.randn(ITEMS + 1, DIM) * DIM**-0.5
     probe, count = torch.randn(ROWS, LONGEST, DIM), int((history > 0).sum())
     print(f"| {count} events of {ROWS} sessions | first call, CPU ms | a call after it | largest difference |")

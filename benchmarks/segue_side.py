@@ -39,7 +39,7 @@ SMALL = {
     "CE": {"loss": "ce", "window": 50},
     "BPR": {"loss": "bpr", "window": 5},
 }
-CDS: dict[str, Any] = {"dim": 50, "window": 5, "targets": 3, "batch_size": 4096, "loss": "bpr"}
+CDS: dict[str, Any] = {"embedding_dim": 50, "window": 5, "targets": 3, "batch_size": 4096, "loss": "bpr"}
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 ADAM_BYTES = 28  # of a float32 parameter: weight, gradient and two moments are read; all but the gradient written
 
@@ -107,13 +107,13 @@ def floor(args: argparse.Namespace) -> dict[str, Any]:
     split = Protocol.named("hgn").split(log)
     batches = list(model.batches(split.train_valid, np.random.default_rng(args.seed)))
     parameters = sum(weight.numel() for weight in model.parameters())
-    asked = len(split.cases("test"))
+    asked = len(split.instances("test"))
     return {
         "gemm_flops_s": _gemm_rate(),
         "memory_bytes_s": _memory_rate(),
-        "epoch_flops": sum(products(batch, model.config.dim) for batch in batches),
+        "epoch_flops": sum(products(batch, model.config.embedding_dim) for batch in batches),
         "epoch_bytes": ADAM_BYTES * parameters * len(batches),
-        "eval_flops": 2 * asked * (log.num_items + 1) * model.config.dim,
+        "eval_flops": 2 * asked * (log.num_items + 1) * model.config.embedding_dim,
         "steps": len(batches),
         "parameters": parameters,
     }
@@ -197,7 +197,7 @@ def _small(args: argparse.Namespace) -> tuple[Log, HGN]:
     from segue.data.datasets import catalog
 
     log = catalog.load(args.data)
-    return log, _hgn(log, {**SMALL[args.loss], "dim": 64, "batch_size": 2048}, args, preset="recbole")
+    return log, _hgn(log, {**SMALL[args.loss], "embedding_dim": 64, "batch_size": 2048}, args, preset="recbole")
 
 
 def _cds(args: argparse.Namespace) -> tuple[Log, HGN]:

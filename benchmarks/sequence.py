@@ -21,9 +21,24 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.models.base.model import GradientModel
 
-RECTOOLS = {"dim": 64, "window": 100, "blocks": 2, "heads": 1, "dropout": 0.2, "cover": "last", "batch_size": 128}
-RECBOLE = {"dim": 64, "window": 50, "loss": "ce", "lr": 1e-3}
-AUTHOR = {"dim": 100, "batch_size": 64, "negatives": 2048, "alpha": 0.5, "reads": "tied", "lr": 0.05}
+RECTOOLS = {
+    "embedding_dim": 64,
+    "window": 100,
+    "blocks": 2,
+    "heads": 1,
+    "dropout": 0.2,
+    "cover": "last",
+    "batch_size": 128,
+}
+RECBOLE = {"embedding_dim": 64, "window": 50, "loss": "ce", "lr": 1e-3}
+AUTHOR = {
+    "embedding_dim": 100,
+    "batch_size": 64,
+    "num_negatives": 2048,
+    "sample_alpha": 0.5,
+    "reads": "tied",
+    "lr": 0.05,
+}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "sasrec-bce": ("sasrec", {**RECTOOLS, "loss": "bce", "lr": 1e-3}),
     "sasrec-ce": ("sasrec", {**RECTOOLS, "loss": "ce", "lr": 1e-3}),
@@ -60,7 +75,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
             "batch_size": 2048,
         },
     ),
-    "gru4rec-ce": ("gru4rec", {**AUTHOR, "loss": "sampled-ce", "correction": False, "activation": "linear"}),
+    "gru4rec-ce": ("gru4rec", {**AUTHOR, "loss": "sampled-ce", "logq_correction": False, "activation": "linear"}),
     "gru4rec-bprmax": ("gru4rec", {**AUTHOR, "loss": "bpr-max", "activation": "elu"}),
 }
 SMALL = "narm-50", "stamp-50"  # on ml-100k; all others on ml-1m
@@ -121,7 +136,7 @@ def examples(model: GradientModel, log: Log) -> int:
 
 def questions(log: Log, settings: dict[str, Any]) -> int:
     """(prefix, next item) pairs of a whole epoch."""
-    asked = (log.sizes - 1).clip(0)
+    asked = (log.lengths - 1).clip(0)
     if settings.get("cover") == "last":
         asked = asked.clip(None, settings["window"])
     return int(asked.sum())

@@ -144,6 +144,8 @@ def _read(value: Any, annotation: Any) -> Any:
         return next((choice for choice in args if str(choice) == str(value)), value)
     if origin is tuple and isinstance(value, str):
         return tuple(part.strip() for part in value.strip("()[], ").split(","))
+    if origin is tuple and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (value,)
     if annotation in (int, float) and isinstance(value, bool):
         return str(value)  # true is not a number
     return value.strip() if isinstance(value, str) else value

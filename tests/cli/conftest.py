@@ -22,7 +22,7 @@ def shop(tmp_path_factory):
         patch.setenv("SEGUE_QUIET", "1")
         for command in (
             "run pop events.csv",
-            "run hgn events.csv --set dim=4 epochs=2",
+            "run hgn events.csv --set embedding_dim=4 epochs=2",
             "run pop events.csv --protocol hgn --out models/ratio",
             "run pop other.csv --out models/other",
         ):

@@ -26,7 +26,7 @@ class Given(nn.Module):
 def test_scores_of_the_last_layer(golden) -> None:
     golden_arrays = golden("seqmodels")
     z, p_u, w, b = (torch.from_numpy(golden_arrays[f"caser_{name}"]) for name in ("z", "p_u", "W", "b"))
-    model = Caser(Caser.configure({"dim": len(z)}), Sizes(num_users=1, num_items=len(w))).double().eval()
+    model = Caser(Caser.configure({"embedding_dim": len(z)}), Sizes(num_users=1, num_items=len(w))).double().eval()
     model.convolutions = Given(z)
     model.user[1] = p_u
     model.item_out[1:] = torch.cat([w, b[:, None]], 1)  # golden items count from 0, ours from 1

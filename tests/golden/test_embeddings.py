@@ -45,7 +45,7 @@ def put(weight: torch.Tensor, value: np.ndarray) -> None:
 
 def test_item2vec(z: Arrays) -> None:
     items, dim = z["i2v_u"].shape
-    model = Item2Vec(Item2Vec.configure({"dim": dim}), Sizes(1, items)).double().requires_grad_(False)
+    model = Item2Vec(Item2Vec.configure({"embedding_dim": dim}), Sizes(1, items)).double().requires_grad_(False)
     put(model.token[1:], z["i2v_u"])
     put(model.context[1:], z["i2v_v"])
     item, partner = z["i2v_pairs"].T + 1
@@ -70,7 +70,7 @@ def test_item2vec_pairs_are_those_of_a_set(z: Arrays) -> None:
 def test_mp2vec(z: Arrays) -> None:
     """All five terms out of one pair of items, and their weighted sum."""
     items, dim = z["i2v_u"].shape
-    settings = {"dim": dim, "column": "kind", "features": 3, "levels": 1, "weight": float(z["mp2v_lam"])}
+    settings = {"embedding_dim": dim, "column": "kind", "features": 3, "levels": 1, "weight": float(z["mp2v_lam"])}
     model = MP2Vec(MP2Vec.configure(settings), Sizes(1, items)).double().requires_grad_(False)
     put(model.token[1:], np.concatenate([z["i2v_u"], z["mp2v_um"]]))
     put(model.context[1:], np.concatenate([z["i2v_v"], z["mp2v_vm"]]))
@@ -99,7 +99,7 @@ def test_neumf(z: Arrays) -> None:
     """The logit of one user and one item, asked alone, among all items, and within the loss."""
     half = len(z["neumf_p_M"])
     tower = (len(z["neumf_b1"]), len(z["neumf_b2"]))
-    settings = {"dim": len(z["neumf_p_G"]), "tower_dim": half, "tower": tower, "pretrain": 0}
+    settings = {"embedding_dim": len(z["neumf_p_G"]), "tower_dim": half, "tower": tower, "pretrain": 0}
     model = NeuMF(NeuMF.configure(settings), Sizes(1, 2)).double().requires_grad_(False)
     for table, name in ((model.user, "p_G"), (model.item, "q_G"), (model.tower_user, "p_M"), (model.tower_item, "q_M")):
         put(table[1], z[f"neumf_{name}"])

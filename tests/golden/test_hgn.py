@@ -50,7 +50,7 @@ def build(z: Arrays, **settings: Any) -> HGN:
     """HGN with the golden weights, in double precision."""
     dim, items = z["E"].shape
     sizes = Sizes(num_users=z["U"].shape[1], num_items=items)
-    model = HGN(HGN.configure({"dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
+    model = HGN(HGN.configure({"embedding_dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
     if model.config.group == "cnn":  # with other numbers of filters than the default's
         vertical, horizontal = len(z["cnn_v_b"]), len(z["cnn_h_b1"])
@@ -161,7 +161,9 @@ def test_item_item_products(z: Arrays) -> None:
 
 @torch.inference_mode()
 def test_bpr_row_of_table_4_is_matrix_factorisation(z: Arrays) -> None:
-    model = BPRMF(BPRMF.configure({"dim": z["E"].shape[0], "bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1]))
+    model = BPRMF(
+        BPRMF.configure({"embedding_dim": z["E"].shape[0], "bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1])
+    )
     model.double()
     model.user[1:], model.item[1:] = torch.from_numpy(z["U"].T), torch.from_numpy(z["Q"].T)
     close(model.score(asked(z))[:, 1:], z["r_bpr"])
@@ -188,7 +190,7 @@ def test_each_question_has_the_loss_of_its_term(z: Arrays) -> None:
 
 @pytest.mark.parametrize(("group", "weights"), [("gates", 5350), ("gru", 15300), ("cnn", 26154), ("none", 0)])
 def test_groups_have_as_many_weights_as_the_paper_says(z: Arrays, group: str, weights: int) -> None:
-    model = HGN(HGN.configure({"dim": 50, "window": 5, "group": group}), Sizes(3, 7))
+    model = HGN(HGN.configure({"embedding_dim": 50, "window": 5, "group": group}), Sizes(3, 7))
     tables = {model.user, model.item_in, model.item_out}
     assert sum(weight.numel() for weight in model.parameters() if weight not in tables) == weights
     golden = {"gates": "gating"}.get(group, group)
@@ -197,7 +199,7 @@ def test_groups_have_as_many_weights_as_the_paper_says(z: Arrays, group: str, we
 
 def test_gates_have_as_many_weights_as_the_paper_says(z: Arrays) -> None:
     dim, window = 50, 5
-    model = HGN(HGN.configure({"dim": dim, "window": window}), Sizes(3, 7))
+    model = HGN(HGN.configure({"embedding_dim": dim, "window": window}), Sizes(3, 7))
     tables = {model.user, model.item_in, model.item_out}
     gates = sum(weight.numel() for weight in model.parameters() if weight not in tables)
     assert gates == int(z["n_params_gating"]) == 2 * dim**2 + 2 * dim + dim * window == 5350

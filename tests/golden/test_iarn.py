@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from segue.models.ratings.iarn.feature_encoder import Encoder
-from segue.models.ratings.iarn.gated_rnn import walk
-from segue.models.ratings.iarn.model import IARNConfig, Read, RecurrentModel, Side
+from segue.models.ratings.iarn.gated_rnn import GatedRNN, run_gated
+from segue.models.ratings.iarn.model import IARNConfig, Read, Side
 
 Arrays = dict[str, np.ndarray]
 
@@ -27,14 +27,14 @@ def put(linear: torch.nn.Linear, weight: np.ndarray, bias: np.ndarray | None = N
         linear.bias.copy_(torch.from_numpy(np.zeros(len(linear.bias)) if bias is None else bias))
 
 
-def recur(made: RecurrentModel, read: np.ndarray, state: np.ndarray, bias: np.ndarray) -> None:
+def recur(made: GatedRNN, read: np.ndarray, state: np.ndarray, bias: np.ndarray) -> None:
     put(made.input, read, bias)
     put(made.state, state)
 
 
 def side(z: Arrays, name: str, backbone: Any, **settings: Any) -> Side:
     """One network with the golden weights; there is no bias beside M."""
-    sizes = {"dim": 5, "context": 4, "hidden": 3}
+    sizes = {"embedding_dim": 5, "context_dim": 4, "hidden_dim": 3}
     made = Side(IARNConfig(backbone=backbone, **sizes, **settings)).double().eval()
     if backbone == "lstm":
         order = np.r_[0:9, 9:12]  # input, forget, output, candidate: the golden order is ours
@@ -90,13 +90,19 @@ def both(z: Arrays, backbone: Any, encoder: str = "none", **settings: Any) -> li
     ("prefix", "backbone", "settings"),
     [
         ("plain", "iarn", {}),
-        ("code", "iarn", {"activation": "softplus", "sharpness": 2.0, "heed": 0.25}),
-        ("flat", "iarn", {"encoder": "flat"}),
-        ("hier", "iarn", {"encoder": "hierarchical"}),
+        ("code", "iarn", {"activation": "softplus", "gate_scale": 2.0, "interaction_scale": 0.25}),
+        ("flat", "iarn", {"feature_encoder": "flat"}),
+        ("hier", "iarn", {"feature_encoder": "hierarchical"}),
         (
             "codehier",
             "iarn",
-            {"encoder": "hierarchical", "squash": True, "activation": "softplus", "sharpness": 2.0, "heed": 0.25},
+            {
+                "feature_encoder": "hierarchical",
+                "tanh_encoder": True,
+                "activation": "softplus",
+                "gate_scale": 2.0,
+                "interaction_scale": 0.25,
+            },
         ),
         ("tagm", "tagm", {}),
         ("rnn", "rnn", {}),
@@ -112,7 +118,7 @@ def test_every_backbone(z: Arrays, prefix: str, backbone: str, settings: dict[st
             assert not gates[:2].any()
     if backbone != "lstm":
         for made, own, other, states in ((user, mine, theirs, "u"), (item, theirs, mine, "v")):
-            walked = walk(own.input, made.gates(own, other.summary), made.main.state.weight, "relu")
+            walked = run_gated(own.input, made.gates(own, other.summary), made.main.state.weight, "relu")
             close(walked[2:, 0], z[f"{prefix}_{states}"])
     one, two = user.meet(mine, theirs.summary), item.meet(theirs, mine.summary)
     if backbone == "iarn":
@@ -127,7 +133,7 @@ def test_states_of_both_directions(z: Arrays, prefix: str, activation: Any) -> N
     for name, x in (("u", z["x_i"]), ("v", z["x_j"])):
         made, read = side(z, name, "iarn"), torch.from_numpy(x)[:, None]
         real = torch.ones(read.shape[:2], dtype=torch.double)
-        ahead = walk(made.ahead.read(read), real, made.ahead.state.weight, activation)
-        back = walk(made.back.read(read.flip(0)), real, made.back.state.weight, activation).flip(0)
+        ahead = run_gated(made.ahead.project(read), real, made.ahead.state.weight, activation)
+        back = run_gated(made.back.project(read.flip(0)), real, made.back.state.weight, activation).flip(0)
         close(ahead[:, 0], z[f"{prefix}_{name}_fwd"])
         close(back[:, 0], z[f"{prefix}_{name}_bwd"])

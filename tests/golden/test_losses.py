@@ -75,7 +75,7 @@ def test_bpr_max(z: Arrays, penalty: str) -> None:
 
 
 def test_bpr_max_of_activated_scores(z: Arrays) -> None:
-    model = GRU4RecPlus(GRU4RecPlus.configure({"dim": 2}), Sizes(1, 2))
+    model = GRU4RecPlus(GRU4RecPlus.configure({"embedding_dim": 2}), Sizes(1, 2))
     scores = model._activated(torch.from_numpy(z["R"])).numpy()
     close(scores, z["R_elu05"])
     close(losses.bpr_max(*in_batch(scores)), z["bpr_max_elu05_1"])
@@ -109,7 +109,7 @@ def test_popular_items(z: Arrays, alpha: str) -> None:
 
 def bprmf(z: Arrays, regularised: bool) -> tuple[BPRMF, Batch]:
     """One user, a positive item 1 and a negative item 2."""
-    settings = {"dim": len(z["bprmf_p"]), "bias": False, "l2": float(z["bprmf_lam"]) * regularised}
+    settings = {"embedding_dim": len(z["bprmf_p"]), "bias": False, "l2": float(z["bprmf_lam"]) * regularised}
     model = BPRMF(BPRMF.configure(settings), Sizes(1, 2)).double()
     with torch.no_grad():
         model.user[1] = torch.from_numpy(z["bprmf_p"])

@@ -13,7 +13,7 @@ from segue.batches.batch import Batch
 from segue.models.base.model import Sizes
 from segue.models.factorization.coevent_mf import CoEventMF
 from segue.models.sequential.gru import GRU
-from segue.models.sequential.hm_lstm.cell import Hierarchy, Output, boundary, hard_sigmoid, slope
+from segue.models.sequential.hm_lstm.cell import GatedOutput, HMLSTMCell, annealed_slope, boundary, hard_sigmoid
 from segue.nn.optim import polynomial
 
 Arrays = dict[str, np.ndarray]
@@ -37,7 +37,7 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
 def build(z: Arrays, **settings: Any) -> GRU:
     """Item i of the golden numbers is our item i + 1."""
     count, dim = z["W_I"].shape[1], z["W_I"].shape[0]
-    model = GRU(GRU.configure({"dim": dim, **settings}), Sizes(1, count)).double().eval()
+    model = GRU(GRU.configure({"embedding_dim": dim, **settings}), Sizes(1, count)).double().eval()
     padding = np.zeros((1, dim))
     if model.config.tied:
         fill(model.item_out, padding, z["W_I"].T)
@@ -53,14 +53,14 @@ def build(z: Arrays, **settings: Any) -> GRU:
 
 def fill_norm(model: GRU, z: Arrays) -> None:
     """There the block of z stands above that of r."""
-    cell, dim = model.cells[0], model.config.dim
+    cell, dim = model.cells[0], model.config.embedding_dim
 
     def ordered(two: np.ndarray, one: np.ndarray) -> tuple[np.ndarray, ...]:
         return two[dim:], two[:dim], one
 
     fill(cell.w, *ordered(z["ln_W_x"], z["ln_W"]))
     fill(cell.u, *ordered(z["ln_W_h"], z["ln_U"]))
-    for kind, gate, new in (("state", 1, 4), ("read", 2, 3)):
+    for kind, gate, new in (("state", 1, 4), ("input", 2, 3)):
         fill(getattr(cell, f"{kind}_gain"), *ordered(z[f"ln_alpha{gate}"], z[f"ln_alpha{new}"]))
         fill(getattr(cell, f"{kind}_bias"), *ordered(z[f"ln_beta{gate}"], z[f"ln_beta{new}"]))
 
@@ -106,8 +106,8 @@ def hm(golden) -> Arrays:
 
 
 @pytest.fixture
-def hierarchy(hm: Arrays) -> Hierarchy:
-    cell = Hierarchy(hm["x"].shape[1], hm["h"].shape[2], layers=3).double()
+def hierarchy(hm: Arrays) -> HMLSTMCell:
+    cell = HMLSTMCell(hm["x"].shape[1], hm["h"].shape[2], num_layers=3).double()
     for number, layer in enumerate(cell.layers, 1):
         fill(layer.bias, hm[f"b_{number}"])
         summands = {"W": layer.below, "U": layer.own, "V": layer.above}
@@ -118,30 +118,30 @@ def hierarchy(hm: Arrays) -> Hierarchy:
 
 
 @pytest.mark.parametrize("epochs", [0, 50, 1000])
-def test_hierarchy(hm: Arrays, hierarchy: Hierarchy, epochs: int) -> None:
+def test_hierarchy(hm: Arrays, hierarchy: HMLSTMCell, epochs: int) -> None:
     """Copy, update and flush; the slope of the hard sigmoid changes none of them."""
     steps, layers, dim = hm["h"].shape
     hierarchy.epochs += epochs
     read = torch.from_numpy(hm["x"])
-    states = hierarchy.steps([1] * steps, read, torch.zeros(1, hierarchy.width, dtype=torch.double))
+    states = hierarchy.run_packed([1] * steps, read, torch.zeros(1, hierarchy.state_dim, dtype=torch.double))
     memory, ended, told = states.split([layers * dim, layers - 1, layers * dim], 1)
     close(memory.unflatten(1, (layers, dim)), hm["c"])
     close(told.unflatten(1, (layers, dim)), hm["h"])
     close(ended, hm["z"][:, :-1])
     assert not hm["z"][:, -1].any()
-    output = Output(dim, hm["h_e"].shape[1], layers).double()
+    output = GatedOutput(dim, hm["h_e"].shape[1], layers).double()
     fill(output.gate, hm["w_gate"])
     fill(output.embed, hm["W_e"])
     close(output(told), hm["h_e"])
 
 
-def test_what_each_layer_does(hm: Arrays, hierarchy: Hierarchy) -> None:
+def test_what_each_layer_does(hm: Arrays, hierarchy: HMLSTMCell) -> None:
     """0 copies, 1 updates, 2 flushes; what is copied stays as it was, to the bit."""
     _, layers, dim = hm["h"].shape
     sizes = [layers * dim, layers - 1, layers * dim]
-    state = torch.zeros(1, hierarchy.width, dtype=torch.double)
+    state = torch.zeros(1, hierarchy.state_dim, dtype=torch.double)
     for step, read in enumerate(torch.from_numpy(hm["x"])):
-        following = hierarchy.steps([1], read[None], state)
+        following = hierarchy.run_packed([1], read[None], state)
         (c, z, h), (next_c, next_z, next_h) = (one.split(sizes, 1) for one in (state, following))
         for layer, operation in enumerate(hm["op"][step]):
             flush = layer < layers - 1 and bool(z[0, layer])
@@ -166,7 +166,9 @@ def test_boundaries(hm: Arrays) -> None:
         found.sum().backward()
         assert value.grad is not None
         close(value.grad, hm[f"ste_grad_a{angle}"])
-    np.testing.assert_allclose([slope(int(epoch)) for epoch in hm["slope_epochs"]], hm["slope_a"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        [annealed_slope(int(epoch)) for epoch in hm["slope_epochs"]], hm["slope_a"], rtol=0, atol=1e-12
+    )
 
 
 # ---------------------------------------------------------------------------------------- CoEvent MF, learning rate
@@ -176,7 +178,7 @@ def test_boundaries(hm: Arrays) -> None:
 def test_coevent_mf(golden, tied: bool, mark: str) -> None:
     arrays = golden("baselines")
     dim, count = arrays["coevent_V"].shape
-    model = CoEventMF(CoEventMF.configure({"dim": dim, "tied": tied}), Sizes(1, count)).double().eval()
+    model = CoEventMF(CoEventMF.configure({"embedding_dim": dim, "tied": tied}), Sizes(1, count)).double().eval()
     padding = np.zeros((1, dim))
     fill(model.item_out, padding, arrays["coevent_V" if tied else "coevent_U"].T)
     if not tied:

@@ -41,7 +41,7 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
 def sasrec(z: Arrays) -> SASRec:
     """One block; items 1..8 are the golden ones, items 9..13 are read as the rows 1..5 of `sas_x`."""
     dim, places = z["sas_x"].shape[1], len(z["sas_x"])
-    config = SASRec.configure({"dim": dim, "window": places, "blocks": 1, "dropout": 0.0})
+    config = SASRec.configure({"embedding_dim": dim, "window": places, "blocks": 1, "dropout": 0.0})
     model = SASRec(config, Sizes(1, len(z["sas_items"]) + places - 1)).double().eval()
     fill(model.item, np.zeros((1, dim)), z["sas_items"], z["sas_x"][1:] / np.sqrt(dim))
     fill(model.place, np.zeros((places, dim)))
@@ -70,7 +70,7 @@ def test_sasrec(z: Arrays) -> None:
 def test_nextitnet(z: Arrays, dilation: int) -> None:
     """One block; item t is read as the row t - 1 of `nin_x`."""
     places, dim = z["nin_x"].shape
-    config = NextItNet.configure({"dim": dim, "window": places, "dilations": [dilation]})
+    config = NextItNet.configure({"embedding_dim": dim, "window": places, "dilations": [dilation]})
     model = NextItNet(config, Sizes(1, places)).double().eval()
     fill(model.item_in, np.zeros((1, dim)), z["nin_x"])
     block = model.blocks[0]
@@ -91,7 +91,7 @@ def test_nextitnet(z: Arrays, dilation: int) -> None:
 def test_narm(z: Arrays, attention: str, name: str, padding: int) -> None:
     """Attention and decoder; the golden states are given, not walked to."""
     dim, units = len(z["narm_B"]), len(z["narm_v"])
-    config = NARM.configure({"dim": dim, "units": units, "attention": attention})
+    config = NARM.configure({"embedding_dim": dim, "units": units, "attention": attention})
     model = NARM(config, Sizes(1, len(z["emb"]))).double().eval()
     fill(model.now.weight, z["narm_A1"])
     fill(model.past.weight, z["narm_A2"])
@@ -109,7 +109,7 @@ def test_narm(z: Arrays, attention: str, name: str, padding: int) -> None:
 def stamp(z: Arrays, **settings: object) -> STAMP:
     """Golden ids count from 0, ours from 1."""
     items, dim = z["emb"].shape
-    model = STAMP(STAMP.configure({"dim": dim, **settings}), Sizes(1, items)).double().eval()
+    model = STAMP(STAMP.configure({"embedding_dim": dim, **settings}), Sizes(1, items)).double().eval()
     fill(model.item, np.zeros((1, dim)), z["emb"])
     for layer, name in ((model.past, "W1"), (model.last, "W2"), (model.whole, "W3")):
         fill(layer.weight, z[f"stamp_{name}"])

@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
 
 def small(method: Method) -> Method:
     recipe = replace(method.recipe, protocol=replace(EASY, ks=(20,)))
-    trained = {"dim": 8, "negatives": 8} if recipe.settings else {}
+    trained = {"embedding_dim": 8, "num_negatives": 8} if recipe.settings else {}
     return replace(method, recipe=replace(recipe, settings={**recipe.settings, **trained}))
 
 

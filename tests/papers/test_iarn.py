@@ -25,14 +25,14 @@ from segue.papers.run_cache import RunCache
 
 WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
 WALKS = synthetic.rated(synthetic.markov(60, 12, 12, seed=3, shortest=6))
-STEP = np.concatenate([np.arange(size) for size in WALKS.sizes])  # all begin together, so the last tenth is of most
-LOG = replace(WALKS, time=STEP, item_table=WORDS)
+STEP = np.concatenate([np.arange(size) for size in WALKS.lengths])  # all begin together, so the last tenth is of most
+LOG = replace(WALKS, time=STEP, item_metadata=WORDS)
 PLACE = Place(
     log="small",
     title="Small",
     protocol=RatingProtocol(name="ratings", by="global-time"),
     features={"column": "word", "features": 3, "levels": 2},
-    network={"dim": 3, "hidden": 4, "context": 2},
+    network={"embedding_dim": 3, "hidden_dim": 4, "context_dim": 2},
     seeds=(0, 1),
 )
 SAME = replace(PLACE, title="The paper's", same=True)

@@ -31,7 +31,7 @@ from segue.training.loop import fit
 ITEMS = 6
 LOG = synthetic.random(7, ITEMS, 9, seed=1)
 OWN = [name for name in get_args(Loss) if name != "ce"]
-WAYS = [(loss, sampling) for loss in OWN for sampling in ("own", "shared")] + [("ce", "own")]
+WAYS = [(loss, sampling) for loss in OWN for sampling in ("per_target", "shared")] + [("ce", "per_target")]
 
 
 class Toy(RankingModel):
@@ -43,8 +43,8 @@ class Toy(RankingModel):
 
     def __init__(self, config: RankingConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim))
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim))
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim))
+        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim))
         zero_padding(self.user)
         zero_padding(self.item)
 
@@ -64,7 +64,7 @@ class Toy(RankingModel):
 def build(kind: type[Toy] = Toy, **settings: Any) -> Toy:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        chosen = {"dim": 3, "negatives": 4, "batch_size": 20, **settings}
+        chosen = {"embedding_dim": 3, "num_negatives": 4, "batch_size": 20, **settings}
         return kind(kind.configure(chosen), Sizes(LOG.num_users, ITEMS)).double()
 
 
@@ -78,12 +78,12 @@ def first(model: Toy) -> Batch:
 def among(loss: str, config: RankingConfig, right: Tensor, wrong: list[Tensor], expected: list[float]) -> Tensor:
     """The loss of a target with score `right` among negatives with scores `wrong`, each expected so often."""
     if loss in ("bce", "gbce"):
-        rate = config.negatives / (ITEMS - 1)
-        beta = rate * (config.calibration * (1 - 1 / rate) + 1 / rate) if loss == "gbce" else 1.0
+        rate = config.num_negatives / (ITEMS - 1)
+        beta = rate * (config.gbce_t * (1 - 1 / rate) + 1 / rate) if loss == "gbce" else 1.0
         positive = -beta * torch.log(torch.sigmoid(right))
         return positive - sum(torch.log(1 - torch.sigmoid(score)) for score in wrong)
     if loss == "sampled-ce":
-        often = expected if config.correction else [1.0] * len(wrong)
+        often = expected if config.logq_correction else [1.0] * len(wrong)
         others = sum(torch.exp(score) / n for score, n in zip(wrong, often, strict=True))
         return -torch.log(torch.exp(right) / (torch.exp(right) + others))
     if not wrong:
@@ -96,7 +96,7 @@ def among(loss: str, config: RankingConfig, right: Tensor, wrong: list[Tensor], 
         "bpr": -torch.log(won).mean(),
         "top1": each.mean(),
         "top1-max": (share * each).sum(),
-        "bpr-max": -torch.log((share * won).sum()) + config.penalty * length,
+        "bpr-max": -torch.log((share * won).sum()) + config.bpreg * length,
     }[loss]
 
 
@@ -123,11 +123,11 @@ def reference(model: Toy, batch: Batch) -> Tensor:
             if batch.shared is None:
                 assert batch.negative is not None
                 drawn = [item for item in batch.negative[row, question, place].tolist() if item]
-                expected = [config.negatives / (ITEMS - 1)] * len(drawn)
+                expected = [config.num_negatives / (ITEMS - 1)] * len(drawn)
             else:
                 drawn = [item for item in batch.shared.tolist() if item != target]
-                weight = np.maximum(LOG.counts()[1:], 1) ** config.alpha
-                expected = [config.negatives * weight[item - 1] / weight.sum() for item in drawn]
+                weight = np.maximum(LOG.counts()[1:], 1) ** config.sample_alpha
+                expected = [config.num_negatives * weight[item - 1] / weight.sum() for item in drawn]
             wrong = [scores[item] for item in drawn]
             total = total + among(config.loss, config, scores[target], wrong, expected)
     return total
@@ -147,8 +147,12 @@ def assert_as_reference(model: Toy, batch: Batch, scale: float = 0.5) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 @pytest.mark.parametrize(("loss", "sampling"), WAYS)
 def test_loss_and_gradients_in_loops(loss: str, sampling: str, temperature: float) -> None:
-    for settings in ({}, {"negatives": 1}, {"alpha": 1.0, "correction": False, "calibration": 0.2, "penalty": 0.3}):
-        model = build(loss=loss, sampling=sampling, temperature=temperature, **settings)
+    for settings in (
+        {},
+        {"num_negatives": 1},
+        {"sample_alpha": 1.0, "logq_correction": False, "gbce_t": 0.2, "bpreg": 0.3},
+    ):
+        model = build(loss=loss, negative_sampling=sampling, temperature=temperature, **settings)
         assert_as_reference(model, first(model))
 
 
@@ -156,7 +160,7 @@ def test_loss_and_gradients_in_loops(loss: str, sampling: str, temperature: floa
 def test_a_target_without_a_negative(loss: str) -> None:
     """Users who have touched every item have none of their own; of shared ones all may be the target."""
     full = synthetic.from_sequences([[1, 2, 3, 1, 2, 3]])
-    model = Toy(Toy.configure({"dim": 3, "loss": loss, "negatives": 2}), Sizes(1, 3)).double()
+    model = Toy(Toy.configure({"embedding_dim": 3, "loss": loss, "num_negatives": 2}), Sizes(1, 3)).double()
     batch = next(iter(model.batches(full, np.random.default_rng(0))))
     assert batch.negative is not None
     assert not batch.negative.any()
@@ -190,11 +194,11 @@ def one_question(target: int, **fields: Any) -> Batch:
 
 def estimated(model: Toy, target: int) -> float:
     """What the estimated partition function is on average, over all that can be drawn."""
-    popular = PopularityNegatives(LOG.counts(), model.config.alpha)
-    chance = torch.from_numpy(popular.expected(model.config.negatives))
+    popular = PopularityNegatives(LOG.counts(), model.config.sample_alpha)
+    chance = torch.from_numpy(popular.expected(model.config.num_negatives))
     each = np.exp(popular.expected(1))
     total = 0.0
-    for drawn in itertools.product(range(1, ITEMS + 1), repeat=model.config.negatives):
+    for drawn in itertools.product(range(1, ITEMS + 1), repeat=model.config.num_negatives):
         batch = one_question(target, shared=torch.tensor(drawn), chance=chance)
         total += float(np.prod(each[list(drawn)])) * partition(model, batch, target)
     return total
@@ -203,7 +207,7 @@ def estimated(model: Toy, target: int) -> float:
 def estimated_by_own(model: Toy, target: int) -> float:
     """The same with negatives of a user who has touched nothing but the target."""
     others = [item for item in range(1, ITEMS + 1) if item != target]
-    every = list(itertools.product(others, repeat=model.config.negatives))
+    every = list(itertools.product(others, repeat=model.config.num_negatives))
     batches = [one_question(target, negative=torch.tensor(drawn)[None, None, None]) for drawn in every]
     return sum(partition(model, batch, target) for batch in batches) / len(every)
 
@@ -224,12 +228,14 @@ def assert_unbiased(model: Toy, estimate: Callable[[Toy, int], float]) -> None:
 def test_shared_negatives_estimate_the_whole_softmax(alpha: float, negatives: int) -> None:
     """On average over all draws the corrected sum is that over all items: negatives count for how rarely they are
     drawn, the target counts once, whole."""
-    assert_unbiased(build(loss="sampled-ce", sampling="shared", alpha=alpha, negatives=negatives), estimated)
+    assert_unbiased(
+        build(loss="sampled-ce", negative_sampling="shared", sample_alpha=alpha, num_negatives=negatives), estimated
+    )
 
 
 @pytest.mark.parametrize("negatives", [1, 3])
 def test_own_negatives_estimate_the_whole_softmax(negatives: int) -> None:
-    assert_unbiased(build(loss="sampled-ce", negatives=negatives), estimated_by_own)
+    assert_unbiased(build(loss="sampled-ce", num_negatives=negatives), estimated_by_own)
 
 
 class CountsCollisions(Toy):
@@ -254,10 +260,10 @@ class CorrectsTheTarget(Toy):
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings"), [(Toy, {"correction": False}), (CountsCollisions, {}), (CorrectsTheTarget, {})], ids=str
+    ("kind", "settings"), [(Toy, {"logq_correction": False}), (CountsCollisions, {}), (CorrectsTheTarget, {})], ids=str
 )
 def test_a_wrong_correction_is_caught(kind: type[Toy], settings: dict[str, Any]) -> None:
-    model = build(kind, loss="sampled-ce", sampling="shared", negatives=2, **settings)
+    model = build(kind, loss="sampled-ce", negative_sampling="shared", num_negatives=2, **settings)
     with pytest.raises(AssertionError):
         assert_unbiased(model, estimated)
 
@@ -266,7 +272,7 @@ def test_a_wrong_correction_is_caught(kind: type[Toy], settings: dict[str, Any])
 
 
 def test_shared_negatives_are_drawn_anew_for_each_batch() -> None:
-    model = build(loss="bpr", sampling="shared", negatives=50, alpha=1.0)
+    model = build(loss="bpr", negative_sampling="shared", num_negatives=50, sample_alpha=1.0)
     batches = list(model.batches(LOG, np.random.default_rng(0)))
     assert len(batches) > 2
     for batch in batches:
@@ -290,7 +296,7 @@ def test_without_sharing_nothing_is_shared(settings: dict[str, Any], own: int) -
 
 
 def test_the_same_seed_shares_the_same() -> None:
-    model = build(loss="bpr", sampling="shared")
+    model = build(loss="bpr", negative_sampling="shared")
     one, two = (list(model.batches(LOG, np.random.default_rng(4))) for _ in range(2))
     assert all(
         torch.equal(a.shared, b.shared) and torch.equal(a.history, b.history) for a, b in zip(one, two, strict=True)
@@ -300,7 +306,7 @@ def test_the_same_seed_shares_the_same() -> None:
 @pytest.mark.parametrize(("loss", "sampling"), WAYS)
 def test_slices_add_up(loss: str, sampling: str) -> None:
     """Every slice of a batch meets all shared negatives, and the same ones."""
-    model = build(loss=loss, sampling=sampling)
+    model = build(loss=loss, negative_sampling=sampling)
     batch = first(model)
     together = model(batch)
     apart = sum(model(part) for part in batch.slices(2))
@@ -338,15 +344,15 @@ def test_a_query_is_that_of_the_last_question(temperature: float) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dim": 0}, "dim=0: must be at least 1"),
-        ({"negatives": 0}, "negatives=0: must be at least 1"),
-        ({"alpha": 1.5}, "alpha=1.5: must lie between 0 and 1"),
-        ({"alpha": -0.1}, "alpha=-0.1: must lie between 0 and 1"),
-        ({"calibration": 2.0}, "calibration=2.0: must lie between 0 and 1"),
-        ({"penalty": -1.0}, "penalty=-1.0: must not be negative"),
-        ({"temperature": -1.0}, "temperature=-1.0: must not be negative"),
+        ({"embedding_dim": 0}, "embedding_dim=0: must be at least 1"),
+        ({"num_negatives": 0}, "num_negatives=0: must be at least 1"),
+        ({"sample_alpha": 1.5}, "sample_alpha=1.5: must be between 0 and 1"),
+        ({"sample_alpha": -0.1}, "sample_alpha=-0.1: must be between 0 and 1"),
+        ({"gbce_t": 2.0}, "gbce_t=2.0: must be between 0 and 1"),
+        ({"bpreg": -1.0}, "bpreg=-1.0: must be at least 0"),
+        ({"temperature": -1.0}, "temperature=-1.0: must be at least 0"),
         ({"loss": "hinge"}, "loss='hinge': must be one of bpr, bce, gbce, ce, sampled-ce, top1, top1-max, bpr-max"),
-        ({"sampling": "mine"}, "sampling='mine': must be one of own, shared"),
+        ({"negative_sampling": "mine"}, "negative_sampling='mine': must be one of per_target, shared"),
     ],
     ids=str,
 )
@@ -363,11 +369,18 @@ def test_hgn_learns_with_every_loss(loss: str, sampling: str) -> None:
     """The next item of a walk round a cycle, of which popularity knows nothing."""
     log = synthetic.cycle(100, 12, 8, seed=2)
     split = leave_last_out(log)
-    settings = {"dim": 8, "window": 3, "targets": 1, "asked": "every", "per_row": 4, "weight_decay": 0.0}
-    settings |= {"loss": loss, "sampling": sampling, "negatives": 6, "batch_size": 100, "lr": 0.03, "epochs": 12}
+    settings = {"embedding_dim": 8, "window": 3, "targets": 1, "asked": "every", "per_row": 4, "weight_decay": 0.0}
+    settings |= {
+        "loss": loss,
+        "negative_sampling": sampling,
+        "num_negatives": 6,
+        "batch_size": 100,
+        "lr": 0.03,
+        "epochs": 12,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = HGN(HGN.configure(settings), Sizes(log.num_users, log.num_items))
     fit(model, split.train_valid)
-    share = float(hit(rank(model.eval(), split.cases("test"), exclude_seen=True, depth=3), 1).mean())
+    share = float(hit(rank(model.eval(), split.instances("test"), exclude_seen=True, depth=3), 1).mean())
     assert share >= 0.8, f"{loss}, {sampling}: the next item comes first for {share:.0%} of users only"

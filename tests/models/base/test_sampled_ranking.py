@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segue.nn import losses
 from segue.nn import sampled_loss as module
-from segue.nn.sampled_loss import loss_with_autograd, false_negatives, sampled_loss
+from segue.nn.sampled_loss import false_negatives, loss_with_autograd, sampled_loss
 
 PLAIN = {
     "bpr": losses.mean_bpr,

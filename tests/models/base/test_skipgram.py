@@ -17,19 +17,19 @@ from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.factorization.item2vec import Item2Vec
 from segue.models.factorization.mp2vec import MP2Vec
-from segue.testing import model_checks as testing
+from segue import testing
 from segue.training.loop import fit
 
 LOG = synthetic.from_sequences([[1, 2, 3], [3, 2], [4, 1, 1]], num_items=5)
 KINDS = pl.DataFrame({"kind": [["a", "b"], ["b"], None, ["c"], ["c", "a"]]})
-DESCRIBED = replace(LOG, item_table=KINDS)
-FEATURED = {"dim": 3, "column": "kind", "features": 3, "levels": 2}
+DESCRIBED = replace(LOG, item_metadata=KINDS)
+FEATURED = {"embedding_dim": 3, "column": "kind", "features": 3, "levels": 2}
 
 
 def build(kind: Any, **settings: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return kind(kind.configure({"dim": 3, **settings}), Sizes(3, 5)).double()
+        return kind(kind.configure({"embedding_dim": 3, **settings}), Sizes(3, 5)).double()
 
 
 def described(**settings: Any) -> MP2Vec:
@@ -49,7 +49,7 @@ def test_score_is_the_mean_cosine_to_the_history() -> None:
     ]
     torch.testing.assert_close(scores[0, 1:], torch.stack(expected), rtol=0, atol=1e-12)
     assert scores[1, 1:].tolist() == [0] * 5  # who has had nothing likes nothing
-    newest = build(Item2Vec, last=1).requires_grad_(False).score(batch)
+    newest = build(Item2Vec, window=1).requires_grad_(False).score(batch)
     torch.testing.assert_close(newest[0, 1:], torch.cosine_similarity(u[4], u[1:]), rtol=0, atol=1e-12)
 
 
@@ -93,7 +93,7 @@ def test_pairs_with_a_feature_weigh_lambda() -> None:
 
 
 def test_negatives_are_items_and_features_in_proportion() -> None:
-    model = described(negatives=2000)
+    model = described(num_negatives=2000)
     drawn = np.concatenate([b.negative.flatten() for b in model.batches(DESCRIBED, np.random.default_rng(2))])  # type: ignore[union-attr]
     share = np.bincount(drawn, minlength=9)[1:] / len(drawn)
     weight = np.array([3, 2, 2, 1, 1, 3, 5, 1]) ** 0.75  # who never occurs can be drawn all the same
@@ -105,7 +105,7 @@ def test_without_a_column_it_is_item2vec() -> None:
     tables = []
     for kind in (Item2Vec, MP2Vec):
         torch.manual_seed(0)
-        model = kind(kind.configure({"dim": 4, "epochs": 2, "batch_size": 16}), Sizes(20, 5))
+        model = kind(kind.configure({"embedding_dim": 4, "epochs": 2, "batch_size": 16}), Sizes(20, 5))
         fit(model, log, seed=1)
         tables.append(model.token.detach())
     assert torch.equal(*tables)
@@ -116,8 +116,16 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
     rng = np.random.default_rng(0)
     histories = [[*rng.permutation([1, 2, 3])] for _ in range(40)] + [[*rng.permutation([5, 6, 7])] for _ in range(40)]
     log = synthetic.from_sequences([*histories, *[[4], [8]] * 10], num_items=8)
-    log = replace(log, item_table=pl.DataFrame({"kind": ["x"] * 4 + ["y"] * 4}))
-    settings = {"dim": 8, "column": "kind", "features": 2, "levels": 1, "weight": 1, "epochs": 60, "batch_size": 64}
+    log = replace(log, item_metadata=pl.DataFrame({"kind": ["x"] * 4 + ["y"] * 4}))
+    settings = {
+        "embedding_dim": 8,
+        "column": "kind",
+        "features": 2,
+        "levels": 1,
+        "weight": 1,
+        "epochs": 60,
+        "batch_size": 64,
+    }
     torch.manual_seed(0)
     model = MP2Vec(MP2Vec.configure({**settings, "lr": 0.01}), Sizes(100, 8))
     fit(model, log)
@@ -127,23 +135,23 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "law", ["weights_learn", "saved_is_loaded", "resumed_is_whole", "shares_add_up", "zero_stays_nothing"]
+    "law",
+    ["all_weights_get_gradients", "save_load_roundtrip", "exact_resume", "processes_agree", "padding_row_is_zero"],
 )
-def test_laws_with_features(law: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = testing._log()
-    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(plain.num_items)]})
-    monkeypatch.setattr(testing, "_log", lambda: replace(plain, item_table=table))
-    testing.LAWS[law](testing.subject(MP2Vec, column="kind", features=4, levels=2))
+def test_laws_with_features(law: str) -> None:
+    subject = testing.subject(MP2Vec, column="kind", features=4, levels=2)
+    table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(subject.log.num_items)]})
+    testing.LAWS[law](replace(subject, log=replace(subject.log, item_metadata=table)))
 
 
 def test_errors() -> None:
     for kind, settings, said in (
-        (Item2Vec, {"rho": 0}, r"rho=0.0: must be above 0"),
-        (Item2Vec, {"passes": 0}, r"passes=0: must be at least 1"),
-        (Item2Vec, {"alpha": 2}, r"alpha=2.0: must lie between 0 and 1"),
-        (Item2Vec, {"last": 0}, r"last=0: must be at least 1"),
+        (Item2Vec, {"subsample_threshold": 0}, r"subsample_threshold=0: must be above 0"),
+        (Item2Vec, {"passes_per_epoch": 0}, r"passes_per_epoch=0: must be at least 1"),
+        (Item2Vec, {"sample_alpha": 2}, r"sample_alpha=2: must be between 0 and 1"),
+        (Item2Vec, {"window": 0}, r"window=0: must be at least 1"),
         (Item2Vec, {"column": "kind"}, r"unknown setting 'column'"),
-        (MP2Vec, {"weight": -1}, r"weight=-1.0: must not be negative"),
+        (MP2Vec, {"weight": -1}, r"weight=-1: must be at least 0"),
         (MP2Vec, {"column": "kind"}, r"column='kind', features=0: name a column and how many it holds, or neither"),
         (MP2Vec, {"features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
         (MP2Vec, {"column": "kind", "features": 2, "levels": 0}, r"levels=0: must be at least 1"),

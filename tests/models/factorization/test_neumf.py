@@ -22,7 +22,7 @@ LOG = synthetic.markov(20, 9, 8, seed=4)
 def build(**settings: Any) -> NeuMF:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = NeuMF(NeuMF.configure({"dim": 3, "tower_dim": 4, "tower": (5, 2), **settings}), Sizes(20, 9))
+        model = NeuMF(NeuMF.configure({"embedding_dim": 3, "tower_dim": 4, "tower": (5, 2), **settings}), Sizes(20, 9))
         for weight in model.parameters():
             torch.nn.init.normal_(weight)
     return model.double()
@@ -55,7 +55,7 @@ def test_all_items_at_once_as_pair_by_pair(pretrain: int, monkeypatch: pytest.Mo
 
 
 def test_the_loss_counts_every_instance() -> None:
-    model = build(pretrain=0, negatives=3)
+    model = build(pretrain=0, num_negatives=3)
     batch = batch_of(model)
     assert batch.target is not None
     assert batch.negative is not None
@@ -99,9 +99,9 @@ def test_errors() -> None:
     for settings, said in (
         ({"tower": ""}, r"tower=''|tower=\(''"),
         ({"tower": (8, 0)}, r"tower=\(8, 0\): must be one size or more, each at least 1"),
-        ({"pretrain": -1}, r"pretrain=-1: must not be negative"),
-        ({"negatives": 0}, r"negatives=0: must be at least 1"),
-        ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
+        ({"pretrain": -1}, r"pretrain=-1: must be at least 0"),
+        ({"num_negatives": 0}, r"num_negatives=0: must be at least 1"),
+        ({"dropout": 1}, r"dropout=1: must be at least 0 and below 1"),
     ):
         with pytest.raises(ConfigError, match=said):
             NeuMF.configure(settings)

@@ -14,7 +14,7 @@ from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.caser import Caser
-from segue.testing import model_checks as testing
+from segue import testing
 
 LOG = synthetic.random(6, 9, 12, seed=1)
 
@@ -23,7 +23,15 @@ def build(**settings: Any) -> Caser:
     """A small Caser in double precision, with weights large enough for every part to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        chosen = {"dim": 3, "window": 4, "targets": 2, "vertical": 2, "horizontal": 3, "dropout": 0.0, **settings}
+        chosen = {
+            "embedding_dim": 3,
+            "window": 4,
+            "targets": 2,
+            "vertical": 2,
+            "horizontal": 3,
+            "dropout": 0.0,
+            **settings,
+        }
         model = Caser(Caser.configure(chosen), Sizes(LOG.num_users, LOG.num_items)).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
@@ -53,7 +61,7 @@ def score(model: Caser, user: int, window: list[int]) -> Tensor:
 @pytest.mark.parametrize("per_row", [1, 3])
 @pytest.mark.parametrize("asked", ["full", "every"])
 def test_loss_is_binary_cross_entropy_of_each_target(item_bias: bool, per_row: int, asked: str) -> None:
-    model = build(item_bias=item_bias, per_row=per_row, asked=asked, negatives=2)
+    model = build(item_bias=item_bias, per_row=per_row, asked=asked, num_negatives=2)
     for batch in model.batches(LOG, np.random.default_rng(1)):
         assert batch.target is not None
         assert batch.negative is not None
@@ -114,9 +122,9 @@ def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "chunks": {"per_row": 4},
-    "paper": {"negatives": 3},
+    "paper": {"num_negatives": 3},
     "cosine": {"loss": "ce", "item_bias": False, "temperature": 0.1, "asked": "every", "targets": 1},
-    "shared": {"loss": "sampled-ce", "sampling": "shared", "negatives": 5},
+    "shared": {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5},
 }
 
 

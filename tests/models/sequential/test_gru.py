@@ -17,8 +17,8 @@ from segue.models.registry import find
 from segue.models.sequential.gru import GRU, LSTM4Rec
 from segue.models.sequential.hm_lstm.model import HMLSTM
 from segue.nn.optim import Adam
-from segue.nn.recurrent.lstm import LSTM
-from segue.testing import model_checks as testing
+from segue.nn.recurrent.lstm import LSTMCell
+from segue import testing
 from segue.training.loop import fit
 
 LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
@@ -29,7 +29,9 @@ def build(name: str = "gru", **settings: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         kind = find(name)
-        return kind(kind.configure({"dim": 4, "batch_size": 3, "epochs": 2, **settings}), Sizes(12, 9)).double()
+        return kind(
+            kind.configure({"embedding_dim": 4, "batch_size": 3, "epochs": 2, **settings}), Sizes(12, 9)
+        ).double()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_as_many_weights_as_the_paper_has(name: str, settings: dict[str, Any], i
     """Its Table 3, to two decimals: for both of its logs; rows of padding and gains of layer norms not counted."""
     kind = find(name)
     with torch.device("meta"):
-        model = kind(kind.configure({"dim": 100, **settings}), Sizes(1, items))
+        model = kind(kind.configure({"embedding_dim": 100, **settings}), Sizes(1, items))
     tables = sum(1 for weight in model.parameters() if len(weight) == items + 1)
     weights = sum(weight.numel() for weight in model.parameters()) - tables * 100
     assert round(weights / 1e6, 2) == millions
@@ -71,27 +73,30 @@ def test_gains_and_biases_are_few() -> None:
         ("gru", {}),
         ("gru", {"norm": "none", "tied": False}),
         ("gru", {"norm": "gate", "layers": 2, "dropout": 0.2, "hidden_dropout": 0.2}),
-        ("gru", {"loss": "sampled-ce", "sampling": "shared", "negatives": 5}),
-        ("gru", {"loss": "bpr", "negatives": 2, "window": 3}),
+        ("gru", {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5}),
+        ("gru", {"loss": "bpr", "num_negatives": 2, "window": 3}),
         ("gru", {"window": None, "temperature": 0.5}),
         ("lstm4rec", {"dropout": 0.0, "hidden_dropout": 0.0}),
         ("lstm4rec", {"tied": True, "layers": 2, "dropout": 0.0, "hidden_dropout": 0.1}),
         ("hm-lstm", {}),
         ("hm-lstm", {"norm": False, "layers": 3}),
         ("coevent-mf", {}),
-        ("coevent-mf", {"tied": True, "dropout": 0.1, "loss": "sampled-ce", "sampling": "shared", "negatives": 5}),
+        (
+            "coevent-mf",
+            {"tied": True, "dropout": 0.1, "loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5},
+        ),
     ],
     ids=str,
 )
 def test_every_way_of_learning_learns(name: str, settings: dict[str, Any]) -> None:
-    model = build(name, dim=8, batch_size=4, epochs=6, lr=0.02, **settings)
+    model = build(name, embedding_dim=8, batch_size=4, epochs=6, lr=0.02, **settings)
     losses = [epoch.loss for epoch in fit(model, CYCLE, seed=1).epochs]
     assert losses[-1] < 0.97 * losses[0]
 
 
 @pytest.mark.parametrize("settings", [{"layers": 2}, {"norm": "none", "tied": False}, {"norm": "gate", "window": None}])
 def test_laws_of_variants(settings: dict[str, Any]) -> None:
-    for law in ("padding_is_nothing", "weights_learn", "shares_add_up", "stepping_is_reading"):
+    for law in ("padding_invariance", "all_weights_get_gradients", "processes_agree", "step_matches_full"):
         testing.LAWS[law](testing.subject(GRU, **settings))
 
 
@@ -109,7 +114,7 @@ def test_a_state_is_a_tensor_of_one_size(name: str) -> None:
 
 
 def test_the_paper_decays_its_learning_rate() -> None:
-    optimizer = build(lr=0.01, decay_steps=100, last_lr=0.001, decay_power=0.5).optimizer()
+    optimizer = build(lr=0.01, lr_decay_steps=100, final_lr=0.001, lr_decay_power=0.5).optimizer()
     assert isinstance(optimizer, Adam)
     rates = []
     for _ in range(102):
@@ -139,15 +144,15 @@ def test_presets_are_the_rows_of_the_papers_table() -> None:
         "hcrnn": (False, "none", 1),
     }
     paper = rows["paper"]
-    assert (paper.dim, paper.batch_size, paper.lr, paper.last_lr) == (100, 128, 0.01, 0.001)
-    assert (paper.decay_steps, paper.decay_power, paper.loss) == (50_000, 0.5, "ce")
+    assert (paper.embedding_dim, paper.batch_size, paper.lr, paper.final_lr) == (100, 128, 0.01, 0.001)
+    assert (paper.lr_decay_steps, paper.lr_decay_power, paper.loss) == (50_000, 0.5, "ce")
 
 
 def test_lstm4rec_is_torchs_lstm() -> None:
     """Its scores, by torch's own layer with the same weights (whose blocks are i, f, g, o)."""
     model = build("lstm4rec").eval()
     (cell,) = model.cells
-    assert isinstance(cell, LSTM)
+    assert isinstance(cell, LSTMCell)
     theirs = nn.LSTM(4, 4, batch_first=True).double()
     with torch.no_grad():
         for name, weight in (("weight_ih", cell.w), ("weight_hh", cell.u), ("bias_ih", cell.b)):
@@ -166,10 +171,10 @@ def test_lstm4rec_is_torchs_lstm() -> None:
         (GRU, {"layers": 0}, "layers=0: must be at least 1"),
         (GRU, {"norm": "batch"}, "must be one of none, joint, gate"),
         (GRU, {"window": 0}, "window=0: must be at least 1, or none"),
-        (GRU, {"dropout": 1}, "dropout=1.0: must be at least 0 and below 1"),
-        (GRU, {"decay_steps": -1}, "decay_steps=-1: must not be negative"),
-        (GRU, {"lr": 0.0001}, "last_lr=0.001: must lie between 0 and lr=0.0001"),
-        (GRU, {"decay_power": 0}, "decay_power=0.0: must be above 0"),
+        (GRU, {"dropout": 1}, "dropout=1: must be at least 0 and below 1"),
+        (GRU, {"lr_decay_steps": -1}, "lr_decay_steps=-1: must be at least 0"),
+        (GRU, {"lr": 0.0001}, "final_lr=0.001: must be between 0 and lr=0.0001"),
+        (GRU, {"lr_decay_power": 0}, "lr_decay_power=0: must be above 0"),
         (LSTM4Rec, {"norm": "joint"}, "unknown setting 'norm'"),
         (HMLSTM, {"layers": 1}, "layers=1: must be at least 2"),
     ],

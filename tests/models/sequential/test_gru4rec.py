@@ -23,7 +23,7 @@ LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
 def build(kind: type[GRU4Rec] = GRU4Rec, **settings: Any) -> GRU4Rec:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        config = kind.configure({"dim": 4, "batch_size": 3, "lr": 0.05, "epochs": 2, **settings})
+        config = kind.configure({"embedding_dim": 4, "batch_size": 3, "lr": 0.05, "epochs": 2, **settings})
         return kind(config, Sizes(LOG.num_users, LOG.num_items)).double()
 
 
@@ -43,7 +43,7 @@ def test_what_is_carried_is_what_a_session_has_told(reads: str) -> None:
                 history = torch.tensor([told[user]])
                 expected = model.query(Batch(batch.user[[row]], history))
                 torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-12)
-    assert told == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.num_users + 1) if LOG.sizes[u] >= 2}
+    assert told == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.num_users + 1) if LOG.lengths[u] >= 2}
 
 
 def test_errors_travel_back_one_step_or_all() -> None:
@@ -84,12 +84,19 @@ def test_an_epoch_begins_with_nothing_remembered() -> None:
     [
         {},
         {"loss": "ce"},
-        {"loss": "bpr", "sampling": "own", "negatives": 3},
-        {"loss": "sampled-ce", "negatives": 5},
-        {"loss": "sampled-ce", "negatives": 5, "bptt": "full", "window": 4},
-        {"loss": "bpr-max", "negatives": 5, "activation": "elu", "dropout": 0.2, "hidden_dropout": 0.2},
+        {"loss": "bpr", "negative_sampling": "per_target", "num_negatives": 3},
+        {"loss": "sampled-ce", "num_negatives": 5},
+        {"loss": "sampled-ce", "num_negatives": 5, "bptt": "full", "window": 4},
+        {"loss": "bpr-max", "num_negatives": 5, "activation": "elu", "dropout": 0.2, "hidden_dropout": 0.2},
         {"loss": "top1-max", "reads": "own", "item_bias": False},
-        {"loss": "gbce", "negatives": 2, "sampling": "own", "bptt": "full", "window": 4, "reads": "tied"},
+        {
+            "loss": "gbce",
+            "num_negatives": 2,
+            "negative_sampling": "per_target",
+            "bptt": "full",
+            "window": 4,
+            "reads": "tied",
+        },
         {"loss": "bpr-max", "temperature": 0.5, "item_bias": False, "reads": "tied"},
         {"optimizer": "adam", "lr": 0.01, "activation": "linear"},
         {"momentum": 0.5, "weight_decay": 0.01},
@@ -98,7 +105,7 @@ def test_an_epoch_begins_with_nothing_remembered() -> None:
 )
 def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     log = synthetic.cycle(12, 9, 6, seed=1)
-    model = MODELS["gru4rec"].configure({"dim": 8, "batch_size": 4, "epochs": 6, "lr": 0.1, **settings})
+    model = MODELS["gru4rec"].configure({"embedding_dim": 8, "batch_size": 4, "epochs": 6, "lr": 0.1, **settings})
     torch.manual_seed(0)
     losses = [epoch.loss for epoch in fit(GRU4Rec(model, Sizes(12, 9)), log, seed=1).epochs]
     assert losses[-1] < 0.97 * losses[0]
@@ -108,7 +115,7 @@ def test_the_written_out_slopes_are_those_of_autograd() -> None:
     """The loss of a batch, by the generic way over the same scores."""
     for activation in ("tanh", "elu", "linear"):
         for loss in ("top1", "bpr-max"):
-            model = build(loss=loss, activation=activation, negatives=4)
+            model = build(loss=loss, activation=activation, num_negatives=4)
             batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
             assert batch.shared is not None
             found = model(batch)
@@ -133,8 +140,8 @@ def test_optimisers() -> None:
 def test_the_papers_own() -> None:
     """The 2018 paper's: one vector an item, drawn items, elu; its author's settings for RSC15."""
     plus = GRU4RecPlus.configure(preset="author")
-    assert (plus.loss, plus.reads, plus.activation, plus.negatives) == ("bpr-max", "tied", "elu", 2048)
-    assert (plus.batch_size, plus.lr, plus.momentum, plus.alpha, plus.penalty) == (32, 0.2, 0.1, 0.0, 0.5)
+    assert (plus.loss, plus.reads, plus.activation, plus.num_negatives) == ("bpr-max", "tied", "elu", 2048)
+    assert (plus.batch_size, plus.lr, plus.momentum, plus.sample_alpha, plus.bpreg) == (32, 0.2, 0.1, 0.0, 0.5)
     assert GRU4Rec.configure(preset="paper").loss == "top1"
 
 
@@ -143,13 +150,13 @@ def test_the_papers_own() -> None:
     [
         ({"bptt": "full"}, "say how many, such as window=50"),
         ({"window": 0}, "window=0: must be at least 1, or none"),
-        ({"sampling": "own"}, "negatives=0: must be at least 1, as there are no others"),
-        ({"bptt": "full", "window": 5}, "negatives=0: must be at least 1, as there are no others"),
-        ({"momentum": 1}, "momentum=1.0: must be at least 0 and below 1"),
+        ({"negative_sampling": "per_target"}, "num_negatives=0: must be at least 1, as there are no others"),
+        ({"bptt": "full", "window": 5}, "num_negatives=0: must be at least 1, as there are no others"),
+        ({"momentum": 1}, "momentum=1: must be at least 0 and below 1"),
         ({"hidden_dropout": -0.1}, "hidden_dropout=-0.1: must be at least 0 and below 1"),
         ({"temperature": 0.1}, "not with cosines"),
         ({"reads": "both"}, "must be one of one-hot, own, tied"),
-        ({"negatives": -1}, "negatives=-1: must be at least 0"),
+        ({"num_negatives": -1}, "num_negatives=-1: must be at least 0"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:

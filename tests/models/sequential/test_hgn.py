@@ -17,8 +17,8 @@ from segue.batches.sequences import Windows
 from segue.data import synthetic
 from segue.models.base.model import Sizes
 from segue.models.sequential.hgn import HGN
-from segue.nn.sliding_windows import windows_to_positions, positions_to_windows
-from segue.testing import model_checks as testing
+from segue.nn.sliding_windows import positions_to_windows, windows_to_positions
+from segue import testing
 
 SIZES = Sizes(num_users=5, num_items=9)
 PARTS = ("feature_gate", "instance_gate", "item_item", "item_bias")
@@ -28,7 +28,7 @@ def build(seed: int = 0, **settings: Any) -> HGN:
     """A small HGN in double precision, with weights large enough for every part to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = HGN(HGN.configure({"dim": 3, "window": 4, "targets": 2, **settings}), SIZES).double()
+        model = HGN(HGN.configure({"embedding_dim": 3, "window": 4, "targets": 2, **settings}), SIZES).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
@@ -129,9 +129,9 @@ def reference_gates(weights: dict[str, Tensor], config: Any, u: Tensor, window: 
 
 def reference_gru(weights: dict[str, Tensor], config: Any, u: Tensor, window: list[int]) -> Tensor:
     """torch's own cell, over the items that there are."""
-    cell = nn.GRUCell(config.dim, config.dim).double()
+    cell = nn.GRUCell(config.embedding_dim, config.embedding_dim).double()
     own = {name: weights[f"group.cell.{name}"] for name, _ in cell.named_parameters()}
-    state = torch.zeros(1, config.dim, dtype=u.dtype)
+    state = torch.zeros(1, config.embedding_dim, dtype=u.dtype)
     for item in filter(None, window):
         state = torch.func.functional_call(cell, own, (weights["item_in"][item][None], state))
     return state[0]
@@ -213,7 +213,7 @@ def assert_as_reference(model: HGN, batch: Batch) -> None:
 def test_loss_and_gradients_of_every_combination(switches: dict[str, Any], loss: str) -> None:
     rng = np.random.default_rng(3)
     for per_row, negatives, reg_weight in ((1, 1, (0, 0)), (3, 2, (0, 0)), (1, 2, (0.3, 0.2)), (2, 1, (0.3, 0.2))):
-        model = build(**switches, loss=loss, per_row=per_row, negatives=negatives, reg_weight=reg_weight)
+        model = build(**switches, loss=loss, per_row=per_row, num_negatives=negatives, reg_weight=reg_weight)
         batch = draw_batch(rng, rows=3, per_row=per_row, window=4, targets=2, negatives=negatives)
         assert_as_reference(model, batch)
 
@@ -285,7 +285,7 @@ def test_chunks_are_windows(switches: dict[str, Any], per_row: int, window: int,
     batch = draw_batch(np.random.default_rng(seed), rows=3, per_row=per_row, window=window, targets=2, negatives=2)
     alone = single(batch, window)
     for loss in ("bpr", "ce"):
-        model = build(seed % 1000, **switches, per_row=per_row, window=window, loss=loss, negatives=2)
+        model = build(seed % 1000, **switches, per_row=per_row, window=window, loss=loss, num_negatives=2)
         with torch.no_grad():
             together = model.queries(batch).flatten(0, 1)
             apart = torch.cat([model.queries(alone.share(row, len(alone))) for row in range(len(alone))]).flatten(0, 1)
@@ -327,7 +327,7 @@ def test_unslide_takes_each_row_from_its_own_column_on(count: int, each: int) ->
 
 def test_batches_are_the_windows_of_its_settings() -> None:
     log = synthetic.random(20, 9, 8, seed=1)
-    model = build(window=3, targets=2, per_row=2, negatives=3)
+    model = build(window=3, targets=2, per_row=2, num_negatives=3)
     ours = list(model.batches(log, np.random.default_rng(2)))
     windows = Windows(window=3, targets=2, per_row=2, negatives=3)
     theirs = list(windows.batches(log, model.config.batch_size, np.random.default_rng(2)))
@@ -354,13 +354,13 @@ def test_cross_entropy_needs_no_negatives() -> None:
         ({"group": "gru"}, 15300),
         ({"group": "cnn"}, 26154),
         ({"group": "none"}, 0),
-        ({"dim": 64, "window": 50}, 2 * 64**2 + 64 + 64 + 64 * 50),
+        ({"embedding_dim": 64, "window": 50}, 2 * 64**2 + 64 + 64 + 64 * 50),
     ],
     ids=str,
 )
 def test_number_of_weights(settings: dict[str, Any], gates: int) -> None:
     model = HGN(HGN.configure(settings), Sizes(num_users=11, num_items=7))
-    dim = model.config.dim
+    dim = model.config.embedding_dim
     tables = 12 * dim + 8 * dim + 8 * (dim + model.config.item_bias)
     assert sum(weight.numel() for weight in model.parameters()) == tables + gates
 

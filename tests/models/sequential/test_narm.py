@@ -25,7 +25,7 @@ VARIANTS = [{}, {"attention": "softmax", "gates": "hard", "bias": True}, {"bias"
 def build(**settings: Any) -> NARM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        config = NARM.configure({"dim": 4, "units": 5, "window": 6, "batch_size": 5, **settings})
+        config = NARM.configure({"embedding_dim": 4, "units": 5, "window": 6, "batch_size": 5, **settings})
         return NARM(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
 
 
@@ -74,20 +74,31 @@ def test_somebody_without_a_history_is_answered() -> None:
 
 def test_the_programs() -> None:
     author, hcrnn = NARM.configure(preset="author"), NARM.configure(preset="hcrnn")
-    assert (author.attention, author.gates, author.bias, author.dim, author.units) == ("softmax", "hard", True, 50, 100)
-    assert (hcrnn.attention, hcrnn.gates, hcrnn.dim, hcrnn.keep) == ("softmax", "sigmoid", 100, 1.0)
+    assert (author.attention, author.gates, author.bias, author.embedding_dim, author.units) == (
+        "softmax",
+        "hard",
+        True,
+        50,
+        100,
+    )
+    assert (hcrnn.attention, hcrnn.gates, hcrnn.embedding_dim, hcrnn.keep) == ("softmax", "sigmoid", 100, 1.0)
     assert build(bias=True, keep=1.0).unit.b.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
     assert NARM.configure(preset="paper") == NARM.configure()
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"loss": "bpr", "negatives": 3}, {"loss": "sampled-ce", "sampling": "shared", "negatives": 5}, *VARIANTS[1:]],
+    [
+        {},
+        {"loss": "bpr", "num_negatives": 3},
+        {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5},
+        *VARIANTS[1:],
+    ],
     ids=str,
 )
 def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     log = synthetic.cycle(12, 9, 6, seed=1)
-    config = NARM.configure({"dim": 8, "units": 8, "batch_size": 4, "epochs": 12, "lr": 0.02, **settings})
+    config = NARM.configure({"embedding_dim": 8, "units": 8, "batch_size": 4, "epochs": 12, "lr": 0.02, **settings})
     torch.manual_seed(0)
     losses = [epoch.loss for epoch in fit(NARM(config, Sizes(12, 9)), log, seed=1).epochs]
     assert losses[-1] < 0.97 * losses[0]
@@ -98,7 +109,7 @@ def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     [
         ({"units": 0}, "units=0: must be at least 1"),
         ({"window": 0}, "window=0: must be at least 1"),
-        ({"hidden_dropout": 1}, "hidden_dropout=1.0: must be at least 0 and below 1"),
+        ({"hidden_dropout": 1}, "hidden_dropout=1: must be at least 0 and below 1"),
         ({"keep": 1}, "keep=1.0: needs bias=true"),
         ({"attention": "none"}, "must be one of plain, softmax"),
     ],

@@ -26,7 +26,7 @@ def build(seed: int = 0, **chosen: Any) -> NextItNet:
     """A small NextItNet in double precision, with weights large enough for every part to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = NextItNet(NextItNet.configure({"dim": 3, "window": 8, **chosen}), SIZES).double()
+        model = NextItNet(NextItNet.configure({"embedding_dim": 3, "window": 8, **chosen}), SIZES).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
@@ -100,7 +100,7 @@ def test_gradients_of_the_past(kernel: int, step: int) -> None:
 
 def test_only_as_far_as_the_filters_reach() -> None:
     """Kernel 3, dilation 1: two back in the first layer, four in the second."""
-    model, batch = build(dilations=[1], dim=16), draw(1, rows=1)
+    model, batch = build(dilations=[1], embedding_dim=16), draw(1, rows=1)
     history = torch.arange(1, 9)[None]
     for place in range(8):
         changed = history.clone()
@@ -121,12 +121,12 @@ def test_biases_are_added() -> None:
     [
         {"loss": "ce"},
         {"loss": "bce", "cover": "last"},
-        {"loss": "sampled-ce", "negatives": 6, "sampling": "shared", "tied": True, "dropout": 0.2},
+        {"loss": "sampled-ce", "num_negatives": 6, "negative_sampling": "shared", "tied": True, "dropout": 0.2},
     ],
     ids=lambda chosen: "-".join(map(str, chosen.values())),
 )
 def test_every_loss_falls(chosen: dict[str, Any]) -> None:
-    settings = {"dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}
+    settings = {"embedding_dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}
     model = NextItNet(NextItNet.configure(settings), SIZES)
     losses = [epoch.loss for epoch in fit(model, LOG).epochs]
     assert losses[-1] < losses[0] - 0.01
@@ -145,7 +145,7 @@ def test_presets() -> None:
         ({"kernel": 0}, "kernel=0: must be at least 1"),
         ({"repeats": 0}, "repeats=0: must be at least 1"),
         ({"dilations": "1,0"}, r"dilations=\(1, 0\): must be numbers from 1 up"),
-        ({"dilations": ""}, "dilations='': must be a whole number"),
+        ({"dilations": ""}, "dilations='': must be whole numbers, separated by commas"),
         ({"dilations": []}, r"dilations=\(\): must be numbers from 1 up"),
         ({"dropout": -0.1}, "dropout=-0.1: must be at least 0 and below 1"),
         ({"item_bias": True, "tied": True}, "not with tied tables"),

@@ -28,7 +28,7 @@ def build(seed: int = 0, **chosen: Any) -> SASRec:
     """A small SASRec in double precision, with weights large enough for every part to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SASRec(SASRec.configure({"dim": 4, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
+        model = SASRec(SASRec.configure({"embedding_dim": 4, "window": 6, "dropout": 0.0, **chosen}), SIZES).double()
         with torch.no_grad():
             for weight in model.parameters():
                 weight.normal_(0, 0.7)
@@ -55,14 +55,14 @@ def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
 def by_hand(model: SASRec, items: Tensor) -> Tensor:
     """(n, d): the queries after each of some items, none of which is padding."""
     config, places = model.config, model.place[len(model.place) - len(items) :]
-    xs = [model.item[item] * math.sqrt(config.dim) + place for item, place in zip(items, places, strict=True)]
-    size = config.dim // config.heads
+    xs = [model.item[item] * math.sqrt(config.embedding_dim) + place for item, place in zip(items, places, strict=True)]
+    size = config.embedding_dim // config.heads
     for block in model.blocks:
         made = []
         for t, x in enumerate(xs):
             q = norm(block.norm, x)
             query = block.query(q)
-            keys, values = zip(*(block.key_value(x).split(config.dim) for x in xs[: t + 1]), strict=True)
+            keys, values = zip(*(block.key_value(x).split(config.embedding_dim) for x in xs[: t + 1]), strict=True)
             heads = []
             for h in range(config.heads):
                 part = slice(h * size, (h + 1) * size)
@@ -153,15 +153,17 @@ def test_the_papers_loss() -> None:
     "chosen",
     [
         {"loss": "bce"},
-        {"loss": "gbce", "negatives": 4},
-        {"loss": "sampled-ce", "negatives": 6, "sampling": "shared"},
-        {"loss": "sampled-ce", "negatives": 6, "temperature": 0.2},
+        {"loss": "gbce", "num_negatives": 4},
+        {"loss": "sampled-ce", "num_negatives": 6, "negative_sampling": "shared"},
+        {"loss": "sampled-ce", "num_negatives": 6, "temperature": 0.2},
         {"loss": "ce", "cover": "last"},
     ],
     ids=lambda chosen: "-".join(map(str, chosen.values())),
 )
 def test_every_loss_falls(chosen: dict[str, Any]) -> None:
-    model = SASRec(SASRec.configure({"dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}), SIZES)
+    model = SASRec(
+        SASRec.configure({"embedding_dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}), SIZES
+    )
     losses = [epoch.loss for epoch in fit(model, LOG).epochs]
     assert losses[-1] < losses[0] - 0.01
 
@@ -182,9 +184,9 @@ def test_steps_follow_the_papers_rates() -> None:
     [
         ({"window": 0}, "window=0: must be at least 1"),
         ({"blocks": 0}, "blocks=0: must be at least 1"),
-        ({"heads": 3}, "heads=3: must divide dim=64"),
-        ({"inner": -1}, "inner=-1: must not be negative"),
-        ({"steady": -1}, "steady=-1: must not be negative"),
+        ({"heads": 3}, "heads=3: must divide embedding_dim=64"),
+        ({"inner": -1}, "inner=-1: must be at least 0"),
+        ({"steady": -1}, "steady=-1: must be at least 0"),
         ({"dropout": 1.0}, r"dropout=1.0: must be at least 0 and below 1"),
         ({"activation": "tanh"}, "activation='tanh': must be one of relu, gelu"),
     ],

@@ -22,7 +22,7 @@ LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
 def build(**settings: Any) -> STAMP:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        config = STAMP.configure({"dim": 4, "window": 6, "batch_size": 5, **settings})
+        config = STAMP.configure({"embedding_dim": 4, "window": 6, "batch_size": 5, **settings})
         model = STAMP(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
         for weight in model.parameters():  # at the start they are so small that nothing would be seen
             weight.data.mul_(20)
@@ -64,12 +64,16 @@ def test_the_programs() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"mean": True, "squash": False}, {"dropout": 0.2}, {"loss": "bpr-max", "sampling": "shared", "negatives": 5}],
+    [
+        {"mean": True, "squash": False},
+        {"dropout": 0.2},
+        {"loss": "bpr-max", "negative_sampling": "shared", "num_negatives": 5},
+    ],
     ids=str,
 )
 def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     log = synthetic.cycle(12, 9, 6, seed=1)
-    config = STAMP.configure({"dim": 8, "batch_size": 4, "epochs": 20, "lr": 0.02, **settings})
+    config = STAMP.configure({"embedding_dim": 8, "batch_size": 4, "epochs": 20, "lr": 0.02, **settings})
     torch.manual_seed(0)
     losses = [epoch.loss for epoch in fit(STAMP(config, Sizes(12, 9)), log, seed=1).epochs]
     assert losses[-1] < 0.97 * losses[0]
@@ -79,7 +83,7 @@ def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     ("settings", "message"),
     [
         ({"window": 0}, "window=0: must be at least 1"),
-        ({"dropout": 1}, "dropout=1.0: must be at least 0 and below 1"),
+        ({"dropout": 1}, "dropout=1: must be at least 0 and below 1"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:

@@ -46,7 +46,7 @@ LISTED = [["Action", "Crime"], ["Action"], ["Action", "Horror"], ["Romance"], []
 
 def films(log: Log, listed: list[list[str]]) -> Log:
     table = {"title": [f"Film {item}" for item in range(1, log.num_items + 1)], "genres": listed}
-    return replace(log, item_table=pl.DataFrame(table, schema_overrides={"genres": pl.List(pl.String)}))
+    return replace(log, item_metadata=pl.DataFrame(table, schema_overrides={"genres": pl.List(pl.String)}))
 
 
 KNOWN = films(synthetic.from_sequences([[1, 2, 3, 4, 5, 6]]), LISTED)
@@ -85,7 +85,7 @@ def test_what_is_shared() -> None:
 def model(name: str, preset: str, sizes: Sizes) -> Any:
     kind = find(name)
     torch.manual_seed(0)
-    return kind(kind.configure({"dim": 6}, preset), sizes).double().eval()
+    return kind(kind.configure({"embedding_dim": 6}, preset), sizes).double().eval()
 
 
 def test_readings_are_what_the_models_tell() -> None:
@@ -198,14 +198,14 @@ def small(seed: int) -> Log:
     parts = pl.DataFrame({"split": ["train", "train", "valid", "train", "test", "test"] * 4})
     kinds = [["Drama", "War"], ["War"], ["Horror"], ["Comedy", "Romance"]]
     return replace(
-        films(synthetic.from_sequences(sequences), [kinds[item % 4] for item in range(16)]), user_table=parts
+        films(synthetic.from_sequences(sequences), [kinds[item % 4] for item in range(16)]), user_metadata=parts
     )
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     pytest.importorskip("sklearn")
-    shrunk = {name: (*which, {**rest, "dim": 6}) for name, (*which, rest) in hcrnn_figures.TRAINED.items()}
+    shrunk = {name: (*which, {**rest, "embedding_dim": 6}) for name, (*which, rest) in hcrnn_figures.TRAINED.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
         patch.setattr(hcrnn_figures, "TRAINED", shrunk)

@@ -18,7 +18,7 @@ from segue.papers.reproduction import grid
 from segue.papers.run_cache import RunCache
 
 PARTS = pl.DataFrame({"split": ["train", "valid", "test"]})
-LOG = replace(from_sequences([[1, 2, 3, 4], [1, 2], [4, 3, 2]]), user_table=PARTS)
+LOG = replace(from_sequences([[1, 2, 3, 4], [1, 2], [4, 3, 2]]), user_metadata=PARTS)
 
 
 def load(name: str) -> Log:

@@ -24,7 +24,7 @@ from segue.papers.methods import Method
 from segue.papers.reproduction import Reproduction, parts
 from segue.papers.run_cache import RunCache
 
-SMALL = {"dim": 8, "epochs": 1}
+SMALL = {"embedding_dim": 8, "epochs": 1}
 SPLIT = ["train"] * 20 + ["valid"] * 5 + ["test"] * 15
 
 
@@ -39,7 +39,7 @@ def small_log(*, leaks: bool) -> Log:
     if leaks:
         start[25:28] = start[:3]
     time = np.concatenate([100 * first + np.arange(len(one)) for first, one in zip(start, sequences, strict=True)])
-    return replace(log, time=time.astype(np.int64), user_table=pl.DataFrame({"split": SPLIT}))
+    return replace(log, time=time.astype(np.int64), user_metadata=pl.DataFrame({"split": SPLIT}))
 
 
 LOGS = {"citeulike": small_log(leaks=True), "hcrnn-movielens": small_log(leaks=False)}

@@ -23,7 +23,7 @@ class CausalModel(RankingModel):
 
     def stretches(self, log: Log) -> Sequences:
         """What an epoch over `log` is made of: all of it, in stretches of `window` items, or of all that users have."""
-        return Sequences(window=self.window or int(log.sizes.max()), negatives=self.config.own)
+        return Sequences(window=self.window or int(log.lengths.max()), negatives=self.config.own)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         batches = self.stretches(log).batches(log, self.config.batch_size, rng)

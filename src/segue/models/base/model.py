@@ -128,7 +128,7 @@ class GradientModelConfig(Config):
     def check(self) -> None:
         super().check()
         rises = self.lr_decay_steps and self.final_lr > self.lr
-        require(self.final_lr >= 0 and not rises, f"final_lr={self.final_lr}: must lie between 0 and lr={self.lr}")
+        require(self.final_lr >= 0 and not rises, f"final_lr={self.final_lr}: must be between 0 and lr={self.lr}")
 
     @property
     def schedule(self) -> Schedule:

@@ -39,33 +39,55 @@ Loss = Literal["bpr", "bce", "gbce", "ce", "sampled-ce", "top1", "top1-max", "bp
 class RankingConfig(GradientModelConfig):
     """Settings of models that are trained to rank."""
 
-    fewest: ClassVar[int] = 1  # negatives that a model needs to be given: one with others may do without
-    dim: int = Field(64, ge=1, description="Size d of the embeddings.")
-    loss: Loss = Field("ce", description="What training makes small; see `segue.nn.losses`.")
-    negatives: int = Field(1, description="Negatives of each target, or, if shared, of each batch; ce needs none.")
-    sampling: Literal["own", "shared"] = Field(
-        "own",
+    renamed: ClassVar[dict[str, str]] = {
+        "negatives": "num_negatives",
+        "sampling": "negative_sampling",
+        "alpha": "sample_alpha",
+        "correction": "logq_correction",
+        "calibration": "gbce_t",
+        "penalty": "bpreg",
+    }
+    min_num_negatives: ClassVar[int] = 1  # 0 for models that have other negatives as well
+    embedding_dim: int = Field(64, ge=1, description="Size d of the embeddings.")
+    loss: Loss = Field("ce", description="Loss function; see `segue.nn.losses`.")
+    num_negatives: int = Field(
+        1, description="Number of sampled negatives of each target, or of each batch if they are shared; ce uses none."
+    )
+    negative_sampling: Literal["per_target", "shared"] = Field(
+        "per_target",
         description=(
-            "Whether negatives are each target's own, items that its user never touched, or shared by all "
-            "targets of a batch, drawn by popularity."
+            "How negatives are sampled. per_target: for each target, uniformly from the items without an event of its "
+            "user. shared: once for each batch, by popularity, for all of its targets."
         ),
     )
-    alpha: float = Field(
-        0.5, ge=0, le=1, description="Shared negatives are drawn in proportion to (events of the item)^alpha."
+    sample_alpha: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Shared negatives are sampled in proportion to (number of events of the item)^alpha.",
     )
-    correction: bool = Field(True, description="Whether sampled-ce makes up for how often each negative is drawn.")
-    calibration: float = Field(0.75, ge=0, le=1, description="T of gbce, from 0 (bce) to 1 (calibrated).")
-    penalty: float = Field(1.0, ge=0, description="Of bpr-max, on high scores of negatives.")
-    temperature: float = Field(0.0, ge=0, description="Scores are cosines over this; 0 for plain dot products.")
+    logq_correction: bool = Field(
+        True, description="Whether sampled-ce subtracts the logarithm of the expected count of each negative (logQ)."
+    )
+    gbce_t: float = Field(
+        0.75, ge=0, le=1, description="Calibration parameter t of gbce, from 0 (equal to bce) to 1 (fully calibrated)."
+    )
+    bpreg: float = Field(1.0, ge=0, description="Weight of the penalty of bpr-max on high scores of negatives.")
+    temperature: float = Field(
+        0.0, ge=0, description="Scores are cosine similarities divided by this temperature; 0 for plain dot products."
+    )
 
     def check(self) -> None:
         super().check()
-        require(self.negatives >= self.fewest, f"negatives={self.negatives}: must be at least {self.fewest}")
+        require(
+            self.num_negatives >= self.min_num_negatives,
+            f"num_negatives={self.num_negatives}: must be at least {self.min_num_negatives}",
+        )
 
     @property
     def own(self) -> int:
         """G: negatives that each target needs of its own."""
-        return self.negatives if self.loss != "ce" and self.sampling == "own" else 0
+        return self.num_negatives if self.loss != "ce" and self.negative_sampling == "per_target" else 0
 
 
 class RankingModel(GradientModel, DotProductModel):
@@ -88,13 +110,13 @@ class RankingModel(GradientModel, DotProductModel):
     def with_shared(self, batches: Iterator[Batch], log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         """`batches`, each with its shared negatives, where the loss asks for any."""
         config = self.config
-        if config.loss == "ce" or config.sampling == "own":
+        if config.loss == "ce" or config.negative_sampling == "per_target":
             yield from batches
             return
-        popular = PopularityNegatives(log.counts(), config.alpha)
-        chance = torch.from_numpy(popular.expected(config.negatives))
+        popular = PopularityNegatives(log.counts(), config.sample_alpha)
+        chance = torch.from_numpy(popular.expected(config.num_negatives))
         for batch in batches:
-            shared = torch.from_numpy(popular.draw(config.negatives, rng))
+            shared = torch.from_numpy(popular.draw(config.num_negatives, rng))
             yield replace(batch, shared=shared, chance=chance)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
@@ -140,11 +162,11 @@ class RankingModel(GradientModel, DotProductModel):
         """The loss of each target."""
         config = self.config
         if config.loss == "bpr-max":
-            return losses.bpr_max(positive, negative, known, config.penalty)
+            return losses.bpr_max(positive, negative, known, config.bpreg)
         if config.loss == "gbce":
-            beta = losses.gbce_beta(config.negatives, self.sizes.num_items, config.calibration)
+            beta = losses.gbce_beta(config.num_negatives, self.sizes.num_items, config.gbce_t)
             return losses.bce(positive, negative, known, beta)
-        if config.loss == "sampled-ce" and config.correction:
+        if config.loss == "sampled-ce" and config.logq_correction:
             negative = negative - self._expected(negative, batch)
         plain = {
             "bpr": losses.mean_bpr,
@@ -161,9 +183,9 @@ class RankingModel(GradientModel, DotProductModel):
         if config.loss not in losses.GRADIENTS:
             return loss_with_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
         if config.loss == "bpr-max":
-            return partial(losses.bpr_max_with_grad, penalty=config.penalty)
+            return partial(losses.bpr_max_with_grad, penalty=config.bpreg)
         loss_with_grad = losses.GRADIENTS[config.loss]
-        if config.loss == "sampled-ce" and config.correction:
+        if config.loss == "sampled-ce" and config.logq_correction:
             return lambda positive, negative, false_negatives: loss_with_grad(
                 positive, negative.sub_(self._expected(negative, batch)), false_negatives
             )
@@ -172,7 +194,7 @@ class RankingModel(GradientModel, DotProductModel):
     def _expected(self, like: Tensor, batch: Batch) -> Float[Tensor, "*G"]:
         """Logarithm of how often each negative is expected among those drawn."""
         if batch.shared is None or batch.chance is None:  # drawn all alike from what is not the target
-            return like.new_full((), float(np.log(self.config.negatives / max(self.sizes.num_items - 1, 1))))
+            return like.new_full((), float(np.log(self.config.num_negatives / max(self.sizes.num_items - 1, 1))))
         return batch.chance[batch.shared].to(like.dtype)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:

@@ -24,16 +24,16 @@ from segue.nn.recurrent.packing import RecurrentCell, final_state, run, step
 
 
 class RecurrentConfig(RankingConfig):
-    """Settings of models that read item by item."""
+    """Settings of recurrent sequence models."""
 
-    dim: int = 100
+    embedding_dim: int = 100
     window: int | None = Field(
-        50, ge=1, description="How many of the last items are read, in training too; none reads all."
+        50,
+        ge=1,
+        description="Number of most recent items that are read, also in training; none reads the whole history.",
     )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of the entries that training leaves out of what is read."
-    )
-    hidden_dropout: float = Field(0.0, ge=0, lt=1, description="The same of what the cell tells.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input vectors of items.")
+    hidden_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the hidden states.")
     batch_size: int = 128
 
 
@@ -74,11 +74,11 @@ class RecurrentModel(CausalModel):
     ) -> tuple[Float[Tensor, "B w"], Float[Tensor, "B I"]]:
         """What is remembered after one more item of each row, and the scores of all; 0 as an item changes nothing."""
         if state is None:
-            state = self.item_table.new_zeros(len(item), self.cell.width)
+            state = self.item_table.new_zeros(len(item), self.cell.state_dim)
         state = torch.where(item.unsqueeze(1) > 0, step(self.read(item), state, self.cell), state)
         scores = self._asked(state) @ self.item_vectors().T
         scores[:, 0] = -torch.inf
         return state, scores
 
     def _asked(self, state: Float[Tensor, "B w"]) -> Float[Tensor, "B d"]:
-        return self._scaled(self.tell(state[:, -self.cell.dim :]))
+        return self._scaled(self.tell(state[:, -self.cell.output_dim :]))

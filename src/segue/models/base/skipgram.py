@@ -13,6 +13,7 @@ as the company of others; what an item is asked with in the end is u. A negative
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,26 +30,39 @@ from segue.nn.embedding import embedding, zero_padding
 
 
 class SkipGramConfig(GradientModelConfig):
-    """Settings of models that learn vectors from pairs out of users' sets."""
+    """Settings of skip-gram models with negative sampling."""
 
-    dim: int = Field(64, ge=1, description="Size d of the vectors.")
-    passes: int = Field(
+    renamed: ClassVar[dict[str, str]] = {
+        "passes": "passes_per_epoch",
+        "rho": "subsample_threshold",
+        "negatives": "num_negatives",
+        "alpha": "sample_alpha",
+        "last": "window",
+    }
+    embedding_dim: int = Field(64, ge=1, description="Size d of the embeddings.")
+    passes_per_epoch: int = Field(
         5,
         ge=1,
         description=(
-            "How often an epoch goes through the sets; in each pass every item of a set meets one other of it."
+            "Number of passes over the item sets of all users in one epoch. In each pass, every item of a set is paired "
+            "with one other item of the set."
         ),
     )
-    rho: float = Field(
+    subsample_threshold: float = Field(
         1.0,
         gt=0,
         description=(
-            "An item with a share f of the events is left out of a pass with the chance 1 - sqrt(rho / f); 1 for none."
+            "Threshold rho of subsampling: in each pass an item with a share f of all events is left out with "
+            "probability 1 - sqrt(rho / f); 1 leaves out none."
         ),
     )
-    negatives: int = Field(5, ge=1, description="Drawn for each pair.")
-    alpha: float = Field(0.75, ge=0, le=1, description="They are drawn in proportion to (events of the token)^alpha.")
-    last: int | None = Field(None, ge=1, description="How many of the history's last items are asked; None asks all.")
+    num_negatives: int = Field(5, ge=1, description="Number of sampled negatives of each pair.")
+    sample_alpha: float = Field(
+        0.75, ge=0, le=1, description="Negatives are sampled in proportion to (number of events of the token)^alpha."
+    )
+    window: int | None = Field(
+        None, ge=1, description="Number of most recent items that make up the query; none uses the whole history."
+    )
     lr: float = 0.01
 
 
@@ -65,16 +79,16 @@ class SkipGramModel(GradientModel, DotProductModel):
 
     def __init__(self, config: SkipGramConfig, sizes: Sizes, others: int = 0) -> None:
         super().__init__(config, sizes)
-        self.window = config.last
+        self.window = config.window
         tokens = sizes.num_items + others
-        self.token = nn.Parameter(torch.randn(tokens + 1, config.dim) * 0.1)
-        self.context = nn.Parameter(torch.randn(tokens + 1, config.dim) * 0.1)
+        self.token = nn.Parameter(torch.randn(tokens + 1, config.embedding_dim) * 0.1)
+        self.context = nn.Parameter(torch.randn(tokens + 1, config.embedding_dim) * 0.1)
         zero_padding(self.token)
         zero_padding(self.context)
 
     def against(self, pairs: Iterable[tuple[Ids, Ids]], counts: Ids, rng: np.random.Generator) -> Iterator[Batch]:
         """Batches of pairs (token, context), with negatives drawn by the `counts` of all tokens."""
-        popular, each = PopularityNegatives(counts, self.config.alpha), self.config.negatives
+        popular, each = PopularityNegatives(counts, self.config.sample_alpha), self.config.num_negatives
         for token, context in pairs:
             count = len(token)
             yield Batch(

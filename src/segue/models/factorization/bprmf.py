@@ -37,7 +37,7 @@ from segue.nn.losses import bpr, l2_penalty
 class BPRMFConfig(FeaturedConfig):
     """Settings of BPR-MF."""
 
-    dim: int = Field(64, ge=1, description="Size d of the embeddings.")
+    embedding_dim: int = Field(64, ge=1, description="Size d of the embeddings.")
     l2: float = Field(0.001, ge=0, description="Weight of the squared length of the vectors of each triple.")
     bias: bool = Field(True, description="Whether items have a bias, which lets the model know popularity.")
     recency: float = Field(
@@ -60,7 +60,7 @@ class BPRMF(GradientModel, DotProductModel):
     Config = BPRMFConfig
     config: BPRMFConfig
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "lr": LogUniform(1e-3, 2e-2),
         "l2": LogUniform(1e-4, 3e-2),
     }
@@ -68,8 +68,8 @@ class BPRMF(GradientModel, DotProductModel):
 
     def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        width = config.dim + config.bias
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.dim) * 0.01)
+        width = config.embedding_dim + config.bias
+        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.01)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
         zero_padding(self.user)
         zero_padding(self.item)

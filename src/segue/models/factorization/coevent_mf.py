@@ -34,16 +34,16 @@ from segue.nn.embedding import embedding, zero_padding
 class CoEventMFConfig(RankingConfig):
     """Settings of CoEvent MF."""
 
-    dim: int = 100
+    embedding_dim: int = 100
     tied: bool = Field(False, description="Whether an item has one vector, as the last and as the next (RE).")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the entries of v that training leaves out.")
     loss: Loss = "ce"
     batch_size: int = Field(512, description="Pairs of a step.")
     epochs: int = 10
     lr: float = 0.01
-    decay_steps: int = 50_000
-    last_lr: float = 0.001
-    decay_power: float = 0.5
+    lr_decay_steps: int = 50_000
+    final_lr: float = 0.001
+    lr_decay_power: float = 0.5
 
 
 class CoEventMF(RankingModel):
@@ -54,7 +54,7 @@ class CoEventMF(RankingModel):
     config: CoEventMFConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}, "re": {"tied": True}}
     space: ClassVar[Space] = {
-        "dim": Choice(64, 100, 128),
+        "embedding_dim": Choice(64, 100, 128),
         "tied": Choice(False, True),
         "dropout": Uniform(0.0, 0.5),
         "lr": LogUniform(1e-3, 1e-2),
@@ -63,10 +63,14 @@ class CoEventMF(RankingModel):
 
     def __init__(self, config: CoEventMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim) * config.dim**-0.5)
+        self.item_out = nn.Parameter(
+            torch.randn(sizes.num_items + 1, config.embedding_dim) * config.embedding_dim**-0.5
+        )
         zero_padding(self.item_out)
         if not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, config.dim) * config.dim**-0.5)
+            self.item_in = nn.Parameter(
+                torch.randn(sizes.num_items + 1, config.embedding_dim) * config.embedding_dim**-0.5
+            )
             zero_padding(self.item_in)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:

@@ -41,18 +41,20 @@ class Item2Vec(SkipGramModel):
     Config = Item2VecConfig
     config: Item2VecConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"dim": 40, "negatives": 15, "rho": 1e-3, "epochs": 20},
+        "paper": {"embedding_dim": 40, "num_negatives": 15, "subsample_threshold": 1e-3, "epochs": 20},
     }
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "lr": LogUniform(1e-3, 1e-2),
-        "rho": LogUniform(1e-4, 1.0),
-        "negatives": Choice(5, 15),
-        "last": Choice(None, 10, 50),
+        "subsample_threshold": LogUniform(1e-4, 1.0),
+        "num_negatives": Choice(5, 15),
+        "window": Choice(None, 10, 50),
     }
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        pairs = Sets(log, self.config.rho).pairs(self.config.passes, self.config.batch_size, rng)
+        pairs = Sets(log, self.config.subsample_threshold).pairs(
+            self.config.passes_per_epoch, self.config.batch_size, rng
+        )
         return self.against(pairs, log.counts(), rng)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:

@@ -49,11 +49,11 @@ class MP2Vec(SkipGramModel):
     config: MP2VecConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "lr": LogUniform(1e-3, 1e-2),
-        "rho": LogUniform(1e-4, 1.0),
+        "subsample_threshold": LogUniform(1e-4, 1.0),
         "weight": LogUniform(0.01, 1.0),
-        "last": Choice(None, 10, 50),
+        "window": Choice(None, 10, 50),
     }
 
     def __init__(self, config: MP2VecConfig, sizes: Sizes) -> None:
@@ -64,7 +64,7 @@ class MP2Vec(SkipGramModel):
         config = self.config
         if config.column:
             self.features.set_features(*features(log, config.column))
-        pairs = Sets(log, config.rho).pairs(config.passes, config.batch_size, rng)
+        pairs = Sets(log, config.subsample_threshold).pairs(config.passes_per_epoch, config.batch_size, rng)
         return self.against((self.company(*pair) for pair in pairs), self.events(log), rng)
 
     def events(self, log: Log) -> Ids:

@@ -45,10 +45,10 @@ TOGETHER = 1 << 13  # pairs that pass the tower at a time where all items are as
 class NeuMFConfig(GradientModelConfig):
     """Settings of NeuMF."""
 
-    dim: int = Field(8, ge=1, description="Size of the vectors that are multiplied.")
+    embedding_dim: int = Field(8, ge=1, description="Size of the vectors that are multiplied.")
     tower_dim: int = Field(32, ge=1, description="Size of those that enter the tower.")
     tower: tuple[int, ...] = Field((32, 16, 8), description="Sizes of its layers, from the first on.")
-    negatives: int = Field(4, ge=1, description="Of each positive.")
+    num_negatives: int = Field(4, ge=1, description="Of each positive.")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of what enters each layer of the tower that training leaves out."
     )
@@ -77,17 +77,17 @@ class NeuMF(GradientModel):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
         "recbole": {
-            "dim": 64,
+            "embedding_dim": 64,
             "tower_dim": 64,
             "tower": (128, 64),
             "dropout": 0.1,
-            "negatives": 1,
+            "num_negatives": 1,
             "pretrain": 0,
             "batch_size": 2048,
         },
     }
     space: ClassVar[Space] = {
-        "dim": Choice(8, 16, 32, 64),
+        "embedding_dim": Choice(8, 16, 32, 64),
         "lr": LogUniform(3e-4, 1e-2),
         "weight_decay": LogUniform(1e-7, 1e-4),
         "dropout": Choice(0.0, 0.1, 0.3),
@@ -99,8 +99,8 @@ class NeuMF(GradientModel):
         super().__init__(config, sizes)
         tables = []
         for count, dim in (
-            (sizes.num_users, config.dim),
-            (sizes.num_items, config.dim),
+            (sizes.num_users, config.embedding_dim),
+            (sizes.num_items, config.embedding_dim),
             (sizes.num_users, config.tower_dim),
             (sizes.num_items, config.tower_dim),
         ):
@@ -109,14 +109,14 @@ class NeuMF(GradientModel):
         self.user, self.item, self.tower_user, self.tower_item = tables
         widths = (2 * config.tower_dim, *config.tower)
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
-        self.product_logit = nn.Linear(config.dim, 1, bias=False)
+        self.product_logit = nn.Linear(config.embedding_dim, 1, bias=False)
         self.tower_logit = nn.Linear(widths[-1], 1)
         self.register_buffer("taught", torch.zeros((), dtype=torch.int32))
         self.apart = config.pretrain > 0
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         self.apart = int(self.taught) < self.config.pretrain
-        yield from pairs(log, self.config.batch_size, rng, negatives=self.config.negatives)
+        yield from pairs(log, self.config.batch_size, rng, negatives=self.config.num_negatives)
         self.taught += 1
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:

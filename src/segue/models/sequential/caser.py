@@ -41,7 +41,7 @@ from segue.nn.embedding import embedding, zero_padding
 class CaserConfig(RankingConfig):
     """Settings of Caser."""
 
-    dim: int = 50
+    embedding_dim: int = 50
     window: int = Field(5, ge=1, description="L, how many of the last items are read.")
     targets: int = Field(3, ge=1, description="T, how many of the next items each window is trained to rank.")
     asked: Literal["full", "every"] = Field(
@@ -76,9 +76,9 @@ class Caser(RankingModel):
     name = "caser"
     Config = CaserConfig
     config: CaserConfig
-    presets: ClassVar = {"paper": {"negatives": 3, "batch_size": 100}, "author": {}}
+    presets: ClassVar = {"paper": {"num_negatives": 3, "batch_size": 100}, "author": {}}
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "window": Choice(3, 5, 8),
         "lr": LogUniform(5e-4, 1e-2),
         "loss": Choice("bce", "ce"),
@@ -88,7 +88,7 @@ class Caser(RankingModel):
 
     def __init__(self, config: CaserConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         self.user = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
         self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
         self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, 2 * dim + config.item_bias) / (2 * dim))

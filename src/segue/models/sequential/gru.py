@@ -33,13 +33,13 @@ from segue.models.base.ranking import Loss
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.embedding import zero_padding
-from segue.nn.recurrent.gru import InnerGRU, NormGRU
-from segue.nn.recurrent.lstm import LSTM
-from segue.nn.recurrent.packing import RecurrentCell, Stack
+from segue.nn.recurrent.gru import LayerNormGRUCell, ResetBeforeGRUCell
+from segue.nn.recurrent.lstm import LSTMCell
+from segue.nn.recurrent.packing import RecurrentCell, StackedCells
 
 SPACE: Space = {
     "layers": Choice(1, 2),
-    "dim": Choice(64, 100, 128),
+    "embedding_dim": Choice(64, 100, 128),
     "dropout": Uniform(0.0, 0.5),
     "hidden_dropout": Uniform(0.0, 0.5),
     "lr": LogUniform(1e-3, 1e-2),
@@ -62,7 +62,7 @@ class Layers(RecurrentModel):
 
     def __init__(self, config: LayersConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
         zero_padding(self.item_out)
         if not config.tied:
@@ -75,8 +75,8 @@ class Layers(RecurrentModel):
         """A layer."""
 
     @property
-    def cell(self) -> Stack:
-        return Stack(
+    def cell(self) -> StackedCells:
+        return StackedCells(
             [cast(RecurrentCell, cell) for cell in self.cells], self.config.hidden_dropout if self.training else 0.0
         )
 
@@ -102,9 +102,9 @@ class GRUConfig(LayersConfig):
     )
     epochs: int = 10
     lr: float = 0.01
-    decay_steps: int = 50_000
-    last_lr: float = 0.001
-    decay_power: float = 0.5
+    lr_decay_steps: int = 50_000
+    final_lr: float = 0.001
+    lr_decay_power: float = 0.5
 
 
 class GRU(Layers):
@@ -126,14 +126,14 @@ class GRU(Layers):
             "hidden_dropout": 0.5,
             "batch_size": 16,
             "lr": 0.001,
-            "decay_steps": 0,
+            "lr_decay_steps": 0,
         },
     }
     space: ClassVar[Space] = {"norm": Choice("none", "joint"), **SPACE}
 
     def one(self) -> nn.Module:
-        dim, norm = self.config.dim, self.config.norm
-        return InnerGRU(dim, dim) if norm == "none" else NormGRU(dim, dim, norm)
+        dim, norm = self.config.embedding_dim, self.config.norm
+        return ResetBeforeGRUCell(dim, dim) if norm == "none" else LayerNormGRUCell(dim, dim, norm)
 
 
 class LSTM4RecConfig(LayersConfig):
@@ -154,4 +154,4 @@ class LSTM4Rec(Layers):
     space: ClassVar[Space] = {"tied": Choice(False, True), **SPACE}
 
     def one(self) -> nn.Module:
-        return LSTM(self.config.dim, self.config.dim)
+        return LSTMCell(self.config.embedding_dim, self.config.embedding_dim)

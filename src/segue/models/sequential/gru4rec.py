@@ -10,7 +10,7 @@ h what is remembered of those before it, zero where a session begins; W_o and b_
     score of item j = act(h . W_o[j] + b_o[j])
 
 A batch holds one step of each of `batch_size` sessions (`data.parallel`): the items that others of them came to are
-negatives of each, and so are, in GRU4Rec+, `negatives` items drawn by popularity for the whole batch. The error travels
+negatives of each, and so are, in GRU4Rec+, `num_negatives` items drawn by popularity for the whole batch. The error travels
 back through that one step; h stays as it was. `bptt="full"` instead reads stretches of `window` items whole, back to
 the first of them, with the drawn items alone as negatives.
 
@@ -45,7 +45,7 @@ from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.losses import GRADIENTS
 from segue.nn.optim import Adagrad, Optimizer
-from segue.nn.recurrent.gru import GRU
+from segue.nn.recurrent.gru import GRUCell
 from segue.nn.recurrent.packing import step
 from segue.nn.sampled_loss import FalseNegatives, LossWithGrad
 
@@ -57,10 +57,10 @@ LOG2E = 1 / math.log(2)
 class GRU4RecConfig(RecurrentConfig):
     """Settings of GRU4Rec."""
 
-    fewest: ClassVar[int] = 0
+    min_num_negatives: ClassVar[int] = 0
     loss: Loss = "top1"
-    negatives: int = 0
-    sampling: Literal["own", "shared"] = "shared"
+    num_negatives: int = 0
+    negative_sampling: Literal["per_target", "shared"] = "shared"
     reads: Literal["one-hot", "own", "tied"] = Field(
         "one-hot",
         description=(
@@ -95,8 +95,11 @@ class GRU4RecConfig(RecurrentConfig):
             self.bptt == "one" or self.window is not None,
             "bptt=full goes back through the last `window` items: say how many, such as window=50",
         )
-        drawn = self.loss == "ce" or (self.bptt == "one" and self.sampling == "shared")
-        require(drawn or self.negatives >= 1, f"negatives={self.negatives}: must be at least 1, as there are no others")
+        drawn = self.loss == "ce" or (self.bptt == "one" and self.negative_sampling == "shared")
+        require(
+            drawn or self.num_negatives >= 1,
+            f"num_negatives={self.num_negatives}: must be at least 1, as there are no others",
+        )
         require(
             not (self.item_bias and self.temperature),
             "item_bias=true is one more column of item vectors: not with cosines (temperature)",
@@ -115,13 +118,13 @@ class GRU4Rec(RecurrentModel):
         "bptt": Choice("full"),
         "optimizer": Choice("adam"),
         "window": Choice(50),
-        "dim": Choice(64, 128),
+        "embedding_dim": Choice(64, 128),
         "batch_size": Choice(64, 128),
         "lr": LogUniform(1e-3, 1e-2),
         "dropout": Uniform(0.0, 0.5),
         "hidden_dropout": Uniform(0.0, 0.5),
-        "negatives": Choice(512, 1024, 2048),
-        "alpha": Uniform(0.0, 1.0),
+        "num_negatives": Choice(512, 1024, 2048),
+        "sample_alpha": Uniform(0.0, 1.0),
         "reads": Choice("own", "tied"),
         "activation": Choice("linear", "tanh"),
     }
@@ -129,7 +132,7 @@ class GRU4Rec(RecurrentModel):
 
     def __init__(self, config: GRU4RecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         self.rows_at_once = config.batch_size  # a slot's place in the batch is where its state is found
         self.item_out = nn.Parameter(_uniform((sizes.num_items + 1, dim + config.item_bias), sizes.num_items + dim))
         if config.item_bias:
@@ -166,8 +169,8 @@ class GRU4Rec(RecurrentModel):
         config = self.config
         if config.bptt == "full":
             return super().batches(log, rng)
-        shared = None if config.loss == "ce" or config.sampling == "own" else config.negatives
-        parallel = SessionParallel(negatives=config.own, shared=shared, alpha=config.alpha)
+        shared = None if config.loss == "ce" or config.negative_sampling == "per_target" else config.num_negatives
+        parallel = SessionParallel(negatives=config.own, shared=shared, alpha=config.sample_alpha)
         return parallel.batches(log, config.batch_size, rng)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
@@ -178,7 +181,7 @@ class GRU4Rec(RecurrentModel):
         if self.config.bptt == "full":
             return super().queries(batch)
         before, now = batch.history.unbind(1)
-        state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), self.config.dim)
+        state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), self.config.embedding_dim)
         state = step(self.read(now), state * (before > 0).unsqueeze(1), self.cell)
         state = dropout(state, self.config.hidden_dropout, self.training)
         self.state = state.detach()
@@ -191,12 +194,14 @@ class GRU4Rec(RecurrentModel):
     def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
         tied = self.config.reads == "tied"
         vectors = embedding(self.item_out if tied else self.item_in, item)
-        return dropout(vectors[..., : self.config.dim] if tied else vectors, self.config.dropout, self.training)
+        return dropout(
+            vectors[..., : self.config.embedding_dim] if tied else vectors, self.config.dropout, self.training
+        )
 
     @property
-    def cell(self) -> GRU:
+    def cell(self) -> GRUCell:
         first = None if self.config.reads == "one-hot" else self.input_weight
-        return GRU(first, self.state_weight, self.input_bias, self.state_bias)
+        return GRUCell(first, self.state_weight, self.input_bias, self.state_bias)
 
     def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """With a 1 on top where items have a bias."""
@@ -243,9 +248,9 @@ class GRU4RecPlusConfig(GRU4RecConfig):
     """Settings of GRU4Rec+: those of GRU4Rec, with others as their defaults."""
 
     loss: Loss = "bpr-max"
-    negatives: int = 2048
-    alpha: float = 0.2
-    penalty: float = 0.5
+    num_negatives: int = 2048
+    sample_alpha: float = 0.2
+    bpreg: float = 0.5
     reads: Literal["one-hot", "own", "tied"] = "tied"
     activation: Activation = "elu"
     hidden_dropout: float = 0.2
@@ -265,14 +270,14 @@ class GRU4RecPlus(GRU4Rec):
             "batch_size": 32,
             "lr": 0.2,
             "momentum": 0.1,
-            "alpha": 0.0,
-            "penalty": 0.5,
+            "sample_alpha": 0.0,
+            "bpreg": 0.5,
             "hidden_dropout": 0.0,
         },
     }
     space: ClassVar[Space] = {
         **{key: domain for key, domain in GRU4Rec.space.items() if key not in ("reads", "activation")},
-        "penalty": Uniform(0.0, 2.0),
+        "bpreg": Uniform(0.0, 2.0),
     }
 
 

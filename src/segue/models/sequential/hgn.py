@@ -58,7 +58,7 @@ TABLES = "user", "item_in", "item_out"
 class HGNConfig(RankingConfig):
     """Settings of HGN."""
 
-    dim: int = 50
+    embedding_dim: int = 50
     window: int = Field(
         5, ge=1, description="|L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH)."
     )
@@ -140,7 +140,7 @@ class HGN(RankingModel):
         "paper": {},
         "author": {"pooling": "gate_avg", "item_bias": True, "epochs": 200},
         "recbole": {
-            "dim": 64,
+            "embedding_dim": 64,
             "window": 50,
             "targets": 1,
             "asked": "every",
@@ -154,7 +154,7 @@ class HGN(RankingModel):
     }
 
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "window": Choice(3, 5, 8),
         "lr": LogUniform(5e-4, 1e-2),
         "loss": Choice("bpr", "ce"),
@@ -163,7 +163,7 @@ class HGN(RankingModel):
 
     def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         if any(config.reg_weight):
             self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
         self.user = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)

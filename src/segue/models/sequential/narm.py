@@ -42,14 +42,14 @@ from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.matmul import linear_2d
 from segue.nn.recorder import record
-from segue.nn.recurrent.gru import InnerGRU
+from segue.nn.recurrent.gru import ResetBeforeGRUCell
 from segue.nn.recurrent.packing import run
 
 
 class NARMConfig(RankingConfig):
     """Settings of NARM."""
 
-    dim: int = 50
+    embedding_dim: int = 50
     units: int = Field(100, ge=1, description="Size of the state h.")
     window: int = Field(50, ge=1, description="How many of the last items are read.")
     attention: Literal["plain", "softmax"] = Field(
@@ -88,13 +88,13 @@ class NARM(CausalModel):
             "attention": "softmax",
             "bias": True,
             "keep": 1.0,
-            "dim": 100,
+            "embedding_dim": 100,
             "window": 100,
             "epochs": 200,
         },
     }
     space: ClassVar[Space] = {
-        "dim": Choice(50, 100, 150),
+        "embedding_dim": Choice(50, 100, 150),
         "units": Choice(50, 100, 200),
         "attention": Choice("plain", "softmax"),
         "dropout": Uniform(0.0, 0.5),
@@ -105,11 +105,11 @@ class NARM(CausalModel):
 
     def __init__(self, config: NARMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, units, self.window = config.dim, config.units, config.window
+        dim, units, self.window = config.embedding_dim, config.units, config.window
         self.rows_at_once = max(8, 2**21 // config.window**2)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * math.sqrt(2 / (sizes.num_items + 1)))
         zero_padding(self.item)
-        self.unit = InnerGRU(dim, units, bias=config.bias, hard=config.gates == "hard")
+        self.unit = ResetBeforeGRUCell(dim, units, bias=config.bias, hard_sigmoid=config.gates == "hard")
         for weight in self.unit.u.chunk(3):
             nn.init.orthogonal_(weight)
         if self.unit.b is not None:

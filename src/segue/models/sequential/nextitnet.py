@@ -77,11 +77,11 @@ class NextItNet(CausalModel):
     Config = NextItNetConfig
     config: NextItNetConfig
     presets: ClassVar = {
-        "author": {"dim": 100, "repeats": 4, "item_bias": True},
-        "hgn": {"dim": 50, "batch_size": 32},
+        "author": {"embedding_dim": 100, "repeats": 4, "item_bias": True},
+        "hgn": {"embedding_dim": 50, "batch_size": 32},
     }
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "repeats": Choice(1, 2, 4),
         "dropout": Uniform(0.0, 0.5),
         "lr": LogUniform(5e-4, 5e-3),
@@ -90,7 +90,7 @@ class NextItNet(CausalModel):
 
     def __init__(self, config: NextItNetConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         # what is read has to be of the size of what the blocks add to it, or they drown it
         if not config.tied:
             self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim**0.5)

@@ -78,7 +78,9 @@ class SASRecConfig(RankingConfig):
 
     def check(self) -> None:
         super().check()
-        require(self.dim % self.heads == 0, f"heads={self.heads}: must divide dim={self.dim}")
+        require(
+            self.embedding_dim % self.heads == 0, f"heads={self.heads}: must divide embedding_dim={self.embedding_dim}"
+        )
 
 
 class SASRec(CausalModel):
@@ -88,11 +90,11 @@ class SASRec(CausalModel):
     Config = SASRecConfig
     config: SASRecConfig
     presets: ClassVar = {
-        "paper": {"dim": 50, "loss": "bce", "cover": "last", "dropout": 0.5, "epochs": 200},
+        "paper": {"embedding_dim": 50, "loss": "bce", "cover": "last", "dropout": 0.5, "epochs": 200},
         "sampled": {
             "loss": "sampled-ce",
-            "sampling": "shared",
-            "negatives": 1024,
+            "negative_sampling": "shared",
+            "num_negatives": 1024,
             "temperature": 0.08,
             "dropout": 0.3,
             "batch_size": 256,
@@ -100,7 +102,7 @@ class SASRec(CausalModel):
         },
     }
     space: ClassVar[Space] = {
-        "dim": Choice(32, 64, 128),
+        "embedding_dim": Choice(32, 64, 128),
         "blocks": Choice(1, 2, 3),
         "heads": Choice(1, 2, 4),
         "dropout": Uniform(0.1, 0.6),
@@ -110,7 +112,7 @@ class SASRec(CausalModel):
 
     def __init__(self, config: SASRecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.02)
         zero_padding(self.item)
         self.place = nn.Parameter(torch.randn(config.window, dim) * 0.02)
@@ -139,7 +141,7 @@ class SASRec(CausalModel):
         alone = batch.asked is None
         history = batch.trimmed().history if alone else batch.history
         real = history > 0  # B P
-        x = embedding(self.item, history) * math.sqrt(self.config.dim) + self.place[-history.shape[1] :]
+        x = embedding(self.item, history) * math.sqrt(self.config.embedding_dim) + self.place[-history.shape[1] :]
         x = dropout(x, self.config.dropout, self.training) * real.unsqueeze(2)
         hidden = unseen(real)
         for number, block in enumerate(self.blocks, 1):
@@ -164,7 +166,7 @@ class Block(nn.Module):
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
-        dim, inner = config.dim, config.inner or config.dim
+        dim, inner = config.embedding_dim, config.inner or config.embedding_dim
         self.heads, self.dropout, self.activation = config.heads, config.dropout, config.activation
         self.norm = nn.LayerNorm(dim, eps=EPS)
         self.query = nn.Linear(dim, dim)

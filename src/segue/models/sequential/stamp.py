@@ -44,7 +44,7 @@ from segue.nn.softmax_loss import all_items_cross_entropy
 class STAMPConfig(RankingConfig):
     """Settings of STAMP."""
 
-    dim: int = 100
+    embedding_dim: int = 100
     window: int = Field(50, ge=1, description="How many of the last items are read.")
     mean: bool = Field(False, description="Whether m_s is added to m_a.")
     squash: bool = Field(True, description="Whether cross-entropy over all items sees sigma(score).")
@@ -69,7 +69,7 @@ class STAMP(CausalModel):
         "hcrnn": {"window": 100, "lr": 1e-3, "epochs": 200},
     }
     space: ClassVar[Space] = {
-        "dim": Choice(50, 100, 150),
+        "embedding_dim": Choice(50, 100, 150),
         "mean": Choice(False, True),
         "squash": Choice(False),
         "dropout": Uniform(0.0, 0.5),
@@ -79,7 +79,7 @@ class STAMP(CausalModel):
 
     def __init__(self, config: STAMPConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         self.rows_at_once = max(8, 2**21 // config.window**2)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.002)
         zero_padding(self.item)

@@ -31,16 +31,16 @@ PROTOCOL = replace(Protocol.named("session").at((20,)), ahead=AHEAD)
 QUICK = 1  # epochs
 ALIKE: Mapping[str, Any] = {
     "loss": "sampled-ce",
-    "sampling": "shared",
-    "negatives": 2048,
+    "negative_sampling": "shared",
+    "num_negatives": 2048,
     "epochs": 5,
     "lr": 4e-3,
-    "last_lr": 0.0,
-    "decay_power": 1.0,
+    "final_lr": 0.0,
+    "lr_decay_power": 1.0,
     "dropout": 0.25,
 }
-STEPS: Mapping[str, Any] = {**ALIKE, "window": 20, "batch_size": 256, "hidden_dropout": 0.25, "decay_steps": 2270}
-PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "decay_steps": 3620}
+STEPS: Mapping[str, Any] = {**ALIKE, "window": 20, "batch_size": 256, "hidden_dropout": 0.25, "lr_decay_steps": 2270}
+PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "lr_decay_steps": 3620}
 NEXT, LATER = "recall@20,1", f"recall@20,{AHEAD}"
 
 

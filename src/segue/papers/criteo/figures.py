@@ -61,7 +61,7 @@ def _log(log: Log) -> tuple[Picture, Picture]:
     reached = np.cumsum(counts) / counts.sum()
     place = np.unique(np.geomspace(1, len(counts), SHARES).astype(int))
     items = [{"share of items": float(p / len(counts)), "share of clicks": float(reached[p - 1])} for p in place]
-    sizes = np.bincount(log.sizes[1:], minlength=LONGEST + 1)
+    sizes = np.bincount(log.lengths[1:], minlength=LONGEST + 1)
     lengths = [{"clicks": n, "sessions": int(sizes[n])} for n in range(2, LONGEST + 1)]
     return (
         Picture(

@@ -16,7 +16,7 @@ from segue.papers.methods import Blended, carry_out
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-LONGER: Mapping[str, Any] = {**ALIKE, "epochs": 6, "window": 20, "batch_size": 256, "decay_steps": 2720}
+LONGER: Mapping[str, Any] = {**ALIKE, "epochs": 6, "window": 20, "batch_size": 256, "lr_decay_steps": 2720}
 RULES = method("Sequential rules", counted("seq-knn", "rules"))
 GRU = method("GRU + RE + LN", network("gru", "paper", {**LONGER, "hidden_dropout": 0.1}))
 METHODS = (
@@ -24,7 +24,7 @@ METHODS = (
     method("S-POP", counted("s-pop")),
     method("Item-KNN, cosine", counted("item-knn", "gru4rec")),
     RULES,
-    method("NARM", network("narm", "author", {**LONGER, "dim": 100})),
+    method("NARM", network("narm", "author", {**LONGER, "embedding_dim": 100})),
     method("STAMP", network("stamp", "author", LONGER)),
     GRU,
     Blended(name="Sequential rules with GRU + RE + LN", parts=(RULES, GRU)),

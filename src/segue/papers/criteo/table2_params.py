@@ -24,7 +24,7 @@ METHODS: dict[str, tuple[str, str, tuple[float, float]]] = {
     "Stacked GRU + RE + LN": ("gru", "stacked", (3.9, 21.0)),
     "HM-LSTM + RE + LN": ("hm-lstm", "paper", (4.0, 21.1)),
 }
-SETTINGS = ("lr", "last_lr", "decay_power", "decay_steps", "dim", "batch_size")  # Table 2
+SETTINGS = ("lr", "final_lr", "lr_decay_power", "lr_decay_steps", "embedding_dim", "batch_size")  # Table 2
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:

@@ -27,7 +27,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 4, by length."""
     log, lines = run(runs, quick=quick)
     base = baseline(lines)
-    length = log.sizes[base.runs[0].ranks.user]
+    length = log.lengths[base.runs[0].ranks.user]
     shown = [line for line in lines if line is base or line.method.name in ("Sequential rules", *_names())]
     rows: list[Row] = []
     counted = []

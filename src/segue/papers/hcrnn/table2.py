@@ -61,7 +61,7 @@ def _rows(title: str, log: Log, *, absent: set[str]) -> list[Row]:
     """One row a figure; what the paper prints for logs that are absent stands beside it."""
     split = PROTOCOL.split(log)
     test = split.log.stop > split.test
-    (learnt, read), (asked, shown) = (counts(log.sizes[(log.sizes > 0) & part]) for part in (~test, test))
+    (learnt, read), (asked, shown) = (counts(log.lengths[(log.lengths > 0) & part]) for part in (~test, test))
     ours = (learnt, asked, read + shown, log.num_items, (read + shown) / (learnt + asked))
     rows = []
     for (figure, printed), own in zip(METHODS.items(), ours, strict=True):

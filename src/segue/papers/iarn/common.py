@@ -88,11 +88,11 @@ class Place:
 # RMSE on validation: 1.0695 after one epoch and after three, where biases have 1.0697; without weight decay and dropout
 # of a half, and with ratings read, 1.0698 after one epoch and 1.0948 after three
 STEADY: Mapping[str, Any] = {
-    "rated": False,
-    "dim": 8,
-    "context": 16,
-    "hidden": 16,
-    "longest": 10,
+    "use_ratings": False,
+    "embedding_dim": 8,
+    "context_dim": 16,
+    "hidden_dim": 16,
+    "window": 10,
     "dropout": 0.5,
     "weight_decay": 1e-4,
     "batch_size": 512,
@@ -120,7 +120,7 @@ SMALL = Place(
     title="MovieLens 100K",
     protocol=_protocol("ratings"),
     features={"column": "genres", "features": 19, "levels": 6},
-    network={"share": 0.5, "epochs": 1, "lr": 2e-3, "decay_steps": 160},
+    network={"epoch_fraction": 0.5, "epochs": 1, "lr": 2e-3, "lr_decay_steps": 160},
     seeds=SEVERAL,
 )
 LARGE = Place(
@@ -128,7 +128,7 @@ LARGE = Place(
     title="MovieLens 1M",
     protocol=_protocol("ratings"),
     features={"column": "genres", "features": 18, "levels": 6},
-    network={"share": 0.1, "epochs": 4, "lr": 2e-3, "decay_steps": 1264},
+    network={"epoch_fraction": 0.1, "epochs": 4, "lr": 2e-3, "lr_decay_steps": 1264},
 )
 PLACES = (CLOTHING, SMALL, LARGE)
 
@@ -175,4 +175,4 @@ def lengths(place: Place) -> Values:
     log = catalog.load(place.log)
     split = place.protocol.split(log)
     pairs, past = place.protocol.pairs(split, "test"), split.train_valid
-    return np.minimum(past.sizes[pairs.user], past.counts()[pairs.item]).astype(np.float64)
+    return np.minimum(past.lengths[pairs.user], past.counts()[pairs.item]).astype(np.float64)

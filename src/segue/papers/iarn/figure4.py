@@ -13,7 +13,10 @@ from segue.papers.run_cache import RunCache
 
 def methods(place: Place) -> tuple[Method, ...]:
     """IARN without features and with them, as in Table 2."""
-    recipes = {"IARN-Plain": place.network_recipe(), "IARN": place.network_recipe(encoder="flat", **place.features)}
+    recipes = {
+        "IARN-Plain": place.network_recipe(),
+        "IARN": place.network_recipe(feature_encoder="flat", **place.features),
+    }
     return tuple(place.method(name, recipe, seeds=place.seeds) for name, recipe in recipes.items())
 
 

@@ -46,10 +46,10 @@ RIVALS = {
     "POP": "pop",
 }
 # settings and epochs that validation chose on Clothing, by AUC; taken for MovieLens as they are
-BPR: Mapping[str, Any] = {"l2": 0.1, "dim": 32, "batch_size": 2048, "epochs": 20}
+BPR: Mapping[str, Any] = {"l2": 0.1, "embedding_dim": 32, "batch_size": 2048, "epochs": 20}
 NCF: Mapping[str, Any] = {"batch_size": 1024, "pretrain": 4, "lr": 2e-3, "weight_decay": 1e-5, "epochs": 2}
-ITEM2VEC: Mapping[str, Any] = {"passes": 2, "dim": 32, "batch_size": 8192, "epochs": 4}
-MP2VEC: Mapping[str, Any] = {"passes": 1, "dim": 32, "batch_size": 8192, "lr": 3e-3, "epochs": 6}
+ITEM2VEC: Mapping[str, Any] = {"passes_per_epoch": 2, "embedding_dim": 32, "batch_size": 8192, "epochs": 4}
+MP2VEC: Mapping[str, Any] = {"passes_per_epoch": 1, "embedding_dim": 32, "batch_size": 8192, "lr": 3e-3, "epochs": 6}
 FEATURED = "BPR with features"
 PLAIN = "IARN-Plain"
 
@@ -66,7 +66,7 @@ def methods(place: Place) -> tuple[Method, ...]:
         "TimeSVD++": _recipe(place, "timesvd++"),
         "HieVH": _recipe(place, "hievh", column=place.features["column"], levels=place.features["levels"]),
         PLAIN: place.network_recipe(),
-        "IARN": place.network_recipe(encoder="flat", **place.features),
+        "IARN": place.network_recipe(feature_encoder="flat", **place.features),
     }
     rankers = {
         FEATURED: _recipe(place, "bprmf", **BPR, **place.features, recency=0.5),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from segue.models.sequential.hcrnn import attention_kernel as sigmoids
-from segue.models.sequential.hcrnn.cell import ResetInput, Contexts, Weights, cell_activations, run_cell
-from segue.nn.recurrent.layout import pack
+from segue.models.sequential.hcrnn.cell import Contexts, ResetInput, Weights, cell_activations, run_cell
+from segue.nn.recurrent.packing import pack
 
 K, D, H = 3, 4, 5
 LENGTHS = torch.tensor([2, 4, 1, 4])
@@ -67,9 +67,9 @@ def test_walking_is_the_equations(
     )
     leaves = [item, read, theta, *(weight for weight in cell if weight is not None)]
     steps = pack(first, LENGTHS)
-    kept = theta[steps.place] if each else theta[steps.order]
+    kept = theta[steps.indices] if each else theta[steps.sorted_indices]
     found = run_cell(
-        steps.alive, item[steps.place], read[steps.place], theta=kept, weights=cell, reset_input=reset_input
+        steps.batch_sizes, item[steps.indices], read[steps.indices], theta=kept, weights=cell, reset_input=reset_input
     )
     expected = [torch.empty(0)] * len(LENGTHS)
     for row, (begin, size) in enumerate(zip(first.tolist(), LENGTHS.tolist(), strict=True)):
@@ -78,8 +78,8 @@ def test_walking_is_the_equations(
         expected[row] = torch.cat(plain(item[own], read[own], shares, cell, reset_input), 1)
     pull = torch.randn(total, H + D, dtype=torch.double)
     walked = torch.cat(found, 1)
-    torch.testing.assert_close(walked, torch.cat(expected)[steps.place], rtol=0, atol=1e-12)
-    ours = torch.autograd.grad((walked * pull[steps.place]).sum(), leaves, materialize_grads=True)
+    torch.testing.assert_close(walked, torch.cat(expected)[steps.indices], rtol=0, atol=1e-12)
+    ours = torch.autograd.grad((walked * pull[steps.indices]).sum(), leaves, materialize_grads=True)
     theirs = torch.autograd.grad((torch.cat(expected) * pull).sum(), leaves, materialize_grads=True)
     for one, two in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
@@ -107,19 +107,3 @@ def test_no_argument_is_too_large(kind: torch.dtype) -> None:
     assert product.isfinite().all()
     assert (product > 0).all()
     torch.testing.assert_close(found[2], torch.ones((), dtype=kind))
-
-
-def test_the_longest_stand_first() -> None:
-    steps = pack(torch.tensor([0, 2, 6, 7]), LENGTHS)
-    assert steps.alive == [4, 3, 2, 2]
-    assert steps.order.tolist() == [1, 3, 0, 2]
-    assert steps.rank.tolist() == [2, 0, 3, 1]
-    assert steps.place.tolist() == [2, 7, 0, 6, 3, 8, 1, 4, 9, 5, 10]
-    assert steps.begin.tolist() == [0, 4, 7, 9]
-
-
-def test_nobody_takes_no_step() -> None:
-    nobody = torch.zeros(0, dtype=torch.long)
-    steps = pack(nobody, nobody)
-    assert steps.alive == []
-    assert len(steps.place) == 0

@@ -15,7 +15,7 @@ from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.hcrnn.model import HCRNN, RunningHCRNN
-from segue.testing import model_checks as testing
+from segue import testing
 from segue.training import loop as train
 from segue.training.loop import fit
 
@@ -200,7 +200,7 @@ def test_the_exact_form_has_no_step() -> None:
         ({"fresh": 0}, "fresh=0: must be at least 1, or none"),
         ({"kl": -1}, "kl=-1: must be at least 0"),
         ({"noise": -1}, "noise=-1: must be at least 0"),
-        ({"feature_dropout": 1}, "feature_dropout=1.0: must be at least 0 and below 1"),
+        ({"feature_dropout": 1}, "feature_dropout=1: must be at least 0 and below 1"),
         ({"variant": 4}, "variant=4: must be one of 1, 2, 3"),
         ({"attention": "none"}, "attention='none': must be one of bi, single"),
     ],

@@ -48,13 +48,13 @@ from segue.models.sequential.hcrnn.topic_posterior import Deviation, TopicPoster
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import Adam, Optimizer
-from segue.nn.recurrent.layout import pack
+from segue.nn.recurrent.packing import pack
 
 
 class HCRNNConfig(RankingConfig):
     """Settings of HCRNN."""
 
-    dim: int = Field(100, description="D, size of the items' vectors, and of the local context.")
+    embedding_dim: int = Field(100, description="D, size of the items' vectors, and of the local context.")
     hidden: int = Field(100, ge=1, description="H, size of the temporary context.")
     contexts: int = Field(50, ge=1, description="K, how many global contexts there are.")
     variant: Literal[1, 2, 3] = Field(3, description="1, 2 or 3: HCRNN-1, -2 or -3.")
@@ -68,8 +68,8 @@ class HCRNNConfig(RankingConfig):
     deviation: Deviation = Field(
         "log", description="What W_sigma makes: log sigma ('log'), or softplus^-1(sigma - 1e-6) ('softplus')."
     )
-    scale: Literal["hidden", "dim"] = Field(
-        "hidden", description="What (25) is divided by: the root of H ('hidden') or of D ('dim')."
+    scale: Literal["hidden", "embedding_dim"] = Field(
+        "hidden", description="What (25) is divided by: the root of H ('hidden') or of D ('embedding_dim')."
     )
     kl: float = Field(1.0, ge=0, description="Weight of the divergence.")
     noise: float = Field(1.0, ge=0, description="Share of sigma that theta is drawn with in training.")
@@ -98,7 +98,7 @@ class HCRNN(CausalModel):
     config: HCRNNConfig
     presets: ClassVar = {
         "paper": {},
-        "author": {"reset": "before", "deviation": "softplus", "scale": "dim", "kl": 0.001},
+        "author": {"reset": "before", "deviation": "softplus", "scale": "embedding_dim", "kl": 0.001},
     }
     space: ClassVar[Space] = {
         "variant": Choice(1, 2, 3),
@@ -116,7 +116,7 @@ class HCRNN(CausalModel):
     def __init__(self, config: HCRNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window, self.rows_at_once = config.window, 128
-        dim, hidden, count = config.dim, config.hidden, config.contexts
+        dim, hidden, count = config.embedding_dim, config.hidden, config.contexts
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.1)
         zero_padding(self.item)
         self.shares = TopicPosterior(dim, count, deviation=config.deviation, noise=config.noise, dropout=config.dropout)
@@ -181,7 +181,7 @@ class HCRNN(CausalModel):
             _, shares = self._features(
                 Contexts(done.state[-1:], done.local[-1:]), Contexts(done.state, done.local), pairs
             )
-        dim, hidden = self.config.dim, self.config.hidden
+        dim, hidden = self.config.embedding_dim, self.config.hidden
         names = ("local_gate", "update", "reset")
         found = dict(zip(names, done.gates.split([dim, hidden, hidden], 1), strict=True))
         found |= {"theta": theta if self.running else theta[0], "alpha": done.alpha, "drift": done.drift}
@@ -200,15 +200,19 @@ class HCRNN(CausalModel):
         theta = self.shares.draw(posterior)
         number, count = real.flatten().cumsum(0).view(real.shape) - 1, real.cumsum(1)  # of items, and in their row
         steps = pack((number - count)[ends] + 1, count[ends])
-        some = [entry.index_select(0, steps.place) for entry in (item, read)]
-        kept = theta.index_select(0, steps.place if self.running else steps.order)
-        states = Contexts(*run_cell(steps.alive, *some, theta=kept, weights=self._weights, reset_input=self._reads))
+        some = [entry.index_select(0, steps.indices) for entry in (item, read)]
+        kept = theta.index_select(0, steps.indices if self.running else steps.sorted_indices)
+        states = Contexts(
+            *run_cell(steps.batch_sizes, *some, theta=kept, weights=self._weights, reset_input=self._reads)
+        )
         walks = (ends.any(1).cumsum(0) - 1)[asked.nonzero()[:, 0]] if self.running else torch.arange(len(kept))
         newest, pairs = attention_pairs(steps, walks.to(history.device), count[asked])
         last = Contexts(*(entry.index_select(0, newest) for entry in states))
         found = self._decoded(self._features(last, states, pairs)[0])
-        queries = found.new_zeros(history.numel(), config.dim).index_copy(0, asked.flatten().nonzero()[:, 0], found)
-        return queries.view(*history.shape, config.dim), posterior.divergence[asked[inferred]].sum()
+        queries = found.new_zeros(history.numel(), config.embedding_dim).index_copy(
+            0, asked.flatten().nonzero()[:, 0], found
+        )
+        return queries.view(*history.shape, config.embedding_dim), posterior.divergence[asked[inferred]].sum()
 
     def _gates(self, item: Float[Tensor, "n D"]) -> Float[Tensor, "n g"]:
         """What the gates read of items."""
@@ -237,16 +241,16 @@ class HCRNN(CausalModel):
     ) -> tuple[Float[Tensor, "Q f"], dict[str, Float[Tensor, "Q P"]]]:
         """What W_B reads, and the attention of each question to its steps, from their first on."""
         state = states.state.index_select(0, pairs.step)
-        ours = (last.state @ self.last_weight).index_select(0, pairs.question)
+        ours = (last.state @ self.last_weight).index_select(0, pairs.query)
         each = (states.state @ self.each_weight).index_select(0, pairs.step)
         scores = torch.sigmoid(ours + each) @ self.attention
         seen, shares = ragged_attention(scores, state, pairs, len(last.state))
         if self.config.attention == "single":
             return torch.cat([seen, last.state], 1), {"attention": shares}
-        wide = self.config.hidden if self.config.scale == "hidden" else self.config.dim
+        wide = self.config.hidden if self.config.scale == "hidden" else self.config.embedding_dim
         wanted = last.local @ self.local_last_weight @ self.local_each_weight.T  # once a question, not once a step
         local = states.local.index_select(0, pairs.step)
-        scores = (wanted.index_select(0, pairs.question) * local).sum(1) / wide**0.5
+        scores = (wanted.index_select(0, pairs.query) * local).sum(1) / wide**0.5
         seen_alike, shares_alike = ragged_attention(scores, state, pairs, len(last.state))
         features = torch.cat([last.state, seen_alike, seen], 1)
         return features, {"attention": shares, "local_attention": shares_alike}
@@ -312,7 +316,7 @@ class RunningHCRNN(HCRNN):
         return Live(now, bag, seen, (past[0], past[1]), real), scores
 
     def _nothing(self, count: int) -> Live:
-        zeros, hidden, dim = self.item.new_zeros, self.config.hidden, self.config.dim
+        zeros, hidden, dim = self.item.new_zeros, self.config.hidden, self.config.embedding_dim
         no = torch.zeros(count, self.sizes.num_items + 1, dtype=torch.bool, device=self.item.device)
         past = (zeros(count, 0, hidden), zeros(count, 0, dim))
         return Live(Contexts(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])

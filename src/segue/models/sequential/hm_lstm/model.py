@@ -36,7 +36,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.models.sequential.hm_lstm.cell import Hierarchy, Output
+from segue.models.sequential.hm_lstm.cell import GatedOutput, HMLSTMCell
 from segue.nn.embedding import zero_padding
 
 
@@ -48,9 +48,9 @@ class HMLSTMConfig(RecurrentConfig):
     loss: Loss = "ce"
     epochs: int = 10
     lr: float = 0.01
-    decay_steps: int = 50_000
-    last_lr: float = 0.001
-    decay_power: float = 0.5
+    lr_decay_steps: int = 50_000
+    final_lr: float = 0.001
+    lr_decay_power: float = 0.5
 
 
 class HMLSTM(RecurrentModel):
@@ -62,7 +62,7 @@ class HMLSTM(RecurrentModel):
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
     space: ClassVar[Space] = {
         "layers": Choice(2, 3),
-        "dim": Choice(64, 100),
+        "embedding_dim": Choice(64, 100),
         "dropout": Uniform(0.0, 0.5),
         "hidden_dropout": Uniform(0.0, 0.5),
         "lr": LogUniform(1e-3, 1e-2),
@@ -70,18 +70,18 @@ class HMLSTM(RecurrentModel):
 
     def __init__(self, config: HMLSTMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, self.window = config.dim, config.window
+        dim, self.window = config.embedding_dim, config.window
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
         zero_padding(self.item)
-        self.hierarchy = Hierarchy(dim, dim, layers=config.layers, norm=config.norm)
-        self.output = Output(dim, dim, config.layers)
+        self.hierarchy = HMLSTMCell(dim, dim, num_layers=config.layers, norm=config.norm)
+        self.output = GatedOutput(dim, dim, config.layers)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         yield from super().batches(log, rng)
         self.hierarchy.epochs += 1
 
     @property
-    def cell(self) -> Hierarchy:
+    def cell(self) -> HMLSTMCell:
         return self.hierarchy
 
     @property
