@@ -17,7 +17,7 @@ SMALL = {"epochs": 8, "batch_size": 64}
 SPACE: Space = {"lr": LogUniform(1e-3, 1e-1), "embedding_dim": Choice(4, 8)}
 
 
-def search(model: str = "bprmf", space: Space = SPACE, **changes: Any) -> Search:
+def small_search(model: str = "bprmf", space: Space = SPACE, **changes: Any) -> Search:
     experiment = Experiment(model=model, protocol=LEAVE_ONE_OUT, settings=changes.pop("settings", SMALL), patience=3)
     return Search(experiment=experiment, space=space, **{"trials": 5, **changes})
 
@@ -32,7 +32,7 @@ def ignore(text: str) -> None:
 
 
 class Clock:
-    """A clock that advances by one second per call."""
+    """A clock that advances by search second per call."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_search import LEAVE_ONE_OUT, LOG, SMALL, Clock, ignore, results, search
+from small_search import LEAVE_ONE_OUT, LOG, SMALL, Clock, ignore, results, small_search
 
 from segue.data import synthetic
 from segue.errors import ConfigError, DataError, TrainingError
@@ -22,18 +22,18 @@ from segue.tuning import search as search_module
 @pytest.mark.parametrize("changes", [{"trials": 0}, {"seconds": 0.0}])
 def test_invalid_searches_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"{next(iter(changes))}=0"):
-        search(**changes)
+        small_search(**changes)
 
 
 def test_the_best_trial_is_trained_again_to_the_same_weights(tmp_path: Path) -> None:
-    one = search()
-    trials = one.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    search = small_search()
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert len(trials) == 5
-    best = one.best_trial(trials)
+    best = search.best_trial(trials)
     assert best.metric == max(t.metric for t in trials if t.metric is not None and t.state == "complete")
-    outcome = one.train_best(LOG, trials)
+    outcome = search.train_best(LOG, trials)
     assert outcome.training.metric == best.metric
-    expected = replace(one.experiment, settings={**SMALL, **best.settings}).run(LOG)
+    expected = replace(search.experiment, settings={**SMALL, **best.settings}).run(LOG)
     assert (expected.training.metric, expected.training.best) == (best.metric, best.best_epoch)
     for key, value in outcome.model.state_dict().items():
         assert torch.equal(value, expected.model.state_dict()[key]), key
@@ -41,41 +41,45 @@ def test_the_best_trial_is_trained_again_to_the_same_weights(tmp_path: Path) -> 
 
 
 def test_the_first_trial_has_the_default_settings_or_the_nearest(tmp_path: Path) -> None:
-    one = search(space={"lr": Choice(0.1, 5e-3), "embedding_dim": Choice(4, 8), "l2": Uniform(0.1, 0.5)}, trials=1)
-    (trial,) = one.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    search = small_search(
+        space={"lr": Choice(0.1, 5e-3), "embedding_dim": Choice(4, 8), "l2": Uniform(0.1, 0.5)}, trials=1
+    )
+    (trial,) = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert trial.settings == {"lr": 5e-3, "embedding_dim": 8, "l2": 0.1}
 
 
 def test_a_small_space_is_enumerated(tmp_path: Path) -> None:
-    one = search("item-knn", {"window": Choice(1, None), "num_neighbours": Uniform(2, 4)}, trials=30, settings={})
-    trials = one.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    search = small_search(
+        "item-knn", {"window": Choice(1, None), "num_neighbours": Uniform(2, 4)}, trials=30, settings={}
+    )
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     points = {(t.settings["window"], t.settings["num_neighbours"]) for t in trials}
-    assert len(trials) == len(points) == one.max_trials == 6
+    assert len(trials) == len(points) == search.max_trials == 6
     assert all(t.state == "complete" and t.best_epoch == t.epochs == 0 for t in trials)
-    expected = one.experiment.build(LOG, **one.best_trial(trials).settings)
+    expected = search.experiment.build(LOG, **search.best_trial(trials).settings)
     train.fit(expected, LEAVE_ONE_OUT.split(LOG).train)
     assert (
-        one.best_trial(trials).metric
+        search.best_trial(trials).metric
         == measure(LEAVE_ONE_OUT.rank(expected, LEAVE_ONE_OUT.split(LOG), "valid"), "ndcg@10").mean()
     )
 
 
 def test_the_same_settings_are_not_tried_twice(tmp_path: Path) -> None:
-    one = search("item-knn", {"window": Uniform(1, 4), "num_neighbours": Choice(5, 9)}, trials=7, settings={})
-    trials = one.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    search = small_search("item-knn", {"window": Uniform(1, 4), "num_neighbours": Choice(5, 9)}, trials=7, settings={})
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert len({str(t.settings) for t in trials}) == len(trials) == 7
 
 
 def test_a_model_without_a_space_has_one_trial(tmp_path: Path) -> None:
-    one = search("pop", {}, settings={})
-    (trial,) = one.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    search = small_search("pop", {}, settings={})
+    (trial,) = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert (trial.settings, trial.state) == ({}, "complete")
 
 
 def test_an_interrupted_search_ends_where_the_uninterrupted_one_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = search().run_trials(LOG, tmp_path / "whole", on_trial=ignore)
+    whole = small_search().run_trials(LOG, tmp_path / "whole", on_trial=ignore)
     epoch, count = train.train_epoch, 0
 
     def stop(*args: Any) -> float:
@@ -89,38 +93,38 @@ def test_an_interrupted_search_ends_where_the_uninterrupted_one_ends(
     monkeypatch.setattr("segue.training.state.SAVE_EVERY", 0)  # each epoch is saved, however busy the machine
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            search().run_trials(LOG, tmp_path / "timed_out", on_trial=ignore)
-    again = search().run_trials(LOG, tmp_path / "timed_out", on_trial=ignore)
+            small_search().run_trials(LOG, tmp_path / "interrupted", on_trial=ignore)
+    again = small_search().run_trials(LOG, tmp_path / "interrupted", on_trial=ignore)
     assert results(again) == results(whole)
     assert count < sum(t.epochs for t in whole) + 3  # what had been learnt was not learnt again
 
 
 def test_more_trials_extend_a_study_and_another_search_is_refused(tmp_path: Path) -> None:
-    first = search(trials=2).run_trials(LOG, tmp_path / "s", on_trial=ignore)
-    more = search(trials=3).run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    first = small_search(trials=2).run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    more = small_search(trials=3).run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert results(more)[:2] == results(first)
     for other, what in (
-        (search(space={"lr": LogUniform(1e-3, 1e-2)}), "space"),
-        (search(settings={**SMALL, "epochs": 9}), "settings"),
-        (search("hgn"), "model"),
+        (small_search(space={"lr": LogUniform(1e-3, 1e-2)}), "space"),
+        (small_search(settings={**SMALL, "epochs": 9}), "settings"),
+        (small_search("hgn"), "model"),
     ):
         with pytest.raises(ConfigError, match=f"s: holds a search with another .*{what}"):
             other.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     log = synthetic.markov(60, 15, 12, seed=2, shortest=4)
     with pytest.raises(ConfigError, match=r"another log; delete it to start afresh, or choose another folder"):
-        search().run_trials(log, tmp_path / "s", on_trial=ignore)
+        small_search().run_trials(log, tmp_path / "s", on_trial=ignore)
 
 
 def test_a_failed_trial_is_reported_and_the_search_continues(tmp_path: Path) -> None:
     lines: list[str] = []
-    one = search(space={"lr": Choice(5e-3, 1e30)}, trials=4)
-    trials = one.run_trials(LOG, tmp_path / "s", on_trial=lines.append)
+    search = small_search(space={"lr": Choice(5e-3, 1e30)}, trials=4)
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=lines.append)
     assert [t.state for t in trials] == ["complete", "failed"]
     assert "not finite" in trials[1].error or "NaN" in trials[1].error
     assert "failed (" in lines[1]
-    assert one.best_trial(trials).number == 0
+    assert search.best_trial(trials).number == 0
     with pytest.raises(TrainingError, match=r"bprmf: no trial of 1 succeeded; the first: .*lr"):
-        one.best_trial(trials[1:])
+        search.best_trial(trials[1:])
 
 
 def test_an_unusable_log_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,17 +133,17 @@ def test_an_unusable_log_ends_the_search(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(search_module, "fit", fail)
     with pytest.raises(DataError, match="no times"):
-        search().run_trials(LOG, tmp_path / "s", on_trial=ignore)
-    (trial,) = search().study(LOG, tmp_path / "s").trials()
+        small_search().run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    (trial,) = small_search().study(LOG, tmp_path / "s").trials()
     assert (trial.state, trial.error) == ("failed", "no times")
 
 
 def test_a_protocol_without_validation_is_refused(tmp_path: Path) -> None:
-    one = search()
+    search = small_search()
     bare = replace(LEAVE_ONE_OUT, name="bare", arguments={"valid": 0})
-    bare_search = replace(one, experiment=replace(one.experiment, protocol=bare))
+    search_without_validation = replace(search, experiment=replace(search.experiment, protocol=bare))
     with pytest.raises(DataError, match="no validation instance is left to choose settings by"):
-        bare_search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+        search_without_validation.run_trials(LOG, tmp_path / "s", on_trial=ignore)
 
 
 def test_the_test_set_does_not_influence_the_search(tmp_path: Path) -> None:
@@ -147,47 +151,49 @@ def test_the_test_set_does_not_influence_the_search(tmp_path: Path) -> None:
     item = LOG.item.copy()
     item[last] = LOG.num_items + 1 - item[last]
     other = replace(LOG, item=item)
-    trials = search(trials=3).run_trials(LOG, tmp_path / "one", on_trial=ignore)
-    assert results(trials) == results(search(trials=3).run_trials(other, tmp_path / "two", on_trial=ignore))
+    trials = small_search(trials=3).run_trials(LOG, tmp_path / "one", on_trial=ignore)
+    assert results(trials) == results(small_search(trials=3).run_trials(other, tmp_path / "two", on_trial=ignore))
 
 
 def test_the_time_is_shared_and_the_best_trials_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_module, "time", Clock())
-    one = search(trials=4, seconds=80.0, settings={**SMALL, "epochs": 40})
+    search = small_search(trials=4, seconds=80.0, settings={**SMALL, "epochs": 40})
     lines: list[str] = []
-    trials = one.run_trials(LOG, tmp_path / "s", on_trial=lines.append)
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=lines.append)
     first = [int(text.split("trial ")[1].split()[0]) for text in lines]
     assert first[:4] == [0, 1, 2, 3]
     assert len(first) > 4
     cut = [text for text in lines[:4] if "time is up" in text]
     assert cut
     assert sum(t.seconds for t in trials) <= 80 + 10
-    best = one.best_trial(trials)
+    best = search.best_trial(trials)
     assert best.epochs > 10
-    # taken up where it was left: the same as in one go
-    expected = replace(one.experiment, settings={**SMALL, **best.settings, "epochs": best.epochs}, patience=99).run(LOG)
+    # resumed after the interruption: the same as without one
+    expected = replace(search.experiment, settings={**SMALL, **best.settings, "epochs": best.epochs}, patience=99).run(
+        LOG
+    )
     assert expected.training.metric == best.metric
 
 
 def test_without_time_one_trial_has_one_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_module, "time", Clock())
-    (trial,) = search(seconds=0.5).run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    (trial,) = small_search(seconds=0.5).run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert (trial.state, trial.epochs) == ("timed_out", 1)
 
 
 def test_two_processes_share_one_study(tmp_path: Path) -> None:
-    one = search(trials=6)
-    trials = one.run(LOG, tmp_path / "s", jobs=2)
+    search = small_search(trials=6)
+    trials = search.run(LOG, tmp_path / "s", jobs=2)
     assert [t.number for t in trials] == list(range(6))
     assert len({str(t.settings) for t in trials}) == 6
     assert all(t.state != "running" for t in trials)
-    assert one.best_trial(trials).metric is not None
+    assert search.best_trial(trials).metric is not None
 
 
 def test_refit_trains_on_train_and_validation(tmp_path: Path) -> None:
-    one = search(trials=1)
-    trials = one.run_trials(LOG, tmp_path / "s", on_trial=ignore)
-    again = replace(one, experiment=replace(one.experiment, refit=True))
+    search = small_search(trials=1)
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    again = replace(search, experiment=replace(search.experiment, refit=True))
     assert results(again.run_trials(LOG, tmp_path / "s", on_trial=ignore)) == results(trials)
     outcome = again.train_best(LOG, trials)
     expected = again.best_experiment(trials).build(LOG)

@@ -1,0 +1,69 @@
+"""The importance of settings, and the trials of a search as text, rows and HTML."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.tuning.importance import setting_importance
+from segue.tuning.report import describe_trial, trial_rows, write_report
+from segue.tuning.trial import Trial
+
+
+def trial(number: int, metric: float | None, state: Any = "complete", **settings: Any) -> Trial:
+    return Trial(number, settings, state, metric, 3, 5, 1.0, "no memory" if state == "failed" else "")
+
+
+def test_importance_is_epsilon_squared() -> None:
+    trials = [trial(n, (n % 2) + n / 1000, a="xy"[n % 2], b=float(n * 7 % 12), c=1) for n in range(12)]
+    importance = setting_importance(trials, {"a": Choice("x", "y"), "b": Uniform(0.0, 12.0), "c": Choice(1)})
+    assert [row["setting"] for row in importance] == ["a", "b"]
+    within, around = 2 * sum((2 * k - 5) ** 2 for k in range(6)), sum((2 * k - 11) ** 2 for k in range(12))
+    assert importance[0]["importance"] == pytest.approx(1 - within / around * 11 / 10)
+    assert importance[0]["best quarter"] == "y"
+    assert importance[1]["importance"] < 0.3
+    assert setting_importance(trials[:3], {"a": Choice("x", "y")}) == []
+    assert setting_importance([replace(t, metric=0.5) for t in trials], {"a": Choice("x", "y")}) == []
+
+
+def test_trials_as_rows_and_text() -> None:
+    trials = [
+        trial(0, 0.25, a=(0.1, 2.0)),
+        trial(1, 0.5, "pruned", a=(0.0, 0.0)),
+        trial(2, None, "failed", a=(0.0, 1.0)),
+        trial(3, 0.125, "timed_out", a=(0.0, 2.0)),
+    ]
+    assert [row["trial"] for row in trial_rows(trials, "m")] == [0, 3, 1, 2]
+    assert trial_rows(trials, "m")[0] == {
+        "trial": 0,
+        "validation m": 0.25,
+        "epoch": 3,
+        "of": 5,
+        "seconds": 1.0,
+        "ended": "",
+        "a": "0.1,2.0",
+    }
+    assert (
+        describe_trial(trials[0], trials, 9)
+        == "trial 0 (4 of 9), 1 s: .2500 in epoch 3 of 5; best .2500, trial 0: a=0.1,2.0"
+    )
+    assert "pruned (not in the better half)" in describe_trial(trials[1], trials, 9)
+    assert "failed (no memory)" in describe_trial(trials[2], trials, 9)
+    assert ".1250 in epoch 3 of 5, time is up" in describe_trial(trials[3], trials, 9)
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_the_report_of_a_search(tmp_path: Path, pictures: bool) -> None:
+    if pictures:
+        pytest.importorskip("vl_convert")
+    space: Space = {"a": Choice("x", "y"), "b": LogUniform(1.0, 20.0), "c": Choice(1)}
+    trials = [trial(n, n / 10, a="xy"[n % 2], b=float(n + 1), c=1) for n in range(8)]
+    path = write_report(trials, space, title="hgn on log", monitor="ndcg@10", folder=tmp_path, pictures=pictures)
+    text = path.read_text()
+    assert "hgn on log" in text
+    assert text.count("<img") == (3 if pictures else 0)
+    assert (tmp_path / "importance.svg").exists() is pictures
