@@ -167,9 +167,9 @@ def leaky(here, users=12):
 
 def test_what_test_and_training_share_is_told_shown_apart_and_left_out(segue, here):
     data = leaky(here)
-    assert "! 33.3% of the test's events stand in training too" in " ".join(done(segue(f"data {data}")).split())
+    assert "! 33.3% of the test's events also occur in training" in " ".join(done(segue(f"data {data}")).split())
     out = done(segue(f"run item-knn {data} --by leak --json run.json"))
-    assert "Warning: 33.3% of the test's events stand in training too" in " ".join(out.split())
+    assert "Warning: 33.3% of the test's events also occur in training" in " ".join(out.split())
     assert re.search(r"clean +10 +pop", out)
     found = json.loads((here / "run.json").read_text())
     assert [row["questions"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]

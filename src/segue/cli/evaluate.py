@@ -70,7 +70,7 @@ def result(
     folder: Path, saved: SavedModel, log: Log, cuts: tuple[int, ...], questions: ProtocolOptions = AS_THEY_ARE
 ) -> Result:
     """The test questions of the protocol that the model was trained under, asked of it."""
-    from segue.data.diagnostics.leakage import warnings
+    from segue.data.diagnostics.leakage import leakage_warnings
     from segue.evaluation.table import Result
 
     about = saved.about
@@ -84,7 +84,7 @@ def result(
         items=log.num_items,
         counts=(split.train_valid if refit else split.train).counts(),
         seconds=about["training"]["seconds"],
-        warnings=warnings(split, refit=refit),
+        warnings=leakage_warnings(split, refit=refit),
     )
 
 

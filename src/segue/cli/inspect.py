@@ -31,7 +31,7 @@ def data(
     """
     from dataclasses import asdict
 
-    from segue.data.diagnostics.summary import audit
+    from segue.data.diagnostics.summary import summarise
     from segue.data.store import save_log
     from segue.io import check_folder
 
@@ -39,9 +39,10 @@ def data(
     if out is not None:
         check_folder(out, "log.json", "saved log")
     log = reading.load(data)
-    found = audit(log)
-    show(found)
-    write_json(json, {**found.as_dict(), "steps": [asdict(step) for step in log.steps], "fingerprint": log.fingerprint})
+    summary = summarise(log)
+    show(summary)
+    steps = [asdict(step) for step in log.steps]
+    write_json(json, {**summary.as_dict(), "steps": steps, "fingerprint": log.fingerprint})
     if out is not None:
         save_log(log, out)
         say(f"saved to {out}; use it in place of {data} from now on")

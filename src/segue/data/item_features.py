@@ -53,5 +53,5 @@ def lists(log: Log) -> str:
             return name
     raise DataError(
         f"{log.name}: its items have no column of lists to take features from; name one of another kind "
-        f"(--set column=...); they have: {', '.join(known) or 'none'}"
+        f"(--set feature_column=...); they have: {', '.join(known) or 'none'}"
     )

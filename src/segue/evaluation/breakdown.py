@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segue.data.diagnostics.leakage import sharing
+from segue.data.diagnostics.leakage import leaking_test_users
 from segue.data.splits import Split
 from segue.errors import ConfigError, require
 from segue.evaluation.metrics import at_step, measure, parse
@@ -44,7 +44,7 @@ class Groups:
 
 def by_length(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
     """By the rows of the user asked, doubling."""
-    return _doubling(split.log.sizes[ranks.user])
+    return _doubling(split.log.lengths[ranks.user])
 
 
 def by_history(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
@@ -56,7 +56,7 @@ def by_history(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
 
 def by_leak(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
     """ "clean" where the user's test part shares no event (an item at a time) with what was learnt from."""
-    return Groups(("clean", "shared"), sharing(split, refit=refit)[ranks.user].astype(np.int64))
+    return Groups(("clean", "shared"), leaking_test_users(split, refit=refit)[ranks.user].astype(np.int64))
 
 
 GROUPS: dict[str, Callable[..., Groups]] = {"length": by_length, "history": by_history, "leak": by_leak}

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from segue.batches.rated_events import RatedEvents
-from segue.data.diagnostics.leakage import without_sharing
+from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log, distinct
 from segue.data.splits import SPLITS, EvalInstances, Part, Split
 from segue.errors import require
@@ -107,7 +107,7 @@ class Protocol:
     def split(self, log: Log) -> Split:
         """The split of a log."""
         split = replace(SPLITS[self.by](log, **self.arguments), horizon=self.ahead)
-        return without_sharing(split) if self.leak == "drop" else split
+        return drop_leaking_users(split) if self.leak == "drop" else split
 
     def instances(self, split: Split, part: Part) -> EvalInstances:
         """The questions of a held-out part of a split."""

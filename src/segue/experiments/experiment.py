@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from segue.data.diagnostics.leakage import warnings
+from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, require
@@ -114,7 +114,7 @@ class Experiment:
         config = kind.configure({**self.settings, **settings}, self.preset)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return kind(config, Sizes(log.num_users, log.num_items))
+            return kind(config, Sizes.of(log, config))
 
     def split(self, log: Log) -> Split:
         """The protocol's split of `log`.
@@ -205,7 +205,7 @@ class Experiment:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
-            warnings=warnings(split, refit=self.refit),
+            warnings=leakage_warnings(split, refit=self.refit),
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
-from segue.data.diagnostics.leakage import sharing
+from segue.data.diagnostics.leakage import leaking_test_users
 from segue.data.log import Log
 from segue.data.synthetic import from_sequences
 from segue.evaluation.metrics import measure
@@ -52,8 +52,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     def easier(named: Named, name: str, log: str, protocol: Protocol, seeds: tuple[int, ...]) -> Method:
         full = method(named, name, log, protocol, seeds)
         trained = full.epochs > 0
-        recipe: Experiment = replace(full.recipe, settings={**full.recipe.settings, **(SMALL if trained else {})})
-        return replace(full, recipe=recipe)
+        experiment: Experiment = replace(
+            full.experiment, settings={**full.experiment.settings, **(SMALL if trained else {})}
+        )
+        return replace(full, experiment=experiment)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load", LOGS.__getitem__)
@@ -73,13 +75,13 @@ def test_every_method_has_its_line_in_every_table(made: Reproduction) -> None:
                 assert 0 <= row.mean <= 1
                 log = {LEAKY: "citeulike", MOVIES: "hcrnn-movielens"}.get(part, "")
                 printed = named.printed.get(log)
-                assert row.paper == (None if printed is None else printed[place] / 100)
+                assert row.published == (None if printed is None else printed[place] / 100)
 
 
 def test_clean_questions_are_those_of_sequences_that_share_nothing(made: Reproduction) -> None:
     log = LOGS["citeulike"]
     split = PROTOCOL.split(log)
-    shared = np.flatnonzero(sharing(split))
+    shared = np.flatnonzero(leaking_test_users(split))
     assert shared.tolist() == [26, 27, 28]
     assert any(f"{12 * 8:,} of its {15 * 8:,} questions" in note for note in made.notes)
     pop = Experiment(model="pop", protocol=PROTOCOL).run(log).result

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from segue.data.datasets import catalog
-from segue.data.diagnostics.leakage import sharing
+from segue.data.diagnostics.leakage import leaking_test_users
 from segue.data.log import Ids
 from segue.evaluation.metrics import Values
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import best, stars, t_test
 from segue.papers.hcrnn.common import BEST, METRICS, MONITOR, NAMED, PROTOCOL, SEEDS, methods_on
-from segue.papers.methods import Line, carry_out
+from segue.papers.methods import MethodResult, run_methods
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 COST = "train CPU s"
-QUICK = 1  # epochs
+QUICK_EPOCHS = 1  # epochs
 LEAKY, CLEAN, APART, MOVIES = (
     "CiteULike, the authors' split",
     "CiteULike, clean questions: of test sequences that share no event with training",
@@ -64,7 +64,7 @@ class Part:
     """
 
     title: str
-    lines: Sequence[Line]
+    lines: Sequence[MethodResult]
     inside: np.ndarray[Any, np.dtype[np.bool_]]
     paper: bool
 
@@ -79,9 +79,9 @@ class Part:
         for line in self.lines:
             for metric in METRICS:
                 row = line.row(metric, self.inside)
-                row = row if self.paper else replace(row, paper=None)
+                row = row if self.published else replace(row, published=None)
                 rows.append(replace(row, stars=marks[metric]) if line.method.name == BEST else row)
-            rows.append(Row(method=line.method.name, metric=COST, ours=(line.cpu_seconds,)))
+            rows.append(Row(method=line.method.name, metric=COST, measured=(line.cpu_seconds,)))
         return [replace(row, part=self.title) for row in rows]
 
     def tests(self) -> list[dict[str, Any]]:
@@ -103,16 +103,16 @@ class Part:
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train, choose the epoch on validation, test; several seeds on the authors' split alone."""
-    epochs = QUICK if quick else None
+    epochs = QUICK_EPOCHS if quick else None
     kept = _lines("citeulike", PROTOCOL, runs, epochs)
     apart = _lines("citeulike", replace(PROTOCOL, leak="drop"), runs, epochs)
     movies = _lines("hcrnn-movielens", PROTOCOL, runs, epochs)
-    clean = ~sharing(PROTOCOL.split(catalog.load("citeulike")))[_users(kept)]
+    clean = ~leaking_test_users(PROTOCOL.split(catalog.load("citeulike")))[_users(kept)]
     found = (
-        Part(title=LEAKY, lines=kept, inside=np.ones_like(clean), paper=True),
-        Part(title=CLEAN, lines=kept, inside=clean, paper=False),
-        Part(title=APART, lines=apart, inside=np.ones_like(clean), paper=False),
-        Part(title=MOVIES, lines=movies, inside=np.ones(len(_users(movies)), np.bool_), paper=True),
+        Part(title=LEAKY, lines=kept, inside=np.ones_like(clean), published=True),
+        Part(title=CLEAN, lines=kept, inside=clean, published=False),
+        Part(title=APART, lines=apart, inside=np.ones_like(clean), published=False),
+        Part(title=MOVIES, lines=movies, inside=np.ones(len(_users(movies)), np.bool_), published=True),
     )
     tests = [test for part in found for test in part.tests()]
     notes = [
@@ -123,7 +123,9 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         *(_sentence(test) for test in tests if test["metric"] == MONITOR),
     ]
     if quick:
-        notes.insert(0, f"QUICK: one seed, at most {QUICK} epoch. These figures are not to be held against the paper.")
+        notes.insert(
+            0, f"QUICK: one seed, at most {QUICK_EPOCHS} epoch. These figures are not to be held against the paper."
+        )
     trained = {
         part.title: {line.method.name: _about(line) for line in part.lines} for part in found if part is not found[1]
     }
@@ -135,18 +137,18 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     )
 
 
-def _lines(log: str, protocol: Protocol, runs: RunCache, epochs: int | None) -> list[Line]:
-    return carry_out(methods_on(log, protocol), catalog.load(log), runs, epochs=epochs)
+def _lines(log: str, protocol: Protocol, runs: RunCache, epochs: int | None) -> list[MethodResult]:
+    return run_methods(methods_on(log, protocol), catalog.load(log), runs, epochs=epochs)
 
 
-def _users(lines: Sequence[Line]) -> Ids:
+def _users(lines: Sequence[MethodResult]) -> Ids:
     """(C,) whose questions the lines answer."""
     return lines[0].runs[0].ranks.user
 
 
-def _about(line: Line) -> dict[str, Any]:
+def _about(line: MethodResult) -> dict[str, Any]:
     """How a line came about; the course of its validation would fill the file."""
-    return {key: value for key, value in line.about().items() if key != "course"}
+    return {key: value for key, value in line.about().items() if key != "validation_curve"}
 
 
 def _sentence(test: Mapping[str, Any]) -> str:
