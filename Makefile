@@ -6,7 +6,7 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format bench clean
+.PHONY: help setup demo test test-all lint format docs docs-serve bench clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -39,8 +39,16 @@ format: .venv/.ok  ## rewrite to the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: .venv/.ok  ## the site, in site/index.html
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/stage.py build/docs
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: docs  ## the site on http://127.0.0.1:8000
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
+
 bench: .venv/.ok  ## segue beside its peers, in one run
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .bench build dist
+	rm -rf .venv .bench build dist site

@@ -1,0 +1,158 @@
+"""Write the generated parts of the pages anew: `python docs/generate.py`.
+
+    <!-- settings: hgn -->      the settings and presets of a model, from its declarations
+    <!-- settings: trained -->  the settings of all models that are trained by gradient descent
+    <!-- settings: ranking -->  the settings of all models that are trained to rank
+    <!-- renamed -->            settings that had another name, from the declarations
+    <!-- comparison: ml-100k --> a short table of a file in results/comparisons
+    <!-- commands -->           what every command prints for --help
+    ...
+    <!-- end -->
+
+The generated text stands in the committed pages, so that they can be read without a build. A test compares it with the
+code. Tables of results have blocks of their own; see `segue.papers.report`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from segue.cli import app
+from segue.config import Config, Setting
+from segue.models.base.model import GradientModelConfig
+from segue.models.base.ranking import RankingConfig
+from segue.models.registry import MODELS, find
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+BLOCK = re.compile(r"(<!-- (settings|commands|comparison|renamed)(?:: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+MANY = 8
+NDCG = ("mean", "low", "high")
+COMMANDS = ["run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "reproduce", "demo"]
+WIDTH = 100
+
+
+def refresh(text: str) -> str:
+    """The text of a page with every generated block made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        body = MAKERS[match[2]](match[3])
+        return f"{match[1]}\n{body}\n{match[4]}"
+
+    return BLOCK.sub(block, text)
+
+
+def settings_block(name: str) -> str:
+    """The settings table of a model, or of a base class; presets follow in a second table."""
+    if name == "trained":
+        return table(GradientModelConfig.settings())
+    if name == "ranking":
+        shared = set(GradientModelConfig.model_fields)
+        return table(row for row in RankingConfig.settings() if row.name not in shared)
+    model = find(name)
+    presets = [f"| `{preset}` | {_assignments(values)} |\n" for preset, values in model.presets.items()]
+    second = f"\n| preset | settings |\n|---|---|\n{''.join(presets)}" if presets else ""
+    return table(own_settings(model.Config)) + second
+
+
+def own_settings(config: type[Config]) -> Iterator[Setting]:
+    """The settings that a model adds, or whose default differs from the shared one."""
+    base = RankingConfig if issubclass(config, RankingConfig) else GradientModelConfig
+    shared = {row.name: row.default for row in base.settings()} if issubclass(config, base) else {}
+    return (row for row in config.settings() if shared.get(row.name) != row.default)
+
+
+def table(rows: Iterator[Setting]) -> str:
+    """A Markdown table of settings."""
+    lines = ["| setting | default | values | meaning |", "|---|---|---|---|"]
+    for row in rows:
+        values = f"{row.type}, {row.range}" if row.range else row.type
+        if row.range.endswith("or none"):
+            values = f"{row.type.removesuffix(', or none')}, {row.range}"
+        cells = (f"`{row.name}`", row.default, values, " ".join(row.description.split()))
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def comparison_block(name: str) -> str:
+    """The models of a comparison by their NDCG@10, with intervals, marks and training time."""
+    facts = json.loads((ROOT / "results" / "comparisons" / f"{name}.json").read_text(encoding="utf-8"))
+    lines = ["| model | recall@10 | ndcg@10 | 95% interval | training, CPU s |", "|---|---:|---:|---|---:|"]
+    for model in facts["models"]:
+        ndcg, recall = model["metrics"]["ndcg@10"], model["metrics"]["recall@10"]["mean"]
+        mean, low, high, recall = (f"{v:.4f}".removeprefix("0") for v in (*(ndcg[k] for k in NDCG), recall))
+        marks = ndcg.get("against", {"stars": ""})["stars"].replace("*", "▾")
+        seconds = facts["winners"][model["model"]]["training"]["cpu_seconds"]
+        lines.append(
+            f"| {model['model']} | {recall} | {mean} {marks} | {low}–{high} | {seconds:.1f} |".replace("  ", " ")
+        )
+    how, protocol = facts["comparison"], facts["protocol"]
+    command = f"segue compare {name} --trials {how['trials']} --minutes {how['minutes']:g} --jobs {how['jobs']}"
+    about = (
+        f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['questions']:,} test instances."
+    )
+    return "\n".join([about, "", *lines, ""])
+
+
+def renamed_block(_: str) -> str:
+    """Earlier names of settings with today's, and the models that have them."""
+    models: dict[tuple[str, str], list[str]] = {}
+    for name, kind in MODELS.items():
+        pairs = {pair: None for base in kind.Config.__mro__ for pair in vars(base).get("renamed", {}).items()}
+        for old, new in pairs:
+            if new in kind.Config.model_fields:
+                models.setdefault((old, new), []).append(f"`{name}`")
+    lines = ["| old | new | models |", "|---|---|---|"]
+    for (old, new), names in sorted(models.items()):
+        lines.append(f"| `{old}` | `{new}` | {', '.join(names) if len(names) <= MANY else f'{len(names)} models'} |")
+    return "\n".join([*lines, ""])
+
+
+def commands_block(_: str) -> str:
+    """A section for every command: the text of its --help."""
+    return "\n".join(f"## segue {name}\n\n```text\n{help_text(name)}```\n" for name in COMMANDS)
+
+
+def help_text(command: str) -> str:
+    """What `segue COMMAND --help` prints on a terminal of `WIDTH` columns."""
+    printed = io.StringIO()
+    app.help_print([command], console=Console(file=printed, width=WIDTH, color_system=None, force_terminal=False))
+    return "".join(f"{line.rstrip()}\n" for line in printed.getvalue().strip().splitlines())
+
+
+def _assignments(values: dict[str, object]) -> str:
+    if not values:
+        return "the defaults"
+    return " ".join(f"`{name}={_text(value)}`" for name, value in values.items())
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+MAKERS = {
+    "settings": settings_block,
+    "comparison": comparison_block,
+    "commands": commands_block,
+    "renamed": renamed_block,
+}
+
+
+def main() -> None:
+    for page in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        new = refresh(text)
+        if new != text:
+            page.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
