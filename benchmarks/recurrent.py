@@ -1,9 +1,9 @@
-"""Ways of walking through histories with Criteo's GRU: `python -m benchmarks.recurrent`, one thread.
+"""Ways of running Criteo's GRU through histories: `python -m benchmarks.recurrent`, one thread.
 
-Each way reads the same batch of 512 sessions (as long as YooChoose's: 3.2 items on average, 50 at most) and goes back
-through it: forward and backward, d = 100. All give the same states; the first compares with the others.
+Each way reads the same batch of 512 sessions (as long as those of YooChoose: 3.2 items on average, 50 at most) and
+back-propagates through it, with 100 hidden units. All ways compute the same states; each is compared with the first.
 
-Then: what one event costs a live session, at its 10th event and at its 1,000th.
+The second table shows what one event of a live session costs, at its 10th event and at its 1,000th.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def step(gates: Tensor, state: Tensor, u: Tensor) -> Tensor:
-    """One step of the cell in plain torch; `gates`: what it has made of what is read."""
+    """One step of the cell; `gates` are the projected inputs."""
     two = 2 * state.shape[1]
     reset, update = torch.sigmoid(gates[:, :two] + state @ u[:two].t()).chunk(2, 1)
     return torch.lerp(state, torch.tanh(gates[:, two:] + (reset * state) @ u[two:].t()), update)
 
 
 def padded(cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
-    """All rows at every step, those that have not begun held at zero."""
-    state, told = table.new_zeros(len(history), DIM), []
+    """All rows take part in every step; the state of rows that have not begun stays zero."""
+    state, states = table.new_zeros(len(history), DIM), []
     gates = linear(table[history], cell.w).unbind(1) if at_once else None
     for place in range(history.shape[1]):
         now = linear(table[history[:, place]], cell.w) if gates is None else gates[place]
         state = step(now, state, cell.u) * (history[:, place] > 0).unsqueeze(1)
-        told.append(state)
-    return torch.stack(told, 1)
+        states.append(state)
+    return torch.stack(states, 1)
 
 
 class Packed:
-    """Rows laid out step by step, as `run` does it, with a step of one's own."""
+    """A cell over packed sequences with another implementation of its step."""
 
     def __init__(self, cell: ResetBeforeGRUCell, one: Step) -> None:
         self.cell, self.one = cell, one
-        self.dim, self.width = cell.dim, cell.width
+        self.output_dim, self.state_dim = cell.output_dim, cell.state_dim
 
-    def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
-        state, states = begin, []
-        for gates in linear(read, self.cell.w).split(alive):
+    def run_packed(self, batch_sizes: list[int], inputs: Tensor, initial_state: Tensor) -> Tensor:
+        state, states = initial_state, []
+        for gates in linear(inputs, self.cell.w).split(batch_sizes):
             state = self.one(gates, state[: len(gates)], self.cell.u)
             states.append(state)
         return torch.cat(states)
@@ -70,7 +70,7 @@ def sessions(seed: int) -> Tensor:
 
 
 def seconds(work: Callable[[], object], repeat: int) -> float:
-    """CPU seconds of a call: the least of some, as others may be at work on the machine."""
+    """CPU seconds of a call: the minimum over repeats, as other programs may be running."""
     times = []
     for _ in range(repeat):
         begin = time.process_time()
@@ -85,20 +85,19 @@ def ways(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(step)
-    found = {
+    implementations = {
         "one step at a time, rows padded": lambda: padded(cell, table, history, at_once=False),
-        "one product for all that is read, rows padded": lambda: padded(cell, table, history, at_once=True),
-        "and rows packed by length": lambda: run(history, table.__getitem__, Packed(cell, step)),
-        "the same, the step scripted": lambda: run(history, table.__getitem__, Packed(cell, scripted)),
-        "packed, the way back written out (segue)": lambda: run(history, table.__getitem__, cell),
+        "one product for all inputs, rows padded": lambda: padded(cell, table, history, at_once=True),
+        "one product for all inputs, rows packed (segue)": lambda: run(history, table.__getitem__, cell),
+        "packed, the step scripted": lambda: run(history, table.__getitem__, Packed(cell, scripted)),
     }
     if compiled:
         quick = torch.compile(step, dynamic=True)
-        found["packed, the step compiled"] = lambda: run(history, table.__getitem__, Packed(cell, quick))
-    return found
+        implementations["packed, the step compiled"] = lambda: run(history, table.__getitem__, Packed(cell, quick))
+    return implementations
 
 
-def walks(repeat: int, *, compiled: bool) -> None:
+def compare_ways(repeat: int, *, compiled: bool) -> None:
     """Print a line for each way."""
     torch.manual_seed(0)
     cell, history = ResetBeforeGRUCell(DIM, DIM), sessions(1)
@@ -109,45 +108,48 @@ def walks(repeat: int, *, compiled: bool) -> None:
     expected: Tensor | None = None
     for name, way in ways(cell, table, history, compiled=compiled).items():
 
-        def there_and_back(way: Callable[[], Tensor] = way) -> None:
+        def forward_and_backward(way: Callable[[], Tensor] = way) -> None:
             (way() * probe).sum().backward()
 
         begin = time.process_time()
-        there_and_back()
+        forward_and_backward()
         first = time.process_time() - begin
         with torch.no_grad():
-            found = way()
-        expected = found if expected is None else expected
-        apart = float((found - expected).abs().max())
+            states = way()
+        expected = states if expected is None else expected
+        difference = float((states - expected).abs().max())
         print(
-            f"| {name} | {1e3 * first:,.0f} | {1e3 * seconds(there_and_back, repeat):.1f} | {apart:.0e} |", flush=True
+            f"| {name} | {1e3 * first:,.0f} | {1e3 * seconds(forward_and_backward, repeat):.1f} | {difference:.0e} |",
+            flush=True,
         )
 
 
 def live(repeat: int) -> None:
-    """Print what an event costs each recurrent model."""
+    """Print what one event costs each recurrent model."""
     print("\n| `step`, CPU ms of one event | at event 10 | at event 1,000 |\n|---|---:|---:|")
-    asked = {"gru": {"layers": 2}, "lstm4rec": {}, "hm-lstm": {}, "gru4rec": {}}
-    for name, settings in asked.items():
+    models = {"gru": {"layers": 2}, "lstm4rec": {}, "hm-lstm": {}, "gru4rec": {}}
+    for name, settings in models.items():
         kind = find(name)
         model = kind(kind.configure(settings), Sizes(1, ITEMS)).eval()
-        state, told = None, []
+        state, times = None, []
         with torch.inference_mode():
             for event in range(1, 1001):
                 item = torch.tensor([1 + event * 7919 % ITEMS])
                 if event in (10, 1000):
-                    told.append(seconds(partial(model.step, state, item), repeat))
+                    times.append(seconds(partial(model.step, state, item), repeat))
                 state, _ = model.step(state, item)
-        print(f"| {name}{' (2 layers)' if settings else ''} | {1e3 * told[0]:.2f} | {1e3 * told[1]:.2f} |", flush=True)
+        print(
+            f"| {name}{' (2 layers)' if settings else ''} | {1e3 * times[0]:.2f} | {1e3 * times[1]:.2f} |", flush=True
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=20, help="calls of which the quickest counts")
+    parser.add_argument("--repeat", type=int, default=20, help="number of calls; the fastest counts")
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes and a compiler")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    walks(args.repeat, compiled=args.compile)
+    compare_ways(args.repeat, compiled=args.compile)
     live(10 * args.repeat)
 
 

@@ -317,9 +317,9 @@ def test_the_floor_can_be_counted_by_hand() -> None:
     assert products(batch, 2) == 6 * (gates + scores)
 
 
-def test_all_ways_of_walking_come_to_the_same() -> None:
+def test_all_ways_compute_the_same_states() -> None:
     torch.manual_seed(0)
-    cell, history = recurrent.InnerGRU(recurrent.DIM, recurrent.DIM), recurrent.sessions(1)[:20]
+    cell, history = recurrent.ResetBeforeGRUCell(recurrent.DIM, recurrent.DIM), recurrent.sessions(1)[:20]
     table = torch.randn(recurrent.ITEMS + 1, recurrent.DIM) * 0.1
     with torch.no_grad():
         expected = recurrent.run(history, table.__getitem__, cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from segue.nn.recorder import recording, record
+from segue.nn.recorder import record, recording
 
 
 def test_what_is_tapped_is_heard_in_order() -> None:

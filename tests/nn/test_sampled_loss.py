@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segue.nn import losses
 from segue.nn import sampled_loss as module
-from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, false_negatives, sampled_loss
+from segue.nn.sampled_loss import LossWithGrad, false_negatives, loss_with_autograd, sampled_loss
 
 DIM = 3
 LOSSES: dict[str, tuple[Callable[..., Tensor], LossWithGrad]] = {

@@ -1,4 +1,4 @@
-"""`ItemFeatures`: which features each item has, learnt from a log and kept with the model."""
+"""`ItemFeatures`: the features of every item, filled from a log and saved with the model."""
 
 from __future__ import annotations
 
@@ -13,35 +13,44 @@ from segue.errors import ConfigError
 
 
 class ItemFeatures(nn.Module):
-    """The features of items: ids from 1, 0 for none.
+    """The feature ids of every item, from 1; 0 is padding.
 
     Args:
-        items: how many items there are.
-        room: how many features there is room for.
-        levels: how many an item may have.
+        num_items: number of items.
+        num_features: number of different features.
+        max_features: largest number of features that an item may have.
     """
 
     feature: Tensor
 
-    def __init__(self, items: int, room: int, levels: int) -> None:
+    def __init__(self, num_items: int, num_features: int, max_features: int) -> None:
         super().__init__()
-        self.room = room
-        self.register_buffer("feature", torch.zeros(items + 1, levels, dtype=torch.int32))
+        self.num_features = num_features
+        self.register_buffer("feature", torch.zeros(num_items + 1, max_features, dtype=torch.int32))
 
-    def set_features(self, found: Ids, names: Sequence[str]) -> None:
-        """Which features each item has, the root first; 0 is none. As `segue.data.item_features.features` gives them.
+    def set_features(self, ids: Ids, names: Sequence[str]) -> None:
+        """Set the features of all items.
+
+        Args:
+            ids: (I + 1, F) feature ids of each item, 0 on the right, as `segue.data.item_features.feature_ids` returns
+                them.
+            names: the names of features 1..n.
 
         Raises:
-            ConfigError: there are more than there is room for.
+            ConfigError: there are more features, or more of one item, than the model was built for.
         """
-        for name, there, room in (
-            ("features", len(names), self.room),
-            ("levels", found.shape[1], self.feature.shape[1]),
-        ):
-            if there > room:
-                raise ConfigError(f"{name}={room}: the log has {there} of them; give as many")
-        self.feature.zero_()[:, : found.shape[1]] = torch.from_numpy(found).to(self.feature)
+        if len(names) > self.num_features:
+            raise ConfigError(
+                f"the model was built for {self.num_features} item features, but the log has {len(names)}; "
+                "build it with Sizes.of(log, config)"
+            )
+        width = self.feature.shape[1]
+        if ids.shape[1] > width:
+            raise ConfigError(
+                f"max_features_per_item={width}: an item of the log has {ids.shape[1]} features; raise it to that number"
+            )
+        self.feature.zero_()[:, : ids.shape[1]] = torch.from_numpy(ids).to(self.feature)
 
     def lookup(self, item: Int[Tensor, "*n"]) -> Int[Tensor, "*n F"]:
-        """The features of each item, in their order; 0 on the right."""
+        """The feature ids of each item, in their order; 0 on the right."""
         return self.feature[item].long()

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.caser import Caser
-from segue import testing
 
 LOG = synthetic.random(6, 9, 12, seed=1)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
@@ -18,7 +19,6 @@ from segue.models.sequential.gru import GRU, LSTM4Rec
 from segue.models.sequential.hm_lstm.model import HMLSTM
 from segue.nn.optim import Adam
 from segue.nn.recurrent.lstm import LSTMCell
-from segue import testing
 from segue.training.loop import fit
 
 LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)

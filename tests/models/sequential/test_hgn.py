@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.batches.sequences import Windows
 from segue.data import synthetic
 from segue.models.base.model import Sizes
 from segue.models.sequential.hgn import HGN
 from segue.nn.sliding_windows import positions_to_windows, windows_to_positions
-from segue import testing
 
 SIZES = Sizes(num_users=5, num_items=9)
 PARTS = ("feature_gate", "instance_gate", "item_item", "item_bias")

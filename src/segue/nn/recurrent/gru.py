@@ -1,20 +1,19 @@
-"""Gated recurrent units, of three kinds. W reads, U looks back; all hold the blocks r, z, n one below the other.
+"""Gated recurrent units of three kinds. W multiplies the input and U the state; both hold the blocks r, z, n.
 
     r = sigma(W_r x + U_r h)      z = sigma(W_z x + U_z h)
 
-    GRU        n = tanh(W_n x + b_n + r * (U_n h + c_n))     h <- (1 - z) * n + z * h      and biases b, c in r and z
-    InnerGRU   n = tanh(W_n x + U_n (r * h))                 h <- (1 - z) * h + z * n
-    NormGRU    n = tanh(N(W_n x) + r * N(U_n h))             h <- (1 - z) * h + z * n      N in r and z too
+    GRUCell             n = tanh(W_n x + b_n + r * (U_n h + c_n))     h <- (1 - z) * n + z * h     biases also in r, z
+    ResetBeforeGRUCell  n = tanh(W_n x + U_n (r * h))                 h <- (1 - z) * h + z * n
+    LayerNormGRUCell    n = tanh(N(W_n x) + r * N(U_n h))             h <- (1 - z) * h + z * n     N in r and z too
 
-GRU is torch's. InnerGRU, with the reset gate inside the product, is Cho et al.'s (EMNLP 2014), which Villatel et al.
-(2018) write as their equation (4). NormGRU is Ba, Kiros and Hinton's (2016): each N is a layer normalisation with a
-gain and a bias of its own, over what r and z get of x (or of h) together.
+GRUCell computes what torch.nn.GRU does. ResetBeforeGRUCell applies the reset gate before the matrix product (Cho et
+al., EMNLP 2014; equation (4) of Villatel et al., 2018). LayerNormGRUCell is the unit of Ba, Kiros and Hinton (2016):
+each N is a layer normalisation with its own gain and bias, over the blocks r and z of x (or of h) together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -22,185 +21,141 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from segue.nn.hard_sigmoid import sigmoid_, slope
-from segue.nn.recurrent.packing import final_state, scan
+from segue.nn.hard_sigmoid import sigmoid_
+from segue.nn.recurrent.packing import final_state
 
 EPS = 1e-5
-by_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
-by_tanh = torch.ops.aten.tanh_backward.grad_input
 
 
-class GRU(NamedTuple):
-    """W, U, b and c. Without W, what is read is W x already: so it is where each item has a W x of its own."""
+class GRUCell(NamedTuple):
+    """The GRU of torch, over packed sequences and whose weights are parameters of the model that uses it.
 
-    w: Tensor | None
-    u: Tensor
-    b: Tensor
-    c: Tensor
-
-    @property
-    def dim(self) -> int:
-        return self.u.shape[1]
-
-    @property
-    def width(self) -> int:
-        return self.dim
-
-    @property
-    def weights(self) -> tuple[Tensor, ...]:
-        return self.u, self.c
-
-    @property
-    def taped(self) -> tuple[int, ...]:
-        return 3 * self.dim, 3 * self.dim
-
-    @property
-    def erred(self) -> tuple[int, ...]:
-        return 3 * self.dim, self.dim
-
-    def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
-        return scan(self, alive, read + self.b if self.w is None else linear(read, self.w, self.b), begin)
-
-    def onward(self, gates: Tensor, state: Tensor, tape: Sequence[Tensor], following: Tensor) -> None:
-        gate, held = tape
-        dim = self.dim
-        torch.addmm(self.c, state, self.u.T, out=held)
-        torch.add(gates[:, : 2 * dim], held[:, : 2 * dim], out=gate[:, : 2 * dim]).sigmoid_()
-        reset, keep, new = gate.split(dim, 1)
-        torch.addcmul(gates[:, 2 * dim :], reset, held[:, 2 * dim :], out=new).tanh_()
-        torch.lerp(new, state, keep, out=following)
-
-    def back(self, flow: Tensor, state: Tensor, tape: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
-        gate, held = tape
-        by_held, by_new = errors
-        dim = self.dim
-        reset, keep, new = gate.split(dim, 1)
-        by_reset, by_keep, by_ours = by_held.split(dim, 1)
-        kept = flow * keep
-        torch.sub(flow, kept, out=by_new).addcmul_(by_new, new.square(), value=-1)
-        torch.addcmul(kept, kept, keep, value=-1, out=by_keep).mul_(state - new)
-        torch.mul(by_new, reset, out=by_ours)
-        torch.mul(by_ours, held[:, 2 * dim :], out=by_reset).mul_(1 - reset)
-        torch.addmm(kept, by_held, self.u, out=flow)
-
-    def blame(self, state: Tensor, tape: Sequence[Tensor], errors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        by_held, by_new = errors
-        by_u, by_c = by_held.T @ state, by_held.sum(0)
-        by_held[:, 2 * self.dim :] = by_new
-        return by_held, by_u, by_c
-
-
-class InnerGRU(nn.Module):
-    """The reset gate inside the product.
-
-    Args:
-        reads: size of what is read.
-        dim: size of h.
-        bias: whether r, z and n have one.
-        hard: whether the sigmoid of r and z is the broken line (`layers.sigmoid`).
+    Without `weight_ih`, inputs are taken as W x already: for models in which every item has a vector W x of its own.
     """
 
-    def __init__(self, reads: int, dim: int, *, bias: bool = False, hard: bool = False) -> None:
-        super().__init__()
-        self.dim = self.width = dim
-        self.taped, self.erred = (3 * dim,), (3 * dim,)
-        self.w = nn.Parameter(blocks(3, dim, reads))
-        self.u = nn.Parameter(blocks(3, dim, dim))
-        self.b = nn.Parameter(torch.zeros(3 * dim)) if bias else None
-        self.hard = hard
+    weight_ih: Tensor | None
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
 
     @property
-    def weights(self) -> tuple[Tensor, ...]:
-        return (self.u,)
+    def output_dim(self) -> int:
+        return self.weight_hh.shape[1]
 
-    def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
-        return scan(self, alive, linear(read, self.w, self.b), begin)
+    @property
+    def state_dim(self) -> int:
+        return self.weight_hh.shape[1]
 
-    def gates(self, read: Float[Tensor, "*n x"], before: Float[Tensor, "*n d"]) -> tuple[Tensor, Tensor]:
-        """r and z of a step that reads `read` after the state `before`."""
-        two = 2 * self.dim
-        bias = None if self.b is None else self.b[:two]
-        total = linear(read, self.w[:two], bias) + linear(before, self.u[:two])
-        reset, update = sigmoid_(total, self.hard).chunk(2, -1)
-        return reset, update
-
-    def onward(self, gates: Tensor, state: Tensor, tape: Sequence[Tensor], following: Tensor) -> None:
-        (gate,), two = tape, 2 * self.dim
-        sigmoid_(torch.addmm(gates[:, :two], state, self.u[:two].T, out=gate[:, :two]), self.hard)
-        reset, update, new = gate.split(self.dim, 1)
-        torch.addmm(gates[:, two:], reset * state, self.u[two:].T, out=new).tanh_()
-        torch.lerp(state, new, update, out=following)
-
-    def back(self, flow: Tensor, state: Tensor, tape: Sequence[Tensor], errors: Sequence[Tensor]) -> None:
-        (gate,), (by_gate,), two = tape, errors, 2 * self.dim
-        reset, update, new = gate.split(self.dim, 1)
-        by_reset, by_update, by_new = by_gate.split(self.dim, 1)
-        torch.mul(flow, new - state, out=by_update)
-        by_tanh(flow * update, new, grad_input=by_new)
-        by_product = by_new @ self.u[two:]
-        torch.mul(by_product, state, out=by_reset)
-        by_gate[:, :two].mul_(slope(gate[:, :two], self.hard))
-        torch.addcmul(flow, flow, update, value=-1, out=flow).addcmul_(by_product, reset)
-        flow.addmm_(by_gate[:, :two], self.u[:two])
-
-    def blame(self, state: Tensor, tape: Sequence[Tensor], errors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        (gate,), (by_gate,), two = tape, errors, 2 * self.dim
-        by_new = by_gate[:, two:].T @ (gate[:, : self.dim] * state)
-        return by_gate, torch.cat([by_gate[:, :two].T @ state, by_new])
-
-
-class NormGRU(nn.Module):
-    """Layer normalisation of whatever is added up. Its way back is left to autograd, which has a kernel for that.
-
-    Args:
-        reads: size of what is read.
-        dim: size of h.
-        norm: whether r and z are normalised jointly, as published, or each gate by itself.
-    """
-
-    def __init__(self, reads: int, dim: int, norm: Literal["joint", "gate"] = "joint") -> None:
-        super().__init__()
-        self.dim = self.width = dim
-        self.groups = [2 * dim, dim] if norm == "joint" else [dim, dim, dim]
-        self.w = nn.Parameter(blocks(3, dim, reads))
-        self.u = nn.Parameter(blocks(3, dim, dim))
-        self.read_gain, self.state_gain = nn.Parameter(torch.ones(3 * dim)), nn.Parameter(torch.ones(3 * dim))
-        self.read_bias, self.state_bias = nn.Parameter(torch.zeros(3 * dim)), nn.Parameter(torch.zeros(3 * dim))
-
-    def steps(self, alive: list[int], read: Tensor, begin: Tensor) -> Tensor:
-        state, states, two = begin, [], 2 * self.dim
-        for gates in self._normed(linear(read, self.w), self.read_gain, self.read_bias).split(alive):
-            state = state[: len(gates)]
-            held = self._normed(state @ self.u.T, self.state_gain, self.state_bias)
-            reset, update = torch.sigmoid(gates[:, :two] + held[:, :two]).chunk(2, 1)
-            state = torch.lerp(state, torch.tanh(torch.addcmul(gates[:, two:], reset, held[:, two:])), update)
+    def run_packed(self, batch_sizes: list[int], inputs: Tensor, initial_state: Tensor) -> Tensor:
+        weight, bias = self.weight_ih, self.bias_ih
+        projected = inputs + bias if weight is None else linear(inputs, weight, bias)  # (n, 3 h)
+        state, states, two = initial_state, [], 2 * self.output_dim
+        for x in projected.split(batch_sizes):
+            state = state[: len(x)]  # (batch_sizes[t], h)
+            h = linear(state, self.weight_hh, self.bias_hh)
+            reset, update = torch.sigmoid(x[:, :two] + h[:, :two]).chunk(2, 1)
+            new = torch.tanh(torch.addcmul(x[:, two:], reset, h[:, two:]))
+            state = torch.lerp(new, state, update)
             states.append(state)
         return torch.cat(states)
 
-    def _normed(self, raw: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
-        groups = zip(raw.split(self.groups, 1), gain.split(self.groups), bias.split(self.groups), strict=True)
+
+class ResetBeforeGRUCell(nn.Module):
+    """A GRU whose reset gate is applied before the matrix product.
+
+    Args:
+        input_dim: size of the inputs.
+        hidden_dim: size of the state h.
+        bias: whether r, z and n have a bias.
+        hard_sigmoid: whether r and z use the hard sigmoid of `segue.nn.hard_sigmoid`.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int, *, bias: bool = False, hard_sigmoid: bool = False) -> None:
+        super().__init__()
+        self.output_dim = self.state_dim = hidden_dim
+        self.w = nn.Parameter(glorot_blocks(3, hidden_dim, input_dim))
+        self.u = nn.Parameter(glorot_blocks(3, hidden_dim, hidden_dim))
+        self.b = nn.Parameter(torch.zeros(3 * hidden_dim)) if bias else None
+        self.hard_sigmoid = hard_sigmoid
+
+    def run_packed(self, batch_sizes: list[int], inputs: Tensor, initial_state: Tensor) -> Tensor:
+        two, dim = 2 * self.output_dim, self.output_dim
+        gate_inputs, new_inputs = linear(inputs, self.w, self.b).split([two, dim], 1)  # (n, 2 h), (n, h)
+        gate_weight, new_weight = self.u[:two].T, self.u[two:].T
+        state, states = initial_state, []
+        for x_gates, x_new in zip(gate_inputs.split(batch_sizes), new_inputs.split(batch_sizes), strict=True):
+            state = state[: len(x_new)]  # (batch_sizes[t], h)
+            gates = sigmoid_(torch.addmm(x_gates, state, gate_weight), self.hard_sigmoid)
+            reset, update = gates.chunk(2, 1)
+            new = torch.tanh(torch.addmm(x_new, reset * state, new_weight))
+            state = torch.lerp(state, new, update)
+            states.append(state)
+        return torch.cat(states)
+
+    def gates(self, inputs: Float[Tensor, "*n x"], state: Float[Tensor, "*n h"]) -> tuple[Tensor, Tensor]:
+        """The reset gate r and the update gate z of a step with these inputs from this state."""
+        two = 2 * self.output_dim
+        bias = None if self.b is None else self.b[:two]
+        total = linear(inputs, self.w[:two], bias) + linear(state, self.u[:two])
+        reset, update = sigmoid_(total, self.hard_sigmoid).chunk(2, -1)
+        return reset, update
+
+
+class LayerNormGRUCell(nn.Module):
+    """A GRU with layer normalisation of every sum.
+
+    Args:
+        input_dim: size of the inputs.
+        hidden_dim: size of the state h.
+        norm: whether the blocks r and z are normalised jointly, as published, or each gate by itself.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int, norm: Literal["joint", "gate"] = "joint") -> None:
+        super().__init__()
+        self.output_dim = self.state_dim = dim = hidden_dim
+        self.groups = [2 * dim, dim] if norm == "joint" else [dim, dim, dim]
+        self.w = nn.Parameter(glorot_blocks(3, dim, input_dim))
+        self.u = nn.Parameter(glorot_blocks(3, dim, dim))
+        self.input_gain, self.state_gain = nn.Parameter(torch.ones(3 * dim)), nn.Parameter(torch.ones(3 * dim))
+        self.input_bias, self.state_bias = nn.Parameter(torch.zeros(3 * dim)), nn.Parameter(torch.zeros(3 * dim))
+
+    def run_packed(self, batch_sizes: list[int], inputs: Tensor, initial_state: Tensor) -> Tensor:
+        projected = self._normalised(linear(inputs, self.w), self.input_gain, self.input_bias)  # (n, 3 h)
+        state, states, two = initial_state, [], 2 * self.output_dim
+        for x in projected.split(batch_sizes):
+            state = state[: len(x)]  # (batch_sizes[t], h)
+            h = self._normalised(state @ self.u.T, self.state_gain, self.state_bias)
+            reset, update = torch.sigmoid(x[:, :two] + h[:, :two]).chunk(2, 1)
+            new = torch.tanh(torch.addcmul(x[:, two:], reset, h[:, two:]))
+            state = torch.lerp(state, new, update)
+            states.append(state)
+        return torch.cat(states)
+
+    def _normalised(self, blocks: Float[Tensor, "n g"], gain: Tensor, bias: Tensor) -> Float[Tensor, "n g"]:
+        groups = zip(blocks.split(self.groups, 1), gain.split(self.groups), bias.split(self.groups), strict=True)
         return torch.cat([layer_norm(part, g.shape, g, b, EPS) for part, g, b in groups], 1)
 
 
 class WindowGRU(nn.Module):
-    """The last state of torch's GRU for each of the C windows of a row."""
+    """The final state of torch's GRU for each of the C windows of a row."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.cell = nn.GRUCell(dim, dim)
 
-    def forward(self, item: Float[Tensor, "B P d"], real: Float[Tensor, "B C L"]) -> Float[Tensor, "B C d"]:
-        """`real` is 1 where a window holds an item, 0 where it holds padding."""
-        cell = self.cell
-        read = linear(item, cell.weight_ih).flatten(0, 1)  # neighbouring windows share it
-        place = torch.arange(1, len(read) + 1, device=item.device).view(item.shape[:2]).unfold(1, real.shape[2], 1)
-        windows = (place * (real > 0)).flatten(0, 1)
-        windows = windows.gather(1, (windows > 0).byte().argsort(dim=1, stable=True))  # padding, wherever it is, first
-        unit = GRU(None, cell.weight_hh, cell.bias_ih, cell.bias_hh)
-        return final_state(windows, lambda found: read[found - 1], unit).view(*real.shape[:2], -1)
+    def forward(self, item: Float[Tensor, "B P d"], mask: Float[Tensor, "B C L"]) -> Float[Tensor, "B C d"]:
+        """The final state of each window; `mask` is 1 where a window holds an item and 0 where it holds padding."""
+        weights = self.cell
+        projected = linear(item, weights.weight_ih).flatten(0, 1)  # (B P, 3 d), shared by overlapping windows
+        index = torch.arange(1, len(projected) + 1, device=item.device).view(item.shape[:2])  # 0 is padding
+        windows = index.unfold(1, mask.shape[2], 1)  # (B, C, L)
+        windows = (windows * (mask > 0)).flatten(0, 1)
+        windows = windows.gather(1, (windows > 0).byte().argsort(dim=1, stable=True))  # padding comes first
+        cell = GRUCell(None, weights.weight_hh, weights.bias_ih, weights.bias_hh)
+        return final_state(windows, lambda chosen: projected[chosen - 1], cell).view(*mask.shape[:2], -1)
 
 
-def blocks(count: int, height: int, width: int) -> Tensor:
-    """So many matrices one below the other, each drawn by Glorot's rule."""
+def glorot_blocks(count: int, height: int, width: int) -> Tensor:
+    """`count` matrices (height, width), one below the other, each initialised by Glorot's uniform rule."""
     bound = math.sqrt(6 / (height + width))
     return torch.empty(count * height, width).uniform_(-bound, bound)

@@ -13,7 +13,7 @@ import torch
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
-from segue.data.item_features import features
+from segue.data.item_features import feature_ids
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.ratings.biases import Biases
@@ -22,7 +22,7 @@ from segue.models.ratings.iarn.model import IARN
 from segue.nn.optim import RMSprop
 
 LOG = synthetic.rated(synthetic.markov(20, 9, 8, seed=4, shortest=2))
-SMALL = {"embedding_dim": 4, "hidden": 5, "context": 3}
+SMALL = {"embedding_dim": 4, "hidden_dim": 5, "context_dim": 3}
 
 
 def build(**settings: Any) -> IARN:
@@ -34,20 +34,20 @@ def build(**settings: Any) -> IARN:
 
 
 @pytest.mark.parametrize(("dim", "count"), [(25, 175_364), (50, 184_964)])
-def test_the_paper_s_network_has_as_many_weights_as_the_authors(dim: int, count: int) -> None:
+def test_parameter_counts_are_those_of_the_authors(dim: int, count: int) -> None:
     model = IARN(IARN.configure({"embedding_dim": dim}, "paper"), Sizes(3, 3))
-    assert sum(p.numel() for side in (model.of_user, model.of_item) for p in side.parameters()) == count
+    assert sum(p.numel() for network in (model.user_network, model.item_network) for p in network.parameters()) == count
     own = IARN(IARN.configure({"embedding_dim": dim, "backbone": "tagm"}), Sizes(3, 3))
     expected = {25: 76_548, 50: 86_148}[dim]
-    assert sum(p.numel() for side in (own.of_user, own.of_item) for p in side.parameters()) == expected
+    assert sum(p.numel() for network in (own.user_network, own.item_network) for p in network.parameters()) == expected
 
 
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
-def test_derivatives_are_those_of_autograd(activation: Any) -> None:
+def test_gated_rnn_equals_a_plain_loop(activation: Any) -> None:
     torch.manual_seed(1)
     read, gate, weight = torch.randn(5, 3, 4).double(), torch.rand(5, 3).double(), torch.randn(4, 4).double()
     gate[:2, 0] = 0  # padding
-    asked = torch.randn(5, 3, 4).double()
+    grad_output = torch.randn(5, 3, 4).double()
 
     def plain(read: Any, gate: Any, weight: Any) -> Any:
         state, states = torch.zeros(3, 4).double(), []
@@ -62,16 +62,16 @@ def test_derivatives_are_those_of_autograd(activation: Any) -> None:
     for way in (plain, lambda *inputs: run_gated(*inputs, activation)):
         inputs = [t.clone().requires_grad_() for t in (read, gate, weight)]
         states = way(*inputs)
-        (states * asked).sum().backward()
+        (states * grad_output).sum().backward()
         found.append([states.detach(), *(t.grad for t in inputs)])
     for one, two in zip(*found, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("backbone", "rated"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
-def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str, rated: int) -> None:
-    """Whatever a user or an item did then or later; and what came before does."""
-    model, pairs = build(backbone=backbone, rated=rated), RatedEvents.of(LOG)
+@pytest.mark.parametrize(("backbone", "use_ratings"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
+def test_no_leakage_of_events_at_or_after_the_time_of_a_rating(backbone: str, use_ratings: int) -> None:
+    """Events at or after the time change nothing; earlier events do."""
+    model, pairs = build(backbone=backbone, use_ratings=use_ratings), RatedEvents.of(LOG)
     reads = {"history": model.window, "audience": model.audience}
     rng = np.random.default_rng(0)
     assert LOG.time is not None
@@ -90,7 +90,7 @@ def test_nothing_at_or_after_a_time_changes_a_prediction(backbone: str, rated: i
 
 
 @pytest.mark.parametrize("backbone", ["iarn", "lstm"])
-def test_all_items_in_one_call_as_pair_by_pair(backbone: str) -> None:
+def test_scores_of_all_items_equal_predictions_of_single_pairs(backbone: str) -> None:
     model = build(backbone=backbone, bias=True)
     history = torch.tensor([[0, 0, 3, 1], [5, 2, 2, 7], [0, 0, 0, 0]])
     user, items = torch.tensor([1, 4, 0]), torch.tensor([2, 9, 1])
@@ -101,15 +101,15 @@ def test_all_items_in_one_call_as_pair_by_pair(backbone: str) -> None:
             assert float(scores[line, column]) == pytest.approx(float(model.predict(pair)), abs=1e-10)
 
 
-def test_attention_depends_on_the_other_side() -> None:
-    """TAGM's does not: whoever asks, it attends alike."""
+def test_gates_depend_on_the_other_side() -> None:
+    """The gates of IARN do; those of TAGM do not."""
     for backbone, alike in (("iarn", False), ("tagm", True)):
         model = build(backbone=backbone)
         batch = RatedEvents.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
-        mine = model._read_user(batch)
-        theirs = model._read_item(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
-        one = model.of_user.gates(mine, theirs.summary)
-        two = model.of_user.gates(mine, theirs.summary.flip(0))
+        user = model._encode_users(batch)
+        items = model._encode_items(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
+        one = model.user_network.gates(user, items.summary)
+        two = model.user_network.gates(user, items.summary.flip(0))
         assert torch.equal(one, two) == alike
         assert bool(((one >= 0) & (one <= 1)).all())
 
@@ -119,21 +119,21 @@ def test_biased_iarn_starts_near_biases() -> None:
     biases.fit(LOG)
     pairs = RatedEvents.of(LOG)
     batch = pairs.batch(np.arange(len(pairs)), history=8, audience=8)
-    told = biases.predict(batch)
-    torch.testing.assert_close(build(bias=True).predict(batch), told, rtol=0, atol=0.01)
-    assert float((build().predict(batch) - told).abs().min()) > 0.5
+    expected = biases.predict(batch)
+    torch.testing.assert_close(build(bias=True).predict(batch), expected, rtol=0, atol=0.01)
+    assert float((build().predict(batch) - expected).abs().min()) > 0.5
 
 
-def test_a_step_is_read_with_its_rating_as_it_was_first_given() -> None:
-    """History 2 3 2 of user 1, rated 5 1 4; the second rating of item 2 came later, and nobody rated item 4."""
+def test_steps_include_the_first_rating_of_the_pair() -> None:
+    """History 2 3 2 of user 1, rated 5 1 4; the second rating of item 2 came later, and item 4 has no rating."""
     log = synthetic.from_sequences([[2, 3, 2], [2, 1]], num_items=4)
     log = replace(log, rating=np.array([5, 1, 4, 2, 3], np.float32), time=np.arange(5))
-    model = IARN(IARN.configure({**SMALL, "rated": True}), Sizes(2, 4)).double()
+    model = IARN(IARN.configure({**SMALL, "use_ratings": True}), Sizes(2, 4)).double()
     next(model.batches(log, np.random.default_rng(0)))
     history = torch.tensor([[0, 2, 3, 4]]).T
     x = torch.ones(4, 1, 2).double()
     bias = torch.tensor([0, 0.5, -0.5, 0.25])[:, None].double()
-    read = model._with_ratings(x, torch.ones_like(history), history, bias)
+    read = model._append_ratings(x, torch.ones_like(history), history, bias)
     above = torch.tensor([0, 4.5 - 3, 1.5 - 3, 0]).double()
     torch.testing.assert_close(read[:, 0, 2:], above[:, None].expand(-1, 3))
     assert torch.equal(read[:, :, :2], x)
@@ -142,41 +142,44 @@ def test_a_step_is_read_with_its_rating_as_it_was_first_given() -> None:
 GENRES = pl.DataFrame({"genres": [["War"], ["Action", "War"], None, *[["Love"]] * (LOG.num_items - 3)]})
 
 
-@pytest.mark.parametrize("encoder", ["flat", "hierarchical"])
-def test_features_change_what_is_read_of_an_item_that_has_some(encoder: str) -> None:
+@pytest.mark.parametrize("feature_encoder", ["flat", "hierarchical"])
+def test_features_change_the_scores_of_items_that_have_features(feature_encoder: str) -> None:
     log = replace(LOG, item_metadata=GENRES)
-    settings = {**SMALL, "encoder": encoder, "column": "genres", "features": 3, "levels": 2}
+    settings = {**SMALL, "feature_encoder": feature_encoder, "feature_column": "genres", "max_features_per_item": 2}
     torch.manual_seed(0)
-    model = IARN(IARN.configure(settings), Sizes(log.num_users, log.num_items)).double().eval()
+    config = IARN.configure(settings)
+    model = IARN(config, Sizes.of(log, config)).double().eval()
     for batch in model.batches(log, np.random.default_rng(0)):
         model(batch).backward()
-    assert model.encoder.feature[:4].tolist() == [[0, 0], [3, 0], [1, 3], [0, 0]]
-    gradient = model.encoder.matrix.grad
+    assert model.feature_encoder.feature[:4].tolist() == [[0, 0], [3, 0], [1, 3], [0, 0]]
+    gradient = model.feature_encoder.matrix.grad
     assert gradient is not None
     assert [bool(g.any()) for g in gradient] == [False, True, True, True]
-    asked = Batch(torch.tensor([1]), torch.tensor([[4, 5]]))
+    scored = Batch(torch.tensor([1]), torch.tensor([[4, 5]]))
     with torch.no_grad():
-        before = model.score(asked)
-        model.encoder.matrix[3] *= 2
-        changed = (model.score(asked) != before)[0].tolist()
+        before = model.score(scored)
+        model.feature_encoder.matrix[3] *= 2
+        changed = (model.score(scored) != before)[0].tolist()
     assert changed == [False, True, True, *[False] * (log.num_items - 2)]
 
 
 def test_features_that_do_not_fit_are_refused() -> None:
     log = replace(LOG, item_metadata=GENRES)
-    for settings, said in (
-        ({"features": 2}, "features=2: the log has 3 of them; give as many"),
-        ({"features": 3, "levels": 1}, "levels=1: the log has 2 of them; give as many"),
+    settings = {"feature_encoder": "flat", "feature_column": "genres"}
+    for limit, num_features, message in (
+        (2, 2, "built for 2 item features, but the log has 3"),
+        (1, 3, "max_features_per_item=1: an item of the log has 2 features; raise it to that number"),
     ):
-        chosen = IARN.configure({"encoder": "flat", "column": "genres", **settings})
-        with pytest.raises(ConfigError, match=said):
-            next(IARN(chosen, Sizes(log.num_users, log.num_items)).batches(log, np.random.default_rng(0)))
+        config = IARN.configure({**settings, "max_features_per_item": limit})
+        model = IARN(config, Sizes(log.num_users, log.num_items, num_features))
+        with pytest.raises(ConfigError, match=message):
+            next(model.batches(log, np.random.default_rng(0)))
     with pytest.raises(
         DataError, match=r"its items have no column 'genre', did you mean 'genres'\?; they have: genres"
     ):
-        features(log, "genre")
+        feature_ids(log, "genre")
     paths = pl.DataFrame({"path": ["B > A", "", None, *["B"] * (LOG.num_items - 3)]})
-    found, names = features(replace(LOG, item_metadata=paths), "path")
+    found, names = feature_ids(replace(LOG, item_metadata=paths), "path")
     assert names == ["A", "B"]
     assert found[:5].tolist() == [[0, 0], [2, 1], [0, 0], [0, 0], [2, 0]]
 
@@ -210,18 +213,16 @@ def test_rmsprop_follows_a_schedule_and_takes_it_up() -> None:
 
 def test_presets_and_ranges() -> None:
     author = IARN.configure(preset="author")
-    assert (author.activation, author.sharpness, author.heed) == ("softplus", 2.0, 0.25)
+    assert (author.activation, author.gate_scale, author.interaction_scale) == ("softplus", 2.0, 0.25)
     for settings, said in (
-        ({"dropout": 1}, r"dropout=1.0: must be at least 0 and below 1"),
-        ({"hidden": 0}, r"hidden=0: must be at least 1"),
-        ({"encoder": "flat", "features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
-        (
-            {"encoder": "flat", "column": "genres"},
-            r"column='genres', features=0: name a column and how many it holds, or neither",
-        ),
-        ({"share": 0}, r"share=0: must be above 0 and at most 1"),
+        ({"dropout": 1}, r"dropout=1: must be at least 0 and below 1"),
+        ({"hidden_dim": 0}, r"hidden_dim=0: must be at least 1"),
+        ({"feature_encoder": "flat"}, r"feature_column='': name a column if and only if there is a feature_encoder"),
+        ({"feature_column": "genres"}, r"feature_column='genres': name a column if and only if there is"),
+        ({"features": 2}, r"unknown setting 'features'"),
+        ({"epoch_fraction": 0}, r"epoch_fraction=0: must be above 0 and at most 1"),
         ({"l2_user": -1}, r"l2_user=-1: must be at least 0"),
-        ({"clip": 0}, r"clip=0: must be above 0"),
+        ({"grad_clip_value": 0}, r"grad_clip_value=0: must be above 0"),
         ({"backbone": "gru"}, r"backbone='gru': must be one of iarn, tagm, rnn, lstm"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -10,12 +10,12 @@ import pytest
 import torch
 from benchmarks.hcrnn import plain_loss
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.hcrnn.model import HCRNN, RunningHCRNN
-from segue import testing
 from segue.training import loop as train
 from segue.training.loop import fit
 

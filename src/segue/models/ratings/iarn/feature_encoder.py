@@ -1,9 +1,9 @@
-"""IARN's feature encoder: what is read of an item passes through a matrix for each of its features.
+"""`FeatureEncoder`: transforms the steps of an item's history by one matrix for each feature of the item.
 
     flat           E(x) = sum_k M_k x                                                                   (11)
     hierarchical   E(x) = M_1 (M_2 (... (M_L x))),  from the root L to the leaf 1                       (12)
 
-An item without features is read as it is. The authors' program takes a tanh after each matrix of a hierarchy.
+The steps of an item without features stay as they are. In the authors' program a tanh follows each matrix of (12).
 Source: Pei et al., "Interacting attention-gated recurrent networks for recommendation", CIKM 2017, section 3.3.
 """
 
@@ -20,33 +20,37 @@ from segue.nn.item_features import ItemFeatures
 Kind = Literal["none", "flat", "hierarchical"]
 
 
-class Encoder(ItemFeatures):
-    """A matrix for each feature, near the identity at first.
+class FeatureEncoder(ItemFeatures):
+    """A matrix for each feature, initialised near the identity.
 
     Args:
-        room: how many items there are, how many features, and how many of them an item may have.
-        dim: size of what is read.
+        num_items: number of items.
+        num_features: number of features.
+        max_features: number of features an item may have.
+        dim: size e of the vectors that are transformed.
         kind: flat or hierarchical.
-        squash: whether a tanh follows each matrix of a hierarchy.
+        tanh: whether a tanh follows each matrix of the hierarchy.
     """
 
-    def __init__(self, room: tuple[int, int, int], dim: int, kind: Kind, *, squash: bool = False) -> None:
-        super().__init__(*room)
-        self.kind, self.squash = kind, squash
-        self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(room[1] + 1, dim, dim) * 0.01)
+    def __init__(
+        self, num_items: int, num_features: int, max_features: int, dim: int, kind: Kind, *, tanh: bool = False
+    ) -> None:
+        super().__init__(num_items, num_features, max_features)
+        self.kind, self.tanh = kind, tanh
+        self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(num_features + 1, dim, dim) * 0.01)
 
     def forward(self, x: Float[Tensor, "P B e"], item: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
-        """What is read of each of the B items."""
-        feature = self.lookup(item)
+        """The steps of the histories of B items, transformed by the features of these items."""
+        features = self.lookup(item)  # (B, F)
         if self.kind == "flat":
             total = torch.zeros_like(x)
-            for level in feature.T:
-                total = total + self._through(x, level) * (level > 0)[:, None]
-            return torch.where((feature > 0).any(1)[:, None], total, x)
-        for level in feature.T:
-            new = self._through(x, level)
-            x = torch.where((level > 0)[:, None], new.tanh() if self.squash else new, x)
+            for feature in features.T:
+                total = total + self._transform(x, feature) * (feature > 0)[:, None]
+            return torch.where((features > 0).any(1)[:, None], total, x)
+        for feature in features.T:
+            transformed = self._transform(x, feature)
+            x = torch.where((feature > 0)[:, None], transformed.tanh() if self.tanh else transformed, x)
         return x
 
-    def _through(self, x: Float[Tensor, "P B e"], level: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
-        return torch.einsum("bij,pbj->pbi", self.matrix[level], x)
+    def _transform(self, x: Float[Tensor, "P B e"], feature: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
+        return torch.einsum("bij,pbj->pbi", self.matrix[feature], x)
