@@ -24,9 +24,9 @@ from segue.models.base.model import Sizes
 from segue.models.base.rating import PairScorer
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
-from segue.nn.recorder import recording, record
+from segue.nn.recorder import record, recording
 from segue.reporting.charts import page
-from segue.testing.model_checks import subject
+from segue.testing import subject
 from segue.training.loop import fit
 
 DAY, YEAR_2020 = 86_400, 1_577_836_800
@@ -116,7 +116,7 @@ def test_nothing_to_read() -> None:
     assert sections(found) == [("What the user had met", ["Nothing."]), ("Who had met the item", ["Nothing."])]
 
 
-RATED = synthetic.featured(synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4)))
+RATED = synthetic.with_features(synthetic.with_ratings(synthetic.markov(30, 12, 9, seed=3, shortest=4)))
 
 
 @pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, PairScorer)])
@@ -139,7 +139,7 @@ def test_every_model_of_ratings_is_explained(name: str) -> None:
 
 @pytest.mark.parametrize("backbone", ["iarn", "tagm", "rnn", "lstm"])
 def test_gates_of_iarn_are_those_of_the_pair(backbone: str) -> None:
-    model: Any = subject(MODELS["iarn"]).build(RATED, backbone=backbone, longest=5).eval()
+    model: Any = subject(MODELS["iarn"]).build(RATED, backbone=backbone, window=5).eval()
     pairs = RatedEvents.of(RATED)
     at = next(row for row in np.argsort(-pairs.lengths()) if (pairs.user == pairs.user[row]).sum() > 7)
     last = np.flatnonzero((pairs.user == pairs.user[at]) & (pairs.item == pairs.item[at]))[-1:]
@@ -150,10 +150,10 @@ def test_gates_of_iarn_are_those_of_the_pair(backbone: str) -> None:
         return
     batch = pairs.batch(last, history=5, audience=5)
     with torch.inference_mode():
-        mine, theirs = model._read_user(batch), model._read_item(batch.target[:, 0], batch.audience)
+        mine, theirs = model._encode_users(batch), model._encode_items(batch.target[:, 0], batch.audience)
         wanted = (
-            model.of_user.gates(mine, theirs.summary)[:, 0].tolist(),
-            model.of_item.gates(theirs, mine.summary)[:, 0].tolist(),
+            model.user_network.gates(mine, theirs.summary)[:, 0].tolist(),
+            model.item_network.gates(theirs, mine.summary)[:, 0].tolist(),
         )
     for steps, gates in zip((found.history, found.audience), wanted, strict=True):
         known = [one.gates["gate"] for one in steps]

@@ -11,7 +11,7 @@ import torch
 
 from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
-from segue.data.item_features import features
+from segue.data.item_features import feature_ids
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
@@ -20,22 +20,19 @@ from segue.training.loop import fit
 
 KINDS = pl.DataFrame({"title": list("abcd"), "kind": [["Home", "Bed"], ["Home", "Lamp"], ["Toys"], None]})
 LOG = replace(
-    synthetic.rated(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], num_items=4)), item_metadata=KINDS
+    synthetic.with_ratings(synthetic.from_sequences([[1, 2, 3], [1, 2], [3], [4, 1]], num_items=4)), item_metadata=KINDS
 )
 
 
 def build(log: Log = LOG, **settings: object) -> HieVH:
     torch.manual_seed(0)
-    model = HieVH(
-        HieVH.configure({"embedding_dim": 3, "features": 4, "levels": 3, **settings}),
-        Sizes(log.num_users, log.num_items),
-    )
-    return model.double()
+    config = HieVH.configure({"embedding_dim": 3, "max_features_per_item": 3, **settings})
+    return HieVH(config, Sizes.of(log, config)).double()
 
 
 def test_relations_of_features() -> None:
     """Features 1 to 4 are Bed, Home, Lamp and Toys: Home and Toys stand first, Bed and Lamp below."""
-    found, names = features(LOG, "kind")
+    found, names = feature_ids(LOG, "kind")
     assert names == ["Bed", "Home", "Lamp", "Toys"]
     strength = relations(RatedEvents.of(LOG), found, 4)
     # of four users three met Bed and two Lamp, both the latter two: IC = (2 + 1) / (3 * 2 / 4 + 1)
@@ -87,7 +84,8 @@ def test_items_hardly_met_are_known_by_their_features() -> None:
     log = synthetic.from_sequences(items.tolist(), num_items=24)
     rating = np.where(items.ravel() % 2, 5, 1).astype(np.float32)
     log = replace(log, rating=rating, item_metadata=pl.DataFrame({"kind": kinds}))
-    model = HieVH(HieVH.configure({"epochs": 60, "batch_size": 50, "lr": 0.02, "l2_item": 50.0}), Sizes(40, 24))
+    config = HieVH.configure({"epochs": 60, "batch_size": 50, "lr": 0.02, "l2_item": 50.0})
+    model = HieVH(config, Sizes.of(log, config))
     fit(model, log)
     with torch.no_grad():
         told = model.item_vectors()[13:, -2]
@@ -96,7 +94,7 @@ def test_items_hardly_met_are_known_by_their_features() -> None:
 
 def test_a_path_is_named() -> None:
     log = replace(LOG, item_metadata=pl.DataFrame({"path": ["Home > Bed", "Home > Lamp", "Toys", None]}))
-    model = build(log, column="path")
+    model = build(log, feature_column="path")
     model.pairs(log)
     assert model.features.feature.tolist() == [[0, 0, 0], [2, 1, 0], [2, 3, 0], [4, 0, 0], [0, 0, 0]]
     with pytest.raises(DataError, match=r"no column of lists to take features from; .*they have: path"):
@@ -108,12 +106,11 @@ def test_a_path_is_named() -> None:
 def test_settings_out_of_range() -> None:
     for settings, said in (
         ({"embedding_dim": 0}, "embedding_dim=0: must be at least 1"),
-        ({"features": 0}, "features=0: must be at least 1"),
-        ({"levels": 0}, "levels=0: must be at least 1"),
+        ({"max_features_per_item": 0}, "max_features_per_item=0: must be at least 1"),
         ({"relation_weight": -1}, "relation_weight=-1: must be at least 0"),
         ({"l2_feature": -1}, "l2_feature=-1: must be at least 0"),
     ):
         with pytest.raises(ConfigError, match=said):
             HieVH.configure(settings)
-    with pytest.raises(ConfigError, match="features=3: the log has 4 of them; give as many"):
-        build(features=3).pairs(LOG)
+    with pytest.raises(ConfigError, match="built for 3 item features, but the log has 4"):
+        HieVH(HieVH.configure(), Sizes(LOG.num_users, LOG.num_items, 3)).pairs(LOG)

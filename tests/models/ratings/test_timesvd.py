@@ -16,7 +16,7 @@ from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.ratings.biases import Biases
 from segue.models.ratings.timesvd import TimeSVD
-from segue.testing.model_checks import LAWS, subject
+from segue.testing import LAWS, subject
 from segue.training.loop import fit
 
 DAY = 86_400
@@ -27,7 +27,7 @@ def timed(days: list[list[int]], *, scale: int = DAY, start: int = YEAR_2020) ->
     """Users who rate items 1, 2, ... on such days."""
     sequences = [list(range(1, len(some) + 1)) for some in days]
     times = [[start + scale * day for day in some] for some in days]
-    return synthetic.rated(synthetic.from_sequences(sequences, times=times, num_items=6))
+    return synthetic.with_ratings(synthetic.from_sequences(sequences, times=times, num_items=6))
 
 
 def build(log: Log, **settings: object) -> TimeSVD:
@@ -102,7 +102,7 @@ def test_the_paper_s_terms_of_days_obey_the_laws(law: str) -> None:
 
 
 def test_training_begins_at_the_biases() -> None:
-    log = synthetic.rated(synthetic.random(30, 12, 8, seed=1))
+    log = synthetic.with_ratings(synthetic.random(30, 12, 8, seed=1))
     sizes = Sizes(log.num_users, log.num_items)
     yardstick = Biases(Biases.configure(), sizes).double()
     yardstick.fit(log)
@@ -137,7 +137,7 @@ def test_time_is_worth_something_where_opinions_turn() -> None:
 
 
 def test_a_log_without_times_is_refused() -> None:
-    log = synthetic.rated(synthetic.from_sequences([[1, 2], [2, 1]], num_items=2))
+    log = synthetic.with_ratings(synthetic.from_sequences([[1, 2], [2, 1]], num_items=2))
     with pytest.raises(DataError, match="timesvd\\+\\+ needs to know when ratings were given; this log has no times"):
         next(build(log).batches(log, np.random.default_rng(0)))
 

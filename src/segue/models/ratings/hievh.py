@@ -32,9 +32,9 @@ from torch import Tensor, nn
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
-from segue.data.item_features import features, lists
+from segue.data.item_features import feature_ids, first_list_column
 from segue.data.log import Ids, Log
-from segue.models.base.model import Sizes
+from segue.models.base.model import FeaturedConfig, Sizes
 from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel, DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import embedding, zero_padding
@@ -43,7 +43,7 @@ from segue.nn.item_features import ItemFeatures
 USERS_PER_BLOCK = 4096
 
 
-class HieVHConfig(BiasedRatingConfig):
+class HieVHConfig(FeaturedConfig, BiasedRatingConfig):
     """Settings of HieVH."""
 
     embedding_dim: int = Field(20, ge=1, description="Size of the vectors of users, items and features.")
@@ -52,17 +52,18 @@ class HieVHConfig(BiasedRatingConfig):
     relation_weight: float = Field(
         0.01, ge=0, description="Weight alpha of the relations between features of one level."
     )
-    column: str = Field(
+    feature_column: str = Field(
         "",
         description=(
-            'The column of the log\'s items that holds their features: lists, or paths such as "Home > Bed"; by '
-            "default the first that holds lists."
+            "Column of the item metadata that holds the features of each item: lists, or paths such as 'Home > Bed'. "
+            "By default the first column of lists."
         ),
     )
-    features: int = Field(1000, ge=1, description="How many features there is room for.")
-    levels: int = Field(8, ge=1, description="How many an item may have.")
     lr: float = 0.0025
     renamed: ClassVar[dict[str, str]] = {"alpha": "relation_weight"}
+
+    def item_features(self, log: Log) -> tuple[Ids, list[str]]:
+        return feature_ids(log, self.feature_column or first_list_column(log))
 
 
 class HieVH(BiasedRatingModel, DotProductRating):
@@ -81,11 +82,11 @@ class HieVH(BiasedRatingModel, DotProductRating):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
+        self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
         self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim + 1) * 0.01)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
-        self.feature = nn.Parameter(torch.randn(config.features + 1, config.embedding_dim + 1) * 0.1)
-        self.level = nn.Parameter(torch.zeros(config.levels))  # v
+        self.feature = nn.Parameter(torch.randn(sizes.num_features + 1, config.embedding_dim + 1) * 0.1)
+        self.level = nn.Parameter(torch.zeros(config.max_features_per_item))  # v
         with torch.no_grad():
             for table in (self.user, self.item, self.feature):
                 table[:, -1] = 0
@@ -97,9 +98,9 @@ class HieVH(BiasedRatingModel, DotProductRating):
 
     def look_at(self, pairs: RatedEvents) -> None:
         super().look_at(pairs)
-        found, names = features(pairs.log, self.config.column or lists(pairs.log))
-        self.features.set_features(found, names)
-        self.relation = torch.from_numpy(relations(pairs, found, len(names))).to(self.feature)
+        item_features, names = self.config.item_features(pairs.log)
+        self.features.set_features(item_features, names)
+        self.relation = torch.from_numpy(relations(pairs, item_features, len(names))).to(self.feature)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
         assert batch.target is not None

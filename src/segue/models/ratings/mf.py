@@ -4,8 +4,8 @@
     minimise  sum (r_ui - r~_ui)^2  +  l2 (sum |p_u|^2 + sum |q_i|^2)  +  l2_bias (sum b_u^2 + sum b_i^2)
 
 With q_i and b_i fixed, (p_u, b_u) is the ridge regression of the user's r - mu - b_i on the vectors (q_i, 1); then the
-items are solved in the same way. Each iteration lowers the objective, and there is no learning rate. A user or an item
-without ratings keeps a vector of zeros.
+items are solved in the same way. Each iteration lowers the objective, and there is no learning rate. A user without
+ratings keeps a vector of zeros, an item without ratings its small random vector.
 Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 2009, (5) and
 alternating least squares. IARN's paper trains the same model by stochastic gradients.
 """
