@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.filters import at_least, core, filtered, latest, select, widespread_items, without_duplicates
+from segue.data.filters import (
+    apply_filters,
+    items_of_many_users,
+    k_core,
+    last_rows,
+    rated_at_least,
+    select,
+    without_duplicates,
+)
 from segue.data.readers.ingest import read_log
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
@@ -36,15 +44,15 @@ def test_core_is_repeated_until_nothing_changes(rows, user_core, item_core):
     log = from_sequences(rows)
     expected = slow_core(pairs(log), user_core, item_core)
     if expected:
-        assert pairs(core(log, user_core, item_core)) == expected
+        assert pairs(k_core(log, user_core, item_core)) == expected
     else:
         with pytest.raises(DataError, match="leaves nothing"):
-            core(log, user_core, item_core)
+            k_core(log, user_core, item_core)
 
 
 def test_core_by_hand():
     # without user 3, item 3 is rare; without item 3, user 2 is short: only user 1 and items 1, 2 stay
-    log = core(from_sequences([[1, 2, 1, 2], [1, 3], [3]]), 2, 2)
+    log = k_core(from_sequences([[1, 2, 1, 2], [1, 3], [3]]), 2, 2)
     assert pairs(log) == [(1, 1), (1, 2), (1, 1), (1, 2)]
     assert log.items.tokens.to_list() == [1, 2]
     assert log.steps[-1].rule == "at least 2 rows a user and 2 an item"
@@ -63,7 +71,7 @@ def test_duplicates_keep_the_first_or_the_last(rows):
 def test_a_selection_keeps_times_ratings_tables_and_order():
     frame = pl.DataFrame({"user": [3, 3, 5, 8], "item": [9, 7, 7, 4], "time": [1, 2, 3, 4], "rating": [1.0, 5, 4, 5]})
     items, users = {"item": [4, 7, 9], "name": ["d", "g", "i"]}, {"user": [8, 5, 3], "age": [80, 50, 30]}
-    log = at_least(read_log(frame, items=pl.DataFrame(items), users=pl.DataFrame(users)), 5)
+    log = rated_at_least(read_log(frame, items=pl.DataFrame(items), users=pl.DataFrame(users)), 5)
     assert pairs(log) == [(3, 7), (8, 4)]
     assert log.time.tolist() == [2, 4]
     assert log.rating.tolist() == [5, 5]
@@ -82,7 +90,7 @@ def test_rules_see_only_the_rows_of_a_view():
 
 def test_no_rule_changes_nothing():
     log = from_sequences([[1, 2], [2, 2]])
-    assert filtered(log) is log
+    assert apply_filters(log) is log
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,7 @@ def test_no_rule_changes_nothing():
 )
 def test_impossible_rules(rules, error, message):
     with pytest.raises(error, match=message):
-        filtered(from_sequences([[1, 2], [2, 2]]), **rules)
+        apply_filters(from_sequences([[1, 2], [2, 2]]), **rules)
 
 
 @given(sequences, st.integers(1, 4))
@@ -109,8 +117,8 @@ def test_widespread_items_and_the_latest_rows(rows, least):
     users = {item: len({u for u, i in pairs(log) if i == item}) for _, item in pairs(log)}
     known = [(u, i) for u, i in pairs(log) if users[i] >= least]
     for rule, expected in (
-        (widespread_items, known),
-        (latest, [(u + 1, item) for u, row in enumerate(rows) for item in row[-least:]]),
+        (items_of_many_users, known),
+        (last_rows, [(u + 1, item) for u, row in enumerate(rows) for item in row[-least:]]),
     ):
         if expected:
             assert pairs(rule(log, least)) == expected

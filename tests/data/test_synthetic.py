@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data import synthetic
-from segue.data.synthetic import cycle, from_sequences, markov, random, rated
+from segue.data.synthetic import cycle, from_sequences, markov, random, with_ratings
 from segue.errors import DataError
 
 
@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_refused(arguments, message):
 
 
 def test_ratings_are_tastes():
-    log = rated(from_sequences([[1, 2], [3, 4]]).until(np.array([0, 2, 3])))
+    log = with_ratings(from_sequences([[1, 2], [3, 4]]).until(np.array([0, 2, 3])))
     assert log.rating[:3].tolist() == [5, 2, 2]
     assert log.fingerprint != replace(log, rating=None).fingerprint
 

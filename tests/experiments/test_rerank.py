@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data import synthetic
@@ -30,10 +31,9 @@ from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load, save
-from segue.testing import model_checks as testing
 from segue.training.loop import fit
 
-LOG = synthetic.rated(synthetic.markov(60, 17, 12, seed=1, shortest=4))
+LOG = synthetic.with_ratings(synthetic.markov(60, 17, 12, seed=1, shortest=4))
 PROTOCOL = Protocol.named("leave-one-out")
 ONE = Batch(torch.tensor([1]), torch.tensor([[2]]))
 
@@ -245,8 +245,8 @@ def test_a_saved_pair_of_stages_answers_to_the_bit_and_is_explained(tmp_path: Pa
         candidates=6,
     ).eval()
     again = load(save(model, LOG, tmp_path / "stages")).model
-    cases = leave_last_out(LOG).cases("test")
-    batch = Batch(torch.from_numpy(cases.user), torch.from_numpy(cases.histories(model.window)))
+    instances = leave_last_out(LOG).instances("test")
+    batch = Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window)))
     with torch.inference_mode():
         assert torch.equal(again.score(batch), model.score(batch))
     wanted = explain_meeting(model.second, LOG, user=3, item=2)

@@ -22,13 +22,13 @@ from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 from segue.nn.recorder import record
 from segue.serving.recommend import recommend
-from segue.testing.model_checks import subject
+from segue.testing import subject
 
 
 def log() -> Log:
     """Five items with titles, of which ann saw 1 2 3."""
     small = synthetic.from_sequences([[1, 2, 3], [4, 5]], num_items=6, name="films")
-    return replace(small, item_table=pl.DataFrame({"title": [f"Film {letter}" for letter in "ABCDEF"]}))
+    return replace(small, item_metadata=pl.DataFrame({"title": [f"Film {letter}" for letter in "ABCDEF"]}))
 
 
 class Sum(Model):
@@ -116,7 +116,7 @@ def test_gates_of_a_pair_are_no_part_of_a_list() -> None:
     assert [one.gates for one in found.past] == [{}, {}, {}]
 
 
-MARKOV = synthetic.rated(synthetic.markov(30, 12, 9, seed=3, shortest=4))
+MARKOV = synthetic.with_ratings(synthetic.markov(30, 12, 9, seed=3, shortest=4))
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -24,14 +24,14 @@ from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
-WALKS = synthetic.rated(synthetic.markov(60, 12, 12, seed=3, shortest=6))
+WALKS = synthetic.with_ratings(synthetic.markov(60, 12, 12, seed=3, shortest=6))
 STEP = np.concatenate([np.arange(size) for size in WALKS.lengths])  # all begin together, so the last tenth is of most
 LOG = replace(WALKS, time=STEP, item_metadata=WORDS)
 PLACE = Place(
     log="small",
     title="Small",
     protocol=RatingProtocol(name="ratings", by="global-time"),
-    features={"column": "word", "features": 3, "levels": 2},
+    features={"feature_column": "word", "max_features_per_item": 2},
     network={"embedding_dim": 3, "hidden_dim": 4, "context_dim": 2},
     seeds=(0, 1),
 )
@@ -61,8 +61,8 @@ def test_every_method_has_its_line(made: dict[ModuleType, Reproduction]) -> None
         printed = iarn_table2.CLOTHING.get(method.name, (None, None))
         row = table.row(method.name, "auc", "The paper's")
         assert 0 <= row.mean <= 1
-        assert (row.paper, row.elsewhere) == (printed[1], {})
-        assert set(table.row(method.name, "auc", "Small").elsewhere.values()) == {
+        assert (row.published, row.other_logs) == (printed[1], {})
+        assert set(table.row(method.name, "auc", "Small").other_logs.values()) == {
             figure for figure in iarn_table2.MOVIELENS.get(method.name, ()) if figure
         }
     rated = [row.method for row in table.rows if row.metric == "rmse" and row.part == "Small"]
@@ -100,8 +100,8 @@ def test_long_histories_are_those_of_both_sides(
 
 def test_answers_to_ratings_are_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("kept")
-    recipe = PLACE.network_recipe(epochs=1)
-    first, second = (RunCache(folder).final(recipe, LOG, 1) for _ in range(2))
+    experiment = PLACE.network_recipe(epochs=1)
+    first, second = (RunCache(folder).final(experiment, LOG, 1) for _ in range(2))
     assert isinstance(second.ranks, RatingPredictions)
     assert first.ranks.alike(second.ranks)
     for metric in ("rmse", "auc"):

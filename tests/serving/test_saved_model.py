@@ -30,7 +30,7 @@ from segue.serving.saved_model import load, save
 from segue.training.loop import fit
 
 FILES = {"model.json", "weights.safetensors", "users.parquet", "items.parquet", "history.parquet"}
-LOG = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1, shortest=0)))
+LOG = synthetic.with_features(synthetic.with_ratings(synthetic.markov(12, 9, 8, seed=1, shortest=0)))
 
 
 def trained_model(name: str, log: Log = LOG, **settings: Any) -> Model:

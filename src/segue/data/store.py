@@ -1,11 +1,11 @@
-"""A log as a folder: opened without reading, by mapping its columns into memory.
+"""Saves a log to a folder, and opens it by mapping its columns into memory.
 
 ml-1m/
-  log.json            format, name, steps, sizes, fingerprint
+  log.json            format, name, steps, numbers of users, items and rows, fingerprint
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
-  user_table.parquet  what is known about the users, where something is; item_table.parquet likewise
-  stop.npy            (U + 1,) int64: where each user's rows end
-  item.npy            (R,) int32; time.npy int64 and rating.npy float32 where the log has them
+  user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
+  stop.npy            (U + 1,) int64: the row after the last one of each user
+  item.npy            (R,) int32; time.npy int64 and rating.npy float32 if the log has them
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> 
 
 
 def is_log(path: Any) -> bool:
-    """Whether `path` is a folder that `save_log` wrote."""
+    """Whether `path` is a folder written by `save_log`."""
     return isinstance(path, str | Path) and (Path(path) / "log.json").is_file()
 
 
 def save_log(log: Log, folder: str | Path) -> Path:
-    """Write `log` to `folder`; a saved log that is there already is replaced, anything else is refused.
+    """Write `log` to `folder`. A saved log that is already there is replaced; anything else there is an error.
 
-    Only the rows of this view are written; the names of users and items stay, so ids do too. The folder appears whole
-    or not at all.
+    Only the rows of this view are written. All names of users and items are kept, and so are their ids. The folder
+    appears complete or not at all.
 
     Raises:
         ArtefactError: the folder holds something else, or cannot be written.
@@ -81,9 +81,9 @@ def _write(log: Log, folder: Path) -> None:
 
 
 def open_log(folder: str | Path, *, verify: bool = False) -> Log:
-    """The log that `save_log` wrote to `folder`; its columns are mapped into memory, not read.
+    """Open the log that `save_log` wrote to `folder`; its columns are mapped into memory, not read.
 
-    With `verify` everything is read and compared with the fingerprint.
+    With `verify`, everything is read and compared with the fingerprint.
 
     Raises:
         ArtefactError: a file is missing, cut short, of another version or of another log.

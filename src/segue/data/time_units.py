@@ -1,21 +1,21 @@
-"""What the numbers of a log's clock count, told from their size."""
+"""The unit of a log's times (seconds, milliseconds, ...), inferred from their size."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 TICKS_PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-YEAR_1985, YEAR_2100 = 473_385_600, 4_102_444_800
+YEAR_1985, YEAR_2100 = 473_385_600, 4_102_444_800  # in seconds since 1970
 
 
 def unit_of(first: int, last: int) -> str | None:
-    """The unit since 1970 in which both times are dates between 1985 and 2100; None where there is none."""
-    fits = [unit for unit, size in TICKS_PER_SECOND.items() if YEAR_1985 * size <= first and last <= YEAR_2100 * size]
-    return fits[0] if fits else None
+    """The unit since 1970 in which both times are dates between 1985 and 2100, or None if there is none."""
+    units = TICKS_PER_SECOND.items()
+    return next((unit for unit, ticks in units if YEAR_1985 * ticks <= first and last <= YEAR_2100 * ticks), None)
 
 
 def day_of(time: int, unit: str | None) -> str:
-    """The day of a time, or the number itself where it is no date.
+    """The day of a time, or the number itself if it is no date.
 
     >>> day_of(889_393_978, "seconds"), day_of(164_434, None)
     ('1998-03-08', '164,434')

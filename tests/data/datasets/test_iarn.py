@@ -12,7 +12,7 @@ import pytest
 
 from segue.data.datasets import amazon
 from segue.data.datasets.catalog import DATASETS, load_dataset
-from segue.data.item_features import features
+from segue.data.item_features import feature_ids
 from segue.errors import DataError
 
 DAY = 86_400
@@ -112,7 +112,7 @@ def test_amazon_with_categories(name, goods, shape, packed, shelf, capsys):
     assert [step.rule for step in log.steps[1:]] == ["at least 4 rows a user and 4 an item"]
     ids = log.items.ids(["B000", "B001", "B002"])
     assert log.titles(ids) == ['It\'s "new"', "B001", "Two"]
-    table, names = features(log, "category")
+    table, names = feature_ids(log, "category")
     assert [[names[n - 1] for n in table[item] if n] for item in ids] == [
         ["Goods", "Small"],
         ["Goods", "Large", "Red"],

@@ -93,7 +93,7 @@ def test_gate_avg_needs_gates() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_preset_trains_and_answers(name: str) -> None:
-    log = synthetic.featured(synthetic.rated(synthetic.markov(12, 9, 8, seed=1)))
+    log = synthetic.with_features(synthetic.with_ratings(synthetic.markov(12, 9, 8, seed=1)))
     kind = MODELS[name]
     for preset in (None, *kind.presets):
         small = {"epochs": 1} if "epochs" in kind.Config.model_fields else {}

@@ -30,7 +30,7 @@ import polars as pl
 from segue.data.datasets import movielens
 from segue.data.datasets.dataset import Dataset, package_file
 from segue.data.datasets.yoochoose import split_of
-from segue.data.filters import frequent_users, latest, widespread_items
+from segue.data.filters import frequent_users, items_of_many_users, last_rows
 from segue.data.log import Ids, Log
 from segue.data.readers.table import Tables
 from segue.data.splits import whole_users
@@ -85,7 +85,7 @@ def lastfm(path: Path) -> Tables:
 
 def last_plays(log: Log) -> Log:
     """Tracks of 50 users, users of 10 plays, the last 100 of each; a fifth of the users, drawn, is test."""
-    log = latest(frequent_users(widespread_items(log, 50), 10), LONGEST)
+    log = last_rows(frequent_users(items_of_many_users(log, 50), 10), LONGEST)
     split = whole_users(log, valid=0.08, test=0.2)
     parts = np.where(split.test < log.stop, "test", np.where(split.valid < log.stop, "valid", "train"))[1:]
     return replace(log, user_metadata=pl.DataFrame({"split": parts}))

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from segue.data.datasets.dataset import package_file
-from segue.data.filters import at_least, frequent_items, frequent_users, varied_users, without_items
+from segue.data.filters import frequent_items, frequent_users, rated_at_least, users_of_many_items, without_items
 from segue.data.log import Log
 from segue.data.readers.table import Frame
 
@@ -31,18 +31,18 @@ CDS_WITHOUT_REVIEW = "hgn_cds_without_review.txt"
 
 def positive(log: Log) -> Log:
     """The rule of the paper's text: ratings of 4 or more, users with 10 of them, items with 5."""
-    return frequent_items(frequent_users(at_least(log, 4), 10), 5)
+    return frequent_items(frequent_users(rated_at_least(log, 4), 10), 5)
 
 
 def books(log: Log) -> Log:
     """Amazon Books as the authors' notebook prepares them."""
-    return varied_users(frequent_items(frequent_users(at_least(log, 4), 20), 20), 10)
+    return users_of_many_items(frequent_items(frequent_users(rated_at_least(log, 4), 20), 20), 10)
 
 
 def cds(log: Log) -> Log:
     """Amazon CDs and Vinyl as the authors' notebook prepares them."""
-    log = frequent_items(frequent_users(at_least(log, 4), 5), 8)
-    return varied_users(without_items(log, package_file(CDS_WITHOUT_REVIEW).split(), "items with a review"), 10)
+    log = frequent_items(frequent_users(rated_at_least(log, 4), 5), 8)
+    return users_of_many_items(without_items(log, package_file(CDS_WITHOUT_REVIEW).split(), "items with a review"), 10)
 
 
 def without_order_in_ties(events: Frame) -> Frame:

@@ -21,7 +21,7 @@ import polars as pl
 
 from segue.data.datasets import amazon, netflix
 from segue.data.datasets.dataset import Dataset
-from segue.data.filters import core
+from segue.data.filters import k_core
 from segue.data.log import Log
 from segue.data.readers.table import Tables
 
@@ -39,7 +39,7 @@ def clothing(path: Path) -> Tables:
 
 def rated_often(log: Log) -> Log:
     """Users and items with more than 3 ratings, both counted in what is left."""
-    return core(log, 4, 4)
+    return k_core(log, 4, 4)
 
 
 def shop(name: str, file: str, *, sizes: tuple[int, int, int], raw: tuple[int, int, int]) -> Dataset:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from segue.data.filters import Duplicates, filtered
+from segue.data.filters import Duplicates, apply_filters
 from segue.data.log import Ids, Log, Step
 from segue.data.readers.columns import Codes, as_names, as_ratings, as_times, number, plain, roles
 from segue.data.readers.metadata import beside, metadata
@@ -81,7 +81,7 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
     if name is not None:
         log = replace(log, name=name)
     log = _with_tables(log, users, items)
-    log = filtered(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
+    log = apply_filters(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
     for count, noun, use in ((log.num_users, "user", "nobody to compare"), (log.num_items, "item", "nothing to rank")):
         if count < 2:
             raise DataError(

@@ -19,18 +19,36 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Log
+from segue.data.item_features import feature_ids
+from segue.data.log import Ids, Log
 from segue.errors import ConfigError, did_you_mean, require
 from segue.models.base.search_space import Space
-from segue.nn.optim import Adam, Optimizer, Schedule, constant, polynomial
+from segue.nn.optim import Adam, Optimizer, Schedule, constant_lr, polynomial_lr
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many users and items a model is built for: ids run from 1 to these, and 0 is padding."""
+    """The numbers of users, items and item features that a model is built for.
+
+    Attributes:
+        num_users: number of users; their ids run from 1 to it, and 0 is padding.
+        num_items: number of items, with ids like those of users.
+        num_features: number of item features, with ids like those of users; 0 for models that use none.
+    """
 
     num_users: int
     num_items: int
+    num_features: int = 0
+
+    @classmethod
+    def of(cls, log: Log, config: Config | None = None) -> Sizes:
+        """The sizes of a log, with the features that `config` names.
+
+        Raises:
+            DataError: the log has no column of the name of the setting `feature_column`.
+        """
+        num_features = len(config.item_features(log)[1]) if isinstance(config, FeaturedConfig) else 0
+        return cls(log.num_users, log.num_items, num_features)
 
 
 class Model(nn.Module, ABC):
@@ -134,23 +152,37 @@ class GradientModelConfig(Config):
     def schedule(self) -> Schedule:
         """The learning rate of each step."""
         if self.lr_decay_steps == 0:
-            return constant(self.lr)
-        return polynomial(self.lr, self.final_lr, self.lr_decay_steps, self.lr_decay_power)
+            return constant_lr(self.lr)
+        return polynomial_lr(self.lr, self.final_lr, self.lr_decay_steps, self.lr_decay_power)
 
 
 class FeaturedConfig(GradientModelConfig):
-    """Settings of trained models that may read features of the items."""
+    """Settings of models that can use features of the items."""
 
-    column: str = Field(
-        "", description="The column of the log's items that holds their features: lists, or paths such as 'Home > Bed'."
+    renamed: ClassVar[dict[str, str]] = {"column": "feature_column", "levels": "max_features_per_item"}
+    removed: ClassVar[dict[str, str]] = {"features": "the number of features is taken from the log"}
+    feature_column: str = Field(
+        "",
+        description=(
+            "Column of the item metadata that holds the features of each item: lists, or paths such as 'Home > Bed'. "
+            "By default no features are used."
+        ),
     )
-    features: int = Field(0, description="How many features there is room for.")
-    levels: int = Field(8, ge=1, description="How many an item may have.")
+    max_features_per_item: int = Field(8, ge=1, description="Largest number of features that an item may have.")
 
-    def check(self) -> None:
-        super().check()
-        both = f"column={self.column!r}, features={self.features}"
-        require((self.features > 0) == bool(self.column), f"{both}: name a column and how many it holds, or neither")
+    def item_features(self, log: Log) -> tuple[Ids, list[str]]:
+        """The features of every item of a log.
+
+        Returns:
+            (I + 1, F) feature ids from 1, with 0 on the right for none, and the names of the features in order of
+            their ids. Without a `feature_column`, F = 0 and there are no names.
+
+        Raises:
+            DataError: the log has no such column.
+        """
+        if not self.feature_column:
+            return np.zeros((log.num_items + 1, 0), np.int64), []
+        return feature_ids(log, self.feature_column)
 
 
 class GradientModel(Model):

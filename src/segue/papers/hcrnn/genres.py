@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.data.item_features import features
+from segue.data.item_features import feature_ids
 from segue.data.log import Ids, Log
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -38,7 +38,7 @@ class Genres:
         Raises:
             DataError: there is no such column.
         """
-        found, names = features(log, "genres")
+        found, names = feature_ids(log, "genres")
         has = np.zeros((len(found), len(names) + 1), np.bool_)
         np.put_along_axis(has, found, True, 1)
         return cls(tuple(names), has[:, 1:])

@@ -192,8 +192,8 @@ def test_rmsprop_cuts_off_and_resumes() -> None:
     moved = [0.1 * 10 / (np.sqrt(0.1 * 100) + 1e-8), -0.1 / (np.sqrt(0.1) + 1e-8)]
     assert weight.tolist() == pytest.approx([1 - moved[0], 2 - moved[1]])
     again = RMSprop([weight], lr=0.1)
-    again.load_state(made.state())
-    assert again.square[0].tolist() == pytest.approx([10.0, 0.1])
+    again.load_state_dict(made.state_dict())
+    assert again.square_avg[0].tolist() == pytest.approx([10.0, 0.1])
     made.zero_grad()
     assert not weight.grad.any()
 
@@ -207,8 +207,8 @@ def test_rmsprop_follows_a_schedule_and_takes_it_up() -> None:
         made.step()
         assert (weight.item() != before) == moves
     again = RMSprop([weight], lr=float)
-    again.load_state(made.state())
-    assert int(again.taken) == 2
+    again.load_state_dict(made.state_dict())
+    assert int(again.num_steps) == 2
 
 
 def test_presets_and_ranges() -> None:

@@ -1,0 +1,118 @@
+"""Laws about scores: what they may depend on, and what they must not depend on."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.data.splits import leave_last_out
+from segue.models.base.model import GradientModel
+from segue.serving.saved_model import load, save
+from segue.testing.subject import Subject, assert_same_scores, evaluation_batch, training_batch, with_metadata
+from segue.training.loop import fit
+
+
+def candidate_consistency(subject: Subject) -> None:
+    """Law 2: scoring some items gives the same values as scoring all items and selecting these."""
+    model = subject.train()
+    batch, items = evaluation_batch(subject.log, model), torch.tensor([3, 0, 11, 3])
+    with torch.inference_mode():
+        assert_same_scores(model.score(batch, items), model.score(batch)[:, items], "law 2")
+
+
+def padding_invariance(subject: Subject) -> None:
+    """Law 3: more padding on the left does not change the scores."""
+    model = subject.train()
+    batch = evaluation_batch(subject.log, model)
+    padded = Batch(batch.user, torch.nn.functional.pad(batch.history, (3, 0)))
+    with torch.inference_mode():
+        assert_same_scores(model.score(padded), model.score(batch), "law 3")
+
+
+def batch_independence(subject: Subject) -> None:
+    """Law 4: the other rows of a batch do not change the scores of a row."""
+    model = subject.train()
+    batch = evaluation_batch(subject.log, model)
+    with torch.inference_mode():
+        single = [model.score(Batch(batch.user[[i]], batch.history[[i]])) for i in range(len(batch))]
+        assert_same_scores(torch.cat(single), model.score(batch), "law 4")
+
+
+def no_future_leakage(subject: Subject) -> None:
+    """Law 5: later events do not change an earlier score, neither in evaluation nor in training."""
+    log = subject.log
+    instances = leave_last_out(log).instances("valid")
+    ranges = zip(instances.row, log.stop[instances.user], strict=True)
+    held_out = np.concatenate([np.arange(first, stop) for first, stop in ranges])
+    item = log.item.copy()
+    item[held_out] = log.num_items + 1 - item[held_out]
+    scores = []
+    for variant in (log, replace(log, item=item)):
+        model = subject.train(leave_last_out(variant).train)
+        history = replace(instances, log=variant).histories(model.window)
+        with torch.inference_mode():
+            scores.append(model.score(Batch(torch.from_numpy(instances.user), torch.from_numpy(history))))
+    assert torch.equal(*scores), "law 5: changing held-out events changed the scores of earlier instances"
+
+
+def padding_row_is_zero(subject: Subject) -> None:
+    """Law 7: row 0 of every table stays zero; item 0 is never a candidate and never a negative."""
+    log = subject.log
+    model = subject.train()
+    table_rows = {log.num_users + 1, log.num_items + 1}
+    for key, value in model.state_dict().items():
+        if value.ndim == 2 and value.shape[0] in table_rows:
+            assert not value[0].any(), f"law 7: row 0 of {key} is not zero after training"
+    with torch.inference_mode():
+        scores = model.score(evaluation_batch(log, model))
+    assert scores[:, 0].eq(-torch.inf).all(), "law 7: item 0 has a score"
+    if isinstance(model, GradientModel):
+        for batch in model.batches(log, np.random.default_rng(0)):
+            if batch.negative is not None and batch.target is not None:
+                padding = (batch.negative == 0) & (batch.targets > 0).unsqueeze(3)
+                assert not padding.any(), "law 7: item 0 was drawn as a negative"
+
+
+def save_load_roundtrip(subject: Subject) -> None:
+    """Law 9: a loaded model gives the scores of the saved model, to the bit."""
+    model = subject.train()
+    batch = evaluation_batch(subject.log, model)
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        loaded = load(save(model, subject.log, Path(folder) / "model"), models=[subject.model_class]).model
+        assert torch.equal(loaded.score(batch), model.score(batch)), "law 9: scores differ"
+
+
+def finite_on_shortest_history(subject: Subject) -> None:
+    """Law 10: the shortest legal history gives a finite loss and finite scores, and so does an unknown user."""
+    short = synthetic.from_sequences([[1, 2], [2, 3], [3, 1]], num_items=5, times=[[1, 4], [2, 5], [3, 6]])
+    log = with_metadata(short)
+    model = subject.build(log)
+    if isinstance(model, GradientModel):
+        loss = model(training_batch(model, log))
+        assert loss.isfinite(), "law 10: the loss of users with two events is not finite"
+    fit(model, log)
+    with torch.inference_mode():
+        scores = model.eval().score(Batch(torch.tensor([0, 1]), torch.tensor([[1], [1]])))
+    assert scores[:, 1:].isfinite().all(), "law 10: scores after one event are not finite"
+
+
+def step_matches_full(subject: Subject) -> None:
+    """Law 13: for a model with `step`, stepping through the events gives the scores of the whole history."""
+    model: Any = subject.train()
+    if not hasattr(model, "step"):
+        return
+    instances = leave_last_out(subject.log).instances("test")
+    # for a model that reads no history (window 0), the whole history
+    batch = Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window or None)))
+    state = None
+    with torch.inference_mode():
+        for position in range(batch.history.shape[1]):
+            state, scores = model.step(state, batch.history[:, position])
+        assert_same_scores(scores, model.score(batch), "law 13")
