@@ -68,7 +68,7 @@ def test_what_cannot_be_blended_is_said_in_one_line(segue, here, command, messag
 
 
 def test_a_refitted_model_has_no_validation_left(segue, here):
-    assert segue("run pop events.csv --refit --out models/refitted --no-rivals")[0] == 0
+    assert segue("run pop events.csv --refit --out models/refitted --no-baselines")[0] == 0
     code, _, err = segue("blend models/refitted models/hgn --data events.csv")
     assert code == 2
     assert "models/refitted: was refitted on train and validation" in err

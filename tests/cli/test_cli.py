@@ -92,7 +92,9 @@ def test_quiet_leaves_only_the_answer(segue):
 
 def test_run_takes_the_options_of_measuring(segue, here):
     out = done(
-        segue("run bprmf events.csv --no-rivals --refit --protocol hgn --eval-every 2 --set epochs=4 embedding_dim=4")
+        segue(
+            "run bprmf events.csv --no-baselines --refit --protocol hgn --eval-every 2 --set epochs=4 embedding_dim=4"
+        )
     )
     assert not re.search(r"^ *(pop|item-knn) ", out, re.MULTILINE)
     about = saved_model.load("models/bprmf").about
@@ -120,7 +122,9 @@ def test_ratings_are_predicted_and_measured(segue, here):
     for metric, cell in again["models"][0]["metrics"].items():
         assert cell["mean"] == pytest.approx(found["models"][-1]["metrics"][metric]["mean"])
     out = done(
-        segue("search mf rated.csv --protocol ratings --trials 1 --no-rivals --set embedding_dim=2 --out models/found")
+        segue(
+            "search mf rated.csv --protocol ratings --trials 1 --no-baselines --set embedding_dim=2 --out models/found"
+        )
     )
     assert re.search(r"validation rmse", out)
     code, _, err = segue("run mf rated.csv --protocol ratings --monitor ndcg@10")
@@ -191,7 +195,7 @@ def test_what_test_and_training_share_is_told_shown_apart_and_left_out(segue, he
 def test_the_next_several_items_can_be_asked_for(segue, here):
     pytest.importorskip("altair")
     data = leaky(here)
-    out = done(segue(f"run pop {data} --ahead 3 -k 5 --by step --picture curve.svg --json run.json"))
+    out = done(segue(f"run pop {data} --horizon 3 -k 5 --by step --picture curve.svg --json run.json"))
     assert re.search(r"recall@5,1 .*recall@5,3 .*mrr@5,1", out)
     found = json.loads((here / "run.json").read_text())
     assert [row["questions"] for row in found["by step"]][::3] == [15, 12, 9]
@@ -231,14 +235,14 @@ def test_search_reads_recboles_lines_and_saves_the_winner(segue, here):
     assert (here / "models/found/model.json").read_bytes() == before
     settings = {**best["settings"], "reg_weight": "0,0", "epochs": best["best_epoch"], "window": 3}
     words = " ".join(f"{name}={value}" for name, value in settings.items())
-    done(segue(f"run hgn events.csv --set {words} --no-rivals -o models/again"))
+    done(segue(f"run hgn events.csv --set {words} --no-baselines -o models/again"))
     again, saved = weights("models/again"), weights("models/found")
     assert all(np.array_equal(saved[key], again[key]) for key in again)
 
 
 def test_search_takes_the_space_that_the_model_declares(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
-    code, out, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-rivals")
+    code, out, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-baselines")
     assert code == 0
     assert "seq-knn" not in out
     assert "Importance of the settings" in out
@@ -250,7 +254,7 @@ def test_search_takes_the_space_that_the_model_declares(segue, here, monkeypatch
 def test_search_without_pictures_says_so(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     monkeypatch.setitem(sys.modules, "altair", None)
-    code, _, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-rivals")
+    code, _, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-baselines")
     assert code == 0
     assert 'pip install "segue[viz]"' in err
     assert "Importance of the settings" in (here / "models/bprmf.search/search.html").read_text()
@@ -308,7 +312,7 @@ def test_users_who_return_to_items_are_measured_with_repeats(segue, here):
 
 
 def test_evaluate_repeats_what_run_has_measured(segue, here):
-    done(segue("run item-knn events.csv --no-rivals --json run.json"))
+    done(segue("run item-knn events.csv --no-baselines --json run.json"))
     out = done(segue("evaluate models/hgn models/item-knn --data events.csv -k 10 2 10 --json evaluate.json"))
     assert re.search(r"recall@2 .*ndcg@2 .*mrr@2 .*recall@10", out)
     ran, evaluated = (json.loads((here / f"{name}.json").read_text()) for name in ("run", "evaluate"))

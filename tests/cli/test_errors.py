@@ -278,7 +278,7 @@ SETTINGS = {
     "one event a user": Bad("run hgn bad.csv --protocol hgn", r"hgn leaves nothing to train on", events(length=1)),
     "unknown groups": Bad("run pop events.csv --by size", r"--by size: must be one of length, history, leak, step"),
     "a picture of nothing": Bad("evaluate models/pop --data events.csv --picture p.svg", r"is of groups; say which"),
-    "several items of one question": Bad("run pop events.csv --ahead 3", r"ahead=3: only where every step is asked"),
+    "several items of one question": Bad("run pop events.csv --horizon 3", r"ahead=3: only where every step is asked"),
     "a curve of one step": Bad("evaluate models/pop --data events.csv --by step", r"needs a protocol with ahead of 2"),
     "a curve of nothing": Bad("run pop events.csv --by step", r"--by step: is of several items .* with --ahead"),
     "users cut to pieces": Bad("run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"),
@@ -320,7 +320,7 @@ SEARCHES = {
     "another search": Bad(
         "search pop events.csv --seed 1",
         r"models/pop\.search: holds a search with another seed; delete it to start afresh",
-        prepare=lambda patch: status(["search", "pop", "events.csv", "--no-rivals"]),
+        prepare=lambda patch: status(["search", "pop", "events.csv", "--no-baselines"]),
     ),
     "search damaged": Bad(
         "search pop events.csv",

@@ -21,18 +21,20 @@ def rated(here):
 
 
 def test_they_are_settings_of_the_protocol(segue, here, rated):
-    assert segue(f"run mf rated.csv --protocol ratings --no-rivals --set embedding_dim=2 {ALL} --json run.json")[0] == 0
+    assert (
+        segue(f"run mf rated.csv --protocol ratings --no-baselines --set embedding_dim=2 {ALL} --json run.json")[0] == 0
+    )
     wanted = replace(Protocol.named("ratings"), min_history=20, min_audience=4, histories="rolling", users=3, seed=1)  # type: ignore[call-arg]
     assert json.loads((here / "run.json").read_text())["protocol"]["fingerprint"] == wanted.fingerprint
     kept = saved_model.load("models/mf").about["recipe"]["protocol"]
     assert Protocol.from_dict({k: v for k, v in kept.items() if k != "fingerprint"}) == wanted.at((10,))
-    code, out, err = segue(f"search mf rated.csv --protocol ratings --trials 1 --no-rivals --out models/found {ALL}")
+    code, out, err = segue(f"search mf rated.csv --protocol ratings --trials 1 --no-baselines --out models/found {ALL}")
     assert (code, err) == (0, "")
     assert wanted.fingerprint in out
 
 
 def test_one_trained_model_is_asked_under_several(segue, here, rated):
-    assert segue("run mf rated.csv --protocol ratings --no-rivals --set embedding_dim=2")[0] == 0
+    assert segue("run mf rated.csv --protocol ratings --no-baselines --set embedding_dim=2")[0] == 0
     left = []
     for least in (3, 25, 26):
         code, out, err = segue(f"evaluate models/mf --data rated.csv --min-history {least} --min-audience 1")
@@ -43,7 +45,7 @@ def test_one_trained_model_is_asked_under_several(segue, here, rated):
 
 
 def test_a_protocol_that_ranks_takes_the_first(segue, here):
-    for command in ("run pop events.csv --no-rivals", "evaluate models/pop --data events.csv"):
+    for command in ("run pop events.csv --no-baselines", "evaluate models/pop --data events.csv"):
         code, out, err = segue(f"{command} --min-history 5")
         assert (code, err) == (0, "")
         assert "only questions after 5 rows or more" in " ".join(out.split())

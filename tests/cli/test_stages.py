@@ -29,7 +29,7 @@ def test_both_stages_are_shown_and_saved(segue, here):
 
 def test_two_stages_are_a_model_to_every_command(segue, here):
     code, out, err = segue(
-        f"run bprmf events.csv {SMALL} --rerank models/hgn --candidates 2 --no-rivals --json run.json"
+        f"run bprmf events.csv {SMALL} --rerank models/hgn --candidates 2 --no-baselines --json run.json"
     )
     assert (code, err) == (0, "")
     figures = json.loads((here / "run.json").read_text())["models"]
@@ -42,7 +42,7 @@ def test_two_stages_are_a_model_to_every_command(segue, here):
         assert (code, err) == (0, "")
         assert "Recommended to user u3" in out
     assert segue("blend models/bprmf-after-hgn models/pop --data events.csv")[0] == 0
-    assert segue("run pop events.csv --rerank models/bprmf-after-hgn --no-rivals --out models/three")[0] == 0
+    assert segue("run pop events.csv --rerank models/bprmf-after-hgn --no-baselines --out models/three")[0] == 0
     assert load(here / "models/three").model.first.name == "rerank"
 
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_two_stages(segue, here, options, message):
 
 
 def test_a_refitted_first_stage_has_no_validation_left(segue):
-    assert segue("run pop events.csv --refit --out models/refitted --no-rivals")[0] == 0
+    assert segue("run pop events.csv --refit --out models/refitted --no-baselines")[0] == 0
     code, _, err = segue(f"run bprmf events.csv {SMALL} --rerank models/refitted")
     assert code == 2
     assert "models/refitted: was refitted on train and validation" in err

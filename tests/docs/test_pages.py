@@ -20,14 +20,15 @@ from docs.generate import refresh
 
 import segue
 from segue.cli import app
-from segue.cli.options import settings
+from segue.cli.options.protocol import ProtocolOptions
+from segue.cli.options.training import ModelOptions, TrainingOptions, experiment
 from segue.data.datasets.catalog import DATASETS
 from segue.data.readers.columns import GUESSES
 from segue.evaluation.metrics import METRICS, RATED
-from segue.evaluation.protocol import PROTOCOLS, Protocol
-from segue.experiments.experiment import Experiment
+from segue.evaluation.protocol import PROTOCOLS
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
+from segue.models.external import is_reference
 from segue.models.registry import MODELS, find
 from segue.papers import find as find_table
 from segue.testing import LAWS
@@ -118,12 +119,10 @@ def check_segue(words: list[str], line: str) -> None:
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     given = bound.arguments
     assert command.__name__ == words[0], line
-    if command.__name__ in ("run", "search"):
-        protocol = Protocol.named(given.get("protocol") or "leave-one-out")
-        chosen = {
-            name: given[name] for name in ("preset", "seed", "monitor", "eval_every", "patience") if name in given
-        }
-        Experiment(model=given["model"], protocol=protocol, settings=settings(given.get("set_")), **chosen)
+    if command.__name__ in ("run", "search") and not is_reference(given["model"]):
+        protocol = given.get("protocol", ProtocolOptions()).without_log()
+        options = given.get("settings", ModelOptions()), given.get("training", TrainingOptions())
+        experiment(given["model"], protocol, *options)
     if command.__name__ == "reproduce":
         find_table(given["table"])
 

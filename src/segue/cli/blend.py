@@ -1,4 +1,4 @@
-"""`segue blend`: two saved models made into one that ranks at least as well on validation."""
+"""`segue blend`: combine two saved models into one that ranks at least as well on the validation data."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.evaluate import protocol_of, result
-from segue.cli.options import JsonFile, ReadingOptions, check_json, show, write_json
+from segue.cli.options.protocol import EvaluationOptions
+from segue.cli.options.reading import ReadingOptions
+from segue.cli.output import OutputOptions, check_json, finish, say_next
+from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_model, protocol_of
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from segue.evaluation.protocol import Protocol
     from segue.serving.saved_model import SavedModel
 
-DEFAULT = ReadingOptions()
+READING, OUTPUT = ReadingOptions(), OutputOptions()
 
 
 def blend(
@@ -26,67 +28,62 @@ def blend(
     second: Path,
     *,
     data: Annotated[str, Parameter(metavar="DATA")],
-    reading: ReadingOptions = DEFAULT,
+    model_class: ModelClasses = (),
     monitor: str = "ndcg@10",
-    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("models/blend"),
-    json: JsonFile = None,
+    reading: ReadingOptions = READING,
+    output: OutputOptions = OUTPUT,
 ) -> None:
-    """Blend two saved models: the weight is chosen on validation, the blend is tested once and saved.
+    """Combine two saved models: choose their weights on the validation data, test the blend once, and save it.
 
-    Parameters
-    ----------
-    first
-        Folder of a saved model.
-    second
-        Folder of another, trained on the same log under the same protocol; it may be a blend.
-    data
-        The log they were trained on: a named data set, a file or a folder.
-    monitor
-        The validation metric that chooses the weight.
-    out
-        Folder of the saved blend.
+    The blend is saved to models/blend.
+
+    Args:
+        first: Folder of a saved model.
+        second: Folder of another one, trained on the same log under the same protocol. Both may be blends.
+        data: The log that they were trained on: a named data set, a file or a folder.
+        monitor: Validation metric that chooses the weights.
     """
-    from segue.evaluation.table import summary, table
     from segue.experiments.blend import about, choose
     from segue.models.ensembles.blend import Blend
-    from segue.serving import saved_model
+    from segue.serving.saved_model import check_target, save
 
-    for odd, why in ((first == second, second), (out in (first, second), out)):
-        if odd:
-            raise ConfigError(f"{why} is given twice; give two models, and another folder for their blend")
-    check_json(json, reads=data)
-    saved_model.check_target(out)
-    parts = {folder: saved_model.load(folder) for folder in (first, second)}
+    folder = output.out or Path("models/blend")
+    for is_repeated, path in ((first == second, second), (folder in (first, second), folder)):
+        if is_repeated:
+            raise ConfigError(f"{path} is given twice; give two models, and another folder for their blend")
+    check_json(output.json, data=data)
+    check_target(folder)
+    parts = {path: load_model(path, model_class) for path in (first, second)}
     log = reading.load(data)
-    protocol = _shared(parts, log)
+    protocol = _shared_protocol(parts, log)
     one, two = (part.model for part in parts.values())
     choice = choose(one, two, protocol.split(log), protocol, monitor=monitor)
     model = Blend(one, two, weight=choice.weight)
-    results = [result(folder, part, log, protocol.ks) for folder, part in parts.items()]
+    options = EvaluationOptions(k=list(protocol.ks))
+    results = [evaluate_saved(path, part, log, options) for path, part in parts.items()]
     ranks = protocol.rank(model, protocol.split(log), "test")
-    seconds = sum(found.seconds or 0.0 for found in results)
-    results.append(replace(results[0], model=str(out), ranks=ranks, seconds=seconds))
-    saved_model.save(model, log, out, **about([part.about for part in parts.values()], choice, results[-1]))
-    show(table(results))
+    seconds = sum(result.seconds or 0.0 for result in results)
+    results.append(replace(results[0], model=str(folder), ranks=ranks, seconds=seconds))
+    save(model, log, folder, **about([part.about for part in parts.values()], choice, results[-1]))
     best = choice.values[choice.weight]
-    say(f"{first} counts {1 - choice.weight:g}, {second} {choice.weight:g}: {monitor} = {best:.4f} on validation")
-    write_json(json, {**summary(results), "weights": choice.as_dict()})
-    say(f"saved to {out}; next: segue recommend {out} --user {log.users.names([1])[0]}")
+    say(f"weights: {first} {1 - choice.weight:g}, {second} {choice.weight:g}; {monitor} on validation: {best:.4f}")
+    finish(results, facts={"weights": choice.as_dict()}, json=output.json)
+    say_next(folder, log, classes=model_class)
 
 
-def _shared(parts: dict[Path, SavedModel], log: Log) -> Protocol:
-    """The protocol that both were trained under; an `ArtefactError` where they may not be blended."""
-    found = {folder: protocol_of(folder, part, log) for folder, part in parts.items()}
-    (first, one), (second, two) = found.items()
+def _shared_protocol(parts: dict[Path, SavedModel], log: Log) -> Protocol:
+    """The protocol that both models were trained under.
+
+    Raises:
+        ArtefactError: their protocols differ, or one of them was trained on the validation data.
+    """
+    protocols = {folder: protocol_of(folder, part, log) for folder, part in parts.items()}
+    (first, one), (second, two) = protocols.items()
     if one.fingerprint != two.fingerprint:
         raise ArtefactError(
-            f"{first} and {second} cannot be blended: {one.name} ({one.fingerprint}) is the protocol of one, "
-            f"{two.name} ({two.fingerprint}) of the other; train both under the same"
+            f"{first} and {second} cannot be blended: their protocols are {one.name} ({one.fingerprint}) and "
+            f"{two.name} ({two.fingerprint}); train both under the same protocol"
         )
     for folder, part in parts.items():
-        if part.about["recipe"]["refit"]:
-            raise ArtefactError(
-                f"{folder}: was refitted on train and validation, so nothing is left to choose a weight by; train it "
-                "without --refit"
-            )
+        check_not_refitted(folder, part, "a weight")
     return one

@@ -1,4 +1,4 @@
-"""`segue explain`: what each past item has to do with what is recommended; of one rating, see `explain_rating`."""
+"""`segue explain`: what each item of the history contributes to the recommendations, or to one predicted rating."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.explain_rating import pair
-from segue.cli.options import JsonFile, check_json, show, write_json
-from segue.cli.recommend import excludes, names
+from segue.cli.explain_rating import show_rating
+from segue.cli.help import OUTPUT_GROUP
+from segue.cli.output import JsonFile, check_json, show, write_json
+from segue.cli.recommend import HistoryOption, UserOption, excludes_seen, parse_history
+from segue.cli.saved_models import ModelClasses, load_model
+from segue.errors import ConfigError
 from segue.reporting.heatmap import amount, number
 
 if TYPE_CHECKING:
@@ -20,11 +23,11 @@ if TYPE_CHECKING:
     from segue.explain.occlusion import Explanation, Past
 
 LEGEND = (
-    "A number is the score that the past item lends to the recommendation: what it would have less if the history did "
-    "not hold the item. ▾4: it would then stand 4 places further down; ▴2: 2 further up."
+    "Each number is what the past item contributes to the score of the recommendation: by how much the score would be "
+    "lower without it. ▾4: without it the recommendation would rank 4 places lower; ▴2: 2 places higher."
 )
 GATES = (
-    "{names}: what the model's gates and attention gave the item, the same for all that is recommended; means over "
+    "{names}: the values of the model's gates and attention for the item, the same for all recommendations; means over "
     "heads and features."
 )
 
@@ -32,97 +35,95 @@ GATES = (
 def explain(
     model: Path,
     *,
-    user: str | None = None,
-    history: str | None = None,
+    user: UserOption = None,
+    history: HistoryOption = None,
     item: str | None = None,
-    k: Annotated[int, Parameter(name=["-k"])] = 5,
+    k: Annotated[int, Parameter(name="-k")] = 5,
     last: int = 20,
-    html: Path | None = None,
+    model_class: ModelClasses = (),
+    html: Annotated[Path | None, Parameter(group=OUTPUT_GROUP)] = None,
     json: JsonFile = None,
 ) -> None:
-    """Show what each past item has to do with what is recommended, or both histories with the rating of one item.
+    """Show what each item of the history contributes to the recommendations, or both histories of one rating.
 
-    Parameters
-    ----------
-    model
-        Folder of a saved model.
-    user
-        A user of the log that the model was trained on.
-    history
-        Items, oldest first, separated by commas; in place of what is known of the user, or for somebody never seen.
-    item
-        With a model of ratings: explain how the user would rate this item, by what the user had met and by who had met
-        the item, before the two met if the log holds that.
-    k
-        How many recommendations.
-    last
-        How many of the newest past items (and, with an item, of its users).
-    html
-        Write a heat map to a page.
+    Args:
+        model: Folder of a saved model.
+        item: Of a model of ratings: explain the rating of this item by the user. Shown are the history of the user and
+            the history of the item, before the rating if the log holds it.
+        k: Number of recommendations.
+        last: Number of the newest past items that are shown, and with --item of the newest users.
+        html: Write a heat map to this HTML page.
     """
-    from segue.explain.occlusion import explain as ask
-    from segue.serving.saved_model import load
-
     check_json(json)
+    if item is not None and (history is not None or user is None):
+        raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")
+    saved = load_model(model, model_class)
     if item is not None:
-        pair(model, user, history, item, last=last, html=html, json=json)
+        content = show_rating(saved, user=user, item=item, last=last, html=html)
+        write_json(json, {"model": str(model), **content})
         return
-    saved = load(model)
-    asked: dict[str, Any] = {"user": user, "history": names(history), "exclude_seen": excludes(saved)}
-    found = ask(saved.model, saved.log, **asked, k=k, last=last)
-    who = "this history" if user is None else f"user {user}"
-    show(*tables(found, who))
-    write_json(json, {"model": str(model), "user": user, **asdict(found)})
+    from segue.explain.occlusion import explain as explain_recommendations
+
+    items, exclude_seen = parse_history(history), excludes_seen(saved)
+    explanation = explain_recommendations(
+        saved.model, saved.log, user=user, history=items, k=k, last=last, exclude_seen=exclude_seen
+    )
+    owner = "this history" if user is None else f"user {user}"
+    show(*tables(explanation, owner))
+    write_json(json, {"model": str(model), "user": user, **asdict(explanation)})
     if html is not None:
-        page(found, f"{saved.model.name} for {who}", html)
+        page(explanation, f"{saved.model.name} for {owner}", html)
 
 
-def tables(found: Explanation, who: str) -> list[Text | Table]:
-    """What is recommended, with its numbers, and the past items."""
+def tables(explanation: Explanation, owner: str) -> list[Text | Table]:
+    """The recommendations with their ranks, and the past items with their contributions to each."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    if not found.recommended:
-        return [Text(f"Nothing is left to recommend to {who}: every item was seen.")]
-    best = Table(box=None, show_header=False)
-    for place, one in enumerate(found.recommended, 1):
-        best.add_row(str(place), Text(one.title), f"{one.score:.3f}")
-    lends = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    lends.add_column("past item, oldest first", ratio=1)
-    gates = list(found.past[0].gates)
-    for name in [*gates, *(str(place) for place in range(1, len(found.recommended) + 1))]:
-        lends.add_column(name, justify="right", no_wrap=name not in gates)
-    for past in found.past:
-        lends.add_row(Text(past.title), *(number(past.gates[name]) for name in gates), *lent(past))
+    recommended, past = explanation.recommended, explanation.past
+    if not recommended:
+        return [Text(f"Nothing is left to recommend to {owner}: every item was seen.")]
+    items = Table(box=None, show_header=False)
+    for rank, one in enumerate(recommended, 1):
+        items.add_row(str(rank), Text(one.title), f"{one.score:.3f}")
+    contributions = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    contributions.add_column("past item, oldest first", ratio=1)
+    gates = list(past[0].gates)
+    for name in [*gates, *(str(rank) for rank in range(1, len(recommended) + 1))]:
+        contributions.add_column(name, justify="right", no_wrap=name not in gates)
+    for event in past:
+        values = [number(event.gates[name]) for name in gates]
+        contributions.add_row(Text(event.title), *values, *contribution_cells(event))
     legend = [Text(LEGEND), *([Text(GATES.format(names=", ".join(gates)))] if gates else [])]
-    return [Text(f"Recommended to {who}:"), best, Text("What the past items lend to them:"), lends, *legend]
+    headings = Text(f"Recommended to {owner}:"), Text("Contributions of the past items:")
+    return [headings[0], items, headings[1], contributions, *legend]
 
 
-def lent(one: Past) -> list[str]:
-    """What a past item lends to each recommendation, and the places that this is worth."""
-    marks = [f" {'▾' if places > 0 else '▴'}{abs(places)}" if places else "" for places in one.places]
-    return [f"{amount(value)}{mark}" for value, mark in zip(one.lends, marks, strict=True)]
+def contribution_cells(item: Past) -> list[str]:
+    """The contribution of a past item to each recommendation, with the change of rank without it."""
+    marks = [f" {'▾' if places > 0 else '▴'}{abs(places)}" if places else "" for places in item.places]
+    return [f"{amount(value)}{mark}" for value, mark in zip(item.lends, marks, strict=True)]
 
 
-def page(found: Explanation, title: str, path: Path) -> Path:
-    """A heat map as a page: a row a past item, a column a gate or a recommendation."""
-    from segue.reporting import charts as plots
+def page(explanation: Explanation, title: str, path: Path) -> Path:
+    """Write a heat map: one row for each past item, one column for each gate and recommendation."""
+    from segue.reporting import charts
     from segue.reporting.heatmap import Heatmap, HeatmapCell
 
-    rows: list[dict[str, Any]] = []
-    columns = [f"{place}. {one.title}" for place, one in enumerate(found.recommended, 1)]
-    for past in found.past:
-        gates = {name: HeatmapCell(value, number(value)) for name, value in past.gates.items()}
-        cells = {
-            name: HeatmapCell(*cell)
-            for name, cell in zip(columns, zip(past.lends, lent(past), strict=True), strict=True)
-        }
-        rows.append({"past item, oldest first": past.title, **gates, **cells})
-    best: list[Any] = [{"item": one.title, "score": one.score} for one in found.recommended]
+    columns = [f"{rank}. {one.title}" for rank, one in enumerate(explanation.recommended, 1)]
     if not columns:
-        return plots.page(title, [("Recommended", ["Nothing: every item was seen."])], path)
-    gates_of = list(found.past[0].gates)
-    heat = Heatmap(rows, [columns, *([name] for name in gates_of)])
-    words = [LEGEND, *([GATES.format(names=", ".join(gates_of))] if gates_of else [])]
-    return plots.page(title, [("Recommended", [best]), ("What the past items lend to them", [heat, *words])], path)
+        return charts.page(title, [("Recommended", ["Nothing: every item was seen."])], path)
+    rows: list[dict[str, Any]] = []
+    for past in explanation.past:
+        gates = {name: HeatmapCell(value, number(value)) for name, value in past.gates.items()}
+        values = zip(past.lends, contribution_cells(past), strict=True)
+        cells = {name: HeatmapCell(*cell) for name, cell in zip(columns, values, strict=True)}
+        rows.append({"past item, oldest first": past.title, **gates, **cells})
+    recommended: list[Any] = [{"item": one.title, "score": one.score} for one in explanation.recommended]
+    gate_names = list(explanation.past[0].gates)
+    heatmap = Heatmap(rows, [columns, *([name] for name in gate_names)])
+    legend = [LEGEND, *([GATES.format(names=", ".join(gate_names))] if gate_names else [])]
+    shown: list[Any] = [heatmap, *legend]
+    sections = [("Recommended", [recommended]), ("Contributions of the past items", shown)]
+    return charts.page(title, sections, path)

@@ -1,4 +1,4 @@
-"""`segue recommend`: what comes next for one user, by title."""
+"""`segue recommend`: the items that a saved model recommends to a user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import JsonFile, check_json, show, write_json
+from segue.cli.output import JsonFile, check_json, show, write_json
+from segue.cli.saved_models import ModelClasses, load_model
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,53 +18,58 @@ if TYPE_CHECKING:
     from segue.serving.recommend import Recommendation
     from segue.serving.saved_model import SavedModel
 
+UserOption = Annotated[str | None, Parameter(name="--user", help="A user of the log that the model was trained on.")]
+HistoryOption = Annotated[
+    str | None,
+    Parameter(
+        name="--history",
+        help="Items, oldest first, separated by commas: the history of a new user, or one to use in place of the "
+        "user's own.",
+    ),
+]
+
 
 def recommend(
     model: Path,
     *,
-    user: str | None = None,
-    history: str | None = None,
-    k: Annotated[int, Parameter(name=["-k"])] = 10,
+    user: UserOption = None,
+    history: HistoryOption = None,
+    k: Annotated[int, Parameter(name="-k")] = 10,
+    model_class: ModelClasses = (),
     json: JsonFile = None,
 ) -> None:
-    """Recommend items to a known user, or to anybody with a history.
+    """Recommend items to a user of the log, or for any history.
 
-    Parameters
-    ----------
-    model
-        Folder of a saved model.
-    user
-        A user of the log that the model was trained on.
-    history
-        Items, oldest first, separated by commas; in place of what is known of the user, or for somebody never seen.
-    k
-        How many items.
+    Args:
+        model: Folder of a saved model.
+        k: Number of items.
     """
-    from segue.serving.recommend import recommend as ask
-    from segue.serving.saved_model import load
+    from segue.serving.recommend import recommend as recommend_items
 
     check_json(json)
-    saved = load(model)
-    items = names(history)
-    found = ask(saved.model, saved.log, user=user, history=items, k=k, exclude_seen=excludes(saved))
-    seen = last_seen(saved, user, items)
-    show(*pages(found, seen, user))
-    content = {"model": str(model), "user": user, "last_seen": seen, "recommended": [asdict(r) for r in found]}
-    write_json(json, content)
+    saved = load_model(model, model_class)
+    items = parse_history(history)
+    recommended = recommend_items(
+        saved.model, saved.log, user=user, history=items, k=k, exclude_seen=excludes_seen(saved)
+    )
+    last_seen = last_titles(saved, user, items)
+    show(*recommendation_tables(recommended, last_seen, user))
+    rows = [asdict(item) for item in recommended]
+    write_json(json, {"model": str(model), "user": user, "last_seen": last_seen, "recommended": rows})
 
 
-def names(history: str | None) -> list[str] | None:
-    """The items of a history as it is typed."""
+def parse_history(history: str | None) -> list[str] | None:
+    """The items of a history that is given as text with commas."""
     return None if history is None else [name.strip() for name in history.split(",") if name.strip()]
 
 
-def excludes(saved: SavedModel) -> bool:
-    """Whether items that were seen are left out, as when the model was measured."""
+def excludes_seen(saved: SavedModel) -> bool:
+    """Whether the model was evaluated without the items that users have had; then they are not recommended either."""
     return bool(saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True))
 
 
-def last_seen(saved: SavedModel, user: Any, history: list[Any] | None, most: int = 5) -> list[str]:
-    """Titles of the newest items of a history, the newest last."""
+def last_titles(saved: SavedModel, user: Any, history: list[Any] | None, limit: int = 5) -> list[str]:
+    """The titles of the last items of a history, the newest last."""
     from segue.serving.recommend import lookup_ids
 
     log = saved.log
@@ -71,28 +77,29 @@ def last_seen(saved: SavedModel, user: Any, history: list[Any] | None, most: int
         ids = lookup_ids(log, "item", history)
     else:
         ids = [int(i) for i in log.history(lookup_ids(log, "user", [user])[0])]
-    return log.titles(ids[-most:])
+    return log.titles(ids[-limit:])
 
 
-def pages(found: list[Recommendation], seen: list[str], user: Any) -> list[Text | Table]:
-    """What was seen last, and what is recommended: two headings and two tables."""
+def recommendation_tables(recommended: list[Recommendation], last_seen: list[str], user: Any) -> list[Text | Table]:
+    """The last items of the history and the recommended items, each as a heading and a table."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    who = "this history" if user is None else f"user {user}"
-    past = Table(box=None, show_header=False)
-    for title in seen:
-        past.add_row(Text(title))
-    best = Table(box=box.SIMPLE_HEAD)
-    best.add_column("", justify="right")
-    best.add_column("item")
-    titled = any(one.title != str(one.item) for one in found)
-    if titled:
-        best.add_column("name", style="dim")
-    best.add_column("score", justify="right")
-    for place, one in enumerate(found, 1):
-        name = [Text(str(one.item))] if titled else []
-        best.add_row(str(place), Text(one.title), *name, f"{one.score:.3f}")
-    heading = f"Recommended to {who}:" if found else f"Nothing is left to recommend to {who}: every item was seen."
-    return [Text(f"Seen last by {who}:"), past, Text(heading), *([best] if found else [])]
+    owner = "this history" if user is None else f"user {user}"
+    history = Table(box=None, show_header=False)
+    for title in last_seen:
+        history.add_row(Text(title))
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("", justify="right")
+    table.add_column("item")
+    has_titles = any(item.title != str(item.item) for item in recommended)
+    if has_titles:
+        table.add_column("name", style="dim")
+    table.add_column("score", justify="right")
+    for rank, item in enumerate(recommended, 1):
+        name = [Text(str(item.item))] if has_titles else []
+        table.add_row(str(rank), Text(item.title), *name, f"{item.score:.3f}")
+    nothing = f"Nothing is left to recommend to {owner}: every item was seen."
+    heading = f"Recommended to {owner}:" if recommended else nothing
+    return [Text(f"Seen last by {owner}:"), history, Text(heading), *([table] if recommended else [])]

@@ -1,4 +1,4 @@
-"""`segue search`: settings of a model chosen on validation, the winner tested once."""
+"""`segue search`: choose the settings of a model on the validation data, and test the best once."""
 
 from __future__ import annotations
 
@@ -8,128 +8,94 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.options import CutOffs, JsonFile, ReadingOptions, check_json, cut_offs, grid, settings, show, write_json
-from segue.cli.protocol_options import ProtocolOptions
-from segue.cli.run import PROTOCOL
+from segue.cli.help import MODEL_GROUP
+from segue.cli.options.protocol import ProtocolOptions
+from segue.cli.options.reading import ReadingOptions
+from segue.cli.options.training import Baselines, BudgetOptions, ModelOptions, TrainingOptions, experiment
+from segue.cli.output import OutputOptions, check_json, finish, grid, say_next
+from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
-DEFAULT, AS_THEY_ARE = ReadingOptions(), ProtocolOptions()
+READING, MODEL, TRAINING = ReadingOptions(), ModelOptions(), TrainingOptions()
+PROTOCOL, BUDGET, OUTPUT = ProtocolOptions(), BudgetOptions(), OutputOptions()
+TRIALS = 30
 SHOWN = 10  # trials in the printed table
+ENDINGS = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}
 
 
 def search(
     model: str,
     data: str,
     *,
-    space: Path | None = None,
-    trials: int = 30,
-    minutes: float | None = None,
-    jobs: int = 1,
-    reading: ReadingOptions = DEFAULT,
-    protocol: Annotated[str | None, Parameter(help=PROTOCOL)] = None,
-    questions: ProtocolOptions = AS_THEY_ARE,
-    preset: str | None = None,
-    set_: Annotated[
-        list[str] | None, Parameter(name="--set", consume_multiple=True, negative=(), metavar="NAME=VALUE")
-    ] = None,
-    seed: int = 0,
-    monitor: str | None = None,
-    eval_every: int = 1,
-    patience: int = 10,
-    refit: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
-    rivals: bool = True,
-    k: CutOffs = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    json: JsonFile = None,
+    space: Annotated[Path | None, Parameter(group=MODEL_GROUP)] = None,
+    settings: ModelOptions = MODEL,
+    budget: BudgetOptions = BUDGET,
+    training: TrainingOptions = TRAINING,
+    protocol: ProtocolOptions = PROTOCOL,
+    reading: ReadingOptions = READING,
+    output: OutputOptions = OUTPUT,
+    baselines: Baselines = True,
 ) -> None:
-    """Try settings of a model, choose on validation, train the winner once more, test it once, save it.
+    """Search the settings of a model on the validation data, train the best once more, test it once, and save it.
 
-    Parameters
-    ----------
-    model
-        Its name, such as hgn; a name that is none lists them all.
-    data
-        A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter), or a folder.
-    space
-        What to try: TOML (*.toml), or lines as on RecBole's pages; by default the space that the model declares.
-    trials
-        How many choices of settings, those of earlier calls included.
-    minutes
-        At most about so long, of all processes together.
-    jobs
-        Processes on this machine. The same command, started again while one runs, joins it too.
-    preset
-        A named set of settings of the model, for what is not searched.
-    set_
-        Settings that stay as they are: --set epochs=100.
-    seed
-        Of the settings that are proposed and of every training.
-    monitor
-        The validation metric that chooses epochs and settings.
-    eval_every
-        Epochs between two looks at validation.
-    patience
-        Looks without progress before a training stops.
-    refit
-        Train the winner anew on train and validation before the test.
-    rivals
-        Show popularity, item-KNN and sequential item-KNN beside the winner.
-    out
-        Folder of the saved model, by default models/MODEL; the trials are kept beside it, in models/MODEL.search.
+    The model is saved to models/MODEL; the trials are kept beside it, in models/MODEL.search. Settings of --set stay
+    fixed.
+
+    Args:
+        model: Name of the model (`segue models` lists them), or a class of your own: ./FILE.py:CLASS or
+            package.module:CLASS.
+        data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
+        space: File with the search space: TOML (*.toml), or lines as RecBole's pages have them. The default is the
+            search space that the model declares.
     """
     from segue.errors import require
-    from segue.evaluation.protocol import Protocol
-    from segue.evaluation.table import summary, table
-    from segue.experiments.experiment import Experiment
-    from segue.experiments.experiment import rivals as rivals_of
-    from segue.serving import saved_model
+    from segue.serving.saved_model import check_target
     from segue.tuning.best_model import refit_and_test, search_folder
     from segue.tuning.importance import setting_importance
     from segue.tuning.search import Search
 
-    cuts = cut_offs(k)
-    check_json(json, reads=data)
-    recipe = Experiment(
-        model=model,
-        protocol=questions.of(Protocol.named(protocol or "leave-one-out").at(cuts)),
-        settings=settings(set_),
-        preset=preset,
-        seed=seed,
-        monitor=monitor or "",
-        eval_every=eval_every,
-        patience=patience,
-        refit=refit,
-    )
+    check_json(output.json, data=data)
+    described = experiment(model, protocol.without_log(), settings, training)
+    minutes, jobs = budget.minutes, 1 if budget.jobs is None else budget.jobs
     require(minutes is None or minutes > 0, f"minutes={minutes}: must be above 0")
     require(jobs >= 1, f"jobs={jobs}: must be at least 1")
-    seconds = None if minutes is None else 60 * minutes
-    searched = Search(experiment=recipe, space=_space(model, space, recipe.settings), trials=trials, seconds=seconds)
-    place = out or Path("models") / model
-    saved_model.check_target(place)
+    plan = Search(
+        experiment=described,
+        space=_space(model, space, described.settings),
+        trials=TRIALS if budget.trials is None else budget.trials,
+        seconds=None if minutes is None else 60 * minutes,
+    )
+    folder = output.out or Path("models") / described.name
+    check_target(folder)
     log = reading.load(data)
-    if protocol is None:
-        recipe = replace(recipe, protocol=questions.of(Protocol.guess(log).at(cuts)))
-        searched = replace(searched, experiment=recipe)
-    found = searched.run(log, search_folder(place), jobs=jobs)
-    result, about = refit_and_test(searched, log, found, place)
-    others = [name for name in rivals_of(recipe.protocol) if rivals and name != model]
-    counted = [Experiment(model=name, protocol=recipe.protocol, refit=refit, baseline=True) for name in others]
-    results, metrics = [*(rival.run(log).result for rival in counted), result], recipe.protocol.shown(cuts)
-    importance = setting_importance(found, searched.space)
-    show(_trials(found, recipe.monitor), *_importance(importance), table(results, metrics))
-    _page(searched, found, search_folder(place), log.name)
-    facts = {"trials": [asdict(trial) for trial in found], "importance": importance}
-    write_json(json, {**summary(results, metrics), **about, "search": {**about["search"], **facts}})
-    say(f"saved to {place}; next: segue recommend {place} --user {log.users.names([1])[0]}")
+    described = replace(described, protocol=protocol.for_log(log))
+    plan = replace(plan, experiment=described)
+    trials = plan.run(log, search_folder(folder), jobs=jobs)
+    result, about = refit_and_test(plan, log, trials, folder)
+    compared = baseline_results(described, log, skip=[described.name]) if baselines else []
+    importance = setting_importance(trials, plan.space)
+    _write_report(plan, trials, search_folder(folder), log.name)
+    facts = {"trials": [asdict(trial) for trial in trials], "importance": importance}
+    finish(
+        [*compared, result],
+        described.protocol.shown(protocol.cut_offs),
+        before=[_trials_table(trials, described.monitor), *_importance_tables(importance)],
+        facts={**about, "search": {**about["search"], **facts}},
+        json=output.json,
+    )
+    say_next(folder, log, classes=[model])
 
 
-def _space(model: str, path: Path | None, fixed: Any) -> Any:
+def _space(model: str, path: Path | None, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The search space of a file, or the one that the model declares without the settings that are fixed."""
     from segue.models.registry import find
     from segue.tuning.space_files import read_space
 
@@ -139,30 +105,29 @@ def _space(model: str, path: Path | None, fixed: Any) -> Any:
     return {name: domain for name, domain in kind.space.items() if name not in fixed}
 
 
-def _trials(trials: list[Trial], monitor: str) -> Table:
-    """The best trials, and how many there are in all."""
+def _trials_table(trials: list[Trial], monitor: str) -> Table:
+    """The best trials; the title says how many there are in all."""
     from segue.tuning.report import trial_rows
 
-    counts = {word: sum(trial.state == word for trial in trials) for word in ("pruned", "timed_out", "failed")}
-    said = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}
-    ended = ", ".join(f"{n} {said[word]}" for word, n in counts.items() if n)
-    title = f"{len(trials)} trials" + (f" ({ended})" if ended else "") + (f", the best {SHOWN}" * (len(trials) > SHOWN))
-    return grid(trial_rows(trials, monitor)[:SHOWN], title)
+    counts = {state: sum(trial.state == state for trial in trials) for state in ENDINGS}
+    endings = ", ".join(f"{count} {ENDINGS[state]}" for state, count in counts.items() if count)
+    title = f"{len(trials)} trials" + (f" ({endings})" if endings else "")
+    return grid(trial_rows(trials, monitor)[:SHOWN], title + (f", the best {SHOWN}" if len(trials) > SHOWN else ""))
 
 
-def _importance(found: list[dict[str, Any]]) -> list[Table]:
-    return [grid(found, "Importance of the settings: share of the variance of the trials' ranks")] if found else []
+def _importance_tables(rows: list[dict[str, Any]]) -> list[Table]:
+    return [grid(rows, "Importance of the settings: share of the variance of the trials' ranks")] if rows else []
 
 
-def _page(searched: Search, trials: list[Trial], folder: Path, log: str) -> None:
-    """The page of the search, without pictures where they cannot be drawn."""
+def _write_report(plan: Search, trials: list[Trial], folder: Path, log: str) -> None:
+    """Write the HTML report of the search, without pictures if they cannot be drawn."""
     from segue.errors import ConfigError
     from segue.tuning.report import write_report
 
-    title, monitor = f"{searched.experiment.model} on {log}", searched.experiment.monitor
+    title, monitor = f"{plan.experiment.name} on {log}", plan.experiment.monitor
     try:
-        written = write_report(trials, searched.space, title=title, monitor=monitor, folder=folder, pictures=True)
+        path = write_report(trials, plan.space, title=title, monitor=monitor, folder=folder, pictures=True)
     except ConfigError as error:
         say(str(error))
-        written = write_report(trials, searched.space, title=title, monitor=monitor, folder=folder, pictures=False)
-    say(f"all trials and the importance of settings: {written}")
+        path = write_report(trials, plan.space, title=title, monitor=monitor, folder=folder, pictures=False)
+    say(f"all trials and the importance of settings: {path}")

@@ -1,0 +1,36 @@
+"""`segue data`: what a log looks like before a model is trained on it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from segue.cli.options.reading import ReadingOptions
+from segue.cli.output import OutputOptions, check_json, show, write_json
+from segue.reporting.console import say
+
+READING, OUTPUT = ReadingOptions(), OutputOptions()
+
+
+def data(data: str, *, reading: ReadingOptions = READING, output: OutputOptions = OUTPUT) -> None:
+    """Show a log: its size, time span and sparsity, ties of times, and whether the order of events carries information.
+
+    With --out, save the log to a folder, from which every command then reads it without parsing.
+
+    Args:
+        data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
+    """
+    from segue.data.diagnostics.summary import summarise
+    from segue.data.store import save_log
+    from segue.io import check_folder
+
+    check_json(output.json, data=data)
+    if output.out is not None:
+        check_folder(output.out, "log.json", "saved log")
+    log = reading.load(data)
+    report = summarise(log)
+    show(report)
+    steps = [asdict(step) for step in log.steps]
+    write_json(output.json, {**report.as_dict(), "steps": steps, "fingerprint": log.fingerprint})
+    if output.out is not None:
+        save_log(log, output.out)
+        say(f"saved to {output.out}; use it in place of {data} from now on")

@@ -1,0 +1,102 @@
+"""`BreakdownOptions`: the metrics of the table by groups of test instances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import Parameter
+
+from segue.cli.help import OUTPUT_GROUP
+from segue.cli.output import grid
+from segue.errors import ConfigError
+from segue.reporting.console import say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from segue.data.splits import Split
+    from segue.evaluation.breakdown import By
+    from segue.evaluation.protocol import Protocol
+    from segue.evaluation.table import Result
+
+# the groupings, and the heading of each one's column
+HEADINGS = {"length": "rows", "history": "rows before", "leak": "test users", "step": "steps ahead"}
+
+
+@Parameter(name="*", group=OUTPUT_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class BreakdownOptions:
+    """Whether the metrics are also shown by groups.
+
+    Attributes:
+        by: Show the metrics by groups as well: length (rows of the user), history (rows before the test instance), leak
+            (whether the user's test data shares an event with training) or step (each of the next items; needs
+            --horizon).
+        picture: Draw the groups of --by to this file: .svg, .png or .html. Needs the extra viz.
+    """
+
+    by: str | None = None
+    picture: Path | None = None
+
+    def check(self, protocol: Protocol | None = None) -> None:
+        """Find wrong options early, as far as the protocol is known.
+
+        Raises:
+            ConfigError: an unknown grouping, one that the protocol does not have, or a picture of no groups.
+        """
+        from segue.evaluation.protocol import RatingProtocol
+
+        by = self.by
+        if by is not None and by not in HEADINGS:
+            raise ConfigError(f"--by {by}: must be one of {', '.join(HEADINGS)}")
+        if by is not None and isinstance(protocol, RatingProtocol):
+            raise ConfigError(f"--by {by}: needs a protocol that ranks items; {protocol.name} predicts ratings")
+        if by == "step" and protocol is not None and protocol.ahead == 1:
+            raise ConfigError("--by step: needs several targets at each step; give their number with --horizon")
+        if self.picture is not None and by is None:
+            raise ConfigError(f"--picture {self.picture}: shows the groups of --by; give --by too")
+
+    def tables(
+        self, results: Sequence[Result], metrics: Sequence[str], split: Split, *, refit: bool
+    ) -> tuple[list[Table], dict[str, Any]]:
+        """The table of the groups and their rows for JSON, both empty without --by; draws the picture."""
+        from segue.evaluation.breakdown import breakdown
+
+        if self.by is None:
+            return [], {}
+        by: By = self.by  # type: ignore[assignment]
+        rows = breakdown(results, metrics, split, by=by, refit=refit)
+        if self.picture is not None:
+            say(f"written: {draw(rows, HEADINGS[by], self.picture)}")
+        return [grid(_wide(rows, HEADINGS[by]), f"By {by}; 95% intervals over users")], {f"by {by}": rows}
+
+
+def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
+    """One row for each group and model, one column for each metric; NDCG is only in the JSON, to save width."""
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row["metric"].startswith("ndcg"):
+            continue
+        first = {heading: row["group"], "questions": row["questions"], "model": row["model"]}
+        line = lines.setdefault((row["group"], row["model"]), first)
+        ends = f"{row['low']:.4f}–{row['high']:.4f}".replace("0.", ".")
+        line[row["metric"]] = f"{row['mean']:.4f}\n".removeprefix("0") + ends
+    return list(lines.values())
+
+
+def draw(rows: Sequence[dict[str, Any]], heading: str, picture: Path) -> Path:
+    """Draw the first metric: lines with bands for the intervals, or bars where the groups are no numbers."""
+    from segue.reporting import charts
+
+    metric = rows[0]["metric"]
+    shown = [
+        {**row, heading: row["at"] or row["group"], metric: row["mean"]} for row in rows if row["metric"] == metric
+    ]
+    if rows[0]["at"] is None:
+        chart = charts.bar_chart(shown, x=metric, y=heading, by="model", between=("low", "high"))
+    else:
+        chart = charts.line_chart(shown, x=heading, y=metric, by="model", between=("low", "high"))
+    return charts.write(chart, picture)

@@ -1,0 +1,109 @@
+"""`EvaluationOptions` and `ProtocolOptions`: how models are evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from segue.cli.help import EVALUATION_GROUP
+from segue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+    from segue.evaluation.protocol import Protocol
+
+FIELDS = {"auc_users": "users", "auc_seed": "seed"}  # options whose setting of the protocol has another name
+OF_RATINGS = ("min_audience", "histories", "auc_users", "auc_seed")
+CutOffs = Annotated[list[int] | None, Parameter(name="-k", consume_multiple=True, negative=())]
+
+
+@Parameter(name="*", group=EVALUATION_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """Which test instances are evaluated, and how deep the metrics look.
+
+    Attributes:
+        k: Cut-offs of the metrics in the table, such as -k 5 10 20. The default is 10.
+        min_history: Only users with at least this number of earlier rows are evaluated. Under the protocol ratings the
+            default is 3, and rows before the date of the split count.
+        min_audience: Ratings only: evaluate only items with at least this number of ratings before the date of the
+            split. The default is 3.
+        histories: Ratings only: the model sees the events before the date of the split (date), or all events before
+            each rating (rolling).
+        auc_users: Ratings only: compute the AUC for this number of randomly drawn users. The default is all users.
+        auc_seed: Ratings only: seed of that draw. The default is 0.
+    """
+
+    k: CutOffs = None
+    min_history: int | None = None
+    min_audience: int | None = None
+    histories: Literal["date", "rolling"] | None = None
+    auc_users: int | None = None
+    auc_seed: int | None = None
+
+    @property
+    def cut_offs(self) -> tuple[int, ...]:
+        """The cut-offs of the metrics, in ascending order."""
+        if self.k is None:
+            return (10,)
+        if not self.k or min(self.k) < 1:
+            raise ConfigError(f"-k {' '.join(map(str, self.k))}: cut-offs are whole numbers from 1, such as -k 5 10 20")
+        return tuple(sorted(set(self.k)))
+
+    def apply_to(self, protocol: Protocol) -> Protocol:
+        """The protocol with the settings that these options change.
+
+        Raises:
+            ConfigError: an option of ratings for a protocol that ranks items, or a value out of its range.
+        """
+        from segue.evaluation.protocol import RatingProtocol
+
+        names = ("min_history", *OF_RATINGS)
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        for name in given:
+            if name in OF_RATINGS and not isinstance(protocol, RatingProtocol):
+                raise ConfigError(
+                    f"--{name.replace('_', '-')}: {protocol.name} ranks items; this option is of protocols of ratings, "
+                    "such as --protocol ratings"
+                )
+        changed: Protocol = replace(protocol, **{FIELDS.get(name, name): value for name, value in given.items()})
+        if "auc_seed" in given and getattr(changed, "users", None) is None:
+            raise ConfigError(f"--auc-seed {self.auc_seed}: no users are drawn; give their number with --auc-users")
+        return changed
+
+
+@Parameter(name="*", group=EVALUATION_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class ProtocolOptions(EvaluationOptions):
+    """How the log is split and which items are ranked.
+
+    Attributes:
+        protocol: Evaluation protocol: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day or
+            ratings. The default is session if the log comes with a split, otherwise leave-one-out. By default, items
+            that a user has already had are not ranked, unless users of the log often return to items.
+        horizon: Number of next items that are the targets of each step; recall@20,5 is the recall of the fifth. More
+            than 1 needs a protocol that evaluates every step, such as session.
+        leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
+    """
+
+    protocol: str | None = None
+    horizon: int = 1
+    leak: Literal["keep", "drop"] = "keep"
+
+    def without_log(self) -> Protocol:
+        """The protocol as far as it is known before the log is read, to find wrong options early."""
+        from segue.evaluation.protocol import Protocol
+
+        return self._apply(Protocol.named(self.protocol or ("session" if self.horizon > 1 else "leave-one-out")))
+
+    def for_log(self, log: Log) -> Protocol:
+        """The named protocol, or the one that suits the log."""
+        from segue.evaluation.protocol import Protocol
+
+        return self.without_log() if self.protocol else self._apply(Protocol.guess(log))
+
+    def _apply(self, protocol: Protocol) -> Protocol:
+        settings: dict[str, Any] = {"ahead": self.horizon, "leak": self.leak}
+        return self.apply_to(replace(protocol.at(self.cut_offs), **settings))

@@ -1,0 +1,68 @@
+"""`ReadingOptions`: how a file becomes a log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cyclopts import Parameter
+
+from segue.cli.help import READING_GROUP
+from segue.data.datasets import catalog
+from segue.data.log import Log
+from segue.errors import DataError
+from segue.reporting.console import say
+
+RENAMED = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating"}  # option: argument
+
+
+@Parameter(name="*", group=READING_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How a file becomes a log.
+
+    Attributes:
+        user_col: Column of the users. Without this option it is guessed from the column names, as the others are.
+        item_col: Column of the items.
+        time_col: Column of the times (seconds, milliseconds or ISO dates); "" for none: then the order of rows counts.
+        rating_col: Column of the ratings; "" for none.
+        delimiter: Character between the columns of a text file. Without this option it is detected.
+        min_rating: Keep only rows with at least this rating.
+        user_core: Keep only users with at least this number of rows.
+        item_core: Keep only items with at least this number of rows.
+        duplicates: Which rows to keep when a user has several rows with the same item.
+        users: Table with further columns about the users; one column holds their names.
+        items: Table with further columns about the items; one column holds their names, another the titles to show.
+    """
+
+    user_col: str | None = None
+    item_col: str | None = None
+    time_col: str | None = None
+    rating_col: str | None = None
+    delimiter: str | None = None
+    min_rating: float | None = None
+    user_core: int = 0
+    item_core: int = 0
+    duplicates: Literal["keep", "first", "last"] = "keep"
+    users: Path | None = None
+    items: Path | None = None
+
+    def load(self, source: str) -> Log:
+        """Read a named data set, or a file or folder with these options, and report what each filter keeps.
+
+        Raises:
+            DataError: the source is missing or cannot be read as a log.
+        """
+        if not source.strip():
+            raise DataError("no data: the name is empty; give a named data set, a file or a folder")
+        if (Path(source) / "model.json").is_file():
+            raise DataError(f"{source}: is a saved model, not a log; give the data that it was trained on")
+        defaults = vars(ReadingOptions())
+        given: dict[str, Any] = {
+            RENAMED.get(name, name): value for name, value in vars(self).items() if value != defaults[name]
+        }
+        log = catalog.load(source, **given)
+        for step in log.steps:
+            say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
+        return log

@@ -1,0 +1,103 @@
+"""`RerankOptions`: `segue run MODEL DATA --rerank FIRST`, where a first model returns candidates for MODEL to rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclopts import Parameter
+
+from segue.cli.help import STAGES_GROUP
+from segue.cli.options.protocol import EvaluationOptions
+from segue.cli.options.training import SettingsOption, parse_settings
+from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_model, protocol_of
+from segue.errors import ArtefactError, ConfigError
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+    from segue.experiments.experiment import Experiment
+    from segue.experiments.rerank import Ready, Reranked
+
+
+@Parameter(name="*", group=STAGES_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class RerankOptions:
+    """A first stage that returns candidates; MODEL is the second stage, which ranks them.
+
+    Attributes:
+        rerank: The first stage: the name of a model, such as seq-knn, or the folder of a saved model.
+        rerank_preset: Named set of settings of the first stage.
+        rerank_set: Settings of the first stage, such as --rerank-set window=30.
+        candidates: Number of items that the first stage returns. The default is 100.
+    """
+
+    rerank: str | None = None
+    rerank_preset: str | None = None
+    rerank_set: SettingsOption = None
+    candidates: int | None = None
+    model_class: ModelClasses = ()
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the first stage is a saved model."""
+        return self.rerank is not None and (Path(self.rerank) / "model.json").is_file()
+
+    @property
+    def name(self) -> str | None:
+        """The name of the first stage, for the folder of the result; None without a first stage."""
+        from segue.models.registry import find
+
+        if self.rerank is None:
+            return None
+        return Path(self.rerank).name if self.is_saved else find(self.rerank).name
+
+    def first_stage(self, second: Experiment) -> Experiment | None:
+        """How the first stage is trained; None without one, and for a saved one.
+
+        Raises:
+            ConfigError: an option of a first stage that is missing or already trained; an unknown model or setting.
+        """
+        given = {"preset": self.rerank_preset, "set": self.rerank_set}
+        options = [f"--rerank-{option}" for option, value in given.items() if value is not None]
+        if self.rerank is None:
+            others = {"--candidates": self.candidates is not None, "--model-class": self.model_class}
+            for option in [*options, *(option for option, is_given in others.items() if is_given)]:
+                raise ConfigError(f"{option}: needs a first stage; name it with --rerank, such as --rerank seq-knn")
+            return None
+        if not self.is_saved:
+            settings = parse_settings(self.rerank_set, "--rerank-set")
+            return replace(second, model=self.rerank, preset=self.rerank_preset, settings=settings, baseline=True)
+        for option in options:
+            raise ConfigError(f"{option}: {self.rerank} is trained already; give the name of a model to train another")
+        if second.refit:
+            raise ConfigError(f"--refit: {self.rerank} is trained already; give the name of a model to train it anew")
+        return None
+
+    def run(self, second: Experiment, log: Log, folder: Path) -> Reranked:
+        """Train or load the first stage, train the second, and test both; an interrupted training stays in `folder`."""
+        from segue.experiments.rerank import rerank
+
+        first = self.first_stage(second) or self._load(second, log)
+        limit = {} if self.candidates is None else {"candidates": self.candidates}
+        return rerank(first, second, log, **limit, folder=folder)
+
+    def _load(self, second: Experiment, log: Log) -> Ready:
+        """The saved first stage.
+
+        Raises:
+            ArtefactError: it was trained under another protocol, or on the validation data.
+        """
+        from segue.experiments.rerank import Ready
+
+        folder = Path(str(self.rerank))
+        saved = load_model(folder, self.model_class)
+        trained, wanted = protocol_of(folder, saved, log), second.protocol
+        if trained.fingerprint != wanted.fingerprint:
+            raise ArtefactError(
+                f"{folder}: was trained under {trained.name} ({trained.fingerprint}), but this run uses {wanted.name} "
+                f"({wanted.fingerprint}); train both under the same protocol"
+            )
+        check_not_refitted(folder, saved, "an epoch")
+        result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(wanted.ks)))
+        return Ready(saved.model, replace(result, baseline=True), saved.about)

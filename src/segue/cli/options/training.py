@@ -1,0 +1,123 @@
+"""`ModelOptions`, `TrainingOptions` and `BudgetOptions`: what is trained, how, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.help import BUDGET_GROUP, MODEL_GROUP, OUTPUT_GROUP, TRAINING_GROUP
+from segue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segue.evaluation.protocol import Protocol
+    from segue.experiments.experiment import Experiment
+
+SettingsOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="NAME=VALUE")]
+Baselines = Annotated[
+    bool,
+    Parameter(
+        name="--baselines",
+        group=OUTPUT_GROUP,
+        help="Show simple baselines beside the model: popularity, item-KNN and sequential item-KNN, or for ratings "
+        "means and biases. They train in seconds.",
+    ),
+]
+
+
+@Parameter(name="*", group=MODEL_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The settings of a model.
+
+    Attributes:
+        preset: Named set of settings of the model, such as paper, author or recbole for hgn.
+        set: Settings of the model, such as --set lr=0.01 epochs=20. `segue models MODEL` lists them.
+    """
+
+    preset: str | None = None
+    set: SettingsOption = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings as they were given: text by name."""
+        return parse_settings(self.set)
+
+
+@Parameter(name="*", group=TRAINING_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a model is trained.
+
+    Attributes:
+        seed: Seed of the initial weights, the order of examples and the negatives; of a search also of its proposals.
+        monitor: Validation metric that chooses the epoch, and in a search the settings. The default is ndcg@10, or rmse
+            where ratings are predicted.
+        eval_every: Number of epochs between two evaluations on the validation data.
+        patience: Number of evaluations without improvement before training stops.
+        refit: After the number of epochs is chosen, train again on training and validation data together, before the
+            test. `segue compare` does so by default under the protocol hgn.
+    """
+
+    seed: int = 0
+    monitor: str | None = None
+    eval_every: int = 1
+    patience: int = 10
+    refit: Annotated[bool | None, Parameter(show_default=False)] = None
+
+
+@Parameter(name="*", group=BUDGET_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class BudgetOptions:
+    """How many settings are tried, and for how long.
+
+    Attributes:
+        trials: Number of trials for each model, those of earlier calls included. The default is 30, of compare 10.
+        minutes: Approximate limit on the time of all trials and trainings. A search has none by default, compare 40.
+        jobs: Number of processes. The default is 1, of compare one for each core, up to 4. The same search started
+            again in another terminal joins it.
+    """
+
+    trials: int | None = None
+    minutes: float | None = None
+    jobs: int | None = None
+
+
+def parse_settings(pairs: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
+    """Settings from the words after `--set`.
+
+    >>> parse_settings(["lr=0.01", "batch-size=64"])
+    {'lr': '0.01', 'batch_size': '64'}
+    """
+    settings: dict[str, str] = {}
+    if pairs is not None and not pairs:
+        raise ConfigError(f"{option}: needs name=value, such as {option} epochs=20 lr=0.01")
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"{option} {pair}: must look like name=value, such as {option} epochs=20")
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return settings
+
+
+def experiment(model: str, protocol: Protocol, options: ModelOptions, training: TrainingOptions) -> Experiment:
+    """The experiment that the options describe.
+
+    Raises:
+        ConfigError: an unknown model, preset or setting, or a value out of its range.
+    """
+    from segue.experiments.experiment import Experiment
+
+    return Experiment(
+        model=model,
+        protocol=protocol,
+        settings=options.settings,
+        preset=options.preset,
+        seed=training.seed,
+        monitor=training.monitor or "",
+        eval_every=training.eval_every,
+        patience=training.patience,
+        refit=bool(training.refit),
+    )

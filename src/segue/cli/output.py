@@ -1,0 +1,153 @@
+"""What commands print, write and say at the end: tables, JSON, where the result is saved, and the next command.
+
+answers (tables, recommendations)     stdout
+files that were written, next step    stderr
+everything in full precision          the file of --json
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from segue import io
+from segue.cli.help import OUTPUT_GROUP
+from segue.errors import DataError
+from segue.reporting.console import say, stdout
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from segue.data.log import Log
+    from segue.evaluation.table import Result
+
+JsonFile = Annotated[
+    Path | None,
+    Parameter(name="--json", group=OUTPUT_GROUP, help="Write the results in full precision to this JSON file."),
+]
+
+
+@Parameter(name="*", group=OUTPUT_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where results are written.
+
+    Attributes:
+        out: Folder that the result is saved to, in place of the default one.
+    """
+
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None
+    json: JsonFile = None
+
+
+def show(*things: Any) -> None:
+    """Print answers on stdout."""
+    for thing in things:
+        stdout().print(thing)
+
+
+def finish(
+    results: Sequence[Result],
+    metrics: Sequence[str] | None = None,
+    *,
+    before: Iterable[Any] = (),
+    after: Iterable[Any] = (),
+    facts: dict[str, Any] | None = None,
+    json: Path | None = None,
+) -> dict[str, Any]:
+    """Show the table of results and write them as JSON.
+
+    Args:
+        results: one for each model.
+        metrics: the columns; by default recall, NDCG and MRR at 10.
+        before: what is shown above the table.
+        after: what is shown below it.
+        facts: what the JSON holds besides the results.
+        json: the JSON file, if one is wanted.
+
+    Returns:
+        What the JSON holds.
+    """
+    from segue.evaluation.table import METRICS, summary, table
+
+    shown = METRICS if metrics is None else metrics
+    show(*before, table(results, shown), *after)
+    content = {**summary(results, shown), **(facts or {})}
+    write_json(json, content)
+    return content
+
+
+def say_next(folder: Path, log: Log, *, classes: Iterable[str] = (), verb: str = "saved to") -> None:
+    """Say where a model is saved, and how it recommends items to the first user of the log.
+
+    Args:
+        folder: of the saved model.
+        log: that it was trained on.
+        classes: references of classes outside segue that are needed to load it.
+        verb: what is said of the folder.
+    """
+    options = "".join(f" --model-class {shlex.quote(reference)}" for reference in dict.fromkeys(classes))
+    user = shlex.quote(str(log.users.names([1])[0]))
+    say(f"{verb} {folder}; next: segue recommend {shlex.quote(str(folder))} --user {user}{options}")
+
+
+def write_json(path: Path | None, content: Any) -> None:
+    """Write `content` to the file of --json, completely or not at all; None: nowhere."""
+    if path is None:
+        return
+    try:
+        io.write_json(path, content)
+    except OSError as error:
+        raise DataError(f"--json {path}: cannot be written: {io.reason(error)}") from error
+
+
+def check_json(path: Path | None, *, data: str = "") -> None:
+    """Check early that the file of --json can be written and is not the file of the data.
+
+    Raises:
+        DataError: it is a folder, the folder above it is missing or not writable, or it is the data.
+    """
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise DataError(f"--json {path}: is a folder; give the name of a file")
+    if not folder.is_dir():
+        raise DataError(f"--json {path}: cannot be written: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"--json {path}: cannot be written: {folder} is not a folder that you may write to")
+    if path.exists() and os.path.exists(data) and path.samefile(data):
+        raise DataError(f"--json {path}: is the data to be read; give another name")
+
+
+def grid(rows: list[dict[str, Any]], title: str) -> Table:
+    """Rows as a table for a terminal; columns without any value are left out."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
+    columns = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    for name in columns:
+        is_number = all(isinstance(row[name], (int, float)) or row[name] is None for row in rows)
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(name, row[name])) for name in columns))
+    return table
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if column == "share":
+        return f"{value:.2f}".removeprefix("0")
+    is_metric = "@" in column or column.startswith("validation ")
+    return f"{value:.4f}".removeprefix("0") if is_metric else f"{value:,.1f}"

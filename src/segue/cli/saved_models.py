@@ -1,0 +1,96 @@
+"""Saved models as commands use them: loading them, and evaluating them under their own protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.help import MODEL_GROUP
+from segue.cli.options.protocol import EvaluationOptions
+from segue.errors import ArtefactError
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+    from segue.evaluation.protocol import Protocol
+    from segue.evaluation.table import Result
+    from segue.serving.saved_model import SavedModel
+
+ModelClasses = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--model-class",
+        group=MODEL_GROUP,
+        negative=(),
+        show_default=False,
+        metavar="CLASS",
+        help="Class of a saved model that is not part of segue: ./FILE.py:CLASS, package.module:CLASS, or the name of "
+        "an installed model. Repeat the option for several classes. Only these classes are imported.",
+    ),
+]
+ALL = EvaluationOptions()
+
+
+def load_model(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
+    """Read a saved model; `classes` are the references of --model-class.
+
+    Raises:
+        ArtefactError: the folder is no saved model, is damaged, or needs a class that is not given.
+        ConfigError: a class cannot be imported or used.
+    """
+    from segue.models.registry import find
+    from segue.serving.saved_model import load
+
+    return load(folder, models=[find(reference) for reference in classes])
+
+
+def evaluate_saved(folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = ALL) -> Result:
+    """The test result of a saved model under the protocol that it was trained under, changed by the options."""
+    from segue.data.diagnostics.leakage import leakage_warnings
+    from segue.evaluation.table import Result
+
+    about = saved.about
+    protocol = options.apply_to(replace(protocol_of(folder, saved, log), ks=options.cut_offs))
+    split, refit = protocol.split(log), about["recipe"]["refit"]
+    return Result(
+        model=str(folder),
+        ranks=protocol.ask(saved.model, split, "test"),
+        protocol=protocol,
+        log=split.log.fingerprint,
+        items=log.num_items,
+        counts=(split.train_valid if refit else split.train).counts(),
+        seconds=about["training"]["seconds"],
+        warnings=leakage_warnings(split, refit=refit),
+    )
+
+
+def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
+    """The protocol that a model was trained under.
+
+    Raises:
+        ArtefactError: it was trained on another log, or does not record its protocol.
+    """
+    from segue.evaluation.protocol import Protocol
+
+    about = saved.about
+    if about["log"]["fingerprint"] != log.fingerprint:
+        raise ArtefactError(
+            f"{folder}: was trained on another log ({about['log']['name']}, fingerprint "
+            f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
+            "options that it was trained with"
+        )
+    if "recipe" not in about:
+        raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so its test data is unknown")
+    return Protocol.from_dict({k: v for k, v in about["recipe"]["protocol"].items() if k != "fingerprint"})
+
+
+def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
+    """Raise `ArtefactError` if the model has been trained on the validation data, which `purpose` needs."""
+    if saved.about["recipe"]["refit"]:
+        raise ArtefactError(
+            f"{folder}: was refitted on training and validation data, so no unseen data is left to choose {purpose}; "
+            "train it without --refit"
+        )
