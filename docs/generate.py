@@ -3,6 +3,7 @@
     <!-- settings: hgn -->      the settings and presets of a model, from its declarations
     <!-- settings: trained -->  the settings of all models that are trained by gradient descent
     <!-- settings: ranking -->  the settings of all models that are trained to rank
+    <!-- options -->            options that had another name
     <!-- renamed -->            settings that had another name, from the declarations
     <!-- comparison: ml-100k --> a short table of a file in results/comparisons
     <!-- commands -->           what every command prints for --help
@@ -24,6 +25,7 @@ from pathlib import Path
 from rich.console import Console
 
 from segue.cli import app
+from segue.cli.renamed import RENAMED
 from segue.config import Config, Setting
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
@@ -31,7 +33,9 @@ from segue.models.registry import MODELS, find
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-BLOCK = re.compile(r"(<!-- (settings|commands|comparison|renamed)(?:: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (settings|commands|comparison|renamed|options)(?:: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL
+)
 MANY = 8
 NDCG = ("mean", "low", "high")
 COMMANDS = ["run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "reproduce", "demo"]
@@ -114,6 +118,12 @@ def renamed_block(_: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def options_block(_: str) -> str:
+    """Earlier names of options with today's."""
+    rows = [f"| `{old}` | `{new}` |" for old, new in sorted(RENAMED.items())]
+    return "\n".join(["| old | new |", "|---|---|", *rows, ""])
+
+
 def commands_block(_: str) -> str:
     """A section for every command: the text of its --help."""
     return "\n".join(f"## segue {name}\n\n```text\n{help_text(name)}```\n" for name in COMMANDS)
@@ -143,6 +153,7 @@ MAKERS = {
     "comparison": comparison_block,
     "commands": commands_block,
     "renamed": renamed_block,
+    "options": options_block,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from segue.errors import DataError
 from segue.papers import TABLES
-from segue.papers.report import draw, read, refresh
+from segue.papers.report import read_result, update_page, write_pictures
 
 ROOT = Path(__file__).parents[2]
 PAGES, RESULTS = (
@@ -30,7 +30,7 @@ PLACES = [*((page, RESULTS) for page in PAGES), (COMPARISONS, RESULTS / "compari
 @pytest.mark.parametrize(("page", "results"), PLACES)
 def test_a_page_is_made_of_its_results(page: Path, results: Path) -> None:
     names = f"{page.relative_to(ROOT)} {results.relative_to(ROOT)}"
-    assert page.read_text(encoding="utf-8") == refresh(page, results), f"run: python -m segue.papers.report {names}"
+    assert page.read_text(encoding="utf-8") == update_page(page, results), f"run: python -m segue.papers.report {names}"
 
 
 def test_every_comparison_has_a_place() -> None:
@@ -86,7 +86,7 @@ def test_a_result_is_drawn_as_it_says(tmp_path: Path) -> None:
     rows = [{"k": k, "y": k / 7, "by": "one"} for k in (1, 2)]
     encoding = {"x": "k", "y": "y", "by": "by", "title": "T"}
     facts: dict[str, Any] = {"pictures": [{"name": "p", "kind": "line", "rows": rows, "encoding": encoding}]}
-    assert [path.name for path in draw(facts, tmp_path)] == ["p.svg"]
+    assert [path.name for path in write_pictures(facts, tmp_path)] == ["p.svg"]
 
 
 def test_a_block_is_replaced_and_the_rest_is_left(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_block_is_replaced_and_the_rest_is_left(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     page = tmp_path / "docs" / "page.md"
     page.write_text("before\n<!-- results/t.json -->\nold\n<!-- end -->\nafter\n")
-    text = refresh(page, tmp_path / "results")
+    text = update_page(page, tmp_path / "results")
     assert text == (
         "before\n<!-- results/t.json -->\n\n| method | m@1 |\n| --- | ---: |\n| A | .5000 |\n\n* N.\n\n"
         "![T](../results/p.svg)\n\n<!-- end -->\nafter\n"
@@ -117,4 +117,4 @@ def test_a_block_is_replaced_and_the_rest_is_left(tmp_path: Path) -> None:
 def test_a_result_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text("{")
     with pytest.raises(DataError, match=r"t\.json: is not a result of segue reproduce --json"):
-        read(tmp_path / "t.json")
+        read_result(tmp_path / "t.json")
