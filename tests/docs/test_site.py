@@ -44,7 +44,9 @@ def test_the_site_has_every_page(site: Path) -> None:
 @pytest.mark.slow
 def test_pages_load_nothing_from_the_network(site: Path) -> None:
     for page in site.rglob("*.html"):
-        assert not LOADED.findall(page.read_text(encoding="utf-8")), page.name
+        text = page.read_text(encoding="utf-8")
+        assert not LOADED.findall(text), page.name
+        assert 'class="mermaid"' not in text, page.name  # the theme would fetch a program to draw it
     for sheet in site.rglob("*.css"):
         assert not IMPORTED.findall(sheet.read_text(encoding="utf-8")), sheet.name
 
@@ -62,3 +64,10 @@ def test_links_out_of_the_folder_become_links_of_the_site(tmp_path: Path) -> Non
     assert pictures
     assert all((tmp_path / "results" / picture).is_file() for picture in pictures)
     assert "](reference/changelog.md)" in (tmp_path / "index.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.stem)
+def test_pictures_load_nothing_from_the_network(picture: Path) -> None:
+    text = picture.read_text(encoding="utf-8")
+    assert not IMPORTED.findall(text)
+    assert not re.findall(r"""href=["'](?!#|data:)""", text)
