@@ -1,4 +1,4 @@
-"""Laws that cannot be broken say nothing: for each of them, models that break it and must be caught."""
+"""Every law detects models that break it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.models.base.model import Model
@@ -18,52 +19,51 @@ from segue.models.factorization.bprmf import BPRMF
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.popularity.pop import Pop
 from segue.models.sequential.hgn import HGN
-from segue.testing import model_checks as testing
 
 BROKEN: list[tuple[str, int, type[Model]]] = []
 
 
-def breaks(law: Callable[[testing.Subject], None], number: int) -> Callable[[type[Model]], type[Model]]:
-    """The class below must be caught by `law`, with its number in the message."""
+def breaks(law: str, number: int) -> Callable[[type[Model]], type[Model]]:
+    """A decorator: the class must be caught by `law`, with the law's number in the message."""
 
-    def note(kind: type[Model]) -> type[Model]:
-        BROKEN.append((law.__name__, number, kind))
-        return kind
+    def register(model_class: type[Model]) -> type[Model]:
+        BROKEN.append((law, number, model_class))
+        return model_class
 
-    return note
-
-
-@breaks(testing.learns_a_cycle, 1)
-class KnowsOnlyPopularity(Pop):
-    """Popularity."""
+    return register
 
 
-@breaks(testing.learns_a_cycle, 1)
-class LearnsNothing(HGN):
-    """Its loss has no slope."""
+@breaks("learns_a_cycle", 1)
+class PopularityOnly(Pop):
+    """Recommends popular items only."""
+
+
+@breaks("learns_a_cycle", 1)
+class NoGradient(HGN):
+    """Its loss has no gradient."""
 
     def forward(self, batch: Batch) -> Tensor:
         return super().forward(batch) * 0
 
 
-@breaks(testing.some_as_all, 2)
-class CountsFromOne(BPRMF):
-    """Scores the item after the one that was asked about."""
+@breaks("candidate_consistency", 2)
+class ScoresNextId(BPRMF):
+    """Scores of selected items are those of the next ids."""
 
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         scores = super().score(batch)
         return scores if items is None else scores.roll(-1, 1)[:, items]
 
 
-@breaks(testing.some_as_all, 2)
-class SortsWhatIsAsked(BPRMF):
-    """Gives the scores of some items in the order of their ids."""
+@breaks("candidate_consistency", 2)
+class SortsCandidates(BPRMF):
+    """Scores of selected items come in the order of their ids."""
 
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         return super().score(batch, None if items is None else items.sort().values)
 
 
-@breaks(testing.padding_is_nothing, 3)
+@breaks("padding_invariance", 3)
 class AveragesPadding(HGN):
     """Divides by the length of the history, padding included."""
 
@@ -71,58 +71,58 @@ class AveragesPadding(HGN):
         return super().query(batch) / batch.history.shape[1]
 
 
-@breaks(testing.padding_is_nothing, 3)
-class CountsFromTheLeft(ItemKNN):
-    """Weighs an item by its distance from the left edge."""
+@breaks("padding_invariance", 3)
+class CountsFromLeftEdge(ItemKNN):
+    """Weights an item by its distance from the left edge."""
 
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         return super().score(Batch(batch.user, batch.history.flip(1)), items)
 
 
-@breaks(testing.neighbours_are_strangers, 4)
-class AnswersNothing(BPRMF):
-    """Its scores are no numbers."""
+@breaks("batch_independence", 4)
+class NaNScores(BPRMF):
+    """Its scores are NaN."""
 
     def query(self, batch: Batch) -> Tensor:
         return super().query(batch) * torch.nan
 
 
-@breaks(testing.neighbours_are_strangers, 4)
-class NormalisesOverTheBatch(BPRMF):
-    """Takes the batch's mean away from each query."""
+@breaks("batch_independence", 4)
+class BatchNormalisation(BPRMF):
+    """Subtracts the batch's mean from each query."""
 
     def query(self, batch: Batch) -> Tensor:
         query = super().query(batch)
         return query - query.mean(0)
 
 
-@breaks(testing.future_is_unknown, 5)
-class CountsTheWholeColumn(Pop):
-    """Counts rows that the view does not hold."""
+@breaks("no_future_leakage", 5)
+class CountsRowsOutsideTheView(Pop):
+    """Counts rows outside the view."""
 
     def fit(self, log: Log) -> None:
         self.count.copy_(torch.from_numpy(np.bincount(log.item, minlength=log.num_items + 1)))
 
 
-@breaks(testing.future_is_unknown, 5)
+@breaks("no_future_leakage", 5)
 class TrainsOnTheFuture(BPRMF):
-    """Learns from rows behind the cut."""
+    """Trains on rows after the split point."""
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         return super().batches(replace(log, stop=np.append(log.start[1:], len(log.item))), rng)
 
 
-@breaks(testing.seeds_decide, 6)
-class DrawsAsItLikes(BPRMF):
-    """Its batches come in an order of their own."""
+@breaks("determinism", 6)
+class UnseededBatches(BPRMF):
+    """Draws the order of its batches from an unseeded generator."""
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         return super().batches(log, np.random.default_rng())
 
 
-@breaks(testing.seeds_decide, 6)
-class StartsAnywhere(BPRMF):
-    """Its initial weights come from a generator of its own."""
+@breaks("determinism", 6)
+class UnseededInitialisation(BPRMF):
+    """Draws its initial weights from an unseeded generator."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
@@ -130,25 +130,25 @@ class StartsAnywhere(BPRMF):
             self.user[1:] = torch.from_numpy(np.random.default_rng().normal(size=self.user[1:].shape))
 
 
-@breaks(testing.zero_stays_nothing, 7)
-class FillsPadding(BPRMF):
-    """Re-initialises a table after its padding was zeroed, as two well-known programs do."""
+@breaks("padding_row_is_zero", 7)
+class NonZeroPaddingRow(BPRMF):
+    """Re-initialises a table after its padding row was zeroed, as two well-known programs do."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
         nn.init.normal_(self.item)
 
 
-@breaks(testing.zero_stays_nothing, 7)
-class TeachesPadding(BPRMF):
-    """Row 0 starts as nothing and gets a gradient."""
+@breaks("padding_row_is_zero", 7)
+class TrainsPaddingRow(BPRMF):
+    """Row 0 starts at zero and gets a gradient."""
 
     def forward(self, batch: Batch) -> Tensor:
         return super().forward(batch) + (self.user[0] - 1).square().sum()
 
 
-@breaks(testing.zero_stays_nothing, 7)
-class OffersPadding(BPRMF):
+@breaks("padding_row_is_zero", 7)
+class PaddingIsCandidate(BPRMF):
     """Item 0 is a candidate like any other."""
 
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
@@ -156,8 +156,8 @@ class OffersPadding(BPRMF):
         return scores if items is None else scores[:, items]
 
 
-@breaks(testing.zero_stays_nothing, 7)
-class DrawsPadding(BPRMF):
+@breaks("padding_row_is_zero", 7)
+class PaddingIsNegative(BPRMF):
     """Item 0 is among the negatives."""
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
@@ -166,36 +166,36 @@ class DrawsPadding(BPRMF):
             yield Batch(batch.user, batch.history, batch.target, batch.negative * (batch.negative > 1), batch.asked)
 
 
-@breaks(testing.weights_learn, 8)
-class HidesAWeight(BPRMF):
-    """A weight that is a plain attribute, as the instance gate of HGN's released program."""
+@breaks("all_weights_get_gradients", 8)
+class PlainTensorAttribute(BPRMF):
+    """A weight is a plain attribute, like the instance gate of HGN's released program."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
-        self.gate = torch.ones(config.dim)
+        self.gate = torch.ones(config.embedding_dim)
 
 
-@breaks(testing.weights_learn, 8)
-class HidesAWeightInAList(BPRMF):
-    """The same in a plain list, which the module does not look into."""
+@breaks("all_weights_get_gradients", 8)
+class PlainTensorInList(BPRMF):
+    """A weight is in a plain list, where `nn.Module` does not find it."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
-        self.gates = [torch.ones(config.dim, requires_grad=True)]
+        self.gates = [torch.ones(config.embedding_dim, requires_grad=True)]
 
 
-@breaks(testing.weights_learn, 8)
-class CarriesAWeightForNothing(BPRMF):
-    """A parameter that takes no part."""
+@breaks("all_weights_get_gradients", 8)
+class UnusedParameter(BPRMF):
+    """A parameter is not used."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
         self.unused = nn.Parameter(torch.ones(3))
 
 
-@breaks(testing.weights_learn, 8)
-class MultipliesByZero(BPRMF):
-    """A parameter that takes part and never learns."""
+@breaks("all_weights_get_gradients", 8)
+class ParameterTimesZero(BPRMF):
+    """A parameter is used but never gets a gradient other than zero."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
@@ -205,9 +205,9 @@ class MultipliesByZero(BPRMF):
         return super().forward(batch) + 0 * self.unused.sum()
 
 
-@breaks(testing.saved_is_loaded, 9)
-class RemembersElsewhere(Pop):
-    """What it learns is no part of its state."""
+@breaks("save_load_roundtrip", 9)
+class StateOutsideStateDict(Pop):
+    """What it learns is not part of its state."""
 
     def fit(self, log: Log) -> None:
         super().fit(log)
@@ -217,16 +217,16 @@ class RemembersElsewhere(Pop):
         return super().score(batch, items) * self.bonus
 
 
-@breaks(testing.short_is_legal, 10)
-class DividesByTheRest(HGN):
+@breaks("finite_on_shortest_history", 10)
+class LossNeedsThreeEvents(HGN):
     """Its loss needs a third event."""
 
     def forward(self, batch: Batch) -> Tensor:
         return super().forward(batch) / ((batch.history > 0).sum(1).min() - 1)
 
 
-@breaks(testing.short_is_legal, 10)
-class TakesTheLogarithmOfAge(BPRMF):
+@breaks("finite_on_shortest_history", 10)
+class ScoresNeedTwoEvents(BPRMF):
     """Its scores need a second event."""
 
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
@@ -234,24 +234,24 @@ class TakesTheLogarithmOfAge(BPRMF):
         return super().score(batch, items) + age.log()
 
 
-@breaks(testing.shares_add_up, 11)
-class Averages(BPRMF):
-    """Its loss is a mean, so that parts of a batch weigh too much."""
+@breaks("processes_agree", 11)
+class MeanLoss(BPRMF):
+    """Its loss is a mean, so parts of a batch get too much weight."""
 
     def forward(self, batch: Batch) -> Tensor:
         return super().forward(batch) / len(batch)
 
 
-@breaks(testing.shares_add_up, 11)
-class ComparesNeighbours(BPRMF):
-    """A penalty on the mean of the batch."""
+@breaks("processes_agree", 11)
+class PenaltyOnBatchMean(BPRMF):
+    """Penalises the mean of the batch."""
 
     def forward(self, batch: Batch) -> Tensor:
         return super().forward(batch) + self.user[batch.user].mean(0).square().sum()
 
 
-@breaks(testing.resumed_is_whole, 12)
-class CountsItsEpochs(BPRMF):
+@breaks("exact_resume", 12)
+class UnsavedWarmUpCounter(BPRMF):
     """Warms up by a counter that is not saved."""
 
     passed = 0
@@ -264,9 +264,9 @@ class CountsItsEpochs(BPRMF):
         return super().forward(batch) * min(1.0, self.passed / 10) + self.user[1:].square().sum()
 
 
-@breaks(testing.resumed_is_whole, 12)
-class KeepsAGenerator(BPRMF):
-    """Draws from one generator for as long as it lives."""
+@breaks("exact_resume", 12)
+class OneGeneratorForAllEpochs(BPRMF):
+    """Uses one random generator for all epochs."""
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
@@ -276,56 +276,56 @@ class KeepsAGenerator(BPRMF):
         return super().batches(log, self.rng)
 
 
-@breaks(testing.stepping_is_reading, 13)
-class StepsAstray(Pop):
-    """Steps through a history, and forgets to leave item 0 out."""
+@breaks("step_matches_full", 13)
+class StepScoresPadding(Pop):
+    """Its `step` gives item 0 a score."""
 
     def step(self, state: Any, item: Tensor) -> tuple[Any, Tensor]:
         return None, self.count.repeat(len(item), 1)
 
 
-@breaks(testing.stepping_is_reading, 13)
-class StepsTooFar(Pop):
-    """Stepping adds to the scores what reading does not."""
+@breaks("step_matches_full", 13)
+class StepDiffersFromScore(Pop):
+    """Its `step` adds to the scores what `score` does not."""
 
     def step(self, state: Any, item: Tensor) -> tuple[Any, Tensor]:
         state = 0 if state is None else state + 1
         return state, self.score(Batch(item, item[:, None])) + state
 
 
-@pytest.mark.parametrize(("law", "number", "kind"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
-def test_a_broken_model_is_caught(law: str, number: int, kind: type[Model]) -> None:
+@pytest.mark.parametrize(("law", "number", "model_class"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
+def test_law_detects_broken_model(law: str, number: int, model_class: type[Model]) -> None:
     with pytest.raises(AssertionError, match=rf"^law {number}: "):
-        testing.LAWS[law](testing.subject(kind))
+        testing.LAWS[law](testing.subject(model_class))
 
 
-def test_every_law_can_be_broken() -> None:
+def test_every_law_has_a_broken_model() -> None:
     assert {law for law, _, _ in BROKEN} == set(testing.LAWS)
     for number, law in enumerate(testing.LAWS.values(), 1):
         assert (law.__doc__ or "").startswith(f"Law {number}: ")
 
 
-def test_check_names_the_law() -> None:
+def test_check_reports_the_law() -> None:
     with pytest.raises(AssertionError, match="law 7: item 0 has a score"):
-        testing.check(OffersPadding)
+        testing.check(PaddingIsCandidate)
     with pytest.raises(AssertionError, match=r"law 8: .*gate.* plain"):
-        testing.check(HidesAWeight)
+        testing.check(PlainTensorAttribute)
 
 
 class Stepping(Pop):
-    """Stepping as it should be: the answer does not depend on what was read."""
+    """A correct `step`: the scores do not depend on the history."""
 
     def step(self, state: Any, item: Tensor) -> tuple[Any, Tensor]:
         return None, self.score(Batch(item, item[:, None]))
 
 
-class Mine(BPRMF):
-    """A model of somebody else's, unknown to MODELS."""
+class ExternalModel(BPRMF):
+    """A model that is not in MODELS."""
 
-    name = "mine"
+    name = "external"
 
 
-def test_check_is_content_with_models_in_order() -> None:
-    testing.check(Mine)
+def test_check_accepts_correct_models() -> None:
+    testing.check(ExternalModel)
     testing.check(Pop)
-    testing.stepping_is_reading(testing.subject(Stepping))
+    testing.LAWS["step_matches_full"](testing.subject(Stepping))

@@ -11,25 +11,27 @@ import polars as pl
 import pytest
 import torch
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.factorization.item2vec import Item2Vec
 from segue.models.factorization.mp2vec import MP2Vec
-from segue import testing
 from segue.training.loop import fit
 
 LOG = synthetic.from_sequences([[1, 2, 3], [3, 2], [4, 1, 1]], num_items=5)
 KINDS = pl.DataFrame({"kind": [["a", "b"], ["b"], None, ["c"], ["c", "a"]]})
 DESCRIBED = replace(LOG, item_metadata=KINDS)
-FEATURED = {"embedding_dim": 3, "column": "kind", "features": 3, "levels": 2}
+FEATURED = {"embedding_dim": 3, "feature_column": "kind", "max_features_per_item": 2}
 
 
 def build(kind: Any, **settings: Any) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return kind(kind.configure({"embedding_dim": 3, **settings}), Sizes(3, 5)).double()
+        return kind(
+            kind.configure({"embedding_dim": 3, **settings}), Sizes(3, 5, num_features=3 * (kind is MP2Vec))
+        ).double()
 
 
 def described(**settings: Any) -> MP2Vec:
@@ -119,15 +121,14 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
     log = replace(log, item_metadata=pl.DataFrame({"kind": ["x"] * 4 + ["y"] * 4}))
     settings = {
         "embedding_dim": 8,
-        "column": "kind",
-        "features": 2,
-        "levels": 1,
+        "feature_column": "kind",
+        "max_features_per_item": 1,
         "weight": 1,
         "epochs": 60,
         "batch_size": 64,
     }
     torch.manual_seed(0)
-    model = MP2Vec(MP2Vec.configure({**settings, "lr": 0.01}), Sizes(100, 8))
+    model = MP2Vec(MP2Vec.configure({**settings, "lr": 0.01}), Sizes(100, 8, num_features=2))
     fit(model, log)
     of_features = torch.nn.functional.normalize(model.token.detach(), dim=1)
     assert float(of_features[1] @ of_features[9]) > float(of_features[1] @ of_features[10])
@@ -139,7 +140,7 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
     ["all_weights_get_gradients", "save_load_roundtrip", "exact_resume", "processes_agree", "padding_row_is_zero"],
 )
 def test_laws_with_features(law: str) -> None:
-    subject = testing.subject(MP2Vec, column="kind", features=4, levels=2)
+    subject = testing.subject(MP2Vec, feature_column="kind", max_features_per_item=2)
     table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(subject.log.num_items)]})
     testing.LAWS[law](replace(subject, log=replace(subject.log, item_metadata=table)))
 
@@ -150,15 +151,29 @@ def test_errors() -> None:
         (Item2Vec, {"passes_per_epoch": 0}, r"passes_per_epoch=0: must be at least 1"),
         (Item2Vec, {"sample_alpha": 2}, r"sample_alpha=2: must be between 0 and 1"),
         (Item2Vec, {"window": 0}, r"window=0: must be at least 1"),
-        (Item2Vec, {"column": "kind"}, r"unknown setting 'column'"),
+        (Item2Vec, {"feature_column": "kind"}, r"unknown setting 'feature_column'"),
         (MP2Vec, {"weight": -1}, r"weight=-1: must be at least 0"),
-        (MP2Vec, {"column": "kind"}, r"column='kind', features=0: name a column and how many it holds, or neither"),
-        (MP2Vec, {"features": 2}, r"column='', features=2: name a column and how many it holds, or neither"),
-        (MP2Vec, {"column": "kind", "features": 2, "levels": 0}, r"levels=0: must be at least 1"),
+        (MP2Vec, {"column": "kind"}, r"unknown setting 'column': it is now called 'feature_column'"),
+        (MP2Vec, {"features": 2}, r"unknown setting 'features': the number of features is taken from the log"),
+        (
+            MP2Vec,
+            {"feature_column": "kind", "max_features_per_item": 0},
+            r"max_features_per_item=0: must be at least 1",
+        ),
     ):
         with pytest.raises(ConfigError, match=said):
             kind.configure(settings)
-    with pytest.raises(ConfigError, match="features=2: the log has 3 of them; give as many"):
-        fit(build(MP2Vec, **{**FEATURED, "features": 2}), DESCRIBED)
+    config = MP2Vec.configure(FEATURED)
+    with pytest.raises(ConfigError, match="the model was built for 2 item features, but the log has 3"):
+        fit(MP2Vec(config, Sizes(3, 5, num_features=2)), DESCRIBED)
+    with pytest.raises(ConfigError, match="max_features_per_item=1: an item of the log has 2 features"):
+        fit(build(MP2Vec, **{**FEATURED, "max_features_per_item": 1}), DESCRIBED)
     with pytest.raises(DataError, match=r"its items have no column 'kin', did you mean 'kind'\?"):
-        fit(build(MP2Vec, **{**FEATURED, "column": "kin"}), DESCRIBED)
+        Sizes.of(DESCRIBED, MP2Vec.configure({**FEATURED, "feature_column": "kin"}))
+    with pytest.raises(DataError, match=r"its items have no column 'kin', did you mean 'kind'\?"):
+        fit(build(MP2Vec, **{**FEATURED, "feature_column": "kin"}), DESCRIBED)
+
+
+def test_sizes_count_the_features_of_the_log() -> None:
+    assert Sizes.of(DESCRIBED, MP2Vec.configure(FEATURED)) == Sizes(3, 5, num_features=3)
+    assert Sizes.of(DESCRIBED, MP2Vec.configure()) == Sizes.of(DESCRIBED) == Sizes(3, 5)

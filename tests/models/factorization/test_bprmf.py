@@ -12,15 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segue import testing
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.factorization.bprmf import BPRMF
-from segue import testing
 from segue.training.loop import fit
 
-SIZES = Sizes(num_users=4, num_items=6)
+SIZES = Sizes(num_users=4, num_items=6, num_features=3)
 
 
 def build(**choices: Any) -> BPRMF:
@@ -82,7 +82,7 @@ def test_users_who_have_touched_everything_teach_nothing() -> None:
 
 
 KINDS = np.array([[0, 0], [1, 2], [2, 0], [0, 0], [3, 1], [2, 3], [1, 0]])
-FEATURED = {"column": "kind", "features": 3, "levels": 2}
+FEATURED = {"feature_column": "kind", "max_features_per_item": 2}
 
 
 def featured(**choices: Any) -> BPRMF:
@@ -129,9 +129,10 @@ def test_an_item_that_nobody_met_is_known_by_its_features() -> None:
     histories = [[1, 2, 3, 4]] * 30 + [[5, 6, 7, 8]] * 30
     table = pl.DataFrame({"kind": [["x"]] * 4 + [["y"]] * 4 + [["x"], ["y"]]})
     log = replace(synthetic.from_sequences(histories, num_items=10), item_metadata=table)
-    settings = {"embedding_dim": 4, "column": "kind", "features": 2, "batch_size": 16, "epochs": 20, "lr": 0.02}
+    settings = {"embedding_dim": 4, "feature_column": "kind", "batch_size": 16, "epochs": 20, "lr": 0.02}
+    config = BPRMF.configure(settings)
     torch.manual_seed(0)
-    model = BPRMF(BPRMF.configure(settings), Sizes(60, 10))
+    model = BPRMF(config, Sizes.of(log, config))
     fit(model, log)
     with torch.no_grad():
         scores = model.score(Batch(torch.arange(1, 61), torch.zeros(60, 0, dtype=torch.long)))
@@ -141,7 +142,7 @@ def test_an_item_that_nobody_met_is_known_by_its_features() -> None:
 
 @pytest.mark.parametrize("law", ["all_weights_get_gradients", "save_load_roundtrip", "exact_resume", "processes_agree"])
 def test_laws_with_features(law: str) -> None:
-    subject = testing.subject(BPRMF, column="kind", features=4, levels=2)
+    subject = testing.subject(BPRMF, feature_column="kind", max_features_per_item=2)
     table = pl.DataFrame({"kind": [[f"k{item % 3}", "all"] for item in range(subject.log.num_items)]})
     testing.LAWS[law](replace(subject, log=replace(subject.log, item_metadata=table)))
 
@@ -166,7 +167,11 @@ def test_recency_makes_the_popular_of_late_popular() -> None:
 def test_errors() -> None:
     with pytest.raises(ConfigError, match=r"recency=-0.1: must be at least 0"):
         BPRMF.configure({"recency": -0.1})
-    with pytest.raises(
-        ConfigError, match=r"column='kind', features=0: name a column and how many it holds, or neither"
+    for old, message in (
+        ("column", "it is now called 'feature_column'"),
+        ("levels", "it is now called 'max_features_per_item'"),
+        ("features", "the number of features is taken from the log"),
+        ("dim", "it is now called 'embedding_dim'"),
     ):
-        BPRMF.configure({"column": "kind"})
+        with pytest.raises(ConfigError, match=f"unknown setting '{old}': {message}"):
+            BPRMF.configure({old: 1})
