@@ -48,7 +48,8 @@ class Config(BaseModel):
     """Settings of a model: immutable, checked when made.
 
     Class attributes:
-        renamed: earlier names of settings, each with the name of today, for error messages.
+        renamed: earlier names of settings, each with its present name, for error messages.
+        removed: earlier settings that have no successor, each with the reason, for error messages.
 
     Raises:
         ConfigError: a setting is unknown, has a value of another type, or one out of its range.
@@ -57,6 +58,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     renamed: ClassVar[dict[str, str]] = {}
+    removed: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a subclass that changes a default keep the range and the description of its parent's setting."""
@@ -155,6 +157,9 @@ def _unknown(cls: type[Config], key: str) -> str:
     renamed = {old: new for base in cls.__mro__ for old, new in getattr(base, "renamed", {}).items()}
     if renamed.get(key) in cls.model_fields:
         return f"unknown setting {key!r}: it is now called {renamed[key]!r}"
+    removed = {old: why for base in cls.__mro__ for old, why in getattr(base, "removed", {}).items()}
+    if key in removed:
+        return f"unknown setting {key!r}: {removed[key]}"
     known = ", ".join(sorted(cls.model_fields)) or "none"
     return f"unknown setting {key!r}{did_you_mean(key, cls.model_fields)}; known: {known}"
 

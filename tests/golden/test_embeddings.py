@@ -70,8 +70,13 @@ def test_item2vec_pairs_are_those_of_a_set(z: Arrays) -> None:
 def test_mp2vec(z: Arrays) -> None:
     """All five terms out of one pair of items, and their weighted sum."""
     items, dim = z["i2v_u"].shape
-    settings = {"embedding_dim": dim, "column": "kind", "features": 3, "levels": 1, "weight": float(z["mp2v_lam"])}
-    model = MP2Vec(MP2Vec.configure(settings), Sizes(1, items)).double().requires_grad_(False)
+    settings = {
+        "embedding_dim": dim,
+        "feature_column": "kind",
+        "max_features_per_item": 1,
+        "weight": float(z["mp2v_lam"]),
+    }
+    model = MP2Vec(MP2Vec.configure(settings), Sizes(1, items, num_features=3)).double().requires_grad_(False)
     put(model.token[1:], np.concatenate([z["i2v_u"], z["mp2v_um"]]))
     put(model.context[1:], np.concatenate([z["i2v_v"], z["mp2v_vm"]]))
     meta = np.concatenate([[0], z["mp2v_meta"] + 1])[:, None]

@@ -38,7 +38,8 @@ def trained_model(name: str, log: Log = LOG, **settings: Any) -> Model:
     small = {key: value for key, value in {"embedding_dim": 4, "epochs": 1}.items() if key in kind.Config.model_fields}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = kind(kind.configure({**small, **settings}), Sizes(log.num_users, log.num_items))
+        config = kind.configure({**small, **settings})
+        model = kind(config, Sizes.of(log, config))
     fit(model, log)
     return model.eval()
 
@@ -159,7 +160,7 @@ def test_model_json_describes_the_model(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == FILES | {"training.jsonl"}
     assert (folder / "training.jsonl").read_text() == training.read_text()
     about = json.loads((folder / "model.json").read_text())
-    assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9})
+    assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9, "num_features": 0})
     assert about["config"] == {**model.config.as_dict(), "reg_weight": [0.1, 0.2]}
     assert about["log"] == {"name": LOG.name, "fingerprint": LOG.fingerprint}
     assert set(about["versions"]) == {"segue", "torch", "numpy"}

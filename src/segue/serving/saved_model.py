@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 
 from segue.data.log import Log, Vocab
 from segue.errors import ArtefactError, ConfigError
-from segue.io import atomic_folder, check_folder, file_hash, plain, reason, write_json
+from segue.io import atomic_folder, check_folder, file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import Blend
 from segue.models.ensembles.rerank import Rerank
@@ -109,20 +109,19 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     facts = {
         "format": FORMAT,
         **_description(model),
-        "sizes": {"num_users": model.sizes.num_users, "num_items": model.sizes.num_items},
         "log": {"name": log.name, "fingerprint": log.fingerprint},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
         "files": {name: file_hash(folder / name) for name in PAYLOAD},
         **about,
     }
-    facts = plain(facts)  # before the hash, since numbers that are not finite are written as null
+    facts = plain_values(facts)  # before the hash, since numbers that are not finite are written as null
     facts["hash"] = _facts_hash(facts)
     write_json(folder / "model.json", facts)
 
 
 def _description(model: Model) -> dict[str, Any]:
-    """The name and the settings of a model, from which `_build` makes it again."""
-    description: dict[str, Any] = {"model": model.name, "config": model.config.as_dict()}
+    """The name, the settings and the sizes of a model, from which `_build` makes it again."""
+    description: dict[str, Any] = {"model": model.name, "config": model.config.as_dict(), "sizes": asdict(model.sizes)}
     if isinstance(model, (Blend, Rerank)):
         description["parts"] = [_description(model.first), _description(model.second)]
     elif MODELS.get(model.name) is not type(model):
@@ -170,7 +169,7 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
 def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
     weights = load_file(folder / "weights.safetensors")
     try:
-        model = _build(folder, facts, Sizes(**facts["sizes"]), classes)
+        model = _build(folder, facts, classes)
         model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
         model.load_state_dict(weights)
     except (ConfigError, RuntimeError) as error:  # a setting or a weight that this version does not have
@@ -181,11 +180,11 @@ def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[
     return model.eval()
 
 
-def _build(folder: Path, facts: dict[str, Any], sizes: Sizes, classes: Mapping[str, type[Model]]) -> Model:
+def _build(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
     """A model from what `_description` returned, without its weights."""
     name = facts["model"]
     if name in ENSEMBLES:
-        first, second = (_build(folder, part, sizes, classes) for part in facts["parts"])
+        first, second = (_build(folder, {"sizes": facts["sizes"], **part}, classes) for part in facts["parts"])
         return ENSEMBLES[name](first, second, **facts["config"])
     if name not in classes:
         raise ArtefactError(
@@ -193,7 +192,7 @@ def _build(folder: Path, facts: dict[str, Any], sizes: Sizes, classes: Mapping[s
             f"--model-class {facts.get('class', FORMS)} (in Python: load(folder, models=[CLASS]))"
         )
     kind = classes[name]
-    return kind(kind.Config.make(facts["config"]), sizes)
+    return kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
 
 
 def _load_log(folder: Path, name: str) -> Log:

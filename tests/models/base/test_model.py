@@ -97,7 +97,8 @@ def test_every_preset_trains_and_answers(name: str) -> None:
     kind = MODELS[name]
     for preset in (None, *kind.presets):
         small = {"epochs": 1} if "epochs" in kind.Config.model_fields else {}
-        model = kind(kind.configure(small, preset), Sizes(log.num_users, log.num_items))
+        config = kind.configure(small, preset)
+        model = kind(config, Sizes.of(log, config))
         fit(model, log)
         scores = model.eval().score(Batch(torch.tensor([1]), torch.from_numpy(log.history(1).astype("int64"))[None]))
         assert scores[0, 1:].isfinite().all()

@@ -34,7 +34,7 @@ class Blend(Model):
 
     def __init__(self, first: Model, second: Model, *, weight: float) -> None:
         require(
-            first.sizes == second.sizes,
+            _sizes_text(first) == _sizes_text(second),
             f"{first.name} and {second.name} cannot be blended: they are built for {_sizes_text(first)} and {_sizes_text(second)}",
         )
         super().__init__(BlendConfig(weight=weight), first.sizes)

@@ -1,7 +1,7 @@
 """BPR-MF: matrix factorisation ranked pairwise.
 
     r_ui = p_u . q~_i + b~_i                                      (b_i where `bias`)
-    q~_i = q_i + sum over the features f of i of  q_f             (where a `column` names them), and b~_i likewise
+    q~_i = q_i + sum over the features f of i of  q_f             (where a `feature_column` names them), and b~_i likewise
     loss = sum over (u, i, j) of  -ln sigma(r_ui - r_uj) + l2 (|p_u|^2 + |q_i|^2 + |q_j|^2 + sum of |q_f|^2)
 
 with i an item of the user and j one that is not, and q_f of the features of both. An item that few have met is known by
@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from segue.batches.batch import Batch
 from segue.batches.sequences import pairs
 from segue.config import Field
-from segue.data.item_features import features
 from segue.data.log import Log
 from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
@@ -73,14 +72,14 @@ class BPRMF(GradientModel, DotProductModel):
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
         zero_padding(self.user)
         zero_padding(self.item)
-        if config.column:
-            self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
-            self.feature = nn.Parameter(torch.randn(config.features + 1, width) * 0.01)
+        if config.feature_column:
+            self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
+            self.feature = nn.Parameter(torch.randn(sizes.num_features + 1, width) * 0.01)
             zero_padding(self.feature)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        if self.config.column:
-            self.features.set_features(*features(log, self.config.column))
+        if self.config.feature_column:
+            self.features.set_features(*self.config.item_features(log))
         return pairs(log, self.config.batch_size, rng, recency=self.config.recency)
 
     def forward(self, batch: Batch) -> Float[Tensor, ""]:
@@ -97,7 +96,7 @@ class BPRMF(GradientModel, DotProductModel):
     def _parts(self, item: Int[Tensor, "B"]) -> list[Float[Tensor, "B F d"]]:
         """The vectors that an item's is the sum of: its own and those of its features."""
         own = embedding(self.item, item.unsqueeze(1))
-        return [own, embedding(self.feature, self.features.lookup(item))] if self.config.column else [own]
+        return [own, embedding(self.feature, self.features.lookup(item))] if self.config.feature_column else [own]
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         return self._with_bias(embedding(self.user, batch.user))
@@ -106,7 +105,7 @@ class BPRMF(GradientModel, DotProductModel):
         return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.bias else user
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
-        if not self.config.column:
+        if not self.config.feature_column:
             return self.item
         of_features = nn.functional.embedding_bag(self.features.feature, self.feature, mode="sum")
         return self.item + of_features

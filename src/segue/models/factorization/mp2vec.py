@@ -8,7 +8,7 @@
 
 Each term is the loss of skip-gram with negatives, -ln sigma(u_a . v_b) - sum over m of ln sigma(-u_a . v_m). Items and
 features are tokens of one space and one pool of negatives, drawn in proportion to (events)^(3/4). A feature is there as
-often as the items that have it; of several features of an item each makes a pair. Without a `column` it is Item2Vec.
+often as the items that have it; of several features of an item each makes a pair. Without a `feature_column` it is Item2Vec.
 
 Source: Vasile, Smirnova and Conneau, "Meta-Prod2Vec: product embeddings using side-information for recommendation",
 RecSys 2016, section 3. There it reads sequences, in a window; here, as in IARN's comparison with logs of ratings, a
@@ -27,7 +27,6 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.batches.cooccurrence import Sets
 from segue.config import Field
-from segue.data.item_features import features
 from segue.data.log import Ids, Log
 from segue.models.base.model import FeaturedConfig, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
@@ -57,20 +56,20 @@ class MP2Vec(SkipGramModel):
     }
 
     def __init__(self, config: MP2VecConfig, sizes: Sizes) -> None:
-        super().__init__(config, sizes, config.features)
-        self.features = ItemFeatures(sizes.num_items, config.features, config.levels)
+        super().__init__(config, sizes, sizes.num_features)
+        self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         config = self.config
-        if config.column:
-            self.features.set_features(*features(log, config.column))
+        if config.feature_column:
+            self.features.set_features(*config.item_features(log))
         pairs = Sets(log, config.subsample_threshold).pairs(config.passes_per_epoch, config.batch_size, rng)
         return self.against((self.company(*pair) for pair in pairs), self.events(log), rng)
 
     def events(self, log: Log) -> Ids:
         """(tokens + 1,) how often each token occurs."""
         counts, feature = log.counts(), self.features.feature.numpy(force=True)
-        of_features = np.zeros(self.config.features + 1, np.int64)
+        of_features = np.zeros(self.sizes.num_features + 1, np.int64)
         np.add.at(of_features, feature, counts[:, None])
         return np.concatenate([counts, of_features[1:]])
 

@@ -1,11 +1,11 @@
-"""What the tables of the IARN paper share: its logs, settings, and the simple rivals that the paper leaves out.
+"""The common parts of the IARN paper's tables: its logs, protocols and settings.
 
-Pei, Yang, Sun, Zhang, Bozzon and Tax, CIKM 2017. Amazon Clothing is the authors' own, cut at their date. Their
-MovieLens is a sample of a later release; in its place are MovieLens 100K and 1M, cut at 90% of their ratings, and its
-printed figures stand beside them for orientation.
+Pei, Yang, Sun, Zhang, Bozzon and Tax, CIKM 2017. Amazon Clothing is the authors' own log, split at their date. Their
+MovieLens is a sample of a later release. Here it is MovieLens 100K and 1M, split after 90% of their ratings; the
+published figures are shown for orientation.
 
-IARN reads the ratings of both histories here, and its product is added to biases; without either it cannot know who is
-generous and what is good (preset `paper`).
+IARN reads the ratings in both histories here, and user and item biases are added to its dot product. The preset `paper`
+has neither, and cannot represent that some users rate higher, or that some items are rated higher.
 """
 
 from __future__ import annotations
@@ -22,72 +22,88 @@ from segue.evaluation.metrics import Values, answers, asked
 from segue.evaluation.protocol import Protocol, RatingProtocol
 from segue.evaluation.significance import interval, t_test
 from segue.experiments.experiment import Experiment
-from segue.papers.methods import Line, Method, carry_out
+from segue.papers.methods import Method, MethodResult, run_methods
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
 
 METRICS = ("rmse", "auc")
 COST = "train CPU s"
-USERS = 100  # whose items are put in order; the authors draw 500 and 1,000
-QUICK = 1  # epochs
-SEVERAL = (0, 1, 2)
+NUM_RANKED_USERS = 100  # users whose items are ranked for the AUC; the authors sample 500 and 1,000
+QUICK_EPOCHS = 1  # epochs
+THREE_SEEDS = (0, 1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """A log and how it is asked.
+class LogSetup:
+    """A log, its protocol, and the settings for it.
 
     Attributes:
         log: its name.
         title: as it is shown.
-        protocol: how models are measured on it.
-        features: the settings of a model that reads its features.
-        network: settings of IARN that depart from its preset `biased` here.
-        same: whether the paper's figures are of this log.
-        seeds: of what is trained by gradient.
+        protocol: of the evaluation.
+        features: settings of a model that uses the item features of the log.
+        iarn_settings: settings of IARN that differ from its preset `biased`.
+        is_papers_log: whether the published figures are of this log.
+        seeds: of models that are trained by gradient descent.
     """
 
     log: str
     title: str
     protocol: RatingProtocol
     features: Mapping[str, Any]
-    network: Mapping[str, Any]
-    same: bool = False
+    iarn_settings: Mapping[str, Any]
+    is_papers_log: bool = False
     seeds: tuple[int, ...] = (0,)
 
-    def network_recipe(self, **settings: Any) -> Experiment:
-        """IARN, with these settings on top."""
-        chosen = {**self.network, **settings}
+    def iarn_experiment(self, **settings: Any) -> Experiment:
+        """An experiment with IARN and further settings."""
+        all_settings = {**self.iarn_settings, **settings}
         return Experiment(
-            model="iarn", preset="biased", protocol=self.protocol, settings=chosen, patience=2, refit=True
+            model="iarn", preset="biased", protocol=self.protocol, settings=all_settings, patience=2, refit=True
         )
 
     def method(
-        self, name: str, recipe: Experiment, *, printed: Mapping[str, float] | None = None, **more: Any
+        self, name: str, experiment: Experiment, *, published: Mapping[str, float] | None = None, **more: Any
     ) -> Method:
-        """A line; the paper's figures are beside it where they are of this log, else in columns of their own."""
-        paper = printed or {}
-        elsewhere = {} if self.same else {f"{metric}, the paper's MovieLens": value for metric, value in paper.items()}
-        return Method(name=name, recipe=recipe, paper=paper if self.same else {}, elsewhere=elsewhere, **more)
+        """A method with its published figures. If they are of another log, they have columns of their own."""
+        figures = published or {}
+        elsewhere = (
+            {}
+            if self.is_papers_log
+            else {f"{metric}, the paper's MovieLens": value for metric, value in figures.items()}
+        )
+        return Method(
+            name=name,
+            experiment=experiment,
+            published=figures if self.is_papers_log else {},
+            other_logs=elsewhere,
+            **more,
+        )
 
-    def lines(self, methods: Sequence[Method], runs: RunCache, *, quick: bool) -> list[Line]:
+    def run(self, methods: Sequence[Method], runs: RunCache, *, quick: bool) -> list[MethodResult]:
         """Train and test the methods on the log."""
-        return carry_out(methods, catalog.load(self.log), runs, epochs=QUICK if quick else None)
+        return run_methods(methods, catalog.load(self.log), runs, epochs=QUICK_EPOCHS if quick else None)
 
-    def rows(self, lines: Sequence[Line]) -> list[Row]:
-        """Errors, order and cost of each line; those that predict no ratings have no errors."""
+    def rows(self, results: Sequence[MethodResult]) -> list[Row]:
+        """Rows of RMSE, AUC and cost of each method; methods that predict no ratings have no RMSE."""
         rows = []
-        for line in lines:
-            told = [metric for metric in METRICS if answers(line.runs[0].ranks, metric)]
-            rows += [replace(line.row(metric), part=self.title) for metric in told]
-            cost = Row(method=line.method.name, metric=COST, ours=(line.cpu_seconds,), lower=True, part=self.title)
+        for result in results:
+            metrics = [metric for metric in METRICS if answers(result.runs[0].ranks, metric)]
+            rows += [replace(result.row(metric), part=self.title) for metric in metrics]
+            cost = Row(
+                method=result.method.name,
+                metric=COST,
+                measured=(result.cpu_seconds,),
+                lower_is_better=True,
+                part=self.title,
+            )
             rows.append(cost)
         return rows
 
 
-# RMSE on validation: 1.0695 after one epoch and after three, where biases have 1.0697; without weight decay and dropout
-# of a half, and with ratings read, 1.0698 after one epoch and 1.0948 after three
-STEADY: Mapping[str, Any] = {
+# RMSE on validation: 1.0695 after one epoch and after three; biases alone have 1.0697. Without weight decay and
+# dropout, and with the ratings as input, it is 1.0698 after one epoch and 1.0948 after three.
+CLOTHING_SETTINGS: Mapping[str, Any] = {
     "use_ratings": False,
     "embedding_dim": 8,
     "context_dim": 16,
@@ -101,78 +117,83 @@ STEADY: Mapping[str, Any] = {
 
 
 def _protocol(name: str) -> RatingProtocol:
-    found = Protocol.named(name)
-    assert isinstance(found, RatingProtocol)
-    return replace(found, users=USERS)
+    protocol = Protocol.named(name)
+    assert isinstance(protocol, RatingProtocol)
+    return replace(protocol, users=NUM_RANKED_USERS)
 
 
-CLOTHING = Place(
+CLOTHING_SETUP = LogSetup(
     log="iarn-clothing",
     title="Amazon Clothing, the authors' split",
     protocol=_protocol("iarn-clothing"),
-    features={"column": "category", "features": 835, "levels": 7},
-    network=STEADY,
-    same=True,
-    seeds=SEVERAL,
+    features={"feature_column": "category", "max_features_per_item": 7},
+    iarn_settings=CLOTHING_SETTINGS,
+    is_papers_log=True,
+    seeds=THREE_SEEDS,
 )
-SMALL = Place(
+ML_100K = LogSetup(
     log="ml-100k",
     title="MovieLens 100K",
     protocol=_protocol("ratings"),
-    features={"column": "genres", "features": 19, "levels": 6},
-    network={"epoch_fraction": 0.5, "epochs": 1, "lr": 2e-3, "lr_decay_steps": 160},
-    seeds=SEVERAL,
+    features={"feature_column": "genres", "max_features_per_item": 6},
+    iarn_settings={"epoch_fraction": 0.5, "epochs": 1, "lr": 2e-3, "lr_decay_steps": 160},
+    seeds=THREE_SEEDS,
 )
-LARGE = Place(
+ML_1M = LogSetup(
     log="ml-1m",
     title="MovieLens 1M",
     protocol=_protocol("ratings"),
-    features={"column": "genres", "features": 18, "levels": 6},
-    network={"epoch_fraction": 0.1, "epochs": 4, "lr": 2e-3, "lr_decay_steps": 1264},
+    features={"feature_column": "genres", "max_features_per_item": 6},
+    iarn_settings={"epoch_fraction": 0.1, "epochs": 4, "lr": 2e-3, "lr_decay_steps": 1264},
 )
-PLACES = (CLOTHING, SMALL, LARGE)
+LOG_SETUPS = (CLOTHING_SETUP, ML_100K, ML_1M)
 
 
-def lead(line: Line, other: Line, metric: str = "rmse", inside: Any = slice(None)) -> dict[str, Any]:
-    """How far a line lies above another, question by question: of squared errors, for RMSE; with an interval over
-    users, and the p of a paired t test."""
-    users: Ids = asked(line.runs[0].ranks, metric)[inside]
-    ours, theirs = line.values(metric)[inside], other.values(metric)[inside]
-    low, high = interval(ours - theirs, users)
-    told = {"of": line.method.name, "against": other.method.name, "metric": metric}
+def paired_difference(
+    result: MethodResult, other: MethodResult, metric: str = "rmse", instances: Any = slice(None)
+) -> dict[str, Any]:
+    """The mean difference of two results over the test ratings, on a subset of them.
+
+    For "rmse" it is the difference of squared errors. The interval is bootstrapped over users; p is of a paired t-test.
+    """
+    users: Ids = asked(result.runs[0].ranks, metric)[instances]
+    values, other_values = result.values(metric)[instances], other.values(metric)[instances]
+    low, high = interval(values - other_values, users)
     return {
-        **told,
-        "difference": float((ours - theirs).mean()),
+        "of": result.method.name,
+        "against": other.method.name,
+        "metric": metric,
+        "difference": float((values - other_values).mean()),
         "low": low,
         "high": high,
-        "p": t_test(ours, theirs, users),
+        "p": t_test(values, other_values, users),
     }
 
 
-def sentence(title: str, found: Mapping[str, Any]) -> str:
-    """A lead in words."""
-    what = "mean squared error" if found["metric"] == "rmse" else "AUC"
-    side = "below" if found["difference"] < 0 else "above"
+def difference_sentence(title: str, test: Mapping[str, Any]) -> str:
+    """A sentence about a paired difference."""
+    what = "mean squared error" if test["metric"] == "rmse" else "AUC"
+    side = "below" if test["difference"] < 0 else "above"
     return (
-        f"{title}: the {what} of {found['of']} is {abs(found['difference']):.5f} {side} that of {found['against']} "
-        f"(95% interval of the difference {found['low']:+.5f} to {found['high']:+.5f}, p = {found['p']:.2g})."
+        f"{title}: the {what} of {test['of']} is {abs(test['difference']):.5f} {side} that of {test['against']} "
+        f"(95% interval of the difference {test['low']:+.5f} to {test['high']:+.5f}, p = {test['p']:.2g})."
     )
 
 
-def hurried(quick: bool) -> list[str]:
-    """What a reader has to know first of a table that was made quickly."""
-    return [f"QUICK: one seed, at most {QUICK} epoch. These figures are not to be held against the paper."] * quick
+def quick_note(quick: bool) -> list[str]:
+    """The first note of a quick version."""
+    return [f"QUICK: one seed, at most {QUICK_EPOCHS} epoch. These figures cannot be compared with the paper."] * quick
 
 
-def about(lines: Mapping[str, Sequence[Line]], *, quick: bool) -> dict[str, Any]:
-    """What is kept of how the figures came about, by log."""
-    runs = {log: {line.method.name: line.about() for line in some} for log, some in lines.items()}
-    return {"quick": quick, "log": list(lines), "runs": runs}
+def run_details(results: Mapping[str, Sequence[MethodResult]], *, quick: bool) -> dict[str, Any]:
+    """Details for the result file: how each method was run, by log."""
+    runs = {log: {result.method.name: result.as_dict() for result in of_log} for log, of_log in results.items()}
+    return {"quick": quick, "log": list(results), "runs": runs}
 
 
-def lengths(place: Place) -> Values:
-    """(N,) the length of the shorter of both histories of each test rating."""
-    log = catalog.load(place.log)
-    split = place.protocol.split(log)
-    pairs, past = place.protocol.pairs(split, "test"), split.train_valid
+def shorter_history_lengths(setup: LogSetup) -> Values:
+    """(N,) the length of the shorter history, of the user or of the item, for each test rating."""
+    log = catalog.load(setup.log)
+    split = setup.protocol.split(log)
+    pairs, past = setup.protocol.pairs(split, "test"), split.train_valid
     return np.minimum(past.lengths[pairs.user], past.counts()[pairs.item]).astype(np.float64)

@@ -1,7 +1,7 @@
-"""IARN's Table 2: errors of ratings, and the order of items, of the paper's eight methods; and what it leaves out.
+"""IARN's Table 2: rating errors and ranking (AUC) of the paper's eight methods, and of baselines that it omits.
 
-The authors' MF, TimeSVD++ and HieVH are worse on Clothing than the mean of all ratings, their IARN than biases.
-BPR, Item2Vec, NCF and MP2Vec predict no ratings; POP, which the paper leaves out, puts items into a better order.
+On Clothing the published errors of MF, TimeSVD++ and HieVH are above that of the global mean, and that of IARN is above
+that of biases. BPR, Item2Vec, NCF and MP2Vec predict no ratings. POP, which the paper omits, has a better AUC.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ from typing import Any
 
 from segue.evaluation.metrics import answers
 from segue.experiments.experiment import Experiment
-from segue.papers.iarn.common import METRICS, PLACES, Place, about, hurried, lead, sentence
-from segue.papers.methods import Line, Method
+from segue.papers.iarn.common import (
+    LOG_SETUPS,
+    METRICS,
+    LogSetup,
+    difference_sentence,
+    paired_difference,
+    quick_note,
+    run_details,
+)
+from segue.papers.methods import Method, MethodResult
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-Printed = Mapping[str, tuple[float | None, float]]
+Published = Mapping[str, tuple[float | None, float]]
 # name -> RMSE and AUC
-CLOTHING: Printed = {
+CLOTHING: Published = {
     "MF": (1.3587, 0.5092),
     "BPR": (None, 0.6246),
     "TimeSVD++": (1.2851, 0.5205),
@@ -28,7 +36,7 @@ CLOTHING: Printed = {
     "MP2Vec": (None, 0.6919),
     "IARN": (1.0998, 0.7004),
 }
-MOVIELENS: Printed = {
+MOVIELENS: Published = {
     "MF": (1.1319, 0.6305),
     "BPR": (None, 0.6971),
     "TimeSVD++": (1.0623, 0.6504),
@@ -38,89 +46,89 @@ MOVIELENS: Printed = {
     "MP2Vec": (None, 0.7135),
     "IARN": (0.9622, 0.7135),
 }
-RIVALS = {
+EXTRA_BASELINES = {
     "Global mean": "global-mean",
     "User mean": "user-mean",
     "Item mean": "item-mean",
     "Biases": "biases",
     "POP": "pop",
 }
-# settings and epochs that validation chose on Clothing, by AUC; taken for MovieLens as they are
+# settings and numbers of epochs chosen on validation of Clothing by AUC; the same are used for MovieLens
 BPR: Mapping[str, Any] = {"l2": 0.1, "embedding_dim": 32, "batch_size": 2048, "epochs": 20}
 NCF: Mapping[str, Any] = {"batch_size": 1024, "pretrain": 4, "lr": 2e-3, "weight_decay": 1e-5, "epochs": 2}
 ITEM2VEC: Mapping[str, Any] = {"passes_per_epoch": 2, "embedding_dim": 32, "batch_size": 8192, "epochs": 4}
 MP2VEC: Mapping[str, Any] = {"passes_per_epoch": 1, "embedding_dim": 32, "batch_size": 8192, "lr": 3e-3, "epochs": 6}
-FEATURED = "BPR with features"
-PLAIN = "IARN-Plain"
+BPR_WITH_FEATURES = "BPR with features"
+IARN_PLAIN = "IARN-Plain"
 
 
-def methods(place: Place) -> tuple[Method, ...]:
-    """The lines of a log."""
-    printed = {
+def methods(setup: LogSetup) -> tuple[Method, ...]:
+    """The methods for one log."""
+    published = {
         name: {metric: value for metric, value in zip(METRICS, values, strict=True) if value is not None}
-        for name, values in (CLOTHING if place.same else MOVIELENS).items()
+        for name, values in (CLOTHING if setup.is_papers_log else MOVIELENS).items()
     }
-    raters = {
-        **{name: _recipe(place, model) for name, model in RIVALS.items()},
-        "MF": _recipe(place, "mf"),
-        "TimeSVD++": _recipe(place, "timesvd++"),
-        "HieVH": _recipe(place, "hievh", column=place.features["column"], levels=place.features["levels"]),
-        PLAIN: place.network_recipe(),
-        "IARN": place.network_recipe(feature_encoder="flat", **place.features),
+    rating_models = {
+        **{name: _experiment(setup, model) for name, model in EXTRA_BASELINES.items()},
+        "MF": _experiment(setup, "mf"),
+        "TimeSVD++": _experiment(setup, "timesvd++"),
+        "HieVH": _experiment(setup, "hievh", **setup.features),
+        IARN_PLAIN: setup.iarn_experiment(),
+        "IARN": setup.iarn_experiment(feature_encoder="flat", **setup.features),
     }
-    rankers = {
-        FEATURED: _recipe(place, "bprmf", **BPR, **place.features, recency=0.5),
-        "BPR": _recipe(place, "bprmf", **BPR),
-        "Item2Vec": _recipe(place, "item2vec", **ITEM2VEC),
-        "NCF": _recipe(place, "neumf", **NCF),
-        "MP2Vec": _recipe(place, "mp2vec", **MP2VEC, **place.features),
+    ranking_models = {
+        BPR_WITH_FEATURES: _experiment(setup, "bprmf", **BPR, **setup.features, recency=0.5),
+        "BPR": _experiment(setup, "bprmf", **BPR),
+        "Item2Vec": _experiment(setup, "item2vec", **ITEM2VEC),
+        "NCF": _experiment(setup, "neumf", **NCF),
+        "MP2Vec": _experiment(setup, "mp2vec", **MP2VEC, **setup.features),
     }
-    made = {
-        name: place.method(
+    by_name = {
+        name: setup.method(
             name,
-            recipe,
-            printed=printed.get(name),
-            seeds=place.seeds if recipe.model == "iarn" else (0,),
-            chosen=name in raters,
+            experiment,
+            published=published.get(name),
+            seeds=setup.seeds if experiment.model == "iarn" else (0,),
+            choose_epochs=name in rating_models,
         )
-        for name, recipe in {**raters, **rankers}.items()
+        for name, experiment in {**rating_models, **ranking_models}.items()
     }
-    return tuple(made[name] for name in (*RIVALS, FEATURED, *CLOTHING, PLAIN))
+    return tuple(by_name[name] for name in (*EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING, IARN_PLAIN))
 
 
-def _recipe(place: Place, model: str, **settings: Any) -> Experiment:
-    return Experiment(model=model, protocol=place.protocol, settings=settings, refit=True, patience=2)
+def _experiment(setup: LogSetup, model: str, **settings: Any) -> Experiment:
+    return Experiment(model=model, protocol=setup.protocol, settings=settings, refit=True, patience=2)
 
 
-METHODS = methods(PLACES[0])  # every log has the same
+METHODS = methods(LOG_SETUPS[0])  # the same for every log
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """Train, choose on validation, train again, test; IARN is held against biases, MF and itself without features."""
-    lines = {place.title: place.lines(methods(place), runs, quick=quick) for place in PLACES}
-    found = [{**test, "part": title} for title, some in lines.items() for test in tests(some)]
+    """Train and test all methods, and test the difference of IARN from baselines and from IARN without features."""
+    results = {setup.title: setup.run(methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
+    differences = [{**test, "part": title} for title, of_log in results.items() for test in tests(of_log)]
     return Reproduction(
         title="IARN (CIKM 2017), Table 2",
-        rows=tuple(row for place in PLACES for row in place.rows(lines[place.title])),
+        rows=tuple(row for setup in LOG_SETUPS for row in setup.rows(results[setup.title])),
         notes=(
-            *hurried(quick),
-            *(f"{place.title}: {place.protocol.describe()}" for place in PLACES),
-            "IARN is added to biases and reads the ratings of both histories, which the paper's does not; IARN-Plain "
-            "is the same without features. Its order of items is that of the ratings it expects.",
-            "BPR, Item2Vec, NCF and MP2Vec have the settings and epochs that validation chose on Clothing. BPR with "
-            "features visits recent ratings more often.",
-            *(sentence(test["part"], test) for test in found),
+            *quick_note(quick),
+            *(f"{setup.title}: {setup.protocol.describe()}" for setup in LOG_SETUPS),
+            "IARN here has user and item biases and reads the ratings of both histories; the paper's model does not. "
+            "IARN-Plain is the same without features. Both rank items by the predicted rating.",
+            "BPR, Item2Vec, NCF and MP2Vec have the settings and numbers of epochs that validation chose on Clothing. "
+            "BPR with features samples recent ratings more often.",
+            *(difference_sentence(test["part"], test) for test in differences),
         ),
-        details={**about(lines, quick=quick), "tests": found},
+        details={**run_details(results, quick=quick), "tests": differences},
     )
 
 
-def tests(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """IARN against those that it has to beat."""
-    by_name = {line.method.name: line for line in lines}
-    against = {"rmse": ("Biases", "MF", PLAIN), "auc": ("POP", FEATURED)}
+def tests(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
+    """Paired differences of IARN from the baselines that it has to beat."""
+    by_name = {result.method.name: result for result in results}
+    against = {"rmse": ("Biases", "MF", IARN_PLAIN), "auc": ("POP", BPR_WITH_FEATURES)}
     return [
-        lead(by_name["IARN"], by_name[name], metric)
+        paired_difference(by_name["IARN"], by_name[name], metric)
         for metric, names in against.items()
         for name in names
         if answers(by_name[name].runs[0].ranks, metric)
