@@ -185,7 +185,7 @@ FILES = {
     "no user": Bad("data bad.csv", r"bad\.csv, column 'user', row 5: empty", broken(5, ",4,1600000400")),
     "no item": Bad("data bad.csv", r"bad\.csv, column 'item', row 5: empty", broken(5, "u0,,1600000400")),
     "one user": Bad(
-        "data bad.csv", r"bad: one user only: nobody to compare .*is the user column the right one", events(users=1)
+        "data bad.csv", r"bad: one user only: too few to evaluate .*is the user column the right one", events(users=1)
     ),
     "one item": Bad("data bad.csv", r"bad: one item only: nothing to rank", events(items=1)),
     "cores leave nothing": Bad(

@@ -89,10 +89,13 @@ def say_next(folder: Path, log: Log, *, classes: Iterable[str] = (), verb: str =
     Args:
         folder: of the saved model.
         log: that it was trained on.
-        classes: references of classes outside segue that are needed to load it.
+        classes: the models that it consists of; those from outside segue are needed to load it.
         verb: what is said of the folder.
     """
-    options = "".join(f" --model-class {shlex.quote(reference)}" for reference in dict.fromkeys(classes))
+    from segue.models.registry import MODELS
+
+    external = [reference for reference in dict.fromkeys(classes) if reference not in MODELS]
+    options = "".join(f" --model-class {shlex.quote(reference)}" for reference in external)
     user = shlex.quote(str(log.users.names([1])[0]))
     say(f"{verb} {folder}; next: segue recommend {shlex.quote(str(folder))} --user {user}{options}")
 

@@ -37,7 +37,7 @@ def reproduce(
             hcrnn-table2 (sizes of the logs), hcrnn-table3 (twelve methods and further baselines), hcrnn-figures
             (contexts, gates and attention; needs the extra viz). Criteo's study, on YooChoose 1/64:
             criteo-table2-params (numbers of weights), criteo-table4 (the next item and the next five), criteo-table5
-            (by session length), criteo-figures, criteo-rivals (further baselines). IARN paper, on Amazon Clothing,
+            (by session length), criteo-figures, criteo-baselines (further baselines). IARN paper, on Amazon Clothing,
             MovieLens 100K and 1M: iarn-table2 (rating errors and the order of items, eight methods and further
             baselines), iarn-figure3 (backbones by history length), iarn-figure4 (effect of features), iarn-figure5
             (gates of one rating).
@@ -46,15 +46,15 @@ def reproduce(
         fresh: Train again and ignore cached trainings.
         device: Device to train on: cpu or cuda. Only hgn-table5 accepts it.
     """
-    from segue.papers import find
+    from segue.papers import find_table
     from segue.papers.run_cache import RunCache
 
-    make = find(table)
+    make = find_table(table)
     if device is not None and "device" not in inspect.signature(make).parameters:
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
     check_json(output.json)
-    chosen = {} if device is None else {"device": device}
-    reproduction = make(runs=RunCache(runs, overwrite=fresh), quick=quick, **chosen)
+    options = {} if device is None else {"device": device}
+    reproduction = make(runs=RunCache(runs, overwrite=fresh), quick=quick, **options)
     show(reproduction.table())
     write_json(output.json, reproduction.as_dict())
     if output.out is not None:

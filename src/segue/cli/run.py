@@ -71,7 +71,7 @@ def run(
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
     facts = {"recipe": about["recipe"], "training": about["training"], **groups}
     finish(results, metrics, after=tables, facts=facts, json=output.json)
-    say_next(folder, log, classes=[model, *([] if rerank.is_saved else [rerank.rerank or ""]), *rerank.model_class])
+    say_next(folder, log, classes=[model, *rerank.classes])
 
 
 def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:

@@ -27,7 +27,7 @@ def stdout() -> Console:
     """The console for answers."""
     from rich.console import Console
 
-    return Console()
+    return Console(emoji=False)
 
 
 @cache
@@ -35,7 +35,7 @@ def stderr() -> Console:
     """The console for remarks and progress."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def quiet() -> bool:

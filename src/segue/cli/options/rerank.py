@@ -52,6 +52,12 @@ class RerankOptions:
             return None
         return Path(self.rerank).name if self.is_saved else find(self.rerank).name
 
+    @property
+    def classes(self) -> list[str]:
+        """The models that the first stage consists of, as far as the options name them."""
+        trained = [] if self.rerank is None or self.is_saved else [self.rerank]
+        return [*trained, *self.model_class]
+
     def first_stage(self, second: Experiment) -> Experiment | None:
         """How the first stage is trained; None without one, and for a saved one.
 
