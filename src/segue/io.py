@@ -63,19 +63,19 @@ def write_json(path: Path, content: Any) -> None:
     A symbolic link stays, and its target is replaced. A pipe or a device, such as /dev/stdout, cannot be replaced and
     is written directly.
     """
-    text = json.dumps(plain(content), indent=2, allow_nan=False) + "\n"
+    text = json.dumps(plain_values(content), indent=2, allow_nan=False) + "\n"
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
     else:
         write_text(path.resolve(), text)
 
 
-def plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """The value as JSON can hold it: dictionaries with text keys, lists for tuples, None for NaN and infinity."""
     if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
+        return {str(key): plain_values(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
+        return [plain_values(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

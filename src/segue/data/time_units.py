@@ -6,12 +6,22 @@ from datetime import UTC, datetime
 
 TICKS_PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 YEAR_1985, YEAR_2100 = 473_385_600, 4_102_444_800  # in seconds since 1970
+UNITS_BELOW = ((10**8, "an unknown unit"), (10**11, "seconds"), (10**14, "milliseconds"), (10**17, "microseconds"))
 
 
 def unit_of(first: int, last: int) -> str | None:
     """The unit since 1970 in which both times are dates between 1985 and 2100, or None if there is none."""
     units = TICKS_PER_SECOND.items()
     return next((unit for unit, ticks in units if YEAR_1985 * ticks <= first and last <= YEAR_2100 * ticks), None)
+
+
+def unit_by_size(largest: int) -> str:
+    """The unit of whole-number times, guessed from the largest alone: for a description, not for computing dates.
+
+    >>> unit_by_size(1_577_836_800), unit_by_size(42)
+    ('seconds', 'an unknown unit')
+    """
+    return next((unit for limit, unit in UNITS_BELOW if largest < limit), "nanoseconds")
 
 
 def day_of(time: int, unit: str | None) -> str:

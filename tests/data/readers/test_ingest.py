@@ -130,7 +130,7 @@ def test_frames_parquet_and_folders_give_the_same_log(tmp_path):
     ],
 )
 def test_columns_are_guessed_in_order_of_preference(header, user, item):
-    found = columns.roles(header.split(","), {"user": None, "item": None}, "x.csv")
+    found = columns.assign_roles(header.split(","), {"user": None, "item": None}, "x.csv")
     assert found == {"user": user, "item": item}
 
 
@@ -380,7 +380,7 @@ LONG = "".join(f"{n},{n % 9},{n},3\n" for n in range(1, 10_001))
         (HEAD + GOOD + "3,,30,1\n", {}, "column 'item', row 3: empty"),
         (HEAD + 'a,"",30,1\n', {}, "column 'item', row 1: empty"),
         (HEAD + GOOD + "\n" + GOOD, {}, "column 'user', row 3: empty"),
-        (HEAD + GOOD + "3,3,30,1,9\n", {}, "log.csv: row 3 has 5 fields, the header has 4; mend it or leave it out"),
+        (HEAD + GOOD + "3,3,30,1,9\n", {}, "log.csv: row 3 has 5 fields, the header has 4; correct it or leave it out"),
         (HEAD + "1,1\n" + GOOD, {}, "row 1 has 2 fields, the header has 4"),
         (HEAD + GOOD + "3,3\n", {}, "row 3 has 2 fields, the header has 4"),
         (HEAD + LONG + "3\n" + GOOD, {}, "row 10001 has 1 field, the header has 4"),
@@ -392,7 +392,7 @@ LONG = "".join(f"{n},{n % 9},{n},3\n" for n in range(1, 10_001))
             {"user": "1", "item": "2", "delimiter": "::"},
             "row 3 has 1 field, the first row has 3",
         ),
-        (HEAD + "1,1,10,5\n1,2,20,4\n", {}, "one user only: nobody to compare"),
+        (HEAD + "1,1,10,5\n1,2,20,4\n", {}, "one user only: too few to evaluate"),
         (HEAD + "1,1,10,5\n2,1,20,4\n", {}, "one item only: nothing to rank"),
         (HEAD + GOOD, {"min_rating": 6}, "the rule 'rating >= 6' leaves nothing of 2 rows"),
         (HEAD + GOOD, {"user_core": 2}, "the rule 'at least 2 rows a user.*' leaves nothing"),
@@ -405,7 +405,7 @@ LONG = "".join(f"{n},{n % 9},{n},3\n" for n in range(1, 10_001))
         (
             HEAD + GOOD,
             {"items": pl.DataFrame({"thing": ["x"]})},
-            "no column looks like the item.*Call the one .* 'item'",
+            "no column looks like the item.*Call the column of names 'item'",
         ),
         (HEAD + GOOD, {"users": pl.DataFrame({"user": ["x"]})}, r"none of its users \('x', ...\) is in the log"),
         (HEAD + GOOD, {"users": pl.DataFrame({"item": ["1"]})}, "no column looks like the user; the columns are item"),

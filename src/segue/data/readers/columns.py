@@ -1,10 +1,10 @@
-"""Which column of a source is which, and what its values become.
+"""Finds the user, item, time and rating columns of a table, and converts their values.
 
-user_id  movieId  ts                    rating          guess: column names -> roles
+user_id  movieId  ts                    rating          guess_column: column name -> role
 "u7"     12       2024-01-31T10:00:00Z  4.5
   │        │        │                     │
 names    names    int64 seconds         float32         as_names, as_times, as_ratings
-  └─ number: sorted names get ids 1, 2, 3 ...
+  └─ encode: sorted names get ids 1, 2, 3 ...
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from segue.data.log import Ids, Vocab
+from segue.data.log import Codes, Ids, Vocab
+from segue.data.time_units import unit_by_size
 from segue.errors import DataError, did_you_mean
 
 Role = Literal["user", "item", "time", "rating"]
-Codes = np.ndarray[Any, np.dtype[np.int32]]
 
-# In order of preference; compared without case and punctuation, so "User ID" is "userid".
-GUESSES = {
+# Usual column names in order of preference, compared without case and punctuation: "User ID" is "userid".
+COLUMN_NAMES = {
     "user": "user userid uid username reviewerid reviewer customerid customer visitorid visitor memberid accountid "
     "clientid session sessionid sid",
     "item": "item itemid iid asin parentasin sku productid product movieid movie bookid trackid track songid artistid "
@@ -37,55 +37,55 @@ GUESSES = {
 REQUIRED = ("user", "item")
 
 
-def plain(name: str) -> str:
-    """A column name without case and punctuation: "User ID" and user_id are both "userid"."""
+def simplify(name: str) -> str:
+    """A column name in lower case without punctuation: "User ID" and user_id both become "userid"."""
     return re.sub(r"[\W_]", "", name.casefold())
 
 
-def guess(role: str, columns: Sequence[str]) -> str | None:
-    """The column that plays `role`: the first name in `GUESSES[role]` that is there, or None.
+def guess_column(role: str, columns: Sequence[str]) -> str | None:
+    """The column for `role`: the first name in `COLUMN_NAMES[role]` that is among the columns, or None.
 
-    >>> guess("user", ["Session ID", "userId", "sku"])
+    >>> guess_column("user", ["Session ID", "userId", "sku"])
     'userId'
     """
-    known = {plain(column): column for column in reversed(columns)}
-    return next((known[name] for name in GUESSES[role].split() if name in known), None)
+    known = {simplify(column): column for column in reversed(columns)}
+    return next((known[name] for name in COLUMN_NAMES[role].split() if name in known), None)
 
 
-def roles(columns: Sequence[str], named: Mapping[str, str | None], where: str) -> dict[str, str]:
-    """The column of each role. A name given in `named` wins over the guess; an empty name means "no such column".
+def assign_roles(columns: Sequence[str], named: Mapping[str, str | None], where: str) -> dict[str, str]:
+    """The column of each role. A name in `named` is preferred to a guess; an empty name means "no such column".
 
     Raises:
-        DataError: a named column is not there, nothing serves as user or item, or one column was named twice.
+        DataError: a named column is missing, no column fits user or item, or one column was named twice.
     """
-    found: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     listed = ", ".join(columns)
     for role, name in named.items():
         if name is not None and name != "" and name not in columns:
             hint = did_you_mean(name, columns) or "."
             raise DataError(f"{where}: no column {name!r} for the {role}{hint} The columns are {listed}")
-        column = guess(role, columns) if name is None else name
+        column = guess_column(role, columns) if name is None else name
         if column:
-            found[role] = column
+            assigned[role] = column
         elif role in REQUIRED:
             raise DataError(
                 f"{where}: no column looks like the {role}; the columns are {listed}. "
                 f'Name it: {role}="..." (--{role}-col on the command line)'
             )
-    for role, column in found.items():
-        twin = next(other for other, same in found.items() if same == column)
-        if twin != role:
-            raise DataError(f"{where}: column {column!r} cannot be both the {twin} and the {role}")
-    return found
+    for role, column in assigned.items():
+        first = next(other for other, same in assigned.items() if same == column)
+        if first != role:
+            raise DataError(f"{where}: column {column!r} cannot be both the {first} and the {role}")
+    return assigned
 
 
-def first(bad: pl.Series) -> int:
-    """The number, from 1, of the first row where `bad` is true."""
-    return int(bad.arg_true()[0]) + 1
+def first_row(mask: pl.Series) -> int:
+    """The number, from 1, of the first row where `mask` is true."""
+    return int(mask.arg_true()[0]) + 1
 
 
-def _filled(column: pl.Series, where: str) -> pl.Series:
-    """The column, categories as text; an error where a value is missing."""
+def _without_missing(column: pl.Series, where: str) -> pl.Series:
+    """The column, with categories as text; a missing value is an error."""
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     missing = column.is_null()
@@ -94,44 +94,44 @@ def _filled(column: pl.Series, where: str) -> pl.Series:
     elif column.dtype == pl.String:
         missing = missing | (column == "").fill_null(True)
     if missing.any():
-        row = first(missing)
-        found = "empty (NaN)" if column.dtype.is_float() and column[row - 1] is not None else "empty"
-        raise DataError(f"{where}, row {row}: {found}; fill it in or leave the row out")
+        row = first_row(missing)
+        value = "empty (NaN)" if column.dtype.is_float() and column[row - 1] is not None else "empty"
+        raise DataError(f"{where}, row {row}: {value}; fill it in or leave the row out")
     return column
 
 
 def as_names(column: pl.Series, where: str) -> pl.Series:
-    """Names of users or items: Int64 for whole numbers, otherwise String.
+    """Convert a column to names of users or items: Int64 for whole numbers, otherwise String.
 
     Raises:
         DataError: a name is missing, or the type cannot be a name.
     """
-    column = _filled(column, where)
+    column = _without_missing(column, where)
     if column.dtype == pl.String:
         return column
     if column.dtype.is_integer():
         return _int64(column, where)
     if column.dtype.is_float():
-        broken = ~((column == column.floor()) & (column.abs() < 2**53))
-        if broken.any():
-            row = first(broken)
+        invalid = ~((column == column.floor()) & (column.abs() < 2**53))
+        if invalid.any():
+            row = first_row(invalid)
             raise DataError(f"{where}, row {row}: {column[row - 1]} is not a whole number, so it cannot be a name")
         return column.cast(pl.Int64)
     raise DataError(f"{where}: {column.dtype} cannot be a name; turn it into text or whole numbers")
 
 
 def _int64(column: pl.Series, where: str) -> pl.Series:
-    wide = column.cast(pl.Int64, strict=False)
-    if wide.null_count():
-        row = first(wide.is_null())
+    converted = column.cast(pl.Int64, strict=False)
+    if converted.null_count():
+        row = first_row(converted.is_null())
         raise DataError(f"{where}, row {row}: {column[row - 1]} does not fit in 64 bits; turn the column into text")
-    return wide
+    return converted
 
 
-def number(names: pl.Series) -> tuple[Vocab, Codes]:
-    """Ids 1..n for the names in sorted order, and the id of every row: the order of the rows does not matter.
+def encode(names: pl.Series) -> tuple[Vocab, Codes]:
+    """Give the names, in sorted order, the ids 1..n; return the vocabulary and the id of every row.
 
-    >>> vocab, codes = number(pl.Series(["b", "a", "b"]))
+    >>> vocab, codes = encode(pl.Series(["b", "a", "b"]))
     >>> vocab.tokens.to_list(), codes.tolist()
     (['a', 'b'], [2, 1, 2])
     """
@@ -149,42 +149,41 @@ def number(names: pl.Series) -> tuple[Vocab, Codes]:
 
 
 def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Ratings as float32.
+    """Convert a column to ratings as float32.
 
     Raises:
         DataError: a rating is missing or is not a finite number.
     """
-    column = _filled(column, where)
+    column = _without_missing(column, where)
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
         raise DataError(f'{where}: {column.dtype} is not a rating; use numbers, or read without ratings (rating="")')
     ratings = column.cast(pl.Float64, strict=False)
-    broken = ratings.is_null() | ~ratings.is_finite().fill_null(False)
-    if broken.any():
-        row = first(broken)
+    invalid = ratings.is_null() | ~ratings.is_finite().fill_null(False)
+    if invalid.any():
+        row = first_row(invalid)
         raise DataError(
-            f'{where}, row {row}: {column[row - 1]!r} is not a number; mend it, or read without ratings (rating="")'
+            f'{where}, row {row}: {column[row - 1]!r} is not a number; correct it, or read without ratings (rating="")'
         )
     return ratings.cast(pl.Float32).to_numpy()
 
 
 _DAY = "%Y-%m-%d"
-_CLOCKS = [
+_DATE_TIMES = [
     f"{_DAY}{gap}%H:%M{seconds}{zone}" for gap in "T " for seconds in ("", ":%S%.f") for zone in ("", "%#z", " %#z")
 ]
-UNITS = ((10**8, "an unknown unit"), (10**11, "seconds"), (10**14, "milliseconds"), (10**17, "microseconds"))
 
 
 def as_times(column: pl.Series, where: str) -> tuple[Ids, str]:
-    """Times as int64 and the name of their unit.
+    """Convert a column to times as int64, and name their unit.
 
-    Whole numbers keep the unit of the source; its name is guessed from the largest. Dates and ISO 8601 text become
-    seconds since 1970 in UTC (UTC where no zone is given). Where there are fractions of a second the unit is the
-    coarsest of milliseconds, microseconds and nanoseconds that keeps them.
+    Whole numbers keep the unit of the source, which is guessed from the largest number. Dates and ISO 8601 text become
+    seconds since 1970 in UTC; text without a time zone is taken as UTC. If there are fractions of a second, the unit
+    is the coarsest of milliseconds, microseconds and nanoseconds that represents them exactly.
 
     Raises:
-        DataError: a time is missing, before 1970, or no time at all; or the column is float32, too coarse for seconds.
+        DataError: a time is missing, before 1970, or not a time; or the column is float32, which cannot hold seconds.
     """
-    column = _filled(column, where)
+    column = _without_missing(column, where)
     if column.dtype == pl.String:
         column = _parsed(column, where)
     unit = None
@@ -196,58 +195,57 @@ def as_times(column: pl.Series, where: str) -> tuple[Ids, str]:
         raise DataError(f"{where}: {column.dtype} is not a time; use whole numbers or dates")
     times = _int64(column, where)
     if (times < 0).any():
-        row = first(times < 0)
+        row = first_row(times < 0)
         raise DataError(f"{where}, row {row}: {times[row - 1]} is negative; times count from 1970")
     numbers = times.to_numpy()
-    top = numbers.max(initial=0)
-    return numbers, unit or next((word for limit, word in UNITS if top < limit), "nanoseconds")
+    return numbers, unit or unit_by_size(int(numbers.max(initial=0)))
 
 
 def _parsed(column: pl.Series, where: str) -> pl.Series:
-    """Text as whole numbers, as numbers or as dates: what the first row is, every row must be."""
+    """Parse text as whole numbers, numbers or dates; all rows must have the format of the first one."""
     text = column.str.strip_chars()
-    readers: list[Callable[[pl.Series], pl.Series]] = [
+    parsers: list[Callable[[pl.Series], pl.Series]] = [
         lambda s: s.cast(pl.Int64, strict=False),
         lambda s: s.cast(pl.Float64, strict=False),
-        *(partial(_dated, form=form) for form in (_DAY, *_CLOCKS)),
+        *(partial(_parse_dates, pattern=pattern) for pattern in (_DAY, *_DATE_TIMES)),
     ]
-    read = [reader(text) for reader in readers if reader(text.head(1)).null_count() == 0]
-    best = min(read, key=pl.Series.null_count, default=None)
+    parsed = [parse(text) for parse in parsers if parse(text.head(1)).null_count() == 0]
+    best = min(parsed, key=pl.Series.null_count, default=None)
     if best is not None and not best.null_count():
         return best
-    row = 1 if best is None else first(best.is_null())
+    row = 1 if best is None else first_row(best.is_null())
     raise DataError(
         f"{where}, row {row}: {column[row - 1]!r} is not a time like those before it; use whole numbers of seconds, "
-        "2024-01-31 or 2024-01-31T10:00:00Z, one form in every row"
+        "2024-01-31 or 2024-01-31T10:00:00Z, the same format in every row"
     )
 
 
-def _dated(text: pl.Series, form: str) -> pl.Series:
-    return text.str.to_datetime(form, strict=False, time_unit="us")
+def _parse_dates(text: pl.Series, pattern: str) -> pl.Series:
+    return text.str.to_datetime(pattern, strict=False, time_unit="us")
 
 
 def _from_floats(column: pl.Series, where: str) -> pl.Series:
-    """Whole floats as they are; fractions as thousandths, or as millionths where thousandths would round them."""
-    broken = ~column.is_finite()
-    if broken.any():
-        row = first(broken)
+    """Whole floats as they are; fractions as thousandths, or as millionths if thousandths would round them."""
+    invalid = ~column.is_finite()
+    if invalid.any():
+        row = first_row(invalid)
         raise DataError(f"{where}, row {row}: {column[row - 1]} is not a time")
     if column.dtype == pl.Float32 and (column.abs() >= 2**24).any():
         raise DataError(f"{where}: float32 cannot hold seconds since 1970; write the column as int64 or float64")
     column = column.cast(pl.Float64)
-    for scale, slack in ((1, 0.0), (1000, 1e-3)):
+    for scale, tolerance in ((1, 0.0), (1000, 1e-3)):
         scaled = column * scale
-        if ((scaled - scaled.round()).abs() <= slack).all():
+        if ((scaled - scaled.round()).abs() <= tolerance).all():
             return scaled.round().cast(pl.Int64, strict=False)
     return (column * 10**6).round().cast(pl.Int64, strict=False)
 
 
 def _from_dates(column: pl.Series) -> tuple[pl.Series, str]:
     ticks = column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
-    second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[ticks.dtype.time_unit]  # type: ignore[attr-defined]
+    ticks_per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[ticks.dtype.time_unit]  # type: ignore[attr-defined]
     ticks = ticks.to_physical()
     for power, unit in enumerate(("seconds", "milliseconds", "microseconds")):
-        step = second // 1000**power
-        if (ticks % step == 0).all():
-            return ticks // step, unit
+        divisor = ticks_per_second // 1000**power
+        if (ticks % divisor == 0).all():
+            return ticks // divisor, unit
     return ticks, "nanoseconds"

@@ -1,10 +1,10 @@
-"""`read_log`: from whatever holds the events to a `Log`.
+"""`read_log`: reads events from a file, folder or data frame into a `Log`.
 
-    ratings.csv ── Table ── names, times, ratings ── ids 1..U, 1..I ── sorted by (user, time) ── rules ── Log
-                   text     columns                                                              filters
+    ratings.csv ── Table ── names, times, ratings ── ids 1..U, 1..I ── sorted by (user, time) ── filters ── Log
+                   text     columns
 
-Users and items are numbered in the sorted order of their names. Rows that share a user and a time keep the order of
-the source. Without times the order of the source, or a column called "order", is all that is known.
+Users and items are numbered in the sorted order of their names. Rows with the same user and time keep the order of the
+source. Without times, the order of the source or of a column called "order" is used.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 
 from segue.data.filters import Duplicates, apply_filters
-from segue.data.log import Ids, Log, Step
-from segue.data.readers.columns import Codes, as_names, as_ratings, as_times, number, plain, roles
-from segue.data.readers.metadata import beside, metadata
+from segue.data.log import Codes, Ids, Log, Step
+from segue.data.readers.columns import as_names, as_ratings, as_times, assign_roles, encode, simplify
+from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.table import Kind, Table, open_table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
@@ -28,7 +28,7 @@ from segue.errors import DataError
 KINDS: Mapping[str, Kind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
 
 
-def read_log(  # noqa: PLR0913  one keyword a column and a rule
+def read_log(  # noqa: PLR0913  one keyword for each column and filter
     source: Any,
     *,
     user: str | None = None,
@@ -47,26 +47,26 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
     """Read events into a log.
 
     Args:
-        source: a CSV, TSV or other delimited file (.gz too), a Parquet file or a folder of them, a RecBole .inter file
-            or the folder that holds it, a folder that `save_log` wrote, a polars or a pandas frame.
-        user: the column of users; guessed from its name where not given, see `columns.GUESSES`. In a file without
+        source: a CSV, TSV or other delimited file (also compressed, .gz), a Parquet file or a folder of them, a RecBole
+            .inter file or the folder that contains it, a folder written by `save_log`, a polars or a pandas data frame.
+        user: the column of users; by default it is guessed from its name, see `columns.COLUMN_NAMES`. In a file without
             a header the columns are called "1", "2", "3" and must be given.
         item: the column of items.
-        time: the column of times; "" for none: then the order of the source counts.
+        time: the column of times; "" for none: then the order of the source is used.
         rating: the column of ratings; "" for none.
-        delimiter: what separates the fields of a text file; found out where not given.
-        name: what to call the log; the name of the file where not given.
-        users: a path or frame with one row a user and a column of user names. Where not given, X.users.parquet
-            beside X.parquet and X.user beside X.inter are used.
-        items: likewise with one row an item (X.items.parquet, X.item); best with a `title` and a `year`.
-        min_rating: keep rows rated at least this.
-        duplicates: of rows with the same user and item "keep" all, the "first" or the "last".
+        delimiter: the field separator of a text file; by default it is detected.
+        name: the name of the log; by default the name of the file.
+        users: a path or data frame of user metadata: one row per user and a column of user names. By default
+            X.users.parquet beside X.parquet, or X.user beside X.inter.
+        items: likewise for items (X.items.parquet, X.item); best with a `title` and a `year`.
+        min_rating: keep rows with at least this rating.
+        duplicates: of rows with the same user and item, "keep" all, the "first" or the "last".
         user_core: keep users with at least this many rows, counted in what is left.
         item_core: keep items with at least this many rows, counted in what is left.
 
     Raises:
-        DataError: the source cannot become a log; the message says what was found, where, and what to do.
-        ConfigError: a rule is out of range.
+        DataError: the source cannot be read as a log; the message says what was found, where, and what to do.
+        ConfigError: a setting of a filter is out of range.
     """
     named = {"user": user, "item": item, "time": time, "rating": rating}
     if is_log(source):
@@ -76,13 +76,16 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
     else:
         table = open_table(source, delimiter=delimiter)
         log = _read(table, named, _stem(source))
-        users = beside(source, "user") if users is None else users
-        items = beside(source, "item") if items is None else items
+        users = find_metadata(source, "user") if users is None else users
+        items = find_metadata(source, "item") if items is None else items
     if name is not None:
         log = replace(log, name=name)
-    log = _with_tables(log, users, items)
+    log = _with_metadata(log, users, items)
     log = apply_filters(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
-    for count, noun, use in ((log.num_users, "user", "nobody to compare"), (log.num_items, "item", "nothing to rank")):
+    for count, noun, use in (
+        (log.num_users, "user", "too few to evaluate"),
+        (log.num_items, "item", "nothing to rank"),
+    ):
         if count < 2:
             raise DataError(
                 f"{log.name}: one {noun} only: {use} (after {log.steps[-1].rule}); is the {noun} column the right one?"
@@ -90,11 +93,11 @@ def read_log(  # noqa: PLR0913  one keyword a column and a rule
     return log
 
 
-def _with_tables(log: Log, users: Any, items: Any) -> Log:
+def _with_metadata(log: Log, users: Any, items: Any) -> Log:
     if users is not None:
-        log = replace(log, user_metadata=metadata(users, log.users, "user"))
+        log = replace(log, user_metadata=read_metadata(users, log.users, "user"))
     if items is not None:
-        log = replace(log, item_metadata=metadata(items, log.items, "item"))
+        log = replace(log, item_metadata=read_metadata(items, log.items, "item"))
     return log
 
 
@@ -109,34 +112,35 @@ def _read(table: Table, named: Mapping[str, str | None], name: str) -> Log:
         raise DataError(f"{table.where}: no rows")
 
     def take(role: str) -> tuple[pl.Series, str]:
-        # each column leaves the frame as it is read, so that names and ids need not fit side by side
+        # each column is removed from the frame when it is read, so that names and ids are not in memory together
         return frame.drop_in_place(columns[role]), f"{table.where}, column {columns[role]!r}"
 
-    users, user = number(as_names(*take("user")))
-    items, item = number(as_names(*take("item")))
+    users, user = encode(as_names(*take("user")))
+    items, item = encode(as_names(*take("item")))
     time, unit = as_times(*take("time")) if "time" in columns else (None, "")
     rating = as_ratings(*take("rating")) if "rating" in columns else None
     order = _order(user, time)
-    counted = plain(columns.get("time", "")) == "order"
+    only_order = simplify(columns.get("time", "")) == "order"
     stop = np.cumsum(np.bincount(user, minlength=len(users) + 1))
+    description = _description(table.where, columns, "" if only_order else unit)
     return Log(
         users=users,
         items=items,
         start=np.concatenate([[0], stop[:-1]]),
         stop=stop,
         item=item[order],
-        time=None if counted or time is None else time[order],
+        time=None if only_order or time is None else time[order],
         rating=None if rating is None else rating[order],
         name=name,
-        steps=(Step(_told(table.where, columns, "" if counted else unit), len(item), len(users), len(items)),),
+        steps=(Step(description, len(item), len(users), len(items)),),
     )
 
 
 def _columns(table: Table, named: Mapping[str, str | None]) -> dict[str, str]:
     try:
-        return roles(table.columns, named, table.where)
+        return assign_roles(table.columns, named, table.where)
     except DataError as error:
-        if not table.headless:
+        if table.has_header:
             raise
         raise DataError(
             f'{error}. The first line looks like data: without a header, columns go by number, user="1"'
@@ -144,17 +148,18 @@ def _columns(table: Table, named: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _order(user: Codes, time: Ids | None) -> Ids | slice:
-    """The stable order by (user, time); nothing is moved where the rows are in it already."""
+    """The stable order by (user, time); a slice of all rows if they are in that order already."""
     step = np.diff(user)
     if (step >= 0).all() and (time is None or ((step > 0) | (np.diff(time) >= 0)).all()):
         return slice(None)
     return np.argsort(user, kind="stable") if time is None else np.lexsort((time, user))
 
 
-def _told(where: str, columns: Mapping[str, str], unit: str) -> str:
-    told = [f"{role} {column!r}" for role, column in columns.items() if role != "time"]
+def _description(where: str, columns: Mapping[str, str], unit: str) -> str:
+    """How the source was read, for the first entry of `Log.steps`."""
+    parts = [f"{role} {column!r}" for role, column in columns.items() if role != "time"]
     if "time" not in columns:
-        told.append("in the order of the source")
+        parts.append("in the order of the source")
     else:
-        told.append(f"time {columns['time']!r} in {unit}" if unit else f"in the order of {columns['time']!r}")
-    return f"read {where}: {', '.join(told)}"
+        parts.append(f"time {columns['time']!r} in {unit}" if unit else f"in the order of {columns['time']!r}")
+    return f"read {where}: {', '.join(parts)}"

@@ -1,8 +1,8 @@
-"""`Table`: a source of named columns that has been looked at but not read yet.
+"""`Table`: a source with known column names whose rows are not read yet.
 
 CSV, TSV, .inter ──┐
-Parquet file(s)  ──┼── Table(where, columns, load) ── load(kinds) ── a frame of just those columns
-a frame          ──┘
+Parquet file(s)  ──┼── Table(where, columns, load) ── load(kinds) ── a data frame of just those columns
+a data frame     ──┘
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ import polars as pl
 
 from segue.data.readers.text import ATOMIC, SUFFIXES, TextFile
 from segue.errors import DataError
+from segue.io import reason
 
 PARQUET = (".parquet", ".pq")
 Kind = Literal["name", "time", "rating", "any"]
 Frame = pl.DataFrame
-Tables = tuple[Frame, Frame | None, Frame | None]  # what a named data set is read into: events, users, items
+Tables = tuple[Frame, Frame | None, Frame | None]  # of a named data set: events, users, items
 
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns, not read yet.
+    """Named columns whose rows are not read yet.
 
     Attributes:
-        where: what messages call it.
-        columns: the names, in the order of the source.
-        load: given column -> kind ("name", "time", "rating" or "any"), the frame of those columns, rows in order.
-        headless: the columns are called "1", "2", ... because the source has no header.
+        where: the name of the source in messages.
+        columns: the column names, in the order of the source.
+        load: reads columns: a mapping column -> kind ("name", "time", "rating" or "any") gives a frame of them.
+        has_header: whether the source has a header. If not, the columns are called "1", "2", ...
     """
 
     where: str
     columns: list[str]
     load: Callable[[Mapping[str, Kind]], pl.DataFrame]
-    headless: bool = False
+    has_header: bool = True
 
 
 def open_table(source: Any, *, delimiter: str | None = None) -> Table:
-    """Look at a path or a frame.
+    """Open a path or a data frame, without reading its rows.
 
     Raises:
         DataError: there is no such file, or it cannot be read as a table; the message says why.
@@ -66,10 +67,10 @@ def _open_path(path: Path, delimiter: str | None) -> Table:
         return _open_parquet([path], path.name)
     if suffix in SUFFIXES or delimiter is not None:
         file = TextFile.open(path, delimiter)
-        return Table(path.name, file.columns, file.load, file.headless)
+        return Table(path.name, file.columns, file.load, file.has_header)
     raise DataError(
         f"{path}: cannot read {suffix} files; give CSV, TSV, Parquet or a RecBole .inter, "
-        "or say delimiter=... if it is text"
+        "or give delimiter=... if it is text"
     )
 
 
@@ -98,14 +99,14 @@ def _parquet_columns(path: Path) -> list[str]:
     try:
         return list(pl.read_parquet_schema(path))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: not a whole Parquet file ({_line(error)}); write or download it again") from error
+        raise DataError(f"{path}: not a whole Parquet file ({reason(error)}); write or download it again") from error
 
 
 def _open_polars(frame: pl.LazyFrame, where: str) -> Table:
     try:
         columns = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{where}: cannot be read ({_line(error)})") from error
+        raise DataError(f"{where}: cannot be read ({reason(error)})") from error
     return Table(where, columns, partial(_load_polars, frame, where))
 
 
@@ -113,7 +114,7 @@ def _load_polars(frame: pl.LazyFrame, where: str, kinds: Mapping[str, Kind]) -> 
     try:
         return frame.select(list(kinds)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{where}: cannot be read ({_line(error)})") from error
+        raise DataError(f"{where}: cannot be read ({reason(error)})") from error
 
 
 def _open_pandas(frame: Any) -> Table:
@@ -127,8 +128,4 @@ def _load_pandas(frame: Any, kinds: Mapping[str, Kind]) -> pl.DataFrame:
     except ImportError as error:
         raise DataError("pandas frames need pyarrow: pip install 'segue[pandas]'") from error
     except Exception as error:  # pyarrow's own errors cannot be named without importing it
-        raise DataError(f"the pandas frame cannot be converted: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+        raise DataError(f"the pandas frame cannot be converted: {reason(error)}") from error
