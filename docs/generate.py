@@ -6,6 +6,7 @@
     <!-- options -->            options that had another name
     <!-- renamed -->            settings that had another name, from the declarations
     <!-- comparison: ml-100k --> a short table of a file in results/comparisons
+    <!-- example: fmc -->       a file of examples/
     <!-- commands -->           what every command prints for --help
     ...
     <!-- end -->
@@ -34,11 +35,13 @@ from segue.models.registry import MODELS, find
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"(<!-- (settings|commands|comparison|renamed|options)(?:: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (settings|commands|comparison|renamed|options|example)(?:: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL
 )
 MANY = 8
 NDCG = ("mean", "low", "high")
-COMMANDS = ["run", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "reproduce", "demo"]
+COMMANDS = [
+    *("run", "models", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "reproduce", "demo"),
+]
 WIDTH = 100
 
 
@@ -124,6 +127,11 @@ def options_block(_: str) -> str:
     return "\n".join(["| old | new |", "|---|---|", *rows, ""])
 
 
+def example_block(name: str) -> str:
+    """A file of `examples/`."""
+    return f"```python\n{(ROOT / 'examples' / f'{name}.py').read_text(encoding='utf-8')}```\n"
+
+
 def commands_block(_: str) -> str:
     """A section for every command: the text of its --help."""
     return "\n".join(f"## segue {name}\n\n```text\n{help_text(name)}```\n" for name in COMMANDS)
@@ -154,6 +162,7 @@ MAKERS = {
     "commands": commands_block,
     "renamed": renamed_block,
     "options": options_block,
+    "example": example_block,
 }
 
 

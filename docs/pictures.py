@@ -45,7 +45,7 @@ def quality() -> None:
         rows.append({"training, CPU s": max(seconds, 0.001), "ndcg@10": ndcg, "model": model["model"]})
     title = "MovieLens 100K: quality against training time"
     chart = charts.scatter_chart(rows, x="training, CPU s", y="ndcg@10", label="model", title=title, log="x")
-    charts.write(chart, IMAGES / "quality.svg")
+    charts.save_chart(chart, IMAGES / "quality.svg")
 
 
 if __name__ == "__main__":
