@@ -44,4 +44,6 @@ def all_reduce_gradients(parameters: Iterable[Tensor]) -> None:
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+            elif parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.to_dense()
             dist.all_reduce(parameter.grad)

@@ -14,7 +14,7 @@ from segue.models.base.model import Sizes
 from segue.models.factorization.coevent_mf import CoEventMF
 from segue.models.sequential.gru import GRU
 from segue.models.sequential.hm_lstm.cell import GatedOutput, HMLSTMCell, annealed_slope, boundary, hard_sigmoid
-from segue.nn.optim import polynomial
+from segue.nn.optim import polynomial_lr
 
 Arrays = dict[str, np.ndarray]
 
@@ -45,7 +45,7 @@ def build(z: Arrays, **settings: Any) -> GRU:
         fill(model.item_in, padding, z["W_I"].T)
         fill(model.item_out, padding, z["W_O"])
     for cell, name in zip(model.cells, ("W", "W2"), strict=False):
-        if model.config.norm == "none":
+        if model.config.layer_norm == "none":
             fill(cell.w, *(z[f"{name}_e_{gate}"] for gate in "rzh"))
             fill(cell.u, *(z[f"{name}_h_{gate}"] for gate in "rzh"))
     return model
@@ -73,7 +73,7 @@ def batch(z: Arrays) -> Batch:
 
 @pytest.mark.parametrize(("tied", "mark"), [(False, ""), (True, "_tied")])
 def test_scores_and_loss(z: Arrays, tied: bool, mark: str) -> None:
-    model = build(z, tied=tied, norm="none")
+    model = build(z, tied=tied, layer_norm="none")
     states = model.queries(batch(z))
     close(states[0], z["h"])
     close((states @ model.item_vectors().T)[0, :, 1:], z[f"o{mark}"])
@@ -84,12 +84,12 @@ def test_scores_and_loss(z: Arrays, tied: bool, mark: str) -> None:
 
 
 def test_two_layers(z: Arrays) -> None:
-    close(build(z, layers=2, norm="none").queries(batch(z))[0], z["h_stacked"])
+    close(build(z, num_layers=2, layer_norm="none").queries(batch(z))[0], z["h_stacked"])
 
 
 @pytest.mark.parametrize(("norm", "name"), [("joint", "ln_h_joint"), ("gate", "ln_h_pergate")])
 def test_layer_normalisation(z: Arrays, norm: str, name: str) -> None:
-    model = build(z, norm=norm)
+    model = build(z, layer_norm=norm)
     fill_norm(model, z)
     found = model.queries(batch(z))[0]
     close(found, z[name])
@@ -193,6 +193,6 @@ def test_coevent_mf(golden, tied: bool, mark: str) -> None:
 
 def test_the_learning_rate(golden) -> None:
     arrays = golden("baselines")
-    for schedule in (polynomial(0.01, 0.001, 50_000, 0.5), GRU.configure().schedule):
+    for schedule in (polynomial_lr(0.01, 0.001, 50_000, 0.5), GRU.configure().schedule):
         found = [schedule(int(step)) for step in arrays["poly_steps"]]
         np.testing.assert_allclose(found, arrays["poly_lr"], rtol=0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""`embedding` is `table[ids]`, in value and in gradient, but for the gradient of row 0, which is padding."""
+"""`embedding` equals `table[ids]` in value and gradient, except that row 0, which is padding, gets no gradient."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def ids(shape: tuple[int, ...]) -> Tensor:
 
 
 def weigh(values: Tensor) -> Tensor:
-    """A loss that tells every element from every other."""
+    """A loss that weighs every element differently."""
     return (values * torch.linspace(-1, 2, values.numel(), dtype=torch.double).view_as(values)).square().sum()
 
 
 def expected(*shapes: tuple[int, ...]) -> Tensor:
-    """What autograd makes of plain indexing, summed over several lookups; padding learns nothing."""
+    """The gradient of plain indexing, summed over several lookups; zero for padding."""
     plain = table().requires_grad_()
     for shape in shapes:
         weigh(plain[ids(shape)]).backward()
@@ -43,7 +43,7 @@ def test_values_and_gradient(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(weight.grad, expected(shape))
 
 
-def test_gradients_accumulate_where_they_lie() -> None:
+def test_gradients_accumulate_in_place() -> None:
     weight = table().requires_grad_()
     weight.grad = torch.zeros_like(weight)
     before = weight.grad.data_ptr()
@@ -76,7 +76,7 @@ def test_gradient_that_is_not_contiguous() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_nothing_is_recorded_without_gradients(shape: tuple[int, ...]) -> None:
+def test_no_graph_without_gradients(shape: tuple[int, ...]) -> None:
     weight = table().requires_grad_()
     with torch.no_grad():
         found = embedding(weight, ids(shape))
@@ -86,9 +86,20 @@ def test_nothing_is_recorded_without_gradients(shape: tuple[int, ...]) -> None:
     assert torch.equal(found, frozen)
 
 
-def test_a_table_that_is_computed() -> None:
-    """Not a leaf: there is no `.grad` to add to, so autograd has to carry the gradient on to what it came from."""
+def test_a_computed_table() -> None:
+    """The gradient of a table that is not a leaf goes on to what it was computed from."""
     weight, plain = table().requires_grad_(), table().requires_grad_()
     weigh(embedding(weight * 2, ids((2, 3)))).backward()
     weigh((plain * 2)[ids((2, 3))]).backward()
     torch.testing.assert_close(weight.grad, plain.grad)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_sparse_gradients_are_the_same_numbers(shape: tuple[int, ...]) -> None:
+    weight = table().requires_grad_()
+    vectors = embedding(weight, ids(shape), sparse=True)
+    assert torch.equal(vectors, table()[ids(shape)])
+    weigh(vectors).backward()
+    assert weight.grad is not None
+    assert weight.grad.is_sparse
+    torch.testing.assert_close(weight.grad.to_dense(), expected(shape))

@@ -1,4 +1,4 @@
-"""Our Adam is torch's; our Adagrad is its formula, on the rows that were looked up."""
+"""Adam and RMSprop equal those of torch; Adagrad equals its formula on the rows that were looked up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segue.nn.embedding import embedding
-from segue.nn.optim import Adagrad, Adam, halving
+from segue.nn.optim import Adagrad, Adam, RMSprop, halving_lr
 
 
 def weights(dtype: torch.dtype) -> list[nn.Parameter]:
@@ -16,7 +16,7 @@ def weights(dtype: torch.dtype) -> list[nn.Parameter]:
 
 
 def loss(parameters: list[nn.Parameter], step: int) -> Tensor:
-    """Another slope each time, and nothing at all for the last row of the first weight."""
+    """A different gradient at each step, and none for the last row of the first weight."""
     table, vector, scalar = parameters
     return (table[:4].square() * (step + 1)).sum() + (vector - step).sin().sum() + (scalar * step) ** 2
 
@@ -24,22 +24,24 @@ def loss(parameters: list[nn.Parameter], step: int) -> Tensor:
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float, 1e-6), (torch.double, 1e-12)], ids=str)
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.9, 0.98), (0.5, 0.7)], ids=str)
-def test_ten_steps_of_torch(dtype: torch.dtype, atol: float, weight_decay: float, betas: tuple[float, float]) -> None:
-    ours, theirs = weights(dtype), weights(dtype)
-    adam = Adam(ours, lr=0.03, weight_decay=weight_decay, betas=betas)
-    reference = torch.optim.Adam(theirs, lr=0.03, weight_decay=weight_decay, betas=betas)
+def test_ten_steps_of_adam_equal_torch(
+    dtype: torch.dtype, atol: float, weight_decay: float, betas: tuple[float, float]
+) -> None:
+    parameters, reference_parameters = weights(dtype), weights(dtype)
+    adam = Adam(parameters, lr=0.03, weight_decay=weight_decay, betas=betas)
+    reference = torch.optim.Adam(reference_parameters, lr=0.03, weight_decay=weight_decay, betas=betas)
     for step in range(10):
         adam.zero_grad()
-        loss(ours, step).backward()
+        loss(parameters, step).backward()
         adam.step()
         reference.zero_grad()
-        loss(theirs, step).backward()
+        loss(reference_parameters, step).backward()
         reference.step()
-        for one, two in zip(ours, theirs, strict=True):
+        for one, two in zip(parameters, reference_parameters, strict=True):
             torch.testing.assert_close(one, two, rtol=0, atol=atol)
 
 
-def test_a_restored_state_goes_on_to_the_bit() -> None:
+def test_a_restored_adam_continues_exactly() -> None:
     whole = weights(torch.float)
     adam = Adam(whole, lr=0.03, weight_decay=0.1)
 
@@ -50,120 +52,144 @@ def test_a_restored_state_goes_on_to_the_bit() -> None:
             adam.step()
 
     steps(adam, whole, range(4))
-    kept = {key: value.clone() for key, value in adam.state().items()}
+    saved = {key: value.clone() for key, value in adam.state_dict().items()}
     halfway = [nn.Parameter(weight.detach().clone()) for weight in whole]
     resumed = Adam(halfway, lr=0.03, weight_decay=0.1)
-    resumed.load_state(kept)
+    resumed.load_state_dict(saved)
     steps(adam, whole, range(4, 8))
     steps(resumed, halfway, range(4, 8))
     for one, two in zip(whole, halfway, strict=True):
         assert torch.equal(one, two)
-    for key, value in adam.state().items():
-        assert torch.equal(value, resumed.state()[key])
-        assert value.shape == kept[key].shape
+    for key, value in adam.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key])
+        assert value.shape == saved[key].shape
 
 
-def test_the_learning_rate_is_steady_then_halves_every_tenth_as_many_steps() -> None:
+def test_the_learning_rate_is_constant_then_halves_every_tenth_as_many_steps() -> None:
     parameters = weights(torch.double)
-    adam = Adam(parameters, lr=halving(0.4, 20))
+    adam = Adam(parameters, lr=halving_lr(0.4, 20))
     rates = []
     for step in range(25):
-        rates.append(adam.rate)
+        rates.append(adam.lr)
         adam.zero_grad()
         before = parameters[2].item()
-        parameters[2].backward(torch.ones((), dtype=torch.double))  # a constant slope moves a weight by the rate
+        parameters[2].backward(torch.ones((), dtype=torch.double))  # a constant gradient moves a weight by the rate
         adam.step()
         assert before - parameters[2].item() == pytest.approx(rates[step], rel=1e-6)
     assert rates[:21] == [0.4] * 21
     assert rates[22] == pytest.approx(0.2)
     assert rates[24] == pytest.approx(0.1)
-    again = Adam(weights(torch.double), lr=halving(0.4, 20))
-    again.load_state(adam.state())
-    assert again.rate == adam.rate < rates[24]
+    again = Adam(weights(torch.double), lr=halving_lr(0.4, 20))
+    again.load_state_dict(adam.state_dict())
+    assert again.lr == adam.lr < rates[24]
 
 
-def test_gradients_are_forgotten_in_place() -> None:
+def test_gradients_are_zeroed_in_place() -> None:
     parameters = weights(torch.float)
     adam = Adam(parameters, lr=0.03)
-    places = [weight.grad.data_ptr() for weight in parameters]
+    pointers = [weight.grad.data_ptr() for weight in parameters]
     loss(parameters, 1).backward()
     assert all(weight.grad.any() for weight in parameters)
     adam.zero_grad()
     assert not any(weight.grad.any() for weight in parameters)
-    assert places == [weight.grad.data_ptr() for weight in parameters]
+    assert pointers == [weight.grad.data_ptr() for weight in parameters]
 
 
 def test_a_missing_gradient_counts_as_zero() -> None:
-    """The moments of a weight that took no part go on to fade, and still move it."""
+    """The moments of a weight without a gradient decay, and still move it."""
     parameters, reference = weights(torch.double), weights(torch.double)
-    adam, theirs = Adam(parameters, lr=0.03), torch.optim.Adam(reference, lr=0.03)
+    adam, reference_adam = Adam(parameters, lr=0.03), torch.optim.Adam(reference, lr=0.03)
     for step in range(3):
         adam.zero_grad()
         loss(parameters, step).backward()
-        theirs.zero_grad()
+        reference_adam.zero_grad()
         loss(reference, step).backward()
         if step == 2:
             parameters[1].grad = None
             reference[1].grad = torch.zeros_like(reference[1])
         adam.step()
-        theirs.step()
+        reference_adam.step()
     for one, two in zip(parameters, reference, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
 
 
-def test_frozen_weights_stay() -> None:
+def test_frozen_weights_do_not_move() -> None:
     parameters = weights(torch.float)
     parameters[0].requires_grad_(False)
     before = parameters[0].clone()
     adam = Adam(parameters, lr=0.1, weight_decay=0.5)
-    assert len(adam.state()) == 3 * 2
+    assert len(adam.state_dict()) == 3 * 2
     adam.zero_grad()
     adam.step()
     assert torch.equal(parameters[0], before)
 
 
-def test_betas_are_torchs_by_default() -> None:
+def test_default_betas_are_those_of_torch() -> None:
     assert Adam(weights(torch.float), lr=0.1).betas == torch.optim.Adam(weights(torch.float)).defaults["betas"]
+
+
+# ---------------------------------------------------------------------------------------- RMSprop
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_ten_steps_of_rmsprop_equal_torch(weight_decay: float, clip: float | None) -> None:
+    parameters, reference_parameters = weights(torch.double), weights(torch.double)
+    rms = RMSprop(parameters, lr=0.03, weight_decay=weight_decay, alpha=0.95, clip=clip)
+    reference = torch.optim.RMSprop(reference_parameters, lr=0.03, alpha=0.95, weight_decay=weight_decay)
+    for step in range(10):
+        rms.zero_grad()
+        loss(parameters, step).backward()
+        rms.step()
+        reference.zero_grad()
+        loss(reference_parameters, step).backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_value_(reference_parameters, clip)
+        reference.step()
+        for one, two in zip(parameters, reference_parameters, strict=True):
+            assert torch.equal(one, two)
 
 
 # ---------------------------------------------------------------------------------------- Adagrad
 
 
-class Plain:
-    """The formula, row by row, for the rows that are told to have been looked up; all of them if None."""
+class PlainAdagrad:
+    """The formula, row by row, for the rows that were looked up; for all rows if None."""
 
     def __init__(self, weights: list[Tensor], lr: float, momentum: float, weight_decay: float) -> None:
         self.weights, self.lr, self.momentum, self.weight_decay = weights, lr, momentum, weight_decay
-        self.square = [torch.zeros_like(weight) for weight in weights]
-        self.moved = [torch.zeros_like(weight) for weight in weights]
+        self.sum = [torch.zeros_like(weight) for weight in weights]
+        self.momentum_buffer = [torch.zeros_like(weight) for weight in weights]
 
     def step(self, gradients: list[Tensor], looked_up: list[set[int] | None]) -> None:
-        for weight, g, square, moved, some in zip(
-            self.weights, gradients, self.square, self.moved, looked_up, strict=True
+        for weight, g, total, moved, some in zip(
+            self.weights, gradients, self.sum, self.momentum_buffer, looked_up, strict=True
         ):
             for row in range(len(weight)) if some is None else some:
-                slope = g[row] + self.weight_decay * weight[row]
-                square[row] += slope**2
-                moved[row] = self.momentum * moved[row] - self.lr * slope / (square[row] + 1e-6).sqrt()
+                grad = g[row] + self.weight_decay * weight[row]
+                total[row] += grad**2
+                moved[row] = self.momentum * moved[row] - self.lr * grad / (total[row] + 1e-6).sqrt()
                 weight[row] += moved[row]
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("momentum", [0.0, 0.4])
 @pytest.mark.parametrize("height", [4, 200], ids=["whole table", "rows"])
-def test_adagrad_by_hand(height: int, momentum: float, weight_decay: float) -> None:
-    """Rows that nobody looked up stay where they are, momentum or not; those looked up twice move once."""
+def test_adagrad_equals_its_formula(height: int, momentum: float, weight_decay: float) -> None:
+    """Rows that were not looked up do not move, momentum or not; those looked up twice move once."""
     torch.manual_seed(1)
     table, matrix = nn.Parameter(torch.randn(height, 3).double()), nn.Parameter(torch.randn(3, 2).double())
     with torch.no_grad():
         table[0] = 0
-    adagrad = Adagrad([table, matrix], lr=0.1, momentum=momentum, weight_decay=weight_decay, tables=[table])
-    plain = Plain([table.detach().clone(), matrix.detach().clone()], 0.1, momentum, weight_decay)
+    adagrad = Adagrad([table, matrix], lr=0.1, momentum=momentum, weight_decay=weight_decay, sparse=[table])
+    plain = PlainAdagrad([table.detach().clone(), matrix.detach().clone()], 0.1, momentum, weight_decay)
     for step in range(6):
         ids, more = torch.tensor([[1, 3], [1, 0]]), torch.tensor([2, 3])[: 1 + step % 2]
         adagrad.zero_grad()
-        ((embedding(table, ids) @ matrix).sin().sum() + embedding(table, more).square().sum()).backward()
-        assert table.grad is None, "the gradients of the rows are collected"
+        looked_up = embedding(table, ids, sparse=True), embedding(table, more, sparse=True)
+        ((looked_up[0] @ matrix).sin().sum() + looked_up[1].square().sum()).backward()
+        assert table.grad is not None
+        assert table.grad.is_sparse
         assert matrix.grad is not None
         copy = [weight.clone().requires_grad_() for weight in plain.weights]
         ((copy[0][ids] @ copy[1]).sin().sum() + copy[0][more].square().sum()).backward()
@@ -173,47 +199,35 @@ def test_adagrad_by_hand(height: int, momentum: float, weight_decay: float) -> N
         torch.testing.assert_close(matrix.detach(), plain.weights[1], rtol=0, atol=1e-12)
 
 
-def test_adagrad_moves_a_table_with_a_dense_gradient() -> None:
-    """As several processes leave it, whose gradients are summed."""
-    one, two = (nn.Parameter(torch.ones(30, 2).double()) for _ in range(2))
-    sparse = Adagrad([one], lr=0.1, momentum=0.5, tables=[one])
-    dense = Adagrad([two], lr=0.1, momentum=0.5, tables=[two])
-    two.pieces = None  # type: ignore[attr-defined]
+def test_a_dense_gradient_of_a_sparse_parameter_stands_for_its_nonzero_rows() -> None:
+    """Several processes sum their gradients, which makes them dense."""
+    tables = [nn.Parameter(torch.ones(30, 2).double()) for _ in range(2)]
+    optimizers = [Adagrad([table], lr=0.1, momentum=0.5, sparse=[table]) for table in tables]
     for _ in range(3):
-        for table, adagrad in ((one, sparse), (two, dense)):
+        for table, adagrad, sparse in zip(tables, optimizers, (True, False), strict=True):
             adagrad.zero_grad()
-            embedding(table, torch.tensor([4, 7, 4])).square().sum().backward()
+            embedding(table, torch.tensor([4, 7, 4, 0]), sparse=sparse).square().sum().backward()
+            assert table.grad is not None
+            assert table.grad.is_sparse == sparse
             adagrad.step()
-    assert not one[0].any()
-    torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
+    assert tables[0][0].tolist() == [1, 1], "padding does not move"
+    torch.testing.assert_close(*tables, rtol=0, atol=1e-12)
 
 
-def test_a_table_outlives_its_optimiser() -> None:
-    """Who trains it with another one afterwards finds a gradient."""
-    table = nn.Parameter(torch.ones(5, 2))
-    adagrad = Adagrad([table], lr=0.1, tables=[table])
-    embedding(table, torch.tensor([2])).sum().backward()
-    assert table.grad is None
-    del adagrad
-    embedding(table, torch.tensor([2])).sum().backward()
-    assert table.grad is not None
-    assert table.grad[2].tolist() == [1, 1]
-
-
-def test_a_restored_adagrad_goes_on_to_the_bit() -> None:
+def test_a_restored_adagrad_continues_exactly() -> None:
     def steps(adagrad: Adagrad, table: nn.Parameter, numbers: range) -> None:
         for step in numbers:
             adagrad.zero_grad()
-            embedding(table, torch.tensor([1 + step % 3, 5])).sin().sum().backward()
+            embedding(table, torch.tensor([1 + step % 3, 5]), sparse=True).sin().sum().backward()
             adagrad.step()
 
     whole = nn.Parameter(torch.rand(9, 2, generator=torch.Generator().manual_seed(1)))
-    adagrad = Adagrad([whole], lr=0.1, momentum=0.3, tables=[whole])
+    adagrad = Adagrad([whole], lr=0.1, momentum=0.3, sparse=[whole])
     steps(adagrad, whole, range(4))
-    kept = {key: value.clone() for key, value in adagrad.state().items()}
+    saved = {key: value.clone() for key, value in adagrad.state_dict().items()}
     halfway = nn.Parameter(whole.detach().clone())
-    resumed = Adagrad([halfway], lr=0.1, momentum=0.3, tables=[halfway])
-    resumed.load_state(kept)
+    resumed = Adagrad([halfway], lr=0.1, momentum=0.3, sparse=[halfway])
+    resumed.load_state_dict(saved)
     steps(adagrad, whole, range(4, 8))
     steps(resumed, halfway, range(4, 8))
     assert torch.equal(whole, halfway)

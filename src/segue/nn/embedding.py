@@ -1,11 +1,4 @@
-"""`embedding`: looking embeddings up, with a backward pass that adds to the table's gradient where it lies.
-
-`nn.Embedding` makes a new dense gradient at each call, zero but for the rows that were used, which then has to be added
-to what is there. For a table of 35,000 x 50 that costs as much as the arithmetic of a batch.
-
-An optimiser that moves only the rows that were looked up (`segue.nn.optim.Adagrad`) collects them itself: its `Pieces`
-then take the (ids, gradient) of each look-up, and there is no dense gradient at all.
-"""
+"""`embedding`: rows of an embedding table, with a gradient that is cheap to make."""
 
 from __future__ import annotations
 
@@ -13,20 +6,31 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def embedding(table: Float[Tensor, "I d"], ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
-    """`table[ids]`, of a table whose row 0 is padding and learns nothing.
+def embedding(table: Float[Tensor, "I d"], ids: Int[Tensor, "*n"], *, sparse: bool = False) -> Float[Tensor, "*n d"]:
+    """`table[ids]`, where row 0 of the table is padding and gets no gradient.
 
-    The gradient of a leaf appears in `table.grad`, not in `torch.autograd.grad`."""
-    if not (torch.is_grad_enabled() and table.requires_grad and table.is_leaf):
-        return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
-    found: Tensor = _Rows.apply(table, ids)
-    return found
+    The gradient of a leaf is added to `table.grad` in place and is not visible to `torch.autograd.grad`. This replaces
+    `torch.nn.functional.embedding`, which makes a new dense gradient at every call, zero outside the rows that were
+    used, and adds it to what is there (benchmark row `handwritten`, part `embedding`).
+
+    Args:
+        table: the embedding table.
+        ids: rows to look up, in any shape.
+        sparse: whether the gradient of a leaf is a sparse tensor, for optimisers that update only the rows that were
+            used (`segue.nn.optim.Adagrad`).
+    """
+    if torch.is_grad_enabled() and table.requires_grad and table.is_leaf:
+        if sparse:
+            return nn.functional.embedding(ids, table, padding_idx=0, sparse=True)
+        vectors: Tensor = _Embedding.apply(table, ids)
+        return vectors
+    return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
 
 
-class _Rows(torch.autograd.Function):
+class _Embedding(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
         ctx.table = table
@@ -34,22 +38,17 @@ class _Rows(torch.autograd.Function):
         return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None]:
         (ids,) = ctx.saved_tensors
         table = ctx.table
-        pieces = getattr(table, "pieces", None)
-        collected = None if pieces is None else pieces()
-        if collected is not None:
-            collected.append((ids.flatten(), gradient.reshape(-1, table.shape[1])))
-            return None, None
         if table.grad is None:
             table.grad = torch.zeros_like(table)
-        table.grad.index_add_(0, ids.flatten(), gradient.reshape(-1, table.shape[1]))
+        table.grad.index_add_(0, ids.flatten(), grad.reshape(-1, table.shape[1]))
         table.grad[0] = 0
         return None, None
 
 
 def zero_padding(table: Tensor) -> None:
-    """Make row 0 of an embedding table nothing, after whatever initialisation."""
+    """Set row 0 of an embedding table to zero after its initialisation."""
     with torch.no_grad():
         table[0] = 0

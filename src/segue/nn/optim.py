@@ -1,18 +1,14 @@
-"""Optimisers, with dense state that survives a resumed run.
+"""Optimisers and learning-rate schedules. The state of an optimiser survives an interrupted run.
 
-Adam (Kingma and Ba, ICLR 2015) is one fused kernel a tensor. `torch.optim.Adam` computes the same, but making one
-imports torch's compiler: 1.0 s and 78 MB, as much as a small model needs to train. This calls the functional form of
-the same kernel.
-
-RMSprop is what IARN's paper trains with.
-
-Adagrad (Duchi, Hazan and Singer, JMLR 2011) with momentum is what GRU4Rec's program follows. Of an embedding table it
-moves the rows that a batch looked up, and no others.
+Adam (Kingma and Ba, ICLR 2015) calls torch's fused kernel through `torch.optim.adam.adam`. Making a `torch.optim.Adam`
+imports torch's compiler as well: 1.0 s and 78 MB, as much as a small model needs to train (benchmark row `handwritten`,
+part `adam-import`). RMSprop (Tieleman and Hinton, 2012) and Adagrad (Duchi, Hazan and Singer, JMLR 2011) call torch's
+functional forms for the same reason. Adagrad adds momentum, as the program of GRU4Rec does, and understands sparse
+gradients: only the rows of an embedding table that a batch looked up are updated.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -20,55 +16,54 @@ import torch
 from torch import Tensor
 from torch.optim.adagrad import adagrad
 from torch.optim.adam import adam
-
-from segue import distributed
+from torch.optim.rmsprop import rmsprop
 
 Tensors = Sequence[Tensor]
 Schedule = Callable[[int], float]
-"""The learning rate of each step, from step 0 on: a function, so that a resumed run needs to know only where it is."""
+"""The learning rate of each step, from step 0: a function, so that a resumed run only needs the number of the step."""
 
 
-def constant(lr: float) -> Schedule:
-    """`lr` throughout."""
+def constant_lr(lr: float) -> Schedule:
+    """The same learning rate at every step."""
     return lambda step: lr
 
 
-def halving(lr: float, steady: int) -> Schedule:
-    """`lr` for `steady` steps; then it halves every tenth as many."""
-    return lambda step: lr * 0.5 ** (10 * max(0, step - steady) / steady)
+def halving_lr(lr: float, constant_steps: int) -> Schedule:
+    """`lr` for `constant_steps` steps; afterwards it halves every `constant_steps` / 10 steps."""
+    return lambda step: lr * 0.5 ** (10 * max(0, step - constant_steps) / constant_steps)
 
 
-def polynomial(lr: float, end: float, steps: int, power: float) -> Schedule:
-    """From `lr` to `end` in so many steps, and there it stays:  (lr - end) (1 - step / steps)^power + end."""
-    return lambda step: (lr - end) * (1 - min(step, steps) / steps) ** power + end
+def polynomial_lr(lr: float, final_lr: float, steps: int, power: float) -> Schedule:
+    """From `lr` to `final_lr` in `steps` steps:  (lr - final_lr) (1 - step / steps)^power + final_lr, then constant."""
+    return lambda step: (lr - final_lr) * (1 - min(step, steps) / steps) ** power + final_lr
 
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """What training asks of an optimiser; its state survives an interrupted run."""
+    """What the training loop needs of an optimiser."""
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients."""
 
     def step(self) -> None:
-        """Move every parameter."""
+        """Update every parameter."""
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up where `state` was saved."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore the state that `state_dict` returned."""
 
 
 class Adam:
-    """Adam over `parameters`, all of which take a step each time; a missing gradient counts as zero.
+    """Adam over `parameters`, all of which are updated at each step; a missing gradient counts as zero.
 
     Args:
         parameters: leaves that require a gradient.
         lr: learning rate, or a schedule of it.
         weight_decay: L2 penalty, added to the gradient.
-        betas: how much of the running mean, and of the running square, each step keeps.
-        nonnegative: those of `parameters` of which a step sets what became negative to 0.
+        betas: decay rates of the running averages of the gradient and of its square.
+        nonnegative: those of `parameters` whose negative entries are set to 0 after each step.
     """
 
     def __init__(
@@ -81,46 +76,46 @@ class Adam:
         nonnegative: Sequence[Tensor] = (),
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.schedule = lr if callable(lr) else constant(lr)
+        self.schedule = lr if callable(lr) else constant_lr(lr)
         self.weight_decay, self.betas = weight_decay, betas
-        self.nonnegative, self.taken = nonnegative, 0
-        self.mean = [torch.zeros_like(p) for p in self.parameters]
-        self.square = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
+        self.nonnegative, self.num_steps = nonnegative, 0
+        self.exp_avg = [torch.zeros_like(p) for p in self.parameters]
+        self.exp_avg_sq = [torch.zeros_like(p) for p in self.parameters]
+        self.state_steps = [torch.zeros((), device=p.device) for p in self.parameters]
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
 
     def zero_grad(self) -> None:
-        """Forget the gradients, in place."""
+        """Set the gradients to zero, in place."""
         torch._foreach_zero_(self._gradients())
 
     @property
-    def rate(self) -> float:
+    def lr(self) -> float:
         """The learning rate of the next step."""
-        return self.schedule(self.taken)
+        return self.schedule(self.num_steps)
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter."""
+        """Update every parameter."""
         adam(
             self.parameters,
             self._gradients(),
-            self.mean,
-            self.square,
+            self.exp_avg,
+            self.exp_avg_sq,
             [],
-            self.steps,
+            self.state_steps,
             fused=True,
             amsgrad=False,
             beta1=self.betas[0],
             beta2=self.betas[1],
-            lr=self.rate,
+            lr=self.lr,
             weight_decay=self.weight_decay,
             eps=1e-8,
             maximize=False,
         )
         for weight in self.nonnegative:
             weight.clamp_(min=0)
-        self.taken += 1
+        self.num_steps += 1
 
     def _gradients(self) -> list[Tensor]:
         for parameter in self.parameters:
@@ -128,30 +123,28 @@ class Adam:
                 parameter.grad = torch.zeros_like(parameter)
         return [p.grad for p in self.parameters if p.grad is not None]
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        kinds = {"mean": self.mean, "square": self.square, "steps": self.steps}
-        return {f"{kind}.{index}": t for kind, tensors in kinds.items() for index, t in enumerate(tensors)}
+        return _numbered(exp_avg=self.exp_avg, exp_avg_sq=self.exp_avg_sq, step=self.state_steps)
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up where `state` was saved."""
-        for key, tensor in self.state().items():
-            tensor.copy_(state[key])
-        self.taken = int(self.steps[0])
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore the state that `state_dict` returned."""
+        _copy_into(self.state_dict(), state)
+        self.num_steps = int(self.state_steps[0])
 
 
 class RMSprop:
-    """RMSprop (Tieleman and Hinton, 2012): each weight moves by its gradient over the running root of its square.
+    """RMSprop: each weight moves by its gradient divided by the root of the running average of its square.
 
-        square <- alpha * square + (1 - alpha) * gradient^2
-        weight <- weight - lr * gradient / (sqrt(square) + 1e-8)
+        square_avg <- alpha * square_avg + (1 - alpha) * gradient^2
+        weight     <- weight - lr * gradient / (sqrt(square_avg) + 1e-8)
 
     Args:
         parameters: leaves that require a gradient.
         lr: learning rate, or a schedule of it.
         weight_decay: L2 penalty, added to the gradient.
-        alpha: how much of the running square each step keeps.
-        clip: entries of the gradient are cut off beyond this; None for none.
+        alpha: decay rate of the running average.
+        clip: entries of the gradient are clipped to [-clip, clip]; None for no clipping.
     """
 
     def __init__(
@@ -164,59 +157,64 @@ class RMSprop:
         clip: float | None = None,
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.schedule = lr if callable(lr) else constant(lr)
+        self.schedule = lr if callable(lr) else constant_lr(lr)
         self.weight_decay, self.alpha, self.clip = weight_decay, alpha, clip
-        self.square = [torch.zeros_like(p) for p in self.parameters]
-        self.taken = torch.zeros((), dtype=torch.int64)
+        self.square_avg = [torch.zeros_like(p) for p in self.parameters]
+        self.num_steps = torch.zeros((), dtype=torch.int64)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Set the gradients to zero, in place."""
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.grad.zero_()
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
-        rate = self.schedule(int(self.taken))
-        for weight, square in zip(self.parameters, self.square, strict=True):
-            if weight.grad is None:
-                continue
-            gradient = weight.grad if self.clip is None else weight.grad.clamp_(-self.clip, self.clip)
-            if self.weight_decay:
-                gradient.add_(weight, alpha=self.weight_decay)
-            square.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
-            weight.addcdiv_(gradient, square.sqrt().add_(1e-8), value=-rate)
-        self.taken += 1
+        """Update every parameter that has a gradient."""
+        updated = [(p, p.grad, s) for p, s in zip(self.parameters, self.square_avg, strict=True) if p.grad is not None]
+        if self.clip is not None:
+            torch._foreach_clamp_min_([gradient for _, gradient, _ in updated], -self.clip)
+            torch._foreach_clamp_max_([gradient for _, gradient, _ in updated], self.clip)
+        rmsprop(
+            [weight for weight, _, _ in updated],
+            [gradient for _, gradient, _ in updated],
+            [square_avg for _, _, square_avg in updated],
+            [],
+            [],
+            [torch.zeros(()) for _ in updated],
+            lr=self.schedule(int(self.num_steps)),
+            alpha=self.alpha,
+            eps=1e-8,
+            weight_decay=self.weight_decay,
+            momentum=0.0,
+            centered=False,
+        )
+        self.num_steps += 1
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        return {"taken": self.taken, **{f"square.{index}": t for index, t in enumerate(self.square)}}
+        return _numbered(square_avg=self.square_avg, step=[self.num_steps])
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up where `state` was saved."""
-        for key, tensor in self.state().items():
-            tensor.copy_(state[key])
-
-
-class Pieces(list[tuple[Tensor, Tensor]]):
-    """(ids, gradient) of each look-up in one table: see `segue.nn.embedding`."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore the state that `state_dict` returned."""
+        _copy_into(self.state_dict(), state)
 
 
 class Adagrad:
-    """Adagrad with momentum: every weight has a step of its own, the smaller the more it has moved.
+    """Adagrad with momentum: the more a weight has moved, the smaller its step.
 
-        square   <- square + gradient^2                                         from 1e-6 on
-        momentum <- `momentum` * momentum - lr * gradient / sqrt(square)
+        sum      <- sum + gradient^2                                        from 1e-6
+        momentum <- `momentum` * momentum - lr * gradient / sqrt(sum)
         weight   <- weight + momentum
 
     Args:
         parameters: leaves that require a gradient.
         lr: learning rate, or a schedule of it.
-        momentum: how much of its last step each step repeats.
+        momentum: how much of its last update each step repeats.
         weight_decay: L2 penalty, added to the gradient.
-        tables: those of `parameters` that are looked up through `layers.table.rows` alone, row 0 of them padding: only
-            the rows that were looked up move.
+        sparse: those of `parameters` with sparse gradients, as `segue.nn.embedding` makes them: a step updates the rows
+            that have a gradient, momentum and penalty included, and no others. A dense gradient, as the sum over
+            several processes is, stands for its nonzero rows.
     """
 
     def __init__(
@@ -226,113 +224,90 @@ class Adagrad:
         lr: float | Schedule,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
-        tables: Iterable[Tensor] = (),
+        sparse: Iterable[Tensor] = (),
     ) -> None:
-        every = [p for p in parameters if p.requires_grad]
-        self.tables = [p for p in tables if p.requires_grad]
-        self.others = [p for p in every if all(p is not table for table in self.tables)]
-        self.schedule = lr if callable(lr) else constant(lr)
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.sparse = {id(p) for p in sparse}
+        self.schedule = lr if callable(lr) else constant_lr(lr)
         self.momentum, self.weight_decay = momentum, weight_decay
-        self.taken = torch.zeros(1)
-        self.square = [torch.full_like(p, 1e-6) for p in self.tables + self.others]
-        self.moved = [torch.zeros_like(p if momentum else p[:0]) for p in self.tables + self.others]
-        self.pieces = [Pieces() for _ in self.tables]
-        if distributed.world_size() == 1:  # several processes add their gradients up, which then are dense
-            for table, pieces in zip(self.tables, self.pieces, strict=True):
-                table.pieces = weakref.ref(pieces)  # type: ignore[attr-defined]
+        self.num_steps = torch.zeros(1)
+        self.sum = [torch.full_like(p, 1e-6) for p in self.parameters]
+        self.momentum_buffer = [torch.zeros_like(p if momentum else p[:0]) for p in self.parameters]
 
     @property
-    def rate(self) -> float:
+    def lr(self) -> float:
         """The learning rate of the next step."""
-        return self.schedule(int(self.taken))
+        return self.schedule(int(self.num_steps))
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for pieces in self.pieces:
-            pieces.clear()
-        for parameter in self.tables + self.others:
+        """Drop the gradients."""
+        for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
-        count = len(self.tables)
-        states = list(zip(self.square, self.moved, strict=True))
-        whole = [
-            (p, p.grad, *state) for p, state in zip(self.others, states[count:], strict=True) if p.grad is not None
-        ]
-        for table, pieces, state in zip(self.tables, self.pieces, states[:count], strict=True):
-            if table.grad is not None:
-                row = table.grad.any(1).nonzero().squeeze(1)
-                self._move_rows(row, table.grad[row], table, *state)
-            elif pieces and not self._many(pieces, table):
-                self._move_rows(*coalesce(pieces), table, *state)
-            elif pieces:
-                whole.append((table, spread(pieces, table), *state))
-        if whole:
-            self._move(*zip(*whole, strict=True))
-        for table in self.tables:
-            table[0].zero_()
-        self.taken += 1
+        """Update every parameter that has a gradient."""
+        dense = []
+        for weight, *state in zip(self.parameters, self.sum, self.momentum_buffer, strict=True):
+            gradient = weight.grad
+            if gradient is None:
+                continue
+            if id(weight) in self.sparse:
+                self._update_rows(gradient if gradient.is_sparse else gradient.to_sparse(1), weight, *state)
+            else:
+                dense.append((weight, gradient, *state))
+        if dense:
+            self._update(*zip(*dense, strict=True))
+        self.num_steps += 1
 
-    def _many(self, pieces: Pieces, table: Tensor) -> bool:
-        """Whether it is cheaper to go through the whole table; rows without a gradient then stay where they are."""
-        return not (self.momentum or self.weight_decay) and 4 * sum(len(ids) for ids, _ in pieces) > len(table)
-
-    def _move_rows(self, row: Tensor, gradient: Tensor, *tables: Tensor) -> None:
-        """Move the rows `row`, all different, of a table, its squares and its momentum."""
-        kept = tables if self.momentum else tables[:2]
-        weight, square, *moved = (table.index_select(0, row) for table in kept)
-        self._move((weight,), (gradient,), (square,), moved)
-        for table, part in zip(kept, (weight, square, *moved), strict=True):
+    def _update_rows(self, gradient: Tensor, *tables: Tensor) -> None:
+        """Update the rows of a weight, of its sum and of its momentum that have a gradient."""
+        if 4 * gradient._nnz() > len(tables[0]) and not (self.momentum or self.weight_decay):
+            # updating the whole table is cheaper, and a gradient of zero moves nothing
+            self._update((tables[0],), (gradient.to_dense(),), (tables[1],), ())
+            return
+        gradient = gradient.coalesce()
+        row, used = gradient.indices()[0], tables if self.momentum else tables[:2]
+        weight, total, *momentum = (table.index_select(0, row) for table in used)  # (rows, d)
+        self._update((weight,), (gradient.values(),), (total,), momentum)
+        for table, part in zip(used, (weight, total, *momentum), strict=True):
             table.index_copy_(0, row, part)
 
-    def _move(self, weights: Tensors, gradients: Tensors, squares: Tensors, moved: Tensors) -> None:
+    def _update(self, weights: Tensors, gradients: Tensors, sums: Tensors, momenta: Tensors) -> None:
         if not self.momentum:
             adagrad(
                 list(weights),
                 list(gradients),
-                list(squares),
+                list(sums),
                 [torch.zeros(()) for _ in weights],
                 fused=True,
-                lr=self.rate,
+                lr=self.lr,
                 weight_decay=self.weight_decay,
                 lr_decay=0.0,
                 eps=0.0,
                 maximize=False,
             )
             return
-        for weight, gradient, square, momentum in zip(weights, gradients, squares, moved, strict=True):
+        for weight, gradient, total, momentum in zip(weights, gradients, sums, momenta, strict=True):
             if self.weight_decay:
                 gradient.add_(weight, alpha=self.weight_decay)
-            square.addcmul_(gradient, gradient)
-            weight.add_(momentum.mul_(self.momentum).addcmul_(gradient, square.rsqrt(), value=-self.rate))
+            total.addcmul_(gradient, gradient)
+            weight.add_(momentum.mul_(self.momentum).addcmul_(gradient, total.rsqrt(), value=-self.lr))
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        kinds = {"square": self.square, "moved": self.moved, "taken": [self.taken]}
-        return {f"{kind}.{index}": t for kind, tensors in kinds.items() for index, t in enumerate(tensors)}
+        return _numbered(sum=self.sum, momentum_buffer=self.momentum_buffer, step=[self.num_steps])
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up where `state` was saved."""
-        for key, tensor in self.state().items():
-            tensor.copy_(state[key])
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore the state that `state_dict` returned."""
+        _copy_into(self.state_dict(), state)
 
 
-def coalesce(pieces: Pieces) -> tuple[Tensor, Tensor]:
-    """(rows, gradients): each row that was looked up once, with all of its gradients added up."""
-    row, place = torch.unique(torch.cat([ids for ids, _ in pieces]), return_inverse=True)
-    gradient = pieces[0][1].new_zeros(len(row), pieces[0][1].shape[1])
-    begin = 0
-    for ids, part in pieces:
-        gradient.index_add_(0, place[begin : begin + len(ids)], part)
-        begin += len(ids)
-    return row, gradient
+def _numbered(**tensors: list[Tensor]) -> dict[str, Tensor]:
+    """Names for the tensors of an optimiser's state: sum.0, sum.1, ..."""
+    return {f"{name}.{index}": tensor for name, part in tensors.items() for index, tensor in enumerate(part)}
 
 
-def spread(pieces: Pieces, table: Tensor) -> Tensor:
-    """The gradient of the whole table."""
-    gradient = torch.zeros_like(table)
-    for ids, part in pieces:
-        gradient.index_add_(0, ids, part)
-    return gradient
+def _copy_into(state: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+    for name, tensor in state.items():
+        tensor.copy_(saved[name])

@@ -144,7 +144,7 @@ class TrainingState:
             )
         self.model.load_state_dict(_with_prefix(tensors, "model."))
         self.best_weights = _with_prefix(tensors, "best.") or None
-        self.optimizer.load_state(_with_prefix(tensors, "optimizer."))
+        self.optimizer.load_state_dict(_with_prefix(tensors, "optimizer."))
         epochs = [Epoch(**epoch) for epoch in saved["training"]["epochs"]]
         if distributed.rank() == 0:  # the log file may hold epochs after the last saved state: they are trained again
             write_text(self.folder / LOG_FILE, "".join(map(_log_line, epochs)))
@@ -160,7 +160,7 @@ class TrainingState:
     def _save(self, path: Path, training: Training) -> None:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in (self.best_weights or {}).items()}
-        tensors |= {f"optimizer.{key}": value for key, value in self.optimizer.state().items()}
+        tensors |= {f"optimizer.{key}": value for key, value in self.optimizer.state_dict().items()}
         tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
         text = json.dumps({"identity": self.identity, "training": asdict(training)})
         with atomic_file(path) as temporary:

@@ -39,16 +39,16 @@ def build(name: str = "gru", **settings: Any) -> Any:
     [
         ("coevent-mf", {}, 37_483, 7.50),
         ("coevent-mf", {"tied": True}, 37_483, 3.75),
-        ("gru", {"tied": False, "norm": "none"}, 37_483, 7.56),
-        ("gru", {"norm": "none"}, 37_483, 3.81),
-        ("gru", {"norm": "none", "layers": 2}, 37_483, 3.87),
-        ("hm-lstm", {"norm": False}, 37_483, 3.97),
+        ("gru", {"tied": False, "layer_norm": "none"}, 37_483, 7.56),
+        ("gru", {"layer_norm": "none"}, 37_483, 3.81),
+        ("gru", {"layer_norm": "none", "num_layers": 2}, 37_483, 3.87),
+        ("hm-lstm", {"layer_norm": False}, 37_483, 3.97),
         ("coevent-mf", {}, 208_418, 41.68),
         ("coevent-mf", {"tied": True}, 208_418, 20.84),
-        ("gru", {"tied": False, "norm": "none"}, 208_418, 41.74),
-        ("gru", {"norm": "none"}, 208_418, 20.90),
-        ("gru", {"norm": "none", "layers": 2}, 208_418, 20.96),
-        ("hm-lstm", {"norm": False}, 208_418, 21.06),
+        ("gru", {"tied": False, "layer_norm": "none"}, 208_418, 41.74),
+        ("gru", {"layer_norm": "none"}, 208_418, 20.90),
+        ("gru", {"layer_norm": "none", "num_layers": 2}, 208_418, 20.96),
+        ("hm-lstm", {"layer_norm": False}, 208_418, 21.06),
     ],
 )
 def test_as_many_weights_as_the_paper_has(name: str, settings: dict[str, Any], items: int, millions: float) -> None:
@@ -63,7 +63,7 @@ def test_as_many_weights_as_the_paper_has(name: str, settings: dict[str, Any], i
 
 def test_gains_and_biases_are_few() -> None:
     """Layer normalisation: four pairs of a gain and a bias, of 2d, 2d, d and d numbers."""
-    plain, normed = (sum(w.numel() for w in build(norm=norm).parameters()) for norm in ("none", "joint"))
+    plain, normed = (sum(w.numel() for w in build(layer_norm=norm).parameters()) for norm in ("none", "joint"))
     assert normed - plain == 2 * (2 * 4 + 2 * 4 + 4 + 4)
 
 
@@ -71,15 +71,15 @@ def test_gains_and_biases_are_few() -> None:
     ("name", "settings"),
     [
         ("gru", {}),
-        ("gru", {"norm": "none", "tied": False}),
-        ("gru", {"norm": "gate", "layers": 2, "dropout": 0.2, "hidden_dropout": 0.2}),
+        ("gru", {"layer_norm": "none", "tied": False}),
+        ("gru", {"layer_norm": "gate", "num_layers": 2, "dropout": 0.2, "hidden_dropout": 0.2}),
         ("gru", {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5}),
         ("gru", {"loss": "bpr", "num_negatives": 2, "window": 3}),
         ("gru", {"window": None, "temperature": 0.5}),
         ("lstm4rec", {"dropout": 0.0, "hidden_dropout": 0.0}),
-        ("lstm4rec", {"tied": True, "layers": 2, "dropout": 0.0, "hidden_dropout": 0.1}),
+        ("lstm4rec", {"tied": True, "num_layers": 2, "dropout": 0.0, "hidden_dropout": 0.1}),
         ("hm-lstm", {}),
-        ("hm-lstm", {"norm": False, "layers": 3}),
+        ("hm-lstm", {"layer_norm": False, "num_layers": 3}),
         ("coevent-mf", {}),
         (
             "coevent-mf",
@@ -94,7 +94,9 @@ def test_every_way_of_learning_learns(name: str, settings: dict[str, Any]) -> No
     assert losses[-1] < 0.97 * losses[0]
 
 
-@pytest.mark.parametrize("settings", [{"layers": 2}, {"norm": "none", "tied": False}, {"norm": "gate", "window": None}])
+@pytest.mark.parametrize(
+    "settings", [{"num_layers": 2}, {"layer_norm": "none", "tied": False}, {"layer_norm": "gate", "window": None}]
+)
 def test_laws_of_variants(settings: dict[str, Any]) -> None:
     for law in ("padding_invariance", "all_weights_get_gradients", "processes_agree", "step_matches_full"):
         testing.LAWS[law](testing.subject(GRU, **settings))
@@ -103,7 +105,7 @@ def test_laws_of_variants(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["gru", "lstm4rec", "hm-lstm"])
 def test_a_state_is_a_tensor_of_one_size(name: str) -> None:
     """It can be saved, and does not grow with the session."""
-    model = build(name, layers=2).eval()
+    model = build(name, num_layers=2).eval()
     state, _ = model.step(None, torch.tensor([1, 2]))
     kept = state.clone()
     for item in range(1, 9):
@@ -118,7 +120,7 @@ def test_the_paper_decays_its_learning_rate() -> None:
     assert isinstance(optimizer, Adam)
     rates = []
     for _ in range(102):
-        rates.append(optimizer.rate)
+        rates.append(optimizer.lr)
         optimizer.step()
     np.testing.assert_allclose(rates[:3], [0.01, 0.009 * 0.99**0.5 + 0.001, 0.009 * 0.98**0.5 + 0.001])
     assert rates[-2:] == [0.001, 0.001]
@@ -168,15 +170,15 @@ def test_lstm4rec_is_torchs_lstm() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (GRU, {"layers": 0}, "layers=0: must be at least 1"),
-        (GRU, {"norm": "batch"}, "must be one of none, joint, gate"),
+        (GRU, {"num_layers": 0}, "num_layers=0: must be at least 1"),
+        (GRU, {"layer_norm": "batch"}, "must be one of none, joint, gate"),
         (GRU, {"window": 0}, "window=0: must be at least 1, or none"),
         (GRU, {"dropout": 1}, "dropout=1: must be at least 0 and below 1"),
         (GRU, {"lr_decay_steps": -1}, "lr_decay_steps=-1: must be at least 0"),
         (GRU, {"lr": 0.0001}, "final_lr=0.001: must be between 0 and lr=0.0001"),
         (GRU, {"lr_decay_power": 0}, "lr_decay_power=0: must be above 0"),
-        (LSTM4Rec, {"norm": "joint"}, "unknown setting 'norm'"),
-        (HMLSTM, {"layers": 1}, "layers=1: must be at least 2"),
+        (LSTM4Rec, {"layer_norm": "joint"}, "unknown setting 'layer_norm'"),
+        (HMLSTM, {"num_layers": 1}, "num_layers=1: must be at least 2"),
     ],
 )
 def test_settings_that_make_no_sense(kind: Any, settings: dict[str, Any], message: str) -> None:

@@ -61,7 +61,7 @@ class GRU4RecConfig(RecurrentConfig):
     loss: Loss = "top1"
     num_negatives: int = 0
     negative_sampling: Literal["per_target", "shared"] = "shared"
-    reads: Literal["one-hot", "own", "tied"] = Field(
+    input_embedding: Literal["one-hot", "separate", "tied"] = Field(
         "one-hot",
         description=(
             'What the unit reads of an item: a vector that holds the products with all W ("one-hot": what W '
@@ -125,7 +125,7 @@ class GRU4Rec(RecurrentModel):
         "hidden_dropout": Uniform(0.0, 0.5),
         "num_negatives": Choice(512, 1024, 2048),
         "sample_alpha": Uniform(0.0, 1.0),
-        "reads": Choice("own", "tied"),
+        "input_embedding": Choice("separate", "tied"),
         "activation": Choice("linear", "tanh"),
     }
     state: Tensor
@@ -137,12 +137,12 @@ class GRU4Rec(RecurrentModel):
         self.item_out = nn.Parameter(_uniform((sizes.num_items + 1, dim + config.item_bias), sizes.num_items + dim))
         if config.item_bias:
             nn.init.zeros_(self.item_out[:, dim])
-        width = {"one-hot": 3 * dim, "own": dim}.get(config.reads)
+        width = {"one-hot": 3 * dim, "separate": dim}.get(config.input_embedding)
         if width is not None:
             self.item_in = nn.Parameter(_uniform((sizes.num_items + 1, width), sizes.num_items + dim))
             zero_padding(self.item_in)
         zero_padding(self.item_out)
-        if config.reads != "one-hot":
+        if config.input_embedding != "one-hot":
             self.input_weight = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))
         self.input_bias = nn.Parameter(torch.zeros(3 * dim))
         self.state_weight = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))
@@ -153,16 +153,15 @@ class GRU4Rec(RecurrentModel):
         config = self.config
         if config.optimizer == "adam":
             return super().optimizer()
-        # cross-entropy over all items gives every row of the output table a gradient
-        tables = [self.item_out] if config.loss != "ce" and not config.temperature else []
-        if config.reads != "tied":
+        tables = [self.item_out] if self._sparse_output else []
+        if config.input_embedding != "tied":
             tables.append(self.item_in)
         return Adagrad(
             self.parameters(),
             lr=config.schedule,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
-            tables=tables,
+            sparse=tables,
         )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
@@ -192,15 +191,30 @@ class GRU4Rec(RecurrentModel):
         return self.item_out
 
     def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
-        tied = self.config.reads == "tied"
-        vectors = embedding(self.item_out if tied else self.item_in, item)
+        tied = self.config.input_embedding == "tied"
+        if tied:
+            vectors = embedding(self.item_out, item, sparse=self._sparse_output)
+        else:
+            vectors = embedding(self.item_in, item, sparse=self.config.optimizer == "adagrad")
         return dropout(
             vectors[..., : self.config.embedding_dim] if tied else vectors, self.config.dropout, self.training
         )
 
     @property
+    def _sparse_output(self) -> bool:
+        """Whether only the rows of `item_out` that a batch looked up have a gradient.
+
+        Cross-entropy over all items, and normalisation for cosines, give every row a gradient.
+        """
+        config = self.config
+        return config.optimizer == "adagrad" and config.loss != "ce" and not config.temperature
+
+    def _items(self, ids: Tensor) -> Tensor:
+        return embedding(self.item_out, ids, sparse=True) if self._sparse_output else super()._items(ids)
+
+    @property
     def cell(self) -> GRUCell:
-        first = None if self.config.reads == "one-hot" else self.input_weight
+        first = None if self.config.input_embedding == "one-hot" else self.input_weight
         return GRUCell(first, self.state_weight, self.input_bias, self.state_bias)
 
     def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
@@ -251,7 +265,7 @@ class GRU4RecPlusConfig(GRU4RecConfig):
     num_negatives: int = 2048
     sample_alpha: float = 0.2
     bpreg: float = 0.5
-    reads: Literal["one-hot", "own", "tied"] = "tied"
+    input_embedding: Literal["one-hot", "separate", "tied"] = "tied"
     activation: Activation = "elu"
     hidden_dropout: float = 0.2
     momentum: float = 0.2
@@ -276,7 +290,7 @@ class GRU4RecPlus(GRU4Rec):
         },
     }
     space: ClassVar[Space] = {
-        **{key: domain for key, domain in GRU4Rec.space.items() if key not in ("reads", "activation")},
+        **{key: domain for key, domain in GRU4Rec.space.items() if key not in ("input_embedding", "activation")},
         "bpreg": Uniform(0.0, 2.0),
     }
 

@@ -4,7 +4,7 @@ Kang and McAuley, ICDM 2018. An item has one vector, read and recommended; x_t i
 sqrt(d), plus the vector of the position. Each of the blocks makes of all x_t up to position t:
 
     q_t = LN(x_t)
-    a_t = q_t + sum over s <= t of  softmax_s(Q q_t . K x_s / sqrt(d)) V x_s     attention, cut into `heads` slices of d
+    a_t = q_t + sum over s <= t of  softmax_s(Q q_t . K x_s / sqrt(d)) V x_s     attention, cut into `num_heads` slices of d
     f_t = LN(a_t)
     x_t = f_t + W2 act(W1 f_t + b1) + b2                                         feed-forward net
 
@@ -40,7 +40,7 @@ from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
-from segue.nn.optim import Adam, Optimizer, halving
+from segue.nn.optim import Adam, Optimizer, halving_lr
 from segue.nn.recorder import record
 
 EPS = 1e-8
@@ -50,15 +50,15 @@ class SASRecConfig(RankingConfig):
     """Settings of SASRec."""
 
     window: int = Field(50, ge=1, description="How many of the last items are read.")
-    cover: Literal["last", "all"] = Field(
+    coverage: Literal["last", "all"] = Field(
         "all",
         description=(
             'Train on the "last" stretch of `window` items of each user, as the paper does, or on "all" of them.'
         ),
     )
-    blocks: int = Field(2, ge=1, description="Layers of attention.")
-    heads: int = Field(1, ge=1, description="Slices of the vectors that attend by themselves; they divide dim.")
-    inner: int = Field(0, ge=0, description="Width of the feed-forward net; 0 for dim.")
+    num_blocks: int = Field(2, ge=1, description="Layers of attention.")
+    num_heads: int = Field(1, ge=1, description="Slices of the vectors that attend by themselves; they divide dim.")
+    ffn_dim: int = Field(0, ge=0, description="Width of the feed-forward net; 0 for dim.")
     activation: Literal["relu", "gelu"] = Field("relu", description="Of the feed-forward net.")
     dropout: float = Field(
         0.2,
@@ -69,7 +69,7 @@ class SASRecConfig(RankingConfig):
             "feed-forward net."
         ),
     )
-    steady: int = Field(
+    constant_lr_steps: int = Field(
         0,
         ge=0,
         description="Steps at the full learning rate, which then halves every tenth as many; 0 for all of them.",
@@ -79,7 +79,8 @@ class SASRecConfig(RankingConfig):
     def check(self) -> None:
         super().check()
         require(
-            self.embedding_dim % self.heads == 0, f"heads={self.heads}: must divide embedding_dim={self.embedding_dim}"
+            self.embedding_dim % self.num_heads == 0,
+            f"num_heads={self.num_heads}: must divide embedding_dim={self.embedding_dim}",
         )
 
 
@@ -90,7 +91,7 @@ class SASRec(CausalModel):
     Config = SASRecConfig
     config: SASRecConfig
     presets: ClassVar = {
-        "paper": {"embedding_dim": 50, "loss": "bce", "cover": "last", "dropout": 0.5, "epochs": 200},
+        "paper": {"embedding_dim": 50, "loss": "bce", "coverage": "last", "dropout": 0.5, "epochs": 200},
         "sampled": {
             "loss": "sampled-ce",
             "negative_sampling": "shared",
@@ -103,8 +104,8 @@ class SASRec(CausalModel):
     }
     space: ClassVar[Space] = {
         "embedding_dim": Choice(32, 64, 128),
-        "blocks": Choice(1, 2, 3),
-        "heads": Choice(1, 2, 4),
+        "num_blocks": Choice(1, 2, 3),
+        "num_heads": Choice(1, 2, 4),
         "dropout": Uniform(0.1, 0.6),
         "lr": LogUniform(5e-4, 5e-3),
         "batch_size": Choice(64, 128, 256),
@@ -116,21 +117,21 @@ class SASRec(CausalModel):
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.02)
         zero_padding(self.item)
         self.place = nn.Parameter(torch.randn(config.window, dim) * 0.02)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_blocks))
         self.norm = nn.LayerNorm(dim, eps=EPS)
-        self.rows_at_once = max(8, 2**19 // (config.heads * config.window**2))
+        self.rows_at_once = max(8, 2**19 // (config.num_heads * config.window**2))
 
     def optimizer(self) -> Optimizer:
         config = self.config
         return Adam(
             self.parameters(),
-            lr=halving(config.lr, config.steady) if config.steady else config.schedule,
+            lr=halving_lr(config.lr, config.constant_lr_steps) if config.constant_lr_steps else config.schedule,
             weight_decay=config.weight_decay,
             betas=(0.9, 0.98),
         )
 
     def stretches(self, log: Log) -> Sequences:
-        return replace(super().stretches(log), cover=self.config.cover)
+        return replace(super().stretches(log), cover=self.config.coverage)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
@@ -138,7 +139,7 @@ class SASRec(CausalModel):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item, or, where no question is asked, after the newest alone."""
-        alone = batch.asked is None
+        alone = batch.target_mask is None
         history = batch.trimmed().history if alone else batch.history
         real = history > 0  # B P
         x = embedding(self.item, history) * math.sqrt(self.config.embedding_dim) + self.place[-history.shape[1] :]
@@ -166,8 +167,8 @@ class Block(nn.Module):
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
-        dim, inner = config.embedding_dim, config.inner or config.embedding_dim
-        self.heads, self.dropout, self.activation = config.heads, config.dropout, config.activation
+        dim, inner = config.embedding_dim, config.ffn_dim or config.embedding_dim
+        self.heads, self.dropout, self.activation = config.num_heads, config.dropout, config.activation
         self.norm = nn.LayerNorm(dim, eps=EPS)
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)

@@ -71,8 +71,8 @@ def test_gated_rnn_equals_a_plain_loop(activation: Any) -> None:
 @pytest.mark.parametrize(("backbone", "use_ratings"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
 def test_no_leakage_of_events_at_or_after_the_time_of_a_rating(backbone: str, use_ratings: int) -> None:
     """Events at or after the time change nothing; earlier events do."""
-    model, pairs = build(backbone=backbone, use_ratings=use_ratings), RatedEvents.of(LOG)
-    reads = {"history": model.window, "audience": model.audience}
+    model, pairs = build(backbone=backbone, use_ratings=use_ratings), RatedEvents.from_log(LOG)
+    reads = {"history": model.window, "audience": model.item_window}
     rng = np.random.default_rng(0)
     assert LOG.time is not None
     moved = 0
@@ -105,7 +105,7 @@ def test_gates_depend_on_the_other_side() -> None:
     """The gates of IARN do; those of TAGM do not."""
     for backbone, alike in (("iarn", False), ("tagm", True)):
         model = build(backbone=backbone)
-        batch = RatedEvents.of(LOG).batch(np.array([5, 6]), history=8, audience=8)
+        batch = RatedEvents.from_log(LOG).batch(np.array([5, 6]), history=8, audience=8)
         user = model._encode_users(batch)
         items = model._encode_items(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
         one = model.user_network.gates(user, items.summary)
@@ -117,7 +117,7 @@ def test_gates_depend_on_the_other_side() -> None:
 def test_biased_iarn_starts_near_biases() -> None:
     biases = Biases(Biases.configure(), Sizes(LOG.num_users, LOG.num_items)).double()
     biases.fit(LOG)
-    pairs = RatedEvents.of(LOG)
+    pairs = RatedEvents.from_log(LOG)
     batch = pairs.batch(np.arange(len(pairs)), history=8, audience=8)
     expected = biases.predict(batch)
     torch.testing.assert_close(build(bias=True).predict(batch), expected, rtol=0, atol=0.01)
