@@ -1,4 +1,4 @@
-"""IARN's table and figures on a small log: every method has its line, errors are asked where histories are long."""
+"""IARN's table and figures on a small log: every method has a row, errors are measured by history length."""
 
 from __future__ import annotations
 
@@ -19,34 +19,36 @@ from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
-from segue.papers.iarn.common import Place
+from segue.papers.iarn.common import LogSetup
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 WORDS = pl.DataFrame({"word": [["odd"] if item % 2 else ["even", "few"] for item in range(1, 13)]})
 WALKS = synthetic.with_ratings(synthetic.markov(60, 12, 12, seed=3, shortest=6))
-STEP = np.concatenate([np.arange(size) for size in WALKS.lengths])  # all begin together, so the last tenth is of most
+STEP = np.concatenate(
+    [np.arange(size) for size in WALKS.lengths]
+)  # all users start together, so the last tenth has events of most users
 LOG = replace(WALKS, time=STEP, item_metadata=WORDS)
-PLACE = Place(
+SETUP = LogSetup(
     log="small",
     title="Small",
     protocol=RatingProtocol(name="ratings", by="global-time"),
     features={"feature_column": "word", "max_features_per_item": 2},
-    network={"embedding_dim": 3, "hidden_dim": 4, "context_dim": 2},
+    iarn_settings={"embedding_dim": 3, "hidden_dim": 4, "context_dim": 2},
     seeds=(0, 1),
 )
-SAME = replace(PLACE, title="The paper's", same=True)
+PAPERS_LOG = replace(SETUP, title="The paper's", is_papers_log=True)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduction]:
     runs = RunCache(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "load", lambda name: {"small": LOG}[name])
+        patch.setattr(catalog, "load_log", lambda name: {"small": LOG}[name])
         for module in (iarn_table2, iarn_figure3, iarn_figure4):
-            patch.setattr(module, "PLACES", (SAME, PLACE))
-        patch.setattr(iarn_figure3, "FEWEST", 5)
-        patch.setattr(iarn_figure5, "LARGE", PLACE)
+            patch.setattr(module, "LOG_SETUPS", (PAPERS_LOG, SETUP))
+        patch.setattr(iarn_figure3, "MIN_RATINGS", 5)
+        patch.setattr(iarn_figure5, "ML_1M", SETUP)
         patch.setattr(iarn_figure5, "USER", LOG.users.names([3])[0])
         patch.setattr(iarn_figure5, "ITEM", LOG.items.names([int(LOG.history(3)[-1])])[0])
         return {
@@ -55,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
         }
 
 
-def test_every_method_has_its_line(made: dict[ModuleType, Reproduction]) -> None:
+def test_every_method_has_a_row(made: dict[ModuleType, Reproduction]) -> None:
     table = made[iarn_table2]
     for method in iarn_table2.METHODS:
         printed = iarn_table2.CLOTHING.get(method.name, (None, None))
@@ -71,22 +73,22 @@ def test_every_method_has_its_line(made: dict[ModuleType, Reproduction]) -> None
     assert table.notes[0].startswith("QUICK: ")
 
 
-def test_leads_are_differences_of_errors(made: dict[ModuleType, Reproduction]) -> None:
+def test_paired_differences_are_differences_of_errors(made: dict[ModuleType, Reproduction]) -> None:
     table = made[iarn_table2]
     for test in table.details["tests"]:
-        mine, theirs = (table.row(test[name], test["metric"], test["part"]).mean for name in ("of", "against"))
+        iarn, other = (table.row(test[name], test["metric"], test["part"]).mean for name in ("of", "against"))
         power = 2 if test["metric"] == "rmse" else 1
-        assert test["difference"] == pytest.approx(mine**power - theirs**power)
+        assert test["difference"] == pytest.approx(iarn**power - other**power)
         assert test["low"] <= test["difference"] <= test["high"]
 
 
-def test_long_histories_are_those_of_both_sides(
+def test_the_shorter_history_decides_the_length(
     made: dict[ModuleType, Reproduction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "load", lambda name: LOG)
-    shortest = iarn_paper.lengths(PLACE)
-    split = PLACE.protocol.split(LOG)
-    pairs, past = PLACE.protocol.pairs(split, "test"), split.train_valid
+    monkeypatch.setattr(catalog, "load_log", lambda name: LOG)
+    shortest = iarn_paper.shorter_history_lengths(SETUP)
+    split = SETUP.protocol.split(LOG)
+    pairs, past = SETUP.protocol.pairs(split, "test"), split.train_valid
     user, item = past.events()
     expected = [min((user == u).sum(), (item == i).sum()) for u, i in zip(pairs.user, pairs.item, strict=True)]
     assert shortest.tolist() == expected
@@ -95,13 +97,13 @@ def test_long_histories_are_those_of_both_sides(
         made[iarn_figure4].row("IARN-Plain", "rmse", "Small").mean
     )
     assert {row.method for row in figure.rows} == set(iarn_figure3.BACKBONES)
-    assert not [row for row in figure.rows if row.metric == "rmse, 100 or more"], "nobody has met so many"
+    assert not [row for row in figure.rows if row.metric == "rmse, 100 or more"], "no user has so many ratings"
 
 
-def test_answers_to_ratings_are_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_predicted_ratings_are_stored(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("kept")
-    experiment = PLACE.network_recipe(epochs=1)
-    first, second = (RunCache(folder).final(experiment, LOG, 1) for _ in range(2))
+    experiment = SETUP.iarn_experiment(epochs=1)
+    first, second = (RunCache(folder).run_refit(experiment, LOG, 1) for _ in range(2))
     assert isinstance(second.ranks, RatingPredictions)
     assert first.ranks.alike(second.ranks)
     for metric in ("rmse", "auc"):
@@ -109,9 +111,9 @@ def test_answers_to_ratings_are_kept(tmp_path_factory: pytest.TempPathFactory) -
     assert second.mean("rmse") == pytest.approx(np.sqrt(measure(second.ranks, "rmse").mean()))
 
 
-def test_gates_of_one_rating_are_drawn(made: dict[ModuleType, Reproduction]) -> None:
+def test_the_gates_of_one_rating_are_shown(made: dict[ModuleType, Reproduction]) -> None:
     figure = made[iarn_figure5]
-    assert [picture.name for picture in figure.pictures] == ["iarn-figure5-history", "iarn-figure5-audience"]
+    assert [picture.name for picture in figure.pictures] == ["iarn-figure5-user-history", "iarn-figure5-item-history"]
     for picture in figure.pictures:
         assert picture.rows
         assert all(0 < row["gate"] < 1 for row in picture.rows)

@@ -1,4 +1,4 @@
-"""Trainings are kept, found again, taken up where they were interrupted, and never mistaken for one another."""
+"""The run cache: runs are stored, read again, resumed after an interruption, and never confused."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from segue.data import synthetic
 from segue.errors import DataError
 from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
-from segue.experiments import experiment as recipe_module
+from segue.experiments import experiment as experiment_module
 from segue.experiments.blend import blend
 from segue.experiments.experiment import Experiment
 from segue.models.factorization.bprmf import BPRMF, BPRMFConfig
 from segue.papers import methods
-from segue.papers.methods import Blended, Method, carry_out
+from segue.papers.methods import BlendedMethod, Method, run_methods
 from segue.papers.run_cache import Run, RunCache
 
 LOG = synthetic.markov(40, 15, 12, seed=1, shortest=6)
 HGN = Protocol.named("hgn")
 SMALL = {"embedding_dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05}
-RECIPE = Experiment(model="bprmf", protocol=HGN, settings=SMALL, eval_every=2, patience=2, refit=True)
-COUNTED = Experiment(model="pop", protocol=HGN, refit=True)
+EXPERIMENT = Experiment(model="bprmf", protocol=HGN, settings=SMALL, eval_every=2, patience=2, refit=True)
+DIRECT = Experiment(model="pop", protocol=HGN, refit=True)
 
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What was really trained, in order."""
+    """The models that were trained, in order."""
     done: list[str] = []
-    fit = recipe_module.fit
+    fit = experiment_module.fit
 
     def watched(model: Any, *args: Any, **options: Any) -> Any:
         done.append(model.name)
         return fit(model, *args, **options)
 
-    monkeypatch.setattr(recipe_module, "fit", watched)
+    monkeypatch.setattr(experiment_module, "fit", watched)
     return done
 
 
@@ -52,18 +52,18 @@ def same(one: Run, two: Run) -> bool:
     return all(np.array_equal(getattr(one.ranks, f), getattr(two.ranks, f)) for f in fields)
 
 
-def test_a_run_is_what_the_recipe_alone_gives(tmp_path: Path) -> None:
-    run = RunCache(tmp_path).final(RECIPE, LOG, 3)
-    outcome = RECIPE.final(LOG, 3)
+def test_a_run_has_the_result_of_its_experiment(tmp_path: Path) -> None:
+    run = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    outcome = EXPERIMENT.final(LOG, 3)
     assert np.array_equal(run.ranks.rank, outcome.result.ranks.rank)
     assert run.mean("ndcg@10") == pytest.approx(measure(outcome.result.ranks, "ndcg@10").mean())
     assert (run.seed, run.epochs) == (0, 3)
     assert run.seconds > 0
 
 
-def test_a_run_is_kept_whole(tmp_path: Path, trained: list[str]) -> None:
-    first = RunCache(tmp_path).final(RECIPE, LOG, 3)
-    second = RunCache(tmp_path).final(RECIPE, LOG, 3)
+def test_a_run_is_stored_completely(tmp_path: Path, trained: list[str]) -> None:
+    first = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    second = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     assert trained == ["bprmf"]
     assert same(first, second)
     assert first.ranks.dropped == second.ranks.dropped
@@ -75,22 +75,22 @@ def test_a_run_is_kept_whole(tmp_path: Path, trained: list[str]) -> None:
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".npz"}
 
 
-def test_what_a_person_reads_in_the_file_is_true(tmp_path: Path) -> None:
-    run = RunCache(tmp_path).final(RECIPE, LOG, 3)
-    kept = json.loads(next(tmp_path.glob("final-*.json")).read_text())
-    assert kept["means"]["recall@5"] == run.mean("recall@5")
-    assert kept["decides"]["settings"] == {"embedding_dim": 4, "batch_size": 64, "lr": 0.05}
-    assert kept["configs"][0]["l2"] == BPRMFConfig().l2
+def test_the_description_of_a_run_is_correct(tmp_path: Path) -> None:
+    run = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    stored = json.loads(next(tmp_path.glob("final-*.json")).read_text())
+    assert stored["means"]["recall@5"] == run.mean("recall@5")
+    assert stored["identity"]["settings"] == {"embedding_dim": 4, "batch_size": 64, "lr": 0.05}
+    assert stored["configs"][0]["l2"] == BPRMFConfig().l2
 
 
-def test_a_choice_is_kept_whole(tmp_path: Path, trained: list[str]) -> None:
-    first = RunCache(tmp_path).choose(RECIPE, LOG)
-    second = RunCache(tmp_path).choose(RECIPE, LOG)
+def test_an_epoch_selection_is_stored_completely(tmp_path: Path, trained: list[str]) -> None:
+    first = RunCache(tmp_path).select_epochs(EXPERIMENT, LOG)
+    second = RunCache(tmp_path).select_epochs(EXPERIMENT, LOG)
     assert first == second
     assert trained == ["bprmf"]
-    assert [epoch for epoch, _ in first.course] == [2, 4, 6][: len(first.course)]
-    assert first.metric == max(metric for _, metric in first.course)
-    assert dict(first.course)[first.epochs] == first.metric
+    assert [epoch for epoch, _ in first.validation_curve] == [2, 4, 6][: len(first.validation_curve)]
+    assert first.metric == max(metric for _, metric in first.validation_curve)
+    assert dict(first.validation_curve)[first.epochs] == first.metric
 
 
 @pytest.mark.parametrize(
@@ -105,47 +105,49 @@ def test_a_choice_is_kept_whole(tmp_path: Path, trained: list[str]) -> None:
         lambda r, log: (replace(r, model="hgn"), log, 3),
     ],
 )
-def test_whatever_decides_a_number_makes_another_run(tmp_path: Path, trained: list[str], other: Any) -> None:
+def test_everything_that_changes_a_result_makes_another_run(tmp_path: Path, trained: list[str], other: Any) -> None:
     runs = RunCache(tmp_path)
-    runs.final(RECIPE, LOG, 3)
-    runs.final(*other(RECIPE, LOG))
+    runs.run_refit(EXPERIMENT, LOG, 3)
+    runs.run_refit(*other(EXPERIMENT, LOG))
     assert len(trained) == 2
 
 
-def test_what_decides_nothing_makes_no_other(tmp_path: Path, trained: list[str]) -> None:
-    """How the epochs were chosen is nothing to the run, nor is a default that is spelled out."""
+def test_what_does_not_change_a_result_makes_no_other_run(tmp_path: Path, trained: list[str]) -> None:
+    """The run does not depend on how its epochs were chosen, or on a setting that equals the default."""
     runs = RunCache(tmp_path)
-    runs.final(RECIPE, LOG, 3)
-    runs.final(replace(RECIPE, patience=7, settings={**SMALL, "epochs": 50, "l2": BPRMFConfig().l2}), LOG, 3)
+    runs.run_refit(EXPERIMENT, LOG, 3)
+    runs.run_refit(replace(EXPERIMENT, patience=7, settings={**SMALL, "epochs": 50, "l2": BPRMFConfig().l2}), LOG, 3)
     assert trained == ["bprmf"]
 
 
-def test_a_changed_default_is_noticed(tmp_path: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    RunCache(tmp_path).final(RECIPE, LOG, 3)
+def test_a_changed_default_repeats_the_run(tmp_path: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     known = Config.as_dict
     monkeypatch.setattr(BPRMFConfig, "as_dict", lambda self: {**known(self), "l2": 0.5})
-    RunCache(tmp_path).final(RECIPE, LOG, 3)
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     assert len(trained) == 2
 
 
-def test_a_new_setting_changes_nothing(tmp_path: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    RunCache(tmp_path).final(RECIPE, LOG, 3)
+def test_a_new_setting_does_not_repeat_the_run(
+    tmp_path: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     known = Config.as_dict
-    monkeypatch.setattr(BPRMFConfig, "as_dict", lambda self: {**known(self), "newly": "there"})
-    RunCache(tmp_path).final(RECIPE, LOG, 3)
+    monkeypatch.setattr(BPRMFConfig, "as_dict", lambda self: {**known(self), "new_setting": 1})
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     assert len(trained) == 1
 
 
-def test_fresh_trains_anew(tmp_path: Path, trained: list[str]) -> None:
-    first = RunCache(tmp_path).final(RECIPE, LOG, 3)
-    assert same(RunCache(tmp_path, fresh=True).final(RECIPE, LOG, 3), first)
+def test_overwrite_repeats_the_run(tmp_path: Path, trained: list[str]) -> None:
+    first = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    assert same(RunCache(tmp_path, overwrite=True).run_refit(EXPERIMENT, LOG, 3), first)
     assert len(trained) == 2
 
 
-@pytest.mark.parametrize("task", ["choose", "final"])
-def test_an_interrupted_training_is_taken_up(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("task", ["select_epochs", "run_refit"])
+def test_an_interrupted_training_is_resumed(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = getattr(RunCache(tmp_path / "whole"), task)
-    expected = whole(RECIPE, LOG) if task == "choose" else whole(RECIPE, LOG, 6)
+    expected = whole(EXPERIMENT, LOG) if task == "select_epochs" else whole(EXPERIMENT, LOG, 6)
     drawn: list[int] = []
     real = BPRMF.batches
 
@@ -156,25 +158,25 @@ def test_an_interrupted_training_is_taken_up(task: str, tmp_path: Path, monkeypa
         return real(self, log, rng)
 
     monkeypatch.setattr(BPRMF, "batches", interrupted)
-    runs = RunCache(tmp_path / "cut")
-    arguments = (RECIPE, LOG) if task == "choose" else (RECIPE, LOG, 6)
+    runs = RunCache(tmp_path / "interrupted")
+    arguments = (EXPERIMENT, LOG) if task == "select_epochs" else (EXPERIMENT, LOG, 6)
     with pytest.raises(KeyboardInterrupt):
         getattr(runs, task)(*arguments)
     found = getattr(runs, task)(*arguments)
-    assert len(drawn) < 10, "the second time does not begin at the beginning"
-    assert found.course == expected.course if task == "choose" else same(found, expected)
-    assert not [path for path in (tmp_path / "cut").iterdir() if path.is_dir()]
+    assert len(drawn) < 10, "the second call does not start from the beginning"
+    assert found.validation_curve == expected.validation_curve if task == "select_epochs" else same(found, expected)
+    assert not [path for path in (tmp_path / "interrupted").iterdir() if path.is_dir()]
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    RunCache(tmp_path).final(RECIPE, LOG, 3)
+def test_the_error_names_a_damaged_file(tmp_path: Path) -> None:
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     path = next(tmp_path.glob("*.json"))
     path.write_text(path.read_text()[:50])
-    with pytest.raises(DataError, match=rf"{path.name}: cannot be read .*; delete it to run it anew"):
-        RunCache(tmp_path).final(RECIPE, LOG, 3)
+    with pytest.raises(DataError, match=rf"{path.name}: cannot be read .*; delete it to repeat the run"):
+        RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
 
 
-def test_the_usual_place_is_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_folder_is_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGUE_CACHE", str(tmp_path))
     assert RunCache().folder == tmp_path / "runs"
 
@@ -182,101 +184,113 @@ def test_the_usual_place_is_the_cache(tmp_path: Path, monkeypatch: pytest.Monkey
 # ---------------------------------------------------------------------------------------- methods
 
 
-def test_the_first_seed_chooses_for_all(tmp_path: Path) -> None:
+def test_the_first_seed_chooses_the_epochs_of_all_seeds(tmp_path: Path) -> None:
     runs = RunCache(tmp_path)
-    line = Method(name="BPRMF", recipe=RECIPE, seeds=(3, 4), paper={"recall@10": 0.1}).carry_out(LOG, runs)
-    assert line.choice == runs.choose(replace(RECIPE, seed=3), LOG)
-    assert [(run.seed, run.epochs) for run in line.runs] == [(3, line.choice.epochs), (4, line.choice.epochs)]
-    row = line.row("recall@10")
-    assert row.ours == tuple(run.mean("recall@10") for run in line.runs)
-    assert (row.paper, line.row("ndcg@10").paper) == (0.1, None)
-    expected = (measure(line.runs[0].ranks, "ndcg@5") + measure(line.runs[1].ranks, "ndcg@5")) / 2
-    assert line.values("ndcg@5") == pytest.approx(expected)
-    assert json.loads(json.dumps(line.about()))["seeds"] == [3, 4]
+    result = Method(name="BPRMF", experiment=EXPERIMENT, seeds=(3, 4), published={"recall@10": 0.1}).run(LOG, runs)
+    assert result.selection == runs.select_epochs(replace(EXPERIMENT, seed=3), LOG)
+    assert [(run.seed, run.epochs) for run in result.runs] == [
+        (3, result.selection.epochs),
+        (4, result.selection.epochs),
+    ]
+    row = result.row("recall@10")
+    assert row.measured == tuple(run.mean("recall@10") for run in result.runs)
+    assert (row.published, result.row("ndcg@10").published) == (0.1, None)
+    expected = (measure(result.runs[0].ranks, "ndcg@5") + measure(result.runs[1].ranks, "ndcg@5")) / 2
+    assert result.values("ndcg@5") == pytest.approx(expected)
+    assert json.loads(json.dumps(result.as_dict()))["seeds"] == [3, 4]
 
 
-def test_counted_models_need_no_choice(tmp_path: Path, trained: list[str]) -> None:
-    line = Method(name="POP", recipe=COUNTED).carry_out(LOG, RunCache(tmp_path))
-    assert (line.choice.epochs, line.choice.metric, trained) == (0, None, ["pop"])
+def test_direct_models_need_no_epoch_selection(tmp_path: Path, trained: list[str]) -> None:
+    result = Method(name="POP", experiment=DIRECT).run(LOG, RunCache(tmp_path))
+    assert (result.selection.epochs, result.selection.metric, trained) == (0, None, ["pop"])
 
 
-def test_epochs_that_are_not_chosen_are_those_of_the_settings(tmp_path: Path, trained: list[str]) -> None:
-    line = Method(name="BPRMF", recipe=RECIPE, chosen=False).carry_out(LOG, RunCache(tmp_path))
-    assert (line.choice.epochs, line.choice.metric, trained) == (6, None, ["bprmf"])
+def test_epochs_of_the_settings_without_selection(tmp_path: Path, trained: list[str]) -> None:
+    result = Method(name="BPRMF", experiment=EXPERIMENT, choose_epochs=False).run(LOG, RunCache(tmp_path))
+    assert (result.selection.epochs, result.selection.metric, trained) == (6, None, ["bprmf"])
 
 
-def test_a_small_version_takes_one_seed_and_few_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(methods, "say", said.append)
-    wanted = [Method(name="POP", recipe=COUNTED), Method(name="BPRMF", recipe=RECIPE, seeds=(0, 1, 2))]
-    lines = carry_out(wanted, LOG, RunCache(tmp_path), epochs=2)
-    assert [[run.epochs for run in line.runs] for line in lines] == [[0], [2]]
-    assert said == ["run 1 of 2: POP", "run 2 of 2: BPRMF"]
+def test_the_quick_version_has_one_seed_and_few_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(methods, "say", lines.append)
+    wanted_methods = [
+        Method(name="POP", experiment=DIRECT),
+        Method(name="BPRMF", experiment=EXPERIMENT, seeds=(0, 1, 2)),
+    ]
+    results = run_methods(wanted_methods, LOG, RunCache(tmp_path), epochs=2)
+    assert [[run.epochs for run in result.runs] for result in results] == [[0], [2]]
+    assert lines == ["run 1 of 2: POP", "run 2 of 2: BPRMF"]
 
 
-def test_a_blend_is_kept_whole(tmp_path: Path, trained: list[str]) -> None:
-    first, second = Method(name="Item-KNN", recipe=replace(COUNTED, model="item-knn")), Method(name="MF", recipe=RECIPE)
-    both = Blended(name="both", parts=(first, second))
-    line = both.carry_out(LOG, RunCache(tmp_path))
+def test_a_blend_is_stored_completely(tmp_path: Path, trained: list[str]) -> None:
+    first, second = (
+        Method(name="Item-KNN", experiment=replace(DIRECT, model="item-knn")),
+        Method(name="MF", experiment=EXPERIMENT),
+    )
+    both = BlendedMethod(name="both", parts=(first, second))
+    result = both.run(LOG, RunCache(tmp_path))
     assert sorted(trained) == ["bprmf", "bprmf", "item-knn", "item-knn"]
-    made = blend(first.recipe, second.recipe, LOG)
+    outcome = blend(first.experiment, second.experiment, LOG)
     trained.clear()
-    again = both.carry_out(LOG, RunCache(tmp_path))
+    again = both.run(LOG, RunCache(tmp_path))
     assert trained == []
-    assert again.choice == line.choice
-    assert (line.choice.weight, line.choice.metric) == (made.choice.weight, max(made.choice.values.values()))
-    assert np.array_equal(again.runs[0].ranks.rank, made.result.ranks.rank)
-    assert json.loads(json.dumps(again.about()))["blend of"] == ["Item-KNN", "MF"]
+    assert again.selection == result.selection
+    assert (result.selection.weight, result.selection.metric) == (
+        outcome.choice.weight,
+        max(outcome.choice.values.values()),
+    )
+    assert np.array_equal(again.runs[0].ranks.rank, outcome.result.ranks.rank)
+    assert json.loads(json.dumps(again.as_dict()))["blend of"] == ["Item-KNN", "MF"]
 
 
-def test_a_blend_of_other_parts_is_another(tmp_path: Path, trained: list[str]) -> None:
-    first, second = Method(name="POP", recipe=COUNTED), Method(name="MF", recipe=RECIPE)
-    Blended(name="both", parts=(first, second)).carry_out(LOG, RunCache(tmp_path))
+def test_a_blend_of_other_parts_is_another_run(tmp_path: Path, trained: list[str]) -> None:
+    first, second = Method(name="POP", experiment=DIRECT), Method(name="MF", experiment=EXPERIMENT)
+    BlendedMethod(name="both", parts=(first, second)).run(LOG, RunCache(tmp_path))
     trained.clear()
-    Blended(name="both", parts=(first, second)).carry_out(LOG, RunCache(tmp_path), epochs=2)
+    BlendedMethod(name="both", parts=(first, second)).run(LOG, RunCache(tmp_path), epochs=2)
     assert len(trained) == 4, "fewer epochs make another blend"
 
 
 def test_without_refit_the_best_epoch_is_tested(tmp_path: Path, trained: list[str]) -> None:
-    recipe = replace(RECIPE, refit=False)
-    choice, run = RunCache(tmp_path).best(recipe, LOG)
-    outcome = recipe.run(LOG)
+    experiment = replace(EXPERIMENT, refit=False)
+    choice, run = RunCache(tmp_path).run_best_epoch(experiment, LOG)
+    outcome = experiment.run(LOG)
     assert np.array_equal(run.ranks.rank, outcome.result.ranks.rank)
     assert (choice.epochs, choice.metric) == (outcome.training.best, outcome.training.metric)
-    again = RunCache(tmp_path).best(recipe, LOG)
+    again = RunCache(tmp_path).run_best_epoch(experiment, LOG)
     assert trained == ["bprmf", "bprmf"]
     assert again[0] == choice
     assert same(again[1], run)
 
 
-def test_a_model_is_kept_to_be_read(tmp_path: Path, trained: list[str]) -> None:
-    recipe = replace(RECIPE, seed=2)
-    first, second = (RunCache(tmp_path).model(recipe, LOG) for _ in range(2))
+def test_a_trained_model_is_stored(tmp_path: Path, trained: list[str]) -> None:
+    experiment = replace(EXPERIMENT, seed=2)
+    first, second = (RunCache(tmp_path).train_model(experiment, LOG) for _ in range(2))
     assert trained == ["bprmf"]
-    outcome = replace(recipe, refit=False).run(LOG)
+    outcome = replace(experiment, refit=False).run(LOG)
     for name, weight in outcome.model.state_dict().items():
         assert torch.equal(first.model.state_dict()[name], weight)
         assert torch.equal(second.model.state_dict()[name], weight)
     assert second.about["training"]["best"] == outcome.training.best
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".model"}
     trained.clear()
-    RunCache(tmp_path).model(replace(recipe, patience=1), LOG)
-    RunCache(tmp_path, fresh=True).model(recipe, LOG)
+    RunCache(tmp_path).train_model(replace(experiment, patience=1), LOG)
+    RunCache(tmp_path, overwrite=True).train_model(experiment, LOG)
     assert trained == ["bprmf", "bprmf"]
 
 
-def test_a_model_that_is_gone_is_trained_again(tmp_path: Path, trained: list[str]) -> None:
-    RunCache(tmp_path).model(COUNTED, LOG)
+def test_a_deleted_model_is_trained_again(tmp_path: Path, trained: list[str]) -> None:
+    RunCache(tmp_path).train_model(DIRECT, LOG)
     shutil.rmtree(next(tmp_path.glob("model-*.model")))
-    assert RunCache(tmp_path).model(COUNTED, LOG).model.name == "pop"
+    assert RunCache(tmp_path).train_model(DIRECT, LOG).model.name == "pop"
     assert trained == ["pop", "pop"]
 
 
 def test_each_seed_has_its_own_best_epoch(tmp_path: Path) -> None:
-    recipe = replace(RECIPE, refit=False)
-    line = Method(name="MF", recipe=recipe, seeds=(0, 1)).carry_out(LOG, RunCache(tmp_path))
-    assert [run.seed for run in line.runs] == [0, 1]
-    for run in line.runs:
-        assert run.epochs == replace(recipe, seed=run.seed).run(LOG).training.best
-    counted = Method(name="POP", recipe=replace(COUNTED, refit=False)).carry_out(LOG, RunCache(tmp_path))
-    assert counted.choice.epochs == 0
+    experiment = replace(EXPERIMENT, refit=False)
+    result = Method(name="MF", experiment=experiment, seeds=(0, 1)).run(LOG, RunCache(tmp_path))
+    assert [run.seed for run in result.runs] == [0, 1]
+    for run in result.runs:
+        assert run.epochs == replace(experiment, seed=run.seed).run(LOG).training.best
+    counted = Method(name="POP", experiment=replace(DIRECT, refit=False)).run(LOG, RunCache(tmp_path))
+    assert counted.selection.epochs == 0

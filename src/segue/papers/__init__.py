@@ -1,10 +1,10 @@
-"""One file a reproduced table. `TABLES` names them all."""
+"""Tables and figures of papers, recomputed: `TABLES` names them all."""
 
 from collections.abc import Callable
 
 from segue.errors import ConfigError, did_you_mean
+from segue.papers.criteo import baselines as criteo_baselines
 from segue.papers.criteo import figures as criteo_figures
-from segue.papers.criteo import rivals as criteo_rivals
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
 from segue.papers.criteo import table5 as criteo_table5
@@ -35,16 +35,23 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "criteo-table4": criteo_table4.reproduce,
     "criteo-table5": criteo_table5.reproduce,
     "criteo-figures": criteo_figures.reproduce,
-    "criteo-rivals": criteo_rivals.reproduce,
+    "criteo-baselines": criteo_baselines.reproduce,
     "iarn-table2": iarn_table2.reproduce,
     "iarn-figure3": iarn_figure3.reproduce,
     "iarn-figure4": iarn_figure4.reproduce,
     "iarn-figure5": iarn_figure5.reproduce,
 }
+RENAMED = {"criteo-rivals": "criteo-baselines"}
 
 
-def find(name: str) -> Callable[..., Reproduction]:
-    """The recipe of the table called `name`."""
+def find_table(name: str) -> Callable[..., Reproduction]:
+    """The function that recomputes the table called `name`.
+
+    Raises:
+        ConfigError: there is no such table, or it has another name now.
+    """
+    if name in RENAMED:
+        raise ConfigError(f"no table {name!r}: it is now called {RENAMED[name]!r}")
     if name not in TABLES:
         raise ConfigError(f"no table {name!r}{did_you_mean(name, TABLES)}; there are: {', '.join(TABLES)}")
     return TABLES[name]

@@ -1,9 +1,9 @@
-"""`Reproduction`: a published table and ours, side by side; for a terminal, for a page, for a program.
+"""`Reproduction`: a published table and the measured figures side by side, for a terminal, a page or a program.
 
-method     recall@10   lowest–highest   paper   of paper     ndcg@10   ...
-Item-KNN       .0583                                           .0509          the paper leaves it out
-HGN            .0476     .0474–.0478    .0426       1.12       .0414
-notes: protocol, what validation chose, what differs from the paper
+method     recall@10   recall@10 seeds   recall@10 published   recall@10 ratio   ndcg@10   ...
+Item-KNN       .0583                                                               .0509
+HGN            .0476       .0474–.0478                 .0426              1.12     .0414
+notes: the protocol, what validation chose, what differs from the paper
 """
 
 from __future__ import annotations
@@ -15,72 +15,73 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from segue.errors import DataError
 from segue.reporting import charts as plots
+from segue.reporting.html import write_page
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-RATED = ("rmse", "mae", "auc")  # whose last digits tell methods apart
+FOUR_DECIMALS = ("rmse", "mae", "auc")  # methods differ in the last digits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One method's figure of one metric.
+    """The figure of one method and one metric.
 
     Attributes:
         method: as the paper calls it.
         metric: such as "recall@10".
-        ours: one value a seed.
-        paper: the printed figure; None where the paper leaves the method out.
-        tolerance: how far behind the printed figure ours may lie, relative to it, and still agree.
-        lower: whether less is better, as it is with seconds.
-        stars: of a test that this figure differs from the best baseline's; the paper's convention.
-        elsewhere: what the paper prints for other logs, by column: for orientation.
-        part: of a table that is shown in several, such as one a log; empty where it is whole.
+        measured: one value per seed.
+        published: the figure in the paper; None if the paper does not report the method.
+        tolerance: relative difference up to which the measured mean agrees with the published figure.
+        lower_is_better: whether smaller values are better, as for seconds and errors.
+        stars: significance marks of a test against the best baseline, as papers print them.
+        other_logs: figures that the paper reports for other logs, by column.
+        part: the title of the sub-table, such as the name of a log; empty if there is only one table.
     """
 
     method: str
     metric: str
-    ours: tuple[float, ...]
-    paper: float | None = None
+    measured: tuple[float, ...]
+    published: float | None = None
     tolerance: float = 0.05
-    lower: bool = False
+    lower_is_better: bool = False
     stars: str = ""
-    elsewhere: Mapping[str, float] = field(default_factory=dict)
+    other_logs: Mapping[str, float] = field(default_factory=dict)
     part: str = ""
 
     @property
     def mean(self) -> float:
-        """Over seeds."""
-        return sum(self.ours) / len(self.ours)
+        """The mean over seeds."""
+        return sum(self.measured) / len(self.measured)
 
     @property
     def verdict(self) -> str:
-        """Whether the printed figure is reached: "better", "agrees" or "worse"."""
-        if self.paper is None:
+        """The measured mean against the published figure: "better", "agrees", "worse", or "no figure"."""
+        if self.published is None:
             return "no figure"
-        lead = self.mean / self.paper - 1
-        lead = -lead if self.lower else lead
-        return "better" if lead >= self.tolerance else "agrees" if lead >= -self.tolerance else "worse"
+        gain = self.mean / self.published - 1
+        gain = -gain if self.lower_is_better else gain
+        return "better" if gain >= self.tolerance else "agrees" if gain >= -self.tolerance else "worse"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
             "method": self.method,
             "metric": self.metric,
-            "ours": self.mean,
-            "seeds": list(self.ours),
-            "paper": self.paper,
+            "measured": self.mean,
+            "seeds": list(self.measured),
+            "published": self.published,
             "tolerance": self.tolerance,
             "verdict": self.verdict,
             "stars": self.stars,
-            "elsewhere": dict(self.elsewhere),
+            "other_logs": dict(self.other_logs),
             "part": self.part,
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A chart of rows, by the names of `segue.reporting.charts`."""
+    """A chart: its kind, its rows, and the arguments of the function in `segue.reporting.charts` that draws it."""
 
     name: str
     kind: Literal["line", "bar", "scatter", "heat"]
@@ -97,26 +98,26 @@ class Picture:
         }
 
     def chart(self) -> Any:
-        """The chart."""
+        """The chart, drawn by `segue.reporting.charts`."""
         draws: dict[str, Callable[..., Any]] = {
             "line": plots.line_chart,
             "bar": plots.bar_chart,
             "scatter": plots.scatter_chart,
-            "heat": plots.heat_chart,
+            "heat": plots.heatmap_chart,
         }
         return draws[self.kind](self.rows, **self.encoding)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduction:
-    """A table of a paper, recomputed.
+    """A table or figure of a paper, recomputed.
 
     Attributes:
-        title: which table of which paper.
+        title: names the table and the paper.
         rows: the figures.
-        notes: what a reader has to know: protocol, choices on validation, departures.
+        notes: explanations for the reader: protocol, choices on validation, differences from the paper.
         pictures: charts of the same figures.
-        details: everything else worth keeping, as plain values.
+        details: further plain values for the result file.
     """
 
     title: str
@@ -126,7 +127,7 @@ class Reproduction:
     details: dict[str, Any] = field(default_factory=dict)
 
     def row(self, method: str, metric: str, part: str = "") -> Row:
-        """The figure of one method."""
+        """The row of one method and metric."""
         for row in self.rows:
             if (row.method, row.metric, row.part) == (method, metric, part):
                 return row
@@ -143,7 +144,7 @@ class Reproduction:
         }
 
     def table(self) -> Group:
-        """For people at a terminal."""
+        """The tables and notes for a terminal."""
         from rich import box, get_console
         from rich.console import Group
         from rich.table import Table
@@ -151,10 +152,10 @@ class Reproduction:
 
         style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
         tables: list[Text | Table] = [Text(self.title, style="italic")]
-        for part, cells in parts(self.as_dict()):
+        for part, cells in part_tables(self.as_dict()):
             if part:
                 tables.append(Text(f"\n{part}", style="bold"))
-            for columns in _pages(_narrow(cells), get_console().width):
+            for columns in _split_to_width(_narrow_columns(cells), get_console().width):
                 table = Table(**style)
                 for place, (name, *_) in enumerate(columns):
                     table.add_column(name, justify="right" if place else "left", no_wrap=True)
@@ -164,7 +165,7 @@ class Reproduction:
         return Group(*tables, *(Text(f"* {note}", style="dim") for note in self.notes))
 
     def write(self, folder: Path, name: str) -> list[Path]:
-        """The pictures as SVG, and one HTML page of all, in `folder`.
+        """Write the pictures as SVG, and an HTML page with everything, to `folder`; returns the paths.
 
         Raises:
             ConfigError: the extra `viz` is not installed.
@@ -175,67 +176,74 @@ class Reproduction:
         except OSError as error:
             raise DataError(f"{folder}: no such folder can be made: {error.strerror or error}") from error
         charts = [picture.chart() for picture in self.pictures]
-        made = [plots.write(c, folder / f"{p.name}.svg") for p, c in zip(self.pictures, charts, strict=True)]
+        written = [plots.save_chart(c, folder / f"{p.name}.svg") for p, c in zip(self.pictures, charts, strict=True)]
         sections: list[tuple[str, Sequence[Any]]] = [("Pictures", charts)] if charts else []
-        for part, (head, *body) in parts(self.as_dict()):
+        for part, (head, *body) in part_tables(self.as_dict()):
             sections.append((part or "Figures", [[dict(zip(head, cells, strict=True)) for cells in body]]))
         sections.append(("Notes", self.notes))
-        return [*made, plots.page(self.title, sections, folder / f"{name}.html")]
+        return [*written, write_page(self.title, sections, folder / f"{name}.html")]
 
 
-def parts(facts: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
-    """The tables of `Reproduction.as_dict()` with their names, each as text: see `grid`."""
-    names = dict.fromkeys(row.get("part", "") for row in facts["rows"])
-    return [(name, grid(facts, name)) for name in names]
+def part_tables(result: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    """The title and the text cells of each part of `Reproduction.as_dict()`; see `text_table`."""
+    titles = dict.fromkeys(row.get("part", "") for row in result["rows"])
+    return [(title, text_table(result, title)) for title in titles]
 
 
-def grid(facts: Mapping[str, Any], part: str = "") -> list[list[str]]:
-    """One table of `Reproduction.as_dict()` as text, its head first: a line a method, some columns a metric.
+def text_table(result: Mapping[str, Any], part: str = "") -> list[list[str]]:
+    """One part of `Reproduction.as_dict()` as text cells: a header row, then a row per method.
 
-    Columns of nothing are left out: the spread of a single seed, the paper's figures where it has none.
+    Each metric has up to four columns: the measured mean, the range over seeds, the published figure, their ratio.
+    Empty columns are left out.
     """
-    rows = [row for row in facts["rows"] if row.get("part", "") == part]
+    rows = [row for row in result["rows"] if row.get("part", "") == part]
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    found = {(row["method"], row["metric"]): row for row in rows}
+    by_key = {(row["method"], row["metric"]): row for row in rows}
     columns = [["method", *methods]]
     for metric in metrics:
-        columns += _columns(metric, [found.get((method, metric)) for method in methods])
-    for name in dict.fromkeys(name for row in rows for name in row["elsewhere"]):
-        printed = {row["method"]: row["elsewhere"][name] for row in rows if name in row["elsewhere"]}
-        columns.append([name, *(_short(printed.get(method), name) for method in methods)])
-    if spent := facts.get("cpu_seconds"):
-        columns.append(["train CPU s", *(f"{spent[method]:,.0f}" if method in spent else "" for method in methods)])
+        columns += _columns(metric, [by_key.get((method, metric)) for method in methods])
+    for name in dict.fromkeys(name for row in rows for name in row["other_logs"]):
+        figures = {row["method"]: row["other_logs"][name] for row in rows if name in row["other_logs"]}
+        columns.append([name, *(_format_figure(figures.get(method), name) for method in methods)])
+    if cpu_seconds := result.get("cpu_seconds"):
+        columns.append(
+            ["train CPU s", *(f"{cpu_seconds[method]:,.0f}" if method in cpu_seconds else "" for method in methods)]
+        )
     return [list(cells) for cells in zip(*columns, strict=True)]
 
 
-def markdown(facts: Mapping[str, Any]) -> str:
-    """The same tables for a page."""
-    return "\n".join(f"**{name}**\n\n{piped(cells)}" if name else piped(cells) for name, cells in parts(facts))
+def to_markdown(result: Mapping[str, Any]) -> str:
+    """The tables of `Reproduction.as_dict()` as Markdown."""
+    return "\n".join(
+        f"**{title}**\n\n{markdown_table(cells)}" if title else markdown_table(cells)
+        for title, cells in part_tables(result)
+    )
 
 
-def piped(rows: Sequence[Sequence[str]]) -> str:
-    """A grid, its head first, as a table of a page."""
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Text cells, a header row first, as a Markdown table."""
     head, *body = ([cell.replace("|", "\\|") for cell in cells] for cells in rows)
     ruler = ["---", *("---:" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(cells)} |".replace("  ", " ") for cells in (head, ruler, *body)) + "\n"
 
 
 def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list[str]]:
-    """Ours, its spread over seeds, the paper's, and ours over the paper's."""
-    ours, spread, paper, ratio = [metric], [f"{metric} seeds"], [f"{metric} paper"], [f"{metric} ratio"]
+    """The measured means, their range over seeds, the published figures and the ratio; without empty columns."""
+    means, ranges, published, ratios = [metric], [f"{metric} seeds"], [f"{metric} published"], [f"{metric} ratio"]
     for row in rows:
-        mean, printed = (None, None) if row is None else (row["ours"], row["paper"])
-        several = row is not None and len(row["seeds"]) > 1
-        ours.append(_short(mean, metric) + ("" if row is None else f" {row['stars']}".rstrip()))
-        spread.append("–".join(_short(end(row["seeds"]), metric) for end in (min, max)) if row and several else "")
-        paper.append(_short(printed, metric))
-        ratio.append(f"{mean / printed:.2f}" if mean is not None and printed else "")
-    return [column for column in (ours, spread, paper, ratio) if any(column[1:])]
+        mean, figure = (None, None) if row is None else (row["measured"], row["published"])
+        seeds = [] if row is None else row["seeds"]
+        means.append(_format_figure(mean, metric) + ("" if row is None else f" {row['stars']}".rstrip()))
+        ends = (min(seeds), max(seeds)) if len(seeds) > 1 else ()
+        ranges.append("–".join(_format_figure(end, metric) for end in ends))
+        published.append(_format_figure(figure, metric))
+        ratios.append(f"{mean / figure:.2f}" if mean is not None and figure else "")
+    return [column for column in (means, ranges, published, ratios) if any(column[1:])]
 
 
-def _narrow(rows: list[list[str]]) -> list[list[str]]:
-    """The columns of a grid for a terminal: the seeds go below their mean, and names are not repeated."""
+def _narrow_columns(rows: list[list[str]]) -> list[list[str]]:
+    """Columns for a terminal: the range over seeds is put below the mean, and the metric is not repeated in headers."""
     columns: list[list[str]] = []
     metric = ""
     for name, *cells in zip(*rows, strict=True):
@@ -249,28 +257,28 @@ def _narrow(rows: list[list[str]]) -> list[list[str]]:
     return columns
 
 
-def _pages(columns: list[list[str]], width: int) -> list[list[list[str]]]:
-    """The columns in tables that are no wider than a terminal, the methods in each of them."""
+def _split_to_width(columns: list[list[str]], width: int) -> list[list[list[str]]]:
+    """The columns as several tables, each at most `width` characters wide and with the methods as first column."""
     first, *others = columns
     pages: list[list[list[str]]] = [[first]]
     for column in others:
-        if len(pages[-1]) > 1 and _wide([*pages[-1], column]) > width:
+        if len(pages[-1]) > 1 and _width([*pages[-1], column]) > width:
             pages.append([first])
         pages[-1].append(column)
     return pages
 
 
-def _wide(columns: list[list[str]]) -> int:
-    """How many characters a table takes, with two between its columns."""
+def _width(columns: list[list[str]]) -> int:
+    """The width of a table in characters, with two between columns."""
     return sum(2 + max(len(line) for cell in column for line in cell.split("\n")) for column in columns)
 
 
-def _short(value: float | None, metric: str) -> str:
-    """.0476 for shares, 1.0625 for errors, 12.34 for seconds, 38,724 for counts."""
+def _format_figure(value: float | None, metric: str) -> str:
+    """.0476 for ranking metrics, 1.0625 for errors, 12.34 for seconds, 38,724 for counts."""
     if value is None:
         return ""
     if "@" in metric:
         return f"{value:.4f}".removeprefix("0")
-    if metric.startswith(RATED):
+    if metric.startswith(FOUR_DECIMALS):
         return f"{value:.4f}"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

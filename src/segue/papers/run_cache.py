@@ -1,21 +1,20 @@
-"""`RunCache`: trainings that are kept, so that a table can be interrupted, and tables share what they have in common.
+"""`RunCache`: stored trainings, so that a table can be interrupted, and tables share their common runs.
 
-    runs/choose-4f1c….json     which epoch validation chose
-         best-c07e….json .npz  the same, and the test of the model as it was then
-         final-92ab….json      what decided the run, its settings, what it took
-         final-92ab….npz       its answers, question by question: any metric and any test can be taken from them later
-         final-92ab…/          the state of a training that was interrupted
-         model-1d7e….model/    a trained model, to be read from; its .json says what decided it
+    runs/choose-4f1c….json     the epoch that validation chose
+         best-c07e….json .npz  the same, and the test of the model with the weights of this epoch
+         final-92ab….json      what identifies the run, its settings, its cost
+         final-92ab….npz       its ranks or predictions, for each evaluation instance: for any metric and test
+         final-92ab…/          the state of an interrupted training
+         model-1d7e….model/    a saved model; its .json has what identifies it
 
-A run is found again by a digest of what decides it: model, settings where they are not the defaults, protocol, log,
-seed, epochs. Its settings are kept whole beside it: where a default has changed since, it is run anew.
+A run is found by a hash of what determines it: model, settings that are not the defaults, protocol, log, seed, epochs.
+Its complete settings are stored too: if a default has changed since, the run is repeated.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,42 +35,43 @@ from segue.models.registry import find
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel, load, save
 from segue.training.state import Training
+from segue.tuning.workers import peak_memory_mb
 
-FORMAT = 1  # to be raised when the same recipe comes to mean other numbers
+FORMAT = 2  # raised when the same experiment would give other numbers, or the files have other keys
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """What validation chose.
+class EpochSelection:
+    """The number of epochs, or the weight of a blend, that validation chose.
 
     Attributes:
-        epochs: the best; 0 where a model learns by counting.
-        weight: of the second model of a blend; None where nothing is blended.
-        metric: what it reached on validation; None where nobody looked.
-        course: (epoch, metric) of every look.
-        seconds: wall time of training.
-        cpu_seconds: processor time of the same.
+        epochs: the best epoch; 0 for a model without gradient training.
+        weight: of the second model of a blend; None if nothing is blended.
+        metric: its value on validation; None if there was no validation.
+        validation_curve: (epoch, metric) of every validation.
+        seconds: wall time of the training.
+        cpu_seconds: CPU time of the training.
     """
 
     epochs: int
     weight: float | None = None
     metric: float | None = None
-    course: tuple[tuple[int, float], ...] = ()
+    validation_curve: tuple[tuple[int, float], ...] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A model that was trained and tested.
+    """The test result of a trained model.
 
     Attributes:
-        seed: of all that was drawn.
-        epochs: passes over the log; 0 where the model learns by counting.
-        ranks: the test, question by question; what it said of ratings, where those were asked for.
-        seconds: wall time of training.
-        cpu_seconds: processor time of the same.
-        peak_mb: the most memory that the process had taken by then; None where the system does not say.
+        seed: of the training.
+        epochs: number of trained epochs; 0 for a model without gradient training.
+        ranks: the ranks of the targets for each evaluation instance, or the predicted ratings.
+        seconds: wall time of the training.
+        cpu_seconds: CPU time of the training.
+        peak_mb: peak memory of the process so far; None where the operating system does not report it.
     """
 
     seed: int
@@ -82,193 +82,208 @@ class Run:
     peak_mb: float | None
 
     def mean(self, metric: str) -> float:
-        """The figure of a metric such as "recall@10" or "rmse" over the questions."""
+        """The mean of a metric, such as "recall@10" or "rmse", over the evaluation instances."""
         return value(float(measure(self.ranks, metric).mean()), metric)
 
 
 class RunCache:
-    """Trains what has not been trained before.
+    """Runs experiments that are not stored yet, and reads those that are.
 
     Args:
-        folder: where runs are kept; None for `runs` in the folder of `SEGUE_CACHE`.
-        fresh: train anew whatever is there.
+        folder: of the stored runs; None for `runs` in the folder of `SEGUE_CACHE`.
+        overwrite: repeat stored runs.
     """
 
-    def __init__(self, folder: Path | None = None, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path | None = None, *, overwrite: bool = False) -> None:
         self.folder = folder or cache_folder() / "runs"
-        self.fresh = fresh
+        self.overwrite = overwrite
 
-    def choose(self, recipe: Experiment, log: Log) -> Choice:
-        """The epoch that is best on validation, of a model trained on the train part."""
-        decides = _choosing(recipe, log)
-        place = self._place("choose", decides)
-        if kept := self._kept(place, recipe):
-            return _choice(kept["choice"])
-        choice = _chosen(recipe.choose(recipe.build(log), recipe.split(log), folder=place))
-        self._keep(place, {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice)})
-        return choice
+    def select_epochs(self, experiment: Experiment, log: Log) -> EpochSelection:
+        """The best epoch on validation of a model trained on the train part."""
+        identity = _selection_identity(experiment, log)
+        path = self._path("choose", identity)
+        if stored := self._read_json(path, experiment):
+            return _read_selection(stored["selection"])
+        selection = _selection(experiment.choose(experiment.build(log), experiment.split(log), folder=path))
+        self._write_json(path, {"identity": identity, "configs": [_config(experiment)], "selection": vars(selection)})
+        return selection
 
-    def best(self, recipe: Experiment, log: Log) -> tuple[Choice, Run]:
-        """A model trained on the train part alone, and tested as it was in the epoch that validation chose."""
-        decides = _choosing(recipe, log)
-        place = self._place("best", decides)
-        if kept := self._kept(place, recipe):
-            choice = _choice(kept["choice"])
-            return choice, self._read(place, recipe.seed, choice.epochs, kept)
-        outcome = replace(recipe, refit=False).run(log, folder=place)
-        choice, training = _chosen(outcome.training), outcome.training
-        cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
-        run = Run(seed=recipe.seed, epochs=choice.epochs, ranks=outcome.result.ranks, **cost)
-        content = {"decides": decides, "configs": [_config(recipe)], "choice": vars(choice), "cost": cost}
-        self._keep_run(place, run, recipe, content)
-        return choice, run
+    def run_best_epoch(self, experiment: Experiment, log: Log) -> tuple[EpochSelection, Run]:
+        """Train on the train part alone and test the model with the weights of its best epoch on validation."""
+        identity = _selection_identity(experiment, log)
+        path = self._path("best", identity)
+        if stored := self._read_json(path, experiment):
+            selection = _read_selection(stored["selection"])
+            return selection, self._read_run(path, experiment.seed, selection.epochs, stored)
+        outcome = replace(experiment, refit=False).run(log, folder=path)
+        selection, cost = _selection(outcome.training), _cost(outcome.training)
+        run = Run(seed=experiment.seed, epochs=selection.epochs, ranks=outcome.result.ranks, **cost)
+        self._write_run(
+            path,
+            run,
+            experiment,
+            {"identity": identity, "configs": [_config(experiment)], "selection": vars(selection), "cost": cost},
+        )
+        return selection, run
 
-    def model(self, recipe: Experiment, log: Log) -> SavedModel:
-        """The model of `best`, for what ranks cannot tell: its weights, gates, attention. `about` has its test."""
-        decides = _choosing(recipe, log)
-        place = self._place("model", decides)
-        folder = place.with_suffix(".model")
-        if not (self._kept(place, recipe) and folder.is_dir()):
-            outcome = replace(recipe, refit=False).run(log, folder=place)
+    def train_model(self, experiment: Experiment, log: Log) -> SavedModel:
+        """The model of `run_best_epoch` itself, to read its weights, gates or attention. `about` has its test."""
+        identity = _selection_identity(experiment, log)
+        path = self._path("model", identity)
+        folder = path.with_suffix(".model")
+        if not (self._read_json(path, experiment) and folder.is_dir()):
+            outcome = replace(experiment, refit=False).run(log, folder=path)
             save(outcome.model, log, folder, **outcome.about())
-            self._keep(place, {"decides": decides, "configs": [_config(recipe)]})
+            self._write_json(path, {"identity": identity, "configs": [_config(experiment)]})
         return load(folder)
 
-    def final(self, recipe: Experiment, log: Log, epochs: int) -> Run:
-        """A model trained on train and validation together for `epochs`, and tested."""
-        decides = {**_identity(recipe, log), "epochs": epochs}
-        place = self._place("final", decides)
-        if kept := self._kept(place, recipe):
-            return self._read(place, recipe.seed, epochs, kept)
-        outcome = recipe.final(log, epochs, folder=place)
-        training = outcome.training
-        cost: dict[str, Any] = {"seconds": training.seconds, "cpu_seconds": training.cpu_seconds, "peak_mb": _peak_mb()}
-        run = Run(seed=recipe.seed, epochs=epochs, ranks=outcome.result.ranks, **cost)
-        self._keep_run(place, run, recipe, {"decides": decides, "configs": [_config(recipe)], "cost": cost})
+    def run_refit(self, experiment: Experiment, log: Log, epochs: int) -> Run:
+        """Train on train and validation together for a number of epochs, and test."""
+        identity = {**_identity(experiment, log), "epochs": epochs}
+        path = self._path("final", identity)
+        if stored := self._read_json(path, experiment):
+            return self._read_run(path, experiment.seed, epochs, stored)
+        outcome = experiment.final(log, epochs, folder=path)
+        cost = _cost(outcome.training)
+        run = Run(seed=experiment.seed, epochs=epochs, ranks=outcome.result.ranks, **cost)
+        self._write_run(path, run, experiment, {"identity": identity, "configs": [_config(experiment)], "cost": cost})
         return run
 
-    def blended(self, first: Experiment, second: Experiment, log: Log) -> tuple[Choice, Run]:
-        """Two models, and their blend tested, with the weight that is best on validation."""
-        parts = [{**_identity(recipe, log), "epochs": _config(recipe).get("epochs")} for recipe in (first, second)]
-        decides = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS}
-        place = self._place("blend", decides)
-        if kept := self._kept(place, first, second):
-            choice = Choice(epochs=0, **kept["choice"])
-            return choice, self._read(place, first.seed, 0, kept)
-        made = blend(first, second, log)
-        chosen: dict[str, Any] = {"weight": made.choice.weight, "metric": made.choice.values[made.choice.weight]}
-        trainings = [part.training for part in made.parts]
-        cost: dict[str, Any] = {
-            "seconds": sum(training.seconds for training in trainings),
-            "cpu_seconds": sum(training.cpu_seconds for training in trainings),
-            "peak_mb": _peak_mb(),
+    def run_blend(self, first: Experiment, second: Experiment, log: Log) -> tuple[EpochSelection, Run]:
+        """Train two models and test their blend with the weight that is best on validation."""
+        parts = [{**_identity(part, log), "epochs": _config(part).get("epochs")} for part in (first, second)]
+        identity = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS}
+        path = self._path("blend", identity)
+        if stored := self._read_json(path, first, second):
+            selection = EpochSelection(epochs=0, **stored["selection"])
+            return selection, self._read_run(path, first.seed, 0, stored)
+        outcome = blend(first, second, log)
+        chosen: dict[str, Any] = {
+            "weight": outcome.choice.weight,
+            "metric": outcome.choice.values[outcome.choice.weight],
         }
-        run = Run(seed=first.seed, epochs=0, ranks=made.result.ranks, **cost)
-        configs = [_config(first), _config(second)]
-        self._keep_run(place, run, first, {"decides": decides, "configs": configs, "choice": chosen, "cost": cost})
-        return Choice(epochs=0, **chosen), run
+        cost = _cost(*(part.training for part in outcome.parts))
+        run = Run(seed=first.seed, epochs=0, ranks=outcome.result.ranks, **cost)
+        self._write_run(
+            path,
+            run,
+            first,
+            {"identity": identity, "configs": [_config(first), _config(second)], "selection": chosen, "cost": cost},
+        )
+        return EpochSelection(epochs=0, **chosen), run
 
-    def _read(self, place: Path, seed: int, epochs: int, kept: Mapping[str, Any]) -> Run:
-        with np.load(place.with_suffix(".npz")) as arrays:
-            return Run(seed=seed, epochs=epochs, ranks=_unpacked(dict(arrays), kept["ranks"]), **kept["cost"])
+    def _read_run(self, path: Path, seed: int, epochs: int, stored: Mapping[str, Any]) -> Run:
+        with np.load(path.with_suffix(".npz")) as arrays:
+            return Run(seed=seed, epochs=epochs, ranks=_read_ranks(dict(arrays), stored["ranks"]), **stored["cost"])
 
-    def _keep_run(self, place: Path, run: Run, recipe: Experiment, content: dict[str, Any]) -> None:
+    def _write_run(self, path: Path, run: Run, experiment: Experiment, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write(place.with_suffix(".npz"), lambda path: _pack(path, run.ranks))
-        asked = recipe.protocol.shown([*recipe.protocol.ks])
-        means = {metric: run.mean(metric) for metric in asked if answers(run.ranks, metric)}
+        _write(path.with_suffix(".npz"), lambda file: _write_ranks(file, run.ranks))
+        metrics = experiment.protocol.shown([*experiment.protocol.ks])
+        means = {metric: run.mean(metric) for metric in metrics if answers(run.ranks, metric)}
         depth = {"depth": run.ranks.depth} if isinstance(run.ranks, Ranks) else {}
-        self._keep(place, {**content, "ranks": {**depth, "dropped": run.ranks.dropped}, "means": means})
+        self._write_json(path, {**content, "ranks": {**depth, "dropped": run.ranks.dropped}, "means": means})
 
-    def _place(self, task: str, decides: Mapping[str, Any]) -> Path:
-        return self.folder / f"{task}-{json_hash({'format': FORMAT, **decides})}"
+    def _path(self, task: str, identity: Mapping[str, Any]) -> Path:
+        return self.folder / f"{task}-{json_hash({'format': FORMAT, **identity})}"
 
-    def _kept(self, place: Path, *recipes: Experiment) -> dict[str, Any] | None:
-        """What an earlier run left, unless its settings would be others today."""
-        if self.fresh:
-            shutil.rmtree(place, ignore_errors=True)
+    def _read_json(self, path: Path, *experiments: Experiment) -> dict[str, Any] | None:
+        """The stored description of a run; None if there is none, or if its settings would be different today."""
+        if self.overwrite:
+            shutil.rmtree(path, ignore_errors=True)
             return None
         try:
-            kept: dict[str, Any] = json.loads(place.with_suffix(".json").read_text())
+            stored: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise DataError(f"{place}.json: cannot be read ({error}); delete it to run it anew") from error
-        other = [key for recipe, then in zip(recipes, kept["configs"], strict=True) for key in _changed(recipe, then)]
-        if other:
-            say(f"{place.name}: run anew, as the default of {', '.join(other)} has changed")
-        return None if other else kept
+            raise DataError(f"{path}.json: cannot be read ({error}); delete it to repeat the run") from error
+        pairs = zip(experiments, stored["configs"], strict=True)
+        changed = [key for experiment, config in pairs for key in _changed_settings(experiment, config)]
+        if changed:
+            say(f"{path.name}: repeated, since the default of {', '.join(changed)} has changed")
+        return None if changed else stored
 
-    def _keep(self, place: Path, content: dict[str, Any]) -> None:
+    def _write_json(self, path: Path, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write(place.with_suffix(".json"), lambda path: write_json(path, content))
-        shutil.rmtree(place, ignore_errors=True)
+        _write(path.with_suffix(".json"), lambda file: write_json(file, content))
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def _config(recipe: Experiment) -> dict[str, Any]:
-    """All settings, as JSON has them."""
-    config = find(recipe.model).configure(dict(recipe.settings), recipe.preset)
+def _config(experiment: Experiment) -> dict[str, Any]:
+    """All settings of the model, as JSON has them."""
+    config = find(experiment.model).configure(dict(experiment.settings), experiment.preset)
     return json.loads(json.dumps(config.as_dict()))
 
 
-def _changed(recipe: Experiment, then: Mapping[str, Any]) -> list[str]:
-    """The settings that are others today; those that have come or gone since change nothing."""
-    today = _config(recipe)
-    return [key for key, value in then.items() if key != "epochs" and today.get(key, value) != value]
+def _changed_settings(experiment: Experiment, stored: Mapping[str, Any]) -> list[str]:
+    """The settings whose value differs from the stored one; settings that exist in only one of them are ignored."""
+    config = _config(experiment)
+    return [key for key, value in stored.items() if key != "epochs" and config.get(key, value) != value]
 
 
-def _identity(recipe: Experiment, log: Log) -> dict[str, Any]:
-    """What decides a training, its epochs apart. Settings that are the defaults are left out: they may come to be."""
-    defaults = json.loads(json.dumps(find(recipe.model).configure().as_dict()))
-    settings = {key: value for key, value in _config(recipe).items() if value != defaults[key] and key != "epochs"}
+def _identity(experiment: Experiment, log: Log) -> dict[str, Any]:
+    """What determines a training, except its epochs.
+
+    Settings equal to the defaults are left out, so that a new setting does not change the identity of older runs.
+    """
+    defaults = json.loads(json.dumps(find(experiment.model).configure().as_dict()))
+    settings = {key: value for key, value in _config(experiment).items() if value != defaults[key] and key != "epochs"}
     return {
-        "model": recipe.model,
+        "model": experiment.model,
         "settings": settings,
-        "protocol": recipe.protocol.fingerprint,
-        "depth": recipe.protocol.depth,
+        "protocol": experiment.protocol.fingerprint,
+        "depth": experiment.protocol.depth,
         "log": log.fingerprint,
-        "seed": recipe.seed,
+        "seed": experiment.seed,
     }
 
 
-def _choosing(recipe: Experiment, log: Log) -> dict[str, Any]:
-    """What decides which epoch is chosen."""
-    looks = {"monitor": recipe.monitor, "every": recipe.eval_every, "patience": recipe.patience}
-    return {**_identity(recipe, log), **looks, "epochs": _config(recipe).get("epochs", 0)}
+def _selection_identity(experiment: Experiment, log: Log) -> dict[str, Any]:
+    """What determines the epoch that is chosen on validation."""
+    validation = {
+        "monitor": experiment.monitor,
+        "eval_every": experiment.eval_every,
+        "patience": experiment.patience,
+    }
+    return {**_identity(experiment, log), **validation, "epochs": _config(experiment).get("epochs", 0)}
 
 
-def _chosen(training: Training) -> Choice:
-    return Choice(
+def _selection(training: Training) -> EpochSelection:
+    return EpochSelection(
         epochs=training.best,
         metric=training.metric,
-        course=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
+        validation_curve=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
         seconds=training.seconds,
         cpu_seconds=training.cpu_seconds,
     )
 
 
-def _choice(kept: Mapping[str, Any]) -> Choice:
-    return Choice(**{**kept, "course": tuple((look[0], look[1]) for look in kept["course"])})
+def _read_selection(stored: Mapping[str, Any]) -> EpochSelection:
+    curve = tuple((epoch, metric) for epoch, metric in stored["validation_curve"])
+    return EpochSelection(**{**stored, "validation_curve": curve})
 
 
-def _peak_mb() -> float | None:
-    if sys.platform == "win32":
-        return None
-    import resource
+def _cost(*trainings: Training) -> dict[str, Any]:
+    """Time of all trainings together, and the peak memory so far."""
+    return {
+        "seconds": sum(training.seconds for training in trainings),
+        "cpu_seconds": sum(training.cpu_seconds for training in trainings),
+        "peak_mb": peak_memory_mb(),
+    }
 
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
-
-def _pack(path: Path, ranks: Ranks | RatingPredictions) -> None:
+def _write_ranks(path: Path, ranks: Ranks | RatingPredictions) -> None:
     arrays: dict[str, Any] = ranks.arrays()
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
-def _unpacked(arrays: dict[str, Any], notes: Mapping[str, Any]) -> Ranks | RatingPredictions:
-    """The inverse of `_pack`; only ranks have a depth."""
-    return Ranks.of(arrays, **notes) if "depth" in notes else RatingPredictions.of(arrays, **notes)
+def _read_ranks(arrays: dict[str, Any], attributes: Mapping[str, Any]) -> Ranks | RatingPredictions:
+    """The inverse of `_write_ranks`; only ranks have a depth."""
+    if "depth" in attributes:
+        return Ranks.of(arrays, **attributes)
+    return RatingPredictions.of(arrays, **attributes)
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,4 +1,4 @@
-"""HCRNN's figures: streaks of a genre, what is read off the models, the map, and the whole on small logs."""
+"""HCRNN's figures: streaks of a genre, recorded gates, the map of embeddings, and all figures on small logs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from segue.evaluation.protocol import Protocol
 from segue.models.base.model import Sizes
 from segue.models.registry import find
 from segue.papers.hcrnn import figures as hcrnn_figures
-from segue.papers.hcrnn.embedding_map import Space, tsne
+from segue.papers.hcrnn.embedding_map import EmbeddingSpace, tsne
 from segue.papers.hcrnn.gates import (
     ALPHA,
     ATTENTION,
     CHANGE,
     DRIFT,
-    KEPT,
     LOCAL_ATTENTION,
     LOCAL_CHANGE,
     NARM_ATTENTION,
     NARM_RESET,
     RESET,
+    RESET_DRIFT,
     THETA,
-    read,
+    read_gates,
 )
 from segue.papers.hcrnn.genres import Genres
 from segue.papers.reproduction import Reproduction
@@ -62,7 +62,9 @@ def test_a_streak_has_one_genre_in_common() -> None:
     assert length.tolist() == [0, 1, 2, 3, 1]
     assert same.tolist() == [False, True, True, False, False]
     length, same = genres.streaks(np.array([2, 1, 6, 1]))
-    assert length.tolist() == [0, 1, 2, 2], "before the last, Crime goes back to the second film, Action to none"
+    assert length.tolist() == [0, 1, 2, 2], (
+        "before the last film, the streak of Crime goes back to the second film, that of Action to none"
+    )
     assert same.tolist() == [False, True, False, True]
 
 
@@ -71,15 +73,15 @@ def test_a_film_of_no_genre_breaks_a_streak() -> None:
     assert (length.tolist(), same.tolist()) == ([0, 1, 0, 1], [False, False, False, True])
 
 
-def test_what_is_shared() -> None:
+def test_shared_genres_and_genre_names() -> None:
     genres = Genres.of(KNOWN)
     assert genres.shared(np.array([1, 1, 5]), np.array([6, 4, 5])).tolist() == [True, False, False]
-    assert [genres.listed(item) for item in (1, 5)] == ["Action, Crime", ""]
+    assert [genres.names_of(item) for item in (1, 5)] == ["Action, Crime", ""]
     with pytest.raises(DataError, match="its items have no column 'genres'"):
         Genres.of(synthetic.cycle(3, 4))
 
 
-# --------------------------------------------------------------------------------------- readings
+# ---------------------------------------------------------------------------------------- gates
 
 
 def model(name: str, preset: str, sizes: Sizes) -> Any:
@@ -88,28 +90,30 @@ def model(name: str, preset: str, sizes: Sizes) -> Any:
     return kind(kind.configure({"embedding_dim": 6}, preset), sizes).double().eval()
 
 
-def test_readings_are_what_the_models_tell() -> None:
+def test_gates_are_those_that_the_models_record() -> None:
     log = synthetic.markov(10, 9, 12, seed=1, shortest=5)
     split = Protocol.named("whole-users").split(log)
     hcrnn, narm = (model(name, preset, Sizes(log.num_users, log.num_items)) for name, preset in PRESETS)
-    found = read(split, hcrnn, narm)
-    assert [one.user for one in found] == [user for user in range(1, 11) if split.test[user] < log.stop[user]]
-    for one in found:
-        assert one.items.tolist() == log.history(one.user).tolist()
-        told = hcrnn.readouts(torch.from_numpy(one.items))
-        assert one.told[KEPT] == pytest.approx((told["reset"] * told["drift"]).mean(1).numpy())
-        assert one.told[RESET] == pytest.approx(told["reset"].mean(1).numpy())
-        assert one.told[DRIFT] == pytest.approx(told["drift"].mean(1).numpy())
-        for name, context in ((CHANGE, told["temporary"].numpy()), (LOCAL_CHANGE, told["local"].numpy())):
+    sequences = read_gates(split, hcrnn, narm)
+    assert [sequence.user for sequence in sequences] == [
+        user for user in range(1, 11) if split.test[user] < log.stop[user]
+    ]
+    for sequence in sequences:
+        assert sequence.items.tolist() == log.history(sequence.user).tolist()
+        recorded = hcrnn.readouts(torch.from_numpy(sequence.items))
+        assert sequence.values[RESET_DRIFT] == pytest.approx((recorded["reset"] * recorded["drift"]).mean(1).numpy())
+        assert sequence.values[RESET] == pytest.approx(recorded["reset"].mean(1).numpy())
+        assert sequence.values[DRIFT] == pytest.approx(recorded["drift"].mean(1).numpy())
+        for name, context in ((CHANGE, recorded["temporary"].numpy()), (LOCAL_CHANGE, recorded["local"].numpy())):
             steps = [np.abs(context[t] - context[t - 1]).mean() for t in range(1, len(context))]
-            assert np.isnan(one.told[name][0])
-            assert one.told[name][1:] == pytest.approx(steps)
-        for name, shares in ((THETA, told["theta"]), (ALPHA, told["alpha"])):
-            assert one.told[name] == pytest.approx([50 * max(step) for step in shares.tolist()])
+            assert np.isnan(sequence.values[name][0])
+            assert sequence.values[name][1:] == pytest.approx(steps)
+        for name, shares in ((THETA, recorded["theta"]), (ALPHA, recorded["alpha"])):
+            assert sequence.values[name] == pytest.approx([50 * max(step) for step in shares.tolist()])
         for name in (ATTENTION, LOCAL_ATTENTION, NARM_ATTENTION):
-            assert one.told[name].shape == one.items.shape
-            assert one.told[name].sum() == pytest.approx(1)
-        assert one.told[NARM_RESET] == pytest.approx(resets(narm, one.items))
+            assert sequence.values[name].shape == sequence.items.shape
+            assert sequence.values[name].sum() == pytest.approx(1)
+        assert sequence.values[NARM_RESET] == pytest.approx(resets(narm, sequence.items))
 
 
 PRESETS = (("hcrnn-running", "author"), ("narm", "hcrnn"))
@@ -117,65 +121,68 @@ PRESETS = (("hcrnn-running", "author"), ("narm", "hcrnn"))
 
 @torch.no_grad()
 def resets(narm: Any, items: np.ndarray) -> list[float]:
-    """r of each item, from what NARM remembers of the items before it, one call a prefix."""
-    unit, found = narm.unit, []
+    """The reset gate at each item, computed step by step from the items before it."""
+    unit, gates = narm.unit, []
     for place, item in enumerate(items):
-        before = torch.zeros(1, unit.dim, dtype=torch.float64)
+        before = torch.zeros(1, unit.output_dim, dtype=torch.float64)
         for earlier in items[:place]:
-            before = unit.steps([1], narm.item[earlier][None], before)
-        found.append(float(unit.gates(narm.item[item][None], before)[0].mean()))
-    return found
+            before = unit.run_packed([1], narm.item[earlier][None], before)
+        gates.append(float(unit.gates(narm.item[item][None], before)[0].mean()))
+    return gates
 
 
 # ------------------------------------------------------------------------------------------ the map
 
 
-def space(items: list[list[float]], contexts: list[list[float]], listed: list[list[str]]) -> Space:
+def space(items: list[list[float]], contexts: list[list[float]], listed: list[list[str]]) -> EmbeddingSpace:
     log = films(synthetic.cycle(3, len(items)), listed)
     rows = (np.array(rows) / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (items, contexts))
-    return Space(*rows, Genres.of(log))
+    return EmbeddingSpace(*rows, Genres.of(log))
 
 
-def test_contexts_are_told_by_what_is_closest() -> None:
-    """Twenty films of war to the east, ten of horror to the north; everybody's film is a drama."""
+def test_contexts_are_described_by_their_nearest_items() -> None:
+    """Twenty war films along one axis, ten horror films along the other; all of them are dramas."""
     east = [[1.0, step / 100] for step in range(20)]
     north = [[step / 100, 1.0] for step in range(10)]
     listed = [["Drama", "War"]] * 20 + [["Drama", "Horror"]] * 10
-    made = space([*east, *north], [[0.1, 5.0], [2.0, 0.0], [1.0, 1.0]], listed)
-    assert made.closest(made.contexts[1:2], 3).tolist() == [[1, 2, 3]]
-    first, second, third = made.aligned()
-    assert (first.context, first.genre, first.share) == (1, "Horror", 1.0), "horror is the rarer one"
+    embeddings = space([*east, *north], [[0.1, 5.0], [2.0, 0.0], [1.0, 1.0]], listed)
+    assert embeddings.nearest_items(embeddings.contexts[1:2], 3).tolist() == [[1, 2, 3]]
+    first, second, third = embeddings.context_genres()
+    assert (first.context, first.genre, first.share) == (1, "Horror", 1.0), "horror is rarer"
     assert (second.context, second.genre, second.share) == (2, "War", 1.0)
-    assert (third.context, third.genre) == (3, "Drama"), "another context and another genre each time"
+    assert (third.context, third.genre) == (3, "Drama"), "each pair has another context and another genre"
     log = films(synthetic.cycle(3, 30), listed)
-    assert made.told(second, log) == "M(2), War, 100% of its 10 closest: Film 1 (1.00), Film 2 (1.00), Film 3 (1.00)"
+    assert (
+        embeddings.describe(second, log)
+        == "M(2), War, 100% of its 10 nearest: Film 1 (1.00), Film 2 (1.00), Film 3 (1.00)"
+    )
 
 
-def test_neighbours_are_held_against_all_others() -> None:
-    """Two groups of eleven: an item's ten closest are its group, of all 21 others ten are."""
+def test_genre_sharing_of_nearest_items_and_of_all_others() -> None:
+    """Two groups of eleven: all ten nearest items of an item share its genre, and 10 of all 21 other items."""
     items = [[1.0, step / 100] for step in range(11)] + [[step / 100, 1.0] for step in range(11)]
-    near, others = space(items, [[1.0, 1.0]], [["War"]] * 11 + [["Horror"]] * 11).alike()
+    near, others = space(items, [[1.0, 1.0]], [["War"]] * 11 + [["Horror"]] * 11).genre_sharing()
     assert (near, others) == (1.0, pytest.approx(10 / 21))
 
 
-def test_contexts_are_held_against_random_directions() -> None:
-    """In the plane a random direction is some way from the only item, a context that is the item is not."""
-    contexts, directions = space([[1.0, 0.0]], [[2.0, 0.0]] * 500, [["War"]]).reach()
+def test_cosines_of_contexts_and_of_random_directions() -> None:
+    """In the plane, random directions have a mean cosine of 0 to the only item; a parallel context has 1."""
+    contexts, directions = space([[1.0, 0.0]], [[2.0, 0.0]] * 500, [["War"]]).nearest_cosines()
     assert contexts == pytest.approx(1)
-    assert directions == pytest.approx(0, abs=0.1), "the mean cosine of a circle"
+    assert directions == pytest.approx(0, abs=0.1), "the mean cosine over a circle"
 
 
 def test_the_map_shows_genres_and_contexts() -> None:
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(0)
     listed = [["Drama"]] * 5 + [["Musical", "War"]] * 5 + [["War"]] * 5
-    made = space(rng.normal(size=(15, 4)).tolist(), rng.normal(size=(3, 4)).tolist(), listed)
-    picture = made.picture("p", "T")
+    embeddings = space(rng.normal(size=(15, 4)).tolist(), rng.normal(size=(3, 4)).tolist(), listed)
+    picture = embeddings.picture("p", "T")
     assert [row["of"] for row in picture.rows] == ["Musical"] * 5 + ["War"] * 5 + ["global context"] * 3
-    assert picture == made.picture("p", "T"), "the same each time"
+    assert picture == embeddings.picture("p", "T"), "deterministic"
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_scikit_learn_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **options: Any) -> Any:
@@ -188,7 +195,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         tsne()
 
 
-# ----------------------------------------------------------------------------------------- the whole
+# ------------------------------------------------------------------------------------- all figures
 
 
 def small(seed: int) -> Log:
@@ -207,12 +214,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     pytest.importorskip("sklearn")
     shrunk = {name: (*which, {**rest, "embedding_dim": 6}) for name, (*which, rest) in hcrnn_figures.TRAINED.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "load", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
+        patch.setattr(catalog, "load_log", lambda name: small({"citeulike": 1, "hcrnn-movielens": 2}[name]))
         patch.setattr(hcrnn_figures, "TRAINED", shrunk)
         return hcrnn_figures.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
 
 
-def test_all_figures_are_there(made: Reproduction) -> None:
+def test_all_figures_are_made(made: Reproduction) -> None:
     assert [picture.name.removeprefix("hcrnn-figure") for picture in made.pictures] == [
         "4",
         "5-hcrnn",
@@ -227,23 +234,23 @@ def test_all_figures_are_there(made: Reproduction) -> None:
     assert json.loads(json.dumps(made.as_dict()))["runs"]["MovieLens"]["HCRNN"]["model"] == "hcrnn-running"
 
 
-def test_printed_figures_stand_beside_citeulike(made: Reproduction) -> None:
-    assert (made.row(CHANGE, "CiteULike").paper, made.row(f"± {CHANGE}", "CiteULike").paper) == (0.278, 0.037)
-    assert made.row(CHANGE, "MovieLens").paper is None
-    assert made.row(LOCAL_CHANGE, "CiteULike").paper == 0.005
+def test_published_figures_are_shown_for_citeulike_only(made: Reproduction) -> None:
+    assert (made.row(CHANGE, "CiteULike").published, made.row(f"± {CHANGE}", "CiteULike").published) == (0.278, 0.037)
+    assert made.row(CHANGE, "MovieLens").published is None
+    assert made.row(LOCAL_CHANGE, "CiteULike").published == 0.005
 
 
-def test_the_newest_items_get_what_all_figures_say(made: Reproduction) -> None:
-    """Of the picture's points the newest five are the row of the table; half the sequences have 20 items, half 32."""
+def test_attention_to_the_newest_items_agrees_with_the_picture(made: Reproduction) -> None:
+    """The row is the sum of the newest five points; half of the sequences have 20 items, half have 32."""
     points = next(picture for picture in made.pictures if picture.name == "hcrnn-figure6-movielens").rows
-    for name in (*hcrnn_figures.CHANNELS, hcrnn_figures.EVEN):
+    for name in (*hcrnn_figures.CHANNELS, hcrnn_figures.UNIFORM):
         newest = [row["attention"] for row in points if row["of"] == name and row["items from the end"] <= 5]
         assert made.row(f"last 5 items: {name}", "MovieLens").mean == pytest.approx(sum(newest))
-    assert made.row(f"last 5 items: {hcrnn_figures.EVEN}", "MovieLens").mean == pytest.approx((5 / 20 + 5 / 32) / 2)
+    assert made.row(f"last 5 items: {hcrnn_figures.UNIFORM}", "MovieLens").mean == pytest.approx((5 / 20 + 5 / 32) / 2)
 
 
-def test_gates_by_streak_add_up_to_gates_by_genre(made: Reproduction) -> None:
-    for gate, name in ((KEPT, "hcrnn-figure5-hcrnn"), (NARM_RESET, "hcrnn-figure5-narm")):
+def test_gates_by_streak_agree_with_gates_by_genre(made: Reproduction) -> None:
+    for gate, name in ((RESET_DRIFT, "hcrnn-figure5-hcrnn"), (NARM_RESET, "hcrnn-figure5-narm")):
         points = next(picture for picture in made.pictures if picture.name == name).rows
         for side in ("same genre", "another genre"):
             values = [row[gate] for row in points if row["of"] == side]
@@ -251,7 +258,7 @@ def test_gates_by_streak_add_up_to_gates_by_genre(made: Reproduction) -> None:
         assert all(row["low"] <= row[gate] <= row["high"] for row in points)
 
 
-def test_the_case_is_a_sequence_of_twenty(made: Reproduction) -> None:
+def test_the_case_study_is_a_sequence_of_twenty_films(made: Reproduction) -> None:
     rows = made.pictures[-1].rows
     assert len(rows) == 20 * 8
     assert rows[0]["film"].startswith("1. Film ")

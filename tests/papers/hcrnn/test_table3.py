@@ -1,4 +1,4 @@
-"""HCRNN's Table 3 on small logs: which questions stand in which table, and what is tested against what."""
+"""HCRNN's Table 3 on small logs: which instances stand in which table, and what is tested against what."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
 from segue.experiments.experiment import Experiment
 from segue.papers.hcrnn import table3 as hcrnn_table3
-from segue.papers.hcrnn.common import BEST, METRICS, NAMED, PROTOCOL, Named
-from segue.papers.hcrnn.table3 import APART, CLEAN, LEAKY, MOVIES
+from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, PROTOCOL, MethodSpec
+from segue.papers.hcrnn.table3 import AUTHORS_SPLIT, CLEAN, MOVIELENS, WITHOUT_LEAK
 from segue.papers.methods import Method
-from segue.papers.reproduction import Reproduction, parts
+from segue.papers.reproduction import Reproduction, part_tables
 from segue.papers.run_cache import RunCache
 
 SMALL = {"embedding_dim": 8, "epochs": 1}
@@ -47,10 +47,10 @@ LOGS = {"citeulike": small_log(leaks=True), "hcrnn-movielens": small_log(leaks=F
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
-    method = Named.method
+    method = MethodSpec.method
 
-    def easier(named: Named, name: str, log: str, protocol: Protocol, seeds: tuple[int, ...]) -> Method:
-        full = method(named, name, log, protocol, seeds)
+    def easier(spec: MethodSpec, name: str, log: str, protocol: Protocol, seeds: tuple[int, ...]) -> Method:
+        full = method(spec, name, log, protocol, seeds)
         trained = full.epochs > 0
         experiment: Experiment = replace(
             full.experiment, settings={**full.experiment.settings, **(SMALL if trained else {})}
@@ -58,45 +58,49 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
         return replace(full, experiment=experiment)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "load", LOGS.__getitem__)
-        patch.setattr(Named, "method", easier)
+        patch.setattr(catalog, "load_log", LOGS.__getitem__)
+        patch.setattr(MethodSpec, "method", easier)
         return hcrnn_table3.reproduce(runs=RunCache(tmp_path_factory.mktemp("runs")), quick=True)
 
 
-def test_every_method_has_its_line_in_every_table(made: Reproduction) -> None:
-    assert [name for name, _ in parts(made.as_dict())] == [LEAKY, CLEAN, APART, MOVIES]
-    for part in (LEAKY, CLEAN, APART, MOVIES):
-        for name, named in NAMED.items():
-            if not named.everywhere and part in (APART, MOVIES):
+def test_every_method_has_a_row_in_every_table(made: Reproduction) -> None:
+    assert [name for name, _ in part_tables(made.as_dict())] == [AUTHORS_SPLIT, CLEAN, WITHOUT_LEAK, MOVIELENS]
+    for part in (AUTHORS_SPLIT, CLEAN, WITHOUT_LEAK, MOVIELENS):
+        for name, spec in METHOD_SPECS.items():
+            if not spec.on_all_logs and part in (WITHOUT_LEAK, MOVIELENS):
                 assert name not in {row.method for row in made.rows if row.part == part}
                 continue
             for place, metric in enumerate(METRICS):
                 row = made.row(name, metric, part)
                 assert 0 <= row.mean <= 1
-                log = {LEAKY: "citeulike", MOVIES: "hcrnn-movielens"}.get(part, "")
-                printed = named.printed.get(log)
-                assert row.published == (None if printed is None else printed[place] / 100)
+                log = {AUTHORS_SPLIT: "citeulike", MOVIELENS: "hcrnn-movielens"}.get(part, "")
+                published = spec.published.get(log)
+                assert row.published == (None if published is None else published[place] / 100)
 
 
-def test_clean_questions_are_those_of_sequences_that_share_nothing(made: Reproduction) -> None:
+def test_clean_instances_are_of_sequences_that_share_no_event_with_training(made: Reproduction) -> None:
     log = LOGS["citeulike"]
     split = PROTOCOL.split(log)
     shared = np.flatnonzero(leaking_test_users(split))
     assert shared.tolist() == [26, 27, 28]
-    assert any(f"{12 * 8:,} of its {15 * 8:,} questions" in note for note in made.notes)
+    assert any(f"{12 * 8:,} of its {15 * 8:,} evaluation instances" in note for note in made.notes)
     pop = Experiment(model="pop", protocol=PROTOCOL).run(log).result
     assert isinstance(pop.ranks, Ranks)
     values, clean = measure(pop.ranks, "recall@3"), ~np.isin(pop.ranks.user, shared)
     assert made.row("POP", "recall@3", CLEAN).mean == pytest.approx(values[clean].mean())
-    assert made.row("POP", "recall@3", LEAKY).mean == pytest.approx(values.mean())
+    assert made.row("POP", "recall@3", AUTHORS_SPLIT).mean == pytest.approx(values.mean())
 
 
-def test_it_is_tested_against_narm_the_best_baseline_and_the_best_of_what_is_left_out(made: Reproduction) -> None:
+def test_the_best_variant_is_tested_against_narm_the_best_baseline_and_the_best_extra_baseline(
+    made: Reproduction,
+) -> None:
     for test in made.details["tests"]:
         rows = [row for row in made.rows if (row.metric, row.part) == (test["metric"], test["part"])]
-        lines = {row.method: row.mean for row in rows if row.method in NAMED}
-        assert test["difference"] == pytest.approx(lines[BEST] - lines[test["against"]])
+        results = {row.method: row.mean for row in rows if row.method in METHOD_SPECS}
+        assert test["difference"] == pytest.approx(results[BEST_VARIANT] - results[test["against"]])
         if test["kind"] == "narm":
             assert test["against"] == "NARM"
         else:
-            assert lines[test["against"]] == max(v for n, v in lines.items() if NAMED[n].kind == test["kind"])
+            assert results[test["against"]] == max(
+                v for n, v in results.items() if METHOD_SPECS[n].kind == test["kind"]
+            )

@@ -1,12 +1,12 @@
-"""What the tables of Criteo's study share: log, protocol, methods, and the simple rivals that it leaves out.
+"""The common parts of Criteo's tables: log, protocol, methods, and simple baselines that the study omits.
 
-Villatel, Smirnova, Mary and Preux, 2018. Its YooChoose holds six months of clicks; here it is the last 1/64 of them, as
-most papers on sessions have it, which brings its own split: the sessions of the last day are the test. So figures
-differ from the printed ones, and it is order and uplift that can be compared.
+Villatel, Smirnova, Mary and Preux, 2018. The study uses six months of YooChoose clicks. Here it is the last 1/64 of
+them, as in most papers on sessions, with its usual split: the sessions of the last day are the test set. Figures
+therefore differ from the published ones; the order of methods and the uplifts can be compared.
 
-All networks are trained alike, as in the paper, but not with its schedule, made for sixty times the data: 5 epochs of a
-softmax over 2,048 items drawn for each batch, with a learning rate that falls to zero. On the validation part the GRU
-with both techniques had Recall@20 = .7000 and MRR@20 = .3123 with these settings.
+As in the paper, all networks have the same settings, but not the paper's schedule, which is for sixty times the data.
+They have 5 epochs of a sampled softmax with 2,048 shared negatives per batch, and a learning rate that decays to zero.
+On validation the GRU with both techniques reaches Recall@20 = .7000 and MRR@20 = .3123 with these settings.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from segue.evaluation.metrics import Values, measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import Uplift, uplift
 from segue.experiments.experiment import Experiment
-from segue.papers.methods import Line, Method, carry_out
+from segue.papers.methods import Method, MethodResult, run_methods
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
 
 LOG = "yoochoose-64"
-AHEAD = 5
-PROTOCOL = replace(Protocol.named("session").at((20,)), ahead=AHEAD)
-QUICK = 1  # epochs
-ALIKE: Mapping[str, Any] = {
+HORIZON = 5
+PROTOCOL = replace(Protocol.named("session").at((20,)), ahead=HORIZON)
+QUICK_EPOCHS = 1  # epochs
+SHARED_SETTINGS: Mapping[str, Any] = {
     "loss": "sampled-ce",
     "negative_sampling": "shared",
     "num_negatives": 2048,
@@ -39,97 +39,123 @@ ALIKE: Mapping[str, Any] = {
     "lr_decay_power": 1.0,
     "dropout": 0.25,
 }
-STEPS: Mapping[str, Any] = {**ALIKE, "window": 20, "batch_size": 256, "hidden_dropout": 0.25, "lr_decay_steps": 2270}
-PAIRS: Mapping[str, Any] = {**ALIKE, "batch_size": 512, "lr_decay_steps": 3620}
-NEXT, LATER = "recall@20,1", f"recall@20,{AHEAD}"
+SEQUENCE_SETTINGS: Mapping[str, Any] = {
+    **SHARED_SETTINGS,
+    "window": 20,
+    "batch_size": 256,
+    "hidden_dropout": 0.25,
+    "lr_decay_steps": 2270,
+}
+PAIR_SETTINGS: Mapping[str, Any] = {**SHARED_SETTINGS, "batch_size": 512, "lr_decay_steps": 3620}
+NEXT_ITEM, NEXT_FIVE = "recall@20,1", f"recall@20,{HORIZON}"
 
 
-def network(model: str, preset: str, settings: Mapping[str, Any]) -> Experiment:
-    """A model trained by gradient, for as many epochs as all others."""
-    return Experiment(model=model, preset=preset, protocol=PROTOCOL, settings=settings, monitor=NEXT, refit=True)
+def gradient_experiment(model: str, preset: str, settings: Mapping[str, Any]) -> Experiment:
+    """An experiment with a model trained by gradient descent, with a fixed number of epochs."""
+    return Experiment(model=model, preset=preset, protocol=PROTOCOL, settings=settings, monitor=NEXT_ITEM, refit=True)
 
 
-def counted(model: str, preset: str | None = None) -> Experiment:
-    """A model that learns by counting."""
-    return Experiment(model=model, preset=preset, protocol=PROTOCOL, monitor=NEXT, refit=True)
+def direct_experiment(model: str, preset: str | None = None) -> Experiment:
+    """An experiment with a model that is fit directly, without epochs."""
+    return Experiment(model=model, preset=preset, protocol=PROTOCOL, monitor=NEXT_ITEM, refit=True)
 
 
-def method(name: str, recipe: Experiment, *printed: float) -> Method:
-    """One line; `printed` are the paper's Recall@20 for the next item, and for the next five."""
-    paper = dict(zip((NEXT, LATER), printed, strict=False))
-    return Method(name=name, recipe=recipe, chosen=False, paper=paper)
+def method(name: str, experiment: Experiment, *published: float) -> Method:
+    """A method with its published Recall@20 for the next item and for the next five items."""
+    figures = dict(zip((NEXT_ITEM, NEXT_FIVE), published, strict=False))
+    return Method(name=name, experiment=experiment, choose_epochs=False, published=figures)
 
 
-BASELINES = (
-    method("POP", counted("pop"), 0.005, 0.005),
-    method("Item-KNN", counted("item-knn", "criteo"), 0.505, 0.405),
-    method("CoEvent MF", network("coevent-mf", "paper", PAIRS), 0.645, 0.438),
-    method("CoEvent MF + RE", network("coevent-mf", "re", PAIRS), 0.647, 0.447),
+PAPER_BASELINES = (
+    method("POP", direct_experiment("pop"), 0.005, 0.005),
+    method("Item-KNN", direct_experiment("item-knn", "criteo"), 0.505, 0.405),
+    method("CoEvent MF", gradient_experiment("coevent-mf", "paper", PAIR_SETTINGS), 0.645, 0.438),
+    method("CoEvent MF + RE", gradient_experiment("coevent-mf", "re", PAIR_SETTINGS), 0.647, 0.447),
 )
 NETWORKS = (
-    method("GRU", network("gru", "plain", STEPS), 0.654, 0.463),
-    method("GRU + RE", network("gru", "re", STEPS), 0.675, 0.481),
-    method("GRU + LN", network("gru", "ln", STEPS), 0.687, 0.490),
-    method("GRU + RE + LN", network("gru", "paper", STEPS), 0.689, 0.493),
-    method("Stacked GRU + RE + LN", network("gru", "stacked", STEPS), 0.691, 0.495),
-    method("HM-LSTM + RE + LN", network("hm-lstm", "paper", STEPS), 0.682, 0.489),
+    method("GRU", gradient_experiment("gru", "plain", SEQUENCE_SETTINGS), 0.654, 0.463),
+    method("GRU + RE", gradient_experiment("gru", "re", SEQUENCE_SETTINGS), 0.675, 0.481),
+    method("GRU + LN", gradient_experiment("gru", "ln", SEQUENCE_SETTINGS), 0.687, 0.490),
+    method("GRU + RE + LN", gradient_experiment("gru", "paper", SEQUENCE_SETTINGS), 0.689, 0.493),
+    method("Stacked GRU + RE + LN", gradient_experiment("gru", "stacked", SEQUENCE_SETTINGS), 0.691, 0.495),
+    method("HM-LSTM + RE + LN", gradient_experiment("hm-lstm", "paper", SEQUENCE_SETTINGS), 0.682, 0.489),
 )
-RIVALS = (
-    method("Item-KNN, cosine", counted("item-knn", "gru4rec")),
-    method("Sequential rules", counted("seq-knn", "rules")),
+EXTRA_BASELINES = (
+    method("Item-KNN, cosine", direct_experiment("item-knn", "gru4rec")),
+    method("Sequential rules", direct_experiment("seq-knn", "rules")),
 )
-METHODS = (*RIVALS, *BASELINES, *NETWORKS)
+METHODS = (*EXTRA_BASELINES, *PAPER_BASELINES, *NETWORKS)
 NOTES = (
     PROTOCOL.describe(),
-    "The printed figures are of all of YooChoose, these of its last 1/64: order and uplift can be compared. All "
-    "networks have the same settings, chosen on validation with the GRU + RE + LN, and one seed.",
+    "The published figures are for all of YooChoose, the measured ones for its last 1/64: the order of methods and the "
+    "uplifts can be compared. All networks have the same settings, chosen on validation with GRU + RE + LN, and one "
+    "seed.",
 )
 
 
-def run(runs: RunCache, *, quick: bool) -> tuple[Log, list[Line]]:
+def run_on_yoochoose(runs: RunCache, *, quick: bool) -> tuple[Log, list[MethodResult]]:
     """Train and test all methods."""
-    log = catalog.load(LOG)
-    return log, carry_out(METHODS, log, runs, epochs=QUICK if quick else None)
+    log = catalog.load_log(LOG)
+    return log, run_methods(METHODS, log, runs, epochs=QUICK_EPOCHS if quick else None)
 
 
-def baseline(lines: Sequence[Line], metric: str = NEXT) -> Line:
-    """The best of the paper's baselines, which uplifts are over."""
-    names = [one.name for one in BASELINES]
-    return max((line for line in lines if line.method.name in names), key=lambda line: line.values(metric).mean())
+def best_baseline(results: Sequence[MethodResult], metric: str = NEXT_ITEM) -> MethodResult:
+    """The best of the paper's baselines; uplifts are relative to it."""
+    names = [method.name for method in PAPER_BASELINES]
+    return max(
+        (result for result in results if result.method.name in names), key=lambda result: result.values(metric).mean()
+    )
 
 
-def gain(line: Line, base: Line, values: tuple[Values, Values], inside: Any = slice(None)) -> Uplift:
-    """How far a line lies above another, with an interval over sessions."""
-    ours, theirs = values
-    return uplift(ours[inside], theirs[inside], line.runs[0].ranks.user[inside])
+def uplift_of(result: MethodResult, base: MethodResult, metric: str, instances: Any = slice(None)) -> Uplift:
+    """The uplift of a metric over a baseline, with an interval bootstrapped over sessions.
+
+    It is measured on a subset of the evaluation instances.
+    """
+    values, base_values = per_instance(result, metric), per_instance(base, metric)
+    return uplift(values[instances], base_values[instances], result.runs[0].ranks.user[instances])
 
 
-def gains(line: Line, found: Uplift, name: str, printed: tuple[float, float] | None) -> list[Row]:
-    """An uplift and half the width of its interval, in percent, beside the paper's."""
-    half = (found.high - found.low) / 2
-    paper, spread = printed or (None, None)
+def uplift_rows(result: MethodResult, measured: Uplift, name: str, published: tuple[float, float] | None) -> list[Row]:
+    """Rows of an uplift and of half the width of its interval, in percent, with the published figures."""
+    half_width = (measured.high - measured.low) / 2
+    uplift_figure, half_width_figure = published or (None, None)
     return [
-        Row(method=line.method.name, metric=f"{name}, %", ours=(found.percent,), paper=paper, tolerance=1.0),
-        Row(method=line.method.name, metric=f"± {name}", ours=(half,), paper=spread, tolerance=1.0),
+        Row(
+            method=result.method.name,
+            metric=f"{name}, %",
+            measured=(measured.percent,),
+            published=uplift_figure,
+            tolerance=1.0,
+        ),
+        Row(
+            method=result.method.name,
+            metric=f"± {name}",
+            measured=(half_width,),
+            published=half_width_figure,
+            tolerance=1.0,
+        ),
     ]
 
 
-def about(lines: Sequence[Line], *, quick: bool) -> dict[str, Any]:
-    """What is kept of how the figures came about."""
+def run_details(results: Sequence[MethodResult], *, quick: bool) -> dict[str, Any]:
+    """Details for the result file: how each method was run."""
     return {
         "quick": quick,
         "log": LOG,
-        "cpu_seconds": {line.method.name: line.cpu_seconds for line in lines},
-        "runs": {line.method.name: line.about() for line in lines},
+        "cpu_seconds": {result.method.name: result.cpu_seconds for result in results},
+        "runs": {result.method.name: result.as_dict() for result in results},
     }
 
 
-def told(quick: bool) -> list[str]:
-    """What a reader has to know of every table."""
-    hurried = [f"QUICK: at most {QUICK} epoch of each network. These figures are not to be held against the paper."]
-    return [*(hurried if quick else []), *NOTES]
+def common_notes(quick: bool) -> list[str]:
+    """The notes of every table."""
+    quick_note = (
+        f"QUICK: at most {QUICK_EPOCHS} epoch of each network. These figures cannot be compared with the paper."
+    )
+    return [*([quick_note] if quick else []), *NOTES]
 
 
-def steps(line: Line, metric: str) -> Values:
-    """(C,) a metric of the line's only run, question by question."""
-    return measure(line.runs[0].ranks, metric)
+def per_instance(result: MethodResult, metric: str) -> Values:
+    """(C,) a metric of the only run, for each evaluation instance."""
+    return measure(result.runs[0].ranks, metric)

@@ -1,6 +1,7 @@
-"""Criteo's Figures 1 to 3: how clicks fall on items and sessions, and Recall@20 of each of the next five items.
+"""Criteo's Figures 1 to 3: clicks by item and by session, and Recall@20 of each of the next five items.
 
-The paper draws Figure 3 for a log of its own, twenty steps ahead; here it is YooChoose, whose sessions are short, five.
+The paper shows Figure 3 for an internal log and the next twenty items. Sessions of YooChoose are short; here it is the
+next five items.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ import numpy as np
 from segue.data.log import Log
 from segue.evaluation.metrics import at_step
 from segue.evaluation.ranks import Ranks
-from segue.papers.criteo.common import AHEAD, NETWORKS, about, baseline, run, told
-from segue.papers.methods import Line
+from segue.papers.criteo.common import HORIZON, NETWORKS, best_baseline, common_notes, run_details, run_on_yoochoose
+from segue.papers.methods import MethodResult
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
-METHODS = NETWORKS  # beside the best baseline and the sequential rules
+METHODS = NETWORKS  # and the best baseline and the sequential rules
 
-LONGEST = 30  # of the sessions drawn
-SHARES = 50  # points of a curve
+MAX_LENGTH = 30  # of the sessions in Figure 2
+NUM_POINTS = 50  # of a curve
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """The runs of Table 4, step by step."""
-    log, lines = run(runs, quick=quick)
-    base = baseline(lines)
+    """The runs of Table 4, evaluated for each future step."""
+    log, results = run_on_yoochoose(runs, quick=quick)
+    base = best_baseline(results)
     names = [base.method.name, "Sequential rules", *(method.name for method in NETWORKS)]
-    shown = [line for line in lines if line.method.name in names]
-    recall = {line.method.name: [_recall(line, step) for step in range(1, AHEAD + 1)] for line in shown}
+    shown = [result for result in results if result.method.name in names]
+    recall = {result.method.name: [_recall(result, step) for step in range(1, HORIZON + 1)] for result in shown}
     rows = [
-        Row(method=name, metric=f"recall@20, step {step}", ours=(value,))
+        Row(method=name, metric=f"recall@20, step {step}", measured=(value,))
         for name, values in recall.items()
         for step, value in enumerate(values, 1)
     ]
@@ -40,29 +41,29 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         title="Criteo's study (2018), Figures 1 to 3, YooChoose: here its last 1/64",
         rows=tuple(rows),
         notes=(
-            *told(quick),
-            f"Figure 3: each future step alone, of the questions whose session goes so far; uplift over "
-            f"{base.method.name}. The paper has it for a log of its own.",
+            *common_notes(quick),
+            "Figure 3: each future step by itself, for the evaluation instances whose session is long enough; uplift "
+            f"over {base.method.name}. The paper shows it for an internal log.",
         ),
-        pictures=(*_log(log), *_steps(recall, base.method.name)),
-        details={key: value for key, value in about(lines, quick=quick).items() if key != "cpu_seconds"},
+        pictures=(*_log_pictures(log), *_step_pictures(recall, base.method.name)),
+        details={key: value for key, value in run_details(results, quick=quick).items() if key != "cpu_seconds"},
     )
 
 
-def _recall(line: Line, step: int) -> float:
-    ranks = line.runs[0].ranks
+def _recall(result: MethodResult, step: int) -> float:
+    ranks = result.runs[0].ranks
     assert isinstance(ranks, Ranks)
     return float(np.nanmean(at_step(ranks, 20, step)))
 
 
-def _log(log: Log) -> tuple[Picture, Picture]:
+def _log_pictures(log: Log) -> tuple[Picture, Picture]:
     """Figures 1 and 2."""
     counts = np.sort(log.counts()[1:])[::-1]
-    reached = np.cumsum(counts) / counts.sum()
-    place = np.unique(np.geomspace(1, len(counts), SHARES).astype(int))
-    items = [{"share of items": float(p / len(counts)), "share of clicks": float(reached[p - 1])} for p in place]
-    sizes = np.bincount(log.lengths[1:], minlength=LONGEST + 1)
-    lengths = [{"clicks": n, "sessions": int(sizes[n])} for n in range(2, LONGEST + 1)]
+    cumulative = np.cumsum(counts) / counts.sum()
+    positions = np.unique(np.geomspace(1, len(counts), NUM_POINTS).astype(int))
+    items = [{"share of items": float(p / len(counts)), "share of clicks": float(cumulative[p - 1])} for p in positions]
+    sizes = np.bincount(log.lengths[1:], minlength=MAX_LENGTH + 1)
+    lengths = [{"clicks": n, "sessions": int(sizes[n])} for n in range(2, MAX_LENGTH + 1)]
     return (
         Picture(
             name="criteo-figure1",
@@ -84,8 +85,8 @@ def _log(log: Log) -> tuple[Picture, Picture]:
     )
 
 
-def _steps(recall: dict[str, list[float]], base: str) -> tuple[Picture, Picture]:
-    """Figure 3: recall, and uplift over the best baseline."""
+def _step_pictures(recall: dict[str, list[float]], base: str) -> tuple[Picture, Picture]:
+    """Figure 3: recall and uplift over the best baseline, by future step."""
 
     def rows(measure: str, values: dict[str, Sequence[float]]) -> tuple[dict[str, Any], ...]:
         return tuple(
@@ -94,8 +95,8 @@ def _steps(recall: dict[str, list[float]], base: str) -> tuple[Picture, Picture]
             for step, value in enumerate(listed, 1)
         )
 
-    over = {
-        name: [100 * (value / least - 1) for value, least in zip(values, recall[base], strict=True)]
+    uplifts = {
+        name: [100 * (value / base_value - 1) for value, base_value in zip(values, recall[base], strict=True)]
         for name, values in recall.items()
         if name != base
     }
@@ -109,7 +110,7 @@ def _steps(recall: dict[str, list[float]], base: str) -> tuple[Picture, Picture]
         Picture(
             name="criteo-figure3-uplift",
             kind="line",
-            rows=rows("uplift, %", dict(over)),
+            rows=rows("uplift, %", dict(uplifts)),
             encoding={"x": "steps ahead", "y": "uplift, %", "by": "method", "title": f"Uplift over {base}"},
         ),
     )

@@ -1,6 +1,6 @@
-"""Criteo's Tables 2 and 3: its settings, and how many weights its models have on its two logs.
+"""Criteo's Tables 2 and 3: its settings, and the number of parameters of its models on its two logs.
 
-The printed numbers are rounded. Nothing is trained: the models are built for as many items as the logs have.
+The published numbers are rounded. Nothing is trained: the models are only built for the number of items of each log.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 LOGS = {"YooChoose": 37_483, "Internal": 208_418}
-# name -> model, preset, millions printed
+# name -> model, preset, published millions of parameters
 METHODS: dict[str, tuple[str, str, tuple[float, float]]] = {
     "CoEvent MF": ("coevent-mf", "paper", (7.5, 41.6)),
     "CoEvent MF + RE": ("coevent-mf", "re", (3.75, 20.8)),
@@ -28,29 +28,30 @@ SETTINGS = ("lr", "final_lr", "lr_decay_power", "lr_decay_steps", "embedding_dim
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """Count; `runs` and `quick` change nothing."""
+    """Count the parameters; `runs` and `quick` are not used."""
     rows = []
-    for name, (model, preset, printed) in METHODS.items():
-        for (log, items), paper in zip(LOGS.items(), printed, strict=True):
-            rows.append(Row(method=name, metric=f"{log}, M", ours=(weights(model, preset, items) / 1e6,), paper=paper))
+    for name, (model, preset, published) in METHODS.items():
+        for (log, num_items), figure in zip(LOGS.items(), published, strict=True):
+            millions = num_parameters(model, preset, num_items) / 1e6
+            rows.append(Row(method=name, metric=f"{log}, M", measured=(millions,), published=figure))
     config = find("gru").configure()
     table2 = ", ".join(f"{name} {getattr(config, name):g}" for name in SETTINGS)
     return Reproduction(
-        title="Criteo's study (2018), Table 3: millions of weights",
+        title="Criteo's study (2018), Table 3: millions of parameters",
         rows=tuple(rows),
         notes=(
             f"Table 2, the defaults of these models: {table2}.",
-            "Without the row of padding that each table of item vectors has on top. The paper does not say how many "
-            "layers its HM-LSTM has: two, with the output module, come to its figure.",
+            "The padding row of each item embedding is not counted. The paper does not state the number of layers of "
+            "its HM-LSTM: two, with the output module, give its figure.",
         ),
         details={"quick": False},
     )
 
 
-def weights(model: str, preset: str, items: int) -> int:
-    """How many weights a model has for so many items, padding not counted."""
-    kind = find(model)
+def num_parameters(model: str, preset: str, num_items: int) -> int:
+    """The number of parameters of a model, without padding rows."""
+    model_class = find(model)
     with torch.device("meta"):
-        built = kind(kind.configure(preset=preset), Sizes(1, items))
-    padded = sum(weight.shape[1] for weight in built.parameters() if weight.shape[0] == items + 1)
+        built = model_class(model_class.configure(preset=preset), Sizes(1, num_items))
+    padded = sum(weight.shape[1] for weight in built.parameters() if weight.shape[0] == num_items + 1)
     return sum(weight.numel() for weight in built.parameters()) - padded

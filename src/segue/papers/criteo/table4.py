@@ -1,19 +1,31 @@
-"""Criteo's Table 4: the next item, and the next five; uplifts over the best of the paper's baselines."""
+"""Criteo's Table 4: the next item and the next five items; uplifts over the best of the paper's baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segue.papers.criteo.common import LATER, METHODS, NETWORKS, NEXT, about, baseline, gain, gains, run, steps, told
+from segue.papers.criteo.common import (
+    METHODS,
+    NETWORKS,
+    NEXT_FIVE,
+    NEXT_ITEM,
+    best_baseline,
+    common_notes,
+    per_instance,
+    run_details,
+    run_on_yoochoose,
+    uplift_of,
+    uplift_rows,
+)
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 __all__ = ["METHODS", "reproduce"]
 
-UPLIFT = "uplift N=1"
-LATER_UPLIFT = "uplift N=5"
-# name -> uplift in percent and half the width of its 95% interval, N = 1 and N = 5
-PRINTED = {
+UPLIFT_NEXT_ITEM = "uplift N=1"
+UPLIFT_NEXT_FIVE = "uplift N=5"
+# name -> uplift in percent and half the width of its 95% interval, for N = 1 and N = 5
+PUBLISHED = {
     "GRU": ((1.1, 1.4), (3.6, 3.0)),
     "GRU + RE": ((4.3, 1.2), (7.6, 3.2)),
     "GRU + LN": ((6.2, 1.3), (9.6, 3.2)),
@@ -21,7 +33,7 @@ PRINTED = {
     "Stacked GRU + RE + LN": ((6.8, 1.3), (10.7, 3.4)),
     "HM-LSTM + RE + LN": ((5.4, 1.4), (9.4, 3.6)),
 }
-# first below later
+# pairs: the first method is worse than the second
 ORDER = (
     ("POP", "Item-KNN"),
     ("Item-KNN", "CoEvent MF"),
@@ -35,38 +47,38 @@ ORDER = (
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """Twelve methods, one training each."""
-    _, lines = run(runs, quick=quick)
-    rows: list[Row] = [line.row(metric) for line in lines for metric in (NEXT, LATER, "mrr@20,1")]
+    """Train and test twelve methods, one training each."""
+    _, results = run_on_yoochoose(runs, quick=quick)
+    rows: list[Row] = [result.row(metric) for result in results for metric in (NEXT_ITEM, NEXT_FIVE, "mrr@20,1")]
     networks = [method.name for method in NETWORKS]
-    for name, metric, place in ((UPLIFT, NEXT, 0), (LATER_UPLIFT, LATER, 1)):
-        base = baseline(lines, metric)
-        for line in lines:
-            if line.method.name in networks or line.method.name == "Sequential rules":
-                found = gain(line, base, (steps(line, metric), steps(base, metric)))
-                printed = PRINTED.get(line.method.name)
-                rows += gains(line, found, name, printed[place] if printed else None)
-    means = {line.method.name: float(steps(line, NEXT).mean()) for line in lines}
+    for name, metric, column in ((UPLIFT_NEXT_ITEM, NEXT_ITEM, 0), (UPLIFT_NEXT_FIVE, NEXT_FIVE, 1)):
+        base = best_baseline(results, metric)
+        for result in results:
+            if result.method.name in networks or result.method.name == "Sequential rules":
+                uplift = uplift_of(result, base, metric)
+                published = PUBLISHED.get(result.method.name)
+                rows += uplift_rows(result, uplift, name, published[column] if published else None)
+    means = {result.method.name: float(per_instance(result, NEXT_ITEM).mean()) for result in results}
     return Reproduction(
         title="Criteo's study (2018), Table 4, YooChoose: here its last 1/64",
         rows=tuple(rows),
         notes=(
-            *told(quick),
-            f"Uplifts are over {baseline(lines, NEXT).method.name} (next item) and "
-            f"{baseline(lines, LATER).method.name} (next five), the best of the paper's baselines; their 95% intervals "
-            "(±: half the width) are bootstrapped over sessions.",
-            f"The paper's order of the next item {_order(means)}.",
+            *common_notes(quick),
+            f"Uplifts are relative to {best_baseline(results, NEXT_ITEM).method.name} (next item) and "
+            f"{best_baseline(results, NEXT_FIVE).method.name} (next five), the best of the paper's baselines. "
+            "Their 95% intervals are bootstrapped over sessions; ± is half their width.",
+            f"The paper's order for the next item {_check_order(means)}.",
         ),
-        details=about(lines, quick=quick),
+        details=run_details(results, quick=quick),
     )
 
 
-def _order(means: Mapping[str, float]) -> str:
-    """Where the paper's order holds."""
-    odd = [
-        f"{later} ({means[later]:.4f}) is below {first} ({means[first]:.4f})"
-        for first, later in ORDER
-        if means[later] < means[first]
+def _check_order(means: Mapping[str, float]) -> str:
+    """The paper's order of methods, and where the measured order differs."""
+    exceptions = [
+        f"{better} ({means[better]:.4f}) is below {worse} ({means[worse]:.4f})"
+        for worse, better in ORDER
+        if means[better] < means[worse]
     ]
     chain = "POP < Item-KNN < CoEvent MF < GRU < GRU + RE, GRU + LN < GRU + RE + LN < stacked"
-    return f"({chain}) {'does not hold: ' + '; '.join(odd) if odd else 'holds'}"
+    return f"({chain}) {'does not hold: ' + '; '.join(exceptions) if exceptions else 'holds'}"

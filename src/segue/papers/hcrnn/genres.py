@@ -1,9 +1,9 @@
-"""`Genres`: which genres items have, and for how long a user has kept to one.
+"""`Genres`: the genres of items, and streaks of items with a genre in common.
 
 items        Heat             Ronin            Alien            Emma
 genres       Action, Crime    Action           Action, Horror   Romance
-streak       0                1                2                3              items before it with a genre in common
-same                          yes              yes              no             whether it has that genre too
+streak       0                1                2                3              items right before it that share a genre
+same                          yes              yes              no             whether the item has this genre too
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Genres:
 
     Attributes:
         names: of the G genres, sorted.
-        has: (I + 1, G) whether an item has a genre; row 0 is nobody's.
+        has: (I + 1, G) whether an item has a genre; row 0 is padding.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ class Genres:
 
     @classmethod
     def of(cls, log: Log) -> Genres:
-        """Those of the column `genres` of the log's items.
+        """The genres in the column `genres` of the log's item metadata.
 
         Raises:
             DataError: there is no such column.
@@ -44,27 +44,27 @@ class Genres:
         return cls(tuple(names), has[:, 1:])
 
     def streaks(self, items: Ids) -> tuple[Ids, Flags]:
-        """(T,) how many items right before each have a genre in common, as many as there can be; whether it has it too.
+        """(T,) for each item the maximal number of items right before it that share a genre, and whether it has it too.
 
-        An item with nothing before it, or nothing with a genre, has a streak of 0.
+        The streak is 0 for the first item, and if the previous item has no genre.
         """
         has = self.has[items]
         length, same = np.zeros(len(items), np.int64), np.zeros(len(items), np.bool_)
-        for place in range(1, len(items)):
-            common = has[place - 1]
-            for before in range(place - 1, -1, -1):
-                kept = common & has[before]
-                if not kept.any():
+        for position in range(1, len(items)):
+            common = has[position - 1]
+            for before in range(position - 1, -1, -1):
+                shared = common & has[before]
+                if not shared.any():
                     break
-                common, length[place] = kept, length[place] + 1
-            same[place] = (common & has[place]).any()
+                common, length[position] = shared, length[position] + 1
+            same[position] = (common & has[position]).any()
         return length, same
 
     def shared(self, items: Ids, others: Ids) -> Flags:
-        """Whether items have a genre in common with others; the two broadcast."""
+        """Whether items have a genre in common with other items; the arrays are broadcast."""
         both: Flags = self.has[items] & self.has[others]
         return np.any(both, axis=-1)
 
-    def listed(self, item: int) -> str:
-        """The genres of an item, for people."""
+    def names_of(self, item: int) -> str:
+        """The names of the genres of an item, separated by commas."""
         return ", ".join(name for name, there in zip(self.names, self.has[item], strict=True) if there)

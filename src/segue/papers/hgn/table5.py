@@ -1,7 +1,7 @@
-"""HGN's Table 5, column CDs: seconds of one epoch of HGN, SASRec and Caser at the paper's settings.
+"""HGN's Table 5, column CDs: seconds of one epoch of HGN, SASRec and Caser with the paper's settings.
 
-The paper leaves the drawing of negatives out of its seconds; here it is the making of batches, negatives among them,
-that is timed apart. Its machine had a GTX 1080 Ti.
+The paper does not count the sampling of negatives. Here the making of batches, including negatives, is timed
+separately. The paper used a GTX 1080 Ti.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 from segue.training.loop import fit
 
-EPOCHS = 3  # the median of so many counts, after one that does not
-TRAINING, CPU, MAKING = "training s", "training CPU s", "batches s"
+EPOCHS = 3  # the median of these is reported; one more epoch before them is not counted
+TRAINING, CPU, BATCHES = "training s", "training CPU s", "batches s"
 
 
 def _timed(model: str, settings: Mapping[str, Any], *, preset: str | None = None) -> Experiment:
     return Experiment(model=model, protocol=PROTOCOL, settings=settings, preset=preset)
 
 
-# seconds printed, and the model: |L| = 5, |T| = 3, d = 50; SASRec reads 300 items, as the paper has it for this table
+# name -> published seconds, and the experiment: |L| = 5, |T| = 3, d = 50; SASRec has a window of 300 items
 METHODS: Mapping[str, tuple[float | None, Experiment]] = {
     "HGN": (0.957, _timed("hgn", {})),
-    "HGN, four windows a batch row": (None, _timed("hgn", {"per_row": 4})),
+    "HGN, four windows per batch row": (None, _timed("hgn", {"windows_per_row": 4})),
     "SASRec": (2.242, _timed("sasrec", {"window": 300}, preset="paper")),
     "Caser": (5.063, _timed("caser", {}, preset="author")),
 }
@@ -45,53 +45,59 @@ METHODS: Mapping[str, tuple[float | None, Experiment]] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one epoch: training, on the wall and of the processor; and making batches."""
+    """Seconds of one epoch.
+
+    Attributes:
+        training: wall time of the training steps, without making batches.
+        cpu: CPU time of the same.
+        batches: wall time of making batches.
+    """
 
     training: float
     cpu: float
-    making: float
+    batches: float
 
 
 def reproduce(*, runs: RunCache, quick: bool = False, device: str = "cpu") -> Reproduction:
-    """Time some epochs of each; nothing is kept, since a time is of its day."""
+    """Time some epochs of each model; times are not stored in the run cache."""
     _check(device)
-    log = PROTOCOL.split(catalog.load(LOG)).train_valid
+    log = PROTOCOL.split(catalog.load_log(LOG)).train_valid
     rows = []
-    for name, (printed, recipe) in METHODS.items():
+    for name, (published, experiment) in METHODS.items():
         say(f"timing {name}")
-        costs = measure(recipe, log, device=device, epochs=1 if quick else EPOCHS)
-        rows.append(_row(name, TRAINING, [cost.training for cost in costs], printed))
+        costs = measure(experiment, log, device=device, epochs=1 if quick else EPOCHS)
+        rows.append(_row(name, TRAINING, [cost.training for cost in costs], published))
         rows.append(_row(name, CPU, [cost.cpu for cost in costs]))
-        rows.append(_row(name, MAKING, [cost.making for cost in costs]))
+        rows.append(_row(name, BATCHES, [cost.batches for cost in costs]))
     return Reproduction(
         title="HGN (KDD 2019), Table 5, Amazon-CDs: one epoch",
         rows=tuple(rows),
         notes=(
-            f"Median of {1 if quick else EPOCHS} epochs after one that does not count, on train and validation "
-            f"together; {_machine(device)}. The paper: a GTX 1080 Ti.",
-            "Training is without the making of batches, which stands apart; the paper leaves out the drawing of "
-            "negatives only. Compare processor seconds: those of the wall depend on what else the machine does.",
-            *(["QUICK: a single epoch each."] if quick else []),
+            f"Median of {1 if quick else EPOCHS} epochs after one warm-up epoch, on train and validation together; "
+            f"{_machine(device)}. The paper: a GTX 1080 Ti.",
+            "Training does not include the making of batches, which is reported separately; the paper excludes only "
+            "the sampling of negatives. Compare CPU seconds: wall times depend on the other load of the machine.",
+            *(["QUICK: one epoch each."] if quick else []),
         ),
         details={"quick": quick, "log": LOG, "device": device, "threads": torch.get_num_threads()},
     )
 
 
-def measure(recipe: Experiment, log: Log, *, device: str, epochs: int) -> list[Cost]:
-    """What each of `epochs` costs, after one more."""
-    model = recipe.build(log, epochs=epochs + 1).to(device)
+def measure(experiment: Experiment, log: Log, *, device: str, epochs: int) -> list[Cost]:
+    """The cost of each of `epochs` epochs, after one warm-up epoch."""
+    model = experiment.build(log, epochs=epochs + 1).to(device)
     if not isinstance(model, GradientModel):
-        raise ConfigError(f"{recipe.model} is not trained by epochs: there is nothing to time")
-    watch = _Watch(model)
-    training = fit(model, log, seed=recipe.seed)
+        raise ConfigError(f"{experiment.model} has no epochs that could be timed")
+    timer = _BatchTimer(model)
+    training = fit(model, log, seed=experiment.seed)
     return [
         Cost(max(epoch.seconds - wall, 0.0), max(epoch.cpu_seconds - cpu, 0.0), wall)
-        for epoch, (wall, cpu) in zip(training.epochs[1:], watch.spent[1:], strict=True)
+        for epoch, (wall, cpu) in zip(training.epochs[1:], timer.spent[1:], strict=True)
     ]
 
 
-class _Watch:
-    """Times the making of a model's batches, epoch by epoch: (wall, processor) seconds."""
+class _BatchTimer:
+    """Measures the time for making a model's batches: (wall, CPU) seconds of each epoch."""
 
     def __init__(self, model: GradientModel) -> None:
         self.spent: list[tuple[float, float]] = []
@@ -100,10 +106,10 @@ class _Watch:
 
     def timed(self, log: Log, rng: Any) -> Iterator[Batch]:
         wall = cpu = 0.0
-        made = self.batches(log, rng)
+        batches = self.batches(log, rng)
         while True:
             begin = time.perf_counter(), time.process_time()
-            batch = next(made, None)
+            batch = next(batches, None)
             wall, cpu = wall + time.perf_counter() - begin[0], cpu + time.process_time() - begin[1]
             if batch is None:
                 break
@@ -111,8 +117,10 @@ class _Watch:
         self.spent.append((wall, cpu))
 
 
-def _row(name: str, metric: str, seconds: list[float], printed: float | None = None) -> Row:
-    return Row(method=name, metric=metric, ours=(statistics.median(seconds),), paper=printed, lower=True)
+def _row(name: str, metric: str, seconds: list[float], published: float | None = None) -> Row:
+    return Row(
+        method=name, metric=metric, measured=(statistics.median(seconds),), published=published, lower_is_better=True
+    )
 
 
 def _check(device: str) -> None:
@@ -127,4 +135,4 @@ def _machine(device: str) -> str:
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"{threads} thread{'s' if threads > 1 else ''} of a processor"
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}"

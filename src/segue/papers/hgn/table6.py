@@ -1,8 +1,8 @@
-"""HGN's Table 6, column CDs: how many items are read (|L|) and how many are to be ranked (|T|)."""
+"""HGN's Table 6, column CDs: the window |L| and the number of targets |T|."""
 
 from __future__ import annotations
 
-from segue.papers.hgn.common import ALIKE, RIVALS, run, table, variant
+from segue.papers.hgn.common import EXTRA_BASELINES, TRAINING_NOTE, make_table, run_on_cds, variant
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -21,14 +21,14 @@ PAPER = {
 METHODS = tuple(
     variant(
         f"HGN L={window} T={targets}",
-        {"window": window, "targets": targets},
-        paper=dict(zip(METRICS, printed, strict=True)),
+        {"window": window, "num_targets": targets},
+        published=dict(zip(METRICS, published, strict=True)),
     )
-    for (window, targets), printed in PAPER.items()
+    for (window, targets), published in PAPER.items()
 )
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """Nine trainings of HGN, and the simple rivals beside them."""
-    lines = run([*RIVALS, *METHODS], runs, quick=quick)
-    return table("HGN (KDD 2019), Table 6, Amazon-CDs", lines, METRICS, quick=quick, notes=[ALIKE])
+    """Nine variants of HGN, and the simple baselines."""
+    results = run_on_cds([*EXTRA_BASELINES, *METHODS], runs, quick=quick)
+    return make_table("HGN (KDD 2019), Table 6, Amazon-CDs", results, METRICS, quick=quick, notes=[TRAINING_NOTE])

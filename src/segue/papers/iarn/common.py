@@ -82,7 +82,7 @@ class LogSetup:
 
     def run(self, methods: Sequence[Method], runs: RunCache, *, quick: bool) -> list[MethodResult]:
         """Train and test the methods on the log."""
-        return run_methods(methods, catalog.load(self.log), runs, epochs=QUICK_EPOCHS if quick else None)
+        return run_methods(methods, catalog.load_log(self.log), runs, epochs=QUICK_EPOCHS if quick else None)
 
     def rows(self, results: Sequence[MethodResult]) -> list[Row]:
         """Rows of RMSE, AUC and cost of each method; methods that predict no ratings have no RMSE."""
@@ -193,7 +193,7 @@ def run_details(results: Mapping[str, Sequence[MethodResult]], *, quick: bool) -
 
 def shorter_history_lengths(setup: LogSetup) -> Values:
     """(N,) the length of the shorter history, of the user or of the item, for each test rating."""
-    log = catalog.load(setup.log)
+    log = catalog.load_log(setup.log)
     split = setup.protocol.split(log)
     pairs, past = setup.protocol.pairs(split, "test"), split.train_valid
     return np.minimum(past.lengths[pairs.user], past.counts()[pairs.item]).astype(np.float64)

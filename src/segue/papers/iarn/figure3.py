@@ -1,69 +1,82 @@
-"""IARN's Figure 3: the error of its backbones, by how long both histories are at least.
+"""IARN's Figure 3: the error of its backbones by the minimal length of both histories.
 
-The paper trains on logs of long histories alone; here each backbone is trained once, and what is varied is which of the
-test's ratings are asked about: those whose user and item have both met so many before the date.
+The paper filters its logs by the length of histories before training. Here each backbone is trained once. The error is
+measured on the test ratings whose user and item both have at least that many ratings before the date of the split.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from segue.papers.iarn.common import LARGE, SMALL, Place, about, hurried, lead, lengths, sentence
-from segue.papers.methods import Line, Method
+from segue.papers.iarn.common import (
+    ML_1M,
+    ML_100K,
+    LogSetup,
+    difference_sentence,
+    paired_difference,
+    quick_note,
+    run_details,
+    shorter_history_lengths,
+)
+from segue.papers.methods import Method, MethodResult
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 LENGTHS = (3, 10, 20, 30, 50, 100)
 BACKBONES = {"RNN-backbone": "rnn", "LSTM-backbone": "lstm", "TAGM-backbone": "tagm", "IARN-Plain": "iarn"}
-FEWEST = 100  # ratings that an error is told of
-PLACES = (SMALL, LARGE)
+MIN_RATINGS = 100  # for which an error is reported
+LOG_SETUPS = (ML_100K, ML_1M)
 
 
-def methods(place: Place) -> tuple[Method, ...]:
-    """The backbones, alike in all else."""
-    recipes = {name: place.network_recipe(backbone=backbone) for name, backbone in BACKBONES.items()}
-    return tuple(place.method(name, recipe, seeds=place.seeds) for name, recipe in recipes.items())
+def methods(setup: LogSetup) -> tuple[Method, ...]:
+    """The backbones, with all other settings equal."""
+    experiments = {name: setup.iarn_experiment(backbone=backbone) for name, backbone in BACKBONES.items()}
+    return tuple(setup.method(name, experiment, seeds=setup.seeds) for name, experiment in experiments.items())
 
 
-METHODS = methods(SMALL)
+METHODS = methods(ML_100K)
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """Train every backbone, and look at its errors where histories are long."""
-    lines = {place.title: place.lines(methods(place), runs, quick=quick) for place in PLACES}
-    rows = [row for place in PLACES for row in _rows(place, lines[place.title])]
-    tests = [{**lead(some[-1], other), "part": title} for title, some in lines.items() for other in some[:-1]]
+    """Train every backbone, and measure its error by the length of histories."""
+    results = {setup.title: setup.run(methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
+    rows = [row for setup in LOG_SETUPS for row in _rows(setup, results[setup.title])]
+    tests = [
+        {**paired_difference(of_log[-1], other), "part": title}
+        for title, of_log in results.items()
+        for other in of_log[:-1]
+    ]
     return Reproduction(
         title="IARN (CIKM 2017), Figure 3: the backbones, by the length of histories",
         rows=tuple(rows),
         notes=(
-            *hurried(quick),
-            "RMSE of the test's ratings whose user and item have both met at least so many before the date; the same "
-            "trainings throughout. The paper prints no figures, and filters its logs before it trains.",
-            *(f"{place.title}: {place.protocol.describe()}" for place in PLACES),
-            *(sentence(test["part"], test) for test in tests),
+            *quick_note(quick),
+            "RMSE of the test ratings whose user and item both have at least so many ratings before the date of the "
+            "split; all from the same trainings. The paper gives no figures, and filters its logs before training.",
+            *(f"{setup.title}: {setup.protocol.describe()}" for setup in LOG_SETUPS),
+            *(difference_sentence(test["part"], test) for test in tests),
         ),
-        pictures=tuple(_picture(place, rows) for place in PLACES),
-        details={**about(lines, quick=quick), "tests": tests},
+        pictures=tuple(_picture(setup, rows) for setup in LOG_SETUPS),
+        details={**run_details(results, quick=quick), "tests": tests},
     )
 
 
-def _rows(place: Place, lines: list[Line]) -> list[Row]:
-    """The RMSE of each line, of histories of at least each length; none where there are few."""
-    shortest = lengths(place)
-    told = [least for least in LENGTHS if (shortest >= least).sum() >= FEWEST]
+def _rows(setup: LogSetup, results: list[MethodResult]) -> list[Row]:
+    """The RMSE of each method by the minimal length of histories; lengths with few ratings are left out."""
+    shortest = shorter_history_lengths(setup)
+    reported = [minimum for minimum in LENGTHS if (shortest >= minimum).sum() >= MIN_RATINGS]
     return [
-        replace(line.row("rmse", shortest >= least), metric=f"rmse, {least} or more", part=place.title)
-        for line in lines
-        for least in told
+        replace(result.row("rmse", shortest >= minimum), metric=f"rmse, {minimum} or more", part=setup.title)
+        for result in results
+        for minimum in reported
     ]
 
 
-def _picture(place: Place, rows: list[Row]) -> Picture:
-    told = [
-        {"shortest history": int(row.metric.split()[1]), "RMSE": row.mean, "backbone": row.method}
+def _picture(setup: LogSetup, rows: list[Row]) -> Picture:
+    points = [
+        {"minimal history length": int(row.metric.split()[1]), "RMSE": row.mean, "backbone": row.method}
         for row in rows
-        if row.part == place.title
+        if row.part == setup.title
     ]
-    encoding = {"x": "shortest history", "y": "RMSE", "by": "backbone", "title": f"Backbones, {place.title}"}
-    return Picture(name=f"iarn-figure3-{place.log}", kind="line", rows=tuple(told), encoding=encoding)
+    encoding = {"x": "minimal history length", "y": "RMSE", "by": "backbone", "title": f"Backbones, {setup.title}"}
+    return Picture(name=f"iarn-figure3-{setup.log}", kind="line", rows=tuple(points), encoding=encoding)

@@ -1,7 +1,8 @@
-"""IARN's Figure 5: both histories of one rating, and how far the gate of each step is open.
+"""IARN's Figure 5: the gates of every step in both histories of one rating.
 
-The paper shows a viewer of "The Lost World: Jurassic Park", and finds adventures and action let in, dramas left out.
-Here it is somebody who rated that film in the last tenth of MovieLens 1M; `segue explain` shows any other pair.
+The paper shows a viewer of "The Lost World: Jurassic Park": the gates are open for adventure and action films, and
+closed for dramas. Here it is a user who rated that film in the last tenth of MovieLens 1M. `segue explain` shows any
+other pair of a user and an item.
 """
 
 from __future__ import annotations
@@ -9,59 +10,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segue.data.datasets import catalog
-from segue.explain.rating import RatingExplanation, Step, explain_meeting, said
-from segue.papers.iarn.common import LARGE, QUICK, hurried
+from segue.explain.rating import HistoryEvent, explain_rating
+from segue.papers.iarn.common import ML_1M, QUICK_EPOCHS, quick_note
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 USER, ITEM = "137", "1544"
-LAST = 20  # steps of either side that are shown
-GATE, LENDS = "gate", "lends"
-METHODS: dict[str, str] = {}  # its lines are steps
-SIDES = {"history": "What the user had met", "audience": "Who had met the item"}
+MAX_STEPS = 20  # of each history that are shown
+GATE, CONTRIBUTION = "gate", "contribution"
+METHODS: dict[str, str] = {}  # the rows are steps of the histories
+TITLES = {"user-history": "User history: items rated before", "item-history": "Item history: users who rated it before"}
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
-    """Train IARN up to the validation part, and ask for one rating of the test."""
-    log = catalog.load(LARGE.log)
-    recipe = LARGE.network_recipe(**({"epochs": QUICK} if quick else {}))
-    model = runs.model(recipe, log).model
-    found = explain_meeting(model, log, user=USER, item=ITEM, last=LAST)
-    sides = {name: _side(found, name) for name in SIDES}
+    """Train IARN on the train part, and explain one rating of the test set."""
+    log = catalog.load_log(ML_1M.log)
+    experiment = ML_1M.iarn_experiment(**({"epochs": QUICK_EPOCHS} if quick else {}))
+    model = runs.train_model(experiment, log).model
+    explanation = explain_rating(model, log, user=USER, item=ITEM, last=MAX_STEPS)
+    histories = {
+        "user-history": _numbered(explanation.history),
+        "item-history": _numbered(explanation.item_history),
+    }
     return Reproduction(
         title="IARN (CIKM 2017), Figure 5: the gates of one rating",
-        rows=tuple(row for name, steps in sides.items() for row in _rows(SIDES[name], steps)),
+        rows=tuple(row for name, steps in histories.items() for row in _rows(TITLES[name], steps)),
         notes=(
-            *hurried(quick),
-            f"{LARGE.title}: {said(found)}",
-            f"The gates are those of this pair; {LENDS} is what the expected rating would have less without the step. "
-            f"Of each side its last {LAST} steps at most, oldest first.",
+            *quick_note(quick),
+            f"{ML_1M.title}: {explanation.summary()}",
+            f"The gates are those of this pair. The {CONTRIBUTION} of a step is the expected rating minus the expected "
+            f"rating without the step. At most the last {MAX_STEPS} steps of each history are shown, the oldest first.",
         ),
-        pictures=tuple(_picture(name, found.title, steps) for name, steps in sides.items()),
-        details={"quick": quick, "log": LARGE.log, "user": USER, "item": ITEM},
+        pictures=tuple(_picture(name, explanation.title, steps) for name, steps in histories.items()),
+        details={"quick": quick, "log": ML_1M.log, "user": USER, "item": ITEM},
     )
 
 
-def _side(found: RatingExplanation, name: str) -> list[tuple[str, Step]]:
-    """The steps of one history with names that differ."""
-    steps: Sequence[Step] = getattr(found, name)
-    return [(f"{place}. {step.title}", step) for place, step in enumerate(steps, 1)]
+def _numbered(steps: Sequence[HistoryEvent]) -> list[tuple[str, HistoryEvent]]:
+    """The steps of a history with unique names."""
+    return [(f"{number}. {step.title}", step) for number, step in enumerate(steps, 1)]
 
 
-def _rows(part: str, steps: Sequence[tuple[str, Step]]) -> list[Row]:
-    """What is told of each step."""
+def _rows(part: str, steps: Sequence[tuple[str, HistoryEvent]]) -> list[Row]:
+    """The gate, the contribution and the rating of each step."""
     rows = []
     for name, step in steps:
-        told = {GATE: step.gates.get(GATE), LENDS: step.lends, "rated": step.rating}
+        figures = {GATE: step.gates.get(GATE), CONTRIBUTION: step.contribution, "rated": step.rating}
         rows += [
-            Row(method=name, metric=metric, ours=(value,), part=part)
-            for metric, value in told.items()
+            Row(method=name, metric=metric, measured=(value,), part=part)
+            for metric, value in figures.items()
             if value is not None
         ]
     return rows
 
 
-def _picture(name: str, title: str, steps: Sequence[tuple[str, Step]]) -> Picture:
-    bars = tuple({"step": step, GATE: told.gates[GATE]} for step, told in steps if told.gates.get(GATE) is not None)
-    encoding = {"x": GATE, "y": "step", "title": f"{SIDES[name]}: {title}"}
+def _picture(name: str, title: str, steps: Sequence[tuple[str, HistoryEvent]]) -> Picture:
+    bars = tuple({"step": label, GATE: step.gates[GATE]} for label, step in steps if step.gates.get(GATE) is not None)
+    encoding = {"x": GATE, "y": "step", "title": f"{TITLES[name]}: {title}"}
     return Picture(name=f"iarn-figure5-{name}", kind="bar", rows=bars, encoding=encoding)

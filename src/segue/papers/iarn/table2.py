@@ -55,7 +55,7 @@ EXTRA_BASELINES = {
 }
 # settings and numbers of epochs chosen on validation of Clothing by AUC; the same are used for MovieLens
 BPR: Mapping[str, Any] = {"l2": 0.1, "embedding_dim": 32, "batch_size": 2048, "epochs": 20}
-NCF: Mapping[str, Any] = {"batch_size": 1024, "pretrain": 4, "lr": 2e-3, "weight_decay": 1e-5, "epochs": 2}
+NCF: Mapping[str, Any] = {"batch_size": 1024, "pretrain_epochs": 4, "lr": 2e-3, "weight_decay": 1e-5, "epochs": 2}
 ITEM2VEC: Mapping[str, Any] = {"passes_per_epoch": 2, "embedding_dim": 32, "batch_size": 8192, "epochs": 4}
 MP2VEC: Mapping[str, Any] = {"passes_per_epoch": 1, "embedding_dim": 32, "batch_size": 8192, "lr": 3e-3, "epochs": 6}
 BPR_WITH_FEATURES = "BPR with features"
