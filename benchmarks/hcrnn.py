@@ -37,9 +37,8 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
     from torch.nn.functional import cross_entropy, dropout, elu
 
     config, history, training = model.config, batch.history, model.training
-    count, places, hidden, dim = len(history), history.shape[1], config.hidden, config.embedding_dim
-    assert (config.variant, config.attention, config.deviation) == (3, "bi", "log")
-    assert batch.target is not None
+    count, places, hidden, dim = len(history), history.shape[1], config.hidden_dim, config.embedding_dim
+    assert (config.variant, config.attention, config.sigma_parametrization) == (3, "bi", "log")
     assert model.drift_bias is not None
     vectors, real = model.item[history], (history > 0).unsqueeze(2)
     items = torch.zeros(count, len(model.item)).to(vectors).scatter(1, history, 1.0)
@@ -47,7 +46,7 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
     bag = dropout(items @ model.item, config.dropout, training)
     code = elu(model.shares.code(bag))
     mean, log = model.shares.mean(code), model.shares.deviation(code)
-    noise = config.noise * torch.randn_like(mean) if training else torch.zeros_like(mean)
+    noise = config.posterior_noise * torch.randn_like(mean) if training else torch.zeros_like(mean)
     theta = torch.softmax(mean + log.exp() * noise, 1)
     divergence = ((mean.square() + (2 * log).exp() - 1) / 2 - log).sum()
     shares = (theta.unsqueeze(2) * model.memory) @ model.memory_weight  # B K H
@@ -71,7 +70,7 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
         local = torch.where(real[:, place], now, local)
         states.append(state)
         locals_.append(local)
-    each, wide = torch.stack(states, 1), hidden if config.scale == "hidden" else dim
+    each, wide = torch.stack(states, 1), hidden if config.attention_scale == "hidden_dim" else dim
     alike = (
         torch.stack(locals_, 1) @ model.local_each_weight @ (local @ model.local_last_weight).unsqueeze(2) / wide**0.5
     )
@@ -79,9 +78,9 @@ def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
     seen = []
     for scores in (alike, (inside @ model.attention).unsqueeze(2)):
         seen.append((torch.softmax(scores.masked_fill(~real, -torch.inf), 1) * each).sum(1))
-    query = dropout(torch.cat([state, *seen], 1), config.feature_dropout, training) @ model.decoder
+    query = dropout(torch.cat([state, *seen], 1), config.hidden_dropout, training) @ model.decoder
     loss: Tensor = cross_entropy(query @ model.item[1:].T, batch.target[:, -1] - 1, reduction="sum")
-    return loss + config.kl * divergence
+    return loss + config.kl_weight * divergence
 
 
 def measure(side: str, data: str, batches: int) -> dict[str, Any]:
@@ -89,14 +88,14 @@ def measure(side: str, data: str, batches: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from segue.data.datasets.catalog import load
+    from segue.data.datasets.catalog import load_log
     from segue.data.splits import given_split
     from segue.models.base.model import Sizes
     from segue.models.registry import find
 
     torch.set_num_threads(1)
     torch.empty(31 << 18)
-    log = load(data)
+    log = load_log(data)
     train, kind = given_split(log).train, find(SIDES[side])
     torch.manual_seed(1)
     model: Any = kind(kind.configure(), Sizes(log.num_users, log.num_items)).train()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segue.batches.batch import Batch as Batch
-    from segue.data.datasets.catalog import load as load_log
+    from segue.data.datasets.catalog import load_log as load_log
     from segue.data.log import Log as Log
     from segue.data.readers.ingest import read_log as read_log
     from segue.data.splits import EvalInstances as EvalInstances
@@ -55,7 +55,7 @@ _PLACES = {
     "Ranks": "segue.evaluation.ranks:Ranks",
     "SegueError": "segue.errors:SegueError",
     "fit": "segue.training.loop:fit",
-    "load_log": "segue.data.datasets.catalog:load",
+    "load_log": "segue.data.datasets.catalog:load_log",
     "load_model": "segue.serving.saved_model:load",
     "read_log": "segue.data.readers.ingest:read_log",
     "save_model": "segue.serving.saved_model:save",

@@ -35,7 +35,7 @@ def demo(*, output: OutputOptions = OUTPUT) -> None:
     ]
     for experiment in experiments:
         check_target(folder / experiment.model)
-    log = catalog.load("ml-100k")
+    log = catalog.load_log("ml-100k")
     results = []
     for experiment in experiments:
         outcome = experiment.run(log)

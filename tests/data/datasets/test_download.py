@@ -1,4 +1,4 @@
-"""Fetched files appear whole, checked and without anything having been run; otherwise nothing appears."""
+"""Downloaded files appear complete and checked, nothing in them is run, and after an error nothing appears."""
 
 import hashlib
 import importlib.util
@@ -31,7 +31,7 @@ def packed(members):
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A folder that pip takes for the package index: tinydata 1.0 as a wheel, 2.0 only as a source that runs code."""
+    """A folder that pip uses as its package index: tinydata 1.0 as a wheel, 2.0 only as a source that runs code."""
     folder = tmp_path / "index"
     folder.mkdir()
     info = "tinydata-1.0.dist-info"
@@ -73,8 +73,8 @@ def test_pip_of_an_environment_without_pip(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: "/somewhere/uv")
     bundled = download._pip()
     if bundled[0] != "/somewhere/uv":  # some systems ship Python without ensurepip
-        told = subprocess.run([*bundled, "--version"], capture_output=True, text=True, check=True).stdout
-        assert told.startswith("pip ")
+        version = subprocess.run([*bundled, "--version"], capture_output=True, text=True, check=True).stdout
+        assert version.startswith("pip ")
     hidden.add("ensurepip")
     assert download._pip() == ["/somewhere/uv", "tool", "run", "pip"]
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -82,7 +82,7 @@ def test_pip_of_an_environment_without_pip(monkeypatch):
         download._pip()
 
 
-def test_a_site(site, tmp_path):
+def test_files_from_a_site(site, tmp_path):
     site.pages["/tiny.zip"] = packed({"tiny/u.data": CONTENT, "tiny/u.item": b"x", "../evil": b"y"})
     Site(f"{site.url}/tiny.zip", {"tiny/u.data": SHA256, "tiny/u.item": None}).fetch(tmp_path / "tiny")
     assert {p.name: p.read_bytes() for p in (tmp_path / "tiny").iterdir()} == {"u.data": CONTENT, "u.item": b"x"}
@@ -99,14 +99,14 @@ def test_a_site(site, tmp_path):
         (packed({"tiny/u.data": b"changed"}), 0, f"expected {SHA256}: not the same data"),
     ],
 )
-def test_a_site_that_does_not_deliver_leaves_nothing(site, tmp_path, page, cut, message):
+def test_a_failed_download_leaves_nothing(site, tmp_path, page, cut, message):
     site.pages, site.cut = ({} if page is None else {"/tiny.zip": page}), cut
     with pytest.raises(Unavailable, match=message):
         Site(f"{site.url}/tiny.zip", {"tiny/u.data": SHA256}).fetch(tmp_path / "tiny")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_site_whose_file_is_known_by_its_hash(site, tmp_path):
+def test_the_hash_of_the_whole_file_is_checked(site, tmp_path):
     page = packed({"ml/u.data": CONTENT})
     site.pages["/ml.zip"] = page
     Site(f"{site.url}/ml.zip", {"ml/u.data": None}, hashlib.sha256(page).hexdigest()).fetch(tmp_path / "ml")
@@ -144,7 +144,7 @@ def test_the_progress_of_a_download_is_shown_in_bytes(site, tmp_path, monkeypatc
     assert len(shown) > 4
 
 
-def test_nothing_is_printed_on_the_way(site, tmp_path, capfd):
+def test_a_download_prints_nothing(site, tmp_path, capfd):
     site.pages["/tiny.zip"] = packed({"tiny/u.data": CONTENT})
     Site(f"{site.url}/tiny.zip", {"tiny/u.data": None}).fetch(tmp_path / "tiny")
     assert capfd.readouterr() == ("", "")
@@ -159,7 +159,7 @@ def test_certificates_are_those_that_the_machine_trusts(monkeypatch, tmp_path):
     assert download._certificates() == "other.pem"
 
 
-def test_who_is_first_wins(tmp_path):
+def test_an_existing_folder_is_not_replaced(tmp_path):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny/u.data").write_bytes(b"there already")
     (tmp_path / "tiny.zip").write_bytes(packed({"u.data": CONTENT}))

@@ -1,4 +1,4 @@
-"""The logs of IARN from the publishers' files: each shape is read, and the paper's rule is applied."""
+"""The logs of IARN from the publishers' files: each format is read, and the filter of the paper is applied."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def events():
     ]
 
 
-def kept(rows):
+def filtered(rows):
     """Only users and items with more than 3 ratings, until nothing changes."""
     while True:
         users, items = (Counter(row[column] for row in rows) for column in (0, 1))
@@ -62,8 +62,8 @@ def sizes(rows):
 
 def entry(name, rows):
     """The entry of the catalogue with the counts of these rows."""
-    users, items, left = sizes(kept(rows))
-    return dataclasses.replace(DATASETS[name], users=users, items=items, rows=left, raw=sizes(rows))
+    users, items, left = sizes(filtered(rows))
+    return dataclasses.replace(DATASETS[name], num_users=users, num_items=items, num_rows=left, raw_size=sizes(rows))
 
 
 def write_ratings(path, rows):
@@ -83,32 +83,32 @@ def write_products(path):
         {"asin": "B000", "title": 'It\'s "new"', "categories": [["Goods", "Small"], ["Other"]], "price": 9.5},
         {"asin": "B001", "categories": [["Goods", "Large", "Red"]], "description": "'asin': 'B999'"},
         {"asin": "B002", "title": "Two"},
-        {"asin": "B777", "title": "Nobody rated this", "categories": [["Goods"]]},
+        {"asin": "B777", "title": "Without ratings", "categories": [["Goods"]]},
     ]
     text = "".join(f"{line}\n" for line in known)
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
 
 
-def found(log, names):
+def rows_of(log, number):
     """The log's rows by the numbers that they were written from."""
     user, item = log.events()
     users, items = log.users.names(user), log.items.names(item)
     rows = zip(users, items, log.rating, log.time, strict=True)
-    return sorted((names(u), names(i), int(r), int(t) // DAY) for u, i, r, t in rows)
+    return sorted((number(u), number(i), int(r), int(t) // DAY) for u, i, r, t in rows)
 
 
-@pytest.mark.parametrize(("name", "goods"), SHOPS.items())
+@pytest.mark.parametrize(("name", "category"), SHOPS.items())
 @pytest.mark.parametrize(
-    ("shape", "packed"), [("ratings_{}.csv", ".gz"), ("ratings_{}.csv", ""), ("reviews_{}.json", "")]
+    ("pattern", "suffix"), [("ratings_{}.csv", ".gz"), ("ratings_{}.csv", ""), ("reviews_{}.json", "")]
 )
-def test_amazon_with_categories(name, goods, shape, packed, shelf, capsys):
+def test_amazon_with_categories(name, category, pattern, suffix, shelf, capsys):
     rows = events()
-    (write_ratings if "csv" in shape else write_reviews)(shelf / (shape.format(goods) + packed), rows)
-    write_products(shelf / f"meta_{goods}.json{packed}")
+    (write_ratings if "csv" in pattern else write_reviews)(shelf / (pattern.format(category) + suffix), rows)
+    write_products(shelf / f"meta_{category}.json{suffix}")
     log = load_dataset(entry(name, rows))
     assert capsys.readouterr().err == ""
-    assert found(log, lambda token: int(token[1:])) == sorted(kept(rows))
-    assert len(kept(rows)) < len(rows), "the rule has something to do"
+    assert rows_of(log, lambda token: int(token[1:])) == sorted(filtered(rows))
+    assert len(filtered(rows)) < len(rows), "the filter has something to do"
     assert [step.rule for step in log.steps[1:]] == ["at least 4 rows a user and 4 an item"]
     ids = log.items.ids(["B000", "B001", "B002"])
     assert log.titles(ids) == ['It\'s "new"', "B001", "Two"]
@@ -120,28 +120,28 @@ def test_amazon_with_categories(name, goods, shape, packed, shelf, capsys):
     ]
 
 
-def test_amazon_without_what_is_known_of_products(shelf):
+def test_amazon_without_a_product_file(shelf):
     rows = events()
     write_ratings(shelf / "ratings_Electronics.csv", rows)
     assert load_dataset(entry("iarn-electronics", rows)).item_metadata is None
 
 
 @pytest.mark.parametrize("text", ["{'asin': 'B1', 'title': \n", "{'title': 'no number'}\n", "['B1']\n", "None\n"])
-def test_what_is_no_product_is_refused(text, shelf):
+def test_an_invalid_product_file_is_refused(text, shelf):
     write_ratings(shelf / "ratings_Electronics.csv", events())
     (shelf / "meta_Electronics.json").write_text("{'asin': 'B000'}\n" + text)
     with pytest.raises(
-        DataError, match=r"Electronics\.csv: cannot be read as .* \(meta_Electronics\.json, line 2: is no product\)"
+        DataError, match=r"Electronics\.csv: cannot be read as .* \(meta_Electronics\.json, line 2: is not a product\)"
     ):
         load_dataset(DATASETS["iarn-electronics"])
 
 
-def test_products_that_are_cut_short_are_refused(tmp_path):
+def test_a_product_file_that_is_cut_short_is_refused(tmp_path):
     path = tmp_path / "meta_Books.json.gz"
     write_products(path)
     path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(ValueError, match=r"meta_Books\.json\.gz, line \d: is no product"):
-        amazon.products(path)
+    with pytest.raises(ValueError, match=r"meta_Books\.json\.gz, line \d: is not a product"):
+        amazon.read_products(path)
 
 
 def write_netflix(folder, rows):
@@ -162,8 +162,8 @@ def test_netflix(shelf, capsys):
     log = load_dataset(entry("iarn-netflix", rows))
     assert capsys.readouterr().err == ""
     user, item = log.events()
-    told = zip(log.users.names(user), log.items.names(item), log.rating, strict=True)
-    assert sorted((u, i - 1, int(r)) for u, i, r in told) == sorted(row[:3] for row in kept(rows))
+    rated = zip(log.users.names(user), log.items.names(item), log.rating, strict=True)
+    assert sorted((u, i - 1, int(r)) for u, i, r in rated) == sorted(row[:3] for row in filtered(rows))
     assert 1_041_379_200 <= log.time.min() < log.time.max() < 1_046_476_800, "January and February of 2003"
     assert set(log.titles(log.items.ids([2, 3]))) <= {"Isle of Man, The", "Café (1997)", "2", "3"}
     assert log.titles(log.items.ids([1])) == ["Dinosaur Planet (2003)"]
@@ -186,21 +186,21 @@ def test_netflix_of_another_layout_is_refused(line, shelf):
         load_dataset(DATASETS["iarn-netflix"])
 
 
-def test_other_counts_than_table_1_are_told(shelf, capsys):
+def test_other_numbers_than_those_of_table_1_are_reported(shelf, capsys):
     rows = events()
     write_ratings(shelf / "ratings_Home_and_Kitchen.csv", rows)
-    log = load_dataset(dataclasses.replace(DATASETS["iarn-home"], raw=sizes(rows)))
+    log = load_dataset(dataclasses.replace(DATASETS["iarn-home"], raw_size=sizes(rows)))
     assert "15,745 users, 19,383 items, 201,660 rows are published" in capsys.readouterr().err
     assert log.steps[-1].rule == "not the published 15,745 users, 19,383 items, 201,660 rows"
 
 
 @pytest.mark.parametrize("name", [*SHOPS, "iarn-netflix", "iarn-clothing"])
-def test_where_to_get_what_is_not_at_hand(name):
+def test_instructions_for_a_missing_data_set(name):
     with pytest.raises(DataError) as caught:
         load_dataset(DATASETS[name])
-    tried, by_hand = str(caught.value).splitlines()[1:]
+    tried, instructions = str(caught.value).splitlines()[1:]
     assert all(file in tried for file in DATASETS[name].files)
-    assert "https://" in by_hand or "http://" in by_hand
+    assert "https://" in instructions or "http://" in instructions
 
 
 def test_the_counts_of_table_1():
@@ -211,5 +211,5 @@ def test_the_counts_of_table_1():
         "iarn-home": (15_745, 19_383, 201_660),
         "iarn-sport": (11_723, 13_811, 127_178),
     }
-    known = {name: (one.users, one.items, one.rows) for name, one in DATASETS.items() if name in printed}
+    known = {name: one.size for name, one in DATASETS.items() if name in printed}
     assert known == printed

@@ -1,4 +1,4 @@
-"""The publishers' files of HGN's logs: each shape is read, and what the authors leave out is left out."""
+"""The publishers' files of HGN's logs: each format is read, and the authors' filters are applied."""
 
 import dataclasses
 import gzip
@@ -45,12 +45,12 @@ def events(items):
     """(user, item, rating, time) listed by item: busy and idle users, known and unknown items, few days."""
     draw = random.Random(5)
     busy = [draw.uniform(0.1, 1) for _ in range(USERS)]
-    known = [draw.uniform(0.1, 1) for _ in items]
+    popularity = [draw.uniform(0.1, 1) for _ in items]
     return [
         (user, item, draw.choice([1, 3.5, 4, 4, 4.5, 5, 5]), DAY * (15_000 + draw.randrange(12)))
-        for item, fame in zip(items, known, strict=True)
+        for item, popular in zip(items, popularity, strict=True)
         for user in range(USERS)
-        if draw.random() < busy[user] * fame
+        if draw.random() < busy[user] * popular
     ]
 
 
@@ -69,12 +69,12 @@ def write_movielens(folder, rows):
     (folder / "movies.csv").write_text("".join(["movieId,title,genres\n", *films]))
 
 
-def written(name, rows, *, packed, form):
+def writer(name, rows, *, compressed, form):
     """A writer of `name` with one line for each row."""
 
     def write(folder):
         text = "".join(form(*row) + "\n" for row in rows)
-        (folder / name).write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+        (folder / name).write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
 
     return write
 
@@ -102,7 +102,7 @@ def shelf_line(user, item, rating, time):
 
 CDS, BOOKS = "CDs_and_Vinyl", "Books"
 CHILDREN, COMICS = "goodreads_interactions_children", "goodreads_interactions_comics_graphic"
-SHAPES = [
+FILES = [
     ("amazon-cds", f"ratings_{CDS}.csv", rating_line),
     ("amazon-cds", f"ratings_{CDS}.csv.gz", rating_line),
     ("amazon-cds", f"reviews_{CDS}.json", review_line),
@@ -119,25 +119,25 @@ SHAPES = [
 ]
 
 
-def laid_out(folder, name, file, form):
+def write_dataset(folder, name, file, form):
     """Write a file of data set `name`; its rows, and the entry of the catalogue with the counts of this file."""
     rows = events(asins(ITEMS) if name.startswith("amazon") else numbers(ITEMS))
     if form is None:
         write_movielens(folder, rows)
     else:
-        written(file, rows, packed=file.endswith(".gz"), form=form)(folder)
-    left = kept(rows, *RULES[name])
+        writer(file, rows, compressed=file.endswith(".gz"), form=form)(folder)
+    left = filtered(rows, *RULES[name])
     entry = DATASETS[name]
     return rows, dataclasses.replace(
         entry,
         sources=(),
-        **dict(zip(("users", "items", "rows"), sizes(left), strict=True)),
-        raw=entry.raw and sizes(rows),
+        **dict(zip(("num_users", "num_items", "num_rows"), sizes(left), strict=True)),
+        raw_size=entry.raw_size and sizes(rows),
     )
 
 
-def kept(rows, users, items, varied):
-    """What the authors keep, rule after rule, each counted once."""
+def filtered(rows, users, items, varied):
+    """The rows after the authors' filters, each counted once."""
     rows = [row for row in rows if row[2] >= 4]
     count = Counter(row[0] for row in rows)
     rows = [row for row in rows if count[row[0]] >= users]
@@ -152,28 +152,30 @@ def sizes(rows):
     return len({row[0] for row in rows}), len({row[1] for row in rows}), len(rows)
 
 
-@pytest.mark.parametrize(("name", "file", "form"), SHAPES, ids=[file for _, file, _ in SHAPES])
-def test_what_is_left_of_a_publishers_file(name, file, form, shelf, capsys):
-    rows, entry = laid_out(shelf, name, file, form)
+@pytest.mark.parametrize(("name", "file", "form"), FILES, ids=[file for _, file, _ in FILES])
+def test_the_filters_of_a_publishers_file(name, file, form, shelf, capsys):
+    rows, entry = write_dataset(shelf, name, file, form)
     log = load_dataset(entry)
     assert capsys.readouterr().err == ""
     assert log.steps[0].rule.startswith(f"read {file}: ")
     assert log.steps[0].rule.endswith("in seconds; ties in random order")
     assert (log.steps[0].users, log.steps[0].items, log.steps[0].rows) == sizes(rows)
     assert log.steps[1].rule == "rating >= 4"
-    left = kept(rows, *RULES[name])
-    assert 0 < len(left) < len([row for row in rows if row[2] >= 4]), "the rules have something to do"
+    left = filtered(rows, *RULES[name])
+    assert 0 < len(left) < len([row for row in rows if row[2] >= 4]), "the filters have something to do"
     users, items = sorted({row[0] for row in left}), sorted({row[1] for row in left})
     assert log.items.tokens.to_list() == items
     user, item = log.events()
-    found = [(users[u - 1], items[i - 1], r, t) for u, i, r, t in zip(user, item, log.rating, log.time, strict=True)]
-    assert sorted(found) == sorted(left)
+    rows_of_log = [
+        (users[u - 1], items[i - 1], r, t) for u, i, r, t in zip(user, item, log.rating, log.time, strict=True)
+    ]
+    assert sorted(rows_of_log) == sorted(left)
     for u in range(1, log.num_users + 1):
         assert (np.diff(log.time[log.start[u] : log.stop[u]]) >= 0).all()
 
 
-def test_ties_are_in_a_random_order_that_is_always_the_same(shelf):
-    _, entry = laid_out(shelf, "amazon-cds", f"ratings_{CDS}.csv", rating_line)
+def test_ties_are_in_a_reproducible_random_order(shelf):
+    _, entry = write_dataset(shelf, "amazon-cds", f"ratings_{CDS}.csv", rating_line)
     log = load_dataset(entry)
     user, item = log.events()
     tied = (np.diff(user) == 0) & (np.diff(log.time) == 0)
@@ -184,47 +186,50 @@ def test_ties_are_in_a_random_order_that_is_always_the_same(shelf):
 
 
 def test_films_of_movielens_20m_have_titles(shelf):
-    _, entry = laid_out(shelf, "ml-20m", "ratings.csv", None)
+    _, entry = write_dataset(shelf, "ml-20m", "ratings.csv", None)
     log = load_dataset(entry)
     assert log.titles([1, 3]) == ["American President, The (1995)", "103"]
     assert log.item_metadata["genres"].to_list()[:3] == [["Comedy", "Drama"], None, None]
 
 
-def test_a_file_of_its_own_folder_comes_before_one_of_the_same_name(shelf):
+def test_a_file_in_the_folder_of_the_data_set_is_preferred(shelf):
     (shelf / "ml-20m").mkdir()
-    _, entry = laid_out(shelf / "ml-20m", "ml-20m", "ratings.csv", None)
+    _, entry = write_dataset(shelf / "ml-20m", "ml-20m", "ratings.csv", None)
     (shelf / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4,5\n2,2,4,5\n")
-    assert len(load_dataset(entry)) == entry.rows
+    assert len(load_dataset(entry)) == entry.num_rows
 
 
-def test_options_take_the_place_of_the_rules(shelf):
-    rows, entry = laid_out(shelf, "amazon-books", f"ratings_{BOOKS}.csv", rating_line)
+def test_options_replace_the_filters_of_the_data_set(shelf):
+    rows, entry = write_dataset(shelf, "amazon-books", f"ratings_{BOOKS}.csv", rating_line)
     assert len(load_dataset(entry, min_rating=0)) == len(rows)
     some = load_dataset(entry, min_rating=5, user_core=3)
     assert [step.rule for step in some.steps[1:]] == ["rating >= 5", "at least 3 rows a user and 0 an item"]
-    assert len(load_dataset(entry, name="mine")) == entry.rows
+    assert len(load_dataset(entry, name="mine")) == entry.num_rows
 
 
-def test_other_counts_than_the_published_are_told_and_stay_told(shelf, tmp_path, capsys):
-    _, entry = laid_out(shelf, "goodreads-comics", f"{COMICS}.json.gz", shelf_line)
-    other = dataclasses.replace(entry, users=entry.users + 1, rows=1234)
+def test_other_numbers_than_the_published_are_reported_and_saved(shelf, tmp_path, capsys):
+    _, entry = write_dataset(shelf, "goodreads-comics", f"{COMICS}.json.gz", shelf_line)
+    other = dataclasses.replace(entry, num_users=entry.num_users + 1, num_rows=1234)
     log = load_dataset(other)
-    have, want = f"{entry.users} users, {entry.items} items", f"{other.users} users, {entry.items} items, 1,234 rows"
-    said = capsys.readouterr().err
-    assert f"goodreads-comics: {have}" in said
-    assert f"{want} are published: the file is another edition" in said
-    assert "--min-rating" in said
-    assert log.steps[-1].rule == f"not the published {want}"
-    assert len(log) == log.steps[-1].rows == entry.rows
+    actual, published = (
+        f"{entry.num_users} users, {entry.num_items} items",
+        f"{other.num_users} users, {entry.num_items} items, 1,234 rows",
+    )
+    message = capsys.readouterr().err
+    assert f"goodreads-comics: {actual}" in message
+    assert f"{published} are published: the file is another edition" in message
+    assert "--min-rating" in message
+    assert log.steps[-1].rule == f"not the published {published}"
+    assert len(log) == log.steps[-1].rows == entry.num_rows
     assert open_log(save_log(log, tmp_path / "kept")).steps == log.steps
 
 
-def test_another_edition_is_refused_where_the_file_is_known(shelf):
-    _, entry = laid_out(shelf, "amazon-books", f"ratings_{BOOKS}.csv", rating_line)
+def test_another_edition_of_a_known_file_is_refused(shelf):
+    _, entry = write_dataset(shelf, "amazon-books", f"ratings_{BOOKS}.csv", rating_line)
     with pytest.raises(
         DataError, match=r"Books\.csv: has 110 users, 90 items, .* but Amazon Books, raw, .* 22,507,155 rows"
     ):
-        load_dataset(dataclasses.replace(entry, raw=DATASETS["amazon-books"].raw))
+        load_dataset(dataclasses.replace(entry, raw_size=DATASETS["amazon-books"].raw_size))
 
 
 @pytest.mark.parametrize(
@@ -248,8 +253,8 @@ def test_files_of_another_layout_are_refused(name, file, text, shelf):
 
 
 def test_a_file_that_is_cut_short_is_refused(shelf):
-    for name, file, form in (SHAPES[5], SHAPES[7], SHAPES[9]):
-        _, entry = laid_out(shelf, name, file, form)
+    for name, file, form in (FILES[5], FILES[7], FILES[9]):
+        _, entry = write_dataset(shelf, name, file, form)
         path = shelf / file
         path.write_bytes(path.read_bytes()[:-300])
         with pytest.raises(DataError, match=rf"{file}: cannot be read as"):
@@ -265,14 +270,14 @@ def test_a_line_without_a_name_is_refused(shelf):
 
 
 @pytest.mark.parametrize("name", [*RAW, "yoochoose-64", "yoochoose", "hcrnn-lastfm", "citeulike", "amazon-beauty"])
-def test_where_to_get_what_is_not_at_hand(name):
+def test_instructions_for_a_missing_data_set(name):
     entry = dataclasses.replace(DATASETS[name], sources=())
     with pytest.raises(DataError) as caught:
         load_dataset(entry)
-    tried, by_hand = str(caught.value).splitlines()[1:]
+    tried, instructions = str(caught.value).splitlines()[1:]
     assert all(file in tried for file in entry.files)
-    assert "https://" in by_hand or "http://" in by_hand
-    assert by_hand.endswith("then set SEGUE_DATA to the folder that holds it.")
+    assert "https://" in instructions or "http://" in instructions
+    assert instructions.endswith("then set SEGUE_DATA to the folder that holds it.")
 
 
 def test_the_counts_of_table_2():
@@ -284,7 +289,7 @@ def test_the_counts_of_table_2():
         "goodreads-children": (48_296, 32_871, 2_784_423),
         "goodreads-comics": (34_445, 33_121, 2_411_314),
     }
-    assert {name: (d.users, d.items, d.rows) for name, d in DATASETS.items() if name in RAW} == printed
+    assert {name: d.size for name, d in DATASETS.items() if name in RAW} == printed
 
 
 def test_the_list_of_cds_without_a_review_is_that_of_the_notebook():

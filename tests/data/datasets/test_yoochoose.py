@@ -1,4 +1,4 @@
-"""Logs of sessions bring their split with them, through every way that a log can go."""
+"""The split of a log of sessions is read, saved, filtered and used by the session protocol."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from segue.data.datasets.catalog import DATASETS, load, load_dataset
+from segue.data.datasets.catalog import DATASETS, load_dataset, load_log
 from segue.data.store import open_log, save_log
 from segue.errors import DataError
 from segue.evaluation.protocol import Protocol
@@ -30,11 +30,11 @@ def shelf(tmp_path, monkeypatch):
 
 
 def small(name):
-    return dataclasses.replace(DATASETS[name], users=3, items=3, rows=7)
+    return dataclasses.replace(DATASETS[name], num_users=3, num_items=3, num_rows=7)
 
 
 @pytest.mark.parametrize("name", ["yoochoose-64", "yoochoose-100k"])
-def test_sessions_in_their_order_with_the_split_of_the_source(name, shelf):
+def test_sessions_keep_their_order_and_the_split_of_the_source(name, shelf):
     log = load_dataset(small(name))
     assert [log.items.names(log.history(u)) for u in (1, 2, 3)] == [[9, 9, 5], [9, 5], [4, 5]]
     assert log.user_metadata.to_dict(as_series=False) == {"split": ["train", "test", "train"]}
@@ -50,17 +50,17 @@ def test_times_keep_their_fractions():
     assert log.time.tolist()[:3] == [1_396_000_000_250, 1_396_000_001_250, 1_396_000_002_250]
 
 
-def test_a_session_cannot_be_both(shelf):
+def test_a_session_cannot_be_in_two_parts(shelf):
     table = pl.DataFrame({**EVENTS, "split": ["train", *SPLIT[1:]]})
     table.write_parquet(shelf / "yoochoose1_64.parquet")
     with pytest.raises(DataError, match=r"yoochoose1_64.parquet: session 3 is part of train and test; it can be one"):
         load_dataset(small("yoochoose-64"))
 
 
-def test_the_split_can_come_in_a_table_of_users(shelf):
+def test_the_split_can_be_a_column_of_user_metadata(shelf):
     pl.DataFrame(EVENTS).write_csv(shelf / "events.csv")
     pl.DataFrame({"user": [7, 3, 0], "split": ["train", "test", "train"]}).write_csv(shelf / "sessions.csv")
-    log = load(shelf / "events.csv", users=shelf / "sessions.csv")
+    log = load_log(shelf / "events.csv", users=shelf / "sessions.csv")
     assert Protocol.guess(log) is Protocol.named("session")
     assert len(Protocol.named("session").instances(Protocol.named("session").split(log), "test")) == 1
 
@@ -69,13 +69,13 @@ def day(number, hour=0):
     return f"2014-{4 + number // 30:02d}-{1 + number % 30:02d}T{hour:02d}:51:09.277Z"
 
 
-def test_the_publishers_clicks_are_cut_as_criteo_does(shelf):
-    """40 days of a session each of the items 1, 2, 3; the last week has an item of its own, and there is a rare one."""
+def test_the_raw_clicks_are_filtered_and_split_as_by_criteo(shelf):
+    """40 days of a session each of the items 1, 2, 3; one item occurs in the last week only, and one is rare."""
     lines = [f"{n + 1},{day(n, hour)},{item},0\n" for n in range(40) for hour, item in enumerate((1, 2, 3))]
     lines += [f"{50 + n},{day(36 + n % 4, n)},9,S\n{50 + n},{day(36 + n % 4, n + 1)},1,2\n" for n in range(6)]
     lines += [f"70,{day(5)},1,0\n", f"71,{day(6)},8,0\n71,{day(6, 1)},1,0\n"]
     (shelf / "yoochoose-clicks.dat").write_text("".join(lines))
-    log = load_dataset(dataclasses.replace(DATASETS["yoochoose"], users=40, items=3, rows=120))
+    log = load_dataset(dataclasses.replace(DATASETS["yoochoose"], num_users=40, num_items=3, num_rows=120))
     rules = [(step.rule, step.users, step.items) for step in log.steps[1:]]
     assert rules == [
         ("users with at least 2 rows, counted once", 47, 5),
@@ -95,17 +95,17 @@ def test_the_publishers_clicks_are_cut_as_criteo_does(shelf):
 def test_a_damaged_line_of_clicks_is_refused(shelf):
     (shelf / "yoochoose-clicks.dat").write_text("1,yesterday,3,0\n")
     with pytest.raises(DataError, match=r"yoochoose-clicks\.dat: cannot be read as YooChoose clicks"):
-        load("yoochoose")
+        load_log("yoochoose")
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="SEGUE_DATA holds no yoochoose1_64.parquet")
-def test_the_real_questions(monkeypatch):
+def test_the_real_evaluation_instances(monkeypatch):
     """The usual 1/64 of YooChoose: the prefixes that SR-GNN (Wu et al., AAAI 2019) counts."""
     monkeypatch.setenv("SEGUE_DATA", str(REAL.parent))
-    log, session = load("yoochoose-64"), Protocol.named("session")
+    log, session = load_log("yoochoose-64"), Protocol.named("session")
     split = session.split(log)
-    learnt = split.train_valid.lengths
+    train = split.train_valid.lengths
     assert len(session.instances(split, "test")) == 55_898
-    assert learnt.sum() - (learnt > 0).sum() == 369_859
-    held = np.flatnonzero(split.train.lengths < learnt)
-    assert (len(held), held[0], held[-1]) == (11_617, 104_551, 116_167)
+    assert train.sum() - (train > 0).sum() == 369_859
+    valid_users = np.flatnonzero(split.train.lengths < train)
+    assert (len(valid_users), valid_users[0], valid_users[-1]) == (11_617, 104_551, 116_167)

