@@ -1,4 +1,4 @@
-"""`segue explain`: a table, a heat map, all digits; and one message for what cannot be asked."""
+"""`segue explain`: the table, the heat map and the JSON, and the error messages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 import pytest
 
 from segue.explain.occlusion import explain
-from segue.explain.rating import explain_meeting
+from segue.explain.rating import explain_rating
 from segue.serving import saved_model
 
 
-def test_explain_prints_gates_and_what_is_lent(segue, here):
+def test_explain_prints_gates_and_contributions(segue, here):
     code, out, err = segue("explain models/hgn --user u1 -k 2 --last 3 --json found.json --html found.html")
     assert (code, err) == (0, "")
     assert "Recommended to user u1:" in out
@@ -21,7 +21,7 @@ def test_explain_prints_gates_and_what_is_lent(segue, here):
     saved = saved_model.load("models/hgn")
     wanted = explain(saved.model, saved.log, user="u1", k=2, last=3)
     found = json.loads((here / "found.json").read_text())
-    assert [one["lends"] for one in found["past"]] == [one.lends for one in wanted.past]
+    assert [one["contributions"] for one in found["past"]] == [one.contributions for one in wanted.past]
     assert [one["item"] for one in found["recommended"]] == [one.item for one in wanted.recommended]
     assert list(found["past"][0]["gates"]) == ["feature gate", "instance gate"]
     page = (here / "found.html").read_text()
@@ -42,27 +42,27 @@ def test_a_rating_is_explained_by_both_histories(segue, here):
     events = (here / "events.csv").read_text().splitlines()
     rated = [f"{line},{1 + row % 5}" for row, line in enumerate(events[1:])]
     (here / "rated.csv").write_text("\n".join([f"{events[0]},rating", *rated]) + "\n")
-    command = "run iarn rated.csv --protocol ratings --no-baselines --set embedding_dim=2 hidden=3 context=2 epochs=1 batch_size=32"
-    assert segue(command)[0] == 0
+    settings = "embedding_dim=2 hidden=3 context=2 epochs=1 batch_size=32"
+    assert segue(f"run iarn rated.csv --protocol ratings --no-baselines --set {settings}")[0] == 0
     code, out, err = segue("explain models/iarn --user u5 --item 2 --last 3 --json found.json --html found.html")
     assert (code, err) == (0, "")
     text = " ".join(out.split())
     assert re.search(r"user u5 is expected to rate 2 -?\d\.\d\d; the rating was \d, on 2020-09-13\.", text)
-    assert "what the user had met, oldest first rating gate lends" in text
-    assert "who had met the item, oldest first rating gate lends" in text
+    assert "user history, oldest first rating gate contribution" in text
+    assert "item history, oldest first rating gate contribution" in text
     assert re.search(r"2020-09-13 user u\d+(, after \d)? \d 0\.\d{3} [-+]", text)
     saved = saved_model.load("models/iarn")
-    wanted = explain_meeting(saved.model, saved.log, user="u5", item="2", last=3)
+    wanted = explain_rating(saved.model, saved.log, user="u5", item="2", last=3)
     found = json.loads((here / "found.json").read_text())
     assert found["predicted"] == wanted.predicted
-    assert [one["gates"] for one in found["audience"]] == [one.gates for one in wanted.audience]
+    assert [one["gates"] for one in found["item_history"]] == [one.gates for one in wanted.item_history]
     page = (here / "found.html").read_text()
     assert "<h1>iarn: user u5 and 2</h1>" in page
     assert page.count("rgba(") >= 6
     assert not re.search(r"https?://", page), "it can be read with no network"
 
 
-def test_nothing_is_left(segue, here):
+def test_every_item_was_seen(segue, here):
     code, out, _ = segue("explain models/pop --history 0,1,2,3,4,5,6,7 --html page.html --json found.json")
     assert code == 0
     assert "Nothing is left to recommend to this history: every item was seen." in out
@@ -86,13 +86,13 @@ def test_nothing_is_left(segue, here):
         ),
         (
             "explain models/pop --item 1",
-            r"--item: whose rating is to be explained\? Give --user with it, and no --hist",
+            r"--item: needs --user, the user whose rating is explained, and no --history",
         ),
         ("explain models/pop --user u3 --html no/page.html", r"no/page\.html: cannot be written"),
         ("explain models/pop --user u3 --json no/found.json", r"--json no/found\.json: cannot be written"),
     ],
 )
-def test_what_cannot_be_asked(segue, command, message):
+def test_wrong_arguments(segue, command, message):
     code, _, err = segue(command)
     assert code == 2
     assert re.match(rf"segue: .*{message}", err)

@@ -25,7 +25,7 @@ from segue.evaluation.protocol import Protocol
 from segue.experiments.blend import Blend
 from segue.experiments.experiment import Experiment
 from segue.experiments.rerank import Ready, rerank
-from segue.explain.rating import explain_meeting
+from segue.explain.rating import explain_rating
 from segue.models.base.model import DirectModel, Model, Sizes
 from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
@@ -66,7 +66,6 @@ class Pair(PairScorer):
         self.asked: list[list[int]] = []
 
     def predict(self, batch: Batch) -> Tensor:
-        assert batch.target is not None
         self.asked.append(batch.target[:, 0].tolist())
         return batch.target[:, 0] - batch.user.double()
 
@@ -249,5 +248,5 @@ def test_a_saved_pair_of_stages_answers_to_the_bit_and_is_explained(tmp_path: Pa
     batch = Batch(torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window)))
     with torch.inference_mode():
         assert torch.equal(again.score(batch), model.score(batch))
-    wanted = explain_meeting(model.second, LOG, user=3, item=2)
-    assert explain_meeting(model, LOG, user=3, item=2) == wanted
+    wanted = explain_rating(model.second, LOG, user=3, item=2)
+    assert explain_rating(model, LOG, user=3, item=2) == wanted

@@ -1,4 +1,4 @@
-"""Charts: what is drawn is what the rows say, in files that need no network."""
+"""Charts and pages show the values of the rows, in files that need no network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from segue.errors import ConfigError, DataError
-from segue.reporting.charts import bar_chart, heat_chart, line_chart, page, scatter_chart, write
+from segue.reporting.charts import bar_chart, heatmap_chart, line_chart, save_chart, scatter_chart
+from segue.reporting.html import write_page
 
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
@@ -44,35 +45,35 @@ def texts(svg: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", charts())
-def test_every_chart_becomes_an_svg(name: str, tmp_path: Path) -> None:
-    words = texts(write(charts()[name], tmp_path / "chart.svg"))
+def test_every_chart_can_be_saved_as_svg(name: str, tmp_path: Path) -> None:
+    words = texts(save_chart(charts()[name], tmp_path / "chart.svg"))
     assert "recall@k" in words
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chart.svg"]
 
 
-def test_titles_names_and_order_are_the_rows(tmp_path: Path) -> None:
-    words = texts(write(charts()["lines"], tmp_path / "chart.svg"))
+def test_names_keep_the_order_of_the_rows(tmp_path: Path) -> None:
+    words = texts(save_chart(charts()["lines"], tmp_path / "chart.svg"))
     legend = [word for word in words if word in ("hgn", "item-knn", "<pop>")]
     assert legend == ["hgn", "item-knn", "<pop>"]
     assert {"Lines", "k"} <= set(words)
 
 
-def test_heights_are_the_values(tmp_path: Path) -> None:
+def test_bar_lengths_are_proportional_to_values(tmp_path: Path) -> None:
     """Two bars, one twice as long as the other."""
     rows = [{"model": "a", "x": 1.0}, {"model": "b", "x": 2.0}]
-    svg = write(bar_chart(rows, x="x", y="model"), tmp_path / "chart.svg").read_text()
+    svg = save_chart(bar_chart(rows, x="x", y="model"), tmp_path / "chart.svg").read_text()
     bars = re.findall(r'aria-roledescription="bar"[^>]* d="M0,[\d.]+h([\d.]+)v', svg)
     assert float(bars[1]) == pytest.approx(2 * float(bars[0]))
 
 
-def test_cells_are_dark_as_their_column_has_it(tmp_path: Path) -> None:
+def test_heatmap_opacity_is_relative_to_the_column(tmp_path: Path) -> None:
     columns = {"gate": (0.2, 0.6, 0.4), "change": (float("nan"), 0.02, 0.01), "same": (5.0, 5.0, 5.0)}
     rows = [
         {"item": item, "of": of, "v": v}
         for of, values in columns.items()
         for item, v in zip("cab", values, strict=True)
     ]
-    path = write(heat_chart(rows, x="of", y="item", value="v", title="Cells"), tmp_path / "chart.svg")
+    path = save_chart(heatmap_chart(rows, x="of", y="item", value="v", title="Cells"), tmp_path / "chart.svg")
     found = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', path.read_text())
     assert [float(dark) for dark in found] == pytest.approx([0, 0.75, 0.375, 0.75, 0, 0, 0, 0])
     words = texts(path)
@@ -81,33 +82,33 @@ def test_cells_are_dark_as_their_column_has_it(tmp_path: Path) -> None:
     assert [word for word in words if word[:2] == "0."] == ["0.200", "0.600", "0.400", "0.0200", "0.0100"]
 
 
-def test_whole_numbers_have_whole_ticks(tmp_path: Path) -> None:
+def test_whole_numbers_have_integer_ticks(tmp_path: Path) -> None:
     rows = [{"step": step, "y": step / 7} for step in (1, 2, 3)]
-    words = texts(write(line_chart(rows, x="step", y="y"), tmp_path / "chart.svg"))
+    words = texts(save_chart(line_chart(rows, x="step", y="y"), tmp_path / "chart.svg"))
     assert [word for word in words if word[0].isdigit() and "." not in word] == ["1", "2", "3"]
 
 
-def test_what_is_not_a_number_leaves_a_gap(tmp_path: Path) -> None:
+def test_nan_leaves_a_gap(tmp_path: Path) -> None:
     rows = [{"x": 1, "y": 0.5}, {"x": 2, "y": float("nan")}, {"x": 3, "y": 0.7}]
-    assert "NaN" not in write(line_chart(rows, x="x", y="y"), tmp_path / "chart.svg").read_text()
+    assert "NaN" not in save_chart(line_chart(rows, x="x", y="y"), tmp_path / "chart.svg").read_text()
 
 
-def test_the_same_rows_make_the_same_file(tmp_path: Path) -> None:
-    one, two = (write(charts()["lines"], tmp_path / f"{name}.svg").read_bytes() for name in "ab")
+def test_same_rows_give_the_same_file(tmp_path: Path) -> None:
+    one, two = (save_chart(charts()["lines"], tmp_path / f"{name}.svg").read_bytes() for name in "ab")
     assert one == two
 
 
-def test_png_and_html(tmp_path: Path) -> None:
-    assert write(charts()["bars"], tmp_path / "chart.PNG").read_bytes().startswith(b"\x89PNG")
-    text = write(charts()["bars"], tmp_path / "chart.html").read_text()
-    assert len(text) > 500_000, "the drawing program is in the file"
+def test_png_and_html_files(tmp_path: Path) -> None:
+    assert save_chart(charts()["bars"], tmp_path / "chart.PNG").read_bytes().startswith(b"\x89PNG")
+    text = save_chart(charts()["bars"], tmp_path / "chart.html").read_text()
+    assert len(text) > 500_000, "the drawing library is in the file"
     assert not re.search(r"<(script|link)[^>]+(src|href)\s*=", text), "nothing is fetched"
     assert not re.search(r"""import\s[^;]*from\s*["']https?:|import\(["']https?:""", text)
 
 
-def test_a_page_holds_everything(tmp_path: Path) -> None:
+def test_page_contains_text_tables_and_charts(tmp_path: Path) -> None:
     parts = ["Words & <tags>.", ROWS[:2], charts()["lines"], pl.DataFrame({"n": [1234, None], "on": [True, False]})]
-    text = page("A page", [("First", parts), ("Second", [charts()["bars"]])], tmp_path / "page.html").read_text()
+    text = write_page("A page", [("First", parts), ("Second", [charts()["bars"]])], tmp_path / "page.html").read_text()
     assert "<h1>A page</h1>" in text
     assert text.index("<h2>First</h2>") < text.index("Words &amp; &lt;tags&gt;.") < text.index("<h2>Second</h2>")
     assert text.count('src="data:image/svg+xml;base64,') == 2
@@ -124,22 +125,27 @@ def test_a_page_holds_everything(tmp_path: Path) -> None:
         (lambda: line_chart(ROWS, x="k", y="recal@k"), "row 0 has no column 'recal@k', did you mean 'recall@k'"),
         (lambda: bar_chart([*ROWS[:2], {"k": 1}], x="k", y="model"), "row 2 has no column 'model'; it has: k"),
         (lambda: scatter_chart(ROWS, x="k", y="high", label="name"), "has no column 'name'"),
-        (lambda: heat_chart(ROWS, x="k", y="model", value="low"), "row 0 has no column 'low'"),
-        (lambda: write(charts()["line"], "chart.pdf"), r"chart\.pdf: a chart is written as \.svg, \.png or \.html"),
+        (lambda: heatmap_chart(ROWS, x="k", y="model", value="low"), "row 0 has no column 'low'"),
+        (
+            lambda: save_chart(charts()["line"], "chart.pdf"),
+            r"chart\.pdf: a chart is written as \.svg, \.png or \.html",
+        ),
     ],
 )
-def test_what_cannot_be_drawn_is_said(make: Any, message: str) -> None:
+def test_invalid_arguments(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
 
 
-@pytest.mark.parametrize("make", [lambda path: write(charts()["line"], path), lambda path: page("A", [], path)])
-def test_a_place_that_cannot_be_written(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "make", [lambda path: save_chart(charts()["line"], path), lambda path: write_page("A", [], path)]
+)
+def test_unwritable_path_raises(make: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be written"):
         make(tmp_path / "nowhere" / "a.svg")
 
 
-def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **options: Any) -> Any:
@@ -152,7 +158,7 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
         line_chart(ROWS, x="k", y="high")
 
 
-def test_importing_it_imports_little() -> None:
+def test_importing_charts_loads_neither_torch_nor_altair() -> None:
     names = ("torch", "altair", "vl_convert", "polars")
     code = f"import sys, segue.reporting.charts; print([m for m in {names} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,16 +14,16 @@ from segue.reporting.console import progress, say
 
 
 @pytest.fixture(autouse=True)
-def loud(monkeypatch):
+def not_quiet(monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET", raising=False)
 
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """What a terminal of 100 columns would be sent."""
+    """The output to a terminal of 100 columns."""
     file = io.StringIO()
-    drawn = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
-    monkeypatch.setattr(console, "stderr", lambda: drawn)
+    terminal_console = Console(file=file, force_terminal=True, width=100, _environ={"TERM": "xterm"})
+    monkeypatch.setattr(console, "stderr", lambda: terminal_console)
     return file
 
 
@@ -34,14 +34,14 @@ def work(steps=3, **options):
             bar.advance()
 
 
-def test_remarks_are_plain_text_on_stderr(capsys):
+def test_messages_are_plain_text_on_stderr(capsys):
     say("see [1] and [bold]this[/bold]")
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "see [1] and [bold]this[/bold]\n")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "see [1] and [bold]this[/bold]\n")
 
 
 @pytest.mark.parametrize(("value", "silent"), [("1", True), ("yes", True), ("0", False), ("", False)])
-def test_quiet(monkeypatch, capsys, value, silent):
+def test_quiet_by_environment_variable(monkeypatch, capsys, value, silent):
     monkeypatch.setenv("SEGUE_QUIET", value)
     monkeypatch.setattr(console, "SECONDS_BETWEEN_LINES", 0)
     say("hello")
@@ -49,12 +49,12 @@ def test_quiet(monkeypatch, capsys, value, silent):
     assert (capsys.readouterr().err == "") == silent
 
 
-def test_no_terminal_no_bar(capsys):
+def test_no_bar_without_a_terminal(capsys):
     work()
     assert capsys.readouterr().err == ""
 
 
-def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
+def test_progress_lines_without_a_terminal(monkeypatch, capsys):
     clock = count(step=10)
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     work(20)
@@ -63,13 +63,13 @@ def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
     assert len(lines) == 6
 
 
-def test_a_bar_on_a_terminal_and_gone_afterwards(terminal):
+def test_bar_on_a_terminal_is_erased_afterwards(terminal):
     work(unit="epochs")
-    drawn = terminal.getvalue()
-    assert "epochs" in drawn
-    assert "3/3" in drawn
-    assert "loss 2" in drawn
-    assert drawn.endswith("\x1b[2K"), "the line is erased"
+    text = terminal.getvalue()
+    assert "epochs" in text
+    assert "3/3" in text
+    assert "loss 2" in text
+    assert text.endswith("\x1b[2K"), "the line is erased"
 
 
 def test_bytes_and_brackets(terminal):
@@ -87,16 +87,16 @@ def test_unknown_totals(terminal, capsys):
     assert "fetching" in terminal.getvalue()
 
 
-def test_errors_pass_through(terminal):
+def test_errors_are_not_swallowed(terminal):
     with pytest.raises(ZeroDivisionError), progress("epochs"):
         raise ZeroDivisionError
 
 
-def test_it_loads_neither_torch_nor_rich():
+def test_importing_console_loads_neither_torch_nor_rich():
     code = "import sys, segue.reporting.console; print([m for m in ('torch', 'rich') if m in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
-def test_docstrings_are_true():
+def test_docstring_examples():
     assert doctest.testmod(console).failed == 0

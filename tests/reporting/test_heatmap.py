@@ -1,11 +1,11 @@
-"""Coloured tables: colours by size and sign, letters that are harmless."""
+"""Heat maps: colours by size and sign, and escaped text."""
 
 from __future__ import annotations
 
 import re
 
-from segue.reporting.charts import page
 from segue.reporting.heatmap import Heatmap, HeatmapCell
+from segue.reporting.html import write_page
 
 ROWS = [
     {"item": "<b>", "gate": HeatmapCell(0.5, "0.5"), "one": HeatmapCell(-4.0, "-4"), "two": HeatmapCell(0.0, "·")},
@@ -13,7 +13,7 @@ ROWS = [
 ]
 
 
-def test_the_largest_of_a_scale_is_the_strongest() -> None:
+def test_largest_value_of_a_scale_has_the_strongest_colour() -> None:
     text = Heatmap(ROWS, [["one", "two"], ["gate"]]).as_html()
     found = re.findall(r"rgba\((\d+), \d+, \d+, ([\d.]+)\)\">([^<]*)<", text)
     assert found == [
@@ -26,11 +26,11 @@ def test_the_largest_of_a_scale_is_the_strongest() -> None:
     assert text.count("<tr>") == 3
 
 
-def test_nothing_to_colour() -> None:
+def test_zero_has_no_colour() -> None:
     text = Heatmap([{"one": HeatmapCell(0.0, "0")}], [["one"]]).as_html()
     assert "rgba" not in text
 
 
-def test_on_a_page(tmp_path) -> None:
-    path = page("Heat", [("Here", [Heatmap(ROWS, [["one"]]), "words"])], tmp_path / "page.html")
+def test_heatmap_on_a_page(tmp_path) -> None:
+    path = write_page("Heat", [("Here", [Heatmap(ROWS, [["one"]]), "words"])], tmp_path / "page.html")
     assert re.search(r"<h2>Here</h2>\n<table>\n<tr><th>item</th>.*</table>\n<p>words</p>", path.read_text(), re.DOTALL)

@@ -26,7 +26,7 @@ def write_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log:
         folder: of the comparison.
         log: its name.
     """
-    from segue.reporting import charts
+    from segue.reporting.html import write_page
     from segue.tuning.comparison import cost_rows
 
     metrics = list(facts["models"][0]["metrics"])
@@ -37,7 +37,7 @@ def write_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log:
         ("Chosen settings", [[{"model": name, "settings": row["settings"]} for name, row in costs.items()]]),
         ("Method", [*_method(facts), *left_out(entries)]),
     ]
-    say(f"report: {charts.page(f'Models for {log}', sections, folder / 'report.html')}")
+    say(f"report: {write_page(f'Models for {log}', sections, folder / 'report.html')}")
 
 
 def _quality_chart(ranking: list[dict[str, Any]], metrics: list[str], monitor: str, folder: Path) -> list[Any]:
@@ -48,7 +48,7 @@ def _quality_chart(ranking: list[dict[str, Any]], metrics: list[str], monitor: s
     metric = monitor if monitor in metrics else metrics[1]
     try:
         chart = charts.scatter_chart(points, x="training, CPU s", y=metric, label="model", log="x")
-        charts.write(chart, folder / "quality.svg")
+        charts.save_chart(chart, folder / "quality.svg")
     except ConfigError as error:
         say(str(error))
         return []

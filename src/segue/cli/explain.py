@@ -14,13 +14,13 @@ from segue.cli.output import JsonFile, check_json, show, write_json
 from segue.cli.recommend import HistoryOption, UserOption, excludes_seen, parse_history
 from segue.cli.saved_models import ModelClasses, load_model
 from segue.errors import ConfigError
-from segue.reporting.heatmap import amount, number
+from segue.reporting.heatmap import format_contribution, format_gate
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from segue.explain.occlusion import Explanation, Past
+    from segue.explain.occlusion import Explanation, PastItem
 
 LEGEND = (
     "Each number is what the past item contributes to the score of the recommendation: by how much the score would be "
@@ -93,31 +93,31 @@ def tables(explanation: Explanation, owner: str) -> list[Text | Table]:
     for name in [*gates, *(str(rank) for rank in range(1, len(recommended) + 1))]:
         contributions.add_column(name, justify="right", no_wrap=name not in gates)
     for event in past:
-        values = [number(event.gates[name]) for name in gates]
+        values = [format_gate(event.gates[name]) for name in gates]
         contributions.add_row(Text(event.title), *values, *contribution_cells(event))
     legend = [Text(LEGEND), *([Text(GATES.format(names=", ".join(gates)))] if gates else [])]
     headings = Text(f"Recommended to {owner}:"), Text("Contributions of the past items:")
     return [headings[0], items, headings[1], contributions, *legend]
 
 
-def contribution_cells(item: Past) -> list[str]:
+def contribution_cells(item: PastItem) -> list[str]:
     """The contribution of a past item to each recommendation, with the change of rank without it."""
-    marks = [f" {'▾' if places > 0 else '▴'}{abs(places)}" if places else "" for places in item.places]
-    return [f"{amount(value)}{mark}" for value, mark in zip(item.lends, marks, strict=True)]
+    marks = [f" {'▾' if places > 0 else '▴'}{abs(places)}" if places else "" for places in item.rank_changes]
+    return [f"{format_contribution(value)}{mark}" for value, mark in zip(item.contributions, marks, strict=True)]
 
 
 def page(explanation: Explanation, title: str, path: Path) -> Path:
     """Write a heat map: one row for each past item, one column for each gate and recommendation."""
-    from segue.reporting import charts
     from segue.reporting.heatmap import Heatmap, HeatmapCell
+    from segue.reporting.html import write_page
 
     columns = [f"{rank}. {one.title}" for rank, one in enumerate(explanation.recommended, 1)]
     if not columns:
-        return charts.page(title, [("Recommended", ["Nothing: every item was seen."])], path)
+        return write_page(title, [("Recommended", ["Nothing: every item was seen."])], path)
     rows: list[dict[str, Any]] = []
     for past in explanation.past:
-        gates = {name: HeatmapCell(value, number(value)) for name, value in past.gates.items()}
-        values = zip(past.lends, contribution_cells(past), strict=True)
+        gates = {name: HeatmapCell(value, format_gate(value)) for name, value in past.gates.items()}
+        values = zip(past.contributions, contribution_cells(past), strict=True)
         cells = {name: HeatmapCell(*cell) for name, cell in zip(columns, values, strict=True)}
         rows.append({"past item, oldest first": past.title, **gates, **cells})
     recommended: list[Any] = [{"item": one.title, "score": one.score} for one in explanation.recommended]
@@ -126,4 +126,4 @@ def page(explanation: Explanation, title: str, path: Path) -> Path:
     legend = [LEGEND, *([GATES.format(names=", ".join(gate_names))] if gate_names else [])]
     shown: list[Any] = [heatmap, *legend]
     sections = [("Recommended", [recommended]), ("Contributions of the past items", shown)]
-    return charts.page(title, sections, path)
+    return write_page(title, sections, path)

@@ -1,15 +1,16 @@
-"""What each past item has to do with what is recommended.
+"""Explain a recommendation: the contribution of each past item, and the model's gates and attention.
 
-                    gates and attention      lends to, without it
-    past item       of the model, if any     1st        2nd        ...      recommended
+                    gates and attention      contribution to the recommended item, change of its rank
+    past item       of the model, if any     1st        2nd        ...
     older           .03                      +.10 ( 0)  -.02 (-1)
     newer           .41                      +1.7 (+8)  +.33 (+2)
 
-Two answers. What the model's gates and attention gave an item is read off while it answers (`segue.nn.recorder`); it is
-the same for all that is recommended. What an item lends to a recommendation is found by leaving it out: how far the
-score sinks, and how many places the recommendation falls, when the history is asked about without the item. That holds
-for every model. It is what this model does with this history, not why the user did anything; items that say the same
-can each be left out at little loss.
+The contribution of a past item is found by occlusion: the model scores the history again without the item, and the
+contribution is the score that the recommendation loses. This works for every model. It describes what the model
+computes, not why a user did something. Similar items can replace each other, so each of them may contribute little.
+
+Gates and attention weights are recorded while the model scores (`segue.nn.recorder`). They are the same for all
+recommendations, because the models compute one query from the history.
 """
 
 from __future__ import annotations
@@ -32,30 +33,35 @@ from segue.serving.recommend import Recommendation, history_batch, score_all_ite
 
 
 @dataclass(frozen=True)
-class Past:
-    """One item of the history.
+class PastItem:
+    """One item of the history, and what it contributes to the recommendations.
 
     Attributes:
         item: its name.
-        title: what to show people.
-        gates: what each gate and attention of the model gave it; None where it is older than the model reads.
-        lends: to each recommendation, the score that it would have less without the item.
-        places: of each recommendation, the places that it would stand further down without the item.
+        title: its title.
+        gates: the value of each gate and attention of the model; None where the item is older than the model's window.
+        contributions: for each recommendation, its score minus its score without the item.
+        rank_changes: for each recommendation, by how many places it ranks lower without the item.
     """
 
     item: Any
     title: str
     gates: dict[str, float | None]
-    lends: list[float]
-    places: list[int]
+    contributions: list[float]
+    rank_changes: list[int]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is recommended, best first, and what the past items, oldest first, have to do with it."""
+    """Recommendations with the contributions of the past items.
+
+    Attributes:
+        recommended: the recommended items, best first.
+        past: the newest items of the history, oldest first.
+    """
 
     recommended: list[Recommendation]
-    past: list[Past]
+    past: list[PastItem]
 
 
 def explain(
@@ -68,77 +74,80 @@ def explain(
     last: int = 20,
     exclude_seen: bool = True,
 ) -> Explanation:
-    """What each past item has to do with the k items that most likely come next.
+    """Recommend k items, and compute what each past item contributes to them.
 
     Args:
-        model: trained on the vocabularies of `log`.
-        log: names, and the histories of known users.
-        user: the name of a known user, or None for somebody never seen.
-        history: names of items, oldest first; by default what the log has of the user.
-        k: how many recommendations.
-        last: how many of the newest past items are explained; the model is asked with all of them.
-        exclude_seen: leave out what the history holds, the item that is left out of it included.
+        model: a model trained on the vocabularies of `log`.
+        log: the names of users and items, and the histories of known users.
+        user: the name of a known user, or None for an anonymous user.
+        history: names of items, oldest first; by default the user's history in the log.
+        k: the number of recommendations.
+        last: how many of the newest past items are explained. The model reads the whole history.
+        exclude_seen: do not recommend items of the history; an item that is left out of it is not recommended either.
 
     Raises:
-        DataError: an unknown user or item, neither a user nor a history, k or last below 1.
+        DataError: an unknown user or item, neither a user nor a history, or `k` or `last` below 1.
     """
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
-    asked = history_batch(log, user, history)
-    items = asked.history[0]
-    with recording() as heard:
-        scores = score_all_items(model, asked)[0]
+    batch = history_batch(log, user, history)
+    items = batch.history[0]
+    with recording() as recorded:
+        scores = score_all_items(model, batch)[0]
     if isinstance(model, PairScorer):
-        heard = {}  # its gates are those of one item: see `segue.explain.rating`
-    seen = items if exclude_seen else items[:0]
-    scores[seen] = -torch.inf
+        recorded = {}  # its gates belong to one pair of user and item: see `segue.explain.rating`
+    excluded = items if exclude_seen else items[:0]
+    scores[excluded] = -torch.inf
     recommended = top_recommendations(log, scores, k)
-    places = range(max(0, len(items) - last), len(items))
-    without = score_all_items(model, shortened(asked, places))
-    without[:, seen] = -torch.inf
+
+    positions = range(max(0, len(items) - last), len(items))
+    occluded = Batch(batch.user.repeat(len(positions)), leave_one_out(items, positions))
+    occluded_scores = score_all_items(model, occluded)  # (positions, I)
+    occluded_scores[:, excluded] = -torch.inf
+
     ids = torch.from_numpy(log.items.ids([one.item for one in recommended])).long()
-    lends, falls = scores[ids] - without[:, ids], ranks(without, ids) - ranks(scores[None], ids)
-    gates = columns(heard, len(items), places)
-    shown = items[places.start :].tolist()
-    rows = zip(log.items.names(shown), log.titles(shown), gates, lends.tolist(), falls.tolist(), strict=True)
-    return Explanation(recommended, [Past(*row) for row in rows])
+    contributions = scores[ids] - occluded_scores[:, ids]
+    rank_changes = item_ranks(occluded_scores, ids) - item_ranks(scores[None], ids)
+    gates = recorded_values(recorded, len(items), positions)
+    past = items[positions.start :].tolist()
+    names, titles = log.items.names(past), log.titles(past)
+    rows = zip(names, titles, gates, contributions.tolist(), rank_changes.tolist(), strict=True)
+    return Explanation(recommended, [PastItem(*row) for row in rows])
 
 
-def shortened(asked: Batch, places: Sequence[int]) -> Batch:
-    """The history of the one row without each of some places in turn."""
-    return Batch(asked.user.repeat(len(places)), left_out(asked.history[0], places))
+def leave_one_out(items: Int[Tensor, "P"], positions: Sequence[int]) -> Int[Tensor, "K P"]:
+    """K copies of a history, each without one position; older items move up, and the first one becomes padding.
 
-
-def left_out(items: Int[Tensor, "P"], places: Sequence[int]) -> Int[Tensor, "K P"]:
-    """A history without each of K places in turn; what is older moves up, and the first is padding.
-
-    >>> left_out(torch.tensor([4, 5, 6]), [0, 1]).tolist()
+    >>> leave_one_out(torch.tensor([4, 5, 6]), [0, 1]).tolist()
     [[0, 5, 6], [0, 4, 6]]
     """
     column = torch.arange(len(items))
-    moved = column <= torch.tensor(places, dtype=torch.long)[:, None]
-    return nn.functional.pad(items, (1, 0))[column + 1 - moved.long()]
+    shifted = column <= torch.tensor(positions, dtype=torch.long)[:, None]
+    return nn.functional.pad(items, (1, 0))[column + 1 - shifted.long()]
 
 
-def ranks(scores: Float[Tensor, "B I"], ids: Int[Tensor, "K"]) -> Int[Tensor, "B K"]:
-    """How many items stand above each of `ids`; of those with the same score, all others do."""
-    above = [(scores >= scores[:, one, None]).sum(1) - 1 for one in ids]
-    return torch.stack(above, 1) if above else torch.zeros(len(scores), 0, dtype=torch.long)
+def item_ranks(scores: Float[Tensor, "B I"], ids: Int[Tensor, "K"]) -> Int[Tensor, "B K"]:
+    """The ranks of items, from 0; an item ranks behind all others with the same score."""
+    ranks = [(scores >= scores[:, one, None]).sum(1) - 1 for one in ids]
+    return torch.stack(ranks, 1) if ranks else torch.zeros(len(scores), 0, dtype=torch.long)
 
 
-def columns(heard: Recording, length: int, places: Sequence[int]) -> list[dict[str, float | None]]:
-    """What was tapped of one row, as one number for each of some places of its history: means over heads and features.
+def recorded_values(recorded: Recording, length: int, positions: Sequence[int]) -> list[dict[str, float | None]]:
+    """The recorded values of one row at some positions of its history, as means over heads and features.
 
-    What is tapped twice under one name is numbered.
+    Args:
+        recorded: what a `recording()` block recorded for a batch whose first row is the history.
+        length: the length of the history.
+        positions: positions of the history, from 0 for the oldest item.
+
+    Returns:
+        For each position, the value of each name; None where the item is older than the model's window. A name that
+        was recorded several times is numbered.
     """
-    named = {
-        name if len(values) == 1 else f"{name} {number}": value[0]
-        .reshape(-1, value.shape[-1])
-        .double()
-        .mean(0)
-        .tolist()
-        for name, values in heard.items()
-        for number, value in enumerate(values, 1)
-    }
-    ages = [length - place for place in places]  # 1 for the newest
-    return [{name: row[-age] if age <= len(row) else None for name, row in named.items()} for age in ages]
+    columns = {}
+    for name, values in recorded.items():
+        for number, value in enumerate(values, 1):
+            row = value[0].reshape(-1, value.shape[-1]).double().mean(0).tolist()
+            columns[name if len(values) == 1 else f"{name} {number}"] = row
+    ages = [length - position for position in positions]  # 1 for the newest
+    return [{name: row[-age] if age <= len(row) else None for name, row in columns.items()} for age in ages]

@@ -1,14 +1,16 @@
-"""`RatingExplanation`: one user, one item, and what each step of both histories contributes to the predicted rating.
+"""Explain a predicted rating: what each event of the user history and of the item history contributes to it.
 
-    what the user had met        gate  lends          who had met the item          gate  lends
-    older    Aliens (1986)       .61   +.12           user 7, after Jaws (1975)     .08   -.01
-    newer    Emma (1996)         .04   +.00           user 9, after Alien (1979)    .57   +.20
+    user history             gate  contribution      item history                  gate  contribution
+    older    Aliens (1986)   .61   +.12              user 7, after Jaws (1975)     .08   -.01
+    newer    Emma (1996)     .04   +.00              user 9, after Alien (1979)    .57   +.20
 
-For a model of ratings, which reads both histories: what happened before the two met or, where they have not, all that
-the log knows. The gates are those of this pair: another item would open others. What a step lends is how far the rating
-sinks when the model is asked without it, which any model can answer; `occlusion` says how much to make of that.
+A rating model reads two histories: the items that the user rated, and the users who rated the item. If the log holds
+the pair, both histories end before its last rating; otherwise they end with the log. Gates belong to the pair: another
+item gives other gates. The contribution of an event is the predicted rating minus the prediction without the event.
+Any rating model can be explained like that; see `segue.explain.occlusion` for what a contribution means.
 
-Source of the picture: Figure 5 of IARN's paper (Pei et al., CIKM 2017).
+Source: Pei, Yang, Sun, Zhang, Bozzon and Tax, "Interacting attention-gated recurrent networks for recommendation",
+CIKM 2017, Figure 5.
 """
 
 from __future__ import annotations
@@ -27,28 +29,28 @@ from segue.data.log import Ids, Log
 from segue.data.time_units import day_of, unit_of
 from segue.errors import ConfigError, DataError
 from segue.evaluation.ranking import asked, device_of
-from segue.explain.occlusion import columns, left_out
+from segue.explain.occlusion import leave_one_out, recorded_values
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
 from segue.models.ensembles.rerank import Rerank
 from segue.nn.recorder import ITEM_HISTORY, Recording, recording
-from segue.reporting.heatmap import CardRow, HeatmapCell, amount, number
+from segue.reporting.heatmap import CardRow, HeatmapCell, format_contribution, format_gate
 from segue.serving.recommend import lookup_ids
 
 Gates = dict[str, float | None]
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of a history.
+class HistoryEvent:
+    """One event of a history.
 
     Attributes:
-        name: of the item that was met or, in an audience, of the user.
-        title: what to show people; of a user with the item that they had met last before.
-        day: when; the number itself where times are no dates.
-        rating: what came of it; None where the log has no ratings.
-        gates: what each gate and attention of the model gave it; None where it is older than the model reads.
-        lends: what the predicted rating would have less without it.
+        name: the name of the item or, in an item history, of the user.
+        title: the title of the item or, in an item history, the user and the item before.
+        day: the day, or the number itself if the log's times are not dates.
+        rating: the rating; None if the log has no ratings.
+        gates: the value of each gate and attention of the model; None where the event is older than the model's window.
+        contribution: the predicted rating minus the prediction without the event.
     """
 
     name: Any
@@ -56,22 +58,22 @@ class Step:
     day: str
     rating: float | None
     gates: Gates
-    lends: float
+    contribution: float
 
 
 @dataclass(frozen=True)
 class RatingExplanation:
-    """A rating that is predicted, and the newest steps of the histories that it is told from, oldest first.
+    """A predicted rating and the newest events of both histories, oldest first.
 
     Attributes:
-        user: name of the user.
-        item: name of the item.
-        title: of the item.
-        day: of their last meeting; None where there is none, and the question is that of the end of the log.
-        rating: what came of it; None where the log does not say.
-        predicted: the rating that the model expects.
-        history: what the user had met before.
-        audience: who had met the item before.
+        user: the name of the user.
+        item: the name of the item.
+        title: the title of the item.
+        day: the day of the rating; None if the log does not hold the pair.
+        rating: the rating in the log; None if there is none.
+        predicted: the predicted rating.
+        history: the user history: items that the user rated before.
+        item_history: the item history: users who rated the item before.
     """
 
     user: Any
@@ -80,26 +82,38 @@ class RatingExplanation:
     day: str | None
     rating: float | None
     predicted: float
-    history: list[Step]
-    audience: list[Step]
+    history: list[HistoryEvent]
+    item_history: list[HistoryEvent]
+
+    def summary(self) -> str:
+        """The predicted and the true rating, in a sentence."""
+        prediction = f"user {self.user} is expected to rate {self.title} {self.predicted:.2f}"
+        if self.day is None:
+            return f"{prediction}; the log holds no event of this user with this item."
+        event = "the event was" if self.rating is None else f"the rating was {self.rating:g},"
+        return f"{prediction}; {event} on {self.day}."
+
+    def sections(self) -> list[tuple[str, list[CardRow | str]]]:
+        """Sections for `segue.reporting.html.page`: both histories as cards, the newest last, with coloured values."""
+        histories = (("User history", self.history), ("Item history", self.item_history))
+        return [(heading, [_cards(events) if events else "Nothing."]) for heading, events in histories]
 
 
-def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int = 20) -> RatingExplanation:
-    """What the steps of both histories have to do with the rating of an item by a user.
+def explain_rating(model: Model, log: Log, *, user: Any, item: Any, last: int = 20) -> RatingExplanation:
+    """Predict the rating of an item by a user, and compute what the events of both histories contribute to it.
 
-    Where the log holds the pair, the question is that of their last meeting: only what happened strictly before may be
-    read.
+    If the log holds the pair, only events strictly before its last rating are read.
 
     Args:
-        model: a model of ratings, trained on the vocabularies of `log`; or one of two stages, whose second that is.
+        model: a rating model trained on the vocabularies of `log`, or two stages whose second one is a rating model.
         log: names, histories and times.
         user: the name of a user.
         item: the name of an item.
-        last: how many of the newest steps of either side are explained; the model reads as many as it does.
+        last: how many of the newest events of each history are explained. The model reads its whole window.
 
     Raises:
         ConfigError: the model predicts no ratings.
-        DataError: an unknown user or item, a log without times, last below 1.
+        DataError: an unknown user or item, a log without times, or `last` below 1.
     """
     if isinstance(model, Rerank):
         model = model.second
@@ -107,127 +121,124 @@ def explain_meeting(model: Model, log: Log, *, user: Any, item: Any, last: int =
         raise ConfigError(f"{model.name}: ranks items and predicts no rating; explain it without an item")
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
-    who, what = lookup_ids(log, "user", [user])[0], lookup_ids(log, "item", [item])[0]
+    user_id, item_id = lookup_ids(log, "user", [user])[0], lookup_ids(log, "item", [item])[0]
     events = _Events(log)
-    row, mine, theirs = events.before(who, what)
-    history, audience = _Side(events.item, mine, last), _Side(events.user, theirs, last)
-    histories, audiences = _without(history, audience)
-    one = torch.ones(len(histories), dtype=torch.long)
-    batch = Batch(
-        who * one,
-        _newest(histories, model.window),
-        what * one[:, None],
-        time=None if row is None else int(events.time[row]) * one,
-        audience=_newest(audiences, model.audience),
-    )
-    with asked(model), recording() as heard, torch.inference_mode():
+    row, user_rows, item_rows = events.before(user_id, item_id)
+    history, item_history = _History(events.item, user_rows, last), _History(events.user, item_rows, last)
+    time = None if row is None else int(events.time[row])
+    batch = _occluded_batch(model, (user_id, item_id), time, history, item_history)
+    with asked(model), recording() as recorded, torch.inference_mode():
         ratings = model.predict(batch.to(device_of(model))).double().cpu()
-    of_history = {name: told for name, told in heard.items() if not name.startswith(ITEM_HISTORY)}
-    of_audience = {
-        name.removeprefix(ITEM_HISTORY): told for name, told in heard.items() if name.startswith(ITEM_HISTORY)
+    contributions = (ratings[0] - ratings[1:]).tensor_split([len(history.positions)])
+    user_recorded = {name: values for name, values in recorded.items() if not name.startswith(ITEM_HISTORY)}
+    item_recorded = {
+        name.removeprefix(ITEM_HISTORY): values for name, values in recorded.items() if name.startswith(ITEM_HISTORY)
     }
-    lends = (ratings[0] - ratings[1:]).tensor_split([len(history.places)])
     return RatingExplanation(
-        user=log.users.names([who])[0],
-        item=log.items.names([what])[0],
-        title=log.titles([what])[0],
+        user=log.users.names([user_id])[0],
+        item=log.items.names([item_id])[0],
+        title=log.titles([item_id])[0],
         day=None if row is None else events.day(row),
-        rating=None if row is None else events.rated(row),
+        rating=None if row is None else events.rating(row),
         predicted=float(ratings[0]),
-        history=[events.item_step(*step) for step in history.told(of_history, lends[0])],
-        audience=[events.user_step(*step) for step in audience.told(of_audience, lends[1])],
+        history=[events.item_event(*event) for event in history.explained(user_recorded, contributions[0])],
+        item_history=[events.user_event(*event) for event in item_history.explained(item_recorded, contributions[1])],
     )
 
 
-def said(found: RatingExplanation) -> str:
-    """The rating, in a sentence."""
-    expected = f"user {found.user} is expected to rate {found.title} {found.predicted:.2f}"
-    if found.day is None:
-        return f"{expected}; the log does not say that they have met."
-    given = "they met" if found.rating is None else f"the rating was {found.rating:g},"
-    return f"{expected}; {given} on {found.day}."
-
-
-def sections(found: RatingExplanation) -> list[tuple[str, list[CardRow | str]]]:
-    """A picture for `charts.page`: both histories as cards, the newest last, the numbers below each in colour."""
-    sides = (("What the user had met", found.history), ("Who had met the item", found.audience))
-    return [(heading, [_strip(steps) if steps else "Nothing."]) for heading, steps in sides]
-
-
-def _strip(steps: Sequence[Step]) -> CardRow:
+def _cards(events: Sequence[HistoryEvent]) -> CardRow:
     rows: list[dict[str, Any]] = []
-    for step in steps:
-        gates = {name: HeatmapCell(value, number(value)) for name, value in step.gates.items()}
-        told = step.day if step.rating is None else f"{step.day}, rated {step.rating:g}"
-        rows.append({"step": step.title, "when": told, **gates, "lends": HeatmapCell(step.lends, amount(step.lends))})
-    return CardRow(rows, [[name] for name in (*steps[0].gates, "lends")])
+    for event in events:
+        gates = {name: HeatmapCell(value, format_gate(value)) for name, value in event.gates.items()}
+        when = event.day if event.rating is None else f"{event.day}, rated {event.rating:g}"
+        contribution = HeatmapCell(event.contribution, format_contribution(event.contribution))
+        rows.append({"title": event.title, "when": when, **gates, "contribution": contribution})
+    return CardRow(rows, [[name] for name in (*events[0].gates, "contribution")])
 
 
 class _Events:
-    """The events that a log knows, row by row."""
+    """The events of a log, row by row."""
 
     def __init__(self, log: Log) -> None:
         if log.time is None:
-            raise DataError(f"{log.name}: who met an item before whom is not known: this log has no times")
+            raise DataError(f"{log.name}: has no times, so it is unknown which events came before the rating")
         self.log, self.time = log, log.column(log.time)
         user, item = log.events()
         self.user, self.item = user, item.astype(np.int64)
-        self.rating = None if log.rating is None else log.column(log.rating)
+        self.ratings = None if log.rating is None else log.column(log.rating)
         self.unit = unit_of(int(self.time.min()), int(self.time.max()))
 
     def before(self, user: int, item: int) -> tuple[int | None, Ids, Ids]:
-        """The row in which they met last, and the rows strictly before it of the user and of the item; else all."""
-        theirs, its = self.user == user, self.item == item
-        together = np.flatnonzero(theirs & its)
-        row = int(together[-1]) if len(together) else None
-        past = np.full(len(self.time), True) if row is None else self.time < self.time[row]
-        audience = np.flatnonzero(its & past)
-        return row, np.flatnonzero(theirs & past), audience[np.argsort(self.time[audience], kind="stable")]
+        """The row of the last event of the pair, and the earlier rows of the user and of the item.
+
+        Without such an event: None, and all rows of the user and of the item.
+        """
+        of_user, of_item = self.user == user, self.item == item
+        pair_rows = np.flatnonzero(of_user & of_item)
+        row = int(pair_rows[-1]) if len(pair_rows) else None
+        earlier = np.full(len(self.time), True) if row is None else self.time < self.time[row]
+        item_rows = np.flatnonzero(of_item & earlier)
+        return row, np.flatnonzero(of_user & earlier), item_rows[np.argsort(self.time[item_rows], kind="stable")]
 
     def day(self, row: int) -> str:
-        """When it was."""
+        """The day of an event."""
         return day_of(int(self.time[row]), self.unit)
 
-    def rated(self, row: int) -> float | None:
-        """What came of it."""
-        return None if self.rating is None else float(self.rating[row])
+    def rating(self, row: int) -> float | None:
+        """The rating of an event; None if the log has no ratings."""
+        return None if self.ratings is None else float(self.ratings[row])
 
-    def item_step(self, row: int, gates: Gates, lends: float) -> Step:
-        """An item that the user had met."""
+    def item_event(self, row: int, gates: Gates, contribution: float) -> HistoryEvent:
+        """An event of a user history."""
         item = [int(self.item[row])]
         name, title = self.log.items.names(item)[0], self.log.titles(item)[0]
-        return Step(name, title, self.day(row), self.rated(row), gates, lends)
+        return HistoryEvent(name, title, self.day(row), self.rating(row), gates, contribution)
 
-    def user_step(self, row: int, gates: Gates, lends: float) -> Step:
-        """A user who had met the item, with what they had met just before it."""
+    def user_event(self, row: int, gates: Gates, contribution: float) -> HistoryEvent:
+        """An event of an item history; its title names the item that the user had just before."""
         (name,) = self.log.users.names([int(self.user[row])])
-        first = row == 0 or self.user[row - 1] != self.user[row]
-        after = "" if first else f", after {self.log.titles([int(self.item[row - 1])])[0]}"
-        return Step(name, f"user {name}{after}", self.day(row), self.rated(row), gates, lends)
+        is_first = row == 0 or self.user[row - 1] != self.user[row]
+        before = "" if is_first else f", after {self.log.titles([int(self.item[row - 1])])[0]}"
+        return HistoryEvent(name, f"user {name}{before}", self.day(row), self.rating(row), gates, contribution)
 
 
-class _Side:
-    """One of both histories: the rows of its events, whom they met, and which places are explained."""
+class _History:
+    """One of the two histories.
 
-    def __init__(self, met: Ids, rows: Ids, last: int) -> None:
-        self.rows, self.ids = rows, torch.from_numpy(met[rows])
-        self.places = range(max(0, len(rows) - last), len(rows))
+    Attributes:
+        rows: the rows of its events.
+        ids: the items, or in an item history the users, of its events.
+        positions: the positions of the events that are explained.
+    """
 
-    def told(self, heard: Recording, lends: Float[Tensor, "K"]) -> Iterator[tuple[int, Gates, float]]:
-        """Each explained row, what was heard of it, and what it lends."""
-        gates = columns(heard, len(self.rows), self.places) if self.places else []
-        yield from zip(self.rows[self.places.start :].tolist(), gates, lends.tolist(), strict=True)
+    def __init__(self, ids: Ids, rows: Ids, last: int) -> None:
+        self.rows, self.ids = rows, torch.from_numpy(ids[rows])
+        self.positions = range(max(0, len(rows) - last), len(rows))
+
+    def explained(self, recorded: Recording, contributions: Float[Tensor, "K"]) -> Iterator[tuple[int, Gates, float]]:
+        """The row, the gates and the contribution of each explained event."""
+        gates = recorded_values(recorded, len(self.rows), self.positions) if self.positions else []
+        yield from zip(self.rows[self.positions.start :].tolist(), gates, contributions.tolist(), strict=True)
 
 
-def _without(history: _Side, audience: _Side) -> tuple[Int[Tensor, "B P"], Int[Tensor, "B Q"]]:
-    """Both as they are; then without each explained step of the history; then without each of the audience."""
-    mine, theirs = (left_out(side.ids, side.places) for side in (history, audience))
-    return (
-        torch.cat([history.ids[None], mine, history.ids.expand(len(theirs), -1)]),
-        torch.cat([audience.ids.expand(1 + len(mine), -1), theirs]),
+def _occluded_batch(
+    model: PairScorer, pair: tuple[int, int], time: int | None, history: _History, item_history: _History
+) -> Batch:
+    """The pair with both histories; then without each explained event of the one, then of the other."""
+    user_copies, item_copies = (leave_one_out(one.ids, one.positions) for one in (history, item_history))
+    histories = torch.cat([history.ids[None], user_copies, history.ids.expand(len(item_copies), -1)])
+    item_histories = torch.cat([item_history.ids.expand(1 + len(user_copies), -1), item_copies])
+    ones = torch.ones(len(histories), dtype=torch.long)
+    user, item = pair
+    return Batch(
+        user * ones,
+        _last_columns(histories, model.window),
+        item * ones[:, None],
+        time=None if time is None else time * ones,
+        audience=_last_columns(item_histories, model.item_window),
     )
 
 
-def _newest(table: Int[Tensor, "B P"], most: int | None) -> Int[Tensor, "B Q"]:
-    """The last columns, as many as a model reads."""
-    return table if most is None else table[:, max(0, table.shape[1] - most) :]
+def _last_columns(table: Int[Tensor, "B P"], window: int | None) -> Int[Tensor, "B Q"]:
+    """The last `window` columns; all of them for None."""
+    return table if window is None else table[:, max(0, table.shape[1] - window) :]

@@ -1,9 +1,9 @@
-"""The one place for what people read while they wait.
+"""Terminal output: results on stdout, messages and progress on stderr.
 
-    stdout   answers: tables, recommendations, reports; a pipe gets them unadorned
-    stderr   remarks and progress: a bar on a terminal, otherwise a plain line now and then
+    stdout   results: tables, recommendations, reports; without colours if it is not a terminal
+    stderr   messages and progress: a progress bar on a terminal, otherwise a line of text from time to time
 
-`SEGUE_QUIET=1` silences the remarks and the progress, never the answers.
+`SEGUE_QUIET=1` suppresses messages and progress, but not results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @cache
 def stdout() -> Console:
-    """The console for answers."""
+    """The console for results."""
     from rich.console import Console
 
     return Console(emoji=False)
@@ -32,35 +32,35 @@ def stdout() -> Console:
 
 @cache
 def stderr() -> Console:
-    """The console for remarks and progress."""
+    """The console for messages and progress."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, emoji=False)
 
 
 def quiet() -> bool:
-    """Whether `SEGUE_QUIET` asks for silence (anything but empty or 0)."""
+    """Whether `SEGUE_QUIET` is set to anything other than empty or 0."""
     return os.environ.get("SEGUE_QUIET", "") not in ("", "0")
 
 
 def say(message: str) -> None:
-    """One remark on stderr, unless quiet. Square brackets are plain text."""
+    """Print a message on stderr, unless quiet. Square brackets are plain text, not markup."""
     if not quiet():
         stderr().print(message, markup=False, soft_wrap=True)
 
 
 @runtime_checkable
 class Bar(Protocol):
-    """What `progress` hands out."""
+    """A progress bar, as `progress` returns it."""
 
     def advance(self, amount: float = 1) -> None:
-        """`amount` more units are done."""
+        """Add `amount` finished units."""
 
     def note(self, text: str) -> None:
-        """A few words on where things stand, shown beside the bar."""
+        """Show a short text beside the bar."""
 
 
-class _Silent:
+class _NoProgress:
     def advance(self, amount: float = 1) -> None:
         pass
 
@@ -68,8 +68,8 @@ class _Silent:
         pass
 
 
-class _Lines:
-    """Progress where there is no terminal: a line when enough time has gone by since the last."""
+class _TextProgress:
+    """Progress without a terminal: a line of text at most every `SECONDS_BETWEEN_LINES` seconds."""
 
     def __init__(self, title: str, total: float | None, unit: str) -> None:
         self.title, self.total, self.unit = title, total, unit
@@ -88,24 +88,27 @@ class _Lines:
         self.text = text
 
 
-class _Drawn:
-    """Progress on a terminal."""
+class _BarProgress:
+    """A progress bar on a terminal."""
 
-    def __init__(self, drawing: Progress, task: TaskID) -> None:
-        self.drawing, self.task = drawing, task
+    def __init__(self, rich_progress: Progress, task: TaskID) -> None:
+        self.rich_progress, self.task = rich_progress, task
 
     def advance(self, amount: float = 1) -> None:
-        self.drawing.advance(self.task, amount)
+        self.rich_progress.advance(self.task, amount)
 
     def note(self, text: str) -> None:
-        self.drawing.update(self.task, text=text)
+        self.rich_progress.update(self.task, text=text)
 
 
 @contextmanager
 def progress(title: str, total: float | None = None, *, unit: str = "steps") -> Iterator[Bar]:
-    """A bar for work of `total` units (None: unknown), gone when the work is done.
+    """Show progress while the block runs; a bar is erased at the end.
 
-    `unit="bytes"` shows sizes and speed. Off a terminal it becomes a plain line every half minute at most.
+    Args:
+        title: text before the bar.
+        total: number of units of the work; None if it is unknown.
+        unit: name of the units; "bytes" shows sizes and speed.
 
     >>> with progress("epochs", total=3) as bar:
     ...     for loss in (0.7, 0.6, 0.5):
@@ -113,15 +116,15 @@ def progress(title: str, total: float | None = None, *, unit: str = "steps") -> 
     ...         bar.advance()
     """
     if quiet():
-        yield _Silent()
+        yield _NoProgress()
     elif not stderr().is_terminal or stderr().is_dumb_terminal:
-        yield _Lines(title, total, unit)
+        yield _TextProgress(title, total, unit)
     else:
-        with _drawing(unit, counted=total is not None) as drawing:
-            yield _Drawn(drawing, drawing.add_task(title, total=total, text=""))
+        with _rich_progress(unit, counted=total is not None) as rich_progress:
+            yield _BarProgress(rich_progress, rich_progress.add_task(title, total=total, text=""))
 
 
-def _drawing(unit: str, *, counted: bool) -> Progress:
+def _rich_progress(unit: str, *, counted: bool) -> Progress:
     from rich.markup import escape
     from rich.progress import (
         BarColumn,

@@ -8,6 +8,7 @@ from typing import Any
 
 from segue.models.base.search_space import Choice, LogUniform, Space, format_setting
 from segue.reporting import charts
+from segue.reporting.html import write_page
 from segue.tuning.importance import setting_importance, sort_trials
 from segue.tuning.trial import Trial, best_trial
 
@@ -72,10 +73,10 @@ def write_report(
         chart = charts.bar_chart(
             importance, x="importance", y="setting", title="Share of the variance of the trials' ranks"
         )
-        charts.write(chart, folder / "importance.svg")
+        charts.save_chart(chart, folder / "importance.svg")
         content += [chart, *_setting_charts(trials, space, monitor)]
     sections = [("Trials", [trial_rows(trials, monitor)]), ("Importance of the settings", content)]
-    return charts.page(title, sections, folder / "search.html")
+    return write_page(title, sections, folder / "search.html")
 
 
 def _setting_charts(trials: Sequence[Trial], space: Space, monitor: str) -> list[Any]:

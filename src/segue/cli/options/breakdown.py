@@ -99,4 +99,4 @@ def draw(rows: Sequence[dict[str, Any]], heading: str, picture: Path) -> Path:
         chart = charts.bar_chart(shown, x=metric, y=heading, by="model", between=("low", "high"))
     else:
         chart = charts.line_chart(shown, x=heading, y=metric, by="model", between=("low", "high"))
-    return charts.write(chart, picture)
+    return charts.save_chart(chart, picture)

@@ -1,0 +1,88 @@
+"""`write_page`: one HTML page with text, tables, charts and heat maps. It needs no network."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from segue.errors import DataError
+from segue.io import reason, write_text
+from segue.reporting.charts import plain_rows, render
+
+if TYPE_CHECKING:
+    from segue.reporting.charts import Chart, Rows
+
+    class HTMLPart(Protocol):
+        """An object with its own HTML, such as a `Heatmap`."""
+
+        def as_html(self) -> str: ...
+
+    Part = str | Rows | Chart | HTMLPart
+
+PAGE_STYLE = """
+body { font: 16px/1.5 sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2em; }
+table { border-collapse: collapse; font-size: .9em; margin: 1em 0; }
+th, td { padding: .25em .8em; text-align: left; border-bottom: 1px solid #ddd; }
+th { border-bottom: 1px solid #777; } .number { text-align: right; font-variant-numeric: tabular-nums; }
+img { max-width: 100%; margin: .5em 1em .5em 0; }
+"""
+
+
+def write_page(title: str, sections: Iterable[tuple[str, Iterable[Part]]], path: str | Path) -> Path:
+    """Write an HTML page, atomically, in one file.
+
+    Args:
+        title: title of the page.
+        sections: pairs of a heading and its parts, in order. Text becomes a paragraph; rows (a polars frame or a list
+            of dicts) become a table; a chart becomes a picture; an object with `as_html` writes its own HTML.
+        path: the file.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: there is a chart and altair is not installed.
+        DataError: the file cannot be written.
+    """
+    path = Path(path)
+    lines = ["<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">']
+    lines += ['<meta name="viewport" content="width=device-width">', f"<title>{html.escape(title)}</title>"]
+    lines += [f"<style>{PAGE_STYLE}</style>", "</head>", "<body>", f"<h1>{html.escape(title)}</h1>"]
+    for heading, parts in sections:
+        lines.append(f"<h2>{html.escape(heading)}</h2>")
+        lines.extend(_part_html(part) for part in parts)
+    try:
+        write_text(path, "\n".join([*lines, "</body>", "</html>", ""]))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {reason(error)}") from error
+    return path
+
+
+def _part_html(part: Any) -> str:
+    if isinstance(part, str):
+        return f"<p>{html.escape(part)}</p>"
+    if hasattr(part, "as_html"):
+        return str(part.as_html())
+    if isinstance(part, Sequence) or hasattr(part, "to_dicts"):
+        return _table_html(plain_rows(part))
+    name = getattr(part, "title", "")
+    alt_text = html.escape(name if isinstance(name, str) else "chart", quote=True)
+    return f'<img alt="{alt_text}" src="data:image/svg+xml;base64,{base64.b64encode(render(part, "svg")).decode()}">'
+
+
+def _table_html(rows: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+    lines = ["".join(_cell_html(row.get(column)) for column in columns) for row in rows]
+    return "\n".join(["<table>", f"<tr>{head}</tr>", *(f"<tr>{line}</tr>" for line in lines), "</table>"])
+
+
+def _cell_html(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return f"<td>{'' if value is None else html.escape(str(value))}</td>"
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f'<td class="number">{text}</td>'
