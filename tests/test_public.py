@@ -1,4 +1,4 @@
-"""The public names: all there, typed, and imported only when they are asked for."""
+"""The public names: they exist, have types and docstrings, and are imported only at their first use."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 import segue
 
 
-def test_every_public_name_is_there_and_documented() -> None:
+def test_every_public_name_exists_and_is_documented() -> None:
     assert segue.__all__ == sorted(segue.__all__, key=lambda name: (not name.isupper(), name))
     for name in segue.__all__:
-        found = getattr(segue, name)
-        assert isinstance(found, dict) or found.__doc__, f"segue.{name} has no docstring"
+        value = getattr(segue, name)
+        assert isinstance(value, dict) or value.__doc__, f"segue.{name} has no docstring"
 
 
-def test_type_checkers_and_the_interpreter_find_the_same_things() -> None:
+def test_type_checkers_and_the_interpreter_find_the_same_objects() -> None:
     source = Path(segue.__file__).read_text()
     typed: dict[str, str] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("segue"):
             typed |= {alias.asname or alias.name: f"{node.module}:{alias.name}" for alias in node.names}
-    assert typed == segue._PLACES
+    assert typed == segue._LOCATIONS
     assert set(typed) == set(segue.__all__) <= set(dir(segue))
 
 

@@ -1,7 +1,7 @@
-"""segue: what comes next. Sequential recommendation from a log of events, measured honestly.
+"""segue: training, evaluation and serving of sequential recommenders on an interaction log.
 
-The names below are the public ones. Each is imported when it is first asked for, so `import segue` costs next to
-nothing and needs no torch; the modules named beside them hold the rest.
+The names below are the public ones. Each is imported at its first use, so `import segue` is cheap and does not import
+torch. `_LOCATIONS` gives the module of each name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
     "table",
 ]
 
-_PLACES = {
+_LOCATIONS = {
     "MODELS": "segue.models.registry:MODELS",
     "Batch": "segue.batches.batch:Batch",
     "EvalInstances": "segue.data.splits:EvalInstances",
@@ -63,14 +63,14 @@ _PLACES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker shall see a misspelt name as the error it is
+if not TYPE_CHECKING:  # so that type checkers report misspelt names
 
     def __getattr__(name: str) -> Any:
-        if name not in _PLACES:
+        if name not in _LOCATIONS:
             raise AttributeError(f"module 'segue' has no attribute {name!r}")
-        module, _, attribute = _PLACES[name].partition(":")
-        found = globals()[name] = getattr(import_module(module), attribute)
-        return found
+        module, _, attribute = _LOCATIONS[name].partition(":")
+        value = globals()[name] = getattr(import_module(module), attribute)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m segue`, and what torchrun starts: the command line."""
+"""`python -m segue`, also under torchrun: the command line."""
 
 from segue.cli import main
 

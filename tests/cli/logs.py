@@ -1,6 +1,12 @@
-"""Logs as people would write them to a file."""
+"""Logs as they stand in files, and what tests of commands share."""
 
 from __future__ import annotations
+
+import sys
+
+from segue.serving import saved_model
+
+PYTHON = [sys.executable, "-m", "segue"]
 
 
 def events(users: int = 12, items: int = 8, length: int = 6, header: str = "user,item,time") -> str:
@@ -14,3 +20,15 @@ def broken(row: int, line: str) -> str:
     lines = events().splitlines(keepends=True)
     lines[row] = f"{line}\n"
     return "".join(lines)
+
+
+def done(answer):
+    """The output of a command that must have worked."""
+    code, out, err = answer
+    assert code == 0, err
+    return out
+
+
+def weights(folder):
+    """The weights of a saved model by name, as arrays."""
+    return {key: value.numpy() for key, value in saved_model.load(folder).model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""`segue blend`: what it prints, saves and refuses."""
+"""`segue blend`: what it prints and saves, and its error messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segue.serving.saved_model import load
 PAIR = "models/pop models/hgn --data events.csv"
 
 
-def test_the_blend_stands_beside_its_parts_and_is_saved(segue, here):
+def test_the_blend_is_shown_beside_its_parts_and_saved(segue, here):
     code, out, err = segue(f"blend {PAIR} --json blend.json")
     assert code == 0, err
     for name in ("models/pop", "models/hgn", "models/blend"):
@@ -30,14 +30,14 @@ def test_the_blend_stands_beside_its_parts_and_is_saved(segue, here):
 
 
 def _alone(found):
-    """The blend's row without what it says of the others."""
+    """The row of the blend without the comparison with the other models."""
     return {
         metric: {key: value for key, value in cell.items() if key != "against"}
         for metric, cell in found["models"][2]["metrics"].items()
     }
 
 
-def test_a_blend_is_a_model_to_every_command(segue, here):
+def test_every_command_accepts_a_blend(segue, here):
     assert segue(f"blend {PAIR}")[0] == 0
     assert segue("evaluate models/blend models/pop --data events.csv")[0] == 0
     code, out, err = segue("recommend models/blend --user u3 -k 2")
@@ -59,7 +59,7 @@ def test_a_blend_is_a_model_to_every_command(segue, here):
         (f"blend {PAIR} --out events.csv", "events.csv"),
     ],
 )
-def test_what_cannot_be_blended_is_said_in_one_line(segue, here, command, message):
+def test_models_that_cannot_be_blended(segue, here, command, message):
     code, out, err = segue(command)
     assert (code, out) == (2, "")
     assert message in err
@@ -67,14 +67,14 @@ def test_what_cannot_be_blended_is_said_in_one_line(segue, here, command, messag
     assert not (here / "models/blend").exists()
 
 
-def test_a_refitted_model_has_no_validation_left(segue, here):
+def test_a_refitted_model_cannot_be_blended(segue, here):
     assert segue("run pop events.csv --refit --out models/refitted --no-baselines")[0] == 0
     code, _, err = segue("blend models/refitted models/hgn --data events.csv")
     assert code == 2
-    assert "models/refitted: was refitted on train and validation" in err
+    assert "models/refitted: was refitted on training and validation data" in err
 
 
-def test_a_damaged_part_leaves_what_was_there(segue, here):
+def test_a_damaged_part_leaves_the_saved_blend_unchanged(segue, here):
     assert segue(f"blend {PAIR}")[0] == 0
     shutil.copy(here / "events.csv", here / "models/pop/weights.safetensors")
     code, _, err = segue(f"blend {PAIR}")

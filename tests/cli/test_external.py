@@ -38,7 +38,7 @@ def means(path, row):
     return {name: cell["mean"] for name, cell in json.loads(path.read_text())["models"][row]["metrics"].items()}
 
 
-def test_the_example_obeys_the_laws():
+def test_the_example_passes_the_laws():
     check(find(f"{EXAMPLE}:FMC"), embedding_dim=8)
 
 
@@ -158,7 +158,7 @@ def test_an_importable_class(segue, here, fmc, monkeypatch):
         ("mine", "", "no model 'mine'; there are: pop, "),
     ],
 )
-def test_what_is_wrong_with_a_reference_is_said_in_one_line(segue, here, reference, source, message):
+def test_wrong_references_give_one_message(segue, here, reference, source, message):
     (here / "mine.py").write_text(source)
     for command in (f"run {reference} events.csv", f"recommend models/pop --user u0 --model-class {reference}"):
         code, out, err = segue(command)

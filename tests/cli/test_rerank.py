@@ -1,4 +1,4 @@
-"""`segue run MODEL DATA --rerank FIRST`: what it prints, saves and refuses."""
+"""`segue run MODEL DATA --rerank FIRST`: what it prints and saves, and its error messages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SMALL = "--set embedding_dim=2 epochs=2"
 
 
 def test_both_stages_are_shown_and_saved(segue, here):
-    command = f"run bprmf events.csv {SMALL} --rerank seq-knn --rerank-preset rules --rerank-set max_distance=4 position_decay=0.7"
-    code, _, err = segue(f"{command} --candidates 3 --json run.json")
+    first = "--rerank seq-knn --rerank-preset rules --rerank-set max_distance=4 position_decay=0.7"
+    code, _, err = segue(f"run bprmf events.csv {SMALL} {first} --candidates 3 --json run.json")
     assert (code, err) == (0, "")
     found = json.loads((here / "run.json").read_text())
     assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "bprmf after seq-knn"]
@@ -27,7 +27,7 @@ def test_both_stages_are_shown_and_saved(segue, here):
     assert (model.second.name, model.config.candidates) == ("bprmf", 3)
 
 
-def test_two_stages_are_a_model_to_every_command(segue, here):
+def test_every_command_accepts_two_stages(segue, here):
     code, out, err = segue(
         f"run bprmf events.csv {SMALL} --rerank models/hgn --candidates 2 --no-baselines --json run.json"
     )
@@ -49,9 +49,9 @@ def test_two_stages_are_a_model_to_every_command(segue, here):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--candidates 5", "--candidates: of which first stage? Name it with --rerank, such as --rerank seq-knn"),
-        ("--rerank-preset rules", "--rerank-preset: of which first stage?"),
-        ("--rerank-set max_distance=3", "--rerank-set: of which first stage?"),
+        ("--candidates 5", "--candidates: needs a first stage; name it with --rerank, such as --rerank seq-knn"),
+        ("--rerank-preset rules", "--rerank-preset: needs a first stage"),
+        ("--rerank-set max_distance=3", "--rerank-set: needs a first stage"),
         ("--rerank seq-knm", "no model 'seq-knm', did you mean 'seq-knn'"),
         ("--rerank seq-knn --rerank-set far=3", "unknown setting 'far'"),
         ("--rerank seq-knn --rerank-preset rule", "seq-knn has no preset 'rule', did you mean 'rules'"),
@@ -63,13 +63,13 @@ def test_two_stages_are_a_model_to_every_command(segue, here):
         ("--rerank models/hgn --refit", "--refit: models/hgn is trained already; give the name of a model to train it"),
         (
             "--rerank models/ratio",
-            "models/ratio: was trained under hgn (6b48d641b6e0493b), and leave-one-out (0ac98e118",
+            "models/ratio: was trained under hgn (6b48d641b6e0493b), but this run uses leave-one-out (0ac98e118",
         ),
         ("--rerank models/other", "models/other: was trained on another log"),
         ("--rerank seq-knn --protocol ratings", "ratings: asks for ratings, and two stages order items"),
     ],
 )
-def test_what_cannot_be_two_stages(segue, here, options, message):
+def test_wrong_options(segue, here, options, message):
     code, out, err = segue(f"run pop events.csv {options}")
     assert (code, out) == (2, "")
     assert message in err
@@ -77,8 +77,8 @@ def test_what_cannot_be_two_stages(segue, here, options, message):
     assert sorted(path.name for path in (here / "models").iterdir()) == ["hgn", "other", "pop", "ratio"]
 
 
-def test_a_refitted_first_stage_has_no_validation_left(segue):
+def test_a_refitted_first_stage_cannot_be_used(segue):
     assert segue("run pop events.csv --refit --out models/refitted --no-baselines")[0] == 0
     code, _, err = segue(f"run bprmf events.csv {SMALL} --rerank models/refitted")
     assert code == 2
-    assert "models/refitted: was refitted on train and validation" in err
+    assert "models/refitted: was refitted on training and validation data" in err

@@ -1,4 +1,4 @@
-"""Options of the questions that are asked: they are the protocol's settings, and refused where it has none of them."""
+"""Options of evaluation: they change the protocol, and are errors for a protocol without such a setting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rated(here):
     (here / "rated.csv").write_text("".join(["user,item,rating,time\n", *rows]))
 
 
-def test_they_are_settings_of_the_protocol(segue, here, rated):
+def test_options_are_settings_of_the_protocol(segue, here, rated):
     assert (
         segue(f"run mf rated.csv --protocol ratings --no-baselines --set embedding_dim=2 {ALL} --json run.json")[0] == 0
     )
@@ -33,7 +33,7 @@ def test_they_are_settings_of_the_protocol(segue, here, rated):
     assert wanted.fingerprint in out
 
 
-def test_one_trained_model_is_asked_under_several(segue, here, rated):
+def test_a_saved_model_is_evaluated_on_other_instances(segue, here, rated):
     assert segue("run mf rated.csv --protocol ratings --no-baselines --set embedding_dim=2")[0] == 0
     left = []
     for least in (3, 25, 26):
@@ -44,7 +44,7 @@ def test_one_trained_model_is_asked_under_several(segue, here, rated):
     assert left[0] == left[1] > left[2]
 
 
-def test_a_protocol_that_ranks_takes_the_first(segue, here):
+def test_min_history_applies_to_protocols_that_rank(segue, here):
     for command in ("run pop events.csv --no-baselines", "evaluate models/pop --data events.csv"):
         code, out, err = segue(f"{command} --min-history 5")
         assert (code, err) == (0, "")
@@ -68,14 +68,17 @@ def test_a_protocol_that_ranks_takes_the_first(segue, here):
             "--auc-seed: leave-one-out ranks items; this option is of protocols of rati",
         ),
         ("evaluate models/pop --data events.csv --histories rolling", "--histories: leave-one-out ranks items; this"),
-        ("run mf rated.csv --protocol ratings --auc-seed 3", "--auc-seed 3: nothing is drawn; say of how many users"),
+        (
+            "run mf rated.csv --protocol ratings --auc-seed 3",
+            "--auc-seed 3: no users are drawn; give their num",
+        ),
         ("run mf rated.csv --protocol ratings --auc-users 0", "users=0: must be at least 1"),
         ("run mf rated.csv --protocol ratings --min-history 0", "min_history=0: must be at least 1"),
         ("run mf rated.csv --protocol ratings --histories later", 'Invalid value "later" for --histories'),
         ("run mf rated.csv --protocol ratings --min-history 99", "no test question is left .* fewer than 99 before"),
     ],
 )
-def test_what_cannot_be_asked(segue, rated, command, message):
+def test_wrong_options(segue, rated, command, message):
     code, out, err = segue(command)
     assert (code, out) == (2, "")
     assert re.match(f"segue: .*{message}", err)

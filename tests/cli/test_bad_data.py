@@ -1,0 +1,107 @@
+"""Logs that cannot be read: one message, exit code 2, and nothing is changed."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from .bad_input import (
+    Bad,
+    check,
+    parquet,
+    written,
+)
+from .logs import broken, events
+
+RATED = "user,item,time,rating\n" + "".join(f"u{u},{i},{i},5\n" for u in range(4) for i in range(6))
+
+FILES = {
+    "no such file": Bad("data nosuch.csv", r"nosuch\.csv: neither a file nor a data set .*: ml-100k, ml-1m, ml-20m,"),
+    "unknown data set": Bad("data ml-100", r"ml-100: .*did you mean 'ml-100k'"),
+    "no name": Bad(["data", ""], r"the name is empty; give a named data set, a file or a folder"),
+    "folder without a log": Bad(
+        "data logs", r"logs: a folder must hold .*readme\.md", prepare=written("logs/readme.md")
+    ),
+    "folder of a model": Bad("data models/pop", r"models/pop: is a saved model, not a log; give the data"),
+    "empty file": Bad("data bad.csv", r"bad\.csv: .*empty", ""),
+    "blank lines": Bad("data bad.csv", r"bad\.csv: .*empty", "\n\n\n"),
+    "header only": Bad("data bad.csv", r"bad\.csv: a header and no rows", "user,item,time\n"),
+    "no user column": Bad(
+        "data bad.csv",
+        r"bad\.csv: no column looks like the user; the columns are who, item, time\..*--user-col",
+        events(header="who,item,time"),
+    ),
+    "no item column": Bad(
+        "data bad.csv", r"no column looks like the item; .*--item-col", events(header="user,what,time")
+    ),
+    "no header": Bad(
+        "data bad.csv", r"first line looks like data: .*columns go by number", events().partition("\n")[2]
+    ),
+    "column not in the file": Bad(
+        "data events.csv --time-col tme", r"no column 'tme' for the time, did you mean 'time'"
+    ),
+    "one column twice": Bad("data events.csv --item-col user", r"column 'user' cannot be both the user and the item"),
+    "duplicate header": Bad("data bad.csv", r"bad\.csv: the header has 'item' twice", events(header="user,item,item")),
+    "row too long": Bad("data bad.csv", r"bad\.csv: row 5 has 4 fields", broken(5, "u0,4,1600000400,7")),
+    "row too short": Bad("data bad.csv", r"bad\.csv.*row 5", broken(5, "u0,4")),
+    "text for a rating": Bad(
+        "data bad.csv",
+        r"bad\.csv, column 'rating', row 3: 'good' is not a number",
+        RATED.replace("u0,2,2,5", "u0,2,2,good"),
+    ),
+    "NaN for a time": Bad(
+        "data bad.csv", r"bad\.csv, column 'time', row 5: empty \(NaN\); fill it in", broken(5, "u0,4,NaN")
+    ),
+    "negative time": Bad("data bad.csv", r"bad\.csv, column 'time', row 5: -5 is negative", broken(5, "u0,4,-5")),
+    "no time": Bad("data bad.csv", r"bad\.csv, column 'time', row 5: empty; fill it in", broken(5, "u0,4,")),
+    "text for a time": Bad("data bad.csv", r"row 5: 'tomorrow' is not a time .*2024-01-31", broken(5, "u0,4,tomorrow")),
+    "no user": Bad("data bad.csv", r"bad\.csv, column 'user', row 5: empty", broken(5, ",4,1600000400")),
+    "no item": Bad("data bad.csv", r"bad\.csv, column 'item', row 5: empty", broken(5, "u0,,1600000400")),
+    "one user": Bad(
+        "data bad.csv", r"bad: one user only: too few to evaluate .*is the user column the right one", events(users=1)
+    ),
+    "one item": Bad("data bad.csv", r"bad: one item only: nothing to rank", events(items=1)),
+    "cores leave nothing": Bad(
+        "data events.csv --user-core 7", r"'at least 7 rows a user.*' leaves nothing of 72 rows"
+    ),
+    "ratings leave nothing": Bad("data bad.csv --min-rating 6", r"'rating >= 6' leaves nothing of 24 rows", RATED),
+    "rule without ratings": Bad(
+        "data events.csv --min-rating 4", r"needs ratings and this log has none; name their column"
+    ),
+    "negative core": Bad("data events.csv --user-core -1", r"user_core=-1"),
+    "text for a core": Bad("data events.csv --user-core few", r"--user-core: .*\"few\".*int.*See segue data --help"),
+    "unknown choice": Bad("data events.csv --duplicates lst", r"\"lst\" for --duplicates.*\"keep\".*\"last\""),
+    "bad delimiter": Bad("data events.csv --delimiter ab", r"events\.csv: 'ab' cannot separate fields"),
+    "truncated Parquet": Bad("data bad.parquet", r"bad\.parquet: not a whole Parquet file", prepare=parquet(200)),
+    "not gzip": Bad("data bad.csv.gz", r"bad\.csv\.gz: not a gzip file", prepare=written("bad.csv.gz", events())),
+    "truncated gzip": Bad(
+        "data bad.csv.gz",
+        r"bad\.csv\.gz: ",
+        prepare=written("bad.csv.gz", gzip.compress(events(99).encode(), mtime=0)[:200]),
+    ),
+    "binary": Bad("data bad.csv", r"bad\.csv: binary, not text", bytes(range(256))),
+    "not UTF-8": Bad("data bad.csv", r"bad\.csv: not UTF-8; convert it", events().replace("u3", "ü3").encode("latin1")),
+    "UTF-16": Bad("data bad.csv", r"bad\.csv: UTF-16", events().encode("utf-16")),
+    "unsupported suffix": Bad(
+        "data bad.xlsx", r"bad\.xlsx: cannot read \.xlsx files; give CSV", prepare=written("bad.xlsx")
+    ),
+    "titles of other items": Bad(
+        "data events.csv --items bad.csv", r"bad\.csv: none of its items \('x', .*same names", "item,title\nx,X\ny,Y\n"
+    ),
+    "users of another log": Bad(
+        "data events.csv --users bad.csv", r"bad\.csv: none of its users \('x', .*same names", "user,age\nx,1\ny,2\n"
+    ),
+    "titles without items": Bad(
+        "data events.csv --items bad.csv", r"bad\.csv: no column looks like the item", "a,b\n1,2\n"
+    ),
+    "log over something else": Bad(
+        "data events.csv -o full", r"full: is there and is not a saved log", prepare=written("full/x")
+    ),
+    "log over a file": Bad("data events.csv -o events.csv", r"events\.csv: is there and is not a saved log"),
+}
+
+
+@pytest.mark.parametrize("bad", FILES.values(), ids=FILES)
+def test_a_log_that_cannot_be_read(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)

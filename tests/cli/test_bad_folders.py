@@ -1,0 +1,184 @@
+"""Folders that cannot be written, and saved models that cannot be read: one message, and nothing is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors import SafetensorError
+
+from segue import io
+from segue.data import store
+from segue.serving import saved_model
+
+from .bad_input import (
+    NO_SPACE,
+    Bad,
+    check,
+    described,
+    edited,
+    flipped,
+    full,
+    interrupted,
+    not_writable,
+    stuck,
+    written,
+)
+
+PLACES = {
+    "file for a folder": Bad("run pop events.csv -o events.csv", r"events\.csv: is there and is not a saved model"),
+    "folder of other things": Bad("run pop events.csv -o models", r"models: is there and is not a saved model; choose"),
+    "the folder itself": Bad("run pop events.csv -o .", r"give the saved model a folder of its own"),
+    "folder below a file": Bad(
+        "run pop events.csv -o events.csv/m", r"events\.csv/m: cannot be written: .*events\.csv is not"
+    ),
+    "folder not writable": Bad(
+        "run pop events.csv -o new/m", r"new/m: cannot be written: .*may write to", prepare=not_writable
+    ),
+    "file in place of the training state": Bad(
+        "run pop events.csv", r"models/pop\.training: is a file", prepare=written("models/pop.training")
+    ),
+    "training state of another run": Bad(
+        "run hgn events.csv --set embedding_dim=8 epochs=9",
+        r"models/hgn\.training/state\.safetensors: belongs to an interrupted run with another config; delete it",
+        prepare=interrupted,
+    ),
+    "training state damaged": Bad(
+        "run hgn events.csv",
+        r"state\.safetensors: cannot be read .*delete it",
+        prepare=written("models/hgn.training/state.safetensors"),
+    ),
+    "disk full, weights": Bad(
+        "run pop events.csv",
+        r"models/pop: cannot be written \(Error while.*No space left.*\); nothing was changed",
+        prepare=full(saved_model, "save_file", SafetensorError("Error while serializing: No space left on device")),
+    ),
+    "disk full, description": Bad(
+        "run pop events.csv",
+        r"models/pop: cannot be written \(No space left",
+        prepare=full(Path, "write_text", NO_SPACE),
+    ),
+    "disk full, last step": Bad(
+        "run pop events.csv",
+        r"models/pop: cannot be written \(No space left",
+        prepare=full(io, "_move_folder", NO_SPACE),
+    ),
+    "disk full, exchange": Bad(
+        "run pop events.csv", r"models/pop: cannot be written \(No space left.*nothing was changed", prepare=stuck
+    ),
+    "disk full, log": Bad(
+        "data events.csv -o log", r"log: cannot be written \(No space left", prepare=full(store.np, "save", NO_SPACE)
+    ),
+    "JSON without a folder": Bad(
+        "run hgn events.csv --json no/x.json", r"--json no/x\.json: .*no folder .*/no; make it"
+    ),
+    "JSON for a folder": Bad(
+        "run hgn events.csv --json models", r"--json models: is a folder; give the name of a file"
+    ),
+    "JSON over the data": Bad("run hgn events.csv --json events.csv", r"--json events\.csv: is the data to be read"),
+    "JSON not writable": Bad("data events.csv --json x.json", r"--json x\.json: .*may write to", prepare=not_writable),
+    "JSON on a full disk": Bad(
+        "evaluate models/pop --data events.csv --json x.json",
+        r"--json x\.json: cannot be written: No space left",
+        prepare=full(Path, "write_text", NO_SPACE),
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", PLACES.values(), ids=PLACES)
+def test_a_folder_that_cannot_be_written(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)
+
+
+PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
+
+SAVED = {
+    "no model": Bad("evaluate --data events.csv", r"which models\? Give the folders .*models/hgn"),
+    "no such model": Bad(
+        "evaluate models/x --data events.csv", r"models/x: no such model folder; `segue run MODEL DATA"
+    ),
+    "not a model": Bad("evaluate models --data events.csv", r"models: not the folder of a saved model .*model\.json"),
+    "model of another log": Bad(
+        "evaluate models/other --data events.csv",
+        r"models/other: was trained on another log \(other, .*events \(.*give the data",
+    ),
+    "two protocols": Bad(
+        "evaluate models/pop models/ratio --data events.csv",
+        r"'models/pop' and 'models/ratio' cannot be compared: protocol leave-one-out .*hgn",
+    ),
+    "one model twice": Bad("evaluate models/pop models/pop --data events.csv", r"models/pop is given twice"),
+    "k 0": Bad("evaluate models/pop --data events.csv -k 5 0", r"-k 5 0: cut-offs are whole numbers from 1"),
+    "negative k": Bad("evaluate models/pop --data events.csv -k -1", r"-k -1: cut-offs are whole numbers from 1"),
+    "text for k": Bad("evaluate models/pop --data events.csv -k ten", r"-k: .*\"ten\""),
+    "neither user nor history": Bad(
+        "recommend models/pop", r"whom to recommend to\? Give a user of the log, or a history"
+    ),
+    "unknown user": Bad(
+        "recommend models/pop --user U3", r"unknown user 'U3', did you mean 'u3'.*12 users, such as u0, u1"
+    ),
+    "unknown item": Bad("recommend models/pop --history 1,99", r"unknown item '99'.*8 items, such as 0, 1, 2"),
+    "empty history": Bad(
+        ["recommend", "models/pop", "--history", " , "], r"the history is empty: give at least one item"
+    ),
+    "no recommendations": Bad("recommend models/pop --user u3 -k 0", r"k=0: must be at least 1"),
+    "text for the number of recommendations": Bad("recommend models/pop --user u3 -k x", r"-k: .*\"x\""),
+    "another format": Bad(
+        "recommend models/pop --user u3",
+        r"models/pop: format 2 and this segue reads format 1; install the segue",
+        prepare=edited("models/pop/model.json", described(format=2)),
+    ),
+    "description is no JSON": Bad(
+        "recommend models/pop --user u3",
+        r"model\.json: damaged",
+        prepare=edited("models/pop/model.json", lambda _: b"hello"),
+    ),
+    "description of something else": Bad(
+        "recommend models/pop --user u3",
+        r"model\.json: does not describe a saved model",
+        prepare=edited("models/pop/model.json", lambda _: b"[1]"),
+    ),
+    "description edited": Bad(
+        "recommend models/pop --user u3",
+        r"model\.json: damaged \(its hash",
+        prepare=edited("models/pop/model.json", lambda content: content.replace(b'"seed": 0', b'"seed": 1')),
+    ),
+    "no description": Bad(
+        "recommend models/pop --user u3",
+        r"no model\.json in it",
+        prepare=edited("models/pop/model.json", lambda _: None),
+    ),
+    "description damaged": Bad(
+        "recommend models/pop --user u3", r"models/pop/model\.json: ", prepare=edited("models/pop/model.json", flipped)
+    ),
+    "model of a later segue": Bad(
+        "recommend models/pop --user u3",
+        r"models/pop: holds a model 'oracle' that this segue does not have",
+        prepare=edited("models/pop/model.json", described(model="oracle")),
+    ),
+    "setting of a later segue": Bad(
+        "recommend models/pop --user u3",
+        r"models/pop: saved by another version of segue \(unknown setting 'depth'",
+        prepare=edited("models/pop/model.json", described(config={"depth": 3})),
+    ),
+    "weights of other sizes": Bad(
+        "recommend models/pop --user u3",
+        r"models/pop: saved by another version of segue \(size mismatch",
+        prepare=edited("models/pop/model.json", described(sizes={"users": 12, "items": 9})),
+    ),
+}
+for name in PAYLOAD:
+    path = f"models/hgn/{name}"
+    SAVED |= {
+        f"{name} damaged": Bad("recommend models/hgn --user u3", f"{path}: damaged", prepare=edited(path, flipped)),
+        f"{name} missing": Bad(
+            "recommend models/hgn --user u3", f"{name} is missing", prepare=edited(path, lambda _: None)
+        ),
+        f"{name} cut short": Bad(
+            "recommend models/hgn --user u3", f"{path}: damaged", prepare=edited(path, lambda c: c[:99])
+        ),
+    }
+
+
+@pytest.mark.parametrize("bad", SAVED.values(), ids=SAVED)
+def test_a_saved_model_that_cannot_be_used(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)

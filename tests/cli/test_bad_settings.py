@@ -1,0 +1,166 @@
+"""Settings, protocols and searches that cannot be used: one message, exit code 2, and nothing is changed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from segue.cli import status
+
+from .bad_input import (
+    Bad,
+    check,
+    written,
+)
+from .logs import events
+
+ONE_SECOND = "user,item,time\n" + "".join(f"u{u},{(u + t) % 5},7\n" for u in range(9) for t in range(5))
+
+SETTINGS = {
+    "unknown model": Bad(
+        "run popp events.csv", r"no model 'popp', did you mean 'pop'.*: pop, .*item-knn, .*bprmf, .*hgn"
+    ),
+    "model in capitals": Bad("run HGN events.csv", r"no model 'HGN', did you mean 'hgn'"),
+    "unknown setting": Bad(
+        "run hgn events.csv --set embedding_dimm=3",
+        r"unknown setting 'embedding_dimm', did you mean 'embedding_dim'.*known: .*lr",
+    ),
+    "setting of another model": Bad(
+        "run pop events.csv --set embedding_dim=3", r"unknown setting 'embedding_dim'; known: none"
+    ),
+    "setting without a value": Bad("run hgn events.csv --set dim", r"--set dim: must look like name=value"),
+    "setting without a name": Bad("run hgn events.csv --set =3", r"--set =3: must look like name=value"),
+    "no setting": Bad("run hgn events.csv --set", r"--set: needs name=value, such as --set embedding_dim=64"),
+    "text for a number": Bad(
+        "run hgn events.csv --set embedding_dim=big", r"embedding_dim='big': must be a whole number"
+    ),
+    "fraction for a number": Bad(
+        "run hgn events.csv --set embedding_dim=1.5", r"embedding_dim='1\.5': must be a whole number"
+    ),
+    "number too large": Bad(
+        f"run hgn events.csv --set embedding_dim={10**30}", r"embedding_dim=1000.*: does not fit in 64 bits"
+    ),
+    "setting out of range": Bad("run hgn events.csv --set embedding_dim=0", r"embedding_dim=0: must be at least 1"),
+    "negative lr": Bad("run hgn events.csv --set lr=-1", r"lr=-1\.0: must be above 0"),
+    "lr that is not finite": Bad("run hgn events.csv --set lr=nan", r"lr='nan': must be a finite number"),
+    "infinite lr": Bad("run hgn events.csv --set lr=inf", r"lr='inf': must be a finite number"),
+    "no such choice": Bad("run hgn events.csv --set reduction=summ", r"reduction='summ': must be one of sum, mean"),
+    "unknown preset": Bad("run hgn events.csv --preset papr", r"no preset 'papr', did you mean 'paper'.*author"),
+    "no presets": Bad("run pop events.csv --preset paper", r"pop has no preset 'paper'; it has: none"),
+    "unknown protocol": Bad(
+        "run pop events.csv --protocol globaltime", r"unknown protocol 'globaltime', did you mean 'global-time'"
+    ),
+    "unknown metric": Bad("run pop events.csv --monitor ndgc@10", r"unknown metric 'ndgc@10', did you mean 'ndcg'"),
+    "metric without a cut-off": Bad("run pop events.csv --monitor ndcg", r"metric 'ndcg' needs a cut-off .*ndcg@10"),
+    "metric too deep": Bad(
+        "run pop events.csv --monitor ndcg@50", r"ndcg@50: leave-one-out ranks 20 deep; take ndcg@20"
+    ),
+    "eval-every 0": Bad("run pop events.csv --eval-every 0", r"eval_every=0: must be at least 1"),
+    "patience 0": Bad("run pop events.csv --patience 0", r"patience=0: must be at least 1"),
+    "negative seed": Bad("run hgn events.csv --seed -1", r"seed=-1: must lie between 0 and"),
+    "text for a seed": Bad("run hgn events.csv --seed x", r"--seed: .*\"x\".*int"),
+    "log too short": Bad(
+        "run hgn bad.csv",
+        r"bad: too short for the protocol leave-one-out.*12 users with nothing held out",
+        events(length=2),
+    ),
+    "one event a user": Bad("run hgn bad.csv --protocol hgn", r"hgn leaves nothing to train on", events(length=1)),
+    "unknown groups": Bad("run pop events.csv --by size", r"--by size: must be one of length, history, leak, step"),
+    "chart without groups": Bad("evaluate models/pop --data events.csv --picture p.svg", r"is of groups; say which"),
+    "horizon of a single test item": Bad("run pop events.csv --horizon 3", r"ahead=3: only where every step is asked"),
+    "groups by step of a saved model with horizon 1": Bad(
+        "evaluate models/pop --data events.csv --by step", r"needs a protocol with ahead of 2"
+    ),
+    "groups by step without a horizon": Bad(
+        "run pop events.csv --by step", r"--by step: is of several items .* with --ahead"
+    ),
+    "leak dropped where users are split": Bad(
+        "run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"
+    ),
+    "days without times": Bad(
+        "run pop bad.csv --protocol last-day", r"bad: a split by date needs times", events(header="user,item,other")
+    ),
+    "dates without times": Bad(
+        "run pop bad.csv --protocol global-time", r"bad: a split by time needs times", events(header="user,item,other")
+    ),
+    "one second for all": Bad(
+        "run pop bad.csv --protocol global-time", r"bad: .*leaves nothing to train on", ONE_SECOND
+    ),
+    "loss not finite": Bad(
+        "run hgn events.csv --set lr=1e30 batch_size=4",
+        r"hgn: the loss is not finite from batch 2 of epoch 1 on; try a smaller lr \(now 1e\+30\)",
+    ),
+    "scores not finite": Bad("run hgn events.csv --set lr=1e30", r"HGN scores NaN: .*smaller lr"),
+    "too large for memory": Bad(
+        f"run bprmf events.csv --set embedding_dim={10**13}", r"not enough memory \(.*\); take smaller settings"
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_that_cannot_be_used(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)
+
+
+SPACE = "search hgn events.csv --space bad.csv"
+
+SEARCHES = {
+    "search of an unknown model": Bad("search popp events.csv", r"no model 'popp', did you mean 'pop'"),
+    "no space": Bad("search hgn events.csv --space nosuch", r"nosuch: cannot be read as a search space: No such file"),
+    "space in another form": Bad(SPACE, r"bad\.csv, line 1: 'lr=0\.1' is no setting with values; .*choice", "lr=0.1\n"),
+    "unknown kind": Bad(SPACE, r"bad\.csv, line 2: unknown kind 'normal'; known: choice, uniform", "\nlr normal 0,1\n"),
+    "unknown setting in a space": Bad(SPACE, r"search space of hgn: unknown setting 'dimm', did", "dimm choice [1]\n"),
+    "value of another type": Bad(
+        SPACE, r"embedding_dim='big': must be a whole number", "embedding_size choice ['big']\n"
+    ),
+    "value out of range": Bad(SPACE, r"lr=-1\.0: must be above 0", "lr uniform -1,1\n"),
+    "searched and fixed": Bad(f"{SPACE} --set lr=0.1", r"lr is both fixed and searched", "learning_rate choice [1]\n"),
+    "no trials": Bad("search hgn events.csv --trials 0", r"trials=0: must be at least 1"),
+    "no time": Bad("search hgn events.csv --minutes 0", r"minutes=0.0: must be above 0"),
+    "no processes": Bad("search hgn events.csv --jobs 0", r"jobs=0: must be at least 1"),
+    "file for the trials": Bad(
+        "search hgn events.csv", r"hgn\.search: is a file", prepare=written("models/hgn.search")
+    ),
+    "another search": Bad(
+        "search pop events.csv --seed 1",
+        r"models/pop\.search: holds a search with another seed; delete it to start afresh",
+        prepare=lambda patch: status(["search", "pop", "events.csv", "--no-baselines"]),
+    ),
+    "search damaged": Bad(
+        "search pop events.csv",
+        r"models/pop\.search/search\.json: damaged .*; delete models/pop\.search to start afresh",
+        prepare=lambda patch: [
+            written("models/pop.search/search.json")(patch),
+            written("models/pop.search/lock", "")(patch),
+        ],
+    ),
+    "search on too short a log": Bad("search pop bad.csv", r"bad: too short for the protocol", events(length=2)),
+    "no optuna": Bad(
+        "search pop events.csv",
+        r'searching needs optuna, .*: pip install "segue\[tune\]"',
+        prepare=lambda patch: patch.setitem(sys.modules, "optuna", None),
+    ),
+    "comparison of an unknown model": Bad("compare events.csv --models pop,hgm", r"no model 'hgm', did you mean 'hgn'"),
+    "comparison without an unknown model": Bad("compare events.csv --exclude hgm", r"no model 'hgm', did you mean"),
+    "comparison of no model": Bad("compare events.csv --models pop --exclude pop", r"no model is left to compare"),
+    "comparison of ratings": Bad(
+        "compare events.csv --protocol ratings",
+        r"ratings: a comparison ranks items, .* segue run mf DATA --protocol ratings",
+    ),
+    "groups of ratings": Bad(
+        "run mf events.csv --protocol ratings --by length", r"--by length: groups are of questions that rank items"
+    ),
+    "comparison in no time": Bad("compare events.csv --minutes -1", r"minutes=-1\.0: must be above 0"),
+    "comparison with no process": Bad("compare events.csv --jobs 0", r"jobs=0: must be at least 1"),
+    "comparison in a folder of other things": Bad(
+        "compare events.csv -o models", r"models: is there and is not a comparison; choose another folder with -o"
+    ),
+    "comparison in a file": Bad("compare events.csv -o events.csv", r"events\.csv: is there and is not a comparison"),
+    "comparison on too short a log": Bad("compare bad.csv", r"bad: too short for the protocol", events(length=2)),
+}
+
+
+@pytest.mark.parametrize("bad", SEARCHES.values(), ids=SEARCHES)
+def test_a_search_that_cannot_run(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)

@@ -1,0 +1,84 @@
+"""Help texts, and starting the program."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import resource
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from segue.cli import app
+
+from .logs import PYTHON, done
+
+COMMANDS = (
+    *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "models"),
+    *("data", "demo", "reproduce"),
+)
+    "run",
+    "search",
+    "compare",
+    "blend",
+    "evaluate",
+    "recommend",
+    "explain",
+    "models",
+    "data",
+    "demo",
+    "reproduce",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_every_option(segue, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "250")
+    out = done(segue(f"{command} --help"))
+    assert out.startswith(f"Usage: segue {command}")
+    rows = [re.split(r"\s{2,}", line.strip("│* \n")) for line in out.splitlines() if line.startswith("│")]
+    explained = {name: text for names, *text in rows for name in names.split()}
+    options = [name for argument in app[command].assemble_argument_collection() for name in argument.names]
+    assert "--json" in explained or "--json" not in options
+    for name in {name for name in options if name != "*"}:
+        assert len(" ".join(explained[name])) > 10, name
+
+
+def test_examples_in_the_help_are_commands(segue):
+    shown = [done(segue(f"{command} --help")) for command in ("", *COMMANDS)]
+    examples = [line.split("  ")[0] for text in shown for line in re.findall(r"^  (segue .*)", text, re.MULTILINE)]
+    assert len(examples) > 10
+    for example in examples:
+        if "COMMAND" not in example:
+            command, *_ = app.parse_args(shlex.split(example)[1:], exit_on_error=False, print_error=False)
+            assert command.__name__ == example.split()[1]
+
+
+def test_no_arguments_give_the_help(segue):
+    assert done(segue([])) == done(segue(["--help"])) == done(segue(["-h"]))
+
+
+def test_help_starts_fast_and_without_torch():
+    code = "import sys; from segue.cli import status; status(['--help']); sys.exit('torch' in sys.modules)"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    assert min(seconds) < 1.0
+
+
+def test_the_package_runs_as_a_module():
+    ran = subprocess.run([*PYTHON, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"segue \d+\.\d+\.\d+\n", ran.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_has_more_than_ten_parameters(command):
+    assert len(inspect.signature(app[command].default_command).parameters) <= 10

@@ -1,0 +1,119 @@
+"""Interrupted commands, closed pipes, full disks and bugs: exit codes and what is left behind."""
+
+from __future__ import annotations
+
+import re
+import resource
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from segue.cli import status
+from segue.data.datasets import catalog
+from segue.training import loop as train
+
+from .logs import PYTHON, done, weights
+
+HGN = "run hgn events.csv --set embedding_dim=4 epochs=5 --seed 3"
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help", "data events.csv", "recommend models/pop --user u1"])
+def test_a_pipe_that_closes_early_ends_quietly(here, command):
+    with subprocess.Popen([*PYTHON, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_the_same_command_resumes_an_interrupted_run(segue, here, monkeypatch):
+    done(segue(f"{HGN} --out whole"))
+    epoch, passes = train.train_epoch, []
+
+    def twice_only(*args):
+        if len(passes) == 2:
+            raise KeyboardInterrupt
+        passes.append(args)
+        return epoch(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_epoch", twice_only)
+        code, out, err = segue(f"{HGN} --out parts")
+    assert (code, out) == (130, "")
+    assert err == "segue: interrupted; the same command continues from there\n"
+    assert not (here / "parts").exists()
+    done(segue(f"{HGN} --out parts"))
+    whole, parts = weights("whole"), weights("parts")
+    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
+    assert (here / "parts/training.jsonl").read_text().count("\n") == 5
+    assert not (here / "parts.training").exists()
+
+
+def test_control_c_ends_a_process_with_130_and_keeps_the_training_state(here):
+    command = [
+        *PYTHON,
+        "run",
+        "hgn",
+        "events.csv",
+        "--set",
+        "embedding_dim=4",
+        "epochs=1000000",
+        "--patience",
+        "1000000",
+    ]
+    state = here / "models/hgn.training/state.safetensors"
+    before = (here / "models/hgn/model.json").read_bytes()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        limit = time.monotonic() + 60
+        while not state.exists() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "segue: interrupted; the same command continues from there\n"
+    assert state.exists()
+    assert (here / "models/hgn/model.json").read_bytes() == before
+
+
+def test_an_interrupted_command_without_training_is_not_resumed(segue, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalog, "load_log", interrupt)
+    assert segue("data events.csv") == (130, "", "segue: interrupted\n")
+
+
+def test_a_bug_is_not_reported_as_bad_input(segue, monkeypatch):
+    def fail(*args, **options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(catalog, "load_log", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        status(["data", "events.csv"])
+
+
+@pytest.mark.parametrize(
+    ("command", "limit", "place"),
+    [
+        ("run pop events.csv", 100, "models/pop"),
+        ("data events.csv -o log", 100, "log"),
+        (HGN, 10, "models/hgn.training"),
+        (HGN, 1000, "models/hgn.training"),
+    ],
+    ids=["model", "log", "course of the training", "state of the training"],
+)
+def test_a_full_disk_leaves_existing_files_unchanged(here, segue, command, limit, place):
+    done(segue("data events.csv -o log"))
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        code, _, err = segue(command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 2
+    assert re.fullmatch(rf"segue: \S*{place}: .*File too large.*\n", err)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not [path for path in here.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]

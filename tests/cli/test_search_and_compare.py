@@ -1,0 +1,112 @@
+"""`segue search` and `segue compare`: what they print, write and save."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import numpy as np
+
+from segue.errors import DataError
+from segue.models.base.rating import PairScorer
+from segue.models.registry import MODELS
+
+from .logs import done, weights
+
+SEARCH = "search hgn events.csv --space hyper.test --set epochs=2 window=3 --trials 3 -o models/found"
+
+
+def test_search_reads_recbole_spaces_and_saves_the_best_model(segue, here):
+    (here / "hyper.test").write_text(
+        "learning_rate choice [0.01,0.001]\nembedding_size choice [4]\n"
+        "pooling_type choice ['average','max']\nreg_weight choice ['[0.00,0.00]']\n"
+    )
+    out = done(segue(f"{SEARCH} --json found.json"))
+    assert re.search(r"3 trials.*\n.*\n.*trial +validation ndcg@10 ", out)
+    assert re.search(r"^ pop .*\n.*\n item-knn .*\n.*\n seq-knn .*\n.*\n hgn ", out, re.MULTILINE)
+    found = json.loads((here / "found.json").read_text())
+    trials = found["search"]["trials"]
+    assert len(trials) == 3
+    assert {(t["settings"]["embedding_dim"], tuple(t["settings"]["reg_weight"])) for t in trials} == {(4, (0.0, 0.0))}
+    assert {t["settings"]["pooling"] for t in trials} <= {"avg", "max"}
+    best = max((t for t in trials if t["state"] == "complete"), key=lambda t: t["metric"])
+    assert found["recipe"]["settings"]["lr"] == best["settings"]["lr"]
+    assert found["training"]["validation"] == {"ndcg@10": best["metric"]}
+    assert (here / "models/found.search/search.html").exists()
+    assert "Recommended to user u0" in done(segue("recommend models/found --user u0"))
+    before = (here / "models/found/model.json").read_bytes()
+    done(segue(f"{SEARCH} --json again.json"))
+    again = json.loads((here / "again.json").read_text())
+    assert (again["search"], again["models"][-1]) == (found["search"], found["models"][-1])
+    assert (here / "models/found/model.json").read_bytes() == before
+    settings = {**best["settings"], "reg_weight": "0,0", "epochs": best["best_epoch"], "window": 3}
+    words = " ".join(f"{name}={value}" for name, value in settings.items())
+    done(segue(f"run hgn events.csv --set {words} --no-baselines -o models/again"))
+    again, saved = weights("models/again"), weights("models/found")
+    assert all(np.array_equal(saved[key], again[key]) for key in again)
+
+
+def test_search_uses_the_space_that_the_model_declares(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    code, out, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-baselines")
+    assert code == 0
+    assert "seq-knn" not in out
+    assert "Importance of the settings" in out
+    assert re.search(r"trial 0 \(1 of 4\), \d+ s: \.\d+ in epoch [12] of 2; .*: lr=0.005 l2=0.001\n", err)
+    assert err.endswith("saved to models/bprmf; next: segue recommend models/bprmf --user u0\n")
+    assert json.loads((here / "models/bprmf/model.json").read_text())["config"]["embedding_dim"] == 4
+
+
+def test_search_reports_that_charts_need_an_extra(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    monkeypatch.setitem(sys.modules, "altair", None)
+    code, _, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=2 --no-baselines")
+    assert code == 0
+    assert 'pip install "segue[viz]"' in err
+    assert "Importance of the settings" in (here / "models/bprmf.search/search.html").read_text()
+
+
+def test_compare_ranks_and_saves_models_and_names_the_best_on_validation(segue, here, sequential_workers, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    command = "compare events.csv --models pop,item-knn,bprmf --exclude bprmf --trials 2 -o field --json field.json"
+    code, out, err = segue(command)
+    assert code == 0
+    found = json.loads((here / "field.json").read_text())
+    assert {row["model"] for row in found["models"]} == {"pop", "item-knn"}
+    means = [row["metrics"]["ndcg@10"]["mean"] for row in found["models"]]
+    assert means == sorted(means, reverse=True)
+    assert found == json.loads((here / "field/result.json").read_text())
+    assert "Cost (training of the best in CPU seconds" in out
+    assert "peak MB" in out
+    best = max(found["winners"], key=lambda name: found["winners"][name]["search"]["trial"]["metric"])
+    assert found["serve"] == best
+    assert err.endswith(f"best on validation: field/{best}; next: segue recommend field/{best} --user u0\n")
+    assert "Recommended to user u0" in done(segue(f"recommend field/{best} --user u0"))
+    page = (here / "field/report.html").read_text()
+    assert page.count("<img") == 1
+    assert "the same limit on seconds" in page
+    assert (here / "field/quality.svg").exists()
+    sequential_workers.started.clear()
+    assert segue(command)[:2] == (0, out)
+    assert sequential_workers.started == []
+
+
+def test_compare_all_are_the_models_that_rank(segue, here, sequential_workers):
+    ranking = ",".join(name for name, kind in MODELS.items() if not issubclass(kind, PairScorer))
+    code, _, err = segue(["compare", "events.csv", "--models", "all", "--exclude", ranking])
+    assert code == 2
+    assert "no model is left to compare" in err
+    done(segue("compare events.csv --models mf,pop --trials 1 --json field.json"))
+    assert "has no ratings" in json.loads((here / "field.json").read_text())["left_out_models"]["mf"]
+
+
+def test_compare_continues_without_models_that_cannot_be_trained(segue, here, sequential_workers, monkeypatch):
+    def fail(self, log):
+        raise DataError("needs times")
+
+    monkeypatch.setattr(MODELS["item-knn"], "fit", fail)
+    out = done(segue("compare events.csv --models pop,item-knn --trials 1 --json field.json"))
+    assert "item-knn is left out: needs times" in out
+    assert json.loads((here / "field.json").read_text())["left_out_models"] == {"item-knn": "needs times"}
+    assert (here / "compare/events/report.html").exists()
