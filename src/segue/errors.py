@@ -1,6 +1,6 @@
-"""The errors that a user can mend. Each message says what was found, where, and what to do.
+"""The errors that a user can correct. Each message says what is wrong, where, and what to do.
 
-The command line prints the message alone and exits with code 2; in Python they are ordinary exceptions.
+The command line prints the message alone and exits with code 2. In Python they are ordinary exceptions.
 """
 
 import difflib
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 
 class SegueError(Exception):
-    """Base of all errors that are the input's, not the program's."""
+    """Base class of errors in the input, as opposed to errors in the program."""
 
 
 class DataError(SegueError):
-    """A log, or a file that should become one, cannot be used as it is."""
+    """A log, or a file that is read as a log, cannot be used."""
 
 
 class ConfigError(SegueError):
@@ -24,17 +24,17 @@ class ArtefactError(SegueError):
 
 
 class TrainingError(SegueError):
-    """Training cannot go on: the loss is not finite, or the run cannot be resumed."""
+    """Training cannot continue: the loss is not finite, or the run cannot be resumed."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`", did you mean 'dim'?"` where one of the known words is close, otherwise nothing; case does not count."""
+    """`", did you mean 'embedding_dim'?"` if one of the known words is similar, otherwise an empty text; case is ignored."""
     words = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), words, n=1)
     return f", did you mean {words[close[0]]!r}?" if close else ""
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise `ConfigError(message)` unless `condition` holds: for the ranges that a config's `__post_init__` checks."""
+    """Raise `ConfigError(message)` unless `condition` holds: used to check the ranges of settings."""
     if not condition:
         raise ConfigError(message)

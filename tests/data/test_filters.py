@@ -1,4 +1,4 @@
-"""Rules leave out what they say, record it, and agree with a slow and obvious version of themselves."""
+"""Filters agree with slow and simple versions of themselves, and are recorded in the steps of the log."""
 
 from collections import Counter
 
@@ -40,7 +40,7 @@ def slow_core(rows, user_core, item_core):
 
 
 @given(sequences, st.integers(0, 4), st.integers(0, 4))
-def test_core_is_repeated_until_nothing_changes(rows, user_core, item_core):
+def test_k_core_is_repeated_until_nothing_changes(rows, user_core, item_core):
     log = from_sequences(rows)
     expected = slow_core(pairs(log), user_core, item_core)
     if expected:
@@ -50,7 +50,7 @@ def test_core_is_repeated_until_nothing_changes(rows, user_core, item_core):
             k_core(log, user_core, item_core)
 
 
-def test_core_by_hand():
+def test_k_core_by_hand():
     # without user 3, item 3 is rare; without item 3, user 2 is short: only user 1 and items 1, 2 stay
     log = k_core(from_sequences([[1, 2, 1, 2], [1, 3], [3]]), 2, 2)
     assert pairs(log) == [(1, 1), (1, 2), (1, 1), (1, 2)]
@@ -68,7 +68,7 @@ def test_duplicates_keep_the_first_or_the_last(rows):
     assert pairs(without_duplicates(log, "last")) == last
 
 
-def test_a_selection_keeps_times_ratings_tables_and_order():
+def test_a_selection_keeps_times_ratings_metadata_and_order():
     frame = pl.DataFrame({"user": [3, 3, 5, 8], "item": [9, 7, 7, 4], "time": [1, 2, 3, 4], "rating": [1.0, 5, 4, 5]})
     items, users = {"item": [4, 7, 9], "name": ["d", "g", "i"]}, {"user": [8, 5, 3], "age": [80, 50, 30]}
     log = rated_at_least(read_log(frame, items=pl.DataFrame(items), users=pl.DataFrame(users)), 5)
@@ -82,13 +82,13 @@ def test_a_selection_keeps_times_ratings_tables_and_order():
     assert log.stop.tolist() == [0, 1, 2]
 
 
-def test_rules_see_only_the_rows_of_a_view():
+def test_filters_use_only_the_rows_of_a_view():
     log = from_sequences([[1, 2, 3], [3, 1]])
     view = log.until(log.start + np.minimum(log.lengths, 2))
     assert pairs(select(view, view.column(view.item) != 1, "no 1")) == [(1, 2), (2, 3)]
 
 
-def test_no_rule_changes_nothing():
+def test_without_filters_the_log_is_unchanged():
     log = from_sequences([[1, 2], [2, 2]])
     assert apply_filters(log) is log
 
@@ -106,18 +106,18 @@ def test_no_rule_changes_nothing():
         ({"item_core": 9}, DataError, "sequences: the rule 'at least 0 rows a user and 9 an item' leaves nothing of 4"),
     ],
 )
-def test_impossible_rules(rules, error, message):
+def test_invalid_filters_are_refused(rules, error, message):
     with pytest.raises(error, match=message):
         apply_filters(from_sequences([[1, 2], [2, 2]]), **rules)
 
 
 @given(sequences, st.integers(1, 4))
-def test_widespread_items_and_the_latest_rows(rows, least):
+def test_items_of_many_users_and_last_rows(rows, least):
     log = from_sequences(rows)
     users = {item: len({u for u, i in pairs(log) if i == item}) for _, item in pairs(log)}
-    known = [(u, i) for u, i in pairs(log) if users[i] >= least]
+    frequent = [(u, i) for u, i in pairs(log) if users[i] >= least]
     for rule, expected in (
-        (items_of_many_users, known),
+        (items_of_many_users, frequent),
         (last_rows, [(u + 1, item) for u, row in enumerate(rows) for item in row[-least:]]),
     ):
         if expected:

@@ -19,15 +19,15 @@ sequences = st.lists(st.lists(st.integers(1, 9), max_size=7), max_size=7)
 
 @st.composite
 def views(draw):
-    """(log, a view of it, what the view should hold)."""
+    """(log, a view of it, the expected items of the view by user)."""
     rows = draw(sequences)
-    kept = [draw(st.integers(0, len(row))) for row in rows]
+    stops = [draw(st.integers(0, len(row))) for row in rows]
     log = from_sequences(rows, num_items=9)
-    return log, log.until(log.start + np.array([0, *kept])), [row[:n] for row, n in zip(rows, kept, strict=True)]
+    return log, log.until(log.start + np.array([0, *stops])), [row[:n] for row, n in zip(rows, stops, strict=True)]
 
 
 @given(views())
-def test_a_view_holds_what_lies_before_its_cut(case):
+def test_a_view_has_the_rows_before_its_cut(case):
     log, view, rows = case
     flat = [item for row in rows for item in row]
     assert [view.history(u).tolist() for u in range(1, view.num_users + 1)] == rows
@@ -84,7 +84,7 @@ def test_names_and_ids_are_inverse():
     assert len(whole) == 3
 
 
-def test_titles_fall_back_to_names():
+def test_titles_default_to_names():
     log = from_sequences([[1, 2]])
     assert log.titles([2, 1]) == ["2", "1"]
     assert replace(log, item_metadata=pl.DataFrame({"year": [1, 2]})).titles([2]) == ["2"]
@@ -98,7 +98,7 @@ def test_ranges(spans):
     assert ranges(start, stop).tolist() == [row for a, n in spans for row in range(a, a + n)]
 
 
-def test_a_log_prints_its_sizes():
+def test_the_text_of_a_log_shows_its_size():
     assert repr(from_sequences([[1, 2], [1]], name="tiny")) == "Log('tiny': 3 rows, 2 users, 2 items)"
 
 

@@ -1,4 +1,4 @@
-"""Cut points part the rows of a log, and no question contains its answer."""
+"""Cut points divide the rows of a log, and no history contains its targets."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -16,16 +16,16 @@ from segue.errors import ConfigError, DataError
 
 @st.composite
 def logs(draw):
-    """A log with times in which every row has another item: its rows can be told apart."""
-    sizes = draw(st.lists(st.integers(0, 12), min_size=1, max_size=8))
-    ends = np.cumsum([0, *sizes])
+    """A log with times in which every row has a different item, so that items identify rows."""
+    lengths = draw(st.lists(st.integers(0, 12), min_size=1, max_size=8))
+    ends = np.cumsum([0, *lengths])
     rows = [list(range(a + 1, b + 1)) for a, b in pairwise(ends)]
-    times = [sorted(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n))) for n in sizes]
+    times = [sorted(draw(st.lists(st.integers(0, 9), min_size=n, max_size=n))) for n in lengths]
     return from_sequences(rows, times=times)
 
 
-def told(log, parts, column="split"):
-    """The log with a table of users whose column says which part each is of."""
+def with_parts(log, parts, column="split"):
+    """The log with user metadata whose column says the part of each user."""
     return replace(log, user_metadata=pl.DataFrame({column: parts}, schema={column: pl.String}))
 
 
@@ -35,22 +35,25 @@ def splits(log):
     made += [leave_last_out(log, 1, 1), leave_last_out(log, 0, 2), leave_last_out(log, 2, 3)]
     if log.num_users > 1:
         parts = [("train", "test", "train", "valid")[u % 4] for u in range(log.num_users)]
-        made += [given_split(told(log, parts)), given_split(told(log, ["train", *["test"] * (log.num_users - 1)]), 0.5)]
+        made += [
+            given_split(with_parts(log, parts)),
+            given_split(with_parts(log, ["train", *["test"] * (log.num_users - 1)]), 0.5),
+        ]
     return [*made, global_time(log, 0.2, 0.3)] if len(log) else made
 
 
 @given(logs())
-def test_cut_points_part_the_rows(log):
+def test_cut_points_divide_the_rows(log):
     for split in splits(log):
         parts = [log.start, split.valid, split.test, log.stop]
-        held = [log.item[a:b] for cuts in zip(*parts, strict=True) for a, b in pairwise(cuts)]
-        assert np.concatenate(held).tolist() == log.item.tolist()
+        items = [log.item[a:b] for cuts in zip(*parts, strict=True) for a, b in pairwise(cuts)]
+        assert np.concatenate(items).tolist() == log.item.tolist()
         assert len(split.train) + int((log.stop - split.valid).sum()) == len(log)
         assert len(split.train_valid) + int((log.stop - split.test).sum()) == len(log)
 
 
 @given(logs(), st.sampled_from(["valid", "test"]), st.sampled_from([None, 1, 3, 20]))
-def test_a_history_is_what_came_before_and_never_what_is_asked(log, part, window):
+def test_a_history_is_the_rows_before_the_targets(log, part, window):
     for split in splits(log):
         instances = split.instances(part)
         histories, targets = (
@@ -59,23 +62,23 @@ def test_a_history_is_what_came_before_and_never_what_is_asked(log, part, window
         )
         longest = max((len(log.history(u)) for u in instances.user), default=0)
         for n, user in enumerate(instances.user):
-            own = log.history(user).tolist()
-            at = int(instances.row[n] - log.start[user])
-            seen = [int(item) for item in histories[n] if item]
-            assert seen == own[max(0, at - (window or longest)) : at]
-            assert targets[n].tolist() == own[at : at + instances.num_targets[n]]
-            assert not set(seen) & set(own[at:])
-            assert histories[n].tolist() == [0] * (histories.shape[1] - len(seen)) + seen
+            rows = log.history(user).tolist()
+            first = int(instances.row[n] - log.start[user])
+            history = [int(item) for item in histories[n] if item]
+            assert history == rows[max(0, first - (window or longest)) : first]
+            assert targets[n].tolist() == rows[first : first + instances.num_targets[n]]
+            assert not set(history) & set(rows[first:])
+            assert histories[n].tolist() == [0] * (histories.shape[1] - len(history)) + history
         assert (instances.num_targets >= 1).all()
         assert (instances.row > log.start[instances.user]).all()
 
 
 @given(logs(), st.sampled_from(["valid", "test"]))
-def test_what_is_asked_was_not_trained_on(log, part):
+def test_targets_are_not_in_the_training_rows(log, part):
     for split in splits(log):
-        learnt = split.train if part == "valid" else split.train_valid
-        asked = split.instances(part).targets()
-        assert not set(asked.tolist()) & set(learnt.events()[1].tolist())
+        train = split.train if part == "valid" else split.train_valid
+        targets = split.instances(part).targets()
+        assert not set(targets.tolist()) & set(train.events()[1].tolist())
 
 
 def test_ratio_by_hand_as_in_the_paper_and_as_in_the_authors_program():
@@ -88,8 +91,8 @@ def test_ratio_by_hand_as_in_the_paper_and_as_in_the_authors_program():
 
 def _counts(split):
     log = split.log
-    held = np.stack([split.valid - log.start, split.test - split.valid, log.stop - split.test], axis=1)
-    return [tuple(row) for row in held[1:].tolist()]
+    lengths = np.stack([split.valid - log.start, split.test - split.valid, log.stop - split.test], axis=1)
+    return [tuple(row) for row in lengths[1:].tolist()]
 
 
 def test_leave_last_out_by_hand():
@@ -114,14 +117,14 @@ def test_global_time_by_hand():
 
 
 @given(logs().filter(len))
-def test_a_split_by_time_trains_on_nothing_newer_than_what_it_asks(log):
+def test_a_split_by_time_trains_on_nothing_newer_than_its_targets(log):
     split = global_time(log, 0.2, 0.3)
     newest = split.train_valid.column(log.time).max(initial=-1)
-    asked = split.instances("test")
-    assert (log.time[asked.row] > newest).all()
+    instances = split.instances("test")
+    assert (log.time[instances.row] > newest).all()
 
 
-def test_whole_users_are_held_out_whole_and_reproducibly():
+def test_whole_users_are_held_out_completely_and_reproducibly():
     log = from_sequences([[1, 2, 3]] * 10)
     split = whole_users(log, 0.2, 0.3, seed=4)
     assert sorted(_counts(split)) == sorted([(3, 0, 0)] * 5 + [(0, 3, 0)] * 2 + [(0, 0, 3)] * 3)
@@ -131,9 +134,9 @@ def test_whole_users_are_held_out_whole_and_reproducibly():
     assert any((whole_users(log, 0.2, 0.3, seed=s).test != split.test).any() for s in range(5, 9))
 
 
-def test_a_given_split_holds_out_whole_users_as_the_source_says():
-    log = told(from_sequences([[1, 2, 3], [4, 5], [1, 2], [3, 4, 5]]), ["train", "valid", "train", "test"])
-    split = given_split(log, 0.5)  # the source names validation: nobody is taken from training
+def test_a_given_split_holds_out_the_users_of_the_source():
+    log = with_parts(from_sequences([[1, 2, 3], [4, 5], [1, 2], [3, 4, 5]]), ["train", "valid", "train", "test"])
+    split = given_split(log, 0.5)  # the source has validation users: none are taken from training
     assert _counts(split) == [(3, 0, 0), (0, 2, 0), (2, 0, 0), (0, 0, 3)]
     assert split.instances("test").targets().tolist() == [4, 5]
     assert split.instances("valid").targets().tolist() == [5]
@@ -145,10 +148,16 @@ def test_a_given_split_holds_out_whole_users_as_the_source_says():
 def test_without_validation_in_the_source_the_newest_training_users_are_taken():
     parts = ["train", "train", "test", "train", "train"]
     log = from_sequences([[1, 2]] * 5)
-    assert _counts(given_split(told(log, parts), 0.5)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (0, 2, 0)]
-    assert _counts(given_split(told(log, parts), 0)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (2, 0, 0), (2, 0, 0)]
-    timed = from_sequences([[1, 2]] * 5, times=[[0, 9], [1, 2], [8, 9], [5, 6], [0, 3]])
-    assert _counts(given_split(told(timed, parts), 0.5)) == [(0, 2, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (2, 0, 0)]
+    assert _counts(given_split(with_parts(log, parts), 0.5)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (0, 2, 0), (0, 2, 0)]
+    assert _counts(given_split(with_parts(log, parts), 0)) == [(2, 0, 0), (2, 0, 0), (0, 0, 2), (2, 0, 0), (2, 0, 0)]
+    timed = with_parts(from_sequences([[1, 2]] * 5, times=[[0, 9], [1, 2], [8, 9], [5, 6], [0, 3]]), parts)
+    assert _counts(given_split(timed, 0.5)) == [
+        (0, 2, 0),
+        (2, 0, 0),
+        (0, 0, 2),
+        (0, 2, 0),
+        (2, 0, 0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -161,21 +170,21 @@ def test_without_validation_in_the_source_the_newest_training_users_are_taken():
         (["test", "valid"], "split", "the column split says train of no user"),
     ],
 )
-def test_a_given_split_that_is_none_is_refused(parts, column, message):
+def test_an_invalid_given_split_is_refused(parts, column, message):
     with pytest.raises(DataError, match=message):
-        given_split(told(from_sequences([[1, 2], [3, 4]]), parts, column))
+        given_split(with_parts(from_sequences([[1, 2], [3, 4]]), parts, column))
     with pytest.raises(DataError, match="brings no split of its own"):
         given_split(from_sequences([[1, 2], [3, 4]]))
 
 
-def test_cases_can_be_taken():
+def test_instances_can_be_selected():
     instances = leave_last_out(from_sequences([[1, 2, 3], [4, 5, 6], [7, 8, 9]])).instances("test")
     assert instances.take(np.array([2, 0])).targets().tolist() == [9, 3]
     assert instances.take(slice(1, None)).histories(2).tolist() == [[4, 5], [7, 8]]
 
 
 @pytest.mark.parametrize(
-    ("kind", "shares"),
+    ("split", "fractions"),
     [
         ("ratio", (0.5, 0.5)),
         ("ratio", (-0.1, 0.2)),
@@ -188,10 +197,10 @@ def test_cases_can_be_taken():
         ("given", (1.0,)),
     ],
 )
-def test_shares_that_leave_nothing_to_train_on_are_refused(kind, shares):
+def test_fractions_without_training_rows_are_refused(split, fractions):
     log = from_sequences([[1, 2, 3]], times=[[1, 2, 3]])
     with pytest.raises(ConfigError, match="valid="):
-        SPLITS[kind](log, *shares)
+        SPLITS[split](log, *fractions)
 
 
 def test_a_split_by_time_needs_times():
@@ -214,7 +223,7 @@ BUSY = from_sequences(
 DATED = replace(BUSY, time=BUSY.time + 1_600_000_000)
 
 
-def test_the_newest_users_are_those_who_end_last():
+def test_the_newest_users_have_the_latest_last_rows():
     split = newest_users(DATED)
     assert (log_part(split, "test"), log_part(split, "valid")) == ([4, 5], [2, 3])
     split = newest_users(DATED, valid=1, test=2)
@@ -241,7 +250,7 @@ def test_a_split_by_days_needs_days():
 
 
 @given(logs(), st.integers(1, 6))
-def test_the_next_items_end_where_the_part_does(log, horizon):
+def test_the_horizon_ends_with_the_part(log, horizon):
     for split in splits(log):
         if split.target_mode != "each":
             continue

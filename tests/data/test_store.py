@@ -1,4 +1,4 @@
-"""A saved log comes back as it was, mapped into memory; a damaged folder is refused with one message."""
+"""A saved log is read again unchanged and memory-mapped; a damaged folder gives one clear message."""
 
 import errno
 import json
@@ -24,39 +24,39 @@ def log():
     return read_log(FRAME, name="shop", items=items, users=pl.DataFrame({"user": ["b", "a"], "age": [20, 30]}))
 
 
-def test_everything_comes_back(log, tmp_path):
-    back = open_log(save_log(log, tmp_path / "shop"), verify=True)
-    assert back.fingerprint == log.fingerprint
-    assert (back.name, back.steps) == (log.name, log.steps)
-    assert back.users.tokens.to_list() == ["a", "b"]
-    assert back.items.tokens.dtype == pl.Int64
-    assert back.titles([1, 2]) == ["five", "seven"]
-    assert back.user_metadata["age"].to_list() == [30, 20]
+def test_a_saved_log_is_read_back_unchanged(log, tmp_path):
+    again = open_log(save_log(log, tmp_path / "shop"), verify=True)
+    assert again.fingerprint == log.fingerprint
+    assert (again.name, again.steps) == (log.name, log.steps)
+    assert again.users.tokens.to_list() == ["a", "b"]
+    assert again.items.tokens.dtype == pl.Int64
+    assert again.titles([1, 2]) == ["five", "seven"]
+    assert again.user_metadata["age"].to_list() == [30, 20]
     assert read_log(tmp_path / "shop", users=pl.DataFrame({"user": ["b"], "x": [1]})).user_metadata["x"][1] == 1
     for name in ("start", "stop", "item", "time", "rating"):
-        assert np.array_equal(getattr(back, name), getattr(log, name))
-        assert getattr(back, name).dtype == getattr(log, name).dtype
-    assert isinstance(back.item, np.memmap)
-    assert not back.item.flags.writeable
+        assert np.array_equal(getattr(again, name), getattr(log, name))
+        assert getattr(again, name).dtype == getattr(log, name).dtype
+    assert isinstance(again.item, np.memmap)
+    assert not again.item.flags.writeable
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.lists(st.lists(st.integers(1, 5), max_size=5), max_size=5), st.integers(0, 5))
-def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, kept):
+def test_a_view_is_saved_without_the_rows_behind_its_cut(tmp_path, rows, length):
     view = from_sequences(rows, num_items=5)
-    view = view.until(view.start + np.minimum(view.lengths, kept))
-    back = open_log(save_log(view, tmp_path / "view"), verify=True)
-    assert back.fingerprint == view.fingerprint
-    assert [back.history(u).tolist() for u in range(1, len(rows) + 1)] == [row[:kept] for row in rows]
-    assert len(back.item) == len(view)
-    assert back.time is None
-    assert back.rating is None
-    assert back.user_metadata is None
-    assert back.item_metadata is None
-    assert (back.num_users, back.num_items) == (len(rows), 5)
+    view = view.until(view.start + np.minimum(view.lengths, length))
+    again = open_log(save_log(view, tmp_path / "view"), verify=True)
+    assert again.fingerprint == view.fingerprint
+    assert [again.history(u).tolist() for u in range(1, len(rows) + 1)] == [row[:length] for row in rows]
+    assert len(again.item) == len(view)
+    assert again.time is None
+    assert again.rating is None
+    assert again.user_metadata is None
+    assert again.item_metadata is None
+    assert (again.num_users, again.num_items) == (len(rows), 5)
 
 
-def test_a_saved_log_is_replaced_and_nothing_else_is(log, tmp_path):
+def test_only_a_saved_log_is_replaced(log, tmp_path):
     folder = save_log(from_sequences([[1, 2]]), tmp_path / "there")
     old = open_log(folder)
     save_log(log, folder)
@@ -88,7 +88,7 @@ def test_a_full_disk_changes_nothing(log, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["shop"]
 
 
-def test_a_failed_rename_brings_the_old_log_back(log, tmp_path, monkeypatch):
+def test_a_failed_rename_restores_the_old_log(log, tmp_path, monkeypatch):
     folder = save_log(log, tmp_path / "shop")
     calls = []
     real = os.replace
@@ -106,7 +106,7 @@ def test_a_failed_rename_brings_the_old_log_back(log, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["shop"]
 
 
-def test_a_place_that_cannot_be_written(log, tmp_path):
+def test_a_folder_that_cannot_be_written(log, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtefactError, match="file/log: cannot be written"):
         save_log(log, tmp_path / "file" / "log")
@@ -160,7 +160,7 @@ def test_a_damaged_folder_is_refused(log, tmp_path, name, damage, message):
         open_log(folder)
 
 
-def test_changed_content_is_found_when_asked(log, tmp_path):
+def test_verify_finds_changed_content(log, tmp_path):
     folder = save_log(log, tmp_path / "shop")
     np.save(folder / "item.npy", np.array([1, 1, 1], np.int32))
     assert open_log(folder).item.tolist() == [1, 1, 1]
@@ -168,7 +168,7 @@ def test_changed_content_is_found_when_asked(log, tmp_path):
         open_log(folder, verify=True)
 
 
-def test_what_is_not_a_log(tmp_path):
+def test_other_folders_are_not_logs(tmp_path):
     assert not is_log(tmp_path)
     assert not is_log(FRAME)
     with pytest.raises(ArtefactError, match="nowhere: not a saved log"):

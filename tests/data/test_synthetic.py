@@ -1,4 +1,4 @@
-"""Synthetic logs are what they say: certain, noisy or without order."""
+"""Synthetic logs have the described structure: certain, noisy or without order."""
 
 import doctest
 from dataclasses import replace
@@ -20,7 +20,7 @@ def adjacent(log):
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=6), max_size=6))
-def test_sequences_come_back(sequences):
+def test_histories_are_the_given_sequences(sequences):
     log = from_sequences(sequences)
     assert [log.history(u).tolist() for u in range(1, log.num_users + 1)] == sequences
     assert len(log) == sum(map(len, sequences))
@@ -47,25 +47,25 @@ def test_sequences_with_times_and_more_items_than_seen():
         ({"sequences": [[1], [1, 2]], "times": [[1], [5, 4]]}, r"times of sequence 2 go backwards: \[5, 4\]"),
     ],
 )
-def test_what_does_not_fit_is_refused(arguments, message):
+def test_invalid_sequences_are_refused(arguments, message):
     with pytest.raises(DataError, match=message):
         from_sequences(**arguments)
 
 
-def test_ratings_are_tastes():
+def test_ratings_depend_on_the_parity_of_user_and_item():
     log = with_ratings(from_sequences([[1, 2], [3, 4]]).until(np.array([0, 2, 3])))
     assert log.rating[:3].tolist() == [5, 2, 2]
     assert log.fingerprint != replace(log, rating=None).fingerprint
 
 
-def test_a_cycle_never_departs_from_its_order():
+def test_the_next_item_of_a_cycle_is_certain():
     log = cycle(30, 7, 11, seed=3)
     before, after = adjacent(log).T
     assert (after == before % 7 + 1).all()
     assert len(log) == 30 * 11
 
 
-def test_markov_obeys_with_the_given_strength():
+def test_markov_follows_the_successor_with_the_given_probability():
     log = markov(400, 50, 20, strength=0.7, seed=1)
     before, after = adjacent(log).T
     table = np.zeros((51, 51))
@@ -75,7 +75,7 @@ def test_markov_obeys_with_the_given_strength():
     assert sorted(table.argmax(axis=1)[1:]) == list(range(1, 51)), "the successors are one permutation"
 
 
-def test_random_follows_the_popularity_asked_for():
+def test_random_items_have_the_given_popularity():
     counts = random(500, 10, 20, skew=1.0, seed=2).counts()[1:]
     expected = 10_000 / np.arange(1, 11) / (1 / np.arange(1, 11)).sum()
     assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
@@ -98,5 +98,5 @@ def test_impossible_settings_are_refused():
         markov(strength=1.5)
 
 
-def test_docstrings_are_true():
+def test_examples():
     assert doctest.testmod(synthetic).failed == 0

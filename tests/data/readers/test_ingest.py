@@ -1,4 +1,4 @@
-"""Every kind of source becomes the same log, and every kind of bad source one clear message."""
+"""Every kind of source gives the same log, and every kind of bad source gives one clear message."""
 
 import doctest
 import gzip
@@ -60,7 +60,7 @@ event = st.tuples(names, names, st.integers(0, 5))
 
 
 @given(st.lists(event, min_size=2, max_size=30), st.randoms(use_true_random=False))
-def test_a_log_holds_the_events_of_its_source(rows, shuffle):
+def test_a_log_has_the_events_of_its_source(rows, shuffle):
     rows += [("a", "b", 0), ("b", "a", 1)]
     frame = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
     log = read_log(frame)
@@ -97,7 +97,7 @@ def atomic(delimiter="\t"):
         ("log.inter", atomic()),
     ],
 )
-def test_text_of_every_kind_gives_the_same_log(write, name, content):
+def test_every_text_format_gives_the_same_log(write, name, content):
     assert read_log(write(content, name)).fingerprint == read_log(FRAME).fingerprint
 
 
@@ -130,11 +130,11 @@ def test_frames_parquet_and_folders_give_the_same_log(tmp_path):
     ],
 )
 def test_columns_are_guessed_in_order_of_preference(header, user, item):
-    found = columns.assign_roles(header.split(","), {"user": None, "item": None}, "x.csv")
-    assert found == {"user": user, "item": item}
+    assigned = columns.assign_roles(header.split(","), {"user": None, "item": None}, "x.csv")
+    assert assigned == {"user": user, "item": item}
 
 
-def test_a_named_column_wins_and_an_empty_name_means_none(write):
+def test_a_named_column_is_preferred_and_an_empty_name_means_none(write):
     path = write("user,owner,item,timestamp,score\n1,7,5,30,2\n2,8,6,20,3\n")
     log = read_log(path, user="owner", time="", rating="")
     assert log.users.tokens.to_list() == [7, 8]
@@ -143,13 +143,13 @@ def test_a_named_column_wins_and_an_empty_name_means_none(write):
     assert log.steps[0].rule == "read log.csv: user 'owner', item 'item', in the order of the source"
 
 
-def test_without_times_the_order_of_the_source_counts(write):
+def test_without_times_the_order_of_the_source_is_used(write):
     log = read_log(write("user,item\nb,2\na,9\nb,1\na,3\n"))
     assert events(log) == [("a", 9), ("a", 3), ("b", 2), ("b", 1)]
     assert log.time is None
 
 
-def test_a_column_called_order_sorts_and_is_no_time(write):
+def test_a_column_called_order_gives_the_order_and_no_times(write):
     log = read_log(write("user,item,Order\nb,2,7\na,9,2\nb,1,3\na,3,1\n"))
     assert events(log) == [("a", 3), ("a", 9), ("b", 1), ("b", 2)]
     assert log.time is None
@@ -168,7 +168,7 @@ def test_a_file_without_a_header_is_read_by_column_number(write):
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("values", "names"),
     [
         (pl.Series([12, 7]), [7, 12]),
         (pl.Series([12, 7], dtype=pl.UInt8), [7, 12]),
@@ -179,10 +179,10 @@ def test_a_file_without_a_header_is_read_by_column_number(write):
         (pl.Series(["b", "a"], dtype=pl.Enum(["b", "a"])), ["a", "b"]),
     ],
 )
-def test_names_are_whole_numbers_or_text(given, kept):
-    log = read_log(pl.DataFrame({"user": given, "item": ["x", "y"]}))
-    assert log.users.tokens.to_list() == kept
-    assert log.users.ids(kept).tolist() == [1, 2]
+def test_names_are_whole_numbers_or_text(values, names):
+    log = read_log(pl.DataFrame({"user": values, "item": ["x", "y"]}))
+    assert log.users.tokens.to_list() == names
+    assert log.users.ids(names).tolist() == [1, 2]
 
 
 def test_names_in_text_are_numbers_only_if_all_are(write):
@@ -233,7 +233,7 @@ TEN = datetime(2024, 1, 31, 10)
         ([TEN.replace(microsecond=7)], SECONDS * 10**6 + 7, "microseconds"),
     ],
 )
-def test_times_become_int64_and_say_their_unit(given, stored, unit):
+def test_times_are_int64_and_their_unit_is_recorded(given, stored, unit):
     log = read_log(pl.DataFrame({"user": [1, 2], "item": [1, 2], "time": given * 2}))
     assert log.time.tolist() == [stored] * 2
     assert log.steps[0].rule.endswith(f"time 'time' in {unit}")
@@ -277,7 +277,7 @@ def test_items_are_matched_by_name_and_get_a_title():
     assert log.item_metadata["release_year"].to_list() == [1995, 1995, None]
 
 
-def test_items_beside_the_log_are_found(tmp_path):
+def test_item_metadata_beside_the_log_is_used(tmp_path):
     FILMS.write_parquet(tmp_path / "films.parquet")
     ITEMS.write_parquet(tmp_path / "films.items.parquet")
     assert read_log(tmp_path / "films.parquet").titles([2]) == ["GoldenEye (1995)"]
@@ -309,7 +309,7 @@ def test_users_are_matched_by_name_and_keep_their_columns():
     assert log.fingerprint == read_log(FILMS).fingerprint
 
 
-def test_users_beside_the_log_are_found(tmp_path, write):
+def test_user_metadata_beside_the_log_is_used(tmp_path, write):
     FILMS.write_parquet(tmp_path / "films.parquet")
     USERS.write_parquet(tmp_path / "films.users.parquet")
     log = read_log(tmp_path / "films.parquet")
@@ -328,7 +328,7 @@ def test_items_without_titles_keep_their_columns(write):
     assert log.titles([3]) == ["3"]
 
 
-def test_rules_are_recorded_and_leave_only_the_names_that_are_left(tmp_path):
+def test_filters_are_recorded_and_names_are_renumbered(tmp_path):
     log = read_log(FRAME, min_rating=3.5, name="shop", items=pl.DataFrame({"item": ["tea", "pie"], "name": ["T", "P"]}))
     assert log.items.tokens.to_list() == ["jam", "tea"]
     assert log.titles([1, 2]) == ["jam", "T"]
@@ -493,7 +493,7 @@ def test_pandas_without_pyarrow_names_the_extra(monkeypatch):
         read_log(frame)
 
 
-def test_pandas_columns_with_gaps_and_mixtures():
+def test_pandas_columns_with_missing_values_and_mixed_types():
     frame = pd.DataFrame({"user": [1.0, None], "item": [1, 2]})
     with pytest.raises(DataError, match="the pandas frame, column 'user', row 2: empty"):
         read_log(frame)
