@@ -57,6 +57,14 @@ def test_an_error_while_renaming_keeps_the_old_file(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.txt"]
 
 
+def test_temporary_files_of_killed_processes_can_be_deleted(tmp_path):
+    for name in ("a.txt", ".a.txt.0123abcd", ".a.txt.notes", ".b.txt.0123abcd"):
+        (tmp_path / name).write_text("x")
+    io.delete_leftovers(tmp_path / "a.txt")
+    assert names(tmp_path) == [".a.txt.notes", ".b.txt.0123abcd", "a.txt"]
+    io.delete_leftovers(tmp_path / "missing" / "a.txt")
+
+
 def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
     path, contents = tmp_path / "a.txt", {letter * 100_000 for letter in "ab"}
     io.write_text(path, "a" * 100_000)

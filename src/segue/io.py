@@ -9,6 +9,7 @@ the temporary file is gone. The temporary lies in the folder of its target, so t
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -43,6 +44,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def delete_leftovers(path: Path) -> None:
+    """Delete temporary files of `path` that remain from killed processes. No process may be writing `path`."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

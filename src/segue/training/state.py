@@ -25,7 +25,7 @@ from torch import Tensor
 from segue import distributed
 from segue.data.log import Log
 from segue.errors import TrainingError
-from segue.io import atomic_file, short_hash, write_text
+from segue.io import atomic_file, delete_leftovers, short_hash, write_text
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
 
@@ -171,6 +171,7 @@ def delete_training_files(folder: Path) -> None:
     """Delete what `fit` left in `folder`, and the folder too if it is then empty."""
     for name in (LOG_FILE, STATE_FILE):
         (folder / name).unlink(missing_ok=True)
+        delete_leftovers(folder / name)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
