@@ -1,11 +1,12 @@
-"""segue beside its peers, in one run, one thread each.
+"""Measures segue and peer libraries in one run, with one thread each.
 
-    python -m benchmarks                                       everything: about an hour
-    python -m benchmarks --only epoch-ce,eval                  some rows
-    python -m benchmarks --quick                               does everything run? the figures mean nothing
+    python -m benchmarks                                       all benchmarks: about an hour
+    python -m benchmarks --only epoch-ce,eval                  some of them
+    python -m benchmarks --quick                               a test that everything runs; its figures mean nothing
 
-Every measurement is kept in .bench/results: a run that was stopped is taken up, and only what is missing, or was
-measured with another version of the code, is measured. When all rows are there, benchmarks/README.md gets the table.
+Every measurement is stored in .bench/results. An interrupted run is resumed: only what is missing, or was measured
+with another version of the code, is measured. When all benchmarks are complete, the table in benchmarks/README.md is
+updated.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import sys
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.jobs import ROOT, Failed, Job, measure
-from benchmarks.plan import ROWS, Side, own_version
-from benchmarks.programs import PROGRAMS, Peer
+from benchmarks.jobs import ROOT, Job, MeasurementFailed, measure
+from benchmarks.peer_setups import PEER_SETUPS, Peer
+from benchmarks.plan import BENCHMARKS, Variant, segue_version
 
-Jobs = list[tuple[Side, Job]]
+Jobs = list[tuple[Variant, Job]]
 
 BENCH = ROOT / ".bench"
 README = ROOT / "benchmarks" / "README.md"
@@ -35,28 +36,30 @@ print(json.dumps(f"Python {platform.python_version()}, {packages}"))
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure what is missing; print the table, and write it where it is complete."""
+    """Measure what is missing, print the table, and write it to the README if it is complete."""
     args = parse(sys.argv[1:] if argv is None else argv)
     folder = BENCH / ("quick" if args.quick else "results")
     if args.fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    missing = unavailable()
-    wanted = {program: None for name in args.only if name not in missing for program in ROWS[name].programs}
-    peers = {} if args.no_peer else find_peers(list(wanted), args.peers)
-    version = own_version()
-    plan = {name: list(row.jobs(name, version, peers, quick=args.quick)) for name, row in ROWS.items()}
+    missing = missing_data()
+    peer_names = {peer: None for name in args.only if name not in missing for peer in BENCHMARKS[name].peers}
+    peers = {} if args.no_peer else find_peers(list(peer_names), args.peers)
+    version = segue_version()
+    plan = {
+        name: list(benchmark.jobs(name, version, peers, quick=args.quick)) for name, benchmark in BENCHMARKS.items()
+    }
     failed: dict[str, str] = {}
     for name in args.only:
         if name not in missing:
-            failed |= measure_row(name, plan[name], folder)
-    results = kept(plan, folder)
-    told = report.block(results, missing | failed, peers)
-    print(f"\n{told}")
-    against = "--quick measures too little" if args.quick else objection(results, missing, version)
-    if against:
-        print(f"{README.name} is as it was: {against}")
+            failed |= run_benchmark(name, plan[name], folder)
+    results = load_results(plan, folder)
+    text = report.block(results, missing | failed, peers)
+    print(f"\n{text}")
+    reason = "--quick measures too little" if args.quick else reason_not_to_publish(results, missing, version)
+    if reason:
+        print(f"{README.name} is unchanged: {reason}")
     else:
-        report.replace(README, told)
+        report.replace(README, text)
         print(f"wrote {README}")
     if failed:
         raise SystemExit(1)
@@ -67,107 +70,109 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=rows, default=list(ROWS), metavar="ROW,...", help=f"of {', '.join(ROWS)}")
     parser.add_argument(
-        "--quick", action="store_true", help="little of everything, kept apart, never written to README.md"
+        "--only", type=benchmark_names, default=list(BENCHMARKS), metavar="NAME,...", help=f"of {', '.join(BENCHMARKS)}"
     )
-    parser.add_argument("--fresh", action="store_true", help="forget what was measured")
+    parser.add_argument(
+        "--quick", action="store_true", help="short runs, stored separately, never written to README.md"
+    )
+    parser.add_argument("--fresh", action="store_true", help="delete the stored measurements")
     parser.add_argument("--no-peer", action="store_true", help="leave the peers out")
     parser.add_argument(
-        "--peers", type=Path, default=BENCH, help="the folder of their folders, which the *_setup.sh make (.bench)"
+        "--peers", type=Path, default=BENCH, help="the folder of the peers, which the *_setup.sh scripts fill (.bench)"
     )
     return parser.parse_args(argv)
 
 
-def rows(text: str) -> list[str]:
-    """Names of rows, in the order of the table."""
+def benchmark_names(text: str) -> list[str]:
+    """The names in a comma-separated list, in the order of the table."""
     names = text.split(",")
     for name in names:
-        if name not in ROWS:
-            raise argparse.ArgumentTypeError(f"no row {name!r}; there are: {', '.join(ROWS)}")
-    return [name for name in ROWS if name in names]
+        if name not in BENCHMARKS:
+            raise argparse.ArgumentTypeError(f"no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
+    return [name for name in BENCHMARKS if name in names]
 
 
 def find_peers(names: list[str], folder: Path) -> dict[str, Peer]:
-    """The environments of these peers; each is made where it is not there. Who cannot be had is told and left out."""
-    found = {}
+    """The environments of these peers; missing ones are set up. A peer whose set-up fails is left out."""
+    peers = {}
     for name in names:
-        program = PROGRAMS[name]
-        print(f"{name} in {folder / program.folder}: made if it is not there ({program.size})", flush=True)
-        setup = ROOT / f"benchmarks/{program.folder}_setup.sh"
-        done = subprocess.run(["bash", setup, folder / program.folder], check=False)
-        # not resolved: a virtual environment's Python is a link to another
-        python = (folder / program.environment / "venv/bin/python").absolute()
+        setup = PEER_SETUPS[name]
+        print(f"{name} in {folder / setup.folder}: set up if it is missing ({setup.size})", flush=True)
+        script = ROOT / f"benchmarks/{setup.folder}_setup.sh"
+        done = subprocess.run(["bash", script, folder / setup.folder], check=False)
+        # not resolved: the Python of a virtual environment is a symbolic link
+        python = (folder / setup.environment / "venv/bin/python").absolute()
         try:
             if done.returncode:
-                raise Failed("its set-up ended early")
-            versions = measure([str(python), "-c", VERSIONS, *program.packages])["said"]
-        except (OSError, Failed) as error:
+                raise MeasurementFailed("its set-up failed")
+            versions = measure([str(python), "-c", VERSIONS, *setup.packages])["output"]
+        except (OSError, MeasurementFailed) as error:
             print(f"{name} is left out: {error}", flush=True)
             continue
-        places = {"folder": str((folder / program.folder).absolute()), "events": str(EVENTS)}
-        arguments = tuple(word.format(**places) for word in program.arguments.split())
-        found[name] = Peer(python=python, arguments=arguments, versions=versions)
-    if any("{events}" in PROGRAMS[name].arguments for name in found):
+        paths = {"folder": str((folder / setup.folder).absolute()), "events": str(EVENTS)}
+        arguments = tuple(word.format(**paths) for word in setup.arguments.split())
+        peers[name] = Peer(python=python, arguments=arguments, versions=versions)
+    if any("{events}" in PEER_SETUPS[name].arguments for name in peers):
         measure([sys.executable, "-m", "benchmarks.segue_side", "export", "--events", str(EVENTS)])
-    return found
+    return peers
 
 
-def unavailable() -> dict[str, str]:
-    """Rows whose data cannot be had, and why."""
-    print("data sets: fetched if they are not there", flush=True)
-    missing = measure([sys.executable, "-m", "benchmarks.segue_side", "fetch"])["said"]["missing"]
-    for why in missing.values():
-        print(why)
-    found = {}
-    for name, row in ROWS.items():
-        lacking = [data for data in row.data if data in missing]
+def missing_data() -> dict[str, str]:
+    """The benchmarks whose data sets are not available, with the reason."""
+    print("data sets: downloaded if they are missing", flush=True)
+    missing = measure([sys.executable, "-m", "benchmarks.segue_side", "fetch"])["output"]["missing"]
+    for reason in missing.values():
+        print(reason)
+    unavailable = {}
+    for name, benchmark in BENCHMARKS.items():
+        lacking = [data for data in benchmark.data if data in missing]
         if lacking:
-            found[name] = f"not measured: {', '.join(lacking)} is not here"
-    return found
+            unavailable[name] = f"not measured: {', '.join(lacking)} is not available"
+    return unavailable
 
 
-def measure_row(name: str, jobs: Jobs, folder: Path) -> dict[str, str]:
-    """Measure what is not kept; {name: why} if a measurement failed, which ends the row."""
-    for count, (side, job) in enumerate(jobs, 1):
-        say = f"{name} {count}/{len(jobs)}: {side.label}"
-        if job.kept(folder):
-            print(f"{say}: kept", flush=True)
+def run_benchmark(name: str, jobs: Jobs, folder: Path) -> dict[str, str]:
+    """Measure what is not stored. Returns {name: reason} if a measurement failed, which ends the benchmark."""
+    for count, (variant, job) in enumerate(jobs, 1):
+        title = f"{name} {count}/{len(jobs)}: {variant.label}"
+        if job.load(folder):
+            print(f"{title}: stored", flush=True)
             continue
-        print(f"{say}, usually {job.usual:.0f} s ...", end=" ", flush=True)
+        print(f"{title}, usually {job.expected_seconds:.0f} s ...", end=" ", flush=True)
         try:
             record = job.run(folder)
-        except Failed as error:
+        except MeasurementFailed as error:
             print(f"failed: {error}", flush=True)
-            return {name: f"failed: {side.label}"}
+            return {name: f"failed: {variant.label}"}
         print(f"{record['cpu_s']:.1f} CPU s, {record['wall_s']:.1f} s, {record['peak_mb']:,.0f} MB", flush=True)
     return {}
 
 
-def kept(plan: dict[str, Jobs], folder: Path) -> report.Results:
-    """All results that count."""
+def load_results(plan: dict[str, Jobs], folder: Path) -> report.Results:
+    """All valid stored results."""
     results: report.Results = {}
     for name, jobs in plan.items():
-        for side, job in jobs:
-            record = job.kept(folder)
+        for variant, job in jobs:
+            record = job.load(folder)
             if record:
-                results.setdefault(name, {}).setdefault(side.label, []).append(record)
+                results.setdefault(name, {}).setdefault(variant.label, []).append(record)
     return results
 
 
-def objection(results: report.Results, missing: dict[str, str], version: str) -> str:
-    """Why the results are not for the page, or nothing: all rows that can be had, of one version of the source."""
-    if own_version() != version:
+def reason_not_to_publish(results: report.Results, missing: dict[str, str], version: str) -> str:
+    """The reason not to publish the table; empty if all available benchmarks are complete for one version."""
+    if segue_version() != version:
         return "the source was changed while it was measured; run it again"
-    lacking = [name for name in ROWS if name not in missing and not complete(name, results)]
+    lacking = [name for name in BENCHMARKS if name not in missing and not is_complete(name, results)]
     return f"not measured: {', '.join(lacking)}" if lacking else ""
 
 
-def complete(name: str, results: report.Results) -> bool:
-    """Whether a row has every run of every side."""
-    row = ROWS[name]
-    have = {label: len(records) for label, records in results.get(name, {}).items()}
-    return have == {side.label: row.rounds * side.times for side in row.sides}
+def is_complete(name: str, results: report.Results) -> bool:
+    """Whether a benchmark has every run of every variant."""
+    benchmark = BENCHMARKS[name]
+    num_runs = {label: len(records) for label, records in results.get(name, {}).items()}
+    return num_runs == {variant.label: benchmark.rounds * variant.runs_per_round for variant in benchmark.variants}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""20 million events from CSV to a 5-cored, sorted, memory-mapped log folder: CPU seconds and peak memory.
+"""Reads 20 million events from CSV, filters (5-core), sorts and saves them: CPU seconds and peak memory.
 
     python -m benchmarks.ingest [--rows 20000000] [--text] [--shuffled]
 
-The file has 200,000 users and 50,000 items drawn by rank^-0.5 and rank^-1.3, times in seconds and ratings; `--text`
-writes names such as u170248 in place of numbers, `--shuffled` leaves the rows in random order in place of time order.
-Each figure is of the whole process that reads and writes, its start included. The target, for 20 million rows, is
+The file has 200,000 users and 50,000 items, sampled with weights rank^-0.5 and rank^-1.3, times in seconds and ratings.
+`--text` writes names such as u170248 instead of numbers, `--shuffled` keeps the rows in random order instead of time
+order. Each figure is of the whole process that reads and writes, including its start. The target for 20 million rows is
 15 CPU seconds and 2 GB.
 """
 
@@ -35,7 +35,7 @@ print(log, *log.steps, sep="\\n  ")
 
 
 def skewed(n: int, exponent: float, rng: np.random.Generator, size: int) -> np.ndarray:
-    """`size` draws of 1..n, the r-th most frequent with weight r ** -exponent."""
+    """`size` samples of 1..n; the r-th most frequent number has the weight r ** -exponent."""
     weight = np.cumsum(np.arange(1, n + 1) ** -exponent)
     return rng.permutation(n)[np.searchsorted(weight, rng.random(size) * weight[-1])] + 1
 
@@ -71,12 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--text", action="store_true", help="names in place of numbers")
+    parser.add_argument("--text", action="store_true", help="names instead of numbers")
     parser.add_argument("--shuffled", action="store_true", help="rows in random order")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "events.csv"), Path(folder, "log")
-        # in a process of its own: a child's peak memory starts from its parent's
+        # in a process of its own: the peak memory of a child starts at that of its parent
         shape = {"text": args.text, "shuffled": args.shuffled}
         maker = get_context("spawn").Process(target=generate, args=(source, args.rows), kwargs=shape)
         maker.start()

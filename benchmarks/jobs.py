@@ -1,9 +1,9 @@
-"""A job is one measurement in a process of its own, and the JSON file that it leaves.
+"""`Job`: one measurement in a process of its own, stored as a JSON file.
 
 .bench/results/epoch-ce.recbole.0.json
 {"command": [...], "version": "9f2c...", "when": "2026-01-31T12:00:00",
- "wall_s": 31.2, "cpu_s": 29.8, "peak_mb": 702.4,          the whole process, from outside: os.wait4
- "said": {...}}                                            the JSON line that it printed
+ "wall_s": 31.2, "cpu_s": 29.8, "peak_mb": 702.4,          the whole process, measured from outside by os.wait4
+ "output": {...}}                                            the JSON line that it printed
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POL
 Record = dict[str, Any]
 
 
-class Failed(Exception):
-    """A measurement ended without a result."""
+class MeasurementFailed(Exception):
+    """A measurement that ended without a result."""
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,30 @@ class Job:
 
     Attributes:
         name: of its file.
-        command: what is run, in the project's root.
-        version: of the measured program; a kept result of another version or command does not count.
-        usual: how many seconds it takes.
+        command: run in the root folder of the project.
+        version: of the measured program; a stored result of another version or command is ignored.
+        expected_seconds: its approximate duration.
     """
 
     name: str
     command: tuple[str, ...]
     version: str
-    usual: float
+    expected_seconds: float
 
-    def kept(self, folder: Path) -> Record | None:
-        """The result of an earlier run, if it is of this very measurement."""
+    def load(self, folder: Path) -> Record | None:
+        """The stored result of exactly this measurement, or None."""
         try:
             record: Record = json.loads((folder / f"{self.name}.json").read_text())
         except (OSError, ValueError):
             return None
-        same = (record.get("command"), record.get("version")) == (list(self.command), self.version)
-        return record if same else None
+        matches = (record.get("command"), record.get("version")) == (list(self.command), self.version)
+        return record if matches else None
 
     def run(self, folder: Path) -> Record:
-        """Measure, and keep the result.
+        """Run the measurement and store its result.
 
         Raises:
-            Failed: the process failed or printed no JSON line; the message ends with its last words.
+            MeasurementFailed: the process failed or printed no JSON line; the message ends with its last lines.
         """
         record = {"command": list(self.command), "version": self.version, **measure(self.command)}
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,11 +68,11 @@ class Job:
 
 
 def measure(command: Iterable[str]) -> Record:
-    """Run a command on one thread: what it took as a whole, and the JSON line that it printed last."""
+    """Run a command with one thread; returns its time, its peak memory and the JSON line that it printed last."""
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "SEGUE_QUIET": "1"}
     if {"whole", "epoch", "eval", "sequence", "export"} & set(command):
-        environment.pop("SEGUE_DATA", None)  # MovieLens is in the cache by now, mapped, as on anybody's second run
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling every module anew is nobody's usual start
+        environment.pop("SEGUE_DATA", None)  # MovieLens is in the cache, memory-mapped, as in any second run
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a normal start reads compiled modules
     with tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -88,26 +88,26 @@ def measure(command: Iterable[str]) -> Record:
         if process.returncode or not lines:
             errors.seek(0)
             last = "\n".join(errors.read().strip().splitlines()[-5:])
-            raise Failed(f"exit code {process.returncode}; it said:\n{last}")
+            raise MeasurementFailed(f"exit code {process.returncode}; its last lines:\n{last}")
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_s": wall,
         "cpu_s": used.ru_utime + used.ru_stime,
         "peak_mb": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6,
-        "said": json.loads(lines[-1]),
+        "output": json.loads(lines[-1]),
     }
 
 
-def digest(paths: Iterable[Path], *words: str) -> str:
-    """16 hex digits of the content of files, and of some words."""
-    found = hashlib.blake2b("\n".join(words).encode(), digest_size=8)
+def files_hash(paths: Iterable[Path], *texts: str) -> str:
+    """16 hex digits of the content of files and of some texts."""
+    digest = hashlib.blake2b("\n".join(texts).encode(), digest_size=8)
     for path in sorted(paths):
-        found.update(path.read_bytes())
-    return found.hexdigest()
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
+    """Write a file atomically."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, "utf-8")
     os.replace(temporary, path)

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import Clock, Events, clock, pairs, say
+from benchmarks.peer_common import Clock, Events, clock, count_pairs, print_result
 
 
 def shortened(loader: type[Any], batches: int) -> list[Clock]:
@@ -55,7 +55,7 @@ def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     marks = shortened(program.SessionDataIterator, args.batches)
-    user, item, position = events.but_last(2)
+    user, item, position = events.without_last(2)
     table = pd.DataFrame({"SessionId": user, "ItemId": item, "Time": position})
     net = program.GRU4Rec(
         layers=[args.dim],
@@ -71,12 +71,12 @@ def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
     net.fit(table)
     marks.append(clock())
     done = args.batches * args.batch
-    scale = pairs(events) / done
+    scale = count_pairs(events) / done
     spent = [
         {"wall_s": round((b[0] - a[0]) * scale, 3), "cpu_s": round((b[1] - a[1]) * scale, 3), "events": done}
         for a, b in itertools.pairwise(marks)
     ]
-    return {"examples": pairs(events), "warm_up": spent[: args.warm_up], "epochs": spent[args.warm_up :]}
+    return {"examples": count_pairs(events), "warm_up": spent[: args.warm_up], "epochs": spent[args.warm_up :]}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -102,7 +102,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with contextlib.redirect_stdout(sys.stderr):
         result = measure(Events.read(args.events), args)
-    say({key: value for key, value in vars(args).items() if key not in ("events", "program")}, result)
+    print_result({key: value for key, value in vars(args).items() if key not in ("events", "program")}, result)
 
 
 if __name__ == "__main__":

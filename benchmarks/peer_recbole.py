@@ -175,14 +175,14 @@ def parts(args: argparse.Namespace) -> dict[str, Any]:
         start = clock()
         loss = trainer._train_epoch(part, number)
         loss = sum(loss) if isinstance(loss, tuple) else loss
-        took = {name: round(seconds * scale, 3) for name, seconds in since(start).items()}
-        return {**took, "loss": round(float(loss) / len(part), 5)}
+        seconds = {name: round(seconds * scale, 3) for name, seconds in since(start).items()}
+        return {**seconds, "loss": round(float(loss) / len(part), 5)}
 
     def evaluate(loader: Any) -> dict[str, Any]:
         start = clock()
         result = trainer.evaluate(loader, load_best_model=False)
-        took = since(start)
-        return {**took, **{k: float(v) for k, v in result.items()}}
+        seconds = since(start)
+        return {**seconds, **{k: float(v) for k, v in result.items()}}
 
     if args.what == "epoch":
         out["warm_up"] = [epoch(i) for i in range(args.warm_up)]
@@ -228,10 +228,10 @@ def main() -> None:
         contextlib.redirect_stdout(sys.stderr),
     ):
         result = whole(args) if args.what == "whole" else parts(args)
-    asked = {k: v for k, v in vars(args).items() if k not in ("root", "warm_up", "repeat")}
+    options = {k: v for k, v in vars(args).items() if k not in ("root", "warm_up", "repeat")}
     # Linux counts ru_maxrss in KiB.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({**asked, **result, "peak_rss_mib": round(peak, 1)}))
+    print(json.dumps({**options, **result, "peak_rss_mib": round(peak, 1)}))
 
 
 if __name__ == "__main__":

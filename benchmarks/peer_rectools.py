@@ -21,18 +21,18 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import Events, Ids, clock, pairs, quality, say, since, stopwatch
+from benchmarks.peer_common import Events, Ids, clock, count_pairs, print_result, ranking_metrics, since, stopwatch
 
 K = 10
 
 
-def dataset(events: Events, held: int) -> Any:
+def dataset(events: Events, held_out: int) -> Any:
     """RecTools' Dataset of all rows but the last `held` of each user; the order is told as days."""
     import pandas as pd
     from rectools import Columns
     from rectools.dataset import Dataset
 
-    user, item, position = events.but_last(held)
+    user, item, position = events.without_last(held_out)
     days = pd.Timestamp("2000-01-01") + pd.to_timedelta(position, unit="D")
     rows = {Columns.User: user, Columns.Item: item, Columns.Weight: 1.0, Columns.Datetime: days}
     return Dataset.construct(pd.DataFrame(rows))
@@ -70,7 +70,7 @@ def fit(events: Events, args: argparse.Namespace) -> tuple[Any, list[dict[str, f
         get_trainer_func=trainer,
         recommend_torch_device="cpu",
     )
-    model.fit(dataset(events, held=2))
+    model.fit(dataset(events, held_out=2))
     (watch,) = [c for c in model.fit_trainer.callbacks if hasattr(c, "epochs")]
     return model, watch.epochs
 
@@ -80,7 +80,7 @@ def recommended(model: Any, events: Events) -> Ids:
     import numpy as np
 
     users = np.arange(1, len(events.offsets))
-    table = model.recommend(users=users, dataset=dataset(events, held=1), k=K, filter_viewed=True)
+    table = model.recommend(users=users, dataset=dataset(events, held_out=1), k=K, filter_viewed=True)
     lists = np.zeros((len(users), K), np.int64)
     lists[table["user_id"] - 1, table["rank"] - 1] = table["item_id"]
     return lists
@@ -117,16 +117,16 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):
         model, epochs = fit(events, args)
         start = clock()
-        test = quality(recommended(model, events), events.last)
-        took = since(start)
-    asked = {key: value for key, value in vars(args).items() if key != "events"}
-    say(
-        asked,
+        test = ranking_metrics(recommended(model, events), events.last)
+        seconds = since(start)
+    options = {key: value for key, value in vars(args).items() if key != "events"}
+    print_result(
+        options,
         {
-            "examples": pairs(events, args.window),
+            "examples": count_pairs(events, args.window),
             "warm_up": epochs[: args.warm_up],
             "epochs": epochs[args.warm_up :],
-            "recommend": took,
+            "recommend": seconds,
             "test": test,
         },
     )

@@ -22,7 +22,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import Events, Ids, clock, pairs, quality, say, since, stopwatch
+from benchmarks.peer_common import Events, Ids, clock, count_pairs, print_result, ranking_metrics, since, stopwatch
 
 K = 10
 
@@ -48,7 +48,7 @@ def schema(items: int, dim: int) -> Any:
     )
 
 
-def parquet(events: Events, path: Path, *, held: int, length: int) -> str:
+def parquet(events: Events, path: Path, *, held_out: int, length: int) -> str:
     """One row a user: the last `length` items of all but the last `held`, numbered from 0."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -75,8 +75,8 @@ def module(events: Events, folder: Path, args: argparse.Namespace, features: Any
         batch_size=args.batch,
         metadata=shapes,
         transforms=make_default_sasrec_transforms(features),
-        train_path=parquet(events, folder / "train.parquet", held=2, length=args.window + 1),
-        predict_path=parquet(events, folder / "predict.parquet", held=1, length=args.window),
+        train_path=parquet(events, folder / "train.parquet", held_out=2, length=args.window + 1),
+        predict_path=parquet(events, folder / "predict.parquet", held_out=1, length=args.window),
     )
 
 
@@ -116,9 +116,9 @@ def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
         trainer.fit(net, datamodule=data)
         start = clock()
         scores = trainer.predict(net, datamodule=data)
-        test = quality(best(scores, events), events.last)
+        test = ranking_metrics(best(scores, events), events.last)
     return {
-        "examples": pairs(events, args.window),
+        "examples": count_pairs(events, args.window),
         "warm_up": watch.epochs[: args.warm_up],
         "epochs": watch.epochs[args.warm_up :],
         "recommend": since(start),
@@ -131,7 +131,7 @@ def best(scored: list[dict[str, Any]], events: Events) -> Ids:
     import torch
 
     scores = torch.cat([batch["logits"] for batch in scored])
-    user, item, _ = events.but_last(1)
+    user, item, _ = events.without_last(1)
     scores[torch.from_numpy(user - 1), torch.from_numpy(item - 1)] = -torch.inf
     return (scores.topk(K).indices + 1).numpy()
 
@@ -163,7 +163,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(sys.stderr):
         result = measure(Events.read(args.events), args)
-    say({key: value for key, value in vars(args).items() if key != "events"}, result)
+    print_result({key: value for key, value in vars(args).items() if key != "events"}, result)
 
 
 if __name__ == "__main__":

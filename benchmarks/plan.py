@@ -1,8 +1,8 @@
-"""What is measured, how often, and what is expected of it.
+"""The benchmarks: what is measured, how often, and the targets.
 
-Row    "epoch-ce"     a group that is measured together, its sides in turn: A B C A B C A B C
-Side   "RecBole"      one program with one setting; the medians are taken over its runs
-Line   "... per_row=16"   one line of the table: a side of segue's, the fastest peer's where there is one, a target
+Benchmark  "epoch-ce"                   variants that are measured together, in turn: A B C A B C A B C
+Variant    "RecBole"                    a program with certain settings; figures are medians over its runs
+TableRow   "... windows_per_row=16"     a variant of segue, the fastest peer, and a target
 """
 
 from __future__ import annotations
@@ -11,303 +11,311 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.jobs import ROOT, Job, digest
-from benchmarks.programs import PROGRAMS, Peers, peer_version
+from benchmarks.jobs import ROOT, Job, files_hash
+from benchmarks.peer_setups import PEER_SETUPS, Peers, peer_version
 
 
 @dataclass(frozen=True)
-class Side:
-    """One program with one setting.
+class Variant:
+    """A program with certain settings.
 
     Attributes:
-        label: a peer's name in PROGRAMS, or how segue is set.
+        label: the name of a peer in PEER_SETUPS, or a label for the settings of segue.
         arguments: of the peer's script or of segue_side.py.
-        usual: seconds that a run takes.
-        seed: of the first run; each further run has the next.
-        times: runs a round.
-        quick: further arguments of a quick run; None leaves this side out of it.
+        expected_seconds: approximate duration of a run.
+        seed: of the first run; further runs have the next seeds.
+        runs_per_round: number of runs in each round.
+        quick: further arguments of a quick run; None leaves the variant out of quick runs.
     """
 
     label: str
     arguments: str
-    usual: float
+    expected_seconds: float
     seed: int = 0
-    times: int = 1
+    runs_per_round: int = 1
     quick: str | None = "--repeat 1"
 
     def command(self, seed: int, peers: Peers, *, quick: bool) -> tuple[str, ...]:
-        """What to run."""
+        """The command of a run."""
         arguments = (*self.arguments.split(), *(self.quick or "").split() * quick, "--seed", str(seed))
-        if self.label not in PROGRAMS:
+        if self.label not in PEER_SETUPS:
             return (sys.executable, "-m", "benchmarks.segue_side", *arguments)
         peer = peers[self.label]
-        return (str(peer.python), "-m", f"benchmarks.{PROGRAMS[self.label].script}", *arguments, *peer.arguments)
+        return (str(peer.python), "-m", f"benchmarks.{PEER_SETUPS[self.label].script}", *arguments, *peer.arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line of the table.
+class TableRow:
+    """A row of the table.
 
     Attributes:
-        what: is measured.
-        side: of segue's.
-        part: of what the process said, each entry with its seconds; None: the process as a whole, from outside.
-        faster: how many times fewer CPU seconds than the fastest peer are the target.
-        cpu_s: the target in seconds.
-        peak_mb: the target in megabytes.
-        quality: test metrics that must be no worse than any peer's, on average over the runs.
-        elsewhere: CPU s, wall s, peak MB of another program, measured elsewhere.
+        label: describes what is measured.
+        variant: the label of a variant of segue.
+        part: the list in the output of the process that holds the measured seconds; None for the whole process.
+        min_speedup: target: CPU seconds of the fastest peer divided by those of segue.
+        cpu_s: target in CPU seconds.
+        peak_mb: target in megabytes.
+        quality_metrics: test metrics whose mean over the runs must be at least that of every peer.
+        reported_elsewhere: CPU s, wall s and peak MB of another program, measured on another machine.
     """
 
-    what: str
-    side: str
+    label: str
+    variant: str
     part: str | None
-    faster: float | None = None
+    min_speedup: float | None = None
     cpu_s: float | None = None
     peak_mb: float | None = None
-    quality: tuple[str, ...] = ()
-    elsewhere: tuple[str, str, str] | None = None
+    quality_metrics: tuple[str, ...] = ()
+    reported_elsewhere: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What is measured together.
+class Benchmark:
+    """Measurements that are made together.
 
     Attributes:
-        data: names of the data sets that it needs.
-        sides: in the order in which they take turns.
-        rounds: how often.
-        lines: what the table says of it.
+        data: names of the required data sets.
+        variants: in the order in which they are run.
+        rounds: number of rounds; each runs all variants in turn.
+        table_rows: the rows of the table that report it.
     """
 
     data: tuple[str, ...]
-    sides: tuple[Side, ...]
+    variants: tuple[Variant, ...]
     rounds: int
-    lines: tuple[Line, ...]
+    table_rows: tuple[TableRow, ...]
 
-    def jobs(self, name: str, version: str, peers: Peers, *, quick: bool) -> Iterator[tuple[Side, Job]]:
-        """All measurements in their order; `version` is segue's. Those of peers that are not here are left out."""
+    def jobs(self, name: str, version: str, peers: Peers, *, quick: bool) -> Iterator[tuple[Variant, Job]]:
+        """All measurements in order; `version` is that of segue. Peers that are not installed are left out."""
         for turn in range(1 if quick else self.rounds):
-            for side in self.sides:
-                if (side.label in PROGRAMS and side.label not in peers) or (quick and side.quick is None):
+            for variant in self.variants:
+                if (variant.label in PEER_SETUPS and variant.label not in peers) or (quick and variant.quick is None):
                     continue
-                measured = peer_version(side.label, peers[side.label]) if side.label in PROGRAMS else version
-                for run in range(turn * side.times, (turn + 1) * side.times):
-                    label = side.label.lower().replace(" ", "-").replace("=", "-")
-                    command = side.command(side.seed + run, peers, quick=quick)
-                    yield side, Job(f"{name}.{label}.{run}", command, measured, side.usual)
+                measured = (
+                    peer_version(variant.label, peers[variant.label]) if variant.label in PEER_SETUPS else version
+                )
+                for run in range(turn * variant.runs_per_round, (turn + 1) * variant.runs_per_round):
+                    label = variant.label.lower().replace(" ", "-").replace("=", "-")
+                    command = variant.command(variant.seed + run, peers, quick=quick)
+                    yield variant, Job(f"{name}.{label}.{run}", command, measured, variant.expected_seconds)
 
     @property
-    def programs(self) -> list[str]:
-        """The peers that it needs."""
-        return [side.label for side in self.sides if side.label in PROGRAMS]
+    def peers(self) -> list[str]:
+        """The names of the peers that are compared."""
+        return [variant.label for variant in self.variants if variant.label in PEER_SETUPS]
 
 
-def own_version() -> str:
-    """Of all that a measurement of segue runs through."""
-    measured = [ROOT / "benchmarks" / name for name in ("segue_side.py", "sequence.py", "ingest.py")]
-    return digest([*(ROOT / "src/segue").rglob("*.py"), *measured])
+def segue_version() -> str:
+    """A hash of everything that a measurement of segue runs."""
+    measured = [ROOT / "benchmarks" / name for name in ("segue_side.py", "sequence_models.py", "ingest.py")]
+    return files_hash([*(ROOT / "src/segue").rglob("*.py"), *measured])
 
 
-def prefixes(model: str, faster: float, *sides: Side, data: str = "ml-1m") -> Row:
-    """RecBole copies every prefix: a few of its batches, scaled, beside segue's."""
-    peer = Side(
+def prefixes(model: str, min_speedup: float, *variants: Variant, data: str = "ml-1m") -> Benchmark:
+    """A sequence model of RecBole, which copies every prefix, and of segue. Few batches are run; times are scaled."""
+    peer = Variant(
         "RecBole", f"epoch --data {data} --model {model} --batches 3", 60, seed=2020, quick="--batches 1 --repeat 1"
     )
-    lines = tuple(
-        Line(
-            what=f"epoch, CE, {data}, {model}, every prefix of 50{_told(side)}",
-            side=side.label,
+    table_rows = tuple(
+        TableRow(
+            label=f"epoch, CE, {data}, {model}, every prefix of 50{_suffix(variant)}",
+            variant=variant.label,
             part="epochs",
-            faster=faster,
+            min_speedup=min_speedup,
         )
-        for side in sides
+        for variant in variants
     )
-    return Row(data=(data,), sides=(peer, *sides), rounds=1, lines=lines)
+    return Benchmark(data=(data,), variants=(peer, *variants), rounds=1, table_rows=table_rows)
 
 
-def sessions(loss: str, setting: str) -> Row:
-    """GRU4Rec's author's program beside segue: 100 units, 64 sessions side by side, 2,048 shared negatives."""
-    return Row(
+def sessions(loss: str, setting: str) -> Benchmark:
+    """The GRU4Rec author's program and segue: 100 units, 64 parallel sessions, 2,048 shared negatives."""
+    return Benchmark(
         data=("ml-1m",),
-        sides=(
-            Side("GRU4Rec", f"--loss {loss} --batches 500 --repeat 3", 15, quick="--batches 50 --repeat 1"),
-            Side(
+        variants=(
+            Variant("GRU4Rec", f"--loss {loss} --batches 500 --repeat 3", 15, quick="--batches 50 --repeat 1"),
+            Variant(
                 "segue", f"sequence --setting {setting} --batches 2000 --repeat 2", 25, quick="--batches 50 --repeat 1"
             ),
         ),
         rounds=3,
-        lines=(
-            Line(
-                what=f"epoch, {loss}, ml-1m, GRU4Rec, 64 sessions side by side",
-                side="segue",
+        table_rows=(
+            TableRow(
+                label=f"epoch, {loss}, ml-1m, GRU4Rec, 64 parallel sessions",
+                variant="segue",
                 part="epochs",
-                faster=3,
+                min_speedup=3,
             ),
         ),
     )
 
 
-def _told(side: Side) -> str:
-    return "" if side.label == "segue" else f", {side.label}"
+def _suffix(variant: Variant) -> str:
+    return "" if variant.label == "segue" else f", {variant.label}"
 
 
-ROWS: dict[str, Row] = {
-    "whole": Row(
+BENCHMARKS: dict[str, Benchmark] = {
+    "whole": Benchmark(
         data=("ml-100k",),
-        sides=(
-            Side("RecBole", "whole", 540, seed=2020, quick=None),
-            Side("segue", "whole", 60, times=3, quick="--quick --repeat 2"),
+        variants=(
+            Variant("RecBole", "whole", 540, seed=2020, quick=None),
+            Variant("segue", "whole", 60, runs_per_round=3, quick="--quick --repeat 2"),
         ),
         rounds=1,
-        lines=(
-            Line(
-                what="whole command, ml-100k: from process start to the test figures",
-                side="segue",
+        table_rows=(
+            TableRow(
+                label="whole command, ml-100k: from process start to the test figures",
+                variant="segue",
                 part=None,
-                faster=10,
-                quality=("recall@10", "ndcg@10"),
+                min_speedup=10,
+                quality_metrics=("recall@10", "ndcg@10"),
             ),
         ),
     ),
-    "epoch-ce": Row(
+    "epoch-ce": Benchmark(
         data=("ml-100k",),
-        sides=(
-            Side("RecBole", "epoch --data ml-100k --loss CE", 35, seed=2020),
-            Side("per_row=1", "epoch --data ml-100k --loss CE --per-row 1 --repeat 2", 25),
-            Side("per_row=16", "epoch --data ml-100k --loss CE --per-row 16", 15),
+        variants=(
+            Variant("RecBole", "epoch --data ml-100k --loss CE", 35, seed=2020),
+            Variant("windows_per_row=1", "epoch --data ml-100k --loss CE --windows-per-row 1 --repeat 2", 25),
+            Variant("windows_per_row=16", "epoch --data ml-100k --loss CE --windows-per-row 16", 15),
         ),
         rounds=3,
-        lines=tuple(
-            Line(what=f"epoch, CE, ml-100k, window 50, {side}", side=side, part="epochs", faster=4)
-            for side in ("per_row=1", "per_row=16")
+        table_rows=tuple(
+            TableRow(label=f"epoch, CE, ml-100k, window 50, {variant}", variant=variant, part="epochs", min_speedup=4)
+            for variant in ("windows_per_row=1", "windows_per_row=16")
         ),
     ),
-    "epoch-bpr": Row(
+    "epoch-bpr": Benchmark(
         data=("ml-1m",),
-        sides=(
-            Side("RecBole", "epoch --data ml-1m --loss BPR", 60, seed=2020),
-            Side("per_row=1", "epoch --data ml-1m --loss BPR --per-row 1 --repeat 3", 20),
-            Side("per_row=16", "epoch --data ml-1m --loss BPR --per-row 16 --repeat 3", 12),
+        variants=(
+            Variant("RecBole", "epoch --data ml-1m --loss BPR", 60, seed=2020),
+            Variant("windows_per_row=1", "epoch --data ml-1m --loss BPR --windows-per-row 1 --repeat 3", 20),
+            Variant("windows_per_row=16", "epoch --data ml-1m --loss BPR --windows-per-row 16 --repeat 3", 12),
         ),
         rounds=3,
-        lines=tuple(
-            Line(what=f"epoch, BPR, ml-1m, window 5, {side}", side=side, part="epochs", faster=6)
-            for side in ("per_row=1", "per_row=16")
+        table_rows=tuple(
+            TableRow(label=f"epoch, BPR, ml-1m, window 5, {variant}", variant=variant, part="epochs", min_speedup=6)
+            for variant in ("windows_per_row=1", "windows_per_row=16")
         ),
     ),
-    "eval": Row(
+    "eval": Benchmark(
         data=("ml-1m",),
-        sides=(
-            Side("RecBole", "eval --data ml-1m --loss BPR --repeat 5", 25, seed=2020),
-            Side("segue", "eval --data ml-1m --loss BPR --repeat 9", 6),
+        variants=(
+            Variant("RecBole", "eval --data ml-1m --loss BPR --repeat 5", 25, seed=2020),
+            Variant("segue", "eval --data ml-1m --loss BPR --repeat 9", 6),
         ),
         rounds=3,
-        lines=(Line(what="full ranking of ml-1m's test part, window 5", side="segue", part="test", faster=2.5),),
+        table_rows=(
+            TableRow(
+                label="full ranking of ml-1m's test part, window 5", variant="segue", part="test", min_speedup=2.5
+            ),
+        ),
     ),
-    "cds": Row(
+    "cds": Benchmark(
         data=("hgn-cds",),
-        sides=(
-            Side("per_row=1", "cds --per-row 1 --repeat 5", 30),
-            Side("per_row=4", "cds --per-row 4 --repeat 5", 20),
-            Side("floor per_row=1", "floor --per-row 1", 8),
-            Side("floor per_row=4", "floor --per-row 4", 8),
+        variants=(
+            Variant("windows_per_row=1", "cds --windows-per-row 1 --repeat 5", 30),
+            Variant("windows_per_row=4", "cds --windows-per-row 4 --repeat 5", 20),
+            Variant("floor windows_per_row=1", "floor --windows-per-row 1", 8),
+            Variant("floor windows_per_row=4", "floor --windows-per-row 4", 8),
         ),
         rounds=1,
-        lines=(
+        table_rows=(
             *(
-                Line(
-                    what=f"epoch, BPR, Amazon CDs, windows of 5 then 3, {side}",
-                    side=side,
+                TableRow(
+                    label=f"epoch, BPR, Amazon CDs, windows of 5 then 3, {variant}",
+                    variant=variant,
                     part="epochs",
                     cpu_s=1.0,
                     peak_mb=700,
-                    elsewhere=("4.8", "–", "2,000"),
+                    reported_elsewhere=("4.8", "–", "2,000"),
                 )
-                for side in ("per_row=1", "per_row=4")
+                for variant in ("windows_per_row=1", "windows_per_row=4")
             ),
-            Line(
-                what="full ranking of Amazon CDs' test part",
-                side="per_row=1",
+            TableRow(
+                label="full ranking of Amazon CDs' test part",
+                variant="windows_per_row=1",
                 part="test",
                 cpu_s=1.5,
                 peak_mb=700,
-                elsewhere=("26 to 32", "–", "2,000"),
+                reported_elsewhere=("26 to 32", "–", "2,000"),
             ),
         ),
     ),
-    "ingest": Row(
+    "ingest": Benchmark(
         data=(),
-        sides=(Side("segue", "ingest --repeat 3", 120, quick="--quick --repeat 1"),),
+        variants=(Variant("segue", "ingest --repeat 3", 120, quick="--quick --repeat 1"),),
         rounds=1,
-        lines=(
-            Line(
-                what="reading 20 million events: CSV, 5-core, sort, save",
-                side="segue",
+        table_rows=(
+            TableRow(
+                label="reading 20 million events: CSV, 5-core, sort, save",
+                variant="segue",
                 part="readings",
                 cpu_s=15,
                 peak_mb=2000,
             ),
         ),
     ),
-    "sasrec-bce": Row(
+    "sasrec-bce": Benchmark(
         data=("ml-1m",),
-        sides=(
-            Side("RecTools", "--loss BCE --repeat 9", 130),
-            Side("segue", "sequence --setting sasrec-bce --repeat 9", 60),
+        variants=(
+            Variant("RecTools", "--loss BCE --repeat 9", 130),
+            Variant("segue", "sequence --setting sasrec-bce --repeat 9", 60),
         ),
         rounds=1,
-        lines=(
-            Line(
-                what="epoch, BCE, ml-1m, SASRec, the last 100 of each user",
-                side="segue",
+        table_rows=(
+            TableRow(
+                label="epoch, BCE, ml-1m, SASRec, the last 100 of each user",
+                variant="segue",
                 part="epochs",
-                faster=1.5,
-                quality=("ndcg@10",),
+                min_speedup=1.5,
+                quality_metrics=("ndcg@10",),
             ),
         ),
     ),
-    "sasrec-ce": Row(
+    "sasrec-ce": Benchmark(
         data=("ml-1m",),
-        sides=(
-            Side("RecTools", "--loss softmax --repeat 4", 360),
-            Side("RePlay", "--repeat 4", 240),
-            Side("segue", "sequence --setting sasrec-ce --repeat 4", 80),
+        variants=(
+            Variant("RecTools", "--loss softmax --repeat 4", 360),
+            Variant("RePlay", "--repeat 4", 240),
+            Variant("segue", "sequence --setting sasrec-ce --repeat 4", 80),
         ),
         rounds=1,
-        lines=(
-            Line(
-                what="epoch, CE, ml-1m, SASRec, the last 100 of each user",
-                side="segue",
+        table_rows=(
+            TableRow(
+                label="epoch, CE, ml-1m, SASRec, the last 100 of each user",
+                variant="segue",
                 part="epochs",
-                faster=1.5,
-                quality=("ndcg@10",),
+                min_speedup=1.5,
+                quality_metrics=("ndcg@10",),
             ),
         ),
     ),
-    "sasrec-50": prefixes("SASRec", 50, Side("segue", "sequence --setting sasrec-50 --batches 100 --repeat 2", 35)),
-    "gru4rec-50": prefixes("GRU4Rec", 50, Side("segue", "sequence --setting gru4rec-50 --batches 100 --repeat 2", 25)),
+    "sasrec-50": prefixes("SASRec", 50, Variant("segue", "sequence --setting sasrec-50 --batches 100 --repeat 2", 35)),
+    "gru4rec-50": prefixes(
+        "GRU4Rec", 50, Variant("segue", "sequence --setting gru4rec-50 --batches 100 --repeat 2", 25)
+    ),
     "nextitnet-50": prefixes(
-        "NextItNet", 50, Side("segue", "sequence --setting nextitnet-50 --batches 100 --repeat 2", 45)
+        "NextItNet", 50, Variant("segue", "sequence --setting nextitnet-50 --batches 100 --repeat 2", 45)
     ),
     "narm-50": prefixes(
-        "NARM", 3, Side("segue", "sequence --setting narm-50 --batches 40 --repeat 2", 35), data="ml-100k"
+        "NARM", 3, Variant("segue", "sequence --setting narm-50 --batches 40 --repeat 2", 35), data="ml-100k"
     ),
     "stamp-50": prefixes(
-        "STAMP", 3, Side("segue", "sequence --setting stamp-50 --batches 40 --repeat 2", 20), data="ml-100k"
+        "STAMP", 3, Variant("segue", "sequence --setting stamp-50 --batches 40 --repeat 2", 20), data="ml-100k"
     ),
     "caser-50": prefixes(
         "Caser",
         5,
-        Side(
-            "per_row=1",
-            "sequence --setting caser-50 --per-row 1 --batches 4 --repeat 2",
+        Variant(
+            "windows_per_row=1",
+            "sequence --setting caser-50 --windows-per-row 1 --batches 4 --repeat 2",
             80,
             quick="--batches 1 --repeat 1",
         ),
-        Side(
-            "per_row=16",
-            "sequence --setting caser-50 --per-row 16 --batches 40 --repeat 2",
+        Variant(
+            "windows_per_row=16",
+            "sequence --setting caser-50 --windows-per-row 16 --batches 40 --repeat 2",
             90,
             quick="--batches 1 --repeat 1",
         ),

@@ -1,9 +1,9 @@
-"""Ways of running Criteo's GRU through histories: `python -m benchmarks.recurrent`, one thread.
+"""Implementations of Criteo's GRU over padded or packed histories: `python -m benchmarks.recurrent`, one thread.
 
-Each way reads the same batch of 512 sessions (as long as those of YooChoose: 3.2 items on average, 50 at most) and
-back-propagates through it, with 100 hidden units. All ways compute the same states; each is compared with the first.
+Each runs the same batch of 512 sessions (with the lengths of YooChoose: 3.2 items on average, at most 50) forward and
+backward, with 100 hidden units. All compute the same states; each is compared with the first.
 
-The second table shows what one event of a live session costs, at its 10th event and at its 1,000th.
+The second table shows the CPU time of one event of a live session, at its 10th and at its 1,000th event.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from segue.models.registry import find
 from segue.nn.recurrent.gru import ResetBeforeGRUCell
 from segue.nn.recurrent.packing import run
 
-DIM, ITEMS, ROWS, LONGEST = 100, 17_745, 512, 50
+DIM, ITEMS, ROWS, MAX_LENGTH = 100, 17_745, 512, 50
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -34,13 +34,13 @@ def step(gates: Tensor, state: Tensor, u: Tensor) -> Tensor:
     return torch.lerp(state, torch.tanh(gates[:, two:] + (reset * state) @ u[two:].t()), update)
 
 
-def padded(cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, at_once: bool) -> Tensor:
-    """All rows take part in every step; the state of rows that have not begun stays zero."""
+def padded(cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, one_product: bool) -> Tensor:
+    """Every step computes all rows; the state of a row stays zero before its first item."""
     state, states = table.new_zeros(len(history), DIM), []
-    gates = linear(table[history], cell.w).unbind(1) if at_once else None
-    for place in range(history.shape[1]):
-        now = linear(table[history[:, place]], cell.w) if gates is None else gates[place]
-        state = step(now, state, cell.u) * (history[:, place] > 0).unsqueeze(1)
+    gates = linear(table[history], cell.w).unbind(1) if one_product else None
+    for position in range(history.shape[1]):
+        step_gates = linear(table[history[:, position]], cell.w) if gates is None else gates[position]
+        state = step(step_gates, state, cell.u) * (history[:, position] > 0).unsqueeze(1)
         states.append(state)
     return torch.stack(states, 1)
 
@@ -48,14 +48,14 @@ def padded(cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, at_once:
 class Packed:
     """A cell over packed sequences with another implementation of its step."""
 
-    def __init__(self, cell: ResetBeforeGRUCell, one: Step) -> None:
-        self.cell, self.one = cell, one
+    def __init__(self, cell: ResetBeforeGRUCell, step: Step) -> None:
+        self.cell, self.step = cell, step
         self.output_dim, self.state_dim = cell.output_dim, cell.state_dim
 
     def run_packed(self, batch_sizes: list[int], inputs: Tensor, initial_state: Tensor) -> Tensor:
         state, states = initial_state, []
         for gates in linear(inputs, self.cell.w).split(batch_sizes):
-            state = self.one(gates, state[: len(gates)], self.cell.u)
+            state = self.step(gates, state[: len(gates)], self.cell.u)
             states.append(state)
         return torch.cat(states)
 
@@ -63,10 +63,10 @@ class Packed:
 def sessions(seed: int) -> Tensor:
     """Left-padded histories."""
     generator = torch.Generator().manual_seed(seed)
-    length = torch.empty(ROWS).geometric_(1 / 3.2, generator=generator).clamp(1, LONGEST).long()
-    length[0] = LONGEST
-    item = torch.randint(1, ITEMS + 1, (ROWS, LONGEST), generator=generator)
-    return item * (torch.arange(LONGEST) >= LONGEST - length.unsqueeze(1))
+    length = torch.empty(ROWS).geometric_(1 / 3.2, generator=generator).clamp(1, MAX_LENGTH).long()
+    length[0] = MAX_LENGTH
+    item = torch.randint(1, ITEMS + 1, (ROWS, MAX_LENGTH), generator=generator)
+    return item * (torch.arange(MAX_LENGTH) >= MAX_LENGTH - length.unsqueeze(1))
 
 
 def seconds(work: Callable[[], object], repeat: int) -> float:
@@ -79,43 +79,43 @@ def seconds(work: Callable[[], object], repeat: int) -> float:
     return min(times)
 
 
-def ways(
+def implementations(
     cell: ResetBeforeGRUCell, table: Tensor, history: Tensor, *, compiled: bool
 ) -> dict[str, Callable[[], Tensor]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(step)
-    implementations = {
-        "one step at a time, rows padded": lambda: padded(cell, table, history, at_once=False),
-        "one product for all inputs, rows padded": lambda: padded(cell, table, history, at_once=True),
+    functions = {
+        "one step at a time, rows padded": lambda: padded(cell, table, history, one_product=False),
+        "one product for all inputs, rows padded": lambda: padded(cell, table, history, one_product=True),
         "one product for all inputs, rows packed (segue)": lambda: run(history, table.__getitem__, cell),
         "packed, the step scripted": lambda: run(history, table.__getitem__, Packed(cell, scripted)),
     }
     if compiled:
         quick = torch.compile(step, dynamic=True)
-        implementations["packed, the step compiled"] = lambda: run(history, table.__getitem__, Packed(cell, quick))
-    return implementations
+        functions["packed, the step compiled"] = lambda: run(history, table.__getitem__, Packed(cell, quick))
+    return functions
 
 
-def compare_ways(repeat: int, *, compiled: bool) -> None:
-    """Print a line for each way."""
+def compare_implementations(repeat: int, *, compiled: bool) -> None:
+    """Print a row for each implementation."""
     torch.manual_seed(0)
     cell, history = ResetBeforeGRUCell(DIM, DIM), sessions(1)
     table = torch.randn(ITEMS + 1, DIM) * DIM**-0.5
-    probe, count = torch.randn(ROWS, LONGEST, DIM), int((history > 0).sum())
+    probe, count = torch.randn(ROWS, MAX_LENGTH, DIM), int((history > 0).sum())
     print(f"| {count} events of {ROWS} sessions | first call, CPU ms | a call after it | largest difference |")
     print("|---|---:|---:|---:|")
     expected: Tensor | None = None
-    for name, way in ways(cell, table, history, compiled=compiled).items():
+    for name, run_states in implementations(cell, table, history, compiled=compiled).items():
 
-        def forward_and_backward(way: Callable[[], Tensor] = way) -> None:
-            (way() * probe).sum().backward()
+        def forward_and_backward(run_states: Callable[[], Tensor] = run_states) -> None:
+            (run_states() * probe).sum().backward()
 
         begin = time.process_time()
         forward_and_backward()
         first = time.process_time() - begin
         with torch.no_grad():
-            states = way()
+            states = run_states()
         expected = states if expected is None else expected
         difference = float((states - expected).abs().max())
         print(
@@ -124,13 +124,13 @@ def compare_ways(repeat: int, *, compiled: bool) -> None:
         )
 
 
-def live(repeat: int) -> None:
-    """Print what one event costs each recurrent model."""
+def measure_step(repeat: int) -> None:
+    """Print the CPU time of one event of a live session for each recurrent model."""
     print("\n| `step`, CPU ms of one event | at event 10 | at event 1,000 |\n|---|---:|---:|")
-    models = {"gru": {"layers": 2}, "lstm4rec": {}, "hm-lstm": {}, "gru4rec": {}}
+    models = {"gru": {"num_layers": 2}, "lstm4rec": {}, "hm-lstm": {}, "gru4rec": {}}
     for name, settings in models.items():
-        kind = find(name)
-        model = kind(kind.configure(settings), Sizes(1, ITEMS)).eval()
+        model_class = find(name)
+        model = model_class(model_class.configure(settings), Sizes(1, ITEMS)).eval()
         state, times = None, []
         with torch.inference_mode():
             for event in range(1, 1001):
@@ -149,8 +149,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes and a compiler")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    compare_ways(args.repeat, compiled=args.compile)
-    live(10 * args.repeat)
+    compare_implementations(args.repeat, compiled=args.compile)
+    measure_step(10 * args.repeat)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""Measure segue in this process, one thread, and print one JSON line: the counterpart of peer_recbole.py.
+"""Measures segue in this process, with one thread, and prints one JSON line: the counterpart of peer_recbole.py.
 
 python -m benchmarks.segue_side whole
 python -m benchmarks.segue_side epoch --data ml-1m --loss BPR --per-row 4
 
-whole    a recipe from the log to the test figures, as `segue run` does it
-epoch    training epochs after one that is not counted
-eval     full rankings of the test part, metrics included, after one that is not counted
-cds      both of these for HGN on Amazon CDs
-floor    what the machine can do, and what the CDs' shapes ask of it
-sequence training epochs of other models, set as a peer sets them (sequence.py), and a test where epochs are whole
-export   ml-1m as the peers' scripts read it
-ingest   reading 20 million rows; each reading is a process of its own
-fetch    nothing: it only makes sure that the data sets are here
+whole     an experiment from the log to the test metrics, as in `segue run`
+epoch     training epochs after a warm-up epoch
+eval      full rankings of the test part, including metrics, after a warm-up
+cds       both of these for HGN on Amazon CDs
+floor     the speed of the machine, and the arithmetic and memory traffic of HGN on Amazon CDs
+sequence  training epochs of other models with a peer's settings (sequence_models.py), and a test if epochs are whole
+export    ml-1m as the peers' scripts read it
+ingest    reading 20 million rows; each reading is a process of its own
+fetch     no measurement: only makes sure that the data sets are available
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.sequence import SETTINGS, export, sequence
+from benchmarks.sequence_models import SETTINGS, export, sequence
 
 if TYPE_CHECKING:
     from segue.batches.batch import Batch
@@ -32,27 +32,31 @@ if TYPE_CHECKING:
     from segue.evaluation.protocol import Protocol
     from segue.models.sequential.hgn import HGN
 
-# What `whole` runs: fields of Recipe beside the model and the protocol. Chosen on validation, never on the test.
-WHOLE: dict[str, Any] = {"preset": "recbole", "settings": {"window": 5, "per_row": 4, "lr": 3e-3}, "patience": 5}
-# The models of the other measurements: what the peer is given too.
+# Fields of the experiment of `whole`, besides model and protocol. Chosen on validation, never on the test set.
+WHOLE: dict[str, Any] = {
+    "preset": "recbole",
+    "settings": {"window": 5, "windows_per_row": 4, "lr": 3e-3},
+    "patience": 5,
+}
+# The settings of HGN in `epoch` and `eval`, the same as those of the peer.
 SMALL = {
     "CE": {"loss": "ce", "window": 50},
     "BPR": {"loss": "bpr", "window": 5},
 }
-CDS: dict[str, Any] = {"embedding_dim": 50, "window": 5, "targets": 3, "batch_size": 4096, "loss": "bpr"}
+CDS: dict[str, Any] = {"embedding_dim": 50, "window": 5, "num_targets": 3, "batch_size": 4096, "loss": "bpr"}
 METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
-ADAM_BYTES = 28  # of a float32 parameter: weight, gradient and two moments are read; all but the gradient written
+ADAM_BYTES = 28  # per float32 parameter: weight, gradient and two moments are read; all but the gradient are written
 
 
 def timed(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Wall and CPU seconds of `work`, and what it returned."""
+    """Wall and CPU seconds of `work`, and its result."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     return {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}, result
 
 
 def whole(args: argparse.Namespace) -> dict[str, Any]:
-    """Load, split, train with early stopping, test."""
+    """Load the log, split, train with early stopping, test."""
     from segue.data.datasets import catalog
     from segue.evaluation.metrics import measure
     from segue.evaluation.protocol import Protocol
@@ -60,19 +64,19 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
 
     shorter = {"epochs": args.repeat} if args.quick else {}
     plan = {**WHOLE, "settings": {**WHOLE["settings"], **shorter}}
-    recipe = Experiment(model="hgn", protocol=Protocol.named("recbole"), seed=args.seed, **plan)
-    outcome = recipe.run(catalog.load(args.data))
+    experiment = Experiment(model="hgn", protocol=Protocol.named("recbole"), seed=args.seed, **plan)
+    outcome = experiment.run(catalog.load_log(args.data))
     return {
         "epochs": len(outcome.training.epochs),
         "best": outcome.training.best,
         "train_cpu_s": outcome.training.cpu_seconds,
-        "recipe": recipe.as_dict(),
+        "experiment": experiment.as_dict(),
         "test": {metric: float(measure(outcome.result.ranks, metric).mean()) for metric in METRICS},
     }
 
 
 def epoch(args: argparse.Namespace) -> dict[str, Any]:
-    """Train on what RecBole trains on: every prefix of what leave-one-out leaves."""
+    """Train on the same examples as RecBole: every prefix of the leave-one-out training part."""
     from segue.evaluation.protocol import Protocol
 
     log, model = _small(args)
@@ -80,7 +84,7 @@ def epoch(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    """Rank the test part of an untrained model: the work does not depend on the weights."""
+    """Rank the test part with an untrained model: the time does not depend on the weights."""
     from segue.evaluation.protocol import Protocol
 
     log, model = _small(args)
@@ -88,7 +92,7 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def cds(args: argparse.Namespace) -> dict[str, Any]:
-    """Train on train and validation, rank the test part."""
+    """Train on train and validation, then rank the test part."""
     from segue.evaluation.protocol import Protocol
 
     log, model = _cds(args)
@@ -98,7 +102,7 @@ def cds(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def floor(args: argparse.Namespace) -> dict[str, Any]:
-    """Rates of this machine, and the arithmetic and traffic that no program for the CDs can go below."""
+    """Rates of this machine, and the minimal arithmetic and memory traffic of HGN on Amazon CDs."""
     import numpy as np
 
     from segue.evaluation.protocol import Protocol
@@ -107,35 +111,35 @@ def floor(args: argparse.Namespace) -> dict[str, Any]:
     split = Protocol.named("hgn").split(log)
     batches = list(model.batches(split.train_valid, np.random.default_rng(args.seed)))
     parameters = sum(weight.numel() for weight in model.parameters())
-    asked = len(split.instances("test"))
+    num_instances = len(split.instances("test"))
     return {
         "gemm_flops_s": _gemm_rate(),
         "memory_bytes_s": _memory_rate(),
         "epoch_flops": sum(products(batch, model.config.embedding_dim) for batch in batches),
         "epoch_bytes": ADAM_BYTES * parameters * len(batches),
-        "eval_flops": 2 * asked * (log.num_items + 1) * model.config.embedding_dim,
+        "eval_flops": 2 * num_instances * (log.num_items + 1) * model.config.embedding_dim,
         "steps": len(batches),
         "parameters": parameters,
     }
 
 
 def products(batch: Batch, dim: int) -> int:
-    """Multiplications and additions of HGN's products, forwards and backwards (twice as many).
+    """Multiplications and additions of HGN's matrix products in the forward and the backward pass (twice as many).
 
-    A position meets the matrix of the feature gate and the vector of the instance gate, a row (its user) the matrices
-    of both; each question sums its window twice (gated and as it is), and meets its targets and as many negatives.
+    Each position is multiplied by the matrix of the feature gate and the vector of the instance gate, and each row (the
+    user) by the user matrices of both. Each query sums its window twice, with and without gates, and is multiplied by
+    its targets and as many negatives.
     """
-    assert batch.asked is not None
     positions, rows = batch.history.numel(), len(batch)
-    window = batch.history.shape[1] - batch.asked.shape[1] + 1
-    questions = int(batch.asked.sum())
+    window = batch.history.shape[1] - batch.target_mask.shape[1] + 1
+    queries = int(batch.target_mask.sum())
     gates = positions * (dim * dim + dim) + rows * (dim * dim + dim * window)
-    scores = questions * 2 * (window + CDS["targets"]) * dim
+    scores = queries * 2 * (window + CDS["num_targets"]) * dim
     return 3 * 2 * (gates + scores)
 
 
 def _gemm_rate() -> float:
-    """Operations a second of the best of 20 products of float32 matrices that stay in the cache."""
+    """Operations per second: the best of 20 products of float32 matrices that fit into the cache."""
     import torch
 
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
@@ -144,7 +148,7 @@ def _gemm_rate() -> float:
 
 
 def _memory_rate() -> float:
-    """Bytes read and written a second, by the best of 10 additions of 128 MiB to 128 MiB."""
+    """Bytes read and written per second: the best of 10 additions of two arrays of 128 MiB."""
     import torch
 
     a, b, out = (torch.ones(1 << 25) for _ in range(3))
@@ -152,7 +156,7 @@ def _memory_rate() -> float:
 
 
 def ingest(args: argparse.Namespace) -> dict[str, Any]:
-    """Write the events once, read them several times."""
+    """Write the events once and read them several times."""
     import tempfile
     from multiprocessing import get_context
 
@@ -162,7 +166,7 @@ def ingest(args: argparse.Namespace) -> dict[str, Any]:
     readings = []
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "events.csv"), Path(folder, "log")
-        # in a process of its own: a child's peak memory starts from its parent's
+        # in a process of its own: the peak memory of a child starts at that of its parent
         shape = {"text": False, "shuffled": False}
         maker = get_context("spawn").Process(target=generate, args=(source, rows), kwargs=shape)
         maker.start()
@@ -178,16 +182,16 @@ def ingest(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def fetch(_args: argparse.Namespace) -> dict[str, Any]:
-    """Which data sets are here, or why not; their files are fetched and compiled code is written on the way."""
+    """Download the data sets; returns those that are not available, with the reason."""
     from segue.data.datasets import catalog
     from segue.errors import DataError
 
     missing = {}
     for name in ("hgn-cds", "ml-100k", "ml-1m"):
         if name != "hgn-cds":
-            os.environ.pop("SEGUE_DATA", None)  # so that they are in the cache, where the measurements read them
+            os.environ.pop("SEGUE_DATA", None)  # the measurements read them from the cache
         try:
-            catalog.load(name)
+            catalog.load_log(name)
         except DataError as error:
             missing[name] = str(error)
     return {"missing": missing}
@@ -196,14 +200,14 @@ def fetch(_args: argparse.Namespace) -> dict[str, Any]:
 def _small(args: argparse.Namespace) -> tuple[Log, HGN]:
     from segue.data.datasets import catalog
 
-    log = catalog.load(args.data)
+    log = catalog.load_log(args.data)
     return log, _hgn(log, {**SMALL[args.loss], "embedding_dim": 64, "batch_size": 2048}, args, preset="recbole")
 
 
 def _cds(args: argparse.Namespace) -> tuple[Log, HGN]:
     from segue.data.datasets import catalog
 
-    log = catalog.load("hgn-cds")
+    log = catalog.load_log("hgn-cds")
     return log, _hgn(log, CDS, args)
 
 
@@ -215,7 +219,7 @@ def _hgn(log: Log, settings: dict[str, Any], args: argparse.Namespace, preset: s
 
     torch.manual_seed(args.seed)
     epochs = 1 + args.repeat
-    config = HGN.configure({**settings, "per_row": args.per_row, "epochs": epochs}, preset)
+    config = HGN.configure({**settings, "windows_per_row": args.windows_per_row, "epochs": epochs}, preset)
     return HGN(config, Sizes(log.num_users, log.num_items))
 
 
@@ -225,7 +229,7 @@ def _epochs(model: HGN, log: Log, args: argparse.Namespace) -> dict[str, Any]:
     from segue.training.loop import fit
 
     batches = model.batches(log, np.random.default_rng(args.seed))
-    examples = sum(int(batch.asked.sum()) for batch in batches if batch.asked is not None)
+    examples = sum(int(batch.target_mask.sum()) for batch in batches if batch.target_mask is not None)
     warm_up, *epochs = (
         {"wall_s": done.seconds, "cpu_s": done.cpu_seconds, "loss": done.loss}
         for done in fit(model, log, seed=args.seed).epochs
@@ -250,7 +254,7 @@ def _rankings(model: HGN, log: Log, protocol: Protocol, args: argparse.Namespace
     return {"users": log.num_users, "items": log.num_items, "depth": protocol.depth, "test": rankings}
 
 
-KINDS = {
+MEASUREMENTS = {
     "whole": whole,
     "epoch": epoch,
     "eval": evaluate,
@@ -266,17 +270,21 @@ KINDS = {
 def main(argv: list[str] | None = None) -> None:
     """Measure and print one JSON line on standard output."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=KINDS)
+    parser.add_argument("what", choices=MEASUREMENTS)
     parser.add_argument("--data", choices=["ml-100k", "ml-1m"], default="ml-100k")
     parser.add_argument("--loss", choices=["CE", "BPR"], default="CE")
-    parser.add_argument("--per-row", type=int, default=1, help="neighbouring windows that share a batch row")
+    parser.add_argument(
+        "--windows-per-row", type=int, default=1, help="consecutive windows of a user that share a batch row"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--repeat", type=int, default=5, help="measurements after the one that is not counted")
-    parser.add_argument("--warm-up", type=int, default=1, help="sequence: epochs that are not counted")
+    parser.add_argument("--repeat", type=int, default=5, help="measurements after the warm-up")
+    parser.add_argument("--warm-up", type=int, default=1, help="sequence: number of warm-up epochs")
     parser.add_argument(
         "--setting", choices=SETTINGS, default="sasrec-bce", help="sequence: the model and its settings"
     )
-    parser.add_argument("--batches", type=int, help="sequence: how many of an epoch's are run; by default all")
+    parser.add_argument(
+        "--batches", type=int, help="sequence: number of batches of each epoch that are run; all by default"
+    )
     parser.add_argument("--events", type=Path, help="export: the file to write")
     parser.add_argument("--quick", action="store_true", help="whole: REPEAT epochs; ingest: 200,000 rows")
     args = parser.parse_args(argv)
@@ -285,8 +293,8 @@ def main(argv: list[str] | None = None) -> None:
         import torch
 
         torch.set_num_threads(1)
-    asked = {key: value for key, value in vars(args).items() if key != "events"}
-    print(json.dumps({**asked, **KINDS[args.what](args)}))
+    options = {key: value for key, value in vars(args).items() if key != "events"}
+    print(json.dumps({**options, **MEASUREMENTS[args.what](args)}))
 
 
 if __name__ == "__main__":

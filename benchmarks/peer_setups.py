@@ -1,4 +1,4 @@
-"""The peers: how each is set up, run and told apart.
+"""The peer libraries: how each is set up and run, and its version.
 
 .bench/recbole     venv, data/ml-1m       recbole_setup.sh       from the package index
 .bench/rectools    venv                   rectools_setup.sh      from the package index
@@ -12,20 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.jobs import ROOT, digest
+from benchmarks.jobs import ROOT, files_hash
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
-    """How a peer is set up and run.
+class PeerSetup:
+    """How a peer library is set up and run.
 
     Attributes:
-        script: runs it, `benchmarks/SCRIPT.py`.
-        folder: of its own among the peers; `benchmarks/FOLDER_setup.sh` fills it.
-        environment: the folder whose venv it runs in.
-        packages: whose versions are told.
-        arguments: of the script, with {folder} for its folder and {events} for the log.
-        size: of the set-up, in words.
+        script: the name of `benchmarks/SCRIPT.py`, which runs it.
+        folder: its folder among the peers, filled by `benchmarks/FOLDER_setup.sh`.
+        environment: the folder whose virtual environment it runs in.
+        packages: packages whose versions are reported.
+        arguments: of the script; {folder} stands for its folder and {events} for the exported log.
+        size: duration and disk space of the set-up.
     """
 
     script: str
@@ -36,8 +36,8 @@ class Program:
     size: str
 
 
-PROGRAMS = {
-    "RecBole": Program(
+PEER_SETUPS = {
+    "RecBole": PeerSetup(
         script="peer_recbole",
         folder="recbole",
         environment="recbole",
@@ -45,7 +45,7 @@ PROGRAMS = {
         arguments="--root {folder}",
         size="2 minutes, 1.5 GB",
     ),
-    "RecTools": Program(
+    "RecTools": PeerSetup(
         script="peer_rectools",
         folder="rectools",
         environment="rectools",
@@ -53,7 +53,7 @@ PROGRAMS = {
         arguments="--events {events}",
         size="2 minutes, 1.4 GB",
     ),
-    "RePlay": Program(
+    "RePlay": PeerSetup(
         script="peer_replay",
         folder="replay",
         environment="replay",
@@ -61,7 +61,7 @@ PROGRAMS = {
         arguments="--events {events}",
         size="3 minutes, 1.8 GB",
     ),
-    "GRU4Rec": Program(
+    "GRU4Rec": PeerSetup(
         script="peer_gru4rec",
         folder="gru4rec",
         environment="rectools",
@@ -74,16 +74,18 @@ PROGRAMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Where a peer is: its Python, what its script has to be told, and the versions of what it runs on."""
+    """An installed peer: its Python, the arguments of its script, and the versions of its packages."""
 
     python: Path
     arguments: tuple[str, ...]
     versions: str
 
 
-Peers = Mapping[str, Peer]  # name in PROGRAMS -> where it is; those that are not here are left out
+Peers = Mapping[str, Peer]  # name in PEER_SETUPS -> installed peer; missing ones are left out
 
 
 def peer_version(name: str, peer: Peer) -> str:
-    """Of all that a measurement of a peer runs through."""
-    return digest([ROOT / f"benchmarks/{script}.py" for script in (PROGRAMS[name].script, "peers")], peer.versions)
+    """A hash of everything that a measurement of a peer runs."""
+    return files_hash(
+        [ROOT / f"benchmarks/{script}.py" for script in (PEER_SETUPS[name].script, "peer_common")], peer.versions
+    )

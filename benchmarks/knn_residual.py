@@ -1,6 +1,6 @@
 """SASRec trained beside the counts of sequential item-KNN, for what these lack, on validation of Amazon CDs.
 
-    python -m benchmarks.residual [--own in] [--epochs N] [--share S]
+    python -m benchmarks.knn_residual [--own in] [--epochs N] [--share S]
 
     logit(j) = power log(eps + sum over ages r of  g_r C[i_r, j])  +  strength q . v_j
 
@@ -21,8 +21,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gate import shares
-from benchmarks.memory import PROTOCOL, told
+from benchmarks.knn_gate import shares
+from benchmarks.low_rank_knn import PROTOCOL, told
 from segue.batches.batch import Batch
 from segue.data.datasets import catalog
 from segue.data.log import Log
@@ -83,17 +83,14 @@ class Residual(SASRec):
 
     def forward(self, batch: Batch) -> Tensor:
         batch = batch.trimmed()
-        assert batch.shared is not None
-        assert batch.chance is not None
-        assert batch.target is not None
-        history, shared, span = batch.history, batch.shared, self.sizes.num_items + 1
+        history, shared, span = batch.history, batch.shared_negatives, self.sizes.num_items + 1
         line, place = batch.targets[..., 0].nonzero(as_tuple=True)
         target = batch.target[line, place]
         query = self._scaled(self.queries(batch)[line, place]) * self.strength.exp()
         back = torch.arange(history.shape[1])[:, None] - torch.arange(history.shape[1])
         gates = self.age[back.clamp(min=0)].masked_fill(back < 0, -torch.inf).exp()
         negative = self._log((gates @ self._counts(shared)[history])[line, place]) + query @ self._items(shared).T
-        negative = negative - batch.chance[shared].float()
+        negative = negative - batch.log_expected_count[shared].float()
         had = torch.zeros(len(history), span, dtype=torch.bool)
         for items in (history, batch.target):
             had[torch.arange(len(history))[:, None], items] = True
@@ -121,7 +118,7 @@ class Residual(SASRec):
 
     @torch.no_grad()
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
-        history = batch.last(self.config.window)
+        history = batch.last_items(self.config.window)
         line, place = history.nonzero(as_tuple=True)
         counts = torch.zeros(len(history), self.sizes.num_items + 1)
         weight = self.age.exp()[history.shape[1] - 1 - place]
@@ -137,7 +134,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--share", type=float, default=1.0, help="share of the batches that are trained on")
     arguments = parser.parse_args()
-    log = catalog.load("hgn-cds")
+    log = catalog.load_log("hgn-cds")
     split = PROTOCOL.split(log)
     knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)

@@ -1,6 +1,6 @@
 """What counting remembers and a network does not, on the validation part of Amazon CDs.
 
-    python -m benchmarks.memory [--sasrec FOLDER]
+    python -m benchmarks.low_rank_knn [--sasrec FOLDER]
 
 1. The table of sequential item-KNN cut to rank d: what would be left of it if it had to be a product of two vectors of
    d numbers an item, as in any retriever.
@@ -46,7 +46,7 @@ class LowRank(Model):
         self.knn, self.window, self.left, self.right = knn, knn.window, left, right
 
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
-        history = batch.last(self.window or batch.history.shape[1])
+        history = batch.last_items(self.window or batch.history.shape[1])
         age = torch.arange(history.shape[1] - 1, -1, -1)
         config = self.knn.config
         weight = (config.floor + (1 - config.floor) * config.decay**age) * (history > 0)
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--sasrec", type=Path, help="folder of a saved SASRec, trained on the train part")
     parser.add_argument("--ranks", type=int, nargs="*", default=RANKS)
     arguments = parser.parse_args()
-    log = catalog.load("hgn-cds")
+    log = catalog.load_log("hgn-cds")
     split = PROTOCOL.split(log)
     knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)

@@ -1,12 +1,12 @@
-"""What the peers' scripts share: one thread, one clock, one reading of the log, one measure of their lists.
+"""The common parts of the peers' scripts: threads, clock, log and metrics.
 
-ml-1m.npz, which `segue_side.py export` writes: the log in segue's order, so that the split is the same for all
+ml-1m.npz, written by `segue_side.py export`: the log in segue's order, so that all programs have the same split
 
     items     2969 1178 1574 ... | 588 1002 ...       numbered from 1
     offsets   0                    53                 of each user's rows
               |---- train ----| valid | test |        leave-one-out
 
-Runs in every peer's environment: nothing but NumPy is imported.
+This module runs in every peer's environment, so it imports only NumPy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
 
-import numpy as np  # noqa: E402 - the threads come first
+import numpy as np  # noqa: E402 - the number of threads must be set before
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 Clock = tuple[float, float]
@@ -49,17 +49,17 @@ class Events:
 
     @classmethod
     def read(cls, path: Path) -> Events:
-        """What `segue_side.py export` wrote."""
+        """Read the file that `segue_side.py export` wrote."""
         with np.load(path) as file:
             return cls(file["items"], file["offsets"])
 
-    def but_last(self, held: int) -> tuple[Ids, Ids, Ids]:
-        """(user, item, position) of all rows but the last `held` of each user; users are numbered from 1."""
+    def without_last(self, held_out: int) -> tuple[Ids, Ids, Ids]:
+        """(user, item, position) of all rows except the last `held_out` of each user; users are numbered from 1."""
         length = np.diff(self.offsets)
         user = np.repeat(np.arange(1, len(length) + 1), length)
         position = np.arange(len(self.items)) - self.offsets[user - 1]
-        kept = position < length[user - 1] - held
-        return user[kept], self.items[kept], position[kept]
+        selected = position < length[user - 1] - held_out
+        return user[selected], self.items[selected], position[selected]
 
     @property
     def last(self) -> Ids:
@@ -67,14 +67,14 @@ class Events:
         return self.items[self.offsets[1:] - 1]
 
 
-def pairs(events: Events, window: int | None = None) -> int:
-    """How many (prefix, next item) an epoch holds where each user's train rows are cut to the last `window` + 1."""
+def count_pairs(events: Events, window: int | None = None) -> int:
+    """The number of (prefix, next item) pairs of an epoch, with the last `window` + 1 training rows of each user."""
     train = np.diff(events.offsets) - 2
     return int(np.minimum(train - 1, window or train.max()).clip(0).sum())
 
 
-def quality(lists: Ids, targets: Ids) -> dict[str, float]:
-    """Recall, NDCG and MRR of lists (n, k) of one target each (n,)."""
+def ranking_metrics(lists: Ids, targets: Ids) -> dict[str, float]:
+    """Recall, NDCG and MRR of recommended lists (n, k) with one target each (n,)."""
     hit = lists == targets[:, None]
     rank = np.where(hit.any(1), hit.argmax(1) + 1.0, np.inf)
     k = lists.shape[1]
@@ -83,7 +83,7 @@ def quality(lists: Ids, targets: Ids) -> dict[str, float]:
 
 
 def stopwatch(base: type[Any]) -> Any:
-    """A callback of Lightning's, whose class is `base`, with the seconds of each `epochs`, batch-making included."""
+    """A Lightning callback, a subclass of `base`, that measures the seconds of each epoch, including batch making."""
 
     class Stopwatch(base):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -102,8 +102,8 @@ def stopwatch(base: type[Any]) -> Any:
     return Stopwatch()
 
 
-def say(asked: dict[str, Any], result: dict[str, Any]) -> None:
-    """Print one JSON line: what was asked, what was measured, and the peak memory of this process."""
+def print_result(options: dict[str, Any], result: dict[str, Any]) -> None:
+    """Print one JSON line: the options, the measurements, and the peak memory of this process."""
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    print(json.dumps({**asked, **result, "peak_mb": round(peak, 1)}))
+    print(json.dumps({**options, **result, "peak_mb": round(peak, 1)}))

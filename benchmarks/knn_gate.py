@@ -1,7 +1,7 @@
 """A learnt gate over the counts of sequential item-KNN, and HGN started from them, on validation of Amazon CDs.
 
-    python -m benchmarks.gate [--gate age|item|content] [--counts all|others|older] [--epochs N] [--lr LR] [--share S]
-    python -m benchmarks.gate --hgn bpr|sampled-ce [--random]
+    python -m benchmarks.knn_gate [--gate age|item|content] [--counts all|others|older] [--epochs N] [--lr LR] [--share S]
+    python -m benchmarks.knn_gate --hgn bpr|sampled-ce [--random]
 
 The history's item at age r counts g_r, which sequential item-KNN has fixed and which is learnt here:
 
@@ -30,7 +30,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from benchmarks.memory import PROTOCOL, factors, told
+from benchmarks.low_rank_knn import PROTOCOL, factors, told
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.datasets import catalog
@@ -104,7 +104,7 @@ class Gate(Model):
 
     @torch.no_grad()
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
-        history = batch.last(self.window)
+        history = batch.last_items(self.window)
         scores = self.sums(history, self.gates(history), self.table)
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
@@ -249,7 +249,7 @@ def main() -> None:
     parser.add_argument("--hgn", choices=("bpr", "sampled-ce"), help="train HGN instead, with this loss")
     parser.add_argument("--random", action="store_true", help="start HGN at random, not from the counts")
     arguments = parser.parse_args()
-    log = catalog.load("hgn-cds")
+    log = catalog.load_log("hgn-cds")
     split = PROTOCOL.split(log)
     knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)

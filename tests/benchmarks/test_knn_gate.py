@@ -1,11 +1,11 @@
-"""The learnt gate of `benchmarks.gate`: it begins as sequential item-KNN, and its counts forget what they should."""
+"""The learnt gate of `benchmarks.knn_gate`: it starts as sequential item-KNN, and counts without the user."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from benchmarks.gate import Gate, ProtocolOptions, questions, without_own
+from benchmarks.knn_gate import Gate, ProtocolOptions, questions, without_own
 
 from segue.batches.batch import Batch
 from segue.data.log import Log
