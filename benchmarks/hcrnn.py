@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from segue.batches.batch import Batch
+    from segue.batches.batch import SequenceBatch
     from segue.models.sequential.hcrnn.model import HCRNN
 
 VARIANTS = {"plain": "hcrnn", "exact": "hcrnn", "running": "hcrnn-running"}
 
 
-def plain_loss(model: HCRNN, batch: Batch) -> Tensor:
+def plain_loss(model: HCRNN, batch: SequenceBatch) -> Tensor:
     """The loss of `model` for rows with one query, at the last column: HCRNN-3, two channels, one step at a time."""
     import torch
     from torch.nn.functional import cross_entropy, dropout, elu

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.sequence_models import SETTINGS, export, sequence
 
 if TYPE_CHECKING:
-    from segue.batches.batch import Batch
+    from segue.batches.batch import SequenceBatch
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
     from segue.models.sequential.hgn import HGN
@@ -123,7 +123,7 @@ def floor(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def products(batch: Batch, dim: int) -> int:
+def products(batch: SequenceBatch, dim: int) -> int:
     """Multiplications and additions of HGN's matrix products in the forward and the backward pass (twice as many).
 
     Each position is multiplied by the matrix of the feature gate and the vector of the instance gate, and each row (the
@@ -229,7 +229,7 @@ def _epochs(model: HGN, log: Log, args: argparse.Namespace) -> dict[str, Any]:
     from segue.training.loop import fit
 
     batches = model.batches(log, np.random.default_rng(args.seed))
-    examples = sum(int(batch.target_mask.sum()) for batch in batches if batch.target_mask is not None)
+    examples = sum(int(batch.target_mask.sum()) for batch in batches)
     warm_up, *epochs = (
         {"wall_s": done.seconds, "cpu_s": done.cpu_seconds, "loss": done.loss}
         for done in fit(model, log, seed=args.seed).epochs

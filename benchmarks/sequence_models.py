@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from segue.batches.batch import Batch
+    from segue.batches.batch import SequenceBatch
     from segue.data.log import Log
     from segue.models.base.model import GradientModel
 
@@ -126,7 +126,7 @@ def truncated(model_class: Any, batches: int) -> Any:
     """A subclass of the model whose epochs end after so many batches."""
 
     class Truncated(model_class):  # type: ignore[misc]
-        def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+        def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
             return itertools.islice(super().batches(log, rng), batches)
 
     return Truncated
@@ -136,7 +136,7 @@ def count_examples(model: GradientModel, log: Log) -> int:
     """The number of targets of the first epoch."""
     import numpy as np
 
-    return sum(int((batch.targets > 0).sum()) for batch in model.batches(log, np.random.default_rng((0, 1))))
+    return sum(int(batch.num_targets) for batch in model.batches(log, np.random.default_rng((0, 1))))
 
 
 def count_pairs(log: Log, settings: dict[str, Any]) -> int:

@@ -10,20 +10,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch, RatingBatch, SequenceBatch
 
-FIELDS = ("user", "history", "target", "negative", "asked")
+FIELDS = ("user", "history", "target", "target_mask", "negatives")
 
 
-def numbered(rows: int, positions: int = 4) -> Batch:
+def numbered(rows: int, positions: int = 4) -> SequenceBatch:
     """Every field filled with the number of its row."""
     row = torch.arange(1, rows + 1)
     shapes = (), (positions,), (3,), (2, 2, 1)
     ids = (row.view(-1, *(1 for _ in shape)).expand(rows, *shape) for shape in shapes)
-    return Batch(*ids, asked=torch.ones(rows, 2, dtype=torch.bool))
+    user, history, target, negatives = ids
+    return SequenceBatch(user, history, target, torch.ones(rows, 2, dtype=torch.bool), negatives)
 
 
-def rows(batch: Batch) -> list[int]:
+def rows(batch: SequenceBatch) -> list[int]:
     """The numbers of a batch's rows, which must be those of all its fields."""
     found = batch.user.tolist()
     for name in FIELDS:
@@ -37,14 +38,14 @@ def rows(batch: Batch) -> list[int]:
 @pytest.mark.parametrize("window", range(7))
 def test_last_cuts_or_pads(window: int) -> None:
     history = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7]])
-    last = Batch(torch.tensor([1, 2]), history).last(window)
+    last = Batch(torch.tensor([1, 2]), history).last_items(window)
     wanted = [([0] * window + row)[len(row) : len(row) + window] if window else [] for row in history.tolist()]
     assert last.tolist() == wanted
 
 
 @given(size=st.integers(0, 9), world=st.integers(1, 4))
 def test_shares_hold_every_row_once(size: int, world: int) -> None:
-    shares = [rows(numbered(size).share(rank, world)) for rank in range(world)]
+    shares = [rows(numbered(size).shard(rank, world)) for rank in range(world)]
     assert sorted(chain(*shares)) == list(range(1, size + 1))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -56,10 +57,37 @@ def test_slices_are_the_rows_in_order(size: int, most: int) -> None:
     assert all(1 <= len(part) <= most for part in slices)
 
 
-def test_what_is_not_there_stays_away() -> None:
-    batch = Batch(torch.tensor([1, 2, 3]), torch.zeros(3, 4, dtype=torch.long))
-    for part in (batch.share(1, 2), batch.to(torch.device("cpu")), *batch.slices(2)):
-        assert part.target is part.negative is part.asked is None
+def test_batches_keep_their_kind_and_their_optional_fields() -> None:
+    user, history = torch.tensor([1, 2, 3]), torch.zeros(3, 4, dtype=torch.long)
+    pair = PairBatch(user, history, user)
+    rating = RatingBatch(user, history, user, torch.rand(3), time=user, item_history=history)
+    for batch in (Batch(user, history), pair, rating, numbered(3)):
+        for part in (batch.shard(1, 2), batch.to(torch.device("cpu")), *batch.slices(2)):
+            assert type(part) is type(batch)
+            for name in ("time", "item_history"):
+                kept = getattr(batch, name, None)
+                assert kept is None or len(getattr(part, name)) == len(part)
+                assert kept is not None or getattr(part, name, None) is None
+
+
+def test_queries_and_targets_are_counted() -> None:
+    user, history = torch.tensor([1, 2, 3]), torch.zeros(3, 4, dtype=torch.long)
+    scored = Batch(user, history)
+    assert (scored.num_queries, int(scored.num_targets)) == (1, 0)
+    assert scored.query_mask.tolist() == [[True]] * 3
+    target, mask = torch.tensor([[5, 0], [6, 7], [0, 0]]), torch.tensor([[True, True], [False, True], [True, True]])
+    trained = SequenceBatch(user, history, target, mask)
+    assert (trained.num_queries, int(trained.num_targets)) == (2, 2)
+    assert trained.query_mask.tolist() == [[True, False], [False, True], [False, False]]
+    assert int(RatingBatch(user, history, user, torch.rand(3)).num_targets) == 3
+
+
+def test_a_batch_without_negatives_has_an_empty_tensor_of_them() -> None:
+    batch = SequenceBatch(
+        torch.ones(3).long(), torch.ones(3, 4).long(), torch.ones(3, 5).long(), torch.ones(3, 4).bool()
+    )
+    assert batch.negatives.shape == (3, 4, 2, 0)
+    assert [part.negatives.shape for part in batch.slices(2)] == [(2, 4, 2, 0), (1, 4, 2, 0)]
 
 
 def test_shapes_are_checked() -> None:
@@ -71,7 +99,7 @@ def test_targets_of_each_question() -> None:
     """The picture in the docstring: question 0 is asked for e f, question 1 for f g; 0 is nothing."""
     target = torch.tensor([[5, 6, 7], [5, 0, 7], [5, 6, 7]])
     asked = torch.tensor([[True, True], [True, True], [False, True]])
-    batch = Batch(torch.ones(3, dtype=torch.long), torch.ones(3, 4, dtype=torch.long), target, None, asked)
+    batch = SequenceBatch(torch.ones(3, dtype=torch.long), torch.ones(3, 4, dtype=torch.long), target, asked)
     assert batch.targets.tolist() == [[[5, 6], [6, 7]], [[5, 0], [0, 7]], [[0, 0], [6, 7]]]
 
 
@@ -80,8 +108,8 @@ def test_targets_in_loops(rows: int, questions: int, targets: int, seed: int) ->
     generator = torch.Generator().manual_seed(seed)
     target = torch.randint(3, (rows, targets + questions - 1), generator=generator)
     asked = torch.rand(rows, questions, generator=generator) < 0.5
-    batch = Batch(
-        torch.ones(rows, dtype=torch.long), torch.zeros(rows, questions, dtype=torch.long), target, None, asked
+    batch = SequenceBatch(
+        torch.ones(rows, dtype=torch.long), torch.zeros(rows, questions, dtype=torch.long), target, asked
     )
     expected = torch.zeros(rows, questions, targets, dtype=torch.long)
     for row, question in asked.nonzero().tolist():
@@ -89,38 +117,36 @@ def test_targets_in_loops(rows: int, questions: int, targets: int, seed: int) ->
     assert torch.equal(batch.targets, expected)
 
 
-def with_shared(size: int) -> Batch:
-    return replace(numbered(size), shared=torch.tensor([7, 8, 7]), chance=torch.arange(10.0))
+def with_shared_negatives(size: int) -> SequenceBatch:
+    return replace(numbered(size), shared_negatives=torch.tensor([7, 8, 7]), log_expected_count=torch.arange(10.0))
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
 def test_what_is_shared_goes_to_every_part_whole(size: int) -> None:
     """Every target of a batch meets the same negatives, whichever process or slice works on it."""
-    batch = with_shared(size)
-    parts = [batch, *(batch.share(rank, 3) for rank in range(3)), *batch.slices(2), batch.to(torch.device("cpu"))]
+    batch = with_shared_negatives(size)
+    parts = [batch, *(batch.shard(rank, 3) for rank in range(3)), *batch.slices(2), batch.to(torch.device("cpu"))]
     for part in parts:
         rows(part)
-        assert torch.equal(part.shared, batch.shared)
-        assert torch.equal(part.chance, batch.chance)
+        assert torch.equal(part.shared_negatives, batch.shared_negatives)
+        assert torch.equal(part.log_expected_count, batch.log_expected_count)
 
 
 def test_what_is_shared_moves_along() -> None:
-    moved = with_shared(3).to(torch.device("meta"))
-    for name in (*FIELDS, "shared", "chance"):
+    moved = with_shared_negatives(3).to(torch.device("meta"))
+    for name in (*FIELDS, "shared_negatives", "log_expected_count"):
         assert getattr(moved, name).device.type == "meta", name
-    assert numbered(3).to(torch.device("meta")).shared is None
-    assert replace(numbered(3), shared=torch.tensor([7])).to(torch.device("meta")).chance is None
+    assert numbered(3).to(torch.device("meta")).shared_negatives is None
+    assert replace(numbered(3), shared_negatives=torch.tensor([7])).to(torch.device("meta")).log_expected_count is None
 
 
 def test_trimmed_drops_positions_that_all_rows_lack() -> None:
     history = torch.tensor([[0, 0, 3, 4], [0, 5, 6, 7]])
-    batch = Batch(torch.tensor([1, 2]), history, history + 1, history[:, :, None, None], history > 0)
+    batch = SequenceBatch(torch.tensor([1, 2]), history, history + 1, history > 0, history[:, :, None, None])
     short = batch.trimmed()
     assert short.history.tolist() == [[0, 3, 4], [5, 6, 7]]
-    assert short.target is not None
-    assert short.negative is not None
     assert short.targets.shape == (2, 3, 1)
-    assert short.negative.shape == (2, 3, 1, 1)
+    assert short.negatives.shape == (2, 3, 1, 1)
     assert short.user is batch.user
     assert short.trimmed() is short
     nothing = Batch(torch.tensor([1]), torch.zeros((1, 3), dtype=torch.long))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import Sequences
+from segue.batches.batch import SequenceBatch
+from segue.batches.sequences import CausalSequences
 from segue.data import synthetic
 from segue.data.log import Log
 
@@ -23,13 +23,11 @@ def items_of(log: Log, user: int) -> list[int]:
     return log.item[log.start[user] : log.stop[user]].tolist()
 
 
-def questions(batches: list[Batch]) -> Counter[tuple[int, tuple[int, ...], int]]:
+def questions(batches: list[SequenceBatch]) -> Counter[tuple[int, tuple[int, ...], int]]:
     """(user, what is seen, target) of every question."""
     found: Counter[tuple[int, tuple[int, ...], int]] = Counter()
     for batch in batches:
-        assert batch.target is not None
-        assert batch.asked is not None
-        for row, place in batch.asked.nonzero().tolist():
+        for row, place in batch.target_mask.nonzero().tolist():
             seen = [item for item in batch.history[row, : place + 1].tolist() if item]
             found[int(batch.user[row]), tuple(seen), int(batch.target[row, place])] += 1
     return found
@@ -41,7 +39,7 @@ def test_all_asks_every_pair_once(
     histories: list[list[int]], window: int, fresh: int | None, batch_size: int, seed: int
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    sequences = Sequences(window=window, fresh=fresh)
+    sequences = CausalSequences(window=window, new_targets=fresh)
     found = questions(list(sequences.batches(log, batch_size, np.random.default_rng(seed))))
     pairs = Counter((user, target) for (user, _, target), n in found.items() for _ in range(n))
     expected = Counter((user, item) for user in range(1, log.num_users + 1) for item in items_of(log, user)[1:])
@@ -59,7 +57,7 @@ def test_all_asks_every_pair_once(
 def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, batch_size: int, seed: int) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     found = questions(
-        list(Sequences(window=window, cover="last").batches(log, batch_size, np.random.default_rng(seed)))
+        list(CausalSequences(window=window, coverage="last").batches(log, batch_size, np.random.default_rng(seed)))
     )
     expected: Counter[tuple[int, tuple[int, ...], int]] = Counter()
     for user in range(1, log.num_users + 1):
@@ -73,26 +71,24 @@ def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, bat
 def test_the_newest_stands_last_and_long_histories_are_seen(fresh: int | None) -> None:
     log = synthetic.from_sequences([list(range(1, 10))], num_items=ITEMS)
     rng = np.random.default_rng(0)
-    (batch,) = Sequences(window=5, fresh=fresh).batches(log, 10, rng)
+    (batch,) = CausalSequences(window=5, new_targets=fresh).batches(log, 10, rng)
     assert [4, 5, 6, 7, 8] in batch.history.tolist()
     if fresh:
-        assert batch.asked is not None
-        assert batch.asked.sum(1).max() <= fresh
+        assert batch.target_mask.sum(1).max() <= fresh
         full = batch.history[(batch.history > 0).all(1)]
         assert len(full) > 1
 
 
 def test_the_shortest_come_first() -> None:
     log = synthetic.from_sequences([[1] * n for n in (4, 2, 7, 3, 9, 5)], num_items=ITEMS)
-    for batch in Sequences(window=6, cover="last").batches(log, 4, np.random.default_rng(1)):
+    for batch in CausalSequences(window=6, coverage="last").batches(log, 4, np.random.default_rng(1)):
         lengths = (batch.history > 0).sum(1).tolist()
         assert lengths == sorted(lengths)
 
 
 def test_negatives_are_the_users_own() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [4, 5], [6, 6, 1, 2]], num_items=ITEMS)
-    for batch in Sequences(window=4, negatives=3).batches(log, 2, np.random.default_rng(2)):
-        assert batch.negative is not None
-        assert batch.negative.shape[1:] == (4, 1, 3)
-        for user, drawn in zip(batch.user.tolist(), batch.negative, strict=True):
+    for batch in CausalSequences(window=4, num_negatives=3).batches(log, 2, np.random.default_rng(2)):
+        assert batch.negatives.shape[1:] == (4, 1, 3)
+        for user, drawn in zip(batch.user.tolist(), batch.negatives, strict=True):
             assert not set(drawn.flatten().tolist()) & {0, *items_of(log, user)}

@@ -96,7 +96,7 @@ def test_popular_items_are_drawn_by_their_events(alpha: float) -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_expected_draws(alpha: float) -> None:
     weight = np.array([5, 2, 1, 1, 1, 1, 1]) ** alpha
-    expected = PopularityNegatives(COUNTED.counts(), alpha).expected(12)
+    expected = PopularityNegatives(COUNTED.counts(), alpha).log_expected_count(12)
     assert expected[0] == 0, "padding is never drawn: no correction for it"
     np.testing.assert_allclose(np.exp(expected[1:]), 12 * weight / weight.sum(), rtol=1e-12)
 
@@ -104,7 +104,9 @@ def test_expected_draws(alpha: float) -> None:
 def test_only_the_rows_of_the_view_count() -> None:
     """Held-out events have no say in what is drawn in training."""
     view = leave_last_out(COUNTED).train
-    np.testing.assert_allclose(np.exp(PopularityNegatives(view.counts(), 1.0).expected(10)[1:]), [4, 1, 1, 1, 1, 1, 1])
+    np.testing.assert_allclose(
+        np.exp(PopularityNegatives(view.counts(), 1.0).log_expected_count(10)[1:]), [4, 1, 1, 1, 1, 1, 1]
+    )
 
 
 @pytest.mark.parametrize(("draw", "item"), [(0.0, 1), (np.nextafter(1.0, 0.0), ITEMS)])
@@ -122,5 +124,5 @@ def test_draws_of_a_stream_are_like_any_other() -> None:
     log = synthetic.from_sequences([[1] * 4000 + [2] * 30 + [3, 4, 5, 6, 7]])
     stream = PopularityNegatives(log.counts(), 1.0).stream(500, np.random.default_rng(2))
     drawn = np.concatenate([next(stream) for _ in range(2000)])
-    expected = np.exp(PopularityNegatives(log.counts(), 1.0).expected(len(drawn))[1:])
+    expected = np.exp(PopularityNegatives(log.counts(), 1.0).log_expected_count(len(drawn))[1:])
     assert chisquare(np.bincount(drawn, minlength=ITEMS + 1)[1:], expected).pvalue > 0.001

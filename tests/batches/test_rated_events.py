@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.batches.rated_events import Past, RatedEvents
+from segue.batches.rated_events import Histories, RatedEvents
 from segue.data.log import Log
 from segue.data.readers.ingest import read_log
 from segue.errors import DataError
@@ -35,28 +35,24 @@ def test_histories_are_those_of_the_golden_file(golden: Any) -> None:
     z = golden("iarn")
     user, item, time = (z["leak_events"][:, column].astype(np.int64) for column in range(3))
     for past, key, told in (
-        (Past(user, item, time), user, z["leak_user_hist"]),
-        (Past(item, user, time), item, z["leak_item_hist"]),
+        (Histories(user, item, time), user, z["leak_user_hist"]),
+        (Histories(item, user, time), item, z["leak_item_hist"]),
     ):
-        first, stop = past.stretch(key, time)
+        first, stop = past.ranges(key, time)
         found = [past.other[a:b].tolist() for a, b in zip(first, stop, strict=True)]
         assert found == [[i for i in row if i >= 0] for row in told.tolist()]
 
 
 def test_a_batch_holds_both_sides_with_the_newest_last() -> None:
     log = log_of([(1, 1, 1, 4), (1, 2, 3, 5), (2, 2, 4, 1), (1, 3, 5, 2), (2, 3, 6, 3), (3, 3, 6, 5)])
-    pairs = RatedEvents.of(log)
-    batch = pairs.batch(np.array([2, 4, 5]), history=2, audience=None)
+    pairs = RatedEvents.from_log(log)
+    batch = pairs.batch(np.array([2, 4, 5]), window=2, item_window=None)
     assert batch.user.tolist() == [1, 2, 3]
-    assert batch.target is not None
-    assert batch.target.tolist() == [[3], [3], [3]]
-    assert batch.rating is not None
+    assert batch.item.tolist() == [3, 3, 3]
     assert batch.rating.tolist() == [2, 3, 5]
-    assert batch.time is not None
     assert batch.time.tolist() == [5, 6, 6]
     assert batch.history.tolist() == [[1, 2], [0, 2], [0, 0]]
-    assert batch.audience is not None
-    assert batch.audience.tolist() == [[0], [1], [1]]
+    assert batch.item_history.tolist() == [[0], [1], [1]]
     assert pairs.batch(np.array([0])).history.shape == (1, 0)
 
 
@@ -68,54 +64,51 @@ def test_nothing_at_or_after_a_time_is_read(events: list[Event], data: st.DataOb
     """Change whatever happened at t or later: what is shown before t stays the same."""
     events = [(u, u % 4 + 1, 0, 1) for u in range(1, 5)] + events  # so that ids stay whatever changes later
     log = log_of(events)
-    pairs = RatedEvents.of(log)
+    pairs = RatedEvents.from_log(log)
     at = data.draw(st.integers(0, len(pairs) - 1))
     moment = int(pairs.batch(np.array([at])).time[0])  # type: ignore[index]
     assert log.time is not None
     late = log.time >= moment
     other = np.where(late, 5 - log.item, log.item).astype(np.int32)
     again = replace(pairs, log=replace(log, item=other))
-    one, two = (p.batch(np.array([at]), history=None, audience=None) for p in (pairs, again))
+    one, two = (p.batch(np.array([at]), window=None, item_window=None) for p in (pairs, again))
     assert one.history.tolist() == two.history.tolist()
-    assert one.audience is not None
-    assert two.audience is not None
-    assert one.audience.tolist() == two.audience.tolist()
+    assert two.item_history is not None
+    assert one.item_history.tolist() == two.item_history.tolist()
     user, item = int(pairs.user[at]), int(pairs.item[at])
     assert one.history[0].tolist() == [i for u, i, t in plain(log) if u == user and t < moment]
     expected = sorted((t, u) for u, i, t in plain(log) if i == item and t < moment)
-    assert sorted(one.audience[0].tolist()) == sorted(u for _, u in expected)
+    assert sorted(one.item_history[0].tolist()) == sorted(u for _, u in expected)
 
 
-@pytest.mark.parametrize("history", [0, 3])
-def test_an_epoch_asks_each_rating_once(history: int) -> None:
+@pytest.mark.parametrize("window", [0, 3])
+def test_an_epoch_asks_each_rating_once(window: int) -> None:
     rng = np.random.default_rng(0)
     log = log_of([(int(u), int(i), int(t), 1 + t % 5) for t, (u, i) in enumerate(rng.integers(1, 9, (100, 2)))])
-    pairs = RatedEvents.of(log)
-    batches = list(pairs.batches(16, rng, history=history, audience=history))
+    pairs = RatedEvents.from_log(log)
+    batches = list(pairs.batches(16, rng, window=window, item_window=window))
     assert [len(b) for b in batches] == [16] * 6 + [4]
-    asked = sorted(
-        (int(u), int(i), int(t)) for b in batches for u, i, t in zip(b.user, b.target[:, 0], b.time, strict=True)
-    )
+    asked = sorted((int(u), int(i), int(t)) for b in batches for u, i, t in zip(b.user, b.item, b.time, strict=True))
     assert asked == sorted(plain(log))
-    if history:  # of alike length: less padding than in the order of the log
-        padding = sum(int((b.history == 0).sum() + (b.audience == 0).sum()) for b in batches)
-        plainly = pairs.batches(16, history=history, audience=history)
-        assert padding < sum(int((b.history == 0).sum() + (b.audience == 0).sum()) for b in plainly)
+    if window:  # of alike length: less padding than in the order of the log
+        padding = sum(int((b.history == 0).sum() + (b.item_history == 0).sum()) for b in batches)
+        plainly = pairs.batches(16, window=window, item_window=window)
+        assert padding < sum(int((b.history == 0).sum() + (b.item_history == 0).sum()) for b in plainly)
 
 
 def test_what_is_missing_is_said() -> None:
     log = log_of([(1, 1, 1, 4), (2, 2, 3, 5)])
     with pytest.raises(DataError, match=r"log: has no ratings to learn or to predict; name their column"):
-        RatedEvents.of(replace(log, rating=None))
-    with pytest.raises(DataError, match=r"who met an item before whom is not known: this log has no times"):
-        RatedEvents.of(replace(log, time=None)).batch(np.array([0]), history=1)
+        RatedEvents.from_log(replace(log, rating=None))
+    with pytest.raises(DataError, match=r"the order of events of different users is unknown: the log has no times"):
+        RatedEvents.from_log(replace(log, time=None)).batch(np.array([0]), window=1)
 
 
 def test_a_share_of_the_pairs_is_drawn_anew() -> None:
     log = log_of([(user, item, 10 * user + item, 3) for user in range(1, 9) for item in range(1, 6)])
     drawn = []
     for seed in range(2):
-        batches = RatedEvents.of(log).batches(4, np.random.default_rng(seed), history=3, share=0.25)
-        drawn.append({(int(u), int(i)) for b in batches for u, i in zip(b.user, b.target[:, 0], strict=True)})
+        batches = RatedEvents.from_log(log).batches(4, np.random.default_rng(seed), window=3, share=0.25)
+        drawn.append({(int(u), int(i)) for b in batches for u, i in zip(b.user, b.item, strict=True)})
     assert [len(some) for some in drawn] == [10, 10]
     assert drawn[0] != drawn[1]

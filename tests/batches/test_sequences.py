@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import Sequences, Windows, ages, pairs
+from segue.batches.batch import SequenceBatch
+from segue.batches.sequences import CausalSequences, SlidingWindows, event_ages, user_item_pairs
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.data.splits import leave_last_out
@@ -37,14 +37,12 @@ def questions(histories: list[list[int]], window: int, targets: int, asked: Lite
     return found
 
 
-def asked_in(batch: Batch, window: int) -> list[Question]:
+def asked_in(batch: SequenceBatch, window: int) -> list[Question]:
     """The same of a batch."""
-    assert batch.target is not None
-    assert batch.asked is not None
-    targets = batch.target.shape[1] - batch.asked.shape[1] + 1
+    targets = batch.target.shape[1] - batch.target_mask.shape[1] + 1
     return [
         (int(batch.user[row]), tuple(batch.history[row, c : c + window].tolist()), tuple(target.tolist()))
-        for row, c in batch.asked.nonzero().tolist()
+        for row, c in batch.target_mask.nonzero().tolist()
         for target in [batch.target[row, c : c + targets]]
     ]
 
@@ -63,20 +61,19 @@ def test_every_question_once_with_its_history_and_targets(
     histories: list[list[int]], window: int, targets: int, per_row: int, asked: Any, batch_size: int, seed: int
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    windows = Windows(window=window, targets=targets, per_row=per_row, negatives=2, asked=asked)
+    windows = SlidingWindows(
+        window=window, num_targets=targets, windows_per_row=per_row, num_negatives=2, positions=asked
+    )
     batches = list(windows.batches(log, batch_size, np.random.default_rng(seed)))
     found = [question for batch in batches for question in asked_in(batch, window)]
     assert Counter(found) == Counter(questions(histories, window, targets, asked))
     for batch in batches:
         rows = len(batch)
         assert batch.history.shape == (rows, window + per_row - 1)
-        assert batch.target is not None
         assert batch.target.shape == (rows, targets + per_row - 1)
-        assert batch.negative is not None
-        assert batch.negative.shape == (rows, per_row, targets, 2)
-        assert batch.asked is not None
-        assert batch.asked.shape == (rows, per_row)
-        assert batch.asked.any(1).all(), "a row asks nothing"
+        assert batch.negatives.shape == (rows, per_row, targets, 2)
+        assert batch.target_mask.shape == (rows, per_row)
+        assert batch.target_mask.any(1).all(), "a row asks nothing"
         if per_row == 1:
             assert rows <= batch_size
 
@@ -85,12 +82,11 @@ def test_every_question_once_with_its_history_and_targets(
 @given(histories=HISTORIES, per_row=st.integers(1, 4), seed=st.integers(0, 99))
 def test_negatives_are_never_the_users_own(histories: list[list[int]], per_row: int, seed: int) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    windows = Windows(window=2, targets=2, per_row=per_row, negatives=3, asked="every")
+    windows = SlidingWindows(window=2, num_targets=2, windows_per_row=per_row, num_negatives=3, positions="every")
     # a question that is not asked, or asked for nothing, may still have negatives drawn
-    streams = windows.batches(log, 4, np.random.default_rng(seed)), pairs(log, 4, np.random.default_rng(seed))
+    streams = windows.batches(log, 4, np.random.default_rng(seed)), user_item_pairs(log, 4, np.random.default_rng(seed))
     for batch in (batch for stream in streams for batch in stream):
-        assert batch.negative is not None
-        for user, drawn in zip(batch.user.tolist(), batch.negative, strict=True):
+        for user, drawn in zip(batch.user.tolist(), batch.negatives, strict=True):
             own = set(histories[user - 1])
             wanted = {0} if len(own) == ITEMS else set(range(1, ITEMS + 1)) - own
             assert set(drawn.flatten().tolist()) <= wanted
@@ -98,7 +94,7 @@ def test_negatives_are_never_the_users_own(histories: list[list[int]], per_row: 
 
 def test_where_chunks_begin_changes_from_epoch_to_epoch() -> None:
     log = synthetic.random(1, ITEMS, 30, seed=1)
-    windows = Windows(window=2, per_row=4)
+    windows = SlidingWindows(window=2, windows_per_row=4)
     rng = np.random.default_rng(0)
     begins = {min(len(asked_in(b, 2)) for b in windows.batches(log, 4, rng)) for _ in range(30)}
     assert len(begins) > 1
@@ -107,19 +103,17 @@ def test_where_chunks_begin_changes_from_epoch_to_epoch() -> None:
 def test_neighbours_share_a_row() -> None:
     """The picture in the module's docstring: items a b c d, targets (d e), (e f)."""
     log = synthetic.from_sequences([[1, 2, 3, 4, 5, 6]])
-    (batch,) = Windows(window=3, targets=2, per_row=2).batches(log, 2, np.random.default_rng(0))
+    (batch,) = SlidingWindows(window=3, num_targets=2, windows_per_row=2).batches(log, 2, np.random.default_rng(0))
     assert batch.history.tolist() == [[1, 2, 3, 4]]
-    assert batch.target is not None
     assert batch.target.tolist() == [[4, 5, 6]]
-    assert batch.asked is not None
-    assert batch.asked.tolist() == [[True, True]]
-    assert batch.negative is None
+    assert batch.target_mask.tolist() == [[True, True]]
+    assert batch.negatives.shape[3] == 0
 
 
 def test_full_windows_and_short_users() -> None:
     histories = [[1, 2, 3, 4, 5], [6, 7, 8], [9, 1], [2], []]
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    (batch,) = Windows(window=3, targets=2).batches(log, 64, np.random.default_rng(0))
+    (batch,) = SlidingWindows(window=3, num_targets=2).batches(log, 64, np.random.default_rng(0))
     assert sorted(asked_in(batch, 3)) == [
         (1, (1, 2, 3), (4, 5)),
         (2, (0, 0, 6), (7, 8)),
@@ -130,24 +124,25 @@ def test_full_windows_and_short_users() -> None:
 @pytest.mark.parametrize("histories", [[], [[]], [[1], [2]]])
 def test_nothing_to_ask_gives_no_batch(histories: list[list[int]]) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    assert list(Windows(window=3, negatives=1).batches(log, 8, np.random.default_rng(0))) == []
+    assert list(SlidingWindows(window=3, num_negatives=1).batches(log, 8, np.random.default_rng(0))) == []
 
 
 def test_a_view_keeps_what_is_held_out_to_itself() -> None:
     log = synthetic.from_sequences([[1, 2, 3, 8, 9], [4, 5, 6, 8, 9]])
     view = leave_last_out(log).train
-    for batch in Windows(window=4, targets=2, per_row=3, asked="every").batches(view, 8, np.random.default_rng(0)):
-        assert batch.target is not None
+    for batch in SlidingWindows(window=4, num_targets=2, windows_per_row=3, positions="every").batches(
+        view, 8, np.random.default_rng(0)
+    ):
         assert max(batch.history.max(), batch.target.max()) <= 6
 
 
 def test_order_is_drawn_anew_and_from_the_seed_alone() -> None:
     log = synthetic.random(40, ITEMS, 8, seed=1)
 
-    def epoch(windows: Windows, rng: np.random.Generator) -> list[Any]:
+    def epoch(windows: SlidingWindows, rng: np.random.Generator) -> list[Any]:
         return [q for batch in windows.batches(log, 16, rng) for q in asked_in(batch, 3)]
 
-    windows, rng = Windows(window=3, per_row=2), np.random.default_rng(5)
+    windows, rng = SlidingWindows(window=3, windows_per_row=2), np.random.default_rng(5)
     first, second = epoch(windows, rng), epoch(windows, rng)
     assert first != second
     assert sorted(first) == sorted(second)
@@ -159,14 +154,12 @@ def test_order_is_drawn_anew_and_from_the_seed_alone() -> None:
 def test_pairs_are_the_rows_of_the_log(histories: list[list[int]], batch_size: int, seed: int) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     found: Counter[tuple[int, int]] = Counter()
-    for batch in pairs(log, batch_size, np.random.default_rng(seed)):
+    for batch in user_item_pairs(log, batch_size, np.random.default_rng(seed)):
         assert 1 <= len(batch) <= batch_size
         assert batch.history.shape == (len(batch), 0)
-        assert batch.target is not None
         assert batch.target.shape == (len(batch), 1)
-        assert batch.asked is not None
-        assert batch.asked.shape == (len(batch), 1)
-        assert batch.asked.all()
+        assert batch.target_mask.shape == (len(batch), 1)
+        assert batch.target_mask.all()
         found.update(zip(batch.user.tolist(), batch.target.flatten().tolist(), strict=True))
     assert found == Counter((user, item) for user, history in enumerate(histories, 1) for item in history)
 
@@ -175,7 +168,7 @@ def test_a_log_of_scattered_rows() -> None:
     """Users' rows need not lie one behind the other."""
     whole = synthetic.from_sequences([[1, 2, 3], [4, 5, 6]])
     scattered = Log(whole.users, whole.items, np.array([0, 4, 0]), np.array([0, 7, 3]), np.array([4, 5, 6, 9, 1, 2, 3]))
-    (batch,) = Windows(window=2).batches(scattered, 8, np.random.default_rng(0))
+    (batch,) = SlidingWindows(window=2).batches(scattered, 8, np.random.default_rng(0))
     assert sorted(asked_in(batch, 2)) == [(1, (1, 2), (3,)), (2, (4, 5), (6,))]
 
 
@@ -190,12 +183,10 @@ def apart(lengths: list[int]) -> list[list[int]]:
     return [list(range(end - size + 1, end + 1)) for end, size in zip(last, lengths, strict=True)]
 
 
-def stretches(batch: Batch) -> list[tuple[int, list[int], list[int], list[bool]]]:
+def stretches(batch: SequenceBatch) -> list[tuple[int, list[int], list[int], list[bool]]]:
     """(user, history, target, asked) of every row."""
-    assert batch.target is not None
-    assert batch.asked is not None
     return list(
-        zip(batch.user.tolist(), batch.history.tolist(), batch.target.tolist(), batch.asked.tolist(), strict=True)
+        zip(batch.user.tolist(), batch.history.tolist(), batch.target.tolist(), batch.target_mask.tolist(), strict=True)
     )
 
 
@@ -227,9 +218,11 @@ def test_all_stretches_ask_for_every_pair_once(
     log = synthetic.from_sequences(histories, num_items=sum(lengths) or 1)
     most = min(fresh or window, window)
     asked_for: list[int] = []
-    for batch in Sequences(window=window, fresh=fresh).batches(log, batch_size, np.random.default_rng(seed)):
+    for batch in CausalSequences(window=window, new_targets=fresh).batches(
+        log, batch_size, np.random.default_rng(seed)
+    ):
         assert len(batch) <= batch_size
-        assert batch.negative is None
+        assert batch.negatives.shape[3] == 0
         for user, *row in stretches(batch):
             found = check_stretch(histories[user - 1], *row)
             assert 1 <= len(found) <= most
@@ -239,18 +232,18 @@ def test_all_stretches_ask_for_every_pair_once(
 
 def test_where_stretches_begin_changes_from_epoch_to_epoch() -> None:
     log = synthetic.from_sequences([list(range(1, 31))])
-    sequences, rng = Sequences(window=4, fresh=3), np.random.default_rng(0)
+    sequences, rng = CausalSequences(window=4, new_targets=3), np.random.default_rng(0)
     begins = {min(row[1][-1] for b in sequences.batches(log, 64, rng) for row in stretches(b)) for _ in range(30)}
     assert begins == {1, 2, 3}
 
 
 def test_stretches_of_the_picture() -> None:
-    """The one in the docstring of `Sequences`: items a..f, a window of 4."""
+    """The one in the docstring of `CausalSequences`: items a..f, a window of 4."""
     log = synthetic.from_sequences([[1, 2, 3, 4, 5, 6]])
-    (last,) = Sequences(window=4, cover="last").batches(log, 8, np.random.default_rng(0))
+    (last,) = CausalSequences(window=4, coverage="last").batches(log, 8, np.random.default_rng(0))
     assert stretches(last) == [(1, [2, 3, 4, 5], [3, 4, 5, 6], [True] * 4)]
     for seed in range(9):
-        (batch,) = Sequences(window=4).batches(log, 8, np.random.default_rng(seed))
+        (batch,) = CausalSequences(window=4).batches(log, 8, np.random.default_rng(seed))
         if (1, [2, 3, 4, 5], [3, 4, 5, 6], [True] * 4) in stretches(batch):
             assert (1, [0, 0, 0, 1], [0, 0, 1, 2], [False] * 3 + [True]) in stretches(batch)
             return
@@ -259,11 +252,11 @@ def test_stretches_of_the_picture() -> None:
 
 def test_ages_are_shares_of_what_came_after() -> None:
     timed = synthetic.from_sequences([[1, 2], [3, 4, 5]], num_items=ITEMS, times=[[10, 40], [20, 30, 40]])
-    assert ages(timed).tolist() == pytest.approx([4 / 5, 0, 3 / 5, 2 / 5, 0])
+    assert event_ages(timed).tolist() == pytest.approx([4 / 5, 0, 3 / 5, 2 / 5, 0])
     train = leave_last_out(timed).train  # a b, and c
-    assert ages(train).tolist() == pytest.approx([2 / 3, 0, 1 / 3])
+    assert event_ages(train).tolist() == pytest.approx([2 / 3, 0, 1 / 3])
     untimed = synthetic.from_sequences([[1, 2], [3, 4, 5]], num_items=ITEMS)
-    assert ages(untimed).tolist() == pytest.approx([1 / 2, 0, 2 / 3, 1 / 3, 0])
+    assert event_ages(untimed).tolist() == pytest.approx([1 / 2, 0, 2 / 3, 1 / 3, 0])
 
 
 def test_recent_pairs_come_more_often() -> None:
@@ -271,11 +264,9 @@ def test_recent_pairs_come_more_often() -> None:
     log = synthetic.from_sequences([[1, 3], [2, 4]], num_items=ITEMS, times=[[1, 3], [2, 4]])
     count: Counter[int] = Counter()
     for seed in range(2000):
-        for batch in pairs(log, 3, np.random.default_rng(seed), recency=1 / (4 * np.log(2))):
-            assert batch.target is not None
-            assert batch.negative is not None
+        for batch in user_item_pairs(log, 3, np.random.default_rng(seed), recency=1 / (4 * np.log(2))):
             count.update(batch.target.flatten().tolist())
-            for user, drawn in zip(batch.user.tolist(), batch.negative.flatten().tolist(), strict=True):
+            for user, drawn in zip(batch.user.tolist(), batch.negatives.flatten().tolist(), strict=True):
                 assert drawn not in log.history(user)
     assert count.total() == 8000
     share = np.array([count[item] for item in (1, 2, 3, 4)]) / 8000
@@ -283,4 +274,7 @@ def test_recent_pairs_come_more_often() -> None:
 
 
 def test_nothing_recent_in_an_empty_log() -> None:
-    assert list(pairs(synthetic.from_sequences([[]], num_items=ITEMS), 3, np.random.default_rng(0), recency=0.1)) == []
+    assert (
+        list(user_item_pairs(synthetic.from_sequences([[]], num_items=ITEMS), 3, np.random.default_rng(0), recency=0.1))
+        == []
+    )

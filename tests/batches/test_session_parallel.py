@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.batches.session_parallel import SessionParallel, walk
+from segue.batches.session_parallel import SessionParallel, session_schedule
 from segue.data import synthetic
 from segue.data.log import Log
 
@@ -42,7 +42,7 @@ def test_slots_walk_as_simulated(sessions: list[list[int]], slots: int) -> None:
     for batch, rows in zip(batches, expected, strict=True):
         assert batch.history.shape == (len(rows), 2)
         for row, step in enumerate(rows):
-            asked = bool(batch.asked[row, 0])
+            asked = bool(batch.target_mask[row, 0])
             assert asked == (step is not None)
             found = (*batch.history[row].tolist(), int(batch.target[row, 0]))
             assert found == (step or (0, 0, 0))
@@ -53,21 +53,21 @@ def test_sessions_begin_in_order_of_time() -> None:
     log = synthetic.from_sequences([[1, 2], [3, 4], [5, 6]])
     assert log.time is None
     timed = replace(log, time=np.array([50, 60, 10, 20, 30, 90]))
-    users, rows = walk(timed, 1)
+    users, rows = session_schedule(timed, 1)
     assert users[:, 0].tolist() == [2, 3, 1]
     assert rows[:, 0].tolist() == [3, 5, 1]
-    assert walk(log, 1)[0][:, 0].tolist() == [1, 2, 3]
+    assert session_schedule(log, 1)[0][:, 0].tolist() == [1, 2, 3]
 
 
 def test_a_view_walks_its_own_rows() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [4, 5, 6], [7, 8]])
     stop = log.stop - [0, 0, 1, 1]  # there is no user 0
-    assert walk(log.until(stop), 2)[1].tolist() == [[1, 4], [2, 0]]
+    assert session_schedule(log.until(stop), 2)[1].tolist() == [[1, 4], [2, 0]]
 
 
 def test_a_log_of_single_events_has_no_batches() -> None:
     assert not list(
-        SessionParallel(shared=3).batches(synthetic.from_sequences([[1], [2]]), 2, np.random.default_rng(0))
+        SessionParallel(num_shared=3).batches(synthetic.from_sequences([[1], [2]]), 2, np.random.default_rng(0))
     )
 
 
@@ -78,25 +78,25 @@ def one(log: Log, **settings: int) -> list:
 @given(sessions=logs)
 @settings(deadline=None)
 def test_shared_negatives_begin_with_the_targets(sessions: list[list[int]]) -> None:
-    for batch in one(synthetic.from_sequences(sessions, num_items=ITEMS), shared=4):
-        target = batch.target[batch.asked]
-        assert batch.shared[: len(target)].tolist() == target.tolist()
-        assert len(batch.shared) == len(target) + 4
-        assert batch.shared.min() >= 1
+    for batch in one(synthetic.from_sequences(sessions, num_items=ITEMS), num_shared=4):
+        target = batch.target[batch.target_mask]
+        assert batch.shared_negatives[: len(target)].tolist() == target.tolist()
+        assert len(batch.shared_negatives) == len(target) + 4
+        assert batch.shared_negatives.min() >= 1
 
 
 def test_expected_negatives() -> None:
     """Item 1 is half of the events, so is expected half as often as there are slots, and among 8 even draws twice."""
     log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4]])
-    batch = one(log, shared=8, alpha=0)[0]
-    np.testing.assert_allclose(batch.chance.exp()[1:], [1.5 + 2, 0.5 + 2, 0.5 + 2, 0.5 + 2])
-    assert one(log, shared=0)[0].chance.exp()[1:].tolist() == pytest.approx([1.5, 0.5, 0.5, 0.5])
+    batch = one(log, num_shared=8, sample_alpha=0)[0]
+    np.testing.assert_allclose(batch.log_expected_count.exp()[1:], [1.5 + 2, 0.5 + 2, 0.5 + 2, 0.5 + 2])
+    assert one(log, num_shared=0)[0].log_expected_count.exp()[1:].tolist() == pytest.approx([1.5, 0.5, 0.5, 0.5])
 
 
 def test_own_negatives_are_untouched() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [4, 5], [1, 4]], num_items=ITEMS)
-    for batch in one(log, negatives=5):
-        assert batch.negative.shape == (3, 1, 1, 5)
-        for user, drawn in zip(batch.user.tolist(), batch.negative.flatten(1).tolist(), strict=True):
+    for batch in one(log, num_negatives=5):
+        assert batch.negatives.shape == (3, 1, 1, 5)
+        for user, drawn in zip(batch.user.tolist(), batch.negatives.flatten(1).tolist(), strict=True):
             if user:
                 assert not set(drawn) & {0, *log.history(user).tolist()}

@@ -20,7 +20,6 @@ from benchmarks.sequence_models import count_pairs as count_epoch_pairs
 
 from benchmarks import __main__ as bench
 from benchmarks import recurrent, report
-from segue.batches.batch import Batch
 from segue.data.synthetic import random
 from segue.evaluation.metrics import measure as measure_ranks
 from segue.evaluation.ranks import Ranks
@@ -315,8 +314,8 @@ def test_an_interrupted_run_is_resumed_and_published(
 
 def test_products_are_counted() -> None:
     # one row, window 5 and two questions: 6 positions, d = 2
-    options = torch.ones(1, 2, dtype=torch.bool)
-    batch = Batch(torch.ones(1, dtype=torch.long), torch.ones(1, 6, dtype=torch.long), options=options)
+    user, history, target = torch.ones(1).long(), torch.ones(1, 6).long(), torch.ones(1, 4).long()
+    batch = SequenceBatch(user, history, target, target_mask=torch.ones(1, 2, dtype=torch.bool))
     gates, scores = 6 * (4 + 2) + (4 + 2 * 5), 2 * 2 * (5 + 3) * 2
     assert products(batch, 2) == 6 * (gates + scores)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import PairBatch, RatingBatch
 from segue.config import Config
 from segue.data.log import Log
 from segue.data.readers.ingest import read_log
@@ -45,17 +45,16 @@ class Says(PairScorer):
 
     name, Config = "says", Config
     window: int | None = None
-    audience: int | None = None
+    item_window: int | None = None
 
     def __init__(self, log: Log) -> None:
         super().__init__(Config(), Sizes(log.num_users, log.num_items))
-        self.shown: list[Batch] = []
+        self.shown: list[RatingBatch] = []
 
-    def predict(self, batch: Batch) -> Tensor:
-        assert batch.target is not None
-        if batch.rating is not None:
+    def predict(self, batch: PairBatch) -> Tensor:
+        if isinstance(batch, RatingBatch):
             self.shown.append(batch)
-        return batch.user + batch.target[:, 0] / 100
+        return batch.user + batch.item / 100
 
 
 def parts(protocol: RatingProtocol) -> tuple[Split, int]:
@@ -92,14 +91,14 @@ def test_what_may_be_read(histories: Any) -> None:
     seen = 0
     for batch in model.shown:
         assert batch.time is not None
-        assert batch.audience is not None
-        for user, history, audience, item, time in zip(
-            batch.user, batch.history, batch.audience, batch.target, batch.time, strict=True
+        assert batch.item_history is not None
+        for user, history, item_history, item, time in zip(
+            batch.user, batch.history, batch.item_history, batch.item, batch.time, strict=True
         ):
             limit = date if histories == "date" else int(time)
             name, what = LOG.users.names([int(user)])[0], LOG.items.names([int(item)])[0]
             met = [i for i in history.tolist() if i]
-            whom = [u for u in audience.tolist() if u]
+            whom = [u for u in item_history.tolist() if u]
             assert LOG.items.names(met) == [
                 i for u, i, t, _ in sorted(EVENTS, key=lambda e: e[2]) if (u, t < limit) == (name, True)
             ]
@@ -241,7 +240,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_what_is_no_number_is_no_prediction() -> None:
     class Lost(Says):
-        def predict(self, batch: Batch) -> Tensor:
+        def predict(self, batch: PairBatch) -> Tensor:
             return super().predict(batch) * torch.nan
 
     split, _ = parts(WARM)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from segue import testing
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch
 from segue.config import Config
 from segue.data import synthetic
 from segue.data.log import Log
@@ -65,9 +65,9 @@ class Pair(PairScorer):
         super().__init__(Config(), Sizes(60, items))
         self.asked: list[list[int]] = []
 
-    def predict(self, batch: Batch) -> Tensor:
-        self.asked.append(batch.target[:, 0].tolist())
-        return batch.target[:, 0] - batch.user.double()
+    def predict(self, batch: PairBatch) -> Tensor:
+        self.asked.append(batch.item.tolist())
+        return batch.item - batch.user.double()
 
 
 SCORES = st.lists(st.integers(-3, 3) | st.just(-np.inf), min_size=9, max_size=9)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch
 from segue.config import Config
 from segue.data import synthetic
 from segue.data.log import Log
@@ -107,9 +107,9 @@ class ItemIdRating(PairScorer):
 
     name, Config, window = "rated", Config, None
 
-    def predict(self, batch: Batch) -> Tensor:
+    def predict(self, batch: PairBatch) -> Tensor:
         record("gate", batch.history.double())
-        return batch.target[:, 0].double()
+        return batch.item.double()
 
 
 def test_gates_of_a_pair_are_not_part_of_recommendations() -> None:
@@ -118,7 +118,7 @@ def test_gates_of_a_pair_are_not_part_of_recommendations() -> None:
     assert [one.gates for one in explanation.past] == [{}, {}, {}]
 
 
-MARKOV = synthetic.with_ratings(synthetic.markov(30, 12, 9, seed=3, shortest=4))
+MARKOV = synthetic.with_features(synthetic.with_ratings(synthetic.markov(30, 12, 9, seed=3, shortest=4)))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -133,8 +133,8 @@ def test_every_model_is_explained(name: str) -> None:
     for place, past in enumerate(explanation.past):
         rest = items[:place] + items[place + 1 :]
         again = recommend(model, MARKOV, user=2, history=rest, k=12, exclude_seen=False)
-        without = {one.item: one.score for one in again}
-        expected = [one.score - without[one.item] for one in best]
+        scores = {one.item: one.score for one in again}
+        expected = [one.score - scores[one.item] for one in best]
         np.testing.assert_allclose(past.contributions, expected, rtol=0, atol=1e-5)
         assert all(value is None or np.isfinite(value) for value in past.gates.values())
     gates = {"narm": 2, "stamp": 1, "sasrec": 2, "hgn": 2}

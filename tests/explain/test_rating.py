@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Config
 from segue.data import synthetic
@@ -52,12 +52,13 @@ class SumRating(PairScorer):
 
     name, Config = "sum", Config
 
-    def __init__(self, window: int | None = None, audience: int | None = None) -> None:
+    def __init__(self, window: int | None = None, item_window: int | None = None) -> None:
         super().__init__(Config(), Sizes(3, 4))
-        self.window, self.audience = window, audience
-        self.batches_seen: list[Batch] = []
+        self.window, self.item_window = window, item_window
+        self.batches_seen: list[PairBatch] = []
 
-    def predict(self, batch: Batch) -> Tensor:
+    def predict(self, batch: PairBatch) -> Tensor:
+        assert batch.item_history is not None
         self.batches_seen.append(batch)
         record("item history gate", batch.item_history[:, -2:].double() / 10)
         record("gate", batch.history[:, -2:].double() / 10)
@@ -102,7 +103,7 @@ def test_pair_without_event_is_explained_at_the_end_of_the_log() -> None:
 
 def test_older_event_fills_the_window_of_the_removed_one() -> None:
     """With a window of 1, the older event replaces the removed newer one, and has no contribution itself."""
-    explanation = explain_rating(SumRating(window=1, audience=1), shop_log(), user="ann", item="cake")
+    explanation = explain_rating(SumRating(window=1, item_window=1), shop_log(), user="ann", item="cake")
     assert [one.contribution for one in explanation.history] == [0, 3 - 4]
     assert [one.gates for one in explanation.history] == [{"gate": None}, {"gate": 0.3}]
     assert [one.contribution for one in explanation.item_history] == [300]
@@ -129,12 +130,12 @@ def test_every_rating_model_is_explained(name: str) -> None:
     model: Any = subject(MODELS[name]).build(RATED)
     fit(model, RATED)
     model.eval()
-    pairs = RatedEvents.from_log(RATED)
+    events = RatedEvents.from_log(RATED)
     for index in (np.array([at]) for at in (5, 40, 150)):
-        user, item = RATED.users.names(pairs.user[index]), RATED.items.names(pairs.item[index])
+        user, item = RATED.users.names(events.user[index]), RATED.items.names(events.item[index])
         explanation = explain_rating(model, RATED, user=user[0], item=item[0])
-        together = np.flatnonzero((pairs.user == pairs.user[index]) & (pairs.item == pairs.item[index]))[-1:]
-        batch = pairs.batch(together, history=model.window, audience=model.item_window)
+        same_pair = np.flatnonzero((events.user == events.user[index]) & (events.item == events.item[index]))[-1:]
+        batch = events.batch(same_pair, window=model.window, item_window=model.item_window)
         with torch.inference_mode():
             assert explanation.predicted == pytest.approx(float(model.predict(batch)), abs=1e-5)
         assert all(np.isfinite(one.contribution) for one in (*explanation.history, *explanation.item_history))
@@ -144,33 +145,33 @@ def test_every_rating_model_is_explained(name: str) -> None:
 @pytest.mark.parametrize("backbone", ["iarn", "tagm", "rnn", "lstm"])
 def test_gates_of_iarn_belong_to_the_pair(backbone: str) -> None:
     model: Any = subject(MODELS["iarn"]).build(RATED, backbone=backbone, window=5).eval()
-    pairs = RatedEvents.from_log(RATED)
-    at = next(row for row in np.argsort(-pairs.lengths()) if (pairs.user == pairs.user[row]).sum() > 7)
-    last = np.flatnonzero((pairs.user == pairs.user[at]) & (pairs.item == pairs.item[at]))[-1:]
-    user, item = RATED.users.names(pairs.user[last])[0], RATED.items.names(pairs.item[last])[0]
+    events = RatedEvents.from_log(RATED)
+    at = next(row for row in np.argsort(-events.history_lengths()) if (events.user == events.user[row]).sum() > 7)
+    last = np.flatnonzero((events.user == events.user[at]) & (events.item == events.item[at]))[-1:]
+    user, item = RATED.users.names(events.user[last])[0], RATED.items.names(events.item[last])[0]
     explanation = explain_rating(model, RATED, user=user, item=item)
     if backbone in ("rnn", "lstm"):
         assert all(one.gates == {} for one in (*explanation.history, *explanation.item_history))
         return
-    batch = pairs.batch(last, history=5, audience=5)
+    batch = events.batch(last, window=5, item_window=5)
     with torch.inference_mode():
-        mine, theirs = model._encode_users(batch), model._encode_items(batch.target[:, 0], batch.item_history)
-        wanted = (
-            model.user_network.gates(mine, theirs.summary)[:, 0].tolist(),
-            model.item_network.gates(theirs, mine.summary)[:, 0].tolist(),
+        user_states, item_states = model._encode_users(batch), model._encode_items(batch.item, batch.item_history)
+        expected = (
+            model.user_network.gates(user_states, item_states.summary)[:, 0].tolist(),
+            model.item_network.gates(item_states, user_states.summary)[:, 0].tolist(),
         )
-    for events, gates in zip((explanation.history, explanation.item_history), wanted, strict=True):
-        known = [one.gates["gate"] for one in events]
-        assert known[: -len(gates)] == [None] * (len(events) - len(gates))
-        assert known[-len(gates) :] == pytest.approx(gates, abs=1e-6)
-        assert len(gates) == min(5, len(events))
+    for steps, gates in zip((explanation.history, explanation.item_history), expected, strict=True):
+        values = [one.gates["gate"] for one in steps]
+        assert values[: -len(gates)] == [None] * (len(steps) - len(gates))
+        assert values[-len(gates) :] == pytest.approx(gates, abs=1e-6)
+        assert len(gates) == min(5, len(steps))
 
 
 def test_gates_of_a_pair_are_not_recorded_in_a_ranking() -> None:
     model: Any = subject(MODELS["iarn"]).build(RATED).eval()
-    with recording() as heard, torch.inference_mode():
+    with recording() as recorded, torch.inference_mode():
         model.score(Batch(torch.tensor([1]), torch.tensor([[3, 4]])))
-    assert heard == {}
+    assert recorded == {}
 
 
 def test_page_shows_both_histories(tmp_path: Any) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batches.batch import Batch
-from segue.batches.cooccurrence import Sets
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.cooccurrence import CooccurrencePairs
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.data import synthetic
 from segue.data.log import Log
@@ -32,11 +32,12 @@ def sessions(z: Arrays) -> Log:
     return synthetic.from_sequences(rows, num_items=len(z["pop_supp"]))
 
 
-def pairs(token: np.ndarray, context: np.ndarray, negative: np.ndarray) -> Batch:
+def pairs(token: np.ndarray, context: np.ndarray, negative: np.ndarray) -> SequenceBatch:
     """One pair a row; the negatives (B, G) are 0 where there is none."""
     one = torch.from_numpy(np.asarray(token)[:, None]), torch.from_numpy(np.asarray(context)[:, None])
     drawn = torch.from_numpy(np.asarray(negative)[:, None, None])
-    return Batch(torch.zeros(len(one[0]), dtype=torch.long), *one, drawn, torch.ones(len(one[0]), 1, dtype=torch.bool))
+    mask = torch.ones(len(one[0]), 1, dtype=torch.bool)
+    return SequenceBatch(torch.zeros(len(one[0]), dtype=torch.long), *one, mask, drawn)
 
 
 def put(weight: torch.Tensor, value: np.ndarray) -> None:
@@ -55,15 +56,15 @@ def test_item2vec(z: Arrays) -> None:
 
 def test_item2vec_draws_from_the_golden_distributions(z: Arrays) -> None:
     log = sessions(z)
-    chance = np.exp(PopularityNegatives(log.counts(), 0.75).expected(1)[1:])
+    chance = np.exp(PopularityNegatives(log.counts(), 0.75).log_expected_count(1)[1:])
     np.testing.assert_allclose(chance, z["i2v_p_neg"], rtol=0, atol=1e-10)
-    kept = Sets(log, float(z["i2v_rho"])).kept[1:]
+    kept = CooccurrencePairs(log, float(z["i2v_rho"])).keep_probability[1:]
     np.testing.assert_allclose(1 - kept, z["i2v_discard"], rtol=0, atol=1e-10)
 
 
 def test_item2vec_pairs_are_those_of_a_set(z: Arrays) -> None:
     log = synthetic.from_sequences([[int(item) + 1 for item in z["i2v_set"]]], num_items=6)
-    drawn = np.concatenate([np.stack(two, 1) for two in Sets(log).pairs(100, 2, np.random.default_rng(0))])
+    drawn = np.concatenate([np.stack(two, 1) for two in CooccurrencePairs(log).pairs(100, 2, np.random.default_rng(0))])
     assert {*map(tuple, drawn.tolist())} == {*map(tuple, (z["i2v_pairs"] + 1).tolist())}
 
 
@@ -104,7 +105,12 @@ def test_neumf(z: Arrays) -> None:
     """The logit of one user and one item, asked alone, among all items, and within the loss."""
     half = len(z["neumf_p_M"])
     tower = (len(z["neumf_b1"]), len(z["neumf_b2"]))
-    settings = {"embedding_dim": len(z["neumf_p_G"]), "tower_dim": half, "tower": tower, "pretrain": 0}
+    settings = {
+        "embedding_dim": len(z["neumf_p_G"]),
+        "mlp_embedding_dim": half,
+        "mlp_hidden_dims": tower,
+        "pretrain_epochs": 0,
+    }
     model = NeuMF(NeuMF.configure(settings), Sizes(1, 2)).double().requires_grad_(False)
     for table, name in ((model.user, "p_G"), (model.item, "q_G"), (model.tower_user, "p_M"), (model.tower_item, "q_M")):
         put(table[1], z[f"neumf_{name}"])
@@ -121,5 +127,6 @@ def test_neumf(z: Arrays) -> None:
     assert float(model.score(asked)[0, 1]) == pytest.approx(logit, abs=1e-10)
     assert float(sum(model.halves(user, torch.tensor([[1]])))) == pytest.approx(logit, abs=1e-10)
     negative, positive = z["neumf_bce"]
-    batch = Batch(user, asked.history, torch.tensor([[1]]), torch.tensor([[[[1, 0]]]]), torch.ones(1, 1).bool())
+    mask, drawn = torch.ones(1, 1).bool(), torch.tensor([[[[1, 0]]]])
+    batch = SequenceBatch(user, asked.history, torch.tensor([[1]]), mask, drawn)
     assert float(model(batch)) == pytest.approx(float(positive + negative), abs=1e-10)

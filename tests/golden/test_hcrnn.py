@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import SequenceBatch
 from segue.models.base.model import Sizes
 from segue.models.sequential.hcrnn.cell import Contexts, cell_activations
 from segue.models.sequential.hcrnn.model import HCRNN
@@ -38,7 +38,9 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
 def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
     """The golden weights; items 1..7 are the golden ones 0..6."""
     (count, dim), hidden = z["M_global"].shape, len(z["v_theta"])
-    config = HCRNN.configure({"embedding_dim": dim, "hidden": hidden, "contexts": count, "dropout": 0, **settings})
+    config = HCRNN.configure(
+        {"embedding_dim": dim, "hidden_dim": hidden, "num_contexts": count, "dropout": 0, **settings}
+    )
     model = HCRNN(config, Sizes(1, len(z["W_emb"]))).double().eval()
     variant, bi = config.variant, config.attention == "bi"
     fill(model.item, np.concatenate([np.zeros((1, dim)), z["W_emb"]]))
@@ -89,7 +91,7 @@ def test_the_cell(z: Arrays, variant: int, each: bool) -> None:
 
 
 def test_the_cell_of_the_program(z: Arrays) -> None:
-    model = hcrnn(z, variant=1, reset="before")
+    model = hcrnn(z, variant=1, reset_context="before")
     item, theta = torch.from_numpy(z["x"]), torch.from_numpy(z["theta"])[None]
     done = cell_activations(
         [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
@@ -121,7 +123,7 @@ def test_theta(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_theta_of_the_program(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = hcrnn(z, deviation="softplus")
+    model = hcrnn(z, sigma_parametrization="softplus")
     history = torch.from_numpy(z["prefix"])[None] + 1
     bag = bags(history, model.item[history])[:, -1]
     close(bag[0], z["bag_code"])
@@ -154,14 +156,17 @@ def test_attention_of_two_channels(z: Arrays) -> None:
     close(logits.softmax(1), z["y_hat"])
     loss = torch.nn.functional.cross_entropy(logits[-1:], torch.tensor([int(z["target"])]))
     close(loss, z["nll_last"])
-    asked = Batch(
-        torch.tensor([1]), torch.tensor([[1]]), torch.tensor([[int(z["target"]) + 1]]), asked=torch.tensor([[True]])
+    asked = SequenceBatch(
+        torch.tensor([1]),
+        torch.tensor([[1]]),
+        torch.tensor([[int(z["target"]) + 1]]),
+        target_mask=torch.tensor([[True]]),
     )
     close(model.ranked(model._decoded(features)[-1:, None], asked), z["nll_last"])
 
 
 def test_attention_of_the_program(z: Arrays) -> None:
-    model = hcrnn(z, scale="embedding_dim")
+    model = hcrnn(z, attention_scale="embedding_dim")
     states, attention_pairs = asked_everywhere(z)
     features, shares = model._features(states, states, attention_pairs)
     close(shares["local_attention"][-1], z["alpha_c_code"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.models.base.model import Sizes
 from segue.models.factorization.bprmf import BPRMF
 from segue.models.sequential.hgn import HGN
@@ -22,22 +22,22 @@ SCORES: dict[str, dict[str, Any]] = {
     "r_hat": {},
     "r_hat_max": {"pooling": "max"},
     "r_hat_author": {"pooling": "gate_avg", "item_bias": True},
-    "r_F_avg": {"instance_gate": False, "item_item": False},
-    "r_F_max": {"instance_gate": False, "item_item": False, "pooling": "max"},
-    "r_I_avg": {"feature_gate": False, "item_item": False},
-    "r_I_max": {"feature_gate": False, "item_item": False, "pooling": "max"},
-    "r_FI_avg": {"item_item": False},
-    "r_FI_max": {"item_item": False, "pooling": "max"},
-    "r_bpr": {"group": "none", "item_item": False},
-    "r_gru": {"group": "gru", "item_item": False},
-    "r_cnn": {"group": "cnn", "item_item": False},
+    "r_F_avg": {"instance_gate": False, "item_item_product": False},
+    "r_F_max": {"instance_gate": False, "item_item_product": False, "pooling": "max"},
+    "r_I_avg": {"feature_gate": False, "item_item_product": False},
+    "r_I_max": {"feature_gate": False, "item_item_product": False, "pooling": "max"},
+    "r_FI_avg": {"item_item_product": False},
+    "r_FI_max": {"item_item_product": False, "pooling": "max"},
+    "r_bpr": {"window_encoder": "none", "item_item_product": False},
+    "r_gru": {"window_encoder": "gru", "item_item_product": False},
+    "r_cnn": {"window_encoder": "cnn", "item_item_product": False},
 }
 POOLED: dict[str, dict[str, Any]] = {
     "s_avg": {},
     "s_max": {"pooling": "max"},
     "s_wavg": {"pooling": "gate_avg"},
-    "s_gru": {"group": "gru"},
-    "s_cnn": {"group": "cnn"},
+    "s_gru": {"window_encoder": "gru"},
+    "s_cnn": {"window_encoder": "cnn"},
 }
 
 
@@ -52,24 +52,24 @@ def build(z: Arrays, **settings: Any) -> HGN:
     sizes = Sizes(num_users=z["U"].shape[1], num_items=items)
     model = HGN(HGN.configure({"embedding_dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
-    if model.config.group == "cnn":  # with other numbers of filters than the default's
+    if model.config.window_encoder == "cnn":  # with other numbers of filters than the default's
         vertical, horizontal = len(z["cnn_v_b"]), len(z["cnn_h_b1"])
         model.group = WindowConvolutions(dim, model.window, vertical=vertical, horizontal=horizontal).double().eval()
     with torch.no_grad():
         model.user[1:] = given["U"].T
-        if model.config.reads:
+        if model.config.input_embedding:
             model.item_in[1:] = given["E"].T
         model.item_out[1:, :dim] = given["Q"].T
         if model.config.item_bias:
             model.item_out[1:, dim] = given["b_item"]
-        if model.config.group in ("gru", "cnn"):
-            for name, weight in group_weights(z, model.config.group).items():
+        if model.config.window_encoder in ("gru", "cnn"):
+            for name, weight in group_weights(z, model.config.window_encoder).items():
                 model.group.get_parameter(name).copy_(torch.from_numpy(weight))
-        elif model.config.group == "gates" and model.config.feature_gate:
+        elif model.config.window_encoder == "gates" and model.config.feature_gate:
             model.feature_item.weight.copy_(given["W_g1"])
             model.feature_user.weight.copy_(given["W_g2"])
             model.feature_user.bias.copy_(given["b_g"])
-        if model.config.group == "gates" and model.config.instance_gate:
+        if model.config.window_encoder == "gates" and model.config.instance_gate:
             model.instance_item.copy_(given["w_g3"].view_as(model.instance_item))
             model.instance_user.copy_(given["W_g4"])
     return model
@@ -95,10 +95,10 @@ def asked(z: Arrays) -> Batch:
     return Batch(torch.from_numpy(z["users"]) + 1, torch.from_numpy(z["seqs"]) + 1)
 
 
-def taught(z: Arrays) -> Batch:
+def taught(z: Arrays) -> SequenceBatch:
     target, negative = (torch.from_numpy(z[name])[:, None] + 1 for name in ("pos", "neg"))
     batch = asked(z)
-    return Batch(batch.user, batch.history, target, negative[..., None, None], target > 0)
+    return SequenceBatch(batch.user, batch.history, target, target > 0, negative[..., None, None])
 
 
 def short_term(model: HGN, batch: Batch) -> Tensor:
@@ -121,12 +121,12 @@ def test_scores(z: Arrays, name: str) -> None:
 @torch.inference_mode()
 @pytest.mark.parametrize("name", POOLED)
 def test_pooling_of_equations_3_and_4(z: Arrays, name: str) -> None:
-    close(short_term(build(z, item_item=False, **POOLED[name]), asked(z)), z[name])
+    close(short_term(build(z, item_item_product=False, **POOLED[name]), asked(z)), z[name])
 
 
 @torch.inference_mode()
 def test_feature_gate_of_equation_1(z: Arrays) -> None:
-    model = build(z, instance_gate=False, item_item=False)
+    model = build(z, instance_gate=False, item_item_product=False)
     batch = asked(z)
     for place in range(model.window):
         history = torch.zeros_like(batch.history)
@@ -139,7 +139,7 @@ def test_feature_gate_of_equation_1(z: Arrays) -> None:
 @torch.inference_mode()
 def test_instance_gate_of_equation_2(z: Arrays) -> None:
     """With places before the first real one padded, the pooled sum lacks them: differences show each place alone."""
-    model = build(z, item_item=False)
+    model = build(z, item_item_product=False)
     batch = asked(z)
     later = torch.zeros(z["s_avg"].shape, dtype=torch.double)
     for place in reversed(range(model.window)):
@@ -155,14 +155,14 @@ def test_instance_gate_of_equation_2(z: Arrays) -> None:
 
 @torch.inference_mode()
 def test_item_item_products(z: Arrays) -> None:
-    with_products, without = (build(z, item_item=on).score(asked(z))[:, 1:] for on in (True, False))
+    with_products, without = (build(z, item_item_product=on).score(asked(z))[:, 1:] for on in (True, False))
     close(with_products - without, z["item_item"])
 
 
 @torch.inference_mode()
 def test_bpr_row_of_table_4_is_matrix_factorisation(z: Arrays) -> None:
     model = BPRMF(
-        BPRMF.configure({"embedding_dim": z["E"].shape[0], "bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1])
+        BPRMF.configure({"embedding_dim": z["E"].shape[0], "item_bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1])
     )
     model.double()
     model.user[1:], model.item[1:] = torch.from_numpy(z["U"].T), torch.from_numpy(z["Q"].T)
@@ -174,7 +174,7 @@ def test_objective_of_equation_6(z: Arrays) -> None:
     with torch.no_grad():
         scores = model.score(batch)
         row = torch.arange(len(batch))
-        terms = bpr(scores[row, batch.target.flatten()] - scores[row, batch.negative.flatten()])
+        terms = bpr(scores[row, batch.target.flatten()] - scores[row, batch.negatives.flatten()])
         penalty = l2_penalty(model.parameters(), float(z["lam"]))
     close(terms, z["bpr_terms"])
     close(penalty, z["reg"])
@@ -185,12 +185,12 @@ def test_objective_of_equation_6(z: Arrays) -> None:
 def test_each_question_has_the_loss_of_its_term(z: Arrays) -> None:
     model, batch = build(z), taught(z)
     for row, term in enumerate(z["bpr_terms"]):
-        close(model(batch.share(row, len(batch))).item(), term)
+        close(model(batch.shard(row, len(batch))).item(), term)
 
 
 @pytest.mark.parametrize(("group", "weights"), [("gates", 5350), ("gru", 15300), ("cnn", 26154), ("none", 0)])
 def test_groups_have_as_many_weights_as_the_paper_says(z: Arrays, group: str, weights: int) -> None:
-    model = HGN(HGN.configure({"embedding_dim": 50, "window": 5, "group": group}), Sizes(3, 7))
+    model = HGN(HGN.configure({"embedding_dim": 50, "window": 5, "window_encoder": group}), Sizes(3, 7))
     tables = {model.user, model.item_in, model.item_out}
     assert sum(weight.numel() for weight in model.parameters() if weight not in tables) == weights
     golden = {"gates": "gating"}.get(group, group)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.data import synthetic
 from segue.models.base.model import Sizes
@@ -104,18 +104,20 @@ def test_cross_entropy_among_the_batch(z: Arrays) -> None:
 @pytest.mark.parametrize("alpha", ["0", "0.5", "0.75", "1"])
 def test_popular_items(z: Arrays, alpha: str) -> None:
     log = synthetic.from_sequences([np.repeat(np.arange(1, len(z["supp"]) + 1), z["supp"]).tolist()])
-    close(np.exp(PopularityNegatives(log.counts(), float(alpha)).expected(1)[1:]), z[f"p_alpha_{alpha}"])
+    close(np.exp(PopularityNegatives(log.counts(), float(alpha)).log_expected_count(1)[1:]), z[f"p_alpha_{alpha}"])
 
 
-def bprmf(z: Arrays, regularised: bool) -> tuple[BPRMF, Batch]:
+def bprmf(z: Arrays, regularised: bool) -> tuple[BPRMF, SequenceBatch]:
     """One user, a positive item 1 and a negative item 2."""
-    settings = {"embedding_dim": len(z["bprmf_p"]), "bias": False, "l2": float(z["bprmf_lam"]) * regularised}
+    settings = {"embedding_dim": len(z["bprmf_p"]), "item_bias": False, "l2": float(z["bprmf_lam"]) * regularised}
     model = BPRMF(BPRMF.configure(settings), Sizes(1, 2)).double()
     with torch.no_grad():
         model.user[1] = torch.from_numpy(z["bprmf_p"])
         model.item[1], model.item[2] = torch.from_numpy(z["bprmf_qi"]), torch.from_numpy(z["bprmf_qj"])
     one = torch.ones(1, 1, dtype=torch.long)
-    return model, Batch(one.flatten(), torch.empty(1, 0, dtype=torch.long), one, 2 * one[..., None, None], one > 0)
+    return model, SequenceBatch(
+        one.flatten(), torch.empty(1, 0, dtype=torch.long), one, one > 0, 2 * one[..., None, None]
+    )
 
 
 def test_bprmf(z: Arrays) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import PairBatch
 from segue.evaluation.metrics import measure, value
 from segue.evaluation.predictions import RatingPredictions, area
 from segue.models.base.model import Sizes
@@ -49,7 +49,7 @@ def test_mf(golden: Any, bias: bool) -> None:
     if bias:
         model.mean.fill_(float(z["mf_mu"]))
         model.user[1, -1], model.item[1, -1] = float(z["mf_b"][0]), float(z["mf_b"][1])
-    batch = Batch(torch.tensor([1]), torch.zeros(1, 0, dtype=torch.long), torch.tensor([[1]]))
+    batch = PairBatch(torch.tensor([1]), torch.zeros(1, 0, dtype=torch.long), torch.tensor([1]))
     expected = float(z["mf_pred" if bias else "mf_pred_nobias"])
     assert float(model.predict(batch)) == pytest.approx(expected, abs=1e-10)
     assert float(model.score(batch)[0, 1]) == pytest.approx(expected, abs=1e-10)
@@ -84,6 +84,6 @@ def test_timesvd(golden: Any) -> None:
     np.testing.assert_allclose(when.dev, z["tsvd_dev"], rtol=0, atol=1e-10)
     assert when.bin.tolist() == z["tsvd_bin"].tolist()
     assert (when.day_row > 0).tolist() == (rows[:, 3] > 0).tolist()
-    batch = Batch(one, torch.zeros(len(rows), 0, dtype=torch.long), one[:, None], time=time)
+    batch = PairBatch(one, torch.zeros(len(rows), 0, dtype=torch.long), one, time=time)
     np.testing.assert_allclose(model.predict(batch), rows[:, -1], rtol=0, atol=1e-10)
     np.testing.assert_allclose(model.score(batch)[:, 1], rows[:, -1], rtol=0, atol=1e-10)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.models.base.model import Sizes
 from segue.models.factorization.coevent_mf import CoEventMF
 from segue.models.sequential.gru import GRU
@@ -65,10 +65,10 @@ def fill_norm(model: GRU, z: Arrays) -> None:
         fill(getattr(cell, f"{kind}_bias"), *ordered(z[f"ln_beta{gate}"], z[f"ln_beta{new}"]))
 
 
-def batch(z: Arrays) -> Batch:
+def batch(z: Arrays) -> SequenceBatch:
     item = torch.from_numpy(z["items"]) + 1
     asked = torch.ones(1, len(item) - 1, dtype=torch.bool)
-    return Batch(torch.ones(1, dtype=torch.long), item[None, :-1], item[None, 1:], asked=asked)
+    return SequenceBatch(torch.ones(1, dtype=torch.long), item[None, :-1], item[None, 1:], target_mask=asked)
 
 
 @pytest.mark.parametrize(("tied", "mark"), [(False, ""), (True, "_tied")])
@@ -187,7 +187,9 @@ def test_coevent_mf(golden, tied: bool, mark: str) -> None:
     close(model.score(Batch(torch.ones(count, dtype=torch.long), items))[:, 1:], arrays[f"coevent{mark}_logits"])
     pairs = torch.from_numpy(arrays["coevent_pairs"]) + 1
     asked = torch.ones(len(pairs), 1, dtype=torch.bool)
-    found = model(Batch(torch.ones(len(pairs), dtype=torch.long), pairs[:, :1], pairs[:, 1:], asked=asked))
+    found = model(
+        SequenceBatch(torch.ones(len(pairs), dtype=torch.long), pairs[:, :1], pairs[:, 1:], target_mask=asked)
+    )
     close(found, arrays[f"coevent{mark}_nll"])
 
 

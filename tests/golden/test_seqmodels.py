@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.models.base.model import Sizes
 from segue.models.sequential.narm import NARM
 from segue.models.sequential.nextitnet import NextItNet
@@ -41,7 +41,7 @@ def close(ours: Tensor, golden: np.ndarray) -> None:
 def sasrec(z: Arrays) -> SASRec:
     """One block; items 1..8 are the golden ones, items 9..13 are read as the rows 1..5 of `sas_x`."""
     dim, places = z["sas_x"].shape[1], len(z["sas_x"])
-    config = SASRec.configure({"embedding_dim": dim, "window": places, "blocks": 1, "dropout": 0.0})
+    config = SASRec.configure({"embedding_dim": dim, "window": places, "num_blocks": 1, "dropout": 0.0})
     model = SASRec(config, Sizes(1, len(z["sas_items"]) + places - 1)).double().eval()
     fill(model.item, np.zeros((1, dim)), z["sas_items"], z["sas_x"][1:] / np.sqrt(dim))
     fill(model.place, np.zeros((places, dim)))
@@ -62,7 +62,7 @@ def test_sasrec(z: Arrays) -> None:
     model = sasrec(z)
     history = torch.tensor([[0, 9, 10, 11, 12, 13]])
     asked = torch.ones((1, 6), dtype=torch.bool)
-    close(model.queries(Batch(torch.tensor([1]), history, asked=asked))[0, 1:], z["sas_final"])
+    close(model.queries(SequenceBatch(torch.tensor([1]), history, history, target_mask=asked))[0, 1:], z["sas_final"])
     close(model.score(Batch(torch.tensor([1]), history))[0, 1:9], z["sas_logits_last"])
 
 
@@ -80,9 +80,14 @@ def test_nextitnet(z: Arrays, dilation: int) -> None:
         fill_norm(norm, z[f"nin_ln{n}_g"], z[f"nin_ln{n}_b"])
     history = torch.arange(1, places + 1)[None]
     asked = torch.ones((1, places), dtype=torch.bool)
-    close(model.queries(Batch(torch.tensor([1]), history, asked=asked))[0], z[f"nin_out_dil{dilation}"])
+    close(
+        model.queries(SequenceBatch(torch.tensor([1]), history, history, target_mask=asked))[0],
+        z[f"nin_out_dil{dilation}"],
+    )
     padded = nn.functional.pad(history, (4, 0))
-    found = model.queries(Batch(torch.tensor([1]), padded, asked=nn.functional.pad(asked, (4, 0))))
+    found = model.queries(
+        SequenceBatch(torch.tensor([1]), padded, padded, target_mask=nn.functional.pad(asked, (4, 0)))
+    )
     close(found[0, 4:], z[f"nin_out_dil{dilation}"])
 
 
@@ -91,7 +96,7 @@ def test_nextitnet(z: Arrays, dilation: int) -> None:
 def test_narm(z: Arrays, attention: str, name: str, padding: int) -> None:
     """Attention and decoder; the golden states are given, not walked to."""
     dim, units = len(z["narm_B"]), len(z["narm_v"])
-    config = NARM.configure({"embedding_dim": dim, "units": units, "attention": attention})
+    config = NARM.configure({"embedding_dim": dim, "hidden_dim": units, "attention_softmax": attention == "softmax"})
     model = NARM(config, Sizes(1, len(z["emb"]))).double().eval()
     fill(model.now.weight, z["narm_A1"])
     fill(model.past.weight, z["narm_A2"])
@@ -129,7 +134,7 @@ def test_stamp(z: Arrays) -> None:
     close(scores.sigmoid(), z["stamp_z"])
     close(scores.sigmoid().softmax(0), z["stamp_y"])
     close(seen["attention"][0][0, 0, -len(z["seq"]) :], z["stamp_alpha"])
-    close(stamp(z, mean=True, squash=False).score(batch)[0, 1:], z["stamp_code_logits"])
+    close(stamp(z, add_mean=True, sigmoid_scores=False).score(batch)[0, 1:], z["stamp_code_logits"])
 
 
 @pytest.mark.parametrize("target", range(8))
@@ -137,5 +142,5 @@ def test_the_loss_of_stamp(z: Arrays, target: int) -> None:
     """Of the last of five items, asked for `target`: -log of the golden chance."""
     history = torch.from_numpy(z["seq"] + 1)[None]
     asked = torch.arange(5)[None] == 4
-    batch = Batch(torch.tensor([1]), history, torch.full((1, 5), target + 1), None, asked)
+    batch = SequenceBatch(torch.tensor([1]), history, torch.full((1, 5), target + 1), asked)
     close(stamp(z)(batch), -np.log(z["stamp_y"][target]))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segue import testing
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data.log import Log
 from segue.models.base.model import Model
 from segue.models.factorization.bprmf import BPRMF
@@ -42,7 +42,7 @@ class PopularityOnly(Pop):
 class NoGradient(HGN):
     """Its loss has no gradient."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) * 0
 
 
@@ -108,7 +108,7 @@ class CountsRowsOutsideTheView(Pop):
 class TrainsOnTheFuture(BPRMF):
     """Trains on rows after the split point."""
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         return super().batches(replace(log, stop=np.append(log.start[1:], len(log.item))), rng)
 
 
@@ -116,7 +116,7 @@ class TrainsOnTheFuture(BPRMF):
 class UnseededBatches(BPRMF):
     """Draws the order of its batches from an unseeded generator."""
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         return super().batches(log, np.random.default_rng())
 
 
@@ -143,7 +143,7 @@ class NonZeroPaddingRow(BPRMF):
 class TrainsPaddingRow(BPRMF):
     """Row 0 starts at zero and gets a gradient."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) + (self.user[0] - 1).square().sum()
 
 
@@ -160,10 +160,9 @@ class PaddingIsCandidate(BPRMF):
 class PaddingIsNegative(BPRMF):
     """Item 0 is among the negatives."""
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         for batch in super().batches(log, rng):
-            assert batch.negative is not None
-            yield Batch(batch.user, batch.history, batch.target, batch.negative * (batch.negative > 1), batch.asked)
+            yield replace(batch, negatives=batch.negatives * (batch.negatives > 1))
 
 
 @breaks("all_weights_get_gradients", 8)
@@ -201,7 +200,7 @@ class ParameterTimesZero(BPRMF):
         super().__init__(config, sizes)
         self.unused = nn.Parameter(torch.ones(3))
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) + 0 * self.unused.sum()
 
 
@@ -221,7 +220,7 @@ class StateOutsideStateDict(Pop):
 class LossNeedsThreeEvents(HGN):
     """Its loss needs a third event."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) / ((batch.history > 0).sum(1).min() - 1)
 
 
@@ -238,7 +237,7 @@ class ScoresNeedTwoEvents(BPRMF):
 class MeanLoss(BPRMF):
     """Its loss is a mean, so parts of a batch get too much weight."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) / len(batch)
 
 
@@ -246,7 +245,7 @@ class MeanLoss(BPRMF):
 class PenaltyOnBatchMean(BPRMF):
     """Penalises the mean of the batch."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) + self.user[batch.user].mean(0).square().sum()
 
 
@@ -256,11 +255,11 @@ class UnsavedWarmUpCounter(BPRMF):
 
     passed = 0
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         self.passed += 1
         return super().batches(log, rng)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         return super().forward(batch) * min(1.0, self.passed / 10) + self.user[1:].square().sum()
 
 
@@ -272,7 +271,7 @@ class OneGeneratorForAllEpochs(BPRMF):
         super().__init__(config, sizes)
         self.rng = np.random.default_rng(0)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         return super().batches(log, self.rng)
 
 

@@ -1,117 +1,194 @@
-"""`Batch`, and the one legend of shape letters of the package.
+"""Batches of tensors: what models are trained on and what they score.
 
-    B  rows of a batch            U  users; ids 1..U, 0 = nobody (anonymous)
-    P  positions of a history     I  items; ids 1..I, 0 = nothing (padding)
-    L  items of one window        d  embedding size
-    C  questions asked of a row   K  items asked about or recommended
-    T  targets of a question      R  targets of a row
-    G  negatives of a target      S  negatives shared by all targets of a batch
-    Q  users of an audience
+    Batch            users with their histories: what a model scores
+    SequenceBatch    the same with target items and negatives: what ranking models are trained on
+    PairBatch        (user, item) pairs: what a model of ratings predicts
+    RatingBatch      the same with their ratings: what models of ratings are trained on
 
-Histories are padded on the left, oldest first, so the newest item is always the last column.
+The letters of all shape annotations of the package:
+
+    B  rows of a batch                    U  users, ids 1..U; 0 is an anonymous user
+    P  positions of a history             I  items, ids 1..I; 0 is padding
+    C  queries of a row                   T  targets of a query
+    L  items of the window of a query     R  target positions of a row
+    G  negatives of a target              S  negatives shared by all targets of a batch
+    Q  users in the history of an item    K  items that are scored or recommended
+    d  size of an embedding               n  any number
+
+A tensor over items 0..I has I + 1 entries and is annotated with I; likewise over users. Histories are padded with 0 on
+the left, oldest item first, so the newest item is always in the last column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-PER_ROW = ("user", "history", "target", "negative", "asked", "rating", "time", "audience")
+AnyBatch = TypeVar("AnyBatch", bound="Batch")
+
+NO_NEGATIVES = torch.empty(0, 0, 0, 0, dtype=torch.long)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The tensors of one step: int64 ids.
-
-    A row may carry several questions, each one step later than the one before. They share what they see and are asked
-    for: question c of C sees the window `history[:, c : c + L]` and is asked for `target[:, c : c + T]`.
-
-        history  a b c d       L = 3, T = 2, C = 2:  question 0 sees a b c and is asked for e f,
-        target   e f g                               question 1 sees b c d and is asked for f g
-
-    With C = 1 the window is the whole history. A model that reads from left to right (a recurrent one, a causal
-    attention) has L = 1 and P = C: question c sees item c, and remembers those before it.
-
-    A rating is a question of its own (C = R = 1): `target` names the item, `rating` is the answer, and what may be read
-    is what both sides had met strictly before `time`: the user's `history`, and the item's `audience`.
+    """Users with their histories: what a model scores.
 
     Attributes:
-        user: who.
-        history: what they did, oldest first; 0 is padding. P = L + C - 1.
-        target: what they did next; 0 where there is nothing. R = T + C - 1.
-        negative: for each question and each of its targets, items that the user did not touch.
-        asked: which questions are asked; the others only complete the row.
-        shared: negatives of every target of the batch; one that is a question's own target does not count for it.
-        chance: the logarithm of how many of `shared` are expected to be each item.
-        rating: what the user gave the target.
-        time: when, in the unit of the log.
-        audience: who had met the target, oldest first; 0 is padding.
+        user: user ids; 0 for an anonymous user.
+        history: the items of each user, oldest first; 0 is padding.
+        time: when the next item is wanted, in the unit of the log; None for the end of the training log.
     """
+
+    batch_fields: ClassVar[tuple[str, ...]] = ()  # fields that belong to the batch as a whole, not to its rows
 
     user: Int[Tensor, "B"]
     history: Int[Tensor, "B P"]
-    target: Int[Tensor, "B R"] | None = None
-    negative: Int[Tensor, "B C T G"] | None = None
-    asked: Bool[Tensor, "B C"] | None = None
-    shared: Int[Tensor, "S"] | None = None
-    chance: Float[Tensor, "I"] | None = None
-    rating: Float[Tensor, "B"] | None = None
-    time: Int[Tensor, "B"] | None = None
-    audience: Int[Tensor, "B Q"] | None = None
+    time: Int[Tensor, "B"] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def last(self, window: int) -> Int[Tensor, "B L"]:
-        """The last `window` positions of the histories, with padding on the left where they are shorter."""
+    @property
+    def num_queries(self) -> int:
+        """C, the number of queries in each row; 1 where the batch is only scored."""
+        return 1
+
+    @property
+    def query_mask(self) -> Bool[Tensor, "B C"]:
+        """Which queries are used. A batch that is only scored has one in each row, at the newest item."""
+        return torch.ones(len(self), 1, dtype=torch.bool, device=self.user.device)
+
+    @property
+    def num_targets(self) -> Int[Tensor, ""]:
+        """The number of targets that the loss is summed over; 0 where the batch is only scored."""
+        return torch.zeros((), dtype=torch.long)
+
+    def last_items(self, window: int) -> Int[Tensor, "B L"]:
+        """The last `window` items of each history, padded on the left where a history is shorter."""
         missing = window - self.history.shape[1]
         if missing > 0:
             return torch.nn.functional.pad(self.history, (missing, 0))
         return self.history[:, self.history.shape[1] - window :]
 
-    @cached_property
-    def targets(self) -> Int[Tensor, "B C T"]:
-        """What each question is asked for: the targets in its window; 0 where there is none, or it is not asked."""
-        assert self.target is not None
-        assert self.asked is not None
-        each = self.target.shape[1] - self.asked.shape[1] + 1
-        return torch.where(self.asked.unsqueeze(2), self.target.unfold(1, each, 1), 0)
-
-    def trimmed(self) -> Batch:
-        """Without the first positions at which all rows are padded, where each position is a question (L = 1)."""
+    def trimmed(self: AnyBatch) -> AnyBatch:
+        """The batch without the leading positions at which every row is padded; for batches with C = P or C = 1."""
         first = int((self.history > 0).any(0).to(torch.uint8).argmax())
         if first == 0:
             return self
         return self._map(lambda tensor: tensor if tensor.ndim == 1 else tensor[:, first:])
 
-    def share(self, rank: int, world: int) -> Batch:
-        """Every `world`-th row, from `rank` on: what one of several processes works on."""
-        return self if world == 1 else self._map(lambda tensor: tensor[rank::world])
+    def shard(self: AnyBatch, rank: int, world_size: int) -> AnyBatch:
+        """Every `world_size`-th row, starting at `rank`: the part of the batch that one of several processes handles."""
+        return self if world_size == 1 else self._map(lambda tensor: tensor[rank::world_size])
 
-    def slices(self, size: int) -> Iterator[Batch]:
-        """The rows in slices of `size`, in order; none where there are no rows."""
+    def slices(self: AnyBatch, size: int) -> Iterator[AnyBatch]:
+        """Consecutive parts of at most `size` rows; none if the batch has no rows."""
         if 0 < len(self) <= size:
             yield self
         else:
             for begin in range(0, len(self), size):
                 yield self._map(lambda tensor, begin=begin: tensor[begin : begin + size])  # type: ignore[misc]
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self: AnyBatch, device: torch.device) -> AnyBatch:
         """The same batch on `device`."""
         if device == self.user.device:
             return self
-        moved = self._map(lambda tensor: tensor.to(device))
-        if self.shared is None:
-            return moved
-        chance = None if self.chance is None else self.chance.to(device)
-        return replace(moved, shared=self.shared.to(device), chance=chance)
+        tensors = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None})
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """`change` what has one entry a row."""
-        per_row = {name: getattr(self, name) for name in PER_ROW}
-        return replace(self, **{name: change(tensor) for name, tensor in per_row.items() if tensor is not None})
+    def _map(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
+        """Apply `function` to every tensor that has one entry per row."""
+        tensors = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in self.batch_fields}
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items() if tensor is not None})
+
+
+@dataclass(frozen=True)
+class SequenceBatch(Batch):
+    """Histories with the items that followed: what ranking models are trained on.
+
+    A row may hold several queries, each one position later than the one before. Neighbouring queries share the items of
+    their windows and their targets: query c of C reads the window `history[:, c : c + L]`, and its targets are
+    `target[:, c : c + T]`.
+
+        history  a b c d       L = 3, T = 2, C = 2:  query 0 reads a b c, its targets are e f;
+        target   e f g                               query 1 reads b c d, its targets are f g
+
+    With C = 1 the window is the whole history. A causal model (recurrent, causal attention) has L = 1 and P = C: query c
+    is that at position c, after the items up to it.
+
+    Attributes:
+        target: the items that followed; 0 where there is none. R = T + C - 1, and P = L + C - 1.
+        target_mask: which queries are trained on; the others only complete the row.
+        negatives: negatives of each target of each query, items that the user has no event with; G is 0 without any.
+        shared_negatives: negatives of every target of the batch. One that equals a target is not a negative of it.
+        log_expected_count: for each item the logarithm of how often it is expected among `shared_negatives`.
+    """
+
+    batch_fields: ClassVar[tuple[str, ...]] = ("shared_negatives", "log_expected_count")
+
+    target: Int[Tensor, "B R"]
+    target_mask: Bool[Tensor, "B C"]
+    negatives: Int[Tensor, "B C T G"] = NO_NEGATIVES
+    shared_negatives: Int[Tensor, "S"] | None = None
+    log_expected_count: Float[Tensor, "I"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.negatives is NO_NEGATIVES:
+            rows, queries = self.target_mask.shape
+            targets = self.target.shape[1] - queries + 1
+            object.__setattr__(self, "negatives", self.target.new_empty(rows, queries, targets, 0))
+
+    @property
+    def num_queries(self) -> int:
+        return self.target_mask.shape[1]
+
+    @property
+    def query_mask(self) -> Bool[Tensor, "B C"]:
+        return (self.targets > 0).any(2)
+
+    @property
+    def num_targets(self) -> Int[Tensor, ""]:
+        return (self.targets > 0).sum()
+
+    @cached_property
+    def targets(self) -> Int[Tensor, "B C T"]:
+        """The targets of each query; 0 where there is none, or where the query is masked out."""
+        count = self.target.shape[1] - self.num_queries + 1
+        return torch.where(self.target_mask.unsqueeze(2), self.target.unfold(1, count, 1), 0)
+
+
+@dataclass(frozen=True)
+class PairBatch(Batch):
+    """(User, item) pairs: what a model of ratings predicts.
+
+    A model may read what happened strictly before `time`: the user's `history`, and the users in the `item_history`.
+
+    Attributes:
+        item: item ids.
+        item_history: the users with an event with the item, oldest first; 0 is padding. None for those at the end of
+            the training log.
+    """
+
+    item: Int[Tensor, "B"]
+    item_history: Int[Tensor, "B Q"] | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class RatingBatch(PairBatch):
+    """Pairs with their ratings: what models of ratings are trained on.
+
+    Attributes:
+        rating: the rating that the user gave the item.
+    """
+
+    rating: Float[Tensor, "B"]
+
+    @property
+    def num_targets(self) -> Int[Tensor, ""]:
+        return torch.tensor(len(self))

@@ -1,10 +1,10 @@
-"""`Sets`: pairs of items that a user has both had, whatever lay between them and whichever came first.
+"""Pairs of items that co-occur in the set of items of a user, whatever their order and distance in time.
 
-    set of a user   a b c d        left out of this pass: b        partners   a: d    c: a    d: d, itself: no pair
+    items of a user   a b c d      b is subsampled out of this pass      partners   a: d    c: a    d: d (itself: no pair)
 
-Each pass draws a partner for each item of a set, from the whole of it. So a user with n items makes n - 1 pairs on
-average: what each of the n (n - 1) ordered pairs counts where a set's pairs are summed and divided by n, as Item2Vec
-has it. They are drawn a batch at a time; the list of all pairs, which grows with n^2, is never made.
+Each pass draws one partner for each item of a set, from the whole set. A user with n items thus yields n - 1 pairs on
+average: the weight of each of the n (n - 1) ordered pairs when a set's pairs are summed and divided by n, as in
+Item2Vec. Pairs are drawn one batch at a time; the list of all pairs, which grows with n^2, is never built.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ import numpy as np
 from segue.data.log import Ids, Log, distinct
 
 
-class Sets:
-    """The distinct items of each user of a log.
+class CooccurrencePairs:
+    """Draws pairs of items from the sets of distinct items of the users.
 
     Args:
-        log: whose order is not read.
-        rho: an item with a share f of all events is left out of a pass with the chance 1 - sqrt(rho / f); from 1 on no
-            item is.
+        log: the log; the order of its events is ignored.
+        rho: subsampling threshold. In each pass an item with a share f of all events is left out with probability
+            1 - sqrt(rho / f). With 1 or more, no item is left out.
     """
 
     def __init__(self, log: Log, rho: float = 1.0) -> None:
         user, item = log.events()
-        span = log.num_items + 1
-        held = distinct(user * span + item)
-        self.owner, self.item = held // span, held % span
+        num_ids = log.num_items + 1
+        keys = distinct(user * num_ids + item)
+        self.user, self.item = keys // num_ids, keys % num_ids
         counts = log.counts()
         share = np.maximum(counts, 1) / max(counts.sum(), 1)
-        self.kept = np.minimum(1.0, np.sqrt(rho / share))  # (I + 1,) chance to stay in a pass
+        self.keep_probability = np.minimum(1.0, np.sqrt(rho / share))  # (I + 1,)
 
     def pairs(self, passes: int, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
-        """(item, partner) of some `passes`, in random order, about `batch_size` pairs at a time."""
+        """Batches of (item, partner), about `batch_size` pairs each, in random order within each of the passes."""
         for _ in range(passes):
-            stays = rng.random(len(self.item)) < self.kept[self.item]
-            owner, item = self.owner[stays], self.item[stays]
-            size = np.bincount(owner)
+            keep = rng.random(len(self.item)) < self.keep_probability[self.item]
+            user, item = self.user[keep], self.item[keep]
+            size = np.bincount(user)
             start = np.cumsum(size) - size
             order = rng.permutation(len(item))
             for begin in range(0, len(order), batch_size):
-                some = order[begin : begin + batch_size]
-                whose = owner[some]
-                partner = item[start[whose] + (rng.random(len(some)) * size[whose]).astype(np.int64)]
-                apart = item[some] != partner
-                if apart.any():
-                    yield item[some][apart], partner[apart]
+                rows = order[begin : begin + batch_size]
+                owner = user[rows]
+                partner = item[start[owner] + (rng.random(len(rows)) * size[owner]).astype(np.int64)]
+                distinct_pair = item[rows] != partner
+                if distinct_pair.any():
+                    yield item[rows][distinct_pair], partner[distinct_pair]

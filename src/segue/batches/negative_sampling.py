@@ -1,8 +1,8 @@
-"""Negatives: items that a user has never touched, drawn without a single rejected draw; and items for all users.
+"""Negative sampling: uniform over the items that a user has no event with, or by popularity for all users alike.
 
-A user who has touched items 2, 3 and 7 of 1..9 leaves 1 4 5 6 8 9 untouched. The r-th of those (from 0) is r + 1 plus
-the number of touched items up to it, and a touched item a, the j-th of them, lies before the r-th untouched one
-exactly if a - (j + 1) <= r. So one binary search in the sorted touched items, each lowered by its place, answers.
+Uniform sampling needs no rejection. A user with the items 2, 3 and 7 of 1..9 has the negatives 1 4 5 6 8 9. The r-th of
+them (from 0) is r + 1 plus the number of the user's items below it. The j-th of the user's items, a, is below the r-th
+negative exactly if a - (j + 1) <= r. One binary search in the sorted items, each reduced by its position, finds it.
 """
 
 from __future__ import annotations
@@ -14,76 +14,76 @@ import numpy as np
 
 from segue.data.log import Ids, Log, distinct
 
-AHEAD = 1 << 18  # items that are drawn at once
+BUFFER = 1 << 18  # items that `PopularityNegatives.stream` draws at a time
 
 
 class UniformNegatives:
-    """Draws uniformly from the items that a user has no row of in `log`."""
+    """Draws uniformly from the items that a user has no event with in `log`."""
 
     def __init__(self, log: Log) -> None:
-        self._span = log.num_items + 1
+        self._num_ids = log.num_items + 1
         keys, item = log.events()
-        keys *= self._span
+        keys *= self._num_ids
         keys += item
-        touched = distinct(keys)
-        owner = touched // self._span
-        self._size = np.bincount(owner, minlength=log.num_users + 1)
-        self._start = np.cumsum(self._size) - self._size
-        touched -= np.arange(1, len(touched) + 1)
-        touched += self._start[owner]
-        self._lowered = touched
+        positives = distinct(keys)
+        owner = positives // self._num_ids
+        self._count = np.bincount(owner, minlength=log.num_users + 1)
+        self._start = np.cumsum(self._count) - self._count
+        positives -= np.arange(1, len(positives) + 1)
+        positives += self._start[owner]
+        self._shifted = positives
 
     def draw(self, user: Ids, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """(len(user), *shape) item ids, each untouched by its row's user; 0 for a user who has touched everything."""
+        """(len(user), *shape) item ids, none of them an item of its row's user; 0 for a user with all items."""
         user = user.reshape(-1, *(1 for _ in shape))
-        untouched = self._span - 1 - self._size[user]
-        drawn = (rng.random((len(user), *shape)) * untouched).astype(np.int64)
-        before = np.searchsorted(self._lowered, user * self._span + drawn, side="right")
-        before -= self._start[user]
-        drawn += before
+        num_negatives = self._num_ids - 1 - self._count[user]
+        drawn = (rng.random((len(user), *shape)) * num_negatives).astype(np.int64)
+        below = np.searchsorted(self._shifted, user * self._num_ids + drawn, side="right")
+        below -= self._start[user]
+        drawn += below
         drawn += 1
-        drawn[untouched.reshape(-1) <= 0] = 0
+        drawn[num_negatives.reshape(-1) <= 0] = 0
         return drawn
 
 
 class PopularityNegatives:
-    """Draws items for everybody, each with a chance that grows as (its events)^alpha.
+    """Draws items for all users alike, each with a probability proportional to (its events)^alpha.
 
-    alpha 0 draws all items alike, 1 as often as they occur. An item without an event counts as one with a single one,
-    so that each can be drawn.
+    With alpha 0 all items are equally likely, with 1 each is drawn as often as it occurs. An item without events counts
+    as one with a single event, so that every item can be drawn.
 
     Args:
-        counts: (I + 1,) events of each item, as `Log.counts` gives them; what stands at 0 is not read.
+        counts: (I + 1,) events of each item, as `Log.counts` returns them; entry 0 is ignored.
         alpha: from 0 to 1.
     """
 
     def __init__(self, counts: Ids, alpha: float) -> None:
         weight = np.maximum(counts, 1).astype(np.float64) ** alpha
         weight[0] = 0.0
-        until = np.cumsum(weight)
-        self._until, self._share = until / until[-1], weight / until[-1]
-        self._until[-1] = 1.0
-        # where to begin to look for a number: 4 entries an item, so that most are found where they are looked for
+        cumulative = np.cumsum(weight)
+        self._cumulative, self._probability = cumulative / cumulative[-1], weight / cumulative[-1]
+        self._cumulative[-1] = 1.0
+        # an index of 4 entries per item into the cumulative probabilities: most look-ups then end at once
         grid = np.arange(4 * len(weight)) / (4 * len(weight))
-        self._guess = np.searchsorted(self._until, grid, side="right")
+        self._index = np.searchsorted(self._cumulative, grid, side="right")
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """(count,) item ids, with repetition."""
+        """(count,) item ids, with replacement."""
         number = rng.random(count)
-        drawn: np.ndarray[Any, np.dtype[np.int64]] = self._guess[(number * len(self._guess)).astype(np.int64)]
-        low = np.flatnonzero(self._until[drawn] <= number)
+        drawn: np.ndarray[Any, np.dtype[np.int64]] = self._index[(number * len(self._index)).astype(np.int64)]
+        low = np.flatnonzero(self._cumulative[drawn] <= number)
         while len(low):
             drawn[low] += 1
-            low = low[self._until[drawn[low]] <= number[low]]
+            low = low[self._cumulative[drawn[low]] <= number[low]]
         return drawn
 
     def stream(self, count: int, rng: np.random.Generator) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
-        """(count,) item ids again and again, many of them drawn at once."""
-        several = max(1, AHEAD // max(count, 1))
+        """Endless draws of (count,) item ids, made many at a time."""
+        draws = max(1, BUFFER // max(count, 1))
         while True:
-            yield from self.draw(several * count, rng).reshape(several, count)
+            yield from self.draw(draws * count, rng).reshape(draws, count)
 
-    def expected(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def log_expected_count(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """(I + 1,) logarithm of how often each item is expected among `count` draws; 0 for item 0."""
-        expected = count * self._share
+        expected = count * self._probability
         return np.log(expected, out=np.zeros_like(expected), where=expected > 0)

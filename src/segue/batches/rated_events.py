@@ -1,10 +1,10 @@
-"""Rated events as questions: how does a user rate an item at a time, given what both had met strictly before?
+"""Rated events with the histories of their user and of their item, as far as they happened strictly before the event.
 
-    user  1  2  1  3  2       history of user 2 before 7:   b          (what she had met; the newest last)
-    item  a  b  b  a  a       audience of item a before 7:  1 3        (who had met it)
-    time  1  3  4  5  7                                                what happened at 7 itself is not before it
+    user  1  2  1  3  2       history of user 2 before time 7:        b      (items, newest last)
+    item  a  b  b  a  a       item history of item a before time 7:   1 3    (users, newest last)
+    time  1  3  4  5  7                                               an event at 7 itself is not before 7
 
-Both sides are found in one order of the log's rows by (user, time) or (item, time): nothing later can be read.
+Both histories are ranges of the log's events sorted by (user, time) and by (item, time), so nothing later is ever read.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import RatingBatch
 from segue.data.log import Ids, Log
 from segue.errors import DataError
 
-SHUFFLED = 64  # batches are cut from so many at a time, sorted by length: they hold little padding, in random order
+SORTED_BATCHES = 64  # batches that are sorted by length together: little padding, and still a random order
 
 
-class Past:
-    """Whom each key met, and when; `Past(user, item, time)` of a log's rows knows the histories of its users.
+class Histories:
+    """The past of each key: the items of a user, or the users of an item, in the order of time.
 
     Args:
-        key: (R,) whose past it is.
-        other: (R,) whom they met.
-        time: (R,) when; of equal times the rows keep their order.
+        key: (R,) the user (item) of each event.
+        other: (R,) its item (user).
+        time: (R,) its time; events of equal time keep their order.
     """
 
     def __init__(self, key: Ids, other: Ids, time: Ids) -> None:
-        self.moments = np.unique(time)
-        self.span = len(self.moments) + 1
-        place = key * self.span + np.searchsorted(self.moments, time)
-        order = np.argsort(place, kind="stable")
-        self.place, self.other = place[order], other[order]
+        self.times = np.unique(time)
+        self.stride = len(self.times) + 1
+        position = key * self.stride + np.searchsorted(self.times, time)
+        order = np.argsort(position, kind="stable")
+        self.position, self.other = position[order], other[order]
 
-    def stretch(self, key: Ids, before: Ids) -> tuple[Ids, Ids]:
-        """(first, stop), each (N,): which entries of `other` each key met strictly before a time."""
-        line = key * self.span
-        stop = np.searchsorted(self.place, line + np.searchsorted(self.moments, before))
-        return np.searchsorted(self.place, line), stop
+    def ranges(self, key: Ids, before: Ids) -> tuple[Ids, Ids]:
+        """(first, stop), each (N,): the range of `other` that holds the past of each key strictly before a time."""
+        base = key * self.stride
+        stop = np.searchsorted(self.position, base + np.searchsorted(self.times, before))
+        return np.searchsorted(self.position, base), stop
 
     def last(self, key: Ids, before: Ids, window: int | None = None) -> Ids:
-        """(N, P) whom each key met strictly before a time, oldest first, 0 on the left: the last `window` of them.
+        """(N, P) the last `window` entries of each past, oldest first, padded with 0 on the left.
 
-        With None, P is the longest past among these.
+        With `window` None all entries are returned, and P is the length of the longest past.
         """
-        first, stop = self.stretch(key, before)
+        first, stop = self.ranges(key, before)
         longest = int((stop - first).max(initial=0))
         width = longest if window is None else min(window, longest)
-        at = stop[:, None] + np.arange(-width, 0)
-        inside = at >= first[:, None]
-        return np.where(inside, self.other[np.where(inside, at, 0)] if len(self.other) else 0, 0)
+        index = stop[:, None] + np.arange(-width, 0)
+        inside = index >= first[:, None]
+        return np.where(inside, self.other[np.where(inside, index, 0)] if len(self.other) else 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ class RatedEvents:
     """N rated events of a log.
 
     Attributes:
-        log: whose rows may be read: a view of the past hides what lies behind its cut.
-        user: (N,) who rated.
-        item: (N,) what.
-        rating: (N,) float32, the answers.
-        time: (N,) when, or None where the log does not say.
-        before: (N,) only what happened strictly before may be read; by default `time`.
+        log: the log that histories are read from; a view of a training part hides what follows its cut.
+        user: (N,) user of each event.
+        item: (N,) item of each event.
+        rating: (N,) float32 rating of each event.
+        time: (N,) time of each event, or None if the log has no times.
+        before: (N,) histories contain only what happened strictly before this time; by default `time`.
     """
 
     log: Log
@@ -80,13 +80,13 @@ class RatedEvents:
     before: Ids | None = None
 
     @classmethod
-    def of(cls, log: Log) -> RatedEvents:
-        """Every rated event of a view, each to be told from what came before it."""
-        return cls.at(log, log.events()[0], log.rows())
+    def from_log(cls, log: Log) -> RatedEvents:
+        """All rated events of a log (or of a view of it)."""
+        return cls.at_rows(log, log.events()[0], log.rows())
 
     @classmethod
-    def at(cls, log: Log, user: Ids, row: Ids) -> RatedEvents:
-        """The rated events at rows of a log's columns, each to be told from what came before it.
+    def at_rows(cls, log: Log, user: Ids, row: Ids) -> RatedEvents:
+        """The rated events at some rows of the log's columns, whose users are `user`.
 
         Raises:
             DataError: the log has no ratings.
@@ -100,43 +100,42 @@ class RatedEvents:
         return len(self.user)
 
     @cached_property
-    def _past(self) -> tuple[Past, Past, Ids]:
-        """The histories of the users, the audiences of the items, and before when they may be read."""
+    def _histories(self) -> tuple[Histories, Histories, Ids]:
+        """The histories of users, those of items, and the time before which they are read."""
         before = self.time if self.before is None else self.before
         if self.log.time is None or before is None:
-            raise DataError(f"{self.log.name}: who met an item before whom is not known: this log has no times")
+            raise DataError(f"{self.log.name}: the order of events of different users is unknown: the log has no times")
         user, content = self.log.events()
         item, time = content.astype(np.int64), self.log.column(self.log.time)
-        return Past(user, item, time), Past(item, user, time), before
+        return Histories(user, item, time), Histories(item, user, time), before
 
-    def lengths(self) -> Ids:
-        """(N,) how much may be read of both sides."""
-        histories, audiences, before = self._past
-        ends = histories.stretch(self.user, before), audiences.stretch(self.item, before)
-        return ends[0][1] - ends[0][0] + ends[1][1] - ends[1][0]
+    def history_lengths(self) -> Ids:
+        """(N,) the lengths of the user's and of the item's history together."""
+        of_users, of_items, before = self._histories
+        user_range, item_range = of_users.ranges(self.user, before), of_items.ranges(self.item, before)
+        return user_range[1] - user_range[0] + item_range[1] - item_range[0]
 
-    def audiences(self, window: int) -> Ids:
-        """(I + 1, Q) the last `window` users of each item of the log, to its end."""
+    def item_histories(self, window: int) -> Ids:
+        """(I + 1, Q) the last `window` users of each item at the end of the log."""
         items = np.arange(self.log.num_items + 1)
-        return self._past[1].last(items, np.full(len(items), np.iinfo(np.int64).max), window)
+        return self._histories[1].last(items, np.full(len(items), np.iinfo(np.int64).max), window)
 
-    def batch(self, index: Ids, *, history: int | None = 0, audience: int | None = 0) -> Batch:
-        """The questions at `index`, with the last `history` items of the user and the last `audience` users of the
-        item; 0 for none, None for all."""
+    def batch(self, index: Ids, *, window: int | None = 0, item_window: int | None = 0) -> RatingBatch:
+        """The events at `index`, with the last `window` items of the user's history and the last `item_window` users
+        of the item's history; 0 for none, None for all."""
         user, item = self.user[index], self.item[index]
-        met = seen_by = np.zeros((len(index), 0), np.int64)
-        if (history, audience) != (0, 0):
-            histories, audiences, before = self._past
-            met = histories.last(user, before[index], history)
-            seen_by = audiences.last(item, before[index], audience)
-        return Batch(
+        history = item_history = np.zeros((len(index), 0), np.int64)
+        if (window, item_window) != (0, 0):
+            of_users, of_items, before = self._histories
+            history = of_users.last(user, before[index], window)
+            item_history = of_items.last(item, before[index], item_window)
+        return RatingBatch(
             torch.from_numpy(user),
-            torch.from_numpy(met),
-            torch.from_numpy(item)[:, None],
-            asked=torch.ones(len(index), 1, dtype=torch.bool),
-            rating=torch.from_numpy(self.rating[index]),
+            torch.from_numpy(history),
+            torch.from_numpy(item),
+            torch.from_numpy(self.rating[index]),
             time=None if self.time is None else torch.from_numpy(self.time[index]),
-            audience=torch.from_numpy(seen_by),
+            item_history=torch.from_numpy(item_history),
         )
 
     def batches(
@@ -144,29 +143,29 @@ class RatedEvents:
         batch_size: int,
         rng: np.random.Generator | None = None,
         *,
-        history: int | None = 0,
-        audience: int | None = 0,
+        window: int | None = 0,
+        item_window: int | None = 0,
         share: float = 1.0,
-    ) -> Iterator[Batch]:
-        """All questions, `batch_size` a batch: in their order, or with `rng` in random order, the first `share` of it.
+    ) -> Iterator[RatingBatch]:
+        """One pass over the events: in their order, or in random order with `rng`; only the first `share` of them.
 
-        Batches of both histories hold questions of alike length, drawn from a stretch of the random order.
+        In random order, events with histories of similar length share a batch, so that batches hold little padding.
         """
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         order = order[: math.ceil(share * len(order))]
-        if rng is not None and (history, audience) != (0, 0):
-            order = self._alike(order, batch_size, rng)
+        if rng is not None and (window, item_window) != (0, 0):
+            order = self._grouped_by_length(order, batch_size, rng)
         for begin in range(0, len(order), batch_size):
-            yield self.batch(order[begin : begin + batch_size], history=history, audience=audience)
+            yield self.batch(order[begin : begin + batch_size], window=window, item_window=item_window)
 
-    def _alike(self, order: Ids, batch_size: int, rng: np.random.Generator) -> Ids:
-        """`order`, with questions of alike length side by side in batches that come in random order."""
-        length, step = self.lengths(), SHUFFLED * batch_size
+    def _grouped_by_length(self, order: Ids, batch_size: int, rng: np.random.Generator) -> Ids:
+        """`order` rearranged: events of similar length form a batch, and the batches come in random order."""
+        length, step = self.history_lengths(), SORTED_BATCHES * batch_size
         batches: list[Ids] = []
         for begin in range(0, len(order), step):
-            some = order[begin : begin + step]
-            some = some[np.argsort(length[some], kind="stable")]
-            cut = [some[at : at + batch_size] for at in range(0, len(some), batch_size)]
-            batches += [cut[place] for place in rng.permutation(len(cut))]
-        batches.sort(key=len, reverse=True)  # those that are not full come last, so that the others stay whole
+            rows = order[begin : begin + step]
+            rows = rows[np.argsort(length[rows], kind="stable")]
+            parts = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+            batches += [parts[number] for number in rng.permutation(len(parts))]
+        batches.sort(key=len, reverse=True)  # incomplete batches come last, so that the others stay complete
         return np.concatenate(batches) if batches else order

@@ -1,10 +1,12 @@
-"""How a log becomes batches: array operations on the log's own rows; the expanded examples are never stored.
+"""Training batches from a log: sliding windows, causal sequences, and (user, item) pairs.
 
-rows of a user     a  b  c  d  e  f  g  h         a question asks, at a row, for the T items from it on
-window L = 3, T = 2:  [a b c] -> d e                 and sees the L items before it
+They are array operations on the log's own columns; the expanded training examples are never stored.
+
+rows of a user         a  b  c  d  e  f  g  h       a query at a row has the T items from that row on as targets
+window L = 3, T = 2:  [a b c] -> d e                and reads the L items before it
                          [b c d] -> e f
-a chunk of C = 2 questions is one batch row:  history a b c d,  target (d e), (e f):
-neighbouring windows share their items, so whatever depends on (user, item) alone is computed once for both.
+A batch row with C = 2 queries:  history a b c d,  targets (d e), (e f). Neighbouring windows share their items, so what
+depends on (user, item) alone is computed once for both.
 """
 
 from __future__ import annotations
@@ -16,163 +18,179 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import UniformNegatives
 from segue.data.log import Ids, Log
 
 
 @dataclass(frozen=True, kw_only=True)
-class Windows:
-    """Sliding windows over every user's rows, in random chunks of neighbouring questions.
+class SlidingWindows:
+    """Sliding windows over the rows of each user; neighbouring windows may share a batch row.
 
     Attributes:
-        window: L, items seen by a question.
-        targets: T, items asked for.
-        per_row: C, questions that share a batch row.
-        negatives: G, negatives drawn for each target; 0 for none.
-        asked: "full" asks wherever L items lie before and T behind (a user with fewer than L + T rows is asked once,
-            with a padded history and what targets there are); "every" asks after every item that T items
-            follow, and after the first of a shorter user.
+        window: L, number of items that a query reads.
+        num_targets: T, number of following items that are its targets.
+        windows_per_row: C, number of neighbouring windows in a batch row.
+        num_negatives: G, negatives drawn for each target; 0 for none.
+        positions: where the queries are. "full": wherever L items precede and T follow (a user with fewer than L + T
+            rows has one query, with a padded history and the targets that there are). "every": after every item that T
+            items follow, and after the first item of a shorter user.
     """
 
     window: int
-    targets: int = 1
-    per_row: int = 1
-    negatives: int = 0
-    asked: Literal["full", "every"] = "full"
+    num_targets: int = 1
+    windows_per_row: int = 1
+    num_negatives: int = 0
+    positions: Literal["full", "every"] = "full"
 
-    def span(self, log: Log) -> tuple[Ids, Ids]:
-        """(first, stop), each (U + 1,): the rows of each user at which a question is asked."""
-        last = np.maximum(log.start + 1, log.stop - self.targets)
-        first = np.minimum(log.start + self.window, last) if self.asked == "full" else log.start + 1
-        return first, np.where(log.sizes >= 2, last + 1, first)
+    def query_rows(self, log: Log) -> tuple[Ids, Ids]:
+        """(first, stop), each (U + 1,): the range of rows of each user at which there is a query."""
+        last = np.maximum(log.start + 1, log.stop - self.num_targets)
+        first = np.minimum(log.start + self.window, last) if self.positions == "full" else log.start + 1
+        return first, np.where(log.lengths >= 2, last + 1, first)
 
-    def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """One epoch: every question once, about `batch_size` of them a batch."""
-        user, row, asked = self._chunks(log, rng)
-        shape = (self.per_row, self.targets, self.negatives)
-        # drawn for the whole epoch while users are in order: the search for them then stays in the cache
-        negative = UniformNegatives(log).draw(user, shape, rng) if self.negatives else None
+    def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        """One epoch: every query once, in random order, about `batch_size` queries per batch."""
+        user, row, mask = self._rows(log, rng)
+        shape = (self.windows_per_row, self.num_targets, self.num_negatives)
+        # drawn for the whole epoch while users are in order, which keeps the binary searches in the cache
+        negatives = UniformNegatives(log).draw(user, shape, rng) if self.num_negatives else _none(len(user), shape)
         order = rng.permutation(len(user))
-        rows = max(1, -(-len(user) * batch_size // max(1, int(asked.sum()))))
+        rows = max(1, -(-len(user) * batch_size // max(1, int(mask.sum()))))
         for begin in range(0, len(order), rows):
-            some = order[begin : begin + rows]
-            history = _items(log, user[some], row[some], -self.window, self.per_row - 1)
-            target = _items(log, user[some], row[some], 0, self.targets + self.per_row - 1)
-            drawn = None if negative is None else torch.from_numpy(negative[some])
-            yield Batch(_ids(user[some]), history, target, drawn, torch.from_numpy(asked[some]))
+            index = order[begin : begin + rows]
+            yield SequenceBatch(
+                _ids(user[index]),
+                _items(log, user[index], row[index], -self.window, self.windows_per_row - 1),  # (B, L + C - 1)
+                _items(log, user[index], row[index], 0, self.num_targets + self.windows_per_row - 1),  # (B, T + C - 1)
+                torch.from_numpy(mask[index]),
+                torch.from_numpy(negatives[index]),
+            )
 
-    def _chunks(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, np.ndarray[Any, np.dtype[np.bool_]]]:
-        """(user, row of the first question, which questions are asked: (n, C)) of every chunk, user by user.
+    def _rows(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, np.ndarray[Any, np.dtype[np.bool_]]]:
+        """(user, row of the first query, (n, C) mask of the queries) of every batch row, user by user.
 
-        Where a user's chunks begin is drawn anew each epoch.
+        The offset of a user's batch rows is drawn anew each epoch.
         """
-        first, stop = self.span(log)
-        shift = rng.integers(0, self.per_row, len(first))
-        shift[stop - first <= self.per_row] = 0
-        count = -((first - shift - stop) // self.per_row)
+        first, stop = self.query_rows(log)
+        offset = rng.integers(0, self.windows_per_row, len(first))
+        offset[stop - first <= self.windows_per_row] = 0
+        count = -((first - offset - stop) // self.windows_per_row)
         count[stop == first] = 0
         user = np.repeat(np.arange(len(first)), count)
-        place = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
-        row = (first - shift)[user] + place * self.per_row
-        question = row[:, None] + np.arange(self.per_row)
-        return user, row, (question >= first[user][:, None]) & (question < stop[user][:, None])
+        number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+        row = (first - offset)[user] + number * self.windows_per_row
+        query_row = row[:, None] + np.arange(self.windows_per_row)
+        return user, row, (query_row >= first[user][:, None]) & (query_row < stop[user][:, None])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequences:
-    """Stretches of a user's rows for models that read from left to right: one pass answers at every item.
+class CausalSequences:
+    """Subsequences of each user's rows for causal models: one pass trains on the next item at every position.
 
-    rows of a user     a  b  c  d  e  f         window L = 4, each question asks for the next item:
-    last:   history  b c d e   target  c d e f                       the newest stretch
-    all:    history  b c d e   target  c d e f      asked 1 1 1 1    and older ones, until each pair was asked once;
-                     0 0 0 a           0 0 0 b            0 0 0 1    where they begin is drawn anew each epoch
+    rows of a user     a  b  c  d  e  f         window L = 4; the target of each position is the next item:
+    last:   history  b c d e   target  c d e f                    the newest subsequence only
+    all:    history  b c d e   target  c d e f    mask 1 1 1 1    and older ones, until every pair was a target once;
+                     0 0 0 a           0 0 0 b         0 0 0 1    their offset is drawn anew each epoch
 
     Attributes:
-        window: L, items of a stretch. The newest stands in the last column, as when the model is asked.
-        cover: "last" for the newest stretch of each user, "all" for all of them.
-        fresh: with "all", only the last `fresh` items of a stretch ask, so that most see a long history; None: all do.
-        negatives: G, negatives drawn for each target; 0 for none.
+        window: L, items of a subsequence. The newest is in the last column, as when the model is used.
+        coverage: "last" for the newest subsequence of each user, "all" for all of them.
+        new_targets: with "all", only the last `new_targets` positions of a subsequence are trained on, so that most
+            targets have a long history; None for all positions.
+        num_negatives: G, negatives drawn for each target; 0 for none.
     """
 
     window: int
-    cover: Literal["last", "all"] = "all"
-    fresh: int | None = None
-    negatives: int = 0
+    coverage: Literal["last", "all"] = "all"
+    new_targets: int | None = None
+    num_negatives: int = 0
 
-    def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """One epoch in random order, `batch_size` stretches a batch; within it the shortest come first, so that slices
-        of a batch hold little padding."""
-        user, end, first = self._stretches(log, rng)
-        negatives = UniformNegatives(log) if self.negatives else None
-        length = np.minimum(end - log.start[user], self.window)
+    def batches(self, log: Log, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        """One epoch in random order, `batch_size` subsequences per batch.
+
+        Within a batch the shortest come first, so that slices of a batch hold little padding.
+        """
+        user, newest, oldest = self._subsequences(log, rng)
+        sampler = UniformNegatives(log) if self.num_negatives else None
+        length = np.minimum(newest - log.start[user], self.window)
         order = rng.permutation(len(user))
         for begin in range(0, len(order), batch_size):
-            some = order[begin : begin + batch_size]
-            some = some[np.argsort(length[some], kind="stable")]
-            history = _items(log, user[some], end[some], -self.window, 0)
-            target = _items(log, user[some], end[some], 1 - self.window, 1)
-            at = end[some][:, None] + np.arange(1 - self.window, 1)
-            asked = torch.from_numpy(at >= first[some][:, None])
-            shape = (self.window, 1, self.negatives)
-            drawn = None if negatives is None else torch.from_numpy(negatives.draw(user[some], shape, rng))
-            yield Batch(_ids(user[some]), history, target, drawn, asked)
+            index = order[begin : begin + batch_size]
+            index = index[np.argsort(length[index], kind="stable")]
+            target_row = newest[index][:, None] + np.arange(1 - self.window, 1)  # (B, L)
+            shape = (self.window, 1, self.num_negatives)
+            negatives = sampler.draw(user[index], shape, rng) if sampler else _none(len(index), shape)
+            yield SequenceBatch(
+                _ids(user[index]),
+                _items(log, user[index], newest[index], -self.window, 0),
+                _items(log, user[index], newest[index], 1 - self.window, 1),
+                torch.from_numpy(target_row >= oldest[index][:, None]),
+                torch.from_numpy(negatives),
+            )
 
-    def _stretches(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
-        """(user, row of the newest target, row of the oldest) of every stretch."""
-        fresh = min(self.fresh or self.window, self.window)
-        questions = np.maximum(log.sizes - 1, 0)
-        count = np.minimum(questions, 1) if self.cover == "last" else -(-questions // fresh)
-        shift = np.zeros_like(count)
-        if self.cover == "all":
-            shift = np.where(questions > fresh, rng.integers(0, fresh, len(count)), 0)
-            count = -(-(questions + shift) // fresh)
+    def _subsequences(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Ids]:
+        """(user, row of the newest target, row of the oldest target) of every subsequence."""
+        new = min(self.new_targets or self.window, self.window)
+        targets = np.maximum(log.lengths - 1, 0)
+        count = np.minimum(targets, 1) if self.coverage == "last" else -(-targets // new)
+        offset = np.zeros_like(count)
+        if self.coverage == "all":
+            offset = np.where(targets > new, rng.integers(0, new, len(count)), 0)
+            count = -(-(targets + offset) // new)
         user = np.repeat(np.arange(len(count)), count)
-        place = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
-        # the newest stretch asks `fresh - shift` questions, the oldest what is left
-        newest = log.stop[user] - 1 - np.maximum(place * fresh - shift[user], 0)
-        oldest = log.stop[user] - (place + 1) * fresh + shift[user]
-        if self.cover == "last":
+        number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+        # the newest subsequence has `new - offset` targets, the oldest those that are left
+        newest = log.stop[user] - 1 - np.maximum(number * new - offset[user], 0)
+        oldest = log.stop[user] - (number + 1) * new + offset[user]
+        if self.coverage == "last":
             oldest = log.stop[user] - self.window
         return user, newest, np.maximum(oldest, log.start[user] + 1)
 
 
-def pairs(
-    log: Log, batch_size: int, rng: np.random.Generator, *, negatives: int = 1, recency: float = 0.0
-) -> Iterator[Batch]:
-    """One epoch of (user, item, its `negatives`): no history, C = T = 1.
+def user_item_pairs(
+    log: Log, batch_size: int, rng: np.random.Generator, *, num_negatives: int = 1, recency: float = 0.0
+) -> Iterator[SequenceBatch]:
+    """One epoch of (user, item) pairs with negatives, without histories: C = T = 1.
 
-    Each row of the log is visited once; with `recency`, as many are drawn in proportion to e^-(age / recency).
+    Every event of the log is used once. With `recency`, as many events are drawn instead, each with a probability
+    proportional to e^-(age / recency).
     """
     user, item = log.events()
     if recency > 0 and len(user):
-        weight = np.exp(-ages(log) / recency)
+        weight = np.exp(-event_ages(log) / recency)
         row = np.sort(rng.choice(len(user), len(user), p=weight / weight.sum()))
         user, item = user[row], item[row]
-    negative = UniformNegatives(log).draw(user, (1, 1, negatives), rng)
+    negatives = UniformNegatives(log).draw(user, (1, 1, num_negatives), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
-        some = order[begin : begin + batch_size]
-        empty = torch.empty((len(some), 0), dtype=torch.long)
-        asked = torch.ones((len(some), 1), dtype=torch.bool)
-        yield Batch(_ids(user[some]), empty, _ids(item[some]).unsqueeze(1), torch.from_numpy(negative[some]), asked)
+        index = order[begin : begin + batch_size]
+        no_history = torch.empty((len(index), 0), dtype=torch.long)
+        mask = torch.ones((len(index), 1), dtype=torch.bool)
+        target = _ids(item[index]).unsqueeze(1)
+        yield SequenceBatch(_ids(user[index]), no_history, target, mask, torch.from_numpy(negatives[index]))
 
 
-def ages(log: Log) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(len(log),) the share of all events that came after each row; of its user's, where the log has no times."""
+def event_ages(log: Log) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(len(log),) the share of all events that came after each event; of its user's events if the log has no times."""
     if log.time is None:
-        after = np.repeat(log.stop, log.sizes) - 1 - log.rows()
-        return after / np.repeat(log.sizes, log.sizes)
+        after = np.repeat(log.stop, log.lengths) - 1 - log.rows()
+        return after / np.repeat(log.lengths, log.lengths)
     time = log.column(log.time)
     return 1 - np.searchsorted(np.sort(time), time, side="right") / max(len(time), 1)
 
 
 def _items(log: Log, user: Ids, row: Ids, begin: int, end: int) -> torch.Tensor:
-    """(n, end - begin) items at `row + begin` up to `row + end`; 0 outside the user's rows."""
-    at = row[:, None] + np.arange(begin, end)
-    inside = (at >= log.start[user][:, None]) & (at < log.stop[user][:, None])
-    return _ids(np.where(inside, log.item.take(at, mode="clip"), 0))
+    """(n, end - begin) the items at rows `row + begin` up to `row + end`; 0 outside the user's rows."""
+    rows = row[:, None] + np.arange(begin, end)
+    inside = (rows >= log.start[user][:, None]) & (rows < log.stop[user][:, None])
+    return _ids(np.where(inside, log.item.take(rows, mode="clip"), 0))
 
 
 def _ids(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:
     return torch.from_numpy(array.astype(np.int64, copy=False))
+
+
+def _none(rows: int, shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """(rows, C, T, 0) no negatives."""
+    return np.empty((rows, *shape), np.int64)

@@ -82,9 +82,9 @@ def predictions(model: PairScorer, pairs: RatedEvents) -> Values:
     Raises:
         TrainingError: one is not a number.
     """
-    reads = {"history": model.window, "audience": model.audience}
-    plain = model.window == 0 and model.audience == 0
-    order = np.arange(len(pairs)) if plain else np.argsort(pairs.lengths(), kind="stable")
+    reads = {"window": model.window, "item_window": model.item_window}
+    plain = model.window == 0 and model.item_window == 0
+    order = np.arange(len(pairs)) if plain else np.argsort(pairs.history_lengths(), kind="stable")
     found = np.empty(len(pairs))
     with asked(model), torch.inference_mode():
         for begin in range(0, len(pairs), AT_ONCE):
@@ -95,19 +95,19 @@ def predictions(model: PairScorer, pairs: RatedEvents) -> Values:
     return found
 
 
-def areas(model: Model, cases: EvalInstances, candidate: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ids, Values]:
-    """(users, their AUC) of the users of `cases`, one case a user.
+def areas(model: Model, instances: EvalInstances, candidate: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ids, Values]:
+    """(users, their AUC) of the users of `instances`, one case a user.
 
     An item of the user's rows before the case is neither right nor wrong; every other one of `candidate` (I + 1) is
     right if it is a target of the case. A user without a right or without a wrong one is left out.
     """
     users, values = [], []
     with asked(model), torch.inference_mode():
-        scores = Scores(model, cases.log.num_items + 1)
+        scores = Scores(model, instances.log.num_items + 1)
         rows = min(max(BLOCK_BYTES // (4 * scores.stride), 32), 1024)
         allowed = torch.from_numpy(candidate).to(device_of(model))
-        for first in range(0, len(cases), rows):
-            some = cases.take(slice(first, first + rows))
+        for first in range(0, len(instances), rows):
+            some = instances.take(slice(first, first + rows))
             grid = scores.of(some)[:, : len(candidate)]
             for line in range(len(some)):
                 begin, row, stop = some.log.start[some.user[line]], some.row[line], some.stop[line]

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import PairBatch
 from segue.data.log import Ids, Log
 from segue.data.time_units import day_of, unit_of
 from segue.errors import ConfigError, DataError
@@ -223,19 +223,19 @@ class _History:
 
 def _occluded_batch(
     model: PairScorer, pair: tuple[int, int], time: int | None, history: _History, item_history: _History
-) -> Batch:
+) -> PairBatch:
     """The pair with both histories; then without each explained event of the one, then of the other."""
     user_copies, item_copies = (leave_one_out(one.ids, one.positions) for one in (history, item_history))
     histories = torch.cat([history.ids[None], user_copies, history.ids.expand(len(item_copies), -1)])
     item_histories = torch.cat([item_history.ids.expand(1 + len(user_copies), -1), item_copies])
     ones = torch.ones(len(histories), dtype=torch.long)
     user, item = pair
-    return Batch(
+    return PairBatch(
         user * ones,
         _last_columns(histories, model.window),
-        item * ones[:, None],
+        item * ones,
         time=None if time is None else time * ones,
-        audience=_last_columns(item_histories, model.item_window),
+        item_history=_last_columns(item_histories, model.item_window),
     )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from segue.config import Config
 from segue.errors import ConfigError, did_you_mean
 from segue.models.base.model import Model
 
@@ -148,6 +149,8 @@ def _checked(kind: Any, reference: str, reserved: Collection[str]) -> type[Model
     for attribute, example in (("name", '"my-model"'), ("Config", "MyConfig")):
         if not hasattr(model, attribute):
             raise ConfigError(f"{reference}: the class needs the attribute {attribute} = {example}")
+    if not (isinstance(model.Config, type) and issubclass(model.Config, Config)):
+        raise ConfigError(f"{reference}: its Config must derive from segue.config.Config or one of its subclasses")
     if inspect.isabstract(model):
         raise ConfigError(f"{reference}: the class does not define {', '.join(sorted(model.__abstractmethods__))}")
     if model.name in reserved:

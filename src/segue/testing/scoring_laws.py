@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.data.splits import leave_last_out
 from segue.models.base.model import GradientModel
@@ -75,8 +75,8 @@ def padding_row_is_zero(subject: Subject) -> None:
     assert scores[:, 0].eq(-torch.inf).all(), "law 7: item 0 has a score"
     if isinstance(model, GradientModel):
         for batch in model.batches(log, np.random.default_rng(0)):
-            if batch.negative is not None and batch.target is not None:
-                padding = (batch.negative == 0) & (batch.targets > 0).unsqueeze(3)
+            if isinstance(batch, SequenceBatch):
+                padding = (batch.negatives == 0) & (batch.targets > 0).unsqueeze(3)  # (B, C, T, G)
                 assert not padding.any(), "law 7: item 0 was drawn as a negative"
 
 

@@ -19,9 +19,8 @@ from segue.training.loop import fit
 SMALL_SETTINGS = {
     "embedding_dim": 8,
     "hidden_dim": 8,
-    "hidden": 8,
     "context_dim": 8,
-    "contexts": 4,
+    "num_contexts": 4,
     "batch_size": 64,
     "epochs": 3,
     "lr": 0.01,

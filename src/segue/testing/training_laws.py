@@ -47,9 +47,8 @@ def _learns_preferences(subject: Subject) -> None:
     split = leave_last_out(log)
     instances = split.instances("test")
     model: Any = subject.train(split.train_valid, **_epochs(subject, 20))
-    ratings = RatedEvents.at(log, instances.user, instances.row)
-    batch = ratings.batch(np.arange(len(instances)), history=model.window, audience=model.audience)
-    assert batch.rating is not None
+    ratings = RatedEvents.at_rows(log, instances.user, instances.row)
+    batch = ratings.batch(np.arange(len(instances)), window=model.window, item_window=model.item_window)
     with torch.inference_mode():
         error = float((model.predict(batch) - batch.rating).square().mean().sqrt())
     assert error <= 0.75, f"law 1: likes and dislikes are 3 apart, and are predicted with an RMSE of {error:.2f}"
@@ -104,9 +103,9 @@ def processes_agree(subject: Subject) -> None:
         for part in parts:
             with torch.random.fork_rng(devices=[]):
                 model(part).backward()
-        return [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+        return [weight.grad.to_dense().clone() for weight in model.parameters() if weight.grad is not None]
 
-    pairs = zip(gradients([batch]), gradients([batch.share(0, 2), batch.share(1, 2)]), strict=True)
+    pairs = zip(gradients([batch]), gradients([batch.shard(0, 2), batch.shard(1, 2)]), strict=True)
     difference = max(float((one - two).abs().max()) for one, two in pairs)
     assert difference < 1e-9, f"law 11: gradients differ by {difference:.3g}"
 

@@ -191,9 +191,9 @@ def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device)
     Returns:
         The share's part of the mean loss of a target.
     """
-    num_targets = (batch.targets > 0).sum().to(device)
+    num_targets = batch.num_targets.to(device)
     total_loss = torch.zeros((), device=device)
-    share = batch.share(distributed.rank(), distributed.world_size()).to(device)
+    share = batch.shard(distributed.rank(), distributed.world_size()).to(device)
     for micro_batch in share.slices(model.rows_at_once):
         loss = model(micro_batch)
         (loss / num_targets if model.config.reduction == "mean" else loss).backward()

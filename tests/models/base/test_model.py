@@ -52,12 +52,12 @@ OUT_OF_RANGE = {
     ("bprmf",): {"l2": [-0.1]},
     ("hgn",): {
         "window": [0],
-        "targets": [0],
-        "per_row": [0],
+        "num_targets": [0],
+        "windows_per_row": [0],
         "num_negatives": [0],
         "loss": ["hinge"],
         "pooling": ["sum"],
-        "asked": ["never"],
+        "training_windows": ["never"],
         "reg_weight": [(-0.1, 0), (0, -0.1)],
     },
     ("item-knn",): {
@@ -112,8 +112,13 @@ def test_preset_recbole_is_the_page() -> None:
     config = HGN.configure(preset="recbole")
     assert (config.embedding_dim, config.pooling, config.reg_weight, config.loss) == (64, "avg", (0.0, 0.0), "ce")
     # and RecBole's general settings: Adam at 1e-3, batches of 2048, the last 50 items, one target after every item
-    assert (config.lr, config.batch_size, config.window, config.targets) == (1e-3, 2048, 50, 1)
-    assert (config.asked, config.weight_decay, config.reduction, config.epochs) == ("every", 0.0, "mean", 300)
+    assert (config.lr, config.batch_size, config.window, config.num_targets) == (1e-3, 2048, 50, 1)
+    assert (config.training_windows, config.weight_decay, config.reduction, config.epochs) == (
+        "every",
+        0.0,
+        "mean",
+        300,
+    )
 
 
 @pytest.mark.parametrize("lr", ["0.01", "0.001"])
@@ -129,11 +134,17 @@ def test_the_pages_search_space_can_be_written(lr: str, pooling: str, reg_weight
 def test_default_is_the_papers_model() -> None:
     config = HGN.configure()
     assert config == HGN.configure(preset="paper")
-    assert (config.embedding_dim, config.window, config.targets, config.lr, config.batch_size) == (50, 5, 3, 1e-3, 4096)
+    assert (config.embedding_dim, config.window, config.num_targets, config.lr, config.batch_size) == (
+        50,
+        5,
+        3,
+        1e-3,
+        4096,
+    )
     assert (config.pooling, config.loss, config.reduction, config.item_bias) == ("avg", "bpr", "sum", False)
     assert config.feature_gate
     assert config.instance_gate
-    assert config.item_item
+    assert config.item_item_product
 
 
 def test_preset_author_is_their_program() -> None:

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
-from segue.batches.sequences import Windows
+from segue.batches.sequences import SlidingWindows
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.data.splits import leave_last_out
@@ -52,8 +52,10 @@ class Toy(RankingModel):
     def item_table(self) -> Tensor:
         return self.item
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        windows = Windows(window=self.window, targets=2, per_row=3, negatives=self.config.own, asked="every")
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        windows = SlidingWindows(
+            window=self.window, num_targets=2, windows_per_row=3, num_negatives=self.config.own, positions="every"
+        )
         return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Tensor:
@@ -68,7 +70,7 @@ def build(kind: type[Toy] = Toy, **settings: Any) -> Toy:
         return kind(kind.configure(chosen), Sizes(LOG.num_users, ITEMS)).double()
 
 
-def first(model: Toy) -> Batch:
+def first(model: Toy) -> SequenceBatch:
     return next(iter(model.batches(LOG, np.random.default_rng(3))))
 
 
@@ -102,13 +104,11 @@ def among(loss: str, config: RankingConfig, right: Tensor, wrong: list[Tensor], 
 
 def reference(model: Toy, batch: Batch) -> Tensor:
     """The loss of a batch, target by target."""
-    assert batch.target is not None
-    assert batch.asked is not None
     config, total = model.config, torch.zeros((), dtype=torch.double)
     vectors = model.item
     if config.temperature:
         vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    for row, question in batch.asked.nonzero().tolist():
+    for row, question in batch.target_mask.nonzero().tolist():
         query = model.user[batch.user[row]] + model.item[batch.history[row, question + model.window - 1]]
         if config.temperature:
             query = query / query.norm() / config.temperature
@@ -120,12 +120,11 @@ def reference(model: Toy, batch: Batch) -> Tensor:
             if config.loss == "ce":
                 total = total + scores[1:].logsumexp(0) - scores[target]
                 continue
-            if batch.shared is None:
-                assert batch.negative is not None
-                drawn = [item for item in batch.negative[row, question, place].tolist() if item]
+            if batch.shared_negatives is None:
+                drawn = [item for item in batch.negatives[row, question, place].tolist() if item]
                 expected = [config.num_negatives / (ITEMS - 1)] * len(drawn)
             else:
-                drawn = [item for item in batch.shared.tolist() if item != target]
+                drawn = [item for item in batch.shared_negatives.tolist() if item != target]
                 weight = np.maximum(LOG.counts()[1:], 1) ** config.sample_alpha
                 expected = [config.num_negatives * weight[item - 1] / weight.sum() for item in drawn]
             wrong = [scores[item] for item in drawn]
@@ -133,7 +132,7 @@ def reference(model: Toy, batch: Batch) -> Tensor:
     return total
 
 
-def assert_as_reference(model: Toy, batch: Batch, scale: float = 0.5) -> None:
+def assert_as_reference(model: Toy, batch: SequenceBatch, scale: float = 0.5) -> None:
     expected = reference(model, batch)
     slopes = torch.autograd.grad(expected * scale, [model.user, model.item])
     loss = model(batch)
@@ -162,11 +161,12 @@ def test_a_target_without_a_negative(loss: str) -> None:
     full = synthetic.from_sequences([[1, 2, 3, 1, 2, 3]])
     model = Toy(Toy.configure({"embedding_dim": 3, "loss": loss, "num_negatives": 2}), Sizes(1, 3)).double()
     batch = next(iter(model.batches(full, np.random.default_rng(0))))
-    assert batch.negative is not None
-    assert not batch.negative.any()
+    assert not batch.negatives.any()
     shared = torch.full((3,), 2)
-    same = replace(batch, target=torch.where(batch.target > 0, 2, 0), negative=None, shared=shared)
-    for case in (batch, replace(same, chance=torch.zeros(4, dtype=torch.double))):
+    same = replace(
+        batch, target=torch.where(batch.target > 0, 2, 0), negatives=batch.negatives[..., :0], shared_negatives=shared
+    )
+    for case in (batch, replace(same, log_expected_count=torch.zeros(4, dtype=torch.double))):
         model.zero_grad()
         loss_of_it = model(case)
         loss_of_it.backward()
@@ -179,27 +179,26 @@ def test_a_target_without_a_negative(loss: str) -> None:
 # ---------------------------------------------------------------------------------------- the correction
 
 
-def partition(model: Toy, batch: Batch, target: int) -> float:
+def partition(model: Toy, batch: SequenceBatch, target: int) -> float:
     """e^score(target) + the others' share, as the loss of a target has it: e^(loss + score)."""
     with torch.no_grad():
         score = model.queries(batch)[0, 0] @ model.item[target]
         return math.exp(float(model(batch) + score))
 
 
-def one_question(target: int, **fields: Any) -> Batch:
-    return Batch(
-        torch.tensor([1]), torch.tensor([[0, 2]]), torch.tensor([[target]]), asked=torch.tensor([[True]]), **fields
-    )
+def one_question(target: int, **fields: Any) -> SequenceBatch:
+    user, history, mask = torch.tensor([1]), torch.tensor([[0, 2]]), torch.tensor([[True]])
+    return SequenceBatch(user, history, torch.tensor([[target]]), mask, **fields)
 
 
 def estimated(model: Toy, target: int) -> float:
     """What the estimated partition function is on average, over all that can be drawn."""
     popular = PopularityNegatives(LOG.counts(), model.config.sample_alpha)
-    chance = torch.from_numpy(popular.expected(model.config.num_negatives))
-    each = np.exp(popular.expected(1))
+    chance = torch.from_numpy(popular.log_expected_count(model.config.num_negatives))
+    each = np.exp(popular.log_expected_count(1))
     total = 0.0
     for drawn in itertools.product(range(1, ITEMS + 1), repeat=model.config.num_negatives):
-        batch = one_question(target, shared=torch.tensor(drawn), chance=chance)
+        batch = one_question(target, shared_negatives=torch.tensor(drawn), log_expected_count=chance)
         total += float(np.prod(each[list(drawn)])) * partition(model, batch, target)
     return total
 
@@ -208,7 +207,7 @@ def estimated_by_own(model: Toy, target: int) -> float:
     """The same with negatives of a user who has touched nothing but the target."""
     others = [item for item in range(1, ITEMS + 1) if item != target]
     every = list(itertools.product(others, repeat=model.config.num_negatives))
-    batches = [one_question(target, negative=torch.tensor(drawn)[None, None, None]) for drawn in every]
+    batches = [one_question(target, negatives=torch.tensor(drawn)[None, None, None]) for drawn in every]
     return sum(partition(model, batch, target) for batch in batches) / len(every)
 
 
@@ -242,9 +241,10 @@ class CountsCollisions(Toy):
     """A drawn target counts as a negative too."""
 
     def forward(self, batch: Batch) -> Tensor:
-        assert batch.shared is not None
-        positive, negative = (self.queries(batch)[0, 0] @ self.item[ids].T for ids in (batch.target[0], batch.shared))
-        corrected = negative - batch.chance[batch.shared]
+        positive, negative = (
+            self.queries(batch)[0, 0] @ self.item[ids].T for ids in (batch.target[0], batch.shared_negatives)
+        )
+        corrected = negative - batch.log_expected_count[batch.shared_negatives]
         return torch.cat([positive, corrected]).logsumexp(0) - positive[0]
 
 
@@ -255,7 +255,7 @@ class CorrectsTheTarget(Toy):
         plain = super().forward(batch)
         score = self.queries(batch)[0, 0] @ self.item[batch.target[0, 0]]
         others = (plain + score).exp() - score.exp()
-        moved = score - batch.chance[batch.target[0, 0]]
+        moved = score - batch.log_expected_count[batch.target[0, 0]]
         return torch.log(moved.exp() + others) - score
 
 
@@ -276,14 +276,12 @@ def test_shared_negatives_are_drawn_anew_for_each_batch() -> None:
     batches = list(model.batches(LOG, np.random.default_rng(0)))
     assert len(batches) > 2
     for batch in batches:
-        assert batch.negative is None
-        assert batch.shared is not None
-        assert batch.shared.shape == (50,)
-        assert batch.shared.min() >= 1
-        assert batch.shared.max() <= ITEMS
-        assert batch.chance is not None
-        assert batch.chance[1:].exp().sum() == pytest.approx(50)
-    assert not torch.equal(batches[0].shared, batches[1].shared)
+        assert batch.negatives.shape[3] == 0
+        assert batch.shared_negatives.shape == (50,)
+        assert batch.shared_negatives.min() >= 1
+        assert batch.shared_negatives.max() <= ITEMS
+        assert batch.log_expected_count[1:].exp().sum() == pytest.approx(50)
+    assert not torch.equal(batches[0].shared_negatives, batches[1].shared_negatives)
 
 
 @pytest.mark.parametrize(("settings", "own"), [({"loss": "ce"}, 0), ({"loss": "bpr"}, 4), ({"loss": "gbce"}, 4)])
@@ -291,15 +289,16 @@ def test_without_sharing_nothing_is_shared(settings: dict[str, Any], own: int) -
     model = build(**settings)
     assert model.config.own == own
     for batch in model.batches(LOG, np.random.default_rng(0)):
-        assert batch.shared is batch.chance is None
-        assert (batch.negative is None) == (own == 0)
+        assert batch.shared_negatives is batch.log_expected_count is None
+        assert batch.negatives.shape[3] == own
 
 
 def test_the_same_seed_shares_the_same() -> None:
     model = build(loss="bpr", negative_sampling="shared")
     one, two = (list(model.batches(LOG, np.random.default_rng(4))) for _ in range(2))
     assert all(
-        torch.equal(a.shared, b.shared) and torch.equal(a.history, b.history) for a, b in zip(one, two, strict=True)
+        torch.equal(a.shared_negatives, b.shared_negatives) and torch.equal(a.history, b.history)
+        for a, b in zip(one, two, strict=True)
     )
 
 
@@ -311,7 +310,7 @@ def test_slices_add_up(loss: str, sampling: str) -> None:
     together = model(batch)
     apart = sum(model(part) for part in batch.slices(2))
     torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10)
-    shares = sum(model(batch.share(rank, 3)) for rank in range(3))
+    shares = sum(model(batch.shard(rank, 3)) for rank in range(3))
     torch.testing.assert_close(together, shares, rtol=1e-10, atol=1e-10)
 
 
@@ -369,7 +368,14 @@ def test_hgn_learns_with_every_loss(loss: str, sampling: str) -> None:
     """The next item of a walk round a cycle, of which popularity knows nothing."""
     log = synthetic.cycle(100, 12, 8, seed=2)
     split = leave_last_out(log)
-    settings = {"embedding_dim": 8, "window": 3, "targets": 1, "asked": "every", "per_row": 4, "weight_decay": 0.0}
+    settings = {
+        "embedding_dim": 8,
+        "window": 3,
+        "num_targets": 1,
+        "training_windows": "every",
+        "windows_per_row": 4,
+        "weight_decay": 0.0,
+    }
     settings |= {
         "loss": loss,
         "negative_sampling": sampling,

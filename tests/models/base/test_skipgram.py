@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from segue import testing
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
@@ -59,7 +59,7 @@ def test_a_negative_that_is_the_true_context_counts_for_nothing() -> None:
     model = build(Item2Vec)
     one, asked = torch.tensor([[1]]), torch.ones(1, 1, dtype=torch.bool)
     losses = [
-        float(model(Batch(torch.tensor([0]), one, one + 1, torch.tensor([[[drawn]]]), asked)).detach())
+        float(model(SequenceBatch(torch.tensor([0]), one, one + 1, asked, torch.tensor([[[drawn]]]))).detach())
         for drawn in ([2, 4], [4, 2], [4, 0])
     ]
     assert losses[0] == losses[1] == losses[2]
@@ -83,9 +83,8 @@ def test_a_feature_is_there_as_often_as_its_items() -> None:
 
 
 def test_pairs_with_a_feature_weigh_lambda() -> None:
-    light, heavy = described(weight=0.1), described(weight=0.4)
+    light, heavy = described(feature_weight=0.1), described(feature_weight=0.4)
     batch = next(iter(light.batches(DESCRIBED, np.random.default_rng(1))))
-    assert batch.target is not None
     mixed = (batch.history[:, 0] > 5) | (batch.target[:, 0] > 5)
     assert 0 < mixed.sum() < len(batch)
     surprise = light.surprise(batch).detach()
@@ -96,7 +95,7 @@ def test_pairs_with_a_feature_weigh_lambda() -> None:
 
 def test_negatives_are_items_and_features_in_proportion() -> None:
     model = described(num_negatives=2000)
-    drawn = np.concatenate([b.negative.flatten() for b in model.batches(DESCRIBED, np.random.default_rng(2))])  # type: ignore[union-attr]
+    drawn = np.concatenate([b.negatives.flatten() for b in model.batches(DESCRIBED, np.random.default_rng(2))])
     share = np.bincount(drawn, minlength=9)[1:] / len(drawn)
     weight = np.array([3, 2, 2, 1, 1, 3, 5, 1]) ** 0.75  # who never occurs can be drawn all the same
     assert share == pytest.approx(weight / weight.sum(), abs=0.01)
@@ -123,7 +122,7 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
         "embedding_dim": 8,
         "feature_column": "kind",
         "max_features_per_item": 1,
-        "weight": 1,
+        "feature_weight": 1,
         "epochs": 60,
         "batch_size": 64,
     }
@@ -152,7 +151,7 @@ def test_errors() -> None:
         (Item2Vec, {"sample_alpha": 2}, r"sample_alpha=2: must be between 0 and 1"),
         (Item2Vec, {"window": 0}, r"window=0: must be at least 1"),
         (Item2Vec, {"feature_column": "kind"}, r"unknown setting 'feature_column'"),
-        (MP2Vec, {"weight": -1}, r"weight=-1: must be at least 0"),
+        (MP2Vec, {"feature_weight": -1}, r"feature_weight=-1: must be at least 0"),
         (MP2Vec, {"column": "kind"}, r"unknown setting 'column': it is now called 'feature_column'"),
         (MP2Vec, {"features": 2}, r"unknown setting 'features': the number of features is taken from the log"),
         (

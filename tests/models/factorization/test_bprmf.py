@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segue import testing
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
@@ -35,7 +35,7 @@ def build(**choices: Any) -> BPRMF:
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_number_of_weights(bias: bool) -> None:
-    assert sum(weight.numel() for weight in build(bias=bias).parameters()) == 5 * 3 + 7 * (3 + bias)
+    assert sum(weight.numel() for weight in build(item_bias=bias).parameters()) == 5 * 3 + 7 * (3 + bias)
 
 
 @settings(max_examples=40, deadline=None)
@@ -44,7 +44,7 @@ def test_loss_and_gradient_triple_by_triple(bias: bool, seed: int, l2: float) ->
     rng = np.random.default_rng(seed)
     user, item, other = (torch.from_numpy(rng.integers(1, n + 1, 8)) for n in (4, 6, 6))
     other[rng.random(8) < 0.2] = 0  # users with nothing left to draw
-    model = build(bias=bias, l2=l2)
+    model = build(item_bias=bias, l2=l2)
     users, items = (w.detach().clone().requires_grad_() for w in (model.user, model.item))
     expected = torch.zeros((), dtype=torch.double)
     for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
@@ -53,7 +53,7 @@ def test_loss_and_gradient_triple_by_triple(bias: bool, seed: int, l2: float) ->
             apart = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
             expected = expected - torch.log(torch.sigmoid(apart)) + l2 * (p @ p + q @ q + r @ r)
     nothing, asked = torch.empty(8, 0, dtype=torch.long), torch.ones(8, 1, dtype=torch.bool)
-    loss = model(Batch(user, nothing, item[:, None], other[:, None, None, None], asked))
+    loss = model(SequenceBatch(user, nothing, item[:, None], asked, other[:, None, None, None]))
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
     if expected.requires_grad:
         expected.backward()
@@ -96,7 +96,7 @@ def featured(**choices: Any) -> BPRMF:
 @pytest.mark.parametrize("bias", [True, False])
 def test_features_triple_by_triple(bias: bool) -> None:
     """Items 1..6 with features a, b, c by `KINDS`; item 3 has none."""
-    model = featured(bias=bias, l2=0.3)
+    model = featured(item_bias=bias, l2=0.3)
     user, item, other = torch.tensor([1, 2, 4]), torch.tensor([1, 3, 5]), torch.tensor([4, 2, 6])
     tables = [w.detach().clone().requires_grad_() for w in (model.user, model.item, model.feature)]
     users, items, kinds = tables
@@ -108,7 +108,7 @@ def test_features_triple_by_triple(bias: bool) -> None:
         lengths = p @ p + sum(x @ x for some in parts for x in some)
         expected = expected - torch.log(torch.sigmoid(apart)) + 0.3 * lengths
     nothing, asked = torch.empty(3, 0, dtype=torch.long), torch.ones(3, 1, dtype=torch.bool)
-    loss = model(Batch(user, nothing, item[:, None], other[:, None, None, None], asked))
+    loss = model(SequenceBatch(user, nothing, item[:, None], asked, other[:, None, None, None]))
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
     expected.backward()
     loss.backward()

@@ -22,7 +22,10 @@ LOG = synthetic.markov(20, 9, 8, seed=4)
 def build(**settings: Any) -> NeuMF:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = NeuMF(NeuMF.configure({"embedding_dim": 3, "tower_dim": 4, "tower": (5, 2), **settings}), Sizes(20, 9))
+        model = NeuMF(
+            NeuMF.configure({"embedding_dim": 3, "mlp_embedding_dim": 4, "mlp_hidden_dims": (5, 2), **settings}),
+            Sizes(20, 9),
+        )
         for weight in model.parameters():
             torch.nn.init.normal_(weight)
     return model.double()
@@ -45,7 +48,7 @@ def test_number_of_weights() -> None:
 @pytest.mark.parametrize("pretrain", [0, 2])
 def test_all_items_at_once_as_pair_by_pair(pretrain: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neumf, "TOGETHER", 12)  # four items at a time
-    model = build(pretrain=pretrain).eval().requires_grad_(False)
+    model = build(pretrain_epochs=pretrain).eval().requires_grad_(False)
     user = torch.tensor([3, 0, 7])
     scores = model.score(Batch(user, torch.zeros(3, 0, dtype=torch.long)))
     product, tower = model.halves(user, torch.arange(10).expand(3, -1))
@@ -55,12 +58,10 @@ def test_all_items_at_once_as_pair_by_pair(pretrain: int, monkeypatch: pytest.Mo
 
 
 def test_the_loss_counts_every_instance() -> None:
-    model = build(pretrain=0, num_negatives=3)
+    model = build(pretrain_epochs=0, num_negatives=3)
     batch = batch_of(model)
-    assert batch.target is not None
-    assert batch.negative is not None
     expected = 0.0
-    for user, right, wrong in zip(batch.user, batch.target[:, 0], batch.negative[:, 0, 0], strict=True):
+    for user, right, wrong in zip(batch.user, batch.target[:, 0], batch.negatives[:, 0, 0], strict=True):
         for item, label in [(right, 1), *((one, 0) for one in wrong)]:
             z = sum(model.halves(user[None], item[None, None])).sigmoid()  # type: ignore[union-attr]
             expected -= float(torch.log(z if label else 1 - z).detach())
@@ -72,7 +73,7 @@ def test_halves_are_taught_by_themselves_first() -> None:
     for taught, alone in ((0, True), (1, True), (2, False)):
         gradients = []
         for change in (0.0, 1.0):
-            model = build(pretrain=2)
+            model = build(pretrain_epochs=2)
             model.taught.fill_(taught)
             with torch.no_grad():
                 model.tower_logit.bias += change
@@ -83,7 +84,7 @@ def test_halves_are_taught_by_themselves_first() -> None:
 
 
 def test_pre_training_lasts_as_many_epochs() -> None:
-    model = build(pretrain=2, epochs=3)
+    model = build(pretrain_epochs=2, epochs=3)
     spoken: list[bool] = []
     loss, joined = model.forward, model._joined
     model._joined = lambda *halves: (spoken.append(True), joined(*halves))[1]  # type: ignore[method-assign]
@@ -97,9 +98,9 @@ def test_pre_training_lasts_as_many_epochs() -> None:
 
 def test_errors() -> None:
     for settings, said in (
-        ({"tower": ""}, r"tower=''|tower=\(''"),
-        ({"tower": (8, 0)}, r"tower=\(8, 0\): must be one size or more, each at least 1"),
-        ({"pretrain": -1}, r"pretrain=-1: must be at least 0"),
+        ({"mlp_hidden_dims": ""}, r"mlp_hidden_dims=''|mlp_hidden_dims=\(''"),
+        ({"mlp_hidden_dims": (8, 0)}, r"mlp_hidden_dims=\(8, 0\): must be one size or more, each at least 1"),
+        ({"pretrain_epochs": -1}, r"pretrain_epochs=-1: must be at least 0"),
         ({"num_negatives": 0}, r"num_negatives=0: must be at least 1"),
         ({"dropout": 1}, r"dropout=1: must be at least 0 and below 1"),
     ):

@@ -89,7 +89,7 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = fitted(log).similarity
-    monkeypatch.setattr(item_knn, "PAIRS", 5)
+    monkeypatch.setattr(item_knn, "MAX_PAIRS", 5)
     assert torch.equal(fitted(log).similarity, whole)
 
 

@@ -107,7 +107,7 @@ def test_rules_follow_the_order() -> None:
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = after(fitted(log), 3, 5)
-    monkeypatch.setattr(seq_knn, "PAIRS", 5)
+    monkeypatch.setattr(seq_knn, "MAX_PAIRS", 5)
     torch.testing.assert_close(after(fitted(log), 3, 5), whole)
 
 

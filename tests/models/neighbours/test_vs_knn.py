@@ -115,7 +115,7 @@ def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = fitted(log)
     batch = Batch(torch.arange(8), torch.randint(0, 9, (8, 4)))
     whole = model.score(batch)
-    monkeypatch.setattr(vs_knn, "CELLS", 1)
+    monkeypatch.setattr(vs_knn, "MAX_CELLS", 1)
     torch.testing.assert_close(model.score(batch), whole)
 
 

@@ -41,7 +41,7 @@ def test_means() -> None:
     for kind, told in expected.items():
         model = kind(kind.configure(), Sizes(4, 4)).double()
         model.fit(SMALL)
-        pairs = RatedEvents.at(SMALL, np.array([u for u, _ in told]), np.zeros(len(told), np.int64))
+        pairs = RatedEvents.at_rows(SMALL, np.array([u for u, _ in told]), np.zeros(len(told), np.int64))
         batch = replace(pairs, item=np.array([i for _, i in told])).batch(np.arange(len(told)))
         assert model.predict(batch).tolist() == pytest.approx(list(told.values()))
         assert model.score(batch)[:, 0].tolist() == [-torch.inf] * len(told)
@@ -51,7 +51,7 @@ def test_biases_are_the_least_squares_solution() -> None:
     log = random_log()
     model = Biases(Biases.configure({"l2_user": 2, "l2_item": 3}), Sizes(log.num_users, log.num_items)).double()
     model.fit(log)
-    pairs = RatedEvents.of(log)
+    pairs = RatedEvents.from_log(log)
     left = pairs.rating - pairs.rating.astype(np.float64).mean()
     design = np.zeros((len(pairs), log.num_users + log.num_items))
     design[np.arange(len(pairs)), pairs.user - 1] = 1
@@ -62,7 +62,7 @@ def test_biases_are_the_least_squares_solution() -> None:
 
 
 def objective(model: MF, log: Log) -> float:
-    pairs, config = RatedEvents.of(log), model.config
+    pairs, config = RatedEvents.from_log(log), model.config
     error = model.predict(pairs.batch(np.arange(len(pairs)))) - torch.from_numpy(pairs.rating)
     sizes = [float(t[:, :-1].square().sum()) for t in (model.user, model.item)]
     biases = [float(t[:, -1].square().sum()) for t in (model.user, model.item)]

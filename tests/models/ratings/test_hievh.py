@@ -34,7 +34,7 @@ def test_relations_of_features() -> None:
     """Features 1 to 4 are Bed, Home, Lamp and Toys: Home and Toys stand first, Bed and Lamp below."""
     found, names = feature_ids(LOG, "kind")
     assert names == ["Bed", "Home", "Lamp", "Toys"]
-    strength = relations(RatedEvents.of(LOG), found, 4)
+    strength = relations(RatedEvents.from_log(LOG), found, 4)
     # of four users three met Bed and two Lamp, both the latter two: IC = (2 + 1) / (3 * 2 / 4 + 1)
     below = (3 / 2.5 - 1) / (3 / 2.5 + 1)
     # three met Home and two Toys, one both: IC = (1 + 1) / (3 * 2 / 4 + 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import PairBatch
 from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.log import Log
@@ -78,7 +78,7 @@ def test_the_loss_of_an_epoch_is_the_objective() -> None:
     for weight in model.parameters():
         weight[1:] = torch.randn_like(weight[1:])
     loss = sum(float(model(batch)) for batch in model.batches(log, np.random.default_rng(0)))
-    pairs = RatedEvents.of(log)
+    pairs = RatedEvents.from_log(log)
     error = model.predict(pairs.batch(np.arange(len(pairs)))) - torch.from_numpy(pairs.rating)
     for user in (1, 2, 3):
         met = log.history(user).astype(np.int64)
@@ -108,7 +108,7 @@ def test_training_begins_at_the_biases() -> None:
     yardstick.fit(log)
     model = TimeSVD(TimeSVD.configure(), sizes).double()
     model.pairs(log)
-    batch = RatedEvents.of(log).batch(np.arange(len(log)))
+    batch = RatedEvents.from_log(log).batch(np.arange(len(log)))
     torch.testing.assert_close(model.predict(batch), yardstick.predict(batch), rtol=0, atol=0.02)
 
 
@@ -128,9 +128,9 @@ def test_time_is_worth_something_where_opinions_turn() -> None:
         torch.manual_seed(0)
         model = kind(kind.configure(settings), Sizes(log.num_users, log.num_items))
         fit(model, log)
-        item, time = torch.tensor([[1], [2], [1], [2]]), YEAR_2020 + DAY * torch.tensor([20, 20, 340, 340])
+        item, time = torch.tensor([1, 2, 1, 2]), YEAR_2020 + DAY * torch.tensor([20, 20, 340, 340])
         with torch.no_grad():
-            told = model.predict(Batch(torch.ones(4).long(), torch.zeros(4, 0).long(), item, time=time))
+            told = model.predict(PairBatch(torch.ones(4).long(), torch.zeros(4, 0).long(), item, time=time))
         errors.append(float((told - torch.tensor([5.0, 1.0, 1.0, 5.0])).abs().max()))
     assert errors[0] > 2
     assert errors[1] < 1

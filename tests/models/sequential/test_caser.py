@@ -26,9 +26,9 @@ def build(**settings: Any) -> Caser:
         chosen = {
             "embedding_dim": 3,
             "window": 4,
-            "targets": 2,
-            "vertical": 2,
-            "horizontal": 3,
+            "num_targets": 2,
+            "num_vertical_filters": 2,
+            "num_horizontal_filters": 3,
             "dropout": 0.0,
             **settings,
         }
@@ -61,17 +61,14 @@ def score(model: Caser, user: int, window: list[int]) -> Tensor:
 @pytest.mark.parametrize("per_row", [1, 3])
 @pytest.mark.parametrize("asked", ["full", "every"])
 def test_loss_is_binary_cross_entropy_of_each_target(item_bias: bool, per_row: int, asked: str) -> None:
-    model = build(item_bias=item_bias, per_row=per_row, asked=asked, num_negatives=2)
+    model = build(item_bias=item_bias, windows_per_row=per_row, training_windows=asked, num_negatives=2)
     for batch in model.batches(LOG, np.random.default_rng(1)):
-        assert batch.target is not None
-        assert batch.negative is not None
-        assert batch.asked is not None
         expected, terms = torch.zeros((), dtype=torch.double), 0
-        for row, question in batch.asked.nonzero().tolist():
+        for row, question in batch.target_mask.nonzero().tolist():
             scores = score(model, int(batch.user[row]), batch.history[row, question : question + 4].tolist())
             for place in range(2):
                 if target := int(batch.target[row, question + place]):
-                    drawn = batch.negative[row, question, place]
+                    drawn = batch.negatives[row, question, place]
                     expected = expected - torch.log(torch.sigmoid(scores[target]))
                     expected = expected - torch.log(1 - torch.sigmoid(scores[drawn])).sum()
                     terms += 1
@@ -107,9 +104,9 @@ def test_number_of_weights() -> None:
     ("settings", "message"),
     [
         ({"window": 0}, "window=0: must be at least 1"),
-        ({"vertical": 0}, "vertical=0: must be at least 1"),
-        ({"horizontal": 0}, "horizontal=0: must be at least 1"),
-        ({"per_row": 0}, "per_row=0: must be at least 1"),
+        ({"num_vertical_filters": 0}, "num_vertical_filters=0: must be at least 1"),
+        ({"num_horizontal_filters": 0}, "num_horizontal_filters=0: must be at least 1"),
+        ({"windows_per_row": 0}, "windows_per_row=0: must be at least 1"),
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
         ({"temperature": 0.1}, "item_bias=true is one more column"),
     ],
@@ -121,9 +118,9 @@ def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "chunks": {"per_row": 4},
+    "chunks": {"windows_per_row": 4},
     "paper": {"num_negatives": 3},
-    "cosine": {"loss": "ce", "item_bias": False, "temperature": 0.1, "asked": "every", "targets": 1},
+    "cosine": {"loss": "ce", "item_bias": False, "temperature": 0.1, "training_windows": "every", "num_targets": 1},
     "shared": {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5},
 }
 

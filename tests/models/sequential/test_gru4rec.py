@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
@@ -52,15 +52,17 @@ def test_errors_travel_back_one_step_or_all() -> None:
     full = build(GRU4RecPlus, bptt="full", window=3, activation="linear", hidden_dropout=0.0)
     nine = torch.arange(1, 10)
     asked = torch.tensor([[False, False, True]])
-    batch = Batch(torch.ones(1, dtype=torch.long), torch.tensor([history]), torch.tensor([[0, 0, target]]), None, asked)
-    full(Batch(batch.user, batch.history, batch.target, None, asked, nine)).backward()
+    batch = SequenceBatch(
+        torch.ones(1, dtype=torch.long), torch.tensor([history]), torch.tensor([[0, 0, target]]), asked
+    )
+    full(SequenceBatch(batch.user, batch.history, batch.target, asked, shared_negatives=nine)).backward()
     assert full.item_out.grad is not None
     moved = full.item_out.grad.to_dense()[:, :4]
     one = build(GRU4RecPlus, activation="linear", hidden_dropout=0.0)
     for before, now in ((0, 1), (1, 2), (2, 3)):
         one.zero_grad()
-        row = torch.tensor([[before, now]]), torch.tensor([[target]]), None, torch.tensor([[True]])
-        loss = one(Batch(batch.user, *row, nine))
+        row = torch.tensor([[before, now]]), torch.tensor([[target]]), torch.tensor([[True]])
+        loss = one(SequenceBatch(batch.user, *row, shared_negatives=nine))
     loss.backward()
     assert one.item_out.grad is not None
     alike = torch.isclose(moved, one.item_out.grad.to_dense()[:, :4], rtol=0, atol=1e-12).all(1)

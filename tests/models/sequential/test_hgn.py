@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from segue import testing
-from segue.batches.batch import Batch
-from segue.batches.sequences import Windows
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import SlidingWindows
 from segue.data import synthetic
 from segue.models.base.model import Sizes
 from segue.models.sequential.hgn import HGN
 from segue.nn.sliding_windows import positions_to_windows, windows_to_positions
 
 SIZES = Sizes(num_users=5, num_items=9)
-PARTS = ("feature_gate", "instance_gate", "item_item", "item_bias")
+PARTS = ("feature_gate", "instance_gate", "item_item_product", "item_bias")
 
 
 def build(seed: int = 0, **settings: Any) -> HGN:
     """A small HGN in double precision, with weights large enough for every part to matter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = HGN(HGN.configure({"embedding_dim": 3, "window": 4, "targets": 2, **settings}), SIZES).double()
+        model = HGN(HGN.configure({"embedding_dim": 3, "window": 4, "num_targets": 2, **settings}), SIZES).double()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
@@ -45,7 +45,9 @@ def combinations() -> list[dict[str, Any]]:
         if chosen["instance_gate"] or pooling != "gate_avg":
             found.append({"pooling": pooling, **chosen})
     for group, item_item, item_bias in itertools.product(("gru", "cnn", "none"), [True, False], [True, False]):
-        found.append({"group": group, "group_dropout": 0.0, "item_item": item_item, "item_bias": item_bias})
+        found.append(
+            {"window_encoder": group, "cnn_dropout": 0.0, "item_item_product": item_item, "item_bias": item_bias}
+        )
     return found
 
 
@@ -66,23 +68,21 @@ def draw_batch(
     asked = rng.random((rows, per_row)) < 0.8
     target[0, 0], asked[0, 0] = 1, True
     user = rng.integers(1, SIZES.num_users + 1, rows)
-    return Batch(*(torch.from_numpy(array) for array in (user, history, target, negative, asked)))
+    return SequenceBatch(*(torch.from_numpy(array) for array in (user, history, target, asked, negative)))
 
 
 def single(batch: Batch, window: int) -> Batch:
     """The same questions, each in a row of its own, row after row."""
-    assert batch.target is not None
-    assert batch.negative is not None
-    assert batch.asked is not None
-    count = batch.asked.shape[1]
+    count = batch.target_mask.shape[1]
     targets = batch.target.shape[1] - count + 1
 
     def each(tensor: Tensor, width: int) -> Tensor:
         return torch.stack([tensor[:, c : c + width] for c in range(count)], 1).flatten(0, 1)
 
     user = batch.user.repeat_interleave(count)
-    negative = batch.negative.flatten(0, 1).unsqueeze(1)
-    return Batch(user, each(batch.history, window), each(batch.target, targets), negative, each(batch.asked, 1))
+    negative = batch.negatives.flatten(0, 1).unsqueeze(1)
+    mask = each(batch.target_mask, 1)
+    return SequenceBatch(user, each(batch.history, window), each(batch.target, targets), mask, negative)
 
 
 # ---------------------------------------------------------------------------------------- the equations, in loops
@@ -97,8 +97,8 @@ def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: 
         "cnn": reference_convolutions,
         "none": lambda weights, *_: torch.zeros_like(u),
     }
-    query = u + group[config.group](weights, config, u, window)
-    if config.item_item:
+    query = u + group[config.window_encoder](weights, config, u, window)
+    if config.item_item_product:
         query = query + sum((weights["item_in"][item] for item in window if item), start=torch.zeros_like(u))
     return torch.cat([query, torch.ones(1, dtype=u.dtype)]) if config.item_bias else query
 
@@ -152,16 +152,14 @@ def reference_convolutions(weights: dict[str, Tensor], config: Any, u: Tensor, w
 
 def reference_loss(weights: dict[str, Tensor], config: Any, batch: Batch) -> Tensor:
     """(6) without its penalty, or cross-entropy, question by question; then RecBole's regulariser."""
-    assert batch.target is not None
-    assert batch.asked is not None
     total, terms = torch.zeros((), dtype=torch.double), 0
-    for row, question in batch.asked.nonzero().tolist():
+    for row, question in batch.target_mask.nonzero().tolist():
         window = batch.history[row, question : question + config.window].tolist()
         scores = weights["item_out"] @ reference_query(weights, config, int(batch.user[row]), window)
-        for place in range(config.targets):
+        for place in range(config.num_targets):
             if target := int(batch.target[row, question + place]):
                 terms += 1
-                drawn = [] if batch.negative is None else batch.negative[row, question, place].tolist()
+                drawn = batch.negatives[row, question, place].tolist()
                 total = total + reference_term(scores, target, drawn, config.loss)
     return total + reference_penalty(weights, config, batch) * terms
 
@@ -213,7 +211,7 @@ def assert_as_reference(model: HGN, batch: Batch) -> None:
 def test_loss_and_gradients_of_every_combination(switches: dict[str, Any], loss: str) -> None:
     rng = np.random.default_rng(3)
     for per_row, negatives, reg_weight in ((1, 1, (0, 0)), (3, 2, (0, 0)), (1, 2, (0.3, 0.2)), (2, 1, (0.3, 0.2))):
-        model = build(**switches, loss=loss, per_row=per_row, num_negatives=negatives, reg_weight=reg_weight)
+        model = build(**switches, loss=loss, windows_per_row=per_row, num_negatives=negatives, reg_weight=reg_weight)
         batch = draw_batch(rng, rows=3, per_row=per_row, window=4, targets=2, negatives=negatives)
         assert_as_reference(model, batch)
 
@@ -222,17 +220,17 @@ def test_loss_and_gradients_of_every_combination(switches: dict[str, Any], loss:
 def test_loss_and_gradients_of_full_windows(targets: int) -> None:
     """The everyday batch: no padding anywhere, one negative a target, the paper's settings."""
     rng = np.random.default_rng(4)
-    model = build(targets=targets)
+    model = build(num_targets=targets)
     history, target, negative = (rng.integers(1, 10, shape) for shape in ((6, 4), (6, targets), (6, 1, targets, 1)))
     user, asked = rng.integers(1, 6, 6), np.ones((6, 1), bool)
-    batch = Batch(*(torch.from_numpy(array) for array in (user, history, target, negative, asked)))
+    batch = SequenceBatch(*(torch.from_numpy(array) for array in (user, history, target, asked, negative)))
     assert_as_reference(model, batch)
 
 
-@pytest.mark.parametrize("settings", [{}, {"per_row": 3}, {"loss": "ce"}, {"pooling": "max"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"windows_per_row": 3}, {"loss": "ce"}, {"pooling": "max"}], ids=str)
 def test_gradients_of_two_batches_add_up(settings: dict[str, Any]) -> None:
     rng = np.random.default_rng(5)
-    per_row = settings.get("per_row", 1)
+    per_row = settings.get("windows_per_row", 1)
     batches = [draw_batch(rng, rows=3, per_row=per_row, window=4, targets=2, negatives=1) for _ in range(2)]
     model, together = build(**settings), {}
     for batch in batches:
@@ -260,9 +258,9 @@ def test_a_scaled_loss_scales_the_gradients(settings: dict[str, Any]) -> None:
         torch.testing.assert_close(whole * 0.25, quarter, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("settings", [{}, {"per_row": 2}, {"loss": "ce"}, {"pooling": "max"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"windows_per_row": 2}, {"loss": "ce"}, {"pooling": "max"}], ids=str)
 def test_no_gradient_where_none_is_wanted(settings: dict[str, Any]) -> None:
-    per_row = settings.get("per_row", 1)
+    per_row = settings.get("windows_per_row", 1)
     batch = draw_batch(np.random.default_rng(7), rows=3, per_row=per_row, window=4, targets=2, negatives=1)
     model = build(**settings)
     wanted = model(batch)
@@ -285,10 +283,10 @@ def test_chunks_are_windows(switches: dict[str, Any], per_row: int, window: int,
     batch = draw_batch(np.random.default_rng(seed), rows=3, per_row=per_row, window=window, targets=2, negatives=2)
     alone = single(batch, window)
     for loss in ("bpr", "ce"):
-        model = build(seed % 1000, **switches, per_row=per_row, window=window, loss=loss, num_negatives=2)
+        model = build(seed % 1000, **switches, windows_per_row=per_row, window=window, loss=loss, num_negatives=2)
         with torch.no_grad():
             together = model.queries(batch).flatten(0, 1)
-            apart = torch.cat([model.queries(alone.share(row, len(alone))) for row in range(len(alone))]).flatten(0, 1)
+            apart = torch.cat([model.queries(alone.shard(row, len(alone))) for row in range(len(alone))]).flatten(0, 1)
             torch.testing.assert_close(together, apart, rtol=1e-10, atol=1e-10)
             torch.testing.assert_close(model(batch), model(alone), rtol=1e-10, atol=1e-10)
 
@@ -327,19 +325,19 @@ def test_unslide_takes_each_row_from_its_own_column_on(count: int, each: int) ->
 
 def test_batches_are_the_windows_of_its_settings() -> None:
     log = synthetic.random(20, 9, 8, seed=1)
-    model = build(window=3, targets=2, per_row=2, num_negatives=3)
+    model = build(window=3, num_targets=2, windows_per_row=2, num_negatives=3)
     ours = list(model.batches(log, np.random.default_rng(2)))
-    windows = Windows(window=3, targets=2, per_row=2, negatives=3)
+    windows = SlidingWindows(window=3, num_targets=2, windows_per_row=2, num_negatives=3)
     theirs = list(windows.batches(log, model.config.batch_size, np.random.default_rng(2)))
     for one, two in zip(ours, theirs, strict=True):
-        for name in ("user", "history", "target", "negative", "asked"):
+        for name in ("user", "history", "target", "negatives", "target_mask"):
             assert torch.equal(getattr(one, name), getattr(two, name))
 
 
 def test_cross_entropy_needs_no_negatives() -> None:
     model = build(loss="ce")
     (batch,) = model.batches(synthetic.random(5, 9, 8, seed=1), np.random.default_rng(2))
-    assert batch.negative is None
+    assert batch.negatives.shape[3] == 0
     assert model(batch).isfinite()
 
 
@@ -351,9 +349,9 @@ def test_cross_entropy_needs_no_negatives() -> None:
         ({"feature_gate": False}, 300),
         ({"instance_gate": False}, 5050),
         ({"feature_gate": False, "instance_gate": False}, 0),
-        ({"group": "gru"}, 15300),
-        ({"group": "cnn"}, 26154),
-        ({"group": "none"}, 0),
+        ({"window_encoder": "gru"}, 15300),
+        ({"window_encoder": "cnn"}, 26154),
+        ({"window_encoder": "none"}, 0),
         ({"embedding_dim": 64, "window": 50}, 2 * 64**2 + 64 + 64 + 64 * 50),
     ],
     ids=str,
@@ -366,14 +364,14 @@ def test_number_of_weights(settings: dict[str, Any], gates: int) -> None:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "chunks": {"per_row": 4},
-    "ce": {"loss": "ce", "asked": "every", "targets": 1},
+    "chunks": {"windows_per_row": 4},
+    "ce": {"loss": "ce", "training_windows": "every", "num_targets": 1},
     "max": {"pooling": "max"},
     "author": {"pooling": "gate_avg", "item_bias": True},
-    "bare": {"feature_gate": False, "instance_gate": False, "item_item": False},
-    "gru": {"group": "gru", "item_item": False, "per_row": 2},
-    "cnn": {"group": "cnn", "item_item": False, "per_row": 2},
-    "none": {"group": "none", "item_item": False},
+    "bare": {"feature_gate": False, "instance_gate": False, "item_item_product": False},
+    "gru": {"window_encoder": "gru", "item_item_product": False, "windows_per_row": 2},
+    "cnn": {"window_encoder": "cnn", "item_item_product": False, "windows_per_row": 2},
+    "none": {"window_encoder": "none", "item_item_product": False},
     "cosine": {"tied": True, "temperature": 0.1, "loss": "ce", "dropout": 0.2},
 }
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
@@ -19,13 +19,17 @@ from segue.nn.recurrent.packing import run
 from segue.training.loop import fit
 
 LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
-VARIANTS = [{}, {"attention": "softmax", "gates": "hard", "bias": True}, {"bias": True, "keep": 1.0}]
+VARIANTS = [
+    {},
+    {"attention_softmax": True, "gate_activation": "hard_sigmoid", "gru_bias": True},
+    {"gru_bias": True, "gate_bias_init": 1.0},
+]
 
 
 def build(**settings: Any) -> NARM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        config = NARM.configure({"embedding_dim": 4, "units": 5, "window": 6, "batch_size": 5, **settings})
+        config = NARM.configure({"embedding_dim": 4, "hidden_dim": 5, "window": 6, "batch_size": 5, **settings})
         return NARM(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
 
 
@@ -47,7 +51,7 @@ def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -
     model = build(**settings)
     history = torch.tensor([[0, 2, 5, 7]])
     with recording() as seen:
-        model.queries(Batch(torch.tensor([1]), history, asked=history > 0))
+        model.queries(SequenceBatch(torch.tensor([1]), history, history, history > 0))
     (reset,) = seen["reset gate"]
     unit = model.unit
     state = run(history, model._read, unit)
@@ -61,7 +65,7 @@ def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -
 def test_attention_is_told() -> None:
     batch = Batch(torch.tensor([1, 2]), torch.tensor([[0, 0, 3, 4], [0, 0, 0, 7]]))
     with recording() as seen:
-        build(attention="softmax").score(batch)
+        build(attention_softmax=True).score(batch)
     (alpha,) = seen["attention"]
     assert alpha.shape == (2, 1, 2), "padding that all rows share is not walked through"
     torch.testing.assert_close(alpha.sum(2), torch.ones(2, 1, dtype=torch.double))
@@ -74,15 +78,26 @@ def test_somebody_without_a_history_is_answered() -> None:
 
 def test_the_programs() -> None:
     author, hcrnn = NARM.configure(preset="author"), NARM.configure(preset="hcrnn")
-    assert (author.attention, author.gates, author.bias, author.embedding_dim, author.units) == (
-        "softmax",
-        "hard",
+    assert (
+        author.attention_softmax,
+        author.gate_activation,
+        author.gru_bias,
+        author.embedding_dim,
+        author.hidden_dim,
+    ) == (
+        True,
+        "hard_sigmoid",
         True,
         50,
         100,
     )
-    assert (hcrnn.attention, hcrnn.gates, hcrnn.embedding_dim, hcrnn.keep) == ("softmax", "sigmoid", 100, 1.0)
-    assert build(bias=True, keep=1.0).unit.b.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
+    assert (hcrnn.attention_softmax, hcrnn.gate_activation, hcrnn.embedding_dim, hcrnn.gate_bias_init) == (
+        True,
+        "sigmoid",
+        100,
+        1.0,
+    )
+    assert build(gru_bias=True, gate_bias_init=1.0).unit.b.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
     assert NARM.configure(preset="paper") == NARM.configure()
 
 
@@ -98,7 +113,9 @@ def test_the_programs() -> None:
 )
 def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     log = synthetic.cycle(12, 9, 6, seed=1)
-    config = NARM.configure({"embedding_dim": 8, "units": 8, "batch_size": 4, "epochs": 12, "lr": 0.02, **settings})
+    config = NARM.configure(
+        {"embedding_dim": 8, "hidden_dim": 8, "batch_size": 4, "epochs": 12, "lr": 0.02, **settings}
+    )
     torch.manual_seed(0)
     losses = [epoch.loss for epoch in fit(NARM(config, Sizes(12, 9)), log, seed=1).epochs]
     assert losses[-1] < 0.97 * losses[0]
@@ -107,11 +124,11 @@ def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"units": 0}, "units=0: must be at least 1"),
+        ({"hidden_dim": 0}, "hidden_dim=0: must be at least 1"),
         ({"window": 0}, "window=0: must be at least 1"),
         ({"hidden_dropout": 1}, "hidden_dropout=1: must be at least 0 and below 1"),
-        ({"keep": 1}, "keep=1.0: needs bias=true"),
-        ({"attention": "none"}, "must be one of plain, softmax"),
+        ({"gate_bias_init": 1}, "gate_bias_init=1.0: needs gru_bias=true"),
+        ({"attention_softmax": "softmax"}, "must be true or false"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:

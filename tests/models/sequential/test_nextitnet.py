@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
@@ -42,7 +42,7 @@ def draw(seed: int, rows: int = 4, places: int = 8) -> Batch:
     history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history)
     user, history = (torch.from_numpy(part) for part in parts)
-    return Batch(user, history, asked=history > 0)
+    return SequenceBatch(user, history, history, history > 0)
 
 
 def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def by_hand(model: NextItNet, items: Tensor) -> Tensor:
     """(n, d): the queries after each of some items, none of which is padding."""
     config = model.config
     xs = list(model.item_out[items] if config.tied else model.item_in[items])
-    for block, dilation in zip(model.blocks, config.dilations * config.repeats, strict=True):
+    for block, dilation in zip(model.blocks, config.dilations * config.num_repeats, strict=True):
         ys = [norm(block.norm_near, y).clamp(min=0) for y in convolve(block.near, xs, dilation)]
         ys = [norm(block.norm_far, y).clamp(min=0) for y in convolve(block.far, ys, 2 * dilation)]
         xs = [x + y for x, y in zip(xs, ys, strict=True)]
@@ -83,7 +83,7 @@ def by_hand(model: NextItNet, items: Tensor) -> Tensor:
     st.booleans(),
 )
 def test_queries_are_the_equations(seed: int, kernel: int, dilations: list[int], repeats: int, tied: bool) -> None:
-    model = build(seed, kernel=kernel, dilations=dilations, repeats=repeats, tied=tied)
+    model = build(seed, kernel_size=kernel, dilations=dilations, num_repeats=repeats, tied=tied)
     batch = draw(seed)
     found = model.queries(batch)
     for row, history in enumerate(batch.history):
@@ -120,7 +120,7 @@ def test_biases_are_added() -> None:
     "chosen",
     [
         {"loss": "ce"},
-        {"loss": "bce", "cover": "last"},
+        {"loss": "bce", "coverage": "last"},
         {"loss": "sampled-ce", "num_negatives": 6, "negative_sampling": "shared", "tied": True, "dropout": 0.2},
     ],
     ids=lambda chosen: "-".join(map(str, chosen.values())),
@@ -142,8 +142,8 @@ def test_presets() -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"kernel": 0}, "kernel=0: must be at least 1"),
-        ({"repeats": 0}, "repeats=0: must be at least 1"),
+        ({"kernel_size": 0}, "kernel_size=0: must be at least 1"),
+        ({"num_repeats": 0}, "num_repeats=0: must be at least 1"),
         ({"dilations": "1,0"}, r"dilations=\(1, 0\): must be numbers from 1 up"),
         ({"dilations": ""}, "dilations='': must be whole numbers, separated by commas"),
         ({"dilations": []}, r"dilations=\(\): must be numbers from 1 up"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
@@ -44,7 +44,7 @@ def draw(seed: int, rows: int = 4, places: int = 6) -> Batch:
     target = np.where(history > 0, rng.integers(1, SIZES.num_items + 1, history.shape), 0)
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history, target)
     user, history, target = (torch.from_numpy(part) for part in parts)
-    return Batch(user, history, target, asked=target > 0)
+    return SequenceBatch(user, history, target, target > 0)
 
 
 def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def by_hand(model: SASRec, items: Tensor) -> Tensor:
     """(n, d): the queries after each of some items, none of which is padding."""
     config, places = model.config, model.place[len(model.place) - len(items) :]
     xs = [model.item[item] * math.sqrt(config.embedding_dim) + place for item, place in zip(items, places, strict=True)]
-    size = config.embedding_dim // config.heads
+    size = config.embedding_dim // config.num_heads
     for block in model.blocks:
         made = []
         for t, x in enumerate(xs):
@@ -64,7 +64,7 @@ def by_hand(model: SASRec, items: Tensor) -> Tensor:
             query = block.query(q)
             keys, values = zip(*(block.key_value(x).split(config.embedding_dim) for x in xs[: t + 1]), strict=True)
             heads = []
-            for h in range(config.heads):
+            for h in range(config.num_heads):
                 part = slice(h * size, (h + 1) * size)
                 logit = torch.stack([query[part] @ key[part] / math.sqrt(size) for key in keys])
                 weight = torch.exp(logit) / torch.exp(logit).sum()
@@ -86,7 +86,7 @@ def by_hand(model: SASRec, items: Tensor) -> Tensor:
     st.sampled_from([0, 3]),
 )
 def test_queries_are_the_equations(seed: int, heads: int, blocks: int, activation: str, inner: int) -> None:
-    model, batch = build(seed, heads=heads, blocks=blocks, activation=activation, inner=inner), draw(seed)
+    model, batch = build(seed, num_heads=heads, num_blocks=blocks, activation=activation, ffn_dim=inner), draw(seed)
     found = model.queries(batch)
     newest = model.query(Batch(batch.user, batch.history))
     for row, history in enumerate(batch.history):
@@ -105,10 +105,10 @@ def test_only_the_window_is_read() -> None:
 
 
 def test_nothing_but_padding_is_legal() -> None:
-    model = build(blocks=2)
+    model = build(num_blocks=2)
     history = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 3]])
     target = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 4]])
-    batch = Batch(torch.tensor([1, 2]), history, target, asked=target > 0)
+    batch = SequenceBatch(torch.tensor([1, 2]), history, target, target > 0)
     model(batch).backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
     assert model.score(Batch(batch.user, history))[:, 1:].isfinite().all()
@@ -117,16 +117,14 @@ def test_nothing_but_padding_is_legal() -> None:
 def test_rows_of_nothing_change_nothing() -> None:
     """Trimming, and rows without a question, leave the loss as it is."""
     model, batch = build(), draw(5)
-    assert batch.target is not None
     padded = [F.pad(tensor, (2, 0)) for tensor in (batch.history[:, 2:], batch.target[:, 2:])]
     short = [tensor[:, 2:] for tensor in (batch.history, batch.target)]
-    losses = [model(Batch(batch.user, h, t, asked=t > 0)) for h, t in (padded, short)]
+    losses = [model(SequenceBatch(batch.user, h, t, t > 0)) for h, t in (padded, short)]
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-10)
 
 
 def test_cross_entropy_is_over_all_items_at_every_position() -> None:
     model, batch = build(), draw(1)
-    assert batch.target is not None
     scores = model.queries(batch) @ model.item[1:].T
     expected = F.cross_entropy(scores.flatten(0, 1), batch.target.flatten() - 1, ignore_index=-1, reduction="sum")
     assert model(batch).item() == pytest.approx(expected.item(), abs=1e-9)
@@ -136,12 +134,10 @@ def test_the_papers_loss() -> None:
     """Eq. (6) of the paper: each target and one negative of its own."""
     model = build(loss="bce")
     batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
-    assert batch.target is not None
-    assert batch.negative is not None
     query = model.queries(batch)
     expected = 0.0
-    for row, place in batch.asked.nonzero().tolist() if batch.asked is not None else []:
-        pair = torch.stack([batch.target[row, place], batch.negative[row, place, 0, 0]])
+    for row, place in batch.target_mask.nonzero().tolist():
+        pair = torch.stack([batch.target[row, place], batch.negatives[row, place, 0, 0]])
         up, down = (model.item[pair] @ query[row, place]).tolist()
         expected += math.log1p(math.exp(-up))
         if pair[1] > 0:  # 0 where a user has touched everything
@@ -156,7 +152,7 @@ def test_the_papers_loss() -> None:
         {"loss": "gbce", "num_negatives": 4},
         {"loss": "sampled-ce", "num_negatives": 6, "negative_sampling": "shared"},
         {"loss": "sampled-ce", "num_negatives": 6, "temperature": 0.2},
-        {"loss": "ce", "cover": "last"},
+        {"loss": "ce", "coverage": "last"},
     ],
     ids=lambda chosen: "-".join(map(str, chosen.values())),
 )
@@ -183,10 +179,10 @@ def test_steps_follow_the_papers_rates() -> None:
     ("chosen", "message"),
     [
         ({"window": 0}, "window=0: must be at least 1"),
-        ({"blocks": 0}, "blocks=0: must be at least 1"),
-        ({"heads": 3}, "heads=3: must divide embedding_dim=64"),
-        ({"inner": -1}, "inner=-1: must be at least 0"),
-        ({"steady": -1}, "steady=-1: must be at least 0"),
+        ({"num_blocks": 0}, "num_blocks=0: must be at least 1"),
+        ({"num_heads": 3}, "num_heads=3: must divide embedding_dim=64"),
+        ({"ffn_dim": -1}, "ffn_dim=-1: must be at least 0"),
+        ({"constant_lr_steps": -1}, "constant_lr_steps=-1: must be at least 0"),
         ({"dropout": 1.0}, r"dropout=1.0: must be at least 0 and below 1"),
         ({"activation": "tanh"}, "activation='tanh': must be one of relu, gelu"),
     ],

@@ -30,7 +30,7 @@ def build(**settings: Any) -> STAMP:
         return model
 
 
-@pytest.mark.parametrize("settings", [{}, {"mean": True, "bias": False}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"add_mean": True, "mlp_bias": False}], ids=str)
 def test_one_pass_is_every_prefix_by_itself(settings: dict[str, Any]) -> None:
     model = build(**settings)
     for batch in model.batches(LOG, np.random.default_rng(0)):
@@ -44,7 +44,7 @@ def test_one_pass_is_every_prefix_by_itself(settings: dict[str, Any]) -> None:
 
 def test_sigma_changes_the_loss_and_no_order() -> None:
     batch = next(iter(build().batches(LOG, np.random.default_rng(0))))
-    one, two = build(), build(squash=False)
+    one, two = build(), build(sigmoid_scores=False)
     assert torch.equal(one.score(batch), two.score(batch))
     assert not torch.isclose(one(batch), two(batch))
     scores = one.queries(batch) @ one.item[1:].T
@@ -55,17 +55,17 @@ def test_sigma_changes_the_loss_and_no_order() -> None:
 
 def test_the_programs() -> None:
     author, hcrnn = STAMP.configure(preset="author"), STAMP.configure(preset="hcrnn")
-    assert (author.mean, author.squash, author.bias, author.lr) == (True, False, False, 3e-3)
-    assert (hcrnn.mean, hcrnn.squash, hcrnn.bias, hcrnn.lr) == (False, True, True, 1e-3)
+    assert (author.add_mean, author.sigmoid_scores, author.mlp_bias, author.lr) == (True, False, False, 3e-3)
+    assert (hcrnn.add_mean, hcrnn.sigmoid_scores, hcrnn.mlp_bias, hcrnn.lr) == (False, True, True, 1e-3)
     assert STAMP.configure(preset="paper") == STAMP.configure()
-    names = {name for name, _ in build(bias=False).named_parameters()}
+    names = {name for name, _ in build(mlp_bias=False).named_parameters()}
     assert not {"general.bias", "current.bias"} & names
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"mean": True, "squash": False},
+        {"add_mean": True, "sigmoid_scores": False},
         {"dropout": 0.2},
         {"loss": "bpr-max", "negative_sampling": "shared", "num_negatives": 5},
     ],

@@ -200,14 +200,14 @@ class GradientModel(Model):
 
     @abstractmethod
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        """One epoch of batches over `log`."""
+        """One epoch of training batches of `log`."""
 
     def optimizer(self) -> Optimizer:
         """What follows the gradients."""
         return Adam(self.parameters(), lr=self.config.schedule, weight_decay=self.config.weight_decay)
 
     @abstractmethod
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, batch: Any) -> Float[Tensor, ""]:
         """The loss: summed over the targets of the batch, so that parts of a batch add up to the whole."""
 
 

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.config import Field
 from segue.data.log import Log
@@ -107,35 +107,36 @@ class RankingModel(GradientModel, DotProductModel):
     def item_table(self) -> Float[Tensor, "I d"]:
         """The vectors of items 0..I (I + 1 rows) as they are learnt; row 0 is padding."""
 
-    def with_shared(self, batches: Iterator[Batch], log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def with_shared(
+        self, batches: Iterator[SequenceBatch], log: Log, rng: np.random.Generator
+    ) -> Iterator[SequenceBatch]:
         """`batches`, each with its shared negatives, where the loss asks for any."""
         config = self.config
         if config.loss == "ce" or config.negative_sampling == "per_target":
             yield from batches
             return
         popular = PopularityNegatives(log.counts(), config.sample_alpha)
-        chance = torch.from_numpy(popular.expected(config.num_negatives))
+        log_expected_count = torch.from_numpy(popular.log_expected_count(config.num_negatives))
         for batch in batches:
             shared = torch.from_numpy(popular.draw(config.num_negatives, rng))
-            yield replace(batch, shared=shared, chance=chance)
+            yield replace(batch, shared_negatives=shared, log_expected_count=log_expected_count)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         return self.ranked(self.queries(batch), batch)
 
-    def ranked(self, queries: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
+    def ranked(self, queries: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
         """The loss of `queries`, summed over the targets of the batch."""
-        assert batch.target is not None
         query = self._scaled(queries)
-        if self.config.loss != "ce" and batch.shared is None:
+        if self.config.loss != "ce" and batch.shared_negatives is None:
             return self._own(query, batch)
         wanted = batch.targets.flatten()
         found = wanted.nonzero().squeeze(1)
         target, query = wanted, query.flatten(0, 1)
         if len(found) < len(wanted) or batch.targets.shape[2] > 1:
             target, query = wanted[found], query.index_select(0, found // batch.targets.shape[2])  # n, n d
-        if batch.shared is None:
+        if batch.shared_negatives is None:
             return self._among_all(query, target)
-        vectors, shared = self._items(batch.shared), batch.shared
+        vectors, shared = self._items(batch.shared_negatives), batch.shared_negatives
         own = None if torch.equal(shared[: len(target)], target) else self._items(target)
         return sampled_loss(query, own, vectors, (target, shared), self._loss_with_grad(batch))
 
@@ -143,21 +144,23 @@ class RankingModel(GradientModel, DotProductModel):
         """Cross-entropy over all items, summed over the targets."""
         return all_items_cross_entropy(query, self.item_vectors(), target)
 
-    def _own(self, query: Float[Tensor, "B C d"], batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        assert batch.negative is not None
+    def _own(self, query: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
         target = self._items(batch.target)  # B R d
         if batch.target.shape[1] == query.shape[1]:
             positive = (query * target).sum(-1, keepdim=True)  # B C 1
         else:
             positive = positions_to_windows(query @ target.transpose(1, 2))  # B C T
-        negative = (self._items(batch.negative) * query[:, :, None, None]).sum(-1)  # B C T G
+        negative = (self._items(batch.negatives) * query[:, :, None, None]).sum(-1)  # B C T G
         asked = batch.targets > 0
-        known = asked.unsqueeze(3) & (batch.negative > 0)
+        known = asked.unsqueeze(3) & (batch.negatives > 0)
         return (self._loss(positive, negative, known, batch) * asked).sum()
 
     def _loss(
-        self, positive: Float[Tensor, "*n"], negative: Float[Tensor, "*n G"], known: Bool[Tensor, "*n G"], batch: Batch
+        self,
+        positive: Float[Tensor, "*n"],
+        negative: Float[Tensor, "*n G"],
+        known: Bool[Tensor, "*n G"],
+        batch: SequenceBatch,
     ) -> Float[Tensor, "*n"]:
         """The loss of each target."""
         config = self.config
@@ -177,7 +180,7 @@ class RankingModel(GradientModel, DotProductModel):
         }
         return plain[config.loss](positive, negative, known)
 
-    def _loss_with_grad(self, batch: Batch) -> LossWithGrad:
+    def _loss_with_grad(self, batch: SequenceBatch) -> LossWithGrad:
         """The loss of targets among shared negatives, with its derivatives."""
         config = self.config
         if config.loss not in losses.GRADIENTS:
@@ -191,15 +194,17 @@ class RankingModel(GradientModel, DotProductModel):
             )
         return loss_with_grad
 
-    def _expected(self, like: Tensor, batch: Batch) -> Float[Tensor, "*G"]:
+    def _expected(self, like: Tensor, batch: SequenceBatch) -> Float[Tensor, "*G"]:
         """Logarithm of how often each negative is expected among those drawn."""
-        if batch.shared is None or batch.chance is None:  # drawn all alike from what is not the target
+        if (
+            batch.shared_negatives is None or batch.log_expected_count is None
+        ):  # drawn all alike from what is not the target
             return like.new_full((), float(np.log(self.config.num_negatives / max(self.sizes.num_items - 1, 1))))
-        return batch.chance[batch.shared].to(like.dtype)
+        return batch.log_expected_count[batch.shared_negatives].to(like.dtype)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         assert self.window is not None
-        read = Batch(batch.user, batch.last(self.window))
+        read = Batch(batch.user, batch.last_items(self.window))
         if len(read) <= self.rows_at_once:
             return self._scaled(self.queries(read)[:, -1])
         order = (read.history > 0).sum(1).argsort()  # so that rows at once are of alike length

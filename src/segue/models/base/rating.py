@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log
@@ -36,16 +35,16 @@ class PairScorer(Model):
     """A model of ratings.
 
     Attributes:
-        audience: how many of the last users of an item it reads; None for all of them.
+        item_window: how many users of an item's history it reads, the newest; None for all of them.
     """
 
     scores_pairs: ClassVar[bool] = True
-    audience: int | None = 0
+    item_window: int | None = 0
 
     @abstractmethod
-    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
-        """How the user of each row would rate its one target. Where the batch brings no audience or no time, the
-        model takes those of the end of what it has learnt from."""
+    def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
+        """The ratings that the users are expected to give the items of their rows. Where the batch has no item
+        histories or no times, the model takes those at the end of its training log."""
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         if items is None:
@@ -58,21 +57,19 @@ class PairScorer(Model):
 
     def _of_all(self, batch: Batch, items: Int[Tensor, "K"]) -> Float[Tensor, "B K"]:
         every = torch.arange(len(batch), device=items.device).repeat_interleave(len(items))
-        asked = Batch(batch.user[every], batch.history[every], items.repeat(len(batch)).unsqueeze(1))
-        if batch.time is not None:
-            asked = replace(asked, time=batch.time[every])
-        return self.predict(asked).view(len(batch), len(items))
+        time = None if batch.time is None else batch.time[every]
+        pairs = PairBatch(batch.user[every], batch.history[every], items.repeat(len(batch)), time=time)
+        return self.predict(pairs).view(len(batch), len(items))
 
 
 class RatingModel(GradientModel, PairScorer):
     """A pairwise model that gradients teach to predict ratings, by the squared error: equation (13) of IARN."""
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        pairs = RatedEvents.of(log)
-        return pairs.batches(self.config.batch_size, rng, history=self.window, audience=self.audience)
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
+        pairs = RatedEvents.from_log(log)
+        return pairs.batches(self.config.batch_size, rng, window=self.window, item_window=self.item_window)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.rating is not None
+    def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
         predicted = self.predict(batch)
         return (predicted - batch.rating.to(predicted)).square().sum()
 
@@ -116,7 +113,7 @@ class BiasedRatingModel(RatingModel):
 
     def pairs(self, log: Log) -> RatedEvents:
         """The rated events of a log, which is looked at when it is met for the first time."""
-        pairs = RatedEvents.of(log)
+        pairs = RatedEvents.from_log(log)
         if self.seen is not log:
             self.look_at(pairs)
             self.seen = log
@@ -137,6 +134,5 @@ class DotProductRating(DotProductModel, PairScorer):
 
     scores_pairs: ClassVar[bool] = False
 
-    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
-        assert batch.target is not None
-        return (self.query(batch) * self.item_vectors()[batch.target[:, 0]]).sum(-1)
+    def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
+        return (self.query(batch) * self.item_vectors()[batch.item]).sum(-1)

@@ -66,7 +66,7 @@ class RecurrentModel(CausalModel):
         return self.tell(dropout(told, self.config.hidden_dropout, self.training))
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        history = batch.history if self.window is None else batch.last(self.window)
+        history = batch.history if self.window is None else batch.last_items(self.window)
         return self._asked(final_state(history, self.read, self.cell))
 
     def step(

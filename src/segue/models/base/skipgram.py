@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives
 from segue.config import Field
 from segue.data.log import Ids
@@ -86,31 +86,31 @@ class SkipGramModel(GradientModel, DotProductModel):
         zero_padding(self.token)
         zero_padding(self.context)
 
-    def against(self, pairs: Iterable[tuple[Ids, Ids]], counts: Ids, rng: np.random.Generator) -> Iterator[Batch]:
+    def against(
+        self, pairs: Iterable[tuple[Ids, Ids]], counts: Ids, rng: np.random.Generator
+    ) -> Iterator[SequenceBatch]:
         """Batches of pairs (token, context), with negatives drawn by the `counts` of all tokens."""
         popular, each = PopularityNegatives(counts, self.config.sample_alpha), self.config.num_negatives
         for token, context in pairs:
             count = len(token)
-            yield Batch(
+            yield SequenceBatch(
                 torch.zeros(count, dtype=torch.long),
                 torch.from_numpy(token)[:, None],
                 torch.from_numpy(context)[:, None],
-                torch.from_numpy(popular.draw(count * each, rng)).view(count, 1, 1, each),
                 torch.ones(count, 1, dtype=torch.bool),
+                torch.from_numpy(popular.draw(count * each, rng)).view(count, 1, 1, each),
             )
 
-    def surprise(self, batch: Batch) -> Float[Tensor, "B"]:
+    def surprise(self, batch: SequenceBatch) -> Float[Tensor, "B"]:
         """The loss of each pair."""
-        assert batch.target is not None
-        assert batch.negative is not None
-        negative = batch.negative[:, 0, 0]
+        negative = batch.negatives[:, 0, 0]
         token = embedding(self.token, batch.history)
         scores = (embedding(self.context, torch.cat([batch.target, negative], 1)) * token).sum(-1)
         known = (negative > 0) & (negative != batch.target)
         return losses.bce(scores[:, 0], scores[:, 1:], known)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        history = batch.history if self.window is None else batch.last(self.window)
+        history = batch.history if self.window is None else batch.last_items(self.window)
         known = (history > 0).sum(1, keepdim=True).clamp(min=1)
         return nn.functional.embedding_bag(history, self.item_vectors(), mode="sum") / known
 

@@ -58,7 +58,7 @@ def standardised_scores(model: Model, batch: Batch) -> Float[Tensor, "B I"]:
     Scores of -inf stay -inf; they do not count in the mean and the deviation.
     """
     window = model.window
-    history = batch.history if window is None else batch.last(window)
+    history = batch.history if window is None else batch.last_items(window)
     scores = model.score(Batch(batch.user, history))
     finite = scores != -torch.inf  # (B, I)
     finite[:, 0] = False

@@ -82,4 +82,4 @@ class Rerank(Model):
 
 def _within_window(model: Model, batch: Batch) -> Batch:
     """The batch with histories cut to the window of `model`."""
-    return batch if model.window is None else replace(batch, history=batch.last(model.window))
+    return batch if model.window is None else replace(batch, history=batch.last_items(model.window))

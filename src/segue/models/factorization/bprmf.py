@@ -1,6 +1,6 @@
 """BPR-MF: matrix factorisation ranked pairwise.
 
-    r_ui = p_u . q~_i + b~_i                                      (b_i where `bias`)
+    r_ui = p_u . q~_i + b~_i                                      (b_i where `item_bias`)
     q~_i = q_i + sum over the features f of i of  q_f             (where a `feature_column` names them), and b~_i likewise
     loss = sum over (u, i, j) of  -ln sigma(r_ui - r_uj) + l2 (|p_u|^2 + |q_i|^2 + |q_j|^2 + sum of |q_f|^2)
 
@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import pairs
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import user_item_pairs
 from segue.config import Field
 from segue.data.log import Log
 from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
@@ -38,7 +38,7 @@ class BPRMFConfig(FeaturedConfig):
 
     embedding_dim: int = Field(64, ge=1, description="Size d of the embeddings.")
     l2: float = Field(0.001, ge=0, description="Weight of the squared length of the vectors of each triple.")
-    bias: bool = Field(True, description="Whether items have a bias, which lets the model know popularity.")
+    item_bias: bool = Field(True, description="Whether items have a bias, which lets the model know popularity.")
     recency: float = Field(
         0.0,
         ge=0,
@@ -67,7 +67,7 @@ class BPRMF(GradientModel, DotProductModel):
 
     def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        width = config.embedding_dim + config.bias
+        width = config.embedding_dim + config.item_bias
         self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.01)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
         zero_padding(self.user)
@@ -77,18 +77,16 @@ class BPRMF(GradientModel, DotProductModel):
             self.feature = nn.Parameter(torch.randn(sizes.num_features + 1, width) * 0.01)
             zero_padding(self.feature)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         if self.config.feature_column:
             self.features.set_features(*self.config.item_features(log))
-        return pairs(log, self.config.batch_size, rng, recency=self.config.recency)
+        return user_item_pairs(log, self.config.batch_size, rng, recency=self.config.recency)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        assert batch.negative is not None
-        known = (batch.negative.flatten() > 0).nonzero().flatten()
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
+        known = (batch.negatives.flatten() > 0).nonzero().flatten()
         user = embedding(self.user, batch.user[known])
         positive = self._parts(batch.target.flatten()[known])
-        negative = self._parts(batch.negative.flatten()[known])
+        negative = self._parts(batch.negatives.flatten()[known])
         apart = sum(part.sum(1) for part in positive) - sum(part.sum(1) for part in negative)
         rank = bpr((self._with_bias(user) * apart).sum(-1)).sum()
         return rank + l2_penalty((user, *positive, *negative), self.config.l2)
@@ -102,7 +100,7 @@ class BPRMF(GradientModel, DotProductModel):
         return self._with_bias(embedding(self.user, batch.user))
 
     def _with_bias(self, user: Float[Tensor, "B d"]) -> Float[Tensor, "B d2"]:
-        return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.bias else user
+        return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.item_bias else user
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
         if not self.config.feature_column:

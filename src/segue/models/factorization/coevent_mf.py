@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import Windows
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import SlidingWindows
 from segue.config import Field
 from segue.data.log import Log
 from segue.models.base.model import Sizes
@@ -73,8 +73,8 @@ class CoEventMF(RankingModel):
             )
             zero_padding(self.item_in)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        windows = Windows(window=1, negatives=self.config.own)
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        windows = SlidingWindows(window=1, num_negatives=self.config.own)
         return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     @property

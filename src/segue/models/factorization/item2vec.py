@@ -23,8 +23,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.batches.batch import Batch
-from segue.batches.cooccurrence import Sets
+from segue.batches.batch import SequenceBatch
+from segue.batches.cooccurrence import CooccurrencePairs
 from segue.data.log import Log
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
@@ -51,11 +51,11 @@ class Item2Vec(SkipGramModel):
         "window": Choice(None, 10, 50),
     }
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        pairs = Sets(log, self.config.subsample_threshold).pairs(
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        pairs = CooccurrencePairs(log, self.config.subsample_threshold).pairs(
             self.config.passes_per_epoch, self.config.batch_size, rng
         )
         return self.against(pairs, log.counts(), rng)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         return self.surprise(batch).sum()

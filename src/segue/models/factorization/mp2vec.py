@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.batches.batch import Batch
-from segue.batches.cooccurrence import Sets
+from segue.batches.batch import SequenceBatch
+from segue.batches.cooccurrence import CooccurrencePairs
 from segue.config import Field
 from segue.data.log import Ids, Log
 from segue.models.base.model import FeaturedConfig, Sizes
@@ -37,7 +37,7 @@ from segue.nn.item_features import ItemFeatures
 class MP2VecConfig(SkipGramConfig, FeaturedConfig):
     """Settings of Meta-Prod2Vec."""
 
-    weight: float = Field(0.1, ge=0, description="Lambda, of the pairs in which there is a feature.")
+    feature_weight: float = Field(0.1, ge=0, description="Lambda, of the pairs in which there is a feature.")
 
 
 class MP2Vec(SkipGramModel):
@@ -51,7 +51,7 @@ class MP2Vec(SkipGramModel):
         "embedding_dim": Choice(32, 64, 128),
         "lr": LogUniform(1e-3, 1e-2),
         "subsample_threshold": LogUniform(1e-4, 1.0),
-        "weight": LogUniform(0.01, 1.0),
+        "feature_weight": LogUniform(0.01, 1.0),
         "window": Choice(None, 10, 50),
     }
 
@@ -59,11 +59,13 @@ class MP2Vec(SkipGramModel):
         super().__init__(config, sizes, sizes.num_features)
         self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
         if config.feature_column:
             self.features.set_features(*config.item_features(log))
-        pairs = Sets(log, config.subsample_threshold).pairs(config.passes_per_epoch, config.batch_size, rng)
+        pairs = CooccurrencePairs(log, config.subsample_threshold).pairs(
+            config.passes_per_epoch, config.batch_size, rng
+        )
         return self.against((self.company(*pair) for pair in pairs), self.events(log), rng)
 
     def events(self, log: Log) -> Ids:
@@ -87,8 +89,7 @@ class MP2Vec(SkipGramModel):
         feature = self.features.feature.numpy(force=True)[item].astype(np.int64)
         return np.concatenate([item[:, None], np.where(feature > 0, feature + self.sizes.num_items, 0)], 1)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         described = (batch.history[:, 0] > self.sizes.num_items) | (batch.target[:, 0] > self.sizes.num_items)
         surprise = self.surprise(batch)
-        return surprise.where(~described, self.config.weight * surprise).sum()
+        return surprise.where(~described, self.config.feature_weight * surprise).sum()

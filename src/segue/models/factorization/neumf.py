@@ -7,7 +7,7 @@
 
 The two halves have vectors of their own. Negatives are items that the user never touched, drawn anew each epoch.
 
-Pre-training: for the first `pretrain` epochs each half is taught by itself, with the loss (7) of sigma(z_G) and of
+Pre-training: for the first `pretrain_epochs` epochs each half is taught by itself, with the loss (7) of sigma(z_G) and of
 sigma(z_M). Both then go on together as  y = sigma(alpha z_G + (1 - alpha) z_M),  alpha = 1/2                    (13)
 which is what one has who trains two models and joins them with their output weights halved. Adam goes on; the paper
 turns to SGD, since its joined model begins without Adam's moments. The sum at (12) is where there is no pre-training.
@@ -28,8 +28,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import pairs
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import user_item_pairs
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
@@ -46,21 +46,21 @@ class NeuMFConfig(GradientModelConfig):
     """Settings of NeuMF."""
 
     embedding_dim: int = Field(8, ge=1, description="Size of the vectors that are multiplied.")
-    tower_dim: int = Field(32, ge=1, description="Size of those that enter the tower.")
-    tower: tuple[int, ...] = Field((32, 16, 8), description="Sizes of its layers, from the first on.")
+    mlp_embedding_dim: int = Field(32, ge=1, description="Size of those that enter the tower.")
+    mlp_hidden_dims: tuple[int, ...] = Field((32, 16, 8), description="Sizes of its layers, from the first on.")
     num_negatives: int = Field(4, ge=1, description="Of each positive.")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of what enters each layer of the tower that training leaves out."
     )
-    pretrain: int = Field(
+    pretrain_epochs: int = Field(
         10, ge=0, description="Epochs in which each half is taught by itself, before both are; 0 for none."
     )
     batch_size: int = 51
 
     def check(self) -> None:
         super().check()
-        layers = len(self.tower) > 0 and min(self.tower) >= 1
-        require(layers, f"tower={self.tower}: must be one size or more, each at least 1")
+        layers = len(self.mlp_hidden_dims) > 0 and min(self.mlp_hidden_dims) >= 1
+        require(layers, f"mlp_hidden_dims={self.mlp_hidden_dims}: must be one size or more, each at least 1")
 
 
 class NeuMF(GradientModel):
@@ -78,11 +78,11 @@ class NeuMF(GradientModel):
         "paper": {},
         "recbole": {
             "embedding_dim": 64,
-            "tower_dim": 64,
-            "tower": (128, 64),
+            "mlp_embedding_dim": 64,
+            "mlp_hidden_dims": (128, 64),
             "dropout": 0.1,
             "num_negatives": 1,
-            "pretrain": 0,
+            "pretrain_epochs": 0,
             "batch_size": 2048,
         },
     }
@@ -101,28 +101,26 @@ class NeuMF(GradientModel):
         for count, dim in (
             (sizes.num_users, config.embedding_dim),
             (sizes.num_items, config.embedding_dim),
-            (sizes.num_users, config.tower_dim),
-            (sizes.num_items, config.tower_dim),
+            (sizes.num_users, config.mlp_embedding_dim),
+            (sizes.num_items, config.mlp_embedding_dim),
         ):
             tables.append(nn.Parameter(torch.randn(count + 1, dim) * 0.01))
             zero_padding(tables[-1])
         self.user, self.item, self.tower_user, self.tower_item = tables
-        widths = (2 * config.tower_dim, *config.tower)
+        widths = (2 * config.mlp_embedding_dim, *config.mlp_hidden_dims)
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
         self.product_logit = nn.Linear(config.embedding_dim, 1, bias=False)
         self.tower_logit = nn.Linear(widths[-1], 1)
         self.register_buffer("taught", torch.zeros((), dtype=torch.int32))
-        self.apart = config.pretrain > 0
+        self.apart = config.pretrain_epochs > 0
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        self.apart = int(self.taught) < self.config.pretrain
-        yield from pairs(log, self.config.batch_size, rng, negatives=self.config.num_negatives)
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        self.apart = int(self.taught) < self.config.pretrain_epochs
+        yield from user_item_pairs(log, self.config.batch_size, rng, num_negatives=self.config.num_negatives)
         self.taught += 1
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        assert batch.negative is not None
-        item = torch.cat([batch.target, batch.negative.flatten(1)], 1)  # B 1 + G
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
+        item = torch.cat([batch.target, batch.negatives.flatten(1)], 1)  # B 1 + G
         product, tower = self.halves(batch.user, item)
         known = item[:, 1:] > 0
         logits = (product, tower) if self.apart else (self._joined(product, tower),)
@@ -140,7 +138,7 @@ class NeuMF(GradientModel):
 
     def _joined(self, product: Tensor, tower: Tensor) -> Tensor:
         total = product + tower
-        return total / 2 if self.config.pretrain else total
+        return total / 2 if self.config.pretrain_epochs else total
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """z: the first layer is taken apart, so that it is computed once a user and once an item."""
@@ -149,7 +147,7 @@ class NeuMF(GradientModel):
         product = (self.user[batch.user] * self.product_logit.weight) @ self.item[items].T
         first, *others = self.layers
         assert isinstance(first, nn.Linear)
-        half = self.config.tower_dim
+        half = self.config.mlp_embedding_dim
         mine = self.tower_user[batch.user] @ first.weight[:, :half].T + first.bias
         theirs = self.tower_item[items] @ first.weight[:, half:].T
         tower = torch.empty_like(product)

@@ -1,18 +1,19 @@
-"""Item-KNN: items that occur with the items just seen.
+"""Item-KNN: items that occur together with the last items of the history.
 
-    score(j) = sum over the last `last` items i of the history, newest first (r = 0, 1, ...), of  decay^r  sim(i, j)
+    score(j) = sum over the last `window` items i of the history, newest first (r = 0, 1, ...), of
+               position_decay^r  sim(i, j)
 
-With c_ij the users (sessions) that hold both items, n_i those that hold i, s_i the events of i, and e_ij the events of
-i in sessions that hold j, the three definitions of `similarity` are
+With c_ij the users (sessions) that have both items, n_i those that have i, s_i the events of i, and e_ij the events of
+i in sessions that have j, the three definitions of `similarity` are
 
     cosine   c_ij / (sqrt(n_i n_j) + shrinkage)               cosine of two items' columns of the user-item matrix
     gru4rec  e_ij / ((s_i + shrinkage)^alpha (s_j + shrinkage)^(1 - alpha))
-             the baseline of the GRU4Rec program (alpha .5, shrinkage 20); repeats make it asymmetric
-    lift     c_ij / (n_i n_j + shrinkage)                     Criteo's study of RNNs (2018); undamped, it is ruled by
-             rare pairs: one joint occurrence of two items seen once scores 1
+             the baseline of the GRU4Rec program (alpha .5, shrinkage 20); repeated items make it asymmetric
+    lift     c_ij / (n_i n_j + shrinkage)                     Criteo's study of RNNs (2018); without shrinkage, rare
+             pairs dominate: one joint occurrence of two items seen once has similarity 1
 
-sim(i, i) = 0, and each item keeps its `neighbours` most similar ones. The session papers ask the last item only
-(last=1), with cosine written without shrinkage.
+sim(i, i) = 0, and each item keeps its `num_neighbours` most similar items. The papers on sessions use the last item
+only (window=1), with the cosine without shrinkage.
 Sources: Sarwar et al., WWW 2001; Hidasi et al., ICLR 2016.
 """
 
@@ -31,10 +32,10 @@ from segue.config import Config, Field
 from segue.data.log import Ids, Log, distinct, ranges
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
-from segue.nn.sparse import blocks
+from segue.nn.sparse import group_blocks
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-PAIRS = 4_000_000  # counted at a time
+MAX_PAIRS = 4_000_000  # pairs that are counted at a time
 
 
 class ItemKNNConfig(Config):
@@ -64,7 +65,7 @@ class ItemKNNConfig(Config):
 
 
 class ItemKNN(DirectModel):
-    """The neighbours of each item as two tables: who they are, and how similar."""
+    """The most similar items of each item, in two tables: their ids and their similarities."""
 
     name = "item-knn"
     Config = ItemKNNConfig
@@ -98,14 +99,14 @@ class ItemKNN(DirectModel):
         for block in similarities(log, self.config):
             order = np.lexsort((block[1], -block[2], block[0]))  # by item, the most similar first
             item, other, similarity = (column[order] for column in block)
-            place = np.arange(len(item)) - np.searchsorted(item, item)
-            keep = place < width
-            at = torch.from_numpy(item[keep]), torch.from_numpy(place[keep])
-            self.neighbour[at] = torch.from_numpy(other[keep]).to(self.neighbour)
-            self.similarity[at] = torch.from_numpy(similarity[keep]).to(self.similarity)
+            rank = np.arange(len(item)) - np.searchsorted(item, item)
+            keep = rank < width
+            cell = torch.from_numpy(item[keep]), torch.from_numpy(rank[keep])
+            self.neighbour[cell] = torch.from_numpy(other[keep]).to(self.neighbour)
+            self.similarity[cell] = torch.from_numpy(similarity[keep]).to(self.similarity)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        history = batch.history if self.window is None else batch.last(self.window)
+        history = batch.history if self.window is None else batch.last_items(self.window)
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
         weight = self.config.position_decay ** age.to(self.similarity)
         scores = self.similarity.new_zeros(len(batch), self.sizes.num_items + 1)
@@ -117,30 +118,31 @@ class ItemKNN(DirectModel):
 
 
 def similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Floats]]:
-    """(item, other, similarity) of every pair that occurs together, in blocks of items."""
+    """Item, other item and similarity of every pair that occurs together, in blocks of items."""
     user, item = log.events()
     span = log.num_items + 1
-    # the distinct items of each user, and for gru4rec all events on the left side
-    held = distinct(user * span + item)
-    owner, content = held // span, held % span
+    # the distinct items of each user; for gru4rec, all events on the left side of a pair
+    keys = distinct(user * span + item)
+    owner, content = keys // span, keys % span
     start = np.searchsorted(owner, np.arange(log.num_users + 2))
     left_user, left_item = (user, item.astype(np.int64)) if config.similarity == "gru4rec" else (owner, content)
     count = np.bincount(left_item, minlength=span).astype(np.float64)
     order = np.argsort(left_item, kind="stable")
     left_user, left_item = left_user[order], left_item[order]
     work = np.cumsum(start[left_user + 1] - start[left_user])
-    for begin, end in blocks(left_item, work, PAIRS):
-        who = left_user[begin:end]
-        size = start[who + 1] - start[who]
-        other = content[ranges(start[who], start[who + 1])]
+    for begin, end in group_blocks(left_item, work, MAX_PAIRS):
+        users = left_user[begin:end]
+        size = start[users + 1] - start[users]
+        other = content[ranges(start[users], start[users + 1])]
         pair, together = np.unique(np.repeat(left_item[begin:end], size) * span + other, return_counts=True)
         one, two = pair // span, pair % span
-        apart = one != two
-        one, two, together = one[apart], two[apart], together[apart]
+        different = one != two
+        one, two, together = one[different], two[different], together[different]
         yield one, two, together / _norm(count[one], count[two], config)
 
 
 def _norm(one: Floats, two: Floats, config: ItemKNNConfig) -> Floats:
+    """The denominator of the similarity of items with these counts."""
     if config.similarity == "cosine":
         return np.sqrt(one * two) + config.shrinkage
     if config.similarity == "lift":

@@ -1,23 +1,24 @@
-"""Sequential item-KNN: what comes after, and before, the items just seen. Sequential rules are a special case.
+"""Sequential item-KNN: items that follow, or precede, the items of the history. Sequential rules are a special case.
 
-Every two events of a user that lie at most `reach` positions apart are a pair, first i, then j:
+Every two events of a user that lie at most `max_distance` positions apart form a pair, first i, then j:
 
     i . . j        distance 3
 
     c_ij = sum over the pairs (i, j) of  n^-length_discount  distance^-distance_decay,     n = events of the user
-    sim(i, j) = (c_ij + back c_ji) / ((n_i + shrinkage)^alpha (n_j + shrinkage)^beta),     n_i = events of item i
+    sim(i, j) = (c_ij + backward_weight c_ji) / ((n_i + shrinkage)^alpha (n_j + shrinkage)^beta),     n_i = events of i
 
-The last `last` items of the history are asked, newest first (r = 0, 1, ...); a share of their weight does not age:
+The score of an item sums its similarities to the last `window` items of the history, the newest first (r = 0, 1, ...).
+With m = min_position_weight, the part of the weight of an item that does not decay with its age:
 
-    score(j) = sum over r of  (floor + (1 - floor) decay^r)  sim(i_r, j)
+    score(j) = sum over r of  (m + (1 - m) position_decay^r)  sim(i_r, j)
 
-alpha and beta say how much of the popularity of the item seen and of the item scored is divided out: 1/2 and 1/2 make
-a cosine, 1 and 0 the confidence of an association rule, 0 and 0 counts. An item that recurs is a pair with itself, so
-repeats are predicted where there are any.
+alpha and beta are the exponents of the popularity of the history's item and of the scored item: 1/2 and 1/2 make a
+cosine, 1 and 0 the confidence of an association rule, 0 and 0 counts. An item that recurs forms a pair with itself, so
+repeated items are predicted where there are any.
 
-The defaults were chosen on the validation part of Amazon CDs (users' histories of years). The preset `rules` is
-sequential rules over a whole session; `sessions` are the same, tuned on the training sessions of YooChoose.
-Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by count exponents); Ludewig and Jannach, UMUAI 2018
+The defaults were tuned on the validation part of Amazon CDs (histories over years). The preset `rules` is sequential
+rules over a whole session; `sessions` is the same, tuned on the training sessions of YooChoose.
+Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by powers of counts); Ludewig and Jannach, UMUAI 2018
 (sequential rules; distance and recency as weights).
 """
 
@@ -27,20 +28,23 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Ids, Log, ranges
+from segue.data.log import Log, ranges
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.sparse import SparseRows, blocks
+from segue.nn.sparse import Integers, SparseMatrix, group_blocks
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-RatedEvents = tuple[Ids, Ids, Floats]
-PAIRS = 4_000_000  # counted at a time
+Pairs = tuple[Integers, Integers, Floats]
+"""Item, other item and similarity of each pair."""
+
+MAX_PAIRS = 4_000_000  # pairs of events that are counted at a time
 
 
 class SeqKNNConfig(Config):
@@ -80,7 +84,7 @@ class SeqKNNConfig(Config):
 
 
 class SeqKNN(DirectModel):
-    """The similarities as a sparse matrix, one row an item seen."""
+    """Item similarities as a sparse matrix: one row for each item of a history, one column for each scored item."""
 
     name = "seq-knn"
     Config = SeqKNNConfig
@@ -123,85 +127,80 @@ class SeqKNN(DirectModel):
     def __init__(self, config: SeqKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = config.window
-        self.similarity = SparseRows(sizes.num_items + 1)
+        self.similarity = SparseMatrix((sizes.num_items + 1, sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
         parts = [_nearest(pairs, self.config.num_neighbours) for pairs in similarities(log, self.config)]
         item, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
-        self.similarity.fill(np.bincount(item, minlength=log.num_items + 1), other, similarity)
+        self.similarity.set(sp.coo_array((similarity, (item, other)), shape=self.similarity.shape))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        history = batch.history if self.window is None else batch.last(self.window)
-        line, place = history.nonzero(as_tuple=True)
-        age = (history.shape[1] - 1 - place).to(self.similarity.value)
-        weight = (
-            self.config.min_position_weight + (1 - self.config.min_position_weight) * self.config.position_decay**age
-        )
-        scores = self.similarity.value.new_zeros(len(batch), self.sizes.num_items + 1)
-        self.similarity.add_to(scores, line=line, row=history[line, place], weight=weight)
+        config = self.config
+        history = batch.history if self.window is None else batch.last_items(self.window)  # (B, L)
+        age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device).to(self.similarity.values)
+        weight = config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age  # (L,)
+        scores = self.similarity.weighted_row_sums(history, weight.expand(history.shape))  # (B, I + 1)
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
 
 
-def similarities(log: Log, config: SeqKNNConfig) -> Iterator[RatedEvents]:
-    """(item, other, similarity) of all pairs, each once, ascending; in blocks of items."""
+def similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
+    """The similarities of all pairs of items, each pair once, in ascending order and in blocks of items.
+
+    The weighted counts of pairs are a product of two sparse matrices: one row for each item with a 1 at each of its
+    events, times one row for each event with the weights of the items around it.
+    """
     user, item = log.events()
-    event = item.astype(np.int64)
-    size = log.lengths[user]
-    place = np.arange(len(event)) - (np.cumsum(log.lengths) - log.lengths)[user]
-    before = np.minimum(place, config.max_distance if config.backward_weight else 0)
-    after = np.minimum(size - 1 - place, config.max_distance)
-    count = np.bincount(event, minlength=log.num_items + 1)
-    below = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
-    order = np.argsort(event, kind="stable")
+    item = item.astype(np.int32)
+    length = log.lengths[user]
+    position = np.arange(len(item)) - (np.cumsum(log.lengths) - log.lengths)[user]
+    before = np.minimum(position, config.max_distance if config.backward_weight else 0)
+    after = np.minimum(length - 1 - position, config.max_distance)
+    count = np.bincount(item, minlength=log.num_items + 1)
+    norm = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
+    order = np.argsort(item, kind="stable")
     order = order[(before + after)[order] > 0]
-    yield np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    for begin, end in blocks(event[order], np.cumsum((before + after)[order]), PAIRS):
-        row = order[begin:end]
-        first, last = row - before[row], row + after[row] + 1
-        seen, other = np.repeat(row, last - first), ranges(first, last)
-        seen, other = seen[seen != other], other[seen != other]
-        weight = _weights(config)[other - seen + config.max_distance]
+    yield np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0)
+    for begin, end in group_blocks(item[order], np.cumsum((before + after)[order]), MAX_PAIRS):
+        event = order[begin:end]
+        width = before[event] + after[event]
+        other = ranges(event - before[event], event + after[event] + 1)
+        distance = other - np.repeat(event, width + 1)
+        other, distance = other[distance != 0], distance[distance != 0]
+        weight = _weights(config)[distance + config.max_distance]
         if config.length_discount:
-            weight = weight * size[seen] ** -config.length_discount
-        one, two, total = _add_up(event[seen], event[other], weight, log.num_items + 1)
-        yield one, two, total * below[0][one] * below[1][two]
+            weight = weight * np.repeat(length[event] ** -config.length_discount, width)
+        items, start = np.unique(item[event], return_index=True)
+        offsets = np.append(0, np.cumsum(width)).astype(np.int32)
+        around = sp.csr_array((weight, item[other], offsets), shape=(len(event), log.num_items + 1))
+        entries = (
+            np.ones(len(event)),
+            np.arange(len(event), dtype=np.int32),
+            np.append(start, len(event)).astype(np.int32),
+        )
+        counts = sp.csr_array(entries, shape=(len(items), len(event))) @ around  # (items of the block, I + 1)
+        counts.sort_indices()
+        one, two = items[np.repeat(np.arange(len(items)), np.diff(counts.indptr))], counts.indices
+        yield one, two, counts.data * norm[0][one] * norm[1][two]
 
 
 def _weights(config: SeqKNNConfig) -> Floats:
-    """(2 reach + 1,) what a pair counts whose second event lies -reach, ..., reach positions after the first."""
+    """(2 max_distance + 1,) weights of pairs whose second event lies -max_distance, ..., max_distance positions on."""
     distance = np.arange(-config.max_distance, config.max_distance + 1)
     weight = np.maximum(np.abs(distance), 1.0) ** -config.distance_decay
     return np.where(distance > 0, weight, config.backward_weight * weight)
 
 
-def _add_up(one: Ids, two: Ids, weight: Floats, span: int) -> RatedEvents:
-    """The distinct pairs, ascending, and their total weight. `one` is ascending already."""
-    lowest = one[0]
-    key = (one - lowest) * span + two
-    cells = (one[-1] - lowest + 1) * span
-    if cells <= 2 * len(key):  # a small catalogue: count in a dense table
-        total = np.bincount(key, weight).astype(np.float64, copy=False)
-        key = np.flatnonzero(total)
-        total = total[key]
-    else:
-        order = np.argsort(key)
-        key = key[order]
-        first = np.flatnonzero(np.diff(key, prepend=-1))
-        key, total = key[first], np.add.reduceat(weight[order], first)
-    return key // span + lowest, key % span, total
-
-
-def _nearest(pairs: RatedEvents, neighbours: int | None) -> RatedEvents:
-    """The pairs of each item that are among its most similar; of equals, the lower id."""
+def _nearest(pairs: Pairs, num_neighbours: int | None) -> Pairs:
+    """The pairs of each item with its most similar items; among equals, with the lower id."""
     item, other, similarity = pairs
     size = np.bincount(item)
-    if neighbours is None or size.max(initial=0) <= neighbours:
+    if num_neighbours is None or size.max(initial=0) <= num_neighbours:
         return pairs
-    crowd = np.flatnonzero(size[item] > neighbours)
-    crowd = crowd[np.lexsort((-similarity[crowd], item[crowd]))]
-    _, first = np.unique(item[crowd], return_index=True)
-    place = np.arange(len(crowd)) - np.repeat(first, size[item[crowd[first]]])
+    large = np.flatnonzero(size[item] > num_neighbours)
+    large = large[np.lexsort((-similarity[large], item[large]))]
+    _, first = np.unique(item[large], return_index=True)
+    rank = np.arange(len(large)) - np.repeat(first, size[item[large[first]]])
     keep = np.ones(len(item), np.bool_)
-    keep[crowd[place >= neighbours]] = False
+    keep[large[rank >= num_neighbours]] = False
     return item[keep], other[keep], similarity[keep]

@@ -1,20 +1,21 @@
-"""VS-KNN: what the sessions (users) that share items with this one hold besides.
+"""VS-KNN: the items of the sessions (users) that share items with the history.
 
-    this session       a  b  c            weight w of an item by its place: the newest counts most
-    a neighbour        x  b  y  c  z      similar by w(b) + w(c); the last item that both hold is c
+    this session       a  b  c            weight w of an item by its position: the newest counts most
+    a neighbour        x  b  y  c  z      similarity w(b) + w(c); the last shared item is c
 
     sim(n)   = sum over the shared items i of  w_i / ((n_i + shrinkage)^alpha (|n| + shrinkage)^length_discount)
-    score(j) = sum over the neighbours n that hold j of  sim(n) v_n(j)  /  (n_j + shrinkage)^beta
+    score(j) = sum over the neighbours n that have j of  sim(n) v_n(j)  /  (n_j + shrinkage)^beta
 
-n_i are the sessions that hold item i, |n| the items of session n. Of the sessions that share an item, the newest
-`sample` are looked at, and of these the `neighbours` most similar ones are heard; the user's own is not among them.
-With r = 0 the newest of the m items asked,
+n_i is the number of sessions that have item i, |n| the number of items of session n. Of the sessions that share an
+item, the newest `sample_size` are compared, and the `num_neighbours` most similar ones of these are used; the user's
+own session is not among them. With r = 0 for the newest of the m items of the history, and f = min_position_weight,
 
-    w = 1 - r / m  (linear),   1 / (r + 1)  (div),   floor + (1 - floor) decay^r  (decay)
-    v_n(j) = distance^-distance_decay,  of j and the last shared item in n;  times `back` where j is the one before
+    w = 1 - r / m  (linear),   1 / (r + 1)  (div),   f + (1 - f) position_decay^r  (decay)
+    v_n(j) = distance^-distance_decay  of j and the last shared item in n;  times `backward_weight` where j comes before
 
-and `weigh_last` multiplies v by w of the last shared item. The preset `paper` is V-SKNN; alpha, length_discount, beta
-and the distance are refinements in the manner of STAN. The defaults were chosen on the validation part of Amazon CDs.
+and `weight_last_match` multiplies v by w of the last shared item. The preset `paper` is V-SKNN; alpha, length_discount,
+beta and the distance are refinements in the manner of STAN. The defaults were tuned on the validation part of Amazon
+CDs.
 Sources: Jannach and Ludewig, RecSys 2017; Ludewig and Jannach, UMUAI 2018; Garg et al., SIGIR 2019 (STAN).
 """
 
@@ -23,6 +24,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -32,10 +34,10 @@ from segue.config import Config, Field
 from segue.data.log import Ids, Log
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
-from segue.nn.sparse import SparseRows
+from segue.nn.sparse import SparseMatrix
 
-ROWS = 4  # questions at a time, so that what their neighbours hold stays in the cache, or fewer:
-CELLS = 4_000_000  # similarities at a time
+ROWS = 4  # rows of a batch that are scored at a time, so that the items of their neighbours stay in the cache
+MAX_CELLS = 4_000_000  # similarities that are held at a time
 
 
 class VSKNNConfig(Config):
@@ -87,7 +89,7 @@ class VSKNNConfig(Config):
 
 
 class VSKNN(DirectModel):
-    """The training sessions, numbered from the newest: which hold an item, and what each holds where."""
+    """The training sessions, numbered from the newest: the sessions of each item, and the items of each session."""
 
     name = "vs-knn"
     Config = VSKNNConfig
@@ -118,98 +120,96 @@ class VSKNN(DirectModel):
         "backward_weight": Uniform(0.0, 1.0),
         "weight_last_match": Choice(False, True),
     }
-    number: Tensor
+    session_number: Tensor
     divisor: Tensor
 
     def __init__(self, config: VSKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = config.window
-        self.holders = SparseRows(sizes.num_items + 1)  # item -> sessions that hold it, and what sharing it counts
-        self.sessions = SparseRows(sizes.num_users + 1)  # session -> its items, and their places
-        self.register_buffer("number", torch.zeros(sizes.num_users + 1, dtype=torch.int64))
-        self.register_buffer("divisor", torch.ones(sizes.num_items + 1))
+        num_users, num_items = sizes.num_users + 1, sizes.num_items + 1
+        self.item_sessions = SparseMatrix((num_items, num_users))  # what sharing an item with a session counts
+        self.session_items = SparseMatrix((num_users, num_items))  # the position of each item in each session
+        self.register_buffer("session_number", torch.zeros(num_users, dtype=torch.int64))
+        self.register_buffer("divisor", torch.ones(num_items))
 
     def fit(self, log: Log) -> None:
         config = self.config
-        number = _from_the_newest(log)
-        session, item, place = _contents(log, number)
-        held = np.bincount(item, minlength=log.num_items + 1)
-        size = np.bincount(session, minlength=log.num_users + 1)
-        common, length = (np.maximum(count, 1) + config.shrinkage for count in (held, size))
-        counts = common[item] ** -config.alpha * length[session] ** -config.length_discount
-        by_item = np.argsort(item, kind="stable")
-        self.holders.fill(held, session[by_item], counts[by_item])
-        self.sessions.fill(size, item, place.astype(np.float64))
-        self.number.copy_(torch.from_numpy(number))
+        number = _numbered_from_newest(log)
+        session, item, position = _contents(log, number)
+        num_sessions = np.bincount(item, minlength=log.num_items + 1)
+        length = np.bincount(session, minlength=log.num_users + 1)
+        common, long = (np.maximum(count, 1) + config.shrinkage for count in (num_sessions, length))
+        counts = common[item] ** -config.alpha * long[session] ** -config.length_discount
+        self.item_sessions.set(sp.coo_array((counts, (item, session)), shape=self.item_sessions.shape))
+        self.session_items.set(sp.coo_array((position, (session, item)), shape=self.session_items.shape))
+        self.session_number.copy_(torch.from_numpy(number))
         self.divisor.copy_(torch.from_numpy(common**config.beta))
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        history = batch.history if self.window is None else batch.last(self.window)
+        history = batch.history if self.window is None else batch.last_items(self.window)
         scores = self.divisor.new_zeros(len(batch), self.sizes.num_items + 1)
-        rows = max(min(CELLS // len(self.number), ROWS), 1)
+        rows = max(min(MAX_CELLS // len(self.session_number), ROWS), 1)
         for begin in range(0, len(batch), rows):
             part = slice(begin, begin + rows)
-            self._hear(scores[part], batch.user[part], history[part])
+            self._add_neighbour_items(scores[part], batch.user[part], history[part])
         scores /= self.divisor
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
 
-    def _hear(self, scores: Tensor, user: Tensor, history: Tensor) -> None:
-        """Add up what the neighbours hold."""
-        weight = self._weights(history)
-        line, session, similarity = self._neighbours(user, history, weight)
-        which, item, place = self.sessions.entries(session)
-        cell = (line * scores.shape[1])[which] + item
-        # where each neighbour's items stand in this history, from 1; the newest of them is the last shared one
-        seen = torch.zeros_like(scores, dtype=torch.int64)
+    def _add_neighbour_items(
+        self, scores: Float[Tensor, "B I"], user: Int[Tensor, "B"], history: Int[Tensor, "B L"]
+    ) -> None:
+        """Add the items of the neighbours of each row to `scores`."""
+        weight = self._position_weights(history)
+        row, session, similarity = self._neighbours(user, history, weight)  # (n,)
+        neighbour, item, position = self.session_items.entries(session)  # (m,)
+        cell = (row * scores.shape[1])[neighbour] + item
+        # the position of each item in the history, from 1; the newest item of a neighbour is the last shared one
+        in_history = torch.zeros_like(scores, dtype=torch.int64)  # (B, I + 1)
         age = torch.arange(1, history.shape[1] + 1, device=user.device).expand_as(history)
-        seen.scatter_reduce_(1, history, age, "amax")
-        place = place.long()
-        width = int(place.max()) + 1 if len(place) else 1
-        shared = seen.view(-1)[cell].mul_(width).add_(place)
-        newest = torch.zeros_like(session).scatter_reduce_(0, which, shared, "amax")
+        in_history.scatter_reduce_(1, history, age, "amax")
+        position = position.long()
+        width = int(position.max()) + 1 if len(position) else 1
+        shared = in_history.view(-1)[cell].mul_(width).add_(position)
+        last_shared = torch.zeros_like(session).scatter_reduce_(0, neighbour, shared, "amax")  # (n,)
         if self.config.weight_last_match:
-            similarity = similarity * weight[line, newest // width - 1]
-        distance = place.sub_((newest % width - width)[which])
-        counts = self._distances(width)[distance].mul_(similarity[which])
+            similarity = similarity * weight[row, last_shared // width - 1]
+        distance = position.sub_((last_shared % width - width)[neighbour])
+        counts = self._distance_weights(width)[distance].mul_(similarity[neighbour])
         scores.view(-1).index_add_(0, cell, counts)
 
     def _neighbours(self, user: Tensor, history: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(line, session, similarity) of the most similar sessions of each row of the batch."""
-        line, place = history.nonzero(as_tuple=True)
-        similarity = self.divisor.new_zeros(len(user), len(self.number))
-        self.holders.add_to(similarity, line=line, row=history[line, place], weight=weight[line, place])
-        similarity[torch.arange(len(user), device=user.device), self.number[user]] = 0
-        sample = self.config.sample_size
-        if sample is not None and sample < len(self.number):
-            similarity.masked_fill_((similarity > 0).cumsum(1) > sample, 0)
-        best, session = similarity.topk(min(self.config.num_neighbours, len(self.number)))
-        line, column = best.nonzero(as_tuple=True)
-        return line, session[line, column], best[line, column]
+        """The most similar sessions: the row of the batch, the session and the similarity of each."""
+        similarity = self.item_sessions.weighted_row_sums(history, weight)  # (B, U + 1)
+        similarity[torch.arange(len(user), device=user.device), self.session_number[user]] = 0
+        sample_size = self.config.sample_size
+        if sample_size is not None and sample_size < len(self.session_number):
+            similarity.masked_fill_((similarity > 0).cumsum(1) > sample_size, 0)
+        best, session = similarity.topk(min(self.config.num_neighbours, len(self.session_number)))
+        row, column = best.nonzero(as_tuple=True)
+        return row, session[row, column], best[row, column]
 
-    def _weights(self, history: Tensor) -> Tensor:
-        """What each item of the histories counts, by its place."""
+    def _position_weights(self, history: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+        """The weight of each item of the histories, by its position."""
         config = self.config
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device).to(self.divisor)
         if config.weighting == "linear":
             number = (history > 0).sum(1, keepdim=True)
             return (1 - age / number.clamp(min=1)).clamp(min=0)
-        weight = (
-            1 / (age + 1)
-            if config.weighting == "div"
-            else config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age
-        )
+        if config.weighting == "div":
+            return (1 / (age + 1)).expand(history.shape)
+        weight = config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age
         return weight.expand(history.shape)
 
-    def _distances(self, width: int) -> Tensor:
-        """What an item counts that lies -width, ..., width places after the last shared one."""
+    def _distance_weights(self, width: int) -> Float[Tensor, "w"]:
+        """The weight of an item that lies -width, ..., width positions after the last shared item."""
         distance = torch.arange(-width, width + 1, device=self.divisor.device).to(self.divisor)
         counts = distance.abs().clamp(min=1) ** -self.config.distance_decay
         return torch.where(distance < 0, self.config.backward_weight * counts, counts)
 
 
-def _from_the_newest(log: Log) -> Ids:
-    """(U + 1,) a number for each user's session: 0 the newest; those without events come last."""
+def _numbered_from_newest(log: Log) -> Ids:
+    """(U + 1,) the number of each user's session: 0 is the newest; sessions without events come last."""
     newest = np.arange(log.num_users + 1) if log.time is None else log.time[np.maximum(log.stop - 1, 0)]
     order = np.lexsort((-np.arange(log.num_users + 1), -newest, log.lengths == 0))
     number = np.empty(log.num_users + 1, np.int64)
@@ -218,11 +218,11 @@ def _from_the_newest(log: Log) -> Ids:
 
 
 def _contents(log: Log, number: Ids) -> tuple[Ids, Ids, Ids]:
-    """(session, item, place) of each item of each session, session after session; the last place of an item counts."""
+    """Session, item and position of each item of each session; an item that recurs has its last position."""
     user, item = log.events()
-    place = np.arange(len(item)) - np.repeat(np.cumsum(log.lengths) - log.lengths, log.lengths)
+    position = np.arange(len(item)) - np.repeat(np.cumsum(log.lengths) - log.lengths, log.lengths)
     session = number[user]
     backwards = session[::-1] * (log.num_items + 1) + item[::-1]
     row = len(item) - 1 - np.unique(backwards, return_index=True)[1]
-    row = row[np.lexsort((place[row], session[row]))]
-    return session[row], item[row].astype(np.int64), place[row]
+    row = row[np.lexsort((position[row], session[row]))]
+    return session[row], item[row].astype(np.int64), position[row]

@@ -59,7 +59,7 @@ class RecentPop(DirectModel):
 def _recent_items(log: Log, share: float) -> np.ndarray:
     """The items of the newest `share` of the events; events at the same time are all in or all out."""
     if log.time is None:
-        return log.item[ranges(log.stop - np.ceil(share * log.sizes).astype(np.int64), log.stop)]
+        return log.item[ranges(log.stop - np.ceil(share * log.lengths).astype(np.int64), log.stop)]
     time, item = log.column(log.time), log.column(log.item)
     first = len(time) - int(np.ceil(share * len(time)))
     return item[time >= np.partition(time, first)[first]] if len(time) else item

@@ -60,7 +60,7 @@ class Biases(DotProductRating, DirectModel):
 
     def fit(self, log: Log) -> None:
         l2 = {side: getattr(self.config, f"l2_{side}", 0.0) for side in self.sides}
-        mean, user, item = biases(RatedEvents.of(log), l2)
+        mean, user, item = biases(RatedEvents.from_log(log), l2)
         self.mean.fill_(mean)
         self.user.copy_(torch.from_numpy(user))
         self.item.copy_(torch.from_numpy(item))

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.item_features import feature_ids, first_list_column
@@ -93,7 +93,7 @@ class HieVH(BiasedRatingModel, DotProductRating):
                 zero_padding(table)
         self.register_buffer("relation", torch.zeros(0, 0), persistent=False)  # (n, n) s of features 1..n
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
         return self.pairs(log).batches(self.config.batch_size, rng)
 
     def look_at(self, pairs: RatedEvents) -> None:
@@ -102,11 +102,9 @@ class HieVH(BiasedRatingModel, DotProductRating):
         self.features.set_features(item_features, names)
         self.relation = torch.from_numpy(relations(pairs, item_features, len(names))).to(self.feature)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        assert batch.rating is not None
+    def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
         assert self.seen is not None
-        config, item = self.config, batch.target[:, 0]
+        config, item = self.config, batch.item
         user, own = embedding(self.user, batch.user), embedding(self.item, item)  # (B, d + 1)
         predicted = (self._user_vectors(batch.user, user) * self._item_vectors(item, own)).sum(1)
         error = (predicted - batch.rating.to(predicted)).square()
@@ -144,9 +142,8 @@ class HieVH(BiasedRatingModel, DotProductRating):
         bias = vector[:, -1:] + self.item_bias[item].unsqueeze(1)
         return torch.cat([vector[:, :-1], bias, torch.ones_like(bias)], 1)
 
-    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
-        assert batch.target is not None
-        item = batch.target[:, 0]
+    def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
+        item = batch.item
         return (self.query(batch) * self._item_vectors(item, embedding(self.item, item))).sum(1)
 
     def query(self, batch: Batch) -> Float[Tensor, "B f"]:

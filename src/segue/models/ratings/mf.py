@@ -67,7 +67,7 @@ class MF(DotProductRating, DirectModel):
         zero_padding(self.item)
 
     def fit(self, log: Log) -> None:
-        pairs, config = RatedEvents.of(log), self.config
+        pairs, config = RatedEvents.from_log(log), self.config
         rating = pairs.rating.astype(np.float64)
         mean = rating.mean() if config.bias else 0.0
         user, item = (table.double().numpy().copy() for table in (self.user, self.item))

@@ -36,7 +36,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log, ranges
@@ -233,7 +233,7 @@ class TimeSVD(BiasedRatingModel):
         zero_padding(self.item_factors)
         self.register_buffer("user_implicit", torch.zeros(users, dim))  # sums of y at the end of an epoch
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
         pairs, size = self.pairs(log), self.config.batch_size
         order, end = rng.permutation(log.num_users + 1), log.lengths.cumsum()
         by_user = ranges((end - log.lengths)[order], end[order])
@@ -250,10 +250,8 @@ class TimeSVD(BiasedRatingModel):
         super().look_at(pairs)
         self.calendar.fit(pairs)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
-        assert batch.rating is not None
-        item, time = batch.target[:, 0], self.calendar(batch.user, batch.time)
+    def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
+        item, time = batch.item, self.calendar(batch.user, batch.time)
         user, index = batch.user.unique(return_inverse=True)
         user_terms, item_terms = self._user_terms(batch.user, time), self._item_terms(item)
         state = self._user_state(batch.user, user_terms, time, self._implicit_sums(user)[index])
@@ -327,9 +325,8 @@ class TimeSVD(BiasedRatingModel):
             batch.user, self._user_terms(batch.user, time), time, self.user_implicit[batch.user]
         ), time
 
-    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
-        assert batch.target is not None
-        item, (state, time) = batch.target[:, 0], self._state_at(batch)
+    def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
+        item, (state, time) = batch.item, self._state_at(batch)
         return self._rating(state, self._item_terms(item), item, time)
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:

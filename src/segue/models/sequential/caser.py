@@ -7,8 +7,8 @@ Both go into a dense layer that makes z of them; with p_u, the vector of the use
     r_j  = W_j . [z; p_u] + b_j
     loss = sum of  -ln sigma(r_j)  over the T next items,  -ln(1 - sigma(r_k))  over negatives
 
-What a filter finds at a place is the same for all windows that hold it: a batch row carries `per_row` windows that
-overlap, and is convolved once (see `Windows`).
+What a filter finds at a place is the same for all windows that hold it: a batch row carries `windows_per_row` windows that
+overlap, and is convolved once (see `SlidingWindows`).
 
 Differs from the authors' program (github.com/graytowne/caser_pytorch), whose settings are the defaults:
   * histories shorter than the window are padded with zeros at their left; there padding is an item like any other;
@@ -26,8 +26,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import Windows
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import SlidingWindows
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
@@ -43,11 +43,11 @@ class CaserConfig(RankingConfig):
 
     embedding_dim: int = 50
     window: int = Field(5, ge=1, description="L, how many of the last items are read.")
-    targets: int = Field(3, ge=1, description="T, how many of the next items each window is trained to rank.")
-    asked: Literal["full", "every"] = Field(
+    num_targets: int = Field(3, ge=1, description="T, how many of the next items each window is trained to rank.")
+    training_windows: Literal["full", "every"] = Field(
         "full", description="Train on windows that are 'full', or on 'every' prefix, padded."
     )
-    per_row: int = Field(
+    windows_per_row: int = Field(
         1,
         ge=1,
         description=(
@@ -55,8 +55,8 @@ class CaserConfig(RankingConfig):
         ),
     )
     loss: Loss = "bce"
-    vertical: int = Field(4, ge=1, description="Filters that weigh items.")
-    horizontal: int = Field(16, ge=1, description="Filters of each height, from one item to all of them.")
+    num_vertical_filters: int = Field(4, ge=1, description="Filters that weigh items.")
+    num_horizontal_filters: int = Field(16, ge=1, description="Filters of each height, from one item to all of them.")
     dropout: float = Field(0.5, ge=0, lt=1, description="Share of the features that training leaves out of z.")
     item_bias: bool = Field(True, description="Whether items have a bias.")
     batch_size: int = 512
@@ -97,17 +97,21 @@ class Caser(RankingModel):
         if config.item_bias:
             nn.init.zeros_(self.item_out[:, -1])
         self.convolutions = WindowConvolutions(
-            dim, config.window, vertical=config.vertical, horizontal=config.horizontal, dropout=config.dropout
+            dim,
+            config.window,
+            vertical=config.num_vertical_filters,
+            horizontal=config.num_horizontal_filters,
+            dropout=config.dropout,
         )
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
-        windows = Windows(
+        windows = SlidingWindows(
             window=config.window,
-            targets=config.targets,
-            per_row=config.per_row,
-            negatives=config.own,
-            asked=config.asked,
+            num_targets=config.num_targets,
+            windows_per_row=config.windows_per_row,
+            num_negatives=config.own,
+            positions=config.training_windows,
         )
         return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
 

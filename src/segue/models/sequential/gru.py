@@ -38,7 +38,7 @@ from segue.nn.recurrent.lstm import LSTMCell
 from segue.nn.recurrent.packing import RecurrentCell, StackedCells
 
 SPACE: Space = {
-    "layers": Choice(1, 2),
+    "num_layers": Choice(1, 2),
     "embedding_dim": Choice(64, 100, 128),
     "dropout": Uniform(0.0, 0.5),
     "hidden_dropout": Uniform(0.0, 0.5),
@@ -51,7 +51,7 @@ class LayersConfig(RecurrentConfig):
     """Settings of cells on top of each other."""
 
     tied: bool = Field(False, description="Whether an item has one vector, read and recommended (RE).")
-    layers: int = Field(1, ge=1, description="How many.")
+    num_layers: int = Field(1, ge=1, description="How many.")
     loss: Loss = "ce"
 
 
@@ -68,7 +68,7 @@ class Layers(RecurrentModel):
         if not config.tied:
             self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
             zero_padding(self.item_in)
-        self.cells = nn.ModuleList(self.one() for _ in range(config.layers))
+        self.cells = nn.ModuleList(self.one() for _ in range(config.num_layers))
 
     @abstractmethod
     def one(self) -> nn.Module:
@@ -93,7 +93,7 @@ class GRUConfig(LayersConfig):
     """Settings of Criteo's GRU."""
 
     tied: bool = True
-    norm: Literal["none", "joint", "gate"] = Field(
+    layer_norm: Literal["none", "joint", "gate"] = Field(
         "joint",
         description=(
             'Layer normalisation (LN), the statistics of r and z taken "joint", as published, or of each "gate" '
@@ -115,13 +115,13 @@ class GRU(Layers):
     config: GRUConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
-        "plain": {"tied": False, "norm": "none"},
-        "re": {"norm": "none"},
+        "plain": {"tied": False, "layer_norm": "none"},
+        "re": {"layer_norm": "none"},
         "ln": {"tied": False},
-        "stacked": {"layers": 2},
+        "stacked": {"num_layers": 2},
         "hcrnn": {
             "tied": False,
-            "norm": "none",
+            "layer_norm": "none",
             "dropout": 0.25,
             "hidden_dropout": 0.5,
             "batch_size": 16,
@@ -129,10 +129,10 @@ class GRU(Layers):
             "lr_decay_steps": 0,
         },
     }
-    space: ClassVar[Space] = {"norm": Choice("none", "joint"), **SPACE}
+    space: ClassVar[Space] = {"layer_norm": Choice("none", "joint"), **SPACE}
 
     def one(self) -> nn.Module:
-        dim, norm = self.config.embedding_dim, self.config.norm
+        dim, norm = self.config.embedding_dim, self.config.layer_norm
         return ResetBeforeGRUCell(dim, dim) if norm == "none" else LayerNormGRUCell(dim, dim, norm)
 
 

@@ -32,7 +32,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.session_parallel import SessionParallel
 from segue.config import Field
 from segue.data.log import Log
@@ -164,15 +164,15 @@ class GRU4Rec(RecurrentModel):
             sparse=tables,
         )
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
         if config.bptt == "full":
             return super().batches(log, rng)
         shared = None if config.loss == "ce" or config.negative_sampling == "per_target" else config.num_negatives
-        parallel = SessionParallel(negatives=config.own, shared=shared, alpha=config.sample_alpha)
+        parallel = SessionParallel(num_negatives=config.own, num_shared=shared, sample_alpha=config.sample_alpha)
         return parallel.batches(log, config.batch_size, rng)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         return super().forward(batch) if self.config.bptt == "full" else RankingModel.forward(self, batch)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
@@ -221,10 +221,10 @@ class GRU4Rec(RecurrentModel):
         """With a 1 on top where items have a bias."""
         return torch.cat([told, torch.ones_like(told[..., :1])], -1) if self.config.item_bias else told
 
-    def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: Batch) -> Tensor:
+    def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: SequenceBatch) -> Tensor:
         return super()._loss(self._activated(positive), self._activated(negative), known, batch)
 
-    def _loss_with_grad(self, batch: Batch) -> LossWithGrad:
+    def _loss_with_grad(self, batch: SequenceBatch) -> LossWithGrad:
         loss_with_grad = super()._loss_with_grad(batch)
         if self._activation == "linear" or self.config.loss not in GRADIENTS:
             return loss_with_grad

@@ -9,13 +9,13 @@ U one of each user; s_l = E[item at place l] are the vectors of the last |L| ite
     r_j   = u . q_j + s . q_j + sum over l of  s_l . q_j                    (5)
     loss  = sum of -ln sigma(r_j - r_k)  +  weight_decay over every weight  (6)
 
-`group` puts other things in the place of s, as the paper's Table 4 does, there without the last sum of (5)
-(`item_item=false`): nothing (its row 1), the last state of a GRU (row 6), Caser's convolutions (row 7).
+`window_encoder` puts other things in the place of s, as the paper's Table 4 does, there without the last sum of (5)
+(`item_item_product=false`): nothing (its row 1), the last state of a GRU (row 6), Caser's convolutions (row 7).
 
 Every term of (5) ends in q_j, so the score is a dot product with the query u + s + sum over l of s_l.
 
 Whatever (1) gates depends on the user and the item but not on the window, so neighbouring windows of a user share it: a
-batch row carries `per_row` windows that overlap, and gates each item once (see `Windows`).
+batch row carries `windows_per_row` windows that overlap, and gates each item once (see `SlidingWindows`).
 
 Padded positions are left out of the gates, of the mean and of the sum. Differs from the authors' program
 (github.com/allenjack/HGN), which the preset `author` follows where it says so:
@@ -38,8 +38,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import Windows
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import SlidingWindows
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
@@ -62,11 +62,11 @@ class HGNConfig(RankingConfig):
     window: int = Field(
         5, ge=1, description="|L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH)."
     )
-    targets: int = Field(3, ge=1, description="|T|, how many of the next items each window is trained to rank.")
-    asked: Literal["full", "every"] = Field(
+    num_targets: int = Field(3, ge=1, description="|T|, how many of the next items each window is trained to rank.")
+    training_windows: Literal["full", "every"] = Field(
         "full", description="Train on windows that are 'full', or on 'every' prefix, padded."
     )
-    per_row: int = Field(
+    windows_per_row: int = Field(
         1,
         ge=1,
         description=(
@@ -74,10 +74,10 @@ class HGNConfig(RankingConfig):
         ),
     )
     loss: Loss = "bpr"
-    group: Literal["gates", "gru", "cnn", "none"] = Field(
+    window_encoder: Literal["gates", "gru", "cnn", "none"] = Field(
         "gates", description="What sums a window up: the gates, a gru, Caser's convolutions (cnn), or none does."
     )
-    group_dropout: float = Field(
+    cnn_dropout: float = Field(
         0.5, ge=0, lt=1, description="Share of the features that training leaves out of what the cnn sums up."
     )
     pooling: Literal["avg", "max", "gate_avg"] = Field(
@@ -92,7 +92,9 @@ class HGNConfig(RankingConfig):
     instance_gate: bool = Field(
         True, description="The parts of the model; switched off they give the paper's ablations."
     )
-    item_item: bool = Field(True, description="The parts of the model; switched off they give the paper's ablations.")
+    item_item_product: bool = Field(
+        True, description="The parts of the model; switched off they give the paper's ablations."
+    )
     item_bias: bool = Field(False, description="Whether items have a bias.")
     tied: bool = Field(False, description="Whether an item has one vector, read and recommended (E = Q).")
     dropout: float = Field(
@@ -120,14 +122,14 @@ class HGNConfig(RankingConfig):
             "pooling=gate_avg divides by the instance gates: it needs instance_gate=true",
         )
         require(
-            self.group == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
-            f"group={self.group} has no gates: pooling, feature_gate and instance_gate must be left as they are",
+            self.window_encoder == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
+            f"window_encoder={self.window_encoder} has no gates: pooling, feature_gate and instance_gate must be left as they are",
         )
 
     @property
     def reads(self) -> bool:
         """Whether anything looks at the window."""
-        return self.group != "none" or self.item_item
+        return self.window_encoder != "none" or self.item_item_product
 
 
 class HGN(RankingModel):
@@ -142,9 +144,9 @@ class HGN(RankingModel):
         "recbole": {
             "embedding_dim": 64,
             "window": 50,
-            "targets": 1,
-            "asked": "every",
-            "per_row": 16,
+            "num_targets": 1,
+            "training_windows": "every",
+            "windows_per_row": 16,
             "loss": "ce",
             "batch_size": 2048,
             "weight_decay": 0.0,
@@ -173,11 +175,11 @@ class HGN(RankingModel):
         self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) / dim)
         zero_padding(self.user)
         zero_padding(self.item_out)
-        if config.group == "gru":
+        if config.window_encoder == "gru":
             self.group: nn.Module = WindowGRU(dim)
-        elif config.group == "cnn":
-            self.group = WindowConvolutions(dim, config.window, dropout=config.group_dropout)
-        gates = config.group == "gates"
+        elif config.window_encoder == "cnn":
+            self.group = WindowConvolutions(dim, config.window, dropout=config.cnn_dropout)
+        gates = config.window_encoder == "gates"
         if gates and config.feature_gate:
             self.feature_item = nn.Linear(dim, dim, bias=False)
             self.feature_user = nn.Linear(dim, dim)
@@ -185,25 +187,24 @@ class HGN(RankingModel):
             self.instance_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))
             self.instance_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
-        windows = Windows(
+        windows = SlidingWindows(
             window=config.window,
-            targets=config.targets,
-            per_row=config.per_row,
-            negatives=config.own,
-            asked=config.asked,
+            num_targets=config.num_targets,
+            windows_per_row=config.windows_per_row,
+            num_negatives=config.own,
+            positions=config.training_windows,
         )
         return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         loss = super().forward(batch)
         if any(self.config.reg_weight):
-            loss = loss + self._regulariser(batch) * (batch.targets > 0).sum()  # so that it stands beside a mean loss
+            loss = loss + self._regulariser(batch) * batch.num_targets  # so that it stands beside a mean loss
         return loss
 
-    def _regulariser(self, batch: Batch) -> Float[Tensor, ""]:
-        assert batch.target is not None
+    def _regulariser(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         gates, embeddings = self.config.reg_weight
         read = [(self._read, batch.history)] if self.config.reads else []
         vectors = [
@@ -231,7 +232,7 @@ class HGN(RankingModel):
             if config.dropout:
                 item = nn.functional.dropout(item, config.dropout, self.training)
             query = query + self._group(query, item, real)
-            if config.item_item:
+            if config.item_item_product:
                 query = query + windows_to_positions(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item
         query = query.expand(-1, real.shape[1], -1)
         return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
@@ -239,11 +240,11 @@ class HGN(RankingModel):
     def _group(self, user: Tensor, item: Tensor, real: Tensor) -> Tensor:
         """s: what the window as a whole is worth."""
         config = self.config
-        if config.group == "none":
+        if config.window_encoder == "none":
             return torch.zeros_like(user)
-        if config.group == "gru":
+        if config.window_encoder == "gru":
             return self.group(item, real)
-        if config.group == "cnn":
+        if config.window_encoder == "cnn":
             return self.group(item)
         gated, weight = item, real
         if config.feature_gate:

@@ -50,16 +50,14 @@ class NARMConfig(RankingConfig):
     """Settings of NARM."""
 
     embedding_dim: int = 50
-    units: int = Field(100, ge=1, description="Size of the state h.")
+    hidden_dim: int = Field(100, ge=1, description="Size of the state h.")
     window: int = Field(50, ge=1, description="How many of the last items are read.")
-    attention: Literal["plain", "softmax"] = Field(
-        "plain", description="Alpha as it is ('plain'), or taken through a 'softmax'."
-    )
-    gates: Literal["sigmoid", "hard"] = Field(
+    attention_softmax: bool = Field(False, description="Whether a softmax normalises the attention weights.")
+    gate_activation: Literal["sigmoid", "hard_sigmoid"] = Field(
         "sigmoid", description="Sigma in gates and attention: 'sigmoid', or its broken line ('hard')."
     )
-    bias: bool = Field(False, description="Whether the unit has biases.")
-    keep: float = Field(
+    gru_bias: bool = Field(False, description="Whether the unit has biases.")
+    gate_bias_init: float = Field(
         0.0,
         description=(
             "How far the biases lean towards keeping h at the start: that of r by as much above 0, that of z below."
@@ -72,7 +70,7 @@ class NARMConfig(RankingConfig):
 
     def check(self) -> None:
         super().check()
-        require(self.bias or not self.keep, f"keep={self.keep}: needs bias=true")
+        require(self.gru_bias or not self.gate_bias_init, f"gate_bias_init={self.gate_bias_init}: needs gru_bias=true")
 
 
 class NARM(CausalModel):
@@ -83,11 +81,11 @@ class NARM(CausalModel):
     config: NARMConfig
     presets: ClassVar = {
         "paper": {},
-        "author": {"attention": "softmax", "gates": "hard", "bias": True, "window": 19},
+        "author": {"attention_softmax": True, "gate_activation": "hard_sigmoid", "gru_bias": True, "window": 19},
         "hcrnn": {
-            "attention": "softmax",
-            "bias": True,
-            "keep": 1.0,
+            "attention_softmax": True,
+            "gru_bias": True,
+            "gate_bias_init": 1.0,
             "embedding_dim": 100,
             "window": 100,
             "epochs": 200,
@@ -95,8 +93,8 @@ class NARM(CausalModel):
     }
     space: ClassVar[Space] = {
         "embedding_dim": Choice(50, 100, 150),
-        "units": Choice(50, 100, 200),
-        "attention": Choice("plain", "softmax"),
+        "hidden_dim": Choice(50, 100, 200),
+        "attention_softmax": Choice(False, True),
         "dropout": Uniform(0.0, 0.5),
         "hidden_dropout": Uniform(0.0, 0.6),
         "lr": LogUniform(5e-4, 5e-3),
@@ -105,16 +103,20 @@ class NARM(CausalModel):
 
     def __init__(self, config: NARMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, units, self.window = config.embedding_dim, config.units, config.window
+        dim, units, self.window = config.embedding_dim, config.hidden_dim, config.window
         self.rows_at_once = max(8, 2**21 // config.window**2)
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * math.sqrt(2 / (sizes.num_items + 1)))
         zero_padding(self.item)
-        self.unit = ResetBeforeGRUCell(dim, units, bias=config.bias, hard_sigmoid=config.gates == "hard")
+        self.unit = ResetBeforeGRUCell(
+            dim, units, bias=config.gru_bias, hard_sigmoid=config.gate_activation == "hard_sigmoid"
+        )
         for weight in self.unit.u.chunk(3):
             nn.init.orthogonal_(weight)
         if self.unit.b is not None:
             with torch.no_grad():
-                self.unit.b.copy_(torch.tensor([config.keep, -config.keep, 0.0]).repeat_interleave(units))
+                self.unit.b.copy_(
+                    torch.tensor([config.gate_bias_init, -config.gate_bias_init, 0.0]).repeat_interleave(units)
+                )
         self.now = nn.Linear(units, units, bias=False)  # A1
         self.past = nn.Linear(units, units, bias=False)  # A2
         self.attention = nn.Parameter(torch.randn(units) * math.sqrt(2 / units))  # v
@@ -138,8 +140,8 @@ class NARM(CausalModel):
         """B c_t of the `last` positions, from the states at all of them."""
         now, seen = state[:, state.shape[1] - last :], causal_attention_mask(real, last)
         query, key = linear_2d(self.now, now), linear_2d(self.past, state)
-        alpha = additive_attention(query, key, self.attention, seen, hard=self.config.gates == "hard")
-        if self.config.attention == "softmax":
+        alpha = additive_attention(query, key, self.attention, seen, hard=self.config.gate_activation == "hard_sigmoid")
+        if self.config.attention_softmax:
             alpha = torch.softmax(alpha.masked_fill(~seen, torch.finfo(alpha.dtype).min), 2) * seen
         record("attention", alpha)
         context = torch.cat([now, alpha @ state], 2)

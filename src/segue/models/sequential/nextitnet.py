@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.sequences import Sequences
+from segue.batches.sequences import CausalSequences
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
@@ -45,12 +45,12 @@ class NextItNetConfig(RankingConfig):
     """Settings of NextItNet."""
 
     window: int = Field(50, ge=1, description="How many of the last items are read.")
-    cover: Literal["last", "all"] = Field(
+    coverage: Literal["last", "all"] = Field(
         "all", description="Train on 'all' stretches of `window` items of each user, or on the 'last' alone."
     )
     dilations: tuple[int, ...] = Field((1, 2), description="Of the blocks, from the first on.")
-    repeats: int = Field(1, ge=1, description="How often these blocks follow one another.")
-    kernel: int = Field(3, ge=1, description="Taps of each convolution.")
+    num_repeats: int = Field(1, ge=1, description="How often these blocks follow one another.")
+    kernel_size: int = Field(3, ge=1, description="Taps of each convolution.")
     tied: bool = Field(False, description="Whether an item has one vector, read and recommended.")
     item_bias: bool = Field(False, description="Whether items have a bias.")
     dropout: float = Field(
@@ -77,12 +77,12 @@ class NextItNet(CausalModel):
     Config = NextItNetConfig
     config: NextItNetConfig
     presets: ClassVar = {
-        "author": {"embedding_dim": 100, "repeats": 4, "item_bias": True},
+        "author": {"embedding_dim": 100, "num_repeats": 4, "item_bias": True},
         "hgn": {"embedding_dim": 50, "batch_size": 32},
     }
     space: ClassVar[Space] = {
         "embedding_dim": Choice(32, 64, 128),
-        "repeats": Choice(1, 2, 4),
+        "num_repeats": Choice(1, 2, 4),
         "dropout": Uniform(0.0, 0.5),
         "lr": LogUniform(5e-4, 5e-3),
         "batch_size": Choice(64, 128, 256),
@@ -98,12 +98,12 @@ class NextItNet(CausalModel):
         width = 1 / dim**0.5 if config.tied else 0.02
         self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) * width)
         zero_padding(self.item_out)
-        dilations = config.dilations * config.repeats
-        self.blocks = nn.ModuleList(Block(dim, config.kernel, dilation) for dilation in dilations)
+        dilations = config.dilations * config.num_repeats
+        self.blocks = nn.ModuleList(Block(dim, config.kernel_size, dilation) for dilation in dilations)
         self.rows_at_once = max(1, 2**13 // config.window)
 
-    def stretches(self, log: Log) -> Sequences:
-        return replace(super().stretches(log), cover=self.config.cover)
+    def stretches(self, log: Log) -> CausalSequences:
+        return replace(super().stretches(log), coverage=self.config.coverage)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:

@@ -30,7 +30,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.sequences import Sequences
+from segue.batches.sequences import CausalSequences
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
@@ -130,8 +130,8 @@ class SASRec(CausalModel):
             betas=(0.9, 0.98),
         )
 
-    def stretches(self, log: Log) -> Sequences:
-        return replace(super().stretches(log), cover=self.config.coverage)
+    def stretches(self, log: Log) -> CausalSequences:
+        return replace(super().stretches(log), coverage=self.config.coverage)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
@@ -139,7 +139,7 @@ class SASRec(CausalModel):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """After every item, or, where no question is asked, after the newest alone."""
-        alone = batch.target_mask is None
+        alone = batch.num_queries == 1
         history = batch.trimmed().history if alone else batch.history
         real = history > 0  # B P
         x = embedding(self.item, history) * math.sqrt(self.config.embedding_dim) + self.place[-history.shape[1] :]

@@ -9,7 +9,7 @@ Liu, Zeng, Mokhosi and Zhang, KDD 2018. An item has one vector x, read and recom
     score of item i = sigma(sum over k of h_s,k h_t,k x_i,k)
 
 trained by cross-entropy over all items of the softmax of these scores. As a score lies between 0 and 1, no item is ever
-given more than e times the chance of another: `squash=false` leaves sigma out, as others and the authors' program do.
+given more than e times the chance of another: `sigmoid_scores=false` leaves sigma out, as others and the authors' program do.
 Losses against negatives take scores without sigma; it changes no order. The paper trains on every prefix as an example
 of its own; here one pass over a stretch answers at every item: means are running sums, and attention is causal.
 
@@ -46,9 +46,9 @@ class STAMPConfig(RankingConfig):
 
     embedding_dim: int = 100
     window: int = Field(50, ge=1, description="How many of the last items are read.")
-    mean: bool = Field(False, description="Whether m_s is added to m_a.")
-    squash: bool = Field(True, description="Whether cross-entropy over all items sees sigma(score).")
-    bias: bool = Field(True, description="Whether h_s and h_t have biases.")
+    add_mean: bool = Field(False, description="Whether m_s is added to m_a.")
+    sigmoid_scores: bool = Field(True, description="Whether cross-entropy over all items sees sigma(score).")
+    mlp_bias: bool = Field(True, description="Whether h_s and h_t have biases.")
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of the entries of x that training leaves out of what is read."
     )
@@ -65,13 +65,13 @@ class STAMP(CausalModel):
     config: STAMPConfig
     presets: ClassVar = {
         "paper": {},
-        "author": {"mean": True, "squash": False, "bias": False, "lr": 3e-3},
+        "author": {"add_mean": True, "sigmoid_scores": False, "mlp_bias": False, "lr": 3e-3},
         "hcrnn": {"window": 100, "lr": 1e-3, "epochs": 200},
     }
     space: ClassVar[Space] = {
         "embedding_dim": Choice(50, 100, 150),
-        "mean": Choice(False, True),
-        "squash": Choice(False),
+        "add_mean": Choice(False, True),
+        "sigmoid_scores": Choice(False),
         "dropout": Uniform(0.0, 0.5),
         "lr": LogUniform(5e-4, 1e-2),
         "batch_size": Choice(64, 128, 256),
@@ -87,8 +87,8 @@ class STAMP(CausalModel):
         self.last = _linear(dim, bias=False)  # W_2
         self.whole = _linear(dim, bias=True)  # W_3, b_a
         self.attention = nn.Parameter(torch.randn(dim) * 0.05)  # w_0
-        self.general = _linear(dim, bias=config.bias)  # W_s, b_s
-        self.current = _linear(dim, bias=config.bias)  # W_t, b_t
+        self.general = _linear(dim, bias=config.mlp_bias)  # W_s, b_s
+        self.current = _linear(dim, bias=config.mlp_bias)  # W_t, b_t
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
@@ -104,11 +104,11 @@ class STAMP(CausalModel):
         query, key = linear_2d(self.last, now) + linear_2d(self.whole, mean), linear_2d(self.past, x)
         alpha = additive_attention(query, key, self.attention, causal_attention_mask(real, last))
         record("attention", alpha)
-        general = alpha @ x + mean if self.config.mean else alpha @ x
+        general = alpha @ x + mean if self.config.add_mean else alpha @ x
         return torch.tanh(linear_2d(self.general, general)) * torch.tanh(linear_2d(self.current, now))
 
     def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
-        return all_items_cross_entropy(query, self.item_vectors(), target, sigmoid_scores=self.config.squash)
+        return all_items_cross_entropy(query, self.item_vectors(), target, sigmoid_scores=self.config.sigmoid_scores)
 
 
 def _linear(dim: int, *, bias: bool) -> nn.Linear:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch
 from segue.batches.rated_events import RatedEvents
 from segue.data import synthetic
 from segue.data.item_features import feature_ids
@@ -72,7 +72,7 @@ def test_gated_rnn_equals_a_plain_loop(activation: Any) -> None:
 def test_no_leakage_of_events_at_or_after_the_time_of_a_rating(backbone: str, use_ratings: int) -> None:
     """Events at or after the time change nothing; earlier events do."""
     model, pairs = build(backbone=backbone, use_ratings=use_ratings), RatedEvents.from_log(LOG)
-    reads = {"history": model.window, "audience": model.item_window}
+    reads = {"window": model.window, "item_window": model.item_window}
     rng = np.random.default_rng(0)
     assert LOG.time is not None
     moved = 0
@@ -97,7 +97,7 @@ def test_scores_of_all_items_equal_predictions_of_single_pairs(backbone: str) ->
     scores = model.score(Batch(user, history), items)
     for line in range(3):
         for column, item in enumerate(items):
-            pair = Batch(user[[line]], history[[line]], item.view(1, 1))
+            pair = PairBatch(user[[line]], history[[line]], item.view(1))
             assert float(scores[line, column]) == pytest.approx(float(model.predict(pair)), abs=1e-10)
 
 
@@ -105,7 +105,7 @@ def test_gates_depend_on_the_other_side() -> None:
     """The gates of IARN do; those of TAGM do not."""
     for backbone, alike in (("iarn", False), ("tagm", True)):
         model = build(backbone=backbone)
-        batch = RatedEvents.from_log(LOG).batch(np.array([5, 6]), history=8, audience=8)
+        batch = RatedEvents.from_log(LOG).batch(np.array([5, 6]), window=8, item_window=8)
         user = model._encode_users(batch)
         items = model._encode_items(torch.tensor([1, 2]), torch.tensor([[1, 2, 3], [7, 8, 9]]))
         one = model.user_network.gates(user, items.summary)
@@ -118,7 +118,7 @@ def test_biased_iarn_starts_near_biases() -> None:
     biases = Biases(Biases.configure(), Sizes(LOG.num_users, LOG.num_items)).double()
     biases.fit(LOG)
     pairs = RatedEvents.from_log(LOG)
-    batch = pairs.batch(np.arange(len(pairs)), history=8, audience=8)
+    batch = pairs.batch(np.arange(len(pairs)), window=8, item_window=8)
     expected = biases.predict(batch)
     torch.testing.assert_close(build(bias=True).predict(batch), expected, rtol=0, atol=0.01)
     assert float((build().predict(batch) - expected).abs().min()) > 0.5

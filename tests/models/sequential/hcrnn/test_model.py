@@ -11,7 +11,7 @@ import torch
 from benchmarks.hcrnn import plain_loss
 
 from segue import testing
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
@@ -20,8 +20,8 @@ from segue.training import loop as train
 from segue.training.loop import fit
 
 LOG = synthetic.random(12, 9, 60, seed=3)
-SMALL = {"embedding_dim": 4, "hidden": 5, "contexts": 3, "batch_size": 7, "lr": 0.05, "epochs": 2}
-STILL = {"dropout": 0.0, "feature_dropout": 0.0, "noise": 0.0}
+SMALL = {"embedding_dim": 4, "hidden_dim": 5, "num_contexts": 3, "batch_size": 7, "lr": 0.05, "epochs": 2}
+STILL = {"dropout": 0.0, "hidden_dropout": 0.0, "posterior_noise": 0.0}
 KINDS = pytest.mark.parametrize("kind", [HCRNN, RunningHCRNN])
 
 
@@ -47,7 +47,7 @@ def test_a_question_sees_its_own_history(kind: type[HCRNN], settings: dict[str, 
     model = build(kind, **settings).eval()
     history = [3, 1, 3, 7, 2]
     batch = asked(history, [4, 4])
-    batch = Batch(batch.user, batch.history, torch.ones_like(batch.history), asked=batch.history > 0)
+    batch = SequenceBatch(batch.user, batch.history, torch.ones_like(batch.history), batch.history > 0)
     found = model.queries(batch)
     for length in range(1, 6):
         alone = model.query(asked(history[:length]))
@@ -82,7 +82,7 @@ def test_who_did_nothing_gets_an_answer(kind: type[HCRNN]) -> None:
 
 def test_the_fast_walk_is_the_plain_one() -> None:
     """The same loss and gradients as one step at a time under autograd, whatever questions share a row."""
-    model = build(**STILL, kl=0.3)
+    model = build(**STILL, kl_weight=0.3)
     batch = next(model.batches(LOG, np.random.default_rng(0)))
     gradients = []
     for loss in (plain_loss(model, batch), model(batch)):
@@ -96,7 +96,7 @@ def test_the_fast_walk_is_the_plain_one() -> None:
 
 def test_stretches_ask_what_single_questions_ask() -> None:
     losses = []
-    for settings in ({"fresh": 1}, {"fresh": 2}, {"fresh": None}):
+    for settings in ({"new_targets": 1}, {"new_targets": 2}, {"new_targets": None}):
         model = build(**STILL, **settings)
         losses.append(sum(float(model(batch).detach()) for batch in model.batches(LOG, np.random.default_rng(0))))
     assert losses == pytest.approx([losses[0]] * 3, abs=1e-9)
@@ -104,13 +104,15 @@ def test_stretches_ask_what_single_questions_ask() -> None:
 
 def test_the_divergence_counts_once_a_question() -> None:
     batch = next(build().batches(LOG, np.random.default_rng(0)))
-    without, with_one, with_two = (float(build(**STILL, kl=weight)(batch).detach()) for weight in (0.0, 1.0, 2.0))
+    without, with_one, with_two = (
+        float(build(**STILL, kl_weight=weight)(batch).detach()) for weight in (0.0, 1.0, 2.0)
+    )
     assert with_one > without
     assert with_two - without == pytest.approx(2 * (with_one - without))
 
 
 def test_theta_is_drawn_in_training_alone() -> None:
-    model = build(dropout=0.0, feature_dropout=0.0)
+    model = build(dropout=0.0, hidden_dropout=0.0)
     assert not torch.equal(model.query(asked([3, 1])), model.query(asked([3, 1])))
     model.eval()
     assert torch.equal(model.query(asked([3, 1])), model.query(asked([3, 1])))
@@ -141,8 +143,14 @@ OTHERS = [law for law in testing.LAWS if law != "learns_a_cycle"]
     "settings",
     [
         {"variant": 1, "attention": "single"},
-        {"variant": 1, "reset": "before", "deviation": "softplus", "scale": "embedding_dim", "kl": 0.001},
-        {"variant": 2, "fresh": 4, "window": 6},
+        {
+            "variant": 1,
+            "reset_context": "before",
+            "sigma_parametrization": "softplus",
+            "attention_scale": "embedding_dim",
+            "kl_weight": 0.001,
+        },
+        {"variant": 2, "new_targets": 4, "window": 6},
     ],
     ids=["single", "author", "stretches"],
 )
@@ -194,13 +202,13 @@ def test_the_exact_form_has_no_step() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden": 0}, "hidden=0: must be at least 1"),
-        ({"contexts": 0}, "contexts=0: must be at least 1"),
+        ({"hidden_dim": 0}, "hidden_dim=0: must be at least 1"),
+        ({"num_contexts": 0}, "num_contexts=0: must be at least 1"),
         ({"window": 0}, "window=0: must be at least 1"),
-        ({"fresh": 0}, "fresh=0: must be at least 1, or none"),
-        ({"kl": -1}, "kl=-1: must be at least 0"),
-        ({"noise": -1}, "noise=-1: must be at least 0"),
-        ({"feature_dropout": 1}, "feature_dropout=1: must be at least 0 and below 1"),
+        ({"new_targets": 0}, "new_targets=0: must be at least 1, or none"),
+        ({"kl_weight": -1}, "kl_weight=-1: must be at least 0"),
+        ({"posterior_noise": -1}, "posterior_noise=-1: must be at least 0"),
+        ({"hidden_dropout": 1}, "hidden_dropout=1: must be at least 0 and below 1"),
         ({"variant": 4}, "variant=4: must be one of 1, 2, 3"),
         ({"attention": "none"}, "attention='none': must be one of bi, single"),
     ],

@@ -35,19 +35,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
-from segue.data.log import Ids, Log
+from segue.data.log import Log
 from segue.models.base.model import Sizes
 from segue.models.base.rating import BiasedRatingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.models.ratings.iarn.config import IARNConfig
 from segue.models.ratings.iarn.feature_encoder import FeatureEncoder
+from segue.models.ratings.iarn.first_ratings import FirstRatings
 from segue.models.ratings.iarn.history_network import ATTENTIVE, EncodedHistory, HistoryNetwork
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import RMSprop
 from segue.nn.recorder import record
-from segue.nn.sparse import Floats, SparseRows
 
 ITEMS_PER_BLOCK = 1024  # items whose states are in memory at the same time when all items are scored
 
@@ -87,14 +87,14 @@ class IARN(BiasedRatingModel):
 
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.window = self.audience = config.window
+        self.window = self.item_window = config.window
         self.item_inputs = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim) * 0.1)
         self.user_inputs = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.1)
         zero_padding(self.item_inputs)
         zero_padding(self.user_inputs)
         self.user_network, self.item_network = HistoryNetwork(config), HistoryNetwork(config)
         if config.use_ratings:
-            self.first_ratings = SparseRows(sizes.num_users + 1)
+            self.first_ratings = FirstRatings(sizes.num_items)
         if config.bias:
             for network in (self.user_network, self.item_network):
                 network.scale_output()
@@ -110,23 +110,22 @@ class IARN(BiasedRatingModel):
         limits = {"weight_decay": config.weight_decay, "clip": config.grad_clip_value}
         return RMSprop(self.parameters(), lr=config.schedule, **limits)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
         if self.config.feature_encoder != "none":
             self.feature_encoder.set_features(*self.config.item_features(log))
-        reads = {"history": self.window, "audience": self.audience}
+        reads = {"window": self.window, "item_window": self.item_window}
         yield from self.pairs(log).batches(self.config.batch_size, rng, **reads, share=self.config.epoch_fraction)
 
     def look_at(self, pairs: RatedEvents) -> None:
         super().look_at(pairs)
-        histories = torch.from_numpy(pairs.audiences(self.config.window))  # (I + 1, Q)
+        histories = torch.from_numpy(pairs.item_histories(self.config.window))  # (I + 1, Q)
         self.item_histories.zero_()[:, self.config.window - histories.shape[1] :] = histories.to(self.item_histories)
         if self.config.use_ratings:
-            self.first_ratings.fill(*_first_ratings(pairs, self.sizes))
+            self.first_ratings.fit(pairs.user, pairs.item, pairs.rating)
 
-    def predict(self, batch: Batch) -> Float[Tensor, "B"]:
-        assert batch.target is not None
-        item = batch.target[:, 0]
-        item_history = self.item_histories[item].long() if batch.audience is None else batch.audience
+    def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
+        item = batch.item
+        item_history = self.item_histories[item].long() if batch.item_history is None else batch.item_history
         user, other = self._encode_users(batch), self._encode_items(item, item_history)
         if self.config.backbone in ATTENTIVE:
             record("gate", lambda: self.user_network.gates(user, other.summary).T)
@@ -137,7 +136,7 @@ class IARN(BiasedRatingModel):
         """Scores of `items`. Each history is encoded once; a user is paired with a block of items in one call."""
         if items is None:
             items = torch.arange(self.sizes.num_items + 1, device=batch.user.device)
-        users = self._encode_users(Batch(batch.user, batch.last(self.config.window)))
+        users = self._encode_users(Batch(batch.user, batch.last_items(self.config.window)))
         scores = self.item_inputs.new_empty(len(batch), len(items))
         by_length = (self.item_histories[items] > 0).sum(1).argsort()  # similar lengths need little padding
         for columns in by_length.split(ITEMS_PER_BLOCK):
@@ -150,7 +149,7 @@ class IARN(BiasedRatingModel):
         return scores
 
     def _encode_users(self, batch: Batch) -> EncodedHistory:
-        history = _steps_first(batch.last(min(self.config.window, batch.history.shape[1])))  # (P, B)
+        history = _steps_first(batch.last_items(min(self.config.window, batch.history.shape[1])))  # (P, B)
         x = embedding(self.item_inputs, history)  # (P, B, e)
         if self.config.use_ratings:
             x = self._append_ratings(x, batch.user.expand_as(history), history, self.item_bias[history])
@@ -172,7 +171,7 @@ class IARN(BiasedRatingModel):
 
         The mean of y over the history is removed, because the bias of the history's owner already holds it.
         """
-        rating, known = self.first_ratings.at(user, item)
+        rating, known = self.first_ratings.lookup(user, item)
         residual = (rating - bias) * known
         residual = (residual - residual.sum(0) / known.sum(0).clamp(min=1)) * known
         return torch.cat([x, residual.unsqueeze(2) * x, residual.unsqueeze(2)], 2)  # (P, B, 2 e + 1)
@@ -193,10 +192,3 @@ def _steps_first(history: Int[Tensor, "B P"]) -> Int[Tensor, "Q B"]:
     """Histories with the steps in the first axis, without the leading steps that are padding in every row."""
     used = (history > 0).any(0)
     return history[:, int(used.to(torch.uint8).argmax()) if used.any() else history.shape[1] :].T
-
-
-def _first_ratings(pairs: RatedEvents, sizes: Sizes) -> tuple[Ids, Ids, Floats]:
-    """The number of rated items of each user, these items, and the first rating of each (no later one may leak)."""
-    pair, index = np.unique(pairs.user * (sizes.num_items + 1) + pairs.item, return_index=True)
-    user, item = np.divmod(pair, sizes.num_items + 1)
-    return np.bincount(user, minlength=sizes.num_users + 1), item, pairs.rating[index].astype(np.float64)

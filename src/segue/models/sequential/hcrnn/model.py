@@ -34,8 +34,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
-from segue.batches.sequences import Sequences
+from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import CausalSequences
 from segue.config import Field
 from segue.data.log import Log
 from segue.models.base.causal import CausalModel
@@ -55,30 +55,30 @@ class HCRNNConfig(RankingConfig):
     """Settings of HCRNN."""
 
     embedding_dim: int = Field(100, description="D, size of the items' vectors, and of the local context.")
-    hidden: int = Field(100, ge=1, description="H, size of the temporary context.")
-    contexts: int = Field(50, ge=1, description="K, how many global contexts there are.")
+    hidden_dim: int = Field(100, ge=1, description="H, size of the temporary context.")
+    num_contexts: int = Field(50, ge=1, description="K, how many global contexts there are.")
     variant: Literal[1, 2, 3] = Field(3, description="1, 2 or 3: HCRNN-1, -2 or -3.")
     attention: Literal["bi", "single"] = Field(
         "bi", description="To the local and the temporary contexts ('bi'), or to the temporary ones alone ('single')."
     )
-    reset: Literal["now", "before"] = Field(
+    reset_context: Literal["now", "before"] = Field(
         "now",
         description=('The local context that the reset gate of HCRNN-1 reads: that of "now", or of the step "before".'),
     )
-    deviation: Deviation = Field(
+    sigma_parametrization: Deviation = Field(
         "log", description="What W_sigma makes: log sigma ('log'), or softplus^-1(sigma - 1e-6) ('softplus')."
     )
-    scale: Literal["hidden", "embedding_dim"] = Field(
-        "hidden", description="What (25) is divided by: the root of H ('hidden') or of D ('embedding_dim')."
+    attention_scale: Literal["hidden_dim", "embedding_dim"] = Field(
+        "hidden_dim", description="What (25) is divided by: the root of H ('hidden_dim') or of D ('embedding_dim')."
     )
-    kl: float = Field(1.0, ge=0, description="Weight of the divergence.")
-    noise: float = Field(1.0, ge=0, description="Share of sigma that theta is drawn with in training.")
+    kl_weight: float = Field(1.0, ge=0, description="Weight of the divergence.")
+    posterior_noise: float = Field(1.0, ge=0, description="Share of sigma that theta is drawn with in training.")
     window: int = Field(100, ge=1, description="How many of the last items are read.")
-    fresh: int | None = Field(
+    new_targets: int | None = Field(
         1,
         ge=1,
         description=(
-            "A batch row is a stretch of a sequence whose last `fresh` items ask: they share the vectors of its "
+            "A batch row is a stretch of a sequence whose last `new_targets` items ask: they share the vectors of its "
             "items, and what dropout leaves of them. With 1 each question is drawn by itself; none: all items "
             "ask."
         ),
@@ -87,7 +87,7 @@ class HCRNNConfig(RankingConfig):
     dropout: float = Field(
         0.25, ge=0, lt=1, description="Share of the entries of items' vectors, and of bags, that training leaves out."
     )
-    feature_dropout: float = Field(0.5, ge=0, lt=1, description="The same of what W_B reads.")
+    hidden_dropout: float = Field(0.5, ge=0, lt=1, description="The same of what W_B reads.")
 
 
 class HCRNN(CausalModel):
@@ -98,16 +98,21 @@ class HCRNN(CausalModel):
     config: HCRNNConfig
     presets: ClassVar = {
         "paper": {},
-        "author": {"reset": "before", "deviation": "softplus", "scale": "embedding_dim", "kl": 0.001},
+        "author": {
+            "reset_context": "before",
+            "sigma_parametrization": "softplus",
+            "attention_scale": "embedding_dim",
+            "kl_weight": 0.001,
+        },
     }
     space: ClassVar[Space] = {
         "variant": Choice(1, 2, 3),
         "attention": Choice("bi", "single"),
-        "contexts": Choice(20, 50),
-        "kl": LogUniform(1e-3, 1.0),
+        "num_contexts": Choice(20, 50),
+        "kl_weight": LogUniform(1e-3, 1.0),
         "lr": LogUniform(5e-4, 5e-3),
         "dropout": Uniform(0.0, 0.5),
-        "feature_dropout": Uniform(0.2, 0.6),
+        "hidden_dropout": Uniform(0.2, 0.6),
     }
     running: ClassVar[bool] = False
     few_shapes = False
@@ -116,10 +121,12 @@ class HCRNN(CausalModel):
     def __init__(self, config: HCRNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window, self.rows_at_once = config.window, 128
-        dim, hidden, count = config.embedding_dim, config.hidden, config.contexts
+        dim, hidden, count = config.embedding_dim, config.hidden_dim, config.num_contexts
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.1)
         zero_padding(self.item)
-        self.shares = TopicPosterior(dim, count, deviation=config.deviation, noise=config.noise, dropout=config.dropout)
+        self.shares = TopicPosterior(
+            dim, count, deviation=config.sigma_parametrization, noise=config.posterior_noise, dropout=config.dropout
+        )
         self.memory, self.memory_weight = _glorot(count, dim), _glorot(dim, hidden)
         self.memory_attention = nn.Parameter(_glorot(hidden, 1).detach().squeeze(1))
         self.read_weight, self.read_bias = _glorot(dim, dim, hidden, hidden, hidden), _zeros(dim + 3 * hidden)
@@ -142,13 +149,13 @@ class HCRNN(CausalModel):
         config = self.config
         return Adam(self.parameters(), lr=config.schedule, weight_decay=config.weight_decay, nonnegative=drift)
 
-    def stretches(self, log: Log) -> Sequences:
-        return replace(super().stretches(log), fresh=self.config.fresh)
+    def stretches(self, log: Log) -> CausalSequences:
+        return replace(super().stretches(log), new_targets=self.config.new_targets)
 
-    def forward(self, batch: Batch) -> Float[Tensor, ""]:
+    def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         batch = batch.trimmed()
         queries, divergence = self._answer(batch)
-        return self.ranked(queries, batch) + self.config.kl * divergence
+        return self.ranked(queries, batch) + self.config.kl_weight * divergence
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """Where a batch asks, or with nothing said, at its last column; zeros elsewhere."""
@@ -181,7 +188,7 @@ class HCRNN(CausalModel):
             _, shares = self._features(
                 Contexts(done.state[-1:], done.local[-1:]), Contexts(done.state, done.local), pairs
             )
-        dim, hidden = self.config.embedding_dim, self.config.hidden
+        dim, hidden = self.config.embedding_dim, self.config.hidden_dim
         names = ("local_gate", "update", "reset")
         found = dict(zip(names, done.gates.split([dim, hidden, hidden], 1), strict=True))
         found |= {"theta": theta if self.running else theta[0], "alpha": done.alpha, "drift": done.drift}
@@ -234,7 +241,7 @@ class HCRNN(CausalModel):
 
     @property
     def _reads(self) -> ResetInput:
-        return "likeness" if self.config.variant > 1 else self.config.reset
+        return "likeness" if self.config.variant > 1 else self.config.reset_context
 
     def _features(
         self, last: Contexts, states: Contexts, pairs: AttentionPairs
@@ -247,7 +254,7 @@ class HCRNN(CausalModel):
         seen, shares = ragged_attention(scores, state, pairs, len(last.state))
         if self.config.attention == "single":
             return torch.cat([seen, last.state], 1), {"attention": shares}
-        wide = self.config.hidden if self.config.scale == "hidden" else self.config.embedding_dim
+        wide = self.config.hidden_dim if self.config.attention_scale == "hidden_dim" else self.config.embedding_dim
         wanted = last.local @ self.local_last_weight @ self.local_each_weight.T  # once a question, not once a step
         local = states.local.index_select(0, pairs.step)
         scores = (wanted.index_select(0, pairs.query) * local).sum(1) / wide**0.5
@@ -256,13 +263,13 @@ class HCRNN(CausalModel):
         return features, {"attention": shares, "local_attention": shares_alike}
 
     def _decoded(self, features: Float[Tensor, "Q f"]) -> Float[Tensor, "Q d"]:
-        return dropout(features, self.config.feature_dropout, self.training) @ self.decoder
+        return dropout(features, self.config.hidden_dropout, self.training) @ self.decoder
 
 
 class RunningHCRNNConfig(HCRNNConfig):
     """Settings of HCRNN with a running theta: those of HCRNN, with others as their defaults."""
 
-    fresh: int | None = None
+    new_targets: int | None = None
     batch_size: int = 16
 
 
@@ -316,16 +323,15 @@ class RunningHCRNN(HCRNN):
         return Live(now, bag, seen, (past[0], past[1]), real), scores
 
     def _nothing(self, count: int) -> Live:
-        zeros, hidden, dim = self.item.new_zeros, self.config.hidden, self.config.embedding_dim
+        zeros, hidden, dim = self.item.new_zeros, self.config.hidden_dim, self.config.embedding_dim
         no = torch.zeros(count, self.sizes.num_items + 1, dtype=torch.bool, device=self.item.device)
         past = (zeros(count, 0, hidden), zeros(count, 0, dim))
         return Live(Contexts(zeros(count, hidden), zeros(count, dim)), zeros(count, dim), no, past, no[:, :0])
 
 
 def _asked(batch: Batch) -> Bool[Tensor, "B P"]:
-    if batch.target is not None:
-        return (batch.targets > 0).any(2)
-    return _ends(batch.history >= 0)
+    mask = batch.query_mask  # (B, P) in training, (B, 1) in use
+    return nn.functional.pad(mask, (batch.history.shape[1] - mask.shape[1], 0))
 
 
 def _ends(real: Bool[Tensor, "B P"]) -> Bool[Tensor, "B P"]:

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import SequenceBatch
 from segue.config import Field
 from segue.data.log import Log
 from segue.models.base.model import Sizes
@@ -43,8 +43,8 @@ from segue.nn.embedding import zero_padding
 class HMLSTMConfig(RecurrentConfig):
     """Settings of HM-LSTM."""
 
-    layers: int = Field(2, ge=2, description="At least two.")
-    norm: bool = Field(True, description="Layer normalisation (LN).")
+    num_layers: int = Field(2, ge=2, description="At least two.")
+    layer_norm: bool = Field(True, description="Layer normalisation (LN).")
     loss: Loss = "ce"
     epochs: int = 10
     lr: float = 0.01
@@ -61,7 +61,7 @@ class HMLSTM(RecurrentModel):
     config: HMLSTMConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
     space: ClassVar[Space] = {
-        "layers": Choice(2, 3),
+        "num_layers": Choice(2, 3),
         "embedding_dim": Choice(64, 100),
         "dropout": Uniform(0.0, 0.5),
         "hidden_dropout": Uniform(0.0, 0.5),
@@ -73,10 +73,10 @@ class HMLSTM(RecurrentModel):
         dim, self.window = config.embedding_dim, config.window
         self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
         zero_padding(self.item)
-        self.hierarchy = HMLSTMCell(dim, dim, num_layers=config.layers, norm=config.norm)
-        self.output = GatedOutput(dim, dim, config.layers)
+        self.hierarchy = HMLSTMCell(dim, dim, num_layers=config.num_layers, norm=config.layer_norm)
+        self.output = GatedOutput(dim, dim, config.num_layers)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         yield from super().batches(log, rng)
         self.hierarchy.epochs += 1
 
