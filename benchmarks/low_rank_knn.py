@@ -1,11 +1,11 @@
-"""What counting remembers and a network does not, on the validation part of Amazon CDs.
+"""Low-rank similarities of sequential item-KNN, and its hits compared with SASRec's, on validation of Amazon CDs.
 
     python -m benchmarks.low_rank_knn [--sasrec FOLDER]
 
-1. The table of sequential item-KNN cut to rank d: what would be left of it if it had to be a product of two vectors of
-   d numbers an item, as in any retriever.
-2. With a saved SASRec (trained on the train part): hits of both among their ten, by how many training users have the
-   item that came next together with one of the 50 items before it.
+1. The similarity matrix is approximated by a matrix of rank d. This is the best result that two vectors of dimension d
+   per item could reach, as in a dot-product model.
+2. With a saved SASRec (trained on the train part): the hits of both models in their top ten, by the number of training
+   users who have the target together with one of the 50 items before it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from segue.models.neighbours.seq_knn import SeqKNN
 from segue.serving import saved_model
 
 RANKS = (16, 64, 128, 256, 512)
-BINS = np.array([0, 1, 2, 3, 5, 10])
+COUNT_BINS = np.array([0, 1, 2, 3, 5, 10])
 PROTOCOL = Protocol.named("hgn")
 
 
-class LowRank(Model):
-    """Sequential item-KNN whose table is left[:, :d] @ right[:d]."""
+class LowRankKNN(Model):
+    """Sequential item-KNN with the similarity matrix left @ right, left (I + 1, d), right (d, I + 1)."""
 
     name = "low-rank"
     Config = Config
@@ -48,60 +48,68 @@ class LowRank(Model):
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         history = batch.last_items(self.window or batch.history.shape[1])
         age = torch.arange(history.shape[1] - 1, -1, -1)
-        config = self.knn.config
-        weight = (config.floor + (1 - config.floor) * config.decay**age) * (history > 0)
-        scores = torch.einsum("bl,bld->bd", weight, self.left[history]) @ self.right
+        weight = position_weights(self.knn, age) * (history > 0)  # (B, L)
+        scores = torch.einsum("bl,bld->bd", weight, self.left[history]) @ self.right  # (B, I + 1)
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
 
 
-def factors(knn: SeqKNN, rank: int) -> tuple[Tensor, Tensor]:
+def position_weights(knn: SeqKNN, age: Tensor) -> Tensor:
+    """The weight that sequential item-KNN gives to an item of the history by its age; the newest item has age 0."""
+    lowest = knn.config.min_position_weight
+    return lowest + (1 - lowest) * knn.config.position_decay**age
+
+
+def similarity_matrix(knn: SeqKNN) -> sp.csr_matrix:
+    """(I + 1, I + 1) the similarities of a fitted model."""
+    return sp.csr_matrix(knn.similarity.to_scipy())
+
+
+def low_rank_factors(knn: SeqKNN, rank: int) -> tuple[Tensor, Tensor]:
     """Two factors of the similarities by randomised subspace iteration (Halko, Martinsson and Tropp, 2011)."""
-    part = knn.similarity
-    n = knn.sizes.num_items + 1
-    table = sp.csr_matrix((part.value.numpy(), part.column.numpy(), part.start.numpy()), shape=(n, n))
-    basis = table @ np.random.default_rng(0).standard_normal((n, rank + 28)).astype(np.float32)
+    matrix = similarity_matrix(knn)
+    basis = matrix @ np.random.default_rng(0).standard_normal((matrix.shape[0], rank + 28)).astype(np.float32)
     for _ in range(2):
-        basis = table @ np.linalg.qr(table.T @ np.linalg.qr(basis)[0])[0]
+        basis = matrix @ np.linalg.qr(matrix.T @ np.linalg.qr(basis)[0])[0]
     basis = np.linalg.qr(basis)[0]
-    u, s, v = np.linalg.svd((table.T @ basis).T, full_matrices=False)
+    u, s, v = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
     return torch.from_numpy((basis @ u) * s).float(), torch.from_numpy(v).float()
 
 
-def told(name: str, model: Model, split: Split) -> np.ndarray[Any, Any]:
-    """Print what a model reaches on validation; its ten for each question."""
+def print_validation(name: str, model: Model, split: Split) -> np.ndarray[Any, Any]:
+    """Print Recall@10 and NDCG@10 on validation; returns (n, 11) the user and the top ten of each instance."""
     ranks = PROTOCOL.rank(model, split, "valid")
     means = [float(measure(ranks, metric).mean()) for metric in ("recall@10", "ndcg@10")]
     print(f"{name:24s} {means[0]:.4f} {means[1]:.4f}", flush=True)
     return np.concatenate([ranks.user[:, None], ranks.top[:, :10]], 1)
 
 
-def together(train: Log) -> Any:
-    """(I + 1, I + 1) how many users have both items."""
+def cooccurrence_counts(train: Log) -> Any:
+    """(I + 1, I + 1) the number of users who have both items."""
     user, item = train.events()
-    held = sp.csr_matrix((np.ones(len(user)), (user, item)), shape=(train.num_users + 1, train.num_items + 1))
-    held.data[:] = 1
-    return (held.T @ held).tocsr()
+    has_item = sp.csr_matrix((np.ones(len(user)), (user, item)), shape=(train.num_users + 1, train.num_items + 1))
+    has_item.data[:] = 1
+    return (has_item.T @ has_item).tocsr()
 
 
-def hits(split: Split, lists: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Print the hits of each model by how often the target stands together with something in the history."""
-    counts, log = together(split.train), split.log
-    named = {name: {int(row[0]): set(row[1:].tolist()) for row in rows} for name, rows in lists.items()}
-    table = np.zeros((len(BINS), 2 + len(named)), np.int64)
+def print_hits(split: Split, lists: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Print the hits of each model by the number of users who have the target and an item of the history."""
+    counts, log = cooccurrence_counts(split.train), split.log
+    top = {name: {int(row[0]): set(row[1:].tolist()) for row in rows} for name, rows in lists.items()}
+    table = np.zeros((len(COUNT_BINS), 2 + len(top)), np.int64)
     instances = PROTOCOL.instances(split, "valid")
     for user, row, stop in zip(instances.user.tolist(), instances.row, instances.stop, strict=True):
         past = log.item[log.start[user] : row]
         targets = np.setdiff1d(log.item[row:stop], past)
         if not len(targets):
             continue
-        most = np.asarray(counts[past[-50:]][:, targets].max(axis=0).todense()).ravel()
-        for target, count in zip(targets.tolist(), most, strict=True):
-            found = [target in ten[user] for ten in named.values()]
-            table[np.searchsorted(BINS, count, side="right") - 1] += [1, *found, all(found)]
-    print("users with both", "targets", *named, "all of them", sep="\t")
-    for least, line in zip(BINS.tolist(), table.tolist(), strict=True):
-        print(f"from {least}", *line, sep="\t")
+        highest = np.asarray(counts[past[-50:]][:, targets].max(axis=0).todense()).ravel()
+        for target, count in zip(targets.tolist(), highest, strict=True):
+            hits = [target in items[user] for items in top.values()]
+            table[np.searchsorted(COUNT_BINS, count, side="right") - 1] += [1, *hits, all(hits)]
+    print("users with both", "targets", *top, "all of them", sep="\t")
+    for minimum, cells in zip(COUNT_BINS.tolist(), table.tolist(), strict=True):
+        print(f"from {minimum}", *cells, sep="\t")
 
 
 def main() -> None:
@@ -113,14 +121,14 @@ def main() -> None:
     split = PROTOCOL.split(log)
     knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)
-    lists = {"seq-knn": told("seq-knn", knn, split)}
+    lists = {"seq-knn": print_validation("seq-knn", knn, split)}
     if arguments.sasrec:
-        lists["sasrec"] = told("sasrec", saved_model.load(arguments.sasrec).model, split)
-        hits(split, lists)
+        lists["sasrec"] = print_validation("sasrec", saved_model.load(arguments.sasrec).model, split)
+        print_hits(split, lists)
     if arguments.ranks:
-        left, right = factors(knn, max(arguments.ranks))
+        left, right = low_rank_factors(knn, max(arguments.ranks))
         for rank in arguments.ranks:
-            told(f"seq-knn cut to rank {rank}", LowRank(knn, left[:, :rank], right[:rank]), split)
+            print_validation(f"seq-knn at rank {rank}", LowRankKNN(knn, left[:, :rank], right[:rank]), split)
 
 
 if __name__ == "__main__":
