@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.batches.batch import Batch
-from segue.batches.sequences import Windows
+from segue.batches.sequences import SlidingWindows
 from segue.config import Field
 from segue.data.log import Log
 from segue.models.base.model import Sizes
@@ -62,7 +62,7 @@ class FMC(RankingModel):
         zero_padding(self.next_item)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        windows = Windows(window=1, targets=1, negatives=self.config.own)
+        windows = SlidingWindows(window=1, num_targets=1, num_negatives=self.config.own)
         return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:

@@ -124,8 +124,8 @@ SAVED = {
     "text for the number of recommendations": Bad("recommend models/pop --user u3 -k x", r"-k: .*\"x\""),
     "another format": Bad(
         "recommend models/pop --user u3",
-        r"models/pop: format 2 and this segue reads format 1; install the segue",
-        prepare=edited("models/pop/model.json", described(format=2)),
+        r"models/pop: format 3 and this segue reads format 2; install the segue",
+        prepare=edited("models/pop/model.json", described(format=3)),
     ),
     "description is no JSON": Bad(
         "recommend models/pop --user u3",
@@ -163,7 +163,7 @@ SAVED = {
     "weights of other sizes": Bad(
         "recommend models/pop --user u3",
         r"models/pop: saved by another version of segue \(size mismatch",
-        prepare=edited("models/pop/model.json", described(sizes={"users": 12, "items": 9})),
+        prepare=edited("models/pop/model.json", described(sizes={"num_users": 12, "num_items": 9})),
     ),
 }
 for name in PAYLOAD:

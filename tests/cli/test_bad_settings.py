@@ -31,7 +31,7 @@ SETTINGS = {
     ),
     "setting without a value": Bad("run hgn events.csv --set dim", r"--set dim: must look like name=value"),
     "setting without a name": Bad("run hgn events.csv --set =3", r"--set =3: must look like name=value"),
-    "no setting": Bad("run hgn events.csv --set", r"--set: needs name=value, such as --set embedding_dim=64"),
+    "no setting": Bad("run hgn events.csv --set", r"--set: needs name=value, such as --set epochs=20"),
     "text for a number": Bad(
         "run hgn events.csv --set embedding_dim=big", r"embedding_dim='big': must be a whole number"
     ),
@@ -41,8 +41,8 @@ SETTINGS = {
     "number too large": Bad(
         f"run hgn events.csv --set embedding_dim={10**30}", r"embedding_dim=1000.*: does not fit in 64 bits"
     ),
-    "setting out of range": Bad("run hgn events.csv --set embedding_dim=0", r"embedding_dim=0: must be at least 1"),
-    "negative lr": Bad("run hgn events.csv --set lr=-1", r"lr=-1\.0: must be above 0"),
+    "setting out of range": Bad("run hgn events.csv --set embedding_dim=0", r"embedding_dim='0': must be at least 1"),
+    "negative lr": Bad("run hgn events.csv --set lr=-1", r"lr='-1': must be above 0"),
     "lr that is not finite": Bad("run hgn events.csv --set lr=nan", r"lr='nan': must be a finite number"),
     "infinite lr": Bad("run hgn events.csv --set lr=inf", r"lr='inf': must be a finite number"),
     "no such choice": Bad("run hgn events.csv --set reduction=summ", r"reduction='summ': must be one of sum, mean"),
@@ -67,13 +67,17 @@ SETTINGS = {
     ),
     "one event a user": Bad("run hgn bad.csv --protocol hgn", r"hgn leaves nothing to train on", events(length=1)),
     "unknown groups": Bad("run pop events.csv --by size", r"--by size: must be one of length, history, leak, step"),
-    "chart without groups": Bad("evaluate models/pop --data events.csv --picture p.svg", r"is of groups; say which"),
+    "chart without groups": Bad(
+        "evaluate models/pop --data events.csv --picture p.svg",
+        r"--picture p\.svg: shows the groups of --by; give --by too",
+    ),
     "horizon of a single test item": Bad("run pop events.csv --horizon 3", r"ahead=3: only where every step is asked"),
     "groups by step of a saved model with horizon 1": Bad(
         "evaluate models/pop --data events.csv --by step", r"needs a protocol with ahead of 2"
     ),
     "groups by step without a horizon": Bad(
-        "run pop events.csv --by step", r"--by step: is of several items .* with --ahead"
+        "run pop events.csv --by step",
+        r"--by step: needs several targets at each step; give their number with --horizon",
     ),
     "leak dropped where users are split": Bad(
         "run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"
@@ -93,7 +97,7 @@ SETTINGS = {
     ),
     "scores not finite": Bad("run hgn events.csv --set lr=1e30", r"HGN scores NaN: .*smaller lr"),
     "too large for memory": Bad(
-        f"run bprmf events.csv --set embedding_dim={10**13}", r"not enough memory \(.*\); take smaller settings"
+        f"run bprmf events.csv --set embedding_dim={10**13}", r"not enough memory \(.*\); use smaller settings"
     ),
 }
 
@@ -108,13 +112,17 @@ SPACE = "search hgn events.csv --space bad.csv"
 SEARCHES = {
     "search of an unknown model": Bad("search popp events.csv", r"no model 'popp', did you mean 'pop'"),
     "no space": Bad("search hgn events.csv --space nosuch", r"nosuch: cannot be read as a search space: No such file"),
-    "space in another form": Bad(SPACE, r"bad\.csv, line 1: 'lr=0\.1' is no setting with values; .*choice", "lr=0.1\n"),
+    "space in another form": Bad(
+        SPACE, r"bad\.csv, line 1: 'lr=0\.1' is not a setting with values; .*choice", "lr=0.1\n"
+    ),
     "unknown kind": Bad(SPACE, r"bad\.csv, line 2: unknown kind 'normal'; known: choice, uniform", "\nlr normal 0,1\n"),
-    "unknown setting in a space": Bad(SPACE, r"search space of hgn: unknown setting 'dimm', did", "dimm choice [1]\n"),
+    "unknown setting in a space": Bad(
+        SPACE, r"search space of hgn: unknown setting 'windw', did", "windw choice [1]\n"
+    ),
     "value of another type": Bad(
         SPACE, r"embedding_dim='big': must be a whole number", "embedding_size choice ['big']\n"
     ),
-    "value out of range": Bad(SPACE, r"lr=-1\.0: must be above 0", "lr uniform -1,1\n"),
+    "value out of range": Bad(SPACE, r"lr=-1: must be above 0", "lr uniform -1,1\n"),
     "searched and fixed": Bad(f"{SPACE} --set lr=0.1", r"lr is both fixed and searched", "learning_rate choice [1]\n"),
     "no trials": Bad("search hgn events.csv --trials 0", r"trials=0: must be at least 1"),
     "no time": Bad("search hgn events.csv --minutes 0", r"minutes=0.0: must be above 0"),
@@ -149,7 +157,8 @@ SEARCHES = {
         r"ratings: a comparison ranks items, .* segue run mf DATA --protocol ratings",
     ),
     "groups of ratings": Bad(
-        "run mf events.csv --protocol ratings --by length", r"--by length: groups are of questions that rank items"
+        "run mf events.csv --protocol ratings --by length",
+        r"--by length: needs a protocol that ranks items; ratings predicts ratings",
     ),
     "comparison in no time": Bad("compare events.csv --minutes -1", r"minutes=-1\.0: must be above 0"),
     "comparison with no process": Bad("compare events.csv --jobs 0", r"jobs=0: must be at least 1"),

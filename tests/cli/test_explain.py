@@ -42,7 +42,7 @@ def test_a_rating_is_explained_by_both_histories(segue, here):
     events = (here / "events.csv").read_text().splitlines()
     rated = [f"{line},{1 + row % 5}" for row, line in enumerate(events[1:])]
     (here / "rated.csv").write_text("\n".join([f"{events[0]},rating", *rated]) + "\n")
-    settings = "embedding_dim=2 hidden=3 context=2 epochs=1 batch_size=32"
+    settings = "embedding_dim=2 hidden_dim=3 context_dim=2 epochs=1 batch_size=32"
     assert segue(f"run iarn rated.csv --protocol ratings --no-baselines --set {settings}")[0] == 0
     code, out, err = segue("explain models/iarn --user u5 --item 2 --last 3 --json found.json --html found.html")
     assert (code, err) == (0, "")

@@ -149,6 +149,11 @@ def test_an_importable_class(segue, here, fmc, monkeypatch):
             f"{HEAD}class Mine(Model):\n    name = 'mine'\n    Config = Pop.Config",
             "./mine.py:Mine: the class does not define score",
         ),
+        (
+            "./mine.py:Mine",
+            f"{HEAD}class Mine(Model):\n    name = 'mine'\n    Config = dict",
+            "./mine.py:Mine: its Config must derive from segue.config.Config",
+        ),
         ("./mine.py:Mine", "import nosuch", "./mine.py: cannot be imported: line 1: ModuleNotFoundError: No module"),
         ("./mine.py:Mine", "\nclass Mine(", "./mine.py: cannot be imported: line 2: SyntaxError: '(' was never closed"),
         ("./mine.py:Mine", "\n\nint('x')", "./mine.py: cannot be imported: line 3: ValueError: invalid literal for"),

@@ -20,18 +20,6 @@ COMMANDS = (
     *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "models"),
     *("data", "demo", "reproduce"),
 )
-    "run",
-    "search",
-    "compare",
-    "blend",
-    "evaluate",
-    "recommend",
-    "explain",
-    "models",
-    "data",
-    "demo",
-    "reproduce",
-)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

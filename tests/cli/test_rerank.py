@@ -23,7 +23,8 @@ def test_both_stages_are_shown_and_saved(segue, here):
         {"embedding_dim": "2", "epochs": "2"},
     ]
     model = load(here / "models/bprmf-after-seq-knn").model
-    assert (model.first.config.reach, model.first.config.back, model.first.config.decay) == (4, 0.3, 0.7)
+    config = model.first.config
+    assert (config.max_distance, config.backward_weight, config.position_decay) == (4, 0.3, 0.7)
     assert (model.second.name, model.config.candidates) == ("bprmf", 3)
 
 

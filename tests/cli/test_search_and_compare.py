@@ -110,3 +110,14 @@ def test_compare_continues_without_models_that_cannot_be_trained(segue, here, se
     assert "item-knn is left out: needs times" in out
     assert json.loads((here / "field.json").read_text())["left_out_models"] == {"item-knn": "needs times"}
     assert (here / "compare/events/report.html").exists()
+
+
+def test_search_and_compare_take_a_horizon(segue, here, sequential_workers):
+    parts = [f"u{user},{'test' if user > 8 else 'valid' if user == 8 else 'train'}\n" for user in range(12)]
+    (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
+    data = "events.csv --users sessions.csv --horizon 2"
+    for command in (f"search pop {data} --no-baselines", f"compare {data} --models pop,item-knn"):
+        done(segue(f"{command} --trials 1 --json found.json"))
+        found = json.loads((here / "found.json").read_text())
+        assert found["protocol"]["name"] == "session"
+        assert list(found["models"][0]["metrics"]) == ["recall@10,1", "recall@10,2", "mrr@10,1"]

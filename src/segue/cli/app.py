@@ -41,7 +41,7 @@ app.command(
     help_epilogue="""Examples:
   segue run hgn ml-100k
   segue run pop events.csv --user-col uid --item-col sku --time-col ts
-  segue run hgn ratings.csv --min-rating 4 --user-core 10 --set embedding_dim=64 lr=0.01 --out models/mine
+  segue run hgn ratings.csv --min-rating 4 --set lr=0.01 --out models/mine
   segue run hgn ml-1m --protocol hgn --preset author --json result.json
   segue run mf ml-100k --rerank seq-knn --candidates 20
   segue run ./fmc.py:FMC ml-100k
