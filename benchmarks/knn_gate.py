@@ -1,20 +1,20 @@
-"""A learnt gate over the counts of sequential item-KNN, and HGN started from them, on validation of Amazon CDs.
+"""A learnt gate over the counts of sequential item-KNN, and HGN initialised from them, on validation of Amazon CDs.
 
-    python -m benchmarks.knn_gate [--gate age|item|content] [--counts all|others|older] [--epochs N] [--lr LR] [--share S]
+    python -m benchmarks.knn_gate [--gate age|item|content] [--counts all|others|older] [--epochs N] [--lr LR]
     python -m benchmarks.knn_gate --hgn bpr|sampled-ce [--random]
 
-The history's item at age r counts g_r, which sequential item-KNN has fixed and which is learnt here:
+Sequential item-KNN weighs the item at age r of the history by a fixed g_r. Here it is learnt:
 
     score(j) = sum over r of  g_r C[i_r, j],     g_r = exp(a_r + b_i + u . W e_i)
     loss     = -log softmax over all items of  power log(score + eps)
 
-b_i, a number an item, is there with `item` and `content`; e_i, a vector an item, and u, their mean by age, with
-`content`. Everything begins where sequential item-KNN stands. C is counted from the events that the gate is trained on:
+The item bias b_i is used with `item` and `content`; the item vectors e_i and u, their weighted mean over the history,
+with `content`. Everything starts at the weights of sequential item-KNN. C is counted from the training events:
 
-    all      the count of history and target holds this very user
-    others   what this user adds to it is taken out again
-    older    C is counted without the last tenth of each user's rows, and the gate trained on these; it is then put
-             over the counts of all
+    all      including the pairs of the user whose target is predicted
+    others   without the pairs of this user
+    older    without the last tenth of each user's events, on which the gate is trained; after the training it is
+             applied to the counts of all events
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from benchmarks.low_rank_knn import PROTOCOL, factors, told
+from benchmarks.low_rank_knn import (
+    PROTOCOL,
+    low_rank_factors,
+    position_weights,
+    print_validation,
+    similarity_matrix,
+)
 from segue.batches.batch import Batch
 from segue.config import Config
 from segue.data.datasets import catalog
@@ -40,203 +46,224 @@ from segue.evaluation.metrics import measure
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.sequential.hgn import HGN
-from segue.nn.sparse import SparseRows
-from segue.papers.hgn.common import SWEPT
-from segue.papers.hgn.table3 import SOFTMAX
+from segue.papers.hgn.common import VARIANT_SETTINGS
+from segue.papers.hgn.table3 import HGN_SOFTMAX_SETTINGS
 from segue.training.loop import fit
 
-ROWS = 64
+BATCH_SIZE = 64
+WINDOW = 50
 
 
 @dataclass(frozen=True)
-class ProtocolOptions:
-    """Histories (B, L), targets (B,), how far ahead these lie (B,), and (line, item) of what the users ever had."""
+class Examples:
+    """A batch of training examples.
+
+    Attributes:
+        history: (B, L) the items before the target.
+        target: (B,) the target.
+        distance: (B,) number of events between history and target.
+        row: (n,) with `seen_item`: all items of the user in each row of the batch.
+        seen_item: (n,) the items.
+    """
 
     history: Tensor
     target: Tensor
-    ahead: Tensor
-    line: Tensor
-    had: Tensor
+    distance: Tensor
+    row: Tensor
+    seen_item: Tensor
 
 
-class Gate(Model):
-    """Counts, and what each item of the history is worth."""
+TargetScores = Callable[[Tensor, Examples, Tensor], Tensor]
+
+
+class GatedKNN(Model):
+    """Sequential item-KNN with learnt weights of the items of the history."""
 
     name = "gate"
     Config = Config
 
     def __init__(self, knn: SeqKNN, kind: str, dim: int = 16) -> None:
         super().__init__(Config(), knn.sizes)
-        config, items = knn.config, knn.sizes.num_items
-        assert config.last is not None
-        self.window, self.table = config.last, knn.similarity
-        age = torch.arange(config.last - 1, -1, -1.0)
-        self.age = nn.Parameter(torch.log(config.floor + (1 - config.floor) * config.decay**age))
+        config, num_items = knn.config, knn.sizes.num_items
+        assert config.window is not None
+        self.window, self.matrix = config.window, similarity_matrix(knn)
+        age = torch.arange(config.window - 1, -1, -1.0)
+        self.age = nn.Parameter(torch.log(position_weights(knn, age)))
         self.power = nn.Parameter(torch.tensor(1.0))
         self.eps = nn.Parameter(torch.tensor(math.log(0.02)))
-        self.item = nn.Parameter(torch.zeros(items + 1, 1)) if kind != "age" else None
+        self.item = nn.Parameter(torch.zeros(num_items + 1, 1)) if kind != "age" else None
         if kind == "content":
-            self.vector = nn.Parameter(torch.randn(items + 1, dim) * 0.3)
+            self.vector = nn.Parameter(torch.randn(num_items + 1, dim) * 0.3)
             self.match = nn.Linear(dim, dim, bias=False)
             nn.init.zeros_(self.match.weight)
         self.kind = kind
 
     def gates(self, history: Tensor) -> Tensor:
-        real = (history > 0).float()
-        gate = self.age + 0 * real
+        """(B, L) the weight of each item of the history; 0 for padding."""
+        valid = (history > 0).float()
+        gate = self.age + 0 * valid
         if self.item is not None:
             gate = gate + self.item[history].squeeze(-1)
         if self.kind == "content":
-            vector = self.vector[history]
-            share = torch.softmax(self.age.detach() + (real - 1) * 1e4, -1)
+            vector = self.vector[history]  # (B, L, d)
+            share = torch.softmax(self.age.detach() + (valid - 1) * 1e4, -1)
             gate = gate + torch.einsum("bd,bld->bl", self.match(torch.einsum("bl,bld->bd", share, vector)), vector)
-        return gate.exp() * real
+        return gate.exp() * valid
 
-    def sums(self, history: Tensor, gates: Tensor, table: SparseRows) -> Tensor:
-        line, place = history.nonzero(as_tuple=True)
-        which, column, value = table.entries(history[line, place])
-        weight = gates[line, place].index_select(0, which) * value
-        span = self.sizes.num_items + 1
-        return torch.zeros(len(history) * span).index_add(0, line[which] * span + column, weight).view(-1, span)
+    def weighted_sums(self, history: Tensor, gates: Tensor, matrix: sp.csr_array) -> Tensor:
+        """(B, I + 1) the sum of the rows of the matrix for the items of each history, weighted by the gates."""
+        row, position = history.nonzero(as_tuple=True)
+        selected = matrix[history[row, position].numpy()]
+        entry = torch.from_numpy(np.repeat(np.arange(len(row)), np.diff(selected.indptr)))
+        weight = gates[row, position].index_select(0, entry) * torch.from_numpy(selected.data).to(gates)
+        size = self.sizes.num_items + 1
+        index = row[entry] * size + torch.from_numpy(selected.indices.astype(np.int64))
+        return gates.new_zeros(len(history) * size).index_add(0, index, weight).view(-1, size)
 
     def logit(self, score: Tensor) -> Tensor:
+        """The logit of a score."""
         return self.power * torch.log(score + self.eps.exp())
 
     @torch.no_grad()
     def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
         history = batch.last_items(self.window)
-        scores = self.sums(history, self.gates(history), self.table)
+        scores = self.weighted_sums(history, self.gates(history), self.matrix)
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
 
 
-def questions(train: Log, cut: Ids | None, share: float, rng: np.random.Generator) -> Iterator[ProtocolOptions]:
-    """One question a user, in random order: at a random row, or, with `cut`, at that row about a random one behind."""
+def training_examples(train: Log, split_row: Ids | None, share: float, rng: np.random.Generator) -> Iterator[Examples]:
+    """One example per user, in random order.
+
+    Without `split_row` the target is at a random row and the history is before it. With `split_row`, the history is
+    before this row of each user, and the target is at a random row from there on.
+    """
     users = np.flatnonzero(train.lengths >= 2)
     users = users[rng.random(len(users)) < share]
     start, stop = train.start[users], train.stop[users]
-    first = start + 1 if cut is None else cut[users]
-    if cut is None:
-        aim = row = first + (rng.random(len(users)) * (stop - first)).astype(int)
+    if split_row is None:
+        first = start + 1
+        target_row = row = first + (rng.random(len(users)) * (stop - first)).astype(int)
         order = rng.permutation(len(users))
     else:
-        row, order = first, rng.permutation(len(users))
-        aim = row + (rng.random(len(users)) * (stop - row)).astype(int)
-    for begin in range(0, len(order), ROWS):
-        some = order[begin : begin + ROWS]
-        at = row[some][:, None] + np.arange(-50, 0)
-        history = np.where(at >= start[some][:, None], train.item[np.maximum(at, 0)], 0)
-        line = np.repeat(np.arange(len(some)), train.lengths[users[some]])
-        had = np.concatenate([train.history(user) for user in users[some].tolist()])
-        parts = history, train.item[aim[some]], (aim - row)[some], line, had
-        yield ProtocolOptions(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
+        row, order = split_row[users], rng.permutation(len(users))
+        target_row = row + (rng.random(len(users)) * (stop - row)).astype(int)
+    for begin in range(0, len(order), BATCH_SIZE):
+        chosen = order[begin : begin + BATCH_SIZE]
+        window = row[chosen][:, None] + np.arange(-WINDOW, 0)
+        history = np.where(window >= start[chosen][:, None], train.item[np.maximum(window, 0)], 0)
+        batch_row = np.repeat(np.arange(len(chosen)), train.lengths[users[chosen]])
+        seen_item = np.concatenate([train.history(user) for user in users[chosen].tolist()])
+        parts = history, train.item[target_row[chosen]], (target_row - row)[chosen], batch_row, seen_item
+        yield Examples(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
 
 
-def loss(
-    gate: Gate, table: SparseRows, asked: ProtocolOptions, own: Callable[[Tensor, ProtocolOptions, Tensor], Tensor]
-) -> Tensor:
-    """Mean over the questions; of what the user ever had, only the target is among the candidates."""
-    gates = gate.gates(asked.history)
-    scores = gate.sums(asked.history, gates, table)
-    found = own(gates, asked, scores[torch.arange(len(scores)), asked.target])
-    hidden = torch.zeros_like(scores, dtype=torch.bool)
-    hidden[asked.line, asked.had] = True
-    hidden[:, 0] = True
-    others = gate.logit(scores).masked_fill(hidden, -torch.inf).logsumexp(1)
-    return nn.functional.softplus(others - gate.logit(found)).mean()
+def softmax_loss(gate: GatedKNN, matrix: sp.csr_array, examples: Examples, target_scores: TargetScores) -> Tensor:
+    """The mean loss of the examples; of the user's own items only the target is a candidate."""
+    gates = gate.gates(examples.history)
+    scores = gate.weighted_sums(examples.history, gates, matrix)
+    target_score = target_scores(gates, examples, scores[torch.arange(len(scores)), examples.target])
+    excluded = torch.zeros_like(scores, dtype=torch.bool)
+    excluded[examples.row, examples.seen_item] = True
+    excluded[:, 0] = True
+    others = gate.logit(scores).masked_fill(excluded, -torch.inf).logsumexp(1)
+    return nn.functional.softplus(others - gate.logit(target_score)).mean()
 
 
-def shares(train: Log, knn: SeqKNN) -> tuple[Tensor, Tensor, Tensor]:
-    """Each (I + 1,): what a pair counts by the item seen, by the item scored, and how much more without one event of
-    the latter."""
+def popularity_factors(train: Log, knn: SeqKNN) -> tuple[Tensor, Tensor, Tensor]:
+    """Three factors (I + 1,) of a similarity: of the item of the history, of the scored item, and the ratio of the
+    latter's factor with one event less."""
     config = knn.config
     count = torch.from_numpy(train.counts()).float().clamp(min=1)
-    seen, scored = (count + config.shrinkage) ** -config.alpha, (count + config.shrinkage) ** -config.beta
-    return seen, scored, (count.sub(1).clamp(min=1) + config.shrinkage) ** -config.beta / scored
+    of_history, of_scored = (count + config.shrinkage) ** -config.alpha, (count + config.shrinkage) ** -config.beta
+    return of_history, of_scored, (count.sub(1).clamp(min=1) + config.shrinkage) ** -config.beta / of_scored
 
 
-def without_own(train: Log, knn: SeqKNN) -> Callable[[Tensor, ProtocolOptions, Tensor], Tensor]:
-    """The target's score as it would be had the user not gone on to it (no user of this log has an item twice)."""
+def without_own_pairs(train: Log, knn: SeqKNN) -> TargetScores:
+    """The target's score without the pairs of its own user. No user of this log has an item twice."""
     config = knn.config
-    seen, scored, fewer = shares(train, knn)
+    of_history, of_scored, ratio = popularity_factors(train, knn)
 
-    def own(gates: Tensor, asked: ProtocolOptions, score: Tensor) -> Tensor:
-        distance = torch.arange(gates.shape[1], 0, -1) + asked.ahead[:, None]
-        pair = torch.where(distance <= config.reach, distance.float() ** -config.distance_decay, 0)
-        added = (gates * seen[asked.history] * pair).sum(1) * scored[asked.target]
-        return (score - added).clamp(min=0) * fewer[asked.target]
+    def target_scores(gates: Tensor, examples: Examples, score: Tensor) -> Tensor:
+        distance = torch.arange(gates.shape[1], 0, -1) + examples.distance[:, None]
+        pair = torch.where(distance <= config.max_distance, distance.float() ** -config.distance_decay, 0)
+        own = (gates * of_history[examples.history] * pair).sum(1) * of_scored[examples.target]
+        return (score - own).clamp(min=0) * ratio[examples.target]
 
-    return own
+    return target_scores
 
 
-def learn_gate(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
-    """Train a gate, and print what it reaches after each epoch."""
-    train, table, cut = split.train, knn.similarity, None
-    own: Callable[[Tensor, ProtocolOptions, Tensor], Tensor] = lambda gates, asked, score: score  # noqa: E731
+def train_gate(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
+    """Train a gate and print its validation metrics after each epoch."""
+    train, matrix, split_row = split.train, similarity_matrix(knn), None
+    target_scores: TargetScores = lambda gates, examples, score: score  # noqa: E731
     if arguments.counts == "others":
-        own = without_own(train, knn)
+        target_scores = without_own_pairs(train, knn)
     if arguments.counts == "older":
-        held = np.ceil(0.1 * train.lengths).astype(np.int64)
-        cut = np.minimum(train.stop, np.maximum(train.start + 1, train.stop - held))
+        held_out = np.ceil(0.1 * train.lengths).astype(np.int64)
+        split_row = np.minimum(train.stop, np.maximum(train.start + 1, train.stop - held_out))
         older = SeqKNN(knn.config, knn.sizes)
-        older.fit(train.until(cut))
-        table = older.similarity
+        older.fit(train.until(split_row))
+        matrix = similarity_matrix(older)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    gate = Gate(knn, arguments.gate)
-    told("before", gate, split)
+    gate = GatedKNN(knn, arguments.gate)
+    print_validation("before", gate, split)
     optimizer = torch.optim.Adam(gate.parameters(), lr=arguments.lr)
     for epoch in range(1, arguments.epochs + 1):
-        losses, begin = [], time.process_time()
-        for asked in questions(train, cut, arguments.share, rng):
+        losses, start = [], time.process_time()
+        for examples in training_examples(train, split_row, arguments.share, rng):
             optimizer.zero_grad()
-            value = loss(gate, table, asked, own)
-            value.backward()
+            loss = softmax_loss(gate, matrix, examples, target_scores)
+            loss.backward()
             optimizer.step()
-            losses.append(value.item())
-        print(f"epoch {epoch}: loss {np.mean(losses):.4f}, {time.process_time() - begin:.0f} CPU s")
-        told(f"epoch {epoch}", gate, split)
+            losses.append(loss.item())
+        print(f"epoch {epoch}: loss {np.mean(losses):.4f}, {time.process_time() - start:.0f} CPU s")
+        print_validation(f"epoch {epoch}", gate, split)
     weights = (gate.age - gate.age[-1]).exp()
     print("weight at age 0, 1, 2, 4, 8, 16:", *(f"{weights[-1 - age]:.2f}" for age in (0, 1, 2, 4, 8, 16)))
 
 
-def start_from_counts(hgn: HGN, knn: SeqKNN) -> None:
-    """Let HGN's item-item product be the best one of its rank; cosines of one table: that of the symmetric part."""
-    dim = hgn.config.dim
+def initialise_from_counts(hgn: HGN, knn: SeqKNN) -> None:
+    """Set HGN's item-item product to the best approximation of the similarities of its rank.
+
+    With tied embeddings it is the best approximation of their symmetric part.
+    """
+    dim = hgn.config.embedding_dim
     if not hgn.config.tied:
-        left, right = factors(knn, dim)
+        left, right = low_rank_factors(knn, dim)
         size = left[:, :dim].norm(dim=0)
         vectors = left[:, :dim] * (10 / size).sqrt(), right[:dim].T * (10 * size).sqrt()
         for weight, vector in zip((hgn.item_in, hgn.item_out), vectors, strict=True):
             weight.data[1:] = vector[1:]
         return
-    part, n = knn.similarity, knn.sizes.num_items + 1
-    table = sp.csr_matrix((part.value.numpy(), part.column.numpy(), part.start.numpy()), shape=(n, n))
-    table = (table + table.T) / 2
-    basis = table @ np.random.default_rng(0).standard_normal((n, dim + 28)).astype(np.float32)
+    matrix = similarity_matrix(knn)
+    matrix = (matrix + matrix.T) / 2
+    basis = matrix @ np.random.default_rng(0).standard_normal((matrix.shape[0], dim + 28)).astype(np.float32)
     for _ in range(3):
-        basis = table @ np.linalg.qr(basis)[0]
+        basis = matrix @ np.linalg.qr(basis)[0]
     basis = np.linalg.qr(basis)[0]
-    value, vector = np.linalg.eigh(basis.T @ (table @ basis))
-    best = np.argsort(-value)[:dim]
-    found = torch.from_numpy(basis @ vector[:, best] * np.sqrt(np.maximum(value[best], 0))).float()
-    hgn.item_out.data[1:] = (found * (hgn.item_out.norm(dim=1).mean() / found.norm(dim=1).mean()))[1:]
+    value, vector = np.linalg.eigh(basis.T @ (matrix @ basis))
+    largest = np.argsort(-value)[:dim]
+    vectors = torch.from_numpy(basis @ vector[:, largest] * np.sqrt(np.maximum(value[largest], 0))).float()
+    hgn.item_out.data[1:] = (vectors * (hgn.item_out.norm(dim=1).mean() / vectors.norm(dim=1).mean()))[1:]
 
 
 def train_hgn(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
-    """Train HGN, started from the counts or at random, and print what it reaches as it goes."""
-    settings, epochs, every = (SWEPT, 40, 10) if arguments.hgn == "bpr" else (SOFTMAX, 16, 4)
+    """Train HGN, initialised from the counts or at random, and print its validation metrics."""
+    bpr = arguments.hgn == "bpr"
+    settings, epochs, eval_every = (VARIANT_SETTINGS, 40, 10) if bpr else (HGN_SOFTMAX_SETTINGS, 16, 4)
     torch.manual_seed(0)
     hgn = HGN(HGN.configure({**settings, "epochs": epochs}), knn.sizes)
     if not arguments.random:
-        start_from_counts(hgn, knn)
-    told("before", hgn, split)
+        initialise_from_counts(hgn, knn)
+    print_validation("before", hgn, split)
 
     def validate(model: Model) -> float:
-        told("trained", model, split)
+        print_validation("trained", model, split)
         return float(measure(PROTOCOL.rank(model, split, "valid"), "ndcg@10").mean())
 
-    fit(hgn, split.train, validate=validate, eval_every=every)
+    fit(hgn, split.train, validate=validate, eval_every=eval_every)
 
 
 def main() -> None:
@@ -245,15 +272,15 @@ def main() -> None:
     parser.add_argument("--counts", choices=("all", "others", "older"), default="others")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--lr", type=float, default=0.01)
-    parser.add_argument("--share", type=float, default=1.0, help="share of the users that an epoch asks")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the users that an epoch samples")
     parser.add_argument("--hgn", choices=("bpr", "sampled-ce"), help="train HGN instead, with this loss")
-    parser.add_argument("--random", action="store_true", help="start HGN at random, not from the counts")
+    parser.add_argument("--random", action="store_true", help="initialise HGN at random, not from the counts")
     arguments = parser.parse_args()
     log = catalog.load_log("hgn-cds")
     split = PROTOCOL.split(log)
     knn = SeqKNN(SeqKNN.configure(), Sizes(log.num_users, log.num_items))
     knn.fit(split.train)
-    (train_hgn if arguments.hgn else learn_gate)(split, knn, arguments)
+    (train_hgn if arguments.hgn else train_gate)(split, knn, arguments)
 
 
 if __name__ == "__main__":

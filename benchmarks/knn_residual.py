@@ -127,7 +127,7 @@ class Residual(SASRec):
         history = batch.last_items(self.config.window)
         row, position = history.nonzero(as_tuple=True)
         weight = self.age.exp()[history.shape[1] - 1 - position]
-        weights = sp.csr_matrix((weight, (row, history[row, position])), (len(history), self.matrix.shape[0]))
+        weights = sp.csr_array((weight, (row, history[row, position])), (len(history), self.matrix.shape[0]))
         counts = torch.from_numpy((weights @ self.matrix).toarray()).float()  # (B, I + 1)
         scores = self._log(counts) + self.strength.exp() * self.query(batch) @ self.item_vectors().T
         scores[:, 0] = -torch.inf

@@ -60,9 +60,9 @@ def position_weights(knn: SeqKNN, age: Tensor) -> Tensor:
     return lowest + (1 - lowest) * knn.config.position_decay**age
 
 
-def similarity_matrix(knn: SeqKNN) -> sp.csr_matrix:
+def similarity_matrix(knn: SeqKNN) -> sp.csr_array:
     """(I + 1, I + 1) the similarities of a fitted model."""
-    return sp.csr_matrix(knn.similarity.to_scipy())
+    return knn.similarity.to_scipy()
 
 
 def low_rank_factors(knn: SeqKNN, rank: int) -> tuple[Tensor, Tensor]:

@@ -201,7 +201,7 @@ def machine() -> str:
     """Processor, cores, memory."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(row.partition(":")[2].strip() for line in lines if row.startswith("model name"))
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
