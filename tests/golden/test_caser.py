@@ -1,4 +1,4 @@
-"""Caser's last layer against numbers of its equation; its convolutions are those of HGN's ablation in test_hgn.py."""
+"""Caser's output layer against numbers of its equation. `test_hgn.py` checks the convolutions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from segue.models.base.model import Sizes
 from segue.models.sequential.caser import Caser
 
 
-class Given(nn.Module):
-    """Says what it was told for each window."""
+class ConstantOutput(nn.Module):
+    """Returns the same vector z for each window."""
 
     def __init__(self, z: Tensor) -> None:
         super().__init__()
@@ -23,12 +23,12 @@ class Given(nn.Module):
 
 
 @torch.inference_mode()
-def test_scores_of_the_last_layer(golden) -> None:
+def test_scores_of_the_output_layer(golden) -> None:
     golden_arrays = golden("seqmodels")
     z, p_u, w, b = (torch.from_numpy(golden_arrays[f"caser_{name}"]) for name in ("z", "p_u", "W", "b"))
     model = Caser(Caser.configure({"embedding_dim": len(z)}), Sizes(num_users=1, num_items=len(w))).double().eval()
-    model.convolutions = Given(z)
+    model.convolutions = ConstantOutput(z)
     model.user[1] = p_u
-    model.item_out[1:] = torch.cat([w, b[:, None]], 1)  # golden items count from 0, ours from 1
+    model.item_out[1:] = torch.cat([w, b[:, None]], 1)  # item ids in the arrays start at 0, in segue at 1
     scores = model.score(Batch(torch.tensor([1]), torch.tensor([[1, 2, 3]])))
     np.testing.assert_allclose(scores[0, 1:], golden_arrays["caser_y"], rtol=0, atol=1e-10)

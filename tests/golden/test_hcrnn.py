@@ -1,4 +1,4 @@
-"""HCRNN against numbers of its equations, computed once in plain Python loops."""
+"""HCRNN against numbers of its equations, computed in plain Python loops."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def z(golden) -> Arrays:
 
 
 def fill(weight: Tensor, *arrays: np.ndarray) -> None:
-    """Put arrays, side by side, into a weight."""
+    """Copy arrays, concatenated along the last axis, into a weight."""
     with torch.no_grad():
         weight.copy_(torch.from_numpy(np.concatenate(arrays, -1)))
 
 
-def close(ours: Tensor, golden: np.ndarray) -> None:
-    np.testing.assert_allclose(ours.detach().numpy(), golden, rtol=0, atol=1e-10)
+def assert_close(actual: Tensor, golden: np.ndarray) -> None:
+    np.testing.assert_allclose(actual.detach().numpy(), golden, rtol=0, atol=1e-10)
 
 
 def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
-    """The golden weights; items 1..7 are the golden ones 0..6."""
+    """An HCRNN with the weights of the arrays; items 1..7 are the items 0..6 of the arrays."""
     (count, dim), hidden = z["M_global"].shape, len(z["v_theta"])
     config = HCRNN.configure(
         {"embedding_dim": dim, "hidden_dim": hidden, "num_contexts": count, "dropout": 0, **settings}
@@ -70,120 +70,120 @@ def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
 
 
 @VARIANTS
-@pytest.mark.parametrize("each", [False, True])
-def test_the_cell(z: Arrays, variant: int, each: bool) -> None:
-    """theta once for the row, or the same anew at each step."""
+@pytest.mark.parametrize("theta_per_step", [False, True])
+def test_cell_activations(z: Arrays, variant: int, theta_per_step: bool) -> None:
+    """theta is given once for the row, or the same theta for each step."""
     model = hcrnn(z, variant=variant)
     item, theta = torch.from_numpy(z["x"]), torch.from_numpy(z["theta"])[None]
-    if each:
+    if theta_per_step:
         theta = theta.expand(len(item), -1)
-    done = cell_activations(
+    activations = cell_activations(
         [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
     )
     golden = {key.removeprefix(f"v{variant}_"): value for key, value in z.items() if key.startswith(f"v{variant}_")}
-    close(done.alpha, golden["alpha"])
-    close(done.candidate, golden["c_tilde"])
-    close(done.gates, np.concatenate([golden["G_c"], golden["z"], golden["r"]], 1))
-    close(done.drift, golden.get("G_d", np.ones_like(golden["h"])))
-    close(done.new, np.tanh(golden["h_tilde"]))
-    close(done.local, golden["c"])
-    close(done.state, golden["h"])
+    assert_close(activations.alpha, golden["alpha"])
+    assert_close(activations.candidate, golden["c_tilde"])
+    assert_close(activations.gates, np.concatenate([golden["G_c"], golden["z"], golden["r"]], 1))
+    assert_close(activations.drift, golden.get("G_d", np.ones_like(golden["h"])))
+    assert_close(activations.new, np.tanh(golden["h_tilde"]))
+    assert_close(activations.local, golden["c"])
+    assert_close(activations.state, golden["h"])
 
 
-def test_the_cell_of_the_program(z: Arrays) -> None:
+def test_cell_activations_of_the_authors_program(z: Arrays) -> None:
     model = hcrnn(z, variant=1, reset_context="before")
     item, theta = torch.from_numpy(z["x"]), torch.from_numpy(z["theta"])[None]
-    done = cell_activations(
+    activations = cell_activations(
         [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
     )
-    close(done.state, z["v1code_h"])
-    close(done.local, z["v1code_c"])
-    close(done.gates[:, -len(z["v_theta"]) :], z["v1code_r"])
+    assert_close(activations.state, z["v1code_h"])
+    assert_close(activations.local, z["v1code_c"])
+    assert_close(activations.gates[:, -len(z["v_theta"]) :], z["v1code_r"])
 
 
-def test_the_projection_is_taken_from_the_start(z: Arrays) -> None:
+def test_projection_weights_are_initialised_non_negative(z: Arrays) -> None:
     np.testing.assert_array_equal(np.maximum(z["W_d_raw"], 0), z["W_d"])
     for variant in (2, 3):
         assert HCRNN(HCRNN.configure({"variant": variant}), Sizes(1, 5)).reset_weight.min() == 0
 
 
-def test_theta(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network behind the code f, which an ELU of the identity lets through where it is positive."""
+def test_topic_posterior(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layers after the code f; the ELU before them is replaced by a function that returns f."""
     model = hcrnn(z)
     code = torch.from_numpy(z["f_x"])[None]
     monkeypatch.setattr(torch.nn.functional, "elu", lambda _: code)
-    mean, deviation, divergence = found = model.shares.posterior(torch.zeros_like(code))
-    close(mean[0], z["mu"])
-    close(deviation[0].log(), z["log_sigma"])
-    close(divergence[0], z["kl"])
-    close(model.shares.draw(found)[0], z["theta_eval"])
+    mean, deviation, divergence = posterior = model.shares.posterior(torch.zeros_like(code))
+    assert_close(mean[0], z["mu"])
+    assert_close(deviation[0].log(), z["log_sigma"])
+    assert_close(divergence[0], z["kl"])
+    assert_close(model.shares.draw(posterior)[0], z["theta_eval"])
     monkeypatch.setattr(torch, "randn_like", lambda _: torch.from_numpy(z["eps"])[None])
-    close(model.train().shares.draw(found)[0], z["theta"])
-    close(mean[0] + deviation[0] * torch.from_numpy(z["eps"]), z["theta_tilde"])
+    assert_close(model.train().shares.draw(posterior)[0], z["theta"])
+    assert_close(mean[0] + deviation[0] * torch.from_numpy(z["eps"]), z["theta_tilde"])
 
 
-def test_theta_of_the_program(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_topic_posterior_of_the_authors_program(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hcrnn(z, sigma_parametrization="softplus")
     history = torch.from_numpy(z["prefix"])[None] + 1
     bag = bags(history, model.item[history])[:, -1]
-    close(bag[0], z["bag_code"])
-    close(torch.nn.functional.elu(model.shares.code(bag))[0], z["f_code"])
-    mean, deviation, divergence = found = model.shares.posterior(bag)
-    close(mean[0], z["mu_code"])
-    close(deviation[0], z["std_code"])
-    close(divergence[0], z["kl_code"])
-    close(model.shares.draw(found)[0], z["theta_code_eval"])
+    assert_close(bag[0], z["bag_code"])
+    assert_close(torch.nn.functional.elu(model.shares.code(bag))[0], z["f_code"])
+    mean, deviation, divergence = posterior = model.shares.posterior(bag)
+    assert_close(mean[0], z["mu_code"])
+    assert_close(deviation[0], z["std_code"])
+    assert_close(divergence[0], z["kl_code"])
+    assert_close(model.shares.draw(posterior)[0], z["theta_code_eval"])
     monkeypatch.setattr(torch, "randn_like", lambda _: torch.from_numpy(z["eps"])[None])
-    close(model.train().shares.draw(found)[0], z["theta_code"])
+    assert_close(model.train().shares.draw(posterior)[0], z["theta_code"])
 
 
-def asked_everywhere(z: Arrays) -> tuple[Contexts, AttentionPairs]:
-    """The states of HCRNN-3, and a question after each of its steps."""
+def queries_at_every_step(z: Arrays) -> tuple[Contexts, AttentionPairs]:
+    """The states of HCRNN-3, and one query after each step, which attends to all steps up to it."""
     states = Contexts(torch.from_numpy(z["v3_h"]), torch.from_numpy(z["v3_c"]))
-    question, step = torch.ones(len(z["x"]), len(z["x"])).tril().nonzero().T
-    return states, AttentionPairs(question, step, step)
+    query, step = torch.ones(len(z["x"]), len(z["x"])).tril().nonzero().T
+    return states, AttentionPairs(query, step, step)
 
 
-def test_attention_of_two_channels(z: Arrays) -> None:
+def test_bi_channel_attention_scores_and_loss(z: Arrays) -> None:
     model = hcrnn(z)
-    states, attention_pairs = asked_everywhere(z)
-    features, shares = model._features(states, states, attention_pairs)
-    close(shares["local_attention"], z["alpha_c"])
-    close(shares["attention"], z["alpha_h"])
-    close(features, np.concatenate([z["v3_h"], z["h_c"], z["h_h"]], 1))
+    states, attention_pairs = queries_at_every_step(z)
+    features, weights = model._features(states, states, attention_pairs)
+    assert_close(weights["local_attention"], z["alpha_c"])
+    assert_close(weights["attention"], z["alpha_h"])
+    assert_close(features, np.concatenate([z["v3_h"], z["h_c"], z["h_h"]], 1))
     logits = model._decoded(features) @ model.item[1:].T
-    close(logits, z["logits"])
-    close(logits.softmax(1), z["y_hat"])
+    assert_close(logits, z["logits"])
+    assert_close(logits.softmax(1), z["y_hat"])
     loss = torch.nn.functional.cross_entropy(logits[-1:], torch.tensor([int(z["target"])]))
-    close(loss, z["nll_last"])
-    asked = SequenceBatch(
+    assert_close(loss, z["nll_last"])
+    batch = SequenceBatch(
         torch.tensor([1]),
         torch.tensor([[1]]),
         torch.tensor([[int(z["target"]) + 1]]),
         target_mask=torch.tensor([[True]]),
     )
-    close(model.ranked(model._decoded(features)[-1:, None], asked), z["nll_last"])
+    assert_close(model.ranked(model._decoded(features)[-1:, None], batch), z["nll_last"])
 
 
-def test_attention_of_the_program(z: Arrays) -> None:
+def test_bi_channel_attention_of_the_authors_program(z: Arrays) -> None:
     model = hcrnn(z, attention_scale="embedding_dim")
-    states, attention_pairs = asked_everywhere(z)
-    features, shares = model._features(states, states, attention_pairs)
-    close(shares["local_attention"][-1], z["alpha_c_code"])
-    close(model._decoded(features)[-1] @ model.item[1:].T, z["logits_code_last"])
+    states, attention_pairs = queries_at_every_step(z)
+    features, weights = model._features(states, states, attention_pairs)
+    assert_close(weights["local_attention"][-1], z["alpha_c_code"])
+    assert_close(model._decoded(features)[-1] @ model.item[1:].T, z["logits_code_last"])
 
 
-def test_attention_of_one_channel(z: Arrays) -> None:
+def test_single_channel_attention_scores(z: Arrays) -> None:
     model = hcrnn(z, attention="single")
-    states, attention_pairs = asked_everywhere(z)
-    close(
+    states, attention_pairs = queries_at_every_step(z)
+    assert_close(
         model._decoded(model._features(states, states, attention_pairs)[0])[-1] @ model.item[1:].T, z["logits_single"]
     )
 
 
 @VARIANTS
-def test_how_many_weights_there_are(variant: int) -> None:
-    """The sizes of the paper's settings, worked out by hand from the equations."""
+def test_parameter_counts(variant: int) -> None:
+    """The numbers of parameters with the settings of the paper, calculated by hand from the equations."""
     decoders = {"bi": 70_100, "single": 40_100}
     for attention, decoder in decoders.items():
         model = HCRNN(HCRNN.configure({"variant": variant, "attention": attention}), Sizes(1, 7))

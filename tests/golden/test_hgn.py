@@ -1,4 +1,7 @@
-"""HGN against numbers of its equations, computed once in plain Python loops. Golden ids count from 0, ours from 1."""
+"""HGN against numbers of its equations, computed in plain Python loops.
+
+Item ids in the arrays start at 0, in segue at 1.
+"""
 
 from __future__ import annotations
 
@@ -47,17 +50,21 @@ def z(golden) -> Arrays:
 
 
 def build(z: Arrays, **settings: Any) -> HGN:
-    """HGN with the golden weights, in double precision."""
+    """HGN with the weights of the arrays, in double precision."""
     dim, items = z["E"].shape
     sizes = Sizes(num_users=z["U"].shape[1], num_items=items)
     model = HGN(HGN.configure({"embedding_dim": dim, "window": z["W_g4"].shape[1], **settings}), sizes).double().eval()
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
-    if model.config.window_encoder == "cnn":  # with other numbers of filters than the default's
+    if model.config.window_encoder == "cnn":  # the arrays have other numbers of filters than the default
         vertical, horizontal = len(z["cnn_v_b"]), len(z["cnn_h_b1"])
-        model.group = WindowConvolutions(dim, model.window, vertical=vertical, horizontal=horizontal).double().eval()
+        model.group = (
+            WindowConvolutions(dim, model.window, num_vertical_filters=vertical, num_horizontal_filters=horizontal)
+            .double()
+            .eval()
+        )
     with torch.no_grad():
         model.user[1:] = given["U"].T
-        if model.config.input_embedding:
+        if model.config.reads:
             model.item_in[1:] = given["E"].T
         model.item_out[1:, :dim] = given["Q"].T
         if model.config.item_bias:
@@ -76,7 +83,7 @@ def build(z: Arrays, **settings: Any) -> HGN:
 
 
 def group_weights(z: Arrays, group: str) -> dict[str, np.ndarray]:
-    """The golden weights of a GRU or of convolutions, by the names of ours."""
+    """The weights of a GRU or of convolutions, by the names of the parameters in segue."""
     if group == "gru":
         return {
             "cell.weight_ih": z["gru_W_ih"],
@@ -91,105 +98,105 @@ def group_weights(z: Arrays, group: str) -> dict[str, np.ndarray]:
     return {**weights, "dense.weight": z["fc_W"], "dense.bias": z["fc_b"]}
 
 
-def asked(z: Arrays) -> Batch:
+def scored_batch(z: Arrays) -> Batch:
     return Batch(torch.from_numpy(z["users"]) + 1, torch.from_numpy(z["seqs"]) + 1)
 
 
-def taught(z: Arrays) -> SequenceBatch:
+def training_batch(z: Arrays) -> SequenceBatch:
     target, negative = (torch.from_numpy(z[name])[:, None] + 1 for name in ("pos", "neg"))
-    batch = asked(z)
+    batch = scored_batch(z)
     return SequenceBatch(batch.user, batch.history, target, target > 0, negative[..., None, None])
 
 
 def short_term(model: HGN, batch: Batch) -> Tensor:
-    """(B, d) what the history adds to the user's vector."""
+    """(B, d) the part of the query that comes from the history."""
     return model.query(batch) - model.user[batch.user]
 
 
-def close(ours: Tensor | float, golden: np.ndarray) -> None:
-    np.testing.assert_allclose(np.asarray(ours), golden, rtol=0, atol=1e-10)
+def assert_close(actual: Tensor | float, golden: np.ndarray) -> None:
+    np.testing.assert_allclose(np.asarray(actual), golden, rtol=0, atol=1e-10)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("name", SCORES)
-def test_scores(z: Arrays, name: str) -> None:
-    scores = build(z, **SCORES[name]).score(asked(z))
-    close(scores[:, 1:], z[name])
+def test_scores_of_each_ablation(z: Arrays, name: str) -> None:
+    scores = build(z, **SCORES[name]).score(scored_batch(z))
+    assert_close(scores[:, 1:], z[name])
     assert (scores[:, 0] == -torch.inf).all()
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("name", POOLED)
 def test_pooling_of_equations_3_and_4(z: Arrays, name: str) -> None:
-    close(short_term(build(z, item_item_product=False, **POOLED[name]), asked(z)), z[name])
+    assert_close(short_term(build(z, item_item_product=False, **POOLED[name]), scored_batch(z)), z[name])
 
 
 @torch.inference_mode()
 def test_feature_gate_of_equation_1(z: Arrays) -> None:
     model = build(z, instance_gate=False, item_item_product=False)
-    batch = asked(z)
-    for place in range(model.window):
+    batch = scored_batch(z)
+    for position in range(model.window):
         history = torch.zeros_like(batch.history)
-        history[:, -1] = batch.history[:, place]  # the mean over one item is that item
+        history[:, -1] = batch.history[:, position]  # the mean over one item is that item
         gated = short_term(model, Batch(batch.user, history))
-        close(gated, z["S_F"][:, :, place])
-        close(gated.numpy() / z["S"][:, :, place], z["gate_F"][:, :, place])
+        assert_close(gated, z["S_F"][:, :, position])
+        assert_close(gated.numpy() / z["S"][:, :, position], z["gate_F"][:, :, position])
 
 
 @torch.inference_mode()
 def test_instance_gate_of_equation_2(z: Arrays) -> None:
-    """With places before the first real one padded, the pooled sum lacks them: differences show each place alone."""
+    """A padded position adds nothing to the pooled sum, so differences of these sums isolate each position."""
     model = build(z, item_item_product=False)
-    batch = asked(z)
+    batch = scored_batch(z)
     later = torch.zeros(z["s_avg"].shape, dtype=torch.double)
-    for place in reversed(range(model.window)):
+    for position in reversed(range(model.window)):
         history = batch.history.clone()
-        history[:, :place] = 0
-        total = short_term(model, Batch(batch.user, history)) * (model.window - place)
+        history[:, :position] = 0
+        total = short_term(model, Batch(batch.user, history)) * (model.window - position)
         gated = (total - later).numpy()
-        close(gated, z["S_I"][:, :, place])
-        before = z["S_F"][:, :, place]
-        close((gated * before).sum(1) / (before * before).sum(1), z["gate_I"][:, place])
+        assert_close(gated, z["S_I"][:, :, position])
+        gate_input = z["S_F"][:, :, position]
+        assert_close((gated * gate_input).sum(1) / (gate_input * gate_input).sum(1), z["gate_I"][:, position])
         later = total
 
 
 @torch.inference_mode()
 def test_item_item_products(z: Arrays) -> None:
-    with_products, without = (build(z, item_item_product=on).score(asked(z))[:, 1:] for on in (True, False))
-    close(with_products - without, z["item_item"])
+    with_products, without = (build(z, item_item_product=on).score(scored_batch(z))[:, 1:] for on in (True, False))
+    assert_close(with_products - without, z["item_item"])
 
 
 @torch.inference_mode()
-def test_bpr_row_of_table_4_is_matrix_factorisation(z: Arrays) -> None:
+def test_bpr_row_of_table_4_equals_bprmf(z: Arrays) -> None:
     model = BPRMF(
         BPRMF.configure({"embedding_dim": z["E"].shape[0], "item_bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1])
     )
     model.double()
     model.user[1:], model.item[1:] = torch.from_numpy(z["U"].T), torch.from_numpy(z["Q"].T)
-    close(model.score(asked(z))[:, 1:], z["r_bpr"])
+    assert_close(model.score(scored_batch(z))[:, 1:], z["r_bpr"])
 
 
 def test_objective_of_equation_6(z: Arrays) -> None:
-    model, batch = build(z), taught(z)
+    model, batch = build(z), training_batch(z)
     with torch.no_grad():
         scores = model.score(batch)
         row = torch.arange(len(batch))
         terms = bpr(scores[row, batch.target.flatten()] - scores[row, batch.negatives.flatten()])
         penalty = l2_penalty(model.parameters(), float(z["lam"]))
-    close(terms, z["bpr_terms"])
-    close(penalty, z["reg"])
-    close(terms.sum() + penalty, z["objective"])
-    close(model(batch).item(), z["bpr_terms"].sum())
+    assert_close(terms, z["bpr_terms"])
+    assert_close(penalty, z["reg"])
+    assert_close(terms.sum() + penalty, z["objective"])
+    assert_close(model(batch).item(), z["bpr_terms"].sum())
 
 
-def test_each_question_has_the_loss_of_its_term(z: Arrays) -> None:
-    model, batch = build(z), taught(z)
+def test_loss_of_each_training_example(z: Arrays) -> None:
+    model, batch = build(z), training_batch(z)
     for row, term in enumerate(z["bpr_terms"]):
-        close(model(batch.shard(row, len(batch))).item(), term)
+        assert_close(model(batch.shard(row, len(batch))).item(), term)
 
 
 @pytest.mark.parametrize(("group", "weights"), [("gates", 5350), ("gru", 15300), ("cnn", 26154), ("none", 0)])
-def test_groups_have_as_many_weights_as_the_paper_says(z: Arrays, group: str, weights: int) -> None:
+def test_parameter_counts_of_window_encoders_equal_the_paper(z: Arrays, group: str, weights: int) -> None:
     model = HGN(HGN.configure({"embedding_dim": 50, "window": 5, "window_encoder": group}), Sizes(3, 7))
     tables = {model.user, model.item_in, model.item_out}
     assert sum(weight.numel() for weight in model.parameters() if weight not in tables) == weights
@@ -197,7 +204,7 @@ def test_groups_have_as_many_weights_as_the_paper_says(z: Arrays, group: str, we
     assert group == "none" or int(z[f"n_params_{golden}"]) == weights
 
 
-def test_gates_have_as_many_weights_as_the_paper_says(z: Arrays) -> None:
+def test_parameter_counts_of_the_gates_equal_the_paper(z: Arrays) -> None:
     dim, window = 50, 5
     model = HGN(HGN.configure({"embedding_dim": dim, "window": window}), Sizes(3, 7))
     tables = {model.user, model.item_in, model.item_out}

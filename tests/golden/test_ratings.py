@@ -1,4 +1,7 @@
-"""Errors, AUC, MF and TimeSVD++ against numbers of plain loops. Golden ids count from 0, ours from 1."""
+"""RMSE, MAE, AUC, MF and TimeSVD++ against numbers of plain Python loops.
+
+Item ids in the arrays start at 0, in segue at 1.
+"""
 
 from __future__ import annotations
 
@@ -18,31 +21,31 @@ from segue.models.ratings.timesvd import TimeSVD
 Arrays = dict[str, np.ndarray]
 
 
-def test_errors(golden: Any) -> None:
+def test_rmse_and_mae(golden: Any) -> None:
     z = golden("metrics")
     for predicted, name in ((z["rmse_p"], "rmse"), (z["rmse_p"].clip(1, 5), "rmse_clipped")):
-        rated = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], predicted, None, None, {})
-        assert value(float(measure(rated, "rmse").mean()), "rmse") == pytest.approx(float(z[name]), abs=1e-12)
-    rated = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], z["rmse_p"], None, None, {})
-    assert value(float(measure(rated, "mae").mean()), "mae") == pytest.approx(float(z["mae"]), abs=1e-12)
+        predictions = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], predicted, None, None, {})
+        assert value(float(measure(predictions, "rmse").mean()), "rmse") == pytest.approx(float(z[name]), abs=1e-12)
+    predictions = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], z["rmse_p"], None, None, {})
+    assert value(float(measure(predictions, "mae").mean()), "mae") == pytest.approx(float(z["mae"]), abs=1e-12)
 
 
-def test_auc(golden: Any) -> None:
-    """Equals count half; what was seen in training is no candidate."""
+def test_auc_per_user_and_its_mean(golden: Any) -> None:
+    """Ties count as half; items of the training log are no candidates."""
     z = golden("metrics")
-    found = []
+    user_aucs = []
     for user, scores in enumerate(torch.from_numpy(z["auc_scores"])):
-        right = torch.tensor([int(i) for i in z["topn_rel"][user] if i >= 0], dtype=torch.long)
+        relevant = torch.tensor([int(i) for i in z["topn_rel"][user] if i >= 0], dtype=torch.long)
         candidate = torch.ones(len(scores), dtype=torch.bool)
         candidate[[int(i) for i in z["topn_train"][user] if i >= 0]] = False
-        if len(right):
-            found.append(area(scores, right, candidate))
-            assert found[-1] == pytest.approx(float(z["auc_user"][user]), abs=1e-12)
-    assert np.mean(found) == pytest.approx(float(z["auc_mean"]), abs=1e-12)
+        if len(relevant):
+            user_aucs.append(area(scores, relevant, candidate))
+            assert user_aucs[-1] == pytest.approx(float(z["auc_user"][user]), abs=1e-12)
+    assert np.mean(user_aucs) == pytest.approx(float(z["auc_mean"]), abs=1e-12)
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_mf(golden: Any, bias: bool) -> None:
+def test_mf_rating_and_score(golden: Any, bias: bool) -> None:
     z = golden("baselines")
     model = MF(MF.configure({"embedding_dim": len(z["mf_p"]), "bias": bias}), Sizes(1, 1)).double()
     model.user[1, :-1], model.item[1, :-1] = torch.from_numpy(z["mf_p"]), torch.from_numpy(z["mf_q"])
@@ -55,8 +58,8 @@ def test_mf(golden: Any, bias: bool) -> None:
     assert float(model.score(batch)[0, 1]) == pytest.approx(expected, abs=1e-10)
 
 
-def test_timesvd(golden: Any) -> None:
-    """One user, five questions on four days: the deviation, the bins, and the terms of single days."""
+def test_timesvd_deviation_bins_and_ratings(golden: Any) -> None:
+    """Five ratings of one user on four days: the deviation, the bins, and the terms of single days."""
     z = golden("baselines")
     dim, days, bins = len(z["mf_p"]), int(z["tsvd_ndays"]), int(z["tsvd_nbins"])
     settings = {"embedding_dim": dim, "beta": float(z["tsvd_beta"]), "num_bins": bins, "days_per_user": 3}
@@ -79,11 +82,11 @@ def test_timesvd(golden: Any) -> None:
     model.day_terms[1:, dim:] = torch.from_numpy(own_day[order, 1:3])
     model.user_implicit[1] = torch.from_numpy(z["tsvd_y"].sum(0) / np.sqrt(len(z["tsvd_y"])))
 
-    one, time = torch.ones(len(rows), dtype=torch.long), torch.from_numpy(rows[:, 0].astype(np.int64))
-    when = calendar(one, time)
-    np.testing.assert_allclose(when.dev, z["tsvd_dev"], rtol=0, atol=1e-10)
-    assert when.bin.tolist() == z["tsvd_bin"].tolist()
-    assert (when.day_row > 0).tolist() == (rows[:, 3] > 0).tolist()
-    batch = PairBatch(one, torch.zeros(len(rows), 0, dtype=torch.long), one, time=time)
+    ids, time = torch.ones(len(rows), dtype=torch.long), torch.from_numpy(rows[:, 0].astype(np.int64))
+    features = calendar(ids, time)
+    np.testing.assert_allclose(features.dev, z["tsvd_dev"], rtol=0, atol=1e-10)
+    assert features.bin.tolist() == z["tsvd_bin"].tolist()
+    assert (features.day_row > 0).tolist() == (rows[:, 3] > 0).tolist()
+    batch = PairBatch(ids, torch.zeros(len(rows), 0, dtype=torch.long), ids, time=time)
     np.testing.assert_allclose(model.predict(batch), rows[:, -1], rtol=0, atol=1e-10)
     np.testing.assert_allclose(model.score(batch)[:, 1], rows[:, -1], rtol=0, atol=1e-10)
