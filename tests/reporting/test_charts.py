@@ -74,8 +74,8 @@ def test_heatmap_opacity_is_relative_to_the_column(tmp_path: Path) -> None:
         for item, v in zip("cab", values, strict=True)
     ]
     path = save_chart(heatmap_chart(rows, x="of", y="item", value="v", title="Cells"), tmp_path / "chart.svg")
-    found = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', path.read_text())
-    assert [float(dark) for dark in found] == pytest.approx([0, 0.75, 0.375, 0.75, 0, 0, 0, 0])
+    opacities = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', path.read_text())
+    assert [float(one) for one in opacities] == pytest.approx([0, 0.75, 0.375, 0.75, 0, 0, 0, 0])
     words = texts(path)
     assert [word for word in words if word in "abc"] == ["c", "a", "b"]
     assert [word for word in words if word in columns] == list(columns)

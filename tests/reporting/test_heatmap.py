@@ -15,8 +15,8 @@ ROWS = [
 
 def test_largest_value_of_a_scale_has_the_strongest_colour() -> None:
     text = Heatmap(ROWS, [["one", "two"], ["gate"]]).as_html()
-    found = re.findall(r"rgba\((\d+), \d+, \d+, ([\d.]+)\)\">([^<]*)<", text)
-    assert found == [
+    colours = re.findall(r"rgba\((\d+), \d+, \d+, ([\d.]+)\)\">([^<]*)<", text)
+    assert colours == [
         ("213", "0.750", "0.5"),
         ("0", "0.750", "-4"),
         ("213", "0.188", "+1"),

@@ -110,11 +110,11 @@ def test_recommended_list_is_the_ranked_list_under_ties(num_items: int) -> None:
     ranks = rank(model, instances, exclude_seen=True, depth=20)
     assert len(ranks.user) > 150
     exact = 0
-    for case, user in enumerate(ranks.user):
+    for index, user in enumerate(ranks.user):
         recommendations = recommend(model, split.train_valid, user=log.users.names([int(user)])[0], k=20)
         recommended = [lookup_ids(log, "item", [one.item])[0] for one in recommendations]
-        (target,) = log.item[ranks.row[case] : ranks.row[case] + 1].tolist()
-        ranked = ranks.top[case].tolist()
+        (target,) = log.item[ranks.row[index] : ranks.row[index] + 1].tolist()
+        ranked = ranks.top[index].tolist()
         exact += recommended == ranked
         others = [[item for item in items if item != target][:19] for items in (recommended, ranked)]
         assert others[0] == others[1]

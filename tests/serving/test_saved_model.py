@@ -291,7 +291,10 @@ def rewrite_facts(folder: Path, **facts: Any) -> None:
         ({"format": 1}, "format 1 and this segue reads format 2; install the segue that saved it"),
         ({"format": 3}, "format 3 and this segue reads format 2; install the segue that saved it"),
         ({"model": "bert4rec"}, "holds a model 'bert4rec' that this segue does not have"),
-        ({"config": {"embedding_dim": 4, "heads": 2}}, "saved by another version of segue .*unknown setting 'heads'"),
+        (
+            {"config": {"embedding_dim": 4, "num_heads": 2}},
+            "saved by another version of segue .*unknown setting 'num_heads'",
+        ),
         ({"config": {"embedding_dim": 5}}, "saved by another version of segue"),
         (
             {"config": {"embedding_dim": 0}},

@@ -114,7 +114,7 @@ def test_direct_model_is_fitted_in_one_call() -> None:
     [
         (BPRMF, {}),
         (HGN, {}),
-        (HGN, {"per_row": 3}),
+        (HGN, {"windows_per_row": 3}),
         (HGN, {"pooling": "max"}),
         (HGN, {"loss": "ce"}),
     ],

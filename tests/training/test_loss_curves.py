@@ -16,17 +16,24 @@ from segue.training.loop import fit
 CURVES: dict[str, tuple[str, dict[str, Any], list[float]]] = {
     "bprmf": ("bprmf", {"l2": 0.01}, [0.6924726, 0.6772917, 0.6424708, 0.5937182]),
     "hgn": ("hgn", {}, [0.7081046, 0.6306557, 0.5997116, 0.5425258]),
-    "hgn-chunks": ("hgn", {"per_row": 3}, [0.6815113, 0.6600345, 0.6032892, 0.5657257]),
+    "hgn-chunks": ("hgn", {"windows_per_row": 3}, [0.6815113, 0.6600345, 0.6032892, 0.5657257]),
     "hgn-author": ("hgn", {"pooling": "gate_avg", "item_bias": True}, [0.7518231, 0.6771019, 0.6606238, 0.5779433]),
     "hgn-ce": (
         "hgn",
-        {"loss": "ce", "asked": "every", "targets": 1, "reduction": "mean"},
+        {"loss": "ce", "training_windows": "every", "num_targets": 1, "reduction": "mean"},
         [2.7833, 2.620146, 2.504408, 2.382788],
     ),
     "gru4rec": ("gru4rec", {"batch_size": 8, "lr": 0.1}, [0.92967, 0.8590496, 0.8463155, 0.8398947]),
     "gru4rec-full": (
         "gru4rec",
-        {"bptt": "full", "window": 8, "batch_size": 8, "num_negatives": 5, "reads": "own", "optimizer": "adam"},
+        {
+            "bptt": "full",
+            "window": 8,
+            "batch_size": 8,
+            "num_negatives": 5,
+            "input_embedding": "separate",
+            "optimizer": "adam",
+        },
         [0.9981529, 0.984129, 0.9657928, 0.9453077],
     ),
     "gru4rec+": (
@@ -41,7 +48,7 @@ CURVES: dict[str, tuple[str, dict[str, Any], list[float]]] = {
     ),
     "sasrec-bce": (
         "sasrec",
-        {"window": 8, "batch_size": 16, "dropout": 0.5, "loss": "bce", "cover": "last"},
+        {"window": 8, "batch_size": 16, "dropout": 0.5, "loss": "bce", "coverage": "last"},
         [1.381344, 1.352125, 1.290102, 1.249731],
     ),
     "nextitnet": (
@@ -49,8 +56,16 @@ CURVES: dict[str, tuple[str, dict[str, Any], list[float]]] = {
         {"window": 8, "batch_size": 16, "dropout": 0.0, "tied": False},
         [2.829152, 2.703198, 2.534361, 2.391926],
     ),
-    "hgn-gru": ("hgn", {"group": "gru", "item_item": False}, [0.6800801, 0.6543629, 0.6619018, 0.6307357]),
-    "hgn-cnn": ("hgn", {"group": "cnn", "item_item": False}, [0.6812888, 0.6695493, 0.6613248, 0.6476128]),
+    "hgn-gru": (
+        "hgn",
+        {"window_encoder": "gru", "item_item_product": False},
+        [0.6800801, 0.6543629, 0.6619018, 0.6307357],
+    ),
+    "hgn-cnn": (
+        "hgn",
+        {"window_encoder": "cnn", "item_item_product": False},
+        [0.6812888, 0.6695493, 0.6613248, 0.6476128],
+    ),
     "caser": ("caser", {}, [1.377221, 1.349333, 1.332852, 1.323601]),
 }
 
