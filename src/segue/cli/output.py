@@ -69,7 +69,7 @@ def finish(
         before: what is shown above the table.
         after: what is shown below it.
         facts: what the JSON holds besides the results.
-        json: the JSON file, if one is wanted.
+        json: the JSON file; None for no file.
 
     Returns:
         What the JSON holds.
@@ -90,7 +90,7 @@ def say_next(folder: Path, log: Log, *, classes: Iterable[str] = (), verb: str =
         folder: of the saved model.
         log: that it was trained on.
         classes: the models that it consists of; those from outside segue are needed to load it.
-        verb: what is said of the folder.
+        verb: what was done with the folder.
     """
     from segue.models.registry import MODELS
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from segue.experiments.experiment import Experiment
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
@@ -46,7 +47,7 @@ def search(
 ) -> None:
     """Search the settings of a model on the validation data, train the best once more, test it once, and save it.
 
-    The model is saved to models/MODEL; the trials are kept beside it, in models/MODEL.search. Settings of --set stay
+    The model is saved to models/MODEL; the trials are saved beside it, in models/MODEL.search. Settings of --set stay
     fixed.
 
     Args:
@@ -56,29 +57,19 @@ def search(
         space: File with the search space: TOML (*.toml), or lines as RecBole's pages have them. The default is the
             search space that the model declares.
     """
-    from segue.errors import require
     from segue.serving.saved_model import check_target
     from segue.tuning.best_model import refit_and_test, search_folder
     from segue.tuning.importance import setting_importance
-    from segue.tuning.search import Search
 
     check_json(output.json, data=data)
     described = experiment(model, protocol.without_log(), settings, training)
-    minutes, jobs = budget.minutes, 1 if budget.jobs is None else budget.jobs
-    require(minutes is None or minutes > 0, f"minutes={minutes}: must be above 0")
-    require(jobs >= 1, f"jobs={jobs}: must be at least 1")
-    plan = Search(
-        experiment=described,
-        space=_space(model, space, described.settings),
-        trials=TRIALS if budget.trials is None else budget.trials,
-        seconds=None if minutes is None else 60 * minutes,
-    )
+    plan = _plan(described, space, budget)
     folder = output.out or Path("models") / described.name
     check_target(folder)
     log = reading.load(data)
     described = replace(described, protocol=protocol.for_log(log))
     plan = replace(plan, experiment=described)
-    trials = plan.run(log, search_folder(folder), jobs=jobs)
+    trials = plan.run(log, search_folder(folder), jobs=budget.jobs or 1)
     result, about = refit_and_test(plan, log, trials, folder)
     compared = baseline_results(described, log, skip=[described.name]) if baselines else []
     importance = setting_importance(trials, plan.space)
@@ -92,6 +83,26 @@ def search(
         json=output.json,
     )
     say_next(folder, log, classes=[model])
+
+
+def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> Search:
+    """The search that the options describe.
+
+    Raises:
+        ConfigError: a value of the budget or of the search space is out of its range.
+    """
+    from segue.errors import require
+    from segue.tuning.search import Search
+
+    minutes = budget.minutes
+    require(minutes is None or minutes > 0, f"minutes={minutes}: must be above 0")
+    require(budget.jobs is None or budget.jobs >= 1, f"jobs={budget.jobs}: must be at least 1")
+    return Search(
+        experiment=described,
+        space=_space(described.model, space, described.settings),
+        trials=TRIALS if budget.trials is None else budget.trials,
+        seconds=None if minutes is None else 60 * minutes,
+    )
 
 
 def _space(model: str, path: Path | None, fixed: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,10 +62,10 @@ def load(reference: str, reserved: Collection[str] = ()) -> type[Model]:
 
 def installed() -> dict[str, list[EntryPoint]]:
     """The entry points of installed packages by the name of their model. None of them is imported."""
-    found: dict[str, list[EntryPoint]] = {}
+    by_name: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return found
+        by_name.setdefault(entry.name, []).append(entry)
+    return by_name
 
 
 def load_installed(name: str, reserved: Collection[str] = ()) -> type[Model] | None:

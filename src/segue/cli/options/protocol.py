@@ -22,7 +22,7 @@ CutOffs = Annotated[list[int] | None, Parameter(name="-k", consume_multiple=True
 @Parameter(name="*", group=EVALUATION_GROUP)
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """Which test instances are evaluated, and how deep the metrics look.
+    """Which test instances are evaluated, and the cut-offs of the metrics.
 
     Attributes:
         k: Cut-offs of the metrics in the table, such as -k 5 10 20. The default is 10.

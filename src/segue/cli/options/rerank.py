@@ -77,7 +77,7 @@ class RerankOptions:
         for option in options:
             raise ConfigError(f"{option}: {self.rerank} is trained already; give the name of a model to train another")
         if second.refit:
-            raise ConfigError(f"--refit: {self.rerank} is trained already; give the name of a model to train it anew")
+            raise ConfigError(f"--refit: {self.rerank} is trained already; give the name of a model to train it again")
         return None
 
     def run(self, second: Experiment, log: Log, folder: Path) -> Reranked:
@@ -98,12 +98,12 @@ class RerankOptions:
 
         folder = Path(str(self.rerank))
         saved = load_model(folder, self.model_class)
-        trained, wanted = protocol_of(folder, saved, log), second.protocol
-        if trained.fingerprint != wanted.fingerprint:
+        trained, current = protocol_of(folder, saved, log), second.protocol
+        if trained.fingerprint != current.fingerprint:
             raise ArtefactError(
-                f"{folder}: was trained under {trained.name} ({trained.fingerprint}), but this run uses {wanted.name} "
-                f"({wanted.fingerprint}); train both under the same protocol"
+                f"{folder}: was trained under {trained.name} ({trained.fingerprint}), but this run uses {current.name} "
+                f"({current.fingerprint}); train both under the same protocol"
             )
         check_not_refitted(folder, saved, "an epoch")
-        result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(wanted.ks)))
+        result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(current.ks)))
         return Ready(saved.model, replace(result, baseline=True), saved.about)
