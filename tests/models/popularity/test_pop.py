@@ -1,4 +1,4 @@
-"""POP counts."""
+"""POP: its scores are event counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segue.models.base.model import Sizes
 from segue.models.popularity.pop import Pop
 
 
-def test_scores_are_counts_for_everybody() -> None:
+def test_scores_are_event_counts() -> None:
     log = synthetic.from_sequences([[1, 2, 2, 3], [2, 4]], num_items=5)
     model = Pop(Config(), Sizes(2, 5))
     model.fit(log)
@@ -21,7 +21,7 @@ def test_scores_are_counts_for_everybody() -> None:
     assert model.score(batch, torch.tensor([2, 0])).tolist() == [[3, -torch.inf]] * 2
 
 
-def test_only_the_view_is_counted() -> None:
+def test_counts_of_a_training_part_leave_out_later_events() -> None:
     log = synthetic.from_sequences([[1, 2, 2, 3], [2, 4, 4]], num_items=5)
     model = Pop(Config(), Sizes(2, 5))
     model.fit(leave_last_out(log).train)

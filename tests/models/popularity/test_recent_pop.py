@@ -1,4 +1,4 @@
-"""Recent popularity against counts by hand."""
+"""Recent popularity against counts made by hand."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def scores(log: Log, share: float) -> list[float]:
     return model.score(Batch(torch.tensor([0]), torch.tensor([[1]])))[0].tolist()
 
 
-def test_only_the_newest_events_count_and_older_ones_break_ties() -> None:
+def test_scores_are_counts_of_recent_events_with_ties_broken_by_all_events() -> None:
     log = replace(synthetic.from_sequences(HISTORIES, num_items=5), time=TIMES)
     assert scores(log, 3 / 9) == pytest.approx([-math.inf, 4 / 10, 1 + 2 / 10, 2 + 2 / 10, 1 / 10, 0])
 
 
-def test_events_of_one_moment_stay_together() -> None:
+def test_events_at_the_same_time_are_all_recent_or_none() -> None:
     log = replace(synthetic.from_sequences(HISTORIES, num_items=4), time=np.array([1, 2, 9] * 3))
     assert scores(log, 1 / 9) == pytest.approx([-math.inf, 0.4, 1.2, 1.2, 1.1])
 
 
-def test_without_times_the_newest_are_each_users_own() -> None:
+def test_without_times_the_newest_events_of_each_user_are_recent() -> None:
     log = synthetic.from_sequences(HISTORIES, num_items=4)
     assert scores(log, 0.3) == pytest.approx([-math.inf, 0.4, 1.2, 1.2, 1.1])
 
 
-def test_a_view_of_the_past_counts_no_later_events() -> None:
+def test_counts_of_a_training_part_leave_out_later_events() -> None:
     log = replace(synthetic.from_sequences(HISTORIES, num_items=4), time=TIMES)
     assert scores(log.until(log.start + np.array([0, 2, 2, 2])), 1 / 6) == pytest.approx(
         [-math.inf, 4 / 7, 1 / 7, 1 + 1 / 7, 0]
@@ -49,7 +49,7 @@ def test_a_view_of_the_past_counts_no_later_events() -> None:
 
 
 @pytest.mark.parametrize("timed", [False, True])
-def test_all_events_and_no_events(timed: bool) -> None:
+def test_scores_with_a_share_of_one_and_of_an_empty_log(timed: bool) -> None:
     log = synthetic.from_sequences(HISTORIES, num_items=4)
     log = replace(log, time=TIMES) if timed else log
     assert scores(log, 1.0) == pytest.approx([-math.inf, 4.4, 2.2, 2.2, 1.1])
@@ -57,6 +57,6 @@ def test_all_events_and_no_events(timed: bool) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
-def test_a_share_is_a_share(share: float) -> None:
+def test_share_out_of_range_is_refused(share: float) -> None:
     with pytest.raises(ConfigError, match=f"recent_share={share}: must be above 0 and at most 1"):
         RecentPop.configure({"recent_share": share})

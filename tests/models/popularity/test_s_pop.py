@@ -1,4 +1,4 @@
-"""S-POP: the session first, then popularity."""
+"""S-POP: ranks by counts in the session, then by popularity."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ def fitted(**settings: int) -> SPop:
     return model
 
 
-def order(model: SPop, *history: int) -> list[int]:
+def ranking(model: SPop, *history: int) -> list[int]:
     scores = model.score(Batch(torch.tensor([0]), torch.tensor([[0, *history]])))[0]
     return scores.argsort(descending=True, stable=True).tolist()
 
 
-def test_the_session_comes_first() -> None:
-    assert order(fitted(), 5, 4, 5) == [5, 4, 2, 1, 3, 6, 0]
-    assert order(fitted()) == [2, 1, 3, 4, 5, 6, 0]
+def test_items_of_the_session_rank_before_popular_items() -> None:
+    assert ranking(fitted(), 5, 4, 5) == [5, 4, 2, 1, 3, 6, 0]
+    assert ranking(fitted()) == [2, 1, 3, 4, 5, 6, 0]
 
 
-def test_items_that_are_not_popular_have_no_score_of_their_own() -> None:
+def test_only_the_top_n_items_have_a_popularity_term() -> None:
     scores = fitted(top_n=2).score(Batch(torch.tensor([0]), torch.tensor([[5]])))[0]
     assert scores.tolist() == [-torch.inf, 2 / 3, 0.8, 0, 0, 1, 0]
     assert SPop.configure(preset="gru4rec").top_n == 100
 
 
-def test_where_seen_items_are_left_out_it_is_pop() -> None:
+def test_ranking_equals_pop_when_seen_items_are_excluded() -> None:
     log = synthetic.markov(30, 20, 8, seed=1)
     protocol = Protocol.named("leave-one-out")
     split = protocol.split(log)
-    found = []
-    for kind in (SPop, Pop):
-        model = kind(kind.configure(), Sizes(log.num_users, log.num_items))
+    values = []
+    for model_class in (SPop, Pop):
+        model = model_class(model_class.configure(), Sizes(log.num_users, log.num_items))
         model.fit(split.train)
-        found.append(measure(protocol.rank(model, split, "test"), "mrr@10").tolist())
-    assert found[0] == found[1]
+        values.append(measure(protocol.rank(model, split, "test"), "mrr@10").tolist())
+    assert values[0] == values[1]
 
 
-def test_top_is_a_number_of_items() -> None:
+def test_top_n_below_one_is_refused() -> None:
     with pytest.raises(ConfigError, match="top_n=0: must be at least 1, or none"):
         SPop.configure({"top_n": 0})

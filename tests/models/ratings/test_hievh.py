@@ -1,4 +1,4 @@
-"""HieVH: its objective term by term, the relations of features counted by hand, and what features are worth."""
+"""HieVH: each term of its objective, the relations of features, and ratings of items known by features alone."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def build(log: Log = LOG, **settings: object) -> HieVH:
     return HieVH(config, Sizes.of(log, config)).double()
 
 
-def test_relations_of_features() -> None:
-    """Features 1 to 4 are Bed, Home, Lamp and Toys: Home and Toys stand first, Bed and Lamp below."""
-    found, names = feature_ids(LOG, "kind")
+def test_relations_of_features_equal_counts_by_hand() -> None:
+    """Features 1 to 4 are Bed, Home, Lamp and Toys; Home and Toys are on level 1, Bed and Lamp on level 2."""
+    item_features, names = feature_ids(LOG, "kind")
     assert names == ["Bed", "Home", "Lamp", "Toys"]
-    strength = relations(RatedEvents.from_log(LOG), found, 4)
-    # of four users three met Bed and two Lamp, both the latter two: IC = (2 + 1) / (3 * 2 / 4 + 1)
-    below = (3 / 2.5 - 1) / (3 / 2.5 + 1)
-    # three met Home and two Toys, one both: IC = (1 + 1) / (3 * 2 / 4 + 1)
+    strength = relations(RatedEvents.from_log(LOG), item_features, 4)
+    # of four users, three rated Bed, two Lamp, and two both: IC = (2 + 1) / (3 * 2 / 4 + 1)
+    second = (3 / 2.5 - 1) / (3 / 2.5 + 1)
+    # three rated Home, two Toys, and one both: IC = (1 + 1) / (3 * 2 / 4 + 1)
     first = (2 / 2.5 - 1) / (2 / 2.5 + 1)
     expected = np.zeros((4, 4))
-    expected[0, 2] = expected[2, 0] = below
+    expected[0, 2] = expected[2, 0] = second
     expected[1, 3] = expected[3, 1] = first
     np.testing.assert_allclose(strength, expected, atol=1e-12)
 
 
-def test_the_loss_of_an_epoch_is_the_objective() -> None:
+def test_loss_of_an_epoch_equals_the_objective() -> None:
     settings = {"l2": 2.0, "l2_feature": 3.0, "relation_weight": 5.0, "l2_user": 7.0, "l2_item": 11.0}
     model = build(batch_size=3, **settings).requires_grad_(False)
     for weight in model.parameters():
@@ -64,20 +64,22 @@ def test_the_loss_of_an_epoch_is_the_objective() -> None:
     error = 0.0
     for user in range(1, 5):
         for item in LOG.history(user):
-            told = model.mean + model.user_bias[user] + model.user[user, -1] + model.item_bias[item]
-            told = told + vectors[item - 1][-1] + model.user[user, :-1] @ vectors[item - 1][:-1]
-            error += float(told - (2 if (user + item) % 2 else 5)) ** 2
-    size = lambda table: float(table.square().sum())  # noqa: E731
-    penalty = 2 * (size(model.user[:, :-1]) + size(model.item[:, :-1])) + 3 * size(x)
-    penalty += 7 * size(model.user_bias + model.user[:, -1]) + 11 * size(model.item_bias + model.item[:, -1])
+            rating = model.mean + model.user_bias[user] + model.user[user, -1] + model.item_bias[item]
+            rating = rating + vectors[item - 1][-1] + model.user[user, :-1] @ vectors[item - 1][:-1]
+            error += float(rating - (2 if (user + item) % 2 else 5)) ** 2
+    squared_norm = lambda table: float(table.square().sum())  # noqa: E731
+    penalty = 2 * (squared_norm(model.user[:, :-1]) + squared_norm(model.item[:, :-1])) + 3 * squared_norm(x)
+    penalty += 7 * squared_norm(model.user_bias + model.user[:, -1]) + 11 * squared_norm(
+        model.item_bias + model.item[:, -1]
+    )
     relation, v = model.relation, x[1:, :-1]
-    penalty += 5 * float(relation[0, 2]) * size(v[0] - v[2])
+    penalty += 5 * float(relation[0, 2]) * squared_norm(v[0] - v[2])
     penalty += 5 * -float(relation[1, 3]) * float((v[1] @ v[3]).clamp(min=0)) ** 2
     assert loss == pytest.approx(error + penalty)
 
 
-def test_items_hardly_met_are_known_by_their_features() -> None:
-    """Twelve items that nobody rated, half of them of a kind that everybody likes."""
+def test_features_order_items_without_ratings() -> None:
+    """Twelve items have no rating. The feature of half of them has high ratings, that of the others low ratings."""
     rng = np.random.default_rng(0)
     items = rng.integers(1, 13, (40, 10))
     kinds = [["good" if item % 2 else "bad"] for item in range(1, 25)]
@@ -88,11 +90,11 @@ def test_items_hardly_met_are_known_by_their_features() -> None:
     model = HieVH(config, Sizes.of(log, config))
     fit(model, log)
     with torch.no_grad():
-        told = model.item_vectors()[13:, -2]
-    assert float(told[::2].min()) > float(told[1::2].max()) + 0.5
+        bias = model.item_vectors()[13:, -2]
+    assert float(bias[::2].min()) > float(bias[1::2].max()) + 0.5
 
 
-def test_a_path_is_named() -> None:
+def test_features_from_a_column_of_paths() -> None:
     log = replace(LOG, item_metadata=pl.DataFrame({"path": ["Home > Bed", "Home > Lamp", "Toys", None]}))
     model = build(log, feature_column="path")
     model.pairs(log)
@@ -103,14 +105,14 @@ def test_a_path_is_named() -> None:
         build().pairs(replace(log, item_metadata=None))
 
 
-def test_settings_out_of_range() -> None:
-    for settings, said in (
+def test_settings_out_of_range_are_refused() -> None:
+    for settings, message in (
         ({"embedding_dim": 0}, "embedding_dim=0: must be at least 1"),
         ({"max_features_per_item": 0}, "max_features_per_item=0: must be at least 1"),
         ({"relation_weight": -1}, "relation_weight=-1: must be at least 0"),
         ({"l2_feature": -1}, "l2_feature=-1: must be at least 0"),
     ):
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=message):
             HieVH.configure(settings)
     with pytest.raises(ConfigError, match="built for 3 item features, but the log has 4"):
         HieVH(HieVH.configure(), Sizes(LOG.num_users, LOG.num_items, 3)).pairs(LOG)

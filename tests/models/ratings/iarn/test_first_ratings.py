@@ -1,4 +1,4 @@
-"""The table of first ratings against a dense table."""
+"""`FirstRatings` against a dense table of the first ratings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def fitted() -> FirstRatings:
     return table
 
 
-def test_only_the_first_rating_of_an_item_is_found() -> None:
+def test_lookup_returns_the_first_rating_of_each_pair() -> None:
     dense = np.full((4, 5), np.nan)
     for user, item, rating in zip(USER[::-1], ITEM[::-1], RATING[::-1], strict=True):
         dense[user, item] = rating
@@ -27,13 +27,13 @@ def test_only_the_first_rating_of_an_item_is_found() -> None:
     assert np.array_equal(rating.numpy(), np.nan_to_num(dense))
 
 
-def test_an_empty_table_knows_nothing() -> None:
+def test_lookup_in_an_empty_table_finds_no_rating() -> None:
     rating, known = FirstRatings(4).lookup(torch.tensor([[1, 2]]), torch.tensor([[0, 3]]))
     assert not rating.any()
     assert not known.any()
 
 
-def test_a_state_of_any_size_is_loaded() -> None:
+def test_state_dict_of_another_size_is_loaded() -> None:
     table = FirstRatings(4).double()
     table.load_state_dict(fitted().state_dict())
     assert torch.equal(table.rating, fitted().rating)
