@@ -15,8 +15,9 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from segue.cli import options
+from segue.cli import output as cli_output
 from segue.cli.demo import demo
+from segue.cli.output import OutputOptions
 from segue.reporting import charts
 
 ROOT = Path(__file__).parents[1]
@@ -27,9 +28,11 @@ WIDTH = 78
 
 def terminal() -> str:
     """What `segue demo` prints, as SVG without fonts from the network."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    with tempfile.TemporaryDirectory() as folder, patch.object(options, "stdout", lambda: console):
-        demo(out=Path(folder) / "models")
+    console = Console(
+        record=True, emoji=False, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    with tempfile.TemporaryDirectory() as folder, patch.object(cli_output, "stdout", lambda: console):
+        demo(output=OutputOptions(out=Path(folder) / "models"))
     drawn = console.export_svg(title="segue demo", unique_id="segue")
     drawn = re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
     return re.sub(r"[ \t]+$", "", drawn, flags=re.MULTILINE)
