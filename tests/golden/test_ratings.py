@@ -16,7 +16,7 @@ from segue.evaluation.metrics import measure, value
 from segue.evaluation.predictions import RatingPredictions, area
 from segue.models.base.model import Sizes
 from segue.models.ratings.mf import MF
-from segue.models.ratings.timesvd import TimeSVD
+from segue.models.ratings.timesvd.model import TimeSVD
 
 Arrays = dict[str, np.ndarray]
 

@@ -17,12 +17,11 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Ids, Log, ranges
-from segue.data.time_units import TICKS_PER_SECOND, unit_of
+from segue.data.time_units import SECONDS_PER_DAY, TICKS_PER_SECOND, unit_of
 from segue.errors import ConfigError, DataError
 
 Part = Literal["valid", "test"]
 PARTS = ("train", "valid", "test")
-SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, eq=False)

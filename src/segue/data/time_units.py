@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+SECONDS_PER_DAY = 86_400
 TICKS_PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 YEAR_1985, YEAR_2100 = 473_385_600, 4_102_444_800  # in seconds since 1970
 UNITS_BELOW = ((10**8, "an unknown unit"), (10**11, "seconds"), (10**14, "milliseconds"), (10**17, "microseconds"))

@@ -20,7 +20,7 @@ from segue.models.ratings.biases import Biases, GlobalMean, ItemMean, UserMean
 from segue.models.ratings.hievh import HieVH
 from segue.models.ratings.iarn.model import IARN
 from segue.models.ratings.mf import MF
-from segue.models.ratings.timesvd import TimeSVD
+from segue.models.ratings.timesvd.model import TimeSVD
 from segue.models.sequential.caser import Caser
 from segue.models.sequential.gru import GRU, LSTM4Rec
 from segue.models.sequential.gru4rec import GRU4Rec, GRU4RecPlus

@@ -40,15 +40,12 @@ from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log, ranges
-from segue.data.time_units import TICKS_PER_SECOND, unit_of
-from segue.errors import DataError
 from segue.models.base.model import Sizes
 from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.models.ratings.timesvd.calendar import Calendar, TimeFeatures
 from segue.nn.embedding import embedding, zero_padding
 
-SECONDS_PER_DAY = 86_400
-NO_DAY = np.iinfo(np.int64).max
 USER_BLOCK = 64  # batches that share their users
 
 
@@ -71,84 +68,6 @@ class TimeSVDConfig(BiasedRatingConfig):
     l2_day: float = Field(20.0, ge=0, description="Weight of the L2 penalty on the terms of single days.")
     lr: float = 0.0025
     renamed: ClassVar[dict[str, str]] = {"bins": "num_bins", "days": "days_per_user"}
-
-
-class TimeFeatures(NamedTuple):
-    """What the calendar knows about the days of B ratings.
-
-    Attributes:
-        dev: (B,) dev_u(t), in units of the largest deviation.
-        bin: (B,) Bin(t).
-        day_row: (B,) row of the terms of this user and day; 0 if there are none.
-    """
-
-    dev: Tensor
-    bin: Tensor
-    day_row: Tensor
-
-
-class Calendar(nn.Module):
-    """The days of training: the first and the last day, the mean day of each user, the days with terms of their own.
-
-    Args:
-        num_users: number of users.
-        beta: exponent of the deviation.
-        num_bins: number of bins of the days of training.
-        capacity: number of (user, day) pairs that can have terms of their own.
-    """
-
-    day_range: Tensor
-    max_deviation: Tensor
-    mean_day: Tensor
-    day_keys: Tensor
-    day_penalty_weight: Tensor
-
-    def __init__(self, num_users: int, beta: float, num_bins: int, capacity: int) -> None:
-        super().__init__()
-        self.beta, self.num_bins = beta, num_bins
-        self.register_buffer("day_range", torch.tensor([1, 0, 0]))  # length of a day, first day, last day
-        self.register_buffer("max_deviation", torch.ones(()))
-        self.register_buffer("mean_day", torch.zeros(num_users + 1))  # t_u, from the first day on
-        self.register_buffer("day_keys", torch.full((capacity,), NO_DAY))
-        # 1 / number of ratings of the (user, day) pair
-        self.register_buffer("day_penalty_weight", torch.zeros(capacity + 1), persistent=False)
-
-    def fit(self, pairs: RatedEvents) -> None:
-        """Set the calendar to the days of `pairs`.
-
-        Raises:
-            DataError: the log has no times.
-        """
-        if pairs.time is None:
-            raise DataError(f"{pairs.log.name}: timesvd++ needs to know when ratings were given; this log has no times")
-        unit = unit_of(int(pairs.time.min()), int(pairs.time.max()))
-        length = 1 if unit is None else SECONDS_PER_DAY * TICKS_PER_SECOND[unit]
-        day = pairs.time // length
-        first, last = int(day.min()), int(day.max())
-        self.day_range.copy_(torch.tensor([length, first, last]))
-        self.max_deviation.fill_(max(last - first, 1) ** self.beta)
-        rated = np.bincount(pairs.user, minlength=len(self.mean_day))
-        total = np.bincount(pairs.user, day - first, len(self.mean_day))
-        self.mean_day.copy_(torch.from_numpy(total / np.maximum(rated, 1)))
-        key, count = np.unique(pairs.user * (last - first + 1) + day - first, return_counts=True)
-        top = np.argsort(-count, kind="stable")[: len(self.day_keys)]
-        top = np.sort(top[count[top] > 1])
-        self.day_keys.fill_(NO_DAY)[: len(top)] = torch.from_numpy(key[top])
-        self.day_penalty_weight.zero_()[1 : len(top) + 1] = torch.from_numpy(1 / count[top])
-
-    def forward(self, user: Int[Tensor, "B"], time: Int[Tensor, "B"] | None) -> TimeFeatures:
-        """Time features of B (user, time) pairs; without times, those of the last day of training."""
-        length, first, last = self.day_range
-        day = last.expand(len(user)) if time is None else time // length
-        span, since = last - first + 1, day - first
-        distance = since - self.mean_day[user]
-        dev = distance.sign() * distance.abs() ** self.beta / self.max_deviation
-        key = torch.where((since >= 0) & (since < span), user * span + since, -1)
-        row = torch.searchsorted(self.day_keys, key)
-        has_terms = torch.nn.functional.pad(self.day_keys, (0, 1), value=NO_DAY)[row] == key
-        return TimeFeatures(
-            dev, (since * self.num_bins // span).clamp(0, self.num_bins - 1), torch.where(has_terms, row + 1, 0)
-        )
 
 
 class UserTerms(NamedTuple):

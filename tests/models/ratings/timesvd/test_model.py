@@ -15,7 +15,7 @@ from segue.data.log import Log
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Sizes
 from segue.models.ratings.biases import Biases
-from segue.models.ratings.timesvd import TimeSVD
+from segue.models.ratings.timesvd.model import TimeSVD
 from segue.testing import LAWS, subject
 from segue.training.loop import fit
 
