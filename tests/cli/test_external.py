@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from segue.errors import ArtefactError, ConfigError
-from segue.models import external
 from segue.models.registry import MODELS, find
 from segue.serving.saved_model import load
 from segue.testing import check
@@ -173,25 +172,25 @@ def test_wrong_references_give_one_message(segue, here, reference, source, messa
         assert err.count("\n") == 1
 
 
-class Installed(EntryPoint):
-    """An entry point of a package that is not really installed."""
-
-    class dist:
-        name = "shop-models"
-
-
 @pytest.fixture
-def installed(monkeypatch):
-    """`installed(fmc="module:Class")` declares entry points in the group `segue.models`."""
-    entries = []
-    monkeypatch.setattr(external, "entry_points", lambda group: entries if group == "segue.models" else [])
-    return lambda **values: entries.extend(Installed(name, value, "segue.models") for name, value in values.items())
-
-
-def test_an_entry_point_is_a_model_by_its_name(segue, here, fmc, installed, monkeypatch):
+def install(here, monkeypatch):
+    """`install("shop-models", fmc="module:Class")`: a package in the current folder that declares entry points."""
     monkeypatch.syspath_prepend(str(here))
+
+    def write(package, **values):
+        folder = here / f"{package.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = [f"{name} = {value}\n" for name, value in values.items()]
+        (folder / "entry_points.txt").write_text("".join(["[segue.models]\n", *lines]))
+        importlib.invalidate_caches()
+
+    return write
+
+
+def test_an_entry_point_is_a_model_by_its_name(segue, here, fmc, install):
     shutil.move(fmc, here / "shop_fmc.py")
-    installed(fmc="shop_fmc:FMC")
+    install("shop-models", fmc="shop_fmc:FMC")
     done(segue(f"run fmc events.csv {SMALL} --no-baselines"))
     assert segue("recommend models/fmc --user u0")[0] == 2
     assert json.loads((here / "models/fmc/model.json").read_text())["class"] == "fmc"
@@ -199,8 +198,8 @@ def test_an_entry_point_is_a_model_by_its_name(segue, here, fmc, installed, monk
     assert "shop-models" in done(segue("models"))
 
 
-def test_a_broken_entry_point_breaks_only_itself(segue, here, installed):
-    installed(broken="nosuch_module:Broken", hgn="nosuch_module:HGN")
+def test_a_broken_entry_point_breaks_only_itself(segue, here, install):
+    install("shop-models", broken="nosuch_module:Broken", hgn="nosuch_module:HGN")
     done(segue("run pop events.csv"))
     assert find("hgn") is MODELS["hgn"]
     out = " ".join(done(segue("models")).split())
@@ -214,11 +213,10 @@ def test_a_broken_entry_point_breaks_only_itself(segue, here, installed):
     assert "no model 'brokem', did you mean 'broken'" in err
 
 
-def test_entry_points_with_unclear_names(installed):
-    installed(twice="json:Mine")
-    installed(twice="json:Other")
-    with pytest.raises(ConfigError, match="declared by shop-models and by shop-models; choose one: json:Mine or"):
+def test_entry_points_with_unclear_names(install):
+    install("one-shop", twice="json:Mine", mine="segue.models.popularity.pop:Pop")
+    install("other-shop", twice="json:Other")
+    with pytest.raises(ConfigError, match=r"is declared by (one|other)-shop and by (one|other)-shop; choose one: "):
         find("twice")
-    installed(mine="segue.models.popularity.pop:Pop")
-    with pytest.raises(ConfigError, match="segue has a model called 'pop'; give the class another name"):
+    with pytest.raises(ConfigError, match="of the package one-shop: segue has a model called 'pop'; give"):
         find("mine")
