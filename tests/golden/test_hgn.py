@@ -57,28 +57,28 @@ def build(z: Arrays, **settings: Any) -> HGN:
     given = {name: torch.from_numpy(z[name]) for name in z if z[name].ndim}
     if model.config.window_encoder == "cnn":  # the arrays have other numbers of filters than the default
         vertical, horizontal = len(z["cnn_v_b"]), len(z["cnn_h_b1"])
-        model.group = (
+        model.window_encoder = (
             WindowConvolutions(dim, model.window, num_vertical_filters=vertical, num_horizontal_filters=horizontal)
             .double()
             .eval()
         )
     with torch.no_grad():
-        model.user[1:] = given["U"].T
-        if model.config.reads:
-            model.item_in[1:] = given["E"].T
-        model.item_out[1:, :dim] = given["Q"].T
+        model.user_embedding[1:] = given["U"].T
+        if model.config.reads_history:
+            model.input_embedding[1:] = given["E"].T
+        model.output_embedding[1:, :dim] = given["Q"].T
         if model.config.item_bias:
-            model.item_out[1:, dim] = given["b_item"]
+            model.output_embedding[1:, dim] = given["b_item"]
         if model.config.window_encoder in ("gru", "cnn"):
             for name, weight in group_weights(z, model.config.window_encoder).items():
-                model.group.get_parameter(name).copy_(torch.from_numpy(weight))
+                model.window_encoder.get_parameter(name).copy_(torch.from_numpy(weight))
         elif model.config.window_encoder == "gates" and model.config.feature_gate:
-            model.feature_item.weight.copy_(given["W_g1"])
-            model.feature_user.weight.copy_(given["W_g2"])
-            model.feature_user.bias.copy_(given["b_g"])
+            model.feature_gate_item.weight.copy_(given["W_g1"])
+            model.feature_gate_user.weight.copy_(given["W_g2"])
+            model.feature_gate_user.bias.copy_(given["b_g"])
         if model.config.window_encoder == "gates" and model.config.instance_gate:
-            model.instance_item.copy_(given["w_g3"].view_as(model.instance_item))
-            model.instance_user.copy_(given["W_g4"])
+            model.instance_gate_item.copy_(given["w_g3"].view_as(model.instance_gate_item))
+            model.instance_gate_user.copy_(given["W_g4"])
     return model
 
 
@@ -110,7 +110,7 @@ def training_batch(z: Arrays) -> SequenceBatch:
 
 def short_term(model: HGN, batch: Batch) -> Tensor:
     """(B, d) the part of the query that comes from the history."""
-    return model.query(batch) - model.user[batch.user]
+    return model.query(batch) - model.user_embedding[batch.user]
 
 
 def assert_close(actual: Tensor | float, golden: np.ndarray) -> None:
@@ -172,7 +172,7 @@ def test_bpr_row_of_table_4_equals_bprmf(z: Arrays) -> None:
         BPRMF.configure({"embedding_dim": z["E"].shape[0], "item_bias": False}), Sizes(z["U"].shape[1], z["E"].shape[1])
     )
     model.double()
-    model.user[1:], model.item[1:] = torch.from_numpy(z["U"].T), torch.from_numpy(z["Q"].T)
+    model.user_embedding[1:], model.item_embedding[1:] = torch.from_numpy(z["U"].T), torch.from_numpy(z["Q"].T)
     assert_close(model.score(scored_batch(z))[:, 1:], z["r_bpr"])
 
 
@@ -198,7 +198,7 @@ def test_loss_of_each_training_example(z: Arrays) -> None:
 @pytest.mark.parametrize(("group", "weights"), [("gates", 5350), ("gru", 15300), ("cnn", 26154), ("none", 0)])
 def test_parameter_counts_of_window_encoders_equal_the_paper(z: Arrays, group: str, weights: int) -> None:
     model = HGN(HGN.configure({"embedding_dim": 50, "window": 5, "window_encoder": group}), Sizes(3, 7))
-    tables = {model.user, model.item_in, model.item_out}
+    tables = {model.user_embedding, model.input_embedding, model.output_embedding}
     assert sum(weight.numel() for weight in model.parameters() if weight not in tables) == weights
     golden = {"gates": "gating"}.get(group, group)
     assert group == "none" or int(z[f"n_params_{golden}"]) == weights
@@ -207,7 +207,7 @@ def test_parameter_counts_of_window_encoders_equal_the_paper(z: Arrays, group: s
 def test_parameter_counts_of_the_gates_equal_the_paper(z: Arrays) -> None:
     dim, window = 50, 5
     model = HGN(HGN.configure({"embedding_dim": dim, "window": window}), Sizes(3, 7))
-    tables = {model.user, model.item_in, model.item_out}
+    tables = {model.user_embedding, model.input_embedding, model.output_embedding}
     gates = sum(weight.numel() for weight in model.parameters() if weight not in tables)
     assert gates == int(z["n_params_gating"]) == 2 * dim**2 + 2 * dim + dim * window == 5350
     # the authors' program writes b of (1) as the sum of two biases, and leaves W4 and w3 unregistered

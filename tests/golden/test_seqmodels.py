@@ -43,17 +43,17 @@ def sasrec(z: Arrays) -> SASRec:
     dim, length = z["sas_x"].shape[1], len(z["sas_x"])
     config = SASRec.configure({"embedding_dim": dim, "window": length, "num_blocks": 1, "dropout": 0.0})
     model = SASRec(config, Sizes(1, len(z["sas_items"]) + length - 1)).double().eval()
-    fill(model.item, np.zeros((1, dim)), z["sas_items"], z["sas_x"][1:] / np.sqrt(dim))
-    fill(model.place, np.zeros((length, dim)))
+    fill(model.item_embedding, np.zeros((1, dim)), z["sas_items"], z["sas_x"][1:] / np.sqrt(dim))
+    fill(model.position_embedding, np.zeros((length, dim)))
     block = model.blocks[0]
     fill(block.query.weight, z["sas_WQ"].T)
     fill(block.query.bias, z["sas_bQ"])
     fill(block.key_value.weight, z["sas_WK"].T, z["sas_WV"].T)
     fill(block.key_value.bias, z["sas_bK"], z["sas_bV"])
-    for layer, name in ((block.widen, "1"), (block.narrow, "2")):
+    for layer, name in ((block.ffn_in, "1"), (block.ffn_out, "2")):
         fill(layer.weight, z[f"sas_W{name}"].T)
         fill(layer.bias, z[f"sas_b{name}"])
-    for number, norm in enumerate((block.norm, block.norm_inner, model.norm), 1):
+    for number, norm in enumerate((block.attention_norm, block.ffn_norm, model.final_norm), 1):
         fill_norm(norm, z[f"sas_ln{number}_g"], z[f"sas_ln{number}_b"])
     return model
 
@@ -75,9 +75,9 @@ def test_nextitnet_queries_with_and_without_padding(z: Arrays, dilation: int) ->
     length, dim = z["nin_x"].shape
     config = NextItNet.configure({"embedding_dim": dim, "window": length, "dilations": [dilation]})
     model = NextItNet(config, Sizes(1, length)).double().eval()
-    fill(model.item_in, np.zeros((1, dim)), z["nin_x"])
+    fill(model.input_embedding, np.zeros((1, dim)), z["nin_x"])
     block = model.blocks[0]
-    for layer, norm, n in ((block.near, block.norm_near, 1), (block.far, block.norm_far, 2)):
+    for layer, norm, n in ((block.conv1, block.norm1, 1), (block.conv2, block.norm2, 2)):
         fill(layer.weight, z[f"nin_K{n}"])
         fill(layer.bias, z[f"nin_b{n}"])
         fill_norm(norm, z[f"nin_ln{n}_g"], z[f"nin_ln{n}_b"])
@@ -101,14 +101,14 @@ def test_narm_attention_and_scores(z: Arrays, attention: str, name: str, padding
     dim, units = len(z["narm_B"]), len(z["narm_v"])
     config = NARM.configure({"embedding_dim": dim, "hidden_dim": units, "attention_softmax": attention == "softmax"})
     model = NARM(config, Sizes(1, len(z["emb"]))).double().eval()
-    fill(model.now.weight, z["narm_A1"])
-    fill(model.past.weight, z["narm_A2"])
-    fill(model.attention, z["narm_v"])
-    fill(model.decode.weight, z["narm_B"])
+    fill(model.attention_query.weight, z["narm_A1"])
+    fill(model.attention_key.weight, z["narm_A2"])
+    fill(model.attention_vector, z["narm_v"])
+    fill(model.decoder.weight, z["narm_B"])
     state = nn.functional.pad(torch.from_numpy(z["narm_h"])[None], (0, 0, padding, 0))
     mask = torch.arange(state.shape[1])[None] >= padding
     with recording() as recorded:
-        query = model.look_back(state, mask, 1)
+        query = model.attend(state, mask, 1)
     assert_close(torch.from_numpy(z["emb"]) @ query[0, 0], z[f"narm_{name}_scores"])
     (alpha,) = recorded["attention"]
     assert_close(alpha[0, 0, padding:], z["narm_alpha" if attention == "plain" else "narm_alpha_softmax"])
@@ -118,12 +118,12 @@ def stamp(z: Arrays, **settings: object) -> STAMP:
     """STAMP with the weights of the arrays; item i of the arrays has the id i + 1."""
     items, dim = z["emb"].shape
     model = STAMP(STAMP.configure({"embedding_dim": dim, **settings}), Sizes(1, items)).double().eval()
-    fill(model.item, np.zeros((1, dim)), z["emb"])
-    for layer, name in ((model.past, "W1"), (model.last, "W2"), (model.whole, "W3")):
+    fill(model.item_embedding, np.zeros((1, dim)), z["emb"])
+    for layer, name in ((model.attention_item, "W1"), (model.attention_last, "W2"), (model.attention_mean, "W3")):
         fill(layer.weight, z[f"stamp_{name}"])
-    fill(model.whole.bias, z["stamp_ba"])
-    fill(model.attention, z["stamp_W0"])
-    for layer, name in ((model.general, "s"), (model.current, "t")):
+    fill(model.attention_mean.bias, z["stamp_ba"])
+    fill(model.attention_vector, z["stamp_W0"])
+    for layer, name in ((model.session_mlp, "s"), (model.last_mlp, "t")):
         fill(layer.weight, z[f"stamp_W{name}"])
         fill(layer.bias, z[f"stamp_b{name}"])
     return model

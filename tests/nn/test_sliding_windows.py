@@ -47,13 +47,19 @@ def test_the_gru_begins_at_the_first_item(padding: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_convolutions_of_neighbours_are_those_of_each(count: int) -> None:
-    layer, item = WindowConvolutions(DIM, WINDOW, vertical=2, horizontal=5).double().eval(), items(6, count)
+    layer, item = (
+        WindowConvolutions(DIM, WINDOW, num_vertical_filters=2, num_horizontal_filters=5).double().eval(),
+        items(6, count),
+    )
     torch.testing.assert_close(layer(item).flatten(0, 1), layer(windows(item))[:, 0])
 
 
 def test_convolutions_of_a_window_are_pictures() -> None:
     """Filters as two-dimensional convolutions over L x d pictures with one channel, as the authors have them."""
-    layer, item = WindowConvolutions(DIM, WINDOW, vertical=2, horizontal=5).double().eval(), items(6, 1)
+    layer, item = (
+        WindowConvolutions(DIM, WINDOW, num_vertical_filters=2, num_horizontal_filters=5).double().eval(),
+        items(6, 1),
+    )
     picture = item.unsqueeze(1)  # B 1 L d
     vertical = nn.functional.conv2d(picture, layer.vertical.weight[:, None, :, None], layer.vertical.bias)
     features = [vertical.flatten(1)]

@@ -1,58 +1,92 @@
-"""`WindowConvolutions`: Caser's filters over each window of a row (Tang and Wang, WSDM 2018, section 3.2).
-
-A window of L items is a picture of L rows and d columns. With * for the product of element by element, then summed:
-
-    horizontal, n_h of each height h = 1..L:  the highest  ReLU(F * rows i..i + h - 1 + b)  over i      n_h L features
-    vertical, n_v:                            the sum over rows l of  w_l row_l, plus b                 n_v d features
-    z = ReLU(W [vertical; horizontal] + c)                                                              d
-
-What a horizontal filter finds at a position of a row is the same for every window that holds the position.
-"""
+"""Convolutions over sequences of items: causal ones over time, and those of Caser over windows."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import max_pool1d, pad
 
 from segue.nn.dropout import dropout
 from segue.nn.sliding_windows import windows_to_positions
 
 
+class CausalConv1d(nn.Conv1d):
+    """A dilated convolution over time whose output at a position depends on that and earlier positions only.
+
+    Args:
+        dim: number of input and of output channels.
+        kernel_size: number of positions that an output depends on.
+        dilation: distance between these positions.
+    """
+
+    def __init__(self, dim: int, kernel_size: int, dilation: int) -> None:
+        super().__init__(dim, dim, kernel_size, dilation=dilation)
+        self.left_padding = dilation * (kernel_size - 1)
+
+    def reset_parameters(self) -> None:
+        """Initialise as nn.Conv1d does, but with random numbers drawn tap by tap: seeds keep the figures they had."""
+        super().reset_parameters()
+        dim, _, kernel_size = self.weight.shape
+        with torch.no_grad():
+            self.weight.copy_(self.weight.clone().view(dim, kernel_size, dim).transpose(1, 2))
+
+    def forward(self, x: Float[Tensor, "B T d"]) -> Float[Tensor, "B T d"]:
+        padded = pad(x.transpose(1, 2), (self.left_padding, 0))  # (B, d, left_padding + T)
+        return super().forward(padded).transpose(1, 2)
+
+
 class WindowConvolutions(nn.Module):
-    """z for each of the C windows of a row.
+    """The convolutions of Caser for each of the C sliding windows of a row (Tang and Wang, WSDM 2018, section 3.2).
+
+    A window of L items is an image with L rows and d columns. With * for the sum of the elementwise product:
+
+        horizontal, n_h of each height h = 1..L:  max over i of  ReLU(F * rows i..i + h - 1 + b)         n_h L features
+        vertical, n_v:                            the sum over rows l of  w_l row_l, plus b              n_v d features
+        z = ReLU(W [vertical; horizontal] + c)                                                           d
+
+    A horizontal filter has the same value at a position for all windows that contain the position: it is computed once.
 
     Args:
         dim: d, size of the item vectors.
         window: L.
-        vertical: n_v.
-        horizontal: n_h.
-        dropout: share of the features that training leaves out of z.
+        num_vertical_filters: n_v.
+        num_horizontal_filters: n_h.
+        dropout: dropout rate of the features.
     """
 
-    def __init__(self, dim: int, window: int, *, vertical: int = 4, horizontal: int = 16, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        dim: int,
+        window: int,
+        *,
+        num_vertical_filters: int = 4,
+        num_horizontal_filters: int = 16,
+        dropout: float = 0.5,
+    ) -> None:
         super().__init__()
         self.window, self.dropout = window, dropout
-        self.vertical = nn.Linear(window, vertical)
-        self.horizontal = nn.ModuleList(nn.Conv1d(dim, horizontal, height) for height in range(1, window + 1))
-        self.dense = nn.Linear(vertical * dim + horizontal * window, dim)
+        self.vertical = nn.Linear(window, num_vertical_filters)
+        self.horizontal = nn.ModuleList(
+            nn.Conv1d(dim, num_horizontal_filters, height) for height in range(1, window + 1)
+        )
+        self.dense = nn.Linear(num_vertical_filters * dim + num_horizontal_filters * window, dim)
 
     def forward(self, item: Float[Tensor, "B P d"]) -> Float[Tensor, "B C d"]:
-        """Padding has to be zeros."""
-        columns = item.transpose(1, 2)  # B d P
-        count = item.shape[1] - self.window + 1
-        features = [self._vertical(columns, count)]
+        """z of each window. The vectors of padding must be zero."""
+        columns = item.transpose(1, 2)  # (B, d, P)
+        num_windows = item.shape[1] - self.window + 1
+        features = [self._vertical(columns, num_windows)]  # (B, C, n_v d)
         for height, convolution in enumerate(self.horizontal, 1):
-            found = nn.functional.max_pool1d(convolution(columns), self.window - height + 1, 1)  # B n_h C
-            features.append(found.relu().transpose(1, 2))
-        kept = dropout(torch.cat(features, 2), self.dropout, self.training)
-        return self.dense(kept).relu()
+            pooled = max_pool1d(convolution(columns), self.window - height + 1, 1)  # (B, n_h, C)
+            features.append(pooled.relu().transpose(1, 2))
+        return self.dense(dropout(torch.cat(features, 2), self.dropout, self.training)).relu()
 
-    def _vertical(self, columns: Tensor, count: int) -> Float[Tensor, "B C n"]:
-        filters, window = self.vertical.weight.shape
-        weight = windows_to_positions(self.vertical.weight.unsqueeze(1).expand(filters, count, window)).flatten(
-            0, 1
-        )  # n_v C, P
-        # folded by hand: left to itself, matmul sums in another order where no gradient is asked for
-        found = (columns.flatten(0, 1) @ weight.T).view(*columns.shape[:2], filters, count)  # B d n_v C
-        return (found + self.vertical.bias[:, None]).permute(0, 3, 2, 1).flatten(2)
+    def _vertical(self, columns: Float[Tensor, "B d P"], num_windows: int) -> Float[Tensor, "B C n"]:
+        num_filters, window = self.vertical.weight.shape
+        weight = self.vertical.weight.unsqueeze(1).expand(num_filters, num_windows, window)
+        weight = windows_to_positions(weight).flatten(0, 1)  # (n_v C, P)
+        # flattened by hand: for 3-d inputs, matmul chooses another order of summation where no gradient is needed
+        product = columns.flatten(0, 1) @ weight.T  # (B d, n_v C)
+        product = product.view(*columns.shape[:2], num_filters, num_windows)
+        return (product + self.vertical.bias[:, None]).permute(0, 3, 2, 1).flatten(2)

@@ -15,7 +15,7 @@ from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
-from segue.models.sequential.nextitnet import NextItNet, past
+from segue.models.sequential.nextitnet import NextItNet
 from segue.training.loop import fit
 
 SIZES = Sizes(num_users=5, num_items=9)
@@ -50,9 +50,8 @@ def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
     return layer.weight * apart / torch.sqrt(apart.square().mean() + 1e-8) + layer.bias
 
 
-def convolve(layer: torch.nn.Linear, xs: list[Tensor], step: int) -> list[Tensor]:
-    dim = len(xs[0])
-    taps = layer.weight.split(dim, 1)
+def convolve(layer: torch.nn.Conv1d, xs: list[Tensor], step: int) -> list[Tensor]:
+    taps = layer.weight.unbind(2)
     out = []
     for t in range(len(xs)):
         total = layer.bias
@@ -66,10 +65,10 @@ def convolve(layer: torch.nn.Linear, xs: list[Tensor], step: int) -> list[Tensor
 def by_hand(model: NextItNet, items: Tensor) -> Tensor:
     """(n, d): the queries after each of some items, none of which is padding."""
     config = model.config
-    xs = list(model.item_out[items] if config.tied else model.item_in[items])
+    xs = list(model.output_embedding[items] if config.tied else model.input_embedding[items])
     for block, dilation in zip(model.blocks, config.dilations * config.num_repeats, strict=True):
-        ys = [norm(block.norm_near, y).clamp(min=0) for y in convolve(block.near, xs, dilation)]
-        ys = [norm(block.norm_far, y).clamp(min=0) for y in convolve(block.far, ys, 2 * dilation)]
+        ys = [norm(block.norm1, y).clamp(min=0) for y in convolve(block.conv1, xs, dilation)]
+        ys = [norm(block.norm2, y).clamp(min=0) for y in convolve(block.conv2, ys, 2 * dilation)]
         xs = [x + y for x, y in zip(xs, ys, strict=True)]
     return torch.stack(xs)
 
@@ -91,13 +90,6 @@ def test_queries_are_the_equations(seed: int, kernel: int, dilations: list[int],
         torch.testing.assert_close(found[row, begin:], by_hand(model, history[begin:]), rtol=0, atol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 12))
-def test_gradients_of_the_past(kernel: int, step: int) -> None:
-    x = torch.arange(12.0, dtype=torch.double).sin().view(2, 3, 2).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: past(x, kernel, step), x)
-
-
 def test_only_as_far_as_the_filters_reach() -> None:
     """Kernel 3, dilation 1: two back in the first layer, four in the second."""
     model, batch = build(dilations=[1], embedding_dim=16), draw(1, rows=1)
@@ -113,7 +105,9 @@ def test_biases_are_added() -> None:
     model, batch = build(item_bias=True), draw(2)
     scores = model.score(Batch(batch.user, batch.history))[:, 1:]
     query = torch.stack([by_hand(model, history[history > 0])[-1] for history in batch.history])
-    torch.testing.assert_close(scores, query @ model.item_out[1:, :3].T + model.item_out[1:, 3], rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        scores, query @ model.output_embedding[1:, :3].T + model.output_embedding[1:, 3], rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,8 +128,8 @@ def test_every_loss_falls(chosen: dict[str, Any]) -> None:
 
 def test_presets() -> None:
     author = NextItNet(NextItNet.configure(preset="author"), SIZES)
-    assert [block.dilation for block in author.blocks] == [1, 2] * 4
-    assert author.item_out.shape == (SIZES.num_items + 1, 101)
+    assert [block.near.dilation[0] for block in author.blocks] == [1, 2] * 4
+    assert author.output_embedding.shape == (SIZES.num_items + 1, 101)
     assert len(NextItNet(NextItNet.configure(preset="hgn"), SIZES).blocks) == 2
 
 

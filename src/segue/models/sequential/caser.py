@@ -1,19 +1,21 @@
 """Caser: convolutional sequence embedding.
 
-Tang and Wang, WSDM 2018. The vectors of the last L items are a picture of L rows and d columns; filters of every height
-find patterns of consecutive items in it, filters of one column weigh the items (`WindowConvolutions` has the formulas).
-Both go into a dense layer that makes z of them; with p_u, the vector of the user,
+The embeddings of the last L items form a matrix of L rows and d columns. Horizontal filters of every height find
+patterns of consecutive items in it, and vertical filters weigh the items (`WindowConvolutions` has the equations). A
+dense layer makes the sequence vector z of both. With the embedding p_u of the user,
 
     r_j  = W_j . [z; p_u] + b_j
-    loss = sum of  -ln sigma(r_j)  over the T next items,  -ln(1 - sigma(r_k))  over negatives
+    loss = sum over the T next items j of  -ln sigma(r_j),  plus the sum over negatives k of  -ln(1 - sigma(r_k))
 
-What a filter finds at a place is the same for all windows that hold it: a batch row carries `windows_per_row` windows that
-overlap, and is convolved once (see `SlidingWindows`).
+Source: Tang and Wang, "Personalized top-N sequential recommendation via convolutional sequence embedding", WSDM 2018.
 
-Differs from the authors' program (github.com/graytowne/caser_pytorch), whose settings are the defaults:
-  * histories shorter than the window are padded with zeros at their left; there padding is an item like any other;
-  * it draws three negatives a window, which are one for each of three targets: the paper, and the preset `paper`, have
-    three for each. They are drawn anew each epoch in either.
+A filter has the same output at a position in all windows that contain it. A batch row therefore holds `windows_per_row`
+overlapping windows and is convolved once (see `SlidingWindows`).
+
+The default settings are those of the authors' program (github.com/graytowne/caser_pytorch). Differs from it in:
+  * histories shorter than the window are padded with zeros on the left; in the program padding is an item of its own;
+  * negatives are drawn anew in each epoch, here as in the program. It draws three per window, which is one for each of
+    three targets; the paper, and the preset `paper`, draw three for each target.
 """
 
 from __future__ import annotations
@@ -41,23 +43,36 @@ from segue.nn.embedding import embedding, zero_padding
 class CaserConfig(RankingConfig):
     """Settings of Caser."""
 
+    renamed: ClassVar[dict[str, str]] = {
+        "targets": "num_targets",
+        "asked": "training_windows",
+        "per_row": "windows_per_row",
+        "vertical": "num_vertical_filters",
+        "horizontal": "num_horizontal_filters",
+    }
     embedding_dim: int = 50
-    window: int = Field(5, ge=1, description="L, how many of the last items are read.")
-    num_targets: int = Field(3, ge=1, description="T, how many of the next items each window is trained to rank.")
+    window: int = Field(5, ge=1, description="Number L of most recent items that are read.")
+    num_targets: int = Field(3, ge=1, description="Number T of next items that are the targets of each window.")
     training_windows: Literal["full", "every"] = Field(
-        "full", description="Train on windows that are 'full', or on 'every' prefix, padded."
+        "full",
+        description=(
+            "Which windows are trained on: full ones, with window items and num_targets targets, or every prefix of a "
+            "history, padded where it is shorter."
+        ),
     )
     windows_per_row: int = Field(
         1,
         ge=1,
         description=(
-            "Neighbouring windows that share one batch row; more is faster, and learns a little less an epoch."
+            "Number of neighbouring windows in one batch row. More make an epoch faster, and it learns slightly less."
         ),
     )
     loss: Loss = "bce"
-    num_vertical_filters: int = Field(4, ge=1, description="Filters that weigh items.")
-    num_horizontal_filters: int = Field(16, ge=1, description="Filters of each height, from one item to all of them.")
-    dropout: float = Field(0.5, ge=0, lt=1, description="Share of the features that training leaves out of z.")
+    num_vertical_filters: int = Field(4, ge=1, description="Number of vertical filters, which weigh the items.")
+    num_horizontal_filters: int = Field(
+        16, ge=1, description="Number of horizontal filters of each height, from one item to all of them."
+    )
+    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout rate of the filter outputs.")
     item_bias: bool = Field(True, description="Whether items have a bias.")
     batch_size: int = 512
     weight_decay: float = 1e-6
@@ -71,7 +86,7 @@ class CaserConfig(RankingConfig):
 
 
 class Caser(RankingModel):
-    """Convolutions over the last items, and a user vector."""
+    """Convolutions over the last items, combined with a user embedding."""
 
     name = "caser"
     Config = CaserConfig
@@ -89,18 +104,19 @@ class Caser(RankingModel):
     def __init__(self, config: CaserConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
-        self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
-        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, 2 * dim + config.item_bias) / (2 * dim))
-        for table in (self.user, self.item_in, self.item_out):
+        output_dim = 2 * dim + config.item_bias  # a bias is the last column
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
+        self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, output_dim) / (2 * dim))
+        for table in (self.user_embedding, self.input_embedding, self.output_embedding):
             zero_padding(table)
         if config.item_bias:
-            nn.init.zeros_(self.item_out[:, -1])
+            nn.init.zeros_(self.output_embedding[:, -1])
         self.convolutions = WindowConvolutions(
             dim,
             config.window,
-            vertical=config.num_vertical_filters,
-            horizontal=config.num_horizontal_filters,
+            num_vertical_filters=config.num_vertical_filters,
+            num_horizontal_filters=config.num_horizontal_filters,
             dropout=config.dropout,
         )
 
@@ -110,17 +126,18 @@ class Caser(RankingModel):
             window=config.window,
             num_targets=config.num_targets,
             windows_per_row=config.windows_per_row,
-            num_negatives=config.own,
+            num_negatives=config.negatives_per_target,
             positions=config.training_windows,
         )
         return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
 
     @property
     def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item_out
+        return self.output_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """[z; p_u] for each window, with a 1 on top where items have a bias."""
-        z = self.convolutions(embedding(self.item_in, batch.history))  # B C d
-        user = embedding(self.user, batch.user).unsqueeze(1).expand_as(z)
-        return torch.cat([z, user, *([torch.ones_like(z[..., :1])] if self.config.item_bias else [])], 2)
+        """[z; p_u] of each window, with a 1 appended if items have a bias."""
+        z = self.convolutions(embedding(self.input_embedding, batch.history))  # (B, C, d)
+        user = embedding(self.user_embedding, batch.user).unsqueeze(1).expand_as(z)  # (B, C, d)
+        ones = [torch.ones_like(z[..., :1])] if self.config.item_bias else []
+        return torch.cat([z, user, *ones], 2)  # (B, C, 2 d) or (B, C, 2 d + 1)
