@@ -97,12 +97,12 @@ def test_features_order_items_without_ratings() -> None:
 def test_features_from_a_column_of_paths() -> None:
     log = replace(LOG, item_metadata=pl.DataFrame({"path": ["Home > Bed", "Home > Lamp", "Toys", None]}))
     model = build(log, feature_column="path")
-    model.pairs(log)
+    model.rated_events(log)
     assert model.features.feature.tolist() == [[0, 0, 0], [2, 1, 0], [2, 3, 0], [4, 0, 0], [0, 0, 0]]
     with pytest.raises(DataError, match=r"no column of lists to take features from; .*they have: path"):
-        build(log).pairs(log)
+        build(log).rated_events(log)
     with pytest.raises(DataError, match="they have: none"):
-        build().pairs(replace(log, item_metadata=None))
+        build().rated_events(replace(log, item_metadata=None))
 
 
 def test_settings_out_of_range_are_refused() -> None:
@@ -115,4 +115,4 @@ def test_settings_out_of_range_are_refused() -> None:
         with pytest.raises(ConfigError, match=message):
             HieVH.configure(settings)
     with pytest.raises(ConfigError, match="built for 3 item features, but the log has 4"):
-        HieVH(HieVH.configure(), Sizes(LOG.num_users, LOG.num_items, 3)).pairs(LOG)
+        HieVH(HieVH.configure(), Sizes(LOG.num_users, LOG.num_items, 3)).rated_events(LOG)

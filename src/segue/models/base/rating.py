@@ -82,17 +82,18 @@ class BiasedRatingConfig(GradientModelConfig):
 
 
 class BiasedRatingModel(RatingModel):
-    """A rater that starts from a mean and biases in closed form, and learns what is to be added to them.
+    """A rating model that starts from a global mean and biases in closed form, and learns a residual on top of them.
 
-    Penalties are those of least squares, so much a row of a table, however many its ratings: each rating bears a share.
+    L2 penalties apply once per user (item), not once per rating. Each rating therefore carries 1 / (number of ratings
+    of its user) of the user's penalty, so that batches add up to the full objective; likewise for items.
 
     Attributes:
-        mean: of the ratings.
-        user_bias: (U + 1,) in closed form.
-        item_bias: (I + 1,)
-        user_share: (U + 1,) of a user's penalty, what each of her ratings bears: one over their number.
-        item_share: (I + 1,)
-        seen: the log that was looked at last.
+        mean: mean of the ratings.
+        user_bias: (U + 1,) biases of the users.
+        item_bias: (I + 1,) biases of the items.
+        user_penalty_weight: (U + 1,) 1 / (number of ratings of each user).
+        item_penalty_weight: (I + 1,) 1 / (number of ratings of each item).
+        training_log: the log of the last call of `rated_events`.
     """
 
     config: BiasedRatingConfig
@@ -100,33 +101,36 @@ class BiasedRatingModel(RatingModel):
     mean: Tensor
     user_bias: Tensor
     item_bias: Tensor
-    user_share: Tensor
-    item_share: Tensor
+    user_penalty_weight: Tensor
+    item_penalty_weight: Tensor
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
         for side, count in (("user", sizes.num_users + 1), ("item", sizes.num_items + 1)):
             self.register_buffer(f"{side}_bias", torch.zeros(count))
-            self.register_buffer(f"{side}_share", torch.zeros(count), persistent=False)
-        self.seen: Log | None = None
+            self.register_buffer(f"{side}_penalty_weight", torch.zeros(count), persistent=False)
+        self.training_log: Log | None = None
 
-    def pairs(self, log: Log) -> RatedEvents:
-        """The rated events of a log, which is looked at when it is met for the first time."""
-        pairs = RatedEvents.from_log(log)
-        if self.seen is not log:
-            self.look_at(pairs)
-            self.seen = log
-        return pairs
+    def rated_events(self, log: Log) -> RatedEvents:
+        """The rated events of a log. The first call with a log also fits what is not trained by gradient descent."""
+        events = RatedEvents.from_log(log)
+        if self.training_log is not log:
+            self.fit_statistics(events)
+            self.training_log = log
+        return events
 
-    def look_at(self, pairs: RatedEvents) -> None:
-        """Take from a log what no gradient teaches."""
-        mean, *both = biases(pairs, {"item": self.config.l2_item, "user": self.config.l2_user})
+    def fit_statistics(self, events: RatedEvents) -> None:
+        """Set what is not trained by gradient descent: the mean, the biases and the weights of the penalties.
+
+        Subclasses add what else they compute from the log alone.
+        """
+        mean, *both = biases(events, {"item": self.config.l2_item, "user": self.config.l2_user})
         self.mean.fill_(mean)
-        for side, key, bias in zip(("user", "item"), (pairs.user, pairs.item), both, strict=True):
+        for side, key, bias in zip(("user", "item"), (events.user, events.item), both, strict=True):
             getattr(self, f"{side}_bias").copy_(torch.from_numpy(bias))
             count = np.bincount(key, minlength=len(bias))
-            getattr(self, f"{side}_share").copy_(torch.from_numpy(1 / np.maximum(count, 1)))
+            getattr(self, f"{side}_penalty_weight").copy_(torch.from_numpy(1 / np.maximum(count, 1)))
 
 
 class DotProductRating(DotProductModel, PairScorer):

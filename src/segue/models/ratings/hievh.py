@@ -94,16 +94,16 @@ class HieVH(BiasedRatingModel, DotProductRating):
         self.register_buffer("relation", torch.zeros(0, 0), persistent=False)  # (n, n) s of features 1..n
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
-        return self.pairs(log).batches(self.config.batch_size, rng)
+        return self.rated_events(log).batches(self.config.batch_size, rng)
 
-    def look_at(self, pairs: RatedEvents) -> None:
-        super().look_at(pairs)
-        item_features, names = self.config.item_features(pairs.log)
+    def fit_statistics(self, events: RatedEvents) -> None:
+        super().fit_statistics(events)
+        item_features, names = self.config.item_features(events.log)
         self.features.set_features(item_features, names)
-        self.relation = torch.from_numpy(relations(pairs, item_features, len(names))).to(self.feature)
+        self.relation = torch.from_numpy(relations(events, item_features, len(names))).to(self.feature)
 
     def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
-        assert self.seen is not None
+        assert self.training_log is not None
         config, item = self.config, batch.item
         user, own = embedding(self.user, batch.user), embedding(self.item, item)  # (B, d + 1)
         predicted = (self._user_vectors(batch.user, user) * self._item_vectors(item, own)).sum(1)
@@ -115,9 +115,9 @@ class HieVH(BiasedRatingModel, DotProductRating):
         item_penalty = (
             config.l2 * _squared_norm(own[:, :-1]) + config.l2_item * (self.item_bias[item] + own[:, -1]).square()
         )
-        penalty = user_penalty * self.user_share[batch.user] + item_penalty * self.item_share[item]
+        penalty = user_penalty * self.user_penalty_weight[batch.user] + item_penalty * self.item_penalty_weight[item]
         feature_penalty = config.l2_feature * self.feature.square().sum() + config.relation_weight * self._horizontal()
-        return (error + penalty).sum() + feature_penalty * len(batch) / len(self.seen)
+        return (error + penalty).sum() + feature_penalty * len(batch) / len(self.training_log)
 
     def _horizontal(self) -> Float[Tensor, ""]:
         """The sum of R_fg over the pairs of features."""
@@ -157,20 +157,20 @@ def _squared_norm(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
     return vector.square().sum(1)
 
 
-def relations(pairs: RatedEvents, item_features: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def relations(events: RatedEvents, item_features: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(n, n) the relation s of each pair of the n features; 0 if their levels differ.
 
     Args:
-        pairs: the rated events.
+        events: the rated events.
         item_features: (I + 1, F) the features of each item; 0 for none.
         count: the number of features n.
     """
     together = np.zeros((count + 1, count + 1))
-    users = pairs.log.num_users
+    users = events.log.num_users
     for first in range(1, users + 1, USERS_PER_BLOCK):
-        begin, end = np.searchsorted(pairs.user, (first, first + USERS_PER_BLOCK))
+        begin, end = np.searchsorted(events.user, (first, first + USERS_PER_BLOCK))
         has_feature = np.zeros((USERS_PER_BLOCK, count + 1), np.float32)
-        has_feature[(pairs.user[begin:end] - first)[:, None], item_features[pairs.item[begin:end]]] = 1
+        has_feature[(events.user[begin:end] - first)[:, None], item_features[events.item[begin:end]]] = 1
         together += has_feature.T @ has_feature
     alone = together.diagonal()
     information = (together + 1) / (np.outer(alone, alone) / users + 1)

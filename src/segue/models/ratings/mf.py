@@ -67,12 +67,12 @@ class MF(DotProductRating, DirectModel):
         zero_padding(self.item)
 
     def fit(self, log: Log) -> None:
-        pairs, config = RatedEvents.from_log(log), self.config
-        rating = pairs.rating.astype(np.float64)
+        events, config = RatedEvents.from_log(log), self.config
+        rating = events.rating.astype(np.float64)
         mean = rating.mean() if config.bias else 0.0
         user, item = (table.double().numpy().copy() for table in (self.user, self.item))
-        by_user = _GroupedRatings(pairs.user, pairs.item, rating - mean)
-        by_item = _GroupedRatings(pairs.item, pairs.user, rating - mean)
+        by_user = _GroupedRatings(events.user, events.item, rating - mean)
+        by_item = _GroupedRatings(events.item, events.user, rating - mean)
         for _ in range(config.iterations):
             by_user.solve(user, item, config)
             by_item.solve(item, user, config)

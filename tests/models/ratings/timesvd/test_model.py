@@ -39,7 +39,7 @@ def test_calendar_days_bins_deviations_and_rows() -> None:
     """Times are rounded down to days. Days with at least two ratings have terms; those with the most come first."""
     log = timed_log([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
     model = build(log, num_bins=5, days_per_user=1)  # at most three days have terms
-    model.pairs(log)
+    model.rated_events(log)
     calendar = model.calendar
     assert calendar.mean_day.tolist() == [0, 5, 2, 4]
     user = torch.tensor([1, 1, 1, 1, 2, 3])
@@ -53,7 +53,7 @@ def test_calendar_days_bins_deviations_and_rows() -> None:
     fewer = build(replace(log, users=log.users), num_bins=5, days_per_user=1)
     fewer.calendar.day_keys = fewer.calendar.day_keys[:1]
     fewer.calendar.day_penalty_weight = fewer.calendar.day_penalty_weight[:2]
-    fewer.pairs(log)
+    fewer.rated_events(log)
     assert fewer.calendar(user, time).day_row.tolist() == [0, 0, 1, 0, 0, 0]
 
 
@@ -64,7 +64,7 @@ def test_calendar_is_the_same_for_each_unit_of_time(scale: int, start: int) -> N
     logs = timed_log(days), timed_log(days, scale=scale, start=start)
     expected, actual = (build(log, days_per_user=2) for log in logs)
     for model, log in zip((expected, actual), logs, strict=True):
-        model.pairs(log)
+        model.rated_events(log)
     for key, value in expected.calendar.state_dict().items():
         if key != "day_range":
             assert torch.equal(value, actual.calendar.state_dict()[key]), key
@@ -75,7 +75,7 @@ def test_loss_of_an_epoch_equals_the_objective() -> None:
     log = timed_log([[0, 0, 3, 9, 9, 9], [2, 2], [4]])
     settings = {"l2": 2.0, "l2_time": 3.0, "l2_day": 5.0, "l2_user": 7.0, "l2_item": 11.0, "num_bins": 4}
     model = build(log, batch_size=2, days_per_user=2, **settings).requires_grad_(False)
-    model.pairs(log)
+    model.rated_events(log)
     for weight in model.parameters():
         weight[1:] = torch.randn_like(weight[1:])
     loss = sum(float(model(batch)) for batch in model.batches(log, np.random.default_rng(0)))
@@ -114,7 +114,7 @@ def test_training_starts_at_the_predictions_of_biases() -> None:
     biases = Biases(Biases.configure(), sizes).double()
     biases.fit(log)
     model = TimeSVD(TimeSVD.configure(), sizes).double()
-    model.pairs(log)
+    model.rated_events(log)
     batch = RatedEvents.from_log(log).batch(np.arange(len(log)))
     torch.testing.assert_close(model.predict(batch), biases.predict(batch), rtol=0, atol=0.02)
 

@@ -113,15 +113,17 @@ class IARN(BiasedRatingModel):
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
         if self.config.feature_encoder != "none":
             self.feature_encoder.set_features(*self.config.item_features(log))
-        reads = {"window": self.window, "item_window": self.item_window}
-        yield from self.pairs(log).batches(self.config.batch_size, rng, **reads, share=self.config.epoch_fraction)
+        windows = {"window": self.window, "item_window": self.item_window}
+        yield from self.rated_events(log).batches(
+            self.config.batch_size, rng, **windows, share=self.config.epoch_fraction
+        )
 
-    def look_at(self, pairs: RatedEvents) -> None:
-        super().look_at(pairs)
-        histories = torch.from_numpy(pairs.item_histories(self.config.window))  # (I + 1, Q)
+    def fit_statistics(self, events: RatedEvents) -> None:
+        super().fit_statistics(events)
+        histories = torch.from_numpy(events.item_histories(self.config.window))  # (I + 1, Q)
         self.item_histories.zero_()[:, self.config.window - histories.shape[1] :] = histories.to(self.item_histories)
         if self.config.use_ratings:
-            self.first_ratings.fit(pairs.user, pairs.item, pairs.rating)
+            self.first_ratings.fit(events.user, events.item, events.rating)
 
     def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
         item = batch.item

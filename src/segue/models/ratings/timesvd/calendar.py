@@ -62,24 +62,26 @@ class Calendar(nn.Module):
         # 1 / number of ratings of the (user, day) pair
         self.register_buffer("day_penalty_weight", torch.zeros(capacity + 1), persistent=False)
 
-    def fit(self, pairs: RatedEvents) -> None:
-        """Set the calendar to the days of `pairs`.
+    def fit(self, events: RatedEvents) -> None:
+        """Set the calendar to the days of `events`.
 
         Raises:
             DataError: the log has no times.
         """
-        if pairs.time is None:
-            raise DataError(f"{pairs.log.name}: timesvd++ needs to know when ratings were given; this log has no times")
-        unit = unit_of(int(pairs.time.min()), int(pairs.time.max()))
+        if events.time is None:
+            raise DataError(
+                f"{events.log.name}: timesvd++ needs to know when ratings were given; this log has no times"
+            )
+        unit = unit_of(int(events.time.min()), int(events.time.max()))
         length = 1 if unit is None else SECONDS_PER_DAY * TICKS_PER_SECOND[unit]
-        day = pairs.time // length
+        day = events.time // length
         first, last = int(day.min()), int(day.max())
         self.day_range.copy_(torch.tensor([length, first, last]))
         self.max_deviation.fill_(max(last - first, 1) ** self.beta)
-        rated = np.bincount(pairs.user, minlength=len(self.mean_day))
-        total = np.bincount(pairs.user, day - first, len(self.mean_day))
+        rated = np.bincount(events.user, minlength=len(self.mean_day))
+        total = np.bincount(events.user, day - first, len(self.mean_day))
         self.mean_day.copy_(torch.from_numpy(total / np.maximum(rated, 1)))
-        key, count = np.unique(pairs.user * (last - first + 1) + day - first, return_counts=True)
+        key, count = np.unique(events.user * (last - first + 1) + day - first, return_counts=True)
         top = np.argsort(-count, kind="stable")[: len(self.day_keys)]
         top = np.sort(top[count[top] > 1])
         self.day_keys.fill_(NO_DAY)[: len(top)] = torch.from_numpy(key[top])

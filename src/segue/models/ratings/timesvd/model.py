@@ -153,21 +153,21 @@ class TimeSVD(BiasedRatingModel):
         self.register_buffer("user_implicit", torch.zeros(users, dim))  # sums of y at the end of an epoch
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
-        pairs, size = self.pairs(log), self.config.batch_size
+        events, size = self.rated_events(log), self.config.batch_size
         order, end = rng.permutation(log.num_users + 1), log.lengths.cumsum()
         by_user = ranges((end - log.lengths)[order], end[order])
         for first in range(0, len(by_user), USER_BLOCK * size):
             index = rng.permutation(by_user[first : first + USER_BLOCK * size])
             for begin in range(0, len(index), size):
-                yield pairs.batch(index[begin : begin + size])
+                yield events.batch(index[begin : begin + size])
         with torch.no_grad():
             self.user_implicit.copy_(
                 self._implicit_sums(torch.arange(log.num_users + 1, device=self.implicit_factors.device))
             )
 
-    def look_at(self, pairs: RatedEvents) -> None:
-        super().look_at(pairs)
-        self.calendar.fit(pairs)
+    def fit_statistics(self, events: RatedEvents) -> None:
+        super().fit_statistics(events)
+        self.calendar.fit(events)
 
     def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
         item, time = batch.item, self.calendar(batch.user, batch.time)
@@ -184,7 +184,7 @@ class TimeSVD(BiasedRatingModel):
         moving = _squares(user_terms.bias[:, 1:]) + _squares(user_terms.drift)
         whole = config.l2 * _squares(user_terms.vector) + config.l2_user * bias.square() + config.l2_time * moving
         return (
-            whole * self.user_share[user]
+            whole * self.user_penalty_weight[user]
             + config.l2_day * _squares(user_terms.day) * self.calendar.day_penalty_weight[time.day_row]
         )
 
@@ -193,11 +193,11 @@ class TimeSVD(BiasedRatingModel):
         config, bias = self.config, self.item_bias[item] + item_terms.bias[:, -1]
         fixed = _squares(item_terms.vector) + _squares(embedding(self.implicit_factors, item))
         whole = config.l2 * fixed + config.l2_item * bias.square() + config.l2_time * _squares(item_terms.bias[:, :-1])
-        return whole * self.item_share[item]
+        return whole * self.item_penalty_weight[item]
 
     def _implicit_sums(self, user: Int[Tensor, "n"]) -> Float[Tensor, "n d"]:
         """|R(u)|^-1/2 times the sum over R(u) of y_j."""
-        log = self.seen
+        log = self.training_log
         assert log is not None
         users = user.cpu().numpy()
         size = torch.from_numpy(log.lengths[users]).to(user.device)
