@@ -153,13 +153,13 @@ class TimeSVD(BiasedRatingModel):
         self.register_buffer("user_implicit", torch.zeros(users, dim))  # sums of y at the end of an epoch
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
-        events, size = self.rated_events(log), self.config.batch_size
+        events, batch_size = self.rated_events(log), self.config.batch_size
         order, end = rng.permutation(log.num_users + 1), log.lengths.cumsum()
         by_user = ranges((end - log.lengths)[order], end[order])
-        for first in range(0, len(by_user), USER_BLOCK * size):
-            index = rng.permutation(by_user[first : first + USER_BLOCK * size])
-            for begin in range(0, len(index), size):
-                yield events.batch(index[begin : begin + size])
+        for first in range(0, len(by_user), USER_BLOCK * batch_size):
+            index = rng.permutation(by_user[first : first + USER_BLOCK * batch_size])
+            for begin in range(0, len(index), batch_size):
+                yield events.batch(index[begin : begin + batch_size])
         with torch.no_grad():
             self.user_implicit.copy_(
                 self._implicit_sums(torch.arange(log.num_users + 1, device=self.implicit_factors.device))
@@ -171,7 +171,7 @@ class TimeSVD(BiasedRatingModel):
 
     def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
         item, time = batch.item, self.calendar(batch.user, batch.time)
-        user, index = batch.user.unique(return_inverse=True)
+        user, index = batch.user.unique(return_inverse=True)  # (n,), (B,)
         user_terms, item_terms = self._user_terms(batch.user, time), self._item_terms(item)
         state = self._user_state(batch.user, user_terms, time, self._implicit_sums(user)[index])
         error = (self._rating(state, item_terms, item, time) - batch.rating.to(item_terms.vector)).square()
@@ -181,29 +181,34 @@ class TimeSVD(BiasedRatingModel):
     def _user_penalty(self, user: Int[Tensor, "B"], user_terms: UserTerms, time: TimeFeatures) -> Float[Tensor, "B"]:
         """The share of each rating in the penalty of its user and of the user's day."""
         config, bias = self.config, self.user_bias[user] + user_terms.bias[:, 0]
-        moving = _squares(user_terms.bias[:, 1:]) + _squares(user_terms.drift)
-        whole = config.l2 * _squares(user_terms.vector) + config.l2_user * bias.square() + config.l2_time * moving
+        drift = _squared_norm(user_terms.bias[:, 1:]) + _squared_norm(user_terms.drift)
+        penalty = config.l2 * _squared_norm(user_terms.vector) + config.l2_user * bias.square() + config.l2_time * drift
         return (
-            whole * self.user_penalty_weight[user]
-            + config.l2_day * _squares(user_terms.day) * self.calendar.day_penalty_weight[time.day_row]
+            penalty * self.user_penalty_weight[user]
+            + config.l2_day * _squared_norm(user_terms.day) * self.calendar.day_penalty_weight[time.day_row]
         )
 
     def _item_penalty(self, item: Int[Tensor, "B"], item_terms: ItemTerms) -> Float[Tensor, "B"]:
         """The share of each rating in the penalty of its item."""
         config, bias = self.config, self.item_bias[item] + item_terms.bias[:, -1]
-        fixed = _squares(item_terms.vector) + _squares(embedding(self.implicit_factors, item))
-        whole = config.l2 * fixed + config.l2_item * bias.square() + config.l2_time * _squares(item_terms.bias[:, :-1])
-        return whole * self.item_penalty_weight[item]
+        vectors = _squared_norm(item_terms.vector) + _squared_norm(embedding(self.implicit_factors, item))
+        penalty = (
+            config.l2 * vectors
+            + config.l2_item * bias.square()
+            + config.l2_time * _squared_norm(item_terms.bias[:, :-1])
+        )
+        return penalty * self.item_penalty_weight[item]
 
     def _implicit_sums(self, user: Int[Tensor, "n"]) -> Float[Tensor, "n d"]:
         """|R(u)|^-1/2 times the sum over R(u) of y_j."""
         log = self.training_log
         assert log is not None
         users = user.cpu().numpy()
-        size = torch.from_numpy(log.lengths[users]).to(user.device)
+        length = torch.from_numpy(log.lengths[users]).to(user.device)
         items = torch.from_numpy(log.item[ranges(log.start[users], log.stop[users])]).to(user.device).long()
-        total = nn.functional.embedding_bag(items, self.implicit_factors, size.cumsum(0) - size, mode="sum")
-        return total / size.clamp(min=1).to(total).sqrt().unsqueeze(1)
+        offset = length.cumsum(0) - length  # (n,)
+        total = nn.functional.embedding_bag(items, self.implicit_factors, offset, mode="sum")  # (n, d)
+        return total / length.clamp(min=1).to(total).sqrt().unsqueeze(1)
 
     def _user_terms(self, user: Int[Tensor, "B"], time: TimeFeatures) -> UserTerms:
         return UserTerms(
@@ -224,7 +229,7 @@ class TimeSVD(BiasedRatingModel):
             + user_terms.bias[:, 2] * dev
             + user_terms.day[:, dim]
         )
-        vector = user_terms.vector + user_terms.drift * dev.unsqueeze(1) + user_terms.day[:, :dim] + implicit
+        vector = user_terms.vector + user_terms.drift * dev.unsqueeze(1) + user_terms.day[:, :dim] + implicit  # (B, d)
         return UserState(level, 1 + user_terms.bias[:, 1] + user_terms.day[:, dim + 1], vector)
 
     def _item_terms(self, item: Int[Tensor, "B"]) -> ItemTerms:
@@ -259,5 +264,5 @@ class TimeSVD(BiasedRatingModel):
         return scores
 
 
-def _squares(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
+def _squared_norm(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
     return vector.square().sum(1)
