@@ -40,25 +40,25 @@ def plain_loss(model: HCRNN, batch: SequenceBatch) -> Tensor:
     batch_size, length, hidden, dim = len(history), history.shape[1], config.hidden_dim, config.embedding_dim
     assert (config.variant, config.attention, config.sigma_parametrization) == (3, "bi", "log")
     assert model.drift_bias is not None
-    vectors, valid = model.item[history], (history > 0).unsqueeze(2)
-    items = torch.zeros(batch_size, len(model.item)).to(vectors).scatter(1, history, 1.0)
+    vectors, valid = model.item_embedding[history], (history > 0).unsqueeze(2)
+    items = torch.zeros(batch_size, len(model.item_embedding)).to(vectors).scatter(1, history, 1.0)
     items[:, 0] = 0.0
-    bag = dropout(items @ model.item, config.dropout, training)
-    code = elu(model.shares.code(bag))
-    mean, log = model.shares.mean(code), model.shares.deviation(code)
+    bag = dropout(items @ model.item_embedding, config.dropout, training)
+    code = elu(model.topic_posterior.code(bag))
+    mean, log = model.topic_posterior.mean(code), model.topic_posterior.deviation(code)
     noise = config.posterior_noise * torch.randn_like(mean) if training else torch.zeros_like(mean)
     theta = torch.softmax(mean + log.exp() * noise, 1)
     divergence = ((mean.square() + (2 * log).exp() - 1) / 2 - log).sum()
-    shares = (theta.unsqueeze(2) * model.memory) @ model.memory_weight  # B K H
+    shares = (theta.unsqueeze(2) * model.global_contexts) @ model.theta_weight  # B K H
     inputs = dropout(vectors, config.dropout, training)
     state, local = vectors.new_zeros(batch_size, hidden), vectors.new_zeros(batch_size, dim)
     states, locals_ = [], []
     for position in range(length):
         x = inputs[:, position]
-        gates = x @ model.read_weight + model.read_bias
+        gates = x @ model.input_weight + model.input_bias
         projected = state @ model.state_weight
         attention_hidden = torch.sigmoid(projected[:, None, :hidden] + shares)
-        candidate = torch.softmax(attention_hidden @ model.memory_attention, 1) @ model.memory
+        candidate = torch.softmax(attention_hidden @ model.context_attention, 1) @ model.global_contexts
         by_gate, by_update, by_reset = (gates[:, : dim + 2 * hidden] + projected[:, hidden:]).split(
             [dim, hidden, hidden], 1
         )
@@ -73,18 +73,13 @@ def plain_loss(model: HCRNN, batch: SequenceBatch) -> Tensor:
         states.append(state)
         locals_.append(local)
     each, scale_dim = torch.stack(states, 1), hidden if config.attention_scale == "hidden_dim" else dim
-    local_scores = (
-        torch.stack(locals_, 1)
-        @ model.local_each_weight
-        @ (local @ model.local_last_weight).unsqueeze(2)
-        / scale_dim**0.5
-    )
-    attention_hidden = torch.sigmoid((state @ model.last_weight).unsqueeze(1) + each @ model.each_weight)
+    local_scores = torch.stack(locals_, 1) @ model.local_key @ (local @ model.local_query).unsqueeze(2) / scale_dim**0.5
+    attention_hidden = torch.sigmoid((state @ model.attention_query).unsqueeze(1) + each @ model.attention_key)
     contexts = []
-    for scores in (local_scores, (attention_hidden @ model.attention).unsqueeze(2)):
-        contexts.append((torch.softmax(scores.margs_fill(~valid, -torch.inf), 1) * each).sum(1))
+    for scores in (local_scores, (attention_hidden @ model.attention_vector).unsqueeze(2)):
+        contexts.append((torch.softmax(scores.masked_fill(~valid, -torch.inf), 1) * each).sum(1))
     query = dropout(torch.cat([state, *contexts], 1), config.hidden_dropout, training) @ model.decoder
-    loss: Tensor = cross_entropy(query @ model.item[1:].T, batch.target[:, -1] - 1, reduction="sum")
+    loss: Tensor = cross_entropy(query @ model.item_embedding[1:].T, batch.target[:, -1] - 1, reduction="sum")
     return loss + config.kl_weight * divergence
 
 

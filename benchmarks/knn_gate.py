@@ -234,7 +234,7 @@ def initialise_from_counts(hgn: HGN, knn: SeqKNN) -> None:
         left, right = low_rank_factors(knn, dim)
         size = left[:, :dim].norm(dim=0)
         vectors = left[:, :dim] * (10 / size).sqrt(), right[:dim].T * (10 * size).sqrt()
-        for weight, vector in zip((hgn.item_in, hgn.item_out), vectors, strict=True):
+        for weight, vector in zip((hgn.input_embedding, hgn.output_embedding), vectors, strict=True):
             weight.data[1:] = vector[1:]
         return
     matrix = similarity_matrix(knn)
@@ -246,7 +246,9 @@ def initialise_from_counts(hgn: HGN, knn: SeqKNN) -> None:
     value, vector = np.linalg.eigh(basis.T @ (matrix @ basis))
     largest = np.argsort(-value)[:dim]
     vectors = torch.from_numpy(basis @ vector[:, largest] * np.sqrt(np.maximum(value[largest], 0))).float()
-    hgn.item_out.data[1:] = (vectors * (hgn.item_out.norm(dim=1).mean() / vectors.norm(dim=1).mean()))[1:]
+    hgn.output_embedding.data[1:] = (vectors * (hgn.output_embedding.norm(dim=1).mean() / vectors.norm(dim=1).mean()))[
+        1:
+    ]
 
 
 def train_hgn(split: Split, knn: SeqKNN, arguments: argparse.Namespace) -> None:
