@@ -128,7 +128,7 @@ def test_every_loss_falls(chosen: dict[str, Any]) -> None:
 
 def test_presets() -> None:
     author = NextItNet(NextItNet.configure(preset="author"), SIZES)
-    assert [block.near.dilation[0] for block in author.blocks] == [1, 2] * 4
+    assert [block.conv1.dilation[0] for block in author.blocks] == [1, 2] * 4
     assert author.output_embedding.shape == (SIZES.num_items + 1, 101)
     assert len(NextItNet(NextItNet.configure(preset="hgn"), SIZES).blocks) == 2
 

@@ -133,11 +133,6 @@ class ResidualBlock(nn.Module):
         self.conv1 = CausalConv1d(dim, kernel_size, dilation)
         self.conv2 = CausalConv1d(dim, kernel_size, 2 * dilation)
         self.norm1, self.norm2 = (nn.LayerNorm(dim, eps=EPS) for _ in range(2))
-        for conv in (self.conv1, self.conv2):
-            with (
-                torch.no_grad()
-            ):  # random numbers go to (output, position, input) in this order, as in recorded results
-                conv.weight.copy_(conv.weight.view(dim, kernel_size, dim).transpose(1, 2))
 
     def forward(self, x: Float[Tensor, "B P d"], valid: Float[Tensor, "B P 1"]) -> Float[Tensor, "B P d"]:
         """The change of x. `valid` is 1 at items and 0 at padding, which biases and norms would make non-zero."""
