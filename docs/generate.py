@@ -95,7 +95,7 @@ def comparison_block(name: str) -> str:
         ndcg, recall = model["metrics"]["ndcg@10"], model["metrics"]["recall@10"]["mean"]
         mean, low, high, recall = (f"{v:.4f}".removeprefix("0") for v in (*(ndcg[k] for k in NDCG), recall))
         marks = ndcg.get("against", {"stars": ""})["stars"].replace("*", "▾")
-        seconds = facts["winners"][model["model"]]["training"]["cpu_seconds"]
+        seconds = facts["best_models"][model["model"]]["training"]["cpu_seconds"]
         lines.append(
             f"| {model['model']} | {recall} | {mean} {marks} | {low}–{high} | {seconds:.1f} |".replace("  ", " ")
         )

@@ -43,7 +43,7 @@ def quality() -> None:
     facts = json.loads(COMPARISON.read_text(encoding="utf-8"))
     rows = []
     for model in facts["models"]:
-        seconds = facts["winners"][model["model"]]["training"]["cpu_seconds"]
+        seconds = facts["best_models"][model["model"]]["training"]["cpu_seconds"]
         ndcg = model["metrics"]["ndcg@10"]["mean"]
         rows.append({"training, CPU s": max(seconds, 0.001), "ndcg@10": ndcg, "model": model["model"]})
     title = "MovieLens 100K: quality against training time"
