@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import Batch, SequenceBatch
 from segue.batches.sequences import SlidingWindows
 from segue.config import Field
 from segue.data.log import Log
@@ -61,8 +61,8 @@ class FMC(RankingModel):
         zero_padding(self.last_item)
         zero_padding(self.next_item)
 
-    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
-        windows = SlidingWindows(window=1, num_targets=1, num_negatives=self.config.own)
+    def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
+        windows = SlidingWindows(window=1, num_targets=1, num_negatives=self.config.negatives_per_target)
         return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:

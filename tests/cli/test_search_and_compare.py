@@ -79,7 +79,7 @@ def test_compare_ranks_and_saves_models_and_names_the_best_on_validation(segue, 
     assert found == json.loads((here / "field/result.json").read_text())
     assert "Cost (training of the best in CPU seconds" in out
     assert "peak MB" in out
-    best = max(found["winners"], key=lambda name: found["winners"][name]["search"]["trial"]["metric"])
+    best = max(found["best_models"], key=lambda name: found["best_models"][name]["search"]["trial"]["metric"])
     assert found["serve"] == best
     assert err.endswith(f"best on validation: field/{best}; next: segue recommend field/{best} --user u0\n")
     assert "Recommended to user u0" in done(segue(f"recommend field/{best} --user u0"))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.options.protocol import EvaluationOptions
-from segue.cli.options.reading import ReadingOptions
-from segue.cli.output import OutputOptions, check_json, finish, say_next
-from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_model, protocol_of
+from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, say_next
+from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
     from segue.serving.saved_model import SavedModel
-
-READING, OUTPUT = ReadingOptions(), OutputOptions()
 
 
 def blend(
@@ -53,7 +51,7 @@ def blend(
             raise ConfigError(f"{path} is given twice; give two models, and another folder for their blend")
     check_json(output.json, data=data)
     check_target(folder)
-    parts = {path: load_model(path, model_class) for path in (first, second)}
+    parts = {path: load_saved(path, model_class) for path in (first, second)}
     log = reading.load(data)
     protocol = _shared_protocol(parts, log)
     one, two = (part.model for part in parts.values())

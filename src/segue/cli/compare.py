@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.comparison_report import left_out, write_report
+from segue.cli.comparison_report import left_out, write_comparison_report
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import ProtocolOptions
-from segue.cli.options.reading import ReadingOptions
-from segue.cli.options.training import BudgetOptions, TrainingOptions
-from segue.cli.output import OutputOptions, check_json, finish, grid, say_next, write_json
+from segue.cli.options.protocol import PROTOCOL, ProtocolOptions
+from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.options.training import BUDGET, TRAINING, BudgetOptions, TrainingOptions
+from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, grid, say_next, write_json
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from segue.tuning.comparison import Comparison
     from segue.tuning.scheduler import Entry
 
-READING, TRAINING, PROTOCOL = ReadingOptions(), TrainingOptions(), ProtocolOptions()
-BUDGET, OUTPUT = BudgetOptions(), OutputOptions()
 TRIALS, MINUTES = 10, 40.0
 MAX_JOBS = 4  # by default, as each process holds the log, a model and torch in memory
 COSTS = "Cost (training of the best in CPU seconds; peak memory of its process, with torch and the log)"
@@ -59,7 +57,7 @@ def compare(
     entries = plan.run(log, folder)
     facts = _show(plan, entries, plan.protocol.shown(protocol.cut_offs), output.json)
     write_json(folder / "result.json", facts)
-    write_report(facts, entries, folder, log.name)
+    write_comparison_report(facts, entries, folder, log.name)
     best = folder / facts["serve"]
     say_next(best, log, classes=[plan.references[facts["serve"]]], verb="best on validation:")
 
@@ -118,7 +116,7 @@ def _show(plan: Comparison, entries: list[Entry], metrics: list[str], json: Path
         ],
         facts={
             "comparison": budget,
-            "winners": {entry.model: entry.about for entry in tested},
+            "best_models": {entry.model: entry.about for entry in tested},
             "left_out_models": {entry.model: entry.reason for entry in entries if entry.result is None},
             "serve": best_on_validation(entries).model,
         },

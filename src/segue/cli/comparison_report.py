@@ -17,7 +17,7 @@ def left_out(entries: list[Entry]) -> list[str]:
     return [f"{entry.model} is left out: {entry.reason}" for entry in entries if entry.result is None]
 
 
-def write_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
+def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
     """Write `report.html` and, if charts can be drawn, `quality.svg`.
 
     Args:

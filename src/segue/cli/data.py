@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from segue.cli.options.reading import ReadingOptions
-from segue.cli.output import OutputOptions, check_json, show, write_json
+from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.output import OUTPUT, OutputOptions, check_json, show, write_json
 from segue.reporting.console import say
-
-READING, OUTPUT = ReadingOptions(), OutputOptions()
 
 
 def data(data: str, *, reading: ReadingOptions = READING, output: OutputOptions = OUTPUT) -> None:

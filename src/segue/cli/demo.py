@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segue.cli.output import OutputOptions, check_json, finish, show
+from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, show
 from segue.reporting.console import say
 
-OUTPUT = OutputOptions()
 USER = 42
 BASELINES = ("pop", "item-knn", "seq-knn", "bprmf")
 # the recbole preset except for the window: 5 items rank better on validation than 50, in a third of the epochs

@@ -7,14 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options.breakdown import BreakdownOptions
-from segue.cli.options.protocol import EvaluationOptions
-from segue.cli.options.reading import ReadingOptions
+from segue.cli.options.breakdown import BREAKDOWN, BreakdownOptions
+from segue.cli.options.protocol import EVALUATION, EvaluationOptions
+from segue.cli.options.reading import READING, ReadingOptions
 from segue.cli.output import JsonFile, check_json, finish
-from segue.cli.saved_models import ModelClasses, evaluate_saved, load_model
+from segue.cli.saved_models import ModelClasses, evaluate_saved, load_saved
 from segue.errors import ConfigError
-
-READING, EVALUATION, BREAKDOWN = ReadingOptions(), EvaluationOptions(), BreakdownOptions()
 
 
 def evaluate(
@@ -40,7 +38,7 @@ def evaluate(
     cut_offs = evaluation.cut_offs
     check_json(json, data=data)
     breakdown.check()
-    saved = {folder: load_model(folder, model_class) for folder in models}
+    saved = {folder: load_saved(folder, model_class) for folder in models}
     log = reading.load(data)
     results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
     protocol = results[0].protocol

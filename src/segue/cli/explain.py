@@ -12,7 +12,7 @@ from segue.cli.explain_rating import show_rating
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.output import JsonFile, check_json, show, write_json
 from segue.cli.recommend import HistoryOption, UserOption, excludes_seen, parse_history
-from segue.cli.saved_models import ModelClasses, load_model
+from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
 from segue.reporting.heatmap import format_contribution, format_gate
 
@@ -57,7 +57,7 @@ def explain(
     check_json(json)
     if item is not None and (history is not None or user is None):
         raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")
-    saved = load_model(model, model_class)
+    saved = load_saved(model, model_class)
     if item is not None:
         content = show_rating(saved, user=user, item=item, last=last, html=html)
         write_json(json, {"model": str(model), **content})
@@ -69,13 +69,13 @@ def explain(
         saved.model, saved.log, user=user, history=items, k=k, last=last, exclude_seen=exclude_seen
     )
     owner = "this history" if user is None else f"user {user}"
-    show(*tables(explanation, owner))
+    show(*explanation_tables(explanation, owner))
     write_json(json, {"model": str(model), "user": user, **asdict(explanation)})
     if html is not None:
-        page(explanation, f"{saved.model.name} for {owner}", html)
+        write_heatmap_page(explanation, f"{saved.model.name} for {owner}", html)
 
 
-def tables(explanation: Explanation, owner: str) -> list[Text | Table]:
+def explanation_tables(explanation: Explanation, owner: str) -> list[Text | Table]:
     """The recommendations with their ranks, and the past items with their contributions to each."""
     from rich import box
     from rich.table import Table
@@ -106,7 +106,7 @@ def contribution_cells(item: PastItem) -> list[str]:
     return [f"{format_contribution(value)}{mark}" for value, mark in zip(item.contributions, marks, strict=True)]
 
 
-def page(explanation: Explanation, title: str, path: Path) -> Path:
+def write_heatmap_page(explanation: Explanation, title: str, path: Path) -> Path:
     """Write a heat map: one row for each past item, one column for each gate and recommendation."""
     from segue.reporting.heatmap import Heatmap, HeatmapCell
     from segue.reporting.html import write_page

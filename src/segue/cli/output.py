@@ -46,6 +46,9 @@ class OutputOptions:
     json: JsonFile = None
 
 
+OUTPUT = OutputOptions()
+
+
 def show(*things: Any) -> None:
     """Print answers on stdout."""
     for thing in things:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.output import JsonFile, check_json, show, write_json
-from segue.cli.saved_models import ModelClasses, load_model
+from segue.cli.saved_models import ModelClasses, load_saved
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +47,7 @@ def recommend(
     from segue.serving.recommend import recommend as recommend_items
 
     check_json(json)
-    saved = load_model(model, model_class)
+    saved = load_saved(model, model_class)
     items = parse_history(history)
     recommended = recommend_items(
         saved.model, saved.log, user=user, history=items, k=k, exclude_seen=excludes_seen(saved)

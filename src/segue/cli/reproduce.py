@@ -8,11 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.output import OutputOptions, check_json, show, write_json
+from segue.cli.output import OUTPUT, OutputOptions, check_json, show, write_json
 from segue.errors import ConfigError
 from segue.reporting.console import say
 
-OUTPUT = OutputOptions()
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 

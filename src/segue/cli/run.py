@@ -6,21 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segue.cli.options.breakdown import BreakdownOptions
-from segue.cli.options.protocol import ProtocolOptions
-from segue.cli.options.reading import ReadingOptions
-from segue.cli.options.rerank import RerankOptions
-from segue.cli.options.training import Baselines, ModelOptions, TrainingOptions, experiment
-from segue.cli.output import OutputOptions, check_json, finish, say_next
+from segue.cli.options.breakdown import BREAKDOWN, BreakdownOptions
+from segue.cli.options.protocol import PROTOCOL, ProtocolOptions
+from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.options.rerank import RERANK, RerankOptions
+from segue.cli.options.training import MODEL, TRAINING, Baselines, ModelOptions, TrainingOptions, experiment
+from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, say_next
 
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.table import Result
     from segue.experiments.experiment import Experiment
-
-READING, MODEL, TRAINING = ReadingOptions(), ModelOptions(), TrainingOptions()
-PROTOCOL, RERANK = ProtocolOptions(), RerankOptions()
-BREAKDOWN, OUTPUT = BreakdownOptions(), OutputOptions()
 
 
 def run(

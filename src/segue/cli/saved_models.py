@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import EvaluationOptions
+from segue.cli.options.protocol import EVALUATION, EvaluationOptions
 from segue.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ ModelClasses = Annotated[
         "an installed model. Repeat the option for several classes. Only these classes are imported.",
     ),
 ]
-ALL = EvaluationOptions()
 
 
-def load_model(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
+def load_saved(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
     """Read a saved model; `classes` are the references of --model-class.
 
     Raises:
@@ -47,7 +46,7 @@ def load_model(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
     return load(folder, models=[find(reference) for reference in classes])
 
 
-def evaluate_saved(folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = ALL) -> Result:
+def evaluate_saved(folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = EVALUATION) -> Result:
     """The test result of a saved model under the protocol that it was trained under, changed by the options."""
     from segue.data.diagnostics.leakage import leakage_warnings
     from segue.evaluation.table import Result

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import ProtocolOptions
-from segue.cli.options.reading import ReadingOptions
-from segue.cli.options.training import Baselines, BudgetOptions, ModelOptions, TrainingOptions, experiment
-from segue.cli.output import OutputOptions, check_json, finish, grid, say_next
+from segue.cli.options.protocol import PROTOCOL, ProtocolOptions
+from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.options.training import (
+    BUDGET,
+    MODEL,
+    TRAINING,
+    Baselines,
+    BudgetOptions,
+    ModelOptions,
+    TrainingOptions,
+    experiment,
+)
+from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, grid, say_next
 from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
@@ -25,8 +34,6 @@ if TYPE_CHECKING:
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
-READING, MODEL, TRAINING = ReadingOptions(), ModelOptions(), TrainingOptions()
-PROTOCOL, BUDGET, OUTPUT = ProtocolOptions(), BudgetOptions(), OutputOptions()
 TRIALS = 30
 SHOWN = 10  # trials in the printed table
 ENDINGS = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}

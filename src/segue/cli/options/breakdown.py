@@ -70,8 +70,11 @@ class BreakdownOptions:
         by: By = self.by  # type: ignore[assignment]
         rows = breakdown(results, metrics, split, by=by, refit=refit)
         if self.picture is not None:
-            say(f"written: {draw(rows, HEADINGS[by], self.picture)}")
+            say(f"written: {draw_groups(rows, HEADINGS[by], self.picture)}")
         return [grid(_wide(rows, HEADINGS[by]), f"By {by}; 95% intervals over users")], {f"by {by}": rows}
+
+
+BREAKDOWN = BreakdownOptions()
 
 
 def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
@@ -87,7 +90,7 @@ def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
     return list(lines.values())
 
 
-def draw(rows: Sequence[dict[str, Any]], heading: str, picture: Path) -> Path:
+def draw_groups(rows: Sequence[dict[str, Any]], heading: str, picture: Path) -> Path:
     """Draw the first metric: lines with bands for the intervals, or bars where the groups are no numbers."""
     from segue.reporting import charts
 

@@ -74,6 +74,9 @@ class EvaluationOptions:
         return changed
 
 
+EVALUATION = EvaluationOptions()
+
+
 @Parameter(name="*", group=EVALUATION_GROUP)
 @dataclass(frozen=True, kw_only=True)
 class ProtocolOptions(EvaluationOptions):
@@ -107,3 +110,6 @@ class ProtocolOptions(EvaluationOptions):
     def _apply(self, protocol: Protocol) -> Protocol:
         settings: dict[str, Any] = {"ahead": self.horizon, "leak": self.leak}
         return self.apply_to(replace(protocol.at(self.cut_offs), **settings))
+
+
+PROTOCOL = ProtocolOptions()

@@ -14,7 +14,8 @@ from segue.data.log import Log
 from segue.errors import DataError
 from segue.reporting.console import say
 
-RENAMED = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating"}  # option: argument
+# options whose argument of `load_log` has another name
+ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating"}
 
 
 @Parameter(name="*", group=READING_GROUP)
@@ -60,9 +61,12 @@ class ReadingOptions:
             raise DataError(f"{source}: is a saved model, not a log; give the data that it was trained on")
         defaults = vars(ReadingOptions())
         given: dict[str, Any] = {
-            RENAMED.get(name, name): value for name, value in vars(self).items() if value != defaults[name]
+            ARGUMENTS.get(name, name): value for name, value in vars(self).items() if value != defaults[name]
         }
         log = catalog.load_log(source, **given)
         for step in log.steps:
             say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
         return log
+
+
+READING = ReadingOptions()

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from segue.cli.help import STAGES_GROUP
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.training import SettingsOption, parse_settings
-from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_model, protocol_of
+from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class RerankOptions:
         from segue.experiments.rerank import Ready
 
         folder = Path(str(self.rerank))
-        saved = load_model(folder, self.model_class)
+        saved = load_saved(folder, self.model_class)
         trained, current = protocol_of(folder, saved, log), second.protocol
         if trained.fingerprint != current.fingerprint:
             raise ArtefactError(
@@ -107,3 +107,6 @@ class RerankOptions:
         check_not_refitted(folder, saved, "an epoch")
         result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(current.ks)))
         return Ready(saved.model, replace(result, baseline=True), saved.about)
+
+
+RERANK = RerankOptions()

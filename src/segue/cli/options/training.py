@@ -46,6 +46,9 @@ class ModelOptions:
         return parse_settings(self.set)
 
 
+MODEL = ModelOptions()
+
+
 @Parameter(name="*", group=TRAINING_GROUP)
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
@@ -68,6 +71,9 @@ class TrainingOptions:
     refit: Annotated[bool | None, Parameter(show_default=False)] = None
 
 
+TRAINING = TrainingOptions()
+
+
 @Parameter(name="*", group=BUDGET_GROUP)
 @dataclass(frozen=True, kw_only=True)
 class BudgetOptions:
@@ -83,6 +89,9 @@ class BudgetOptions:
     trials: int | None = None
     minutes: float | None = None
     jobs: int | None = None
+
+
+BUDGET = BudgetOptions()
 
 
 def parse_settings(pairs: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
