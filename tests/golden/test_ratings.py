@@ -48,10 +48,13 @@ def test_auc_per_user_and_its_mean(golden: Any) -> None:
 def test_mf_rating_and_score(golden: Any, bias: bool) -> None:
     z = golden("baselines")
     model = MF(MF.configure({"embedding_dim": len(z["mf_p"]), "bias": bias}), Sizes(1, 1)).double()
-    model.user[1, :-1], model.item[1, :-1] = torch.from_numpy(z["mf_p"]), torch.from_numpy(z["mf_q"])
+    model.user_embedding[1, :-1], model.item_embedding[1, :-1] = (
+        torch.from_numpy(z["mf_p"]),
+        torch.from_numpy(z["mf_q"]),
+    )
     if bias:
         model.mean.fill_(float(z["mf_mu"]))
-        model.user[1, -1], model.item[1, -1] = float(z["mf_b"][0]), float(z["mf_b"][1])
+        model.user_embedding[1, -1], model.item_embedding[1, -1] = float(z["mf_b"][0]), float(z["mf_b"][1])
     batch = PairBatch(torch.tensor([1]), torch.zeros(1, 0, dtype=torch.long), torch.tensor([1]))
     expected = float(z["mf_pred" if bias else "mf_pred_nobias"])
     assert float(model.predict(batch)) == pytest.approx(expected, abs=1e-10)

@@ -55,15 +55,15 @@ def test_biases_are_the_least_squares_solution() -> None:
     design[np.arange(len(events)), log.num_users + events.item - 1] = 1
     penalty = np.diag([2.0] * log.num_users + [3.0] * log.num_items)
     expected = np.linalg.solve(design.T @ design + penalty, design.T @ residual)
-    np.testing.assert_allclose(np.concatenate([model.user[1:], model.item[1:]]), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate([model.user_bias[1:], model.item_bias[1:]]), expected, atol=1e-6)
 
 
 def objective(model: MF, log: Log) -> float:
     """The squared errors on the log plus the L2 penalties, as in the docstring of `mf`."""
     events, config = RatedEvents.from_log(log), model.config
     error = model.predict(events.batch(np.arange(len(events)))) - torch.from_numpy(events.rating)
-    norms = [float(t[:, :-1].square().sum()) for t in (model.user, model.item)]
-    bias_norms = [float(t[:, -1].square().sum()) for t in (model.user, model.item)]
+    norms = [float(t[:, :-1].square().sum()) for t in (model.user_embedding, model.item_embedding)]
+    bias_norms = [float(t[:, -1].square().sum()) for t in (model.user_embedding, model.item_embedding)]
     return float(error.square().sum()) + config.l2 * sum(norms) + config.l2_bias * sum(bias_norms)
 
 
@@ -78,7 +78,7 @@ def test_iterations_of_mf_converge_to_a_minimum_of_the_objective(bias: bool) -> 
         model.fit(log)
         objectives.append(objective(model, log))
     assert objectives == sorted(objectives, reverse=True)
-    for table in (model.user, model.item):
+    for table in (model.user_embedding, model.item_embedding):
         for index in ((1, 0), (2, 1)) + (((3, 3),) if bias else ()):
             value = float(table[index])
             for step in (1e-3, -1e-3):
@@ -87,7 +87,7 @@ def test_iterations_of_mf_converge_to_a_minimum_of_the_objective(bias: bool) -> 
             table[index] = value
     if not bias:
         assert float(model.mean) == 0
-        assert not model.user[:, -1].any()
+        assert not model.user_embedding[:, -1].any()
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -54,23 +54,25 @@ def test_loss_of_an_epoch_equals_the_objective() -> None:
     loss = sum(float(model(batch)) for batch in model.batches(LOG, np.random.default_rng(0)))
     weights = model.level.exp()
     first, second = float(weights[0] / weights[:2].sum()), float(weights[1] / weights[:2].sum())
-    x = model.feature
+    x = model.feature_embedding
     vectors = [
-        model.item[1] + first * x[2] + second * x[1],
-        model.item[2] + first * x[2] + second * x[3],
-        model.item[3] + x[4],
-        model.item[4],
+        model.item_embedding[1] + first * x[2] + second * x[1],
+        model.item_embedding[2] + first * x[2] + second * x[3],
+        model.item_embedding[3] + x[4],
+        model.item_embedding[4],
     ]
     error = 0.0
     for user in range(1, 5):
         for item in LOG.history(user):
-            rating = model.mean + model.user_bias[user] + model.user[user, -1] + model.item_bias[item]
-            rating = rating + vectors[item - 1][-1] + model.user[user, :-1] @ vectors[item - 1][:-1]
+            rating = model.mean + model.user_bias[user] + model.user_embedding[user, -1] + model.item_bias[item]
+            rating = rating + vectors[item - 1][-1] + model.user_embedding[user, :-1] @ vectors[item - 1][:-1]
             error += float(rating - (2 if (user + item) % 2 else 5)) ** 2
     squared_norm = lambda table: float(table.square().sum())  # noqa: E731
-    penalty = 2 * (squared_norm(model.user[:, :-1]) + squared_norm(model.item[:, :-1])) + 3 * squared_norm(x)
-    penalty += 7 * squared_norm(model.user_bias + model.user[:, -1]) + 11 * squared_norm(
-        model.item_bias + model.item[:, -1]
+    penalty = 2 * (
+        squared_norm(model.user_embedding[:, :-1]) + squared_norm(model.item_embedding[:, :-1])
+    ) + 3 * squared_norm(x)
+    penalty += 7 * squared_norm(model.user_bias + model.user_embedding[:, -1]) + 11 * squared_norm(
+        model.item_bias + model.item_embedding[:, -1]
     )
     relation, v = model.relation, x[1:, :-1]
     penalty += 5 * float(relation[0, 2]) * squared_norm(v[0] - v[2])

@@ -49,28 +49,28 @@ class Biases(DotProductRating, DirectModel):
     window = 0
     sides: ClassVar[tuple[str, ...]] = ("item", "user")
     mean: Tensor
-    user: Tensor
-    item: Tensor
+    user_bias: Tensor
+    item_bias: Tensor
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("user", torch.zeros(sizes.num_users + 1))
-        self.register_buffer("item", torch.zeros(sizes.num_items + 1))
+        self.register_buffer("user_bias", torch.zeros(sizes.num_users + 1))
+        self.register_buffer("item_bias", torch.zeros(sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
         l2 = {side: getattr(self.config, f"l2_{side}", 0.0) for side in self.sides}
         mean, user, item = biases(RatedEvents.from_log(log), l2)
         self.mean.fill_(mean)
-        self.user.copy_(torch.from_numpy(user))
-        self.item.copy_(torch.from_numpy(item))
+        self.user_bias.copy_(torch.from_numpy(user))
+        self.item_bias.copy_(torch.from_numpy(item))
 
     def query(self, batch: Batch) -> Float[Tensor, "B 2"]:
-        user_part = self.mean + self.user[batch.user]  # (B,)
+        user_part = self.mean + self.user_bias[batch.user]  # (B,)
         return torch.stack([torch.ones_like(user_part), user_part], 1)
 
     def item_vectors(self) -> Float[Tensor, "I 2"]:
-        return torch.stack([self.item, torch.ones_like(self.item)], 1)
+        return torch.stack([self.item_bias, torch.ones_like(self.item_bias)], 1)
 
 
 class GlobalMean(Biases):

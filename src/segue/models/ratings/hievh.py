@@ -83,12 +83,12 @@ class HieVH(BiasedRatingModel, DotProductRating):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim + 1) * 0.01)
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
-        self.feature = nn.Parameter(torch.randn(sizes.num_features + 1, config.embedding_dim + 1) * 0.1)
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim + 1) * 0.01)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
+        self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, config.embedding_dim + 1) * 0.1)
         self.level = nn.Parameter(torch.zeros(config.max_features_per_item))  # v
         with torch.no_grad():
-            for table in (self.user, self.item, self.feature):
+            for table in (self.user_embedding, self.item_embedding, self.feature_embedding):
                 table[:, -1] = 0
                 zero_padding(table)
         self.register_buffer("relation", torch.zeros(0, 0), persistent=False)  # (n, n) s of features 1..n
@@ -100,57 +100,63 @@ class HieVH(BiasedRatingModel, DotProductRating):
         super().fit_statistics(events)
         item_features, names = self.config.item_features(events.log)
         self.features.set_features(item_features, names)
-        self.relation = torch.from_numpy(relations(events, item_features, len(names))).to(self.feature)
+        self.relation = torch.from_numpy(relations(events, item_features, len(names))).to(self.feature_embedding)
 
     def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
         assert self.training_log is not None
         config, item = self.config, batch.item
-        user, own = embedding(self.user, batch.user), embedding(self.item, item)  # (B, d + 1)
-        predicted = (self._user_vectors(batch.user, user) * self._item_vectors(item, own)).sum(1)
+        user_rows = embedding(self.user_embedding, batch.user)  # (B, d + 1)
+        item_rows = embedding(self.item_embedding, item)  # (B, d + 1)
+        predicted = (self._user_vectors(batch.user, user_rows) * self._item_vectors(item, item_rows)).sum(1)
         error = (predicted - batch.rating.to(predicted)).square()
         user_penalty = (
-            config.l2 * _squared_norm(user[:, :-1])
-            + config.l2_user * (self.user_bias[batch.user] + user[:, -1]).square()
+            config.l2 * _squared_norm(user_rows[:, :-1])
+            + config.l2_user * (self.user_bias[batch.user] + user_rows[:, -1]).square()
         )
         item_penalty = (
-            config.l2 * _squared_norm(own[:, :-1]) + config.l2_item * (self.item_bias[item] + own[:, -1]).square()
+            config.l2 * _squared_norm(item_rows[:, :-1])
+            + config.l2_item * (self.item_bias[item] + item_rows[:, -1]).square()
         )
         penalty = user_penalty * self.user_penalty_weight[batch.user] + item_penalty * self.item_penalty_weight[item]
-        feature_penalty = config.l2_feature * self.feature.square().sum() + config.relation_weight * self._horizontal()
+        feature_penalty = (
+            config.l2_feature * self.feature_embedding.square().sum() + config.relation_weight * self._horizontal()
+        )
         return (error + penalty).sum() + feature_penalty * len(batch) / len(self.training_log)
 
     def _horizontal(self) -> Float[Tensor, ""]:
         """The sum of R_fg over the pairs of features."""
         count = len(self.relation)
-        vector = self.feature[1 : count + 1, :-1]  # (n, d)
+        vector = self.feature_embedding[1 : count + 1, :-1]  # (n, d)
         product = vector @ vector.T  # (n, n)
         norm = product.diagonal()  # squared
         distance = norm.unsqueeze(1) + norm - 2 * product  # squared
         attraction = self.relation.clamp(min=0) * distance
         return (attraction + (-self.relation).clamp(min=0) * product.clamp(min=0).square()).sum() / 2
 
-    def _user_vectors(self, user: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
-        one = torch.ones_like(own[:, :1])
-        return torch.cat([own[:, :-1], one, own[:, -1:] + (self.mean + self.user_bias[user]).unsqueeze(1)], 1)
+    def _user_vectors(self, user: Int[Tensor, "B"], rows: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
+        one = torch.ones_like(rows[:, :1])
+        return torch.cat([rows[:, :-1], one, rows[:, -1:] + (self.mean + self.user_bias[user]).unsqueeze(1)], 1)
 
-    def _item_vectors(self, item: Int[Tensor, "B"], own: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
+    def _item_vectors(self, item: Int[Tensor, "B"], rows: Float[Tensor, "B e"]) -> Float[Tensor, "B f"]:
         """q~ and bias of each item, then a 1 that multiplies the user's bias."""
         feature = self.features.lookup(item)  # (B, F)
         weight = self.level.expand(feature.shape).masked_fill(feature == 0, -torch.inf)
         weight = torch.where((feature > 0).any(1, keepdim=True), weight, 0).softmax(1)
-        vector = own + (weight.unsqueeze(2) * embedding(self.feature, feature)).sum(1)
+        vector = rows + (weight.unsqueeze(2) * embedding(self.feature_embedding, feature)).sum(1)
         bias = vector[:, -1:] + self.item_bias[item].unsqueeze(1)
         return torch.cat([vector[:, :-1], bias, torch.ones_like(bias)], 1)
 
     def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
         item = batch.item
-        return (self.query(batch) * self._item_vectors(item, embedding(self.item, item))).sum(1)
+        return (self.query(batch) * self._item_vectors(item, embedding(self.item_embedding, item))).sum(1)
 
     def query(self, batch: Batch) -> Float[Tensor, "B f"]:
-        return self._user_vectors(batch.user, embedding(self.user, batch.user))
+        return self._user_vectors(batch.user, embedding(self.user_embedding, batch.user))
 
     def item_vectors(self) -> Float[Tensor, "I f"]:
-        return self._item_vectors(torch.arange(self.sizes.num_items + 1, device=self.item.device), self.item)
+        return self._item_vectors(
+            torch.arange(self.sizes.num_items + 1, device=self.item_embedding.device), self.item_embedding
+        )
 
 
 def _squared_norm(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:

@@ -55,37 +55,37 @@ class MF(DotProductRating, DirectModel):
     }
     window = 0
     mean: Tensor
-    user: Tensor
-    item: Tensor
+    user_embedding: Tensor
+    item_embedding: Tensor
 
     def __init__(self, config: MFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("user", torch.zeros(sizes.num_users + 1, config.embedding_dim + 1))
-        self.register_buffer("item", torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
-        self.item[:, -1] = 0
-        zero_padding(self.item)
+        self.register_buffer("user_embedding", torch.zeros(sizes.num_users + 1, config.embedding_dim + 1))
+        self.register_buffer("item_embedding", torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
+        self.item_embedding[:, -1] = 0
+        zero_padding(self.item_embedding)
 
     def fit(self, log: Log) -> None:
         events, config = RatedEvents.from_log(log), self.config
         rating = events.rating.astype(np.float64)
         mean = rating.mean() if config.bias else 0.0
-        user, item = (table.double().numpy().copy() for table in (self.user, self.item))
+        user, item = (table.double().numpy().copy() for table in (self.user_embedding, self.item_embedding))
         by_user = _GroupedRatings(events.user, events.item, rating - mean)
         by_item = _GroupedRatings(events.item, events.user, rating - mean)
         for _ in range(config.iterations):
             by_user.solve(user, item, config)
             by_item.solve(item, user, config)
         self.mean.fill_(mean)
-        self.user.copy_(torch.from_numpy(user))
-        self.item.copy_(torch.from_numpy(item))
+        self.user_embedding.copy_(torch.from_numpy(user))
+        self.item_embedding.copy_(torch.from_numpy(item))
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        user = self.user[batch.user]  # (B, d + 1)
+        user = self.user_embedding[batch.user]  # (B, d + 1)
         return torch.cat([user[:, :-1], torch.ones_like(user[:, :1]), user[:, -1:] + self.mean], 1)  # (B, d + 2)
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
-        return torch.cat([self.item, torch.ones_like(self.item[:, :1])], 1)
+        return torch.cat([self.item_embedding, torch.ones_like(self.item_embedding[:, :1])], 1)
 
 
 class _GroupedRatings:

@@ -88,10 +88,10 @@ class IARN(BiasedRatingModel):
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = self.item_window = config.window
-        self.item_inputs = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim) * 0.1)
-        self.user_inputs = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.1)
-        zero_padding(self.item_inputs)
-        zero_padding(self.user_inputs)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim) * 0.1)
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.1)
+        zero_padding(self.item_embedding)
+        zero_padding(self.user_embedding)
         self.user_network, self.item_network = HistoryNetwork(config), HistoryNetwork(config)
         if config.use_ratings:
             self.first_ratings = FirstRatings(sizes.num_items)
@@ -139,7 +139,7 @@ class IARN(BiasedRatingModel):
         if items is None:
             items = torch.arange(self.sizes.num_items + 1, device=batch.user.device)
         users = self._encode_users(Batch(batch.user, batch.last_items(self.config.window)))
-        scores = self.item_inputs.new_empty(len(batch), len(items))
+        scores = self.item_embedding.new_empty(len(batch), len(items))
         by_length = (self.item_histories[items] > 0).sum(1).argsort()  # similar lengths need little padding
         for columns in by_length.split(ITEMS_PER_BLOCK):
             block = items[columns]
@@ -152,14 +152,14 @@ class IARN(BiasedRatingModel):
 
     def _encode_users(self, batch: Batch) -> EncodedHistory:
         history = _steps_first(batch.last_items(min(self.config.window, batch.history.shape[1])))  # (P, B)
-        x = embedding(self.item_inputs, history)  # (P, B, e)
+        x = embedding(self.item_embedding, history)  # (P, B, e)
         if self.config.use_ratings:
             x = self._append_ratings(x, batch.user.expand_as(history), history, self.item_bias[history])
         return self.user_network.encode(x, (history > 0).to(x))
 
     def _encode_items(self, item: Int[Tensor, "B"], item_history: Int[Tensor, "B Q"]) -> EncodedHistory:
         history = _steps_first(item_history)  # (Q, B)
-        x = embedding(self.user_inputs, history)  # (Q, B, e)
+        x = embedding(self.user_embedding, history)  # (Q, B, e)
         if self.config.feature_encoder != "none":
             x = self.feature_encoder(x, item)
         if self.config.use_ratings:
