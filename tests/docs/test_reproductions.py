@@ -1,9 +1,10 @@
-"""The pages of results show what the result files say, and nothing that they do not."""
+"""The pages of results agree with the result files."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from segue.errors import DataError
+from segue.models.registry import find
 from segue.papers import TABLES
 from segue.papers.report import read_result, update_page, write_pictures
 
@@ -28,17 +30,17 @@ PLACES = [*((page, RESULTS) for page in PAGES), (COMPARISONS, RESULTS / "compari
 
 
 @pytest.mark.parametrize(("page", "results"), PLACES)
-def test_a_page_is_made_of_its_results(page: Path, results: Path) -> None:
+def test_pages_are_made_from_the_result_files(page: Path, results: Path) -> None:
     names = f"{page.relative_to(ROOT)} {results.relative_to(ROOT)}"
     assert page.read_text(encoding="utf-8") == update_page(page, results), f"run: python -m segue.papers.report {names}"
 
 
-def test_every_comparison_has_a_place() -> None:
+def test_every_comparison_is_shown() -> None:
     shown = re.findall(r"<!-- results/(\S+)\.json -->", COMPARISONS.read_text(encoding="utf-8"))
     assert sorted(shown) == sorted(path.stem for path in (RESULTS / "comparisons").glob("*.json"))
 
 
-def test_a_comparison_says_what_its_file_says() -> None:
+def test_a_comparison_shows_the_figures_of_its_file() -> None:
     facts = json.loads((RESULTS / "comparisons" / "ml-100k.json").read_text(encoding="utf-8"))
     text = COMPARISONS.read_text(encoding="utf-8")
     for model in facts["models"]:
@@ -46,14 +48,14 @@ def test_a_comparison_says_what_its_file_says() -> None:
         assert re.search(rf"^\| {re.escape(model['model'])} \| .*\| {mean} \|", text, re.MULTILINE)
 
 
-def test_every_table_has_a_result_and_a_place() -> None:
+def test_every_table_has_a_result_and_is_shown() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     shown = re.findall(r"<!-- results/(\S+)\.json -->", text)
     assert sorted(shown) == sorted(TABLES) == [path.stem for path in FILES]
 
 
 @files
-def test_results_are_whole(path: Path) -> None:
+def test_results_are_complete(path: Path) -> None:
     facts = json.loads(path.read_text(encoding="utf-8"))
     assert facts["quick"] is False
     assert path.stat().st_size < 150_000
@@ -62,17 +64,40 @@ def test_results_are_whole(path: Path) -> None:
 
 
 @files
-def test_results_are_of_the_recipes_of_today(path: Path) -> None:
-    """Methods and printed figures; the settings of what was run stand in the file."""
+def test_results_have_the_methods_of_the_code(path: Path) -> None:
+    """The methods, in order; the settings of each run are in the file."""
     facts = json.loads(path.read_text(encoding="utf-8"))
     module = import_module(TABLES[path.stem].__module__)
     shown = list(dict.fromkeys(row["method"] for row in facts["rows"]))
-    wanted = [*module.METHODS] if isinstance(module.METHODS, dict) else [method.name for method in module.METHODS]
-    assert [name for name in shown if name in wanted] == wanted
+    expected = [*module.METHODS] if isinstance(module.METHODS, dict) else [method.name for method in module.METHODS]
+    assert [name for name in shown if name in expected] == expected
+
+
+@pytest.mark.parametrize(
+    "path", [*FILES, *sorted((RESULTS / "comparisons").glob("*.json"))], ids=lambda path: path.stem
+)
+def test_settings_of_results_are_valid(path: Path) -> None:
+    """Every stored run can be configured again with the settings and the preset that its file names."""
+    runs = list(_runs(json.loads(path.read_text(encoding="utf-8"))))
+    for run in runs:
+        find(run["model"]).configure(dict(run["settings"]), run.get("preset"))
+    assert runs or path.stem in ("criteo-table2-params", "hcrnn-table2", "hgn-table5", "iarn-figure5")
+
+
+def _runs(content: Any) -> Iterator[dict[str, Any]]:
+    """All dictionaries with a model and settings, at any depth."""
+    if isinstance(content, dict):
+        if {"model", "settings"} <= content.keys():
+            yield content
+        for value in content.values():
+            yield from _runs(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _runs(value)
 
 
 @files
-def test_pictures_are_drawn(path: Path) -> None:
+def test_pictures_show_their_data(path: Path) -> None:
     for picture in json.loads(path.read_text(encoding="utf-8"))["pictures"]:
         drawn = (RESULTS / f"{picture['name']}.svg").read_text(encoding="utf-8")
         assert picture["encoding"]["title"] in drawn
@@ -81,7 +106,7 @@ def test_pictures_are_drawn(path: Path) -> None:
             assert f">{name}</text>" in drawn, f"{picture['name']}.svg: run segue.papers.report again"
 
 
-def test_a_result_is_drawn_as_it_says(tmp_path: Path) -> None:
+def test_pictures_of_a_result_are_written(tmp_path: Path) -> None:
     pytest.importorskip("altair")
     rows = [{"k": k, "y": k / 7, "by": "one"} for k in (1, 2)]
     encoding = {"x": "k", "y": "y", "by": "by", "title": "T"}
@@ -89,7 +114,7 @@ def test_a_result_is_drawn_as_it_says(tmp_path: Path) -> None:
     assert [path.name for path in write_pictures(facts, tmp_path)] == ["p.svg"]
 
 
-def test_a_block_is_replaced_and_the_rest_is_left(tmp_path: Path) -> None:
+def test_only_blocks_are_replaced(tmp_path: Path) -> None:
     rows = [
         {
             "method": "A",
@@ -114,7 +139,7 @@ def test_a_block_is_replaced_and_the_rest_is_left(tmp_path: Path) -> None:
     )
 
 
-def test_a_result_that_is_none_is_named(tmp_path: Path) -> None:
+def test_the_error_names_an_unreadable_result(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text("{")
     with pytest.raises(DataError, match=r"t\.json: is not a result of segue reproduce --json"):
         read_result(tmp_path / "t.json")

@@ -74,7 +74,7 @@ def _comparison_block(result: Mapping[str, Any]) -> str:
     """The setup of a comparison, and a table with a row for each model."""
     protocol = result["protocol"]
     header = ["model", *(name for metric in METRICS for name in (metric, "95% interval")), *COST_COLUMNS]
-    rows = [_comparison_row(model, result["winners"][model["model"]]) for model in result["models"]]
+    rows = [_comparison_row(model, result["best_models"][model["model"]]) for model in result["models"]]
     setup = f"{result['questions']:,} questions, protocol {protocol['name']} ({protocol['fingerprint']})"
     left_out = [f"{name} is left out: {reason}" for name, reason in result["left_out_models"].items()]
     lines = [f"{setup}. Best on validation: {result['serve']}.", markdown_table([header, *rows]).rstrip(), *left_out]

@@ -54,7 +54,7 @@ class EmbeddingSpace:
     @classmethod
     def of(cls, model: HCRNN, genres: Genres) -> EmbeddingSpace:
         """The embeddings of a trained model."""
-        tables = (table.detach().double().numpy() for table in (model.item[1:], model.memory))
+        tables = (table.detach().double().numpy() for table in (model.item_embedding[1:], model.global_contexts))
         items, contexts = (table / np.linalg.norm(table, axis=1, keepdims=True) for table in tables)
         return cls(items, contexts, genres)
 
