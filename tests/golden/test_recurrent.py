@@ -40,10 +40,10 @@ def build(z: Arrays, **settings: Any) -> GRU:
     model = GRU(GRU.configure({"embedding_dim": dim, **settings}), Sizes(1, count)).double().eval()
     padding = np.zeros((1, dim))
     if model.config.tied:
-        fill(model.item_out, padding, z["W_I"].T)
+        fill(model.output_embedding, padding, z["W_I"].T)
     else:
-        fill(model.item_in, padding, z["W_I"].T)
-        fill(model.item_out, padding, z["W_O"])
+        fill(model.input_embedding, padding, z["W_I"].T)
+        fill(model.output_embedding, padding, z["W_O"])
     for cell, name in zip(model.cells, ("W", "W2"), strict=False):
         if model.config.layer_norm == "none":
             fill(cell.w, *(z[f"{name}_e_{gate}"] for gate in "rzh"))
@@ -80,7 +80,7 @@ def test_gru_states_scores_and_loss(z: Arrays, tied: bool, suffix: str) -> None:
     assert_close(model(batch(z)), z[f"nll{suffix}"])
     assert_close(model.score(Batch(torch.ones(1, dtype=torch.long), batch(z).history))[0, 1:], z[f"o{suffix}"][-1])
     if not tied:
-        assert_close(torch.softmax(states @ model.item_out[1:].T, 2)[0], z["p"])
+        assert_close(torch.softmax(states @ model.output_embedding[1:].T, 2)[0], z["p"])
 
 
 def test_states_of_two_gru_layers(z: Arrays) -> None:
@@ -180,9 +180,9 @@ def test_coevent_mf_scores_and_loss(golden, tied: bool, suffix: str) -> None:
     dim, count = arrays["coevent_V"].shape
     model = CoEventMF(CoEventMF.configure({"embedding_dim": dim, "tied": tied}), Sizes(1, count)).double().eval()
     padding = np.zeros((1, dim))
-    fill(model.item_out, padding, arrays["coevent_V" if tied else "coevent_U"].T)
+    fill(model.output_embedding, padding, arrays["coevent_V" if tied else "coevent_U"].T)
     if not tied:
-        fill(model.item_in, padding, arrays["coevent_V"].T)
+        fill(model.input_embedding, padding, arrays["coevent_V"].T)
     items = torch.arange(1, count + 1)[:, None]
     assert_close(
         model.score(Batch(torch.ones(count, dtype=torch.long), items))[:, 1:], arrays[f"coevent{suffix}_logits"]

@@ -1,4 +1,4 @@
-"""`sampled_loss` is the loss of one matrix of scores, in value and in gradient, however it is cut into blocks."""
+"""`sampled_loss` equals the loss of one matrix of scores in value and gradient, whatever the size of its blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segue.nn.sampled_loss import LossWithGrad, false_negatives, loss_with_autog
 DIM = 3
 LOSSES: dict[str, tuple[Callable[..., Tensor], LossWithGrad]] = {
     "top1": (losses.top1, losses.GRADIENTS["top1"]),
-    "bpr-max": (partial(losses.bpr_max, penalty=0.4), partial(losses.GRADIENTS["bpr-max"], penalty=0.4)),
+    "bpr-max": (partial(losses.bpr_max, bpreg=0.4), partial(losses.GRADIENTS["bpr-max"], bpreg=0.4)),
     "sampled-ce": (losses.sampled_cross_entropy, losses.GRADIENTS["sampled-ce"]),
     "bpr": (losses.mean_bpr, loss_with_autograd(losses.mean_bpr)),
     "bce": (losses.bce, loss_with_autograd(losses.bce)),
@@ -33,24 +33,24 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def case(rows: int, scale: float = 1.0) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
-    """(query, own, vectors), and the ids of targets and of eight negatives; some of these are targets."""
+    """(query, positive, negative), and the ids of targets and of eight negatives; some of these are targets."""
     generator = torch.Generator().manual_seed(rows)
-    query, own, vectors = (
+    query, positive, negative = (
         torch.randn(n, DIM, dtype=torch.double, generator=generator) * scale for n in (rows, rows, 8)
     )
     target, shared = (torch.randint(1, 6, (n,), generator=generator) for n in (rows, 8))
-    return [one.requires_grad_() for one in (query, own, vectors)], (target, shared)
+    return [one.requires_grad_() for one in (query, positive, negative)], (target, shared)
 
 
 def plain(loss: Callable[..., Tensor], leaves: list[Tensor], ids: tuple[Tensor, Tensor]) -> Tensor:
-    query, own, vectors = leaves
-    return loss((query * own).sum(1), query @ vectors.T, ids[0].unsqueeze(1) != ids[1]).sum()
+    query, positive, negative = leaves
+    return loss((query * positive).sum(1), query @ negative.T, ids[0].unsqueeze(1) != ids[1]).sum()
 
 
-def assert_same(loss: Tensor, wanted: Tensor, leaves: list[Tensor]) -> None:
-    torch.testing.assert_close(loss, wanted)
-    ours, theirs = (torch.autograd.grad(value * 0.3, leaves) for value in (loss, wanted))
-    for one, two in zip(ours, theirs, strict=True):
+def assert_same(loss: Tensor, expected: Tensor, leaves: list[Tensor]) -> None:
+    torch.testing.assert_close(loss, expected)
+    gradients = (torch.autograd.grad(value * 0.3, leaves) for value in (loss, expected))
+    for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-10)
 
 
@@ -67,12 +67,12 @@ def test_value_and_gradient(name: str, rows: int, scale: float) -> None:
 @pytest.mark.usefixtures("blocks")
 @each
 def test_targets_that_are_the_first_negatives(name: str) -> None:
-    """In-batch negatives: the targets of the others, without looking their vectors up a second time."""
-    (query, _, vectors), (_, shared) = case(5)
+    """In-batch negatives: the targets of the other rows, whose vectors are not looked up again."""
+    (query, _, negative), (_, shared) = case(5)
     loss, loss_with_grad = LOSSES[name]
     ids = shared[:5], shared
-    wanted = plain(loss, [query, vectors[:5], vectors], ids)
-    assert_same(sampled_loss(query, None, vectors, ids, loss_with_grad), wanted, [query, vectors])
+    expected = plain(loss, [query, negative[:5], negative], ids)
+    assert_same(sampled_loss(query, None, negative, ids, loss_with_grad), expected, [query, negative])
 
 
 @each
@@ -85,7 +85,7 @@ def test_a_row_whose_negatives_are_all_its_target(name: str) -> None:
 
 
 @each
-def test_no_target_is_no_loss(name: str) -> None:
+def test_no_targets(name: str) -> None:
     leaves, ids = case(0)
     loss = sampled_loss(*leaves, ids, LOSSES[name][1])
     assert loss == 0
@@ -95,8 +95,8 @@ def test_no_target_is_no_loss(name: str) -> None:
 
 
 @given(st.lists(st.integers(1, 50_000), max_size=6), st.lists(st.integers(1, 50_000), max_size=6), st.integers(0, 3))
-def test_clashes_in_loops(target: list[int], shared: list[int], common: int) -> None:
+def test_false_negatives_in_loops(target: list[int], shared: list[int], common: int) -> None:
     shared = shared + target[:common]
     row, column = false_negatives(torch.tensor(target, dtype=torch.long), torch.tensor(shared, dtype=torch.long))
-    found = sorted(zip(row.tolist(), column.tolist(), strict=True))
-    assert found == [(i, j) for i, t in enumerate(target) for j, s in enumerate(shared) if t == s]
+    pairs = sorted(zip(row.tolist(), column.tolist(), strict=True))
+    assert pairs == [(i, j) for i, t in enumerate(target) for j, s in enumerate(shared) if t == s]

@@ -1,4 +1,4 @@
-"""Layers that sum windows up: neighbours in a row, and padding."""
+"""Layers over sliding windows: overlapping windows of a row, and padding."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ def items(rows: int, count: int) -> Tensor:
 
 
 def windows(item: Tensor) -> Tensor:
-    """Each window in a row of its own."""
+    """Each window as a row of its own."""
     return item.unfold(1, WINDOW, 1).transpose(2, 3).flatten(0, 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_window_of_the_gru_is_torchs_gru(count: int) -> None:
+def test_window_gru_equals_the_gru_of_torch(count: int) -> None:
     layer, item = WindowGRU(DIM).double(), items(6, count)
     whole = nn.GRU(DIM, DIM, batch_first=True).double()
     with torch.no_grad():
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             whole.get_parameter(f"{name}_l0").copy_(layer.cell.get_parameter(name))
-    found = layer(item, torch.ones(6, count, WINDOW, dtype=torch.double))
-    torch.testing.assert_close(found.flatten(0, 1), whole(windows(item))[1][0])
+    output = layer(item, torch.ones(6, count, WINDOW, dtype=torch.double))
+    torch.testing.assert_close(output.flatten(0, 1), whole(windows(item))[1][0])
 
 
 @pytest.mark.parametrize("padding", range(WINDOW + 1))
-def test_the_gru_begins_at_the_first_item(padding: int) -> None:
+def test_window_gru_ignores_padding(padding: int) -> None:
     layer, item = WindowGRU(DIM).double(), items(2, 1)
     item[:, :padding] = 0
-    real = torch.ones(2, 1, WINDOW, dtype=torch.double)
-    real[:, :, :padding] = 0
+    mask = torch.ones(2, 1, WINDOW, dtype=torch.double)
+    mask[:, :, :padding] = 0
     state = torch.zeros(2, DIM, dtype=torch.double)
-    for place in range(padding, WINDOW):
-        state = layer.cell(item[:, place], state)
-    torch.testing.assert_close(layer(item, real)[:, 0], state)
+    for position in range(padding, WINDOW):
+        state = layer.cell(item[:, position], state)
+    torch.testing.assert_close(layer(item, mask)[:, 0], state)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_convolutions_of_neighbours_are_those_of_each(count: int) -> None:
+def test_overlapping_windows_have_the_convolutions_of_single_windows(count: int) -> None:
     layer, item = (
         WindowConvolutions(DIM, WINDOW, num_vertical_filters=2, num_horizontal_filters=5).double().eval(),
         items(6, count),
@@ -54,23 +54,23 @@ def test_convolutions_of_neighbours_are_those_of_each(count: int) -> None:
     torch.testing.assert_close(layer(item).flatten(0, 1), layer(windows(item))[:, 0])
 
 
-def test_convolutions_of_a_window_are_pictures() -> None:
-    """Filters as two-dimensional convolutions over L x d pictures with one channel, as the authors have them."""
+def test_window_convolutions_equal_two_dimensional_convolutions() -> None:
+    """Filters as two-dimensional convolutions over L x d images with one channel, as in the authors' program."""
     layer, item = (
         WindowConvolutions(DIM, WINDOW, num_vertical_filters=2, num_horizontal_filters=5).double().eval(),
         items(6, 1),
     )
-    picture = item.unsqueeze(1)  # B 1 L d
-    vertical = nn.functional.conv2d(picture, layer.vertical.weight[:, None, :, None], layer.vertical.bias)
+    image = item.unsqueeze(1)  # B 1 L d
+    vertical = nn.functional.conv2d(image, layer.vertical.weight[:, None, :, None], layer.vertical.bias)
     features = [vertical.flatten(1)]
     for convolution in layer.horizontal:
-        found = nn.functional.conv2d(picture, convolution.weight.transpose(1, 2).unsqueeze(1), convolution.bias)
-        features.append(found.relu().amax((2, 3)))
+        output = nn.functional.conv2d(image, convolution.weight.transpose(1, 2).unsqueeze(1), convolution.bias)
+        features.append(output.relu().amax((2, 3)))
     z = layer.dense(torch.cat(features, 1)).relu()
     torch.testing.assert_close(layer(item)[:, 0], z)
 
 
-def test_dropout_is_for_training_alone() -> None:
+def test_dropout_in_training_only() -> None:
     layer, item = WindowConvolutions(DIM, WINDOW, dropout=0.5), items(6, 2).float()
     torch.manual_seed(0)
     assert not torch.equal(layer(item), layer(item))

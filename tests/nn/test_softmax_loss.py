@@ -1,4 +1,4 @@
-"""Cross-entropy over all items is that of one matrix of scores, in value and in gradient."""
+"""Cross-entropy over all items equals that of one matrix of scores in value and gradient."""
 
 from __future__ import annotations
 
@@ -34,48 +34,48 @@ def plain(query: Tensor, table: Tensor, target: Tensor) -> Tensor:
 @pytest.mark.parametrize("scale", [1.0, 300.0])
 def test_value_and_gradient(rows: int, scale: float) -> None:
     query, table, target = case(rows, scale)
-    found, wanted = all_items_cross_entropy(query, table, target), plain(query, table, target)
-    torch.testing.assert_close(found, wanted)
-    ours, theirs = (torch.autograd.grad(loss * 0.3, [query, table]) for loss in (found, wanted))
-    for one, two in zip(ours, theirs, strict=True):
+    loss, expected = all_items_cross_entropy(query, table, target), plain(query, table, target)
+    torch.testing.assert_close(loss, expected)
+    gradients = [torch.autograd.grad(value * 0.3, [query, table]) for value in (loss, expected)]
+    for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12)
-    assert not ours[1][0].any(), "padding is no item and learns nothing"
+    assert not gradients[0][1][0].any(), "padding is not an item and gets no gradient"
 
 
 @pytest.mark.usefixtures("blocks")
-def test_squashed_scores() -> None:
+def test_sigmoid_scores() -> None:
     query, table, target = case(11)
-    found = all_items_cross_entropy(query, table, target, sigmoid_scores=True)
-    wanted = cross_entropy((query @ table[1:].T).sigmoid(), target).sum()
-    torch.testing.assert_close(found, wanted)
-    ours, theirs = (torch.autograd.grad(loss, [query, table]) for loss in (found, wanted))
-    for one, two in zip(ours, theirs, strict=True):
+    loss = all_items_cross_entropy(query, table, target, sigmoid_scores=True)
+    expected = cross_entropy((query @ table[1:].T).sigmoid(), target).sum()
+    torch.testing.assert_close(loss, expected)
+    gradients = (torch.autograd.grad(value, [query, table]) for value in (loss, expected))
+    for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.usefixtures("blocks")
-def test_gradients_of_a_computed_table_and_query() -> None:
+def test_gradients_through_computed_inputs() -> None:
     query, table, target = case(5)
-    found, wanted = (
+    gradients = (
         torch.autograd.grad(loss(query.tanh(), torch.nn.functional.normalize(table, dim=1), target), [query, table])
         for loss in (all_items_cross_entropy, plain)
     )
-    for one, two in zip(found, wanted, strict=True):
+    for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_one_of_the_two_may_be_fixed(which: int) -> None:
+def test_one_of_the_two_needs_no_gradient(which: int) -> None:
     query, table, target = case(5)
-    learnt = [query, table]
-    learnt[which] = learnt[which].detach()
-    all_items_cross_entropy(learnt[0], learnt[1], target).backward()
+    inputs = [query, table]
+    inputs[which] = inputs[which].detach()
+    all_items_cross_entropy(inputs[0], inputs[1], target).backward()
     plain_grad = torch.autograd.grad(plain(query, table, target), [query, table])
     other = [query, table][1 - which]
     torch.testing.assert_close(other.grad, plain_grad[1 - which])
 
 
-def test_nothing_is_recorded_without_gradients() -> None:
+def test_no_graph_without_gradients() -> None:
     query, table, target = case(5)
     with torch.no_grad():
         loss = all_items_cross_entropy(query, table, target)
@@ -83,7 +83,7 @@ def test_nothing_is_recorded_without_gradients() -> None:
     torch.testing.assert_close(loss, plain(query, table, target).detach())
 
 
-def test_no_target_is_no_loss() -> None:
+def test_no_targets() -> None:
     query, table, target = case(0)
     loss = all_items_cross_entropy(query, table, target)
     assert loss == 0
@@ -98,7 +98,7 @@ def test_one_item_is_certain() -> None:
     assert loss == 0
 
 
-def test_inputs_are_left_alone() -> None:
+def test_inputs_are_not_changed() -> None:
     query, table, target = case(5)
     before = query.clone(), table.clone()
     all_items_cross_entropy(query, table, target).backward()

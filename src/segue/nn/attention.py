@@ -1,11 +1,4 @@
-"""`additive_attention`: how much each position makes of each of those up to it, by a small net, for all positions in one pass.
-
-    alpha_tj = v . sigma(query_t + key_j)        for j up to t, both of them items; 0 elsewhere
-
-Bahdanau et al., ICLR 2015. A batch of 41 stretches of 50 items has five million of these sigmas at 100 units: autograd
-would keep them and write them several times over. Here they are made a tile at a time, small enough for the
-processor's cache, and made again on the way back.
-"""
+"""`additive_attention`: the scores of additive attention, for all queries of a batch in one pass."""
 
 from __future__ import annotations
 
@@ -16,79 +9,98 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from segue.nn.hard_sigmoid import sigmoid_, slope
+from segue.nn.hard_sigmoid import sigmoid_, sigmoid_grad
 
-QUESTIONS = 8  # of a tile; those near the diagonal are made for nothing
-TILE = {"cpu": 2**17, "cuda": 2**25}  # numbers
+QUERIES = 8  # of a tile; those near the diagonal are computed for nothing
+TILE = {"cpu": 2**17, "cuda": 2**25}  # numbers in a tile
 
 Tile = tuple[slice, slice, slice]
-"""Rows, questions, positions."""
+"""Rows, queries, positions."""
 
 
 def additive_attention(
     query: Float[Tensor, "B C h"],
     key: Float[Tensor, "B P h"],
     v: Float[Tensor, "h"],
-    seen: Bool[Tensor, "B C P"],
+    mask: Bool[Tensor, "B C P"],
     *,
     hard: bool = False,
 ) -> Float[Tensor, "B C P"]:
-    """alpha where `seen`, else 0; with `hard`, sigma is the broken line of `layers.sigmoid`."""
-    alpha: Tensor = _Additive.apply(query, key, v, seen, hard)
+    """The scores  alpha_tj = v . sigma(query_t + key_j)  of additive attention, without a softmax.
+
+    A batch of 41 rows of 50 items needs five million sigmoids with 100 hidden units. Plain torch stores them and writes
+    them several times. This function replaces `sigmoid(query[:, :, None] + key[:, None]) @ v`: it computes a tile at a
+    time, small enough for the processor's cache, and computes it again in the backward pass (benchmark row
+    `handwritten`, part `additive-attention`).
+
+    Source: Bahdanau et al., ICLR 2015.
+
+    Args:
+        query: the C queries of each row.
+        key: the P keys of each row.
+        v: the weight vector.
+        mask: which positions each query attends to; the scores of the others are 0.
+        hard: whether sigma is the hard sigmoid of `segue.nn.hard_sigmoid`.
+    """
+    alpha: Tensor = _AdditiveAttention.apply(query, key, v, mask, hard)
     return alpha
 
 
-def causal_attention_mask(real: Bool[Tensor, "B P"], questions: int) -> Bool[Tensor, "B C P"]:
-    """What each of the last positions of left-padded histories sees: the items up to its own; padding sees nothing.
+def causal_attention_mask(valid: Bool[Tensor, "B P"], num_queries: int) -> Bool[Tensor, "B C P"]:
+    """Which positions each of the last positions of left-padded histories attends to: the items up to its own.
+
+    Padding attends to nothing.
 
     >>> causal_attention_mask(torch.tensor([[False, True, True]]), 2).int()
     tensor([[[0, 1, 0],
              [0, 1, 1]]], dtype=torch.int32)
     """
-    places = real.shape[1]
-    behind = torch.ones(questions, places, dtype=torch.bool, device=real.device).tril_(places - questions)
-    return behind & real.unsqueeze(1) & real[:, places - questions :].unsqueeze(2)
+    positions = valid.shape[1]
+    offset = positions - num_queries
+    causal = torch.ones(num_queries, positions, dtype=torch.bool, device=valid.device).tril_(offset)  # (C, P)
+    return causal & valid.unsqueeze(1) & valid[:, offset:].unsqueeze(2)
 
 
-class _Additive(torch.autograd.Function):
+class _AdditiveAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, v: Tensor, seen: Tensor, hard: bool) -> Tensor:
-        ctx.save_for_backward(query, key, v, seen)
+    def forward(ctx: Any, query: Tensor, key: Tensor, v: Tensor, mask: Tensor, hard: bool) -> Tensor:
+        ctx.save_for_backward(query, key, v, mask)
         ctx.hard = hard
-        alpha = query.new_zeros(seen.shape)
-        for tile in _tiles(seen, len(v)):
-            alpha[tile] = _sigmas(query, key, tile, hard) @ v
-        return alpha.mul_(seen)
+        alpha = query.new_zeros(mask.shape)  # (B, C, P)
+        for tile in _tiles(mask, len(v)):
+            alpha[tile] = _sigmoids(query, key, tile, hard) @ v
+        return alpha.mul_(mask)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, v, seen = ctx.saved_tensors
-        gradient = gradient * seen
-        by_query, by_key, by_v = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(v)
-        for tile in _tiles(seen, len(v)):
-            rows, questions, positions = tile
-            sigma, by_alpha = _sigmas(query, key, tile, ctx.hard), gradient[tile]
-            by_v += by_alpha.flatten() @ sigma.flatten(0, 2)
-            steep = slope(sigma, ctx.hard).mul_(by_alpha.unsqueeze(3))  # v itself is left for the end
-            by_query[rows, questions] = steep.sum(2)
-            by_key[rows, positions] += steep.sum(1)
-        return by_query.mul_(v), by_key.mul_(v), by_v, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, v, mask = ctx.saved_tensors
+        grad = grad * mask
+        grad_query, grad_key, grad_v = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(v)
+        for tile in _tiles(mask, len(v)):
+            rows, queries, positions = tile
+            sigma, grad_alpha = _sigmoids(query, key, tile, ctx.hard), grad[tile]  # (b, c, p, h), (b, c, p)
+            grad_v += grad_alpha.flatten() @ sigma.flatten(0, 2)
+            grad_sum = sigmoid_grad(sigma, ctx.hard).mul_(grad_alpha.unsqueeze(3))  # multiplied by v at the end
+            grad_query[rows, queries] = grad_sum.sum(2)
+            grad_key[rows, positions] += grad_sum.sum(1)
+        return grad_query.mul_(v), grad_key.mul_(v), grad_v, None, None
 
 
-def _sigmas(query: Tensor, key: Tensor, tile: Tile, hard: bool) -> Float[Tensor, "b c p h"]:
-    rows, questions, positions = tile
-    return sigmoid_(query[rows, questions].unsqueeze(2) + key[rows, positions].unsqueeze(1), hard)
+def _sigmoids(query: Tensor, key: Tensor, tile: Tile, hard: bool) -> Float[Tensor, "b c p h"]:
+    rows, queries, positions = tile
+    return sigmoid_(query[rows, queries].unsqueeze(2) + key[rows, positions].unsqueeze(1), hard)
 
 
-def _tiles(seen: Bool[Tensor, "B C P"], width: int) -> Iterator[Tile]:
-    """Pieces that hold all that is seen; where neighbouring rows are of like length, little else."""
-    batch, questions, places = seen.shape
-    if 0 in seen.shape:
+def _tiles(mask: Bool[Tensor, "B C P"], hidden_dim: int) -> Iterator[Tile]:
+    """Tiles that cover all entries of a causal mask; where neighbouring rows have similar lengths, few others."""
+    batch, num_queries, positions = mask.shape
+    if 0 in mask.shape:
         return
-    first = seen[:, -1].to(torch.uint8).argmax(1).tolist()  # of each row, where its history begins
-    rows = max(1, TILE["cpu" if seen.device.type == "cpu" else "cuda"] // (min(QUESTIONS, questions) * places * width))
+    first = mask[:, -1].to(torch.uint8).argmax(1).tolist()  # where the history of each row begins
+    tile = TILE["cpu" if mask.device.type == "cpu" else "cuda"]
+    rows = max(1, tile // (min(QUERIES, num_queries) * positions * hidden_dim))
     for row in range(0, batch, rows):
         begin = min(first[row : row + rows])
-        for question in range(max(0, begin - (places - questions)), questions, QUESTIONS):
-            stop = min(question + QUESTIONS, questions)
-            yield slice(row, row + rows), slice(question, stop), slice(begin, places - questions + stop)
+        for query in range(max(0, begin - (positions - num_queries)), num_queries, QUERIES):
+            stop = min(query + QUERIES, num_queries)
+            yield slice(row, row + rows), slice(query, stop), slice(begin, positions - num_queries + stop)

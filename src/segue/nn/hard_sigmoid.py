@@ -1,4 +1,4 @@
-"""The sigmoid of gates, or the broken line that Theano's programs have in its place:  min(1, max(0, x / 5 + 1/2))."""
+"""The sigmoid of gates and attention, or its piecewise linear form in Theano:  min(1, max(0, x / 5 + 1/2))."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-STEEP = 0.2
+SLOPE = 0.2
 
 
 def sigmoid_(x: Float[Tensor, "*n"], hard: bool) -> Float[Tensor, "*n"]:
-    """sigma(x), in the place of x."""
-    return x.mul_(STEEP).add_(0.5).clamp_(0, 1) if hard else x.sigmoid_()
+    """The sigmoid of x, in place; with `hard`, the piecewise linear form."""
+    return x.mul_(SLOPE).add_(0.5).clamp_(0, 1) if hard else x.sigmoid_()
 
 
-def slope(gate: Float[Tensor, "*n"], hard: bool) -> Float[Tensor, "*n"]:
-    """The derivative of sigma where its value is `gate`."""
-    return ((gate > 0) & (gate < 1)).to(gate.dtype) * STEEP if hard else torch.addcmul(gate, gate, gate, value=-1)
+def sigmoid_grad(output: Float[Tensor, "*n"], hard: bool) -> Float[Tensor, "*n"]:
+    """The derivative of the sigmoid where its value is `output`."""
+    if hard:
+        return ((output > 0) & (output < 1)).to(output.dtype) * SLOPE
+    return torch.addcmul(output, output, output, value=-1)

@@ -47,7 +47,8 @@ class ItemFeatures(nn.Module):
         width = self.feature.shape[1]
         if ids.shape[1] > width:
             raise ConfigError(
-                f"max_features_per_item={width}: an item of the log has {ids.shape[1]} features; raise it to that number"
+                f"max_features_per_item={width}: an item of the log has {ids.shape[1]} features; "
+                "raise it to that number"
             )
         self.feature.zero_()[:, : ids.shape[1]] = torch.from_numpy(ids).to(self.feature)
 

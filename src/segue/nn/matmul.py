@@ -1,10 +1,4 @@
-"""`fast_matmul`: matrix products by oneDNN where these are as exact as MKL's; `linear_2d`: one product, always.
-
-Asked for "medium" precision, torch hands products of 32-bit matrices to oneDNN. On processors with units for 16-bit
-matrices (AMX) that means 16 bits; on the others it means the same 32 bits from another kernel, on AMD's twice as fast
-as the usual one. Which of the two it is here is found out by trying. On Intel's processors, MKL's own
-ground, the usual one is about as quick, and quicker where products come in many shapes: oneDNN makes a kernel for each.
-"""
+"""Matrix products: the faster library where both are exact (`fast_matmul`), and one product always (`linear_2d`)."""
 
 from __future__ import annotations
 
@@ -19,15 +13,23 @@ from torch import Tensor, nn
 
 
 def linear_2d(layer: nn.Linear, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n k"]:
-    """`layer(x)` as one product of two matrices: without a bias, torch makes that of many small ones where no gradient
-    is asked for, and the last digits with it."""
+    """`layer(x)` as one product of two matrices.
+
+    Without a bias, torch splits it into many small products where no gradient is needed, and rounds differently.
+    """
     return layer(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
 
 
 @contextmanager
 def fast_matmul() -> Iterator[None]:
-    """Within, products on the processor are the quicker ones that are exact to 32 bits."""
-    if _intel() or not _exact():
+    """Inside the block, products of 32-bit matrices on the processor use oneDNN where that is exact and faster.
+
+    With "medium" precision, torch passes them to oneDNN. On processors with 16-bit matrix units (AMX) this means 16-bit
+    precision; on others it means 32 bits from another kernel, twice as fast as the default on AMD. A test product finds
+    out which. On Intel the default (MKL) is about as fast, and faster where products come in many shapes: oneDNN makes
+    a kernel for each shape.
+    """
+    if _is_intel() or not _is_exact():
         yield
         return
     before = torch.get_float32_matmul_precision()
@@ -39,21 +41,21 @@ def fast_matmul() -> Iterator[None]:
 
 
 @cache
-def _exact() -> bool:
-    """Whether oneDNN keeps what 16 bits would lose."""
+def _is_exact() -> bool:
+    """Whether "medium" precision keeps the digits that 16 bits would lose."""
     before = torch.get_float32_matmul_precision()
     left = torch.full((256, 256), 1 + 2.0**-14)
     torch.set_float32_matmul_precision("medium")
     try:
-        apart = (left @ left.T / 256 - left[0, 0] ** 2).abs().max()
+        error = (left @ left.T / 256 - left[0, 0] ** 2).abs().max()
     finally:
         torch.set_float32_matmul_precision(before)
-    return bool(apart < 2.0**-15) and not torch.cuda.is_available()
+    return bool(error < 2.0**-15) and not torch.cuda.is_available()
 
 
 @cache
-def _intel() -> bool:
-    """Whether the processor is Intel's; where the system does not say, it is not."""
+def _is_intel() -> bool:
+    """Whether the processor is one of Intel's; False where the system does not say."""
     try:
         return "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

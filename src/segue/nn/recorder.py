@@ -1,12 +1,12 @@
-"""Reading the gates and attentions of a model while it answers, with no second pass.
+"""Recording gates and attention weights while a model scores, without a second pass.
 
-    with readouts() as seen:
+    with recording() as recorded:
         model.score(batch)
-    seen["attention"]           a list: what each `record("attention", ...)` on the way was given
+    recorded["attention"]           a list of the values given to `record("attention", ...)`
 
-A model calls `record` where it has something to tell. The first axis of what it tells is the rows of the batch, the last
-the positions of the history, the newest item in the last column; what is called "audience ..." has the positions of the
-audience. Nobody listening, a tap costs a look at a variable.
+A model calls `record` with values that explain its scores. Their first axis is the rows of the batch, the last the
+positions of the history, the newest item in the last column. Values of the item's side, whose last axis is the
+positions of the item history, have names that begin with "item history".
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from contextvars import ContextVar
 
 from torch import Tensor
 
-ITEM_HISTORY = "item history "  # what a tap's name begins with where it tells of that side
+ITEM_HISTORY = "item history "  # prefix of the names of values of the item's side
 Recording = dict[str, list[Tensor]]
 
-_listener: ContextVar[Recording | None] = ContextVar("listener", default=None)
+_active: ContextVar[Recording | None] = ContextVar("active", default=None)
 
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """What is tapped within, by name, in the order in which it was met; an outer listener does not hear it."""
-    heard: Recording = {}
-    token = _listener.set(heard)
+    """Collect the values that are recorded inside the block, by name, in order; an outer block does not get them."""
+    recorded: Recording = {}
+    token = _active.set(recorded)
     try:
-        yield heard
+        yield recorded
     finally:
-        _listener.reset(token)
+        _active.reset(token)
 
 
 def record(name: str, value: Tensor | Callable[[], Tensor]) -> None:
-    """Tell `value`, without its gradient, to who listens; a function is only called if somebody does."""
-    heard = _listener.get()
-    if heard is not None:
-        told = value() if callable(value) else value
-        heard.setdefault(name, []).append(told.detach())
+    """Store `value` (detached) under `name` if a `recording()` block is active; otherwise do nothing.
+
+    Pass a function to avoid computing a value that is not recorded.
+    """
+    recorded = _active.get()
+    if recorded is not None:
+        tensor = value() if callable(value) else value
+        recorded.setdefault(name, []).append(tensor.detach())

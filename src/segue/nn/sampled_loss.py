@@ -1,11 +1,7 @@
-"""`sampled_loss`: the loss of targets against negatives that they share, and its gradient, in one pass over the scores.
+"""`sampled_loss`: the loss of targets among negatives that they share, in one pass over the scores.
 
-                  shared negatives S
-    targets n   [ scores = query . vector ]  ->  loss (n,)  ->  slopes of the scores  ->  gradients, at once
-
-Autograd would keep and revisit a score matrix for each step of the formula. Here a block of targets is scored into
-one buffer, `loss_with_grad` makes of them the derivatives of the loss, and two matrix products gradients of these while they
-are still in the cache.
+              shared negatives S
+targets n   [ scores = query . vector ]  ->  loss (n,) and its gradient (n, S)  ->  gradients of the vectors
 """
 
 from __future__ import annotations
@@ -21,100 +17,111 @@ BLOCK_BYTES = 1_000_000
 LOW_BITS = 2**14 - 1
 
 FalseNegatives = tuple[Tensor, Tensor]
-"""(row, column) of the negatives that are their row's own target, and count for nothing."""
+"""Row and column of the negatives that are the target of their row, and do not count."""
 
 LossWithGrad = Callable[[Tensor, Tensor, FalseNegatives], tuple[Tensor, Tensor, Tensor]]
-"""(positive (n,), negative (n, S), clash) -> loss (n,), its derivatives by either; `negative` may change at `false_negatives`."""
+"""(positive (n,), negative (n, S), false negatives) -> loss (n,) and its gradients with respect to both scores.
+
+It may overwrite `negative` at the false negatives."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(positive (n,), negative (n, S), known (n, S)) -> loss (n,)."""
+"""(positive (n,), negative (n, S), mask (n, S) of the negatives that count) -> loss (n,)."""
 
 
 def sampled_loss(
     query: Float[Tensor, "n d"],
-    own: Float[Tensor, "n d"] | None,
-    vectors: Float[Tensor, "S d"],
+    positive: Float[Tensor, "n d"] | None,
+    negative: Float[Tensor, "S d"],
     ids: tuple[Int[Tensor, "n"], Int[Tensor, "S"]],
     loss_with_grad: LossWithGrad,
 ) -> Float[Tensor, ""]:
-    """The sum of the losses of targets with vectors `own` among negatives with `vectors`; `ids` are those of both.
+    """The sum of the losses of targets among shared negatives.
 
-    Without `own`, the targets are the first n of the negatives, in order.
+    It replaces `loss(query . positive, query @ negative.T, mask)` under autograd, which stores and revisits a matrix of
+    scores for each operation of the loss. This function scores a block of targets into one buffer, turns the buffer
+    into the gradient of the loss, and multiplies it out while it is in the cache (benchmark row `handwritten`, parts
+    `sampled-loss-*`).
+
+    Args:
+        query: one query for each target.
+        positive: the vectors of the targets; None if the targets are the first n of the negatives, in order.
+        negative: the vectors of the negatives.
+        ids: the item ids of targets and of negatives. A negative that is the target of a row does not count there.
+        loss_with_grad: the loss, as in `segue.nn.losses.GRADIENTS`, or from `loss_with_autograd`.
     """
-    loss: Tensor = _Contrast.apply(query, own, vectors, ids, loss_with_grad)
+    loss: Tensor = _SampledLoss.apply(query, positive, negative, ids, loss_with_grad)
     return loss
 
 
-class _Contrast(torch.autograd.Function):
+class _SampledLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         query: Tensor,
-        own: Tensor | None,
-        vectors: Tensor,
+        positive: Tensor | None,
+        negative: Tensor,
         ids: tuple[Tensor, Tensor],
         loss_with_grad: LossWithGrad,
     ) -> Tensor:
-        among, own = own is None, vectors[: len(query)] if own is None else own
-        block = max(1, BLOCK_BYTES // (vectors.element_size() * max(len(vectors), 1)))
-        buffer = query.new_empty(min(block, len(query)), len(vectors))
-        loss = query.new_zeros(())
-        by_query, by_own, by_vectors = torch.empty_like(query), torch.empty_like(own), None
+        in_batch, positive = positive is None, negative[: len(query)] if positive is None else positive
+        block = max(1, BLOCK_BYTES // (negative.element_size() * max(len(negative), 1)))
+        buffer = query.new_empty(min(block, len(query)), len(negative))  # (b, S)
+        total = query.new_zeros(())
+        grad_query, grad_positive, grad_negative = torch.empty_like(query), torch.empty_like(positive), None
         for begin in range(0, len(query), block):
             part = slice(begin, begin + block)
-            some, right = query[part], own[part]
-            negative = torch.mm(some, vectors.T, out=buffer[: len(some)])
-            value, by_positive, by_negative = loss_with_grad(
-                (some * right).sum(1), negative, false_negatives(ids[0][part], ids[1])
-            )
-            loss += value.sum()
-            by_positive = by_positive.unsqueeze(1)
-            torch.mul(by_positive, some, out=by_own[part])
-            torch.addmm(by_positive * right, by_negative, vectors, out=by_query[part])
-            if by_vectors is None:
-                by_vectors = by_negative.T @ some
+            queries, targets = query[part], positive[part]  # (b, d)
+            scores = torch.mm(queries, negative.T, out=buffer[: len(queries)])  # (b, S)
+            target_scores, ignored = (queries * targets).sum(1), false_negatives(ids[0][part], ids[1])
+            loss, grad_target_scores, grad_scores = loss_with_grad(target_scores, scores, ignored)
+            total += loss.sum()
+            grad_target_scores = grad_target_scores.unsqueeze(1)
+            torch.mul(grad_target_scores, queries, out=grad_positive[part])
+            torch.addmm(grad_target_scores * targets, grad_scores, negative, out=grad_query[part])
+            if grad_negative is None:
+                grad_negative = grad_scores.T @ queries
             else:
-                by_vectors.addmm_(by_negative.T, some)
-        by_vectors = torch.zeros_like(vectors) if by_vectors is None else by_vectors
-        if among:
-            by_vectors[: len(query)] += by_own
-        ctx.among = among
-        ctx.save_for_backward(by_query, by_own, by_vectors)
-        return loss
+                grad_negative.addmm_(grad_scores.T, queries)
+        grad_negative = torch.zeros_like(negative) if grad_negative is None else grad_negative
+        if in_batch:
+            grad_negative[: len(query)] += grad_positive
+        ctx.in_batch = in_batch
+        ctx.save_for_backward(grad_query, grad_positive, grad_negative)
+        return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None, None]:
-        by_query, by_own, by_vectors = ctx.saved_tensors
-        own = None if ctx.among else by_own * gradient
-        return by_query * gradient, own, by_vectors * gradient, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None, None]:
+        grad_query, grad_positive, grad_negative = ctx.saved_tensors
+        grad_positive = None if ctx.in_batch else grad_positive * grad
+        return grad_query * grad, grad_positive, grad_negative * grad, None, None
 
 
 def false_negatives(target: Int[Tensor, "n"], shared: Int[Tensor, "S"]) -> FalseNegatives:
-    """Where a shared negative is the row's own target.
+    """Where a shared negative is the target of the row: rows and columns.
 
     >>> [each.tolist() for each in false_negatives(torch.tensor([4, 7]), torch.tensor([7, 2, 7]))]
     [[1, 1], [0, 2]]
     """
-    # most negatives are nobody's target: the few that may be are found by the low bits of their ids
-    seen = torch.zeros(LOW_BITS + 1, dtype=torch.bool, device=target.device)
-    seen[target & LOW_BITS] = True
-    maybe = seen[shared & LOW_BITS].nonzero().squeeze(1)
-    row, column = (target.unsqueeze(1) == shared[maybe]).nonzero().unbind(1)
-    return row, maybe[column]
+    # most negatives are the target of no row: the few that may be are found by the low bits of their ids
+    is_target = torch.zeros(LOW_BITS + 1, dtype=torch.bool, device=target.device)
+    is_target[target & LOW_BITS] = True
+    candidates = is_target[shared & LOW_BITS].nonzero().squeeze(1)
+    row, column = (target.unsqueeze(1) == shared[candidates]).nonzero().unbind(1)
+    return row, candidates[column]
 
 
 def loss_with_autograd(loss: Loss) -> LossWithGrad:
-    """The slopes of any loss."""
+    """Any loss with the gradients that autograd computes."""
 
     def loss_with_grad(
         positive: Tensor, negative: Tensor, false_negatives: FalseNegatives
     ) -> tuple[Tensor, Tensor, Tensor]:
-        known = torch.ones_like(negative, dtype=torch.bool)
-        known[false_negatives] = False
+        mask = torch.ones_like(negative, dtype=torch.bool)
+        mask[false_negatives] = False
         with torch.enable_grad():
             leaves = positive.detach().requires_grad_(), negative.detach().requires_grad_()
-            value = loss(*leaves, known)
-            by_positive, by_negative = torch.autograd.grad(value.sum(), leaves)
-        return value.detach(), by_positive, by_negative
+            value = loss(*leaves, mask)
+            grad_positive, grad_negative = torch.autograd.grad(value.sum(), leaves)
+        return value.detach(), grad_positive, grad_negative
 
     return loss_with_grad

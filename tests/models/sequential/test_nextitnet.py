@@ -30,7 +30,7 @@ def build(seed: int = 0, **chosen: Any) -> NextItNet:
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
-                if name.startswith("item"):
+                if name.endswith("embedding"):
                     weight[0] = 0
     return model.eval()
 

@@ -85,8 +85,8 @@ class RankingConfig(GradientModelConfig):
         )
 
     @property
-    def own(self) -> int:
-        """G: negatives that each target needs of its own."""
+    def negatives_per_target(self) -> int:
+        """G, the number of negatives sampled for each target; 0 with shared negatives or without any."""
         return self.num_negatives if self.loss != "ce" and self.negative_sampling == "per_target" else 0
 
 
@@ -186,7 +186,7 @@ class RankingModel(GradientModel, DotProductModel):
         if config.loss not in losses.GRADIENTS:
             return loss_with_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
         if config.loss == "bpr-max":
-            return partial(losses.bpr_max_with_grad, penalty=config.bpreg)
+            return partial(losses.bpr_max_with_grad, bpreg=config.bpreg)
         loss_with_grad = losses.GRADIENTS[config.loss]
         if config.loss == "sampled-ce" and config.logq_correction:
             return lambda positive, negative, false_negatives: loss_with_grad(
