@@ -44,5 +44,5 @@ class FirstRatings(ResizableBuffers):
         if not len(self.pair):
             return self.rating.new_zeros(pair.shape), torch.zeros_like(pair, dtype=torch.bool)
         index = torch.searchsorted(self.pair, pair).clamp(max=len(self.pair) - 1)
-        found = self.pair[index] == pair
-        return self.rating[index] * found, found
+        is_rated = self.pair[index] == pair
+        return self.rating[index] * is_rated, is_rated
