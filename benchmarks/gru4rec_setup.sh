@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fetch GRU4Rec's author's PyTorch program, which peer_gru4rec.py times.
+# Download the PyTorch program of GRU4Rec's author, which peer_gru4rec.py measures.
 #
 #   benchmarks/gru4rec_setup.sh [FOLDER]      (default: .bench/gru4rec)
 #
-# The program is not on the package index: it comes from GitHub, one file at one commit, under its
-# own licence (free for research and education). It runs in the environment that rectools_setup.sh makes beside
-# it, FOLDER/../rectools. Where GitHub is out of reach, put gru4rec_pytorch.py into FOLDER by hand.
+# The program is not on the package index: one file is downloaded from GitHub at a fixed commit. It has its own
+# licence (free for research and education). It runs in the environment that rectools_setup.sh sets up in
+# FOLDER/../rectools. Without access to GitHub, copy gru4rec_pytorch.py into FOLDER by hand.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -80,11 +80,11 @@ def measure(command: Iterable[str]) -> Record:
         )
         assert process.stdout is not None
         with process.stdout as pipe:
-            printed = pipe.read()
+            standard_output = pipe.read()
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
-        lines = printed.strip().splitlines()
+        lines = standard_output.strip().splitlines()
         if process.returncode or not lines:
             errors.seek(0)
             last = "\n".join(errors.read().strip().splitlines()[-5:])

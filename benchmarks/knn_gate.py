@@ -1,9 +1,9 @@
-"""A learnt gate over the counts of sequential item-KNN, and HGN initialised from them, on validation of Amazon CDs.
+"""A learned gate over the counts of sequential item-KNN, and HGN initialised from them, on validation of Amazon CDs.
 
     python -m benchmarks.knn_gate [--gate age|item|content] [--counts all|others|older] [--epochs N] [--lr LR]
     python -m benchmarks.knn_gate --hgn bpr|sampled-ce [--random]
 
-Sequential item-KNN weighs the item at age r of the history by a fixed g_r. Here it is learnt:
+Sequential item-KNN weighs the item at age r of the history by a fixed g_r. Here it is learned:
 
     score(j) = sum over r of  g_r C[i_r, j],     g_r = exp(a_r + b_i + u . W e_i)
     loss     = -log softmax over all items of  power log(score + eps)
@@ -77,7 +77,7 @@ TargetScores = Callable[[Tensor, Examples, Tensor], Tensor]
 
 
 class GatedKNN(Model):
-    """Sequential item-KNN with learnt weights of the items of the history."""
+    """Sequential item-KNN with learned weights of the items of the history."""
 
     name = "gate"
     Config = Config

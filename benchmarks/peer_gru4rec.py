@@ -1,16 +1,15 @@
-"""Time GRU4Rec's author's PyTorch program on ml-1m, one thread, and print one JSON line.
+"""Measures the PyTorch program of GRU4Rec's author on ml-1m with one thread and prints one JSON line.
 
-The program is not on the package index: `gru4rec_setup.sh` fetches it. It needs NumPy, pandas and torch, which the
-environments of the other peers have. From this project's root:
+The program is not on the package index; `gru4rec_setup.sh` downloads it. It needs NumPy, pandas and torch, which the
+environments of the other peers have. From the root folder of the project:
 
     .bench/rectools/venv/bin/python -m benchmarks.peer_gru4rec --program .bench/gru4rec --events .bench/ml-1m.npz
 
-Sessions are users' train rows, 64 side by side, one step of back-propagation, 2,048 shared negatives drawn with
-count^alpha: an epoch would show each of the 982,089 (prefix, next item) pairs once. What is timed is its training
-loop over the first mini-batches, each of 64 events; the seconds are scaled to the epoch. Drawing the store of ten
-million negatives, 4,882 mini-batches' worth, stands before it and is left out. `fit` runs unchanged: the loader ends
-early and tells when.
-"""
+Sessions are the users' training rows, 64 in parallel, with back-propagation over one step and 2,048 shared negatives
+sampled with count^alpha. A whole epoch would use each of the 982,089 (prefix, next item) pairs once. The training
+loop is timed over the first mini-batches of 64 events, and the time is scaled to the epoch. The program samples ten
+million negatives in advance, enough for 4,882 mini-batches; this is not counted. `fit` runs unchanged, but its loader
+ends early."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ from benchmarks.peer_common import Clock, Events, clock, count_pairs, print_resu
 
 
 def shortened(loader: type[Any], batches: int) -> list[Clock]:
-    """End each epoch of the program's loader after so many mini-batches; returns when each began."""
+    """Make each epoch of the program's loader end after so many mini-batches; returns the start of each epoch."""
     whole = loader.__iter__
     marks: list[Clock] = []
 
@@ -36,7 +35,7 @@ def shortened(loader: type[Any], batches: int) -> list[Clock]:
         left = batches
         for step in whole(self):
             yield step
-            left -= len(step) == 2  # items and what follows them; three values tell which sessions have ended
+            left -= len(step) == 2  # inputs and targets; three values mean that sessions have ended
             if not left:
                 return
 
@@ -45,7 +44,7 @@ def shortened(loader: type[Any], batches: int) -> list[Clock]:
 
 
 def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
-    """Run the program's `fit`, one epoch after the other."""
+    """Run the program's `fit` for all epochs."""
     import pandas as pd
     import torch
 
@@ -83,7 +82,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--program", type=Path, required=True, help="the folder of gru4rec_pytorch.py")
-    parser.add_argument("--events", type=Path, required=True, help="what segue_side.py export wrote")
+    parser.add_argument("--events", type=Path, required=True, help="the file that segue_side.py export wrote")
     parser.add_argument("--loss", choices=["cross-entropy", "bpr-max"], default="cross-entropy")
     parser.add_argument("--dim", type=int, default=100)
     parser.add_argument("--batch", type=int, default=64)

@@ -1,25 +1,24 @@
-"""Time RecBole's HGN and other sequence models, one thread, and print one JSON line.
+"""Measures RecBole's HGN and other sequence models with one thread and prints one JSON line.
 
-Runs inside the environment that `recbole_setup.sh` makes, not in this project's own:
+Runs in the environment that `recbole_setup.sh` sets up:
 
     .bench/recbole/venv/bin/python benchmarks/peer_recbole.py whole
     .bench/recbole/venv/bin/python benchmarks/peer_recbole.py epoch --data ml-1m --loss BPR
     .bench/recbole/venv/bin/python benchmarks/peer_recbole.py epoch --data ml-1m --model SASRec --batches 3
 
-`whole` is the command of RecBole's HGN page, from process start to the test figures;
-`epoch` is one training epoch after a warm-up epoch, or, where an epoch would take half an hour,
-the first BATCHES batches of one, their seconds scaled to the whole; `eval` is one full ranking of the
-validation part and one of the test part. Only what is timed is RecBole's: its data
-preparation, trainer, model and metrics run unchanged.
+`whole` is the command of RecBole's HGN page, from process start to the test metrics. `epoch` is one training epoch
+after a warm-up epoch. If an epoch takes too long, the first BATCHES batches are run and their time is scaled to the
+epoch. `eval` is one full ranking of the validation part and one of the test part. RecBole's data preparation,
+trainer, model and metrics run unchanged.
 
-RecBole 1.2.1 predates NumPy 2, torch 2.6 and ray-less installs. Shims:
+RecBole 1.2.1 is older than NumPy 2 and torch 2.6, and requires ray. Therefore some names are added:
 
-* `numpy.float_`, `complex_`, `unicode_`: gone from NumPy 2, read by `Config`.
-* `torch.load`: `weights_only` became True in torch 2.6; a checkpoint holds a `Config`.
-* `ray`: imported by `recbole.quick_start` for tuning only; an empty module stands in.
+* `numpy.float_`, `complex_`, `unicode_`: removed from NumPy 2, used by `Config`.
+* `torch.load`: `weights_only` became True in torch 2.6; a checkpoint contains a `Config`.
+* `ray`: imported by `recbole.quick_start` for tuning only; replaced by an empty module.
 
-One setting differs from the page: `train_neg_sample_args=None`, since RecBole 1.2.1
-refuses a CE loss while its own default asks for negatives.
+One setting differs from the page: `train_neg_sample_args=None`, since RecBole 1.2.1 refuses a CE loss with its own
+default of this setting.
 """
 
 import argparse
@@ -44,7 +43,7 @@ Clock = tuple[float, float]
 
 
 def apply_shims() -> None:
-    """Let RecBole 1.2.1 run with NumPy 2 and torch 2.6 or newer (reasons above)."""
+    """Add what RecBole 1.2.1 needs to run with NumPy 2 and torch 2.6 or newer; see above."""
     import numpy as np
     import torch
 
@@ -100,7 +99,7 @@ def since(start: Clock) -> dict[str, float]:
 
 
 def whole(args: argparse.Namespace) -> dict[str, Any]:
-    """Run `run_recbole` to the end of its early stopping; count and time its parts."""
+    """Run `run_recbole` until its early stopping; count its epochs and time its parts."""
     from recbole.quick_start import run_recbole
     from recbole.trainer import Trainer
 
@@ -132,7 +131,7 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
 
 
 class Head:
-    """The first batches of a loader, and all else that it is."""
+    """A data loader that ends after some batches; all other attributes are those of the loader."""
 
     def __init__(self, loader: Any, batches: int) -> None:
         self._loader = loader
@@ -149,7 +148,7 @@ class Head:
 
 
 def parts(args: argparse.Namespace) -> dict[str, Any]:
-    """Time training epochs (`epoch`) or full rankings (`eval`) by themselves."""
+    """Time training epochs (`epoch`) or full rankings (`eval`)."""
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer, init_seed
@@ -208,7 +207,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=2020, help="default: RecBole's")
     parser.add_argument("--warm-up", type=int, default=1, help="epochs not counted")
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--batches", type=int, help="of an epoch that is not run to its end")
+    parser.add_argument("--batches", type=int, help="number of batches of each epoch that are run; all by default")
     parser.add_argument("--root", type=Path, default=Path(".bench/recbole"))
     args = parser.parse_args(argv)
     if args.window is None:
@@ -217,7 +216,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure and print one JSON line on standard output; RecBole logs elsewhere."""
+    """Measure and print one JSON line on standard output; RecBole's logs go to standard error."""
     args = parse(sys.argv[1:])
     args.root = args.root.resolve()
     del sys.argv[1:]  # RecBole would read them as its own settings

@@ -1,14 +1,14 @@
-"""Time RecTools' SASRec on ml-1m, one thread, and print one JSON line.
+"""Measures RecTools' SASRec on ml-1m with one thread and prints one JSON line.
 
-Runs inside the environment that `rectools_setup.sh` makes, from this project's root:
+Runs in the environment that `rectools_setup.sh` sets up, from the root folder of the project:
 
     .bench/rectools/venv/bin/python -m benchmarks.peer_rectools --loss BCE --events .bench/ml-1m.npz
 
-An epoch of RecTools shows the last L + 1 train rows of each user once, every position with its next item: at most
-L (prefix, next item) pairs a user, 437,939 of the 982,089 with L = 100. Rows are padded to L on the left; padding is
-computed and left out of the loss. BCE draws negatives uniformly and rejects none; `softmax` scores all items at all
-positions, padding included. The fit is RecTools' own, with Lightning's trainer: only a clock is added. What is
-recommended after the last epoch, ten items a user, those had before left out, is measured as segue's are.
+An epoch of RecTools uses the last L + 1 training rows of each user once, every position with its next item: at most L
+(prefix, next item) pairs per user, 437,939 of the 982,089 with L = 100. Rows are padded to L on the left; padding is
+computed but not part of the loss. BCE samples negatives uniformly and rejects none; `softmax` scores all items at all
+positions, including padding. The training is RecTools' own, with Lightning's trainer; only a clock is added. After the
+last epoch ten unseen items are recommended to each user and evaluated as segue's are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ K = 10
 
 
 def dataset(events: Events, held_out: int) -> Any:
-    """RecTools' Dataset of all rows but the last `held` of each user; the order is told as days."""
+    """RecTools' Dataset of all rows except the last `held_out` of each user; positions are encoded as days."""
     import pandas as pd
     from rectools import Columns
     from rectools.dataset import Dataset
@@ -39,7 +39,7 @@ def dataset(events: Events, held_out: int) -> Any:
 
 
 def fit(events: Events, args: argparse.Namespace) -> tuple[Any, list[dict[str, float]]]:
-    """The model after all epochs, and their seconds."""
+    """The trained model, and the seconds of each epoch."""
     from pytorch_lightning import Callback, Trainer, seed_everything
     from rectools.models import SASRecModel
 
@@ -76,7 +76,7 @@ def fit(events: Events, args: argparse.Namespace) -> tuple[Any, list[dict[str, f
 
 
 def recommended(model: Any, events: Events) -> Ids:
-    """The first ten for each user, (users, 10), after all but the last row."""
+    """(users, 10) the recommended items of each user, from all rows except the last one."""
     import numpy as np
 
     users = np.arange(1, len(events.offsets))
@@ -90,7 +90,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--loss", choices=["BCE", "softmax"], default="BCE")
-    parser.add_argument("--events", type=Path, required=True, help="what segue_side.py export wrote")
+    parser.add_argument("--events", type=Path, required=True, help="the file that segue_side.py export wrote")
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=2)

@@ -1,15 +1,14 @@
-"""Time RePlay's SASRec on ml-1m, one thread, and print one JSON line.
+"""Measures RePlay's SASRec on ml-1m with one thread and prints one JSON line.
 
-Runs inside the environment that `replay_setup.sh` makes, from this project's root:
+Runs in the environment that `replay_setup.sh` sets up, from the root folder of the project:
 
     .bench/replay/venv/bin/python -m benchmarks.peer_replay --events .bench/ml-1m.npz
 
-An epoch of RePlay, with the last L + 1 train rows of each user in its Parquet file, shows each position with its next
-item: at most L (prefix, next item) pairs a user, 437,939 of the 982,089 with L = 100. Rows are padded to L on the
-left; padding is computed, scored against all items, and left out of the loss. The model is `SasRec.from_params` with
-its cross-entropy over all items, fed by RePlay's ParquetModule and fitted by Lightning: only a clock is added. What
-is recommended after the last epoch, ten items a user, those had before left out, is measured as segue's are.
-"""
+An epoch of RePlay uses the last L + 1 training rows of each user, every position with its next item: at most L
+(prefix, next item) pairs per user, 437,939 of the 982,089 with L = 100. Rows are padded to L on the left; padding is
+computed and scored against all items, but not part of the loss. The model is `SasRec.from_params` with its cross-
+entropy over all items, with RePlay's ParquetModule and Lightning's trainer; only a clock is added. After the last
+epoch ten unseen items are recommended to each user and evaluated as segue's are."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ K = 10
 
 
 def schema(items: int, dim: int) -> Any:
-    """RePlay's word for a log of item ids 0..items-1; `items` pads."""
+    """RePlay's schema of a log with item ids 0..items-1; the id `items` is padding."""
     from replay.data import FeatureHint, FeatureSource, FeatureType
     from replay.data.nn import TensorFeatureInfo, TensorFeatureSource, TensorSchema
 
@@ -49,11 +48,11 @@ def schema(items: int, dim: int) -> Any:
 
 
 def parquet(events: Events, path: Path, *, held_out: int, length: int) -> str:
-    """One row a user: the last `length` items of all but the last `held`, numbered from 0."""
+    """Write one row per user: the last `length` items before the last `held_out`, numbered from 0."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ends = events.offsets[1:] - held
+    ends = events.offsets[1:] - held_out
     starts = (ends - length).clip(events.offsets[:-1])
     rows = [events.items[start:end] - 1 for start, end in zip(starts, ends, strict=True)]
     users = range(1, len(rows) + 1)
@@ -62,7 +61,7 @@ def parquet(events: Events, path: Path, *, held_out: int, length: int) -> str:
 
 
 def module(events: Events, folder: Path, args: argparse.Namespace, features: Any) -> Any:
-    """RePlay's feeder: train rows for fitting, all but the last row for recommending."""
+    """RePlay's data module: training rows for training, all rows except the last one for recommending."""
     from replay.data.nn.parquet import ParquetModule
     from replay.nn.transform.template import make_default_sasrec_transforms
 
@@ -81,7 +80,7 @@ def module(events: Events, folder: Path, args: argparse.Namespace, features: Any
 
 
 def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
-    """Fit, recommend, and tell."""
+    """Train, recommend and evaluate."""
     from lightning.pytorch import Callback, Trainer, seed_everything
     from replay.nn.lightning import LightningModule
     from replay.nn.lightning.optimizer import OptimizerFactory
@@ -127,7 +126,7 @@ def measure(events: Events, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def best(scored: list[dict[str, Any]], events: Events) -> Ids:
-    """The first ten for each user, (users, 10), of scores of all items, those had before left out."""
+    """(users, 10) the unseen items with the highest scores of each user."""
     import torch
 
     scores = torch.cat([batch["logits"] for batch in scored])
@@ -139,7 +138,7 @@ def best(scored: list[dict[str, Any]], events: Events) -> Ids:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--events", type=Path, required=True, help="what segue_side.py export wrote")
+    parser.add_argument("--events", type=Path, required=True, help="the file that segue_side.py export wrote")
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=2)

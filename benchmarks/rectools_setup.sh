@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the environment in which peer_rectools.py runs RecTools, and peer_gru4rec.py GRU4Rec's author's program.
+# Set up the environment in which peer_rectools.py runs RecTools, and peer_gru4rec.py the program of GRU4Rec's author.
 #
 #   benchmarks/rectools_setup.sh [FOLDER]      (default: .bench/rectools)
 #

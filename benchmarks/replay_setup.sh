@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the environment in which peer_replay.py runs RePlay.
+# Set up the environment in which peer_replay.py runs RePlay.
 #
 #   benchmarks/replay_setup.sh [FOLDER]      (default: .bench/replay)
 #

@@ -314,7 +314,7 @@ def test_an_interrupted_run_is_resumed_and_published(
 
 
 def test_products_are_counted() -> None:
-    # one row, window 5 and two questions: 6 positions, d = 2
+    # one row, window 5 and two queries: 6 positions, d = 2
     user, history, target = torch.ones(1).long(), torch.ones(1, 6).long(), torch.ones(1, 4).long()
     batch = SequenceBatch(user, history, target, target_mask=torch.ones(1, 2, dtype=torch.bool))
     gates, scores = 6 * (4 + 2) + (4 + 2 * 5), 2 * 2 * (5 + 3) * 2

@@ -1,4 +1,4 @@
-"""The learnt gate of `benchmarks.knn_gate`: it starts as sequential item-KNN, and counts without the user."""
+"""The learned gate of `benchmarks.knn_gate`: it starts as sequential item-KNN, and counts without the user."""
 
 from __future__ import annotations
 

@@ -60,10 +60,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
 def test_every_method_has_a_row(made: dict[ModuleType, Reproduction]) -> None:
     table = made[iarn_table2]
     for method in iarn_table2.METHODS:
-        printed = iarn_table2.CLOTHING.get(method.name, (None, None))
+        published = iarn_table2.CLOTHING.get(method.name, (None, None))
         row = table.row(method.name, "auc", "The paper's")
         assert 0 <= row.mean <= 1
-        assert (row.published, row.other_logs) == (printed[1], {})
+        assert (row.published, row.other_logs) == (published[1], {})
         assert set(table.row(method.name, "auc", "Small").other_logs.values()) == {
             figure for figure in iarn_table2.MOVIELENS.get(method.name, ()) if figure
         }
@@ -101,7 +101,7 @@ def test_the_shorter_history_decides_the_length(
 
 
 def test_predicted_ratings_are_stored(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("kept")
+    folder = tmp_path_factory.mktemp("runs")
     experiment = SETUP.iarn_experiment(epochs=1)
     first, second = (RunCache(folder).run_refit(experiment, LOG, 1) for _ in range(2))
     assert isinstance(second.ranks, RatingPredictions)

@@ -95,13 +95,16 @@ def test_each_model_has_the_same_trials_and_one_test(
 
 def test_direct_models_come_first_and_unused_time_goes_to_later_models(tmp_path: Path, sequential_workers: Any) -> None:
     comparison("bprmf", "item-knn", "pop", minutes=1.0, jobs=2).run(LOG, tmp_path / "c")
-    tuned = [(name, seconds) for name, work, seconds in sequential_workers.started if work == "tune_model"]
+    tuned = [(name, seconds) for name, work, seconds in sequential_workers.started if work == "tune_in_worker"]
     assert [name for name, _ in tuned] == ["item-knn", "pop", "bprmf"]
     shares = [seconds or 0.0 for _, seconds in tuned]
     assert shares[0] == pytest.approx(40.0)
     assert shares[1] == pytest.approx(40.0)
     assert 75 < shares[2] < 120  # all but what the first two took
-    assert {work for name, work, _ in sequential_workers.started if name == "bprmf"} == {"tune_model", "train_and_test"}
+    assert {work for name, work, _ in sequential_workers.started if name == "bprmf"} == {
+        "tune_in_worker",
+        "refit_and_test_in_worker",
+    }
 
 
 def test_the_same_call_reads_earlier_results(tmp_path: Path, sequential_workers: Any) -> None:
@@ -122,7 +125,7 @@ def test_the_same_call_reads_earlier_results(tmp_path: Path, sequential_workers:
     assert {e.model: e.about["search"]["trials"] for e in more} == {"pop": 1, "item-knn": 3}
     sequential_workers.started.clear()
     refit = comparison("pop", refit=True).run(LOG, tmp_path / "c")
-    assert [work for _, work, _ in sequential_workers.started] == ["tune_model", "train_and_test"]
+    assert [work for _, work, _ in sequential_workers.started] == ["tune_in_worker", "refit_and_test_in_worker"]
     assert refit[0].about["recipe"]["refit"] is True
 
 
@@ -172,7 +175,7 @@ def test_the_traceback_of_a_bug_is_kept(
     def fail(*args: Any, send: Any) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(scheduler_module, "train_and_test", fail)
+    monkeypatch.setattr(scheduler_module, "refit_and_test_in_worker", fail)
     with pytest.raises(TrainingError, match="pop: RuntimeError: out of luck"):
         comparison("pop").run(LOG, tmp_path / "c")
     assert (tmp_path / "c/pop.error.txt").read_text() == "Traceback: here"

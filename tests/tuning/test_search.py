@@ -96,7 +96,7 @@ def test_an_interrupted_search_ends_where_the_uninterrupted_one_ends(
             small_search().run_trials(LOG, tmp_path / "interrupted", on_trial=ignore)
     again = small_search().run_trials(LOG, tmp_path / "interrupted", on_trial=ignore)
     assert results(again) == results(whole)
-    assert count < sum(t.epochs for t in whole) + 3  # what had been learnt was not learnt again
+    assert count < sum(t.epochs for t in whole) + 3  # finished epochs were not trained again
 
 
 def test_more_trials_extend_a_study_and_another_search_is_refused(tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ def test_ranges_are_read_as_hyperopt_reads_them(tmp_path: Path) -> None:
 def test_a_name_that_the_model_has_is_not_translated(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("k choice [5, 10]\nhidden_size choice [3]\n")
     assert set(read_space(tmp_path / "x", ["k", "num_neighbours", "embedding_dim"])) == {"k", "embedding_dim"}
-    assert set(read_space(tmp_path / "x", ["num_neighbours", "hidden", "embedding_dim"])) == {
+    assert set(read_space(tmp_path / "x", ["num_neighbours", "hidden_dim", "embedding_dim"])) == {
         "num_neighbours",
-        "hidden",
+        "hidden_dim",
     }
 
 

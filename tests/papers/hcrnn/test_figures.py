@@ -122,12 +122,12 @@ PRESETS = (("hcrnn-running", "author"), ("narm", "hcrnn"))
 @torch.no_grad()
 def resets(narm: Any, items: np.ndarray) -> list[float]:
     """The reset gate at each item, computed step by step from the items before it."""
-    unit, gates = narm.unit, []
+    unit, gates = narm.gru, []
     for place, item in enumerate(items):
         before = torch.zeros(1, unit.output_dim, dtype=torch.float64)
         for earlier in items[:place]:
-            before = unit.run_packed([1], narm.item[earlier][None], before)
-        gates.append(float(unit.gates(narm.item[item][None], before)[0].mean()))
+            before = unit.run_packed([1], narm.item_embedding[earlier][None], before)
+        gates.append(float(unit.gates(narm.item_embedding[item][None], before)[0].mean()))
     return gates
 
 

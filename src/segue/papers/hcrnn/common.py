@@ -32,7 +32,7 @@ class MethodSpec:
         preset: of the model.
         settings: settings that differ from the preset.
         settings_by_log: further settings for one log, by log.
-        printed: (Recall@3, Recall@20, MRR@3, MRR@20) by log, in percent.
+        published: (Recall@3, Recall@20, MRR@3, MRR@20) by log, in percent.
         patience: epochs without progress before training stops.
         kind: "network" (the paper's model), "baseline" (of the paper), or "extra" (a baseline that it omits).
         seeds: number of seeds on the authors' split of CiteULike; one on the other logs.
