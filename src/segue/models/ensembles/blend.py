@@ -33,10 +33,8 @@ class Blend(Model):
     config: BlendConfig
 
     def __init__(self, first: Model, second: Model, *, weight: float) -> None:
-        require(
-            _sizes_text(first) == _sizes_text(second),
-            f"{first.name} and {second.name} cannot be blended: they are built for {_sizes_text(first)} and {_sizes_text(second)}",
-        )
+        one, two = _sizes_text(first), _sizes_text(second)
+        require(one == two, f"{first.name} and {second.name} cannot be blended: they are built for {one} and {two}")
         super().__init__(BlendConfig(weight=weight), first.sizes)
         windows = [part.window for part in (first, second)]
         self.window = None if None in windows else max(window or 0 for window in windows)
