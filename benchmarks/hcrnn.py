@@ -107,7 +107,7 @@ def measure(variant: str, data: str, batches: int) -> dict[str, Any]:
         optimizer.zero_grad()
         targets = int((batch.targets > 0).sum())
         steps += int(((batch.history > 0).cumsum(1) * (batch.targets > 0).any(2)).sum())
-        parts = [batch] if variant == "plain" else batch.slices(model.rows_at_once)
+        parts = [batch] if variant == "plain" else batch.slices(model.micro_batch_size)
         for part in parts:
             part_loss = plain_loss(model, part.trimmed()) if variant == "plain" else model(part)
             (part_loss / targets).backward()

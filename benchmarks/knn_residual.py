@@ -7,7 +7,8 @@
 q . v_j is SASRec's cosine score with its preset `sampled`. The weights g of the ages, power, eps and strength are
 learned together with it, starting from those of sequential item-KNN. In training, the pairs of the target's own user
 are removed from its counts, except with `--own in`. Validation metrics during training are on a random third of the
-evaluation instances; the last ones are on all of them."""
+evaluation instances; the last ones are on all of them.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,13 @@ from segue.errors import ConfigError, DataError, TrainingError
 from segue.evaluation.metrics import measure
 from segue.models.base.search_space import Choice, LogUniform, Uniform
 from segue.training import loop as train
-from segue.tuning import search as search_module
+
+
+def use_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let searches measure their time with a `Clock`."""
+    clock = Clock()
+    for module in ("search", "trial_training"):
+        monkeypatch.setattr(f"segue.tuning.{module}.time", clock)
 
 
 @pytest.mark.parametrize("changes", [{"trials": 0}, {"seconds": 0.0}])
@@ -131,7 +137,7 @@ def test_an_unusable_log_ends_the_search(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*args: Any, **kwargs: Any) -> None:
         raise DataError("no times")
 
-    monkeypatch.setattr(search_module, "fit", fail)
+    monkeypatch.setattr("segue.tuning.trial_training.fit", fail)
     with pytest.raises(DataError, match="no times"):
         small_search().run_trials(LOG, tmp_path / "s", on_trial=ignore)
     (trial,) = small_search().study(LOG, tmp_path / "s").trials()
@@ -156,7 +162,7 @@ def test_the_test_set_does_not_influence_the_search(tmp_path: Path) -> None:
 
 
 def test_the_time_is_shared_and_the_best_trials_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "time", Clock())
+    use_clock(monkeypatch)
     search = small_search(trials=4, seconds=80.0, settings={**SMALL, "epochs": 40})
     lines: list[str] = []
     trials = search.run_trials(LOG, tmp_path / "s", on_trial=lines.append)
@@ -176,7 +182,7 @@ def test_the_time_is_shared_and_the_best_trials_continue(tmp_path: Path, monkeyp
 
 
 def test_without_time_one_trial_has_one_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "time", Clock())
+    use_clock(monkeypatch)
     (trial,) = small_search(seconds=0.5).run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert (trial.state, trial.epochs) == ("timed_out", 1)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from small_search import LEAVE_ONE_OUT
 
+from segue.config import bounds
 from segue.errors import ConfigError
 from segue.experiments.experiment import Experiment
-from segue.models.base.search_space import Choice, Space, Uniform
+from segue.models.base.search_space import Choice, Domain, Space, Uniform
 from segue.models.registry import MODELS
 from segue.models.sequential.hgn import HGN
 from segue.tuning.search import Search
+from segue.tuning.space_files import RECBOLE
 from segue.tuning.validate_space import validate_space
 
 
@@ -51,3 +55,23 @@ def test_a_value_may_be_valid_only_with_another_value_of_the_space() -> None:
         validate_space({"pooling": Choice("gate_avg")}, HGN, settings={"instance_gate": False})
     both = {"pooling": Choice("gate_avg", "avg"), "instance_gate": Choice(True, False)}
     assert validate_space(both, HGN) == both
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_space_of_a_model_is_within_the_declared_ranges(name: str) -> None:
+    model = MODELS[name]
+    assert validate_space(model.space, model) == dict(model.space)
+    for setting, domain in model.space.items():
+        lowest, highest = bounds(model.Config.model_fields[setting])
+        numbers = [value for value in _ends(domain) if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        assert all(lowest is None or number >= lowest for number in numbers)
+        assert all(highest is None or number <= highest for number in numbers)
+
+
+def _ends(domain: Domain) -> tuple[Any, ...]:
+    return domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+
+
+def test_recboles_names_are_translated_to_settings_that_exist() -> None:
+    settings = {name for model in MODELS.values() for name in model.Config.model_fields}
+    assert {own for names in RECBOLE.values() for own in names} <= settings

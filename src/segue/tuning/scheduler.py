@@ -152,7 +152,7 @@ class Scheduler:
             if self.to_test:
                 name, trials = self.to_test.popitem()
                 search = self.make_search(name, self.granted[name])
-                pool.start(name, train_and_test, search, self.log, trials, self.folder / name)
+                pool.start(name, refit_and_test_in_worker, search, self.log, trials, self.folder / name)
             else:
                 remaining = self.seconds - sum(spent.values())
                 remaining -= sum(self.granted[other] - spent.get(other, 0.0) for other in pool.running)
@@ -160,7 +160,7 @@ class Scheduler:
                 name = self.to_tune.pop(0)
                 self.granted[name] = spent.get(name, 0.0) + share
                 search = self.make_search(name, self.granted[name])
-                pool.start(name, tune_model, search, self.log, self.folder / name)
+                pool.start(name, tune_in_worker, search, self.log, self.folder / name)
             self.started[name] = time.monotonic()
 
     def _handle_end(self, message: Message) -> None:
@@ -208,7 +208,7 @@ class Scheduler:
         return True
 
 
-def tune_model(search: Search, log: Log, path: Path, *, send: Send) -> list[Trial]:
+def tune_in_worker(search: Search, log: Log, path: Path, *, send: Send) -> list[Trial]:
     """Run the trials of one model; a worker function."""
     return search.run_trials(
         log,
@@ -218,7 +218,7 @@ def tune_model(search: Search, log: Log, path: Path, *, send: Send) -> list[Tria
     )
 
 
-def train_and_test(search: Search, log: Log, trials: list[Trial], path: Path, *, send: Send) -> str:
+def refit_and_test_in_worker(search: Search, log: Log, trials: list[Trial], path: Path, *, send: Send) -> str:
     """Train and test the best model of a search and save it to `path`; a worker function.
 
     It runs in a process of its own, whose peak memory is then that of this model.
