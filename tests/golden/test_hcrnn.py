@@ -43,15 +43,19 @@ def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
     )
     model = HCRNN(config, Sizes(1, len(z["W_emb"]))).double().eval()
     variant, bi = config.variant, config.attention == "bi"
-    fill(model.item, np.concatenate([np.zeros((1, dim)), z["W_emb"]]))
-    for layer, name in ((model.shares.code, "e"), (model.shares.mean, "q1"), (model.shares.deviation, "q2")):
+    fill(model.item_embedding, np.concatenate([np.zeros((1, dim)), z["W_emb"]]))
+    for layer, name in (
+        (model.topic_posterior.code, "e"),
+        (model.topic_posterior.mean, "q1"),
+        (model.topic_posterior.deviation, "q2"),
+    ):
         fill(layer.weight, z[f"W_{name}"].T)
         fill(layer.bias, z[f"b_{name}"])
-    fill(model.memory, z["M_global"])
-    fill(model.memory_weight, z["W_theta_alpha"])
-    fill(model.memory_attention, z["v_theta"])
-    fill(model.read_weight, *(z[f"W_x{gate}"] for gate in "lzrh"))
-    fill(model.read_bias, *(z[f"b_{gate}"] for gate in "lzrh"))
+    fill(model.global_contexts, z["M_global"])
+    fill(model.theta_weight, z["W_theta_alpha"])
+    fill(model.context_attention, z["v_theta"])
+    fill(model.input_weight, *(z[f"W_x{gate}"] for gate in "lzrh"))
+    fill(model.input_bias, *(z[f"b_{gate}"] for gate in "lzrh"))
     fill(model.state_weight, z["W_h_alpha"], *(z[f"W_h{gate}"] for gate in "lzr"))
     fill(model.local_weight, z["W_cl"])
     fill(model.update_weight, z["W_cz"])
@@ -59,12 +63,12 @@ def hcrnn(z: Arrays, **settings: Any) -> HCRNN:
     fill(model.new_weight, z["W_hh"])
     if variant == 3:
         fill(model.drift_bias, z["b_d"])
-    fill(model.last_weight, z["W_ha1"])
-    fill(model.each_weight, z["W_ha2"])
-    fill(model.attention, z["v_h"])
+    fill(model.attention_query, z["W_ha1"])
+    fill(model.attention_key, z["W_ha2"])
+    fill(model.attention_vector, z["v_h"])
     if bi:
-        fill(model.local_last_weight, z["W_ca1"])
-        fill(model.local_each_weight, z["W_ca2"])
+        fill(model.local_query, z["W_ca1"])
+        fill(model.local_key, z["W_ca2"])
     fill(model.decoder, z["W_B" if bi else "W_B2"].T)
     return model
 
@@ -78,7 +82,12 @@ def test_cell_activations(z: Arrays, variant: int, theta_per_step: bool) -> None
     if theta_per_step:
         theta = theta.expand(len(item), -1)
     activations = cell_activations(
-        [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
+        [1] * len(item),
+        item,
+        model._project_inputs(item),
+        theta=theta,
+        weights=model._weights,
+        reset_input=model._reset_input,
     )
     golden = {key.removeprefix(f"v{variant}_"): value for key, value in z.items() if key.startswith(f"v{variant}_")}
     assert_close(activations.alpha, golden["alpha"])
@@ -91,10 +100,15 @@ def test_cell_activations(z: Arrays, variant: int, theta_per_step: bool) -> None
 
 
 def test_cell_activations_of_the_authors_program(z: Arrays) -> None:
-    model = hcrnn(z, variant=1, reset_context="before")
+    model = hcrnn(z, variant=1, reset_context="previous")
     item, theta = torch.from_numpy(z["x"]), torch.from_numpy(z["theta"])[None]
     activations = cell_activations(
-        [1] * len(item), item, model._gates(item), theta=theta, weights=model._weights, reset_input=model._reads
+        [1] * len(item),
+        item,
+        model._project_inputs(item),
+        theta=theta,
+        weights=model._weights,
+        reset_input=model._reset_input,
     )
     assert_close(activations.state, z["v1code_h"])
     assert_close(activations.local, z["v1code_c"])
@@ -112,29 +126,29 @@ def test_topic_posterior(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hcrnn(z)
     code = torch.from_numpy(z["f_x"])[None]
     monkeypatch.setattr(torch.nn.functional, "elu", lambda _: code)
-    mean, deviation, divergence = posterior = model.shares.posterior(torch.zeros_like(code))
+    mean, deviation, divergence = posterior = model.topic_posterior.posterior(torch.zeros_like(code))
     assert_close(mean[0], z["mu"])
     assert_close(deviation[0].log(), z["log_sigma"])
     assert_close(divergence[0], z["kl"])
-    assert_close(model.shares.draw(posterior)[0], z["theta_eval"])
+    assert_close(model.topic_posterior.sample(posterior)[0], z["theta_eval"])
     monkeypatch.setattr(torch, "randn_like", lambda _: torch.from_numpy(z["eps"])[None])
-    assert_close(model.train().shares.draw(posterior)[0], z["theta"])
+    assert_close(model.train().topic_posterior.sample(posterior)[0], z["theta"])
     assert_close(mean[0] + deviation[0] * torch.from_numpy(z["eps"]), z["theta_tilde"])
 
 
 def test_topic_posterior_of_the_authors_program(z: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     model = hcrnn(z, sigma_parametrization="softplus")
     history = torch.from_numpy(z["prefix"])[None] + 1
-    bag = bags(history, model.item[history])[:, -1]
+    bag = bags(history, model.item_embedding[history])[:, -1]
     assert_close(bag[0], z["bag_code"])
-    assert_close(torch.nn.functional.elu(model.shares.code(bag))[0], z["f_code"])
-    mean, deviation, divergence = posterior = model.shares.posterior(bag)
+    assert_close(torch.nn.functional.elu(model.topic_posterior.code(bag))[0], z["f_code"])
+    mean, deviation, divergence = posterior = model.topic_posterior.posterior(bag)
     assert_close(mean[0], z["mu_code"])
     assert_close(deviation[0], z["std_code"])
     assert_close(divergence[0], z["kl_code"])
-    assert_close(model.shares.draw(posterior)[0], z["theta_code_eval"])
+    assert_close(model.topic_posterior.sample(posterior)[0], z["theta_code_eval"])
     monkeypatch.setattr(torch, "randn_like", lambda _: torch.from_numpy(z["eps"])[None])
-    assert_close(model.train().shares.draw(posterior)[0], z["theta_code"])
+    assert_close(model.train().topic_posterior.sample(posterior)[0], z["theta_code"])
 
 
 def queries_at_every_step(z: Arrays) -> tuple[Contexts, AttentionPairs]:
@@ -147,11 +161,11 @@ def queries_at_every_step(z: Arrays) -> tuple[Contexts, AttentionPairs]:
 def test_bi_channel_attention_scores_and_loss(z: Arrays) -> None:
     model = hcrnn(z)
     states, attention_pairs = queries_at_every_step(z)
-    features, weights = model._features(states, states, attention_pairs)
+    features, weights = model._attend(states, states, attention_pairs)
     assert_close(weights["local_attention"], z["alpha_c"])
     assert_close(weights["attention"], z["alpha_h"])
     assert_close(features, np.concatenate([z["v3_h"], z["h_c"], z["h_h"]], 1))
-    logits = model._decoded(features) @ model.item[1:].T
+    logits = model._decode(features) @ model.item_embedding[1:].T
     assert_close(logits, z["logits"])
     assert_close(logits.softmax(1), z["y_hat"])
     loss = torch.nn.functional.cross_entropy(logits[-1:], torch.tensor([int(z["target"])]))
@@ -162,22 +176,23 @@ def test_bi_channel_attention_scores_and_loss(z: Arrays) -> None:
         torch.tensor([[int(z["target"]) + 1]]),
         target_mask=torch.tensor([[True]]),
     )
-    assert_close(model.ranked(model._decoded(features)[-1:, None], batch), z["nll_last"])
+    assert_close(model.ranking_loss(model._decode(features)[-1:, None], batch), z["nll_last"])
 
 
 def test_bi_channel_attention_of_the_authors_program(z: Arrays) -> None:
     model = hcrnn(z, attention_scale="embedding_dim")
     states, attention_pairs = queries_at_every_step(z)
-    features, weights = model._features(states, states, attention_pairs)
+    features, weights = model._attend(states, states, attention_pairs)
     assert_close(weights["local_attention"][-1], z["alpha_c_code"])
-    assert_close(model._decoded(features)[-1] @ model.item[1:].T, z["logits_code_last"])
+    assert_close(model._decode(features)[-1] @ model.item_embedding[1:].T, z["logits_code_last"])
 
 
 def test_single_channel_attention_scores(z: Arrays) -> None:
     model = hcrnn(z, attention="single")
     states, attention_pairs = queries_at_every_step(z)
     assert_close(
-        model._decoded(model._features(states, states, attention_pairs)[0])[-1] @ model.item[1:].T, z["logits_single"]
+        model._decode(model._attend(states, states, attention_pairs)[0])[-1] @ model.item_embedding[1:].T,
+        z["logits_single"],
     )
 
 
@@ -188,11 +203,11 @@ def test_parameter_counts(variant: int) -> None:
     for attention, decoder in decoders.items():
         model = HCRNN(HCRNN.configure({"variant": variant, "attention": attention}), Sizes(1, 7))
         sizes = {name: weight.numel() for name, weight in model.named_parameters()}
-        inference = {name: size for name, size in sizes.items() if name.startswith("shares.")}
-        outside = {"item", "decoder", "attention"} | {
-            name for name in sizes if name.endswith(("last_weight", "each_weight"))
+        inference = {name: size for name, size in sizes.items() if name.startswith("topic_posterior.")}
+        outside = {"item_embedding", "decoder", "attention_vector"} | {
+            name for name in sizes if name in ("attention_query", "attention_key", "local_query", "local_key")
         }
         cell = {name: size for name, size in sizes.items() if name not in outside | set(inference)}
         assert sum(inference.values()) == 20_200
         assert sum(cell.values()) == (135_600 if variant == 3 else 135_500)
-        assert sum(sizes[name] for name in outside - {"item"}) == decoder
+        assert sum(sizes[name] for name in outside - {"item_embedding"}) == decoder

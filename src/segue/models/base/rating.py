@@ -25,7 +25,7 @@ from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log
-from segue.models.base.bias_solver import biases
+from segue.models.base.bias_solver import solve_biases
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Model, Sizes
 
 PAIRS = 1 << 16  # predicted at a time where all items are asked about
@@ -125,7 +125,7 @@ class BiasedRatingModel(RatingModel):
 
         Subclasses add what else they compute from the log alone.
         """
-        mean, *both = biases(events, {"item": self.config.l2_item, "user": self.config.l2_user})
+        mean, *both = solve_biases(events, {"item": self.config.l2_item, "user": self.config.l2_user})
         self.mean.fill_(mean)
         for side, key, bias in zip(("user", "item"), (events.user, events.item), both, strict=True):
             getattr(self, f"{side}_bias").copy_(torch.from_numpy(bias))

@@ -23,7 +23,7 @@ from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Config, Field
 from segue.data.log import Log
-from segue.models.base.bias_solver import biases
+from segue.models.base.bias_solver import solve_biases
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.rating import DotProductRating
 from segue.models.base.search_space import LogUniform, Space
@@ -60,7 +60,7 @@ class Biases(DotProductRating, DirectModel):
 
     def fit(self, log: Log) -> None:
         l2 = {side: getattr(self.config, f"l2_{side}", 0.0) for side in self.sides}
-        mean, user, item = biases(RatedEvents.from_log(log), l2)
+        mean, user, item = solve_biases(RatedEvents.from_log(log), l2)
         self.mean.fill_(mean)
         self.user_bias.copy_(torch.from_numpy(user))
         self.item_bias.copy_(torch.from_numpy(item))

@@ -1,4 +1,4 @@
-"""The cell of HCRNN against its equations, one row and one step at a time, with torch's own gradients."""
+"""The cell of HCRNN against its equations, one sequence and one step at a time, with the gradients of autograd."""
 
 from __future__ import annotations
 
@@ -8,102 +8,106 @@ import pytest
 import torch
 from torch import Tensor
 
-from segue.models.sequential.hcrnn import attention_kernel as sigmoids
+from segue.models.sequential.hcrnn import attention_kernel
 from segue.models.sequential.hcrnn.cell import Contexts, ResetInput, Weights, cell_activations, run_cell
 from segue.nn.recurrent.packing import pack
 
 K, D, H = 3, 4, 5
 LENGTHS = torch.tensor([2, 4, 1, 4])
 VARIANTS = pytest.mark.parametrize(
-    ("reset_input", "drift"), [("now", 0), ("before", 0), ("likeness", 0), ("likeness", 1)]
+    ("reset_input", "drift"), [("now", 0), ("before", 0), ("product", 0), ("product", 1)]
 )
 
 
-def weights(drift: bool) -> Weights:
+def random_weights(drift: bool) -> Weights:
     torch.manual_seed(3)
     shapes = [(K, D), (K, H), (H,), (H, D + 3 * H), (D, D), (D, H), (D, H), (H, H), (H,)]
     drawn = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
     return Weights(*drawn[:-1], drawn[-1] if drift else None)
 
 
-def plain(
-    item: Tensor, read: Tensor, theta: Tensor, weights: Weights, reset_input: ResetInput
+def plain_cell(
+    item: Tensor, projected: Tensor, theta: Tensor, weights: Weights, reset_input: ResetInput
 ) -> tuple[Tensor, Tensor]:
-    """h and c after each step of one row, as the equations say."""
+    """h and c after each step of one sequence, by the equations."""
     state, local = item.new_zeros(H), item.new_zeros(D)
     states, locals_ = [], []
-    at_gates, new = read[:, : D + 2 * H], read[:, D + 2 * H :]
+    gate_inputs, new_inputs = projected[:, : D + 2 * H], projected[:, D + 2 * H :]
     for step, x in enumerate(item):
-        ours = state @ weights.state
-        inside = torch.sigmoid(ours[:H] + theta[step][:, None] * weights.projected)
-        candidate = torch.softmax(inside @ weights.attention, 0) @ weights.memory
-        by_gate = (at_gates[step] + ours[H:]).split([D, H, H])
-        gate = torch.sigmoid(by_gate[0] + local @ weights.local)
-        now = (1 - gate) * local + gate * candidate
-        update = torch.sigmoid(by_gate[1] + now @ weights.update)
-        compared = {"now": now, "before": local, "likeness": x * now}[reset_input] @ weights.reset
-        drift = torch.ones(()) if weights.drift is None else torch.sigmoid(compared + weights.drift)
-        reset = torch.sigmoid(by_gate[2] + compared if weights.drift is None else by_gate[2])
-        fresh = torch.tanh((reset * drift * state) @ weights.new + new[step])
-        state, local = (1 - update) * state + update * fresh, now
+        from_state = state @ weights.state
+        sigmoids = torch.sigmoid(from_state[:H] + theta[step][:, None] * weights.projected)
+        candidate = torch.softmax(sigmoids @ weights.attention, 0) @ weights.memory
+        sums = (gate_inputs[step] + from_state[H:]).split([D, H, H])
+        gate = torch.sigmoid(sums[0] + local @ weights.local)
+        new_local = (1 - gate) * local + gate * candidate
+        update = torch.sigmoid(sums[1] + new_local @ weights.update)
+        y = {"now": new_local, "before": local, "product": x * new_local}[reset_input] @ weights.reset
+        drift = torch.ones(()) if weights.drift is None else torch.sigmoid(y + weights.drift)
+        reset = torch.sigmoid(sums[2] + y if weights.drift is None else sums[2])
+        new_state = torch.tanh((reset * drift * state) @ weights.new + new_inputs[step])
+        state, local = (1 - update) * state + update * new_state, new_local
         states.append(state)
         locals_.append(local)
     return torch.stack(states), torch.stack(locals_)
 
 
 @VARIANTS
-@pytest.mark.parametrize("each", [False, True])
-@pytest.mark.parametrize("block", [1, sigmoids.BLOCK])
-def test_walking_is_the_equations(
-    reset_input: ResetInput, drift: int, each: bool, block: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("theta_per_step", [False, True])
+@pytest.mark.parametrize("block", [1, attention_kernel.BLOCK])
+def test_values_and_gradients_equal_the_equations(
+    reset_input: ResetInput, drift: int, theta_per_step: bool, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sigmoids, "BLOCK", block)
-    cell = weights(bool(drift))
+    monkeypatch.setattr(attention_kernel, "BLOCK", block)
+    weights = random_weights(bool(drift))
     total = int(LENGTHS.sum())
     first = LENGTHS.cumsum(0) - LENGTHS
-    item, read, theta = (
+    item, projected, theta = (
         torch.randn(rows, size, dtype=torch.double, requires_grad=True)
-        for rows, size in ((total, D), (total, D + 3 * H), (total if each else len(LENGTHS), K))
+        for rows, size in ((total, D), (total, D + 3 * H), (total if theta_per_step else len(LENGTHS), K))
     )
-    leaves = [item, read, theta, *(weight for weight in cell if weight is not None)]
-    steps = pack(first, LENGTHS)
-    kept = theta[steps.indices] if each else theta[steps.sorted_indices]
-    found = run_cell(
-        steps.batch_sizes, item[steps.indices], read[steps.indices], theta=kept, weights=cell, reset_input=reset_input
+    leaves = [item, projected, theta, *(weight for weight in weights if weight is not None)]
+    packing = pack(first, LENGTHS)
+    packed_theta = theta[packing.indices] if theta_per_step else theta[packing.sorted_indices]
+    states = run_cell(
+        packing.batch_sizes,
+        item[packing.indices],
+        projected[packing.indices],
+        theta=packed_theta,
+        weights=weights,
+        reset_input=reset_input,
     )
-    expected = [torch.empty(0)] * len(LENGTHS)
+    expected = []
     for row, (begin, size) in enumerate(zip(first.tolist(), LENGTHS.tolist(), strict=True)):
         own = slice(begin, begin + size)
-        shares = theta[own] if each else theta[row].expand(size, -1)
-        expected[row] = torch.cat(plain(item[own], read[own], shares, cell, reset_input), 1)
-    pull = torch.randn(total, H + D, dtype=torch.double)
-    walked = torch.cat(found, 1)
-    torch.testing.assert_close(walked, torch.cat(expected)[steps.indices], rtol=0, atol=1e-12)
-    ours = torch.autograd.grad((walked * pull[steps.indices]).sum(), leaves, materialize_grads=True)
-    theirs = torch.autograd.grad((torch.cat(expected) * pull).sum(), leaves, materialize_grads=True)
-    for one, two in zip(ours, theirs, strict=True):
+        own_theta = theta[own] if theta_per_step else theta[row].expand(size, -1)
+        expected.append(torch.cat(plain_cell(item[own], projected[own], own_theta, weights, reset_input), 1))
+    probe = torch.randn(total, H + D, dtype=torch.double)
+    packed = torch.cat(states, 1)
+    torch.testing.assert_close(packed, torch.cat(expected)[packing.indices], rtol=0, atol=1e-12)
+    gradients = torch.autograd.grad((packed * probe[packing.indices]).sum(), leaves, materialize_grads=True)
+    expected_gradients = torch.autograd.grad((torch.cat(expected) * probe).sum(), leaves, materialize_grads=True)
+    for one, two in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
 
 
 @VARIANTS
-def test_going_on_is_going_through(reset_input: ResetInput, drift: int) -> None:
-    cell = weights(bool(drift))
-    item, read, theta = (torch.randn(6, size, dtype=torch.double) for size in (D, D + 3 * H, K))
-    whole = cell_activations([2, 2, 2], item, read, theta=theta[:2], weights=cell, reset_input=reset_input)
-    begun = cell_activations([2], item[:2], read[:2], theta=theta[:2], weights=cell, reset_input=reset_input)
+def test_continuing_from_a_state_equals_one_run(reset_input: ResetInput, drift: int) -> None:
+    weights = random_weights(bool(drift))
+    item, projected, theta = (torch.randn(6, size, dtype=torch.double) for size in (D, D + 3 * H, K))
+    settings = {"theta": theta[:2], "weights": weights, "reset_input": reset_input}
+    whole = cell_activations([2, 2, 2], item, projected, **settings)
+    begun = cell_activations([2], item[:2], projected[:2], **settings)
     initial = Contexts(begun.state, begun.local)
-    rest = cell_activations(
-        [2, 2], item[2:], read[2:], theta=theta[:2], weights=cell, reset_input=reset_input, initial=initial
-    )
+    rest = cell_activations([2, 2], item[2:], projected[2:], **settings, initial=initial)
     torch.testing.assert_close(rest.state, whole.state[2:], rtol=0, atol=1e-12)
     torch.testing.assert_close(rest.local, whole.local[2:], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-def test_no_argument_is_too_large(kind: torch.dtype) -> None:
-    values = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=kind)
-    found = sigmoids.exp_neg(values)
-    product = found[:, None] * found
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_extreme_arguments_stay_finite(dtype: torch.dtype) -> None:
+    values = torch.tensor([-math.inf, -1e4, 0.0, 1e4, math.inf], dtype=dtype)
+    exponentials = attention_kernel.exp_neg(values)
+    product = exponentials[:, None] * exponentials
     assert product.isfinite().all()
     assert (product > 0).all()
-    torch.testing.assert_close(found[2], torch.ones((), dtype=kind))
+    torch.testing.assert_close(exponentials[2], torch.ones((), dtype=dtype))

@@ -15,7 +15,8 @@ from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.models.base.model import Sizes
-from segue.models.sequential.hcrnn.model import HCRNN, RunningHCRNN
+from segue.models.sequential.hcrnn.model import HCRNN
+from segue.models.sequential.hcrnn.running import RunningHCRNN
 from segue.training import loop as train
 from segue.training.loop import fit
 
@@ -145,14 +146,14 @@ OTHERS = [law for law in testing.LAWS if law != "learns_a_cycle"]
         {"variant": 1, "attention": "single"},
         {
             "variant": 1,
-            "reset_context": "before",
+            "reset_context": "previous",
             "sigma_parametrization": "softplus",
             "attention_scale": "embedding_dim",
             "kl_weight": 0.001,
         },
         {"variant": 2, "new_targets": 4, "window": 6},
     ],
-    ids=["single", "author", "stretches"],
+    ids=["single", "author", "training_sequences"],
 )
 def test_laws_of_the_variants(law: str, settings: dict[str, Any]) -> None:
     testing.LAWS[law](testing.subject(HCRNN, **settings))
@@ -169,7 +170,7 @@ def test_readouts_are_what_the_query_was_made_of(kind: type[HCRNN], attention: s
     found = model.readouts(history)
     steps = {"alpha": 3, "local_gate": 4, "update": 5, "reset": 5, "drift": 5, "temporary": 5, "local": 4}
     assert {name: tuple(found[name].shape) for name in steps} == {name: (4, size) for name, size in steps.items()}
-    assert found["theta"].shape == ((4, 3) if kind.running else (3,))
+    assert found["theta"].shape == ((4, 3) if kind.running_theta else (3,))
     for name in ("alpha", "theta"):
         torch.testing.assert_close(found[name].sum(-1), torch.ones_like(found[name].sum(-1)))
     seen = found["attention"] @ found["temporary"]

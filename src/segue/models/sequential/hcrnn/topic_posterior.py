@@ -1,10 +1,10 @@
-"""The shares of global contexts in a history, drawn from a normal distribution that a net makes of a bag of items.
+"""The proportions of global contexts in a history, drawn from a normal distribution inferred from a bag of items.
 
     f = ELU(bag W_e + b_e),  mu = f W_mu + b_mu,  log sigma = f W_sigma + b_sigma
     theta = softmax(mu + sigma * noise),  in evaluation softmax(mu)
     KL(N(mu, diag(sigma^2)) || N(0, I)) = sum of (mu^2 + sigma^2 - 1) / 2 - log sigma
 
-Song, Cha and Moon, AAAI 2019, (11, 12, 31-33); their program has 1e-6 + softplus in the place of the exponential.
+Song, Cha and Moon, AAAI 2019, (11, 12, 31-33); their program uses 1e-6 + softplus instead of the exponential.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from segue.nn.dropout import dropout
 
-Deviation = Literal["log", "softplus"]
+SigmaParametrization = Literal["log", "softplus"]
 
 
 class Posterior(NamedTuple):
@@ -29,12 +29,23 @@ class Posterior(NamedTuple):
 
 
 class TopicPosterior(nn.Module):
-    """theta of K contexts for bags of items of size D."""
+    """Infers theta of K contexts from bags of items of size D.
 
-    def __init__(self, dim: int, count: int, *, deviation: Deviation, noise: float, dropout: float) -> None:
+    Args:
+        dim: D.
+        num_contexts: K.
+        deviation: how sigma is computed from the last layer.
+        noise: factor of sigma when theta is drawn in training.
+        dropout: dropout rate of the bags.
+    """
+
+    def __init__(
+        self, dim: int, num_contexts: int, *, deviation: SigmaParametrization, noise: float, dropout: float
+    ) -> None:
         super().__init__()
         self.kind, self.noise, self.dropout = deviation, noise, dropout
-        self.code, self.mean, self.deviation = nn.Linear(dim, dim), nn.Linear(dim, count), nn.Linear(dim, count)
+        self.code = nn.Linear(dim, dim)
+        self.mean, self.deviation = nn.Linear(dim, num_contexts), nn.Linear(dim, num_contexts)
         for layer in (self.code, self.mean, self.deviation):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -42,23 +53,24 @@ class TopicPosterior(nn.Module):
     def posterior(self, bag: Float[Tensor, "n D"]) -> Posterior:
         """The distribution that theta is drawn from."""
         code = nn.functional.elu(self.code(dropout(bag, self.dropout, self.training)))
-        mean, made = self.mean(code), self.deviation(code)
+        mean, output = self.mean(code), self.deviation(code)  # (n, K)
         if self.kind == "log":
-            deviation, log = made.exp(), made
+            deviation, log_deviation = output.exp(), output
         else:
-            deviation = nn.functional.softplus(made) + 1e-6
-            log = (deviation.square() + 1e-8).log() / 2
-        return Posterior(mean, deviation, ((mean.square() + deviation.square() - 1) / 2 - log).sum(1))
+            deviation = nn.functional.softplus(output) + 1e-6
+            log_deviation = (deviation.square() + 1e-8).log() / 2
+        divergence = ((mean.square() + deviation.square() - 1) / 2 - log_deviation).sum(1)
+        return Posterior(mean, deviation, divergence)
 
-    def draw(self, found: Posterior) -> Float[Tensor, "n K"]:
-        """theta."""
-        mean = found.mean
+    def sample(self, posterior: Posterior) -> Float[Tensor, "n K"]:
+        """theta: random in training, of the mean in evaluation."""
+        mean = posterior.mean
         if self.training and self.noise:
-            mean = mean + self.noise * found.deviation * torch.randn_like(mean)
+            mean = mean + self.noise * posterior.deviation * torch.randn_like(mean)
         return torch.softmax(mean, 1)
 
 
 def bags(history: Int[Tensor, "B P"], vectors: Float[Tensor, "B P D"]) -> Float[Tensor, "B P D"]:
-    """The sum of the distinct items up to each place."""
-    again = (history[:, :, None] == history[:, None]).tril(-1).any(2)
-    return (vectors * ~again[:, :, None]).cumsum(1)
+    """The sum of the vectors of the distinct items up to each position."""
+    repeated = (history[:, :, None] == history[:, None]).tril(-1).any(2)  # (B, P)
+    return (vectors * ~repeated[:, :, None]).cumsum(1)
