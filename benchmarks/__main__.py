@@ -18,9 +18,10 @@ import sys
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.benchmark import Variant, segue_version
 from benchmarks.jobs import ROOT, Job, MeasurementFailed, measure
 from benchmarks.peer_setups import PEER_SETUPS, Peer
-from benchmarks.plan import BENCHMARKS, Variant, segue_version
+from benchmarks.plan import BENCHMARKS
 
 Jobs = list[tuple[Variant, Job]]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from benchmarks.benchmark import TableRow
 from benchmarks.jobs import Record, write
 from benchmarks.peer_setups import PEER_SETUPS, Peers
-from benchmarks.plan import BENCHMARKS, TableRow
+from benchmarks.plan import BENCHMARKS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 Results = dict[str, dict[str, list[Record]]]  # benchmark -> variant -> runs

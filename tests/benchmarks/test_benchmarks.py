@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.__main__ import parse, reason_not_to_publish, run_benchmark
+from benchmarks.benchmark import segue_version
 from benchmarks.jobs import Job, MeasurementFailed, Record, measure
 from benchmarks.peer_common import Events, count_pairs, ranking_metrics
 from benchmarks.peer_setups import PEER_SETUPS, Peer
-from benchmarks.plan import BENCHMARKS, segue_version
+from benchmarks.plan import BENCHMARKS
 from benchmarks.segue_side import MEASUREMENTS, products
 from benchmarks.sequence_models import SETTINGS, count_examples, truncated
 from benchmarks.sequence_models import count_pairs as count_epoch_pairs

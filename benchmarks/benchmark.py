@@ -1,0 +1,111 @@
+"""The parts of a benchmark: what is measured, how often, and the targets.
+
+Benchmark  "epoch-ce"                   variants that are measured together, in turn: A B C A B C A B C
+Variant    "RecBole"                    a program with certain settings; figures are medians over its runs
+TableRow   "... windows_per_row=16"     a variant of segue, the fastest peer, and a target
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.jobs import ROOT, Job, files_hash
+from benchmarks.peer_setups import PEER_SETUPS, Peers, peer_version
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A program with certain settings.
+
+    Attributes:
+        label: the name of a peer in PEER_SETUPS, or a label for the settings of segue.
+        arguments: of the peer's script or of segue_side.py.
+        expected_seconds: approximate duration of a run.
+        seed: of the first run; further runs have the next seeds.
+        runs_per_round: number of runs in each round.
+        quick: further arguments of a quick run; None leaves the variant out of quick runs.
+    """
+
+    label: str
+    arguments: str
+    expected_seconds: float
+    seed: int = 0
+    runs_per_round: int = 1
+    quick: str | None = "--repeat 1"
+
+    def command(self, seed: int, peers: Peers, *, quick: bool) -> tuple[str, ...]:
+        """The command of a run."""
+        arguments = (*self.arguments.split(), *(self.quick or "").split() * quick, "--seed", str(seed))
+        if self.label not in PEER_SETUPS:
+            return (sys.executable, "-m", "benchmarks.segue_side", *arguments)
+        peer = peers[self.label]
+        return (str(peer.python), "-m", f"benchmarks.{PEER_SETUPS[self.label].script}", *arguments, *peer.arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """A row of the table.
+
+    Attributes:
+        label: describes what is measured.
+        variant: the label of a variant of segue.
+        part: the list in the output of the process that holds the measured seconds; None for the whole process.
+        min_speedup: target: CPU seconds of the fastest peer divided by those of segue.
+        cpu_s: target in CPU seconds.
+        peak_mb: target in megabytes.
+        quality_metrics: test metrics whose mean over the runs must be at least that of every peer.
+        reported_elsewhere: CPU s, wall s and peak MB of another program, measured on another machine.
+    """
+
+    label: str
+    variant: str
+    part: str | None
+    min_speedup: float | None = None
+    cpu_s: float | None = None
+    peak_mb: float | None = None
+    quality_metrics: tuple[str, ...] = ()
+    reported_elsewhere: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Measurements that are made together.
+
+    Attributes:
+        data: names of the required data sets.
+        variants: in the order in which they are run.
+        rounds: number of rounds; each runs all variants in turn.
+        table_rows: the rows of the table that report it.
+    """
+
+    data: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    rounds: int
+    table_rows: tuple[TableRow, ...]
+
+    def jobs(self, name: str, version: str, peers: Peers, *, quick: bool) -> Iterator[tuple[Variant, Job]]:
+        """All measurements in order; `version` is that of segue. Peers that are not installed are left out."""
+        for turn in range(1 if quick else self.rounds):
+            for variant in self.variants:
+                if (variant.label in PEER_SETUPS and variant.label not in peers) or (quick and variant.quick is None):
+                    continue
+                measured = (
+                    peer_version(variant.label, peers[variant.label]) if variant.label in PEER_SETUPS else version
+                )
+                for run in range(turn * variant.runs_per_round, (turn + 1) * variant.runs_per_round):
+                    label = variant.label.lower().replace(" ", "-").replace("=", "-")
+                    command = variant.command(variant.seed + run, peers, quick=quick)
+                    yield variant, Job(f"{name}.{label}.{run}", command, measured, variant.expected_seconds)
+
+    @property
+    def peers(self) -> list[str]:
+        """The names of the peers that are compared."""
+        return [variant.label for variant in self.variants if variant.label in PEER_SETUPS]
+
+
+def segue_version() -> str:
+    """A hash of everything that a measurement of segue runs."""
+    measured = [ROOT / "benchmarks" / name for name in ("segue_side.py", "sequence_models.py", "ingest.py")]
+    return files_hash([*(ROOT / "src/segue").rglob("*.py"), *measured])
