@@ -63,11 +63,11 @@ class FMC(RankingModel):
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         windows = SlidingWindows(window=1, num_targets=1, num_negatives=self.config.negatives_per_target)
-        return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
+        return self.with_shared_negatives(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         return embedding(self.last_item, batch.history)  # (B, 1, d)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
         return self.next_item

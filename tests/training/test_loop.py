@@ -99,7 +99,7 @@ def test_seed_determines_the_weights() -> None:
     for model, seed in ((one, 1), (two, 1), (three, 2)):
         fit(model, LOG, seed=seed)
     assert_same_weights(copy_weights(one), copy_weights(two))
-    assert not torch.equal(one.item, three.item)
+    assert not torch.equal(one.item_embedding, three.item_embedding)
 
 
 def test_direct_model_is_fitted_in_one_call() -> None:
@@ -122,7 +122,7 @@ def test_direct_model_is_fitted_in_one_call() -> None:
 )
 def test_micro_batches_give_the_gradients_of_the_batch(kind: Any, settings: dict[str, Any]) -> None:
     reference, model = build(kind, epochs=2, **settings), build(kind, epochs=2, **settings)
-    reference.rows_at_once, model.rows_at_once = 64, 7
+    reference.micro_batch_size, model.micro_batch_size = 64, 7
     reference.double(), model.double()
     one, two = fit(reference, LOG), fit(model, LOG)
     assert [e.loss for e in one.epochs] == pytest.approx([e.loss for e in two.epochs], rel=1e-6)
@@ -199,4 +199,4 @@ def test_model_of_neither_kind_raises() -> None:
 
 def test_hgn_with_reg_weight_has_one_micro_batch() -> None:
     """The pair of `reg_weight` weighs lengths, which do not add up over slices: such a batch is worked off whole."""
-    assert build(HGN, reg_weight=(0.1, 0.1), batch_size=6000).rows_at_once == 6000
+    assert build(HGN, reg_weight=(0.1, 0.1), batch_size=6000).micro_batch_size == 6000

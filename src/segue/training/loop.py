@@ -159,7 +159,7 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
     device = next(model.parameters()).device
     # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
     losses, num_batches = torch.zeros(64, device=device), 0
-    matmul = fast_matmul() if model.few_shapes else nullcontext()
+    matmul = fast_matmul() if model.fixed_shapes else nullcontext()
     with torch.random.fork_rng(devices=[]), matmul:
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng((seed, epoch))):
@@ -194,7 +194,7 @@ def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device)
     num_targets = batch.num_targets.to(device)
     total_loss = torch.zeros((), device=device)
     share = batch.shard(distributed.rank(), distributed.world_size()).to(device)
-    for micro_batch in share.slices(model.rows_at_once):
+    for micro_batch in share.slices(model.micro_batch_size):
         loss = model(micro_batch)
         (loss / num_targets if model.config.reduction == "mean" else loss).backward()
         total_loss += loss.detach()

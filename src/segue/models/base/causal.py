@@ -1,7 +1,7 @@
-"""`CausalModel`: a ranker whose one pass over a stretch of a history answers after each of its items.
+"""`CausalModel`: base class of models that compute a query after every item of a sequence in one pass.
 
-What it says after an item knows nothing of those that follow. So a stretch of `window` items teaches as many prefixes
-as it has items, where a program that copies every prefix computes all of them anew.
+A query depends only on the items up to its position. A sequence of `window` items therefore trains on all of its
+prefixes at the cost of one.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ from segue.models.base.ranking import RankingModel
 
 
 class CausalModel(RankingModel):
-    """Trained on stretches, every item of which asks for the next."""
+    """Base class of models that are trained on sequences in which every item predicts the next."""
 
-    def stretches(self, log: Log) -> CausalSequences:
-        """What an epoch over `log` is made of: all of it, in stretches of `window` items, or of all that users have."""
-        return CausalSequences(window=self.window or int(log.lengths.max()), num_negatives=self.config.own)
+    def training_sequences(self, log: Log) -> CausalSequences:
+        """How an epoch divides `log` into training sequences: parts of `window` items, or the whole sequences of users."""
+        return CausalSequences(
+            window=self.window or int(log.lengths.max()), num_negatives=self.config.negatives_per_target
+        )
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
-        batches = self.stretches(log).batches(log, self.config.batch_size, rng)
-        return self.with_shared(batches, log, rng)
+        batches = self.training_sequences(log).batches(log, self.config.batch_size, rng)
+        return self.with_shared_negatives(batches, log, rng)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         return super().forward(batch.trimmed())
 
 
-def asked_of(batch: Batch) -> tuple[Int[Tensor, "B P"], int]:
-    """The histories, and after how many of their last items is asked: all, or the newest alone, as in use."""
+def history_and_query_count(batch: Batch) -> tuple[Int[Tensor, "B P"], int]:
+    """The histories, and the number of their last positions that have a query: all in training, one in scoring."""
     if batch.num_queries == 1:
         return batch.trimmed().history, 1
     return batch.history, batch.history.shape[1]

@@ -1,8 +1,9 @@
-"""What a model is: it is *fed* (`batches`), *taught* (`forward` is the loss) and *asked* (`score`).
+"""The base classes of all models.
 
-Two ways to learn share one face. A model that is trained by gradient derives from `GradientModel`; one that learns by
-counting derives from `DirectModel` and writes `fit(log)`. A model whose score is a dot product of a query and an item
-vector derives from `DotProductModel` as well, and writes `query` and `item_vectors`.
+Model             has settings (`Config`) and scores items for histories (`score`)
+DirectModel       is fitted in closed form: it implements `fit(log)`
+GradientModel     is trained by gradient descent: it implements `batches` and the loss `forward`
+DotProductModel   scores with a dot product: it implements `query` and `item_vectors`
 """
 
 from __future__ import annotations
@@ -52,18 +53,18 @@ class Sizes:
 
 
 class Model(nn.Module, ABC):
-    """What evaluation, the artefact and the service know of a model.
+    """Base class of all models: all that evaluation, saved models and serving know of a model.
 
     Class attributes:
-        name: how people call it on the command line.
-        Config: its settings.
-        presets: named departures from the default settings.
-        space: which settings a search tries, and in which ranges, where it is given no other.
+        name: its name on the command line.
+        Config: the class of its settings.
+        presets: named sets of settings that differ from the defaults.
+        space: default search space: the settings that a search tries, and their ranges.
         scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
             scored by itself; re-ranking then scores the candidates alone.
 
     Attributes:
-        window: how many of a user's last items `score` reads; None means all of them.
+        window: number of most recent items that `score` reads; None reads the whole history.
     """
 
     name: ClassVar[str]
@@ -80,11 +81,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        """How likely each of `items` comes next; with None, each of 0..I in order. Item 0 scores -inf."""
+        """Scores of `items` as the next item; without `items`, of the items 0..I in order. Item 0 scores -inf."""
 
     @classmethod
     def configure(cls, settings: dict[str, Any] | None = None, preset: str | None = None) -> Any:
-        """The config of a preset (None: the defaults) with `settings` on top."""
+        """The config of a preset (None: the defaults), overridden by `settings`."""
         base: dict[str, Any] = {}
         if preset is not None:
             if preset not in cls.presets:
@@ -97,11 +98,11 @@ class Model(nn.Module, ABC):
 
 
 class DirectModel(Model):
-    """A model that learns by counting."""
+    """Base class of models that are fitted in closed form, for example by counting."""
 
     @abstractmethod
     def fit(self, log: Log) -> None:
-        """Learn from the whole of `log`."""
+        """Fit the model to `log`."""
 
 
 class GradientModelConfig(Config):
@@ -186,47 +187,48 @@ class FeaturedConfig(GradientModelConfig):
 
 
 class GradientModel(Model):
-    """A model trained by gradient descent on `forward`, its loss.
+    """Base class of models trained by gradient descent. `forward` returns the loss of a batch.
 
     Attributes:
-        rows_at_once: a batch is worked off in slices of so many rows, whose gradients add up: small enough for the
-            processor's cache, and for its memory.
-        few_shapes: whether its matrix products come in few shapes; kernels that are made for a shape pay only then.
+        micro_batch_size: number of rows whose gradients are computed at a time; the gradients of all parts of a batch
+            are added up. Small parts fit into the processor's cache.
+        fixed_shapes: whether the matrix products have few different shapes. Kernels that are compiled for one shape
+            are faster only then.
     """
 
     config: GradientModelConfig
-    rows_at_once: int = 4096
-    few_shapes: bool = True
+    micro_batch_size: int = 4096
+    fixed_shapes: bool = True
 
     @abstractmethod
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch of training batches of `log`."""
 
     def optimizer(self) -> Optimizer:
-        """What follows the gradients."""
+        """The optimiser of the parameters; Adam by default."""
         return Adam(self.parameters(), lr=self.config.schedule, weight_decay=self.config.weight_decay)
 
     @abstractmethod
     def forward(self, batch: Any) -> Float[Tensor, ""]:
-        """The loss: summed over the targets of the batch, so that parts of a batch add up to the whole."""
+        """The loss, summed over the targets of the batch, so that the losses of parts of a batch add up."""
 
 
 class DotProductModel(Model):
-    """A model whose score is query . item vector: the dot product is written here, once."""
+    """Base class of models whose score is the dot product of a query and an item vector."""
 
     @abstractmethod
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        """What each row of the batch looks for."""
+        """The query vector of each row of the batch."""
 
     @abstractmethod
     def item_vectors(self) -> Float[Tensor, "I d"]:
-        """The vectors of items 0..I (I + 1 rows). A bias is one more column, met by a 1 in the query."""
+        """The vectors of items 0..I (I + 1 rows). An item bias is one more column; the query has a 1 in its place."""
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         vectors = self.item_vectors()
         if items is not None:
             vectors = vectors[items]
-        scores = self.query(batch) @ vectors.T
-        nothing = slice(0, 1) if items is None else items == 0
-        scores[:, nothing] = -torch.inf
+        scores = self.query(batch) @ vectors.T  # (B, K)
+        padding = slice(0, 1) if items is None else items == 0
+        scores[:, padding] = -torch.inf
         return scores

@@ -1,11 +1,12 @@
-"""`RankingModel`: a retriever that is trained to rank what came next, by any loss.
+"""`RankingModel`: base class of models that are trained to rank the next item, with any of the losses.
 
-A model of this kind says how a history becomes a query (`queries`) and which table the queries are held against
-(`item_table`); what the loss makes of them is written here once, since it decides as much as the architecture does.
+A subclass computes the queries of a batch (`queries`) and has item embeddings (`item_embeddings`). The loss of these
+queries is implemented here (`ranking_loss`), so that models can be compared under the same loss.
 
-                        own negatives (B C T G)       shared negatives (S)         all items
-                        bpr bce gbce sampled-ce       these, top1 top1-max bpr-max ce
-    drawn from          what the user never touched   items, with count^alpha      -
+    negatives        loss                                          sampled from
+    per target       bpr bce gbce sampled-ce      (B, C, T, G)     items without an event of the user, uniformly
+    shared           these, top1 top1-max bpr-max (S,)             all items, in proportion to count^sample_alpha
+    all items        ce                                            -
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class RankingConfig(GradientModelConfig):
 
 
 class RankingModel(GradientModel, DotProductModel):
-    """Queries held against a table of items."""
+    """Base class of models that are trained to rank: queries, item embeddings and the ranking loss."""
 
     config: RankingConfig
 
@@ -100,17 +101,17 @@ class RankingModel(GradientModel, DotProductModel):
 
     @abstractmethod
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """What each question of the batch looks for."""
+        """The query vectors of the batch, C for each row."""
 
     @property
     @abstractmethod
-    def item_table(self) -> Float[Tensor, "I d"]:
-        """The vectors of items 0..I (I + 1 rows) as they are learnt; row 0 is padding."""
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        """The trained vectors of items 0..I (I + 1 rows); row 0 is padding."""
 
-    def with_shared(
+    def with_shared_negatives(
         self, batches: Iterator[SequenceBatch], log: Log, rng: np.random.Generator
     ) -> Iterator[SequenceBatch]:
-        """`batches`, each with its shared negatives, where the loss asks for any."""
+        """`batches` with shared negatives, if the settings use them."""
         config = self.config
         if config.loss == "ce" or config.negative_sampling == "per_target":
             yield from batches
@@ -122,55 +123,55 @@ class RankingModel(GradientModel, DotProductModel):
             yield replace(batch, shared_negatives=shared, log_expected_count=log_expected_count)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
-        return self.ranked(self.queries(batch), batch)
+        return self.ranking_loss(self.queries(batch), batch)
 
-    def ranked(self, queries: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
-        """The loss of `queries`, summed over the targets of the batch."""
+    def ranking_loss(self, queries: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
+        """The loss of the queries, summed over the targets of the batch."""
         query = self._scaled(queries)
         if self.config.loss != "ce" and batch.shared_negatives is None:
-            return self._own(query, batch)
-        wanted = batch.targets.flatten()
-        found = wanted.nonzero().squeeze(1)
-        target, query = wanted, query.flatten(0, 1)
-        if len(found) < len(wanted) or batch.targets.shape[2] > 1:
-            target, query = wanted[found], query.index_select(0, found // batch.targets.shape[2])  # n, n d
+            return self._per_target_loss(query, batch)
+        target, query = batch.targets.flatten(), query.flatten(0, 1)  # (B C T,), (B C, d)
+        index = target.nonzero().squeeze(1)
+        if len(index) < len(target) or batch.targets.shape[2] > 1:
+            target, query = target[index], query.index_select(0, index // batch.targets.shape[2])  # (n,), (n, d)
         if batch.shared_negatives is None:
-            return self._among_all(query, target)
-        vectors, shared = self._items(batch.shared_negatives), batch.shared_negatives
-        own = None if torch.equal(shared[: len(target)], target) else self._items(target)
-        return sampled_loss(query, own, vectors, (target, shared), self._loss_with_grad(batch))
+            return self._all_items_loss(query, target)
+        shared = batch.shared_negatives  # (S,)
+        vectors = self._item_vectors_of(shared)  # (S, d)
+        target_vectors = None if torch.equal(shared[: len(target)], target) else self._item_vectors_of(target)
+        return sampled_loss(query, target_vectors, vectors, (target, shared), self._loss_with_grad(batch))
 
-    def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+    def _all_items_loss(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
         """Cross-entropy over all items, summed over the targets."""
         return all_items_cross_entropy(query, self.item_vectors(), target)
 
-    def _own(self, query: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
-        target = self._items(batch.target)  # B R d
+    def _per_target_loss(self, query: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
+        target = self._item_vectors_of(batch.target)  # (B, R, d)
         if batch.target.shape[1] == query.shape[1]:
-            positive = (query * target).sum(-1, keepdim=True)  # B C 1
+            positive = (query * target).sum(-1, keepdim=True)  # (B, C, 1)
         else:
-            positive = positions_to_windows(query @ target.transpose(1, 2))  # B C T
-        negative = (self._items(batch.negatives) * query[:, :, None, None]).sum(-1)  # B C T G
-        asked = batch.targets > 0
-        known = asked.unsqueeze(3) & (batch.negatives > 0)
-        return (self._loss(positive, negative, known, batch) * asked).sum()
+            positive = positions_to_windows(query @ target.transpose(1, 2))  # (B, C, T)
+        negative = (self._item_vectors_of(batch.negatives) * query[:, :, None, None]).sum(-1)  # (B, C, T, G)
+        target_mask = batch.targets > 0  # (B, C, T)
+        negative_mask = target_mask.unsqueeze(3) & (batch.negatives > 0)  # (B, C, T, G)
+        return (self._loss(positive, negative, negative_mask, batch) * target_mask).sum()
 
     def _loss(
         self,
         positive: Float[Tensor, "*n"],
         negative: Float[Tensor, "*n G"],
-        known: Bool[Tensor, "*n G"],
+        negative_mask: Bool[Tensor, "*n G"],
         batch: SequenceBatch,
     ) -> Float[Tensor, "*n"]:
         """The loss of each target."""
         config = self.config
         if config.loss == "bpr-max":
-            return losses.bpr_max(positive, negative, known, config.bpreg)
+            return losses.bpr_max(positive, negative, negative_mask, config.bpreg)
         if config.loss == "gbce":
             beta = losses.gbce_beta(config.num_negatives, self.sizes.num_items, config.gbce_t)
-            return losses.bce(positive, negative, known, beta)
+            return losses.bce(positive, negative, negative_mask, beta)
         if config.loss == "sampled-ce" and config.logq_correction:
-            negative = negative - self._expected(negative, batch)
+            negative = negative - self._log_expected_count(negative, batch)
         plain = {
             "bpr": losses.mean_bpr,
             "bce": losses.bce,
@@ -178,44 +179,42 @@ class RankingModel(GradientModel, DotProductModel):
             "top1-max": losses.top1_max,
             "sampled-ce": losses.sampled_cross_entropy,
         }
-        return plain[config.loss](positive, negative, known)
+        return plain[config.loss](positive, negative, negative_mask)
 
     def _loss_with_grad(self, batch: SequenceBatch) -> LossWithGrad:
-        """The loss of targets among shared negatives, with its derivatives."""
+        """The loss of targets among shared negatives, with its gradients."""
         config = self.config
         if config.loss not in losses.GRADIENTS:
-            return loss_with_autograd(lambda positive, negative, known: self._loss(positive, negative, known, batch))
+            return loss_with_autograd(lambda positive, negative, mask: self._loss(positive, negative, mask, batch))
         if config.loss == "bpr-max":
             return partial(losses.bpr_max_with_grad, bpreg=config.bpreg)
         loss_with_grad = losses.GRADIENTS[config.loss]
         if config.loss == "sampled-ce" and config.logq_correction:
             return lambda positive, negative, false_negatives: loss_with_grad(
-                positive, negative.sub_(self._expected(negative, batch)), false_negatives
+                positive, negative.sub_(self._log_expected_count(negative, batch)), false_negatives
             )
         return loss_with_grad
 
-    def _expected(self, like: Tensor, batch: SequenceBatch) -> Float[Tensor, "*G"]:
-        """Logarithm of how often each negative is expected among those drawn."""
-        if (
-            batch.shared_negatives is None or batch.log_expected_count is None
-        ):  # drawn all alike from what is not the target
+    def _log_expected_count(self, like: Tensor, batch: SequenceBatch) -> Float[Tensor, "*G"]:
+        """Logarithm of the expected number of draws of each negative, in the dtype of `like`."""
+        if batch.shared_negatives is None or batch.log_expected_count is None:  # uniform over all items but the target
             return like.new_full((), float(np.log(self.config.num_negatives / max(self.sizes.num_items - 1, 1))))
         return batch.log_expected_count[batch.shared_negatives].to(like.dtype)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         assert self.window is not None
-        read = Batch(batch.user, batch.last_items(self.window))
-        if len(read) <= self.rows_at_once:
-            return self._scaled(self.queries(read)[:, -1])
-        order = (read.history > 0).sum(1).argsort()  # so that rows at once are of alike length
-        parts = Batch(read.user[order], read.history[order]).slices(self.rows_at_once)
+        cut = Batch(batch.user, batch.last_items(self.window))
+        if len(cut) <= self.micro_batch_size:
+            return self._scaled(self.queries(cut)[:, -1])
+        order = (cut.history > 0).sum(1).argsort()  # rows of similar length are computed together
+        parts = Batch(cut.user[order], cut.history[order]).slices(self.micro_batch_size)
         return torch.cat([self._scaled(self.queries(part)[:, -1]) for part in parts])[order.argsort()]
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
-        return nn.functional.normalize(self.item_table, dim=1) if self.config.temperature else self.item_table
+        return nn.functional.normalize(self.item_embeddings, dim=1) if self.config.temperature else self.item_embeddings
 
-    def _items(self, ids: Tensor) -> Tensor:
-        vectors = embedding(self.item_table, ids)
+    def _item_vectors_of(self, ids: Tensor) -> Tensor:
+        vectors = embedding(self.item_embeddings, ids)
         return nn.functional.normalize(vectors, dim=-1) if self.config.temperature else vectors
 
     def _scaled(self, query: Tensor) -> Tensor:

@@ -1,9 +1,6 @@
-"""`RecurrentModel`: a ranker that reads a history item by item and remembers what it has read.
+"""`RecurrentModel`: base class of recurrent sequence models, such as GRU4Rec.
 
-A model of this kind says which cell reads (`cell`) and, where it is more than a table's rows, what the cell is given of
-an item (`read`) and what is made of that which it tells (`tell`). Training reads stretches of `window` items, all of
-which ask for the next one; errors travel back to the first. `step` answers after one more event at a cost that does not
-grow with the history.
+A cell maps the vectors of the items to hidden states, and hidden states are projected to queries.
 """
 
 from __future__ import annotations
@@ -38,47 +35,57 @@ class RecurrentConfig(RankingConfig):
 
 
 class RecurrentModel(CausalModel):
-    """What a cell makes of a history is held against the items."""
+    """Base class of recurrent sequence models.
+
+    Subclasses implement `cell`. They may override `embed_input` (the input of the cell for an item) and `project`
+    (hidden states to queries). All positions of a sequence are trained in one pass, by back-propagation through the
+    whole window. `step` updates a live session at a cost that does not depend on the length of its history.
+    """
 
     config: RecurrentConfig
 
     @property
     @abstractmethod
     def cell(self) -> RecurrentCell:
-        """What reads."""
+        """The recurrent cell."""
 
     @property
-    def read_table(self) -> Float[Tensor, "I x"]:
-        """What is read of items 0..I."""
-        return self.item_table
+    def input_embeddings(self) -> Float[Tensor, "I x"]:
+        """The input vectors of items 0..I; by default the item embeddings."""
+        return self.item_embeddings
 
-    def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
-        """What the cell is given of each item."""
-        return dropout(embedding(self.read_table, item), self.config.dropout, self.training)
+    def embed_input(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
+        """The input vectors of items, with dropout during training."""
+        return dropout(embedding(self.input_embeddings, item), self.config.dropout, self.training)
 
-    def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
-        """Queries, of what the cell tells."""
-        return told
+    def project(self, hidden: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
+        """Query vectors from hidden states; the identity by default."""
+        return hidden
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """After every item."""
-        told = run(batch.history, self.read, self.cell)
-        return self.tell(dropout(told, self.config.hidden_dropout, self.training))
+        """The query vectors after every item of the histories (C = P)."""
+        hidden = run(batch.history, self.embed_input, self.cell)  # (B, P, h)
+        return self.project(dropout(hidden, self.config.hidden_dropout, self.training))
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         history = batch.history if self.window is None else batch.last_items(self.window)
-        return self._asked(final_state(history, self.read, self.cell))
+        return self._query_of(final_state(history, self.embed_input, self.cell))
 
     def step(
         self, state: Float[Tensor, "B w"] | None, item: Int[Tensor, "B"]
     ) -> tuple[Float[Tensor, "B w"], Float[Tensor, "B I"]]:
-        """What is remembered after one more item of each row, and the scores of all; 0 as an item changes nothing."""
+        """The state after one more item of each session, and the scores of all items.
+
+        Args:
+            state: the state before; None for new sessions.
+            item: the next item of each session; 0 leaves the state as it is.
+        """
         if state is None:
-            state = self.item_table.new_zeros(len(item), self.cell.state_dim)
-        state = torch.where(item.unsqueeze(1) > 0, step(self.read(item), state, self.cell), state)
-        scores = self._asked(state) @ self.item_vectors().T
+            state = self.item_embeddings.new_zeros(len(item), self.cell.state_dim)
+        state = torch.where(item.unsqueeze(1) > 0, step(self.embed_input(item), state, self.cell), state)
+        scores = self._query_of(state) @ self.item_vectors().T
         scores[:, 0] = -torch.inf
         return state, scores
 
-    def _asked(self, state: Float[Tensor, "B w"]) -> Float[Tensor, "B d"]:
-        return self._scaled(self.tell(state[:, -self.cell.output_dim :]))
+    def _query_of(self, state: Float[Tensor, "B w"]) -> Float[Tensor, "B d"]:
+        return self._scaled(self.project(state[:, -self.cell.output_dim :]))

@@ -1,13 +1,13 @@
-"""`SkipGramModel`: vectors of tokens, learnt by telling a token's true company from what is drawn at random.
+"""`SkipGramModel`: base class of token embeddings trained by skip-gram with negative sampling.
 
-    pair of a token and its context        -ln sigma(u_a . v_b)  -  sum over the negatives m of  ln sigma(-u_a . v_m)
-    score of an item j for a user          mean over the items i of the history of  cos(u_i, u_j)
+    loss of a pair of a token a and its context b    -ln sigma(u_a . v_b)  -  sum over the negatives m of  ln sigma(-u_a . v_m)
+    score of an item j for a user                    mean over the items i of the history of  cos(u_i, u_j)
 
-A token is an item, ids 1..I, or whatever a model numbers after the items. Each has a vector u as itself and a vector v
-as the company of others; what an item is asked with in the end is u. A negative that is the true context is none.
+A token is an item, with ids 1..I, or what a model numbers after the items. Each token has an embedding u and an embedding
+v as the context of others; scores use u alone. A sampled negative that equals the context does not count.
 
-    history   a       a row of the batch is one pair:  (a, b) with G negatives;
-    target    b       the user is nobody: what a pair teaches does not depend on who had it
+A row of a batch is one pair: a stands in `history`, b in `target`, and the G negatives in `negatives`. The user is 0,
+because the loss of a pair does not depend on its user.
 """
 
 from __future__ import annotations
@@ -67,30 +67,38 @@ class SkipGramConfig(GradientModelConfig):
 
 
 class SkipGramModel(GradientModel, DotProductModel):
-    """Two tables of vectors, and what a model says which pairs of tokens are company.
+    """Base class of skip-gram models: a token embedding u and a context embedding v of each token.
+
+    Subclasses provide the pairs of tokens to train on (`batches`) and the weight of each pair (`forward`).
 
     Args:
         config: settings.
-        sizes: of the log.
-        others: how many tokens there are beside the items.
+        sizes: numbers of users and items.
+        num_other_tokens: number of tokens beside the items.
     """
 
     config: SkipGramConfig
 
-    def __init__(self, config: SkipGramConfig, sizes: Sizes, others: int = 0) -> None:
+    def __init__(self, config: SkipGramConfig, sizes: Sizes, num_other_tokens: int = 0) -> None:
         super().__init__(config, sizes)
         self.window = config.window
-        tokens = sizes.num_items + others
-        self.token = nn.Parameter(torch.randn(tokens + 1, config.embedding_dim) * 0.1)
-        self.context = nn.Parameter(torch.randn(tokens + 1, config.embedding_dim) * 0.1)
-        zero_padding(self.token)
-        zero_padding(self.context)
+        num_tokens = sizes.num_items + num_other_tokens
+        self.token_embedding = nn.Parameter(torch.randn(num_tokens + 1, config.embedding_dim) * 0.1)  # u
+        self.context_embedding = nn.Parameter(torch.randn(num_tokens + 1, config.embedding_dim) * 0.1)  # v
+        zero_padding(self.token_embedding)
+        zero_padding(self.context_embedding)
 
-    def against(
+    def batches_of_pairs(
         self, pairs: Iterable[tuple[Ids, Ids]], counts: Ids, rng: np.random.Generator
     ) -> Iterator[SequenceBatch]:
-        """Batches of pairs (token, context), with negatives drawn by the `counts` of all tokens."""
-        popular, each = PopularityNegatives(counts, self.config.sample_alpha), self.config.num_negatives
+        """Batches of (token, context) pairs with sampled negatives.
+
+        Args:
+            pairs: arrays of tokens and of their contexts.
+            counts: number of events of every token; negatives are sampled in proportion to counts^sample_alpha.
+            rng: random numbers.
+        """
+        sampler, num_negatives = PopularityNegatives(counts, self.config.sample_alpha), self.config.num_negatives
         for token, context in pairs:
             count = len(token)
             yield SequenceBatch(
@@ -98,21 +106,23 @@ class SkipGramModel(GradientModel, DotProductModel):
                 torch.from_numpy(token)[:, None],
                 torch.from_numpy(context)[:, None],
                 torch.ones(count, 1, dtype=torch.bool),
-                torch.from_numpy(popular.draw(count * each, rng)).view(count, 1, 1, each),
+                torch.from_numpy(sampler.draw(count * num_negatives, rng)).view(count, 1, 1, num_negatives),
             )
 
-    def surprise(self, batch: SequenceBatch) -> Float[Tensor, "B"]:
-        """The loss of each pair."""
-        negative = batch.negatives[:, 0, 0]
-        token = embedding(self.token, batch.history)
-        scores = (embedding(self.context, torch.cat([batch.target, negative], 1)) * token).sum(-1)
-        known = (negative > 0) & (negative != batch.target)
-        return losses.bce(scores[:, 0], scores[:, 1:], known)
+    def pair_loss(self, batch: SequenceBatch) -> Float[Tensor, "B"]:
+        """The loss of each pair: binary cross-entropy of the context against its negatives."""
+        negative = batch.negatives[:, 0, 0]  # (B, G)
+        token = embedding(self.token_embedding, batch.history)  # (B, 1, d)
+        context = embedding(self.context_embedding, torch.cat([batch.target, negative], 1))  # (B, 1 + G, d)
+        scores = (context * token).sum(-1)  # (B, 1 + G)
+        valid = (negative > 0) & (negative != batch.target)
+        return losses.bce(scores[:, 0], scores[:, 1:], valid)
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        history = batch.history if self.window is None else batch.last_items(self.window)
-        known = (history > 0).sum(1, keepdim=True).clamp(min=1)
-        return nn.functional.embedding_bag(history, self.item_vectors(), mode="sum") / known
+        """The mean of the normalised embeddings of the history."""
+        history = batch.history if self.window is None else batch.last_items(self.window)  # (B, P)
+        count = (history > 0).sum(1, keepdim=True).clamp(min=1)
+        return nn.functional.embedding_bag(history, self.item_vectors(), mode="sum") / count
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
-        return nn.functional.normalize(self.token[: self.sizes.num_items + 1], dim=1)
+        return nn.functional.normalize(self.token_embedding[: self.sizes.num_items + 1], dim=1)
