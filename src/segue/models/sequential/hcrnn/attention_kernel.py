@@ -4,7 +4,7 @@
 
 b is constant in a sequence, so that e^-b is computed once: a step then needs a product, a sum and a reciprocal for each
 of the K x H sigmoids, 1 / (1 + e^-a e^-b), and no exponential. This replaces `sigmoid(a + b) @ v` under autograd
-(benchmark row `handwritten`, part `hcrnn-cell`). The sigmoids are computed in the layout K, H, B, in blocks that stay in
+(benchmark row `handwritten`, part `hcrnn-cell`). Sigmoids are computed in the layout K, H, B, in blocks that stay in
 the cache. Arguments are limited to half of what an exponential can hold (43 with 32 bits).
 """
 
