@@ -29,7 +29,7 @@ each = pytest.mark.parametrize("name", LOSSES)
 
 @pytest.fixture(params=[1, 3, 10**6], ids=lambda rows: f"{rows} rows at a time")
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK_BYTES", request.param * 8 * 8)
+    monkeypatch.setattr(module, "SAMPLED_BLOCK_BYTES", request.param * 8 * 8)
 
 
 def case(rows: int, scale: float = 1.0) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:

@@ -15,7 +15,7 @@ ITEMS, DIM = 7, 3
 
 @pytest.fixture(params=[1, 2, 5, 10**6], ids=lambda rows: f"{rows} rows at a time")
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softmax, "BLOCK_BYTES", request.param * ITEMS * 8)
+    monkeypatch.setattr(softmax, "SOFTMAX_BLOCK_BYTES", request.param * ITEMS * 8)
 
 
 def case(rows: int, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:

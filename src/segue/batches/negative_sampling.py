@@ -8,13 +8,12 @@ negative exactly if a - (j + 1) <= r. One binary search in the sorted items, eac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from segue.data.log import Ids, Log, distinct
+from segue.data.log import Floats, Ids, Log, distinct
 
-BUFFER = 1 << 18  # items that `PopularityNegatives.stream` draws at a time
+_BUFFER = 1 << 18  # items that `PopularityNegatives.stream` draws at a time
 
 
 class UniformNegatives:
@@ -33,7 +32,7 @@ class UniformNegatives:
         positives += self._start[owner]
         self._shifted = positives
 
-    def draw(self, user: Ids, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def draw(self, user: Ids, shape: tuple[int, ...], rng: np.random.Generator) -> Ids:
         """(len(user), *shape) item ids, none of them an item of its row's user; 0 for a user with all items."""
         user = user.reshape(-1, *(1 for _ in shape))
         num_negatives = self._num_ids - 1 - self._count[user]
@@ -67,23 +66,23 @@ class PopularityNegatives:
         grid = np.arange(4 * len(weight)) / (4 * len(weight))
         self._index = np.searchsorted(self._cumulative, grid, side="right")
 
-    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def draw(self, count: int, rng: np.random.Generator) -> Ids:
         """(count,) item ids, with replacement."""
         number = rng.random(count)
-        drawn: np.ndarray[Any, np.dtype[np.int64]] = self._index[(number * len(self._index)).astype(np.int64)]
+        drawn: Ids = self._index[(number * len(self._index)).astype(np.int64)]
         low = np.flatnonzero(self._cumulative[drawn] <= number)
         while len(low):
             drawn[low] += 1
             low = low[self._cumulative[drawn[low]] <= number[low]]
         return drawn
 
-    def stream(self, count: int, rng: np.random.Generator) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+    def stream(self, count: int, rng: np.random.Generator) -> Iterator[Ids]:
         """Endless draws of (count,) item ids, made many at a time."""
-        draws = max(1, BUFFER // max(count, 1))
+        draws = max(1, _BUFFER // max(count, 1))
         while True:
             yield from self.draw(draws * count, rng).reshape(draws, count)
 
-    def log_expected_count(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def log_expected_count(self, count: int) -> Floats:
         """(I + 1,) logarithm of how often each item is expected among `count` draws; 0 for item 0."""
         expected = count * self._probability
         return np.log(expected, out=np.zeros_like(expected), where=expected > 0)

@@ -20,7 +20,7 @@ import torch
 
 from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import UniformNegatives
-from segue.data.log import Ids, Log
+from segue.data.log import Floats, Ids, Log, Mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class SlidingWindows:
                 torch.from_numpy(negatives[index]),
             )
 
-    def _rows(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, np.ndarray[Any, np.dtype[np.bool_]]]:
+    def _rows(self, log: Log, rng: np.random.Generator) -> tuple[Ids, Ids, Mask]:
         """(user, row of the first query, (n, C) mask of the queries) of every batch row, user by user.
 
         The offset of a user's batch rows is drawn anew each epoch.
@@ -171,7 +171,7 @@ def user_item_pairs(
         yield SequenceBatch(_ids(user[index]), no_history, target, mask, torch.from_numpy(negatives[index]))
 
 
-def event_ages(log: Log) -> np.ndarray[Any, np.dtype[np.float64]]:
+def event_ages(log: Log) -> Floats:
     """(len(log),) the share of all events that came after each event; of its user's events if the log has no times."""
     if log.time is None:
         after = np.repeat(log.stop, log.lengths) - 1 - log.rows()
@@ -191,6 +191,6 @@ def _ids(array: np.ndarray[Any, np.dtype[Any]]) -> torch.Tensor:
     return torch.from_numpy(array.astype(np.int64, copy=False))
 
 
-def _none(rows: int, shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _none(rows: int, shape: tuple[int, int, int]) -> Ids:
     """(rows, C, T, 0) no negatives."""
     return np.empty((rows, *shape), np.int64)

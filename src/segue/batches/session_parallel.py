@@ -21,7 +21,7 @@ from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import PopularityNegatives, UniformNegatives
 from segue.data.log import Ids, Log, ranges
 
-BUFFER = 1 << 20  # negatives drawn at a time
+_BUFFER = 1 << 20  # negatives drawn at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class SessionParallel:
     def _steps(self, log: Log, user: Ids, row: Ids, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """One batch for each step of a schedule: users and rows of their targets, each (T, B); 0 for none."""
         sampler = UniformNegatives(log) if self.num_negatives else None
-        steps = max(1, BUFFER // max(row.shape[1] * max(self.num_negatives, 1), 1))
+        steps = max(1, _BUFFER // max(row.shape[1] * max(self.num_negatives, 1), 1))
         for begin in range(0, len(row), steps):
             who, at = user[begin : begin + steps], row[begin : begin + steps]
             target = np.where(who > 0, log.item[at], 0)

@@ -14,10 +14,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from segue.data.log import Codes, Log, Step, Vocab, distinct
+from segue.data.log import Codes, Log, Mask, Step, Vocab, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
 
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Duplicates = Literal["keep", "first", "last"]
 
 

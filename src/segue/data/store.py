@@ -23,7 +23,7 @@ from segue.data.log import Log, Step, Vocab
 from segue.errors import ArtefactError
 from segue.io import atomic_folder, check_folder, reason, write_json
 
-FORMAT = "segue log"
+_FORMAT = "segue log"
 VERSION = 1
 COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
 TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
@@ -66,7 +66,7 @@ def _write(log: Log, folder: Path) -> None:
         if values is not None:
             np.save(folder / f"{name}.npy", log.column(values))
     about = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "version": VERSION,
         "name": log.name,
         "rows": len(log),
@@ -107,7 +107,7 @@ def _about(folder: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtefactError(f"{path}: not JSON ({error}); save the log again") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    if not isinstance(about, dict) or about.get("format") != _FORMAT:
         raise ArtefactError(f"{path}: does not describe a saved log")
     if about.get("version") != VERSION:
         raise ArtefactError(

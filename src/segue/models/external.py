@@ -24,7 +24,7 @@ from segue.config import Config
 from segue.errors import ConfigError, did_you_mean
 from segue.models.base.model import Model
 
-GROUP = "segue.models"
+ENTRY_POINT_GROUP = "segue.models"
 FORMS = "./FILE.py:CLASS or package.module:CLASS"
 
 _files: dict[tuple[Path, int], ModuleType] = {}  # by path and time of the last change
@@ -36,7 +36,7 @@ def is_reference(name: str) -> bool:
     return ":" in name or name.endswith(".py")
 
 
-def load(reference: str, reserved: Collection[str] = ()) -> type[Model]:
+def load_model_class(reference: str, reserved: Collection[str] = ()) -> type[Model]:
     """The model class of a file or of an importable module; the file or module is imported.
 
     Args:
@@ -63,7 +63,7 @@ def load(reference: str, reserved: Collection[str] = ()) -> type[Model]:
 def installed() -> dict[str, list[EntryPoint]]:
     """The entry points of installed packages by the name of their model. None of them is imported."""
     by_name: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
         by_name.setdefault(entry.name, []).append(entry)
     return by_name
 

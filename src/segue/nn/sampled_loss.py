@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BLOCK_BYTES = 1_000_000
+SAMPLED_BLOCK_BYTES = 1_000_000
 LOW_BITS = 2**14 - 1
 
 FalseNegatives = tuple[Tensor, Tensor]
@@ -24,7 +24,7 @@ LossWithGrad = Callable[[Tensor, Tensor, FalseNegatives], tuple[Tensor, Tensor, 
 
 It may overwrite `negative` at the false negatives."""
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(positive (n,), negative (n, S), mask (n, S) of the negatives that count) -> loss (n,)."""
 
 
@@ -64,7 +64,7 @@ class _SampledLoss(torch.autograd.Function):
         loss_with_grad: LossWithGrad,
     ) -> Tensor:
         in_batch, positive = positive is None, negative[: len(query)] if positive is None else positive
-        block = max(1, BLOCK_BYTES // (negative.element_size() * max(len(negative), 1)))
+        block = max(1, SAMPLED_BLOCK_BYTES // (negative.element_size() * max(len(negative), 1)))
         buffer = query.new_empty(min(block, len(query)), len(negative))  # (b, S)
         total = query.new_zeros(())
         grad_query, grad_positive, grad_negative = torch.empty_like(query), torch.empty_like(positive), None
@@ -110,7 +110,7 @@ def false_negatives(target: Int[Tensor, "n"], shared: Int[Tensor, "S"]) -> False
     return row, candidates[column]
 
 
-def loss_with_autograd(loss: Loss) -> LossWithGrad:
+def loss_with_autograd(loss: LossFunction) -> LossWithGrad:
     """Any loss with the gradients that autograd computes."""
 
     def loss_with_grad(

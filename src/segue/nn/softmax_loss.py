@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BLOCK_BYTES = 6_000_000
+SOFTMAX_BLOCK_BYTES = 6_000_000
 
 
 def all_items_cross_entropy(
@@ -40,7 +40,7 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, item_embeddings: Tensor, target: Tensor, sigmoid_scores: bool) -> Tensor:
         needs_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         items = item_embeddings[1:]
-        block = max(1, BLOCK_BYTES // (items.element_size() * max(len(items), 1)))
+        block = max(1, SOFTMAX_BLOCK_BYTES // (items.element_size() * max(len(items), 1)))
         buffer = query.new_empty(min(block, len(query)), len(items))  # (b, I)
         loss = query.new_zeros(())
         grad_query = torch.empty_like(query) if needs_grad else None

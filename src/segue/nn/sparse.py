@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
+MAX_PAIRS = 4_000_000  # pairs that a neighbour model counts at a time, which bounds its memory
+
 
 class ResizableBuffers(nn.Module):
     """A module some of whose buffers take the length that they have in a state that is loaded.

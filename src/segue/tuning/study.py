@@ -31,9 +31,9 @@ from segue.models.base.search_space import Space, domain_values, nearest_value, 
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
 from segue.tuning.trial import Trial
 
-FORMAT = 2  # of the folder; raised when older folders can no longer be read
+_FORMAT = 2  # of the folder; raised when older folders can no longer be read
 REDUCTION_FACTOR = 2  # at epochs r, 2r, 4r, ... the better half of the trials goes on
-MAX_DRAWS = 10  # proposals of settings that were tried before, until an untried point is looked up
+_MAX_DRAWS = 10  # proposals of settings that were tried before, until an untried point is looked up
 MAX_ENUMERATED = 10_000  # spaces with more points are not enumerated
 
 
@@ -101,7 +101,7 @@ class Study:
             raise ArtefactError(f"{folder}: is a file, but the search keeps its trials in a folder there; move it away")
         folder.mkdir(parents=True, exist_ok=True)
         with self.locked():
-            self._check_identity({"format": FORMAT, **identity, "space": space_to_dict(space)})
+            self._check_identity({"format": _FORMAT, **identity, "space": space_to_dict(space)})
             backend = self._optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
             pruner = self._optuna.pruners.SuccessiveHalvingPruner(
                 min_resource=min_epochs, reduction_factor=REDUCTION_FACTOR
@@ -167,11 +167,11 @@ class Study:
             for trial in self.trials():
                 if trial.state == "running" and (active := self._lock_trial(trial)):
                     return active
-            for draw in range(1, MAX_DRAWS + 1):
-                proposed = self._propose(max_trials, enumerate_space=draw == MAX_DRAWS)
+            for draw in range(1, _MAX_DRAWS + 1):
+                proposed = self._propose(max_trials, enumerate_space=draw == _MAX_DRAWS)
                 if proposed is None:
                     return None
-                if draw == MAX_DRAWS or not self._discard_duplicate(proposed):
+                if draw == _MAX_DRAWS or not self._discard_duplicate(proposed):
                     return self._lock_trial(proposed)
         raise AssertionError("the last draw is always accepted")
 

@@ -12,7 +12,7 @@ from segue.errors import ConfigError, require
 from segue.models.base.model import Model
 from segue.models.base.search_space import Choice, Domain, Space, domain_values
 
-MAX_DRAWS = 50  # of other settings: a value may be valid only together with certain values of them
+_MAX_DRAWS = 50  # of other settings: a value may be valid only together with certain values of them
 
 
 def validate_space(
@@ -39,7 +39,7 @@ def validate_space(
         """The value in a valid config: with the default of the other settings, or with other values of the space."""
         rng = np.random.default_rng(0)
         first_error: ConfigError | None = None
-        for draw in range(MAX_DRAWS):
+        for draw in range(_MAX_DRAWS):
             others = {other: _sample(space[other], rng) for other in space if other != name} if draw else {}
             try:
                 return getattr(model.configure({**fixed, **others, name: value}, preset), name)

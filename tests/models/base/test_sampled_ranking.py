@@ -33,7 +33,7 @@ def numbers(*shape: int) -> Tensor:
 def test_loss_and_gradients(
     name: str, rows: int, among: bool, written_out: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BLOCK_BYTES", rows * 8 * len(SHARED))
+    monkeypatch.setattr(module, "SAMPLED_BLOCK_BYTES", rows * 8 * len(SHARED))
     if written_out and name not in losses.GRADIENTS:
         pytest.skip("autograd makes its slopes")
     loss_with_grad = losses.GRADIENTS[name] if written_out else loss_with_autograd(PLAIN[name])

@@ -86,7 +86,7 @@ def read_sequences(path: Path) -> Tables:
 
 TERMS = "Amazon review data: for research; cite McAuley et al. 2015 and He and McAuley 2016"
 HOMEPAGE = "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html"
-FOLDER = "http://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
+BASE_URL = "http://snap.stanford.edu/data/amazon/productGraph/categoryFiles/"
 
 
 def hgn_dataset(
@@ -115,7 +115,7 @@ def hgn_dataset(
             f"reviews_{category}.json": read_reviews,
         },
         columns=role_columns(),
-        instructions=f"download {FOLDER}ratings_{category}.csv ({edition})",
+        instructions=f"download {BASE_URL}ratings_{category}.csv ({edition})",
         preprocess=preprocess,
         raw_size=raw_size,
         shuffled_ties=True,

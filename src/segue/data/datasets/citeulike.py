@@ -35,7 +35,7 @@ from segue.data.log import Ids, Log
 from segue.data.readers.table import Tables
 from segue.data.splits import whole_users
 
-MAX_LENGTH = 100
+_MAX_LENGTH = 100
 SPLIT = "hcrnn_movielens_split.json"  # the users of MovieLens 1M whose sequences are test or validation
 
 
@@ -60,7 +60,7 @@ def hcrnn_movielens(read: Reader) -> Reader:
         events = events.filter(pl.col("rating") == 5)
         events = events.filter(pl.len().over("item") >= 50)
         events = events.filter(pl.len().over("user") >= 10).sort("user", "timestamp", maintain_order=True)
-        events = events.group_by("user", maintain_order=True).tail(MAX_LENGTH)
+        events = events.group_by("user", maintain_order=True).tail(_MAX_LENGTH)
         part = pl.lit("train")
         for name, members in json.loads(package_file(SPLIT)).items():
             part = pl.when(pl.col("user").is_in(members)).then(pl.lit(name)).otherwise(part)
@@ -85,7 +85,7 @@ def read_lastfm(path: Path) -> Tables:
 
 def filter_lastfm(log: Log) -> Log:
     """Tracks with 50 users, users with 10 plays, the last 100 plays of each; a random fifth of the users is test."""
-    log = last_rows(frequent_users(items_of_many_users(log, 50), 10), MAX_LENGTH)
+    log = last_rows(frequent_users(items_of_many_users(log, 50), 10), _MAX_LENGTH)
     split = whole_users(log, valid=0.08, test=0.2)
     parts = np.where(split.test < log.stop, "test", np.where(split.valid < log.stop, "valid", "train"))[1:]
     return replace(log, user_metadata=pl.DataFrame({"split": parts}))
@@ -100,16 +100,16 @@ def count_prefixes(lengths: Ids) -> tuple[int, int]:
     return int((lengths - 1).sum()), int((lengths * (lengths + 1) // 2 - 1).sum())
 
 
-ML_1M = next(dataset for dataset in movielens.DATASETS if dataset.name == "ml-1m")
+_ML_1M = next(dataset for dataset in movielens.DATASETS if dataset.name == "ml-1m")
 CELMA = "http://ocelma.net/MusicRecommendationDataset/lastfm-1K.html"
 AUTHORS = "https://github.com/gtshs2/HCRNN"
-TERMS = "CiteULike: for research; as prepared by the authors of HCRNN, cite Song et al. 2019"
+_TERMS = "CiteULike: for research; as prepared by the authors of HCRNN, cite Song et al. 2019"
 
 DATASETS = (
     Dataset(
         name="citeulike",
         title="CiteULike as prepared for HCRNN (Song et al., AAAI 2019)",
-        licence=TERMS,
+        licence=_TERMS,
         homepage=AUTHORS,
         num_users=1_798,
         num_items=1_980,
@@ -125,18 +125,18 @@ DATASETS = (
     Dataset(
         name="hcrnn-movielens",
         title="MovieLens 1M as prepared for HCRNN (Song et al., AAAI 2019)",
-        licence=movielens.TERMS,
-        homepage=ML_1M.homepage,
+        licence=_ML_1M.licence,
+        homepage=_ML_1M.homepage,
         num_users=4_639,
         num_items=930,
         num_rows=175_554,
         files={
             "hcrnn_movielens_reconstructed.parquet": read_reconstructed_movielens,
-            **{file: hcrnn_movielens(read) for file, read in ML_1M.files.items()},
+            **{file: hcrnn_movielens(read) for file, read in _ML_1M.files.items()},
         },
         columns=role_columns(rating=""),
-        sources=ML_1M.sources,
-        instructions=ML_1M.instructions,
+        sources=_ML_1M.sources,
+        instructions=_ML_1M.instructions,
     ),
     Dataset(
         name="hcrnn-lastfm",

@@ -33,7 +33,7 @@ def read_interactions(path: Path) -> Tables:
     return hgn.shuffle_rows(lines.collect(engine="streaming")), None, None
 
 
-FOLDER = "https://mcauleylab.ucsd.edu/public_datasets/gdrive/goodreads/byGenre/"
+_BASE_URL = "https://mcauleylab.ucsd.edu/public_datasets/gdrive/goodreads/byGenre/"
 
 
 def genre_dataset(name: str, genre: str, file: str, *, size: tuple[int, int, int]) -> Dataset:
@@ -49,7 +49,7 @@ def genre_dataset(name: str, genre: str, file: str, *, size: tuple[int, int, int
         num_rows=num_rows,
         files={f"{file}.json.gz": read_interactions, f"{file}.json": read_interactions},
         columns=role_columns(),
-        instructions=f"download {FOLDER}{file}.json.gz",
+        instructions=f"download {_BASE_URL}{file}.json.gz",
         preprocess=hgn.filter_positive,
         shuffled_ties=True,
     )

@@ -61,8 +61,8 @@ def amazon_dataset(name: str, category: str, *, size: tuple[int, int, int], raw_
         },
         columns=role_columns(),
         instructions=(
-            f"download {amazon.FOLDER}ratings_{category}.csv (the edition of 2014) and, for the categories, "
-            f"{amazon.FOLDER}meta_{category}.json.gz"
+            f"download {amazon.BASE_URL}ratings_{category}.csv (the edition of 2014) and, for the categories, "
+            f"{amazon.BASE_URL}meta_{category}.json.gz"
         ),
         preprocess=filter_frequent,
         raw_size=raw_size,

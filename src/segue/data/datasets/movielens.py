@@ -178,13 +178,13 @@ def _recbole_table(path: Path, rows: int | None = None) -> Frame:
     return table.rename(lambda column: column.partition(":")[0].strip())
 
 
-TERMS = "free for research; no redistribution, no commercial use without permission; cite Harper and Konstan 2015"
+_TERMS = "free for research; no redistribution, no commercial use without permission; cite Harper and Konstan 2015"
 
 DATASETS = (
     Dataset(
         name="ml-100k",
         title="MovieLens 100K",
-        licence=TERMS,
+        licence=_TERMS,
         homepage="https://grouplens.org/datasets/movielens/100k/",
         num_users=943,
         num_items=1_682,
@@ -224,7 +224,7 @@ DATASETS = (
     Dataset(
         name="ml-1m",
         title="MovieLens 1M",
-        licence=TERMS,
+        licence=_TERMS,
         homepage="https://grouplens.org/datasets/movielens/1m/",
         num_users=6_040,
         num_items=3_706,
@@ -264,7 +264,7 @@ DATASETS = (
     Dataset(
         name="ml-20m",
         title="MovieLens 20M as filtered for HGN",
-        licence=TERMS,
+        licence=_TERMS,
         homepage="https://grouplens.org/datasets/movielens/20m/",
         num_users=129_797,
         num_items=13_649,

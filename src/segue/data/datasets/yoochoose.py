@@ -71,15 +71,15 @@ def filter_last_two_weeks(log: Log) -> Log:
     return frequent_users(select(log, (split.train.counts() > 0)[item], "items of the training sessions"), 2)
 
 
-TERMS = "YooChoose clicks (RecSys Challenge 2015): CC BY-NC-ND 4.0, as its read-me says; cite Ben-Shimon et al. 2015"
-HOMEPAGE = "https://recsys.acm.org/recsys15/challenge/"
+_TERMS = "YooChoose clicks (RecSys Challenge 2015): CC BY-NC-ND 4.0, as its read-me says; cite Ben-Shimon et al. 2015"
+_HOMEPAGE = "https://recsys.acm.org/recsys15/challenge/"
 
 DATASETS = (
     Dataset(
         name="yoochoose-64",
         title="YooChoose 1/64, the last day of sessions for test",
-        licence=TERMS,
-        homepage=HOMEPAGE,
+        licence=_TERMS,
+        homepage=_HOMEPAGE,
         num_users=131_491,
         num_items=17_745,
         num_rows=557_248,
@@ -94,8 +94,8 @@ DATASETS = (
     Dataset(
         name="yoochoose-100k",
         title="YooChoose, a week of sessions with times",
-        licence=TERMS,
-        homepage=HOMEPAGE,
+        licence=_TERMS,
+        homepage=_HOMEPAGE,
         num_users=21_210,
         num_items=2_933,
         num_rows=83_846,
@@ -109,8 +109,8 @@ DATASETS = (
     Dataset(
         name="yoochoose",
         title="YooChoose clicks, raw, as filtered by Criteo (2018)",
-        licence=TERMS,
-        homepage=HOMEPAGE,
+        licence=_TERMS,
+        homepage=_HOMEPAGE,
         num_users=7_438_177,
         num_items=37_483,
         num_rows=31_708_408,

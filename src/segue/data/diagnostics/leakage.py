@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from segue.data.log import Ids, Log, ranges
+from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.splits import Split
 from segue.errors import ConfigError
-
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 LONG = 5  # items: shorter runs are found again by chance
 WARNING_SHARE = 0.01  # share of shared test events above which there is a warning

@@ -16,11 +16,10 @@ the same week, or a file sorted by item within a second.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from segue.data.log import Ids, Log, ranges
+from segue.data.log import Ids, Log, Mask, ranges
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _sample(log: Log, max_rows: int, rng: np.random.Generator) -> tuple[Ids, Ids
     return ranges(log.start[users], log.stop[users]), np.repeat(np.arange(len(users)), log.lengths[users])
 
 
-def _shared(item: Ids, user: Ids, same_user: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
+def _shared(item: Ids, user: Ids, same_user: Mask) -> int:
     """Pairs of users who share a transition, summed over transitions; a user counts once for each transition."""
     if not same_user.any():
         return 0

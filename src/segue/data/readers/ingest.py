@@ -21,11 +21,11 @@ from segue.data.filters import Duplicates, apply_filters
 from segue.data.log import Codes, Ids, Log, Step
 from segue.data.readers.columns import as_names, as_ratings, as_times, assign_roles, encode, simplify
 from segue.data.readers.metadata import find_metadata, read_metadata
-from segue.data.readers.table import Kind, Table, open_table
+from segue.data.readers.table import ColumnKind, Table, open_table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 
-KINDS: Mapping[str, Kind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
+KINDS: Mapping[str, ColumnKind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
 
 
 def read_log(  # noqa: PLR0913  one keyword for each column and filter

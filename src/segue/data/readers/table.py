@@ -20,7 +20,7 @@ from segue.errors import DataError
 from segue.io import reason
 
 PARQUET = (".parquet", ".pq")
-Kind = Literal["name", "time", "rating", "any"]
+ColumnKind = Literal["name", "time", "rating", "any"]
 Frame = pl.DataFrame
 Tables = tuple[Frame, Frame | None, Frame | None]  # of a named data set: events, users, items
 
@@ -38,7 +38,7 @@ class Table:
 
     where: str
     columns: list[str]
-    load: Callable[[Mapping[str, Kind]], pl.DataFrame]
+    load: Callable[[Mapping[str, ColumnKind]], pl.DataFrame]
     has_header: bool = True
 
 
@@ -110,7 +110,7 @@ def _open_polars(frame: pl.LazyFrame, where: str) -> Table:
     return Table(where, columns, partial(_load_polars, frame, where))
 
 
-def _load_polars(frame: pl.LazyFrame, where: str, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+def _load_polars(frame: pl.LazyFrame, where: str, kinds: Mapping[str, ColumnKind]) -> pl.DataFrame:
     try:
         return frame.select(list(kinds)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -121,7 +121,7 @@ def _open_pandas(frame: Any) -> Table:
     return Table("the pandas frame", [str(column) for column in frame.columns], partial(_load_pandas, frame))
 
 
-def _load_pandas(frame: Any, kinds: Mapping[str, Kind]) -> pl.DataFrame:
+def _load_pandas(frame: Any, kinds: Mapping[str, ColumnKind]) -> pl.DataFrame:
     chosen = frame.loc[:, [str(column) in kinds for column in frame.columns]]
     try:
         return pl.from_pandas(chosen.rename(columns=str)).select(list(kinds))

@@ -10,17 +10,16 @@ Source: Koren, Bell and Volinsky, "Matrix factorization techniques for recommend
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from segue.batches.rated_events import RatedEvents
+from segue.data.log import Floats
 
-Values = np.ndarray[Any, np.dtype[np.float64]]
 ITERATIONS = 30  # each reduces the remaining error several times
 
 
-def solve_biases(ratings: RatedEvents, l2: Mapping[str, float]) -> tuple[float, Values, Values]:
+def solve_biases(ratings: RatedEvents, l2: Mapping[str, float]) -> tuple[float, Floats, Floats]:
     """The mean mu, the biases (U + 1,) of users and the biases (I + 1,) of items.
 
     Args:

@@ -20,7 +20,7 @@ Sources: Sarwar et al., WWW 2001; Hidasi et al., ICLR 2016.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -29,13 +29,10 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Ids, Log, distinct, ranges
+from segue.data.log import Floats, Ids, Log, distinct, ranges
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
-from segue.nn.sparse import group_blocks
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-MAX_PAIRS = 4_000_000  # pairs that are counted at a time
+from segue.nn.sparse import MAX_PAIRS, group_blocks
 
 
 class ItemKNNConfig(Config):
@@ -96,7 +93,7 @@ class ItemKNN(DirectModel):
         self.neighbour.zero_()
         self.similarity.zero_()
         width = self.neighbour.shape[1]
-        for block in similarities(log, self.config):
+        for block in _similarities(log, self.config):
             order = np.lexsort((block[1], -block[2], block[0]))  # by item, the most similar first
             item, other, similarity = (column[order] for column in block)
             rank = np.arange(len(item)) - np.searchsorted(item, item)
@@ -117,7 +114,7 @@ class ItemKNN(DirectModel):
         return scores if items is None else scores[:, items]
 
 
-def similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Floats]]:
+def _similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Floats]]:
     """Item, other item and similarity of every pair that occurs together, in blocks of items."""
     user, item = log.events()
     span = log.num_items + 1

@@ -25,7 +25,7 @@ Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by powers of coun
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,16 +35,13 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Log, ranges
+from segue.data.log import Floats, Log, ranges
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.sparse import Integers, SparseMatrix, group_blocks
+from segue.nn.sparse import MAX_PAIRS, Integers, SparseMatrix, group_blocks
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 Pairs = tuple[Integers, Integers, Floats]
 """Item, other item and similarity of each pair."""
-
-MAX_PAIRS = 4_000_000  # pairs of events that are counted at a time
 
 
 class SeqKNNConfig(Config):
@@ -130,7 +127,7 @@ class SeqKNN(DirectModel):
         self.similarity = SparseMatrix((sizes.num_items + 1, sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        parts = [_nearest(pairs, self.config.num_neighbours) for pairs in similarities(log, self.config)]
+        parts = [_nearest(pairs, self.config.num_neighbours) for pairs in _similarities(log, self.config)]
         item, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
         self.similarity.set(sp.coo_array((similarity, (item, other)), shape=self.similarity.shape))
 
@@ -144,7 +141,7 @@ class SeqKNN(DirectModel):
         return scores if items is None else scores[:, items]
 
 
-def similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
+def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
     """The similarities of all pairs of items, each pair once, in ascending order and in blocks of items.
 
     The weighted counts of pairs are a product of two sparse matrices: one row for each item with a 1 at each of its

@@ -33,7 +33,7 @@ from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.item_features import feature_ids, first_list_column
-from segue.data.log import Ids, Log
+from segue.data.log import Floats, Ids, Log
 from segue.models.base.model import FeaturedConfig, Sizes
 from segue.models.base.rating import BiasedRatingConfig, BiasedRatingModel, DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
@@ -163,7 +163,7 @@ def _squared_norm(vector: Float[Tensor, "B d"]) -> Float[Tensor, "B"]:
     return vector.square().sum(1)
 
 
-def relations(events: RatedEvents, item_features: Ids, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def relations(events: RatedEvents, item_features: Ids, count: int) -> Floats:
     """(n, n) the relation s of each pair of the n features; 0 if their levels differ.
 
     Args:

@@ -12,7 +12,7 @@ alternating least squares. IARN's paper trains the same model by stochastic grad
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,13 +22,11 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Config, Field
-from segue.data.log import Ids, Log
+from segue.data.log import Floats, Ids, Log
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.rating import DotProductRating
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import zero_padding
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class MFConfig(Config):

@@ -8,8 +8,8 @@ from segue.config import Field
 from segue.errors import require
 from segue.models.base.model import FeaturedConfig
 from segue.models.base.rating import BiasedRatingConfig
-from segue.models.ratings.iarn.feature_encoder import Kind
-from segue.models.ratings.iarn.gated_rnn import Activation
+from segue.models.ratings.iarn.feature_encoder import FeatureEncoding
+from segue.models.ratings.iarn.gated_rnn import StateActivation
 
 Backbone = Literal["iarn", "tagm", "rnn", "lstm"]
 
@@ -25,7 +25,7 @@ class IARNConfig(FeaturedConfig, BiasedRatingConfig):
     dropout: float = Field(
         0.25, ge=0, lt=1, description="Dropout rate of the bi-directional states and of the last state."
     )
-    activation: Activation = Field(
+    activation: StateActivation = Field(
         "relu", description="Activation of the bi-directional states; the authors' program has softplus."
     )
     gate_scale: float = Field(1.0, description="Factor of the logits of the attention gates.")
@@ -36,7 +36,9 @@ class IARNConfig(FeaturedConfig, BiasedRatingConfig):
     use_ratings: bool = Field(
         False, description="Whether each step includes its rating; the paper's model leaves it out."
     )
-    feature_encoder: Kind = Field("none", description="Encoder of the item features; none is the paper's IARN-Plain.")
+    feature_encoder: FeatureEncoding = Field(
+        "none", description="Encoder of the item features; none is the paper's IARN-Plain."
+    )
     tanh_encoder: bool = Field(
         False, description="Whether a tanh follows each matrix of the hierarchy, as in the authors' program."
     )

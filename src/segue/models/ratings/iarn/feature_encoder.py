@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from segue.nn.item_features import ItemFeatures
 
-Kind = Literal["none", "flat", "hierarchical"]
+FeatureEncoding = Literal["none", "flat", "hierarchical"]
 
 
 class FeatureEncoder(ItemFeatures):
@@ -33,7 +33,14 @@ class FeatureEncoder(ItemFeatures):
     """
 
     def __init__(
-        self, num_items: int, num_features: int, max_features: int, dim: int, kind: Kind, *, tanh: bool = False
+        self,
+        num_items: int,
+        num_features: int,
+        max_features: int,
+        dim: int,
+        kind: FeatureEncoding,
+        *,
+        tanh: bool = False,
     ) -> None:
         super().__init__(num_items, num_features, max_features)
         self.kind, self.tanh = kind, tanh

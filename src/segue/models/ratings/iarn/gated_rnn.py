@@ -15,12 +15,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-Activation = Literal["relu", "softplus"]
+StateActivation = Literal["relu", "softplus"]
 BETA = 5.0  # of the softplus
 
 
 def run_gated(
-    inputs: Float[Tensor, "T B h"], gate: Float[Tensor, "T B"], weight: Float[Tensor, "h h"], activation: Activation
+    inputs: Float[Tensor, "T B h"],
+    gate: Float[Tensor, "T B"],
+    weight: Float[Tensor, "h h"],
+    activation: StateActivation,
 ) -> Float[Tensor, "T B h"]:
     """The state after every step.
 

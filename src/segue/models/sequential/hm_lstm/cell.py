@@ -18,7 +18,7 @@ from torch.nn.functional import layer_norm, linear
 
 from segue.nn.recurrent.gru import glorot_blocks
 
-EPS = 1e-3  # with less, rounding errors of a sum close to zero would grow from layer to layer
+_EPS = 1e-3  # with less, rounding errors of a sum close to zero would grow from layer to layer
 
 
 class HMLSTMCell(nn.Module):
@@ -93,7 +93,7 @@ class HMLSTMLayer(nn.Module):
         self.own = NormalisedLinear(hidden_dim, hidden_dim, not last, norm)
         self.above = None if last else NormalisedLinear(hidden_dim, hidden_dim, True, norm)
         self.bias = nn.Parameter(torch.zeros(4 * hidden_dim + (not last)))
-        self.norm = nn.LayerNorm(hidden_dim, eps=EPS) if norm else None
+        self.norm = nn.LayerNorm(hidden_dim, eps=_EPS) if norm else None
 
     def update(
         self, total: Tensor, memory: Tensor, hidden: Tensor, boundaries: tuple[Tensor | None, Tensor | None]
@@ -134,7 +134,7 @@ class NormalisedLinear(nn.Module):
         product = linear(inputs, self.weight)
         if self.gain is None:
             return product
-        normalised = layer_norm(product[:, : self.num_normalised], self.gain.shape, self.gain, None, EPS)
+        normalised = layer_norm(product[:, : self.num_normalised], self.gain.shape, self.gain, None, _EPS)
         return torch.cat([normalised, product[:, self.num_normalised :]], 1)
 
 
