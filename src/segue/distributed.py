@@ -21,7 +21,7 @@ def init() -> None:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
-def rank() -> int:
+def process_rank() -> int:
     """The number of this process, from 0. Process 0 writes files and messages."""
     return dist.get_rank() if dist.is_initialized() else 0
 

@@ -46,11 +46,11 @@ for variant, settings in SETTINGS.items():
     model = kind(config, Sizes(65, 17))
     training = fit(model, log, seed=2, folder=out / variant)
     weights = {**model.state_dict(), "loss": torch.tensor([epoch.loss for epoch in training.epochs])}
-    save_file(weights, out / f"{variant}.{distributed.rank()}.safetensors")
+    save_file(weights, out / f"{variant}.{distributed.process_rank()}.safetensors")
 settings = {"embedding_dim": 4, "epochs": 3}
 experiment = Experiment(model="hgn", protocol=Protocol.named("leave-one-out"), settings=settings, refit=True)
 outcome = experiment.run(log, folder=out / "experiment")
-save_file(outcome.model.state_dict(), out / f"experiment.{distributed.rank()}.safetensors")
+save_file(outcome.model.state_dict(), out / f"experiment.{distributed.process_rank()}.safetensors")
 if distributed.world_size() > 1:
     torch.distributed.destroy_process_group()
 """
@@ -103,7 +103,7 @@ def test_two_processes_give_the_weights_of_one_process(tmp_path: Path) -> None:
 
 
 def test_single_process() -> None:
-    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert (distributed.process_rank(), distributed.world_size()) == (0, 1)
     distributed.init()
     assert not torch.distributed.is_initialized()
     tensor = torch.tensor([1.0, 2.0])

@@ -193,7 +193,7 @@ def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device)
     """
     num_targets = batch.num_targets.to(device)
     total_loss = torch.zeros((), device=device)
-    share = batch.shard(distributed.rank(), distributed.world_size()).to(device)
+    share = batch.shard(distributed.process_rank(), distributed.world_size()).to(device)
     for micro_batch in share.slices(model.micro_batch_size):
         loss = model(micro_batch)
         (loss / num_targets if model.config.reduction == "mean" else loss).backward()

@@ -110,7 +110,7 @@ class TrainingState:
         Raises:
             TrainingError: the folder cannot be written.
         """
-        if self.folder is None or distributed.rank() > 0:
+        if self.folder is None or distributed.process_rank() > 0:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ class TrainingState:
         """Give the model its best weights, and delete the state file unless `keep_state`."""
         if self.best_weights is not None:
             self.model.load_state_dict(self.best_weights)
-        if self.folder is not None and not keep_state and distributed.rank() == 0:
+        if self.folder is not None and not keep_state and distributed.process_rank() == 0:
             (self.folder / STATE_FILE).unlink(missing_ok=True)
 
     def resume(self) -> Training:
@@ -146,7 +146,9 @@ class TrainingState:
         self.best_weights = _with_prefix(tensors, "best.") or None
         self.optimizer.load_state_dict(_with_prefix(tensors, "optimizer."))
         epochs = [Epoch(**epoch) for epoch in saved["training"]["epochs"]]
-        if distributed.rank() == 0:  # the log file may hold epochs after the last saved state: they are trained again
+        if (
+            distributed.process_rank() == 0
+        ):  # the log file may hold epochs after the last saved state: they are trained again
             write_text(self.folder / LOG_FILE, "".join(map(_log_line, epochs)))
         return Training(**{**saved["training"], "epochs": epochs})
 
