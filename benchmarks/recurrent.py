@@ -21,7 +21,7 @@ from torch.nn.functional import linear
 from segue.models.base.model import Sizes
 from segue.models.registry import find
 from segue.nn.recurrent.gru import ResetBeforeGRUCell
-from segue.nn.recurrent.packing import run
+from segue.nn.recurrent.packing import run_recurrence
 
 DIM, ITEMS, ROWS, MAX_LENGTH = 100, 17_745, 512, 50
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -88,12 +88,12 @@ def implementations(
     functions = {
         "one step at a time, rows padded": lambda: padded(cell, table, history, one_product=False),
         "one product for all inputs, rows padded": lambda: padded(cell, table, history, one_product=True),
-        "one product for all inputs, rows packed (segue)": lambda: run(history, table.__getitem__, cell),
-        "packed, the step scripted": lambda: run(history, table.__getitem__, Packed(cell, scripted)),
+        "one product for all inputs, rows packed (segue)": lambda: run_recurrence(history, table.__getitem__, cell),
+        "packed, the step scripted": lambda: run_recurrence(history, table.__getitem__, Packed(cell, scripted)),
     }
     if compiled:
         quick = torch.compile(step, dynamic=True)
-        functions["packed, the step compiled"] = lambda: run(history, table.__getitem__, Packed(cell, quick))
+        functions["packed, the step compiled"] = lambda: run_recurrence(history, table.__getitem__, Packed(cell, quick))
     return functions
 
 

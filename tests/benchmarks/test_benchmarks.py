@@ -23,8 +23,8 @@ from benchmarks import __main__ as bench
 from benchmarks import recurrent, report
 from segue.batches.batch import SequenceBatch
 from segue.data.synthetic import random
-from segue.evaluation.metrics import measure as measure_ranks
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.task import measure as measure_ranks
 from segue.models.base.model import GradientModel, Sizes
 from segue.models.registry import find
 
@@ -327,8 +327,8 @@ def test_all_implementations_compute_the_same_states() -> None:
     cell, history = recurrent.ResetBeforeGRUCell(recurrent.DIM, recurrent.DIM), recurrent.sessions(1)[:20]
     table = torch.randn(recurrent.ITEMS + 1, recurrent.DIM) * 0.1
     with torch.no_grad():
-        expected = recurrent.run(history, table.__getitem__, cell)
-        packed = recurrent.run(history, table.__getitem__, recurrent.Packed(cell, recurrent.step))
+        expected = recurrent.run_recurrence(history, table.__getitem__, cell)
+        packed = recurrent.run_recurrence(history, table.__getitem__, recurrent.Packed(cell, recurrent.step))
         padded = [recurrent.padded(cell, table, history, one_product=one_product) for one_product in (False, True)]
     for found in (packed, *padded):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

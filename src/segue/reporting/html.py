@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
         def as_html(self) -> str: ...
 
-    Part = str | Rows | Chart | HTMLPart
+    PagePart = str | Rows | Chart | HTMLPart
 
 PAGE_STYLE = """
 body { font: 16px/1.5 sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }
@@ -32,7 +32,7 @@ img { max-width: 100%; margin: .5em 1em .5em 0; }
 """
 
 
-def write_page(title: str, sections: Iterable[tuple[str, Iterable[Part]]], path: str | Path) -> Path:
+def write_page(title: str, sections: Iterable[tuple[str, Iterable[PagePart]]], path: str | Path) -> Path:
     """Write an HTML page, atomically, in one file.
 
     Args:

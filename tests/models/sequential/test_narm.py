@@ -15,7 +15,7 @@ from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.sequential.narm import NARM
 from segue.nn.recorder import recording
-from segue.nn.recurrent.packing import run
+from segue.nn.recurrent.packing import run_recurrence
 from segue.training.loop import fit
 
 LOG = synthetic.markov(12, 9, 7, seed=3, shortest=2)
@@ -53,9 +53,9 @@ def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -
     with recording() as seen:
         model.queries(SequenceBatch(torch.tensor([1]), history, history, history > 0))
     (reset,) = seen["reset gate"]
-    unit = model.unit
-    state = run(history, model._read, unit)
-    read, before = model._read(history[:, 3]), state[:, 2]
+    unit = model.gru
+    state = run_recurrence(history, model.input_vectors, unit)
+    read, before = model.input_vectors(history[:, 3]), state[:, 2]
     bias = torch.zeros(15, dtype=torch.double) if unit.b is None else unit.b
     new = torch.tanh(read @ unit.w[10:].T + (reset[:, :, 3] * before) @ unit.u[10:].T + bias[10:])
     change = unit.gates(read, before)[1]
@@ -97,7 +97,7 @@ def test_the_programs() -> None:
         100,
         1.0,
     )
-    assert build(gru_bias=True, gate_bias_init=1.0).unit.b.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
+    assert build(gru_bias=True, gate_bias_init=1.0).gru.b.tolist() == [1.0] * 5 + [-1.0] * 5 + [0.0] * 5
     assert NARM.configure(preset="paper") == NARM.configure()
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import layer_norm
 
 from segue.nn.recurrent.gru import EPS, GRUCell, LayerNormGRUCell, ResetBeforeGRUCell
 from segue.nn.recurrent.lstm import LSTMCell
-from segue.nn.recurrent.packing import CHUNK, RecurrentCell, StackedCells, final_state, pack, run, step
+from segue.nn.recurrent.packing import CHUNK, RecurrentCell, StackedCells, final_state, pack, run_recurrence, step
 
 INPUT, DIM = 3, 4
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -116,7 +116,7 @@ def histories(name: str) -> tuple[Tensor, Tensor]:
 def test_run_and_final_state_equal_single_steps(name: str) -> None:
     cell, plain_step, _ = kinds(name)
     history, table = histories(name)
-    output, final = run(history, table.__getitem__, cell), final_state(history, table.__getitem__, cell)
+    output, final = run_recurrence(history, table.__getitem__, cell), final_state(history, table.__getitem__, cell)
     for row, items in enumerate(history):
         state = torch.zeros(1, cell.state_dim, dtype=torch.double)
         for place, item in enumerate(items):
@@ -155,7 +155,7 @@ def test_no_rows_and_no_items(shape: tuple[int, int]) -> None:
     _, table = histories("lstm")
     empty = torch.zeros(shape, dtype=torch.long)
     assert not final_state(empty, table.__getitem__, cell).any()
-    assert run(empty, table.__getitem__, cell).shape == (*shape, DIM)
+    assert run_recurrence(empty, table.__getitem__, cell).shape == (*shape, DIM)
 
 
 def test_dropout_between_two_layers() -> None:

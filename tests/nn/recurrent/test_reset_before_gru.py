@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segue.nn.recurrent.gru import ResetBeforeGRUCell
-from segue.nn.recurrent.packing import run
+from segue.nn.recurrent.packing import run_recurrence
 
 DIM, INPUT = 3, 2
 
@@ -42,7 +42,7 @@ def test_run_equals_the_equations_step_by_step(bias: bool, hard: bool) -> None:
     cell = build(bias=bias, hard=hard)
     table = torch.randn(9, INPUT, dtype=torch.double, generator=torch.Generator().manual_seed(0)) * 3
     history = torch.tensor([[1, 2, 3, 4], [0, 0, 5, 6], [0, 0, 0, 0], [0, 7, 8, 1]])
-    found = run(history, table.__getitem__, cell)
+    found = run_recurrence(history, table.__getitem__, cell)
     for row, items in enumerate(history):
         h = torch.zeros(DIM, dtype=torch.double)
         for place, item in enumerate(items):

@@ -17,7 +17,7 @@ from segue.models.base.causal import CausalModel
 from segue.models.base.ranking import RankingConfig
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
-from segue.nn.recurrent.packing import RecurrentCell, final_state, run, step
+from segue.nn.recurrent.packing import RecurrentCell, final_state, run_recurrence, step
 
 
 class RecurrentConfig(RankingConfig):
@@ -64,7 +64,7 @@ class RecurrentModel(CausalModel):
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """The query vectors after every item of the histories (C = P)."""
-        hidden = run(batch.history, self.embed_input, self.cell)  # (B, P, h)
+        hidden = run_recurrence(batch.history, self.embed_input, self.cell)  # (B, P, h)
         return self.project(dropout(hidden, self.config.hidden_dropout, self.training))
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:

@@ -1,24 +1,30 @@
-"""NARM: a recurrent unit, and attention over what it remembered at each item.
+"""NARM: neural attentive recommendation machine.
 
-Li, Ren, Chen, Ren, Lian and Ma, CIKM 2017. An item has one vector x, read and recommended; h_t is the state after item
-t, zero before the first:
+A gated recurrent unit (GRU) reads the session. An attention layer compares its last state with all states, and the last
+state together with the attention summary is decoded into a query. The item embeddings are shared by input and output.
+With x the embedding of item t and h_t the state after it (zero before the first):
 
     r = sigma(W_r x + U_r h_(t-1)),  z = sigma(W_z x + U_z h_(t-1))
     n = tanh(W_n x + U_n (r * h_(t-1)))
     h_t = (1 - z) * h_(t-1) + z * n
-    alpha_tj = v . sigma(A1 h_t + A2 h_j)                       j up to t
+    alpha_tj = v . sigma(A1 h_t + A2 h_j)                       for j up to t
     c_t = [h_t ; sum over j of alpha_tj h_j]
     score of item i = x_i . B c_t
 
-trained by cross-entropy over all items, with dropout on x and on c_t. The weights alpha are not normalised. The paper
-trains on every prefix of a session as an example of its own; here one pass over a stretch answers at every item, as h_t
-and alpha_tj know nothing of what follows: the walk is made once, and only alpha costs more for a later item.
+The loss is cross-entropy over all items, with dropout on x and on c_t. The attention weights alpha are not normalised.
 
-Differs from the authors' program (github.com/lijingsdu/sessionRec_NARM), which the preset `author` follows where it
-says so: it takes alpha through a softmax, has Theano's hard sigmoid in gates and attention, and adds biases to the
-unit; it leaves dropped inputs unscaled in training and scales them in use instead; of a long session it keeps the first
-19 items, with the label of the last. The preset `hcrnn` is the baseline of HCRNN's program (Song et al., AAAI 2019),
-with softmax, plain sigmoids, and biases that at the start let h pass (1 for r, -1 for z).
+Source: Li, Ren, Chen, Ren, Lian and Ma, "Neural attentive session-based recommendation", CIKM 2017.
+
+The paper trains on each prefix of a session as an example of its own. Here one pass over a subsequence gives the query
+after every item, since h_t and alpha_tj do not depend on later items.
+
+Differs from the authors' program (github.com/lijingsdu/sessionRec_NARM) in:
+  * the program normalises alpha by a softmax, uses Theano's hard sigmoid in gates and attention, and adds biases to
+    the GRU; the preset `author` does so too;
+  * the program does not scale dropped inputs in training, but when scoring;
+  * of a long session the program keeps the first 19 items, with the last item as the target.
+The preset `hcrnn` is the baseline of HCRNN's program (Song et al., AAAI 2019): attention softmax, plain sigmoids, and
+initial biases of the gates (1 for r, -1 for z) that let h pass.
 """
 
 from __future__ import annotations
@@ -33,7 +39,7 @@ from torch import Tensor, nn
 from segue.batches.batch import Batch
 from segue.config import Field
 from segue.errors import require
-from segue.models.base.causal import CausalModel, asked_of
+from segue.models.base.causal import CausalModel, history_and_query_count
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
@@ -43,29 +49,37 @@ from segue.nn.embedding import embedding, zero_padding
 from segue.nn.matmul import linear_2d
 from segue.nn.recorder import record
 from segue.nn.recurrent.gru import ResetBeforeGRUCell
-from segue.nn.recurrent.packing import run
+from segue.nn.recurrent.packing import run_recurrence
 
 
 class NARMConfig(RankingConfig):
     """Settings of NARM."""
 
+    renamed: ClassVar[dict[str, str]] = {
+        "units": "hidden_dim",
+        "attention": "attention_softmax",
+        "gates": "gate_activation",
+        "bias": "gru_bias",
+        "keep": "gate_bias_init",
+    }
     embedding_dim: int = 50
-    hidden_dim: int = Field(100, ge=1, description="Size of the state h.")
-    window: int = Field(50, ge=1, description="How many of the last items are read.")
+    hidden_dim: int = Field(100, ge=1, description="Size of the state h of the GRU.")
+    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     attention_softmax: bool = Field(False, description="Whether a softmax normalises the attention weights.")
     gate_activation: Literal["sigmoid", "hard_sigmoid"] = Field(
-        "sigmoid", description="Sigma in gates and attention: 'sigmoid', or its broken line ('hard')."
+        "sigmoid", description="Activation of the gates and of the attention layer."
     )
-    gru_bias: bool = Field(False, description="Whether the unit has biases.")
+    gru_bias: bool = Field(False, description="Whether the GRU has biases.")
     gate_bias_init: float = Field(
         0.0,
         description=(
-            "How far the biases lean towards keeping h at the start: that of r by as much above 0, that of z below."
+            "Initial bias of the reset gate; that of the update gate is its negative. Positive values let the state "
+            "pass. Needs gru_bias."
         ),
     )
-    dropout: float = Field(0.25, ge=0, lt=1, description="Share of the entries of x that training leaves out.")
-    hidden_dropout: float = Field(0.5, ge=0, lt=1, description="The same of c_t.")
-    batch_size: int = Field(128, description="Stretches of a batch.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Dropout rate of the input embeddings.")
+    hidden_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout rate of the session representation c_t.")
+    batch_size: int = Field(128, description="Number of subsequences in one optimisation step.")
     epochs: int = 30
 
     def check(self) -> None:
@@ -74,7 +88,7 @@ class NARMConfig(RankingConfig):
 
 
 class NARM(CausalModel):
-    """A walk through the history, and attention over its states."""
+    """A GRU over the session with attention over its states."""
 
     name = "narm"
     Config = NARMConfig
@@ -103,54 +117,55 @@ class NARM(CausalModel):
 
     def __init__(self, config: NARMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        dim, units, self.window = config.embedding_dim, config.hidden_dim, config.window
-        self.rows_at_once = max(8, 2**21 // config.window**2)
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * math.sqrt(2 / (sizes.num_items + 1)))
-        zero_padding(self.item)
-        self.unit = ResetBeforeGRUCell(
-            dim, units, bias=config.gru_bias, hard_sigmoid=config.gate_activation == "hard_sigmoid"
-        )
-        for weight in self.unit.u.chunk(3):
+        dim, hidden_dim, self.window = config.embedding_dim, config.hidden_dim, config.window
+        self.micro_batch_size = max(8, 2**21 // config.window**2)
+        self.hard_sigmoid = config.gate_activation == "hard_sigmoid"
+        item_std = math.sqrt(2 / (sizes.num_items + 1))
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * item_std)
+        zero_padding(self.item_embedding)
+        self.gru = ResetBeforeGRUCell(dim, hidden_dim, bias=config.gru_bias, hard_sigmoid=self.hard_sigmoid)
+        for weight in self.gru.u.chunk(3):
             nn.init.orthogonal_(weight)
-        if self.unit.b is not None:
+        if self.gru.b is not None:
+            bias = torch.tensor([config.gate_bias_init, -config.gate_bias_init, 0.0])
             with torch.no_grad():
-                self.unit.b.copy_(
-                    torch.tensor([config.gate_bias_init, -config.gate_bias_init, 0.0]).repeat_interleave(units)
-                )
-        self.now = nn.Linear(units, units, bias=False)  # A1
-        self.past = nn.Linear(units, units, bias=False)  # A2
-        self.attention = nn.Parameter(torch.randn(units) * math.sqrt(2 / units))  # v
-        self.decode = nn.Linear(2 * units, dim, bias=False)  # B
-        for weight, ends in ((self.unit.w, dim), (self.now.weight, units), (self.past.weight, units)):
-            nn.init.normal_(weight, std=math.sqrt(2 / ends))
-        nn.init.normal_(self.decode.weight, std=math.sqrt(2 / dim))
+                self.gru.b.copy_(bias.repeat_interleave(hidden_dim))
+        self.attention_query = nn.Linear(hidden_dim, hidden_dim, bias=False)  # A1
+        self.attention_key = nn.Linear(hidden_dim, hidden_dim, bias=False)  # A2
+        self.attention_vector = nn.Parameter(torch.randn(hidden_dim) * math.sqrt(2 / hidden_dim))  # v
+        self.decoder = nn.Linear(2 * hidden_dim, dim, bias=False)  # B
+        nn.init.normal_(self.gru.w, std=math.sqrt(2 / dim))
+        nn.init.normal_(self.attention_query.weight, std=math.sqrt(2 / hidden_dim))
+        nn.init.normal_(self.attention_key.weight, std=math.sqrt(2 / hidden_dim))
+        nn.init.normal_(self.decoder.weight, std=math.sqrt(2 / dim))
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.item_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """After every item, or, where no question is asked, after the newest alone."""
-        history, asked = asked_of(batch)
-        state = run(history, self._read, self.unit)
-        record("reset gate", lambda: self._reset(history, state))
-        return self.look_back(state, history > 0, asked)
+        """B c_t after every item, or after the newest one alone in a batch that is only scored."""
+        history, count = history_and_query_count(batch)  # (B, P)
+        states = run_recurrence(history, self.input_vectors, self.gru)  # (B, P, h)
+        record("reset gate", lambda: self.reset_gate(history, states))
+        return self.attend(states, history > 0, count)
 
-    def look_back(self, state: Float[Tensor, "B P h"], real: Bool[Tensor, "B P"], last: int) -> Float[Tensor, "B C d"]:
-        """B c_t of the `last` positions, from the states at all of them."""
-        now, seen = state[:, state.shape[1] - last :], causal_attention_mask(real, last)
-        query, key = linear_2d(self.now, now), linear_2d(self.past, state)
-        alpha = additive_attention(query, key, self.attention, seen, hard=self.config.gate_activation == "hard_sigmoid")
+    def attend(self, states: Float[Tensor, "B P h"], valid: Bool[Tensor, "B P"], count: int) -> Float[Tensor, "B C d"]:
+        """B c_t of the last `count` positions, from the GRU's states at all positions."""
+        last, mask = states[:, states.shape[1] - count :], causal_attention_mask(valid, count)  # (B, C, h), (B, C, P)
+        query, key = linear_2d(self.attention_query, last), linear_2d(self.attention_key, states)
+        alpha = additive_attention(query, key, self.attention_vector, mask, hard=self.hard_sigmoid)  # (B, C, P)
         if self.config.attention_softmax:
-            alpha = torch.softmax(alpha.masked_fill(~seen, torch.finfo(alpha.dtype).min), 2) * seen
+            alpha = torch.softmax(alpha.masked_fill(~mask, torch.finfo(alpha.dtype).min), 2) * mask
         record("attention", alpha)
-        context = torch.cat([now, alpha @ state], 2)
-        return linear_2d(self.decode, dropout(context, self.config.hidden_dropout, self.training))
+        session = torch.cat([last, alpha @ states], 2)  # (B, C, 2 h)
+        return linear_2d(self.decoder, dropout(session, self.config.hidden_dropout, self.training))
 
-    def _read(self, item: Tensor) -> Tensor:
-        return dropout(embedding(self.item, item), self.config.dropout, self.training)
+    def input_vectors(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+        """The embeddings of items, with dropout during training."""
+        return dropout(embedding(self.item_embedding, item), self.config.dropout, self.training)
 
-    def _reset(self, history: Int[Tensor, "B P"], state: Float[Tensor, "B P h"]) -> Float[Tensor, "B h P"]:
-        """r at each item, from the states before and after it."""
-        before = nn.functional.pad(state[:, :-1], (0, 0, 1, 0))
-        return self.unit.gates(embedding(self.item, history), before)[0].transpose(1, 2)
+    def reset_gate(self, history: Int[Tensor, "B P"], states: Float[Tensor, "B P h"]) -> Float[Tensor, "B h P"]:
+        """The reset gate r at each position, computed again from the state before it."""
+        before = nn.functional.pad(states[:, :-1], (0, 0, 1, 0))  # (B, P, h)
+        return self.gru.gates(embedding(self.item_embedding, history), before)[0].transpose(1, 2)

@@ -74,7 +74,9 @@ def pack(start: Int[Tensor, "B"], length: Int[Tensor, "B"]) -> Packing:
     return Packing(sizes.tolist(), order, order.argsort(), indices, sizes.cumsum(0) - sizes)
 
 
-def run(history: Int[Tensor, "B T"], embed: Callable[[Tensor], Tensor], cell: RecurrentCell) -> Float[Tensor, "B T h"]:
+def run_recurrence(
+    history: Int[Tensor, "B T"], embed: Callable[[Tensor], Tensor], cell: RecurrentCell
+) -> Float[Tensor, "B T h"]:
     """The output of the cell after every item of left-padded histories; zeros at padding.
 
     Args:
