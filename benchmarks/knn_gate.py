@@ -42,7 +42,7 @@ from segue.config import Config
 from segue.data.datasets import catalog
 from segue.data.log import Ids, Log
 from segue.data.splits import Split
-from segue.evaluation.metrics import measure
+from segue.evaluation.task import measure
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.sequential.hgn import HGN

@@ -14,8 +14,9 @@ import torch
 from segue.data import synthetic
 from segue.data.log import Log
 from segue.errors import ConfigError, DataError
-from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranking_protocol import RankingProtocol
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model
 from segue.serving.saved_model import load, save
@@ -54,8 +55,8 @@ def test_any_model_runs(model: str, refit: bool) -> None:
     assert isinstance(outcome, Outcome)
     result = outcome.result
     assert (result.model, result.log, result.items, result.baseline) == (model, LOG.fingerprint, LOG.num_items, True)
-    assert 0 < measure(result.ranks, "ndcg@10").mean() < 1
-    assert len(result.ranks) + sum(result.ranks.dropped.values()) >= LOG.num_users
+    assert 0 < measure(result.predictions, "ndcg@10").mean() < 1
+    assert len(result.predictions) + sum(result.predictions.dropped.values()) >= LOG.num_users
     assert result.seconds == outcome.training.seconds
 
 
@@ -82,13 +83,13 @@ def test_monitor_every_and_patience_reach_the_training() -> None:
 
 def test_the_test_is_asked_once_and_nothing_else_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    rank = Protocol.rank
+    rank = RankingProtocol.rank
 
     def watched(self: Protocol, model: Model, split: Any, part: Any, **options: Any) -> Any:
         asked.append(part)
         return rank(self, model, split, part, **options)
 
-    monkeypatch.setattr(Protocol, "rank", watched)
+    monkeypatch.setattr(RankingProtocol, "rank", watched)
     outcome = recipe(refit=True).run(LOG)
     assert asked == ["valid"] * len(outcome.training.epochs) + ["test"]
 
@@ -121,7 +122,7 @@ def test_refit_counts_the_time_of_both_trainings() -> None:
 
 
 def test_final_takes_the_epochs_it_is_told() -> None:
-    outcome = recipe(seed=5).final(LOG, 3)
+    outcome = recipe(seed=5).run_refit(LOG, 3)
     by_hand = recipe(seed=5).build(LOG, epochs=3)
     fit(by_hand, LAST.split(LOG).train_valid, seed=5)
     assert_same(outcome.model, by_hand)
@@ -129,7 +130,7 @@ def test_final_takes_the_epochs_it_is_told() -> None:
 
 
 def test_choose_without_validation_runs_all_epochs() -> None:
-    protocol = Protocol(name="no validation", by="leave-last-out", arguments={"valid": 0})
+    protocol = RankingProtocol(name="no validation", by="leave-last-out", arguments={"valid": 0})
     outcome = recipe(protocol=protocol).run(LOG)
     assert [epoch.metric for epoch in outcome.training.epochs] == [None] * 6
     assert outcome.training.best == 6
@@ -138,8 +139,8 @@ def test_choose_without_validation_runs_all_epochs() -> None:
 def test_seeds_decide() -> None:
     one, two, three = (recipe(seed=seed).run(LOG) for seed in (1, 1, 2))
     assert_same(one.model, two.model)
-    assert not torch.equal(one.model.item, three.model.item)
-    assert not torch.equal(recipe(seed=1).build(LOG).item, recipe(seed=2).build(LOG).item)
+    assert not torch.equal(one.model.item_embedding, three.model.item_embedding)
+    assert not torch.equal(recipe(seed=1).build(LOG).item_embedding, recipe(seed=2).build(LOG).item_embedding)
 
 
 def test_building_leaves_the_callers_random_numbers_alone() -> None:
@@ -153,7 +154,7 @@ def test_building_leaves_the_callers_random_numbers_alone() -> None:
 def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = recipe(refit=True).run(LOG)
     calls = 0
-    real = Protocol.monitored
+    real = Protocol.validation_metric
 
     def interrupt(*args: Any) -> Any:
         nonlocal calls
@@ -162,7 +163,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.Monk
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(Protocol, "monitored", interrupt)
+    monkeypatch.setattr(Protocol, "validation_metric", interrupt)
     with pytest.raises(KeyboardInterrupt):
         recipe(refit=True).run(LOG, folder=tmp_path)
     outcome = recipe(refit=True).run(LOG, folder=tmp_path)
@@ -180,12 +181,12 @@ def test_everything_is_said_in_plain_values(tmp_path: Path) -> None:
     assert about["training"]["seed"] == 3
     assert about["training"]["best"] == outcome.training.best
     assert about["training"]["validation"] == {"ndcg@10": outcome.training.metric}
-    said = about["recipe"]
+    said = about["experiment"]
     assert said["protocol"]["fingerprint"] == LAST.fingerprint
     again = Protocol.from_dict({key: v for key, v in said.pop("protocol").items() if key != "fingerprint"})
-    assert Experiment(**said, protocol=again).as_dict() == outcome.recipe.as_dict()
+    assert Experiment(**said, protocol=again).as_dict() == outcome.experiment.as_dict()
     saved = load(save(outcome.model, LOG, tmp_path / "model", **outcome.about()))
-    assert saved.about["recipe"]["preset"] == "author"
+    assert saved.about["experiment"]["preset"] == "author"
     assert saved.model.config == outcome.model.config
 
 
@@ -210,20 +211,20 @@ def test_a_recipe_that_cannot_be_cooked_is_refused_at_once(changes: dict[str, An
 
 
 def test_validation_can_look_at_the_next_of_several_items() -> None:
-    several = replace(Protocol.named("whole-users"), ahead=3)
+    several = replace(Protocol.named("whole-users"), horizon=3)
     made = recipe(protocol=several, monitor="mrr@20,1").run(LOG)
     assert 0 < made.training.metric < 1
-    assert measure(made.result.ranks, "recall@20,3").shape == measure(made.result.ranks, "recall@20").shape
-    with pytest.raises(ConfigError, match=r"monitor recall@20,5: whole-users asks for 3 items at a time; give ahead=5"):
+    assert measure(made.result.predictions, "recall@20,3").shape == measure(made.result.predictions, "recall@20").shape
+    with pytest.raises(ConfigError, match=r"monitor recall@20,5: the horizon of whole-users is 3; use horizon=5"):
         recipe(protocol=several, monitor="recall@20,5")
-    with pytest.raises(ConfigError, match=r"leave-one-out asks for 1 item at a time; give ahead=2, or take mrr@5"):
+    with pytest.raises(ConfigError, match=r"the horizon of leave-one-out is 1; use horizon=2, or take mrr@5"):
         recipe(monitor="mrr@5,1")
 
 
 def test_a_log_too_short_for_its_protocol() -> None:
     short = synthetic.from_sequences([[1, 2], [2, 1]], name="short")
-    with pytest.raises(DataError, match=r"short: too short for the protocol leave-one-out, no test question is left"):
+    with pytest.raises(DataError, match=r"short: too short for the protocol leave-one-out, no test instance is left"):
         recipe().run(short)
-    new = Protocol(name="all new", by="whole-users", arguments={"valid": 0.0, "test": 0.99}, exclude_seen=False)
+    new = RankingProtocol(name="all new", by="whole-users", arguments={"valid": 0.0, "test": 0.99}, exclude_seen=False)
     with pytest.raises(DataError, match="short: the protocol all new leaves nothing to train on"):
         recipe(protocol=new).run(short)

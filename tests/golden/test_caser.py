@@ -28,7 +28,7 @@ def test_scores_of_the_output_layer(golden) -> None:
     z, p_u, w, b = (torch.from_numpy(golden_arrays[f"caser_{name}"]) for name in ("z", "p_u", "W", "b"))
     model = Caser(Caser.configure({"embedding_dim": len(z)}), Sizes(num_users=1, num_items=len(w))).double().eval()
     model.convolutions = ConstantOutput(z)
-    model.user[1] = p_u
-    model.item_out[1:] = torch.cat([w, b[:, None]], 1)  # item ids in the arrays start at 0, in segue at 1
+    model.user_embedding[1] = p_u
+    model.output_embedding[1:] = torch.cat([w, b[:, None]], 1)  # item ids in the arrays start at 0, in segue at 1
     scores = model.score(Batch(torch.tensor([1]), torch.tensor([[1, 2, 3]])))
     np.testing.assert_allclose(scores[0, 1:], golden_arrays["caser_y"], rtol=0, atol=1e-10)

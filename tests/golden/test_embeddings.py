@@ -50,8 +50,8 @@ def fill(weight: torch.Tensor, value: np.ndarray) -> None:
 def test_item2vec_loss(z: Arrays) -> None:
     items, dim = z["i2v_u"].shape
     model = Item2Vec(Item2Vec.configure({"embedding_dim": dim}), Sizes(1, items)).double().requires_grad_(False)
-    fill(model.token[1:], z["i2v_u"])
-    fill(model.context[1:], z["i2v_v"])
+    fill(model.token_embedding[1:], z["i2v_u"])
+    fill(model.context_embedding[1:], z["i2v_v"])
     item, partner = z["i2v_pairs"].T + 1
     loss = float(model(pair_batch(item, partner, np.tile(z["i2v_neg"] + 1, (len(item), 1)))))
     assert loss == pytest.approx(float(z["i2v_loss"]), abs=1e-10)
@@ -81,12 +81,12 @@ def test_mp2vec_loss_and_its_terms(z: Arrays) -> None:
         "feature_weight": float(z["mp2v_lam"]),
     }
     model = MP2Vec(MP2Vec.configure(settings), Sizes(1, items, num_features=3)).double().requires_grad_(False)
-    fill(model.token[1:], np.concatenate([z["i2v_u"], z["mp2v_um"]]))
-    fill(model.context[1:], np.concatenate([z["i2v_v"], z["mp2v_vm"]]))
+    fill(model.token_embedding[1:], np.concatenate([z["i2v_u"], z["mp2v_um"]]))
+    fill(model.context_embedding[1:], np.concatenate([z["i2v_v"], z["mp2v_vm"]]))
     meta = np.concatenate([[0], z["mp2v_meta"] + 1])[:, None]
     model.features.set_features(meta, ["a", "b", "c"])
     i, j = z["mp2v_pair"] + 1
-    token, context = model.company(np.array([i]), np.array([j]))
+    token, context = model.token_pairs(np.array([i]), np.array([j]))
     of_item, of_feature = [*(z["mp2v_negI"] + 1)], [*(z["mp2v_negM"] + 1 + items), 0]
     negative = np.array([of_item if one <= items else of_feature for one in context])
     feature = [int(meta[one, 0]) + items for one in (i, j)]
@@ -98,8 +98,8 @@ def test_mp2vec_loss_and_its_terms(z: Arrays) -> None:
         )
     )
     batch = pair_batch(token, context, negative)
-    surprise = model.surprise(batch).numpy()
-    actual = {(int(a), int(b)): float(s) for a, b, s in zip(token, context, surprise, strict=True)}
+    pair_loss = model.pair_loss(batch).numpy()
+    actual = {(int(a), int(b)): float(s) for a, b, s in zip(token, context, pair_loss, strict=True)}
     assert actual == pytest.approx(golden, abs=1e-10)
     assert float(model(batch)) == pytest.approx(float(z["mp2v_loss"]), abs=1e-10)
 
@@ -115,20 +115,25 @@ def test_neumf_logit_and_loss(z: Arrays) -> None:
         "pretrain_epochs": 0,
     }
     model = NeuMF(NeuMF.configure(settings), Sizes(1, 2)).double().requires_grad_(False)
-    for table, name in ((model.user, "p_G"), (model.item, "q_G"), (model.tower_user, "p_M"), (model.tower_item, "q_M")):
+    for table, name in (
+        (model.user_embedding, "p_G"),
+        (model.item_embedding, "q_G"),
+        (model.mlp_user_embedding, "p_M"),
+        (model.mlp_item_embedding, "q_M"),
+    ):
         fill(table[1], z[f"neumf_{name}"])
-    for layer, number in zip(model.layers, "12", strict=True):
+    for layer, number in zip(model.mlp, "12", strict=True):
         fill(layer.weight, z[f"neumf_W{number}"])  # type: ignore[arg-type]
         fill(layer.bias, z[f"neumf_b{number}"])  # type: ignore[arg-type]
     dim = len(z["neumf_p_G"])
-    fill(model.product_logit.weight, z["neumf_h"][:dim])
-    fill(model.tower_logit.weight, z["neumf_h"][dim:])
-    fill(model.tower_logit.bias, z["neumf_hb"])
+    fill(model.gmf_logit.weight, z["neumf_h"][:dim])
+    fill(model.mlp_logit.weight, z["neumf_h"][dim:])
+    fill(model.mlp_logit.bias, z["neumf_hb"])
     logit = float(z["neumf_logit"])
     user = torch.tensor([1])
     scored = Batch(user, torch.zeros(1, 0, dtype=torch.long))
     assert float(model.score(scored)[0, 1]) == pytest.approx(logit, abs=1e-10)
-    assert float(sum(model.halves(user, torch.tensor([[1]])))) == pytest.approx(logit, abs=1e-10)
+    assert float(sum(model.logits(user, torch.tensor([[1]])))) == pytest.approx(logit, abs=1e-10)
     negative, positive = z["neumf_bce"]
     target_mask, negatives = torch.ones(1, 1).bool(), torch.tensor([[[[1, 0]]]])
     batch = SequenceBatch(user, scored.history, torch.tensor([[1]]), target_mask, negatives)

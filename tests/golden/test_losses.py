@@ -77,7 +77,7 @@ def test_bpr_max(z: Arrays, bpreg: str) -> None:
 
 def test_bpr_max_with_elu_scores(z: Arrays) -> None:
     model = GRU4RecPlus(GRU4RecPlus.configure({"embedding_dim": 2}), Sizes(1, 2))
-    scores = model._activated(torch.from_numpy(z["R"])).numpy()
+    scores = model.activate(torch.from_numpy(z["R"])).numpy()
     assert_close(scores, z["R_elu05"])
     assert_close(losses.bpr_max(*in_batch_scores(scores)), z["bpr_max_elu05_1"])
 
@@ -115,8 +115,11 @@ def bprmf(z: Arrays, regularised: bool) -> tuple[BPRMF, SequenceBatch]:
     settings = {"embedding_dim": len(z["bprmf_p"]), "item_bias": False, "l2": float(z["bprmf_lam"]) * regularised}
     model = BPRMF(BPRMF.configure(settings), Sizes(1, 2)).double()
     with torch.no_grad():
-        model.user[1] = torch.from_numpy(z["bprmf_p"])
-        model.item[1], model.item[2] = torch.from_numpy(z["bprmf_qi"]), torch.from_numpy(z["bprmf_qj"])
+        model.user_embedding[1] = torch.from_numpy(z["bprmf_p"])
+        model.item_embedding[1], model.item_embedding[2] = (
+            torch.from_numpy(z["bprmf_qi"]),
+            torch.from_numpy(z["bprmf_qj"]),
+        )
     user, history, target = torch.tensor([1]), torch.empty(1, 0, dtype=torch.long), torch.tensor([[1]])
     return model, SequenceBatch(user, history, target, target > 0, negatives=torch.tensor([[[[2]]]]))
 
@@ -128,5 +131,5 @@ def test_bprmf_loss_objective_and_gradient(z: Arrays) -> None:
     objective = model(batch)
     objective.backward()
     assert_close(objective.item(), z["bprmf_obj"])
-    assert_close(model.user.grad[1], z["bprmf_grad_p"])
-    assert not model.user.grad[0].any()
+    assert_close(model.user_embedding.grad[1], z["bprmf_grad_p"])
+    assert not model.user_embedding.grad[0].any()

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from segue.batches.batch import PairBatch
-from segue.evaluation.metrics import measure, value
-from segue.evaluation.predictions import RatingPredictions, area
+from segue.evaluation.rating_evaluation import auc_of_scores
+from segue.evaluation.rating_predictions import RatingPredictions
+from segue.evaluation.task import mean_metric
 from segue.models.base.model import Sizes
 from segue.models.ratings.mf import MF
 from segue.models.ratings.timesvd.model import TimeSVD
@@ -25,9 +26,9 @@ def test_rmse_and_mae(golden: Any) -> None:
     z = golden("metrics")
     for predicted, name in ((z["rmse_p"], "rmse"), (z["rmse_p"].clip(1, 5), "rmse_clipped")):
         predictions = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], predicted, None, None, {})
-        assert value(float(measure(predictions, "rmse").mean()), "rmse") == pytest.approx(float(z[name]), abs=1e-12)
+        assert mean_metric(predictions, "rmse") == pytest.approx(float(z[name]), abs=1e-12)
     predictions = RatingPredictions(np.ones(7, np.int64), z["rmse_y"], z["rmse_p"], None, None, {})
-    assert value(float(measure(predictions, "mae").mean()), "mae") == pytest.approx(float(z["mae"]), abs=1e-12)
+    assert mean_metric(predictions, "mae") == pytest.approx(float(z["mae"]), abs=1e-12)
 
 
 def test_auc_per_user_and_its_mean(golden: Any) -> None:
@@ -39,7 +40,7 @@ def test_auc_per_user_and_its_mean(golden: Any) -> None:
         candidate = torch.ones(len(scores), dtype=torch.bool)
         candidate[[int(i) for i in z["topn_train"][user] if i >= 0]] = False
         if len(relevant):
-            user_aucs.append(area(scores, relevant, candidate))
+            user_aucs.append(auc_of_scores(scores, relevant, candidate))
             assert user_aucs[-1] == pytest.approx(float(z["auc_user"][user]), abs=1e-12)
     assert np.mean(user_aucs) == pytest.approx(float(z["auc_mean"]), abs=1e-12)
 

@@ -127,7 +127,9 @@ class UnseededInitialisation(BPRMF):
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
         with torch.no_grad():
-            self.user[1:] = torch.from_numpy(np.random.default_rng().normal(size=self.user[1:].shape))
+            self.user_embedding[1:] = torch.from_numpy(
+                np.random.default_rng().normal(size=self.user_embedding[1:].shape)
+            )
 
 
 @breaks("padding_row_is_zero", 7)
@@ -136,7 +138,7 @@ class NonZeroPaddingRow(BPRMF):
 
     def __init__(self, config: Any, sizes: Any) -> None:
         super().__init__(config, sizes)
-        nn.init.normal_(self.item)
+        nn.init.normal_(self.item_embedding)
 
 
 @breaks("padding_row_is_zero", 7)
@@ -144,7 +146,7 @@ class TrainsPaddingRow(BPRMF):
     """Row 0 starts at zero and gets a gradient."""
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        return super().forward(batch) + (self.user[0] - 1).square().sum()
+        return super().forward(batch) + (self.user_embedding[0] - 1).square().sum()
 
 
 @breaks("padding_row_is_zero", 7)
@@ -246,7 +248,7 @@ class PenaltyOnBatchMean(BPRMF):
     """Penalises the mean of the batch."""
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        return super().forward(batch) + self.user[batch.user].mean(0).square().sum()
+        return super().forward(batch) + self.user_embedding[batch.user].mean(0).square().sum()
 
 
 @breaks("exact_resume", 12)
@@ -260,7 +262,7 @@ class UnsavedWarmUpCounter(BPRMF):
         return super().batches(log, rng)
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        return super().forward(batch) * min(1.0, self.passed / 10) + self.user[1:].square().sum()
+        return super().forward(batch) * min(1.0, self.passed / 10) + self.user_embedding[1:].square().sum()
 
 
 @breaks("exact_resume", 12)

@@ -24,7 +24,8 @@ from segue.models.ratings.timesvd.model import TimeSVD
 from segue.models.sequential.caser import Caser
 from segue.models.sequential.gru import GRU, LSTM4Rec
 from segue.models.sequential.gru4rec import GRU4Rec, GRU4RecPlus
-from segue.models.sequential.hcrnn.model import HCRNN, RunningHCRNN
+from segue.models.sequential.hcrnn.model import HCRNN
+from segue.models.sequential.hcrnn.running import RunningHCRNN
 from segue.models.sequential.hgn import HGN
 from segue.models.sequential.hm_lstm.model import HMLSTM
 from segue.models.sequential.narm import NARM
@@ -85,7 +86,7 @@ def find(name: str) -> type[Model]:
         return MODELS[name]
     reserved = {*MODELS, *ENSEMBLES}
     if external.is_reference(name):
-        return external.load(name, reserved)
+        return external.load_model_class(name, reserved)
     kind = external.load_installed(name, reserved)
     if kind is None:
         known = [*MODELS, *(other for other in external.installed() if other not in MODELS)]

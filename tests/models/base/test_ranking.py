@@ -49,14 +49,18 @@ class Toy(RankingModel):
         zero_padding(self.item)
 
     @property
-    def item_table(self) -> Tensor:
+    def item_embeddings(self) -> Tensor:
         return self.item
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         windows = SlidingWindows(
-            window=self.window, num_targets=2, windows_per_row=3, num_negatives=self.config.own, positions="every"
+            window=self.window,
+            num_targets=2,
+            windows_per_row=3,
+            num_negatives=self.config.negatives_per_target,
+            positions="every",
         )
-        return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
+        return self.with_shared_negatives(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     def queries(self, batch: Batch) -> Tensor:
         count = batch.history.shape[1] - self.window + 1
@@ -287,7 +291,7 @@ def test_shared_negatives_are_drawn_anew_for_each_batch() -> None:
 @pytest.mark.parametrize(("settings", "own"), [({"loss": "ce"}, 0), ({"loss": "bpr"}, 4), ({"loss": "gbce"}, 4)])
 def test_without_sharing_nothing_is_shared(settings: dict[str, Any], own: int) -> None:
     model = build(**settings)
-    assert model.config.own == own
+    assert model.config.negatives_per_target == own
     for batch in model.batches(LOG, np.random.default_rng(0)):
         assert batch.shared_negatives is batch.log_expected_count is None
         assert batch.negatives.shape[3] == own

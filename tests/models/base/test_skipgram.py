@@ -44,7 +44,7 @@ def test_score_is_the_mean_cosine_to_the_history() -> None:
     model = build(Item2Vec).requires_grad_(False)
     batch = Batch(torch.tensor([1, 0]), torch.tensor([[0, 2, 4], [0, 0, 0]]))
     scores = model.score(batch)
-    u = model.token
+    u = model.token_embedding
     expected = [
         (torch.cosine_similarity(u[2], u[j], dim=0) + torch.cosine_similarity(u[4], u[j], dim=0)) / 2
         for j in range(1, 6)
@@ -68,7 +68,7 @@ def test_a_negative_that_is_the_true_context_counts_for_nothing() -> None:
 def test_pairs_of_items_and_features() -> None:
     """Features a, b, c are tokens 6, 7, 8. Item 1 has a and b, item 2 has b, item 3 none, item 4 c."""
     model = described()
-    token, context = model.company(np.array([1, 3]), np.array([4, 2]))
+    token, context = model.token_pairs(np.array([1, 3]), np.array([4, 2]))
     expected = [
         *[(1, 4), (1, 8), (6, 4), (7, 4), (6, 8), (7, 8), (6, 1), (7, 1)],
         *[(3, 2), (3, 7)],
@@ -77,7 +77,7 @@ def test_pairs_of_items_and_features() -> None:
 
 
 def test_a_feature_is_there_as_often_as_its_items() -> None:
-    events = described().events(DESCRIBED)
+    events = described().token_counts(DESCRIBED)
     assert events[1:6].tolist() == LOG.counts()[1:].tolist() == [3, 2, 2, 1, 0]
     assert events[6:].tolist() == [3, 5, 1]
 
@@ -87,7 +87,7 @@ def test_pairs_with_a_feature_weigh_lambda() -> None:
     batch = next(iter(light.batches(DESCRIBED, np.random.default_rng(1))))
     mixed = (batch.history[:, 0] > 5) | (batch.target[:, 0] > 5)
     assert 0 < mixed.sum() < len(batch)
-    surprise = light.surprise(batch).detach()
+    surprise = light.pair_loss(batch).detach()
     for model, weight in ((light, 0.1), (heavy, 0.4)):
         expected = surprise[~mixed].sum() + weight * surprise[mixed].sum()
         assert float(model(batch).detach()) == pytest.approx(float(expected), abs=1e-12)
@@ -108,7 +108,7 @@ def test_without_a_column_it_is_item2vec() -> None:
         torch.manual_seed(0)
         model = kind(kind.configure({"embedding_dim": 4, "epochs": 2, "batch_size": 16}), Sizes(20, 5))
         fit(model, log, seed=1)
-        tables.append(model.token.detach())
+        tables.append(model.token_embedding.detach())
     assert torch.equal(*tables)
 
 
@@ -129,7 +129,7 @@ def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
     torch.manual_seed(0)
     model = MP2Vec(MP2Vec.configure({**settings, "lr": 0.01}), Sizes(100, 8, num_features=2))
     fit(model, log)
-    of_features = torch.nn.functional.normalize(model.token.detach(), dim=1)
+    of_features = torch.nn.functional.normalize(model.token_embedding.detach(), dim=1)
     assert float(of_features[1] @ of_features[9]) > float(of_features[1] @ of_features[10])
     assert float(of_features[6] @ of_features[10]) > float(of_features[6] @ of_features[9])
 

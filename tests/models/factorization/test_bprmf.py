@@ -28,8 +28,8 @@ def build(**choices: Any) -> BPRMF:
         torch.manual_seed(0)
         model = BPRMF(BPRMF.configure({"embedding_dim": 3, **choices}), SIZES).double()
         with torch.no_grad():
-            model.user[1:].normal_()
-            model.item[1:].normal_()
+            model.user_embedding[1:].normal_()
+            model.item_embedding[1:].normal_()
     return model
 
 
@@ -45,7 +45,7 @@ def test_loss_and_gradient_triple_by_triple(bias: bool, seed: int, l2: float) ->
     user, item, other = (torch.from_numpy(rng.integers(1, n + 1, 8)) for n in (4, 6, 6))
     other[rng.random(8) < 0.2] = 0  # users with nothing left to draw
     model = build(item_bias=bias, l2=l2)
-    users, items = (w.detach().clone().requires_grad_() for w in (model.user, model.item))
+    users, items = (w.detach().clone().requires_grad_() for w in (model.user_embedding, model.item_embedding))
     expected = torch.zeros((), dtype=torch.double)
     for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
         if j:
@@ -58,17 +58,17 @@ def test_loss_and_gradient_triple_by_triple(bias: bool, seed: int, l2: float) ->
     if expected.requires_grad:
         expected.backward()
         loss.backward()
-        torch.testing.assert_close(model.user.grad, users.grad, rtol=1e-8, atol=1e-8)
-        torch.testing.assert_close(model.item.grad, items.grad, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(model.user_embedding.grad, users.grad, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(model.item_embedding.grad, items.grad, rtol=1e-8, atol=1e-8)
 
 
 def test_score_is_the_dot_product_and_the_bias() -> None:
     model = build()
     batch = Batch(torch.tensor([2, 0]), torch.zeros(2, 0, dtype=torch.long))
     scores = model.score(batch)
-    expected = model.item[:, :3] @ model.user[2] + model.item[:, 3]
+    expected = model.item_embedding[:, :3] @ model.user_embedding[2] + model.item_embedding[:, 3]
     torch.testing.assert_close(scores[0, 1:], expected[1:])
-    torch.testing.assert_close(scores[1, 1:], model.item[1:, 3])  # nobody is asked: popularity answers
+    torch.testing.assert_close(scores[1, 1:], model.item_embedding[1:, 3])  # nobody is asked: popularity answers
 
 
 def test_users_who_have_touched_everything_teach_nothing() -> None:
@@ -89,7 +89,7 @@ def featured(**choices: Any) -> BPRMF:
     model = build(**FEATURED, **choices)
     model.features.set_features(KINDS, ["a", "b", "c"])
     with torch.no_grad():
-        model.feature[1:].normal_(generator=torch.Generator().manual_seed(1))
+        model.feature_embedding[1:].normal_(generator=torch.Generator().manual_seed(1))
     return model
 
 
@@ -98,7 +98,10 @@ def test_features_triple_by_triple(bias: bool) -> None:
     """Items 1..6 with features a, b, c by `KINDS`; item 3 has none."""
     model = featured(item_bias=bias, l2=0.3)
     user, item, other = torch.tensor([1, 2, 4]), torch.tensor([1, 3, 5]), torch.tensor([4, 2, 6])
-    tables = [w.detach().clone().requires_grad_() for w in (model.user, model.item, model.feature)]
+    tables = [
+        w.detach().clone().requires_grad_()
+        for w in (model.user_embedding, model.item_embedding, model.feature_embedding)
+    ]
     users, items, kinds = tables
     expected = torch.zeros((), dtype=torch.double)
     for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
@@ -112,7 +115,9 @@ def test_features_triple_by_triple(bias: bool) -> None:
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
     expected.backward()
     loss.backward()
-    for ours, other_way in zip((model.user, model.item, model.feature), tables, strict=True):
+    for ours, other_way in zip(
+        (model.user_embedding, model.item_embedding, model.feature_embedding), tables, strict=True
+    ):
         torch.testing.assert_close(ours.grad, other_way.grad, rtol=1e-8, atol=1e-8)
 
 
@@ -120,8 +125,10 @@ def test_score_adds_what_the_features_bring() -> None:
     model = featured().requires_grad_(False)
     scores = model.score(Batch(torch.tensor([2]), torch.zeros(1, 0, dtype=torch.long)))
     for item in range(1, 7):
-        vector = model.item[item] + sum(model.feature[f] for f in KINDS[item] if f)
-        assert float(scores[0, item]) == pytest.approx(float(vector[:3] @ model.user[2] + vector[3]), abs=1e-12)
+        vector = model.item_embedding[item] + sum(model.feature_embedding[f] for f in KINDS[item] if f)
+        assert float(scores[0, item]) == pytest.approx(
+            float(vector[:3] @ model.user_embedding[2] + vector[3]), abs=1e-12
+        )
 
 
 def test_an_item_that_nobody_met_is_known_by_its_features() -> None:

@@ -47,11 +47,11 @@ def test_number_of_weights() -> None:
 
 @pytest.mark.parametrize("pretrain", [0, 2])
 def test_all_items_at_once_as_pair_by_pair(pretrain: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neumf, "TOGETHER", 12)  # four items at a time
+    monkeypatch.setattr(neumf, "PAIRS_PER_CHUNK", 12)  # four items at a time
     model = build(pretrain_epochs=pretrain).eval().requires_grad_(False)
     user = torch.tensor([3, 0, 7])
     scores = model.score(Batch(user, torch.zeros(3, 0, dtype=torch.long)))
-    product, tower = model.halves(user, torch.arange(10).expand(3, -1))
+    product, tower = model.logits(user, torch.arange(10).expand(3, -1))
     together = product + tower if pretrain == 0 else 0.5 * product + 0.5 * tower
     torch.testing.assert_close(scores[:, 1:], together[:, 1:], rtol=0, atol=1e-12)
     assert scores[:, 0].eq(-torch.inf).all()
@@ -63,7 +63,7 @@ def test_the_loss_counts_every_instance() -> None:
     expected = 0.0
     for user, right, wrong in zip(batch.user, batch.target[:, 0], batch.negatives[:, 0, 0], strict=True):
         for item, label in [(right, 1), *((one, 0) for one in wrong)]:
-            z = sum(model.halves(user[None], item[None, None])).sigmoid()  # type: ignore[union-attr]
+            z = sum(model.logits(user[None], item[None, None])).sigmoid()  # type: ignore[union-attr]
             expected -= float(torch.log(z if label else 1 - z).detach())
     assert float(model(batch).detach()) == pytest.approx(expected, rel=1e-10)
 
@@ -74,26 +74,26 @@ def test_halves_are_taught_by_themselves_first() -> None:
         gradients = []
         for change in (0.0, 1.0):
             model = build(pretrain_epochs=2)
-            model.taught.fill_(taught)
+            model.finished_epochs.fill_(taught)
             with torch.no_grad():
-                model.tower_logit.bias += change
+                model.mlp_logit.bias += change
             model(batch_of(model)).backward()
-            assert model.product_logit.weight.grad is not None
-            gradients.append(model.product_logit.weight.grad)
+            assert model.gmf_logit.weight.grad is not None
+            gradients.append(model.gmf_logit.weight.grad)
         assert torch.equal(*gradients) == alone
 
 
 def test_pre_training_lasts_as_many_epochs() -> None:
     model = build(pretrain_epochs=2, epochs=3)
     spoken: list[bool] = []
-    loss, joined = model.forward, model._joined
-    model._joined = lambda *halves: (spoken.append(True), joined(*halves))[1]  # type: ignore[method-assign]
+    loss, joined = model.forward, model._joint_logit
+    model._joint_logit = lambda *halves: (spoken.append(True), joined(*halves))[1]  # type: ignore[method-assign]
     model.forward = lambda batch: (spoken.append(False), loss(batch))[1]  # type: ignore[method-assign]
     fit(model, LOG)
     steps = spoken.count(False) // 3
     assert spoken[: 2 * steps] == [False] * 2 * steps
     assert spoken[2 * steps :] == [False, True] * steps
-    assert int(model.taught) == 3
+    assert int(model.finished_epochs) == 3
 
 
 def test_errors() -> None:

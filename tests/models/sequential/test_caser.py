@@ -36,7 +36,7 @@ def build(**settings: Any) -> Caser:
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
-                if name in ("user", "item_in", "item_out"):
+                if name in ("user_embedding", "input_embedding", "output_embedding"):
                     weight[0] = 0
     return model
 
@@ -44,17 +44,17 @@ def build(**settings: Any) -> Caser:
 def score(model: Caser, user: int, window: list[int]) -> Tensor:
     """r_j of all items, as the equations and the authors' two-dimensional convolutions have it."""
     own = model.convolutions
-    picture = model.item_in[window][None, None]  # 1 1 L d
+    picture = model.input_embedding[window][None, None]  # 1 1 L d
     vertical = nn.functional.conv2d(picture, own.vertical.weight[:, None, :, None], own.vertical.bias)
     features = [vertical.flatten()]
     for one in own.horizontal:
         found = nn.functional.conv2d(picture, one.weight.transpose(1, 2).unsqueeze(1), one.bias)
         features.append(found.relu().amax((0, 2, 3)))
     z = torch.relu(own.dense(torch.cat(features)))
-    x = torch.cat([z, model.user[user]])
+    x = torch.cat([z, model.user_embedding[user]])
     if not model.config.item_bias:
-        return model.item_out @ x
-    return model.item_out[:, :-1] @ x + model.item_out[:, -1]
+        return model.output_embedding @ x
+    return model.output_embedding[:, :-1] @ x + model.output_embedding[:, -1]
 
 
 @pytest.mark.parametrize("item_bias", [True, False])

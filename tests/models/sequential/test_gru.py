@@ -128,15 +128,15 @@ def test_the_paper_decays_its_learning_rate() -> None:
 
 def test_an_epoch_makes_the_slope_steeper() -> None:
     model = build("hm-lstm")
-    assert model.hierarchy.slope == 1
+    assert model.lstm.slope == 1
     fit(model, LOG, seed=1)
-    assert model.hierarchy.slope == 1.08
-    assert "hierarchy.epochs" in model.state_dict(), "a resumed run goes on where it was"
+    assert model.lstm.slope == 1.08
+    assert "lstm.epochs" in model.state_dict(), "a resumed run goes on where it was"
 
 
 def test_presets_are_the_rows_of_the_papers_table() -> None:
     rows = {name: GRU.configure(preset=name) for name in GRU.presets}
-    told = {name: (row.tied, row.norm, row.layers) for name, row in rows.items()}
+    told = {name: (row.tied, row.layer_norm, row.num_layers) for name, row in rows.items()}
     assert told == {
         "plain": (False, "none", 1),
         "re": (True, "none", 1),
@@ -163,7 +163,7 @@ def test_lstm4rec_is_torchs_lstm() -> None:
         theirs.bias_hh_l0.zero_()
     history = torch.tensor([[3, 1, 4, 1, 5]])
     found = model.score(Batch(torch.ones(1, dtype=torch.long), history))
-    expected = theirs(model.item_in[history])[0][:, -1] @ model.item_out.T
+    expected = theirs(model.input_embedding[history])[0][:, -1] @ model.output_embedding.T
     torch.testing.assert_close(found[:, 1:], expected[:, 1:], rtol=0, atol=1e-10)
 
 

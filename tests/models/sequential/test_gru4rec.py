@@ -56,16 +56,16 @@ def test_errors_travel_back_one_step_or_all() -> None:
         torch.ones(1, dtype=torch.long), torch.tensor([history]), torch.tensor([[0, 0, target]]), asked
     )
     full(SequenceBatch(batch.user, batch.history, batch.target, asked, shared_negatives=nine)).backward()
-    assert full.item_out.grad is not None
-    moved = full.item_out.grad.to_dense()[:, :4]
+    assert full.output_embedding.grad is not None
+    moved = full.output_embedding.grad.to_dense()[:, :4]
     one = build(GRU4RecPlus, activation="linear", hidden_dropout=0.0)
     for before, now in ((0, 1), (1, 2), (2, 3)):
         one.zero_grad()
         row = torch.tensor([[before, now]]), torch.tensor([[target]]), torch.tensor([[True]])
         loss = one(SequenceBatch(batch.user, *row, shared_negatives=nine))
     loss.backward()
-    assert one.item_out.grad is not None
-    alike = torch.isclose(moved, one.item_out.grad.to_dense()[:, :4], rtol=0, atol=1e-12).all(1)
+    assert one.output_embedding.grad is not None
+    alike = torch.isclose(moved, one.output_embedding.grad.to_dense()[:, :4], rtol=0, atol=1e-12).all(1)
     assert alike.tolist() == [True, False, False, *[True] * 7]
 
 

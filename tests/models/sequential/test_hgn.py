@@ -32,7 +32,7 @@ def build(seed: int = 0, **settings: Any) -> HGN:
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 weight.normal_(0, 0.7)
-                if name in ("user", "item_in", "item_out"):
+                if name in ("user_embedding", "input_embedding", "output_embedding"):
                     weight[0] = 0
     return model
 
@@ -90,7 +90,7 @@ def single(batch: Batch, window: int) -> Batch:
 
 def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: list[int]) -> Tensor:
     """u + s + sum of s_l, the left side of (5) for one window; weights as a plain dict of tensors."""
-    u = weights["user"][user]
+    u = weights["user_embedding"][user]
     group = {
         "gates": reference_gates,
         "gru": reference_gru,
@@ -99,7 +99,7 @@ def reference_query(weights: dict[str, Tensor], config: Any, user: int, window: 
     }
     query = u + group[config.window_encoder](weights, config, u, window)
     if config.item_item_product:
-        query = query + sum((weights["item_in"][item] for item in window if item), start=torch.zeros_like(u))
+        query = query + sum((weights["input_embedding"][item] for item in window if item), start=torch.zeros_like(u))
     return torch.cat([query, torch.ones(1, dtype=u.dtype)]) if config.item_bias else query
 
 
@@ -109,15 +109,19 @@ def reference_gates(weights: dict[str, Tensor], config: Any, u: Tensor, window: 
     for place, item in enumerate(window):
         if item == 0:
             continue
-        s = weights["item_in"][item]
+        s = weights["input_embedding"][item]
         if config.feature_gate:  # (1)
             logit = (
-                weights["feature_item.weight"] @ s + weights["feature_user.weight"] @ u + weights["feature_user.bias"]
+                weights["feature_gate_item.weight"] @ s
+                + weights["feature_gate_user.weight"] @ u
+                + weights["feature_gate_user.bias"]
             )
             s = s * torch.sigmoid(logit)
         gate = torch.ones((), dtype=s.dtype)
         if config.instance_gate:  # (2)
-            gate = torch.sigmoid(weights["instance_item"].flatten() @ s + u @ weights["instance_user"][:, place])
+            gate = torch.sigmoid(
+                weights["instance_gate_item"].flatten() @ s + u @ weights["instance_gate_user"][:, place]
+            )
         gated.append(s * gate)
         weight.append(gate)
     if not gated:
@@ -130,24 +134,26 @@ def reference_gates(weights: dict[str, Tensor], config: Any, u: Tensor, window: 
 def reference_gru(weights: dict[str, Tensor], config: Any, u: Tensor, window: list[int]) -> Tensor:
     """torch's own cell, over the items that there are."""
     cell = nn.GRUCell(config.embedding_dim, config.embedding_dim).double()
-    own = {name: weights[f"group.cell.{name}"] for name, _ in cell.named_parameters()}
+    own = {name: weights[f"window_encoder.cell.{name}"] for name, _ in cell.named_parameters()}
     state = torch.zeros(1, config.embedding_dim, dtype=u.dtype)
     for item in filter(None, window):
-        state = torch.func.functional_call(cell, own, (weights["item_in"][item][None], state))
+        state = torch.func.functional_call(cell, own, (weights["input_embedding"][item][None], state))
     return state[0]
 
 
 def reference_convolutions(weights: dict[str, Tensor], config: Any, u: Tensor, window: list[int]) -> Tensor:
     """Caser's features, filter by filter and place by place; padding is a picture's black rows."""
-    picture = torch.stack([weights["item_in"][item] if item else torch.zeros_like(u) for item in window])
-    w, b = weights["group.vertical.weight"], weights["group.vertical.bias"]
+    picture = torch.stack([weights["input_embedding"][item] if item else torch.zeros_like(u) for item in window])
+    w, b = weights["window_encoder.vertical.weight"], weights["window_encoder.vertical.bias"]
     features = [sum(w[k, place] * picture[place] for place in range(len(window))) + b[k] for k in range(len(w))]
     for height in range(1, len(window) + 1):
-        w, b = (weights[f"group.horizontal.{height - 1}.{kind}"] for kind in ("weight", "bias"))
+        w, b = (weights[f"window_encoder.horizontal.{height - 1}.{kind}"] for kind in ("weight", "bias"))
         for k in range(len(w)):
             found = [(w[k].T * picture[i : i + height]).sum() + b[k] for i in range(len(window) - height + 1)]
             features.append(torch.stack(found).max().relu()[None])
-    return torch.relu(weights["group.dense.weight"] @ torch.cat(features) + weights["group.dense.bias"])
+    return torch.relu(
+        weights["window_encoder.dense.weight"] @ torch.cat(features) + weights["window_encoder.dense.bias"]
+    )
 
 
 def reference_loss(weights: dict[str, Tensor], config: Any, batch: Batch) -> Tensor:
@@ -155,7 +161,7 @@ def reference_loss(weights: dict[str, Tensor], config: Any, batch: Batch) -> Ten
     total, terms = torch.zeros((), dtype=torch.double), 0
     for row, question in batch.target_mask.nonzero().tolist():
         window = batch.history[row, question : question + config.window].tolist()
-        scores = weights["item_out"] @ reference_query(weights, config, int(batch.user[row]), window)
+        scores = weights["output_embedding"] @ reference_query(weights, config, int(batch.user[row]), window)
         for place in range(config.num_targets):
             if target := int(batch.target[row, question + place]):
                 terms += 1
@@ -177,7 +183,7 @@ def reference_term(scores: Tensor, target: int, negatives: list[int], loss: str)
 def reference_penalty(weights: dict[str, Tensor], config: Any, batch: Batch) -> Tensor:
     """The lengths (not squared) of the gates' matrices and of the batch's embeddings."""
     gates, embeddings = config.reg_weight
-    used = {"user": batch.user, "item_in": batch.history, "item_out": batch.target}
+    used = {"user_embedding": batch.user, "input_embedding": batch.history, "output_embedding": batch.target}
     penalty = torch.zeros((), dtype=torch.double)
     for name, weight in weights.items():
         if name in used and embeddings:
@@ -198,7 +204,7 @@ def assert_as_reference(model: HGN, batch: Batch) -> None:
     for name, weight in model.named_parameters():
         slow = weights[name].grad
         wanted = torch.zeros_like(weight) if slow is None else slow.clone()
-        if name in ("user", "item_in", "item_out"):
+        if name in ("user_embedding", "input_embedding", "output_embedding"):
             assert weight.grad is not None
             assert not weight.grad[0].any(), f"{name}: padding gets a gradient"
             wanted[0] = 0

@@ -32,7 +32,7 @@ def build(seed: int = 0, **chosen: Any) -> SASRec:
         with torch.no_grad():
             for weight in model.parameters():
                 weight.normal_(0, 0.7)
-            model.item[0] = 0
+            model.item_embedding[0] = 0
     return model.eval()
 
 
@@ -54,13 +54,16 @@ def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
 
 def by_hand(model: SASRec, items: Tensor) -> Tensor:
     """(n, d): the queries after each of some items, none of which is padding."""
-    config, places = model.config, model.place[len(model.place) - len(items) :]
-    xs = [model.item[item] * math.sqrt(config.embedding_dim) + place for item, place in zip(items, places, strict=True)]
+    config, places = model.config, model.position_embedding[len(model.position_embedding) - len(items) :]
+    xs = [
+        model.item_embedding[item] * math.sqrt(config.embedding_dim) + place
+        for item, place in zip(items, places, strict=True)
+    ]
     size = config.embedding_dim // config.num_heads
     for block in model.blocks:
         made = []
         for t, x in enumerate(xs):
-            q = norm(block.norm, x)
+            q = norm(block.attention_norm, x)
             query = block.query(q)
             keys, values = zip(*(block.key_value(x).split(config.embedding_dim) for x in xs[: t + 1]), strict=True)
             heads = []
@@ -69,12 +72,12 @@ def by_hand(model: SASRec, items: Tensor) -> Tensor:
                 logit = torch.stack([query[part] @ key[part] / math.sqrt(size) for key in keys])
                 weight = torch.exp(logit) / torch.exp(logit).sum()
                 heads.append(sum(w * value[part] for w, value in zip(weight, values, strict=True)))
-            f = norm(block.norm_inner, q + torch.cat(heads))
-            inner = block.widen(f)
+            f = norm(block.ffn_norm, q + torch.cat(heads))
+            inner = block.ffn_in(f)
             inner = inner.clamp(min=0) if config.activation == "relu" else F.gelu(inner)
-            made.append(f + block.narrow(inner))
+            made.append(f + block.ffn_out(inner))
         xs = made
-    return torch.stack([norm(model.norm, x) for x in xs])
+    return torch.stack([norm(model.final_norm, x) for x in xs])
 
 
 @settings(max_examples=25, deadline=None)
@@ -125,7 +128,7 @@ def test_rows_of_nothing_change_nothing() -> None:
 
 def test_cross_entropy_is_over_all_items_at_every_position() -> None:
     model, batch = build(), draw(1)
-    scores = model.queries(batch) @ model.item[1:].T
+    scores = model.queries(batch) @ model.item_embedding[1:].T
     expected = F.cross_entropy(scores.flatten(0, 1), batch.target.flatten() - 1, ignore_index=-1, reduction="sum")
     assert model(batch).item() == pytest.approx(expected.item(), abs=1e-9)
 
@@ -138,7 +141,7 @@ def test_the_papers_loss() -> None:
     expected = 0.0
     for row, place in batch.target_mask.nonzero().tolist():
         pair = torch.stack([batch.target[row, place], batch.negatives[row, place, 0, 0]])
-        up, down = (model.item[pair] @ query[row, place]).tolist()
+        up, down = (model.item_embedding[pair] @ query[row, place]).tolist()
         expected += math.log1p(math.exp(-up))
         if pair[1] > 0:  # 0 where a user has touched everything
             expected += math.log1p(math.exp(down))

@@ -26,7 +26,7 @@ def build(**settings: Any) -> STAMP:
         model = STAMP(config, Sizes(LOG.num_users, LOG.num_items)).double().eval()
         for weight in model.parameters():  # at the start they are so small that nothing would be seen
             weight.data.mul_(20)
-        model.item.data.mul_(20)
+        model.item_embedding.data.mul_(20)
         return model
 
 
@@ -47,7 +47,7 @@ def test_sigma_changes_the_loss_and_no_order() -> None:
     one, two = build(), build(sigmoid_scores=False)
     assert torch.equal(one.score(batch), two.score(batch))
     assert not torch.isclose(one(batch), two(batch))
-    scores = one.queries(batch) @ one.item[1:].T
+    scores = one.queries(batch) @ one.item_embedding[1:].T
     found = batch.targets.squeeze(2) > 0
     wanted = nn.functional.cross_entropy(scores.sigmoid()[found], batch.targets.squeeze(2)[found] - 1, reduction="sum")
     torch.testing.assert_close(one(batch), wanted)

@@ -13,9 +13,9 @@ from segue.data.datasets import catalog
 from segue.data.diagnostics.leakage import leaking_test_users
 from segue.data.log import Log
 from segue.data.synthetic import from_sequences
-from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, PROTOCOL, MethodSpec
@@ -85,8 +85,8 @@ def test_clean_instances_are_of_sequences_that_share_no_event_with_training(made
     assert shared.tolist() == [26, 27, 28]
     assert any(f"{12 * 8:,} of its {15 * 8:,} evaluation instances" in note for note in made.notes)
     pop = Experiment(model="pop", protocol=PROTOCOL).run(log).result
-    assert isinstance(pop.ranks, Ranks)
-    values, clean = measure(pop.ranks, "recall@3"), ~np.isin(pop.ranks.user, shared)
+    assert isinstance(pop.predictions, Ranks)
+    values, clean = measure(pop.predictions, "recall@3"), ~np.isin(pop.predictions.user, shared)
     assert made.row("POP", "recall@3", CLEAN).mean == pytest.approx(values[clean].mean())
     assert made.row("POP", "recall@3", AUTHORS_SPLIT).mean == pytest.approx(values.mean())
 

@@ -1,10 +1,10 @@
 """`SkipGramModel`: base class of token embeddings trained by skip-gram with negative sampling.
 
-    loss of a pair of a token a and its context b    -ln sigma(u_a . v_b)  -  sum over the negatives m of  ln sigma(-u_a . v_m)
+    loss of a pair of a token a and its context b    -ln sigma(u_a . v_b)  -  sum over negatives m of  ln sigma(-u_a . v_m)
     score of an item j for a user                    mean over the items i of the history of  cos(u_i, u_j)
 
-A token is an item, with ids 1..I, or what a model numbers after the items. Each token has an embedding u and an embedding
-v as the context of others; scores use u alone. A sampled negative that equals the context does not count.
+A token is an item, with ids 1..I, or what a model numbers after the items. Each token has an embedding u and an
+embedding v as the context of others; scores use u alone. A sampled negative that equals the context does not count.
 
 A row of a batch is one pair: a stands in `history`, b in `target`, and the G negatives in `negatives`. The user is 0,
 because the loss of a pair does not depend on its user.
@@ -44,8 +44,8 @@ class SkipGramConfig(GradientModelConfig):
         5,
         ge=1,
         description=(
-            "Number of passes over the item sets of all users in one epoch. In each pass, every item of a set is paired "
-            "with one other item of the set."
+            "Number of passes over the item sets of all users in one epoch. In each pass, every item of a set is "
+            "paired with one other item of the set."
         ),
     )
     subsample_threshold: float = Field(

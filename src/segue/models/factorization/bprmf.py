@@ -1,15 +1,18 @@
-"""BPR-MF: matrix factorisation ranked pairwise.
+"""BPR-MF: matrix factorisation trained by Bayesian personalised ranking.
 
-    r_ui = p_u . q~_i + b~_i                                      (b_i where `item_bias`)
-    q~_i = q_i + sum over the features f of i of  q_f             (where a `feature_column` names them), and b~_i likewise
+The score of an item is the dot product of a user and an item embedding, plus an item bias. Training raises the scores
+of a user's items above those of sampled other items. Embeddings of item features may be added to those of the items:
+
+    r_ui = p_u . q~_i + b~_i                                      (b_i with `item_bias`)
+    q~_i = q_i + sum over the features f of i of  q_f             (with a `feature_column`), and b~_i likewise
     loss = sum over (u, i, j) of  -ln sigma(r_ui - r_uj) + l2 (|p_u|^2 + |q_i|^2 + |q_j|^2 + sum of |q_f|^2)
 
-with i an item of the user and j one that is not, and q_f of the features of both. An item that few have met is known by
-what it has in common with others.
+where i is an item of the user, j is a sampled item without an event of the user, and q_f are the features of both. An
+item with few events is known by the features that it shares with others.
 
-Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian personalized ranking from implicit feedback", UAI
-2009, section 4; LearnBPR draws triples at random, here each row of the log is visited once an epoch with a fresh
-negative, and Adam takes the place of plain SGD. Features are an addition.
+Source: Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian personalized ranking from implicit feedback",
+UAI 2009, section 4. Differs from the paper's LearnBPR in: it draws triples at random, here each event is used once per
+epoch with a new negative; Adam replaces SGD; features are an addition.
 """
 
 from __future__ import annotations
@@ -36,15 +39,16 @@ from segue.nn.losses import bpr, l2_penalty
 class BPRMFConfig(FeaturedConfig):
     """Settings of BPR-MF."""
 
+    renamed: ClassVar[dict[str, str]] = {"bias": "item_bias"}
     embedding_dim: int = Field(64, ge=1, description="Size d of the embeddings.")
-    l2: float = Field(0.001, ge=0, description="Weight of the squared length of the vectors of each triple.")
-    item_bias: bool = Field(True, description="Whether items have a bias, which lets the model know popularity.")
+    l2: float = Field(0.001, ge=0, description="Weight of the squared norms of the embeddings of each triple.")
+    item_bias: bool = Field(True, description="Whether items have a bias, which can represent their popularity.")
     recency: float = Field(
         0.0,
         ge=0,
         description=(
-            "A row is visited in proportion to e^-(age / recency), its age the share of all events that came "
-            "after it; 0 to visit each once."
+            "Events are sampled in proportion to e^-(age / recency), where age is the share of all events that are "
+            "later. 0 uses each event once per epoch."
         ),
     )
     batch_size: int = 1024
@@ -53,7 +57,7 @@ class BPRMFConfig(FeaturedConfig):
 
 
 class BPRMF(GradientModel, DotProductModel):
-    """A user vector, an item vector, and their dot product."""
+    """User and item embeddings, trained pairwise."""
 
     name = "bprmf"
     Config = BPRMFConfig
@@ -67,15 +71,15 @@ class BPRMF(GradientModel, DotProductModel):
 
     def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        width = config.embedding_dim + config.item_bias
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.01)
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
-        zero_padding(self.user)
-        zero_padding(self.item)
+        dim, width = config.embedding_dim, config.embedding_dim + config.item_bias  # a bias is the last column
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim) * 0.01)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
+        zero_padding(self.user_embedding)
+        zero_padding(self.item_embedding)
         if config.feature_column:
             self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
-            self.feature = nn.Parameter(torch.randn(sizes.num_features + 1, width) * 0.01)
-            zero_padding(self.feature)
+            self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, width) * 0.01)
+            zero_padding(self.feature_embedding)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         if self.config.feature_column:
@@ -83,27 +87,30 @@ class BPRMF(GradientModel, DotProductModel):
         return user_item_pairs(log, self.config.batch_size, rng, recency=self.config.recency)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
-        known = (batch.negatives.flatten() > 0).nonzero().flatten()
-        user = embedding(self.user, batch.user[known])
-        positive = self._parts(batch.target.flatten()[known])
-        negative = self._parts(batch.negatives.flatten()[known])
-        apart = sum(part.sum(1) for part in positive) - sum(part.sum(1) for part in negative)
-        rank = bpr((self._with_bias(user) * apart).sum(-1)).sum()
-        return rank + l2_penalty((user, *positive, *negative), self.config.l2)
+        target, negative = batch.target.flatten(), batch.negatives.flatten()  # (B,) each
+        rows = (negative > 0).nonzero().flatten()  # without users who have every item
+        user = embedding(self.user_embedding, batch.user[rows])  # (n, d)
+        positive, negative_parts = self._parts(target[rows]), self._parts(negative[rows])
+        difference = sum(part.sum(1) for part in positive) - sum(part.sum(1) for part in negative_parts)  # (n, d)
+        loss = bpr((self._with_bias(user) * difference).sum(-1)).sum()
+        return loss + l2_penalty((user, *positive, *negative_parts), self.config.l2)
 
     def _parts(self, item: Int[Tensor, "B"]) -> list[Float[Tensor, "B F d"]]:
-        """The vectors that an item's is the sum of: its own and those of its features."""
-        own = embedding(self.item, item.unsqueeze(1))
-        return [own, embedding(self.feature, self.features.lookup(item))] if self.config.feature_column else [own]
+        """The embeddings whose sum is the vector of an item: its own and those of its features."""
+        own = embedding(self.item_embedding, item.unsqueeze(1))  # (B, 1, d)
+        if not self.config.feature_column:
+            return [own]
+        return [own, embedding(self.feature_embedding, self.features.lookup(item))]
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
-        return self._with_bias(embedding(self.user, batch.user))
+        return self._with_bias(embedding(self.user_embedding, batch.user))
 
     def _with_bias(self, user: Float[Tensor, "B d"]) -> Float[Tensor, "B d2"]:
+        """User vectors with a 1 appended if items have a bias."""
         return torch.cat([user, user.new_ones(len(user), 1)], 1) if self.config.item_bias else user
 
     def item_vectors(self) -> Float[Tensor, "I d"]:
         if not self.config.feature_column:
-            return self.item
-        of_features = nn.functional.embedding_bag(self.features.feature, self.feature, mode="sum")
-        return self.item + of_features
+            return self.item_embedding
+        of_features = nn.functional.embedding_bag(self.features.feature, self.feature_embedding, mode="sum")
+        return self.item_embedding + of_features

@@ -1,13 +1,16 @@
-"""CoEvent MF: matrix factorisation of what follows what.
+"""CoEvent MF: matrix factorisation of consecutive items.
 
-    score of item j after item i = u_j . v_i           the last item alone decides
+The score of an item depends on the last item of the history alone. Each item has an input embedding v (as the last
+item) and an output embedding u (as the next item):
+
+    score of item j after item i = u_j . v_i
     loss = sum over consecutive items i, j of  -ln softmax(u . v_i)[j]
 
-The baseline of Criteo's study of recurrent networks (Villatel, Smirnova, Mary and Preux, 2018, section 4.1). Tied
-("RE"), u = v: the table of scores is then symmetric, and an item follows itself with the score |v|^2.
+Tied ("RE"), u = v: the matrix of scores is then symmetric, and an item follows itself with the score |v|^2.
 
-The paper says only x_{t+1} = U^T V x_t; that it is trained by the softmax is inferred from "the same for all models". A
-batch holds pairs, about as many as its 128 sequences have.
+Source: the baseline of Criteo's study of recurrent networks (Villatel, Smirnova, Mary and Preux, 2018, section 4.1).
+The paper says only x_{t+1} = U^T V x_t. Training by the softmax is inferred from "the same for all models". A batch
+holds pairs of items, about as many as its 128 sequences have.
 """
 
 from __future__ import annotations
@@ -35,10 +38,10 @@ class CoEventMFConfig(RankingConfig):
     """Settings of CoEvent MF."""
 
     embedding_dim: int = 100
-    tied: bool = Field(False, description="Whether an item has one vector, as the last and as the next (RE).")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the entries of v that training leaves out.")
+    tied: bool = Field(False, description="Whether input and output share the item embeddings (RE).")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input embeddings.")
     loss: Loss = "ce"
-    batch_size: int = Field(512, description="Pairs of a step.")
+    batch_size: int = Field(512, description="Number of pairs of consecutive items in one optimisation step.")
     epochs: int = 10
     lr: float = 0.01
     lr_decay_steps: int = 50_000
@@ -47,7 +50,7 @@ class CoEventMFConfig(RankingConfig):
 
 
 class CoEventMF(RankingModel):
-    """A vector of each item as the last one, and one as the next."""
+    """Input and output embeddings of items, trained on pairs of consecutive items."""
 
     name = "coevent-mf"
     Config = CoEventMFConfig
@@ -63,25 +66,22 @@ class CoEventMF(RankingModel):
 
     def __init__(self, config: CoEventMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.item_out = nn.Parameter(
-            torch.randn(sizes.num_items + 1, config.embedding_dim) * config.embedding_dim**-0.5
-        )
-        zero_padding(self.item_out)
+        dim = config.embedding_dim
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)  # u
+        zero_padding(self.output_embedding)
         if not config.tied:
-            self.item_in = nn.Parameter(
-                torch.randn(sizes.num_items + 1, config.embedding_dim) * config.embedding_dim**-0.5
-            )
-            zero_padding(self.item_in)
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)  # v
+            zero_padding(self.input_embedding)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
-        windows = SlidingWindows(window=1, num_negatives=self.config.own)
-        return self.with_shared(windows.batches(log, self.config.batch_size, rng), log, rng)
+        windows = SlidingWindows(window=1, num_negatives=self.config.negatives_per_target)
+        return self.with_shared_negatives(windows.batches(log, self.config.batch_size, rng), log, rng)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item_out
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.output_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """v of the last item."""
-        vectors = embedding(self.item_out if self.config.tied else self.item_in, batch.history)
-        return dropout(vectors, self.config.dropout, self.training)
+        """The input embedding of the last item."""
+        table = self.output_embedding if self.config.tied else self.input_embedding
+        return dropout(embedding(table, batch.history), self.config.dropout, self.training)

@@ -1,17 +1,19 @@
-"""Item2Vec: vectors of items, learnt from who has had what beside them.
+"""Item2Vec: item embeddings by skip-gram with negative sampling over the items of each user.
+
+Items of one user are trained to have similar embeddings, as words of one sentence are in word2vec. A user's items are
+taken as a set: there is neither a window nor an order.
 
     minimise  sum over users, 1/n sum over the ordered pairs a, b of their n items  of
                   -ln sigma(u_a . v_b)  -  sum over N negatives m of  ln sigma(-u_a . v_m)
-    m is drawn in proportion to (events of m)^(3/4)
-    an item with a share f of the events is left out with the chance  1 - sqrt(rho / f)
+    m is sampled in proportion to (events of m)^(3/4)
+    an item with a share f of the events is left out with probability  1 - sqrt(rho / f)
     score of item j = mean over the items i of the history of  cos(u_i, u_j)
 
-A user's items are a set: there is no window and no order. Each pass draws a partner for every item of a set, which is
-the double sum on average.
+Each pass draws a partner for every item of a set, which in expectation is the double sum.
 
 Source: Barkan and Koenigstein, "Item2Vec: neural item embedding for collaborative filtering", MLSP 2016, section 3. The
-paper compares items, by the cosine of their u; it ranks nothing for a user. The mean over the history is ours, and what
-IARN's comparison did for its AUC is not said. There is no program of the authors. Adam takes the place of SGD.
+paper compares items by the cosine of their u, and does not rank items for a user. The mean over the history is an
+addition; IARN's comparison does not say how it computes an AUC. The authors published no program. Adam replaces SGD.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ from segue.models.base.skipgram import SkipGramConfig, SkipGramModel
 
 
 class Item2VecConfig(SkipGramConfig):
-    """Settings of Item2Vec: those of skip-gram."""
+    """Settings of Item2Vec: those of all skip-gram models."""
 
 
 class Item2Vec(SkipGramModel):
-    """A vector of each item as itself, and one as company."""
+    """Skip-gram with negative sampling over pairs of items of one user."""
 
     name = "item2vec"
     Config = Item2VecConfig
@@ -52,10 +54,10 @@ class Item2Vec(SkipGramModel):
     }
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
-        pairs = CooccurrencePairs(log, self.config.subsample_threshold).pairs(
-            self.config.passes_per_epoch, self.config.batch_size, rng
-        )
-        return self.against(pairs, log.counts(), rng)
+        config = self.config
+        item_pairs = CooccurrencePairs(log, config.subsample_threshold)
+        pairs = item_pairs.pairs(config.passes_per_epoch, config.batch_size, rng)
+        return self.batches_of_pairs(pairs, log.counts(), rng)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
-        return self.surprise(batch).sum()
+        return self.pair_loss(batch).sum()

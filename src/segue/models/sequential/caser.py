@@ -129,10 +129,10 @@ class Caser(RankingModel):
             num_negatives=config.negatives_per_target,
             positions=config.training_windows,
         )
-        return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
+        return self.with_shared_negatives(windows.batches(log, config.batch_size, rng), log, rng)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
         return self.output_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:

@@ -1,21 +1,27 @@
-"""Criteo's study of recurrent networks: a gated recurrent unit, tied embeddings, layer normalisation; and LSTM4REC.
+"""The recurrent models of Criteo's study: `gru`, with tied embeddings and layer normalisation; and LSTM4REC.
 
-Villatel, Smirnova, Mary and Preux, arXiv:1807.09142, 2018. e_t is the vector of the item at step t:
+A recurrent unit reads the sequence item by item, and its state after each step is the query for the next item. The
+study shows that tied embeddings ("RE") and layer normalisation ("LN") improve it. With e_t the input embedding of the
+item at step t and o_j the output embedding of item j:
 
     r_t = sigma(W_r e_t + U_r h_{t-1})
     z_t = sigma(W_z e_t + U_z h_{t-1})                                                       (4)
     n_t = tanh(W_n e_t + U_n (r_t * h_{t-1}))        h_t = (1 - z_t) * h_{t-1} + z_t * n_t
     score of item j = h_t . o_j                                                              (5)
-    loss = sum over all steps of  -ln softmax(scores)[the item that came next]               (6), (7)
+    loss = sum over all steps of  -ln softmax(scores)[next item]                             (6), (7)
 
-There are no biases. Tied ("RE"), o_j is the vector that is read of j. Normalised ("LN"), the unit is that of Ba, Kiros
-and Hinton (2016), with a layer normalisation of whatever is added up (see `layers.gru`). With several layers each reads
-the h of the one below. One pass answers at all steps, and errors travel back through all of them.
+There are no biases. Tied, o_j is also the input embedding of j. Normalised, the unit is that of Ba, Kiros and Hinton
+(2016): each sum inside it is normalised (see `segue.nn.recurrent.gru`). With several layers, each takes the states of
+the one below as its inputs. One pass over a subsequence trains all steps, with back-propagation through all of them.
 
-LSTM4REC is the same with long short-term memory (see `layers.lstm`), as the paper on HCRNN (AAAI 2019) compares it.
+LSTM4REC is the same with long short-term memory (see `segue.nn.recurrent.lstm`), as the paper on HCRNN compares it.
 
-There is no program of the study's authors. Where the paper says nothing: the loss is averaged over the steps of a batch
-(`reduction=mean`), matrices are drawn by Glorot's rule, item vectors from N(0, 1 / d).
+Sources: Villatel, Smirnova, Mary and Preux, "Recurrent neural networks for long and short-term sequential
+recommendation", arXiv:1807.09142, 2018. Song, Cha and Moon, "Hierarchical context enabled recurrent neural network for
+recommendation", AAAI 2019.
+
+The authors of the study published no program. Where the paper says nothing: the loss is averaged over the steps of a
+batch (`reduction=mean`), matrices are initialised by Glorot's rule, and item embeddings by N(0, 1 / d).
 """
 
 from __future__ import annotations
@@ -47,57 +53,57 @@ SPACE: Space = {
 }
 
 
-class LayersConfig(RecurrentConfig):
-    """Settings of cells on top of each other."""
+class StackedRecurrentConfig(RecurrentConfig):
+    """Settings of recurrent models with one or more layers."""
 
-    tied: bool = Field(False, description="Whether an item has one vector, read and recommended (RE).")
-    num_layers: int = Field(1, ge=1, description="How many.")
+    renamed: ClassVar[dict[str, str]] = {"layers": "num_layers", "norm": "layer_norm"}
+    tied: bool = Field(False, description="Whether input and output share the item embeddings (RE).")
+    num_layers: int = Field(1, ge=1, description="Number of recurrent layers.")
     loss: Loss = "ce"
 
 
-class Layers(RecurrentModel):
-    """Cells on top of each other, the upper ones reading what the lower tell."""
+class StackedRecurrentModel(RecurrentModel):
+    """Base class of recurrent models with one or more layers of the same cell."""
 
-    config: LayersConfig
+    config: StackedRecurrentConfig
 
-    def __init__(self, config: LayersConfig, sizes: Sizes) -> None:
+    def __init__(self, config: StackedRecurrentConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
-        zero_padding(self.item_out)
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
+        zero_padding(self.output_embedding)
         if not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
-            zero_padding(self.item_in)
-        self.cells = nn.ModuleList(self.one() for _ in range(config.num_layers))
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
+            zero_padding(self.input_embedding)
+        self.cells = nn.ModuleList(self.make_cell() for _ in range(config.num_layers))
 
     @abstractmethod
-    def one(self) -> nn.Module:
-        """A layer."""
+    def make_cell(self) -> nn.Module:
+        """A new cell for one layer."""
 
     @property
     def cell(self) -> StackedCells:
-        return StackedCells(
-            [cast(RecurrentCell, cell) for cell in self.cells], self.config.hidden_dropout if self.training else 0.0
-        )
+        cells = [cast(RecurrentCell, cell) for cell in self.cells]
+        return StackedCells(cells, self.config.hidden_dropout if self.training else 0.0)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item_out
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.output_embedding
 
     @property
-    def read_table(self) -> Float[Tensor, "I d"]:
-        return self.item_out if self.config.tied else self.item_in
+    def input_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.output_embedding if self.config.tied else self.input_embedding
 
 
-class GRUConfig(LayersConfig):
-    """Settings of Criteo's GRU."""
+class GRUConfig(StackedRecurrentConfig):
+    """Settings of the GRU of Criteo's study."""
 
     tied: bool = True
     layer_norm: Literal["none", "joint", "gate"] = Field(
         "joint",
         description=(
-            'Layer normalisation (LN), the statistics of r and z taken "joint", as published, or of each "gate" '
-            "by itself; or none."
+            "Layer normalisation (LN): with joint statistics of the reset and the update gate, as published, with "
+            "statistics of each gate, or none."
         ),
     )
     epochs: int = 10
@@ -107,8 +113,8 @@ class GRUConfig(LayersConfig):
     lr_decay_power: float = 0.5
 
 
-class GRU(Layers):
-    """Gated recurrent units."""
+class GRU(StackedRecurrentModel):
+    """Gated recurrent units over the item sequence."""
 
     name = "gru"
     Config = GRUConfig
@@ -131,21 +137,21 @@ class GRU(Layers):
     }
     space: ClassVar[Space] = {"layer_norm": Choice("none", "joint"), **SPACE}
 
-    def one(self) -> nn.Module:
-        dim, norm = self.config.embedding_dim, self.config.layer_norm
-        return ResetBeforeGRUCell(dim, dim) if norm == "none" else LayerNormGRUCell(dim, dim, norm)
+    def make_cell(self) -> nn.Module:
+        dim, layer_norm = self.config.embedding_dim, self.config.layer_norm
+        return ResetBeforeGRUCell(dim, dim) if layer_norm == "none" else LayerNormGRUCell(dim, dim, layer_norm)
 
 
-class LSTM4RecConfig(LayersConfig):
-    """Settings of LSTM4REC: those of the paper on HCRNN."""
+class LSTM4RecConfig(StackedRecurrentConfig):
+    """Settings of LSTM4REC; the defaults are those of the paper on HCRNN."""
 
     dropout: float = 0.25
     hidden_dropout: float = 0.5
     batch_size: int = 16
 
 
-class LSTM4Rec(Layers):
-    """Long short-term memory in the place of the unit."""
+class LSTM4Rec(StackedRecurrentModel):
+    """Long short-term memory over the item sequence."""
 
     name = "lstm4rec"
     Config = LSTM4RecConfig
@@ -153,5 +159,5 @@ class LSTM4Rec(Layers):
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
     space: ClassVar[Space] = {"tied": Choice(False, True), **SPACE}
 
-    def one(self) -> nn.Module:
+    def make_cell(self) -> nn.Module:
         return LSTMCell(self.config.embedding_dim, self.config.embedding_dim)

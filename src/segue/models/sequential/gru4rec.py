@@ -1,7 +1,8 @@
-"""GRU4Rec and GRU4Rec+: a recurrent unit that walks through sessions side by side.
+"""GRU4Rec and GRU4Rec+: recurrent networks for session-based recommendation.
 
-Hidasi, Karatzoglou, Baltrunas and Tikk, ICLR 2016; Hidasi and Karatzoglou, CIKM 2018. x is the vector of the item now,
-h what is remembered of those before it, zero where a session begins; W_o and b_o are the output vectors and biases:
+A gated recurrent unit (GRU) reads a session item by item, and its state predicts the next item. Training runs many
+sessions in parallel, one step of each per batch. With x the input vector of the current item, h the state after the
+items before it (zero where a session begins), and W_o and b_o the output embeddings and biases of items:
 
     r = sigma(W_r x + b_r + U_r h + c_r)
     z = sigma(W_z x + b_z + U_z h + c_z)
@@ -9,16 +10,22 @@ h what is remembered of those before it, zero where a session begins; W_o and b_
     h <- (1 - z) * n + z * h
     score of item j = act(h . W_o[j] + b_o[j])
 
-A batch holds one step of each of `batch_size` sessions (`data.parallel`): the items that others of them came to are
-negatives of each, and so are, in GRU4Rec+, `num_negatives` items drawn by popularity for the whole batch. The error travels
-back through that one step; h stays as it was. `bptt="full"` instead reads stretches of `window` items whole, back to
-the first of them, with the drawn items alone as negatives.
+A batch holds one step of each of `batch_size` sessions (see `SessionParallel`). The targets of the other sessions are
+negatives of each target, together with `num_negatives` items sampled by popularity for the whole batch (GRU4Rec+). The
+gradient goes back through that one step; the state before it is a constant. `bptt="full"` instead trains on
+subsequences of `window` items with back-propagation through all of them, and with the sampled negatives alone.
 
-This is the authors' program (github.com/hidasib/GRU4Rec). Departures: a negative that happens to be a row's own target
-does not count for it (there: only the target itself does not); rows that have run out of sessions stay, unasked, where
-the program makes the batch smaller; the reset gate follows the product, as in its PyTorch version (in the first: r * h
-is multiplied); scores are ranked before `act`, which changes no order; the correction of sampled-ce is by how often an
-item is expected in the batch, for targets of others and drawn items together.
+Sources: Hidasi, Karatzoglou, Baltrunas and Tikk, "Session-based recommendations with recurrent neural networks", ICLR
+2016. Hidasi and Karatzoglou, "Recurrent neural networks with top-k gains for session-based recommendations", CIKM 2018.
+
+Differs from the authors' program (github.com/hidasib/GRU4Rec) in:
+  * a sampled negative that equals a target is not a negative of it (there, only the target's own column is not);
+  * rows without a next session stay in the batch, masked out; the program makes the batch smaller;
+  * the reset gate is applied after the matrix product, as in the program's PyTorch version; the Theano version
+    multiplies r * h;
+  * items are ranked by their scores before `act`, which gives the same order;
+  * the logQ correction of sampled-ce is by the expected count of an item in the batch, among the targets of other
+    sessions and the sampled items together.
 """
 
 from __future__ import annotations
@@ -49,43 +56,47 @@ from segue.nn.recurrent.gru import GRUCell
 from segue.nn.recurrent.packing import step
 from segue.nn.sampled_loss import FalseNegatives, LossWithGrad
 
-Activation = Literal["linear", "tanh", "elu"]
-ELU = 0.5
-LOG2E = 1 / math.log(2)
+ScoreActivation = Literal["linear", "tanh", "elu"]
+InputEmbedding = Literal["one-hot", "separate", "tied"]
+ELU_ALPHA = 0.5
+LOG2_E = 1 / math.log(2)
 
 
 class GRU4RecConfig(RecurrentConfig):
     """Settings of GRU4Rec."""
 
+    renamed: ClassVar[dict[str, str]] = {"reads": "input_embedding"}
     min_num_negatives: ClassVar[int] = 0
     loss: Loss = "top1"
     num_negatives: int = 0
     negative_sampling: Literal["per_target", "shared"] = "shared"
-    input_embedding: Literal["one-hot", "separate", "tied"] = Field(
+    input_embedding: InputEmbedding = Field(
         "one-hot",
         description=(
-            'What the unit reads of an item: a vector that holds the products with all W ("one-hot": what W '
-            'makes of a vector that is 1 at the item and 0 elsewhere), a vector of its "own", or the "tied" '
-            "output vector (constrained embedding)."
+            "Input vectors of items. one-hot: the products of W with one-hot vectors, so each item has its own column "
+            "of W. separate: an embedding of its own. tied: the output embedding (constrained embedding)."
         ),
     )
-    activation: Activation = Field(
+    activation: ScoreActivation = Field(
         "tanh",
         description=(
-            "Act, of scores in training: linear, tanh, or elu, below zero (e^score - 1) / 2. Cross-entropy "
-            "takes scores as they are."
+            "Activation of the scores in training: linear, tanh, or elu, which is (e^score - 1) / 2 below zero. ce and "
+            "sampled-ce take scores without it."
         ),
     )
     item_bias: bool = Field(True, description="Whether items have a bias.")
     bptt: Literal["one", "full"] = Field(
-        "one", description="How far errors travel back: 'one' step, or the 'full' stretch of `window` items."
+        "one",
+        description="Back-propagation through time: through one step, or through the full subsequence of window items.",
     )
     window: int | None = Field(
-        None, description="How many of the last items are read; none reads all. Full back-propagation needs it."
+        None, description="Number of most recent items that are read; none reads the whole history. bptt=full needs it."
     )
-    optimizer: Literal["adagrad", "adam"] = Field("adagrad", description="Adagrad, as in the papers, or adam.")
-    momentum: float = Field(0.0, ge=0, lt=1, description="Of adagrad.")
-    batch_size: int = Field(50, description="Sessions side by side; with full back-propagation, stretches of a batch.")
+    optimizer: Literal["adagrad", "adam"] = Field("adagrad", description="Optimiser; the papers use Adagrad.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of Adagrad.")
+    batch_size: int = Field(
+        50, description="Number of sessions that are trained in parallel; with bptt=full, of subsequences in one step."
+    )
     lr: float = 0.05
     epochs: int = 10
 
@@ -95,9 +106,9 @@ class GRU4RecConfig(RecurrentConfig):
             self.bptt == "one" or self.window is not None,
             "bptt=full goes back through the last `window` items: say how many, such as window=50",
         )
-        drawn = self.loss == "ce" or (self.bptt == "one" and self.negative_sampling == "shared")
+        others = self.loss == "ce" or (self.bptt == "one" and self.negative_sampling == "shared")
         require(
-            drawn or self.num_negatives >= 1,
+            others or self.num_negatives >= 1,
             f"num_negatives={self.num_negatives}: must be at least 1, as there are no others",
         )
         require(
@@ -107,13 +118,13 @@ class GRU4RecConfig(RecurrentConfig):
 
 
 class GRU4Rec(RecurrentModel):
-    """A gated recurrent unit."""
+    """A gated recurrent unit over sessions, trained session-parallel."""
 
     name = "gru4rec"
     Config = GRU4RecConfig
     config: GRU4RecConfig
     presets: ClassVar = {"paper": {}}
-    # full back-propagation: an epoch takes a fraction of the time, and long histories are learnt better
+    # bptt=full: an epoch takes a fraction of the time, and long histories are learnt better
     space: ClassVar[Space] = {
         "bptt": Choice("full"),
         "optimizer": Choice("adam"),
@@ -128,34 +139,35 @@ class GRU4Rec(RecurrentModel):
         "input_embedding": Choice("separate", "tied"),
         "activation": Choice("linear", "tanh"),
     }
-    state: Tensor
+    session_state: Tensor
 
     def __init__(self, config: GRU4RecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.rows_at_once = config.batch_size  # a slot's place in the batch is where its state is found
-        self.item_out = nn.Parameter(_uniform((sizes.num_items + 1, dim + config.item_bias), sizes.num_items + dim))
+        self.micro_batch_size = config.batch_size  # each row of the batch continues its own session state
+        fan_in_out = sizes.num_items + dim
+        self.output_embedding = nn.Parameter(_uniform((sizes.num_items + 1, dim + config.item_bias), fan_in_out))
         if config.item_bias:
-            nn.init.zeros_(self.item_out[:, dim])
-        width = {"one-hot": 3 * dim, "separate": dim}.get(config.input_embedding)
-        if width is not None:
-            self.item_in = nn.Parameter(_uniform((sizes.num_items + 1, width), sizes.num_items + dim))
-            zero_padding(self.item_in)
-        zero_padding(self.item_out)
+            nn.init.zeros_(self.output_embedding[:, dim])
+        input_dim = {"one-hot": 3 * dim, "separate": dim}.get(config.input_embedding)
+        if input_dim is not None:
+            self.input_embedding = nn.Parameter(_uniform((sizes.num_items + 1, input_dim), fan_in_out))
+            zero_padding(self.input_embedding)
+        zero_padding(self.output_embedding)
         if config.input_embedding != "one-hot":
-            self.input_weight = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))
-        self.input_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.state_weight = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))
-        self.state_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.register_buffer("state", torch.zeros(0, dim), persistent=False)
+            self.weight_ih = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))  # W
+        self.bias_ih = nn.Parameter(torch.zeros(3 * dim))  # b
+        self.weight_hh = nn.Parameter(_uniform((3 * dim, dim), 2 * dim))  # U
+        self.bias_hh = nn.Parameter(torch.zeros(3 * dim))  # c
+        self.register_buffer("session_state", torch.zeros(0, dim), persistent=False)
 
     def optimizer(self) -> Optimizer:
         config = self.config
         if config.optimizer == "adam":
             return super().optimizer()
-        tables = [self.item_out] if self._sparse_output else []
+        tables = [self.output_embedding] if self._sparse_output else []
         if config.input_embedding != "tied":
-            tables.append(self.item_in)
+            tables.append(self.input_embedding)
         return Adagrad(
             self.parameters(),
             lr=config.schedule,
@@ -169,104 +181,110 @@ class GRU4Rec(RecurrentModel):
         if config.bptt == "full":
             return super().batches(log, rng)
         shared = None if config.loss == "ce" or config.negative_sampling == "per_target" else config.num_negatives
-        parallel = SessionParallel(num_negatives=config.own, num_shared=shared, sample_alpha=config.sample_alpha)
-        return parallel.batches(log, config.batch_size, rng)
+        sessions = SessionParallel(
+            num_negatives=config.negatives_per_target, num_shared=shared, sample_alpha=config.sample_alpha
+        )
+        return sessions.batches(log, config.batch_size, rng)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         return super().forward(batch) if self.config.bptt == "full" else RankingModel.forward(self, batch)
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """After the item now, or, with full back-propagation, after every item."""
+        """The query after the current item of each session, or with bptt=full after every item."""
         if self.config.bptt == "full":
             return super().queries(batch)
-        before, now = batch.history.unbind(1)
-        state = self.state if len(self.state) == len(now) else self.state.new_zeros(len(now), self.config.embedding_dim)
-        state = step(self.read(now), state * (before > 0).unsqueeze(1), self.cell)
+        previous, current = batch.history.unbind(1)  # (B,) each; previous is 0 where a session begins
+        state = self.session_state  # (B, d)
+        if len(state) != len(current):
+            state = state.new_zeros(len(current), self.config.embedding_dim)
+        state = step(self.embed_input(current), state * (previous > 0).unsqueeze(1), self.cell)
         state = dropout(state, self.config.hidden_dropout, self.training)
-        self.state = state.detach()
-        return self.tell(state.unsqueeze(1))
+        self.session_state = state.detach()
+        return self.project(state.unsqueeze(1))  # (B, 1, d)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item_out
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.output_embedding
 
-    def read(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
-        tied = self.config.input_embedding == "tied"
-        if tied:
-            vectors = embedding(self.item_out, item, sparse=self._sparse_output)
+    def embed_input(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n x"]:
+        """The input vectors of items, with dropout during training; W x already with one-hot inputs."""
+        if self.config.input_embedding == "tied":
+            vectors = embedding(self.output_embedding, item, sparse=self._sparse_output)
+            vectors = vectors[..., : self.config.embedding_dim]  # without the bias
         else:
-            vectors = embedding(self.item_in, item, sparse=self.config.optimizer == "adagrad")
-        return dropout(
-            vectors[..., : self.config.embedding_dim] if tied else vectors, self.config.dropout, self.training
-        )
+            vectors = embedding(self.input_embedding, item, sparse=self.config.optimizer == "adagrad")
+        return dropout(vectors, self.config.dropout, self.training)
 
     @property
     def _sparse_output(self) -> bool:
-        """Whether only the rows of `item_out` that a batch looked up have a gradient.
+        """Whether the gradient of the output embeddings is zero but for the rows that a batch looks up.
 
         Cross-entropy over all items, and normalisation for cosines, give every row a gradient.
         """
         config = self.config
         return config.optimizer == "adagrad" and config.loss != "ce" and not config.temperature
 
-    def _items(self, ids: Tensor) -> Tensor:
-        return embedding(self.item_out, ids, sparse=True) if self._sparse_output else super()._items(ids)
+    def _item_vectors_of(self, ids: Tensor) -> Tensor:
+        return (
+            embedding(self.output_embedding, ids, sparse=True) if self._sparse_output else super()._item_vectors_of(ids)
+        )
 
     @property
     def cell(self) -> GRUCell:
-        first = None if self.config.input_embedding == "one-hot" else self.input_weight
-        return GRUCell(first, self.state_weight, self.input_bias, self.state_bias)
+        weight_ih = None if self.config.input_embedding == "one-hot" else self.weight_ih
+        return GRUCell(weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
-    def tell(self, told: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
-        """With a 1 on top where items have a bias."""
-        return torch.cat([told, torch.ones_like(told[..., :1])], -1) if self.config.item_bias else told
+    def project(self, hidden: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
+        """The state as a query, with a 1 appended if items have a bias."""
+        return torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1) if self.config.item_bias else hidden
 
     def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: SequenceBatch) -> Tensor:
-        return super()._loss(self._activated(positive), self._activated(negative), known, batch)
+        return super()._loss(self.activate(positive), self.activate(negative), known, batch)
 
     def _loss_with_grad(self, batch: SequenceBatch) -> LossWithGrad:
         loss_with_grad = super()._loss_with_grad(batch)
         if self._activation == "linear" or self.config.loss not in GRADIENTS:
             return loss_with_grad
 
-        def activated(
+        def of_activated(
             positive: Tensor, negative: Tensor, false_negatives: FalseNegatives
         ) -> tuple[Tensor, Tensor, Tensor]:
-            high, low = self._activated(positive), self._activated(negative)
-            loss, by_high, by_low = loss_with_grad(high, low, false_negatives)
-            return loss, self._steep(high, by_high), self._steep(low, by_low)
+            positive, negative = self.activate(positive), self.activate(negative)
+            loss, grad_positive, grad_negative = loss_with_grad(positive, negative, false_negatives)
+            return loss, self.activation_grad(positive, grad_positive), self.activation_grad(negative, grad_negative)
 
-        return activated
+        return of_activated
 
     @property
-    def _activation(self) -> Activation:
+    def _activation(self) -> ScoreActivation:
         return "linear" if self.config.loss in ("ce", "sampled-ce") else self.config.activation
 
-    def _activated(self, scores: Tensor) -> Tensor:
+    def activate(self, scores: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """The activation of scores."""
         if self._activation == "tanh":
-            return torch.sigmoid(2 * scores).mul(2).sub_(1)  # torch's own takes four times as long
+            return torch.sigmoid(2 * scores).mul(2).sub_(1)  # torch.tanh takes four times as long
         if self._activation == "elu":
-            below = torch.clamp(scores, max=0).mul_(LOG2E).exp2_()  # torch's own takes twice as long
-            return torch.clamp(scores, min=0).add_(below, alpha=ELU).sub_(ELU)
+            below = torch.clamp(scores, max=0).mul_(LOG2_E).exp2_()  # torch's elu takes twice as long
+            return torch.clamp(scores, min=0).add_(below, alpha=ELU_ALPHA).sub_(ELU_ALPHA)
         return scores
 
-    def _steep(self, activated: Tensor, gradient: Tensor) -> Tensor:
-        """What `gradient` by activated scores is by the scores themselves."""
+    def activation_grad(self, activated: Float[Tensor, "*n"], grad: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """The gradient by the scores, from the gradient by the activated scores."""
         if self._activation == "tanh":
-            return gradient * (1 - activated.square())
-        slope: Tensor = torch.ops.aten.elu_backward(gradient, ELU, 1.0, 1.0, True, activated)
-        return slope
+            return grad * (1 - activated.square())
+        grad_scores: Tensor = torch.ops.aten.elu_backward(grad, ELU_ALPHA, 1.0, 1.0, True, activated)
+        return grad_scores
 
 
 class GRU4RecPlusConfig(GRU4RecConfig):
-    """Settings of GRU4Rec+: those of GRU4Rec, with others as their defaults."""
+    """Settings of GRU4Rec+: those of GRU4Rec with other defaults."""
 
     loss: Loss = "bpr-max"
     num_negatives: int = 2048
     sample_alpha: float = 0.2
     bpreg: float = 0.5
-    input_embedding: Literal["one-hot", "separate", "tied"] = "tied"
-    activation: Activation = "elu"
+    input_embedding: InputEmbedding = "tied"
+    activation: ScoreActivation = "elu"
     hidden_dropout: float = 0.2
     momentum: float = 0.2
     batch_size: int = 64
@@ -274,7 +292,7 @@ class GRU4RecPlusConfig(GRU4RecConfig):
 
 
 class GRU4RecPlus(GRU4Rec):
-    """The same unit, with BPR-max, items drawn by popularity for each batch, and one vector an item."""
+    """GRU4Rec with BPR-max, sampled negatives for each batch, and tied embeddings."""
 
     name = "gru4rec+"
     Config = GRU4RecPlusConfig
@@ -295,7 +313,7 @@ class GRU4RecPlus(GRU4Rec):
     }
 
 
-def _uniform(shape: tuple[int, int], ends: int) -> Tensor:
-    """Weights drawn as in the authors' program, for a matrix that joins so many inputs and outputs."""
-    bound = math.sqrt(6 / ends)
+def _uniform(shape: tuple[int, int], fan_in_out: int) -> Tensor:
+    """Initial weights as in the authors' program: uniform, with the bound of Glorot's rule for fan in + fan out."""
+    bound = math.sqrt(6 / fan_in_out)
     return torch.empty(shape).uniform_(-bound, bound)

@@ -1,7 +1,9 @@
 """HGN: hierarchical gating networks for sequential recommendation.
 
-Ma, Kang and Liu, KDD 2019 (equation numbers are the paper's). E and Q hold an input and an output vector of each item,
-U one of each user; s_l = E[item at place l] are the vectors of the last |L| items, u is the user's:
+Two gates weigh the last |L| items of a user: a feature gate selects features of each item embedding, an instance gate
+selects items. The score of an item adds the user's long-term interest, the gated items, and direct item-item products.
+E and Q hold the input and output embeddings of items, U those of users. With s_l = E[item at place l] and u that of the
+user (equation numbers are the paper's):
 
     s^F_l = s_l * sigma(W1 s_l + W2 u + b)                                  (1) feature gate
     s^I_l = s^F_l * sigma(w3 . s^F_l + u . W4[:, l])                        (2) instance gate
@@ -9,23 +11,27 @@ U one of each user; s_l = E[item at place l] are the vectors of the last |L| ite
     r_j   = u . q_j + s . q_j + sum over l of  s_l . q_j                    (5)
     loss  = sum of -ln sigma(r_j - r_k)  +  weight_decay over every weight  (6)
 
-`window_encoder` puts other things in the place of s, as the paper's Table 4 does, there without the last sum of (5)
-(`item_item_product=false`): nothing (its row 1), the last state of a GRU (row 6), Caser's convolutions (row 7).
-
 Every term of (5) ends in q_j, so the score is a dot product with the query u + s + sum over l of s_l.
 
-Whatever (1) gates depends on the user and the item but not on the window, so neighbouring windows of a user share it: a
-batch row carries `windows_per_row` windows that overlap, and gates each item once (see `SlidingWindows`).
+Source: Ma, Kang and Liu, "Hierarchical gating networks for sequential recommendation", KDD 2019.
 
-Padded positions are left out of the gates, of the mean and of the sum. Differs from the authors' program
-(github.com/allenjack/HGN), which the preset `author` follows where it says so:
-  * their pooling divides by the sum of the instance gates (`pooling="gate_avg"`) and items have a bias (`item_bias`);
-  * their instance gate is never trained (its weights are not registered as parameters): ours is, in every preset;
-  * their negatives are, by a slip of indexing, mostly other users': ours are the user's own;
-  * they score padding and let seen items fall to 0 instead of out: evaluation here does neither.
-The preset `recbole` has the hyper-parameters of RecBole's page. Departures from its program: max pooling is the paper's
-(RecBole takes the item with the largest gate), negatives are scored with Q (RecBole: with E), padding is masked
-(RecBole: noise).
+`window_encoder` replaces s as in the paper's Table 4, together with `item_item_product=false`: by nothing (row 1), the
+last state of a GRU (row 6), or Caser's convolutions (row 7).
+
+The feature gate depends on the user and the item, but not on the window. A batch row therefore holds `windows_per_row`
+overlapping windows, and the gate is computed once for each item (see `SlidingWindows`). Padded positions are left out
+of the gates, of the mean and of the sum.
+
+Differs from the authors' program (github.com/allenjack/HGN) in:
+  * the program's pooling divides by the sum of the instance gates, and its items have a bias; the preset `author` does
+    so too;
+  * the program's instance gate is never trained, because its weights are not registered as parameters; here it is
+    trained in every preset;
+  * by an indexing error, most negatives of the program are drawn for other users; here they are the user's own;
+  * the program scores padding and lets items of the history fall to score 0 instead of excluding them.
+The preset `recbole` has the hyper-parameters of RecBole's page on HGN. Differs from RecBole's program in: max pooling
+is the paper's (RecBole takes the item with the largest gate), negatives are scored with Q (RecBole: with E), and
+padding is masked (RecBole: it adds noise).
 """
 
 from __future__ import annotations
@@ -52,59 +58,64 @@ from segue.nn.recorder import record
 from segue.nn.recurrent.gru import WindowGRU
 from segue.nn.sliding_windows import windows_to_positions
 
-TABLES = "user", "item_in", "item_out"
+EMBEDDINGS = "user_embedding", "input_embedding", "output_embedding"
 
 
 class HGNConfig(RankingConfig):
     """Settings of HGN."""
 
+    renamed: ClassVar[dict[str, str]] = {
+        "targets": "num_targets",
+        "asked": "training_windows",
+        "per_row": "windows_per_row",
+        "group": "window_encoder",
+        "group_dropout": "cnn_dropout",
+        "item_item": "item_item_product",
+    }
     embedding_dim: int = 50
     window: int = Field(
-        5, ge=1, description="|L|, how many of the last items are read (RecBole: MAX_ITEM_LIST_LENGTH)."
+        5, ge=1, description="Number |L| of most recent items that are read (RecBole: MAX_ITEM_LIST_LENGTH)."
     )
-    num_targets: int = Field(3, ge=1, description="|T|, how many of the next items each window is trained to rank.")
+    num_targets: int = Field(3, ge=1, description="Number |T| of next items that are the targets of each window.")
     training_windows: Literal["full", "every"] = Field(
-        "full", description="Train on windows that are 'full', or on 'every' prefix, padded."
+        "full",
+        description=(
+            "Which windows are trained on: full ones, with window items and num_targets targets, or every prefix of a "
+            "history, padded where it is shorter."
+        ),
     )
     windows_per_row: int = Field(
         1,
         ge=1,
         description=(
-            "Neighbouring windows that share one batch row; more is faster, and learns a little less an epoch."
+            "Number of neighbouring windows in one batch row. More make an epoch faster, and it learns slightly less."
         ),
     )
     loss: Loss = "bpr"
     window_encoder: Literal["gates", "gru", "cnn", "none"] = Field(
-        "gates", description="What sums a window up: the gates, a gru, Caser's convolutions (cnn), or none does."
+        "gates", description="How the window is encoded as s: by the gates, a GRU, Caser's convolutions (cnn), or not."
     )
-    cnn_dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of the features that training leaves out of what the cnn sums up."
-    )
+    cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout rate of the filter outputs of window_encoder=cnn.")
     pooling: Literal["avg", "max", "gate_avg"] = Field(
         "avg",
         description=(
-            "Of the gated items: avg (3), max (4), or gate_avg, the authors' mean weighted by the instance gates."
+            "Pooling of the gated items: mean (3), maximum (4), or gate_avg, the mean weighted by the instance gates "
+            "of the authors' program."
         ),
     )
-    feature_gate: bool = Field(
-        True, description="The parts of the model; switched off they give the paper's ablations."
-    )
-    instance_gate: bool = Field(
-        True, description="The parts of the model; switched off they give the paper's ablations."
-    )
+    feature_gate: bool = Field(True, description="Whether the feature gate (1) is used.")
+    instance_gate: bool = Field(True, description="Whether the instance gate (2) is used.")
     item_item_product: bool = Field(
-        True, description="The parts of the model; switched off they give the paper's ablations."
+        True, description="Whether the score has the item-item products, the last sum of (5)."
     )
     item_bias: bool = Field(False, description="Whether items have a bias.")
-    tied: bool = Field(False, description="Whether an item has one vector, read and recommended (E = Q).")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of the entries of item vectors that training leaves out of what is read."
-    )
+    tied: bool = Field(False, description="Whether input and output share the item embeddings (E = Q).")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input embeddings of items.")
     reg_weight: tuple[float, float] = Field(
         (0.0, 0.0),
         description=(
-            "RecBole's pair: weight of the length of the gates' matrices, and of the batch's embeddings. "
-            "Lengths, not squares, so that several processes do not add up to one."
+            "RecBole's two regularisation weights: of the norms of the gates' matrices, and of the norms of the "
+            "batch's embeddings. The norms are not squared, so the parts of several processes do not add up to one."
         ),
     )
     weight_decay: float = 1e-3
@@ -123,17 +134,18 @@ class HGNConfig(RankingConfig):
         )
         require(
             self.window_encoder == "gates" or (self.feature_gate and self.instance_gate and self.pooling == "avg"),
-            f"window_encoder={self.window_encoder} has no gates: pooling, feature_gate and instance_gate must be left as they are",
+            f"window_encoder={self.window_encoder} has no gates: pooling, feature_gate and instance_gate must keep "
+            "their defaults",
         )
 
     @property
-    def reads(self) -> bool:
-        """Whether anything looks at the window."""
+    def reads_history(self) -> bool:
+        """Whether any term of the score depends on the history."""
         return self.window_encoder != "none" or self.item_item_product
 
 
 class HGN(RankingModel):
-    """A user vector, gates over the last items, and item-item products."""
+    """A user embedding, gated items of the last window, and item-item products."""
 
     name = "hgn"
     Config = HGNConfig
@@ -167,25 +179,25 @@ class HGN(RankingModel):
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
         if any(config.reg_weight):
-            self.rows_at_once = config.batch_size  # lengths of parts do not add up to the length of the whole
-        self.user = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
-        if config.reads and not config.tied:
-            self.item_in = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
-            zero_padding(self.item_in)
-        self.item_out = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) / dim)
-        zero_padding(self.user)
-        zero_padding(self.item_out)
+            self.micro_batch_size = config.batch_size  # the norms of slices do not add up to the norm of the batch
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)  # U
+        if config.reads_history and not config.tied:
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)  # E
+            zero_padding(self.input_embedding)
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) / dim)  # Q
+        zero_padding(self.user_embedding)
+        zero_padding(self.output_embedding)
         if config.window_encoder == "gru":
-            self.group: nn.Module = WindowGRU(dim)
+            self.window_encoder: nn.Module = WindowGRU(dim)
         elif config.window_encoder == "cnn":
-            self.group = WindowConvolutions(dim, config.window, dropout=config.cnn_dropout)
-        gates = config.window_encoder == "gates"
-        if gates and config.feature_gate:
-            self.feature_item = nn.Linear(dim, dim, bias=False)
-            self.feature_user = nn.Linear(dim, dim)
-        if gates and config.instance_gate:
-            self.instance_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))
-            self.instance_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))
+            self.window_encoder = WindowConvolutions(dim, config.window, dropout=config.cnn_dropout)
+        has_gates = config.window_encoder == "gates"
+        if has_gates and config.feature_gate:
+            self.feature_gate_item = nn.Linear(dim, dim, bias=False)  # W1
+            self.feature_gate_user = nn.Linear(dim, dim)  # W2, b
+        if has_gates and config.instance_gate:
+            self.instance_gate_item = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, 1)).squeeze(1))  # w3
+            self.instance_gate_user = nn.Parameter(nn.init.xavier_uniform_(torch.empty(dim, config.window)))  # W4
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
@@ -193,74 +205,82 @@ class HGN(RankingModel):
             window=config.window,
             num_targets=config.num_targets,
             windows_per_row=config.windows_per_row,
-            num_negatives=config.own,
+            num_negatives=config.negatives_per_target,
             positions=config.training_windows,
         )
-        return self.with_shared(windows.batches(log, config.batch_size, rng), log, rng)
+        return self.with_shared_negatives(windows.batches(log, config.batch_size, rng), log, rng)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         loss = super().forward(batch)
         if any(self.config.reg_weight):
-            loss = loss + self._regulariser(batch) * batch.num_targets  # so that it stands beside a mean loss
+            # times the number of targets, which the mean over them takes away again
+            loss = loss + self.regularisation(batch) * batch.num_targets
         return loss
 
-    def _regulariser(self, batch: SequenceBatch) -> Float[Tensor, ""]:
-        gates, embeddings = self.config.reg_weight
-        read = [(self._read, batch.history)] if self.config.reads else []
-        vectors = [
-            embedding(table, ids) for table, ids in [(self.user, batch.user), *read, (self.item_out, batch.target)]
-        ]
-        matrices = [w for name, w in self.named_parameters() if name not in TABLES and w.ndim > 1]
-        lengths = [gates * weight.norm() for weight in matrices]
-        return torch.stack(lengths + [embeddings * vector.norm() for vector in vectors]).sum()
+    def regularisation(self, batch: SequenceBatch) -> Float[Tensor, ""]:
+        """RecBole's penalty: the weighted norms of the gates' matrices and of the batch's embeddings."""
+        gate_weight, embedding_weight = self.config.reg_weight
+        history = [(self.input_embeddings, batch.history)] if self.config.reads_history else []
+        looked_up = [(self.user_embedding, batch.user), *history, (self.output_embedding, batch.target)]
+        vectors = [embedding(table, ids) for table, ids in looked_up]
+        matrices = [w for name, w in self.named_parameters() if name not in EMBEDDINGS and w.ndim > 1]
+        norms = [gate_weight * weight.norm() for weight in matrices]
+        return torch.stack(norms + [embedding_weight * vector.norm() for vector in vectors]).sum()
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item_out
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.output_embedding
 
     @property
-    def _read(self) -> Float[Tensor, "I d"]:
-        return self.item_out if self.config.tied else self.item_in
+    def input_embeddings(self) -> Float[Tensor, "I d"]:
+        """E, the embeddings of the items of histories."""
+        return self.output_embedding if self.config.tied else self.input_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """u + s + sum of s_l for each window: the left side of (5), with a 1 on top where items have a bias."""
+        """u + s + sum of s_l of each window: the left side of (5), with a 1 appended if items have a bias."""
         config = self.config
-        query = embedding(self.user, batch.user).unsqueeze(1)  # B 1 d
-        real = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # B C L
-        if config.reads:
-            item = embedding(self._read, batch.history)  # B P d; padding is zeros
+        query = embedding(self.user_embedding, batch.user).unsqueeze(1)  # (B, 1, d)
+        valid = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # (B, C, L)
+        if config.reads_history:
+            item = embedding(self.input_embeddings, batch.history)  # (B, P, d); zeros at padding
             if config.dropout:
                 item = nn.functional.dropout(item, config.dropout, self.training)
-            query = query + self._group(query, item, real)
+            query = query + self.encode_windows(query, item, valid)
             if config.item_item_product:
-                query = query + windows_to_positions(torch.ones_like(real[:1])).expand(len(real), -1, -1) @ item
-        query = query.expand(-1, real.shape[1], -1)
+                in_window = windows_to_positions(torch.ones_like(valid[:1]))  # (1, C, P)
+                query = query + in_window.expand(len(valid), -1, -1) @ item
+        query = query.expand(-1, valid.shape[1], -1)  # (B, C, d)
         return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
 
-    def _group(self, user: Tensor, item: Tensor, real: Tensor) -> Tensor:
-        """s: what the window as a whole is worth."""
+    def encode_windows(
+        self, user: Float[Tensor, "B 1 d"], item: Float[Tensor, "B P d"], valid: Float[Tensor, "B C L"]
+    ) -> Float[Tensor, "B c d"]:
+        """s of each window; `valid` is 1 at items and 0 at padding."""
         config = self.config
         if config.window_encoder == "none":
             return torch.zeros_like(user)
         if config.window_encoder == "gru":
-            return self.group(item, real)
+            return self.window_encoder(item, valid)
         if config.window_encoder == "cnn":
-            return self.group(item)
-        gated, weight = item, real
+            return self.window_encoder(item)
+        gated, weight = item, valid
         if config.feature_gate:
-            gate = self.feature_item(item).add_(self.feature_user(user)).sigmoid_()  # (1)
+            gate = self.feature_gate_item(item).add_(self.feature_gate_user(user)).sigmoid_()  # (1): (B, P, d)
             record("feature gate", lambda: gate.transpose(1, 2))
             gated = item * gate
         if config.instance_gate:
-            logit = (gated @ self.instance_item).unfold(1, config.window, 1)
-            weight = real * torch.sigmoid(logit + user @ self.instance_user)  # (2)
+            logit = (gated @ self.instance_gate_item).unfold(1, config.window, 1)  # (B, C, L)
+            weight = valid * torch.sigmoid(logit + user @ self.instance_gate_user)  # (2): (B, C, L)
             record("instance gate", weight)
         if config.pooling == "max":
-            return self._max(gated, weight, real)  # (4)
-        total = (weight if config.pooling == "gate_avg" else real).sum(2, keepdim=True)
-        return windows_to_positions(weight / total.clamp(min=1e-12)) @ gated  # (3)
+            return self.max_pool(gated, weight, valid)  # (4)
+        total = (weight if config.pooling == "gate_avg" else valid).sum(2, keepdim=True)  # (B, C, 1)
+        return windows_to_positions(weight / total.clamp(min=1e-12)) @ gated  # (3): (B, C, d)
 
-    def _max(self, gated: Tensor, weight: Tensor, real: Tensor) -> Float[Tensor, "B C d"]:
-        values = gated.unfold(1, self.config.window, 1) * weight.unsqueeze(2)  # B C d L
-        values = values.masked_fill(real.unsqueeze(2) == 0, -torch.inf)
-        return values.amax(3).nan_to_num(neginf=0.0)  # a window of nothing but padding is worth nothing
+    def max_pool(
+        self, gated: Float[Tensor, "B P d"], weight: Float[Tensor, "B C L"], valid: Float[Tensor, "B C L"]
+    ) -> Float[Tensor, "B C d"]:
+        """The maximum over each window, element by element; zeros where a window is padding alone."""
+        values = gated.unfold(1, self.config.window, 1) * weight.unsqueeze(2)  # (B, C, d, L)
+        values = values.masked_fill(valid.unsqueeze(2) == 0, -torch.inf)
+        return values.amax(3).nan_to_num(neginf=0.0)

@@ -34,7 +34,7 @@ from segue.batches.sequences import CausalSequences
 from segue.config import Field
 from segue.data.log import Log
 from segue.errors import require
-from segue.models.base.causal import CausalModel, asked_of
+from segue.models.base.causal import CausalModel, history_and_query_count
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
@@ -42,7 +42,7 @@ from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 
-EPS = 1e-8
+_EPS = 1e-8
 
 
 class NextItNetConfig(RankingConfig):
@@ -104,19 +104,19 @@ class NextItNet(CausalModel):
         zero_padding(self.output_embedding)
         dilations = config.dilations * config.num_repeats
         self.blocks = nn.ModuleList(ResidualBlock(dim, config.kernel_size, dilation) for dilation in dilations)
-        self.rows_at_once = max(1, 2**13 // config.window)
+        self.micro_batch_size = max(1, 2**13 // config.window)
 
-    def stretches(self, log: Log) -> CausalSequences:
-        return replace(super().stretches(log), coverage=self.config.coverage)
+    def training_sequences(self, log: Log) -> CausalSequences:
+        return replace(super().training_sequences(log), coverage=self.config.coverage)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
         return self.output_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
         """x_t of the last block after every item, with a 1 appended if items have a bias."""
         config = self.config
-        history, _ = asked_of(batch)  # (B, P)
+        history, _ = history_and_query_count(batch)  # (B, P)
         x = embedding(self.output_embedding if config.tied else self.input_embedding, history)  # (B, P, d)
         x = dropout(x, config.dropout, self.training)
         valid = (history > 0).to(x.dtype).unsqueeze(2)  # (B, P, 1)
@@ -132,7 +132,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = CausalConv1d(dim, kernel_size, dilation)
         self.conv2 = CausalConv1d(dim, kernel_size, 2 * dilation)
-        self.norm1, self.norm2 = (nn.LayerNorm(dim, eps=EPS) for _ in range(2))
+        self.norm1, self.norm2 = (nn.LayerNorm(dim, eps=_EPS) for _ in range(2))
 
     def forward(self, x: Float[Tensor, "B P d"], valid: Float[Tensor, "B P 1"]) -> Float[Tensor, "B P d"]:
         """The change of x. `valid` is 1 at items and 0 at padding, which biases and norms would make non-zero."""

@@ -1,22 +1,26 @@
 """SASRec: self-attentive sequential recommendation.
 
-Kang and McAuley, ICDM 2018. An item has one vector, read and recommended; x_t is that of the item at position t, times
-sqrt(d), plus the vector of the position. Each of the blocks makes of all x_t up to position t:
+A causal transformer reads the last `window` items of a history and predicts the next item after each position. The
+item embeddings are shared by input and output. The embedding s_i of an item, times sqrt(d), plus that of its position
+is the input x_t of the first block. Each block computes, from all x_s with s <= t:
 
     q_t = LN(x_t)
-    a_t = q_t + sum over s <= t of  softmax_s(Q q_t . K x_s / sqrt(d)) V x_s     attention, cut into `num_heads` slices of d
+    a_t = q_t + sum over s <= t of  softmax_s(Q q_t . K x_s / sqrt(d)) V x_s     self-attention with `num_heads` heads
     f_t = LN(a_t)
-    x_t = f_t + W2 act(W1 f_t + b1) + b2                                         feed-forward net
+    x_t = f_t + W2 act(W1 f_t + b1) + b2                                         feed-forward network
+    score of item i after position t = LN(x_t of the last block) . s_i
 
-and the query after position t is LN(x_t) of the last block. One pass answers at all positions, as nothing looks ahead.
+Source: Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018.
 
-This is the authors' program (github.com/kang205/SASRec), whose residual connections add what was normalised, and whose
-keys and values are made of what was not. Departures: positions are counted from the newest item, so that padding
-changes nothing; position vectors are learnt for as many as the window has; negatives are none of the user's own items.
+Like the authors' program (github.com/kang205/SASRec), residual connections add the normalised input, and keys and
+values are computed from the input that is not normalised. Differs from the authors' program in:
+  * positions are counted from the newest item, so padding changes nothing;
+  * there are as many position embeddings as the window has items;
+  * sampled negatives are items that the user has no event with.
 
-The paper's loss, a single negative a target, is what holds it back (Klenitskiy and Vasilev, RecSys 2023): the default
-is cross-entropy over all items. The preset `paper` has the paper's loss and settings; `sampled`, a sampled softmax of
-cosines, is for catalogues of tens of thousands of items.
+The paper's loss, with one negative per target, limits its quality (Klenitskiy and Vasilev, RecSys 2023). The default is
+cross-entropy over all items. The preset `paper` has the paper's loss and settings. The preset `sampled` is a sampled
+softmax of cosine similarities, for catalogues of tens of thousands of items.
 """
 
 from __future__ import annotations
@@ -43,36 +47,44 @@ from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import Adam, Optimizer, halving_lr
 from segue.nn.recorder import record
 
-EPS = 1e-8
+_EPS = 1e-8
 
 
 class SASRecConfig(RankingConfig):
     """Settings of SASRec."""
 
-    window: int = Field(50, ge=1, description="How many of the last items are read.")
+    renamed: ClassVar[dict[str, str]] = {
+        "cover": "coverage",
+        "blocks": "num_blocks",
+        "heads": "num_heads",
+        "inner": "ffn_dim",
+        "steady": "constant_lr_steps",
+    }
+    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
     coverage: Literal["last", "all"] = Field(
         "all",
         description=(
-            'Train on the "last" stretch of `window` items of each user, as the paper does, or on "all" of them.'
+            "Which items of a user are trained on: the last window alone, as in the paper, or all, in one "
+            "subsequence of window items after another."
         ),
     )
-    num_blocks: int = Field(2, ge=1, description="Layers of attention.")
-    num_heads: int = Field(1, ge=1, description="Slices of the vectors that attend by themselves; they divide dim.")
-    ffn_dim: int = Field(0, ge=0, description="Width of the feed-forward net; 0 for dim.")
-    activation: Literal["relu", "gelu"] = Field("relu", description="Of the feed-forward net.")
+    num_blocks: int = Field(2, ge=1, description="Number of transformer blocks.")
+    num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
+    ffn_dim: int = Field(0, ge=0, description="Hidden size of the feed-forward network; 0 for embedding_dim.")
+    activation: Literal["relu", "gelu"] = Field("relu", description="Activation of the feed-forward network.")
     dropout: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description=(
-            "Share of the entries that training leaves out of what is read, of attention weights and of the "
-            "feed-forward net."
-        ),
+        description="Dropout rate of the input embeddings, the attention weights and the feed-forward network.",
     )
     constant_lr_steps: int = Field(
         0,
         ge=0,
-        description="Steps at the full learning rate, which then halves every tenth as many; 0 for all of them.",
+        description=(
+            "Number of steps at the full learning rate. Afterwards it is halved every constant_lr_steps / 10 steps. "
+            "0 keeps it constant."
+        ),
     )
     batch_size: int = 128
 
@@ -85,7 +97,7 @@ class SASRecConfig(RankingConfig):
 
 
 class SASRec(CausalModel):
-    """Attention over the items so far."""
+    """A causal transformer over the item sequence."""
 
     name = "sasrec"
     Config = SASRecConfig
@@ -114,12 +126,12 @@ class SASRec(CausalModel):
     def __init__(self, config: SASRecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.02)
-        zero_padding(self.item)
-        self.place = nn.Parameter(torch.randn(config.window, dim) * 0.02)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_blocks))
-        self.norm = nn.LayerNorm(dim, eps=EPS)
-        self.rows_at_once = max(8, 2**19 // (config.num_heads * config.window**2))
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.02)
+        zero_padding(self.item_embedding)
+        self.position_embedding = nn.Parameter(torch.randn(config.window, dim) * 0.02)
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_blocks))
+        self.final_norm = nn.LayerNorm(dim, eps=_EPS)
+        self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))
 
     def optimizer(self) -> Optimizer:
         config = self.config
@@ -130,71 +142,82 @@ class SASRec(CausalModel):
             betas=(0.9, 0.98),
         )
 
-    def stretches(self, log: Log) -> CausalSequences:
-        return replace(super().stretches(log), coverage=self.config.coverage)
+    def training_sequences(self, log: Log) -> CausalSequences:
+        return replace(super().training_sequences(log), coverage=self.config.coverage)
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.item_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """After every item, or, where no question is asked, after the newest alone."""
-        alone = batch.num_queries == 1
-        history = batch.trimmed().history if alone else batch.history
-        real = history > 0  # B P
-        x = embedding(self.item, history) * math.sqrt(self.config.embedding_dim) + self.place[-history.shape[1] :]
-        x = dropout(x, self.config.dropout, self.training) * real.unsqueeze(2)
-        hidden = unseen(real)
+        """The query after every item, or after the newest one alone in a batch that is only scored."""
+        last_only = batch.num_queries == 1
+        history = batch.trimmed().history if last_only else batch.history  # (B, P)
+        valid = history > 0  # (B, P)
+        x = embedding(self.item_embedding, history) * math.sqrt(self.config.embedding_dim)  # (B, P, d)
+        x = x + self.position_embedding[-history.shape[1] :]
+        x = dropout(x, self.config.dropout, self.training) * valid.unsqueeze(2)
+        mask = causal_mask(valid)
         for number, block in enumerate(self.blocks, 1):
-            newest = alone and number == len(self.blocks)
-            x = block(x, hidden, newest=newest) * (real[:, -1:] if newest else real).unsqueeze(2)
-        return self.norm(x)
+            newest = last_only and number == len(self.blocks)  # the last block computes what is used alone
+            x = block(x, mask, last_only=newest) * (valid[:, -1:] if newest else valid).unsqueeze(2)  # (B, C, d)
+        return self.final_norm(x)
 
 
-def unseen(real: Bool[Tensor, "B P"]) -> Float[Tensor, "#B 1 P P"]:
-    """-inf where the position of a row does not look: ahead, and at padding other than itself; 0 where it does."""
-    places = real.shape[1]
-    ahead = torch.ones(places, places, dtype=torch.bool, device=real.device).triu_(1)
-    hidden = torch.zeros(places, places, device=real.device).masked_fill_(ahead, -torch.inf)
-    if real.all():
-        return hidden.view(1, 1, places, places)
-    itself = torch.eye(places, dtype=torch.bool, device=real.device)
-    return hidden.where(real.unsqueeze(1) | itself, -torch.inf).unsqueeze(1)
+def causal_mask(valid: Bool[Tensor, "B P"]) -> Float[Tensor, "#B 1 P P"]:
+    """An additive attention mask: -inf at later positions and at padding, 0 elsewhere.
+
+    A padded position attends to itself, so that no row of the softmax is empty.
+    """
+    length = valid.shape[1]
+    future = torch.ones(length, length, dtype=torch.bool, device=valid.device).triu_(1)
+    mask = torch.zeros(length, length, device=valid.device).masked_fill_(future, -torch.inf)  # (P, P)
+    if valid.all():
+        return mask.view(1, 1, length, length)
+    diagonal = torch.eye(length, dtype=torch.bool, device=valid.device)
+    return mask.where(valid.unsqueeze(1) | diagonal, -torch.inf).unsqueeze(1)  # (B, 1, P, P)
 
 
-class Block(nn.Module):
-    """Attention, then a feed-forward net."""
+class TransformerBlock(nn.Module):
+    """Causal multi-head self-attention followed by a position-wise feed-forward network.
+
+    Residual connections add the normalised input, as in the authors' program; the paper adds the input itself.
+    """
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
-        dim, inner = config.embedding_dim, config.ffn_dim or config.embedding_dim
-        self.heads, self.dropout, self.activation = config.num_heads, config.dropout, config.activation
-        self.norm = nn.LayerNorm(dim, eps=EPS)
+        dim, ffn_dim = config.embedding_dim, config.ffn_dim or config.embedding_dim
+        self.num_heads, self.dropout, self.activation = config.num_heads, config.dropout, config.activation
+        self.attention_norm = nn.LayerNorm(dim, eps=_EPS)
         self.query = nn.Linear(dim, dim)
         self.key_value = nn.Linear(dim, 2 * dim)
-        self.norm_inner = nn.LayerNorm(dim, eps=EPS)
-        self.widen = nn.Linear(dim, inner)
-        self.narrow = nn.Linear(inner, dim)
+        self.ffn_norm = nn.LayerNorm(dim, eps=_EPS)
+        self.ffn_in = nn.Linear(dim, ffn_dim)
+        self.ffn_out = nn.Linear(ffn_dim, dim)
 
     def forward(
-        self, x: Float[Tensor, "B P d"], hidden: Float[Tensor, "#B 1 P P"], *, newest: bool = False
+        self, x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 P P"], *, last_only: bool = False
     ) -> Float[Tensor, "B C d"]:
-        """At every position, C = P, or at the newest alone, C = 1."""
-        q = self.norm(x[:, -1:] if newest else x)
-        a = q + self.attend(q, x, hidden[:, :, -q.shape[1] :])
-        f = self.norm_inner(a)
-        inner = self.widen(f)
-        inner = nn.functional.gelu(inner) if self.activation == "gelu" else nn.functional.relu(inner)
-        narrow = self.narrow(dropout(inner, self.dropout, self.training))
-        return f + dropout(narrow, self.dropout, self.training)
+        """The output at every position (C = P), or with `last_only` at the newest position (C = 1)."""
+        q = self.attention_norm(x[:, -1:] if last_only else x)  # (B, C, d)
+        a = q + self.self_attention(q, x, mask[:, :, -q.shape[1] :])
+        f = self.ffn_norm(a)
+        hidden = self.ffn_in(f)  # (B, C, f)
+        hidden = nn.functional.gelu(hidden) if self.activation == "gelu" else nn.functional.relu(hidden)
+        output = self.ffn_out(dropout(hidden, self.dropout, self.training))  # (B, C, d)
+        return f + dropout(output, self.dropout, self.training)
 
-    def attend(
-        self, q: Float[Tensor, "B C d"], x: Float[Tensor, "B P d"], hidden: Float[Tensor, "#B 1 C P"]
+    def self_attention(
+        self, q: Float[Tensor, "B C d"], x: Float[Tensor, "B P d"], mask: Float[Tensor, "#B 1 C P"]
     ) -> Float[Tensor, "B C d"]:
-        """What each of the last C positions takes from those up to it."""
-        size = q.shape[2] // self.heads
-        query = self.query(q).mul(size**-0.5).unflatten(2, (self.heads, size)).transpose(1, 2)  # B h C e
-        key, value = self.key_value(x).unflatten(2, (2, self.heads, size)).permute(2, 0, 3, 1, 4)  # B h P e
-        weight = torch.softmax(query @ key.transpose(2, 3) + hidden, -1)
-        record("attention", weight[:, :, -1])  # of the newest position
-        return (dropout(weight, self.dropout, self.training) @ value).transpose(1, 2).flatten(2)
+        """Attention of the last C positions to all positions that the mask allows."""
+        head_dim = q.shape[2] // self.num_heads
+        query = (
+            self.query(q).mul(head_dim**-0.5).unflatten(2, (self.num_heads, head_dim)).transpose(1, 2)
+        )  # (B, h, C, e)
+        key_value = self.key_value(x).unflatten(2, (2, self.num_heads, head_dim))  # (B, P, 2, h, e)
+        key, value = key_value.permute(2, 0, 3, 1, 4)  # (B, h, P, e) each
+        weights = torch.softmax(query @ key.transpose(2, 3) + mask, -1)  # (B, h, C, P)
+        record("attention", weights[:, :, -1])  # of the newest position
+        output = dropout(weights, self.dropout, self.training) @ value  # (B, h, C, e)
+        return output.transpose(1, 2).flatten(2)  # (B, C, d)

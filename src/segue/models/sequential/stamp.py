@@ -1,6 +1,8 @@
-"""STAMP: the last item, and attention to all of them that it and their mean direct.
+"""STAMP: short-term attention and memory priority.
 
-Liu, Zeng, Mokhosi and Zhang, KDD 2018. An item has one vector x, read and recommended; x_t is that of the last:
+An attention layer, directed by the last item and by the mean of the session, summarises the items of the session. The
+summary and the last item pass through one hidden layer each, and their product is the query. The item embeddings are
+shared by input and output. With x_i the embedding of item i and x_t that of the last item:
 
     m_s = mean of x_1 .. x_t
     alpha_i = w_0 . sigma(W_1 x_i + W_2 x_t + W_3 m_s + b_a)
@@ -8,15 +10,22 @@ Liu, Zeng, Mokhosi and Zhang, KDD 2018. An item has one vector x, read and recom
     h_s = tanh(W_s m_a + b_s),  h_t = tanh(W_t x_t + b_t)
     score of item i = sigma(sum over k of h_s,k h_t,k x_i,k)
 
-trained by cross-entropy over all items of the softmax of these scores. As a score lies between 0 and 1, no item is ever
-given more than e times the chance of another: `sigmoid_scores=false` leaves sigma out, as others and the authors' program do.
-Losses against negatives take scores without sigma; it changes no order. The paper trains on every prefix as an example
-of its own; here one pass over a stretch answers at every item: means are running sums, and attention is causal.
+The loss is cross-entropy over all items of the softmax of these scores. Since each score lies between 0 and 1, no item
+can have more than e times the probability of another. `sigmoid_scores=false` leaves sigma out, as the authors' program
+does. Losses with negatives take scores without sigma; the ranking is the same.
 
-Differs from the authors' program (github.com/uestcnlp/STAMP), which the preset `author` follows where it says so: it
-adds m_s to m_a, has no sigma and no biases b_s, b_t, and another learning rate; it cuts vectors that it reads to length
-1, and batches hold sessions of equal length. The preset `hcrnn` is the baseline of HCRNN's program (Song et al., AAAI
-2019): the paper's equations, slower.
+Source: Liu, Zeng, Mokhosi and Zhang, "STAMP: Short-term attention/memory priority model for session-based
+recommendation", KDD 2018.
+
+The paper trains on each prefix of a session as an example of its own. Here one pass over a subsequence gives the query
+after every item: means are running sums, and the attention is causal.
+
+Differs from the authors' program (github.com/uestcnlp/STAMP) in:
+  * the program adds m_s to m_a, has neither sigma nor the biases b_s and b_t, and uses another learning rate; the
+    preset `author` does so too;
+  * the program scales the input embeddings to length 1, and its batches hold sessions of equal length.
+The preset `hcrnn` is the baseline of HCRNN's program (Song et al., AAAI 2019): the paper's equations with a lower
+learning rate.
 """
 
 from __future__ import annotations
@@ -29,7 +38,7 @@ from torch import Tensor, nn
 
 from segue.batches.batch import Batch
 from segue.config import Field
-from segue.models.base.causal import CausalModel, asked_of
+from segue.models.base.causal import CausalModel, history_and_query_count
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import RankingConfig
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
@@ -44,21 +53,22 @@ from segue.nn.softmax_loss import all_items_cross_entropy
 class STAMPConfig(RankingConfig):
     """Settings of STAMP."""
 
+    renamed: ClassVar[dict[str, str]] = {"mean": "add_mean", "squash": "sigmoid_scores", "bias": "mlp_bias"}
     embedding_dim: int = 100
-    window: int = Field(50, ge=1, description="How many of the last items are read.")
-    add_mean: bool = Field(False, description="Whether m_s is added to m_a.")
-    sigmoid_scores: bool = Field(True, description="Whether cross-entropy over all items sees sigma(score).")
-    mlp_bias: bool = Field(True, description="Whether h_s and h_t have biases.")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of the entries of x that training leaves out of what is read."
+    window: int = Field(50, ge=1, description="Number of most recent items that are read.")
+    add_mean: bool = Field(False, description="Whether the session mean m_s is added to the attention summary m_a.")
+    sigmoid_scores: bool = Field(
+        True, description="Whether cross-entropy over all items takes sigmoid(score) instead of the score."
     )
+    mlp_bias: bool = Field(True, description="Whether the hidden layers h_s and h_t have biases.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate of the input embeddings.")
     lr: float = 5e-3
-    batch_size: int = Field(128, description="Stretches of a batch.")
+    batch_size: int = Field(128, description="Number of subsequences in one optimisation step.")
     epochs: int = 30
 
 
 class STAMP(CausalModel):
-    """Attention without recurrence, met by the last item."""
+    """Attention over the session, directed by the last item and by the session mean."""
 
     name = "stamp"
     Config = STAMPConfig
@@ -80,39 +90,42 @@ class STAMP(CausalModel):
     def __init__(self, config: STAMPConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.rows_at_once = max(8, 2**21 // config.window**2)
-        self.item = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.002)
-        zero_padding(self.item)
-        self.past = _linear(dim, bias=False)  # W_1
-        self.last = _linear(dim, bias=False)  # W_2
-        self.whole = _linear(dim, bias=True)  # W_3, b_a
-        self.attention = nn.Parameter(torch.randn(dim) * 0.05)  # w_0
-        self.general = _linear(dim, bias=config.mlp_bias)  # W_s, b_s
-        self.current = _linear(dim, bias=config.mlp_bias)  # W_t, b_t
+        self.micro_batch_size = max(8, 2**21 // config.window**2)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.002)
+        zero_padding(self.item_embedding)
+        self.attention_item = _linear(dim, bias=False)  # W_1
+        self.attention_last = _linear(dim, bias=False)  # W_2
+        self.attention_mean = _linear(dim, bias=True)  # W_3, b_a
+        self.attention_vector = nn.Parameter(torch.randn(dim) * 0.05)  # w_0
+        self.session_mlp = _linear(dim, bias=config.mlp_bias)  # W_s, b_s
+        self.last_mlp = _linear(dim, bias=config.mlp_bias)  # W_t, b_t
 
     @property
-    def item_table(self) -> Float[Tensor, "I d"]:
-        return self.item
+    def item_embeddings(self) -> Float[Tensor, "I d"]:
+        return self.item_embedding
 
     def queries(self, batch: Batch) -> Float[Tensor, "B C d"]:
-        """h_s * h_t after every item, or, where no question is asked, after the newest alone."""
-        history, last = asked_of(batch)
-        real = history > 0
-        x = dropout(embedding(self.item, history), self.config.dropout, self.training)  # padding is zeros
-        now = x[:, x.shape[1] - last :]
-        mean = (x.cumsum(1) / real.cumsum(1)[:, :, None].clamp(min=1))[:, -last:]
-        query, key = linear_2d(self.last, now) + linear_2d(self.whole, mean), linear_2d(self.past, x)
-        alpha = additive_attention(query, key, self.attention, causal_attention_mask(real, last))
-        record("attention", alpha)
-        general = alpha @ x + mean if self.config.add_mean else alpha @ x
-        return torch.tanh(linear_2d(self.general, general)) * torch.tanh(linear_2d(self.current, now))
+        """h_s * h_t after every item, or after the newest one alone in a batch that is only scored."""
+        history, count = history_and_query_count(batch)  # (B, P)
+        valid = history > 0
+        x = dropout(embedding(self.item_embedding, history), self.config.dropout, self.training)  # (B, P, d)
+        last = x[:, x.shape[1] - count :]  # (B, C, d)
+        mean = (x.cumsum(1) / valid.cumsum(1)[:, :, None].clamp(min=1))[:, -count:]  # (B, C, d); padding is zeros
+        query = linear_2d(self.attention_last, last) + linear_2d(self.attention_mean, mean)
+        key = linear_2d(self.attention_item, x)  # (B, P, d)
+        weights = additive_attention(
+            query, key, self.attention_vector, causal_attention_mask(valid, count)
+        )  # (B, C, P)
+        record("attention", weights)
+        summary = weights @ x + mean if self.config.add_mean else weights @ x  # (B, C, d)
+        return torch.tanh(linear_2d(self.session_mlp, summary)) * torch.tanh(linear_2d(self.last_mlp, last))
 
-    def _among_all(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+    def _all_items_loss(self, query: Float[Tensor, "n d"], target: Int[Tensor, "n"]) -> Float[Tensor, ""]:
         return all_items_cross_entropy(query, self.item_vectors(), target, sigmoid_scores=self.config.sigmoid_scores)
 
 
 def _linear(dim: int, *, bias: bool) -> nn.Linear:
-    """Weights drawn as in the authors' program."""
+    """A linear layer with the initial weights of the authors' program: N(0, 0.05^2), and biases of zero."""
     layer = nn.Linear(dim, dim, bias=bias)
     nn.init.normal_(layer.weight, std=0.05)
     if bias:

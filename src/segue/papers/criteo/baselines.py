@@ -13,17 +13,16 @@ from typing import Any
 
 from segue.data.datasets import catalog
 from segue.papers.criteo.common import (
+    LOG,
     NEXT_FIVE,
     NEXT_ITEM,
     PROTOCOL,
-    QUICK_EPOCHS,
     SHARED_SETTINGS,
     direct_experiment,
     gradient_experiment,
     method,
-    run_details,
 )
-from segue.papers.methods import BlendedMethod, run_methods
+from segue.papers.methods import QUICK_EPOCHS, BlendedMethod, run_details, run_methods
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -34,23 +33,23 @@ SIX_EPOCHS: Mapping[str, Any] = {
     "batch_size": 256,
     "lr_decay_steps": 2720,
 }
-RULES = method("Sequential rules", direct_experiment("seq-knn", "rules"))
-GRU = method("GRU + RE + LN", gradient_experiment("gru", "paper", {**SIX_EPOCHS, "hidden_dropout": 0.1}))
+_RULES = method("Sequential rules", direct_experiment("seq-knn", "rules"))
+_GRU = method("GRU + RE + LN", gradient_experiment("gru", "paper", {**SIX_EPOCHS, "hidden_dropout": 0.1}))
 METHODS = (
     method("POP", direct_experiment("pop")),
     method("S-POP", direct_experiment("s-pop")),
     method("Item-KNN, cosine", direct_experiment("item-knn", "gru4rec")),
-    RULES,
+    _RULES,
     method("NARM", gradient_experiment("narm", "author", {**SIX_EPOCHS, "embedding_dim": 100})),
     method("STAMP", gradient_experiment("stamp", "author", SIX_EPOCHS)),
-    GRU,
-    BlendedMethod(name="Sequential rules with GRU + RE + LN", parts=(RULES, GRU)),
+    _GRU,
+    BlendedMethod(name="Sequential rules with GRU + RE + LN", parts=(_RULES, _GRU)),
 )
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test eight methods, one training each; two for the blend."""
-    results = run_methods(METHODS, catalog.load_log("yoochoose-64"), runs, epochs=QUICK_EPOCHS if quick else None)
+    results = run_methods(METHODS, catalog.load_log(LOG), runs, epochs=QUICK_EPOCHS if quick else None)
     notes = [
         PROTOCOL.describe(),
         "Networks have 6 epochs of a sampled softmax with 2,048 shared negatives per batch, on train and validation, "
@@ -63,5 +62,5 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         title="Baselines that Criteo's study (2018) omits, YooChoose 1/64",
         rows=tuple(result.row(metric) for result in results for metric in (NEXT_ITEM, NEXT_FIVE, "mrr@20,1")),
         notes=tuple(notes),
-        details=run_details(results, quick=quick),
+        details=run_details(results, LOG, quick=quick),
     )

@@ -12,23 +12,21 @@ On validation the GRU with both techniques reaches Recall@20 = .7000 and MRR@20 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from segue.data.datasets import catalog
-from segue.data.log import Log
-from segue.evaluation.metrics import Values, measure
+from segue.data.log import Floats, Log
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import Uplift, uplift
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
-from segue.papers.methods import Method, MethodResult, run_methods
+from segue.papers.methods import QUICK_EPOCHS, Method, MethodResult, run_methods
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
 
 LOG = "yoochoose-64"
 HORIZON = 5
-PROTOCOL = replace(Protocol.named("session").at((20,)), ahead=HORIZON)
-QUICK_EPOCHS = 1  # epochs
+PROTOCOL = Protocol.named("session").with_cut_offs((20,)).with_settings({"horizon": HORIZON})
 SHARED_SETTINGS: Mapping[str, Any] = {
     "loss": "sampled-ce",
     "negative_sampling": "shared",
@@ -80,12 +78,12 @@ NETWORKS = (
     method("Stacked GRU + RE + LN", gradient_experiment("gru", "stacked", SEQUENCE_SETTINGS), 0.691, 0.495),
     method("HM-LSTM + RE + LN", gradient_experiment("hm-lstm", "paper", SEQUENCE_SETTINGS), 0.682, 0.489),
 )
-EXTRA_BASELINES = (
+_EXTRA_BASELINES = (
     method("Item-KNN, cosine", direct_experiment("item-knn", "gru4rec")),
     method("Sequential rules", direct_experiment("seq-knn", "rules")),
 )
-METHODS = (*EXTRA_BASELINES, *PAPER_BASELINES, *NETWORKS)
-NOTES = (
+METHODS = (*_EXTRA_BASELINES, *PAPER_BASELINES, *NETWORKS)
+_NOTES = (
     PROTOCOL.describe(),
     "The published figures are for all of YooChoose, the measured ones for its last 1/64: the order of methods and the "
     "uplifts can be compared. All networks have the same settings, chosen on validation with GRU + RE + LN, and one "
@@ -113,7 +111,7 @@ def uplift_of(result: MethodResult, base: MethodResult, metric: str, instances: 
     It is measured on a subset of the evaluation instances.
     """
     values, base_values = per_instance(result, metric), per_instance(base, metric)
-    return uplift(values[instances], base_values[instances], result.runs[0].ranks.user[instances])
+    return uplift(values[instances], base_values[instances], result.runs[0].predictions.user[instances])
 
 
 def uplift_rows(result: MethodResult, measured: Uplift, name: str, published: tuple[float, float] | None) -> list[Row]:
@@ -138,24 +136,14 @@ def uplift_rows(result: MethodResult, measured: Uplift, name: str, published: tu
     ]
 
 
-def run_details(results: Sequence[MethodResult], *, quick: bool) -> dict[str, Any]:
-    """Details for the result file: how each method was run."""
-    return {
-        "quick": quick,
-        "log": LOG,
-        "cpu_seconds": {result.method.name: result.cpu_seconds for result in results},
-        "runs": {result.method.name: result.as_dict() for result in results},
-    }
-
-
 def common_notes(quick: bool) -> list[str]:
     """The notes of every table."""
     quick_note = (
         f"QUICK: at most {QUICK_EPOCHS} epoch of each network. These figures cannot be compared with the paper."
     )
-    return [*([quick_note] if quick else []), *NOTES]
+    return [*([quick_note] if quick else []), *_NOTES]
 
 
-def per_instance(result: MethodResult, metric: str) -> Values:
+def per_instance(result: MethodResult, metric: str) -> Floats:
     """(C,) a metric of the only run, for each evaluation instance."""
-    return measure(result.runs[0].ranks, metric)
+    return measure(result.runs[0].predictions, metric)

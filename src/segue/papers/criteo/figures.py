@@ -14,14 +14,14 @@ import numpy as np
 from segue.data.log import Log
 from segue.evaluation.metrics import at_step
 from segue.evaluation.ranks import Ranks
-from segue.papers.criteo.common import HORIZON, NETWORKS, best_baseline, common_notes, run_details, run_on_yoochoose
-from segue.papers.methods import MethodResult
+from segue.papers.criteo.common import HORIZON, LOG, NETWORKS, best_baseline, common_notes, run_on_yoochoose
+from segue.papers.methods import MethodResult, run_details
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 METHODS = NETWORKS  # and the best baseline and the sequential rules
 
-MAX_LENGTH = 30  # of the sessions in Figure 2
+_MAX_LENGTH = 30  # of the sessions in Figure 2
 NUM_POINTS = 50  # of a curve
 
 
@@ -46,13 +46,12 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             f"over {base.method.name}. The paper shows it for an internal log.",
         ),
         pictures=(*_log_pictures(log), *_step_pictures(recall, base.method.name)),
-        details={key: value for key, value in run_details(results, quick=quick).items() if key != "cpu_seconds"},
+        details={key: value for key, value in run_details(results, LOG, quick=quick).items() if key != "cpu_seconds"},
     )
 
 
 def _recall(result: MethodResult, step: int) -> float:
-    ranks = result.runs[0].ranks
-    assert isinstance(ranks, Ranks)
+    ranks = Ranks.expect(result.runs[0].predictions, "the figures need ranks")
     return float(np.nanmean(at_step(ranks, 20, step)))
 
 
@@ -62,8 +61,8 @@ def _log_pictures(log: Log) -> tuple[Picture, Picture]:
     cumulative = np.cumsum(counts) / counts.sum()
     positions = np.unique(np.geomspace(1, len(counts), NUM_POINTS).astype(int))
     items = [{"share of items": float(p / len(counts)), "share of clicks": float(cumulative[p - 1])} for p in positions]
-    sizes = np.bincount(log.lengths[1:], minlength=MAX_LENGTH + 1)
-    lengths = [{"clicks": n, "sessions": int(sizes[n])} for n in range(2, MAX_LENGTH + 1)]
+    sizes = np.bincount(log.lengths[1:], minlength=_MAX_LENGTH + 1)
+    lengths = [{"clicks": n, "sessions": int(sizes[n])} for n in range(2, _MAX_LENGTH + 1)]
     return (
         Picture(
             name="criteo-figure1",

@@ -12,7 +12,7 @@ from segue.models.registry import find
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
-LOGS = {"YooChoose": 37_483, "Internal": 208_418}
+_LOGS = {"YooChoose": 37_483, "Internal": 208_418}
 # name -> model, preset, published millions of parameters
 METHODS: dict[str, tuple[str, str, tuple[float, float]]] = {
     "CoEvent MF": ("coevent-mf", "paper", (7.5, 41.6)),
@@ -31,7 +31,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Count the parameters; `runs` and `quick` are not used."""
     rows = []
     for name, (model, preset, published) in METHODS.items():
-        for (log, num_items), figure in zip(LOGS.items(), published, strict=True):
+        for (log, num_items), figure in zip(_LOGS.items(), published, strict=True):
             millions = num_parameters(model, preset, num_items) / 1e6
             rows.append(Row(method=name, metric=f"{log}, M", measured=(millions,), published=figure))
     config = find("gru").configure()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from segue.papers.criteo.common import (
+    LOG,
     METHODS,
     NETWORKS,
     NEXT_FIVE,
@@ -12,11 +13,11 @@ from segue.papers.criteo.common import (
     best_baseline,
     common_notes,
     per_instance,
-    run_details,
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
 )
+from segue.papers.methods import run_details
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
@@ -69,7 +70,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             "Their 95% intervals are bootstrapped over sessions; ± is half their width.",
             f"The paper's order for the next item {_check_order(means)}.",
         ),
-        details=run_details(results, quick=quick),
+        details=run_details(results, LOG, quick=quick),
     )
 
 

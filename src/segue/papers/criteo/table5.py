@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from segue.papers.criteo.common import (
+    LOG,
     NETWORKS,
     NEXT_ITEM,
     best_baseline,
     common_notes,
     per_instance,
-    run_details,
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
 )
+from segue.papers.methods import run_details
 from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 METHODS = NETWORKS  # and the best baseline and the sequential rules
 
-LENGTHS = ((2, 5), (6, 25), (26, 200))
+_LENGTHS = ((2, 5), (6, 25), (26, 200))
 # name -> uplift in percent and half the width of its 95% interval, by length
 PUBLISHED: Mapping[str, tuple[tuple[float, float], ...]] = {
     "GRU": ((0.3, 1.6), (1.4, 1.9), (0.2, 7.3)),
@@ -37,13 +38,13 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 4, evaluated by the length of the session."""
     log, results = run_on_yoochoose(runs, quick=quick)
     base = best_baseline(results)
-    length = log.lengths[base.runs[0].ranks.user]
+    length = log.lengths[base.runs[0].predictions.user]
     shown = [
         result for result in results if result is base or result.method.name in ("Sequential rules", *_network_names())
     ]
     rows: list[Row] = []
     counts = []
-    for index, (low, high) in enumerate(LENGTHS):
+    for index, (low, high) in enumerate(_LENGTHS):
         instances = (length >= low) & (length <= high)
         if not instances.any():
             continue
@@ -67,7 +68,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             f"By the number of clicks of a session; evaluation instances: {'; '.join(counts)}. Uplifts are relative to "
             f"{base.method.name}. Their 95% intervals are bootstrapped over sessions; ± is half their width.",
         ),
-        details=run_details(results, quick=quick),
+        details=run_details(results, LOG, quick=quick),
     )
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
-from segue.papers.methods import BlendedMethod, Method
+from segue.papers.methods import SEEDS, BlendedMethod, Method
 
-PROTOCOL = Protocol.named("session").at((3, 20))
+PROTOCOL = Protocol.named("session").with_cut_offs((3, 20))
 MONITOR = "recall@20"
 METRICS = ("recall@3", "recall@20", "mrr@3", "mrr@20")
-SEEDS = (0, 1, 2)
 BEST_VARIANT = "HCRNN-3 + Bi"
 Settings = Mapping[str, Any]
 

@@ -15,13 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from segue.data.log import Ids, Log
+from segue.data.log import Floats, Ids, Log
 from segue.errors import ConfigError
 from segue.models.sequential.hcrnn.model import HCRNN
 from segue.papers.hcrnn.genres import Genres
 from segue.papers.reproduction import Picture
-
-Vectors = np.ndarray[Any, np.dtype[np.float64]]
 
 NUM_NEAREST = 10
 NUM_SHOWN = 3  # nearest items, and contexts, as in Table 4
@@ -47,8 +45,8 @@ class EmbeddingSpace:
         genres: of the items.
     """
 
-    items: Vectors
-    contexts: Vectors
+    items: Floats
+    contexts: Floats
     genres: Genres
 
     @classmethod
@@ -58,7 +56,7 @@ class EmbeddingSpace:
         items, contexts = (table / np.linalg.norm(table, axis=1, keepdims=True) for table in tables)
         return cls(items, contexts, genres)
 
-    def nearest_items(self, queries: Vectors, count: int) -> Ids:
+    def nearest_items(self, queries: Floats, count: int) -> Ids:
         """(n, count) ids of the items with the highest cosine to each vector, the nearest first."""
         return np.argsort(-(queries @ self.items.T), axis=1, kind="stable")[:, :count] + 1
 
@@ -133,8 +131,8 @@ def tsne() -> Any:
     return TSNE
 
 
-def _tsne_map(rows: Vectors) -> Vectors:
+def _tsne_map(rows: Floats) -> Floats:
     """(n, 2) positions of unit vectors in the plane; deterministic."""
     perplexity = min(30.0, (len(rows) - 1) / 3)
-    positions: Vectors = tsne()(metric="cosine", init="pca", perplexity=perplexity, random_state=0).fit_transform(rows)
+    positions: Floats = tsne()(metric="cosine", init="pca", perplexity=perplexity, random_state=0).fit_transform(rows)
     return positions

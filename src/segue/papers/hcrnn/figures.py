@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from segue.data.datasets import catalog
-from segue.data.log import Ids, Log
+from segue.data.log import Floats, Ids, Log, Mask
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import interval
 from segue.experiments.experiment import Experiment
@@ -33,20 +33,19 @@ from segue.papers.hcrnn.gates import (
     RESET_DRIFT,
     THETA,
     SequenceGates,
-    Values,
     read_gates,
 )
-from segue.papers.hcrnn.genres import Flags, Genres
+from segue.papers.hcrnn.genres import Genres
+from segue.papers.methods import QUICK_EPOCHS
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel
 
-LOGS = {"CiteULike": "citeulike", "MovieLens": "hcrnn-movielens"}
+_LOGS = {"CiteULike": "citeulike", "MovieLens": "hcrnn-movielens"}
 FILMS = "MovieLens"
-EPOCHS = {"CiteULike": 10, "MovieLens": 5}  # at most
-QUICK_EPOCHS = 1
-PROTOCOL = Protocol.named("session")
+_EPOCHS = {"CiteULike": 10, "MovieLens": 5}  # at most
+_PROTOCOL = Protocol.named("session")
 TRAINED: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "HCRNN": ("hcrnn-running", "author", {"batch_size": 16, "lr": 0.005}),
     "NARM": ("narm", "hcrnn", {"batch_size": 16, "lr": 0.003}),
@@ -68,7 +67,7 @@ MAX_STREAK, STREAK = 8, "films of one genre before"  # the longest streak that i
 CASE_LENGTH, MIN_AFTER = 20, 3  # items of the case study's sequence; minimal number of items after the break
 COLUMNS = (NARM_ATTENTION, LOCAL_ATTENTION, ATTENTION, NARM_RESET, RESET, DRIFT)
 
-Streaks = tuple[Ids, Flags]
+Streaks = tuple[Ids, Mask]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ class LogAnalysis:
     hcrnn: HCRNN
     sequences: Sequence[SequenceGates]
 
-    def all_steps(self, name: str) -> Values:
+    def all_steps(self, name: str) -> Floats:
         """(n,) the values of all steps of all sequences; NaN is left out."""
         values = np.concatenate([sequence.values[name] for sequence in self.sequences])
         return values[~np.isnan(values)]
@@ -90,7 +89,7 @@ class LogAnalysis:
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train two models on two logs and analyse their gates step by step."""
     tsne()  # raises an error before the training if scikit-learn is missing
-    analyses = [_analyse(title, runs, quick=quick) for title in LOGS]
+    analyses = [_analyse(title, runs, quick=quick) for title in _LOGS]
     films = next(analysis for analysis in analyses if analysis.title == FILMS)
     genres = Genres.of(films.log)
     streaks = [genres.streaks(sequence.items) for sequence in films.sequences]
@@ -119,16 +118,16 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
                 if quick
                 else []
             ),
-            *NOTES,
+            *_NOTES,
             *(_training_note(analysis) for analysis in analyses),
             *(f"Table 4: {space.describe(pair, films.log)}." for pair in context_genres),
         ),
         pictures=tuple(pictures),
-        details={"quick": quick, "log": list(LOGS.values()), "runs": {a.title: _details(a) for a in analyses}},
+        details={"quick": quick, "log": list(_LOGS.values()), "runs": {a.title: _details(a) for a in analyses}},
     )
 
 
-NOTES = (
+_NOTES = (
     "HCRNN is HCRNN-3 with two attention channels, whose theta is computed anew at each step (hcrnn-running, preset "
     "author). NARM is the baseline of HCRNN's program. Both were trained once, for few epochs, on the train part. "
     "Gates are recorded for the whole sequences of the test users.",
@@ -143,22 +142,22 @@ NOTES = (
 
 
 def _analyse(title: str, runs: RunCache, *, quick: bool) -> LogAnalysis:
-    log = catalog.load_log(LOGS[title])
+    log = catalog.load_log(_LOGS[title])
     models = {}
     for name, (model, preset, settings) in TRAINED.items():
         say(f"{name} on {title}")
         experiment = Experiment(
             model=model,
             preset=preset,
-            protocol=PROTOCOL,
-            settings={**settings, "epochs": QUICK_EPOCHS if quick else EPOCHS[title]},
+            protocol=_PROTOCOL,
+            settings={**settings, "epochs": QUICK_EPOCHS if quick else _EPOCHS[title]},
             monitor="recall@20",
             patience=2,
         )
         models[name] = runs.train_model(experiment, log)
     hcrnn, narm = models["HCRNN"].model, models["NARM"].model
     assert isinstance(hcrnn, HCRNN)
-    return LogAnalysis(title, log, models, hcrnn, read_gates(PROTOCOL.split(log), hcrnn, narm))
+    return LogAnalysis(title, log, models, hcrnn, read_gates(_PROTOCOL.split(log), hcrnn, narm))
 
 
 def _training_note(analysis: LogAnalysis) -> str:
@@ -293,4 +292,4 @@ def _case_picture(analysis: LogAnalysis, streaks: Sequence[Streaks], genres: Gen
 
 def _details(analysis: LogAnalysis) -> dict[str, Any]:
     """Details for the result file: how the models were trained."""
-    return {name: {**saved.about["recipe"], **saved.about["training"]} for name, saved in analysis.models.items()}
+    return {name: {**saved.about["experiment"], **saved.about["training"]} for name, saved in analysis.models.items()}

@@ -14,19 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from segue.batches.batch import Batch
-from segue.data.log import Ids, Log
+from segue.data.log import Floats, Ids, Log
 from segue.data.splits import Split
 from segue.models.base.model import Model
 from segue.models.sequential.hcrnn.model import HCRNN
 from segue.nn.recorder import recording
-
-Values = np.ndarray[Any, np.dtype[np.float64]]
 
 RESET, DRIFT, RESET_DRIFT, NARM_RESET = "r", "G_d", "r * G_d", "NARM r"
 LOCAL_CHANGE, CHANGE = "change of c", "change of h"
@@ -46,7 +43,7 @@ class SequenceGates:
 
     user: int
     items: Ids
-    values: dict[str, Values]
+    values: dict[str, Floats]
 
 
 def read_gates(split: Split, hcrnn: HCRNN, narm: Model) -> list[SequenceGates]:
@@ -63,7 +60,7 @@ def _test_sequences(split: Split) -> Iterator[tuple[int, Ids]]:
         yield int(user), log.history(int(user)).astype(np.int64)
 
 
-def _hcrnn(model: HCRNN, items: Ids) -> dict[str, Values]:
+def _hcrnn(model: HCRNN, items: Ids) -> dict[str, Floats]:
     recorded = model.readouts(torch.from_numpy(items))
     values = {
         RESET: recorded["reset"],
@@ -79,7 +76,7 @@ def _hcrnn(model: HCRNN, items: Ids) -> dict[str, Values]:
     return {name: _to_numpy(value if value.dim() == 1 else value.mean(1)) for name, value in values.items()}
 
 
-def _narm(model: Model, items: Ids) -> dict[str, Values]:
+def _narm(model: Model, items: Ids) -> dict[str, Floats]:
     with torch.no_grad(), recording() as recorded:
         model.score(Batch(torch.zeros(1, dtype=torch.long), torch.from_numpy(items)[None]))
     (reset,), (attention,) = recorded["reset gate"], recorded["attention"]
@@ -96,5 +93,5 @@ def _largest_share(shares: torch.Tensor) -> torch.Tensor:
     return shares.max(1).values * shares.shape[1]
 
 
-def _to_numpy(value: torch.Tensor) -> Values:
+def _to_numpy(value: torch.Tensor) -> Floats:
     return value.double().numpy()

@@ -9,14 +9,11 @@ same                          yes              yes              no             w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from segue.data.item_features import feature_ids
-from segue.data.log import Ids, Log
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
+from segue.data.log import Ids, Log, Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +26,7 @@ class Genres:
     """
 
     names: tuple[str, ...]
-    has: Flags
+    has: Mask
 
     @classmethod
     def of(cls, log: Log) -> Genres:
@@ -43,7 +40,7 @@ class Genres:
         np.put_along_axis(has, found, True, 1)
         return cls(tuple(names), has[:, 1:])
 
-    def streaks(self, items: Ids) -> tuple[Ids, Flags]:
+    def streaks(self, items: Ids) -> tuple[Ids, Mask]:
         """(T,) for each item the maximal number of items right before it that share a genre, and whether it has it too.
 
         The streak is 0 for the first item, and if the previous item has no genre.
@@ -60,9 +57,9 @@ class Genres:
             same[position] = (common & has[position]).any()
         return length, same
 
-    def shared(self, items: Ids, others: Ids) -> Flags:
+    def shared(self, items: Ids, others: Ids) -> Mask:
         """Whether items have a genre in common with other items; the arrays are broadcast."""
-        both: Flags = self.has[items] & self.has[others]
+        both: Mask = self.has[items] & self.has[others]
         return np.any(both, axis=-1)
 
     def names_of(self, item: int) -> str:

@@ -15,8 +15,8 @@ from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 
-PROTOCOL = Protocol.named("session")
-LOGS = {"CiteULike": "citeulike", "LastFM": "hcrnn-lastfm", "MovieLens": "hcrnn-movielens"}
+_PROTOCOL = Protocol.named("session")
+_LOGS = {"CiteULike": "citeulike", "LastFM": "hcrnn-lastfm", "MovieLens": "hcrnn-movielens"}
 NO_DOWNLOAD = "LastFM"  # its log cannot be downloaded
 # published figures, in the order of the logs
 METHODS: dict[str, tuple[float, ...]] = {
@@ -26,7 +26,7 @@ METHODS: dict[str, tuple[float, ...]] = {
     "items": (1_980, 5_778, 930),
     "avg. len": (24.31, 50.14, 29.50),
 }
-NOTES = (
+_NOTES = (
     "Sequences and clicks are counted by prefixes: a sequence of n items counts as n - 1 sequences, with 2 to n "
     "clicks. Train is training and validation together.",
     "Whole sequences and events are the actual sizes of the logs; the paper does not report them.",
@@ -35,16 +35,16 @@ NOTES = (
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Count the events of the logs; nothing is trained."""
-    logs = {title: log for title, name in LOGS.items() if (log := _load(title, name)) is not None}
-    notes = list(NOTES)
+    logs = {title: log for title, name in _LOGS.items() if (log := _load(title, name)) is not None}
+    notes = list(_NOTES)
     if NO_DOWNLOAD not in logs:
         notes.append(f"{NO_DOWNLOAD}'s log is not available: its column has the published figures.")
     for log in logs.values():
         notes += [f"{log.name}: {step.rule}." for step in log.steps if step.rule.startswith("not the published")]
     if quick:
         notes.insert(0, "QUICK: the same figures, since nothing is trained.")
-    rows = [row for title, log in logs.items() for row in _rows(title, log, missing=set(LOGS) - set(logs))]
-    details = {"quick": quick, "log": list(LOGS.values())}
+    rows = [row for title, log in logs.items() for row in _rows(title, log, missing=set(_LOGS) - set(logs))]
+    details = {"quick": quick, "log": list(_LOGS.values())}
     return Reproduction(title="HCRNN (AAAI 2019), Table 2", rows=tuple(rows), notes=tuple(notes), details=details)
 
 
@@ -60,7 +60,7 @@ def _load(title: str, name: str) -> Log | None:
 
 def _rows(title: str, log: Log, *, missing: set[str]) -> list[Row]:
     """One row per figure; the published figures of missing logs are shown in columns of their own."""
-    split = PROTOCOL.split(log)
+    split = _PROTOCOL.split(log)
     test = split.log.stop > split.test
     (num_train, train_clicks), (num_test, test_clicks) = (
         count_prefixes(log.lengths[(log.lengths > 0) & part]) for part in (~test, test)
@@ -69,7 +69,7 @@ def _rows(title: str, log: Log, *, missing: set[str]) -> list[Row]:
     measured = (num_train, num_test, clicks, log.num_items, clicks / sequences)
     rows = []
     for (figure, published), number in zip(METHODS.items(), measured, strict=True):
-        by_log = dict(zip(LOGS, published, strict=True))
+        by_log = dict(zip(_LOGS, published, strict=True))
         other_logs = {f"{other} published": by_log[other] for other in missing}
         rows.append(
             Row(

@@ -16,17 +16,14 @@ import numpy as np
 
 from segue.data.datasets import catalog
 from segue.data.diagnostics.leakage import leaking_test_users
-from segue.data.log import Ids
-from segue.evaluation.metrics import Values
+from segue.data.log import Floats, Ids, Mask
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import best, stars, t_test
-from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, MONITOR, PROTOCOL, SEEDS, methods_on
-from segue.papers.methods import MethodResult, run_methods
-from segue.papers.reproduction import Reproduction, Row
+from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, MONITOR, PROTOCOL, methods_on
+from segue.papers.methods import QUICK_EPOCHS, SEEDS, MethodResult, run_methods
+from segue.papers.reproduction import CPU_SECONDS, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
-COST = "train CPU s"
-QUICK_EPOCHS = 1
 AUTHORS_SPLIT, CLEAN, WITHOUT_LEAK, MOVIELENS = (
     "CiteULike, the authors' split",
     "CiteULike, clean instances: of test sequences that share no event with training",
@@ -39,21 +36,21 @@ KINDS = {
     "baseline": ", the best of the paper's baselines",
     "extra": ", the best single model that the paper omits",
 }
-THREE_SEEDS = " and ".join(name for name, spec in METHOD_SPECS.items() if spec.seeds == len(SEEDS))
-NOTES = (
+_WITH_THREE_SEEDS = " and ".join(name for name, spec in METHOD_SPECS.items() if spec.seeds == len(SEEDS))
+_NOTES = (
     "Stars: HCRNN-3 + Bi is better than the best of the paper's baselines; one, two or three for p < .05, .01, .001 "
     "(paired t-test of values averaged over seeds, clustered by sequence); ▾ in place of stars if it is worse.",
     "Networks are tested with the weights of their best epoch by Recall@20 on validation, which each seed chooses for "
-    f"itself. Figures are of one seed; those of {THREE_SEEDS} on the authors' split of CiteULike are means of three. "
-    "The variants of HCRNN with one attention channel are only trained there: an epoch takes 140 CPU seconds on "
-    "MovieLens.",
+    f"itself. Figures are of one seed; those of {_WITH_THREE_SEEDS} on the authors' split of CiteULike are means of "
+    "three. The variants of HCRNN with one attention channel are only trained there: an epoch takes 140 CPU seconds "
+    "on MovieLens.",
     "S-POP follows its definition: it ranks the items of the sequence first, but in these logs items never repeat. The "
     "paper's S-POP is closer to POP. The paper's row of Item-KNN contradicts itself and is left out.",
 )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Part:
+class TableSection:
     """The results on one log, for a subset of its evaluation instances.
 
     Attributes:
@@ -65,10 +62,10 @@ class Part:
 
     title: str
     results: Sequence[MethodResult]
-    instances: np.ndarray[Any, np.dtype[np.bool_]]
+    instances: Mask
     is_papers_log: bool
 
-    def values(self, metric: str) -> dict[str, Values]:
+    def values(self, metric: str) -> dict[str, Floats]:
         """The metric of every method, for each evaluation instance."""
         return {result.method.name: result.values(metric)[self.instances] for result in self.results}
 
@@ -81,7 +78,7 @@ class Part:
                 row = result.row(metric, self.instances)
                 row = row if self.is_papers_log else replace(row, published=None)
                 rows.append(replace(row, stars=marks[metric]) if result.method.name == BEST_VARIANT else row)
-            rows.append(Row(method=result.method.name, metric=COST, measured=(result.cpu_seconds,)))
+            rows.append(Row(method=result.method.name, metric=CPU_SECONDS, measured=(result.cpu_seconds,)))
         return [replace(row, part=self.title) for row in rows]
 
     def tests(self) -> list[dict[str, Any]]:
@@ -106,14 +103,14 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test all methods; several seeds are only used on the authors' split."""
     epochs = QUICK_EPOCHS if quick else None
     citeulike = _run("citeulike", PROTOCOL, runs, epochs)
-    without_leak = _run("citeulike", replace(PROTOCOL, leak="drop"), runs, epochs)
+    without_leak = _run("citeulike", PROTOCOL.with_settings({"leak": "drop"}), runs, epochs)
     movielens = _run("hcrnn-movielens", PROTOCOL, runs, epochs)
     clean = ~leaking_test_users(PROTOCOL.split(catalog.load_log("citeulike")))[_users(citeulike)]
     parts = (
-        Part(title=AUTHORS_SPLIT, results=citeulike, instances=np.ones_like(clean), is_papers_log=True),
-        Part(title=CLEAN, results=citeulike, instances=clean, is_papers_log=False),
-        Part(title=WITHOUT_LEAK, results=without_leak, instances=np.ones_like(clean), is_papers_log=False),
-        Part(
+        TableSection(title=AUTHORS_SPLIT, results=citeulike, instances=np.ones_like(clean), is_papers_log=True),
+        TableSection(title=CLEAN, results=citeulike, instances=clean, is_papers_log=False),
+        TableSection(title=WITHOUT_LEAK, results=without_leak, instances=np.ones_like(clean), is_papers_log=False),
+        TableSection(
             title=MOVIELENS, results=movielens, instances=np.ones(len(_users(movielens)), np.bool_), is_papers_log=True
         ),
     )
@@ -122,7 +119,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         PROTOCOL.describe(),
         f"CiteULike has three tables: {int(clean.sum()):,} of its {len(clean):,} evaluation instances are of sequences "
         "that share no event with training.",
-        *NOTES,
+        *_NOTES,
         *(_sentence(test) for test in tests if test["metric"] == MONITOR),
     ]
     if quick:
@@ -148,7 +145,7 @@ def _run(log: str, protocol: Protocol, runs: RunCache, epochs: int | None) -> li
 
 def _users(results: Sequence[MethodResult]) -> Ids:
     """(C,) the user of each evaluation instance."""
-    return results[0].runs[0].ranks.user
+    return results[0].runs[0].predictions.user
 
 
 def _details(result: MethodResult) -> dict[str, Any]:

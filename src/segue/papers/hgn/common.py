@@ -13,14 +13,13 @@ from typing import Any
 from segue.data.datasets import catalog
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
-from segue.papers.methods import BlendedMethod, Method, MethodResult, run_methods
+from segue.papers.methods import BlendedMethod, Method, MethodResult, run_details, run_methods
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 LOG = "hgn-cds"
 PROTOCOL = Protocol.named("hgn")
-SEEDS = (0, 1, 2)
-QUICK_EPOCHS = 3  # epochs
+_QUICK_EPOCHS = 3  # epochs
 # Chosen on validation. Recall@10 / NDCG@10 on validation after 80 epochs: .0593 / .0378 with the paper's weight_decay
 # of .001, .0609 / .0384 with .01, .0504 / .0321 with .1. Three negatives per target give .0594 / .0380.
 HGN_SETTINGS: Mapping[str, Any] = {"epochs": 120, "windows_per_row": 4, "lr": 1.5e-3, "weight_decay": 1e-2}
@@ -66,7 +65,7 @@ EXTRA_BASELINES = (
 
 def run_on_cds(methods: Sequence[Method | BlendedMethod], runs: RunCache, *, quick: bool) -> list[MethodResult]:
     """Train and test all methods on Amazon-CDs."""
-    return run_methods(methods, catalog.load_log(LOG), runs, epochs=QUICK_EPOCHS if quick else None)
+    return run_methods(methods, catalog.load_log(LOG), runs, epochs=_QUICK_EPOCHS if quick else None)
 
 
 def make_table(
@@ -92,13 +91,8 @@ def make_table(
         all_notes.append(f"Weight of the second model, also chosen on validation: {', '.join(weights)}.")
     if quick:
         all_notes.insert(
-            0, f"QUICK: one seed, at most {QUICK_EPOCHS} epochs. These figures cannot be compared with the paper."
+            0, f"QUICK: one seed, at most {_QUICK_EPOCHS} epochs. These figures cannot be compared with the paper."
         )
     rows = [result.row(metric) for result in results for metric in metrics]
-    details = {
-        "quick": quick,
-        "log": LOG,
-        "cpu_seconds": {result.method.name: result.cpu_seconds for result in results},
-        "runs": {result.method.name: result.as_dict() for result in results},
-    }
+    details = run_details(results, LOG, quick=quick)
     return Reproduction(title=title, rows=tuple(rows), notes=tuple(all_notes), details=details, **more)

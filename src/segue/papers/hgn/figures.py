@@ -18,7 +18,7 @@ from segue.papers.run_cache import RunCache
 EMBEDDING_DIMS = (10, 20, 30, 40, 50, 60, 70, 80)
 VARIANTS = tuple(variant(f"HGN d={dim}", {"embedding_dim": dim}) for dim in EMBEDDING_DIMS)
 METHODS = (*hgn_table3.METHODS, *VARIANTS)
-METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in PROTOCOL.ks)
+_METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in PROTOCOL.cut_offs)
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
@@ -36,7 +36,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         _by_embedding_dim(variants),
     )
     title = "HGN (KDD 2019), Figures 5 and 8, Amazon-CDs"
-    table = make_table(title, results, METRICS, quick=quick, notes=notes, pictures=pictures)
+    table = make_table(title, results, _METRICS, quick=quick, notes=notes, pictures=pictures)
     details = {key: value for key, value in table.details.items() if key != "cpu_seconds"}
     return replace(
         table, rows=tuple(replace(row, measured=(row.mean,), published=None) for row in table.rows), details=details
@@ -48,7 +48,7 @@ def _by_method(metric: str, name: str, results: Sequence[MethodResult]) -> Pictu
     rows = [
         {"k": k, measure: result.row(f"{metric}@{k}").mean, "method": result.method.name}
         for result in results
-        for k in PROTOCOL.ks
+        for k in PROTOCOL.cut_offs
     ]
     title = f"{'Recall' if metric == 'recall' else 'NDCG'}@k on Amazon-CDs"
     return _picture(name, rows, {"x": "k", "y": measure, "by": "method", "title": title})
@@ -57,7 +57,7 @@ def _by_method(metric: str, name: str, results: Sequence[MethodResult]) -> Pictu
 def _by_embedding_dim(results: Sequence[MethodResult]) -> Picture:
     rows = [
         {"d": dim, "recall@k": result.row(f"recall@{k}").mean, "cut-off": f"Recall@{k}"}
-        for k in reversed(PROTOCOL.ks)
+        for k in reversed(PROTOCOL.cut_offs)
         for dim, result in zip(EMBEDDING_DIMS, results, strict=True)
     ]
     return _picture(

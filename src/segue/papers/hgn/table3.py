@@ -13,8 +13,8 @@ from typing import Any
 
 from segue.evaluation.significance import best, stars, t_test
 from segue.experiments.experiment import Experiment
-from segue.papers.hgn.common import EXTRA_BASELINES, HGN_SETTINGS, SEEDS, gradient_experiment, make_table, run_on_cds
-from segue.papers.methods import Method, MethodResult
+from segue.papers.hgn.common import EXTRA_BASELINES, HGN_SETTINGS, gradient_experiment, make_table, run_on_cds
+from segue.papers.methods import SEEDS, Method, MethodResult
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -126,14 +126,14 @@ HGN_SOFTMAX_SETTINGS: Mapping[str, Any] = {
     "reduction": "mean",
     "epochs": 24,
 }
-THREE_SEEDS = ("BPRMF", "HGN")  # the other methods have one seed
+_WITH_THREE_SEEDS = ("BPRMF", "HGN")  # the other methods have one seed
 METHODS = (
     *EXTRA_BASELINES,
     *(
         Method(
             name=name,
             experiment=experiment,
-            seeds=SEEDS if name in THREE_SEEDS else SEEDS[:1],
+            seeds=SEEDS if name in _WITH_THREE_SEEDS else SEEDS[:1],
             published=dict(zip(METRICS, published, strict=True)),
         )
         for name, (published, experiment) in PAPER.items()

@@ -26,7 +26,7 @@ from segue.papers.run_cache import RunCache
 from segue.reporting.console import say
 from segue.training.loop import fit
 
-EPOCHS = 3  # the median of these is reported; one more epoch before them is not counted
+_EPOCHS = 3  # the median of these is reported; one more epoch before them is not counted
 TRAINING, CPU, BATCHES = "training s", "training CPU s", "batches s"
 
 
@@ -65,7 +65,7 @@ def reproduce(*, runs: RunCache, quick: bool = False, device: str = "cpu") -> Re
     rows = []
     for name, (published, experiment) in METHODS.items():
         say(f"timing {name}")
-        costs = measure(experiment, log, device=device, epochs=1 if quick else EPOCHS)
+        costs = epoch_costs(experiment, log, device=device, epochs=1 if quick else _EPOCHS)
         rows.append(_row(name, TRAINING, [cost.training for cost in costs], published))
         rows.append(_row(name, CPU, [cost.cpu for cost in costs]))
         rows.append(_row(name, BATCHES, [cost.batches for cost in costs]))
@@ -73,7 +73,7 @@ def reproduce(*, runs: RunCache, quick: bool = False, device: str = "cpu") -> Re
         title="HGN (KDD 2019), Table 5, Amazon-CDs: one epoch",
         rows=tuple(rows),
         notes=(
-            f"Median of {1 if quick else EPOCHS} epochs after one warm-up epoch, on train and validation together; "
+            f"Median of {1 if quick else _EPOCHS} epochs after one warm-up epoch, on train and validation together; "
             f"{_machine(device)}. The paper: a GTX 1080 Ti.",
             "Training does not include the making of batches, which is reported separately; the paper excludes only "
             "the sampling of negatives. Compare CPU seconds: wall times depend on the other load of the machine.",
@@ -83,7 +83,7 @@ def reproduce(*, runs: RunCache, quick: bool = False, device: str = "cpu") -> Re
     )
 
 
-def measure(experiment: Experiment, log: Log, *, device: str, epochs: int) -> list[Cost]:
+def epoch_costs(experiment: Experiment, log: Log, *, device: str, epochs: int) -> list[Cost]:
     """The cost of each of `epochs` epochs, after one warm-up epoch."""
     model = experiment.build(log, epochs=epochs + 1).to(device)
     if not isinstance(model, GradientModel):

@@ -17,20 +17,17 @@ from typing import Any
 import numpy as np
 
 from segue.data.datasets import catalog
-from segue.data.log import Ids
-from segue.evaluation.metrics import Values, answers, asked
-from segue.evaluation.protocol import Protocol, RatingProtocol
+from segue.data.log import Floats, Ids
+from segue.evaluation.rating_protocol import RatingProtocol
 from segue.evaluation.significance import interval, t_test
+from segue.evaluation.task import can_measure
 from segue.experiments.experiment import Experiment
-from segue.papers.methods import Method, MethodResult, run_methods
-from segue.papers.reproduction import Row
+from segue.papers.methods import QUICK_EPOCHS, SEEDS, Method, MethodResult, run_methods
+from segue.papers.reproduction import CPU_SECONDS, Row
 from segue.papers.run_cache import RunCache
 
 METRICS = ("rmse", "auc")
-COST = "train CPU s"
 NUM_RANKED_USERS = 100  # users whose items are ranked for the AUC; the authors sample 500 and 1,000
-QUICK_EPOCHS = 1  # epochs
-THREE_SEEDS = (0, 1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +85,11 @@ class LogSetup:
         """Rows of RMSE, AUC and cost of each method; methods that predict no ratings have no RMSE."""
         rows = []
         for result in results:
-            metrics = [metric for metric in METRICS if answers(result.runs[0].ranks, metric)]
+            metrics = [metric for metric in METRICS if can_measure(result.runs[0].predictions, metric)]
             rows += [replace(result.row(metric), part=self.title) for metric in metrics]
             cost = Row(
                 method=result.method.name,
-                metric=COST,
+                metric=CPU_SECONDS,
                 measured=(result.cpu_seconds,),
                 lower_is_better=True,
                 part=self.title,
@@ -117,9 +114,7 @@ CLOTHING_SETTINGS: Mapping[str, Any] = {
 
 
 def _protocol(name: str) -> RatingProtocol:
-    protocol = Protocol.named(name)
-    assert isinstance(protocol, RatingProtocol)
-    return replace(protocol, users=NUM_RANKED_USERS)
+    return replace(RatingProtocol.named(name), users=NUM_RANKED_USERS)
 
 
 CLOTHING_SETUP = LogSetup(
@@ -129,7 +124,7 @@ CLOTHING_SETUP = LogSetup(
     features={"feature_column": "category", "max_features_per_item": 7},
     iarn_settings=CLOTHING_SETTINGS,
     is_papers_log=True,
-    seeds=THREE_SEEDS,
+    seeds=SEEDS,
 )
 ML_100K = LogSetup(
     log="ml-100k",
@@ -137,7 +132,7 @@ ML_100K = LogSetup(
     protocol=_protocol("ratings"),
     features={"feature_column": "genres", "max_features_per_item": 6},
     iarn_settings={"epoch_fraction": 0.5, "epochs": 1, "lr": 2e-3, "lr_decay_steps": 160},
-    seeds=THREE_SEEDS,
+    seeds=SEEDS,
 )
 ML_1M = LogSetup(
     log="ml-1m",
@@ -156,7 +151,7 @@ def paired_difference(
 
     For "rmse" it is the difference of squared errors. The interval is bootstrapped over users; p is of a paired t-test.
     """
-    users: Ids = asked(result.runs[0].ranks, metric)[instances]
+    users: Ids = result.runs[0].predictions.users(metric)[instances]
     values, other_values = result.values(metric)[instances], other.values(metric)[instances]
     low, high = interval(values - other_values, users)
     return {
@@ -185,15 +180,15 @@ def quick_note(quick: bool) -> list[str]:
     return [f"QUICK: one seed, at most {QUICK_EPOCHS} epoch. These figures cannot be compared with the paper."] * quick
 
 
-def run_details(results: Mapping[str, Sequence[MethodResult]], *, quick: bool) -> dict[str, Any]:
+def run_details_by_log(results: Mapping[str, Sequence[MethodResult]], *, quick: bool) -> dict[str, Any]:
     """Details for the result file: how each method was run, by log."""
     runs = {log: {result.method.name: result.as_dict() for result in of_log} for log, of_log in results.items()}
     return {"quick": quick, "log": list(results), "runs": runs}
 
 
-def shorter_history_lengths(setup: LogSetup) -> Values:
+def shorter_history_lengths(setup: LogSetup) -> Floats:
     """(N,) the length of the shorter history, of the user or of the item, for each test rating."""
     log = catalog.load_log(setup.log)
     split = setup.protocol.split(log)
-    pairs, past = setup.protocol.pairs(split, "test"), split.train_valid
+    pairs, past = setup.protocol.rated_events(split, "test"), split.train_valid
     return np.minimum(past.lengths[pairs.user], past.counts()[pairs.item]).astype(np.float64)

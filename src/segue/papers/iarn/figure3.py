@@ -15,32 +15,32 @@ from segue.papers.iarn.common import (
     difference_sentence,
     paired_difference,
     quick_note,
-    run_details,
+    run_details_by_log,
     shorter_history_lengths,
 )
 from segue.papers.methods import Method, MethodResult
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
-LENGTHS = (3, 10, 20, 30, 50, 100)
+_LENGTHS = (3, 10, 20, 30, 50, 100)
 BACKBONES = {"RNN-backbone": "rnn", "LSTM-backbone": "lstm", "TAGM-backbone": "tagm", "IARN-Plain": "iarn"}
 MIN_RATINGS = 100  # for which an error is reported
-LOG_SETUPS = (ML_100K, ML_1M)
+MOVIELENS_SETUPS = (ML_100K, ML_1M)
 
 
-def methods(setup: LogSetup) -> tuple[Method, ...]:
+def _methods(setup: LogSetup) -> tuple[Method, ...]:
     """The backbones, with all other settings equal."""
     experiments = {name: setup.iarn_experiment(backbone=backbone) for name, backbone in BACKBONES.items()}
     return tuple(setup.method(name, experiment, seeds=setup.seeds) for name, experiment in experiments.items())
 
 
-METHODS = methods(ML_100K)
+METHODS = _methods(ML_100K)
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train every backbone, and measure its error by the length of histories."""
-    results = {setup.title: setup.run(methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
-    rows = [row for setup in LOG_SETUPS for row in _rows(setup, results[setup.title])]
+    results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in MOVIELENS_SETUPS}
+    rows = [row for setup in MOVIELENS_SETUPS for row in _rows(setup, results[setup.title])]
     tests = [
         {**paired_difference(of_log[-1], other), "part": title}
         for title, of_log in results.items()
@@ -53,18 +53,18 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             *quick_note(quick),
             "RMSE of the test ratings whose user and item both have at least so many ratings before the date of the "
             "split; all from the same trainings. The paper gives no figures, and filters its logs before training.",
-            *(f"{setup.title}: {setup.protocol.describe()}" for setup in LOG_SETUPS),
+            *(f"{setup.title}: {setup.protocol.describe()}" for setup in MOVIELENS_SETUPS),
             *(difference_sentence(test["part"], test) for test in tests),
         ),
-        pictures=tuple(_picture(setup, rows) for setup in LOG_SETUPS),
-        details={**run_details(results, quick=quick), "tests": tests},
+        pictures=tuple(_picture(setup, rows) for setup in MOVIELENS_SETUPS),
+        details={**run_details_by_log(results, quick=quick), "tests": tests},
     )
 
 
 def _rows(setup: LogSetup, results: list[MethodResult]) -> list[Row]:
     """The RMSE of each method by the minimal length of histories; lengths with few ratings are left out."""
     shortest = shorter_history_lengths(setup)
-    reported = [minimum for minimum in LENGTHS if (shortest >= minimum).sum() >= MIN_RATINGS]
+    reported = [minimum for minimum in _LENGTHS if (shortest >= minimum).sum() >= MIN_RATINGS]
     return [
         replace(result.row("rmse", shortest >= minimum), metric=f"rmse, {minimum} or more", part=setup.title)
         for result in results

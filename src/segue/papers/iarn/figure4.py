@@ -11,14 +11,14 @@ from segue.papers.iarn.common import (
     difference_sentence,
     paired_difference,
     quick_note,
-    run_details,
+    run_details_by_log,
 )
 from segue.papers.methods import Method
 from segue.papers.reproduction import Picture, Reproduction
 from segue.papers.run_cache import RunCache
 
 
-def methods(setup: LogSetup) -> tuple[Method, ...]:
+def _methods(setup: LogSetup) -> tuple[Method, ...]:
     """IARN without features and with them, as in Table 2."""
     experiments = {
         "IARN-Plain": setup.iarn_experiment(),
@@ -27,12 +27,12 @@ def methods(setup: LogSetup) -> tuple[Method, ...]:
     return tuple(setup.method(name, experiment, seeds=setup.seeds) for name, experiment in experiments.items())
 
 
-METHODS = methods(LOG_SETUPS[0])  # the same for every log
+METHODS = _methods(LOG_SETUPS[0])  # the same for every log
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train with and without the encoder."""
-    results = {setup.title: setup.run(methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
+    results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
     rows = [row for setup in LOG_SETUPS for row in setup.rows(results[setup.title])]
     tests = [{**paired_difference(encoded, plain), "part": title} for title, (plain, encoded) in results.items()]
     errors = [row for row in rows if row.metric == "rmse"]
@@ -48,5 +48,5 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             *(difference_sentence(test["part"], test) for test in tests),
         ),
         pictures=(Picture(name="iarn-figure4", kind="bar", rows=bars, encoding=encoding),),
-        details={**run_details(results, quick=quick), "tests": tests},
+        details={**run_details_by_log(results, quick=quick), "tests": tests},
     )

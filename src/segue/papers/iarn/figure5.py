@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from segue.data.datasets import catalog
 from segue.explain.rating import HistoryEvent, explain_rating
-from segue.papers.iarn.common import ML_1M, QUICK_EPOCHS, quick_note
+from segue.papers.iarn.common import ML_1M, quick_note
+from segue.papers.methods import QUICK_EPOCHS
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 

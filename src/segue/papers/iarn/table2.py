@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segue.evaluation.metrics import answers
+from segue.evaluation.task import can_measure
 from segue.experiments.experiment import Experiment
 from segue.papers.iarn.common import (
     LOG_SETUPS,
@@ -18,7 +18,7 @@ from segue.papers.iarn.common import (
     difference_sentence,
     paired_difference,
     quick_note,
-    run_details,
+    run_details_by_log,
 )
 from segue.papers.methods import Method, MethodResult
 from segue.papers.reproduction import Reproduction
@@ -46,7 +46,7 @@ MOVIELENS: Published = {
     "MP2Vec": (None, 0.7135),
     "IARN": (0.9622, 0.7135),
 }
-EXTRA_BASELINES = {
+_EXTRA_BASELINES = {
     "Global mean": "global-mean",
     "User mean": "user-mean",
     "Item mean": "item-mean",
@@ -62,14 +62,14 @@ BPR_WITH_FEATURES = "BPR with features"
 IARN_PLAIN = "IARN-Plain"
 
 
-def methods(setup: LogSetup) -> tuple[Method, ...]:
+def _methods(setup: LogSetup) -> tuple[Method, ...]:
     """The methods for one log."""
     published = {
         name: {metric: value for metric, value in zip(METRICS, values, strict=True) if value is not None}
         for name, values in (CLOTHING if setup.is_papers_log else MOVIELENS).items()
     }
     rating_models = {
-        **{name: _experiment(setup, model) for name, model in EXTRA_BASELINES.items()},
+        **{name: _experiment(setup, model) for name, model in _EXTRA_BASELINES.items()},
         "MF": _experiment(setup, "mf"),
         "TimeSVD++": _experiment(setup, "timesvd++"),
         "HieVH": _experiment(setup, "hievh", **setup.features),
@@ -93,19 +93,19 @@ def methods(setup: LogSetup) -> tuple[Method, ...]:
         )
         for name, experiment in {**rating_models, **ranking_models}.items()
     }
-    return tuple(by_name[name] for name in (*EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING, IARN_PLAIN))
+    return tuple(by_name[name] for name in (*_EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING, IARN_PLAIN))
 
 
 def _experiment(setup: LogSetup, model: str, **settings: Any) -> Experiment:
     return Experiment(model=model, protocol=setup.protocol, settings=settings, refit=True, patience=2)
 
 
-METHODS = methods(LOG_SETUPS[0])  # the same for every log
+METHODS = _methods(LOG_SETUPS[0])  # the same for every log
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test all methods, and test the difference of IARN from baselines and from IARN without features."""
-    results = {setup.title: setup.run(methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
+    results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
     differences = [{**test, "part": title} for title, of_log in results.items() for test in tests(of_log)]
     return Reproduction(
         title="IARN (CIKM 2017), Table 2",
@@ -119,7 +119,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             "BPR with features samples recent ratings more often.",
             *(difference_sentence(test["part"], test) for test in differences),
         ),
-        details={**run_details(results, quick=quick), "tests": differences},
+        details={**run_details_by_log(results, quick=quick), "tests": differences},
     )
 
 
@@ -131,5 +131,5 @@ def tests(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
         paired_difference(by_name["IARN"], by_name[name], metric)
         for metric, names in against.items()
         for name in names
-        if answers(by_name[name].runs[0].ranks, metric)
+        if can_measure(by_name[name].runs[0].predictions, metric)
     ]

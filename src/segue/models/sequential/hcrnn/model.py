@@ -1,8 +1,8 @@
 """HCRNN: a hierarchical context enabled recurrent neural network.
 
 A recurrent cell carries a temporary context h (short-term interest) and a local context c (a mixture of global
-contexts, chosen by a topic posterior theta of the whole history). Two attention layers, over h and over c, summarise the
-sequence for the query. Equation numbers are the paper's:
+contexts, chosen by a topic posterior theta of the whole history). Two attention layers, over h and over c, summarise
+the sequence for the query. Equation numbers are the paper's:
 
 theta ~ softmax(N(mu, diag(sigma^2))), mu = f W_mu + b_mu, log sigma = f W_sigma + b_sigma    (11, 12, 31-33)
 c_t, h_t: the cell, (13)-(24), in `segue.models.sequential.hcrnn.cell`. HCRNN-1, -2 and -3 differ in the reset gate:

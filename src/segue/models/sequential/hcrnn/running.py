@@ -1,7 +1,7 @@
 """`hcrnn-running`: HCRNN whose topic posterior theta is computed anew at each step.
 
-One run of the cell over a sequence gives the queries after all of its items, and a live session can be continued step by
-step. See `segue.models.sequential.hcrnn.model` for the equations.
+One run of the cell over a sequence gives the queries after all of its items, and a live session can be continued step
+by step. See `segue.models.sequential.hcrnn.model` for the equations.
 """
 
 from __future__ import annotations
