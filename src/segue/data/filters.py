@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -18,6 +18,22 @@ from segue.data.log import Codes, Log, Mask, Step, Vocab, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
 
 Duplicates = Literal["keep", "first", "last"]
+
+
+class FilterOptions(TypedDict, total=False):
+    """The filters that are keyword arguments of `read_log` and `load_log`.
+
+    Attributes:
+        min_rating: keep rows with at least this rating.
+        duplicates: of rows with the same user and item, "keep" all, the "first" or the "last".
+        user_core: keep users with at least this many rows, counted in what is left.
+        item_core: keep items with at least this many rows, counted in what is left.
+    """
+
+    min_rating: float | None
+    duplicates: Duplicates
+    user_core: int
+    item_core: int
 
 
 def apply_filters(

@@ -345,6 +345,11 @@ GOOD = "1,1,10,5\n2,2,20,4\n"
 LONG = "".join(f"{n},{n % 9},{n},3\n" for n in range(1, 10_001))
 
 
+def test_an_unknown_keyword_is_refused_before_anything_is_read():
+    with pytest.raises(TypeError, match=r"read_log\(\) got an unexpected keyword argument 'usr'"):
+        read_log("/nowhere/log.csv", usr="owner")
+
+
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [

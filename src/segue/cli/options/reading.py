@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cyclopts import Parameter
 
 from segue.cli.help import READING_GROUP
 from segue.data.datasets import catalog
+from segue.data.filters import Duplicates
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.reporting.console import say
@@ -45,7 +46,7 @@ class ReadingOptions:
     min_rating: float | None = None
     user_core: int = 0
     item_core: int = 0
-    duplicates: Literal["keep", "first", "last"] = "keep"
+    duplicates: Duplicates = "keep"
     users: Path | None = None
     items: Path | None = None
 
@@ -69,4 +70,4 @@ class ReadingOptions:
         return log
 
 
-READING = ReadingOptions()
+READING_DEFAULTS = ReadingOptions()

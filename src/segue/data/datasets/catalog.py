@@ -25,6 +25,7 @@ import polars as pl
 from segue.data.datasets import amazon, citeulike, goodreads, iarn, movielens, yoochoose
 from segue.data.datasets.dataset import Dataset
 from segue.data.datasets.download import Unavailable
+from segue.data.filters import FilterOptions
 from segue.data.log import Log, Step
 from segue.data.readers.ingest import read_log
 from segue.data.store import save_log
@@ -36,7 +37,6 @@ DATASETS: dict[str, Dataset] = {
     for publisher in (movielens, amazon, goodreads, yoochoose, citeulike, iarn)
     for dataset in publisher.DATASETS
 }
-FILTERS = {"min_rating", "duplicates", "user_core", "item_core"}  # options that replace a data set's own filters
 FRAME = "the polars frame"  # what `read_log` calls its source here; messages name the file instead
 CACHED_LOG = "log-1"  # folder of the cached log; the number is raised when the same files are read into another log
 
@@ -150,7 +150,9 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     read, *filters = log.steps
     rule = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled_ties else "")
     log = _check_size(replace(log, steps=(replace(read, rule=rule), *filters)), dataset, str(path))
-    return log if dataset.preprocess is None or FILTERS.intersection(options) else _preprocess(log, dataset)
+    # filters that are given replace the data set's own
+    own_filters = dataset.preprocess is not None and not FilterOptions.__optional_keys__ & options.keys()
+    return _preprocess(log, dataset) if own_filters else log
 
 
 def _check_size(log: Log, dataset: Dataset, where: str) -> Log:

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
-from segue.data.filters import Duplicates, apply_filters
+from segue.data.filters import FilterOptions, apply_filters
 from segue.data.log import Codes, Ids, Log, Step
 from segue.data.readers.columns import as_names, as_ratings, as_times, assign_roles, encode, simplify
 from segue.data.readers.metadata import find_metadata, read_metadata
@@ -28,7 +28,7 @@ from segue.errors import DataError
 KINDS: Mapping[str, ColumnKind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
 
 
-def read_log(  # noqa: PLR0913  one keyword for each column and filter
+def read_log(  # noqa: PLR0913  one keyword for each column
     source: Any,
     *,
     user: str | None = None,
@@ -39,10 +39,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column and filter
     name: str | None = None,
     users: Any = None,
     items: Any = None,
-    min_rating: float | None = None,
-    duplicates: Duplicates = "keep",
-    user_core: int = 0,
-    item_core: int = 0,
+    **filters: Unpack[FilterOptions],
 ) -> Log:
     """Read events into a log.
 
@@ -59,15 +56,14 @@ def read_log(  # noqa: PLR0913  one keyword for each column and filter
         users: a path or data frame of user metadata: one row per user and a column of user names. By default
             X.users.parquet beside X.parquet, or X.user beside X.inter.
         items: likewise for items (X.items.parquet, X.item); best with a `title` and a `year`.
-        min_rating: keep rows with at least this rating.
-        duplicates: of rows with the same user and item, "keep" all, the "first" or the "last".
-        user_core: keep users with at least this many rows, counted in what is left.
-        item_core: keep items with at least this many rows, counted in what is left.
+        filters: the rows to keep, see `FilterOptions`: `min_rating`, `duplicates`, `user_core` and `item_core`.
 
     Raises:
         DataError: the source cannot be read as a log; the message says what was found, where, and what to do.
         ConfigError: a setting of a filter is out of range.
     """
+    if unknown := sorted(filters.keys() - FilterOptions.__optional_keys__):
+        raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
     named = {"user": user, "item": item, "time": time, "rating": rating}
     if is_log(source):
         if any(named.values()):
@@ -80,8 +76,11 @@ def read_log(  # noqa: PLR0913  one keyword for each column and filter
         items = find_metadata(source, "item") if items is None else items
     if name is not None:
         log = replace(log, name=name)
-    log = _with_metadata(log, users, items)
-    log = apply_filters(log, min_rating=min_rating, duplicates=duplicates, user_core=user_core, item_core=item_core)
+    return _check_counts(apply_filters(_with_metadata(log, users, items), **filters))
+
+
+def _check_counts(log: Log) -> Log:
+    """The log; an error if it has only one user or only one item."""
     for count, noun, use in (
         (log.num_users, "user", "too few to evaluate"),
         (log.num_items, "item", "nothing to rank"),
