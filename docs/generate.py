@@ -26,7 +26,7 @@ from pathlib import Path
 from rich.console import Console
 
 from segue.cli import app
-from segue.cli.renamed import RENAMED
+from segue.cli.renamed import RENAMED_OPTIONS
 from segue.config import Config, Setting
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
@@ -102,7 +102,7 @@ def comparison_block(name: str) -> str:
     how, protocol = facts["comparison"], facts["protocol"]
     command = f"segue compare {name} --trials {how['trials']} --minutes {how['minutes']:g} --jobs {how['jobs']}"
     about = (
-        f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['questions']:,} test instances."
+        f"`{command}`, protocol {protocol['name']} ({protocol['fingerprint']}), {facts['instances']:,} test instances."
     )
     return "\n".join([about, "", *lines, ""])
 
@@ -123,7 +123,7 @@ def renamed_block(_: str) -> str:
 
 def options_block(_: str) -> str:
     """Earlier names of options with today's."""
-    rows = [f"| `{old}` | `{new}` |" for old, new in sorted(RENAMED.items())]
+    rows = [f"| `{old}` | `{new}` |" for old, new in sorted(RENAMED_OPTIONS.items())]
     return "\n".join(["| old | new |", "|---|---|", *rows, ""])
 
 

@@ -14,7 +14,7 @@ from jaxtyping import install_import_hook
 
 CHECKED = [
     *("batches", "nn", "models", "explain"),
-    *("evaluation.ranking", "evaluation.predictions", "experiments.blend", "serving.recommend"),
+    *("evaluation.ranking", "evaluation.rating_evaluation", "experiments.blend", "serving.recommend"),
 ]
 install_import_hook([f"segue.{name}" for name in CHECKED], "runtime_types.check")
 

@@ -71,9 +71,11 @@ SETTINGS = {
         "evaluate models/pop --data events.csv --picture p.svg",
         r"--picture p\.svg: shows the groups of --by; give --by too",
     ),
-    "horizon of a single test item": Bad("run pop events.csv --horizon 3", r"ahead=3: only where every step is asked"),
+    "horizon of a single test item": Bad(
+        "run pop events.csv --horizon 3", r"horizon=3: only for splits with an instance at every step"
+    ),
     "groups by step of a saved model with horizon 1": Bad(
-        "evaluate models/pop --data events.csv --by step", r"needs a protocol with ahead of 2"
+        "evaluate models/pop --data events.csv --by step", r"needs a protocol with a horizon of 2"
     ),
     "groups by step without a horizon": Bad(
         "run pop events.csv --by step",

@@ -23,7 +23,7 @@ def test_the_blend_is_shown_beside_its_parts_and_saved(segue, here):
     weight, values = saved.model.config.weight, found["weights"]["values"]
     assert weight == found["weights"]["weight"]
     assert values[str(weight)] == max(values.values())
-    assert [part["model"] for part in saved.about["recipe"]["parts"]] == ["pop", "hgn"]
+    assert [part["model"] for part in saved.about["experiment"]["parts"]] == ["pop", "hgn"]
     assert saved.about["results"]["models"][0]["metrics"] == {
         metric: {**cell, "best": True} for metric, cell in _alone(found).items()
     }

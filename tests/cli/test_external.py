@@ -49,7 +49,7 @@ def test_the_example_runs_end_to_end(segue, here, fmc, monkeypatch):
     assert err.endswith(f"saved to models/fmc; next: segue recommend models/fmc --user u0 --model-class {FMC}\n")
     assert "Recommended to user u0" in done(segue(err.rpartition("next: segue ")[2]))
     found = json.loads((here / "run.json").read_text())
-    assert (found["models"][-1]["model"], found["recipe"]["model"]) == ("fmc", "fmc")
+    assert (found["models"][-1]["model"], found["experiment"]["model"]) == ("fmc", "fmc")
     done(segue(f"evaluate models/fmc models/pop --data events.csv --model-class {FMC} --json again.json"))
     assert means(here / "again.json", 0) == means(here / "run.json", -1)
     assert "Contributions" in done(segue(f"explain models/fmc --user u3 --model-class {FMC}"))
@@ -59,7 +59,7 @@ def test_an_external_model_is_searched_and_compared(segue, here, fmc, sequential
     out = done(segue(f"search {FMC} events.csv --trials 2 --set epochs=2 --no-baselines --json found.json"))
     assert "2 trials" in out
     found = json.loads((here / "found.json").read_text())
-    assert {"embedding_dim", "loss", "lr"} <= set(found["recipe"]["settings"])
+    assert {"embedding_dim", "loss", "lr"} <= set(found["experiment"]["settings"])
     assert load(here / "models/fmc", models=[find(FMC)]).model.name == "fmc"
     out = done(segue(f"compare events.csv --models pop,{FMC} --trials 1 --json compared.json"))
     assert {row["model"] for row in json.loads((here / "compared.json").read_text())["models"]} == {"pop", "fmc"}

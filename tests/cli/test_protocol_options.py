@@ -11,7 +11,7 @@ import pytest
 from segue.evaluation.protocol import Protocol
 from segue.serving import saved_model
 
-ALL = "--min-history 20 --min-audience 4 --histories rolling --auc-users 3 --auc-seed 1"
+ALL = "--min-history 20 --min-item-history 4 --histories rolling --auc-users 3 --auc-seed 1"
 
 
 @pytest.fixture
@@ -24,10 +24,12 @@ def test_options_are_settings_of_the_protocol(segue, here, rated):
     assert (
         segue(f"run mf rated.csv --protocol ratings --no-baselines --set embedding_dim=2 {ALL} --json run.json")[0] == 0
     )
-    wanted = replace(Protocol.named("ratings"), min_history=20, min_audience=4, histories="rolling", users=3, seed=1)  # type: ignore[call-arg]
+    wanted = replace(
+        Protocol.named("ratings"), min_history=20, min_item_history=4, histories="rolling", users=3, seed=1
+    )  # type: ignore[call-arg]
     assert json.loads((here / "run.json").read_text())["protocol"]["fingerprint"] == wanted.fingerprint
-    kept = saved_model.load("models/mf").about["recipe"]["protocol"]
-    assert Protocol.from_dict({k: v for k, v in kept.items() if k != "fingerprint"}) == wanted.at((10,))
+    kept = saved_model.load("models/mf").about["experiment"]["protocol"]
+    assert Protocol.from_dict({k: v for k, v in kept.items() if k != "fingerprint"}) == wanted.with_cut_offs((10,))
     code, out, err = segue(f"search mf rated.csv --protocol ratings --trials 1 --no-baselines --out models/found {ALL}")
     assert (code, err) == (0, "")
     assert wanted.fingerprint in out
@@ -37,7 +39,7 @@ def test_a_saved_model_is_evaluated_on_other_instances(segue, here, rated):
     assert segue("run mf rated.csv --protocol ratings --no-baselines --set embedding_dim=2")[0] == 0
     left = []
     for least in (3, 25, 26):
-        code, out, err = segue(f"evaluate models/mf --data rated.csv --min-history {least} --min-audience 1")
+        code, out, err = segue(f"evaluate models/mf --data rated.csv --min-history {least} --min-item-history 1")
         assert (code, err) == (0, "")
         assert f"users with fewer than {least} and items with fewer than 1 ratings" in " ".join(out.split())
         left.append(int(re.findall(r"(\d+) ratings, 31 items", out)[0]))
@@ -48,7 +50,7 @@ def test_min_history_applies_to_protocols_that_rank(segue, here):
     for command in ("run pop events.csv --no-baselines", "evaluate models/pop --data events.csv"):
         code, out, err = segue(f"{command} --min-history 5")
         assert (code, err) == (0, "")
-        assert "only questions after 5 rows or more" in " ".join(out.split())
+        assert "only instances with 5 or more earlier rows" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,10 @@ def test_min_history_applies_to_protocols_that_rank(segue, here):
             "run mf rated.csv --protocol hgn --histories date",
             "--histories: hgn ranks items; this option is of protocols",
         ),
-        ("search mf rated.csv --min-audience 3", "--min-audience: leave-one-out ranks items; this option is of prot"),
+        (
+            "search mf rated.csv --min-item-history 3",
+            "--min-item-history: leave-one-out ranks items; this option is of prot",
+        ),
         (
             "compare rated.csv --auc-seed 1",
             "--auc-seed: leave-one-out ranks items; this option is of protocols of rati",
@@ -75,7 +80,7 @@ def test_min_history_applies_to_protocols_that_rank(segue, here):
         ("run mf rated.csv --protocol ratings --auc-users 0", "users=0: must be at least 1"),
         ("run mf rated.csv --protocol ratings --min-history 0", "min_history=0: must be at least 1"),
         ("run mf rated.csv --protocol ratings --histories later", 'Invalid value "later" for --histories'),
-        ("run mf rated.csv --protocol ratings --min-history 99", "no test question is left .* fewer than 99 before"),
+        ("run mf rated.csv --protocol ratings --min-history 99", "no test instance is left .* fewer than 99 before"),
     ],
 )
 def test_wrong_options(segue, rated, command, message):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from segue.cli import app
-from segue.cli.renamed import RENAMED
+from segue.cli.renamed import RENAMED_OPTIONS
 
 EARLIER = {
     "--every": ("run", "search", "compare"),
     "--rivals": ("run", "search"),
     "--no-rivals": ("run", "search"),
     "--ahead": ("run",),
+    "--min-audience": ("run", "search", "compare", "evaluate"),
 }
 
 
@@ -24,6 +25,7 @@ EARLIER = {
         ("run pop events.csv --rivals", "--rivals", "--baselines"),
         ("search pop events.csv --no-rivals", "--no-rivals", "--no-baselines"),
         ("run pop --ahead 3 events.csv", "--ahead", "--horizon"),
+        ("run mf events.csv --min-audience 3", "--min-audience", "--min-item-history"),
     ],
 )
 def test_an_earlier_name_of_an_option_gives_the_new_one(segue, here, command, option, name):
@@ -33,11 +35,11 @@ def test_an_earlier_name_of_an_option_gives_the_new_one(segue, here, command, op
 
 
 def test_every_new_name_is_an_option_of_the_commands_that_had_the_earlier_one():
-    assert RENAMED.keys() == EARLIER.keys()
+    assert RENAMED_OPTIONS.keys() == EARLIER.keys()
     for earlier, commands in EARLIER.items():
         for command in commands:
             options = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
-            assert RENAMED[earlier] in options
+            assert RENAMED_OPTIONS[earlier] in options
             assert earlier not in options
 
 

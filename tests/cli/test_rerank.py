@@ -18,7 +18,7 @@ def test_both_stages_are_shown_and_saved(segue, here):
     found = json.loads((here / "run.json").read_text())
     assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "bprmf after seq-knn"]
     assert found["baselines"] == ["pop", "item-knn", "seq-knn"]
-    assert [part["settings"] for part in found["recipe"]["parts"]] == [
+    assert [part["settings"] for part in found["experiment"]["parts"]] == [
         {"max_distance": "4", "position_decay": "0.7"},
         {"embedding_dim": "2", "epochs": "2"},
     ]
@@ -67,7 +67,7 @@ def test_every_command_accepts_two_stages(segue, here):
             "models/ratio: was trained under hgn (6b48d641b6e0493b), but this run uses leave-one-out (0ac98e118",
         ),
         ("--rerank models/other", "models/other: was trained on another log"),
-        ("--rerank seq-knn --protocol ratings", "ratings: asks for ratings, and two stages order items"),
+        ("--rerank seq-knn --protocol ratings", "ratings: a protocol of ratings, and two stages order items"),
     ],
 )
 def test_wrong_options(segue, here, options, message):

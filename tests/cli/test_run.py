@@ -8,8 +8,8 @@ import re
 import pytest
 
 from segue.data.readers.ingest import read_log
-from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.serving import saved_model
 
@@ -30,12 +30,12 @@ def test_run_prints_a_table_saves_the_model_and_writes_json(segue, here):
     assert found["log"] == log.fingerprint
     assert [row["model"] for row in found["models"]] == ["pop", "item-knn", "seq-knn", "hgn"]
     assert found["baselines"] == ["pop", "item-knn", "seq-knn"]
-    assert found["recipe"]["settings"] == {"embedding_dim": "4", "epochs": "5"}
-    assert found["recipe"]["seed"] == 3
+    assert found["experiment"]["settings"] == {"embedding_dim": "4", "epochs": "5"}
+    assert found["experiment"]["seed"] == 3
     assert found["training"]["epochs"] == 5
     again = Experiment(model="hgn", protocol=protocol, settings={"embedding_dim": 4, "epochs": 5}, seed=3).run(log)
     for metric, cell in found["models"][-1]["metrics"].items():
-        assert cell["mean"] == measure(again.result.ranks, metric).mean()
+        assert cell["mean"] == measure(again.result.predictions, metric).mean()
     assert (here / "models/mine/training.jsonl").read_text().count("\n") == 5
     assert not (here / "models/mine.training").exists()
 
@@ -72,9 +72,9 @@ def test_run_applies_the_training_and_protocol_options(segue, here):
     )
     assert not re.search(r"^ *(pop|item-knn) ", out, re.MULTILINE)
     about = saved_model.load("models/bprmf").about
-    assert about["recipe"]["refit"] is True
-    assert about["recipe"]["eval_every"] == 2
-    assert about["recipe"]["protocol"]["fingerprint"] == Protocol.named("hgn").fingerprint
+    assert about["experiment"]["refit"] is True
+    assert about["experiment"]["eval_every"] == 2
+    assert about["experiment"]["protocol"]["fingerprint"] == Protocol.named("hgn").fingerprint
     assert about["training"]["best"] in (2, 4)
 
 
@@ -90,7 +90,7 @@ def test_ratings_are_predicted_and_evaluated(segue, here):
     assert [row["model"] for row in found["models"]] == [
         "global-mean", "user-mean", "item-mean", "biases", "pop", "mf",
     ]  # fmt: skip
-    assert found["recipe"]["monitor"] == "rmse"
+    assert found["experiment"]["monitor"] == "rmse"
     done(segue("evaluate models/mf --data rated.csv --json again.json"))
     again = json.loads((here / "again.json").read_text())
     for metric, cell in again["models"][0]["metrics"].items():
@@ -103,7 +103,7 @@ def test_ratings_are_predicted_and_evaluated(segue, here):
     assert re.search(r"validation rmse", out)
     code, _, err = segue("run mf rated.csv --protocol ratings --monitor ndcg@10")
     assert code == 2
-    assert "ndcg@10: ratings predicts ratings; it measures rmse, mae, auc" in err
+    assert "ndcg@10: ratings predicts ratings; its metrics are rmse, mae, auc" in err
     code, _, err = segue("run mf events.csv --protocol ratings")
     assert code == 2
     assert "has no ratings to learn or to predict; name their column (--rating-col)" in err
@@ -125,10 +125,10 @@ def test_sessions_are_evaluated_on_the_split_of_their_log(segue, here):
     done(segue("run item-knn events.csv --users sessions.csv --refit --json run.json"))
     found = json.loads((here / "run.json").read_text())
     assert found["protocol"]["name"] == "session"
-    assert found["questions"] == 3 * 5
+    assert found["instances"] == 3 * 5
     log = read_log("events.csv", users="sessions.csv")
     again = Experiment(model="pop", protocol=Protocol.named("session"), refit=True).run(log).result
-    assert found["models"][0]["metrics"]["mrr@10"]["mean"] == measure(again.ranks, "mrr@10").mean(), (
+    assert found["models"][0]["metrics"]["mrr@10"]["mean"] == measure(again.predictions, "mrr@10").mean(), (
         "baselines are refitted too"
     )
     done(segue("evaluate models/item-knn --data events.csv --users sessions.csv -k 20"))
@@ -152,7 +152,7 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     assert "Warning: 33.3% of the test's events also occur in training" in " ".join(out.split())
     assert re.search(r"clean +10 +pop", out)
     found = json.loads((here / "run.json").read_text())
-    assert [row["questions"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
+    assert [row["instances"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
     assert found["warnings"][0].endswith("see --by leak, and --leak drop")
     again = done(segue(f"evaluate models/item-knn --data {data} --by leak --json again.json"))
     assert "clean" in again
@@ -163,7 +163,7 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     out = done(segue(f"run item-knn {data} --leak drop --json run.json"))
     assert "Warning" not in out
     found = json.loads((here / "run.json").read_text())
-    assert found["questions"] == 15
+    assert found["instances"] == 15
     assert found["protocol"]["leak"] == "drop"
     assert "Warning" not in done(segue(f"evaluate models/item-knn --data {data}"))
 
@@ -174,7 +174,7 @@ def test_a_horizon_of_several_next_items(segue, here):
     out = done(segue(f"run pop {data} --horizon 3 -k 5 --by step --picture curve.svg --json run.json"))
     assert re.search(r"recall@5,1 .*recall@5,3 .*mrr@5,1", out)
     found = json.loads((here / "run.json").read_text())
-    assert [row["questions"] for row in found["by step"]][::3] == [15, 12, 9]
+    assert [row["instances"] for row in found["by step"]][::3] == [15, 12, 9]
     cell = found["models"][0]["metrics"]["recall@5,1"]
     assert found["by step"][0]["mean"] == cell["mean"]
     assert "recall@5" in (here / "curve.svg").read_text()

@@ -31,7 +31,7 @@ def test_search_reads_recbole_spaces_and_saves_the_best_model(segue, here):
     assert {(t["settings"]["embedding_dim"], tuple(t["settings"]["reg_weight"])) for t in trials} == {(4, (0.0, 0.0))}
     assert {t["settings"]["pooling"] for t in trials} <= {"avg", "max"}
     best = max((t for t in trials if t["state"] == "complete"), key=lambda t: t["metric"])
-    assert found["recipe"]["settings"]["lr"] == best["settings"]["lr"]
+    assert found["experiment"]["settings"]["lr"] == best["settings"]["lr"]
     assert found["training"]["validation"] == {"ndcg@10": best["metric"]}
     assert (here / "models/found.search/search.html").exists()
     assert "Recommended to user u0" in done(segue("recommend models/found --user u0"))

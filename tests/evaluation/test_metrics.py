@@ -17,11 +17,12 @@ from segue.batches.batch import Batch
 from segue.data.splits import Split
 from segue.errors import ConfigError
 from segue.evaluation import metrics
-from segue.evaluation.metrics import AHEAD, METRICS, at_step, coverage, measure, novelty, parse, popularity
-from segue.evaluation.ranking import next_rank, rank
+from segue.evaluation.metrics import HORIZON_METRICS, METRICS, at_step, coverage, novelty, parse, popularity
+from segue.evaluation.ranking import rank
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.task import measure
 
-from .worlds import Told, make_instances, make_log
+from .worlds import Told, full_rank, make_instances, make_log
 
 GOLDEN = Path(os.environ.get("SEGUE_GOLDEN", Path(__file__).parents[1] / "golden"))
 
@@ -62,7 +63,7 @@ def test_golden_top_n(golden: dict[str, np.ndarray[Any, Any]], metric: str, bloc
 def test_golden_next_item(golden: dict[str, np.ndarray[Any, Any]]) -> None:
     scores, target = torch.from_numpy(golden["next_scores"]), torch.from_numpy(golden["next_target"])
     for mode, ours in (("standard", "optimistic"), ("conservative", "conservative"), ("median", "median")):
-        full = next_rank(scores, target, ours).numpy()  # type: ignore[arg-type]
+        full = full_rank(scores, target, ours).numpy()  # type: ignore[arg-type]
         np.testing.assert_allclose(full, golden[f"next_rank_{mode}"], rtol=0, atol=1e-10)
     instances = make_instances([[]] * len(target), [[int(t) + 1] for t in target], scores.shape[1])
     model = Told(with_item_zero(golden["next_scores"]))
@@ -88,7 +89,7 @@ def steps_of(golden: dict[str, np.ndarray[Any, Any]], steps: int, depth: int, bl
             return torch.from_numpy(np.pad(scores[place], ((0, 0), (1, 0)), constant_values=99.0))
 
     model = InTurn(np.zeros((len(histories) + 1, scores.shape[1] + 1)), window=None)
-    return rank(model, split.instances("test"), exclude_seen=False, depth=depth, steps=steps, block=block)
+    return rank(model, split.instances("test"), exclude_seen=False, depth=depth, horizon=steps, block=block)
 
 
 @pytest.mark.parametrize("block", [1, 5, None])
@@ -112,9 +113,11 @@ def test_fewer_steps_are_those_of_a_protocol_that_asks_for_fewer(golden: dict[st
     one = steps_of(golden, 1, 4, None)
     assert np.array_equal(measure(one, "mrr@4"), measure(many, "mrr@4,1"))
     assert np.array_equal(measure(one, "recall@2"), measure(many, "recall@2,1"))
-    with pytest.raises(ConfigError, match=r"4 steps ahead: these ranks are of the next 3; rank again by .* ahead=4"):
+    with pytest.raises(
+        ConfigError, match=r"4 steps ahead: these ranks have a horizon of 3; evaluate again .* horizon=4"
+    ):
         measure(few, "recall@4,4")
-    with pytest.raises(ConfigError, match="2 steps ahead: these ranks are of the next 1"):
+    with pytest.raises(ConfigError, match="2 steps ahead: these ranks have a horizon of 1"):
         measure(one, "recall@4,2")
 
 
@@ -128,9 +131,9 @@ def test_each_step_is_ranked_as_if_it_alone_were_asked(data: st.DataObject) -> N
     log, model = make_log([history], items), Told(np.array(table).reshape(2, -1))
     many, one = (Split(log, log.start, log.start, "each", horizon=n).instances("test") for n in (3, 1))
     asked: Any = {"exclude_seen": False, "ties": ties, "depth": 4}
-    ahead, alone = rank(model, many, **asked, steps=3).ahead, rank(model, one, **asked).rank
+    ahead, alone = rank(model, many, **asked, horizon=3).next_steps, rank(model, one, **asked).rank
     assert ahead is not None
-    steps = np.repeat(np.arange(len(alone)), np.diff(ahead.offsets)) + ahead.steps() - 1
+    steps = np.repeat(np.arange(len(alone)), np.diff(ahead.offsets)) + ahead.step_numbers() - 1
     assert np.array_equal(ahead.rank, alone[steps])
 
 
@@ -141,17 +144,17 @@ def test_the_other_tie_rule_comes_along() -> None:
     late, early = (
         rank(model, instances, exclude_seen=False, ties=ties, depth=10) for ties in ("conservative", "optimistic")
     )
-    assert np.array_equal(late.other, early.rank)  # type: ignore[arg-type]
-    assert np.array_equal(early.other, late.rank)  # type: ignore[arg-type]
+    assert np.array_equal(late.rank_other_ties, early.rank)  # type: ignore[arg-type]
+    assert np.array_equal(early.rank_other_ties, late.rank)  # type: ignore[arg-type]
     assert (early.rank < late.rank).any()
 
 
 def test_ranks_survive_being_kept(golden: dict[str, np.ndarray[Any, Any]]) -> None:
     for ranks in (steps_of(golden, 3, 4, None), make_ranks([[2, 5], [1]], 7)):
-        again = Ranks.of(ranks.arrays(), depth=ranks.depth, dropped=ranks.dropped)
+        again = Ranks.from_arrays(ranks.arrays(), depth=ranks.depth, dropped=ranks.dropped)
         for name, array in ranks.arrays().items():
             assert np.array_equal(again.arrays()[name], array)
-        assert (again.ahead is None) == (ranks.ahead is None)
+        assert (again.next_steps is None) == (ranks.next_steps is None)
         assert np.array_equal(again.offsets, ranks.offsets)
 
 
@@ -228,11 +231,11 @@ def test_the_names_of_metrics_are_read() -> None:
 
 def test_a_cut_off_below_the_depth_of_the_ranks_is_refused() -> None:
     ranks = make_ranks([[1]], 20)
-    with pytest.raises(ConfigError, match="ndcg@21: k=21, but these ranks were taken to depth 20"):
+    with pytest.raises(ConfigError, match="ndcg@21: k=21, but these ranks have a depth of 20"):
         measure(ranks, "ndcg@21")
-    with pytest.raises(ConfigError, match="depth 20"):
+    with pytest.raises(ConfigError, match="depth of 20"):
         coverage(ranks, 21, 5)
-    with pytest.raises(ConfigError, match="depth 20"):
+    with pytest.raises(ConfigError, match="depth of 20"):
         popularity(ranks, np.array([0, 1]), 21)
 
 
@@ -257,5 +260,5 @@ def test_recommending_popular_things_is_popular_and_not_novel() -> None:
 
 
 def test_every_metric_has_its_documentation() -> None:
-    assert all(function.__doc__ for function in (*METRICS.values(), *AHEAD.values()))
+    assert all(function.__doc__ for function in (*METRICS.values(), *HORIZON_METRICS.values()))
     assert metrics.METRICS is METRICS

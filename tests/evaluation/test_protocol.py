@@ -14,7 +14,10 @@ import torch
 
 from segue.data.splits import SPLITS
 from segue.errors import ConfigError
-from segue.evaluation.protocol import PROTOCOLS, Protocol
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.protocols import PROTOCOLS
+from segue.evaluation.ranking_protocol import RankingProtocol
+from segue.evaluation.rating_protocol import RatingProtocol
 
 from .worlds import Told, make_log
 
@@ -44,21 +47,26 @@ def test_protocols_describe_themselves_in_one_sentence(name: str) -> None:
 def test_sentences_say_what_differs() -> None:
     hgn, leave, recbole = (PROTOCOLS[n].describe() for n in ("hgn", "leave-one-out", "recbole"))
     assert "last 20% of each user's rows is the test, 10% of the rest before it the validation, both rounded up" in hgn
-    assert "except those the user has had" in leave
-    assert "those the user has had among them" in recbole
-    assert "stands behind others" in hgn
-    kind = Protocol(name="x", by="ratio", arguments={"valid": 0.1, "test": 0.2}, ties="optimistic", min_history=3)
-    assert "stands before others" in kind.describe()
-    assert "the 10% before it the validation; all" in kind.describe()
-    assert "only questions after 3 rows or more" in kind.describe()
-    two = Protocol(name="x", by="leave-last-out", arguments={"test": 2})
-    assert "the last 2 make the test, the 1 before them the validation, each part asked for as one" in two.describe()
+    assert "except those that the user has already had" in leave
+    assert "those that the user has had too" in recbole
+    assert "ranked behind other items" in hgn
+    kind = RankingProtocol(
+        name="x", by="ratio", arguments={"valid": 0.1, "test": 0.2}, ties="optimistic", min_history=3
+    )
+    assert "ranked before other items" in kind.describe()
+    assert "the 10% before it the validation; the held-out" in kind.describe()
+    assert "only instances with 3 or more earlier rows" in kind.describe()
+    two = RankingProtocol(name="x", by="leave-last-out", arguments={"test": 2})
+    assert (
+        "the last 2 make the test, the 1 before them the validation; each part is the target set of one"
+        in two.describe()
+    )
 
 
 def test_every_kind_of_split_can_be_described() -> None:
     needed: dict[str, dict[str, Any]] = {"ratio": {"valid": 0.1, "test": 0.2}, "date": {"date": 7}}
     for by in SPLITS:
-        assert Protocol(name="x", by=by, arguments=needed.get(by, {})).describe().endswith(".")
+        assert RankingProtocol(name="x", by=by, arguments=needed.get(by, {})).describe().endswith(".")
 
 
 def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None:
@@ -71,7 +79,7 @@ def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None
         {"min_history": 2},
         {"by": "whole-users", "arguments": {}},
         {"leak": "drop"},
-        {"by": "whole-users", "arguments": {}, "exclude_seen": False, "ahead": 5},
+        {"by": "whole-users", "arguments": {}, "exclude_seen": False, "horizon": 5},
     ]
     assert re.fullmatch("[0-9a-f]{16}", base.fingerprint)
     assert {dataclasses.replace(base, **change).fingerprint for change in same} == {base.fingerprint}
@@ -85,16 +93,66 @@ def test_settings_that_came_later_leave_fingerprints_as_they_were() -> None:
     assert PROTOCOLS["session"].fingerprint == "7fa436d62a609b8b"
 
 
+def test_fingerprints_of_the_named_protocols_never_change() -> None:
+    assert {name: protocol.fingerprint for name, protocol in PROTOCOLS.items()} == {
+        "hgn": "6b48d641b6e0493b",
+        "leave-one-out": "0ac98e11867229de",
+        "recbole": "7a2b7aa2e32da434",
+        "global-time": "7f3e49cc3f923f1c",
+        "whole-users": "e87c5b7b7f626666",
+        "session": "7fa436d62a609b8b",
+        "last-day": "a4d638185cb8ac63",
+        "ratings": "878d158eacaa963d",
+        "iarn-clothing": "3cdbd3b2664e2790",
+        "iarn-amazon": "56f8dc12af35895d",
+        "iarn-netflix": "569b021f3b6187ea",
+    }
+
+
+STORED_RANKING = {
+    **{"name": "session", "by": "given", "arguments": {"valid": 0.1}, "exclude_seen": False},
+    **{"ties": "conservative", "ks": [5, 10, 20], "min_history": 1, "ahead": 5, "leak": "keep"},
+}
+STORED_RATING = {
+    **{"name": "ratings", "by": "global-time", "arguments": {"valid": 0.1, "test": 0.2}, "exclude_seen": True},
+    **{"ties": "conservative", "ks": [5, 10, 20], "min_history": 3, "ahead": 1, "leak": "keep", "min_audience": 4},
+    **{"histories": "rolling", "users": 5, "seed": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("stored", "fingerprint"), [(STORED_RANKING, "44188249f196ff99"), (STORED_RATING, "cedc7a46d86bb2c5")]
+)
+def test_protocols_stored_by_earlier_versions_are_read(stored: dict[str, Any], fingerprint: str) -> None:
+    protocol = Protocol.from_dict(stored)
+    assert protocol.fingerprint == fingerprint
+    assert Protocol.from_dict(json.loads(json.dumps(protocol.as_dict()))) == protocol
+    if isinstance(protocol, RankingProtocol):
+        assert protocol.horizon == 5
+    else:
+        assert isinstance(protocol, RatingProtocol)
+        assert (protocol.min_item_history, protocol.users) == (4, 5)
+
+
+def test_a_protocol_of_another_task_is_refused() -> None:
+    with pytest.raises(ConfigError, match="hgn is a protocol of the ranking task"):
+        RatingProtocol.named("hgn")
+    with pytest.raises(ConfigError, match="horizon=2: ratings is a protocol of the rating task, which has no such"):
+        PROTOCOLS["ratings"].with_settings({"horizon": 2})
+    with pytest.raises(ConfigError, match=r"unknown task 'rankin', did you mean 'ranking'\?"):
+        Protocol.from_dict({**STORED_RANKING, "task": "rankin"})
+
+
 def test_the_next_items_of_each_step() -> None:
-    protocol = dataclasses.replace(PROTOCOLS["whole-users"], arguments={"valid": 0, "test": 0.4}, ahead=3)
+    protocol = dataclasses.replace(PROTOCOLS["whole-users"], arguments={"valid": 0, "test": 0.4}, horizon=3)
     assert "the targets are the next 3 items" in protocol.describe()
     split = protocol.split(LOG)
     instances = protocol.instances(split, "test")
     ranks = protocol.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
     assert instances.num_targets.max() == min(3, split.log.lengths[instances.user].max() - 1)
-    assert ranks.ahead is not None
-    assert np.array_equal(np.diff(ranks.ahead.offsets), instances.num_targets)
-    assert np.array_equal(ranks.ahead.rank, 11 - instances.targets())
+    assert ranks.next_steps is not None
+    assert np.array_equal(np.diff(ranks.next_steps.offsets), instances.num_targets)
+    assert np.array_equal(ranks.next_steps.rank, 11 - instances.targets())
 
 
 def test_training_without_the_leak() -> None:
@@ -122,15 +180,15 @@ def test_it_cuts_asks_and_ranks() -> None:
     ranks = recbole.rank(Told(torch.arange(11.0).repeat(4, 1)), recbole.split(LOG), "test")
     assert ranks.depth == 10
     assert ranks.rank.tolist() == [1, 5]
-    late = Protocol(name="late", by="leave-last-out", ties="optimistic", exclude_seen=False)
+    late = RankingProtocol(name="late", by="leave-last-out", ties="optimistic", exclude_seen=False)
     assert late.rank(Told(torch.zeros(4, 11)), late.split(LOG), "test").rank.tolist() == [1, 1]
 
 
 def test_questions_with_a_short_history_are_left_out_and_counted() -> None:
-    protocol = Protocol(name="x", by="leave-last-out", min_history=3)
+    protocol = RankingProtocol(name="x", by="leave-last-out", min_history=3)
     instances = protocol.instances(protocol.split(LOG), "test")
     assert instances.user.tolist() == [1]
-    assert instances.dropped["questions after fewer than 3 rows"] == 1
+    assert instances.dropped["instances after fewer than 3 rows"] == 1
     assert instances.dropped["users with nothing held out for test"] == 1
 
 
@@ -157,7 +215,7 @@ def test_a_log_that_brings_its_split_is_measured_by_it() -> None:
 
 
 def test_cut_offs_can_be_added() -> None:
-    deeper = PROTOCOLS["session"].at((50, 5))
+    deeper = PROTOCOLS["session"].with_cut_offs((50, 5))
     assert deeper.ks == (5, 10, 20, 50)
     assert deeper.fingerprint == PROTOCOLS["session"].fingerprint
 
@@ -177,10 +235,10 @@ def test_cut_offs_can_be_added() -> None:
             "rounding='up': must be one of paper, author",
         ),
         ({"ties": "median"}, "ties='median': must be conservative or optimistic"),
-        ({"ahead": 0}, "ahead=0: must be at least 1"),
+        ({"horizon": 0}, "horizon=0: must be at least 1"),
         (
-            {"ahead": 2},
-            "ahead=2: only where every step is asked (global-time, date, whole-users, newest-users, given) and",
+            {"horizon": 2},
+            "horizon=2: only for splits with an instance at every step (global-time, date, whole-users, newest-users,",
         ),
         ({"leak": "ignore"}, "leak='ignore': must be keep or drop"),
         ({"ks": (10, 5)}, "ks=(10, 5): must be rising whole numbers from 1"),
@@ -196,7 +254,7 @@ def test_cut_offs_can_be_added() -> None:
 )
 def test_what_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        Protocol(**{"name": "x", "by": "leave-last-out", **change})
+        RankingProtocol(**{"name": "x", "by": "leave-last-out", **change})
 
 
 def test_unknown_and_missing_keys_are_refused() -> None:
@@ -211,7 +269,7 @@ def test_unknown_and_missing_keys_are_refused() -> None:
 
 def test_it_cannot_be_changed() -> None:
     arguments = {"test": 1}
-    protocol = Protocol(name="x", by="leave-last-out", arguments=arguments)
+    protocol = RankingProtocol(name="x", by="leave-last-out", arguments=arguments)
     arguments["test"] = 2
     assert protocol.arguments["test"] == 1
     with pytest.raises(TypeError):

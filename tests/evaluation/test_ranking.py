@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from segue.batches.batch import Batch
 from segue.data.splits import leave_last_out, whole_users
 from segue.errors import ConfigError, DataError, SegueError, TrainingError
-from segue.evaluation.ranking import next_rank, rank
+from segue.evaluation.ranking import rank
 from segue.evaluation.ranks import Ranks
 
-from .worlds import Dots, Told, make_instances, make_log, naive
+from .worlds import Dots, Told, full_rank, make_instances, make_log, naive
 
 
 @st.composite
@@ -64,7 +64,7 @@ def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
     keys = ("exclude_seen", "ties", "depth", "block")
     expected = expect(world)
     if not expected:
-        with pytest.raises(DataError, match="no question is left to ask"):
+        with pytest.raises(DataError, match="no evaluation instance is left"):
             rank(model, instances, **{key: world[key] for key in keys})
         return
     ranks = rank(model, instances, **{key: world[key] for key in keys})
@@ -74,7 +74,7 @@ def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
     seen *= world["exclude_seen"]
     assert ranks.dropped.get("repeated targets", 0) == repeated
     assert ranks.dropped.get("targets seen before", 0) == seen
-    assert ranks.dropped.get("questions left without a target", 0) == sum(map(bool, world["targets"])) - len(expected)
+    assert ranks.dropped.get("instances left without a target", 0) == sum(map(bool, world["targets"])) - len(expected)
     assert len(ranks.rank) + repeated + seen == sum(map(len, world["targets"]))
 
 
@@ -126,7 +126,7 @@ def test_a_listed_target_stands_at_its_rank() -> None:
     targets = [rng.choice(np.arange(1, 31), 6, replace=False).tolist() for _ in range(20)]
     instances = make_instances([[]] * 20, targets, 30)
     ranks = rank(Told(rng.integers(0, 5, (21, 31)).astype(float)), instances, exclude_seen=False, depth=10)
-    case = np.repeat(np.arange(20), ranks.sizes)
+    case = np.repeat(np.arange(20), ranks.num_targets)
     inside = ranks.rank <= 10
     listed = ranks.top[case[inside], ranks.rank[inside] - 1]
     assert all(item in targets[c] for c, item in zip(case[inside], listed, strict=True))
@@ -213,16 +213,16 @@ def test_nan_is_found_wherever_it_is(item: int) -> None:
 
 
 def test_scores_of_the_wrong_width_are_refused() -> None:
-    with pytest.raises(SegueError, match=r"Told gave scores of shape \(1, 5\).*a log of 9 items.*\(1, 10\)"):
+    with pytest.raises(SegueError, match=r"Told returned scores of shape \(1, 5\).*a log of 9 items.*\(1, 10\)"):
         rank(Told(torch.zeros(2, 5)), make_instances([[1]], [[2]], 9), exclude_seen=True)
-    with pytest.raises(SegueError, match=r"Dots gave scores of shape \(1, 5\)"):
+    with pytest.raises(SegueError, match=r"Dots returned scores of shape \(1, 5\)"):
         rank(Dots(torch.zeros(2, 3), torch.zeros(5, 3)), make_instances([[1]], [[2]], 9), exclude_seen=True)
 
 
 def test_nothing_to_ask_says_why() -> None:
     instances = make_instances([[1, 2]], [[2, 1]], 3)
     with pytest.raises(
-        DataError, match=r"no question is left to ask .*2 targets seen before; 1 questions left without"
+        DataError, match=r"no evaluation instance is left .*2 targets seen before; 1 instances left without"
     ):
         rank(Told(torch.zeros(2, 4)), instances, exclude_seen=True)
 
@@ -256,5 +256,5 @@ def test_full_ranks_of_one_target_agree_with_those_of_rank(ties: str) -> None:
     scores = torch.from_numpy(rng.integers(0, 4, (31, 21)).astype(float))
     target = rng.integers(1, 21, 30)
     instances = make_instances([[]] * 30, [[int(t)] for t in target], 20)
-    full = next_rank(scores[1:, 1:], torch.from_numpy(target) - 1, ties)  # type: ignore[arg-type]
+    full = full_rank(scores[1:, 1:], torch.from_numpy(target) - 1, ties)  # type: ignore[arg-type]
     assert np.array_equal(rank(Told(scores), instances, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]

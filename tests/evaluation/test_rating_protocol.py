@@ -18,14 +18,16 @@ from segue.data.log import Log
 from segue.data.readers.ingest import read_log
 from segue.data.splits import Split
 from segue.errors import ConfigError, DataError, TrainingError
-from segue.evaluation import result_files as archive
+from segue.evaluation import result_files
 from segue.evaluation.breakdown import breakdown
-from segue.evaluation.metrics import measure
-from segue.evaluation.predictions import RatingPredictions
-from segue.evaluation.protocol import PROTOCOLS, Protocol, RatingProtocol
+from segue.evaluation.protocols import PROTOCOLS
+from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.rating_predictions import RatingPredictions
+from segue.evaluation.rating_protocol import RatingProtocol
 from segue.evaluation.significance import interval
 from segue.evaluation.table import summary, table
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Sizes
 from segue.models.base.rating import PairScorer
@@ -37,7 +39,7 @@ EVENTS = [(int(u), int(i), t, 1 + (u + i) % 5) for t, (u, i) in enumerate(RNG.in
 EVENTS += [(20, 3, 100, 4), (20, 4, 298, 2), (1, 30, 299, 5), (21, 3, 299, 1)]
 LOG = read_log(pl.DataFrame(EVENTS, schema=["user", "item", "timestamp", "rating"], orient="row"))
 WARM = RatingProtocol(name="warm", by="global-time", arguments={"valid": 0.1, "test": 0.2})
-OPEN = replace(WARM, min_history=1, min_audience=1)
+OPEN = replace(WARM, min_history=1, min_item_history=1)
 
 
 class Says(PairScorer):
@@ -86,8 +88,8 @@ def test_what_may_be_read(histories: Any) -> None:
     protocol = replace(OPEN, histories=histories)
     split, date = parts(protocol)
     model = Says(LOG)
-    rated = protocol.ask(model, split, "test", ("rmse",))
-    assert rated.auc is None
+    rated = protocol.evaluate(model, split, "test", ("rmse",))
+    assert rated.user_auc is None
     seen = 0
     for batch in model.shown:
         assert batch.time is not None
@@ -109,38 +111,38 @@ def test_what_may_be_read(histories: Any) -> None:
 
 def test_predictions_are_within_the_scale_and_auc_is_that_of_a_plain_count() -> None:
     split, _ = parts(WARM)
-    rated = WARM.ask(Says(LOG), split, "test")
+    rated = WARM.evaluate(Says(LOG), split, "test")
     instances = WARM.instances(split, "test")
     expected = (instances.user + LOG.item[instances.row] / 100).clip(1, 5)
     assert rated.predicted is not None
     np.testing.assert_allclose(rated.predicted, expected, atol=1e-6)
-    assert rated.auc is not None
-    assert rated.ranked is not None
+    assert rated.user_auc is not None
+    assert rated.ranked_user is not None
     counts = split.train_valid.counts()
-    for user, value in zip(rated.ranked, rated.auc, strict=True):
+    for user, value in zip(rated.ranked_user, rated.user_auc, strict=True):
         past = set(LOG.item[LOG.start[user] : split.test[user]].tolist())
         later = set(LOG.item[split.test[user] : LOG.stop[user]].tolist())
         candidates = [i for i in range(1, LOG.num_items + 1) if counts[i] >= 3 and i not in past]
         right, wrong = [i for i in candidates if i in later], [i for i in candidates if i not in later]
         assert value == pytest.approx(np.mean([float(a > b) for a in right for b in wrong]))
-    left = [u for u in np.unique(instances.user) if u not in rated.ranked]
+    left = [u for u in np.unique(instances.user) if u not in rated.ranked_user]
     assert rated.dropped.get("users with nothing to order for the AUC", 0) == len(left)
 
 
 def test_a_sample_of_users_is_drawn_by_its_seed() -> None:
     split, _ = parts(OPEN)
-    every = OPEN.ask(Says(LOG), split, "test", ("auc",))
-    assert every.ranked is not None
-    assert every.auc is not None
-    draws = [replace(OPEN, users=9, seed=seed).ask(Says(LOG), split, "test", ("auc",)) for seed in (0, 0, 1)]
-    known = dict(zip(every.ranked.tolist(), every.auc.tolist(), strict=True))
+    every = OPEN.evaluate(Says(LOG), split, "test", ("auc",))
+    assert every.ranked_user is not None
+    assert every.user_auc is not None
+    draws = [replace(OPEN, users=9, seed=seed).evaluate(Says(LOG), split, "test", ("auc",)) for seed in (0, 0, 1)]
+    known = dict(zip(every.ranked_user.tolist(), every.user_auc.tolist(), strict=True))
     for draw in draws:
         assert draw.predicted is None
-        assert draw.ranked is not None
-        assert draw.auc is not None
-        assert len(draw.ranked) <= 9
-        assert draw.auc.tolist() == [known[user] for user in draw.ranked.tolist()]
-    assert draws[0].ranked.tolist() == draws[1].ranked.tolist() != draws[2].ranked.tolist()  # type: ignore[union-attr]
+        assert draw.ranked_user is not None
+        assert draw.user_auc is not None
+        assert len(draw.ranked_user) <= 9
+        assert draw.user_auc.tolist() == [known[user] for user in draw.ranked_user.tolist()]
+    assert draws[0].ranked_user.tolist() == draws[1].ranked_user.tolist() != draws[2].ranked_user.tolist()  # type: ignore[union-attr]
     assert replace(OPEN, users=5).fingerprint != OPEN.fingerprint != replace(OPEN, histories="rolling").fingerprint
 
 
@@ -152,7 +154,7 @@ def test_models_that_rank_have_an_auc_and_no_error() -> None:
     biases, _, pop = (row["metrics"] for row in facts["models"])
     assert pop["rmse"] is None
     assert pop["mae"] is None
-    errors = outcomes[0].result.ranks
+    errors = outcomes[0].result.predictions
     assert isinstance(errors, RatingPredictions)
     assert errors.predicted is not None
     mean = np.mean((errors.predicted - errors.rating) ** 2)
@@ -175,66 +177,66 @@ def test_where_everybody_has_met_everything_there_is_no_auc() -> None:
     row = summary([result], ("rmse", "auc"))["models"][0]["metrics"]
     assert row["rmse"]["mean"] > 0
     assert row["auc"] is None
-    assert result.ranks.dropped["users with nothing to order for the AUC"] == 2
+    assert result.predictions.dropped["users with nothing to order for the AUC"] == 2
 
 
 def test_results_are_kept(tmp_path: Path) -> None:
     for model in ("biases", "pop"):
         result = Experiment(model=model, protocol=WARM).run(LOG).result
-        again, about = archive.read(archive.write(result, tmp_path / "one.npz", note=1))
+        again, about = result_files.read(result_files.write(result, tmp_path / "one.npz", note=1))
         assert about == {"note": 1}
         assert again.protocol == WARM
-        assert isinstance(again.ranks, RatingPredictions)
-        assert again.ranks.alike(result.ranks)
+        assert isinstance(again.predictions, RatingPredictions)
+        assert again.predictions.same_instances(result.predictions)
         for metric in ("rmse", "auc") if model == "biases" else ("auc",):
-            assert measure(again.ranks, metric).tolist() == measure(result.ranks, metric).tolist()
+            assert measure(again.predictions, metric).tolist() == measure(result.predictions, metric).tolist()
 
 
 def test_intervals_draw_users_with_all_their_ratings() -> None:
     result = Experiment(model="biases", protocol=WARM).run(LOG).result
-    assert isinstance(result.ranks, RatingPredictions)
+    assert isinstance(result.predictions, RatingPredictions)
     row = summary([result], ["rmse", "auc"])["models"][0]["metrics"]
-    low, high = interval(measure(result.ranks, "rmse"), result.ranks.user)
+    low, high = interval(measure(result.predictions, "rmse"), result.predictions.user)
     assert (row["rmse"]["low"], row["rmse"]["high"]) == pytest.approx((low**0.5, high**0.5))
-    assert (row["auc"]["low"], row["auc"]["high"]) == interval(measure(result.ranks, "auc"), result.ranks.ranked)
-    with pytest.raises(ConfigError, match="groups are of questions that rank items; warm predicts ratings"):
+    assert (row["auc"]["low"], row["auc"]["high"]) == interval(
+        measure(result.predictions, "auc"), result.predictions.ranked_user
+    )
+    with pytest.raises(ConfigError, match="groups need a protocol that ranks items; warm does not"):
         breakdown([result], ["rmse"], WARM.split(LOG), by="length")
 
 
 def test_validation_is_to_be_maximised() -> None:
     split, _ = parts(WARM)
     model = Says(LOG)
-    assert WARM.monitored(model, split, "rmse") < 0 < WARM.monitored(model, split, "auc")
-    ranked = Protocol.named("leave-one-out")
+    assert WARM.validation_metric(model, split, "rmse") < 0 < WARM.validation_metric(model, split, "auc")
+    ranked = RankingProtocol.named("leave-one-out")
     whole = ranked.split(LOG)
     pop = Pop(Config(), Sizes(LOG.num_users, LOG.num_items))
     pop.fit(whole.train)
     expected = measure(ranked.rank(pop, whole, "valid"), "ndcg@10").mean()
-    assert ranked.monitored(pop, whole, "ndcg@10") == pytest.approx(expected)
+    assert ranked.validation_metric(pop, whole, "ndcg@10") == pytest.approx(expected)
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"ndcg@10: ratings predicts ratings; it measures rmse, mae, auc"):
+    with pytest.raises(ConfigError, match=r"ndcg@10: ratings predicts ratings; its metrics are rmse, mae, auc"):
         Experiment(model="biases", protocol=PROTOCOLS["ratings"], monitor="ndcg@10")
-    with pytest.raises(ConfigError, match=r"rmse: leave-one-out ranks items; it measures recall, .* each with @k"):
+    with pytest.raises(ConfigError, match=r"rmse: leave-one-out ranks items; its metrics are recall, .* each with @k"):
         Experiment(model="biases", protocol=PROTOCOLS["leave-one-out"], monitor="rmse")
     with pytest.raises(ConfigError, match=r"by='ratio': ratings are split at a date, by global-time or date"):
         RatingProtocol(name="x", by="ratio", arguments={"valid": 0.1, "test": 0.1})
     for setting, said in (
-        ({"ahead": 2}, "ahead=2: warm asks for one rating at a time"),
-        ({"leak": "drop"}, "leak=drop: no event stands on both sides of the date of warm"),
+        ({"horizon": 2}, "horizon=2: warm is a protocol of the rating task, which has no such setting"),
+        ({"leak": "drop"}, "leak=drop: warm is a protocol of the rating task, which has no such setting"),
         ({"users": 0}, "users=0: must be at least 1"),
-        ({"min_audience": 0}, "min_audience=0: must be at least 1"),
+        ({"min_item_history": 0}, "min_item_history=0: must be at least 1"),
         ({"histories": "all"}, "histories='all': must be one of date, rolling"),
     ):
         with pytest.raises(ConfigError, match=said):
-            replace(WARM, **setting)  # type: ignore[arg-type]
+            WARM.with_settings(setting)
     with pytest.raises(DataError, match="has no ratings to learn or to predict"):
         Experiment(model="biases", protocol=WARM).run(replace(LOG, rating=None))
     ranks = Ranks(np.ones(1, np.int64), np.ones(1, np.int64), np.array([0, 1]), np.ones((1, 5), np.int32), 5, {})
-    with pytest.raises(
-        ConfigError, match=r"rmse: nothing here answers to it; ranks give recall.*ratings rmse, mae, auc"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown metric 'rmse'.*; known: recall.*, each with @k"):
         measure(ranks, "rmse")
 
 
@@ -245,6 +247,6 @@ def test_what_is_no_number_is_no_prediction() -> None:
 
     split, _ = parts(WARM)
     with pytest.raises(TrainingError, match="Lost predicts NaN: its training went wrong"):
-        WARM.ask(Lost(LOG), split, "test", ("rmse",))
+        WARM.evaluate(Lost(LOG), split, "test", ("rmse",))
     with pytest.raises(TrainingError, match="a score is NaN"):
-        WARM.ask(Lost(LOG), split, "test", ("auc",))
+        WARM.evaluate(Lost(LOG), split, "test", ("auc",))

@@ -25,7 +25,7 @@ def test_a_result_file_round_trip(tmp_path: Path, counts: bool) -> None:
     found, about = result_files.read(result_files.write(result, tmp_path / "a/b.npz", note={"x": [1.5, None]}))
     assert about == {"note": {"x": [1.5, None]}}
     for name in ("user", "rank", "offsets", "top", "depth", "dropped"):
-        one, two = getattr(found.ranks, name), getattr(result.ranks, name)
+        one, two = getattr(found.predictions, name), getattr(result.predictions, name)
         assert np.array_equal(one, two) if isinstance(one, np.ndarray) else one == two
     for name in ("model", "protocol", "log", "items", "seconds", "baseline"):
         assert getattr(found, name) == getattr(result, name)

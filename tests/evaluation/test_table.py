@@ -11,11 +11,12 @@ import pytest
 from rich.console import Console
 
 from segue.errors import ConfigError
-from segue.evaluation.metrics import coverage, measure
-from segue.evaluation.protocol import PROTOCOLS
+from segue.evaluation.metrics import coverage
+from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.significance import holm, interval, t_test, wilcoxon
 from segue.evaluation.table import Result, as_json, summary, table
+from segue.evaluation.task import measure
 
 CASES, ITEMS = 600, 50
 
@@ -33,7 +34,7 @@ def result(model: str, skill: float, **more: object) -> Result:
         depth=20,
         dropped={"targets seen before": 1234},
     )
-    made = Result(model=model, ranks=ranks, protocol=PROTOCOLS["hgn"], log="0123abcd", items=ITEMS, seconds=12.0)
+    made = Result(model=model, predictions=ranks, protocol=PROTOCOLS["hgn"], log="0123abcd", items=ITEMS, seconds=12.0)
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -56,21 +57,21 @@ def test_it_fits_and_says_everything(width: int) -> None:
     for r in RESULTS:
         assert r.model in text
         for metric in ("recall@10", "ndcg@10", "mrr@10"):
-            values = measure(r.ranks, metric)
+            values = measure(r.predictions, metric)
             low, high = interval(values)
             assert f"{values.mean():.4f}".removeprefix("0") in text
             assert f"{low:.4f}–{high:.4f}".replace("0.", ".") in text
     assert PROTOCOLS["hgn"].describe() in flat
     assert f"Protocol hgn ({PROTOCOLS['hgn'].fingerprint}), log 0123abcd." in flat
     assert "Left out: 1,234 targets seen before." in flat
-    assert "600 questions, 1,200 targets, 50 items" in flat
+    assert "600 evaluation instances, 1,200 targets, 50 items" in flat
     assert "(paired t test, Holm-corrected for the 9 comparisons of this table)" in flat
 
 
 def test_the_best_is_bold_and_what_differs_from_it_has_stars() -> None:
     out = io.StringIO()
     Console(file=out, width=100, force_terminal=True, color_system="standard").print(table(RESULTS, ["recall@10"]))
-    means = {r.model: measure(r.ranks, "recall@10").mean() for r in RESULTS}
+    means = {r.model: measure(r.predictions, "recall@10").mean() for r in RESULTS}
     best = max(means.values())
     assert f"\x1b[1m{best:.4f}".replace("0.", ".") in out.getvalue()
     cells = {m["model"]: m["metrics"]["recall@10"] for m in summary(RESULTS, ["recall@10"])["models"]}
@@ -84,14 +85,14 @@ def test_the_json_holds_every_number_in_full() -> None:
     assert facts == json.loads(json.dumps(summary(RESULTS, ["recall@10", "ndcg@5"])))
     assert facts["protocol"]["fingerprint"] == PROTOCOLS["hgn"].fingerprint
     assert facts["protocol"]["sentence"] == PROTOCOLS["hgn"].describe()
-    assert (facts["log"], facts["items"], facts["questions"], facts["targets"]) == ("0123abcd", 50, 600, 1200)
+    assert (facts["log"], facts["items"], facts["instances"], facts["targets"]) == ("0123abcd", 50, 600, 1200)
     assert facts["left_out"] == {"targets seen before": 1234}
-    values = {r.model: measure(r.ranks, "ndcg@5") for r in RESULTS}
+    values = {r.model: measure(r.predictions, "ndcg@5") for r in RESULTS}
     raw = []
     for r, row in zip(RESULTS, facts["models"], strict=True):
         cell = row["metrics"]["ndcg@5"]
         assert (row["model"], row["seconds"]) == (r.model, 12.0)
-        assert row["coverage@10"] == coverage(r.ranks, 10, ITEMS)
+        assert row["coverage@10"] == coverage(r.predictions, 10, ITEMS)
         assert cell["mean"] == values[r.model].mean()
         assert (cell["low"], cell["high"]) == interval(values[r.model])
         for metric in row["metrics"].values():
@@ -114,7 +115,7 @@ def test_declared_baselines_are_the_reference() -> None:
     for name in ("a-model", "b-model!"):
         assert cells[name]["against"]["model"] == "item-knn"
         assert cells[name]["against"]["difference"] > 0
-    values = {r.model: measure(r.ranks, "recall@10") for r in RESULTS}
+    values = {r.model: measure(r.predictions, "recall@10") for r in RESULTS}
     assert cells["a-model"]["against"]["p"] == wilcoxon(values["a-model"], values["item-knn"])
     flat = " ".join(printed(declared, 80, test="wilcoxon").split())
     assert "worse than the best baseline (pop, item-knn) of its column" in flat
@@ -125,7 +126,9 @@ def test_one_result_alone_has_no_stars_and_no_claim() -> None:
     text = printed([replace(RESULTS[0], seconds=None)], 80)
     assert "*" not in text
     assert "–" in text.split(" pop ", 1)[1].splitlines()[0]
-    assert "Left out: nothing" in printed([replace(RESULTS[0], ranks=replace(RESULTS[0].ranks, dropped={}))], 80)
+    assert "Left out: nothing" in printed(
+        [replace(RESULTS[0], predictions=replace(RESULTS[0].predictions, dropped={}))], 80
+    )
 
 
 def test_a_name_is_shown_as_it_is() -> None:
@@ -134,8 +137,13 @@ def test_a_name_is_shown_as_it_is() -> None:
 
 def test_what_may_not_stand_side_by_side_is_refused() -> None:
     one, two = RESULTS[:2]
-    shifted = replace(two.ranks, user=two.ranks.user + 1)
-    fewer = replace(two.ranks, user=two.ranks.user[:1], rank=two.ranks.rank[:2], offsets=two.ranks.offsets[:2])
+    shifted = replace(two.predictions, user=two.predictions.user + 1)
+    fewer = replace(
+        two.predictions,
+        user=two.predictions.user[:1],
+        rank=two.predictions.rank[:2],
+        offsets=two.predictions.offsets[:2],
+    )
     for other, message in (
         (
             replace(two, protocol=PROTOCOLS["recbole"]),
@@ -143,8 +151,8 @@ def test_what_may_not_stand_side_by_side_is_refused() -> None:
         ),
         (replace(two, log="ffff"), r"cannot be compared: log 0123abcd \(50 items\) on one side, ffff \(50 items\)"),
         (replace(two, items=51), r"log 0123abcd \(50 items\) on one side, 0123abcd \(51 items\)"),
-        (replace(two, ranks=shifted), "600 questions on one side, 600 on the other, not the same"),
-        (replace(two, ranks=fewer), "600 questions on one side, 1 on the other"),
+        (replace(two, predictions=shifted), "600 evaluation instances on one side, 600 on the other, not the same"),
+        (replace(two, predictions=fewer), "600 evaluation instances on one side, 1 on the other"),
         (replace(two, model="pop"), "two results are called 'pop'"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -161,22 +169,24 @@ def test_what_may_not_stand_side_by_side_is_refused() -> None:
 
 def test_cut_offs_and_names_of_a_protocol_do_not_stop_a_comparison() -> None:
     renamed = replace(PROTOCOLS["hgn"], name="mine", ks=(10, 20))
-    assert summary([RESULTS[0], replace(RESULTS[1], protocol=renamed)])["questions"] == 600
+    assert summary([RESULTS[0], replace(RESULTS[1], protocol=renamed)])["instances"] == 600
 
 
 def test_warnings_and_ties_stand_below_the_table() -> None:
     one, two = RESULTS[:2]
-    early = replace(one.ranks, other=np.maximum(one.ranks.rank - 5, 1))
-    warned = [replace(one, ranks=early, warnings=("A leaks",)), replace(two, warnings=("A leaks", "B too"))]
+    early = replace(one.predictions, rank_other_ties=np.maximum(one.predictions.rank - 5, 1))
+    warned = [replace(one, predictions=early, warnings=("A leaks",)), replace(two, warnings=("A leaks", "B too"))]
     facts = summary(warned, ["recall@10"])
     assert facts["warnings"] == ["A leaks", "B too"]
     other = facts["models"][0]["metrics"]["recall@10"]["other_ties"]
-    assert other == measure(replace(early, rank=early.other), "recall@10").mean()
+    assert other == measure(replace(early, rank=early.rank_other_ties), "recall@10").mean()
     assert "other_ties" not in facts["models"][1]["metrics"]["recall@10"]
     flat = " ".join(printed(warned, 100, metrics=["recall@10"]).split())
     assert "Warning: A leaks. Warning: B too." in flat
     assert (
-        f"Ties matter: recall@10 with targets before others of the same score: pop .{other:.4f}".replace(".0.", ".")
+        f"Ties matter: recall@10 with targets before other items of the same score: pop .{other:.4f}".replace(
+            ".0.", "."
+        )
         in flat
     )
     assert "Ties matter" not in printed(RESULTS, 100)
@@ -184,10 +194,10 @@ def test_warnings_and_ties_stand_below_the_table() -> None:
 
 def test_intervals_and_tests_are_of_users_where_they_have_several_questions() -> None:
     users = np.repeat(np.arange(1, CASES // 6 + 1), 6)
-    asked = [replace(r, ranks=replace(r.ranks, user=users)) for r in RESULTS]
+    asked = [replace(r, predictions=replace(r.predictions, user=users)) for r in RESULTS]
     facts = summary(asked, ["recall@10"])
     assert facts["users"] == 100
-    values = {r.model: measure(r.ranks, "recall@10") for r in asked}
+    values = {r.model: measure(r.predictions, "recall@10") for r in asked}
     cells = {row["model"]: row["metrics"]["recall@10"] for row in facts["models"]}
     best = max(values, key=lambda name: values[name].mean())
     for name, cell in cells.items():
@@ -195,4 +205,4 @@ def test_intervals_and_tests_are_of_users_where_they_have_several_questions() ->
         if name != best:
             assert cell["against"]["p"] == t_test(values[name], values[best], users)
     assert "bootstrap interval over the 100 users" in " ".join(printed(asked, 100).split())
-    assert "bootstrap interval over the questions" in " ".join(printed(RESULTS, 100).split())
+    assert "bootstrap interval over the instances" in " ".join(printed(RESULTS, 100).split())

@@ -83,3 +83,14 @@ def naive(
     place = [min(n + 1, depth + 1) for n, i in enumerate(candidates) if i in wanted]
     top = candidates[:depth]
     return place + lost, top + [0] * (depth - len(top))
+
+
+def full_rank(scores: Tensor, target: Tensor, ties: str = "conservative") -> Tensor:
+    """The rank, from 1, of one target per row among all columns; `target` (B,) is its column.
+
+    "conservative" counts the candidates that score at least as high (the target is one of them), "optimistic" one more
+    than those that score higher, "median" is the mean of both.
+    """
+    own = scores.gather(1, target[:, None])
+    higher, equal = (scores > own).sum(1).double(), (scores == own).sum(1).double()
+    return higher + {"conservative": equal, "optimistic": torch.ones_like(equal), "median": (1 + equal) / 2}[ties]

@@ -19,10 +19,10 @@ from segue.data import synthetic
 from segue.data.log import Log
 from segue.data.splits import Split, leave_last_out
 from segue.errors import ArtefactError, ConfigError, DataError
-from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.task import measure
 from segue.experiments import blend
-from segue.experiments.blend import Blend, choose
+from segue.experiments.blend import Blend, select_weight
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import mix, standardised_scores
@@ -134,7 +134,7 @@ def test_models_of_other_sizes_are_refused() -> None:
 
 def test_the_chosen_weight_is_the_best_of_all(split: Split, pair: tuple[Model, Model]) -> None:
     weights = (0.0, 0.25, 0.5, 0.75, 1.0)
-    choice = choose(*pair, split, PROTOCOL, weights=weights)
+    choice = select_weight(*pair, split, PROTOCOL, weights=weights)
     slow = {
         weight: measure(PROTOCOL.rank(Blend(*pair, weight=weight), split, "valid"), "ndcg@10").mean()
         for weight in weights
@@ -144,9 +144,9 @@ def test_the_chosen_weight_is_the_best_of_all(split: Split, pair: tuple[Model, M
 
 
 def test_blocks_change_nothing(split: Split, pair: tuple[Model, Model], monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = choose(*pair, split, PROTOCOL)
-    monkeypatch.setattr(blend, "SCORES", 1)
-    assert choose(*pair, split, PROTOCOL).values == pytest.approx(whole.values)
+    whole = select_weight(*pair, split, PROTOCOL)
+    monkeypatch.setattr(blend, "MAX_SCORES", 1)
+    assert select_weight(*pair, split, PROTOCOL).values == pytest.approx(whole.values)
 
 
 def test_each_model_is_asked_once_a_block(split: Split) -> None:
@@ -157,19 +157,19 @@ def test_each_model_is_asked_once_a_block(split: Split) -> None:
             asked.append(len(batch))
             return super().score(batch, items)
 
-    choose(Counting(range(18)), Told(range(18)), split, PROTOCOL)
+    select_weight(Counting(range(18)), Told(range(18)), split, PROTOCOL)
     assert asked == [len(split.instances("valid"))]
 
 
 def test_a_useless_partner_gets_no_weight(split: Split, pair: tuple[Model, Model]) -> None:
-    choice = choose(pair[0], Told(np.zeros(18)), split, PROTOCOL)
+    choice = select_weight(pair[0], Told(np.zeros(18)), split, PROTOCOL)
     assert choice.weight == 0.0
     assert choice.values[0.5] == pytest.approx(choice.values[0.0])
 
 
 def test_models_stay_in_their_mode(split: Split, pair: tuple[Model, Model]) -> None:
     pair[1].train()
-    choose(*pair, split, PROTOCOL)
+    select_weight(*pair, split, PROTOCOL)
     assert pair[1].training
 
 
@@ -177,7 +177,7 @@ def test_questions_about_what_was_seen_are_left_out() -> None:
     log = synthetic.from_sequences([[1, 2, 3, 1, 4], [2, 3, 1, 4, 2], [3, 4, 2, 1, 3]] * 20, num_items=4)
     split = leave_last_out(log)
     models = trained("pop", split.train), trained("seq-knn", split.train)
-    values = choose(*models, split, PROTOCOL, weights=(0.0,)).values
+    values = select_weight(*models, split, PROTOCOL, weights=(0.0,)).values
     assert values[0.0] == measure(PROTOCOL.rank(models[0], split, "valid"), "ndcg@10").mean()
 
 
@@ -193,12 +193,12 @@ def test_choices_that_cannot_be_made(
     split: Split, pair: tuple[Model, Model], chosen: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        choose(*pair, split, PROTOCOL, **chosen)
+        select_weight(*pair, split, PROTOCOL, **chosen)
 
 
 def test_a_split_without_validation_is_refused(pair: tuple[Model, Model]) -> None:
-    with pytest.raises(DataError, match="leave-one-out leaves no validation question to choose a weight by"):
-        choose(*pair, leave_last_out(LOG, valid=0), PROTOCOL)
+    with pytest.raises(DataError, match="leave-one-out leaves no validation instance to select a weight by"):
+        select_weight(*pair, leave_last_out(LOG, valid=0), PROTOCOL)
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -210,15 +210,15 @@ def test_recipes_are_blended_without_a_look_at_the_test(refit: bool, split: Spli
     )
     blended = blend.blend(first, second, LOG)
     chosen = [recipe.build(LOG) for recipe in (first, second)]
-    trainings = [recipe.choose(model, split) for recipe, model in zip((first, second), chosen, strict=True)]
-    assert blended.choice == choose(*chosen, split, PROTOCOL)
+    trainings = [recipe.select_epoch(model, split) for recipe, model in zip((first, second), chosen, strict=True)]
+    assert blended.selection == select_weight(*chosen, split, PROTOCOL)
     if refit:
-        chosen = [r.final(LOG, t.best).model for r, t in zip((first, second), trainings, strict=True)]
+        chosen = [r.run_refit(LOG, t.best).model for r, t in zip((first, second), trainings, strict=True)]
     batch = questions(split, blended.model)
-    expected = Blend(*chosen, weight=blended.choice.weight).eval().score(batch)
+    expected = Blend(*chosen, weight=blended.selection.weight).eval().score(batch)
     assert torch.equal(blended.model.eval().score(batch), expected)
     ranks = PROTOCOL.rank(blended.model, split, "test")
-    assert np.array_equal(blended.result.ranks.rank, ranks.rank)
+    assert np.array_equal(blended.result.predictions.rank, ranks.rank)
     assert [part.result.model for part in blended.parts] == ["seq-knn", "bprmf"]
     json.dumps(blended.about())
 

@@ -24,7 +24,7 @@ from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.blend import Blend
 from segue.experiments.experiment import Experiment
-from segue.experiments.rerank import Ready, rerank
+from segue.experiments.rerank import TrainedStage, rerank
 from segue.explain.rating import explain_rating
 from segue.models.base.model import DirectModel, Model, Sizes
 from segue.models.base.rating import PairScorer
@@ -196,44 +196,44 @@ def test_recipes_are_trained_without_a_look_at_the_test(refit: bool) -> None:
     for epochs in (1, 2, 3):
         model = replace(second, settings={**SMALL, "epochs": epochs}).build(LOG)
         fit(model, split.train)
-        figures.append(PROTOCOL.monitored(Rerank(knn, model, candidates=5), split, "ndcg@10"))
+        figures.append(PROTOCOL.validation_metric(Rerank(knn, model, candidates=5), split, "ndcg@10"))
     assert found.training.best == 1 + int(np.argmax(figures))
     assert found.training.metric == pytest.approx(max(figures))
     log = split.train_valid if refit else split.train
     model = replace(second, settings={**SMALL, "epochs": found.training.best}).build(LOG)
     fit(model, log)
     wanted = PROTOCOL.rank(Rerank(trained("seq-knn", log), model, candidates=5), split, "test")
-    assert np.array_equal(found.result.ranks.rank, wanted.rank)  # type: ignore[union-attr]
+    assert np.array_equal(found.result.predictions.rank, wanted.rank)  # type: ignore[union-attr]
     assert [result.model for result in found.results] == ["seq-knn", "bprmf after seq-knn"]
     facts = json.loads(json.dumps(found.about()))
-    assert [part["model"] for part in facts["recipe"]["parts"]] == ["seq-knn", "bprmf"]
-    assert (facts["recipe"]["candidates"], facts["recipe"]["refit"]) == (5, refit)
+    assert [part["model"] for part in facts["experiment"]["parts"]] == ["seq-knn", "bprmf"]
+    assert (facts["experiment"]["candidates"], facts["experiment"]["refit"]) == (5, refit)
 
 
 def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
     first, second = (Experiment(model=name, protocol=PROTOCOL) for name in ("item-knn", "mf"))
     outcome = first.run(LOG)
-    found = rerank(Ready(outcome.model, outcome.result, outcome.about()), second, LOG, candidates=4)
+    found = rerank(TrainedStage(outcome.model, outcome.result, outcome.about()), second, LOG, candidates=4)
     assert found.model.first is outcome.model
     again = rerank(first, second, LOG, candidates=4)
-    assert found.about()["recipe"] == again.about()["recipe"]
-    assert np.array_equal(found.result.ranks.rank, again.result.ranks.rank)  # type: ignore[union-attr]
-    with pytest.raises(ConfigError, match="trained already cannot be refitted: name its model instead"):
-        rerank(Ready(outcome.model, outcome.result, {}), replace(second, refit=True), LOG)
+    assert found.about()["experiment"] == again.about()["experiment"]
+    assert np.array_equal(found.result.predictions.rank, again.result.predictions.rank)  # type: ignore[union-attr]
+    with pytest.raises(ConfigError, match="already trained cannot be refitted: name its model instead"):
+        rerank(TrainedStage(outcome.model, outcome.result, {}), replace(second, refit=True), LOG)
 
 
 @pytest.mark.parametrize("other", [{"refit": True}, {"protocol": Protocol.named("recbole")}])
 def test_recipes_of_two_protocols_are_refused(other: dict[str, Any]) -> None:
     first = Experiment(model="pop", protocol=PROTOCOL)
     with pytest.raises(
-        ConfigError, match="pop cannot order what pop returns: give both the same protocol and the same"
+        ConfigError, match="pop cannot order the candidates of pop: give both the same protocol and the same"
     ):
         rerank(replace(first, **other), first, LOG)
 
 
 def test_ratings_are_not_ordered() -> None:
     first, second = (Experiment(model=name, protocol=Protocol.named("ratings")) for name in ("pop", "mf"))
-    with pytest.raises(ConfigError, match="ratings: asks for ratings, and two stages order items"):
+    with pytest.raises(ConfigError, match="ratings: a protocol of ratings, and two stages order items"):
         rerank(first, second, LOG)
 
 

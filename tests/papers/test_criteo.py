@@ -22,7 +22,7 @@ from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 LOG = synthetic.markov(60, 12, 9, seed=3, shortest=3)
-EASY = replace(Protocol.named("whole-users").at((3,)), ahead=5)  # the small log has no split of its own
+EASY = replace(Protocol.named("whole-users").with_cut_offs((3,)), horizon=5)  # the small log has no split of its own
 
 
 @pytest.fixture(scope="module")

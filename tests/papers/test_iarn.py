@@ -11,9 +11,9 @@ import pytest
 
 from segue.data import synthetic
 from segue.data.datasets import catalog
-from segue.evaluation.metrics import measure
-from segue.evaluation.predictions import RatingPredictions
-from segue.evaluation.protocol import RatingProtocol
+from segue.evaluation.rating_predictions import RatingPredictions
+from segue.evaluation.rating_protocol import RatingProtocol
+from segue.evaluation.task import measure
 from segue.papers.iarn import common as iarn_paper
 from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
@@ -45,8 +45,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
     runs = RunCache(tmp_path_factory.mktemp("runs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "load_log", lambda name: {"small": LOG}[name])
-        for module in (iarn_table2, iarn_figure3, iarn_figure4):
-            patch.setattr(module, "LOG_SETUPS", (PAPERS_LOG, SETUP))
+        for module, name in (
+            (iarn_table2, "LOG_SETUPS"),
+            (iarn_figure3, "MOVIELENS_SETUPS"),
+            (iarn_figure4, "LOG_SETUPS"),
+        ):
+            patch.setattr(module, name, (PAPERS_LOG, SETUP))
         patch.setattr(iarn_figure3, "MIN_RATINGS", 5)
         patch.setattr(iarn_figure5, "ML_1M", SETUP)
         patch.setattr(iarn_figure5, "USER", LOG.users.names([3])[0])
@@ -88,7 +92,7 @@ def test_the_shorter_history_decides_the_length(
     monkeypatch.setattr(catalog, "load_log", lambda name: LOG)
     shortest = iarn_paper.shorter_history_lengths(SETUP)
     split = SETUP.protocol.split(LOG)
-    pairs, past = SETUP.protocol.pairs(split, "test"), split.train_valid
+    pairs, past = SETUP.protocol.rated_events(split, "test"), split.train_valid
     user, item = past.events()
     expected = [min((user == u).sum(), (item == i).sum()) for u, i in zip(pairs.user, pairs.item, strict=True)]
     assert shortest.tolist() == expected
@@ -104,11 +108,11 @@ def test_predicted_ratings_are_stored(tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("runs")
     experiment = SETUP.iarn_experiment(epochs=1)
     first, second = (RunCache(folder).run_refit(experiment, LOG, 1) for _ in range(2))
-    assert isinstance(second.ranks, RatingPredictions)
-    assert first.ranks.alike(second.ranks)
+    assert isinstance(second.predictions, RatingPredictions)
+    assert first.predictions.same_instances(second.predictions)
     for metric in ("rmse", "auc"):
-        assert np.array_equal(measure(first.ranks, metric), measure(second.ranks, metric))
-    assert second.mean("rmse") == pytest.approx(np.sqrt(measure(second.ranks, "rmse").mean()))
+        assert np.array_equal(measure(first.predictions, metric), measure(second.predictions, metric))
+    assert second.mean("rmse") == pytest.approx(np.sqrt(measure(second.predictions, "rmse").mean()))
 
 
 def test_the_gates_of_one_rating_are_shown(made: dict[ModuleType, Reproduction]) -> None:

@@ -16,8 +16,8 @@ import torch
 from segue.config import Config
 from segue.data import synthetic
 from segue.errors import DataError
-from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.task import measure
 from segue.experiments import experiment as experiment_module
 from segue.experiments.blend import blend
 from segue.experiments.experiment import Experiment
@@ -49,14 +49,14 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def same(one: Run, two: Run) -> bool:
     fields = ("user", "rank", "offsets", "top")
-    return all(np.array_equal(getattr(one.ranks, f), getattr(two.ranks, f)) for f in fields)
+    return all(np.array_equal(getattr(one.predictions, f), getattr(two.predictions, f)) for f in fields)
 
 
 def test_a_run_has_the_result_of_its_experiment(tmp_path: Path) -> None:
     run = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
-    outcome = EXPERIMENT.final(LOG, 3)
-    assert np.array_equal(run.ranks.rank, outcome.result.ranks.rank)
-    assert run.mean("ndcg@10") == pytest.approx(measure(outcome.result.ranks, "ndcg@10").mean())
+    outcome = EXPERIMENT.run_refit(LOG, 3)
+    assert np.array_equal(run.predictions.rank, outcome.result.predictions.rank)
+    assert run.mean("ndcg@10") == pytest.approx(measure(outcome.result.predictions, "ndcg@10").mean())
     assert (run.seed, run.epochs) == (0, 3)
     assert run.seconds > 0
 
@@ -66,9 +66,9 @@ def test_a_run_is_stored_completely(tmp_path: Path, trained: list[str]) -> None:
     second = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     assert trained == ["bprmf"]
     assert same(first, second)
-    assert first.ranks.dropped == second.ranks.dropped
-    assert (first.ranks.depth, first.seconds, first.cpu_seconds) == (
-        second.ranks.depth,
+    assert first.predictions.dropped == second.predictions.dropped
+    assert (first.predictions.depth, first.seconds, first.cpu_seconds) == (
+        second.predictions.depth,
         second.seconds,
         second.cpu_seconds,
     )
@@ -195,7 +195,7 @@ def test_the_first_seed_chooses_the_epochs_of_all_seeds(tmp_path: Path) -> None:
     row = result.row("recall@10")
     assert row.measured == tuple(run.mean("recall@10") for run in result.runs)
     assert (row.published, result.row("ndcg@10").published) == (0.1, None)
-    expected = (measure(result.runs[0].ranks, "ndcg@5") + measure(result.runs[1].ranks, "ndcg@5")) / 2
+    expected = (measure(result.runs[0].predictions, "ndcg@5") + measure(result.runs[1].predictions, "ndcg@5")) / 2
     assert result.values("ndcg@5") == pytest.approx(expected)
     assert json.loads(json.dumps(result.as_dict()))["seeds"] == [3, 4]
 
@@ -236,10 +236,10 @@ def test_a_blend_is_stored_completely(tmp_path: Path, trained: list[str]) -> Non
     assert trained == []
     assert again.selection == result.selection
     assert (result.selection.weight, result.selection.metric) == (
-        outcome.choice.weight,
-        max(outcome.choice.values.values()),
+        outcome.selection.weight,
+        max(outcome.selection.values.values()),
     )
-    assert np.array_equal(again.runs[0].ranks.rank, outcome.result.ranks.rank)
+    assert np.array_equal(again.runs[0].predictions.rank, outcome.result.predictions.rank)
     assert json.loads(json.dumps(again.as_dict()))["blend of"] == ["Item-KNN", "MF"]
 
 
@@ -255,7 +255,7 @@ def test_without_refit_the_best_epoch_is_tested(tmp_path: Path, trained: list[st
     experiment = replace(EXPERIMENT, refit=False)
     choice, run = RunCache(tmp_path).run_best_epoch(experiment, LOG)
     outcome = experiment.run(LOG)
-    assert np.array_equal(run.ranks.rank, outcome.result.ranks.rank)
+    assert np.array_equal(run.predictions.rank, outcome.result.predictions.rank)
     assert (choice.epochs, choice.metric) == (outcome.training.best, outcome.training.metric)
     again = RunCache(tmp_path).run_best_epoch(experiment, LOG)
     assert trained == ["bprmf", "bprmf"]

@@ -18,15 +18,15 @@ def test_the_best_model_is_tested_once_and_its_result_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tested = []
-    test = Experiment.test
-    monkeypatch.setattr(Experiment, "test", lambda self, *rest: tested.append(self) or test(self, *rest))
+    test = Experiment.evaluate
+    monkeypatch.setattr(Experiment, "evaluate", lambda self, *rest: tested.append(self) or test(self, *rest))
     search, place = small_search(trials=3), tmp_path / "models/best"
     trials = search.run_trials(LOG, search_folder(place), on_trial=ignore)
     assert not tested
     result, about = refit_and_test(search, LOG, trials, place)
     assert len(tested) == 1
     saved = load(place)
-    assert saved.about["recipe"]["settings"] == {
+    assert saved.about["experiment"]["settings"] == {
         **SMALL,
         **search.best_trial(trials).settings,
         "epochs": search.best_trial(trials).best_epoch,
@@ -36,9 +36,9 @@ def test_the_best_model_is_tested_once_and_its_result_is_stored(
     again, about_again = refit_and_test(search, LOG, trials, place)
     assert len(tested) == 1
     assert about_again == {**about, "results": about_again["results"]}
-    assert np.array_equal(again.ranks.rank, result.ranks.rank)
+    assert np.array_equal(again.predictions.rank, result.predictions.rank)
     assert again.protocol.fingerprint == LEAVE_ONE_OUT.fingerprint
     shutil.rmtree(place)
     refit_and_test(search, LOG, trials, place)
     assert len(tested) == 2
-    assert load(place).about["recipe"] == saved.about["recipe"]
+    assert load(place).about["experiment"] == saved.about["experiment"]

@@ -13,9 +13,9 @@ import pytest
 
 from segue.data import synthetic
 from segue.errors import ArtefactError, ConfigError, DataError, TrainingError
-from segue.evaluation.metrics import measure
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.table import table
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
@@ -67,12 +67,12 @@ def test_each_model_has_the_same_trials_and_one_test(
     tmp_path: Path, sequential_workers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tested: list[str] = []
-    test = Experiment.test
-    monkeypatch.setattr(Experiment, "test", lambda self, *rest: tested.append(self.model) or test(self, *rest))
+    test = Experiment.evaluate
+    monkeypatch.setattr(Experiment, "evaluate", lambda self, *rest: tested.append(self.model) or test(self, *rest))
     plan = comparison("bprmf", "item-knn", "pop")
     entries = plan.run(LOG, tmp_path / "c")
     assert sorted(tested) == ["bprmf", "item-knn", "pop"]
-    metrics = [float(measure(entry.result.ranks, "ndcg@10").mean()) for entry in entries if entry.result]
+    metrics = [float(measure(entry.result.predictions, "ndcg@10").mean()) for entry in entries if entry.result]
     assert len(metrics) == 3
     assert metrics == sorted(metrics, reverse=True)
     assert {entry.model: entry.about["search"]["trials"] for entry in entries} == {
@@ -85,7 +85,7 @@ def test_each_model_has_the_same_trials_and_one_test(
         == best.validation_metric
     )
     for entry in entries:
-        assert load(tmp_path / "c" / entry.model).about["recipe"] == entry.about["recipe"]
+        assert load(tmp_path / "c" / entry.model).about["experiment"] == entry.about["experiment"]
         assert entry.tuning_seconds > 0
     rows = cost_rows(entries, "ndcg@10")
     assert [row["model"] for row in rows] == [entry.model for entry in entries]
@@ -126,7 +126,7 @@ def test_the_same_call_reads_earlier_results(tmp_path: Path, sequential_workers:
     sequential_workers.started.clear()
     refit = comparison("pop", refit=True).run(LOG, tmp_path / "c")
     assert [work for _, work, _ in sequential_workers.started] == ["tune_in_worker", "refit_and_test_in_worker"]
-    assert refit[0].about["recipe"]["refit"] is True
+    assert refit[0].about["experiment"]["refit"] is True
 
 
 def test_an_interrupted_comparison_keeps_the_spent_time(
@@ -151,7 +151,7 @@ def test_an_interrupted_comparison_keeps_the_spent_time(
         assert one.model == two.model
         assert one.result is not None
         assert two.result is not None
-        assert np.array_equal(one.result.ranks.rank, two.result.ranks.rank)
+        assert np.array_equal(one.result.predictions.rank, two.result.predictions.rank)
 
 
 def test_a_failure_does_not_affect_the_other_models(
@@ -218,5 +218,5 @@ def test_workers_in_processes_give_the_same_result_as_an_experiment(tmp_path: Pa
     assert isinstance(entry, Entry)
     assert entry.result is not None
     expected = Experiment(model="pop", protocol=LEAVE_ONE_OUT).run(LOG)
-    assert np.array_equal(entry.result.ranks.rank, expected.result.ranks.rank)
+    assert np.array_equal(entry.result.predictions.rank, expected.result.predictions.rank)
     assert issubclass(MODELS[entry.model], DirectModel)

@@ -13,7 +13,7 @@ from small_search import LEAVE_ONE_OUT, LOG, SMALL, Clock, ignore, results, smal
 
 from segue.data import synthetic
 from segue.errors import ConfigError, DataError, TrainingError
-from segue.evaluation.metrics import measure
+from segue.evaluation.task import measure
 from segue.models.base.search_space import Choice, LogUniform, Uniform
 from segue.training import loop as train
 
@@ -43,7 +43,7 @@ def test_the_best_trial_is_trained_again_to_the_same_weights(tmp_path: Path) -> 
     assert (expected.training.metric, expected.training.best) == (best.metric, best.best_epoch)
     for key, value in outcome.model.state_dict().items():
         assert torch.equal(value, expected.model.state_dict()[key]), key
-    assert np.array_equal(outcome.result.ranks.rank, expected.result.ranks.rank)
+    assert np.array_equal(outcome.result.predictions.rank, expected.result.predictions.rank)
 
 
 def test_the_first_trial_has_the_default_settings_or_the_nearest(tmp_path: Path) -> None:

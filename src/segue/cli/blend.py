@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.options.protocol import EvaluationOptions
-from segue.cli.options.reading import READING, ReadingOptions
-from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, say_next
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, say_next
 from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
@@ -28,8 +28,8 @@ def blend(
     data: Annotated[str, Parameter(metavar="DATA")],
     model_class: ModelClasses = (),
     monitor: str = "ndcg@10",
-    reading: ReadingOptions = READING,
-    output: OutputOptions = OUTPUT,
+    reading: ReadingOptions = READING_DEFAULTS,
+    output: OutputOptions = OUTPUT_DEFAULTS,
 ) -> None:
     """Combine two saved models: choose their weights on the validation data, test the blend once, and save it.
 
@@ -41,7 +41,7 @@ def blend(
         data: The log that they were trained on: a named data set, a file or a folder.
         monitor: Validation metric that chooses the weights.
     """
-    from segue.experiments.blend import about, choose
+    from segue.experiments.blend import about_blend, select_weight
     from segue.models.ensembles.blend import Blend
     from segue.serving.saved_model import check_target, save
 
@@ -55,17 +55,19 @@ def blend(
     log = reading.load(data)
     protocol = _shared_protocol(parts, log)
     one, two = (part.model for part in parts.values())
-    choice = choose(one, two, protocol.split(log), protocol, monitor=monitor)
-    model = Blend(one, two, weight=choice.weight)
-    options = EvaluationOptions(k=list(protocol.ks))
+    selection = select_weight(one, two, protocol.split(log), protocol, monitor=monitor)
+    model = Blend(one, two, weight=selection.weight)
+    options = EvaluationOptions(k=list(protocol.cut_offs))
     results = [evaluate_saved(path, part, log, options) for path, part in parts.items()]
-    ranks = protocol.rank(model, protocol.split(log), "test")
+    predictions = protocol.evaluate(model, protocol.split(log), "test")
     seconds = sum(result.seconds or 0.0 for result in results)
-    results.append(replace(results[0], model=str(folder), ranks=ranks, seconds=seconds))
-    save(model, log, folder, **about([part.about for part in parts.values()], choice, results[-1]))
-    best = choice.values[choice.weight]
-    say(f"weights: {first} {1 - choice.weight:g}, {second} {choice.weight:g}; {monitor} on validation: {best:.4f}")
-    finish(results, facts={"weights": choice.as_dict()}, json=output.json)
+    results.append(replace(results[0], model=str(folder), predictions=predictions, seconds=seconds))
+    save(model, log, folder, **about_blend([part.about for part in parts.values()], selection, results[-1]))
+    best = selection.values[selection.weight]
+    say(
+        f"weights: {first} {1 - selection.weight:g}, {second} {selection.weight:g}; {monitor} on validation: {best:.4f}"
+    )
+    finish(results, facts={"weights": selection.as_dict()}, json=output.json)
     say_next(folder, log, classes=model_class)
 
 

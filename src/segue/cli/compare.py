@@ -11,10 +11,10 @@ from cyclopts import Parameter
 
 from segue.cli.comparison_report import left_out, write_comparison_report
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import PROTOCOL, ProtocolOptions
-from segue.cli.options.reading import READING, ReadingOptions
-from segue.cli.options.training import BUDGET, TRAINING, BudgetOptions, TrainingOptions
-from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, grid, say_next, write_json
+from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
+from segue.cli.options.training import BUDGET_DEFAULTS, TRAINING_DEFAULTS, BudgetOptions, TrainingOptions
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid, say_next, write_json_output
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def compare(
     *,
     models: Annotated[str, Parameter(group=MODEL_GROUP)] = "all",
     exclude: Annotated[str, Parameter(group=MODEL_GROUP)] = "",
-    budget: BudgetOptions = BUDGET,
-    training: TrainingOptions = TRAINING,
-    protocol: ProtocolOptions = PROTOCOL,
-    reading: ReadingOptions = READING,
-    output: OutputOptions = OUTPUT,
+    budget: BudgetOptions = BUDGET_DEFAULTS,
+    training: TrainingOptions = TRAINING_DEFAULTS,
+    protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
+    reading: ReadingOptions = READING_DEFAULTS,
+    output: OutputOptions = OUTPUT_DEFAULTS,
 ) -> None:
     """Tune every model with the same budget, test the best of each once, and rank them: which to use on a new log.
 
@@ -55,8 +55,8 @@ def compare(
     plan = replace(plan, protocol=protocol.for_log(log))
     folder = output.out or Path("compare") / log.name
     entries = plan.run(log, folder)
-    facts = _show(plan, entries, plan.protocol.shown(protocol.cut_offs), output.json)
-    write_json(folder / "result.json", facts)
+    facts = _show(plan, entries, plan.protocol.table_metrics(protocol.cut_offs), output.json)
+    write_json_output(folder / "result.json", facts)
     write_comparison_report(facts, entries, folder, log.name)
     best = folder / facts["serve"]
     say_next(best, log, classes=[plan.references[facts["serve"]]], verb="best on validation:")
@@ -83,10 +83,9 @@ def _plan(models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, tr
 
 def _names(models: str, exclude: str) -> tuple[str, ...]:
     """The models of a list of names without those of another; `all` stands for those that do not predict ratings."""
-    from segue.models.base.rating import PairScorer
     from segue.models.registry import MODELS, find
 
-    ranking = [name for name, kind in MODELS.items() if not issubclass(kind, PairScorer)]
+    ranking = [name for name, kind in MODELS.items() if kind.task == "ranking"]
     named = [name for part in _split(models) for name in (ranking if part == "all" else [part])]
     left_out = {find(name).name for name in _split(exclude)}
     chosen = tuple(name for name in dict.fromkeys(named) if find(name).name not in left_out)

@@ -60,7 +60,7 @@ def _method(facts: dict[str, Any]) -> list[str]:
     budget, protocol = facts["comparison"], facts["protocol"]
     return [
         protocol["sentence"],
-        f"{facts['questions']:,} evaluation instances, {facts['items']:,} items; protocol {protocol['fingerprint']}, "
+        f"{facts['instances']:,} evaluation instances, {facts['items']:,} items; protocol {protocol['fingerprint']}, "
         f"log {facts['log']}.",
         f"Each model had {budget['trials']} trials over the search space that it declares, and the same limit on "
         f"seconds, out of {budget['minutes']:g} minutes with {budget['jobs']} processes. {budget['monitor']} on "

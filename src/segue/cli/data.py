@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from segue.cli.options.reading import READING, ReadingOptions
-from segue.cli.output import OUTPUT, OutputOptions, check_json, show, write_json
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, show, write_json_output
 from segue.reporting.console import say
 
 
-def data(data: str, *, reading: ReadingOptions = READING, output: OutputOptions = OUTPUT) -> None:
+def data(data: str, *, reading: ReadingOptions = READING_DEFAULTS, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
     """Show a log: its size, time span and sparsity, ties of times, and whether the order of events carries information.
 
     With --out, save the log to a folder, from which every command then reads it without parsing.
@@ -28,7 +28,7 @@ def data(data: str, *, reading: ReadingOptions = READING, output: OutputOptions 
     report = summarise(log)
     show(report)
     steps = [asdict(step) for step in log.steps]
-    write_json(output.json, {**report.as_dict(), "steps": steps, "fingerprint": log.fingerprint})
+    write_json_output(output.json, {**report.as_dict(), "steps": steps, "fingerprint": log.fingerprint})
     if output.out is not None:
         save_log(log, output.out)
         say(f"saved to {output.out}; use it in place of {data} from now on")

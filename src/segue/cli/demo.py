@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, show
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, show
 from segue.reporting.console import say
 
 USER = 42
 BASELINES = ("pop", "item-knn", "seq-knn", "bprmf")
 # the recbole preset except for the window: 5 items rank better on validation than 50, in a third of the epochs
-HGN = {"window": 5, "windows_per_row": 4, "lr": 3e-3}
+_HGN_SETTINGS = {"window": 5, "windows_per_row": 4, "lr": 3e-3}
 
 
-def demo(*, output: OutputOptions = OUTPUT) -> None:
+def demo(*, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
     """Download MovieLens 100K, train five models, compare and save them, and recommend ten films to a user with HGN.
 
     The models are saved to the folder models.
@@ -30,7 +30,7 @@ def demo(*, output: OutputOptions = OUTPUT) -> None:
     protocol = Protocol.named("leave-one-out")
     experiments = [
         *(Experiment(model=name, protocol=protocol, baseline=True) for name in BASELINES),
-        Experiment(model="hgn", protocol=protocol, preset="recbole", settings=HGN),
+        Experiment(model="hgn", protocol=protocol, preset="recbole", settings=_HGN_SETTINGS),
     ]
     for experiment in experiments:
         check_target(folder / experiment.model)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options.breakdown import BREAKDOWN, BreakdownOptions
-from segue.cli.options.protocol import EVALUATION, EvaluationOptions
-from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
+from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import JsonFile, check_json, finish
 from segue.cli.saved_models import ModelClasses, evaluate_saved, load_saved
 from segue.errors import ConfigError
@@ -19,9 +19,9 @@ def evaluate(
     *models: Path,
     data: Annotated[str, Parameter(metavar="DATA")],
     model_class: ModelClasses = (),
-    evaluation: EvaluationOptions = EVALUATION,
-    reading: ReadingOptions = READING,
-    breakdown: BreakdownOptions = BREAKDOWN,
+    evaluation: EvaluationOptions = EVALUATION_DEFAULTS,
+    reading: ReadingOptions = READING_DEFAULTS,
+    breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
     json: JsonFile = None,
 ) -> None:
     """Evaluate saved models on the test data of the protocol that they were trained under.
@@ -42,7 +42,7 @@ def evaluate(
     log = reading.load(data)
     results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
     protocol = results[0].protocol
-    metrics = protocol.shown(cut_offs)
-    refit = any(model.about["recipe"]["refit"] for model in saved.values())
+    metrics = protocol.table_metrics(cut_offs)
+    refit = any(model.about["experiment"]["refit"] for model in saved.values())
     tables, groups = breakdown.tables(results, metrics, protocol.split(log), refit=refit)
     finish(results, metrics, after=tables, facts=groups, json=json)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from segue.cli.explain_rating import show_rating
 from segue.cli.help import OUTPUT_GROUP
-from segue.cli.output import JsonFile, check_json, show, write_json
+from segue.cli.output import JsonFile, check_json, show, write_json_output
 from segue.cli.recommend import HistoryOption, UserOption, excludes_seen, parse_history
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from segue.explain.occlusion import Explanation, PastItem
 
-LEGEND = (
+_LEGEND = (
     "Each number is what the past item contributes to the score of the recommendation: by how much the score would be "
     "lower without it. ▾4: without it the recommendation would rank 4 places lower; ▴2: 2 places higher."
 )
-GATES = (
+_GATES_LEGEND = (
     "{names}: the values of the model's gates and attention for the item, the same for all recommendations; means over "
     "heads and features."
 )
@@ -60,7 +60,7 @@ def explain(
     saved = load_saved(model, model_class)
     if item is not None:
         content = show_rating(saved, user=user, item=item, last=last, html=html)
-        write_json(json, {"model": str(model), **content})
+        write_json_output(json, {"model": str(model), **content})
         return
     from segue.explain.occlusion import explain as explain_recommendations
 
@@ -70,7 +70,7 @@ def explain(
     )
     owner = "this history" if user is None else f"user {user}"
     show(*explanation_tables(explanation, owner))
-    write_json(json, {"model": str(model), "user": user, **asdict(explanation)})
+    write_json_output(json, {"model": str(model), "user": user, **asdict(explanation)})
     if html is not None:
         write_heatmap_page(explanation, f"{saved.model.name} for {owner}", html)
 
@@ -95,7 +95,7 @@ def explanation_tables(explanation: Explanation, owner: str) -> list[Text | Tabl
     for event in past:
         values = [format_gate(event.gates[name]) for name in gates]
         contributions.add_row(Text(event.title), *values, *contribution_cells(event))
-    legend = [Text(LEGEND), *([Text(GATES.format(names=", ".join(gates)))] if gates else [])]
+    legend = [Text(_LEGEND), *([Text(_GATES_LEGEND.format(names=", ".join(gates)))] if gates else [])]
     headings = Text(f"Recommended to {owner}:"), Text("Contributions of the past items:")
     return [headings[0], items, headings[1], contributions, *legend]
 
@@ -123,7 +123,7 @@ def write_heatmap_page(explanation: Explanation, title: str, path: Path) -> Path
     recommended: list[Any] = [{"item": one.title, "score": one.score} for one in explanation.recommended]
     gate_names = list(explanation.past[0].gates)
     heatmap = Heatmap(rows, [columns, *([name] for name in gate_names)])
-    legend = [LEGEND, *([GATES.format(names=", ".join(gate_names))] if gate_names else [])]
+    legend = [_LEGEND, *([_GATES_LEGEND.format(names=", ".join(gate_names))] if gate_names else [])]
     shown: list[Any] = [heatmap, *legend]
     sections = [("Recommended", [recommended]), ("Contributions of the past items", shown)]
     return write_page(title, sections, path)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from segue.explain.rating import HistoryEvent
     from segue.serving.saved_model import SavedModel
 
-LEGEND = "contribution: how much lower the predicted rating would be without the event."
-GATES = (
+_LEGEND = "contribution: how much lower the predicted rating would be without the event."
+_GATES_LEGEND = (
     "{names}: the values of the model's gates and attention for the event, given this pair; – is older than the window "
     "of the model."
 )
@@ -34,7 +34,7 @@ def show_rating(saved: SavedModel, *, user: Any, item: str, last: int, html: Pat
     explanation = explain_rating(saved.model, saved.log, user=user, item=item, last=last)
     histories = {"user history": explanation.history, "item history": explanation.item_history}
     gates = list(dict.fromkeys(name for steps in histories.values() for step in steps[:1] for name in step.gates))
-    legend = [LEGEND, *([GATES.format(names=", ".join(gates))] if gates else [])]
+    legend = [_LEGEND, *([_GATES_LEGEND.format(names=", ".join(gates))] if gates else [])]
     tables = (history_table(title, steps) for title, steps in histories.items())
     show(Text(explanation.summary()), *tables, *map(Text, legend))
     if html is not None:

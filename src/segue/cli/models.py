@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from segue.cli.output import JsonFile, check_json, grid, show, write_json
+from segue.cli.output import JsonFile, check_json, grid, show, write_json_output
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
@@ -25,11 +25,11 @@ def models(model: str | None = None, *, json: JsonFile = None) -> None:
     if model is None:
         rows = list_models()
         show(grid(rows, "Models; `segue models MODEL` shows the settings of one"))
-        write_json(json, {"models": rows})
+        write_json_output(json, {"models": rows})
         return
     kind = find(model)
     show(*settings_tables(kind))
-    write_json(json, {"model": kind.name, **kind.Config.model_json_schema(), "presets": kind.presets})
+    write_json_output(json, {"model": kind.name, **kind.Config.model_json_schema(), "presets": kind.presets})
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -52,10 +52,9 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def _row(kind: type[Model]) -> dict[str, Any]:
-    from segue.models.base.rating import PairScorer
+    from segue.evaluation.protocols import TASKS
 
-    predicts = "ratings" if issubclass(kind, PairScorer) else "next items"
-    return {"model": kind.name, "predicts": predicts, "description": first_sentence(kind)}
+    return {"model": kind.name, "predicts": TASKS[kind.task].predicts, "description": first_sentence(kind)}
 
 
 def first_sentence(kind: type[Model]) -> str:

@@ -46,7 +46,7 @@ class OutputOptions:
     json: JsonFile = None
 
 
-OUTPUT = OutputOptions()
+OUTPUT_DEFAULTS = OutputOptions()
 
 
 def show(*things: Any) -> None:
@@ -68,7 +68,7 @@ def finish(
 
     Args:
         results: one for each model.
-        metrics: the columns; by default recall, NDCG and MRR at 10.
+        metrics: the columns; by default those of the task.
         before: what is shown above the table.
         after: what is shown below it.
         facts: what the JSON holds besides the results.
@@ -77,12 +77,11 @@ def finish(
     Returns:
         What the JSON holds.
     """
-    from segue.evaluation.table import METRICS, summary, table
+    from segue.evaluation.table import summary, table
 
-    shown = METRICS if metrics is None else metrics
-    show(*before, table(results, shown), *after)
-    content = {**summary(results, shown), **(facts or {})}
-    write_json(json, content)
+    show(*before, table(results, metrics), *after)
+    content = {**summary(results, metrics), **(facts or {})}
+    write_json_output(json, content)
     return content
 
 
@@ -103,7 +102,7 @@ def say_next(folder: Path, log: Log, *, classes: Iterable[str] = (), verb: str =
     say(f"{verb} {folder}; next: segue recommend {shlex.quote(str(folder))} --user {user}{options}")
 
 
-def write_json(path: Path | None, content: Any) -> None:
+def write_json_output(path: Path | None, content: Any) -> None:
     """Write `content` to the file of --json, completely or not at all; None: nowhere."""
     if path is None:
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.output import JsonFile, check_json, show, write_json
+from segue.cli.output import JsonFile, check_json, show, write_json_output
 from segue.cli.saved_models import ModelClasses, load_saved
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def recommend(
     last_seen = last_titles(saved, user, items)
     show(*recommendation_tables(recommended, last_seen, user))
     rows = [asdict(item) for item in recommended]
-    write_json(json, {"model": str(model), "user": user, "last_seen": last_seen, "recommended": rows})
+    write_json_output(json, {"model": str(model), "user": user, "last_seen": last_seen, "recommended": rows})
 
 
 def parse_history(history: str | None) -> list[str] | None:
@@ -65,7 +65,7 @@ def parse_history(history: str | None) -> list[str] | None:
 
 def excludes_seen(saved: SavedModel) -> bool:
     """Whether the model was evaluated without the items that users have had; then they are not recommended either."""
-    return bool(saved.about.get("recipe", {}).get("protocol", {}).get("exclude_seen", True))
+    return bool(saved.about.get("experiment", {}).get("protocol", {}).get("exclude_seen", True))
 
 
 def last_titles(saved: SavedModel, user: Any, history: list[Any] | None, limit: int = 5) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # earlier name: name of today
-RENAMED = {
+RENAMED_OPTIONS = {
     "--every": "--eval-every",
     "--rivals": "--baselines",
     "--no-rivals": "--no-baselines",
     "--ahead": "--horizon",
+    "--min-audience": "--min-item-history",
 }
 
 
@@ -21,6 +22,6 @@ def renamed_option(words: Sequence[str]) -> str | None:
     """
     for word in words:
         option = word.partition("=")[0]
-        if option in RENAMED:
-            return f"{option} is now called {RENAMED[option]}"
+        if option in RENAMED_OPTIONS:
+            return f"{option} is now called {RENAMED_OPTIONS[option]}"
     return None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.output import OUTPUT, OutputOptions, check_json, show, write_json
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, show, write_json_output
 from segue.errors import ConfigError
 from segue.reporting.console import say
 
@@ -22,7 +22,7 @@ def reproduce(
     runs: Path | None = None,
     fresh: Flag = False,
     device: str | None = None,
-    output: OutputOptions = OUTPUT,
+    output: OutputOptions = OUTPUT_DEFAULTS,
 ) -> None:
     """Recompute a published table and print it beside the published numbers.
 
@@ -55,7 +55,7 @@ def reproduce(
     options = {} if device is None else {"device": device}
     reproduction = make(runs=RunCache(runs, overwrite=fresh), quick=quick, **options)
     show(reproduction.table())
-    write_json(output.json, reproduction.as_dict())
+    write_json_output(output.json, reproduction.as_dict())
     if output.out is not None:
         for path in reproduction.write(output.out, table):
             say(f"written: {path}")

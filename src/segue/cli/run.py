@@ -6,12 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segue.cli.options.breakdown import BREAKDOWN, BreakdownOptions
-from segue.cli.options.protocol import PROTOCOL, ProtocolOptions
-from segue.cli.options.reading import READING, ReadingOptions
-from segue.cli.options.rerank import RERANK, RerankOptions
-from segue.cli.options.training import MODEL, TRAINING, Baselines, ModelOptions, TrainingOptions, experiment
-from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, say_next
+from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
+from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
+from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
+from segue.cli.options.training import (
+    MODEL_DEFAULTS,
+    TRAINING_DEFAULTS,
+    Baselines,
+    ModelOptions,
+    TrainingOptions,
+    experiment,
+)
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, say_next
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -23,14 +30,14 @@ def run(
     model: str,
     data: str,
     *,
-    settings: ModelOptions = MODEL,
-    training: TrainingOptions = TRAINING,
-    protocol: ProtocolOptions = PROTOCOL,
-    rerank: RerankOptions = RERANK,
-    reading: ReadingOptions = READING,
-    output: OutputOptions = OUTPUT,
+    settings: ModelOptions = MODEL_DEFAULTS,
+    training: TrainingOptions = TRAINING_DEFAULTS,
+    protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
+    rerank: RerankOptions = RERANK_DEFAULTS,
+    reading: ReadingOptions = READING_DEFAULTS,
+    output: OutputOptions = OUTPUT_DEFAULTS,
     baselines: Baselines = True,
-    breakdown: BreakdownOptions = BREAKDOWN,
+    breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
 ) -> None:
     """Train a model on a log, choose its epoch on the validation data, test it once, and save it.
 
@@ -58,23 +65,23 @@ def run(
     progress = training_folder(folder)
     outcome = rerank.run(described, log, progress) if rerank.rerank else described.run(log, folder=progress)
     compared = baseline_results(described, log, skip=stages) if baselines else []
-    if distributed.rank() > 0:
+    if distributed.process_rank() > 0:
         return
     about = outcome.about()
     save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
     delete_training_files(progress)
-    results, metrics = [*compared, *outcome.results], described.protocol.shown(protocol.cut_offs)
+    results, metrics = [*compared, *outcome.results], described.protocol.table_metrics(protocol.cut_offs)
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
-    facts = {"recipe": about["recipe"], "training": about["training"], **groups}
+    facts = {"experiment": about["experiment"], "training": about["training"], **groups}
     finish(results, metrics, after=tables, facts=facts, json=output.json)
     say_next(folder, log, classes=[model, *rerank.classes])
 
 
 def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:
     """The test results of the baselines of an experiment's protocol, except those whose names are in `skip`."""
-    from segue.experiments.experiment import Experiment, rivals
+    from segue.experiments.experiment import Experiment
 
-    names = [name for name in rivals(described.protocol) if name not in skip]
+    names = [name for name in described.protocol.task.baselines if name not in skip]
     baselines = [
         Experiment(model=name, protocol=described.protocol, refit=described.refit, baseline=True) for name in names
     ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import EVALUATION, EvaluationOptions
+from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -46,17 +45,19 @@ def load_saved(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
     return load(folder, models=[find(reference) for reference in classes])
 
 
-def evaluate_saved(folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = EVALUATION) -> Result:
+def evaluate_saved(
+    folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = EVALUATION_DEFAULTS
+) -> Result:
     """The test result of a saved model under the protocol that it was trained under, changed by the options."""
     from segue.data.diagnostics.leakage import leakage_warnings
     from segue.evaluation.table import Result
 
     about = saved.about
-    protocol = options.apply_to(replace(protocol_of(folder, saved, log), ks=options.cut_offs))
-    split, refit = protocol.split(log), about["recipe"]["refit"]
+    protocol = options.apply_to(protocol_of(folder, saved, log).with_cut_offs(options.cut_offs, only=True))
+    split, refit = protocol.split(log), about["experiment"]["refit"]
     return Result(
         model=str(folder),
-        ranks=protocol.ask(saved.model, split, "test"),
+        predictions=protocol.evaluate(saved.model, split, "test"),
         protocol=protocol,
         log=split.log.fingerprint,
         items=log.num_items,
@@ -81,14 +82,14 @@ def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
             f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
             "options that it was trained with"
         )
-    if "recipe" not in about:
+    if "experiment" not in about:
         raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so its test data is unknown")
-    return Protocol.from_dict({k: v for k, v in about["recipe"]["protocol"].items() if k != "fingerprint"})
+    return Protocol.from_dict({k: v for k, v in about["experiment"]["protocol"].items() if k != "fingerprint"})
 
 
 def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
     """Raise `ArtefactError` if the model has been trained on the validation data, which `purpose` needs."""
-    if saved.about["recipe"]["refit"]:
+    if saved.about["experiment"]["refit"]:
         raise ArtefactError(
             f"{folder}: was refitted on training and validation data, so no unseen data is left to choose {purpose}; "
             "train it without --refit"

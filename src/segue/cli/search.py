@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import PROTOCOL, ProtocolOptions
-from segue.cli.options.reading import READING, ReadingOptions
+from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import (
-    BUDGET,
-    MODEL,
-    TRAINING,
+    BUDGET_DEFAULTS,
+    MODEL_DEFAULTS,
+    TRAINING_DEFAULTS,
     Baselines,
     BudgetOptions,
     ModelOptions,
     TrainingOptions,
     experiment,
 )
-from segue.cli.output import OUTPUT, OutputOptions, check_json, finish, grid, say_next
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid, say_next
 from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
@@ -44,12 +44,12 @@ def search(
     data: str,
     *,
     space: Annotated[Path | None, Parameter(group=MODEL_GROUP)] = None,
-    settings: ModelOptions = MODEL,
-    budget: BudgetOptions = BUDGET,
-    training: TrainingOptions = TRAINING,
-    protocol: ProtocolOptions = PROTOCOL,
-    reading: ReadingOptions = READING,
-    output: OutputOptions = OUTPUT,
+    settings: ModelOptions = MODEL_DEFAULTS,
+    budget: BudgetOptions = BUDGET_DEFAULTS,
+    training: TrainingOptions = TRAINING_DEFAULTS,
+    protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
+    reading: ReadingOptions = READING_DEFAULTS,
+    output: OutputOptions = OUTPUT_DEFAULTS,
     baselines: Baselines = True,
 ) -> None:
     """Search the settings of a model on the validation data, train the best once more, test it once, and save it.
@@ -84,7 +84,7 @@ def search(
     facts = {"trials": [asdict(trial) for trial in trials], "importance": importance}
     finish(
         [*compared, result],
-        described.protocol.shown(protocol.cut_offs),
+        described.protocol.table_metrics(protocol.cut_offs),
         before=[_trials_table(trials, described.monitor), *_importance_tables(importance)],
         facts={**about, "search": {**about["search"], **facts}},
         json=output.json,

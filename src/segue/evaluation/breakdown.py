@@ -1,11 +1,11 @@
-"""Where the hits come from: a metric by the length of the sequence, of the history, by leak, by future step.
+"""Metrics by groups of evaluation instances: by length of the sequence or the history, by leak, by future step.
 
-    by length    2-3   4-7   8-15  16-31  ...      questions of users with so many rows
-    by history   1     2-3   4-7   8-15   ...      questions after so many rows
-    by leak      clean  shared                     users whose test shares no event with training, and the others
+    by length    2-3   4-7   8-15  16-31  ...      instances of users with so many rows
+    by history   1     2-3   4-7   8-15   ...      instances after so many rows
+    by leak      clean  shared                     users whose test data shares no event with training, and the others
     by step      1     2     3     4     5         the item so many steps ahead, alone (Criteo's Figure 3)
 
-The ranks are those of the whole table: nothing is asked again.
+The ranks are those of the whole table; no model is evaluated again.
 """
 
 from __future__ import annotations
@@ -17,45 +17,47 @@ from typing import Any, Literal
 import numpy as np
 
 from segue.data.diagnostics.leakage import leaking_test_users
+from segue.data.log import Floats, Ids, Mask
 from segue.data.splits import Split
 from segue.errors import ConfigError, require
-from segue.evaluation.metrics import at_step, measure, parse
-from segue.evaluation.ranks import Ids, Ranks
-from segue.evaluation.significance import Values, interval
+from segue.evaluation.metrics import at_step, parse
+from segue.evaluation.ranks import Ranks
+from segue.evaluation.significance import interval
 from segue.evaluation.table import CONFIDENCE, Result
+from segue.evaluation.task import measure
 
 By = Literal["length", "history", "leak", "step"]
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Questions in groups.
+    """Groups of evaluation instances.
 
     Attributes:
-        names: of the groups, in order.
-        which: (C,) the place of each question's group in `names`.
-        at: (C,) the number by which questions are told apart; None where there is none.
+        names: the names of the groups, in order.
+        index: (C,) the index of each instance's group in `names`.
+        number: (C,) the number that instances are grouped by; None if there is none.
     """
 
     names: tuple[str, ...]
-    which: Ids
-    at: Ids | None = None
+    index: Ids
+    number: Ids | None = None
 
 
 def by_length(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
-    """By the rows of the user asked, doubling."""
+    """By the number of rows of the user, in powers of two."""
     return _doubling(split.log.lengths[ranks.user])
 
 
 def by_history(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
-    """By the rows before the question, doubling."""
+    """By the number of rows before the instance, in powers of two."""
     if ranks.row is None:
-        raise ConfigError("these ranks do not say where questions were asked: they were kept by an earlier version")
+        raise ConfigError("the rows of these instances are unknown: an earlier version stored them; evaluate again")
     return _doubling(ranks.row - split.log.start[ranks.user])
 
 
 def by_leak(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
-    """ "clean" where the user's test part shares no event (an item at a time) with what was learnt from."""
+    """ "clean" if the user's test data shares no event (an item at a time) with the training data, else "shared"."""
     return Groups(("clean", "shared"), leaking_test_users(split, refit=refit)[ranks.user].astype(np.int64))
 
 
@@ -72,43 +74,43 @@ def _doubling(number: Ids) -> Groups:
 def breakdown(
     results: Sequence[Result], metrics: Sequence[str], split: Split, *, by: By, refit: bool = False
 ) -> list[dict[str, Any]]:
-    """One row a group, model and metric: `group`, `at` (mean of the number that makes the groups), `questions`,
-    `users`, `model`, `metric`, `mean`, `low`, `high`. The interval is of the users of the group.
+    """One row per group, model and metric: `group`, `at` (mean of the number that instances are grouped by),
+    `instances`, `users`, `model`, `metric`, `mean`, `low`, `high`. The interval is over the users of the group.
 
     Args:
-        results: of the same questions.
-        metrics: such as "recall@20"; by step, only their cut-offs count.
-        split: that the questions are of.
+        results: results of the same instances.
+        metrics: such as "recall@20"; by step, only their cut-offs are used.
+        split: the split of the instances.
         by: "length", "history", "leak" or "step".
-        refit: whether validation was learnt from as well.
+        refit: whether the models were trained on validation data as well.
 
     Raises:
-        ConfigError: unknown metric, or ranks that do not know what is needed.
+        ConfigError: unknown metric, or ranks that lack what the groups need.
     """
     require(by in (*GROUPS, "step"), f"by={by!r}: must be one of {', '.join(GROUPS)}, step")
     if by == "step":
-        return [row for cut in dict.fromkeys(parse(metric)[1] for metric in metrics) for row in curve(results, cut)]
+        return [row for k in dict.fromkeys(parse(metric)[1] for metric in metrics) for row in step_curve(results, k)]
     groups = GROUPS[by](split, _ranks(results[0]), refit=refit)
     rows = []
-    for place, name in enumerate(groups.names):
-        inside = groups.which == place
+    for index, name in enumerate(groups.names):
+        inside = groups.index == index
         if inside.any():
-            at = None if groups.at is None else float(groups.at[inside].mean())
-            rows += [_row(name, at, r, m, measure(r.ranks, m), inside) for m in metrics for r in results]
+            at = None if groups.number is None else float(groups.number[inside].mean())
+            rows += [_row(name, at, r, m, measure(r.predictions, m), inside) for m in metrics for r in results]
     return rows
 
 
-def curve(results: Sequence[Result], k: int) -> list[dict[str, Any]]:
-    """Recall@k of the item at each future step alone, of the questions whose sequence goes so far; rows as `breakdown`.
+def step_curve(results: Sequence[Result], k: int) -> list[dict[str, Any]]:
+    """Recall@k of the item at each future step alone, over the instances that have it; rows as of `breakdown`.
 
     Raises:
-        ConfigError: the next several items were not asked for.
+        ConfigError: the protocol has a horizon of one item.
     """
-    ahead = _ranks(results[0]).ahead
-    require(ahead is not None, "a curve over future steps needs a protocol with ahead of 2 or more")
-    assert ahead is not None
+    next_steps = _ranks(results[0]).next_steps
+    if next_steps is None:
+        raise ConfigError("a curve over future steps needs a protocol with a horizon of 2 or more")
     rows = []
-    for step in range(1, ahead.asked + 1):
+    for step in range(1, next_steps.horizon + 1):
         for r in results:
             values = at_step(_ranks(r), k, step)
             inside = ~np.isnan(values)
@@ -118,13 +120,11 @@ def curve(results: Sequence[Result], k: int) -> list[dict[str, Any]]:
 
 
 def _ranks(result: Result) -> Ranks:
-    if not isinstance(result.ranks, Ranks):
-        raise ConfigError(f"groups are of questions that rank items; {result.protocol.name} predicts ratings")
-    return result.ranks
+    return Ranks.expect(result.predictions, f"groups need a protocol that ranks items; {result.protocol.name} does not")
 
 
-def _row(group: str, at: float | None, result: Result, metric: str, values: Values, inside: Ids) -> dict[str, Any]:
-    some, users = values[inside], result.ranks.user[inside]
-    low, high = interval(some, users, confidence=CONFIDENCE)
-    row = {"group": group, "at": at, "questions": len(some), "users": len(np.unique(users))}
-    return {**row, "model": result.model, "metric": metric, "mean": float(some.mean()), "low": low, "high": high}
+def _row(group: str, at: float | None, result: Result, metric: str, values: Floats, inside: Mask) -> dict[str, Any]:
+    values, users = values[inside], result.predictions.user[inside]
+    low, high = interval(values, users, confidence=CONFIDENCE)
+    row = {"group": group, "at": at, "instances": len(values), "users": len(np.unique(users))}
+    return {**row, "model": result.model, "metric": metric, "mean": float(values.mean()), "low": low, "high": high}

@@ -1,70 +1,69 @@
-"""Metrics: pure functions from `Ranks` to one value a case.
+"""Ranking metrics: pure functions from `Ranks` to one value per evaluation instance.
 
-    targets of a case at ranks 2 and 5, a third below; k = 5:      place    1    2    3    4    5
-                                                                   hit      ·    ×    ·    ·    ×
+    targets of an instance at ranks 2 and 5, a third one below; k = 5:     position    1    2    3    4    5
+                                                                           hit         ·    ×    ·    ·    ×
 
     recall  2/3      precision  2/5      hit  1      mrr  1/2      map  (1/2 + 2/5) / 3
     ndcg    (1/log2 3 + 1/log2 6) / (1/log2 2 + 1/log2 3 + 1/log2 4)
 
-With one target a case, recall equals hit. Beyond accuracy: `coverage`, `popularity` and `novelty` of the lists.
+With one target per instance, recall equals hit. Beyond accuracy: `coverage`, `popularity` and `novelty` of the
+recommended lists.
 
-Where the next several items were asked for (`Protocol.ahead`), `recall@20,5` is recall of the set of the next 5, or of
-those that are left (Criteo's Recall@K,N, equation 8), and `recall-list@20,5` counts an item as often as it comes.
+With a horizon of several items, `recall@20,5` is the recall of the set of the next 5 items, or of those that are left
+(Criteo's Recall@K,N, equation 8), and `recall-list@20,5` counts an item as often as it occurs.
 
-Of `RatingPredictions`, the answers to a protocol of ratings, with e = predicted - rating:
-
-    rmse  sqrt(mean of e^2)     mae  mean of |e|     (the lower the better)     auc  see `segue.evaluation.predictions`
+The metrics of ratings are in `segue.evaluation.rating_predictions`; `segue.evaluation.task.measure` computes both.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segue.data.log import Floats, Ids, Mask
 from segue.errors import ConfigError, did_you_mean
-from segue.evaluation.predictions import RatingPredictions
-from segue.evaluation.ranks import Ids, Mask, NextSteps, Ranks
 
-Values = np.ndarray[Any, np.dtype[np.float64]]
-Metric = Callable[[Ranks, int], Values]
+if TYPE_CHECKING:
+    from segue.evaluation.ranks import NextSteps, Ranks
+
+Metric = Callable[["Ranks", int], Floats]
 
 
-def recall(ranks: Ranks, k: int) -> Values:
+def recall(ranks: Ranks, k: int) -> Floats:
     """(C,) share of the targets that are among the first k. (Some programs divide by min(k, targets) instead.)"""
-    return _hits(ranks, k) / ranks.sizes
+    return _hits(ranks, k) / ranks.num_targets
 
 
-def precision(ranks: Ranks, k: int) -> Values:
-    """(C,) share of the first k places that hold a target; an empty place is a miss."""
+def precision(ranks: Ranks, k: int) -> Floats:
+    """(C,) share of the first k positions that hold a target; an empty position is a miss."""
     return _hits(ranks, k) / k
 
 
-def hit(ranks: Ranks, k: int) -> Values:
+def hit(ranks: Ranks, k: int) -> Floats:
     """(C,) 1 where a target is among the first k, otherwise 0."""
     return (_hits(ranks, k) > 0).astype(np.float64)
 
 
-def mrr(ranks: Ranks, k: int) -> Values:
-    """(C,) 1 / rank of the best target, 0 where that is below k."""
+def mrr(ranks: Ranks, k: int) -> Floats:
+    """(C,) 1 / rank of the best target; 0 where that rank is below k."""
     first = ranks.rank[ranks.offsets[:-1]]
     return np.where(first <= k, 1 / first, 0.0)
 
 
-def ndcg(ranks: Ranks, k: int) -> Values:
-    """(C,) discounted gain with 1 / log2(rank + 1), over that of the best order of min(k, targets) targets."""
+def ndcg(ranks: Ranks, k: int) -> Floats:
+    """(C,) discounted gain with 1 / log2(rank + 1), divided by that of the best order of min(k, targets) targets."""
     gain = np.where(ranks.rank <= k, 1 / np.log2(ranks.rank + 1), 0.0)
     ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-    return _sum(ranks, gain) / ideal[np.minimum(ranks.sizes, k) - 1]
+    return _sum(ranks, gain) / ideal[np.minimum(ranks.num_targets, k) - 1]
 
 
-def average_precision(ranks: Ranks, k: int) -> Values:
-    """(C,) sum over the hits of the precision at their ranks, over min(k, targets); its mean is called MAP."""
-    number = np.arange(len(ranks.rank)) - np.repeat(ranks.offsets[:-1], ranks.sizes) + 1
+def average_precision(ranks: Ranks, k: int) -> Floats:
+    """(C,) sum over the hits of the precision at their ranks, divided by min(k, targets). Its mean is called MAP."""
+    number = np.arange(len(ranks.rank)) - np.repeat(ranks.offsets[:-1], ranks.num_targets) + 1
     gain = np.where(ranks.rank <= k, number / ranks.rank, 0.0)
-    return _sum(ranks, gain) / np.minimum(ranks.sizes, k)
+    return _sum(ranks, gain) / np.minimum(ranks.num_targets, k)
 
 
 METRICS: dict[str, Metric] = {
@@ -77,47 +76,46 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def squared_error(rated: RatingPredictions) -> Values | None:
-    """(N,) what the RMSE is the root of the mean of."""
-    return None if rated.predicted is None else (rated.predicted - rated.rating) ** 2
+def horizon_recall(ranks: Ranks, k: int, horizon: int) -> Floats:
+    """(C,) share of the distinct items of the next `horizon` steps that are among the first k."""
+    steps = _next_steps(ranks, horizon)
+    return _share(steps, steps.rank <= k, steps.new & (steps.step_numbers() <= horizon))
 
 
-def absolute_error(rated: RatingPredictions) -> Values | None:
-    """(N,) how far each prediction is from the rating."""
-    return None if rated.predicted is None else np.abs(rated.predicted - rated.rating)
+def horizon_list_recall(ranks: Ranks, k: int, horizon: int) -> Floats:
+    """(C,) share of the next `horizon` steps whose item is among the first k; an item that occurs twice counts twice."""
+    steps = _next_steps(ranks, horizon)
+    return _share(steps, steps.rank <= k, steps.step_numbers() <= horizon)
 
 
-def auc(rated: RatingPredictions) -> Values | None:
-    """(M,) for each user the chance that an item to be rated stands before one that was not."""
-    return rated.auc
+def horizon_mrr(ranks: Ranks, k: int, horizon: int) -> Floats:
+    """(C,) 1 / rank of the best item of the next `horizon` steps; 0 where that rank is below k."""
+    steps = _next_steps(ranks, horizon)
+    inside = np.where(steps.step_numbers() <= horizon, steps.rank, ranks.depth + 1)
+    best = np.minimum.reduceat(inside, steps.offsets[:-1])
+    return np.where(best <= k, 1 / best, 0.0)
 
 
-RATED: dict[str, Callable[[RatingPredictions], Values | None]] = {
-    "rmse": squared_error,
-    "mae": absolute_error,
-    "auc": auc,
+HORIZON_METRICS: dict[str, Callable[[Ranks, int, int], Floats]] = {
+    "recall": horizon_recall,
+    "recall-list": horizon_list_recall,
+    "mrr": horizon_mrr,
 }
-LOWER = ("rmse", "mae")  # the lower the better
-
-
-def value(mean: float, metric: str) -> float:
-    """The figure of a metric, from the mean of its values over the cases."""
-    return math.sqrt(mean) if metric == "rmse" else mean
 
 
 def parse(metric: str) -> tuple[str, int]:
-    """Name and cut-off of a metric such as "recall@10", or "recall@10,5" of the next 5 items; the metrics of ratings
-    have the cut-off 0."""
-    if metric in RATED:
-        return metric, 0
+    """Name and cut-off of a metric such as "recall@10", or "recall@10,5" of the next 5 items.
+
+    Raises:
+        ConfigError: there is no such metric, or its cut-off or number of steps is missing or below 1.
+    """
     name, at, cut = metric.partition("@")
     k, comma, steps = cut.partition(",")
-    known = AHEAD if comma else METRICS
+    known = HORIZON_METRICS if comma else METRICS
     if name not in known:
-        after = "@k,n" if comma else "@k"
+        form = "@k,n" if comma else "@k"
         raise ConfigError(
-            f"unknown metric {metric!r}{did_you_mean(name, known)}; known: {', '.join(known)}, each with {after}; "
-            f"of ratings {', '.join(RATED)}"
+            f"unknown metric {metric!r}{did_you_mean(name, known)}; known: {', '.join(known)}, each with {form}"
         )
     if not at or not k.isdecimal() or int(k) < 1:
         raise ConfigError(f"metric {metric!r} needs a cut-off of at least 1, such as {name}@10")
@@ -126,147 +124,95 @@ def parse(metric: str) -> tuple[str, int]:
     return name, int(k)
 
 
-def answers(given: Ranks | RatingPredictions, metric: str) -> bool:
-    """Whether these answers have a value of a metric: errors need predictions, recall needs ranks."""
-    return _values(given, metric) is not None
-
-
-def measure(given: Ranks | RatingPredictions, metric: str) -> Values:
-    """(C,) values of a metric such as "recall@10", one a case; those of "rmse" are squared errors.
+def ranking_values(ranks: Ranks, metric: str) -> Floats:
+    """(C,) the values of a metric such as "recall@10", one per instance.
 
     Raises:
-        ConfigError: the metric is unknown, or these are no answers to it.
+        ConfigError: the metric is unknown, or the ranks are not deep enough for it.
     """
-    values = _values(given, metric)
-    if values is None:
-        raise ConfigError(
-            f"{metric}: nothing here answers to it; ranks give {', '.join(METRICS)}, ratings {', '.join(RATED)}"
-        )
-    return values
-
-
-def asked(given: Ranks | RatingPredictions, metric: str) -> Ids:
-    """(C,) the user of each value that `measure` gives."""
-    if isinstance(given, RatingPredictions) and metric == "auc" and given.ranked is not None:
-        return given.ranked
-    return given.user
-
-
-def _values(given: Ranks | RatingPredictions, metric: str) -> Values | None:
     name, k = parse(metric)
-    if isinstance(given, RatingPredictions):
-        return RATED[name](given) if name in RATED else None
-    if name in RATED:
-        return None
-    _within(given, k, metric)
+    _check_depth(ranks, k, metric)
     _, comma, steps = metric.partition(",")
-    return AHEAD[name](given, k, int(steps)) if comma else METRICS[name](given, k)
+    return HORIZON_METRICS[name](ranks, k, int(steps)) if comma else METRICS[name](ranks, k)
 
 
-def recall_ahead(ranks: Ranks, k: int, steps: int) -> Values:
-    """(C,) share of the different items of the next `steps` steps that are among the first k."""
-    ahead = _ahead(ranks, steps)
-    return _share(ahead, ahead.rank <= k, ahead.new & (ahead.steps() <= steps))
+def at_step(ranks: Ranks, k: int, step: int) -> Floats:
+    """(C,) 1 where the item `step` steps ahead is among the first k, otherwise 0; NaN where an instance ends before."""
+    steps = _next_steps(ranks, step)
+    _check_depth(ranks, k, "at_step")
+    exists = np.diff(steps.offsets) >= step
+    index = np.where(exists, steps.offsets[:-1] + step - 1, 0)
+    return np.where(exists, (steps.rank[index] <= k).astype(np.float64), np.nan)
 
 
-def list_recall_ahead(ranks: Ranks, k: int, steps: int) -> Values:
-    """(C,) share of the next `steps` steps whose item is among the first k: one that comes twice counts twice."""
-    ahead = _ahead(ranks, steps)
-    return _share(ahead, ahead.rank <= k, ahead.steps() <= steps)
+def coverage(ranks: Ranks, k: int, num_items: int) -> float:
+    """Share of the `num_items` items of the catalogue that are among the first k of any instance."""
+    _check_depth(ranks, k, "coverage")
+    recommended = np.bincount(ranks.top[:, :k].ravel(), minlength=1)
+    return int((recommended[1:] > 0).sum()) / num_items
 
 
-def mrr_ahead(ranks: Ranks, k: int, steps: int) -> Values:
-    """(C,) 1 / rank of the best item of the next `steps` steps, 0 where that is below k."""
-    ahead = _ahead(ranks, steps)
-    best = np.minimum.reduceat(np.where(ahead.steps() <= steps, ahead.rank, ranks.depth + 1), ahead.offsets[:-1])
-    return np.where(best <= k, 1 / best, 0.0)
-
-
-AHEAD: dict[str, Callable[[Ranks, int, int], Values]] = {
-    "recall": recall_ahead,
-    "recall-list": list_recall_ahead,
-    "mrr": mrr_ahead,
-}
-
-
-def at_step(ranks: Ranks, k: int, step: int) -> Values:
-    """(C,) 1 where the item `step` steps ahead is among the first k, otherwise 0; NaN where a case ends before it."""
-    ahead = _ahead(ranks, step)
-    _within(ranks, k, "this measure")
-    there = np.diff(ahead.offsets) >= step
-    place = np.where(there, ahead.offsets[:-1] + step - 1, 0)
-    return np.where(there, (ahead.rank[place] <= k).astype(np.float64), np.nan)
-
-
-def coverage(ranks: Ranks, k: int, items: int) -> float:
-    """Share of the catalogue of `items` that is recommended to anybody among the first k."""
-    _within(ranks, k, "coverage")
-    shown = np.bincount(ranks.top[:, :k].ravel(), minlength=1)
-    return int((shown[1:] > 0).sum()) / items
-
-
-def popularity(ranks: Ranks, counts: Ids, k: int) -> Values:
-    """(C,) how popular the first k are: their mean percentile (0 to 1) among the items 1..I by training count.
+def popularity(ranks: Ranks, counts: Ids, k: int) -> Floats:
+    """(C,) popularity of the first k: their mean percentile (0 to 1) among the items 1..I by training count.
 
     Args:
-        ranks: what was recommended; NaN where nothing was.
-        counts: (I + 1,) how often each item occurs in the training log; 0 for item 0.
+        ranks: the recommended lists; the value is NaN where a list is empty.
+        counts: (I + 1,) training events of each item; 0 for item 0.
         k: cut-off.
     """
     ordered = np.sort(counts[1:])
-    below, upto = np.searchsorted(ordered, counts, "left"), np.searchsorted(ordered, counts, "right")
-    return _list_mean(ranks, (below + upto) / (2 * len(ordered)), k)
+    below, up_to = np.searchsorted(ordered, counts, "left"), np.searchsorted(ordered, counts, "right")
+    return _list_mean(ranks, (below + up_to) / (2 * len(ordered)), k)
 
 
-def novelty(ranks: Ranks, counts: Ids, k: int) -> Values:
-    """(C,) how surprising the first k are: their mean self-information -log2 p, in bits.
+def novelty(ranks: Ranks, counts: Ids, k: int) -> Floats:
+    """(C,) novelty of the first k: their mean self-information -log2 p, in bits.
 
-    p is an item's share of the training events with one more for every item, so that unseen items stay finite.
+    p is an item's share of the training events, with one event added to every item so that unseen items stay finite.
 
     Args:
-        ranks: what was recommended; NaN where nothing was.
-        counts: (I + 1,) how often each item occurs in the training log; 0 for item 0.
+        ranks: the recommended lists; the value is NaN where a list is empty.
+        counts: (I + 1,) training events of each item; 0 for item 0.
         k: cut-off.
     """
     share = (counts + 1) / (counts[1:] + 1).sum()
     return _list_mean(ranks, -np.log2(share), k)
 
 
-def _ahead(ranks: Ranks, steps: int) -> NextSteps:
-    asked = 1 if ranks.ahead is None else ranks.ahead.asked
-    if ranks.ahead is None or steps > asked:
+def _next_steps(ranks: Ranks, horizon: int) -> NextSteps:
+    known = 1 if ranks.next_steps is None else ranks.next_steps.horizon
+    if ranks.next_steps is None or horizon > known:
         raise ConfigError(
-            f"{steps} steps ahead: these ranks are of the next {asked}; rank again by a protocol with ahead={steps}"
+            f"{horizon} steps ahead: these ranks have a horizon of {known}; evaluate again with a protocol of "
+            f"horizon={horizon}"
         )
-    return ranks.ahead
+    return ranks.next_steps
 
 
-def _share(ahead: NextSteps, hit: Mask, counted: Mask) -> Values:
-    """(C,) share of what counts that is a hit; the next step always counts."""
-    first = ahead.offsets[:-1]
+def _share(steps: NextSteps, hit: Mask, counted: Mask) -> Floats:
+    """(C,) share of the counted steps that are hits; the next step is always counted."""
+    first = steps.offsets[:-1]
     return np.add.reduceat((hit & counted).astype(np.float64), first) / np.add.reduceat(counted, first, dtype=np.int64)
 
 
-def _hits(ranks: Ranks, k: int) -> Values:
+def _hits(ranks: Ranks, k: int) -> Floats:
     return _sum(ranks, (ranks.rank <= k).astype(np.float64))
 
 
-def _sum(ranks: Ranks, gain: Values) -> Values:
-    """(C,) sum over the targets of each case; there is at least one."""
+def _sum(ranks: Ranks, gain: Floats) -> Floats:
+    """(C,) sum over the targets of each instance; there is at least one."""
     return np.add.reduceat(gain, ranks.offsets[:-1])
 
 
-def _list_mean(ranks: Ranks, value: Values, k: int) -> Values:
-    _within(ranks, k, "this measure")
+def _list_mean(ranks: Ranks, value: Floats, k: int) -> Floats:
+    _check_depth(ranks, k, "a mean over the list")
     top = ranks.top[:, :k]
-    there = top > 0
-    size = there.sum(1)
-    total = np.where(there, value[top], 0.0).sum(1)
-    return np.where(size > 0, total / np.maximum(size, 1), np.nan)
+    filled = top > 0
+    length = filled.sum(1)
+    total = np.where(filled, value[top], 0.0).sum(1)
+    return np.where(length > 0, total / np.maximum(length, 1), np.nan)
 
 
-def _within(ranks: Ranks, k: int, what: str) -> None:
+def _check_depth(ranks: Ranks, k: int, what: str) -> None:
     if not 1 <= k <= ranks.depth:
-        raise ConfigError(
-            f"{what}: k={k}, but these ranks were taken to depth {ranks.depth}; rank again with depth={k}"
-        )
+        raise ConfigError(f"{what}: k={k}, but these ranks have a depth of {ranks.depth}; rank again with depth={k}")

@@ -1,65 +1,86 @@
-"""`Ranks`: what evaluation produces. Every metric and every test is a pure function of it."""
+"""`Ranks`: the ranks of the target items. Every ranking metric and every test is a pure function of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-Ids = np.ndarray[Any, np.dtype[np.int64]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
+from segue.data.log import Floats, Ids, Mask
+from segue.evaluation import metrics
+from segue.evaluation.task import Predictions, Task
+
+Ties = Literal["conservative", "optimistic"]
 
 
 @dataclass(frozen=True, eq=False)
 class NextSteps:
-    """Where the items of the next steps were ranked, each as if it alone were asked for.
+    """The ranks of the next few items of each instance, each ranked as if it were the only target.
 
-    So what holds for the next N items also says what holds for fewer.
+    The ranks for a horizon of N steps therefore contain those for every shorter horizon.
 
     Attributes:
         rank: (M,) rank of the item of every step, in the order of the steps.
-        new: (M,) whether the item did not come at an earlier step of the same case.
-        offsets: (C + 1,) the steps of case c are `offsets[c] : offsets[c + 1]`; at least one.
-        asked: how many steps were asked for; a case has fewer where its user's rows end.
+        new: (M,) whether the item is not that of an earlier step of the same instance.
+        offsets: (C + 1,) the steps of instance c are `offsets[c] : offsets[c + 1]`; at least one.
+        horizon: number of steps that are evaluated; an instance has fewer if its user's rows end before.
     """
 
     rank: Ids
     new: Mask
     offsets: Ids
-    asked: int
+    horizon: int
 
-    def steps(self) -> Ids:
-        """(M,) how many steps ahead: 1 for the next."""
+    def step_numbers(self) -> Ids:
+        """(M,) the number of each step: 1 for the next item."""
         return np.arange(len(self.rank)) - np.repeat(self.offsets[:-1], np.diff(self.offsets)) + 1
 
     @classmethod
     def join(cls, parts: Sequence[NextSteps]) -> NextSteps | None:
-        """The cases of all parts, one after the other; None of no parts."""
+        """The instances of all parts in their order; None if there are no parts."""
         if not parts:
             return None
         rank, new = np.concatenate([part.rank for part in parts]), np.concatenate([part.new for part in parts])
-        sizes = np.concatenate([np.diff(part.offsets) for part in parts])
-        return cls(rank, new, _offsets(sizes), parts[0].asked)
+        num_steps = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls(rank, new, offsets_of(num_steps), parts[0].horizon)
+
+
+class RankingTask(Task):
+    """Which item comes next: all items are ranked."""
+
+    name = "ranking"
+    predicts = "next items"
+    baselines = ("pop", "item-knn", "seq-knn")
+    default_monitor = "ndcg@10"
+    default_metrics = ("recall@10", "ndcg@10", "mrr@10")
+
+    def from_arrays(self, arrays: Mapping[str, np.ndarray], **attributes: Any) -> Ranks:
+        return Ranks.from_arrays(arrays, **attributes)
+
+
+RANKING = RankingTask()
 
 
 @dataclass(frozen=True, eq=False)
-class Ranks:
-    """Where the targets of C cases were ranked among all candidates, down to `depth`.
+class Ranks(Predictions):
+    """The ranks of the targets of C evaluation instances among all candidate items, down to `depth`.
 
     Attributes:
-        user: (C,) who was asked.
-        rank: (N,) 1-based rank of every target, ascending within a case; `depth + 1` stands for "further down".
-        offsets: (C + 1,) the targets of case c are `rank[offsets[c] : offsets[c + 1]]`; at least one.
-        top: (C, depth) the recommended items, best first; 0 where there were fewer candidates. A target of rank r
-            stands at place r - 1, so items of equal score stand as the tie rule has them, then the lower id first.
-        depth: the largest cut-off that these ranks can answer.
-        dropped: how many users, questions or targets were left out, by reason.
-        row: (C,) the row of the log where each question was asked; None where it is not known.
-        other: (N,) the ranks by the other tie rule; None where they are not known.
-        ahead: the ranks step by step, where the next several items were asked for.
+        user: (C,) user of each instance.
+        rank: (N,) 1-based rank of every target, ascending within an instance; `depth + 1` stands for all lower ranks.
+        offsets: (C + 1,) the targets of instance c are `rank[offsets[c] : offsets[c + 1]]`; at least one.
+        top: (C, depth) the recommended items, best first; 0 if there are fewer candidates. A target of rank r is at
+            position r - 1. Items of equal score are ordered by the tie rule, then by id, the lower first.
+        depth: the largest cut-off that these ranks can be evaluated at.
+        dropped: how many users, instances or targets were left out, by reason.
+        row: (C,) the row of the log of each instance; None if it is unknown.
+        rank_other_ties: (N,) the ranks under the other tie rule; None if they are unknown.
+        next_steps: the ranks step by step, with a horizon of several items.
     """
+
+    task: ClassVar[Task] = RANKING
 
     user: Ids
     rank: Ids
@@ -68,52 +89,77 @@ class Ranks:
     depth: int
     dropped: dict[str, int]
     row: Ids | None = None
-    other: Ids | None = None
-    ahead: NextSteps | None = None
-
-    def __len__(self) -> int:
-        return len(self.user)
+    rank_other_ties: Ids | None = None
+    next_steps: NextSteps | None = None
 
     @property
-    def sizes(self) -> Ids:
-        """(C,) number of targets of each case."""
+    def num_targets(self) -> Ids:
+        """(C,) number of targets of each instance."""
         return np.diff(self.offsets)
 
-    def alike(self, other: object) -> bool:
-        """Whether `other` answers the same questions."""
-        return isinstance(other, Ranks) and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("user", "offsets")
-        )
+    def values(self, metric: str) -> Floats:
+        return metrics.ranking_values(self, metric)
+
+    def same_instances(self, other: Predictions) -> bool:
+        return all(_equal(self, other, name) for name in ("user", "offsets"))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All but `depth` and `dropped`, as small arrays to be kept."""
-        kept = {"user": self.user, "rank": self.rank, "sizes": self.sizes, "row": self.row, "other": self.other}
-        if self.ahead:
-            sizes, asked = np.diff(self.ahead.offsets), np.array(self.ahead.asked)
-            kept |= {"ahead": self.ahead.rank, "ahead_sizes": sizes, "ahead_asked": asked}
-        small = {name: array.astype(np.int32) for name, array in kept.items() if array is not None}
-        return {**small, "top": self.top, **({"ahead_new": self.ahead.new} if self.ahead else {})}
+        """The arrays as 32-bit integers. Their names are those that older files have."""
+        wide = {
+            "user": self.user,
+            "rank": self.rank,
+            "sizes": self.num_targets,
+            "row": self.row,
+            "other": self.rank_other_ties,
+        }
+        if self.next_steps:
+            steps = self.next_steps
+            num_steps, horizon = np.diff(steps.offsets), np.array(steps.horizon)
+            wide |= {"ahead": steps.rank, "ahead_sizes": num_steps, "ahead_asked": horizon}
+        small = {name: array.astype(np.int32) for name, array in wide.items() if array is not None}
+        return {**small, "top": self.top, **({"ahead_new": self.next_steps.new} if self.next_steps else {})}
+
+    def attributes(self) -> dict[str, Any]:
+        return {"depth": self.depth, "dropped": self.dropped}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], *, depth: int, dropped: Mapping[str, int]) -> Ranks:
-        """The inverse of `arrays`; those kept before `row`, `other` and `ahead` were known can be read too."""
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], *, depth: int, dropped: Mapping[str, int]) -> Ranks:
+        """The inverse of `arrays` and `attributes`. The last three arrays may be absent, as in older files."""
         wide = {name: array.astype(np.int64) for name, array in arrays.items() if name not in ("top", "ahead_new")}
-        ahead = None
+        next_steps = None
         if "ahead" in arrays:
-            sizes, asked = wide["ahead_sizes"], int(wide["ahead_asked"])
-            ahead = NextSteps(wide["ahead"], arrays["ahead_new"], _offsets(sizes), asked)
+            offsets, horizon = offsets_of(wide["ahead_sizes"]), int(wide["ahead_asked"])
+            next_steps = NextSteps(wide["ahead"], arrays["ahead_new"], offsets, horizon)
         return cls(
             user=wide["user"],
             rank=wide["rank"],
-            offsets=_offsets(wide["sizes"]),
+            offsets=wide["offsets"] if "offsets" in wide else offsets_of(wide["sizes"]),
             top=arrays["top"],
             depth=depth,
             dropped=dict(dropped),
             row=wide.get("row"),
-            other=wide.get("other"),
-            ahead=ahead,
+            rank_other_ties=wide.get("other"),
+            next_steps=next_steps,
         )
 
+    def counts(self) -> dict[str, int]:
+        return {"targets": len(self.rank)}
 
-def _offsets(sizes: Ids) -> Ids:
+    def list_statistics(self, metric: str, num_items: int, item_counts: Ids | None) -> dict[str, float | None]:
+        k = metrics.parse(metric)[1]
+        popularity = None if item_counts is None else float(np.nanmean(metrics.popularity(self, item_counts, k)))
+        return {f"coverage@{k}": metrics.coverage(self, k, num_items), f"popularity@{k}": popularity}
+
+    def mean_other_ties(self, metric: str) -> float | None:
+        if self.rank_other_ties is None or "," in metric:
+            return None
+        return float(replace(self, rank=self.rank_other_ties).values(metric).mean())
+
+
+def offsets_of(sizes: Ids) -> Ids:
+    """(C + 1,) the offsets of C groups of the given sizes."""
     return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _equal(one: Predictions, other: Predictions, name: str) -> bool:
+    return hasattr(other, name) and np.array_equal(getattr(one, name), getattr(other, name))

@@ -1,4 +1,4 @@
-"""A `Result` as a file: its ranks, case by case, and what is said of it. One `.npz`, nothing in it runs."""
+"""A `Result` as a file: one `.npz` with its predictions, instance by instance. Reading it executes nothing."""
 
 from __future__ import annotations
 
@@ -11,29 +11,22 @@ from typing import Any
 import numpy as np
 
 from segue.errors import ArtefactError
-from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.ranks import Ranks
 from segue.evaluation.table import Result
 from segue.io import write_bytes
 
+RESULT_FIELDS = ("model", "log", "items", "seconds", "baseline")
+
 
 def write(result: Result, path: Path, **about: Any) -> Path:
-    """Write a result to `path`, whole or not at all; `about` is plain values to be kept with it."""
-    ranks = result.ranks
+    """Write a result atomically; `about` is plain values that are stored with it."""
     facts = {
-        "model": result.model,
+        **{name: getattr(result, name) for name in RESULT_FIELDS},
         "protocol": result.protocol.as_dict(),
-        "log": result.log,
-        "items": result.items,
-        "seconds": result.seconds,
-        "baseline": result.baseline,
-        "dropped": ranks.dropped,
+        **result.predictions.attributes(),
         "about": about,
     }
-    if isinstance(ranks, Ranks):
-        facts["depth"] = ranks.depth
-    arrays: dict[str, Any] = ranks.arrays()
+    arrays: dict[str, Any] = result.predictions.arrays()
     if result.counts is not None:
         arrays["counts"] = result.counts
     content = io.BytesIO()
@@ -47,27 +40,21 @@ def write(result: Result, path: Path, **about: Any) -> Path:
 
 
 def read(path: Path) -> tuple[Result, dict[str, Any]]:
-    """The result that `write` wrote, and what was said of it.
+    """The result that `write` wrote, and what was stored with it.
 
     Raises:
-        ArtefactError: there is none, or it is damaged.
+        ArtefactError: there is no such file, or it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            found: dict[str, Any] = {name: arrays[name] for name in arrays.files if name != "facts"}
-        counts = found.pop("counts", None)
-        if "offsets" in found:  # as they were kept first
-            found["sizes"] = np.diff(found.pop("offsets"))
-        dropped = facts.pop("dropped")
-        ranks: Ranks | RatingPredictions
-        if "depth" in facts:
-            ranks = Ranks.of(found, depth=facts.pop("depth"), dropped=dropped)
-        else:
-            ranks = RatingPredictions.of(found, dropped=dropped)
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            arrays: dict[str, Any] = {name: stored[name] for name in stored.files if name != "facts"}
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
-        return Result(ranks=ranks, counts=counts, protocol=protocol, **facts), about
+        fields = {name: facts.pop(name) for name in RESULT_FIELDS}
+        counts = arrays.pop("counts", None)
+        predictions = protocol.task.from_arrays(arrays, **facts)
+        return Result(predictions=predictions, counts=counts, protocol=protocol, **fields), about
     except FileNotFoundError:
         raise ArtefactError(f"{path}: there is no such result") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"{path}: damaged ({error}); delete it, and it is made anew") from error
+        raise ArtefactError(f"{path}: damaged ({error}); delete it, and it is computed again") from error

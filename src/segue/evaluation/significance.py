@@ -1,15 +1,15 @@
-"""Is the difference real? Intervals and paired tests of per-case values, from numpy alone.
+"""Confidence intervals and paired significance tests of per-instance values.
 
-    case        1     2     3    ...   C
+    instance    1     2     3    ...   C
     user        7     7     9
     model a    1.0    0    .5
-    model b    1.0   .5     0          the same cases in the same order: what is tested is a - b, case by case
+    model b    1.0   .5     0          the same instances in the same order: the differences a - b are tested
     a - b       0   -.5    .5
 
-Questions of one user (one session) are alike, so they are no evidence of their own: given the users, intervals draw
-users and tests compare users. With one question a user nothing changes.
+Instances of one user (one session) are not independent. Given the users, intervals therefore resample users, and tests
+compare users. With one instance per user this changes nothing.
 
-A test answers one question; where several are asked at once, their p-values are corrected together (`holm`).
+The p-values of several tests are corrected together (`holm`).
 """
 
 from __future__ import annotations
@@ -17,38 +17,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from scipy.special import stdtr
 
+from segue.data.log import Floats, Ids
 from segue.errors import ConfigError, did_you_mean, require
-from segue.evaluation.ranks import Ids
-from segue.evaluation.student_t import t_two_sided
 
-Values = np.ndarray[Any, np.dtype[np.float64]]
 Test = Literal["t", "wilcoxon", "permutation"]
 
-DRAWS_AT_ONCE = 1_000_000  # bounds the memory of resampling: some 20 MB
+MAX_DRAWS = 1_000_000  # drawn at a time, which bounds the memory of resampling to some 20 MB
 
 
 def interval(
-    values: Values, users: Ids | None = None, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: Floats, users: Ids | None = None, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """(low, high): a percentile bootstrap interval of the mean (Efron 1979).
 
-    Users are drawn with replacement, each with all its cases; without `users` (C,) every case stands for itself. The
-    ends are quantiles of the means of the draws.
+    Users are drawn with replacement, each with all their instances; without `users` (C,), instances are drawn. The ends
+    are quantiles of the means of the draws.
 
     Raises:
         ConfigError: no values, a value that is not a number, or settings out of range.
     """
     total, size = _by_user(_finite(values), users)
-    return _ends(_drawn(total, size, resamples, seed), confidence)
+    return _quantiles(_bootstrap_ratios(total, size, resamples, seed), confidence)
 
 
 @dataclass(frozen=True)
 class Uplift:
-    """By how much one mean exceeds another, in percent of the other.
+    """How far one mean is above another, in percent of the other.
 
     Attributes:
         percent: 100 (mean of a / mean of b - 1).
@@ -62,32 +61,32 @@ class Uplift:
 
 
 def uplift(
-    a: Values,
-    b: Values,
+    a: Floats,
+    b: Floats,
     users: Ids | None = None,
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Uplift:
-    """How far the mean of a lies above that of b, with a paired bootstrap interval: users are drawn, as in `interval`.
+    """How far the mean of a is above that of b, with a paired bootstrap interval: users are drawn, as in `interval`.
 
     Raises:
-        ConfigError: values of different cases, or a baseline b whose mean is 0.
+        ConfigError: values of different instances, or a baseline b whose mean is 0.
     """
     _paired(a, b)
     gain, base = _by_user(np.asarray(a, np.float64), users)[0], _by_user(np.asarray(b, np.float64), users)[0]
     require(bool(base.sum() > 0), "an uplift needs a baseline above 0")
-    low, high = _ends(100 * (_drawn(gain, base, resamples, seed) - 1), confidence)
+    low, high = _quantiles(100 * (_bootstrap_ratios(gain, base, resamples, seed) - 1), confidence)
     return Uplift(100 * float(gain.sum() / base.sum() - 1), low, high)
 
 
-def _drawn(first: Values, second: Values, resamples: int, seed: int) -> Values:
-    """(resamples,) the sum of `first` over the sum of `second` among as many users, drawn with replacement.
+def _bootstrap_ratios(first: Floats, second: Floats, resamples: int, seed: int) -> Floats:
+    """(resamples,) the sum of `first` divided by the sum of `second` over users drawn with replacement.
 
-    It only depends on how often each distinct pair is drawn, which is multinomial: where distinct pairs are few (as
-    those of hit@k are) these counts are drawn in place of the users, with the same distribution at a fraction of the
-    cost.
+    A ratio depends only on how often each distinct pair of values is drawn, which is multinomial. If there are few
+    distinct pairs (as for hit@k), these counts are drawn instead of the users, which is much faster and has the same
+    distribution.
     """
     require(resamples >= 1, f"resamples={resamples}: must be at least 1")
     rng = np.random.default_rng(seed)
@@ -105,37 +104,37 @@ def _drawn(first: Values, second: Values, resamples: int, seed: int) -> Values:
     return np.concatenate(ratios)
 
 
-def _ends(drawn: Values, confidence: float) -> tuple[float, float]:
+def _quantiles(ratios: Floats, confidence: float) -> tuple[float, float]:
     require(0 < confidence < 1, f"confidence={confidence}: must be between 0 and 1")
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def t_test(a: Values, b: Values, users: Ids | None = None) -> float:
+def t_test(a: Floats, b: Floats, users: Ids | None = None) -> float:
     """Two-sided p-value of Student's paired t test that the mean of a - b is 0.
 
-    With `users` (C,) its error is that of a mean of clusters: each user's sum of what departs from the mean counts
-    once (Liang and Zeger 1986), and there are as many degrees of freedom as users, less one.
+    With `users` (C,) the standard error is that of a mean of clusters: the sum of each user's deviations from the mean
+    counts once (Liang and Zeger 1986), and the degrees of freedom are the number of users less one.
     """
     difference = _paired(a, b)
     mean = float(difference.mean())
     total, size = _by_user(difference, users)
     n = len(total)
-    require(n >= 2, "a t test needs at least 2 cases (users, where a user has several); found 1")
-    rest = total - mean * size
-    error = math.sqrt(n / (n - 1) * float(rest @ rest)) / len(difference)
-    # differences that are all the same number have a spread of rounding error alone
+    require(n >= 2, "a t test needs at least 2 instances (users, if a user has several); found 1")
+    deviation = total - mean * size
+    error = math.sqrt(n / (n - 1) * float(deviation @ deviation)) / len(difference)
+    # if all differences are the same number, their spread is only rounding error
     if error <= 1e-15 * abs(mean):
         return 1.0 if mean == 0 else 0.0
-    return t_two_sided(mean / error, n - 1)
+    return float(2 * stdtr(n - 1, -abs(mean) / error))
 
 
-def wilcoxon(a: Values, b: Values, users: Ids | None = None) -> float:
+def wilcoxon(a: Floats, b: Floats, users: Ids | None = None) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test, by its normal approximation.
 
-    Cases without a difference are left out, equal differences share the mean of their ranks and the variance is
-    corrected for them; no continuity correction. 1.0 where nothing differs. Good from about 20 differing cases. With
-    `users` (C,) the sums of each user's differences take the place of the differences.
+    Instances without a difference are left out; equal differences share the mean of their ranks, and the variance is
+    corrected for them; there is no continuity correction. The p-value is 1.0 if nothing differs. The approximation is
+    good from about 20 differing instances. With `users` (C,) the sum of each user's differences replaces them.
     """
     difference, _ = _by_user(_paired(a, b), users)
     difference = difference[difference != 0]
@@ -151,15 +150,15 @@ def wilcoxon(a: Values, b: Values, users: Ids | None = None) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
-def permutation(a: Values, b: Values, users: Ids | None = None, *, resamples: int = 9999, seed: int = 0) -> float:
-    """Two-sided p-value of a sign-flip permutation test that a and b are exchangeable case by case.
+def permutation(a: Floats, b: Floats, users: Ids | None = None, *, resamples: int = 9999, seed: int = 0) -> float:
+    """Two-sided p-value of a sign-flip permutation test that a and b are exchangeable instance by instance.
 
-    The share of (resamples + 1) random exchanges, the one that happened among them, whose mean difference is at least
-    as far from 0 (Phipson & Smyth 2010): never 0. With `users` (C,) all cases of a user are exchanged together.
+    It is the share of (resamples + 1) random exchanges, including the observed one, whose mean difference is at least as
+    far from 0 (Phipson & Smyth 2010), so it is never 0. With `users` (C,) all instances of a user are exchanged together.
     """
     require(resamples >= 1, f"resamples={resamples}: must be at least 1")
     difference, _ = _by_user(_paired(a, b), users)
-    size = np.abs(difference[difference != 0])  # an exchange of equals changes nothing
+    size = np.abs(difference[difference != 0])  # exchanging equal values changes nothing
     total, n = float(size.sum()), len(size)
     # the sum of signed sizes is 2 * (sum of those with a plus) - total; equal sums may differ by rounding
     extreme = abs(float(difference.sum())) - 1e-12 * total
@@ -176,7 +175,7 @@ TESTS = {"t": t_test, "wilcoxon": wilcoxon, "permutation": permutation}
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P-values corrected for being several (Holm 1979): the chance of any false alarm among them stays below alpha."""
+    """P-values corrected for multiple testing (Holm 1979), which bounds the probability of any false positive by alpha."""
     raw = np.asarray(p, np.float64)
     order = np.argsort(raw, kind="stable")
     steps = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1))
@@ -191,12 +190,12 @@ def stars(p: float) -> str:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One model against a baseline on the same cases.
+class PairedComparison:
+    """One model compared with a baseline on the same instances.
 
     Attributes:
-        model: who is compared.
-        baseline: with whom.
+        model: the name of the model.
+        baseline: the name of the baseline.
         difference: mean of model - baseline.
         low: lower end of the interval of the difference.
         high: upper end.
@@ -214,29 +213,29 @@ class Comparison:
 
     @property
     def stars(self) -> str:
-        """Of the corrected p-value."""
+        """The stars of the corrected p-value."""
         return stars(self.p_holm)
 
 
-def compare(
-    values: Mapping[str, Values],
+def compare_with_baseline(
+    values: Mapping[str, Floats],
     users: Ids | None = None,
     *,
     baseline: str = "best",
     test: Test = "t",
     confidence: float = 0.95,
-) -> list[Comparison]:
-    """Every other model against the baseline, in the order given.
+) -> list[PairedComparison]:
+    """Compare every other model with the baseline, in the order given.
 
     Args:
-        values: per-case values by model, of the same cases in the same order.
-        users: (C,) whose cases they are; None where each is of another.
+        values: per-instance values by model, of the same instances in the same order.
+        users: (C,) the user of each instance; None if each instance has another user.
         baseline: the name of a model, or "best": the one with the highest mean.
         test: "t", "wilcoxon" or "permutation".
-        confidence: of the interval of the difference.
+        confidence: confidence level of the interval of the difference.
 
     Raises:
-        ConfigError: unknown baseline or test, or values of different cases.
+        ConfigError: unknown baseline or test, or values of different instances.
     """
     require(test in TESTS, f"unknown test {test!r}{did_you_mean(test, TESTS)}; known: {', '.join(TESTS)}")
     base = best(values) if baseline == "best" else baseline
@@ -246,43 +245,45 @@ def compare(
     p = [TESTS[test](values[name], values[base], users) for name in others]
     ends = [interval(_paired(values[name], values[base]), users, confidence=confidence) for name in others]
     return [
-        Comparison(name, base, float(np.mean(values[name] - values[base])), *end, raw, corrected)
+        PairedComparison(name, base, float(np.mean(values[name] - values[base])), *end, raw, corrected)
         for name, end, raw, corrected in zip(others, ends, p, holm(p), strict=True)
     ]
 
 
-def best(values: Mapping[str, Values]) -> str:
-    """The model with the highest mean; of equals the first."""
+def best(values: Mapping[str, Floats]) -> str:
+    """The name of the model with the highest mean; the first of equal ones."""
     require(bool(values), "no values to compare")
     return max(values, key=lambda name: float(np.mean(values[name])))
 
 
-def _finite(values: Values) -> Values:
+def _finite(values: Floats) -> Floats:
     values = np.asarray(values, np.float64)
-    require(values.ndim == 1 and len(values) > 0, f"values of shape {values.shape}: one value a case is needed")
+    require(values.ndim == 1 and len(values) > 0, f"values of shape {values.shape}: one value per instance is needed")
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise ConfigError(f"{len(bad)} of {len(values)} values are not numbers, the first at case {bad[0]}")
+        raise ConfigError(f"{len(bad)} of {len(values)} values are not numbers, the first at instance {bad[0]}")
     return values
 
 
-def _paired(a: Values, b: Values) -> Values:
+def _paired(a: Floats, b: Floats) -> Floats:
     a, b = _finite(a), _finite(b)
-    require(len(a) == len(b), f"a paired test needs the same cases on both sides; found {len(a)} and {len(b)}")
+    require(len(a) == len(b), f"a paired test needs the same instances on both sides; found {len(a)} and {len(b)}")
     return a - b
 
 
-def _by_user(values: Values, users: Ids | None) -> tuple[Values, Values]:
-    """(sum of its values, number of them) of every user, in ascending order."""
+def _by_user(values: Floats, users: Ids | None) -> tuple[Floats, Floats]:
+    """(sum of the values, number of values) of every user, in ascending order of users."""
     if users is None:
         return values, np.ones(len(values))
-    require(len(users) == len(values), f"{len(users)} users of {len(values)} cases: one user a case is needed")
-    _, whose = np.unique(users, return_inverse=True)
-    return np.bincount(whose, values).astype(np.float64), np.bincount(whose).astype(np.float64)
+    require(
+        len(users) == len(values), f"{len(users)} users of {len(values)} instances: one user per instance is needed"
+    )
+    _, index = np.unique(users, return_inverse=True)
+    return np.bincount(index, values).astype(np.float64), np.bincount(index).astype(np.float64)
 
 
 def _blocks(rows: int, columns: int) -> Iterator[int]:
-    """How many rows to draw at a time."""
-    step = max(1, DRAWS_AT_ONCE // max(columns, 1))
+    """Numbers of rows to draw at a time."""
+    step = max(1, MAX_DRAWS // max(columns, 1))
     for first in range(0, rows, step):
         yield min(step, rows - first)

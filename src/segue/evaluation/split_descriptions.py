@@ -1,4 +1,4 @@
-"""The splits of a protocol: what they are called with, and what they hold out and ask for, in words."""
+"""Arguments of the splits of a protocol, and descriptions of the splits in words."""
 
 from __future__ import annotations
 
@@ -17,42 +17,43 @@ def _describe_ratio(valid: float, test: float, rounding: str) -> str:
     rounded = ", both rounded up" if rounding == "author" else ""
     return (
         f"The last {100 * test:g}% of each user's rows is the test, {before} the validation{rounded}; "
-        "all that is held out of a user is one question"
+        "the held-out rows of a user are the targets of one evaluation instance"
     )
 
 
 def _describe_leave_last_out(valid: int, test: int) -> str:
     if valid == 1 and test == 1:
-        return "Each user's last row is the test, the row before it the validation, both asked for as the next item"
-    asked = "each asked for as the next item" if valid <= 1 and test == 1 else "each part asked for as one question"
-    return f"Of each user's rows the last {test} make the test, the {valid} before them the validation, {asked}"
+        return "Each user's last row is the test, the row before it the validation; each is the target of one instance"
+    one_row = valid <= 1 and test == 1
+    targets = "each row is the target of one instance" if one_row else "each part is the target set of one instance"
+    return f"Of each user's rows the last {test} make the test, the {valid} before them the validation; {targets}"
 
 
 def _describe_global_time(valid: float, test: float) -> str:
     return (
         f"The newest {100 * test:g}% of all rows is the test, the {100 * valid:g}% before it the validation; "
-        "before each held-out row the user's next item is asked for"
+        "every held-out row is a target"
     )
 
 
 def _describe_date(date: int, valid: float) -> str:
     return (
-        f"Rows from time {date} on are the test, the newest {100 * valid:g}% before it the validation; before each "
-        "held-out row the user's next item is asked for"
+        f"Rows from time {date} on are the test, the newest {100 * valid:g}% before it the validation; every "
+        "held-out row is a target"
     )
 
 
 def _describe_whole_users(valid: float, test: float, seed: int) -> str:
     return (
         f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, "
-        f"{100 * valid:g}% for validation; before each of their rows the next item is asked for"
+        f"{100 * valid:g}% for validation; each of their rows is a target"
     )
 
 
 def _describe_newest_users(valid: int, test: int) -> str:
     return (
         f"The users whose last row lies in the log's last {_days(test)} are held out whole for test, those of the "
-        f"{_days(valid)} before for validation; before each of their rows the next item is asked for"
+        f"{_days(valid)} before for validation; each of their rows is a target"
     )
 
 
@@ -62,13 +63,12 @@ def _days(number: int) -> str:
 
 def _describe_given(valid: float) -> str:
     return (
-        "The source says which users are held out whole for test, and for validation; where it names none for the "
-        f"latter, the newest {100 * valid:g}% of its training users are; before each of their rows the next item is "
-        "asked for"
+        "The data set says which users are held out whole for test, and for validation; if it names none for the "
+        f"latter, the newest {100 * valid:g}% of its training users are; each of their rows is a target"
     )
 
 
-DESCRIBED: dict[str, Callable[..., str]] = {
+DESCRIPTIONS: dict[str, Callable[..., str]] = {
     "ratio": _describe_ratio,
     "leave-last-out": _describe_leave_last_out,
     "global-time": _describe_global_time,
@@ -80,12 +80,12 @@ DESCRIBED: dict[str, Callable[..., str]] = {
 
 
 def unknown(what: str, word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """What to say of a word that is none of `known`."""
+    """The message for a word that is not in `known`."""
     return f"unknown {what} {word!r}{did_you_mean(word, known)}; known: {', '.join(known)}"
 
 
-def arguments_of(split: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`given` with the defaults of the split filled in, each value of its declared type."""
+def split_arguments(split: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of a split, with its defaults filled in and each value of its declared type."""
     function = SPLITS[split]
     hints = get_type_hints(function)
     parameters = {name: p for name, p in inspect.signature(function).parameters.items() if name != "log"}

@@ -1,13 +1,13 @@
-"""`table`: models side by side, with all that is needed to believe it.
+"""`table`: models side by side, with intervals, tests, and how the figures were computed.
 
     model      recall@10      ndcg@10       coverage@10   train s
-    pop         .0065 ***      .0058 ***          .1%         2        value, and whether it differs from the best
+    pop         .0065 ***      .0058 ***          .1%         2        mean, and whether it differs from the best
                .0060–.0071    .0052–.0064                              95% interval
     hgn         .0458          .0394             31.2%      102
                .0438–.0479    .0376–.0412
     protocol ... · left out ... · what the stars mean
 
-Only results of the same questions can stand in one table: same log, same protocol, same cases.
+A table only holds results of the same evaluation instances: same log, same protocol.
 """
 
 from __future__ import annotations
@@ -22,38 +22,36 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from segue.data.log import Floats, Ids
 from segue.errors import require
-from segue.evaluation.metrics import LOWER, answers, asked, coverage, measure, parse, popularity, value
-from segue.evaluation.predictions import RatingPredictions
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.ranks import Ids, Ranks
-from segue.evaluation.significance import Comparison, Test, Values, best, compare, holm, interval
+from segue.evaluation.significance import PairedComparison, Test, best, compare_with_baseline, holm, interval
+from segue.evaluation.task import Predictions
 
-METRICS = ("recall@10", "ndcg@10", "mrr@10")
 CONFIDENCE = 0.95
-TIED = 0.01  # of a figure: what the tie rule may change without being mentioned
+TIES_MATTER = 0.01  # relative change of a figure under the other tie rule, above which the table mentions it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
-    """What one model achieved.
+    """The result of one model.
 
     Attributes:
         model: its name in the table.
-        ranks: its answers, question by question, so that models can be compared: where it ranked the targets, or
-            what it predicted.
-        protocol: how it was measured.
-        log: the fingerprint of the log that was asked about.
-        items: how many items were ranked.
-        counts: (I + 1,) how often each item occurs in what was trained on, to say how popular the recommended are.
-        seconds: what training took; None where there was none to speak of.
-        baseline: whether other models are to be held against this one. Where no result is declared a baseline, all
-            are held against the best.
+        predictions: what it predicted for each instance, so that models can be compared: the ranks of the targets, or
+            the predicted ratings.
+        protocol: how it was evaluated.
+        log: the fingerprint of the log.
+        items: number of items that were ranked.
+        counts: (I + 1,) training events of each item, from which the popularity of the recommended items is computed.
+        seconds: training time; None if there was no training.
+        baseline: whether other models are compared with this one. If no result is a baseline, all are compared with the
+            best.
         warnings: what makes figures of this log and protocol doubtful, one sentence each.
     """
 
     model: str
-    ranks: Ranks | RatingPredictions
+    predictions: Predictions
     protocol: Protocol
     log: str
     items: int
@@ -63,20 +61,23 @@ class Result:
     warnings: tuple[str, ...] = ()
 
 
-def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> dict[str, Any]:
-    """All that `table` shows, in full precision, as plain values ready for JSON.
+def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> dict[str, Any]:
+    """Everything that `table` shows, in full precision, as plain values ready for JSON.
 
-    Each metric's reference is the best declared baseline, or the best of all where none is declared. The other
-    models (with baselines declared: those that are none) are tested against it, and the p-values of all models and
+    Without `metrics`, it has the default metrics of the task.
+
+    The reference of each metric is the best baseline, or the best of all models if there are no baselines. The other
+    models (if there are baselines: those that are none) are tested against it, and the p-values of all models and
     metrics are corrected together by Holm's method.
 
     Raises:
-        ConfigError: the results are of different logs, protocols or questions; unknown metric or test.
+        ConfigError: the results are of different logs, protocols or instances; unknown metric or test.
     """
-    _comparable(results)
+    _check_comparable(results)
+    metrics = results[0].protocol.task.default_metrics if metrics is None else metrics
     require(len(metrics) > 0, "no metric to show; name one, such as recall@10")
     first = results[0]
-    values = {m: {r.model: measure(r.ranks, m) for r in results if answers(r.ranks, m)} for m in metrics}
+    values = {metric: _values_by_model(results, metric) for metric in metrics}
     tested = _comparisons(results, values, test)
     return {
         "protocol": {
@@ -86,10 +87,10 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
         },
         "log": first.log,
         "items": first.items,
-        "questions": len(first.ranks),
-        **({} if isinstance(first.ranks, RatingPredictions) else {"targets": len(first.ranks.rank)}),
-        "users": len(np.unique(first.ranks.user)),
-        "left_out": first.ranks.dropped,
+        "instances": len(first.predictions),
+        **first.predictions.counts(),
+        "users": len(np.unique(first.predictions.user)),
+        "left_out": first.predictions.dropped,
         "warnings": list(dict.fromkeys(warning for r in results for warning in r.warnings)),
         "confidence": CONFIDENCE,
         "test": test,
@@ -99,7 +100,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
             {
                 "model": r.model,
                 "seconds": r.seconds,
-                **_reach(r, parse(metrics[0])[1]),
+                **r.predictions.list_statistics(metrics[0], r.items, r.counts),
                 "metrics": {m: _cell(m, values[m], r, tested.get((m, r.model))) for m in metrics},
             }
             for r in results
@@ -107,22 +108,13 @@ def summary(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test
     }
 
 
-def _reach(result: Result, k: int) -> dict[str, float | None]:
-    """What is recommended to all users together; nothing where ratings were predicted."""
-    ranks, counts = result.ranks, result.counts
-    if isinstance(ranks, RatingPredictions):
-        return {}
-    popular = None if counts is None else float(np.nanmean(popularity(ranks, counts, k)))
-    return {f"coverage@{k}": coverage(ranks, k, result.items), f"popularity@{k}": popular}
-
-
-def as_json(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> str:
+def as_json(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> str:
     """`summary` as JSON text."""
     return json.dumps(summary(results, metrics, test=test), indent=2)
 
 
-def table(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: Test = "t") -> Table:
-    """The results as a table for a terminal, the best value of each metric in bold, footnotes below.
+def table(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> Table:
+    """The results as a table for a terminal, with the best value of each metric in bold and footnotes below.
 
     Raises:
         ConfigError: as `summary`.
@@ -136,80 +128,97 @@ def table(results: Sequence[Result], metrics: Sequence[str] = METRICS, *, test: 
         caption=Text("\n".join(_footnotes(facts))),
         caption_justify="left",
     )
-    covered = next((key for key in facts["models"][0] if key.startswith("coverage@")), None)
+    coverage = _coverage_column(facts)
     shown.add_column("model", overflow="fold")
+    metrics = list(facts["models"][0]["metrics"])
     for metric in metrics:
         shown.add_column(metric, no_wrap=True)
-    if covered:
-        shown.add_column(f"{covered}\npopularity", justify="right", no_wrap=True)
+    if coverage:
+        shown.add_column(f"{coverage}\npopularity", justify="right", no_wrap=True)
     shown.add_column("train\ns", justify="right", no_wrap=True)
     for row in facts["models"]:
         seconds = "–" if row["seconds"] is None else f"{row['seconds']:,.{0 if row['seconds'] >= 10 else 1}f}"
-        cells = [_text(row["metrics"][metric]) for metric in metrics]
-        reach = [_reached(row[covered], row[covered.replace("coverage", "popularity")])] if covered else []
-        shown.add_row(Text(row["model"]), *cells, *reach, seconds)
+        cells = [_cell_text(row["metrics"][metric]) for metric in metrics]
+        lists = [_list_text(row[coverage], row[coverage.replace("coverage", "popularity")])] if coverage else []
+        shown.add_row(Text(row["model"]), *cells, *lists, seconds)
     return shown
 
 
-def _reached(covered: float, popular: float | None) -> Text:
-    reach = Text(f"{100 * covered:.1f}%")
-    return reach if popular is None else reach.append(f"\n{_short(popular)[:3]}", "dim")
+def _coverage_column(facts: dict[str, Any]) -> str | None:
+    return next((key for key in facts["models"][0] if key.startswith("coverage@")), None)
 
 
-def _comparable(results: Sequence[Result]) -> None:
-    """Refuse what may not stand in one table."""
+def _list_text(coverage: float, popularity: float | None) -> Text:
+    text = Text(f"{100 * coverage:.1f}%")
+    return text if popularity is None else text.append(f"\n{_short(popularity)[:3]}", "dim")
+
+
+def _check_comparable(results: Sequence[Result]) -> None:
+    """Raise `ConfigError` for results that must not be in one table."""
     require(len(results) > 0, "no results to show")
     names = [r.model for r in results]
-    double = next((name for name in names if names.count(name) > 1), None)
-    require(double is None, f"two results are called {double!r}; give each its own name")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    require(repeated is None, f"two results are called {repeated!r}; give each its own name")
     first = results[0]
     for r in results[1:]:
         pair = f"{first.model!r} and {r.model!r} cannot be compared: "
         require(
             first.protocol.fingerprint == r.protocol.fingerprint,
             f"{pair}protocol {first.protocol.name} ({first.protocol.fingerprint}) on one side, {r.protocol.name} "
-            f"({r.protocol.fingerprint}) on the other; measure both by the same protocol",
+            f"({r.protocol.fingerprint}) on the other; evaluate both with the same protocol",
         )
         require(
             (first.log, first.items) == (r.log, r.items),
             f"{pair}log {first.log} ({first.items:,} items) on one side, {r.log} ({r.items:,} items) on the other; "
-            "measure both on the same log",
+            "evaluate both on the same log",
         )
         require(
-            first.ranks.alike(r.ranks),
-            f"{pair}{len(first.ranks):,} questions on one side, {len(r.ranks):,} on the other, not the same; measure "
-            "both on the same part of the split",
+            first.predictions.same_instances(r.predictions),
+            f"{pair}{len(first.predictions):,} evaluation instances on one side, {len(r.predictions):,} on the other, "
+            "not the same; evaluate both on the same part of the split",
         )
+
+
+def _values_by_model(results: Sequence[Result], metric: str) -> dict[str, Floats]:
+    """The values of a metric of each model that can be measured by it."""
+    values = {r.model: r.predictions.values(metric) for r in results}
+    return {model: value for model, value in values.items() if value is not None}
 
 
 def _comparisons(
-    results: Sequence[Result], values: dict[str, dict[str, Values]], test: Test
-) -> dict[tuple[str, str], Comparison]:
+    results: Sequence[Result], values: dict[str, dict[str, Floats]], test: Test
+) -> dict[tuple[str, str], PairedComparison]:
     """By metric and model: every test of the table, corrected for all of them."""
-    baselines = [r.model for r in results if r.baseline]
-    made: dict[tuple[str, str], Comparison] = {}
-    for metric, figures in values.items():
-        by_model = {name: -v if metric in LOWER else v for name, v in figures.items()}
+    task, baselines = results[0].protocol.task, [r.model for r in results if r.baseline]
+    comparisons: dict[tuple[str, str], PairedComparison] = {}
+    for metric, values_of_metric in values.items():
+        sign = -1 if task.lower_is_better(metric) else 1
+        by_model = {name: sign * value for name, value in values_of_metric.items()}
         if len(by_model) < 2:
             continue
         reference = best({name: by_model[name] for name in baselines if name in by_model} or by_model)
-        others = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
-        users = asked(results[0].ranks, metric)
-        made.update({(metric, c.model): c for c in compare(others, users, baseline=reference, test=test)})
-    corrected = holm([c.p for c in made.values()])
-    return {key: replace(c, p_holm=p) for (key, c), p in zip(made.items(), corrected, strict=True)}
+        compared = {name: v for name, v in by_model.items() if name == reference or name not in baselines}
+        users = results[0].predictions.users(metric)
+        made = compare_with_baseline(compared, users, baseline=reference, test=test)
+        comparisons.update({(metric, c.model): c for c in made})
+    corrected = holm([c.p for c in comparisons.values()])
+    return {key: replace(c, p_holm=p) for (key, c), p in zip(comparisons.items(), corrected, strict=True)}
 
 
-def _cell(metric: str, by_model: dict[str, Values], result: Result, tested: Comparison | None) -> dict[str, Any] | None:
+def _cell(
+    metric: str, by_model: dict[str, Floats], result: Result, tested: PairedComparison | None
+) -> dict[str, Any] | None:
     if result.model not in by_model:
         return None
-    values, ranks = by_model[result.model], result.ranks
-    low, high = interval(values, asked(ranks, metric), confidence=CONFIDENCE)
-    mean, top = float(values.mean()), min if metric in LOWER else max
-    cell: dict[str, Any] = {"mean": value(mean, metric), "low": value(low, metric), "high": value(high, metric)}
-    cell["best"] = mean == top(float(v.mean()) for v in by_model.values())
-    if isinstance(ranks, Ranks) and ranks.other is not None and "," not in metric:
-        cell["other_ties"] = float(measure(replace(ranks, rank=ranks.other), metric).mean())
+    values, predictions, task = by_model[result.model], result.predictions, result.protocol.task
+    low, high = interval(values, predictions.users(metric), confidence=CONFIDENCE)
+    mean, best_of = float(values.mean()), min if task.lower_is_better(metric) else max
+    figures = {"mean": mean, "low": low, "high": high}
+    cell: dict[str, Any] = {name: task.aggregate(figure, metric) for name, figure in figures.items()}
+    cell["best"] = mean == best_of(float(v.mean()) for v in by_model.values())
+    other_ties = predictions.mean_other_ties(metric)
+    if other_ties is not None:
+        cell["other_ties"] = other_ties
     if tested is not None:
         cell["against"] = {
             "model": tested.baseline,
@@ -223,14 +232,14 @@ def _cell(metric: str, by_model: dict[str, Values], result: Result, tested: Comp
     return cell
 
 
-def _text(cell: dict[str, Any] | None) -> Text:
+def _cell_text(cell: dict[str, Any] | None) -> Text:
     if cell is None:
         return Text("–")
     tested = cell.get("against", {"stars": "", "difference": 0.0})
     marks = tested["stars"] if tested["difference"] >= 0 else tested["stars"].replace("*", "▾")
-    value = Text(_short(cell["mean"]), style="bold" if cell["best"] else "")
+    mean = Text(_short(cell["mean"]), style="bold" if cell["best"] else "")
     return Text.assemble(
-        value, f" {marks}" if marks else "", "\n", (f"{_short(cell['low'])}–{_short(cell['high'])}", "dim")
+        mean, f" {marks}" if marks else "", "\n", (f"{_short(cell['low'])}–{_short(cell['high'])}", "dim")
     )
 
 
@@ -240,36 +249,39 @@ def _short(share: float) -> str:
 
 
 def _title(facts: dict[str, Any]) -> str:
-    asked = f"{facts['questions']:,} ratings"
+    instances = f"{facts['instances']:,} ratings"
     if "targets" in facts:
-        asked = f"{facts['questions']:,} questions, {facts['targets']:,} targets"
-    return f"{asked}, {facts['items']:,} items"
+        instances = f"{facts['instances']:,} evaluation instances, {facts['targets']:,} targets"
+    return f"{instances}, {facts['items']:,} items"
 
 
-def _ties(facts: dict[str, Any]) -> list[str]:
-    """Where the tie rule decides more than a hundredth of a figure: the first metric by the other rule."""
-    moved = []
+def _tie_notes(facts: dict[str, Any]) -> list[str]:
+    """The first metric under the other tie rule, for models whose figure changes by more than a hundredth."""
+    changed = []
     for row in facts["models"]:
         metric, cell = next(iter(row["metrics"].items()))
         if cell is None or "other_ties" not in cell:
             continue
         other = cell["other_ties"]
-        if abs(other - cell["mean"]) > TIED * cell["mean"]:
-            moved.append(f"{row['model']} {_short(other)}")
+        if abs(other - cell["mean"]) > TIES_MATTER * cell["mean"]:
+            changed.append(f"{row['model']} {_short(other)}")
+    if not changed:
+        return []
     rule = "before" if facts["protocol"]["ties"] == "conservative" else "behind"
-    return [f"Ties matter: {metric} with targets {rule} others of the same score: {', '.join(moved)}."] if moved else []
+    return [f"Ties matter: {metric} with targets {rule} other items of the same score: {', '.join(changed)}."]
 
 
 def _footnotes(facts: dict[str, Any]) -> list[str]:
-    protocol, covers = facts["protocol"], any(key.startswith("coverage@") for key in facts["models"][0])
-    drawn = "questions" if facts["users"] == facts["questions"] else f"{facts['users']:,} users"
+    protocol = facts["protocol"]
+    drawn = "instances" if facts["users"] == facts["instances"] else f"{facts['users']:,} users"
     left_out = ", ".join(f"{n:,} {reason}" for reason, n in facts["left_out"].items()) or "nothing"
+    popularity = " Below coverage, the mean popularity percentile of the recommended items."
     lines = [
         f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
         f"Left out: {left_out}.",
         f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
-        + (" Below coverage, the mean popularity percentile of what is recommended." if covers else ""),
-        *_ties(facts),
+        + (popularity if _coverage_column(facts) else ""),
+        *_tie_notes(facts),
         *(f"Warning: {warning}." for warning in facts["warnings"]),
     ]
     if facts["comparisons"]:

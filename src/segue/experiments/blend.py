@@ -1,14 +1,14 @@
-"""Blending two models: the weight, and only the weight, is chosen on validation.
+"""Blending two models: the weight, and only the weight, is selected on validation.
 
     train ──> first  ─┐                              train + valid ──> first  ─┐
                       ├─> weight (on valid)   refit:                           ├─> blend with that weight ──> test
     train ──> second ─┘                              train + valid ──> second ─┘
 
-Among the weights tried are 0 and 1, each model alone, so the blend is never chosen worse than either on validation.
+The weights include 0 and 1, which are the models alone, so on validation the blend is never worse than either of them.
 
-    blended = blend(Recipe(model="seq-knn", protocol=p, refit=True), Recipe(model="hgn", protocol=p, refit=True), log)
+    blended = blend(Experiment(model="seq-knn", protocol=p), Experiment(model="hgn", protocol=p), log)
 
-More than two: a `Blend` is a model, so `choose` takes it as one of the two.
+To blend more than two models, blend a `Blend` with another one by `select_weight`.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config
-from segue.data.log import Log
+from segue.data.log import Floats, Log
 from segue.data.splits import EvalInstances, Split
 from segue.errors import DataError, require
-from segue.evaluation.metrics import Values, measure
-from segue.evaluation.protocol import Protocol, RatingProtocol
-from segue.evaluation.ranking import asked, question, rank
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranking import evaluation_mode, instance_batch
+from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result, summary
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import Blend, BlendConfig, mix, standardised_scores
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
-SCORES = 5_000_000  # of one model at a time
+MAX_SCORES = 5_000_000  # scores of one model in a block
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which weight validation chose.
+class WeightSelection:
+    """The weight that was selected on validation.
 
     Attributes:
-        weight: share of the second model.
-        monitor: the metric that chose it.
-        values: its mean on validation under each weight tried.
+        weight: the weight of the second model.
+        monitor: the metric that selected it.
+        values: the mean of that metric on validation, by weight.
     """
 
     weight: float
@@ -58,7 +59,7 @@ class Choice:
         return {"weight": self.weight, "monitor": self.monitor, "values": {str(w): v for w, v in self.values.items()}}
 
 
-def choose(
+def select_weight(
     first: Model,
     second: Model,
     split: Split,
@@ -66,48 +67,48 @@ def choose(
     *,
     monitor: str = "ndcg@10",
     weights: Sequence[float] = WEIGHTS,
-) -> Choice:
-    """The weight under which a blend of two models does best on validation; the smallest of equals.
+) -> WeightSelection:
+    """The weight with which a blend of two models is best on validation; the smallest of equally good ones.
 
-    Every question is asked once of each model, whatever the number of weights.
+    Every model scores every instance once, whatever the number of weights.
 
     Args:
-        first: trained on `split.train`, as `second` is: a model that has seen the validation part would be preferred.
-        second: likewise.
+        first: trained on `split.train`, like `second`; a model that was trained on validation data would be preferred.
+        second: the other model.
         split: of the log.
-        protocol: how validation is measured.
-        monitor: the metric that chooses.
-        weights: what is tried.
+        protocol: how validation is evaluated.
+        monitor: the metric that selects the weight.
+        weights: the weights to try.
 
     Raises:
-        ConfigError: the protocol does not rank, or not as deep as `monitor`; or `weights` is empty.
-        DataError: the split holds no validation question.
+        ConfigError: the protocol does not rank items, or not as deep as `monitor`; or `weights` is empty.
+        DataError: the split has no validation instances.
     """
-    require(not isinstance(protocol, RatingProtocol), f"{protocol.name}: a blend mixes orders of items, not ratings")
-    protocol.check(monitor)
-    found: dict[float, list[Values]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
-    require(len(found) > 0, "no weight to try; give some between 0 and 1")
+    protocol = RankingProtocol.expect(protocol, f"{protocol.name}: a blend mixes orders of items, not ratings")
+    protocol.check_metric(monitor)
+    values: dict[float, list[Floats]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
+    require(len(values) > 0, "no weight to try; give some between 0 and 1")
     instances = protocol.instances(split, "valid")
-    rows = max(SCORES // (split.log.num_items + 1), 32)
-    with asked(first), asked(second), torch.inference_mode():
+    rows = max(MAX_SCORES // (split.log.num_items + 1), 32)
+    with evaluation_mode(first), evaluation_mode(second), torch.inference_mode():
         for begin in range(0, len(instances), rows):
-            some = instances.take(slice(begin, begin + rows))
-            ready = (
-                standardised_scores(first, question(first, some)),
-                standardised_scores(second, question(second, some)),
+            block = instances.take(slice(begin, begin + rows))
+            scores = (
+                standardised_scores(first, instance_batch(first, block)),
+                standardised_scores(second, instance_batch(second, block)),
             )
-            for weight, values in found.items():
-                values.extend(_values(mix(*ready, weight), some, protocol, monitor))
-    if not any(found.values()):
-        raise DataError(f"{split.log.name}: {protocol.name} leaves no validation question to choose a weight by")
-    means = {weight: float(np.concatenate(values).mean()) for weight, values in found.items()}
-    return Choice(max(means, key=lambda weight: means[weight]), monitor, means)
+            for weight, of_weight in values.items():
+                of_weight.extend(_block_values(mix(*scores, weight), block, protocol, monitor))
+    if not any(values.values()):
+        raise DataError(f"{split.log.name}: {protocol.name} leaves no validation instance to select a weight by")
+    means = {weight: float(np.concatenate(of_weight).mean()) for weight, of_weight in values.items()}
+    return WeightSelection(max(means, key=lambda weight: means[weight]), monitor, means)
 
 
-class _Given(Model):
-    """Scores that are known already, of one block of questions."""
+class _FixedScores(Model):
+    """A model that returns given scores for one block of instances."""
 
-    name = "given"
+    name = "fixed-scores"
     Config = Config
     window = 0
     scores: Tensor
@@ -120,86 +121,79 @@ class _Given(Model):
         return self.scores if items is None else self.scores[:, items]
 
 
-def _values(scores: Tensor, instances: EvalInstances, protocol: Protocol, monitor: str) -> list[Values]:
-    """The metric of each question of a block, as one array; nothing where the block leaves none to be asked."""
-    given = _Given(scores, Sizes(instances.log.num_users, instances.log.num_items))
+def _block_values(scores: Tensor, instances: EvalInstances, protocol: RankingProtocol, monitor: str) -> list[Floats]:
+    """The metric of each instance of a block, as one array; an empty list if no instance has a target left."""
+    model = _FixedScores(scores, Sizes(instances.log.num_users, instances.log.num_items))
     try:
-        ranks = rank(
-            given,
-            instances,
-            exclude_seen=protocol.exclude_seen,
-            ties=protocol.ties,
-            depth=protocol.depth,
-            steps=protocol.ahead,
-            block=len(instances),
-        )
-    except DataError:  # every target of the block is an item that its user has had
+        ranks = protocol.rank_instances(model, instances, block=len(instances))
+    except DataError:  # every target of the block is an item that its user has already had
         return []
     return [measure(ranks, monitor)]
 
 
 @dataclass(frozen=True, eq=False)
 class Blended:
-    """Two recipes that were run, and their blend.
+    """Two experiments that were run, and the blend of their models.
 
     Attributes:
-        parts: each for itself, as it is tested alone.
-        choice: how the weight was chosen.
+        parts: the outcome of each experiment alone.
+        selection: how the weight was selected.
         model: the blend.
-        result: what it reached on the test.
+        result: its evaluation on the test part.
     """
 
     parts: tuple[Outcome, Outcome]
-    choice: Choice
+    selection: WeightSelection
     model: Blend
     result: Result
 
     def about(self) -> dict[str, Any]:
-        """What a saved blend should say of itself: plain values."""
-        return about([part.about() for part in self.parts], self.choice, self.result)
+        """What is stored with the saved blend, as plain values."""
+        return about_blend([part.about() for part in self.parts], self.selection, self.result)
 
 
-def about(parts: Sequence[dict[str, Any]], choice: Choice, result: Result) -> dict[str, Any]:
-    """What a saved blend should say of itself, from what its parts say of themselves."""
-    recipes, trainings = [part["recipe"] for part in parts], [part["training"] for part in parts]
-    shared = {key: recipes[0][key] for key in ("protocol", "refit")}
-    spent = {key: sum(training[key] for training in trainings) for key in ("seconds", "cpu_seconds")}
+def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, result: Result) -> dict[str, Any]:
+    """What is stored with a saved blend, from what is stored with its parts."""
+    experiments, trainings = [part["experiment"] for part in parts], [part["training"] for part in parts]
+    common = {key: experiments[0][key] for key in ("protocol", "refit")}
+    time = {key: sum(training[key] for training in trainings) for key in ("seconds", "cpu_seconds")}
     return {
-        "recipe": {"model": Blend.name, "parts": recipes, "monitor": choice.monitor, **shared},
+        "experiment": {"model": Blend.name, "parts": experiments, "monitor": selection.monitor, **common},
         "training": {
-            "validation": {choice.monitor: choice.values[choice.weight]},
-            "weights": choice.as_dict(),
-            **spent,
+            "validation": {selection.monitor: selection.values[selection.weight]},
+            "weights": selection.as_dict(),
+            **time,
         },
         "results": summary([result]),
     }
 
 
 def blend(first: Experiment, second: Experiment, log: Log, *, weights: Sequence[float] = WEIGHTS) -> Blended:
-    """Train two models on the train part, choose the weight on validation, and test the blend once.
+    """Train two models on the training part, select the weight on validation, and evaluate the blend on the test part.
 
-    With `refit` both are trained anew on train and validation, and the weight stays. The metric that chooses is the
-    first recipe's `monitor`.
+    With `refit`, both models are trained again on training and validation data, and the weight stays. The metric that
+    selects it is the `monitor` of the first experiment.
 
     Raises:
-        ConfigError: the recipes differ in protocol or in `refit`.
+        ConfigError: the experiments differ in their protocol or in `refit`.
     """
     require(
         (first.protocol.fingerprint, first.refit) == (second.protocol.fingerprint, second.refit),
         f"{first.model} and {second.model} cannot be blended: give both the same protocol and the same refit",
     )
     split = first.split(log)
-    recipes = first, second
+    experiments = first, second
     models = first.build(log), second.build(log)
-    trainings = [recipe.choose(model, split) for recipe, model in zip(recipes, models, strict=True)]
-    choice = choose(*models, split, first.protocol, monitor=first.monitor, weights=weights)
+    trainings = [one.select_epoch(model, split) for one, model in zip(experiments, models, strict=True)]
+    selection = select_weight(*models, split, first.protocol, monitor=first.monitor, weights=weights)
     one, two = (
-        recipe.final(log, training.best, chosen=training)
-        if recipe.refit
-        else Outcome(recipe, split, model, training, recipe.test(model, split, training))
-        for recipe, model, training in zip(recipes, models, trainings, strict=True)
+        experiment.run_refit(log, training.best, selection=training)
+        if experiment.refit
+        else Outcome(experiment, split, model, training, experiment.evaluate(model, split, training))
+        for experiment, model, training in zip(experiments, models, trainings, strict=True)
     )
-    model = Blend(one.model, two.model, weight=choice.weight)
+    model = Blend(one.model, two.model, weight=selection.weight)
     seconds = one.training.seconds + two.training.seconds
-    ranks = first.protocol.rank(model, split, "test")
-    return Blended((one, two), choice, model, replace(one.result, model=Blend.name, ranks=ranks, seconds=seconds))
+    predictions = first.protocol.evaluate(model, split, "test")
+    result = replace(one.result, model=Blend.name, predictions=predictions, seconds=seconds)
+    return Blended((one, two), selection, model, result)

@@ -1,9 +1,9 @@
-"""`Experiment`: a complete description of a run. What it holds decides every number that comes out.
+"""`Experiment`: the complete description of a run, from which every figure follows.
 
-    log -> split -> train a model, choosing its epoch on validation -> rank the test questions -> a result
+    log -> split -> train a model, and select its best epoch on validation -> evaluate on the test part -> a result
 
-With `refit` the chosen number of epochs is trained once more on train and validation together, as HGN's authors do,
-before the test is looked at. Test questions are asked once, at the end.
+With `refit`, the model is trained again on training and validation data together, for the selected number of epochs,
+as HGN's authors do. The test part is evaluated once, at the end.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, require
-from segue.evaluation.protocol import Protocol, RatingProtocol
+from segue.evaluation.protocol import Protocol
 from segue.evaluation.table import Result, summary
-from segue.models.base.model import GradientModel, Model, Sizes
+from segue.models.base.model import Model, Sizes
 from segue.models.registry import find
 from segue.training.loop import fit
 from segue.training.state import Training
 
-RIVALS = ("pop", "item-knn", "seq-knn")  # they count, in seconds: whoever cannot beat them should know
-RATING_RIVALS = ("global-mean", "user-mean", "item-mean", "biases", "pop")
-
-
-def rivals(protocol: Protocol) -> tuple[str, ...]:
-    """The simple models to be shown beside any other, where it is measured by `protocol`."""
-    return RATING_RIVALS if isinstance(protocol, RatingProtocol) else RIVALS
-
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A recipe that was run: the model, how it was trained, and what it reached on the test."""
+    """An experiment that was run.
 
-    recipe: Experiment
+    Attributes:
+        experiment: what was run.
+        split: of the log.
+        model: the trained model.
+        training: how it was trained.
+        result: its evaluation on the test part.
+    """
+
+    experiment: Experiment
     split: Split
     model: Model
     training: Training
@@ -47,18 +47,18 @@ class Outcome:
 
     @property
     def results(self) -> list[Result]:
-        """What is to be shown of it."""
+        """The rows of a table."""
         return [self.result]
 
     def about(self) -> dict[str, Any]:
-        """What a saved model should say of itself: plain values."""
+        """What is stored with the saved model, as plain values."""
         return {
-            "recipe": self.recipe.as_dict(),
+            "experiment": self.experiment.as_dict(),
             "training": {
-                "seed": self.recipe.seed,
+                "seed": self.experiment.seed,
                 "epochs": len(self.training.epochs),
                 "best": self.training.best,
-                "validation": {self.recipe.monitor: self.training.metric},
+                "validation": {self.experiment.monitor: self.training.metric},
                 "seconds": self.training.seconds,
                 "cpu_seconds": self.training.cpu_seconds,
             },
@@ -68,19 +68,19 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """How to get from a log to a number.
+    """One model, its settings, its training and its evaluation.
 
     Attributes:
         model: a name in `MODELS`, or a class outside segue such as `./fmc.py:FMC`; see `segue.models.registry.find`.
-        protocol: how it is measured.
-        settings: the model's settings where they depart from the preset's.
+        protocol: how the model is evaluated.
+        settings: settings of the model that differ from those of the preset.
         preset: a named set of settings of the model; None for its defaults.
-        seed: of the initial weights and of all that training draws.
-        monitor: the metric that chooses the epoch, on validation; by default that of the protocol.
-        eval_every: epochs between two looks at validation.
-        patience: looks without progress before training stops.
-        refit: whether the final model is trained anew on train and validation, for the chosen number of epochs.
-        baseline: whether other models are to be held against this one.
+        seed: seed of the initial weights and of everything that is random in training.
+        monitor: the metric that selects the epoch on validation; by default that of the protocol's task.
+        eval_every: epochs between two validations.
+        patience: training stops after so many validations without a better metric.
+        refit: whether the final model is trained on training and validation data, for the selected number of epochs.
+        baseline: whether other models are compared with this one in tables.
     """
 
     model: str
@@ -100,8 +100,8 @@ class Experiment:
         require(self.patience >= 1, f"patience={self.patience}: must be at least 1")
         require(0 <= self.seed < 2**63, f"seed={self.seed}: must lie between 0 and 2^63 - 1")
         if not self.monitor:
-            object.__setattr__(self, "monitor", self.protocol.monitor)
-        self.protocol.check(self.monitor)
+            object.__setattr__(self, "monitor", self.protocol.task.default_monitor)
+        self.protocol.check_metric(self.monitor)
 
     @property
     def name(self) -> str:
@@ -109,7 +109,7 @@ class Experiment:
         return find(self.model).name
 
     def build(self, log: Log, **settings: Any) -> Model:
-        """A new, untrained model for `log`; `settings` depart further from the recipe's."""
+        """A new, untrained model for `log`; `settings` override those of the experiment."""
         kind = find(self.model)
         config = kind.configure({**self.settings, **settings}, self.preset)
         with torch.random.fork_rng(devices=[]):
@@ -120,7 +120,7 @@ class Experiment:
         """The protocol's split of `log`.
 
         Raises:
-            DataError: it leaves nothing to learn from, or nothing to ask.
+            DataError: no training rows are left, or no test instances.
         """
         split = self.protocol.split(log)
         if not len(split.train):
@@ -129,59 +129,70 @@ class Experiment:
         if not len(instances):
             why = "; ".join(f"{n:,} {reason}" for reason, n in instances.dropped.items())
             raise DataError(
-                f"{log.name}: too short for the protocol {self.protocol.name}, no test question is left ({why}); "
+                f"{log.name}: too short for the protocol {self.protocol.name}, no test instance is left ({why}); "
                 "choose another protocol or a longer log"
             )
         return split
 
     def run(self, log: Log, *, folder: Path | None = None) -> Outcome:
-        """Split, train, choose on validation, test once.
+        """Split the log, train the model, select its epoch on validation, and evaluate it on the test part once.
 
         Args:
-            log: what to learn from.
-            folder: where an interrupted training is kept, to be taken up by the same call.
+            log: the log.
+            folder: where the state of an interrupted training is kept; the same call resumes it.
         """
         split = self.split(log)
         model = self.build(log)
-        training = self.choose(model, split, folder=folder)
+        training = self.select_epoch(model, split, folder=folder)
         if not self.refit:
-            return Outcome(self, split, model, training, self.test(model, split, training))
-        return self.final(log, training.best, chosen=training)
+            return Outcome(self, split, model, training, self.evaluate(model, split, training))
+        return self.run_refit(log, training.best, selection=training)
 
-    def final(self, log: Log, epochs: int, *, chosen: Training | None = None, folder: Path | None = None) -> Outcome:
-        """Train on train and validation for `epochs`, which validation has chosen (`chosen`, if it is known how).
+    def run_refit(
+        self, log: Log, epochs: int, *, selection: Training | None = None, folder: Path | None = None
+    ) -> Outcome:
+        """Train on training and validation data for `epochs` epochs, and evaluate on the test part.
 
-        An interrupted training is kept in `folder`, to be taken up by the same call.
+        Args:
+            log: the log.
+            epochs: number of epochs, as selected on validation.
+            selection: the training that selected it, whose time is added; None if it is unknown.
+            folder: where the state of an interrupted training is kept; the same call resumes it.
         """
         split = self.protocol.split(log)
-        model, training = self.refitted(split, epochs, chosen=chosen, folder=folder)
-        return Outcome(self, split, model, training, self.test(model, split, training))
+        model, training = self.refit_model(split, epochs, selection=selection, folder=folder)
+        return Outcome(self, split, model, training, self.evaluate(model, split, training))
 
-    def refitted(
-        self, split: Split, epochs: int, *, chosen: Training | None = None, folder: Path | None = None
+    def refit_model(
+        self, split: Split, epochs: int, *, selection: Training | None = None, folder: Path | None = None
     ) -> tuple[Model, Training]:
-        """The model of `final`, before it is tested, and how it was trained."""
-        model = self.build(split.log)
-        if isinstance(model, GradientModel):
-            model = self.build(split.log, epochs=epochs)
+        """The model of `run_refit` before its evaluation, and how it was trained."""
+        settings = {"epochs": epochs} if find(self.model).trained_by_gradient else {}
+        model = self.build(split.log, **settings)
         training = fit(model, split.train_valid, seed=self.seed, folder=folder)
-        if chosen is not None:
+        if selection is not None:
             training = replace(
-                chosen,
-                seconds=chosen.seconds + training.seconds,
-                cpu_seconds=chosen.cpu_seconds + training.cpu_seconds,
+                selection,
+                seconds=selection.seconds + training.seconds,
+                cpu_seconds=selection.cpu_seconds + training.cpu_seconds,
             )
         return model, training
 
-    def choose(
-        self, model: Model, split: Split, *, folder: Path | None = None, within: Callable[[Model], Model] | None = None
+    def select_epoch(
+        self, model: Model, split: Split, *, folder: Path | None = None, wrap: Callable[[Model], Model] | None = None
     ) -> Training:
-        """Train on the train part; the model ends with the weights of its best epoch on validation: that of the whole
-        that `within` makes of it, where it is a part of one."""
+        """Train on the training part; the model ends with the weights of its best epoch on validation.
+
+        Args:
+            model: an untrained model.
+            split: of the log.
+            folder: where the state of an interrupted training is kept; the same call resumes it.
+            wrap: makes the model that is evaluated from the one that is trained, if that is only a part of it.
+        """
         instances = self.protocol.instances(split, "valid")
 
         def validate(candidate: Model) -> float:
-            return self.protocol.monitored(within(candidate) if within else candidate, split, self.monitor)
+            return self.protocol.validation_metric(wrap(candidate) if wrap else candidate, split, self.monitor)
 
         return fit(
             model,
@@ -194,11 +205,11 @@ class Experiment:
             keep_state=True,
         )
 
-    def test(self, model: Model, split: Split, training: Training) -> Result:
-        """The test questions, asked of a trained model."""
+    def evaluate(self, model: Model, split: Split, training: Training) -> Result:
+        """The result of a trained model on the test part."""
         return Result(
             model=self.name,
-            ranks=self.protocol.ask(model, split, "test"),
+            predictions=self.protocol.evaluate(model, split, "test"),
             protocol=self.protocol,
             log=split.log.fingerprint,
             items=split.log.num_items,

@@ -1,12 +1,12 @@
-"""Training two stages: the second learns as always, its epoch is the one that orders the first's candidates best.
+"""Training two stages: the second is trained as always, and its epoch is the one that orders the candidates best.
 
     train ──> first   ─┐                                train + valid ──> first  ─┐
                        ├─> epoch (on valid)     refit:                            ├─> both stages ──> test
     train ──> second  ─┘                                train + valid ──> second ─┘
 
-    found = rerank(Recipe(model="seq-knn", protocol=p), Recipe(model="mf", protocol=p), log, candidates=100)
+    reranked = rerank(Experiment(model="seq-knn", protocol=p), Experiment(model="mf", protocol=p), log, candidates=100)
 
-A first stage may be trained and saved already: then it stays as it is.
+The first stage may be a model that is already trained and saved; then it stays as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import require
-from segue.evaluation.protocol import RatingProtocol
+from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result, summary
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model
@@ -27,13 +27,13 @@ from segue.training.state import Training
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
-    """A first stage that is trained already, on the train part alone.
+class TrainedStage:
+    """A first stage that is already trained, on the training part alone.
 
     Attributes:
-        model: what returns candidates.
-        result: what it reached on the test.
-        facts: what its saved model says of itself.
+        model: the model that returns candidates.
+        result: its evaluation on the test part.
+        facts: what is stored with the saved model.
     """
 
     model: Model
@@ -41,25 +41,25 @@ class Ready:
     facts: dict[str, Any]
 
     def about(self) -> dict[str, Any]:
-        """What it says of itself: plain values."""
+        """What is stored with the saved model, as plain values."""
         return self.facts
 
 
 @dataclass(frozen=True, eq=False)
 class Reranked:
-    """Two stages that were trained and tested.
+    """Two stages that were trained and evaluated.
 
     Attributes:
-        first: the first stage, as it is tested alone.
-        recipe: of the second.
-        training: of the second.
+        first: the first stage, evaluated alone.
+        experiment: of the second stage.
+        training: of the second stage.
         split: of the log.
-        model: both.
-        result: what they reached on the test.
+        model: both stages.
+        result: their evaluation on the test part.
     """
 
-    first: Outcome | Ready
-    recipe: Experiment
+    first: Outcome | TrainedStage
+    experiment: Experiment
     training: Training
     split: Split
     model: Rerank
@@ -67,79 +67,84 @@ class Reranked:
 
     @property
     def results(self) -> list[Result]:
-        """What is to be shown: the first stage alone, and both."""
+        """The rows of a table: the first stage alone, and both stages."""
         return [self.first.result, self.result]
 
     def about(self) -> dict[str, Any]:
-        """What a saved model of two stages should say of itself: plain values."""
-        one, two = self.first.about(), self.recipe.as_dict()
-        shared = {key: two[key] for key in ("protocol", "seed", "monitor", "refit")}
-        spent = {key: one["training"][key] + getattr(self.training, key) for key in ("seconds", "cpu_seconds")}
+        """What is stored with the saved model of both stages, as plain values."""
+        one, two = self.first.about(), self.experiment.as_dict()
+        common = {key: two[key] for key in ("protocol", "seed", "monitor", "refit")}
+        time = {key: one["training"][key] + getattr(self.training, key) for key in ("seconds", "cpu_seconds")}
+        parts = [one["experiment"], two]
         return {
-            "recipe": {"model": Rerank.name, "parts": [one["recipe"], two], **self.model.config.as_dict(), **shared},
+            "experiment": {"model": Rerank.name, "parts": parts, **self.model.config.as_dict(), **common},
             "training": {
                 "epochs": len(self.training.epochs),
                 "best": self.training.best,
-                "validation": {self.recipe.monitor: self.training.metric},
-                **spent,
+                "validation": {self.experiment.monitor: self.training.metric},
+                **time,
             },
             "results": summary([self.result]),
         }
 
 
 def rerank(
-    first: Experiment | Ready, second: Experiment, log: Log, *, candidates: int = 100, folder: Path | None = None
+    first: Experiment | TrainedStage, second: Experiment, log: Log, *, candidates: int = 100, folder: Path | None = None
 ) -> Reranked:
-    """Train two stages, choose the second's epoch by how it orders what the first returns, and test them once.
+    """Train two stages, select the epoch of the second by how it orders the candidates, and evaluate them on the test.
 
     Args:
-        first: what returns candidates.
-        second: what puts them in order.
-        log: what to learn from.
-        candidates: how many the first returns.
-        folder: where an interrupted training of the second is kept, to be taken up by the same call.
+        first: the stage that returns candidates.
+        second: the stage that orders them.
+        log: the log.
+        candidates: how many candidates the first stage returns.
+        folder: where the state of an interrupted training of the second stage is kept; the same call resumes it.
 
     Raises:
-        ConfigError: the recipes differ in protocol or in `refit`, the protocol asks for ratings, or a first stage that
-            is trained already would have to be trained anew.
+        ConfigError: the experiments differ in their protocol or in `refit`, the protocol does not rank items, or a
+            first stage that is already trained would have to be trained again.
     """
-    RerankConfig(candidates=candidates)  # said before anything is trained
+    RerankConfig(candidates=candidates)  # raises an error before anything is trained
     _check(first, second)
     split = second.split(log)
-    retriever = first.model if isinstance(first, Ready) else first.build(log)
-    alone = first if isinstance(first, Ready) else _alone(first, retriever, split)
+    if isinstance(first, TrainedStage):
+        alone: Outcome | TrainedStage = first
+        retriever = first.model
+    else:
+        retriever = first.build(log)
+        alone = _first_stage(first, retriever, split)
     model = second.build(log)
-    training = second.choose(
-        model, split, folder=folder, within=lambda ordering: Rerank(retriever, ordering, candidates=candidates)
+    training = second.select_epoch(
+        model, split, folder=folder, wrap=lambda candidate: Rerank(retriever, candidate, candidates=candidates)
     )
     if second.refit:
-        model, training = second.refitted(split, training.best, chosen=training)
-    whole = Rerank(alone.model, model, candidates=candidates)
+        model, training = second.refit_model(split, training.best, selection=training)
+    both = Rerank(alone.model, model, candidates=candidates)
     result = replace(
         alone.result,
-        model=f"{second.model} after {alone.result.model}",
-        ranks=second.protocol.rank(whole, split, "test"),
+        model=f"{second.name} after {alone.result.model}",
+        predictions=second.protocol.evaluate(both, split, "test"),
         seconds=(alone.result.seconds or 0.0) + training.seconds,
         baseline=second.baseline,
     )
-    return Reranked(alone, second, training, split, whole, result)
+    return Reranked(alone, second, training, split, both, result)
 
 
-def _alone(first: Experiment, model: Model, split: Split) -> Outcome:
-    """The first stage for itself, tested; `model` ends as what has learnt from the train part."""
-    training = first.choose(model, split)
+def _first_stage(first: Experiment, model: Model, split: Split) -> Outcome:
+    """The first stage alone, trained and evaluated; `model` ends as the one that is trained on the training part."""
+    training = first.select_epoch(model, split)
     if first.refit:
-        return first.final(split.log, training.best, chosen=training)
-    return Outcome(first, split, model, training, first.test(model, split, training))
+        return first.run_refit(split.log, training.best, selection=training)
+    return Outcome(first, split, model, training, first.evaluate(model, split, training))
 
 
-def _check(first: Experiment | Ready, second: Experiment) -> None:
+def _check(first: Experiment | TrainedStage, second: Experiment) -> None:
     name = second.protocol.name
-    require(not isinstance(second.protocol, RatingProtocol), f"{name}: asks for ratings, and two stages order items")
-    if isinstance(first, Ready):
-        require(not second.refit, "a first stage that is trained already cannot be refitted: name its model instead")
+    RankingProtocol.expect(second.protocol, f"{name}: a protocol of ratings, and two stages order items")
+    if isinstance(first, TrainedStage):
+        require(not second.refit, "a first stage that is already trained cannot be refitted: name its model instead")
         return
     require(
         (first.protocol.fingerprint, first.refit) == (second.protocol.fingerprint, second.refit),
-        f"{second.model} cannot order what {first.model} returns: give both the same protocol and the same refit",
+        f"{second.model} cannot order the candidates of {first.model}: give both the same protocol and the same refit",
     )

@@ -27,7 +27,6 @@ from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.models.base.model import Model
-from segue.models.base.rating import PairScorer
 from segue.nn.recorder import Recording, recording
 from segue.serving.recommend import Recommendation, history_batch, score_all_items, top_recommendations
 
@@ -94,7 +93,7 @@ def explain(
     items = batch.history[0]
     with recording() as recorded:
         scores = score_all_items(model, batch)[0]
-    if isinstance(model, PairScorer):
+    if model.task == "rating":
         recorded = {}  # its gates belong to one pair of user and item: see `segue.explain.rating`
     excluded = items if exclude_seen else items[:0]
     scores[excluded] = -torch.inf

@@ -27,12 +27,11 @@ from torch import Tensor
 from segue.batches.batch import PairBatch
 from segue.data.log import Ids, Log
 from segue.data.time_units import day_of, unit_of
-from segue.errors import ConfigError, DataError
-from segue.evaluation.ranking import asked, device_of
+from segue.errors import DataError
+from segue.evaluation.ranking import device_of, evaluation_mode
 from segue.explain.occlusion import leave_one_out, recorded_values
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
-from segue.models.ensembles.rerank import Rerank
 from segue.nn.recorder import ITEM_HISTORY, Recording, recording
 from segue.reporting.heatmap import CardRow, HeatmapCell, format_contribution, format_gate
 from segue.serving.recommend import lookup_ids
@@ -115,10 +114,7 @@ def explain_rating(model: Model, log: Log, *, user: Any, item: Any, last: int = 
         ConfigError: the model predicts no ratings.
         DataError: an unknown user or item, a log without times, or `last` below 1.
     """
-    if isinstance(model, Rerank):
-        model = model.second
-    if not isinstance(model, PairScorer):
-        raise ConfigError(f"{model.name}: ranks items and predicts no rating; explain it without an item")
+    model = PairScorer.within(model)
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
     user_id, item_id = lookup_ids(log, "user", [user])[0], lookup_ids(log, "item", [item])[0]
@@ -127,7 +123,7 @@ def explain_rating(model: Model, log: Log, *, user: Any, item: Any, last: int = 
     history, item_history = _History(events.item, user_rows, last), _History(events.user, item_rows, last)
     time = None if row is None else int(events.time[row])
     batch = _occluded_batch(model, (user_id, item_id), time, history, item_history)
-    with asked(model), recording() as recorded, torch.inference_mode():
+    with evaluation_mode(model), recording() as recorded, torch.inference_mode():
         ratings = model.predict(batch.to(device_of(model))).double().cpu()
     contributions = (ratings[0] - ratings[1:]).tensor_split([len(history.positions)])
     user_recorded = {name: values for name, values in recorded.items() if not name.startswith(ITEM_HISTORY)}

@@ -41,7 +41,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "iarn-figure4": iarn_figure4.reproduce,
     "iarn-figure5": iarn_figure5.reproduce,
 }
-RENAMED = {"criteo-rivals": "criteo-baselines"}
+_RENAMED = {"criteo-rivals": "criteo-baselines"}
 
 
 def find_table(name: str) -> Callable[..., Reproduction]:
@@ -50,8 +50,8 @@ def find_table(name: str) -> Callable[..., Reproduction]:
     Raises:
         ConfigError: there is no such table, or it has another name now.
     """
-    if name in RENAMED:
-        raise ConfigError(f"no table {name!r}: it is now called {RENAMED[name]!r}")
+    if name in _RENAMED:
+        raise ConfigError(f"no table {name!r}: it is now called {_RENAMED[name]!r}")
     if name not in TABLES:
         raise ConfigError(f"no table {name!r}{did_you_mean(name, TABLES)}; there are: {', '.join(TABLES)}")
     return TABLES[name]

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from segue.data.log import Log
-from segue.evaluation.metrics import LOWER, Values, measure, value
+from segue.data.log import Floats, Log
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
-from segue.models.base.model import GradientModel
 from segue.models.registry import find
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import EpochSelection, Run, RunCache
 from segue.reporting.console import say
+
+SEEDS = (0, 1, 2)  # of methods that are trained three times
+QUICK_EPOCHS = 1  # epochs of each training of a quick version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Method:
     def epochs(self) -> int:
         """The maximal number of epochs; 0 for a model without gradient training."""
         model, experiment = find(self.experiment.model), self.experiment
-        if not issubclass(model, GradientModel):
+        if not model.trained_by_gradient:
             return 0
         return int(model.configure(dict(experiment.settings), experiment.preset).epochs)
 
@@ -120,18 +122,21 @@ class MethodResult:
     selection: EpochSelection
     runs: tuple[Run, ...]
 
-    def values(self, metric: str) -> Values:
+    def values(self, metric: str) -> Floats:
         """(C,) the metric of each evaluation instance, averaged over seeds."""
-        return np.mean([measure(run.ranks, metric) for run in self.runs], axis=0)
+        return np.mean([measure(run.predictions, metric) for run in self.runs], axis=0)
 
     def row(self, metric: str, instances: Any = slice(None)) -> Row:
         """The measured and the published figure of a metric; measured on a subset of the evaluation instances."""
         return Row(
             method=self.method.name,
             metric=metric,
-            measured=tuple(value(float(measure(run.ranks, metric)[instances].mean()), metric) for run in self.runs),
+            measured=tuple(
+                run.predictions.task.aggregate(float(measure(run.predictions, metric)[instances].mean()), metric)
+                for run in self.runs
+            ),
             published=self.method.published.get(metric),
-            lower_is_better=metric in LOWER,
+            lower_is_better=self.runs[0].predictions.task.lower_is_better(metric),
             other_logs=self.method.other_logs,
         )
 
@@ -164,3 +169,13 @@ def run_methods(
         say(f"run {number} of {len(methods)}: {method.name}")
         results.append(method.run(log, runs, epochs=epochs))
     return results
+
+
+def run_details(results: Sequence[MethodResult], log: str, *, quick: bool) -> dict[str, Any]:
+    """Details for the result file: how each method was run on the log."""
+    return {
+        "quick": quick,
+        "log": log,
+        "cpu_seconds": {result.method.name: result.cpu_seconds for result in results},
+        "runs": {result.method.name: result.as_dict() for result in results},
+    }

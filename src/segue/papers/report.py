@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import DataError
-from segue.papers.reproduction import Picture, markdown_table, to_markdown
+from segue.papers.reproduction import CPU_SECONDS, Picture, markdown_table, to_markdown
 from segue.reporting import charts
 
-METRICS = ("recall@10", "ndcg@10")
-COST_COLUMNS = ("epochs", "trials", "train CPU s", "peak MB")
-BLOCK = re.compile(r"(<!-- (\S+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
+_METRICS = ("recall@10", "ndcg@10")
+COST_COLUMNS = ("epochs", "trials", CPU_SECONDS, "peak MB")
+_BLOCK = re.compile(r"(<!-- (\S+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def update_page(page: Path, results: Path) -> str:
@@ -39,7 +39,7 @@ def update_page(page: Path, results: Path) -> str:
         text = _comparison_block(result) if "comparison" in result else _reproduction_block(result, folder)
         return f"{match[1]}{text}{match[3]}"
 
-    return BLOCK.sub(block, page.read_text(encoding="utf-8"))
+    return _BLOCK.sub(block, page.read_text(encoding="utf-8"))
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -73,9 +73,9 @@ def _reproduction_block(result: Mapping[str, Any], folder: Path) -> str:
 def _comparison_block(result: Mapping[str, Any]) -> str:
     """The setup of a comparison, and a table with a row for each model."""
     protocol = result["protocol"]
-    header = ["model", *(name for metric in METRICS for name in (metric, "95% interval")), *COST_COLUMNS]
+    header = ["model", *(name for metric in _METRICS for name in (metric, "95% interval")), *COST_COLUMNS]
     rows = [_comparison_row(model, result["best_models"][model["model"]]) for model in result["models"]]
-    setup = f"{result['questions']:,} questions, protocol {protocol['name']} ({protocol['fingerprint']})"
+    setup = f"{result['instances']:,} evaluation instances, protocol {protocol['name']} ({protocol['fingerprint']})"
     left_out = [f"{name} is left out: {reason}" for name, reason in result["left_out_models"].items()]
     lines = [f"{setup}. Best on validation: {result['serve']}.", markdown_table([header, *rows]).rstrip(), *left_out]
     return "\n" + "\n\n".join(lines) + "\n\n"
@@ -84,7 +84,7 @@ def _comparison_block(result: Mapping[str, Any]) -> str:
 def _comparison_row(model: Mapping[str, Any], best: Mapping[str, Any]) -> list[str]:
     """The cells of a model: metrics with intervals and significance marks, epochs, trials, cost."""
     cells = [model["model"]]
-    for metric in METRICS:
+    for metric in _METRICS:
         value = model["metrics"][metric]
         marks = value.get("against", {"stars": ""})["stars"].replace("*", "▾")
         mean, low, high = (f"{value[name]:.4f}".removeprefix("0") for name in ("mean", "low", "high"))
@@ -97,6 +97,6 @@ def _comparison_row(model: Mapping[str, Any], best: Mapping[str, Any]) -> list[s
 if __name__ == "__main__":
     page, results = map(Path, sys.argv[1:3])
     text = update_page(page, results)
-    for _, name, _ in re.findall(BLOCK, text):
+    for _, name, _ in re.findall(_BLOCK, text):
         write_pictures(read_result(results / Path(name).name), results)
     page.write_text(text, encoding="utf-8")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 FOUR_DECIMALS = ("rmse", "mae", "auc")  # methods differ in the last digits
+CPU_SECONDS = "train CPU s"  # the column, or the metric of a row, with the CPU seconds of a training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +209,7 @@ def text_table(result: Mapping[str, Any], part: str = "") -> list[list[str]]:
         columns.append([name, *(_format_figure(figures.get(method), name) for method in methods)])
     if cpu_seconds := result.get("cpu_seconds"):
         columns.append(
-            ["train CPU s", *(f"{cpu_seconds[method]:,.0f}" if method in cpu_seconds else "" for method in methods)]
+            [CPU_SECONDS, *(f"{cpu_seconds[method]:,.0f}" if method in cpu_seconds else "" for method in methods)]
         )
     return [list(cells) for cells in zip(*columns, strict=True)]
 

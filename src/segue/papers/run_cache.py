@@ -25,9 +25,7 @@ import numpy as np
 from segue.data.datasets.catalog import cache_folder
 from segue.data.log import Log
 from segue.errors import DataError
-from segue.evaluation.metrics import answers, measure, value
-from segue.evaluation.predictions import RatingPredictions
-from segue.evaluation.ranks import Ranks
+from segue.evaluation.task import Predictions, can_measure, mean_metric
 from segue.experiments.blend import WEIGHTS, blend
 from segue.experiments.experiment import Experiment
 from segue.io import atomic_file, json_hash, write_json
@@ -37,7 +35,8 @@ from segue.serving.saved_model import SavedModel, load, save
 from segue.training.state import Training
 from segue.tuning.workers import peak_memory_mb
 
-FORMAT = 2  # raised when the same experiment would give other numbers, or the files have other keys
+RATING_DEPTH = 20  # stored in the identity of runs that predict ratings, which have no depth
+_FORMAT = 2  # raised when the same experiment would give other numbers, or the files have other keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ class Run:
     Attributes:
         seed: of the training.
         epochs: number of trained epochs; 0 for a model without gradient training.
-        ranks: the ranks of the targets for each evaluation instance, or the predicted ratings.
+        predictions: the ranks of the targets for each evaluation instance, or the predicted ratings.
         seconds: wall time of the training.
         cpu_seconds: CPU time of the training.
         peak_mb: peak memory of the process so far; None where the operating system does not report it.
@@ -76,14 +75,14 @@ class Run:
 
     seed: int
     epochs: int
-    ranks: Ranks | RatingPredictions
+    predictions: Predictions
     seconds: float
     cpu_seconds: float
     peak_mb: float | None
 
     def mean(self, metric: str) -> float:
         """The mean of a metric, such as "recall@10" or "rmse", over the evaluation instances."""
-        return value(float(measure(self.ranks, metric).mean()), metric)
+        return mean_metric(self.predictions, metric)
 
 
 class RunCache:
@@ -104,7 +103,7 @@ class RunCache:
         path = self._path("choose", identity)
         if stored := self._read_json(path, experiment):
             return _read_selection(stored["selection"])
-        selection = _selection(experiment.choose(experiment.build(log), experiment.split(log), folder=path))
+        selection = _selection(experiment.select_epoch(experiment.build(log), experiment.split(log), folder=path))
         self._write_json(path, {"identity": identity, "configs": [_config(experiment)], "selection": vars(selection)})
         return selection
 
@@ -114,10 +113,10 @@ class RunCache:
         path = self._path("best", identity)
         if stored := self._read_json(path, experiment):
             selection = _read_selection(stored["selection"])
-            return selection, self._read_run(path, experiment.seed, selection.epochs, stored)
+            return selection, self._read_run(path, experiment, selection.epochs, stored)
         outcome = replace(experiment, refit=False).run(log, folder=path)
         selection, cost = _selection(outcome.training), _cost(outcome.training)
-        run = Run(seed=experiment.seed, epochs=selection.epochs, ranks=outcome.result.ranks, **cost)
+        run = Run(seed=experiment.seed, epochs=selection.epochs, predictions=outcome.result.predictions, **cost)
         self._write_run(
             path,
             run,
@@ -142,10 +141,10 @@ class RunCache:
         identity = {**_identity(experiment, log), "epochs": epochs}
         path = self._path("final", identity)
         if stored := self._read_json(path, experiment):
-            return self._read_run(path, experiment.seed, epochs, stored)
-        outcome = experiment.final(log, epochs, folder=path)
+            return self._read_run(path, experiment, epochs, stored)
+        outcome = experiment.run_refit(log, epochs, folder=path)
         cost = _cost(outcome.training)
-        run = Run(seed=experiment.seed, epochs=epochs, ranks=outcome.result.ranks, **cost)
+        run = Run(seed=experiment.seed, epochs=epochs, predictions=outcome.result.predictions, **cost)
         self._write_run(path, run, experiment, {"identity": identity, "configs": [_config(experiment)], "cost": cost})
         return run
 
@@ -156,14 +155,14 @@ class RunCache:
         path = self._path("blend", identity)
         if stored := self._read_json(path, first, second):
             selection = EpochSelection(epochs=0, **stored["selection"])
-            return selection, self._read_run(path, first.seed, 0, stored)
+            return selection, self._read_run(path, first, 0, stored)
         outcome = blend(first, second, log)
         chosen: dict[str, Any] = {
-            "weight": outcome.choice.weight,
-            "metric": outcome.choice.values[outcome.choice.weight],
+            "weight": outcome.selection.weight,
+            "metric": outcome.selection.values[outcome.selection.weight],
         }
         cost = _cost(*(part.training for part in outcome.parts))
-        run = Run(seed=first.seed, epochs=0, ranks=outcome.result.ranks, **cost)
+        run = Run(seed=first.seed, epochs=0, predictions=outcome.result.predictions, **cost)
         self._write_run(
             path,
             run,
@@ -172,20 +171,20 @@ class RunCache:
         )
         return EpochSelection(epochs=0, **chosen), run
 
-    def _read_run(self, path: Path, seed: int, epochs: int, stored: Mapping[str, Any]) -> Run:
+    def _read_run(self, path: Path, experiment: Experiment, epochs: int, stored: Mapping[str, Any]) -> Run:
         with np.load(path.with_suffix(".npz")) as arrays:
-            return Run(seed=seed, epochs=epochs, ranks=_read_ranks(dict(arrays), stored["ranks"]), **stored["cost"])
+            predictions = experiment.protocol.task.from_arrays(dict(arrays), **stored["ranks"])
+        return Run(seed=experiment.seed, epochs=epochs, predictions=predictions, **stored["cost"])
 
     def _write_run(self, path: Path, run: Run, experiment: Experiment, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write(path.with_suffix(".npz"), lambda file: _write_ranks(file, run.ranks))
-        metrics = experiment.protocol.shown([*experiment.protocol.ks])
-        means = {metric: run.mean(metric) for metric in metrics if answers(run.ranks, metric)}
-        depth = {"depth": run.ranks.depth} if isinstance(run.ranks, Ranks) else {}
-        self._write_json(path, {**content, "ranks": {**depth, "dropped": run.ranks.dropped}, "means": means})
+        _write(path.with_suffix(".npz"), lambda file: _write_predictions(file, run.predictions))
+        metrics = experiment.protocol.table_metrics(experiment.protocol.cut_offs)
+        means = {metric: run.mean(metric) for metric in metrics if can_measure(run.predictions, metric)}
+        self._write_json(path, {**content, "ranks": run.predictions.attributes(), "means": means})
 
     def _path(self, task: str, identity: Mapping[str, Any]) -> Path:
-        return self.folder / f"{task}-{json_hash({'format': FORMAT, **identity})}"
+        return self.folder / f"{task}-{json_hash({'format': _FORMAT, **identity})}"
 
     def _read_json(self, path: Path, *experiments: Experiment) -> dict[str, Any] | None:
         """The stored description of a run; None if there is none, or if its settings would be different today."""
@@ -233,7 +232,7 @@ def _identity(experiment: Experiment, log: Log) -> dict[str, Any]:
         "model": experiment.model,
         "settings": settings,
         "protocol": experiment.protocol.fingerprint,
-        "depth": experiment.protocol.depth,
+        "depth": max(experiment.protocol.cut_offs, default=RATING_DEPTH),
         "log": log.fingerprint,
         "seed": experiment.seed,
     }
@@ -273,17 +272,10 @@ def _cost(*trainings: Training) -> dict[str, Any]:
     }
 
 
-def _write_ranks(path: Path, ranks: Ranks | RatingPredictions) -> None:
-    arrays: dict[str, Any] = ranks.arrays()
+def _write_predictions(path: Path, predictions: Predictions) -> None:
+    arrays: dict[str, Any] = predictions.arrays()
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
-
-
-def _read_ranks(arrays: dict[str, Any], attributes: Mapping[str, Any]) -> Ranks | RatingPredictions:
-    """The inverse of `_write_ranks`; only ranks have a depth."""
-    if "depth" in attributes:
-        return Ranks.of(arrays, **attributes)
-    return RatingPredictions.of(arrays, **attributes)
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

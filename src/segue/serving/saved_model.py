@@ -30,12 +30,10 @@ from segue.data.log import Log, Vocab
 from segue.errors import ArtefactError, ConfigError
 from segue.io import atomic_folder, check_folder, file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
-from segue.models.ensembles.blend import Blend
-from segue.models.ensembles.rerank import Rerank
 from segue.models.external import FORMS, reference_of
 from segue.models.registry import ENSEMBLES, MODELS
 
-FORMAT = 2  # format 1 had other names of settings and weights
+_FORMAT = 2  # format 1 had other names of settings and weights
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
 REPAIR = "copy the whole folder again, or save the model anew"
 
@@ -107,7 +105,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     _vocabulary(log.items, log.item_metadata).write_parquet(folder / "items.parquet")
     _history(log).write_parquet(folder / "history.parquet")
     facts = {
-        "format": FORMAT,
+        "format": _FORMAT,
         **_description(model),
         "log": {"name": log.name, "fingerprint": log.fingerprint},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
@@ -122,8 +120,8 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
 def _description(model: Model) -> dict[str, Any]:
     """The name, the settings and the sizes of a model, from which `_build` makes it again."""
     description: dict[str, Any] = {"model": model.name, "config": model.config.as_dict(), "sizes": asdict(model.sizes)}
-    if isinstance(model, (Blend, Rerank)):
-        description["parts"] = [_description(model.first), _description(model.second)]
+    if model.parts:
+        description["parts"] = [_description(part) for part in model.parts]
     elif MODELS.get(model.name) is not type(model):
         description["class"] = reference_of(type(model))
     return description
@@ -162,6 +160,8 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
             raise ArtefactError(f"{folder}: {name} is missing; {REPAIR}")
         if file_hash(path) != facts["files"][name]:
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
+    if "recipe" in facts:  # the key of earlier versions
+        facts["experiment"] = facts.pop("recipe")
     model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
     return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts)
 
@@ -226,9 +226,9 @@ def _read_facts(folder: Path) -> dict[str, Any]:
         raise ArtefactError(f"{path}: damaged ({error}); {REPAIR}") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise ArtefactError(f"{path}: does not describe a saved model; {REPAIR}")
-    if facts["format"] != FORMAT:
+    if facts["format"] != _FORMAT:
         raise ArtefactError(
-            f"{folder}: format {facts['format']} and this segue reads format {FORMAT}; "
+            f"{folder}: format {facts['format']} and this segue reads format {_FORMAT}; "
             "install the segue that saved it, or save the model anew"
         )
     expected = facts.pop("hash", None)

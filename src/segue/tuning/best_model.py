@@ -58,4 +58,4 @@ def _is_saved(experiment: Experiment, path: Path) -> bool:
     except (OSError, ValueError):
         return False
     expected = json.loads(json.dumps(experiment.as_dict()))
-    return isinstance(about, dict) and about.get("recipe") == expected
+    return isinstance(about, dict) and about.get("experiment") == expected

@@ -21,10 +21,10 @@ from typing import Any
 
 from segue.data.log import Log
 from segue.errors import TrainingError, require
-from segue.evaluation.metrics import measure
-from segue.evaluation.protocol import Protocol, RatingProtocol
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranking_protocol import RankingProtocol
+from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
-from segue.models.base.model import DirectModel
 from segue.models.registry import find
 from segue.reporting.console import progress
 from segue.tuning.optuna_space import import_optuna
@@ -64,8 +64,8 @@ class Comparison:
 
     def __post_init__(self) -> None:
         require(len(self.models) > 0, "no model to compare")
-        require(
-            not isinstance(self.protocol, RatingProtocol),
+        RankingProtocol.expect(
+            self.protocol,
             f"{self.protocol.name}: a comparison ranks items, this protocol predicts ratings; run each model by it: "
             f"segue run mf DATA --protocol {self.protocol.name} shows means and biases beside it",
         )
@@ -122,7 +122,7 @@ class Comparison:
     def run_order(self) -> list[str]:
         """The names of the models in the order in which they run: those without gradient training first."""
         references = self.references
-        return sorted(references, key=lambda name: not issubclass(find(references[name]), DirectModel))
+        return sorted(references, key=lambda name: find(references[name]).trained_by_gradient)
 
 
 def best_on_validation(entries: list[Entry]) -> Entry:
@@ -149,4 +149,4 @@ def cost_rows(entries: list[Entry], monitor: str) -> list[dict[str, Any]]:
 
 
 def _test_metric(entry: Entry, monitor: str) -> float:
-    return float("-inf") if entry.result is None else float(measure(entry.result.ranks, monitor).mean())
+    return float("-inf") if entry.result is None else float(measure(entry.result.predictions, monitor).mean())

@@ -200,7 +200,7 @@ class Scheduler:
         except ArtefactError:
             return False
         expected = {k: v for k, v in search.experiment.as_dict().items() if k not in ("settings", "protocol")}
-        same = {key: about["recipe"].get(key) for key in expected} == expected
+        same = {key: about["experiment"].get(key) for key in expected} == expected
         enough = name in self.granted or about["search"]["trials"] >= search.max_trials
         if not (same and enough and (path / "model.json").is_file()):
             return False

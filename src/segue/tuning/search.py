@@ -182,7 +182,7 @@ class Search:
         training = fit(model, split.train_valid if experiment.refit else split.train, seed=experiment.seed)
         if training.epochs:
             training.epochs[-1] = replace(training.epochs[-1], metric=best.metric)
-        return Outcome(experiment, split, model, training, experiment.test(model, split, training))
+        return Outcome(experiment, split, model, training, experiment.evaluate(model, split, training))
 
     def _next_trial(self, study: Study) -> ActiveTrial | None:
         """A trial to run, or one that ran out of time and may continue; None if nothing is left to do."""

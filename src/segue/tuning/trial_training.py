@@ -10,7 +10,7 @@ from typing import Any
 
 from segue.data.splits import Split
 from segue.experiments.experiment import Experiment
-from segue.models.base.model import DirectModel, Model
+from segue.models.base.model import Model
 from segue.training.loop import StopTraining, fit
 from segue.tuning.report import format_metric
 from segue.tuning.study import ActiveTrial
@@ -58,7 +58,7 @@ class TrialTraining:
             folder=self.active.folder,
             keep_state=True,
         )
-        if isinstance(model, DirectModel):
+        if not model.trained_by_gradient:
             self.metric = self._evaluate(model)
         else:
             self.metric, self.best_epoch, self.epochs = training.metric, training.best, len(training.epochs)
@@ -66,7 +66,7 @@ class TrialTraining:
 
     def _evaluate(self, model: Model) -> float:
         """The monitored metric on validation."""
-        return self.experiment.protocol.monitored(model, self.split, self.experiment.monitor)
+        return self.experiment.protocol.validation_metric(model, self.split, self.experiment.monitor)
 
     def __call__(self, model: Model) -> float:
         """Validate, called by the training loop.

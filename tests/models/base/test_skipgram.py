@@ -1,4 +1,4 @@
-"""Item2Vec and Meta-Prod2Vec: which pairs they are taught, what they count, and how they answer."""
+"""Item2Vec and Meta-Prod2Vec: training pairs, counts of tokens, negatives, loss and scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segue.training.loop import fit
 
 LOG = synthetic.from_sequences([[1, 2, 3], [3, 2], [4, 1, 1]], num_items=5)
 KINDS = pl.DataFrame({"kind": [["a", "b"], ["b"], None, ["c"], ["c", "a"]]})
-DESCRIBED = replace(LOG, item_metadata=KINDS)
+WITH_METADATA = replace(LOG, item_metadata=KINDS)
 FEATURED = {"embedding_dim": 3, "feature_column": "kind", "max_features_per_item": 2}
 
 
@@ -34,9 +34,9 @@ def build(kind: Any, **settings: Any) -> Any:
         ).double()
 
 
-def described(**settings: Any) -> MP2Vec:
+def with_features(**settings: Any) -> MP2Vec:
     model: MP2Vec = build(MP2Vec, **FEATURED, **settings)
-    next(iter(model.batches(DESCRIBED, np.random.default_rng(0))))
+    next(iter(model.batches(WITH_METADATA, np.random.default_rng(0))))
     return model
 
 
@@ -50,24 +50,28 @@ def test_score_is_the_mean_cosine_to_the_history() -> None:
         for j in range(1, 6)
     ]
     torch.testing.assert_close(scores[0, 1:], torch.stack(expected), rtol=0, atol=1e-12)
-    assert scores[1, 1:].tolist() == [0] * 5  # who has had nothing likes nothing
+    assert scores[1, 1:].tolist() == [0] * 5  # an empty history
     newest = build(Item2Vec, window=1).requires_grad_(False).score(batch)
     torch.testing.assert_close(newest[0, 1:], torch.cosine_similarity(u[4], u[1:]), rtol=0, atol=1e-12)
 
 
-def test_a_negative_that_is_the_true_context_counts_for_nothing() -> None:
+def test_negative_equal_to_the_context_is_ignored() -> None:
     model = build(Item2Vec)
-    one, asked = torch.tensor([[1]]), torch.ones(1, 1, dtype=torch.bool)
+    token, target_mask = torch.tensor([[1]]), torch.ones(1, 1, dtype=torch.bool)
     losses = [
-        float(model(SequenceBatch(torch.tensor([0]), one, one + 1, asked, torch.tensor([[[drawn]]]))).detach())
-        for drawn in ([2, 4], [4, 2], [4, 0])
+        float(
+            model(
+                SequenceBatch(torch.tensor([0]), token, token + 1, target_mask, torch.tensor([[[negatives]]]))
+            ).detach()
+        )
+        for negatives in ([2, 4], [4, 2], [4, 0])
     ]
     assert losses[0] == losses[1] == losses[2]
 
 
 def test_pairs_of_items_and_features() -> None:
     """Features a, b, c are tokens 6, 7, 8. Item 1 has a and b, item 2 has b, item 3 none, item 4 c."""
-    model = described()
+    model = with_features()
     token, context = model.token_pairs(np.array([1, 3]), np.array([4, 2]))
     expected = [
         *[(1, 4), (1, 8), (6, 4), (7, 4), (6, 8), (7, 8), (6, 1), (7, 1)],
@@ -76,32 +80,32 @@ def test_pairs_of_items_and_features() -> None:
     assert Counter(zip(token.tolist(), context.tolist(), strict=True)) == Counter(expected)
 
 
-def test_a_feature_is_there_as_often_as_its_items() -> None:
-    events = described().token_counts(DESCRIBED)
+def test_events_of_a_feature_are_those_of_its_items() -> None:
+    events = with_features().token_counts(WITH_METADATA)
     assert events[1:6].tolist() == LOG.counts()[1:].tolist() == [3, 2, 2, 1, 0]
     assert events[6:].tolist() == [3, 5, 1]
 
 
-def test_pairs_with_a_feature_weigh_lambda() -> None:
-    light, heavy = described(feature_weight=0.1), described(feature_weight=0.4)
-    batch = next(iter(light.batches(DESCRIBED, np.random.default_rng(1))))
+def test_pairs_with_a_feature_have_the_weight_lambda() -> None:
+    light, heavy = with_features(feature_weight=0.1), with_features(feature_weight=0.4)
+    batch = next(iter(light.batches(WITH_METADATA, np.random.default_rng(1))))
     mixed = (batch.history[:, 0] > 5) | (batch.target[:, 0] > 5)
     assert 0 < mixed.sum() < len(batch)
-    surprise = light.pair_loss(batch).detach()
+    pair_loss = light.pair_loss(batch).detach()
     for model, weight in ((light, 0.1), (heavy, 0.4)):
-        expected = surprise[~mixed].sum() + weight * surprise[mixed].sum()
+        expected = pair_loss[~mixed].sum() + weight * pair_loss[mixed].sum()
         assert float(model(batch).detach()) == pytest.approx(float(expected), abs=1e-12)
 
 
-def test_negatives_are_items_and_features_in_proportion() -> None:
-    model = described(num_negatives=2000)
-    drawn = np.concatenate([b.negatives.flatten() for b in model.batches(DESCRIBED, np.random.default_rng(2))])
-    share = np.bincount(drawn, minlength=9)[1:] / len(drawn)
-    weight = np.array([3, 2, 2, 1, 1, 3, 5, 1]) ** 0.75  # who never occurs can be drawn all the same
+def test_negatives_are_sampled_in_proportion_to_events() -> None:
+    model = with_features(num_negatives=2000)
+    negatives = np.concatenate([b.negatives.flatten() for b in model.batches(WITH_METADATA, np.random.default_rng(2))])
+    share = np.bincount(negatives, minlength=9)[1:] / len(negatives)
+    weight = np.array([3, 2, 2, 1, 1, 3, 5, 1]) ** 0.75  # tokens without events count as one
     assert share == pytest.approx(weight / weight.sum(), abs=0.01)
 
 
-def test_without_a_column_it_is_item2vec() -> None:
+def test_without_features_equals_item2vec() -> None:
     log = synthetic.markov(20, 5, 8, seed=1)
     tables = []
     for kind in (Item2Vec, MP2Vec):
@@ -112,8 +116,8 @@ def test_without_a_column_it_is_item2vec() -> None:
     assert torch.equal(*tables)
 
 
-def test_features_bring_an_item_near_that_nobody_has_with_others() -> None:
-    """Items 1..4 are of one kind and 5..8 of another, users keep to a kind; items 4 and 8 are had alone."""
+def test_features_relate_items_without_common_users() -> None:
+    """Items 1..4 are of one kind and 5..8 of another, and users stay with one kind; items 4 and 8 have users alone."""
     rng = np.random.default_rng(0)
     histories = [[*rng.permutation([1, 2, 3])] for _ in range(40)] + [[*rng.permutation([5, 6, 7])] for _ in range(40)]
     log = synthetic.from_sequences([*histories, *[[4], [8]] * 10], num_items=8)
@@ -144,8 +148,8 @@ def test_laws_with_features(law: str) -> None:
     testing.LAWS[law](replace(subject, log=replace(subject.log, item_metadata=table)))
 
 
-def test_errors() -> None:
-    for kind, settings, said in (
+def test_invalid_settings_and_features_are_rejected() -> None:
+    for kind, settings, message in (
         (Item2Vec, {"subsample_threshold": 0}, r"subsample_threshold=0: must be above 0"),
         (Item2Vec, {"passes_per_epoch": 0}, r"passes_per_epoch=0: must be at least 1"),
         (Item2Vec, {"sample_alpha": 2}, r"sample_alpha=2: must be between 0 and 1"),
@@ -160,19 +164,19 @@ def test_errors() -> None:
             r"max_features_per_item=0: must be at least 1",
         ),
     ):
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=message):
             kind.configure(settings)
     config = MP2Vec.configure(FEATURED)
     with pytest.raises(ConfigError, match="the model was built for 2 item features, but the log has 3"):
-        fit(MP2Vec(config, Sizes(3, 5, num_features=2)), DESCRIBED)
+        fit(MP2Vec(config, Sizes(3, 5, num_features=2)), WITH_METADATA)
     with pytest.raises(ConfigError, match="max_features_per_item=1: an item of the log has 2 features"):
-        fit(build(MP2Vec, **{**FEATURED, "max_features_per_item": 1}), DESCRIBED)
+        fit(build(MP2Vec, **{**FEATURED, "max_features_per_item": 1}), WITH_METADATA)
     with pytest.raises(DataError, match=r"its items have no column 'kin', did you mean 'kind'\?"):
-        Sizes.of(DESCRIBED, MP2Vec.configure({**FEATURED, "feature_column": "kin"}))
+        Sizes.of(WITH_METADATA, MP2Vec.configure({**FEATURED, "feature_column": "kin"}))
     with pytest.raises(DataError, match=r"its items have no column 'kin', did you mean 'kind'\?"):
-        fit(build(MP2Vec, **{**FEATURED, "feature_column": "kin"}), DESCRIBED)
+        fit(build(MP2Vec, **{**FEATURED, "feature_column": "kin"}), WITH_METADATA)
 
 
 def test_sizes_count_the_features_of_the_log() -> None:
-    assert Sizes.of(DESCRIBED, MP2Vec.configure(FEATURED)) == Sizes(3, 5, num_features=3)
-    assert Sizes.of(DESCRIBED, MP2Vec.configure()) == Sizes.of(DESCRIBED) == Sizes(3, 5)
+    assert Sizes.of(WITH_METADATA, MP2Vec.configure(FEATURED)) == Sizes(3, 5, num_features=3)
+    assert Sizes.of(WITH_METADATA, MP2Vec.configure()) == Sizes.of(WITH_METADATA) == Sizes(3, 5)

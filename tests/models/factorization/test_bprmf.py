@@ -1,4 +1,4 @@
-"""BPR-MF: its size, its loss and its gradient."""
+"""BPR-MF: number of weights, loss, gradients, item features and recency."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def test_number_of_weights(bias: bool) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(bias=st.booleans(), seed=st.integers(0, 10**6), l2=st.sampled_from([0.0, 0.3]))
-def test_loss_and_gradient_triple_by_triple(bias: bool, seed: int, l2: float) -> None:
+def test_loss_and_gradients_equal_a_loop_over_triples(bias: bool, seed: int, l2: float) -> None:
     rng = np.random.default_rng(seed)
-    user, item, other = (torch.from_numpy(rng.integers(1, n + 1, 8)) for n in (4, 6, 6))
-    other[rng.random(8) < 0.2] = 0  # users with nothing left to draw
+    user, item, negative = (torch.from_numpy(rng.integers(1, n + 1, 8)) for n in (4, 6, 6))
+    negative[rng.random(8) < 0.2] = 0  # users who have every item
     model = build(item_bias=bias, l2=l2)
     users, items = (w.detach().clone().requires_grad_() for w in (model.user_embedding, model.item_embedding))
     expected = torch.zeros((), dtype=torch.double)
-    for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
+    for u, i, j in zip(user.tolist(), item.tolist(), negative.tolist(), strict=True):
         if j:
             p, q, r = users[u], items[i], items[j]
-            apart = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
-            expected = expected - torch.log(torch.sigmoid(apart)) + l2 * (p @ p + q @ q + r @ r)
-    nothing, asked = torch.empty(8, 0, dtype=torch.long), torch.ones(8, 1, dtype=torch.bool)
-    loss = model(SequenceBatch(user, nothing, item[:, None], asked, other[:, None, None, None]))
+            difference = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
+            expected = expected - torch.log(torch.sigmoid(difference)) + l2 * (p @ p + q @ q + r @ r)
+    history, target_mask = torch.empty(8, 0, dtype=torch.long), torch.ones(8, 1, dtype=torch.bool)
+    loss = model(SequenceBatch(user, history, item[:, None], target_mask, negative[:, None, None, None]))
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
     if expected.requires_grad:
         expected.backward()
@@ -68,10 +68,10 @@ def test_score_is_the_dot_product_and_the_bias() -> None:
     scores = model.score(batch)
     expected = model.item_embedding[:, :3] @ model.user_embedding[2] + model.item_embedding[:, 3]
     torch.testing.assert_close(scores[0, 1:], expected[1:])
-    torch.testing.assert_close(scores[1, 1:], model.item_embedding[1:, 3])  # nobody is asked: popularity answers
+    torch.testing.assert_close(scores[1, 1:], model.item_embedding[1:, 3])  # an anonymous user: the biases alone
 
 
-def test_users_who_have_touched_everything_teach_nothing() -> None:
+def test_users_with_every_item_give_no_loss() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [3, 2, 1]])
     model = BPRMF(BPRMF.configure({"embedding_dim": 3, "epochs": 2}), Sizes(2, 3))
     before = [weight.clone() for weight in model.parameters()]
@@ -94,34 +94,34 @@ def featured(**choices: Any) -> BPRMF:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_features_triple_by_triple(bias: bool) -> None:
+def test_loss_and_gradients_with_features_equal_a_loop(bias: bool) -> None:
     """Items 1..6 with features a, b, c by `KINDS`; item 3 has none."""
     model = featured(item_bias=bias, l2=0.3)
-    user, item, other = torch.tensor([1, 2, 4]), torch.tensor([1, 3, 5]), torch.tensor([4, 2, 6])
+    user, item, negative = torch.tensor([1, 2, 4]), torch.tensor([1, 3, 5]), torch.tensor([4, 2, 6])
     tables = [
         w.detach().clone().requires_grad_()
         for w in (model.user_embedding, model.item_embedding, model.feature_embedding)
     ]
     users, items, kinds = tables
     expected = torch.zeros((), dtype=torch.double)
-    for u, i, j in zip(user.tolist(), item.tolist(), other.tolist(), strict=True):
+    for u, i, j in zip(user.tolist(), item.tolist(), negative.tolist(), strict=True):
         p, parts = users[u], [[items[x], *(kinds[f] for f in KINDS[x] if f)] for x in (i, j)]
         q, r = (torch.stack(some).sum(0) for some in parts)
-        apart = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
-        lengths = p @ p + sum(x @ x for some in parts for x in some)
-        expected = expected - torch.log(torch.sigmoid(apart)) + 0.3 * lengths
-    nothing, asked = torch.empty(3, 0, dtype=torch.long), torch.ones(3, 1, dtype=torch.bool)
-    loss = model(SequenceBatch(user, nothing, item[:, None], asked, other[:, None, None, None]))
+        difference = p @ q[:3] - p @ r[:3] + ((q[3] - r[3]) if bias else 0)
+        squared_norms = p @ p + sum(x @ x for some in parts for x in some)
+        expected = expected - torch.log(torch.sigmoid(difference)) + 0.3 * squared_norms
+    history, target_mask = torch.empty(3, 0, dtype=torch.long), torch.ones(3, 1, dtype=torch.bool)
+    loss = model(SequenceBatch(user, history, item[:, None], target_mask, negative[:, None, None, None]))
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-10)
     expected.backward()
     loss.backward()
-    for ours, other_way in zip(
+    for table, reference in zip(
         (model.user_embedding, model.item_embedding, model.feature_embedding), tables, strict=True
     ):
-        torch.testing.assert_close(ours.grad, other_way.grad, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(table.grad, reference.grad, rtol=1e-8, atol=1e-8)
 
 
-def test_score_adds_what_the_features_bring() -> None:
+def test_score_adds_the_feature_embeddings() -> None:
     model = featured().requires_grad_(False)
     scores = model.score(Batch(torch.tensor([2]), torch.zeros(1, 0, dtype=torch.long)))
     for item in range(1, 7):
@@ -131,8 +131,8 @@ def test_score_adds_what_the_features_bring() -> None:
         )
 
 
-def test_an_item_that_nobody_met_is_known_by_its_features() -> None:
-    """Half of the users meet items of one kind, half of the other; items 9 and 10 are of one each, and nobody's."""
+def test_item_without_events_is_scored_by_its_features() -> None:
+    """Half of the users have items of one kind, half of the other; items 9 and 10, of one kind each, have no event."""
     histories = [[1, 2, 3, 4]] * 30 + [[5, 6, 7, 8]] * 30
     table = pl.DataFrame({"kind": [["x"]] * 4 + [["y"]] * 4 + [["x"], ["y"]]})
     log = replace(synthetic.from_sequences(histories, num_items=10), item_metadata=table)
@@ -154,8 +154,8 @@ def test_laws_with_features(law: str) -> None:
     testing.LAWS[law](replace(subject, log=replace(subject.log, item_metadata=table)))
 
 
-def test_recency_makes_the_popular_of_late_popular() -> None:
-    """Everybody meets one of items 1..3 early and one of 4..6 late; nobody is told apart."""
+def test_recency_raises_the_scores_of_recently_popular_items() -> None:
+    """Every user has an early event with one of items 1..3 and a late one with one of items 4..6."""
     histories = [[1 + user % 3, 4 + user % 3] for user in range(60)]
     log = synthetic.from_sequences(histories, num_items=6, times=[[user, 100 + user] for user in range(60)])
     scores = []
@@ -171,7 +171,7 @@ def test_recency_makes_the_popular_of_late_popular() -> None:
     assert float(scores[1][3:].min() - scores[1][:3].max()) > 0.3
 
 
-def test_errors() -> None:
+def test_invalid_and_renamed_settings_are_rejected() -> None:
     with pytest.raises(ConfigError, match=r"recency=-0.1: must be at least 0"):
         BPRMF.configure({"recency": -0.1})
     for old, message in (

@@ -8,7 +8,7 @@ import torch
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
-from segue.evaluation.metrics import measure
+from segue.evaluation.task import measure
 from segue.evaluation.protocol import Protocol
 from segue.models.base.model import Sizes
 from segue.models.popularity.pop import Pop

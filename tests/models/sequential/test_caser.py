@@ -1,4 +1,4 @@
-"""Caser: its parts put together window by window, its loss, its sizes."""
+"""Caser against its equations, window by window: scores, loss and numbers of weights."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def build(**settings: Any) -> Caser:
 
 
 def score(model: Caser, user: int, window: list[int]) -> Tensor:
-    """r_j of all items, as the equations and the authors' two-dimensional convolutions have it."""
-    own = model.convolutions
-    picture = model.input_embedding[window][None, None]  # 1 1 L d
-    vertical = nn.functional.conv2d(picture, own.vertical.weight[:, None, :, None], own.vertical.bias)
+    """r_j of all items, by the two-dimensional convolutions of the authors' program."""
+    layer = model.convolutions
+    image = model.input_embedding[window][None, None]  # (1, 1, L, d)
+    vertical = nn.functional.conv2d(image, layer.vertical.weight[:, None, :, None], layer.vertical.bias)
     features = [vertical.flatten()]
-    for one in own.horizontal:
-        found = nn.functional.conv2d(picture, one.weight.transpose(1, 2).unsqueeze(1), one.bias)
-        features.append(found.relu().amax((0, 2, 3)))
-    z = torch.relu(own.dense(torch.cat(features)))
+    for convolution in layer.horizontal:
+        output = nn.functional.conv2d(image, convolution.weight.transpose(1, 2).unsqueeze(1), convolution.bias)
+        features.append(output.relu().amax((0, 2, 3)))
+    z = torch.relu(layer.dense(torch.cat(features)))
     x = torch.cat([z, model.user_embedding[user]])
     if not model.config.item_bias:
         return model.output_embedding @ x
@@ -59,33 +59,32 @@ def score(model: Caser, user: int, window: list[int]) -> Tensor:
 
 @pytest.mark.parametrize("item_bias", [True, False])
 @pytest.mark.parametrize("per_row", [1, 3])
-@pytest.mark.parametrize("asked", ["full", "every"])
-def test_loss_is_binary_cross_entropy_of_each_target(item_bias: bool, per_row: int, asked: str) -> None:
-    model = build(item_bias=item_bias, windows_per_row=per_row, training_windows=asked, num_negatives=2)
+@pytest.mark.parametrize("training_windows", ["full", "every"])
+def test_loss_is_binary_cross_entropy_of_each_target(item_bias: bool, per_row: int, training_windows: str) -> None:
+    model = build(item_bias=item_bias, windows_per_row=per_row, training_windows=training_windows, num_negatives=2)
     for batch in model.batches(LOG, np.random.default_rng(1)):
         expected, terms = torch.zeros((), dtype=torch.double), 0
-        for row, question in batch.target_mask.nonzero().tolist():
-            scores = score(model, int(batch.user[row]), batch.history[row, question : question + 4].tolist())
-            for place in range(2):
-                if target := int(batch.target[row, question + place]):
-                    drawn = batch.negatives[row, question, place]
+        for row, query in batch.target_mask.nonzero().tolist():
+            scores = score(model, int(batch.user[row]), batch.history[row, query : query + 4].tolist())
+            for position in range(2):
+                if target := int(batch.target[row, query + position]):
+                    negatives = batch.negatives[row, query, position]
                     expected = expected - torch.log(torch.sigmoid(scores[target]))
-                    expected = expected - torch.log(1 - torch.sigmoid(scores[drawn])).sum()
+                    expected = expected - torch.log(1 - torch.sigmoid(scores[negatives])).sum()
                     terms += 1
         assert terms
         torch.testing.assert_close(model(batch), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("length", [1, 3, 4, 7])
-def test_a_history_stands_at_the_right_end(length: int) -> None:
-    """A long one is cut, a short one padded with zeros at the left."""
+def test_histories_are_cut_to_the_window_or_padded_on_the_left(length: int) -> None:
     model = build().eval()
     items = [3, 1, 4, 1, 5, 9, 2][:length]
-    found = model.score(Batch(torch.tensor([2]), torch.tensor([items])))[0, 1:]
-    torch.testing.assert_close(found, score(model, 2, ([0] * 4 + items)[-4:])[1:])
+    scores = model.score(Batch(torch.tensor([2]), torch.tensor([items])))[0, 1:]
+    torch.testing.assert_close(scores, score(model, 2, ([0] * 4 + items)[-4:])[1:])
 
 
-def test_dropout_is_for_training_alone() -> None:
+def test_dropout_in_training_only() -> None:
     model, batch = build(dropout=0.5), Batch(torch.tensor([1]), torch.tensor([[1, 2, 3, 4]]))
     torch.manual_seed(0)
     assert len({float(model.query(batch).detach().sum()) for _ in range(9)}) > 1
@@ -94,7 +93,7 @@ def test_dropout_is_for_training_alone() -> None:
 
 
 def test_number_of_weights() -> None:
-    """HGN's Table 4 counts 26,154 for the convolutions and the dense layer behind them."""
+    """The convolutions and the dense layer have 26,154 weights, as in Table 4 of HGN's paper."""
     model = Caser(Caser.configure(), Sizes(num_users=10, num_items=20))
     tables = 11 * 50 + 21 * 50 + 21 * 101
     assert sum(weight.numel() for weight in model.parameters()) == tables + 26_154
@@ -118,7 +117,7 @@ def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "chunks": {"windows_per_row": 4},
+    "windows sharing a row": {"windows_per_row": 4},
     "paper": {"num_negatives": 3},
     "cosine": {"loss": "ce", "item_bias": False, "temperature": 0.1, "training_windows": "every", "num_targets": 1},
     "shared": {"loss": "sampled-ce", "negative_sampling": "shared", "num_negatives": 5},

@@ -1,4 +1,4 @@
-"""Criteo's recurrent models and LSTM4REC: their sizes, their ways of learning, their steps; schedules."""
+"""The recurrent models of Criteo's study and LSTM4REC: numbers of weights, training, single steps and schedules."""
 
 from __future__ import annotations
 
@@ -51,8 +51,10 @@ def build(name: str = "gru", **settings: Any) -> Any:
         ("hm-lstm", {"layer_norm": False}, 208_418, 21.06),
     ],
 )
-def test_as_many_weights_as_the_paper_has(name: str, settings: dict[str, Any], items: int, millions: float) -> None:
-    """Its Table 3, to two decimals: for both of its logs; rows of padding and gains of layer norms not counted."""
+def test_number_of_weights_is_that_of_the_paper(
+    name: str, settings: dict[str, Any], items: int, millions: float
+) -> None:
+    """Table 3 of the paper, to two decimals, for both logs; without padding rows and gains of layer norms."""
     kind = find(name)
     with torch.device("meta"):
         model = kind(kind.configure({"embedding_dim": 100, **settings}), Sizes(1, items))
@@ -61,7 +63,7 @@ def test_as_many_weights_as_the_paper_has(name: str, settings: dict[str, Any], i
     assert round(weights / 1e6, 2) == millions
 
 
-def test_gains_and_biases_are_few() -> None:
+def test_number_of_gains_and_biases() -> None:
     """Layer normalisation: four pairs of a gain and a bias, of 2d, 2d, d and d numbers."""
     plain, normed = (sum(w.numel() for w in build(layer_norm=norm).parameters()) for norm in ("none", "joint"))
     assert normed - plain == 2 * (2 * 4 + 2 * 4 + 4 + 4)
@@ -88,7 +90,7 @@ def test_gains_and_biases_are_few() -> None:
     ],
     ids=str,
 )
-def test_every_way_of_learning_learns(name: str, settings: dict[str, Any]) -> None:
+def test_training_reduces_the_loss(name: str, settings: dict[str, Any]) -> None:
     model = build(name, embedding_dim=8, batch_size=4, epochs=6, lr=0.02, **settings)
     losses = [epoch.loss for epoch in fit(model, CYCLE, seed=1).epochs]
     assert losses[-1] < 0.97 * losses[0]
@@ -97,25 +99,24 @@ def test_every_way_of_learning_learns(name: str, settings: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "settings", [{"num_layers": 2}, {"layer_norm": "none", "tied": False}, {"layer_norm": "gate", "window": None}]
 )
-def test_laws_of_variants(settings: dict[str, Any]) -> None:
+def test_laws_hold_for_variants(settings: dict[str, Any]) -> None:
     for law in ("padding_invariance", "all_weights_get_gradients", "processes_agree", "step_matches_full"):
         testing.LAWS[law](testing.subject(GRU, **settings))
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm4rec", "hm-lstm"])
-def test_a_state_is_a_tensor_of_one_size(name: str) -> None:
-    """It can be saved, and does not grow with the session."""
+def test_state_of_a_session_keeps_its_size(name: str) -> None:
     model = build(name, num_layers=2).eval()
     state, _ = model.step(None, torch.tensor([1, 2]))
-    kept = state.clone()
+    first = state.clone()
     for item in range(1, 9):
         state, _ = model.step(state, torch.tensor([item, 0]))
-    assert state.shape == kept.shape
-    assert torch.equal(state[1], kept[1])
-    assert not torch.equal(state[0], kept[0])
+    assert state.shape == first.shape
+    assert torch.equal(state[1], first[1])
+    assert not torch.equal(state[0], first[0])
 
 
-def test_the_paper_decays_its_learning_rate() -> None:
+def test_polynomial_learning_rate_decay_of_the_paper() -> None:
     optimizer = build(lr=0.01, lr_decay_steps=100, final_lr=0.001, lr_decay_power=0.5).optimizer()
     assert isinstance(optimizer, Adam)
     rates = []
@@ -126,18 +127,18 @@ def test_the_paper_decays_its_learning_rate() -> None:
     assert rates[-2:] == [0.001, 0.001]
 
 
-def test_an_epoch_makes_the_slope_steeper() -> None:
+def test_slope_of_hm_lstm_grows_by_epoch() -> None:
     model = build("hm-lstm")
     assert model.lstm.slope == 1
     fit(model, LOG, seed=1)
     assert model.lstm.slope == 1.08
-    assert "lstm.epochs" in model.state_dict(), "a resumed run goes on where it was"
+    assert "lstm.epochs" in model.state_dict(), "a resumed training needs the number of epochs"
 
 
-def test_presets_are_the_rows_of_the_papers_table() -> None:
+def test_presets_are_the_rows_of_the_table_in_the_paper() -> None:
     rows = {name: GRU.configure(preset=name) for name in GRU.presets}
-    told = {name: (row.tied, row.layer_norm, row.num_layers) for name, row in rows.items()}
-    assert told == {
+    settings = {name: (row.tied, row.layer_norm, row.num_layers) for name, row in rows.items()}
+    assert settings == {
         "plain": (False, "none", 1),
         "re": (True, "none", 1),
         "ln": (False, "joint", 1),
@@ -150,21 +151,21 @@ def test_presets_are_the_rows_of_the_papers_table() -> None:
     assert (paper.lr_decay_steps, paper.lr_decay_power, paper.loss) == (50_000, 0.5, "ce")
 
 
-def test_lstm4rec_is_torchs_lstm() -> None:
-    """Its scores, by torch's own layer with the same weights (whose blocks are i, f, g, o)."""
+def test_lstm4rec_equals_the_lstm_of_torch() -> None:
+    """The scores equal those of `nn.LSTM` with the same weights, whose blocks are i, f, g, o."""
     model = build("lstm4rec").eval()
     (cell,) = model.cells
     assert isinstance(cell, LSTMCell)
-    theirs = nn.LSTM(4, 4, batch_first=True).double()
+    lstm = nn.LSTM(4, 4, batch_first=True).double()
     with torch.no_grad():
         for name, weight in (("weight_ih", cell.w), ("weight_hh", cell.u), ("bias_ih", cell.b)):
             i, f, o, g = weight.chunk(4)
-            theirs.get_parameter(f"{name}_l0").copy_(torch.cat([i, f, g, o]))
-        theirs.bias_hh_l0.zero_()
+            lstm.get_parameter(f"{name}_l0").copy_(torch.cat([i, f, g, o]))
+        lstm.bias_hh_l0.zero_()
     history = torch.tensor([[3, 1, 4, 1, 5]])
-    found = model.score(Batch(torch.ones(1, dtype=torch.long), history))
-    expected = theirs(model.input_embedding[history])[0][:, -1] @ model.output_embedding.T
-    torch.testing.assert_close(found[:, 1:], expected[:, 1:], rtol=0, atol=1e-10)
+    scores = model.score(Batch(torch.ones(1, dtype=torch.long), history))
+    expected = lstm(model.input_embedding[history])[0][:, -1] @ model.output_embedding.T
+    torch.testing.assert_close(scores[:, 1:], expected[:, 1:], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,6 @@ def test_lstm4rec_is_torchs_lstm() -> None:
         (HMLSTM, {"num_layers": 1}, "num_layers=1: must be at least 2"),
     ],
 )
-def test_settings_that_make_no_sense(kind: Any, settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected(kind: Any, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         kind.configure(settings)

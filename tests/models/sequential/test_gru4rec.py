@@ -1,4 +1,4 @@
-"""GRU4Rec: its state is carried as far as a session goes, and all its ways of learning learn."""
+"""GRU4Rec: session-parallel training, back-propagation through time, gradients of the losses, and settings."""
 
 from __future__ import annotations
 
@@ -27,49 +27,49 @@ def build(kind: type[GRU4Rec] = GRU4Rec, **settings: Any) -> GRU4Rec:
         return kind(config, Sizes(LOG.num_users, LOG.num_items)).double()
 
 
-# ---------------------------------------------------------------------------------------- sessions side by side
+# ---------------------------------------------------------------------------------------- session-parallel training
 
 
-@pytest.mark.parametrize("reads", ["one-hot", "separate", "tied"])
-def test_what_is_carried_is_what_a_session_has_told(reads: str) -> None:
-    """With weights that stay as they are, each step's query is that of the session read from its beginning."""
-    model = build(input_embedding=reads)
-    told: dict[int, list[int]] = {}
+@pytest.mark.parametrize("input_embedding", ["one-hot", "separate", "tied"])
+def test_carried_state_equals_reading_the_session_from_its_beginning(input_embedding: str) -> None:
+    """With fixed weights, the query of each step equals that of the whole session up to it."""
+    model = build(input_embedding=input_embedding)
+    sessions: dict[int, list[int]] = {}
     for batch in model.batches(LOG, np.random.default_rng(0)):
-        found = model.queries(batch)
+        queries = model.queries(batch)
         for row, user in enumerate(batch.user.tolist()):
             if user:
-                told.setdefault(user, []).append(int(batch.history[row, -1]))
-                history = torch.tensor([told[user]])
+                sessions.setdefault(user, []).append(int(batch.history[row, -1]))
+                history = torch.tensor([sessions[user]])
                 expected = model.query(Batch(batch.user[[row]], history))
-                torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-12)
-    assert told == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.num_users + 1) if LOG.lengths[u] >= 2}
+                torch.testing.assert_close(queries[row], expected, rtol=0, atol=1e-12)
+    assert sessions == {u: LOG.history(u)[:-1].tolist() for u in range(1, LOG.num_users + 1) if LOG.lengths[u] >= 2}
 
 
-def test_errors_travel_back_one_step_or_all() -> None:
-    """The first item of a session moves with the loss of the last step only if errors travel back to it."""
+def test_gradient_goes_back_through_one_step_or_all() -> None:
+    """The first item of a session gets a gradient from the loss of the last step only with bptt=full."""
     history, target = [1, 2, 3], 4
     full = build(GRU4RecPlus, bptt="full", window=3, activation="linear", hidden_dropout=0.0)
-    nine = torch.arange(1, 10)
-    asked = torch.tensor([[False, False, True]])
+    items = torch.arange(1, 10)
+    target_mask = torch.tensor([[False, False, True]])
     batch = SequenceBatch(
-        torch.ones(1, dtype=torch.long), torch.tensor([history]), torch.tensor([[0, 0, target]]), asked
+        torch.ones(1, dtype=torch.long), torch.tensor([history]), torch.tensor([[0, 0, target]]), target_mask
     )
-    full(SequenceBatch(batch.user, batch.history, batch.target, asked, shared_negatives=nine)).backward()
+    full(SequenceBatch(batch.user, batch.history, batch.target, target_mask, shared_negatives=items)).backward()
     assert full.output_embedding.grad is not None
-    moved = full.output_embedding.grad.to_dense()[:, :4]
+    full_grad = full.output_embedding.grad.to_dense()[:, :4]
     one = build(GRU4RecPlus, activation="linear", hidden_dropout=0.0)
-    for before, now in ((0, 1), (1, 2), (2, 3)):
+    for previous, current in ((0, 1), (1, 2), (2, 3)):
         one.zero_grad()
-        row = torch.tensor([[before, now]]), torch.tensor([[target]]), torch.tensor([[True]])
-        loss = one(SequenceBatch(batch.user, *row, shared_negatives=nine))
+        row = torch.tensor([[previous, current]]), torch.tensor([[target]]), torch.tensor([[True]])
+        loss = one(SequenceBatch(batch.user, *row, shared_negatives=items))
     loss.backward()
     assert one.output_embedding.grad is not None
-    alike = torch.isclose(moved, one.output_embedding.grad.to_dense()[:, :4], rtol=0, atol=1e-12).all(1)
-    assert alike.tolist() == [True, False, False, *[True] * 7]
+    same = torch.isclose(full_grad, one.output_embedding.grad.to_dense()[:, :4], rtol=0, atol=1e-12).all(1)
+    assert same.tolist() == [True, False, False, *[True] * 7]
 
 
-def test_an_epoch_begins_with_nothing_remembered() -> None:
+def test_epoch_starts_without_session_states() -> None:
     model = build()
     first, again = (
         [model.queries(batch).detach() for batch in model.batches(LOG, np.random.default_rng(0))] for _ in range(2)
@@ -105,7 +105,7 @@ def test_an_epoch_begins_with_nothing_remembered() -> None:
     ],
     ids=str,
 )
-def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
+def test_training_reduces_the_loss(settings: dict[str, Any]) -> None:
     log = synthetic.cycle(12, 9, 6, seed=1)
     model = MODELS["gru4rec"].configure({"embedding_dim": 8, "batch_size": 4, "epochs": 6, "lr": 0.1, **settings})
     torch.manual_seed(0)
@@ -113,21 +113,20 @@ def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
     assert losses[-1] < 0.97 * losses[0]
 
 
-def test_the_written_out_slopes_are_those_of_autograd() -> None:
-    """The loss of a batch, by the generic way over the same scores."""
+def test_loss_with_grad_equals_the_loss_of_autograd() -> None:
     for activation in ("tanh", "elu", "linear"):
         for loss in ("top1", "bpr-max"):
             model = build(loss=loss, activation=activation, num_negatives=4)
             batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
-            found = model(batch)
+            loss_of_batch = model(batch)
             target = batch.targets.flatten()
             table = model.queries(batch).squeeze(1) @ model.item_vectors().T
             positive, negative = table.gather(1, target[:, None]).squeeze(1), table[:, batch.shared_negatives]
             expected = model._loss(positive, negative, batch.shared_negatives != target[:, None], batch).sum()
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+            torch.testing.assert_close(loss_of_batch, expected, rtol=0, atol=1e-12)
 
 
-def test_optimisers() -> None:
+def test_optimisers_and_their_sparse_tables() -> None:
     adagrad = build(momentum=0.3).optimizer()
     assert isinstance(adagrad, Adagrad)
     assert adagrad.momentum == 0.3
@@ -138,8 +137,8 @@ def test_optimisers() -> None:
     assert isinstance(build(optimizer="adam").optimizer(), Adam)
 
 
-def test_the_papers_own() -> None:
-    """The 2018 paper's: one vector an item, drawn items, elu; its author's settings for RSC15."""
+def test_presets_of_the_papers() -> None:
+    """The paper of 2018: tied embeddings, sampled negatives, elu; and its author's settings for RSC15."""
     plus = GRU4RecPlus.configure(preset="author")
     assert (plus.loss, plus.input_embedding, plus.activation, plus.num_negatives) == ("bpr-max", "tied", "elu", 2048)
     assert (plus.batch_size, plus.lr, plus.momentum, plus.sample_alpha, plus.bpreg) == (32, 0.2, 0.1, 0.0, 0.5)
@@ -160,12 +159,12 @@ def test_the_papers_own() -> None:
         ({"num_negatives": -1}, "num_negatives=-1: must be at least 0"),
     ],
 )
-def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GRU4Rec.configure(settings)
 
 
-def test_a_step_with_nothing_changes_nothing() -> None:
+def test_step_without_an_item_keeps_the_state() -> None:
     model = build()
     state, _ = model.step(None, torch.tensor([3, 5]))
     same, _ = model.step(state, torch.tensor([0, 4]))

@@ -1,4 +1,4 @@
-"""NARM: one pass answers as every prefix by itself does; its variants are those of the programs; all of them learn."""
+"""NARM: one pass gives the query of every prefix; recorded gates and attention; variants of the programs; training."""
 
 from __future__ import annotations
 
@@ -34,49 +34,49 @@ def build(**settings: Any) -> NARM:
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
-def test_one_pass_is_every_prefix_by_itself(settings: dict[str, Any]) -> None:
+def test_one_pass_gives_the_query_of_every_prefix(settings: dict[str, Any]) -> None:
     model = build(**settings)
     for batch in model.batches(LOG, np.random.default_rng(0)):
         together = model.queries(batch)
         for row, history in enumerate(batch.history):
-            for place in history.nonzero().flatten():
-                prefix = nn.functional.pad(history[: place + 1], (int(5 - place), 0))[None]
+            for position in history.nonzero().flatten():
+                prefix = nn.functional.pad(history[: position + 1], (int(5 - position), 0))[None]
                 alone = model.query(Batch(batch.user[[row]], prefix))
-                torch.testing.assert_close(together[row, place], alone[0], rtol=0, atol=1e-12)
+                torch.testing.assert_close(together[row, position], alone[0], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
-def test_the_gate_that_is_told_is_the_one_that_acted(settings: dict[str, Any]) -> None:
-    """With r and the state before, the equations of the unit give the state after."""
+def test_recorded_reset_gate_gives_the_next_state(settings: dict[str, Any]) -> None:
+    """With the recorded r and the state before, the equations of the GRU give the state after."""
     model = build(**settings)
     history = torch.tensor([[0, 2, 5, 7]])
-    with recording() as seen:
+    with recording() as recorded:
         model.queries(SequenceBatch(torch.tensor([1]), history, history, history > 0))
-    (reset,) = seen["reset gate"]
-    unit = model.gru
-    state = run_recurrence(history, model.input_vectors, unit)
-    read, before = model.input_vectors(history[:, 3]), state[:, 2]
-    bias = torch.zeros(15, dtype=torch.double) if unit.b is None else unit.b
-    new = torch.tanh(read @ unit.w[10:].T + (reset[:, :, 3] * before) @ unit.u[10:].T + bias[10:])
-    change = unit.gates(read, before)[1]
-    torch.testing.assert_close((1 - change) * before + change * new, state[:, 3], rtol=0, atol=1e-12)
+    (reset,) = recorded["reset gate"]
+    gru = model.gru
+    state = run_recurrence(history, model.input_vectors, gru)
+    inputs, before = model.input_vectors(history[:, 3]), state[:, 2]
+    bias = torch.zeros(15, dtype=torch.double) if gru.b is None else gru.b
+    new = torch.tanh(inputs @ gru.w[10:].T + (reset[:, :, 3] * before) @ gru.u[10:].T + bias[10:])
+    update = gru.gates(inputs, before)[1]
+    torch.testing.assert_close((1 - update) * before + update * new, state[:, 3], rtol=0, atol=1e-12)
 
 
-def test_attention_is_told() -> None:
+def test_attention_is_recorded() -> None:
     batch = Batch(torch.tensor([1, 2]), torch.tensor([[0, 0, 3, 4], [0, 0, 0, 7]]))
-    with recording() as seen:
+    with recording() as recorded:
         build(attention_softmax=True).score(batch)
-    (alpha,) = seen["attention"]
-    assert alpha.shape == (2, 1, 2), "padding that all rows share is not walked through"
+    (alpha,) = recorded["attention"]
+    assert alpha.shape == (2, 1, 2), "padding that all rows share is cut off"
     torch.testing.assert_close(alpha.sum(2), torch.ones(2, 1, dtype=torch.double))
     assert alpha[1, 0, 0] == 0
 
 
-def test_somebody_without_a_history_is_answered() -> None:
+def test_empty_history_has_finite_scores() -> None:
     assert build().score(Batch(torch.tensor([0]), torch.zeros(1, 3, dtype=torch.long)))[0, 1:].isfinite().all()
 
 
-def test_the_programs() -> None:
+def test_presets_of_the_programs() -> None:
     author, hcrnn = NARM.configure(preset="author"), NARM.configure(preset="hcrnn")
     assert (
         author.attention_softmax,
@@ -111,7 +111,7 @@ def test_the_programs() -> None:
     ],
     ids=str,
 )
-def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
+def test_training_reduces_the_loss(settings: dict[str, Any]) -> None:
     log = synthetic.cycle(12, 9, 6, seed=1)
     config = NARM.configure(
         {"embedding_dim": 8, "hidden_dim": 8, "batch_size": 4, "epochs": 12, "lr": 0.02, **settings}
@@ -131,6 +131,6 @@ def test_every_way_of_learning_learns(settings: dict[str, Any]) -> None:
         ({"attention_softmax": "softmax"}, "must be true or false"),
     ],
 )
-def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         NARM.configure(settings)

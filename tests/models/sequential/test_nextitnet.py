@@ -35,19 +35,19 @@ def build(seed: int = 0, **chosen: Any) -> NextItNet:
     return model.eval()
 
 
-def draw(seed: int, rows: int = 4, places: int = 8) -> Batch:
-    """Histories with padding before; every position asks, but padding."""
+def random_batch(seed: int, rows: int = 4, length: int = 8) -> Batch:
+    """Left-padded histories; every position but padding has a target."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, places))
-    history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
+    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
+    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history)
     user, history = (torch.from_numpy(part) for part in parts)
     return SequenceBatch(user, history, history, history > 0)
 
 
 def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
-    apart = x - x.mean()
-    return layer.weight * apart / torch.sqrt(apart.square().mean() + 1e-8) + layer.bias
+    centred = x - x.mean()
+    return layer.weight * centred / torch.sqrt(centred.square().mean() + 1e-8) + layer.bias
 
 
 def convolve(layer: torch.nn.Conv1d, xs: list[Tensor], step: int) -> list[Tensor]:
@@ -62,8 +62,8 @@ def convolve(layer: torch.nn.Conv1d, xs: list[Tensor], step: int) -> list[Tensor
     return out
 
 
-def by_hand(model: NextItNet, items: Tensor) -> Tensor:
-    """(n, d): the queries after each of some items, none of which is padding."""
+def reference_queries(model: NextItNet, items: Tensor) -> Tensor:
+    """(n, d): the queries after each of n items without padding."""
     config = model.config
     xs = list(model.output_embedding[items] if config.tied else model.input_embedding[items])
     for block, dilation in zip(model.blocks, config.dilations * config.num_repeats, strict=True):
@@ -81,30 +81,30 @@ def by_hand(model: NextItNet, items: Tensor) -> Tensor:
     st.integers(1, 2),
     st.booleans(),
 )
-def test_queries_are_the_equations(seed: int, kernel: int, dilations: list[int], repeats: int, tied: bool) -> None:
+def test_queries_equal_the_equations(seed: int, kernel: int, dilations: list[int], repeats: int, tied: bool) -> None:
     model = build(seed, kernel_size=kernel, dilations=dilations, num_repeats=repeats, tied=tied)
-    batch = draw(seed)
-    found = model.queries(batch)
+    batch = random_batch(seed)
+    queries = model.queries(batch)
     for row, history in enumerate(batch.history):
         begin = int((history == 0).sum())
-        torch.testing.assert_close(found[row, begin:], by_hand(model, history[begin:]), rtol=0, atol=1e-9)
+        torch.testing.assert_close(queries[row, begin:], reference_queries(model, history[begin:]), rtol=0, atol=1e-9)
 
 
-def test_only_as_far_as_the_filters_reach() -> None:
-    """Kernel 3, dilation 1: two back in the first layer, four in the second."""
-    model, batch = build(dilations=[1], embedding_dim=16), draw(1, rows=1)
+def test_receptive_field() -> None:
+    """With kernel size 3 and dilation 1 the first layer reads two positions back, and the second four."""
+    model, batch = build(dilations=[1], embedding_dim=16), random_batch(1, rows=1)
     history = torch.arange(1, 9)[None]
-    for place in range(8):
+    for position in range(8):
         changed = history.clone()
-        changed[0, place] = 9
+        changed[0, position] = 9
         one, two = (model.query(Batch(batch.user, items)) for items in (history, changed))
-        assert torch.equal(one, two) == (place == 0)
+        assert torch.equal(one, two) == (position == 0)
 
 
-def test_biases_are_added() -> None:
-    model, batch = build(item_bias=True), draw(2)
+def test_item_biases_are_added_to_the_scores() -> None:
+    model, batch = build(item_bias=True), random_batch(2)
     scores = model.score(Batch(batch.user, batch.history))[:, 1:]
-    query = torch.stack([by_hand(model, history[history > 0])[-1] for history in batch.history])
+    query = torch.stack([reference_queries(model, history[history > 0])[-1] for history in batch.history])
     torch.testing.assert_close(
         scores, query @ model.output_embedding[1:, :3].T + model.output_embedding[1:, 3], rtol=0, atol=1e-9
     )
@@ -119,14 +119,14 @@ def test_biases_are_added() -> None:
     ],
     ids=lambda chosen: "-".join(map(str, chosen.values())),
 )
-def test_every_loss_falls(chosen: dict[str, Any]) -> None:
+def test_training_reduces_the_loss(chosen: dict[str, Any]) -> None:
     settings = {"embedding_dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}
     model = NextItNet(NextItNet.configure(settings), SIZES)
     losses = [epoch.loss for epoch in fit(model, LOG).epochs]
     assert losses[-1] < losses[0] - 0.01
 
 
-def test_presets() -> None:
+def test_presets_of_the_programs() -> None:
     author = NextItNet(NextItNet.configure(preset="author"), SIZES)
     assert [block.conv1.dilation[0] for block in author.blocks] == [1, 2] * 4
     assert author.output_embedding.shape == (SIZES.num_items + 1, 101)
@@ -145,12 +145,12 @@ def test_presets() -> None:
         ({"item_bias": True, "tied": True}, "not with tied tables"),
     ],
 )
-def test_settings_are_checked(chosen: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected(chosen: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         NextItNet.configure(chosen)
 
 
-def test_dilations_are_read() -> None:
+def test_dilations_from_text() -> None:
     assert NextItNet.configure({"dilations": "1,4,2"}).dilations == (1, 4, 2)
     assert NextItNet.configure({"dilations": "(1,)"}).dilations == (1,)
     assert NextItNet.configure({"dilations": 3}).dilations == (3,)

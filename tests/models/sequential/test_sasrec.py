@@ -36,11 +36,11 @@ def build(seed: int = 0, **chosen: Any) -> SASRec:
     return model.eval()
 
 
-def draw(seed: int, rows: int = 4, places: int = 6) -> Batch:
-    """Histories with padding before; every position asks, but padding."""
+def random_batch(seed: int, rows: int = 4, length: int = 6) -> Batch:
+    """Left-padded histories; every position but padding has a target."""
     rng = np.random.default_rng(seed)
-    history = rng.integers(1, SIZES.num_items + 1, (rows, places))
-    history[np.arange(places) < rng.integers(0, places, (rows, 1))] = 0
+    history = rng.integers(1, SIZES.num_items + 1, (rows, length))
+    history[np.arange(length) < rng.integers(0, length, (rows, 1))] = 0
     target = np.where(history > 0, rng.integers(1, SIZES.num_items + 1, history.shape), 0)
     parts = (rng.integers(1, SIZES.num_users + 1, rows), history, target)
     user, history, target = (torch.from_numpy(part) for part in parts)
@@ -48,20 +48,20 @@ def draw(seed: int, rows: int = 4, places: int = 6) -> Batch:
 
 
 def norm(layer: torch.nn.LayerNorm, x: Tensor) -> Tensor:
-    apart = x - x.mean()
-    return layer.weight * apart / torch.sqrt(apart.square().mean() + 1e-8) + layer.bias
+    centred = x - x.mean()
+    return layer.weight * centred / torch.sqrt(centred.square().mean() + 1e-8) + layer.bias
 
 
-def by_hand(model: SASRec, items: Tensor) -> Tensor:
-    """(n, d): the queries after each of some items, none of which is padding."""
-    config, places = model.config, model.position_embedding[len(model.position_embedding) - len(items) :]
+def reference_queries(model: SASRec, items: Tensor) -> Tensor:
+    """(n, d): the queries after each of n items without padding."""
+    config, positions = model.config, model.position_embedding[len(model.position_embedding) - len(items) :]
     xs = [
-        model.item_embedding[item] * math.sqrt(config.embedding_dim) + place
-        for item, place in zip(items, places, strict=True)
+        model.item_embedding[item] * math.sqrt(config.embedding_dim) + position
+        for item, position in zip(items, positions, strict=True)
     ]
     size = config.embedding_dim // config.num_heads
     for block in model.blocks:
-        made = []
+        outputs = []
         for t, x in enumerate(xs):
             q = norm(block.attention_norm, x)
             query = block.query(q)
@@ -73,10 +73,10 @@ def by_hand(model: SASRec, items: Tensor) -> Tensor:
                 weight = torch.exp(logit) / torch.exp(logit).sum()
                 heads.append(sum(w * value[part] for w, value in zip(weight, values, strict=True)))
             f = norm(block.ffn_norm, q + torch.cat(heads))
-            inner = block.ffn_in(f)
-            inner = inner.clamp(min=0) if config.activation == "relu" else F.gelu(inner)
-            made.append(f + block.ffn_out(inner))
-        xs = made
+            hidden = block.ffn_in(f)
+            hidden = hidden.clamp(min=0) if config.activation == "relu" else F.gelu(hidden)
+            outputs.append(f + block.ffn_out(hidden))
+        xs = outputs
     return torch.stack([norm(model.final_norm, x) for x in xs])
 
 
@@ -88,26 +88,29 @@ def by_hand(model: SASRec, items: Tensor) -> Tensor:
     st.sampled_from(["relu", "gelu"]),
     st.sampled_from([0, 3]),
 )
-def test_queries_are_the_equations(seed: int, heads: int, blocks: int, activation: str, inner: int) -> None:
-    model, batch = build(seed, num_heads=heads, num_blocks=blocks, activation=activation, ffn_dim=inner), draw(seed)
-    found = model.queries(batch)
+def test_queries_equal_the_equations(seed: int, heads: int, blocks: int, activation: str, inner: int) -> None:
+    model, batch = (
+        build(seed, num_heads=heads, num_blocks=blocks, activation=activation, ffn_dim=inner),
+        random_batch(seed),
+    )
+    queries = model.queries(batch)
     newest = model.query(Batch(batch.user, batch.history))
     for row, history in enumerate(batch.history):
         begin = int((history == 0).sum())
-        expected = by_hand(model, history[begin:])
-        torch.testing.assert_close(found[row, begin:], expected, rtol=0, atol=1e-9)
+        expected = reference_queries(model, history[begin:])
+        torch.testing.assert_close(queries[row, begin:], expected, rtol=0, atol=1e-9)
         torch.testing.assert_close(newest[row], expected[-1], rtol=0, atol=1e-9)
 
 
-def test_only_the_window_is_read() -> None:
-    model, batch = build(), draw(3, places=9)
+def test_items_before_the_window_change_nothing() -> None:
+    model, batch = build(), random_batch(3, length=9)
     older = batch.history.clone()
     older[:, :3] = 1
     one, two = (model.query(Batch(batch.user, history)) for history in (batch.history[:, 3:], older))
     torch.testing.assert_close(one, two, rtol=0, atol=1e-12)
 
 
-def test_nothing_but_padding_is_legal() -> None:
+def test_history_of_padding_alone_is_finite() -> None:
     model = build(num_blocks=2)
     history = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 3]])
     target = torch.tensor([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 4]])
@@ -117,34 +120,33 @@ def test_nothing_but_padding_is_legal() -> None:
     assert model.score(Batch(batch.user, history))[:, 1:].isfinite().all()
 
 
-def test_rows_of_nothing_change_nothing() -> None:
-    """Trimming, and rows without a question, leave the loss as it is."""
-    model, batch = build(), draw(5)
+def test_leading_padding_does_not_change_the_loss() -> None:
+    model, batch = build(), random_batch(5)
     padded = [F.pad(tensor, (2, 0)) for tensor in (batch.history[:, 2:], batch.target[:, 2:])]
     short = [tensor[:, 2:] for tensor in (batch.history, batch.target)]
     losses = [model(SequenceBatch(batch.user, h, t, t > 0)) for h, t in (padded, short)]
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-10)
 
 
-def test_cross_entropy_is_over_all_items_at_every_position() -> None:
-    model, batch = build(), draw(1)
+def test_cross_entropy_over_all_items_at_every_position() -> None:
+    model, batch = build(), random_batch(1)
     scores = model.queries(batch) @ model.item_embedding[1:].T
     expected = F.cross_entropy(scores.flatten(0, 1), batch.target.flatten() - 1, ignore_index=-1, reduction="sum")
     assert model(batch).item() == pytest.approx(expected.item(), abs=1e-9)
 
 
-def test_the_papers_loss() -> None:
-    """Eq. (6) of the paper: each target and one negative of its own."""
+def test_loss_of_the_paper() -> None:
+    """Equation (6) of the paper: each target with one negative."""
     model = build(loss="bce")
     batch = next(iter(model.batches(LOG, np.random.default_rng(0))))
     query = model.queries(batch)
     expected = 0.0
-    for row, place in batch.target_mask.nonzero().tolist():
-        pair = torch.stack([batch.target[row, place], batch.negatives[row, place, 0, 0]])
-        up, down = (model.item_embedding[pair] @ query[row, place]).tolist()
-        expected += math.log1p(math.exp(-up))
-        if pair[1] > 0:  # 0 where a user has touched everything
-            expected += math.log1p(math.exp(down))
+    for row, position in batch.target_mask.nonzero().tolist():
+        pair = torch.stack([batch.target[row, position], batch.negatives[row, position, 0, 0]])
+        positive, negative = (model.item_embedding[pair] @ query[row, position]).tolist()
+        expected += math.log1p(math.exp(-positive))
+        if pair[1] > 0:  # 0 where a user has an event with every item
+            expected += math.log1p(math.exp(negative))
     assert model(batch).item() == pytest.approx(expected, rel=1e-9)
 
 
@@ -159,7 +161,7 @@ def test_the_papers_loss() -> None:
     ],
     ids=lambda chosen: "-".join(map(str, chosen.values())),
 )
-def test_every_loss_falls(chosen: dict[str, Any]) -> None:
+def test_training_reduces_the_loss(chosen: dict[str, Any]) -> None:
     model = SASRec(
         SASRec.configure({"embedding_dim": 8, "window": 6, "epochs": 6, "lr": 0.01, "batch_size": 8, **chosen}), SIZES
     )
@@ -167,14 +169,14 @@ def test_every_loss_falls(chosen: dict[str, Any]) -> None:
     assert losses[-1] < losses[0] - 0.01
 
 
-def test_dropout_is_for_training_alone() -> None:
-    model, batch = build(dropout=0.5), draw(2)
+def test_dropout_in_training_only() -> None:
+    model, batch = build(dropout=0.5), random_batch(2)
     assert torch.equal(model.queries(batch), model.queries(batch))
     model.train()
     assert not torch.equal(model.queries(batch), model.queries(batch))
 
 
-def test_steps_follow_the_papers_rates() -> None:
+def test_adam_betas_of_the_paper() -> None:
     assert build().optimizer().betas == (0.9, 0.98)  # type: ignore[attr-defined]
 
 
@@ -190,6 +192,6 @@ def test_steps_follow_the_papers_rates() -> None:
         ({"activation": "tanh"}, "activation='tanh': must be one of relu, gelu"),
     ],
 )
-def test_settings_are_checked(chosen: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_rejected(chosen: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         SASRec.configure(chosen)

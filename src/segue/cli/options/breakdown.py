@@ -47,15 +47,15 @@ class BreakdownOptions:
         Raises:
             ConfigError: an unknown grouping, one that the protocol does not have, or a picture of no groups.
         """
-        from segue.evaluation.protocol import RatingProtocol
+        from segue.evaluation.ranking_protocol import RankingProtocol
 
         by = self.by
         if by is not None and by not in HEADINGS:
             raise ConfigError(f"--by {by}: must be one of {', '.join(HEADINGS)}")
-        if by is not None and isinstance(protocol, RatingProtocol):
-            raise ConfigError(f"--by {by}: needs a protocol that ranks items; {protocol.name} predicts ratings")
-        if by == "step" and protocol is not None and protocol.ahead == 1:
-            raise ConfigError("--by step: needs several targets at each step; give their number with --horizon")
+        if by is not None and protocol is not None:
+            message = f"--by {by}: needs a protocol that ranks items; {protocol.name} predicts ratings"
+            if RankingProtocol.expect(protocol, message).horizon == 1 and by == "step":
+                raise ConfigError("--by step: needs several targets at each step; give their number with --horizon")
         if self.picture is not None and by is None:
             raise ConfigError(f"--picture {self.picture}: shows the groups of --by; give --by too")
 
@@ -74,7 +74,7 @@ class BreakdownOptions:
         return [grid(_wide(rows, HEADINGS[by]), f"By {by}; 95% intervals over users")], {f"by {by}": rows}
 
 
-BREAKDOWN = BreakdownOptions()
+BREAKDOWN_DEFAULTS = BreakdownOptions()
 
 
 def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
     for row in rows:
         if row["metric"].startswith("ndcg"):
             continue
-        first = {heading: row["group"], "questions": row["questions"], "model": row["model"]}
+        first = {heading: row["group"], "instances": row["instances"], "model": row["model"]}
         line = lines.setdefault((row["group"], row["model"]), first)
         ends = f"{row['low']:.4f}–{row['high']:.4f}".replace("0.", ".")
         line[row["metric"]] = f"{row['mean']:.4f}\n".removeprefix("0") + ends

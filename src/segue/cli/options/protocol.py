@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from segue.evaluation.protocol import Protocol
 
 FIELDS = {"auc_users": "users", "auc_seed": "seed"}  # options whose setting of the protocol has another name
-OF_RATINGS = ("min_audience", "histories", "auc_users", "auc_seed")
+OF_RATINGS = ("min_item_history", "histories", "auc_users", "auc_seed")
 CutOffs = Annotated[list[int] | None, Parameter(name="-k", consume_multiple=True, negative=())]
 
 
@@ -28,7 +28,7 @@ class EvaluationOptions:
         k: Cut-offs of the metrics in the table, such as -k 5 10 20. The default is 10.
         min_history: Only users with at least this number of earlier rows are evaluated. Under the protocol ratings the
             default is 3, and rows before the date of the split count.
-        min_audience: Ratings only: evaluate only items with at least this number of ratings before the date of the
+        min_item_history: Ratings only: evaluate only items with at least this number of ratings before the date of the
             split. The default is 3.
         histories: Ratings only: the model sees the events before the date of the split (date), or all events before
             each rating (rolling).
@@ -38,7 +38,7 @@ class EvaluationOptions:
 
     k: CutOffs = None
     min_history: int | None = None
-    min_audience: int | None = None
+    min_item_history: int | None = None
     histories: Literal["date", "rolling"] | None = None
     auc_users: int | None = None
     auc_seed: int | None = None
@@ -58,12 +58,10 @@ class EvaluationOptions:
         Raises:
             ConfigError: an option of ratings for a protocol that ranks items, or a value out of its range.
         """
-        from segue.evaluation.protocol import RatingProtocol
-
         names = ("min_history", *OF_RATINGS)
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         for name in given:
-            if name in OF_RATINGS and not isinstance(protocol, RatingProtocol):
+            if name in OF_RATINGS and protocol.task.name != "rating":
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: {protocol.name} ranks items; this option is of protocols of ratings, "
                     "such as --protocol ratings"
@@ -74,7 +72,7 @@ class EvaluationOptions:
         return changed
 
 
-EVALUATION = EvaluationOptions()
+EVALUATION_DEFAULTS = EvaluationOptions()
 
 
 @Parameter(name="*", group=EVALUATION_GROUP)
@@ -108,8 +106,9 @@ class ProtocolOptions(EvaluationOptions):
         return self.without_log() if self.protocol else self._apply(Protocol.guess(log))
 
     def _apply(self, protocol: Protocol) -> Protocol:
-        settings: dict[str, Any] = {"ahead": self.horizon, "leak": self.leak}
-        return self.apply_to(replace(protocol.at(self.cut_offs), **settings))
+        settings = {"horizon": self.horizon, "leak": self.leak}
+        changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
+        return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))
 
 
-PROTOCOL = ProtocolOptions()
+PROTOCOL_DEFAULTS = ProtocolOptions()

@@ -17,7 +17,7 @@ from segue.errors import ArtefactError, ConfigError
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.experiments.experiment import Experiment
-    from segue.experiments.rerank import Ready, Reranked
+    from segue.experiments.rerank import Reranked, TrainedStage
 
 
 @Parameter(name="*", group=STAGES_GROUP)
@@ -88,13 +88,13 @@ class RerankOptions:
         limit = {} if self.candidates is None else {"candidates": self.candidates}
         return rerank(first, second, log, **limit, folder=folder)
 
-    def _load(self, second: Experiment, log: Log) -> Ready:
+    def _load(self, second: Experiment, log: Log) -> TrainedStage:
         """The saved first stage.
 
         Raises:
             ArtefactError: it was trained under another protocol, or on the validation data.
         """
-        from segue.experiments.rerank import Ready
+        from segue.experiments.rerank import TrainedStage
 
         folder = Path(str(self.rerank))
         saved = load_saved(folder, self.model_class)
@@ -105,8 +105,8 @@ class RerankOptions:
                 f"({current.fingerprint}); train both under the same protocol"
             )
         check_not_refitted(folder, saved, "an epoch")
-        result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(current.ks)))
-        return Ready(saved.model, replace(result, baseline=True), saved.about)
+        result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(current.cut_offs)))
+        return TrainedStage(saved.model, replace(result, baseline=True), saved.about)
 
 
-RERANK = RerankOptions()
+RERANK_DEFAULTS = RerankOptions()

@@ -46,7 +46,7 @@ class ModelOptions:
         return parse_settings(self.set)
 
 
-MODEL = ModelOptions()
+MODEL_DEFAULTS = ModelOptions()
 
 
 @Parameter(name="*", group=TRAINING_GROUP)
@@ -71,7 +71,7 @@ class TrainingOptions:
     refit: Annotated[bool | None, Parameter(show_default=False)] = None
 
 
-TRAINING = TrainingOptions()
+TRAINING_DEFAULTS = TrainingOptions()
 
 
 @Parameter(name="*", group=BUDGET_GROUP)
@@ -91,7 +91,7 @@ class BudgetOptions:
     jobs: int | None = None
 
 
-BUDGET = BudgetOptions()
+BUDGET_DEFAULTS = BudgetOptions()
 
 
 def parse_settings(pairs: Sequence[str] | None, option: str = "--set") -> dict[str, str]:

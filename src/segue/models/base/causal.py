@@ -22,7 +22,7 @@ class CausalModel(RankingModel):
     """Base class of models that are trained on sequences in which every item predicts the next."""
 
     def training_sequences(self, log: Log) -> CausalSequences:
-        """How an epoch divides `log` into training sequences: parts of `window` items, or the whole sequences of users."""
+        """The training sequences of an epoch over `log`: parts of `window` items, or the whole histories of users."""
         return CausalSequences(
             window=self.window or int(log.lengths.max()), num_negatives=self.config.negatives_per_target
         )

@@ -60,6 +60,8 @@ class Model(nn.Module, ABC):
         Config: the class of its settings.
         presets: named sets of settings that differ from the defaults.
         space: default search space: the settings that a search tries, and their ranges.
+        task: the name of the task that the model is made for, "ranking" or "rating"; see `segue.evaluation.task`.
+        trained_by_gradient: True if the model is trained in epochs; False if it has `fit`.
         scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
             scored by itself; re-ranking then scores the candidates alone.
 
@@ -71,6 +73,8 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[Config]]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     space: ClassVar[Space] = {}
+    task: ClassVar[str] = "ranking"
+    trained_by_gradient: ClassVar[bool] = False
     scores_pairs: ClassVar[bool] = False
     window: int | None
 
@@ -78,6 +82,11 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.sizes = sizes
+
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """The models that this one combines; none by default."""
+        return ()
 
     @abstractmethod
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
@@ -196,6 +205,7 @@ class GradientModel(Model):
             are faster only then.
     """
 
+    trained_by_gradient = True
     config: GradientModelConfig
     micro_batch_size: int = 4096
     fixed_shapes: bool = True

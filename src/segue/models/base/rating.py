@@ -25,6 +25,7 @@ from segue.batches.batch import Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log
+from segue.errors import ConfigError
 from segue.models.base.bias_solver import solve_biases
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Model, Sizes
 
@@ -38,8 +39,21 @@ class PairScorer(Model):
         item_window: how many users of an item's history it reads, the newest; None for all of them.
     """
 
+    task = "rating"
     scores_pairs: ClassVar[bool] = True
     item_window: int | None = 0
+
+    @staticmethod
+    def within(model: Model) -> PairScorer:
+        """The rating model that a model is, or that its last stage is.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        last = model.parts[-1] if model.parts else model
+        if not isinstance(last, PairScorer):
+            raise ConfigError(f"{last.name}: ranks items and predicts no rating; explain it without an item")
+        return last
 
     @abstractmethod
     def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:

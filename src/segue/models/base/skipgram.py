@@ -1,7 +1,7 @@
 """`SkipGramModel`: base class of token embeddings trained by skip-gram with negative sampling.
 
-    loss of a pair of a token a and its context b    -ln sigma(u_a . v_b)  -  sum over negatives m of  ln sigma(-u_a . v_m)
-    score of an item j for a user                    mean over the items i of the history of  cos(u_i, u_j)
+    loss of a token a with its context b     -ln sigma(u_a . v_b)  -  sum over the negatives m of  ln sigma(-u_a . v_m)
+    score of an item j for a user            mean over the items i of the history of  cos(u_i, u_j)
 
 A token is an item, with ids 1..I, or what a model numbers after the items. Each token has an embedding u and an
 embedding v as the context of others; scores use u alone. A sampled negative that equals the context does not count.

@@ -40,6 +40,10 @@ class Blend(Model):
         self.window = None if None in windows else max(window or 0 for window in windows)
         self.first, self.second = first, second
 
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        return self.first, self.second
+
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         weight = self.config.weight
         scores = mix(

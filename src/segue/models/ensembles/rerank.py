@@ -51,6 +51,10 @@ class Rerank(Model):
         super().__init__(RerankConfig(candidates=candidates), first.sizes)
         self.first, self.second = first, second
 
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        return self.first, self.second
+
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         first = self.first.score(_within_window(self.first, batch))  # (B, I)
         is_candidate = self._candidate_mask(first, batch.history)

@@ -1,4 +1,4 @@
-"""HCRNN: each question sees its own history alone, the fast walk is the plain one, gates and attentions can be read."""
+"""HCRNN: queries depend on their own histories, the loss equals the plain loops, gates and attention can be read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segue.training.loop import fit
 
 LOG = synthetic.random(12, 9, 60, seed=3)
 SMALL = {"embedding_dim": 4, "hidden_dim": 5, "num_contexts": 3, "batch_size": 7, "lr": 0.05, "epochs": 2}
-STILL = {"dropout": 0.0, "hidden_dropout": 0.0, "posterior_noise": 0.0}
+WITHOUT_NOISE = {"dropout": 0.0, "hidden_dropout": 0.0, "posterior_noise": 0.0}
 KINDS = pytest.mark.parametrize("kind", [HCRNN, RunningHCRNN])
 
 
@@ -32,58 +32,57 @@ def build(kind: type[HCRNN] = HCRNN, **settings: Any) -> HCRNN:
         return kind(kind.configure({**SMALL, **settings}), Sizes(LOG.num_users, LOG.num_items)).double()
 
 
-def asked(*histories: list[int]) -> Batch:
+def scored(*histories: list[int]) -> Batch:
     longest = max(map(len, histories))
     padded = [[0] * (longest - len(history)) + history for history in histories]
     return Batch(torch.ones(len(histories), dtype=torch.long), torch.tensor(padded))
 
 
-# ---------------------------------------------------------------------------------------- what a question sees
+# ---------------------------------------------------------------------------------------- the history of a query
 
 
 @KINDS
 @pytest.mark.parametrize("settings", [{}, {"variant": 1, "attention": "single"}, {"variant": 2}])
-def test_a_question_sees_its_own_history(kind: type[HCRNN], settings: dict[str, Any]) -> None:
-    """Questions that share a row get what each gets by itself."""
+def test_queries_of_one_row_equal_those_of_their_own_histories(kind: type[HCRNN], settings: dict[str, Any]) -> None:
     model = build(kind, **settings).eval()
     history = [3, 1, 3, 7, 2]
-    batch = asked(history, [4, 4])
+    batch = scored(history, [4, 4])
     batch = SequenceBatch(batch.user, batch.history, torch.ones_like(batch.history), batch.history > 0)
-    found = model.queries(batch)
+    queries = model.queries(batch)
     for length in range(1, 6):
-        alone = model.query(asked(history[:length]))
-        torch.testing.assert_close(found[0, length - 1], alone[0], rtol=0, atol=1e-12)
-    torch.testing.assert_close(found[1, -1], model.query(asked([4, 4]))[0], rtol=0, atol=1e-12)
-    assert not found[1, :3].any()
+        alone = model.query(scored(history[:length]))
+        torch.testing.assert_close(queries[0, length - 1], alone[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(queries[1, -1], model.query(scored([4, 4]))[0], rtol=0, atol=1e-12)
+    assert not queries[1, :3].any()
 
 
-def test_a_running_theta_is_another_model() -> None:
-    """After one item they agree; then theta was once that of a shorter history."""
+def test_running_theta_is_another_model() -> None:
+    """Both models agree after one item; later the running theta was once that of a shorter history."""
     exact, running = build().eval(), build(RunningHCRNN).eval()
-    assert torch.equal(exact.query(asked([3])), running.query(asked([3])))
-    assert not torch.allclose(exact.query(asked([3, 1])), running.query(asked([3, 1])), atol=1e-9)
+    assert torch.equal(exact.query(scored([3])), running.query(scored([3])))
+    assert not torch.allclose(exact.query(scored([3, 1])), running.query(scored([3, 1])), atol=1e-9)
 
 
-def test_an_item_is_in_the_bag_once() -> None:
+def test_bag_holds_distinct_items() -> None:
     model = build().eval()
     once, twice = (model.readouts(torch.tensor(history))["theta"] for history in ([3, 1], [3, 1, 3, 1]))
     torch.testing.assert_close(once, twice, rtol=0, atol=1e-12)
 
 
 @KINDS
-def test_who_did_nothing_gets_an_answer(kind: type[HCRNN]) -> None:
+def test_empty_history_has_scores_of_zero(kind: type[HCRNN]) -> None:
     model = build(kind).eval()
-    scores = model.score(asked([0, 0], [0, 2]))
+    scores = model.score(scored([0, 0], [0, 2]))
     assert not scores[0, 1:].any()
-    assert torch.equal(model.score(asked([0, 0]))[0, 1:], scores[0, 1:])
+    assert torch.equal(model.score(scored([0, 0]))[0, 1:], scores[0, 1:])
 
 
 # ---------------------------------------------------------------------------------------- training
 
 
-def test_the_fast_walk_is_the_plain_one() -> None:
-    """The same loss and gradients as one step at a time under autograd, whatever questions share a row."""
-    model = build(**STILL, kl_weight=0.3)
+def test_loss_and_gradients_equal_plain_loops() -> None:
+    """Plain loops under autograd take one step at a time, one query after another."""
+    model = build(**WITHOUT_NOISE, kl_weight=0.3)
     batch = next(model.batches(LOG, np.random.default_rng(0)))
     gradients = []
     for loss in (plain_loss(model, batch), model(batch)):
@@ -95,32 +94,32 @@ def test_the_fast_walk_is_the_plain_one() -> None:
         torch.testing.assert_close(plain[1:], fast[1:], rtol=0, atol=1e-10)
 
 
-def test_stretches_ask_what_single_questions_ask() -> None:
+def test_new_targets_do_not_change_the_total_loss() -> None:
     losses = []
     for settings in ({"new_targets": 1}, {"new_targets": 2}, {"new_targets": None}):
-        model = build(**STILL, **settings)
+        model = build(**WITHOUT_NOISE, **settings)
         losses.append(sum(float(model(batch).detach()) for batch in model.batches(LOG, np.random.default_rng(0))))
     assert losses == pytest.approx([losses[0]] * 3, abs=1e-9)
 
 
-def test_the_divergence_counts_once_a_question() -> None:
+def test_divergence_counts_once_for_each_query() -> None:
     batch = next(build().batches(LOG, np.random.default_rng(0)))
     without, with_one, with_two = (
-        float(build(**STILL, kl_weight=weight)(batch).detach()) for weight in (0.0, 1.0, 2.0)
+        float(build(**WITHOUT_NOISE, kl_weight=weight)(batch).detach()) for weight in (0.0, 1.0, 2.0)
     )
     assert with_one > without
     assert with_two - without == pytest.approx(2 * (with_one - without))
 
 
-def test_theta_is_drawn_in_training_alone() -> None:
+def test_theta_is_sampled_in_training_only() -> None:
     model = build(dropout=0.0, hidden_dropout=0.0)
-    assert not torch.equal(model.query(asked([3, 1])), model.query(asked([3, 1])))
+    assert not torch.equal(model.query(scored([3, 1])), model.query(scored([3, 1])))
     model.eval()
-    assert torch.equal(model.query(asked([3, 1])), model.query(asked([3, 1])))
+    assert torch.equal(model.query(scored([3, 1])), model.query(scored([3, 1])))
 
 
 @pytest.mark.parametrize(("variant", "negative"), [(1, True), (2, False), (3, False)])
-def test_the_weight_of_the_likeness_is_never_negative(variant: int, negative: bool) -> None:
+def test_weight_of_the_product_is_never_negative(variant: int, negative: bool) -> None:
     model = build(variant=variant)
     assert bool((model.reset_weight < 0).any()) == negative
     fit(model, LOG)
@@ -128,18 +127,18 @@ def test_the_weight_of_the_likeness_is_never_negative(variant: int, negative: bo
 
 
 @KINDS
-def test_products_of_many_shapes_are_the_usual_ones(kind: type[HCRNN], monkeypatch: pytest.MonkeyPatch) -> None:
-    def quick() -> AbstractContextManager[None]:
-        raise AssertionError("a kernel is made for each of many shapes")
+def test_fast_matmul_is_not_used_for_many_shapes(kind: type[HCRNN], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fast_matmul() -> AbstractContextManager[None]:
+        raise AssertionError("a kernel would be compiled for each of many shapes")
 
-    monkeypatch.setattr(train, "fast_matmul", quick)
+    monkeypatch.setattr(train, "fast_matmul", fast_matmul)
     fit(build(kind), LOG)
 
 
-OTHERS = [law for law in testing.LAWS if law != "learns_a_cycle"]
+LAWS = [law for law in testing.LAWS if law != "learns_a_cycle"]
 
 
-@pytest.mark.parametrize("law", OTHERS)
+@pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -153,34 +152,38 @@ OTHERS = [law for law in testing.LAWS if law != "learns_a_cycle"]
         },
         {"variant": 2, "new_targets": 4, "window": 6},
     ],
-    ids=["single", "author", "training_sequences"],
+    ids=["single", "author", "new_targets"],
 )
-def test_laws_of_the_variants(law: str, settings: dict[str, Any]) -> None:
+def test_laws_hold_for_variants(law: str, settings: dict[str, Any]) -> None:
     testing.LAWS[law](testing.subject(HCRNN, **settings))
 
 
-# ---------------------------------------------------------------------------------------- in use
+# ---------------------------------------------------------------------------------------- scoring
 
 
 @KINDS
 @pytest.mark.parametrize("attention", ["bi", "single"])
-def test_readouts_are_what_the_query_was_made_of(kind: type[HCRNN], attention: str) -> None:
+def test_readouts_give_the_query(kind: type[HCRNN], attention: str) -> None:
     model = build(kind, attention=attention).eval()
     history = torch.tensor([0, 3, 1, 3, 7])
-    found = model.readouts(history)
+    readouts = model.readouts(history)
     steps = {"alpha": 3, "local_gate": 4, "update": 5, "reset": 5, "drift": 5, "temporary": 5, "local": 4}
-    assert {name: tuple(found[name].shape) for name in steps} == {name: (4, size) for name, size in steps.items()}
-    assert found["theta"].shape == ((4, 3) if kind.running_theta else (3,))
+    assert {name: tuple(readouts[name].shape) for name in steps} == {name: (4, size) for name, size in steps.items()}
+    assert readouts["theta"].shape == ((4, 3) if kind.running_theta else (3,))
     for name in ("alpha", "theta"):
-        torch.testing.assert_close(found[name].sum(-1), torch.ones_like(found[name].sum(-1)))
-    seen = found["attention"] @ found["temporary"]
-    last = found["temporary"][-1]
-    parts = [seen, last] if attention == "single" else [last, found["local_attention"] @ found["temporary"], seen]
-    torch.testing.assert_close(torch.cat(parts) @ model.decoder, model.query(asked(history.tolist()))[0])
+        torch.testing.assert_close(readouts[name].sum(-1), torch.ones_like(readouts[name].sum(-1)))
+    summary = readouts["attention"] @ readouts["temporary"]
+    last = readouts["temporary"][-1]
+    parts = (
+        [summary, last]
+        if attention == "single"
+        else [last, readouts["local_attention"] @ readouts["temporary"], summary]
+    )
+    torch.testing.assert_close(torch.cat(parts) @ model.decoder, model.query(scored(history.tolist()))[0])
 
 
-def test_a_step_costs_the_same_anywhere() -> None:
-    """What is remembered stays of one size, and what is no item changes nothing."""
+def test_state_of_a_session_stays_bounded() -> None:
+    """Attention covers the last `window` items, and item 0 changes nothing."""
     model = build(RunningHCRNN, window=3).eval()
     assert isinstance(model, RunningHCRNN)
     state, sizes = None, []
@@ -195,8 +198,8 @@ def test_a_step_costs_the_same_anywhere() -> None:
     assert same.isfinite()[0, 1:].all()
 
 
-def test_the_exact_form_has_no_step() -> None:
-    """theta of a longer history changes every step before."""
+def test_hcrnn_has_no_step() -> None:
+    """theta of a longer history changes all earlier steps."""
     assert not hasattr(HCRNN, "step")
 
 

@@ -1,0 +1,163 @@
+"""`RankingProtocol`: all items are ranked, and the ranks of the next items are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from segue.data.diagnostics.leakage import drop_leaking_users
+from segue.data.log import Log
+from segue.data.splits import EvalInstances, Part, Split
+from segue.errors import require
+from segue.evaluation.metrics import METRICS, parse
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranks import RANKING, Ranks, Ties
+from segue.evaluation.split_descriptions import DESCRIPTIONS
+from segue.evaluation.task import Task
+
+if TYPE_CHECKING:
+    from segue.models.base.model import Model
+
+EVERY_STEP = ("global-time", "date", "whole-users", "newest-users", "given")  # splits with an instance at every step
+LATER_SETTINGS = {"horizon": 1, "leak": "keep"}  # settings of later versions: these values leave fingerprints unchanged
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingProtocol(Protocol):
+    """How models that rank items are evaluated.
+
+    Attributes:
+        exclude_seen: whether items that the user has already had are left out of the ranking.
+        ties: whether a target is ranked behind all other items of the same score, or before them.
+        ks: cut-offs of the metrics, ascending; the last one is the depth of the ranks.
+        horizon: number of next items that are the targets of each step.
+        leak: "drop" leaves users out of training who share an event (an item at a time) with the held-out data.
+    """
+
+    task: ClassVar[Task] = RANKING
+    stored_names: ClassVar[Mapping[str, str]] = {"horizon": "ahead"}
+
+    exclude_seen: bool = True
+    ties: Ties = "conservative"
+    ks: tuple[int, ...] = (5, 10, 20)
+    horizon: int = 1
+    leak: Literal["keep", "drop"] = "keep"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(isinstance(self.ks, (tuple, list)), f"ks={self.ks!r}: must be a list of cut-offs")
+        require(isinstance(self.exclude_seen, bool), f"exclude_seen={self.exclude_seen!r}: must be true or false")
+        object.__setattr__(self, "ks", tuple(self.ks))
+        require(self.ties in ("conservative", "optimistic"), f"ties={self.ties!r}: must be conservative or optimistic")
+        rising = all(isinstance(k, int) for k in self.ks) and list(self.ks) == sorted(set(self.ks))
+        require(rising and self.ks[:1] > (0,), f"ks={self.ks}: must be rising whole numbers from 1")
+        require(self.horizon >= 1, f"horizon={self.horizon}: must be at least 1")
+        every_step = self.by in EVERY_STEP and not self.exclude_seen
+        require(
+            self.horizon == 1 or every_step,
+            f"horizon={self.horizon}: only for splits with an instance at every step ({', '.join(EVERY_STEP)}) and with "
+            "exclude_seen=false",
+        )
+        require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
+
+    @property
+    def cut_offs(self) -> tuple[int, ...]:
+        return self.ks
+
+    @property
+    def depth(self) -> int:
+        """The depth of the ranks: the largest cut-off."""
+        return self.ks[-1]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "ks": list(self.ks)}
+
+    def _fingerprint_content(self) -> dict[str, Any]:
+        content = super()._fingerprint_content()
+        del content["ks"]
+        for name, default in LATER_SETTINGS.items():
+            if getattr(self, name) == default:
+                del content[self.stored_names.get(name, name)]
+        return content
+
+    def with_cut_offs(self, cut_offs: Sequence[int], *, only: bool = False) -> RankingProtocol:
+        return replace(self, ks=tuple(cut_offs) if only else tuple(sorted({*self.ks, *cut_offs})))
+
+    def split(self, log: Log) -> Split:
+        split = replace(super().split(log), horizon=self.horizon)
+        return drop_leaking_users(split) if self.leak == "drop" else split
+
+    def instances(self, split: Split, part: Part) -> EvalInstances:
+        instances = split.instances(part)
+        enough = instances.row - instances.log.start[instances.user] >= self.min_history
+        if enough.all():
+            return instances
+        reason = f"instances after fewer than {self.min_history} rows"
+        dropped = {**instances.dropped, reason: int((~enough).sum())}
+        return replace(instances.take(np.flatnonzero(enough)), dropped=dropped)
+
+    def evaluate(self, model: Model, split: Split, part: Part, metrics: Sequence[str] | None = None) -> Ranks:
+        return self.rank(model, split, part)
+
+    def rank(self, model: Model, split: Split, part: Part, *, progress: Callable[[int], object] | None = None) -> Ranks:
+        """The ranks of the targets of a held-out part, down to the largest cut-off.
+
+        `progress` is called with the number of instances of each block that is finished.
+        """
+        return self.rank_instances(model, self.instances(split, part), progress=progress)
+
+    def rank_instances(self, model: Model, instances: EvalInstances, **options: Any) -> Ranks:
+        """The ranks of the targets of some instances; `options` are those of `segue.evaluation.ranking.rank`."""
+        from segue.evaluation.ranking import rank  # imports torch
+
+        return rank(
+            model,
+            instances,
+            exclude_seen=self.exclude_seen,
+            ties=self.ties,
+            depth=self.depth,
+            horizon=self.horizon,
+            **options,
+        )
+
+    def check_metric(self, metric: str) -> None:
+        name = metric.partition("@")[0]
+        require(
+            "@" in metric or name in METRICS,
+            f"{metric}: {self.name} ranks items; its metrics are {', '.join(METRICS)}, each with @k",
+        )
+        name, k = parse(metric)
+        require(
+            k <= self.depth, f"monitor {metric}: {self.name} ranks {self.depth} deep; take {name}@{self.depth} at most"
+        )
+        steps = int(metric.partition(",")[2] or 1)
+        single = "," in metric and self.horizon == 1
+        require(
+            steps <= self.horizon and not single,
+            f"monitor {metric}: the horizon of {self.name} is {self.horizon}; use horizon={max(steps, 2)}, or take "
+            f"{name}@{k}",
+        )
+
+    def table_metrics(self, cut_offs: Sequence[int]) -> list[str]:
+        """Recall, NDCG and MRR at each cut-off; with a horizon of several items, recall and MRR of the next item and
+        recall of all of them."""
+        if self.horizon > 1:
+            names = (("recall", 1), ("recall", self.horizon), ("mrr", 1))
+            return [f"{metric}@{k},{n}" for k in cut_offs for metric, n in names]
+        return [f"{metric}@{k}" for k in cut_offs for metric in ("recall", "ndcg", "mrr")]
+
+    def describe(self) -> str:
+        targets = f"; the targets are the next {self.horizon} items" if self.horizon > 1 else ""
+        if self.min_history > 1:
+            targets += f"; only instances with {self.min_history} or more earlier rows"
+        if self.leak == "drop":
+            targets += "; users who share an event (an item at a time) with a later part are left out of training"
+        seen = "except those that the user has already had" if self.exclude_seen else "those that the user has had too"
+        ties = "behind" if self.ties == "conservative" else "before"
+        return (
+            f"{DESCRIPTIONS[self.by](**self.arguments)}{targets}; all items are ranked, {seen}; a target is ranked "
+            f"{ties} other items of the same score."
+        )

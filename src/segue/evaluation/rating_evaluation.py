@@ -1,0 +1,82 @@
+"""Predicting held-out ratings, and the AUC of users: the parts of rating evaluation that run a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from segue.batches.rated_events import RatedEvents
+from segue.data.log import Floats, Ids, distinct
+from segue.data.splits import EvalInstances
+from segue.errors import TrainingError
+from segue.evaluation.ranking import BLOCK_BYTES, ScoreBuffer, device_of, evaluation_mode
+from segue.models.base.model import Model
+from segue.models.base.rating import PairScorer
+
+BATCH_SIZE = 4096  # ratings predicted at a time
+
+
+def predict_ratings(model: Model, events: RatedEvents) -> Floats | None:
+    """(N,) the predicted rating of each event; None if the model predicts no ratings.
+
+    Raises:
+        TrainingError: a prediction is NaN.
+    """
+    if not isinstance(model, PairScorer):
+        return None
+    reads_nothing = model.window == 0 and model.item_window == 0
+    # events with histories of similar length share a batch, which then holds little padding
+    order = np.arange(len(events)) if reads_nothing else np.argsort(events.history_lengths(), kind="stable")
+    predicted = np.empty(len(events))
+    with evaluation_mode(model), torch.inference_mode():
+        for begin in range(0, len(events), BATCH_SIZE):
+            index = order[begin : begin + BATCH_SIZE]
+            batch = events.batch(index, window=model.window, item_window=model.item_window)
+            predicted[index] = model.predict(batch.to(device_of(model))).double().cpu().numpy()
+    if np.isnan(predicted).any():
+        raise TrainingError(f"{type(model).__name__} predicts NaN: its training went wrong; train it again")
+    return predicted
+
+
+def user_aucs(
+    model: Model, instances: EvalInstances, candidate: np.ndarray[Any, np.dtype[np.bool_]]
+) -> tuple[Ids, Floats]:
+    """(users, their AUC) for the users of `instances`, one instance per user.
+
+    The candidates are the items of the mask `candidate` (I + 1) that are not in the user's rows before the instance.
+    Those that are targets of the instance are positives, the others negatives. A user without a positive or without a
+    negative is left out.
+    """
+    users, values = [], []
+    with evaluation_mode(model), torch.inference_mode():
+        buffer = ScoreBuffer(model, instances.log.num_items + 1)
+        rows = min(max(BLOCK_BYTES // (4 * buffer.stride), 32), 1024)
+        allowed = torch.from_numpy(candidate).to(device_of(model))
+        for first in range(0, len(instances), rows):
+            block = instances.take(slice(first, first + rows))
+            scores = buffer.score(block)[:, : len(candidate)]  # (B, I)
+            for line in range(len(block)):
+                begin, row, stop = block.log.start[block.user[line]], block.row[line], block.stop[line]
+                mask = allowed.clone()
+                mask[torch.from_numpy(block.log.item[begin:row].astype(np.int64))] = False
+                positive = torch.from_numpy(distinct(block.log.item[row:stop].astype(np.int64))).to(mask.device)
+                positive = positive[mask[positive]]
+                if 0 < len(positive) < int(mask.sum()):
+                    users.append(int(block.user[line]))
+                    values.append(auc_of_scores(scores[line], positive, mask))
+    return np.array(users, np.int64), np.array(values)
+
+
+def auc_of_scores(scores: Float[Tensor, "I"], positive: Int[Tensor, "K"], candidate: Bool[Tensor, "I"]) -> float:
+    """The share of (positive, negative) pairs of candidates in which the positive scores higher; ties count half."""
+    is_negative = candidate.clone()
+    is_negative[positive] = False
+    negative_scores, positive_scores = scores[is_negative], scores[positive].unsqueeze(1)
+    if bool(negative_scores.isnan().any() | positive_scores.isnan().any()):
+        raise TrainingError("a score is NaN: the training went wrong; train again, with a smaller lr")
+    won = (positive_scores > negative_scores).sum() + 0.5 * (positive_scores == negative_scores).sum()
+    return float(won) / (len(positive) * len(negative_scores))
