@@ -64,12 +64,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[ModuleType, Reproduct
 def test_every_method_has_a_row(made: dict[ModuleType, Reproduction]) -> None:
     table = made[iarn_table2]
     for method in iarn_table2.METHODS:
-        published = iarn_table2.CLOTHING.get(method.name, (None, None))
+        published = iarn_table2.CLOTHING_FIGURES.get(method.name, (None, None))
         row = table.row(method.name, "auc", "The paper's")
         assert 0 <= row.mean <= 1
         assert (row.published, row.other_logs) == (published[1], {})
         assert set(table.row(method.name, "auc", "Small").other_logs.values()) == {
-            figure for figure in iarn_table2.MOVIELENS.get(method.name, ()) if figure
+            figure for figure in iarn_table2.MOVIELENS_FIGURES.get(method.name, ()) if figure
         }
     rated = [row.method for row in table.rows if row.metric == "rmse" and row.part == "Small"]
     raters = ("Global mean", "User mean", "Item mean", "Biases", "MF", "TimeSVD++", "HieVH", "IARN", "IARN-Plain")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from segue.tuning.comparison import Comparison
     from segue.tuning.scheduler import Entry
 
-TRIALS, MINUTES = 10, 40.0
+_TRIALS, MINUTES = 10, 40.0
 MAX_JOBS = 4  # by default, as each process holds the log, a model and torch in memory
 COSTS = "Cost (training of the best in CPU seconds; peak memory of its process, with torch and the log)"
 CHOSEN = "Settings chosen on validation"
@@ -70,7 +70,7 @@ def _plan(models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, tr
     return Comparison(
         models=models,
         protocol=protocol,
-        trials=TRIALS if budget.trials is None else budget.trials,
+        trials=_TRIALS if budget.trials is None else budget.trials,
         minutes=MINUTES if budget.minutes is None else budget.minutes,
         jobs=min(MAX_JOBS, cores) if budget.jobs is None else budget.jobs,
         seed=training.seed,

@@ -7,7 +7,7 @@ from pathlib import Path
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, show
 from segue.reporting.console import say
 
-USER = 42
+_USER = 42
 BASELINES = ("pop", "item-knn", "seq-knn", "bprmf")
 # the recbole preset except for the window: 5 items rank better on validation than 50, in a third of the epochs
 _HGN_SETTINGS = {"window": 5, "windows_per_row": 4, "lr": 3e-3}
@@ -41,7 +41,7 @@ def demo(*, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
         save(outcome.model, log, folder / experiment.model, **outcome.about())
         results.append(outcome.result)
     saved = load(folder / "hgn")
-    recommended = recommend(saved.model, saved.log, user=USER, k=10)
+    recommended = recommend(saved.model, saved.log, user=_USER, k=10)
     finish(results, json=output.json)
-    show(*recommendation_tables(recommended, last_titles(saved, USER, None), USER))
+    show(*recommendation_tables(recommended, last_titles(saved, _USER, None), _USER))
     say(f"saved to {folder}; next: segue recommend {folder / 'hgn'} --user 7, or segue run hgn YOUR.csv")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
-TRIALS = 30
+_TRIALS = 30
 SHOWN = 10  # trials in the printed table
 ENDINGS = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}
 
@@ -107,7 +107,7 @@ def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> S
     return Search(
         experiment=described,
         space=_space(described.model, space, described.settings),
-        trials=TRIALS if budget.trials is None else budget.trials,
+        trials=_TRIALS if budget.trials is None else budget.trials,
         seconds=None if minutes is None else 60 * minutes,
     )
 

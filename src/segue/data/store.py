@@ -25,8 +25,8 @@ from segue.io import atomic_folder, check_folder, reason, write_json
 
 _FORMAT = "segue log"
 VERSION = 1
-COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
-TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
+_COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
+_TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
 
 
 def is_log(path: Any) -> bool:
@@ -61,7 +61,7 @@ def _write(log: Log, folder: Path) -> None:
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
     np.save(folder / "stop.npy", np.cumsum(log.lengths))
-    columns = {name: getattr(log, name) for name in COLUMNS}
+    columns = {name: getattr(log, name) for name in _COLUMNS}
     for name, values in columns.items():
         if values is not None:
             np.save(folder / f"{name}.npy", log.column(values))
@@ -121,9 +121,9 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
     if stop[0] != 0 or (np.diff(stop) < 0).any() or stop[-1] != about["rows"]:
         raise ArtefactError(f"{folder}/stop.npy: does not cut {about['rows']:,} rows; save the log again")
     columns: dict[str, Any] = {
-        name: _column(folder / f"{name}.npy", COLUMNS[name], about["rows"]) for name in about["columns"]
+        name: _column(folder / f"{name}.npy", _COLUMNS[name], about["rows"]) for name in about["columns"]
     }
-    tables = {name: _table(folder / f"{name}.parquet", about[TABLES[name]]) for name in about["tables"]}
+    tables = {name: _table(folder / f"{name}.parquet", about[_TABLES[name]]) for name in about["tables"]}
     return Log(
         users=Vocab(_table(folder / "users.parquet", about["users"])["name"]),
         items=Vocab(_table(folder / "items.parquet", about["items"])["name"]),

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from segue.reporting.charts import MAX_OPACITY
+
 POSITIVE, NEGATIVE = "213, 94, 0", "0, 114, 178"  # distinguishable with most colour vision deficiencies
-MAX_OPACITY = 0.75  # below 1, so that dark text stays readable
 
 
 class HeatmapCell(NamedTuple):

@@ -25,7 +25,7 @@ from segue.data.readers.table import ColumnKind, Table, open_table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 
-KINDS: Mapping[str, ColumnKind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
+_COLUMN_KINDS: Mapping[str, ColumnKind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
 
 
 def read_log(  # noqa: PLR0913  one keyword for each column
@@ -106,7 +106,7 @@ def _stem(source: Any) -> str:
 
 def _read(table: Table, named: Mapping[str, str | None], name: str) -> Log:
     columns = _columns(table, named)
-    frame = table.load({column: KINDS[role] for role, column in columns.items()})
+    frame = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
         raise DataError(f"{table.where}: no rows")
 

@@ -23,7 +23,7 @@ METHODS = NETWORKS  # and the best baseline and the sequential rules
 
 _LENGTHS = ((2, 5), (6, 25), (26, 200))
 # name -> uplift in percent and half the width of its 95% interval, by length
-PUBLISHED: Mapping[str, tuple[tuple[float, float], ...]] = {
+_PUBLISHED: Mapping[str, tuple[tuple[float, float], ...]] = {
     "GRU": ((0.3, 1.6), (1.4, 1.9), (0.2, 7.3)),
     "GRU + RE": ((2.7, 1.6), (4.5, 2.0), (6.6, 7.7)),
     "GRU + LN": ((3.7, 1.5), (7.2, 1.7), (10.6, 9.0)),
@@ -58,7 +58,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         for result in shown:
             if result is not base:
                 uplift = uplift_of(result, base, NEXT_ITEM, instances)
-                published = PUBLISHED.get(result.method.name)
+                published = _PUBLISHED.get(result.method.name)
                 rows += uplift_rows(result, uplift, f"uplift {low}–{high}", published[index] if published else None)
     return Reproduction(
         title="Criteo's study (2018), Table 5, YooChoose: here its last 1/64",

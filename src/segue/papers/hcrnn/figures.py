@@ -65,7 +65,7 @@ UNIFORM = "uniform attention"
 MIN_LENGTH, NUM_NEWEST = 20, 5  # of sequences whose attention is shown; newest items that are summed
 MAX_STREAK, STREAK = 8, "films of one genre before"  # the longest streak that is shown; the label of the axis
 CASE_LENGTH, MIN_AFTER = 20, 3  # items of the case study's sequence; minimal number of items after the break
-COLUMNS = (NARM_ATTENTION, LOCAL_ATTENTION, ATTENTION, NARM_RESET, RESET, DRIFT)
+_COLUMNS = (NARM_ATTENTION, LOCAL_ATTENTION, ATTENTION, NARM_RESET, RESET, DRIFT)
 
 Streaks = tuple[Ids, Mask]
 
@@ -283,7 +283,7 @@ def _case_picture(analysis: LogAnalysis, streaks: Sequence[Streaks], genres: Gen
             "of": name,
             "value": float(sequence.values[name][place - 1]),
         }
-        for name in (*COLUMNS, LOCAL_CHANGE, CHANGE)
+        for name in (*_COLUMNS, LOCAL_CHANGE, CHANGE)
         for place, (title, item) in enumerate(zip(titles, sequence.items, strict=True), 1)
     ]
     encoding = {"x": "of", "y": "film", "value": "value", "title": "A user of MovieLens, film by film"}

@@ -31,7 +31,7 @@ AUTHORS_SPLIT, CLEAN, WITHOUT_LEAK, MOVIELENS = (
     "MovieLens, reconstructed",
 )
 METHODS = methods_on("citeulike", PROTOCOL)
-KINDS = {
+_KINDS = {
     "narm": "",
     "baseline": ", the best of the paper's baselines",
     "extra": ", the best single model that the paper omits",
@@ -157,5 +157,5 @@ def _sentence(test: Mapping[str, Any]) -> str:
     side = "above" if test["difference"] > 0 else "below"
     return (
         f"{test['part'].partition(':')[0]}: Recall@20 of {BEST_VARIANT} is {abs(test['difference']):.4f} {side} "
-        f"{test['against']}{KINDS[test['kind']]} (p = {test['p']:.2g})."
+        f"{test['against']}{_KINDS[test['kind']]} (p = {test['p']:.2g})."
     )

@@ -7,7 +7,7 @@ from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
 METRICS = ("recall@5", "recall@10")
-PAPER = {
+_PAPER = {
     (3, 1): (0.0260, 0.0415),
     (3, 2): (0.0291, 0.0448),
     (3, 3): (0.0289, 0.0450),
@@ -24,7 +24,7 @@ METHODS = tuple(
         {"window": window, "num_targets": targets},
         published=dict(zip(METRICS, published, strict=True)),
     )
-    for (window, targets), published in PAPER.items()
+    for (window, targets), published in _PAPER.items()
 )
 
 

@@ -26,7 +26,7 @@ from segue.papers.run_cache import RunCache
 
 Published = Mapping[str, tuple[float | None, float]]
 # name -> RMSE and AUC
-CLOTHING: Published = {
+CLOTHING_FIGURES: Published = {
     "MF": (1.3587, 0.5092),
     "BPR": (None, 0.6246),
     "TimeSVD++": (1.2851, 0.5205),
@@ -36,7 +36,7 @@ CLOTHING: Published = {
     "MP2Vec": (None, 0.6919),
     "IARN": (1.0998, 0.7004),
 }
-MOVIELENS: Published = {
+MOVIELENS_FIGURES: Published = {
     "MF": (1.1319, 0.6305),
     "BPR": (None, 0.6971),
     "TimeSVD++": (1.0623, 0.6504),
@@ -66,7 +66,7 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
     """The methods for one log."""
     published = {
         name: {metric: value for metric, value in zip(METRICS, values, strict=True) if value is not None}
-        for name, values in (CLOTHING if setup.is_papers_log else MOVIELENS).items()
+        for name, values in (CLOTHING_FIGURES if setup.is_papers_log else MOVIELENS_FIGURES).items()
     }
     rating_models = {
         **{name: _experiment(setup, model) for name, model in _EXTRA_BASELINES.items()},
@@ -93,7 +93,7 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
         )
         for name, experiment in {**rating_models, **ranking_models}.items()
     }
-    return tuple(by_name[name] for name in (*_EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING, IARN_PLAIN))
+    return tuple(by_name[name] for name in (*_EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING_FIGURES, IARN_PLAIN))
 
 
 def _experiment(setup: LogSetup, model: str, **settings: Any) -> Experiment:
