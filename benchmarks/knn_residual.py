@@ -27,7 +27,7 @@ from benchmarks.low_rank_knn import PROTOCOL, position_weights, print_validation
 from segue.batches.batch import Batch, SequenceBatch
 from segue.data.datasets import catalog
 from segue.data.log import Log
-from segue.evaluation.metrics import measure
+from segue.evaluation.task import measure
 from segue.evaluation.ranking import rank
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.seq_knn import SeqKNN

@@ -58,7 +58,7 @@ def timed(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
 def whole(args: argparse.Namespace) -> dict[str, Any]:
     """Load the log, split, train with early stopping, test."""
     from segue.data.datasets import catalog
-    from segue.evaluation.metrics import measure
+    from segue.evaluation.task import measure
     from segue.evaluation.protocol import Protocol
     from segue.experiments.experiment import Experiment
 
@@ -71,7 +71,7 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
         "best": outcome.training.best,
         "train_cpu_s": outcome.training.cpu_seconds,
         "experiment": experiment.as_dict(),
-        "test": {metric: float(measure(outcome.result.ranks, metric).mean()) for metric in METRICS},
+        "test": {metric: float(measure(outcome.result.predictions, metric).mean()) for metric in METRICS},
     }
 
 
@@ -238,7 +238,7 @@ def _epochs(model: HGN, log: Log, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rankings(model: HGN, log: Log, protocol: Protocol, args: argparse.Namespace) -> dict[str, Any]:
-    from segue.evaluation.metrics import measure
+    from segue.evaluation.task import measure
 
     split = protocol.split(log)
 

@@ -87,7 +87,7 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from segue.data.datasets import catalog
-    from segue.evaluation.metrics import measure
+    from segue.evaluation.task import measure
     from segue.evaluation.protocol import Protocol
     from segue.models.base.model import Sizes
     from segue.models.registry import find

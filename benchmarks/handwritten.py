@@ -1,0 +1,386 @@
+"""Every hand-written part of segue against the plain way in torch: `python -m benchmarks.handwritten [PART ...]`.
+
+A part is a layer, a loss or an optimiser whose code or gradient is written by hand although torch has a plain way to
+compute the same. It stays hand-written only while a training step with the plain way takes more than a quarter longer,
+or while the reason named in its docstring holds. Each part is measured twice, in turns with the plain way:
+
+    layer   forward and backward pass alone, at a realistic size
+    step    whole training steps of a model that uses it, with the part replaced inside segue by the plain way
+
+Figures are medians of CPU seconds with one thread. A ratio above 1 says how many times longer the plain way takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segue.data import synthetic
+from segue.models.base import ranking
+from segue.models.base.model import Sizes
+from segue.models.factorization import bprmf
+from segue.models.registry import find
+from segue.models.sequential import narm, sasrec
+from segue.models.sequential.hcrnn import model as hcrnn
+from segue.models.sequential.hcrnn.cell import Weights, run_cell, step_slices
+from segue.nn import losses
+from segue.nn.attention import additive_attention, causal_attention_mask
+from segue.nn.convolution import CausalConv1d
+from segue.nn.dropout import dropout
+from segue.nn.embedding import embedding
+from segue.nn.matmul import fast_matmul
+from segue.nn.sampled_loss import sampled_loss
+from segue.nn.softmax_loss import all_items_cross_entropy
+from segue.nn.topk import topk
+from segue.training.loop import fit
+
+Run = Callable[[], Tensor | None]
+Times = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A hand-written part.
+
+    Attributes:
+        module: where it is.
+        plain: the plain way, in words.
+        layer: makes two functions, segue's and the plain one, each of which runs the part once at a realistic size.
+        model: name, settings and number of items of a model whose training steps use it; None if there is no step.
+        replaced: what is replaced by the plain way in those steps: an object, the name of its attribute, the plain way.
+    """
+
+    module: str
+    plain: str
+    layer: Callable[[], tuple[Run, Run]]
+    model: tuple[str, dict[str, Any], int] | None = None
+    replaced: tuple[tuple[Any, str, Any], ...] = ()
+
+
+def plain_cross_entropy(
+    query: Tensor, item_embeddings: Tensor, target: Tensor, *, sigmoid_scores: bool = False
+) -> Tensor:
+    """`all_items_cross_entropy` with a matrix of all scores."""
+    scores = query @ item_embeddings[1:].T
+    return F.cross_entropy(scores.sigmoid() if sigmoid_scores else scores, target - 1, reduction="sum")
+
+
+def plain_sampled_loss(
+    loss: Callable[..., Tensor], query: Tensor, positive: Tensor | None, negative: Tensor, ids: Any, _with_grad: Any
+) -> Tensor:
+    """`sampled_loss` under autograd."""
+    positive = negative[: len(query)] if positive is None else positive
+    return loss((query * positive).sum(1), query @ negative.T, ids[0].unsqueeze(1) != ids[1]).sum()
+
+
+def plain_attention(query: Tensor, key: Tensor, v: Tensor, mask: Tensor, *, hard: bool = False) -> Tensor:
+    """`additive_attention` with all sigmoids at once."""
+    total = query[:, :, None] + key[:, None]
+    return ((total / 5 + 0.5).clamp(0, 1) if hard else total.sigmoid()) @ v * mask
+
+
+def plain_embedding(table: Tensor, ids: Tensor, *, sparse: bool = False) -> Tensor:
+    """`embedding` by torch."""
+    return F.embedding(ids, table, padding_idx=0, sparse=sparse)
+
+
+def plain_convolution(self: CausalConv1d, x: Tensor) -> Tensor:
+    """`CausalConv1d` by torch's convolution."""
+    return nn.Conv1d.forward(self, F.pad(x.transpose(1, 2), (self.left_padding, 0))).transpose(1, 2)
+
+
+def plain_hcrnn(
+    batch_sizes: list[int], item: Tensor, projected: Tensor, *, theta: Tensor, weights: Weights, reset_input: str
+) -> tuple[Tensor, Tensor]:
+    """The cell of HCRNN as a loop under autograd."""
+    hidden, dim = weights.state.shape[0], item.shape[1]
+    state, local = item.new_zeros(batch_sizes[0], hidden), item.new_zeros(batch_sizes[0], dim)
+    inputs, states, locals_ = projected.split([dim, hidden, hidden, hidden], 1), [], []
+    for part in step_slices(batch_sizes):
+        size = part.stop - part.start
+        state, local, x = state[:size], local[:size], item[part]
+        from_state = (state @ weights.state).split([hidden, dim, hidden, hidden], 1)
+        contexts = (theta[part] if len(theta) == len(item) else theta[:size])[:, :, None] * weights.projected
+        alpha = torch.softmax(torch.sigmoid(from_state[0][:, None] + contexts) @ weights.attention, 1)
+        gate = torch.sigmoid(inputs[0][part] + from_state[1] + local @ weights.local)
+        new_local = torch.lerp(local, alpha @ weights.memory, gate)
+        update = torch.sigmoid(inputs[1][part] + from_state[2] + new_local @ weights.update)
+        y = {"now": new_local, "before": local, "product": x * new_local}[reset_input] @ weights.reset
+        reset = inputs[2][part] + from_state[3]
+        if weights.drift is None:
+            reset = torch.sigmoid(reset + y)
+        else:
+            reset = torch.sigmoid(reset) * torch.sigmoid(y + weights.drift)
+        state = torch.lerp(state, torch.tanh((reset * state) @ weights.new + inputs[3][part]), update)
+        local = new_local
+        states.append(state)
+        locals_.append(local)
+    return torch.cat(states), torch.cat(locals_)
+
+
+def _backward(loss: Callable[[], Tensor], *leaves: Tensor) -> Run:
+    """A run of a forward and a backward pass; returns the loss."""
+
+    def run() -> Tensor:
+        for leaf in leaves:
+            leaf.grad = None
+        value = loss()
+        value.backward()
+        return value.detach()
+
+    return run
+
+
+def _leaf(*shape: int) -> Tensor:
+    return (torch.randn(*shape) * shape[-1] ** -0.5).requires_grad_()
+
+
+def _softmax_layer() -> tuple[Run, Run]:
+    query, items, target = _leaf(2048, 100), _leaf(17_746, 100), torch.randint(1, 17_746, (2048,))
+    one, two = (partial(way, query, items, target) for way in (all_items_cross_entropy, plain_cross_entropy))
+    return _backward(one, query, items), _backward(two, query, items)
+
+
+def _sampled_layer(name: str, loss: Callable[..., Tensor]) -> tuple[Run, Run]:
+    query, positive, negative = _leaf(512, 100), _leaf(512, 100), _leaf(2048, 100)
+    ids = torch.randint(1, 17_745, (512,)), torch.randint(1, 17_745, (2048,))
+    arguments = query, positive, negative, ids, losses.GRADIENTS[name]
+    one, two = partial(sampled_loss, *arguments), partial(plain_sampled_loss, loss, *arguments)
+    return _backward(one, *arguments[:3]), _backward(two, *arguments[:3])
+
+
+def _attention_layer() -> tuple[Run, Run]:
+    query, key, v = _leaf(41, 50, 100), _leaf(41, 50, 100), _leaf(100)
+    valid = torch.arange(50) >= torch.arange(41).unsqueeze(1)
+    mask = causal_attention_mask(valid, 50)
+    ways = (additive_attention, plain_attention)
+    one, two = (_backward(lambda way=way: way(query, key, v, mask).square().sum(), query, key, v) for way in ways)
+    return one, two
+
+
+def _embedding_layer() -> tuple[Run, Run]:
+    """Three look-ups in one table, as HGN makes of histories, targets and negatives."""
+    table = _leaf(35_119, 50)
+    ids = [torch.randint(1, 35_119, shape) for shape in ((1024, 8), (1024, 6), (1024, 4, 3, 1))]
+    probes = [torch.randn(*part.shape, 50) for part in ids]
+
+    def loss(way: Callable[..., Tensor]) -> Tensor:
+        return torch.stack([(way(table, part) * probe).sum() for part, probe in zip(ids, probes, strict=True)]).sum()
+
+    return _backward(partial(loss, embedding), table), _backward(partial(loss, plain_embedding), table)
+
+
+def _dropout_layer() -> tuple[Run, Run]:
+    values = _leaf(128, 50, 64)
+    ways = (dropout, F.dropout)
+    one, two = (_backward(lambda way=way: way(values, 0.5, True).square().sum(), values) for way in ways)
+    return one, two
+
+
+def _convolution_layer() -> tuple[Run, Run]:
+    layer, x = CausalConv1d(64, 3, 1), _leaf(41, 50, 64)
+    one = _backward(lambda: layer(x).square().sum(), x, *layer.parameters())
+    two = _backward(lambda: plain_convolution(layer, x).square().sum(), x, *layer.parameters())
+    return one, two
+
+
+def _hcrnn_layer() -> tuple[Run, Run]:
+    count, dim, hidden = 50, 100, 100
+    batch_sizes = [128] * 30 + [64] * 30 + [32] * 30
+    total = sum(batch_sizes)
+    shapes = [(count, dim), (count, hidden), (hidden,), (hidden, dim + 3 * hidden), (dim, dim), (dim, hidden)]
+    weights = Weights(*(_leaf(*shape) for shape in (*shapes, (dim, hidden), (hidden, hidden), (hidden,))))
+    item, projected = _leaf(total, dim), _leaf(total, dim + 3 * hidden)
+    theta = torch.randn(128, count).softmax(1).requires_grad_()
+    leaves = [item, projected, theta, *(weight for weight in weights if weight is not None)]
+
+    def loss(way: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:
+        state, local = way(batch_sizes, item, projected, theta=theta, weights=weights, reset_input="product")
+        return state.square().sum() + local.square().sum()
+
+    return _backward(partial(loss, run_cell), *leaves), _backward(partial(loss, plain_hcrnn), *leaves)
+
+
+def _topk_layer() -> tuple[Run, Run]:
+    scores = torch.rand(148, 35_136)  # a block of evaluation
+    return lambda: topk(scores, 20)[0], lambda: scores.topk(20)[0]
+
+
+def _adam_import() -> tuple[Run, Run]:
+    """Processes that make an optimiser; their CPU seconds count as those of this process."""
+    way = "import torch; from {} import Adam; Adam([torch.ones(1, requires_grad=True)], lr=0.1).step()"
+
+    def run(module: str) -> None:
+        subprocess.run([sys.executable, "-c", way.format(module)], check=True)
+
+    return partial(run, "segue.nn.optim"), partial(run, "torch.optim")
+
+
+LARGE = {"bptt": "full", "window": 50, "optimizer": "adam", "num_negatives": 2048, "activation": "linear"}
+SAMPLED = {"top1": losses.top1, "bpr-max": losses.bpr_max, "sampled-ce": losses.sampled_cross_entropy}
+NEXTITNET = {"embedding_dim": 64, "window": 50, "dilations": (1, 4), "num_repeats": 5, "batch_size": 41}
+
+PARTS: dict[str, Part] = {
+    "softmax-loss": Part(
+        module="segue.nn.softmax_loss",
+        plain="cross_entropy(query @ items.T, target)",
+        layer=_softmax_layer,
+        model=("gru", {"loss": "ce", "layer_norm": "none", "window": 50, "batch_size": 41}, 17_745),
+        replaced=((ranking, "all_items_cross_entropy", plain_cross_entropy),),
+    ),
+    **{
+        f"sampled-loss-{name}": Part(
+            module="segue.nn.sampled_loss",
+            plain="loss(query . positive, query @ negative.T)",
+            layer=partial(_sampled_layer, name, loss),
+            model=("gru4rec", {**LARGE, "loss": name, "logq_correction": False, "batch_size": 64}, 3416),
+            replaced=((ranking, "sampled_loss", partial(plain_sampled_loss, loss)),),
+        )
+        for name, loss in SAMPLED.items()
+    },
+    "additive-attention": Part(
+        module="segue.nn.attention",
+        plain="sigmoid(query[:, :, None] + key[:, None]) @ v",
+        layer=_attention_layer,
+        model=("narm", {"batch_size": 41}, 1682),
+        replaced=((narm, "additive_attention", plain_attention),),
+    ),
+    "hcrnn-cell": Part(
+        module="segue.models.sequential.hcrnn.cell",
+        plain="a loop over the steps under autograd",
+        layer=_hcrnn_layer,
+        model=("hcrnn", {"batch_size": 512, "window": 60}, 1682),
+        replaced=((hcrnn, "run_cell", plain_hcrnn),),
+    ),
+    "embedding": Part(
+        module="segue.nn.embedding",
+        plain="torch.nn.functional.embedding",
+        layer=_embedding_layer,
+        model=("bprmf", {}, 35_118),
+        replaced=((bprmf, "embedding", plain_embedding),),
+    ),
+    "dropout": Part(
+        module="segue.nn.dropout",
+        plain="torch.nn.functional.dropout",
+        layer=_dropout_layer,
+        model=("sasrec", {"loss": "bce", "window": 50, "batch_size": 128, "dropout": 0.5}, 3416),
+        replaced=((sasrec, "dropout", F.dropout),),
+    ),
+    "causal-conv1d": Part(
+        module="segue.nn.convolution",
+        plain="torch.nn.Conv1d, padded on the left",
+        layer=_convolution_layer,
+        model=("nextitnet", NEXTITNET, 3416),
+        replaced=((CausalConv1d, "forward", plain_convolution),),
+    ),
+    "topk": Part(module="segue.nn.topk", plain="torch.topk (ties in any order)", layer=_topk_layer),
+    "adam-import": Part(module="segue.nn.optim", plain="import and make torch.optim.Adam", layer=_adam_import),
+}
+
+
+def cpu_seconds(run: Callable[[], object]) -> float:
+    """CPU seconds of a call, its child processes included."""
+    before = os.times()
+    begin = time.process_time()
+    run()
+    own, after = time.process_time() - begin, os.times()
+    return own + after.children_user - before.children_user + after.children_system - before.children_system
+
+
+def compare(runs: tuple[Callable[[], object], Callable[[], object]], repeat: int) -> dict[str, float]:
+    """Median CPU seconds of segue's way and of the plain way, measured in turns after a warm-up."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(repeat + 1):
+        for part, run in zip(times, runs, strict=True):
+            seconds = cpu_seconds(run)
+            if turn:
+                part.append(seconds)
+    segue, plain = map(median, times)
+    return {"segue_s": segue, "plain_s": plain, "ratio": plain / segue}
+
+
+@contextlib.contextmanager
+def replaced_by_plain(part: Part) -> Iterator[None]:
+    """Inside the block, segue uses the plain way."""
+    with contextlib.ExitStack() as stack:
+        for owner, name, plain in part.replaced:
+            stack.enter_context(patch.object(owner, name, plain))
+        yield
+
+
+def training_steps(part: Part) -> tuple[Run, Run]:
+    """An epoch of few batches, with segue's way and with the plain way."""
+    assert part.model is not None
+    name, settings, num_items = part.model
+    kind = find(name)
+    log = synthetic.random(num_users=256, num_items=num_items, length=60, seed=0)
+    torch.manual_seed(0)
+    model = kind(kind.configure({**settings, "epochs": 1}), Sizes(log.num_users, log.num_items))
+
+    def plain() -> None:
+        with replaced_by_plain(part):
+            fit(model, log)
+
+    return partial(fit, model, log), plain
+
+
+def measure(names: list[str], repeat: int) -> dict[str, Times]:
+    """The layer and the step of some parts."""
+    results: dict[str, Times] = {}
+    for name in names:
+        part = PARTS[name]
+        torch.manual_seed(0)
+        with fast_matmul():
+            results[name] = {"layer": compare(part.layer(), repeat)}
+        if part.model is not None:
+            results[name]["step"] = compare(training_steps(part), max(1, repeat // 3))
+    return results
+
+
+def handwritten(args: argparse.Namespace) -> dict[str, Any]:
+    """All parts, for `python -m benchmarks`."""
+    return {"parts": measure(list(PARTS), args.repeat)}
+
+
+def table(results: dict[str, Times]) -> str:
+    """The results as Markdown."""
+    lines = [
+        "| hand-written part | instead of | layer: segue, ms | plain, ms | ratio | step: ratio |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for name, times in results.items():
+        layer, step = times["layer"], times.get("step")
+        cells = [f"{1e3 * layer['segue_s']:.1f}", f"{1e3 * layer['plain_s']:.1f}", f"{layer['ratio']:.2f}"]
+        cells.append(f"{step['ratio']:.2f}" if step else "–")
+        lines.append(f"| `{name}` | {PARTS[name].plain} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--repeat", type=int, default=15, help="measurements of each layer; a third of it for steps")
+    args = parser.parse_args()
+    for name in args.parts:
+        if name not in PARTS:
+            parser.error(f"no part {name!r}; there are: {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    print(table(measure(args.parts or list(PARTS), args.repeat)))
+
+
+if __name__ == "__main__":
+    main()
