@@ -26,9 +26,18 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.plain_layers import (
+    plain_attention,
+    plain_convolution,
+    plain_cross_entropy,
+    plain_embedding,
+    plain_hcrnn,
+    plain_sampled_loss,
+)
+from benchmarks.report import handwritten_table
 from segue.data import synthetic
 from segue.models.base import ranking
 from segue.models.base.model import Sizes
@@ -36,7 +45,7 @@ from segue.models.factorization import bprmf
 from segue.models.registry import find
 from segue.models.sequential import narm, sasrec
 from segue.models.sequential.hcrnn import model as hcrnn
-from segue.models.sequential.hcrnn.cell import Weights, run_cell, step_slices
+from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
 from segue.nn.convolution import CausalConv1d
@@ -49,7 +58,6 @@ from segue.nn.topk import topk
 from segue.training.loop import fit
 
 Run = Callable[[], Tensor | None]
-Times = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,67 +77,6 @@ class Part:
     layer: Callable[[], tuple[Run, Run]]
     model: tuple[str, dict[str, Any], int] | None = None
     replaced: tuple[tuple[Any, str, Any], ...] = ()
-
-
-def plain_cross_entropy(
-    query: Tensor, item_embeddings: Tensor, target: Tensor, *, sigmoid_scores: bool = False
-) -> Tensor:
-    """`all_items_cross_entropy` with a matrix of all scores."""
-    scores = query @ item_embeddings[1:].T
-    return F.cross_entropy(scores.sigmoid() if sigmoid_scores else scores, target - 1, reduction="sum")
-
-
-def plain_sampled_loss(
-    loss: Callable[..., Tensor], query: Tensor, positive: Tensor | None, negative: Tensor, ids: Any, _with_grad: Any
-) -> Tensor:
-    """`sampled_loss` under autograd."""
-    positive = negative[: len(query)] if positive is None else positive
-    return loss((query * positive).sum(1), query @ negative.T, ids[0].unsqueeze(1) != ids[1]).sum()
-
-
-def plain_attention(query: Tensor, key: Tensor, v: Tensor, mask: Tensor, *, hard: bool = False) -> Tensor:
-    """`additive_attention` with all sigmoids at once."""
-    total = query[:, :, None] + key[:, None]
-    return ((total / 5 + 0.5).clamp(0, 1) if hard else total.sigmoid()) @ v * mask
-
-
-def plain_embedding(table: Tensor, ids: Tensor, *, sparse: bool = False) -> Tensor:
-    """`embedding` by torch."""
-    return F.embedding(ids, table, padding_idx=0, sparse=sparse)
-
-
-def plain_convolution(self: CausalConv1d, x: Tensor) -> Tensor:
-    """`CausalConv1d` by torch's convolution."""
-    return nn.Conv1d.forward(self, F.pad(x.transpose(1, 2), (self.left_padding, 0))).transpose(1, 2)
-
-
-def plain_hcrnn(
-    batch_sizes: list[int], item: Tensor, projected: Tensor, *, theta: Tensor, weights: Weights, reset_input: str
-) -> tuple[Tensor, Tensor]:
-    """The cell of HCRNN as a loop under autograd."""
-    hidden, dim = weights.state.shape[0], item.shape[1]
-    state, local = item.new_zeros(batch_sizes[0], hidden), item.new_zeros(batch_sizes[0], dim)
-    inputs, states, locals_ = projected.split([dim, hidden, hidden, hidden], 1), [], []
-    for part in step_slices(batch_sizes):
-        size = part.stop - part.start
-        state, local, x = state[:size], local[:size], item[part]
-        from_state = (state @ weights.state).split([hidden, dim, hidden, hidden], 1)
-        contexts = (theta[part] if len(theta) == len(item) else theta[:size])[:, :, None] * weights.projected
-        alpha = torch.softmax(torch.sigmoid(from_state[0][:, None] + contexts) @ weights.attention, 1)
-        gate = torch.sigmoid(inputs[0][part] + from_state[1] + local @ weights.local)
-        new_local = torch.lerp(local, alpha @ weights.memory, gate)
-        update = torch.sigmoid(inputs[1][part] + from_state[2] + new_local @ weights.update)
-        y = {"now": new_local, "before": local, "product": x * new_local}[reset_input] @ weights.reset
-        reset = inputs[2][part] + from_state[3]
-        if weights.drift is None:
-            reset = torch.sigmoid(reset + y)
-        else:
-            reset = torch.sigmoid(reset) * torch.sigmoid(y + weights.drift)
-        state = torch.lerp(state, torch.tanh((reset * state) @ weights.new + inputs[3][part]), update)
-        local = new_local
-        states.append(state)
-        locals_.append(local)
-    return torch.cat(states), torch.cat(locals_)
 
 
 def _backward(loss: Callable[[], Tensor], *leaves: Tensor) -> Run:
@@ -338,36 +285,17 @@ def training_steps(part: Part) -> tuple[Run, Run]:
     return partial(fit, model, log), plain
 
 
-def measure(names: list[str], repeat: int) -> dict[str, Times]:
-    """The layer and the step of some parts."""
-    results: dict[str, Times] = {}
+def measure(names: list[str], repeat: int) -> dict[str, dict[str, Any]]:
+    """What each of some parts replaces, and the times of its layer and its step."""
+    results: dict[str, dict[str, Any]] = {}
     for name in names:
         part = PARTS[name]
         torch.manual_seed(0)
         with fast_matmul():
-            results[name] = {"layer": compare(part.layer(), repeat)}
+            results[name] = {"plain": part.plain, "layer": compare(part.layer(), repeat)}
         if part.model is not None:
             results[name]["step"] = compare(training_steps(part), max(1, repeat // 3))
     return results
-
-
-def handwritten(args: argparse.Namespace) -> dict[str, Any]:
-    """All parts, for `python -m benchmarks`."""
-    return {"parts": measure(list(PARTS), args.repeat)}
-
-
-def table(results: dict[str, Times]) -> str:
-    """The results as Markdown."""
-    lines = [
-        "| hand-written part | instead of | layer: segue, ms | plain, ms | ratio | step: ratio |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
-    for name, times in results.items():
-        layer, step = times["layer"], times.get("step")
-        cells = [f"{1e3 * layer['segue_s']:.1f}", f"{1e3 * layer['plain_s']:.1f}", f"{layer['ratio']:.2f}"]
-        cells.append(f"{step['ratio']:.2f}" if step else "–")
-        lines.append(f"| `{name}` | {PARTS[name].plain} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -379,7 +307,7 @@ def main() -> None:
         if name not in PARTS:
             parser.error(f"no part {name!r}; there are: {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    print(table(measure(args.parts or list(PARTS), args.repeat)))
+    print(handwritten_table(measure(args.parts or list(PARTS), args.repeat)))
 
 
 if __name__ == "__main__":

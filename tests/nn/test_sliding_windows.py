@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.recurrent.gru import WindowGRU
+from segue.nn.sliding_windows import positions_to_windows, windows_to_positions
 
 DIM, WINDOW = 3, 4
 
@@ -20,6 +23,23 @@ def items(rows: int, count: int) -> Tensor:
 def windows(item: Tensor) -> Tensor:
     """Each window as a row of its own."""
     return item.unfold(1, WINDOW, 1).transpose(2, 3).flatten(0, 1)
+
+
+def test_windows_to_positions_shifts_each_window_by_one() -> None:
+    weight = torch.arange(1.0, 13.0).view(2, 3, 2)
+    expected = torch.zeros(2, 3, 4)
+    for row, count, position in itertools.product(range(2), range(3), range(2)):
+        expected[row, count, count + position] = weight[row, count, position]
+    assert torch.equal(windows_to_positions(weight), expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("window", [1, 3])
+def test_positions_to_windows_is_the_inverse(count: int, window: int) -> None:
+    table = torch.arange(2.0 * count * (count + window - 1)).view(2, count, -1)
+    expected = torch.stack([table[:, row, row : row + window] for row in range(count)], 1)
+    assert torch.equal(positions_to_windows(table), expected)
+    assert torch.equal(positions_to_windows(windows_to_positions(expected)), expected)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

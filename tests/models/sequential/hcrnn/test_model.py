@@ -65,7 +65,7 @@ def test_running_theta_is_another_model() -> None:
 
 def test_bag_holds_distinct_items() -> None:
     model = build().eval()
-    once, twice = (model.readouts(torch.tensor(history))["theta"] for history in ([3, 1], [3, 1, 3, 1]))
+    once, twice = (model.recordings(torch.tensor(history))["theta"] for history in ([3, 1], [3, 1, 3, 1]))
     torch.testing.assert_close(once, twice, rtol=0, atol=1e-12)
 
 
@@ -166,18 +166,18 @@ def test_laws_hold_for_variants(law: str, settings: dict[str, Any]) -> None:
 def test_readouts_give_the_query(kind: type[HCRNN], attention: str) -> None:
     model = build(kind, attention=attention).eval()
     history = torch.tensor([0, 3, 1, 3, 7])
-    readouts = model.readouts(history)
+    recordings = model.recordings(history)
     steps = {"alpha": 3, "local_gate": 4, "update": 5, "reset": 5, "drift": 5, "temporary": 5, "local": 4}
-    assert {name: tuple(readouts[name].shape) for name in steps} == {name: (4, size) for name, size in steps.items()}
-    assert readouts["theta"].shape == ((4, 3) if kind.running_theta else (3,))
+    assert {name: tuple(recordings[name].shape) for name in steps} == {name: (4, size) for name, size in steps.items()}
+    assert recordings["theta"].shape == ((4, 3) if kind.running_theta else (3,))
     for name in ("alpha", "theta"):
-        torch.testing.assert_close(readouts[name].sum(-1), torch.ones_like(readouts[name].sum(-1)))
-    summary = readouts["attention"] @ readouts["temporary"]
-    last = readouts["temporary"][-1]
+        torch.testing.assert_close(recordings[name].sum(-1), torch.ones_like(recordings[name].sum(-1)))
+    summary = recordings["attention"] @ recordings["temporary"]
+    last = recordings["temporary"][-1]
     parts = (
         [summary, last]
         if attention == "single"
-        else [last, readouts["local_attention"] @ readouts["temporary"], summary]
+        else [last, recordings["local_attention"] @ recordings["temporary"], summary]
     )
     torch.testing.assert_close(torch.cat(parts) @ model.decoder, model.query(scored(history.tolist()))[0])
 
