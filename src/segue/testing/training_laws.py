@@ -20,14 +20,13 @@ from segue.data.splits import leave_last_out
 from segue.evaluation.metrics import hit
 from segue.evaluation.ranking import rank
 from segue.models.base.model import GradientModel, Model
-from segue.models.base.rating import PairScorer
 from segue.testing.subject import Subject, training_batch, with_metadata
 from segue.training.loop import fit
 
 
 def learns_a_cycle(subject: Subject) -> None:
     """Law 1: a model learns the next item of a cycle; a rating model learns which users like which items."""
-    if issubclass(subject.model_class, PairScorer):
+    if subject.model_class.task == "rating":
         _learns_preferences(subject)
         return
     log = with_metadata(synthetic.cycle(200, 20, 8, seed=2))
@@ -55,7 +54,7 @@ def _learns_preferences(subject: Subject) -> None:
 
 
 def _epochs(subject: Subject, epochs: int) -> dict[str, Any]:
-    return {"epochs": epochs} if issubclass(subject.model_class, GradientModel) else {}
+    return {"epochs": epochs} if subject.model_class.trained_by_gradient else {}
 
 
 def determinism(subject: Subject) -> None:
@@ -112,7 +111,7 @@ def processes_agree(subject: Subject) -> None:
 
 def exact_resume(subject: Subject) -> None:
     """Law 12: an interrupted and resumed training gives the weights of an uninterrupted one, to the bit."""
-    if not issubclass(subject.model_class, GradientModel):
+    if not subject.model_class.trained_by_gradient:
         return
     log = subject.log
     whole, interrupted, resumed = (subject.build(epochs=6, seed=seed) for seed in (0, 0, 9))
