@@ -36,7 +36,7 @@ def rows(batch: SequenceBatch) -> list[int]:
 
 
 @pytest.mark.parametrize("window", range(7))
-def test_last_cuts_or_pads(window: int) -> None:
+def test_last_items_cuts_or_pads(window: int) -> None:
     history = torch.tensor([[0, 1, 2, 3], [4, 5, 6, 7]])
     last = Batch(torch.tensor([1, 2]), history).last_items(window)
     wanted = [([0] * window + row)[len(row) : len(row) + window] if window else [] for row in history.tolist()]
@@ -70,7 +70,7 @@ def test_batches_keep_their_kind_and_their_optional_fields() -> None:
                 assert kept is not None or getattr(part, name, None) is None
 
 
-def test_queries_and_targets_are_counted() -> None:
+def test_numbers_of_queries_and_targets() -> None:
     user, history = torch.tensor([1, 2, 3]), torch.zeros(3, 4, dtype=torch.long)
     scored = Batch(user, history)
     assert (scored.num_queries, int(scored.num_targets)) == (1, 0)
@@ -96,24 +96,24 @@ def test_shapes_are_checked() -> None:
 
 
 def test_targets_of_each_question() -> None:
-    """The picture in the docstring: question 0 is asked for e f, question 1 for f g; 0 is nothing."""
+    """The example of the docstring: the targets of query 0 are e f, those of query 1 are f g; 0 is padding."""
     target = torch.tensor([[5, 6, 7], [5, 0, 7], [5, 6, 7]])
-    asked = torch.tensor([[True, True], [True, True], [False, True]])
-    batch = SequenceBatch(torch.ones(3, dtype=torch.long), torch.ones(3, 4, dtype=torch.long), target, asked)
+    target_mask = torch.tensor([[True, True], [True, True], [False, True]])
+    batch = SequenceBatch(torch.ones(3, dtype=torch.long), torch.ones(3, 4, dtype=torch.long), target, target_mask)
     assert batch.targets.tolist() == [[[5, 6], [6, 7]], [[5, 0], [0, 7]], [[0, 0], [6, 7]]]
 
 
 @given(st.integers(0, 6), st.integers(1, 4), st.integers(1, 4), st.integers(0, 999))
-def test_targets_in_loops(rows: int, questions: int, targets: int, seed: int) -> None:
+def test_targets_in_loops(rows: int, queries: int, targets: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    target = torch.randint(3, (rows, targets + questions - 1), generator=generator)
-    asked = torch.rand(rows, questions, generator=generator) < 0.5
+    target = torch.randint(3, (rows, targets + queries - 1), generator=generator)
+    target_mask = torch.rand(rows, queries, generator=generator) < 0.5
     batch = SequenceBatch(
-        torch.ones(rows, dtype=torch.long), torch.zeros(rows, questions, dtype=torch.long), target, asked
+        torch.ones(rows, dtype=torch.long), torch.zeros(rows, queries, dtype=torch.long), target, target_mask
     )
-    expected = torch.zeros(rows, questions, targets, dtype=torch.long)
-    for row, question in asked.nonzero().tolist():
-        expected[row, question] = target[row, question : question + targets]
+    expected = torch.zeros(rows, queries, targets, dtype=torch.long)
+    for row, query in target_mask.nonzero().tolist():
+        expected[row, query] = target[row, query : query + targets]
     assert torch.equal(batch.targets, expected)
 
 

@@ -35,11 +35,11 @@ def questions(batches: list[SequenceBatch]) -> Counter[tuple[int, tuple[int, ...
 
 @settings(deadline=None)
 @given(HISTORIES, st.integers(1, 6), st.one_of(st.none(), st.integers(1, 8)), st.integers(1, 4), SEEDS)
-def test_all_asks_every_pair_once(
-    histories: list[list[int]], window: int, fresh: int | None, batch_size: int, seed: int
+def test_coverage_all_has_every_pair_once(
+    histories: list[list[int]], window: int, new_targets: int | None, batch_size: int, seed: int
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
-    sequences = CausalSequences(window=window, new_targets=fresh)
+    sequences = CausalSequences(window=window, new_targets=new_targets)
     found = questions(list(sequences.batches(log, batch_size, np.random.default_rng(seed))))
     pairs = Counter((user, target) for (user, _, target), n in found.items() for _ in range(n))
     expected = Counter((user, item) for user in range(1, log.num_users + 1) for item in items_of(log, user)[1:])
@@ -54,7 +54,9 @@ def test_all_asks_every_pair_once(
 
 @settings(deadline=None)
 @given(HISTORIES, st.integers(1, 6), st.integers(1, 4), SEEDS)
-def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, batch_size: int, seed: int) -> None:
+def test_coverage_last_has_the_newest_items_only(
+    histories: list[list[int]], window: int, batch_size: int, seed: int
+) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     found = questions(
         list(CausalSequences(window=window, coverage="last").batches(log, batch_size, np.random.default_rng(seed)))
@@ -67,14 +69,14 @@ def test_last_asks_the_newest_alone(histories: list[list[int]], window: int, bat
     assert found == expected
 
 
-@pytest.mark.parametrize("fresh", [None, 2])
-def test_the_newest_stands_last_and_long_histories_are_seen(fresh: int | None) -> None:
+@pytest.mark.parametrize("new_targets", [None, 2])
+def test_the_newest_stands_last_and_long_histories_are_seen(new_targets: int | None) -> None:
     log = synthetic.from_sequences([list(range(1, 10))], num_items=ITEMS)
     rng = np.random.default_rng(0)
-    (batch,) = CausalSequences(window=5, new_targets=fresh).batches(log, 10, rng)
+    (batch,) = CausalSequences(window=5, new_targets=new_targets).batches(log, 10, rng)
     assert [4, 5, 6, 7, 8] in batch.history.tolist()
-    if fresh:
-        assert batch.target_mask.sum(1).max() <= fresh
+    if new_targets:
+        assert batch.target_mask.sum(1).max() <= new_targets
         full = batch.history[(batch.history > 0).all(1)]
         assert len(full) > 1
 

@@ -48,7 +48,7 @@ def test_every_untouched_item_is_as_likely() -> None:
 
 
 def test_users_do_not_depend_on_their_neighbours() -> None:
-    """The search runs over all users' items at once: the first and the last user have no way out of theirs."""
+    """The search runs over all users' items at once: draws of the first and the last user stay inside their own."""
     log = synthetic.from_sequences([[ITEMS], [*range(1, ITEMS + 1)], [1]], num_items=ITEMS)
     rng = np.random.default_rng(0)
     user = np.repeat([1, 2, 3], 500)
@@ -77,14 +77,14 @@ def test_the_same_seed_draws_the_same() -> None:
 
 # ---------------------------------------------------------------------------------------- shared by all
 
-COUNTED = synthetic.from_sequences([[1, 1, 2, 1], [3, 1, 2, 5], [1]], num_items=ITEMS)  # 5 2 1 0 1 0 0 events
+TRAINING_LOG = synthetic.from_sequences([[1, 1, 2, 1], [3, 1, 2, 5], [1]], num_items=ITEMS)  # 5 2 1 0 1 0 0 events
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_popular_items_are_drawn_by_their_events(alpha: float) -> None:
     """Chi-square of 50,000 draws with a fixed seed; an item without an event is drawn as one with a single one."""
     weight = np.array([5, 2, 1, 1, 1, 1, 1]) ** alpha
-    drawn = PopularityNegatives(COUNTED.counts(), alpha).draw(50_000, np.random.default_rng(5))
+    drawn = PopularityNegatives(TRAINING_LOG.counts(), alpha).draw(50_000, np.random.default_rng(5))
     assert drawn.shape == (50_000,)
     assert drawn.min() == 1
     counts = np.bincount(drawn, minlength=ITEMS + 1)[1:]
@@ -96,14 +96,14 @@ def test_popular_items_are_drawn_by_their_events(alpha: float) -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_expected_draws(alpha: float) -> None:
     weight = np.array([5, 2, 1, 1, 1, 1, 1]) ** alpha
-    expected = PopularityNegatives(COUNTED.counts(), alpha).log_expected_count(12)
+    expected = PopularityNegatives(TRAINING_LOG.counts(), alpha).log_expected_count(12)
     assert expected[0] == 0, "padding is never drawn: no correction for it"
     np.testing.assert_allclose(np.exp(expected[1:]), 12 * weight / weight.sum(), rtol=1e-12)
 
 
 def test_only_the_rows_of_the_view_count() -> None:
     """Held-out events have no say in what is drawn in training."""
-    view = leave_last_out(COUNTED).train
+    view = leave_last_out(TRAINING_LOG).train
     np.testing.assert_allclose(
         np.exp(PopularityNegatives(view.counts(), 1.0).log_expected_count(10)[1:]), [4, 1, 1, 1, 1, 1, 1]
     )
@@ -116,7 +116,9 @@ def test_the_first_and_the_last_item_can_be_drawn(draw: float, item: int) -> Non
             return np.full(count, draw)
 
     for alpha in (0.0, 0.7, 1.0):
-        assert PopularityNegatives(COUNTED.counts(), alpha).draw(2, Fixed(np.random.PCG64())).tolist() == [item] * 2
+        assert (
+            PopularityNegatives(TRAINING_LOG.counts(), alpha).draw(2, Fixed(np.random.PCG64())).tolist() == [item] * 2
+        )
 
 
 def test_draws_of_a_stream_are_like_any_other() -> None:

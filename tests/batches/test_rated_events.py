@@ -34,13 +34,13 @@ def test_histories_are_those_of_the_golden_file(golden: Any) -> None:
     """Strictly before: of two raters in one second neither has seen the other. Golden ids count from 0."""
     z = golden("iarn")
     user, item, time = (z["leak_events"][:, column].astype(np.int64) for column in range(3))
-    for past, key, told in (
+    for past, key, expected in (
         (Histories(user, item, time), user, z["leak_user_hist"]),
         (Histories(item, user, time), item, z["leak_item_hist"]),
     ):
         first, stop = past.ranges(key, time)
         found = [past.other[a:b].tolist() for a, b in zip(first, stop, strict=True)]
-        assert found == [[i for i in row if i >= 0] for row in told.tolist()]
+        assert found == [[i for i in row if i >= 0] for row in expected.tolist()]
 
 
 def test_a_batch_holds_both_sides_with_the_newest_last() -> None:
@@ -82,14 +82,14 @@ def test_nothing_at_or_after_a_time_is_read(events: list[Event], data: st.DataOb
 
 
 @pytest.mark.parametrize("window", [0, 3])
-def test_an_epoch_asks_each_rating_once(window: int) -> None:
+def test_an_epoch_has_each_rating_once(window: int) -> None:
     rng = np.random.default_rng(0)
     log = log_of([(int(u), int(i), int(t), 1 + t % 5) for t, (u, i) in enumerate(rng.integers(1, 9, (100, 2)))])
     pairs = RatedEvents.from_log(log)
     batches = list(pairs.batches(16, rng, window=window, item_window=window))
     assert [len(b) for b in batches] == [16] * 6 + [4]
-    asked = sorted((int(u), int(i), int(t)) for b in batches for u, i, t in zip(b.user, b.item, b.time, strict=True))
-    assert asked == sorted(plain(log))
+    found = sorted((int(u), int(i), int(t)) for b in batches for u, i, t in zip(b.user, b.item, b.time, strict=True))
+    assert found == sorted(plain(log))
     if window:  # of alike length: less padding than in the order of the log
         padding = sum(int((b.history == 0).sum() + (b.item_history == 0).sum()) for b in batches)
         plainly = pairs.batches(16, window=window, item_window=window)

@@ -18,15 +18,17 @@ from segue.data.splits import leave_last_out
 
 ITEMS = 9
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=9), min_size=1, max_size=5)
-Question = tuple[int, tuple[int, ...], tuple[int, ...]]
+Window = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 
-def questions(histories: list[list[int]], window: int, targets: int, asked: Literal["full", "every"]) -> list[Question]:
-    """(user, window padded on the left, targets padded on the right) of every question, in loops."""
+def expected_windows(
+    histories: list[list[int]], window: int, targets: int, positions: Literal["full", "every"]
+) -> list[Window]:
+    """(user, window padded on the left, targets padded on the right) of every window, in plain loops."""
     found = []
     for user, history in enumerate(histories, 1):
-        places = [p for p in range(1, len(history)) if asked == "every" and p <= max(1, len(history) - targets)]
-        if asked == "full":
+        places = [p for p in range(1, len(history)) if positions == "every" and p <= max(1, len(history) - targets)]
+        if positions == "full":
             places = list(range(window, len(history) - targets + 1))
             if not places and len(history) >= 2:
                 places = [max(1, len(history) - targets)]
@@ -37,7 +39,7 @@ def questions(histories: list[list[int]], window: int, targets: int, asked: Lite
     return found
 
 
-def asked_in(batch: SequenceBatch, window: int) -> list[Question]:
+def targets_in_window(batch: SequenceBatch, window: int) -> list[Window]:
     """The same of a batch."""
     targets = batch.target.shape[1] - batch.target_mask.shape[1] + 1
     return [
@@ -53,27 +55,27 @@ def asked_in(batch: SequenceBatch, window: int) -> list[Question]:
     window=st.integers(1, 5),
     targets=st.integers(1, 4),
     per_row=st.integers(1, 4),
-    asked=st.sampled_from(["full", "every"]),
+    positions=st.sampled_from(["full", "every"]),
     batch_size=st.integers(1, 12),
     seed=st.integers(0, 99),
 )
 def test_every_question_once_with_its_history_and_targets(
-    histories: list[list[int]], window: int, targets: int, per_row: int, asked: Any, batch_size: int, seed: int
+    histories: list[list[int]], window: int, targets: int, per_row: int, positions: Any, batch_size: int, seed: int
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     windows = SlidingWindows(
-        window=window, num_targets=targets, windows_per_row=per_row, num_negatives=2, positions=asked
+        window=window, num_targets=targets, windows_per_row=per_row, num_negatives=2, positions=positions
     )
     batches = list(windows.batches(log, batch_size, np.random.default_rng(seed)))
-    found = [question for batch in batches for question in asked_in(batch, window)]
-    assert Counter(found) == Counter(questions(histories, window, targets, asked))
+    found = [row for batch in batches for row in targets_in_window(batch, window)]
+    assert Counter(found) == Counter(expected_windows(histories, window, targets, positions))
     for batch in batches:
         rows = len(batch)
         assert batch.history.shape == (rows, window + per_row - 1)
         assert batch.target.shape == (rows, targets + per_row - 1)
         assert batch.negatives.shape == (rows, per_row, targets, 2)
         assert batch.target_mask.shape == (rows, per_row)
-        assert batch.target_mask.any(1).all(), "a row asks nothing"
+        assert batch.target_mask.any(1).all(), "a row has no targets"
         if per_row == 1:
             assert rows <= batch_size
 
@@ -83,7 +85,7 @@ def test_every_question_once_with_its_history_and_targets(
 def test_negatives_are_never_the_users_own(histories: list[list[int]], per_row: int, seed: int) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     windows = SlidingWindows(window=2, num_targets=2, windows_per_row=per_row, num_negatives=3, positions="every")
-    # a question that is not asked, or asked for nothing, may still have negatives drawn
+    # a window without targets may still have sampled negatives
     streams = windows.batches(log, 4, np.random.default_rng(seed)), user_item_pairs(log, 4, np.random.default_rng(seed))
     for batch in (batch for stream in streams for batch in stream):
         for user, drawn in zip(batch.user.tolist(), batch.negatives, strict=True):
@@ -96,11 +98,11 @@ def test_where_chunks_begin_changes_from_epoch_to_epoch() -> None:
     log = synthetic.random(1, ITEMS, 30, seed=1)
     windows = SlidingWindows(window=2, windows_per_row=4)
     rng = np.random.default_rng(0)
-    begins = {min(len(asked_in(b, 2)) for b in windows.batches(log, 4, rng)) for _ in range(30)}
+    begins = {min(len(targets_in_window(b, 2)) for b in windows.batches(log, 4, rng)) for _ in range(30)}
     assert len(begins) > 1
 
 
-def test_neighbours_share_a_row() -> None:
+def test_neighbouring_windows_share_a_row() -> None:
     """The picture in the module's docstring: items a b c d, targets (d e), (e f)."""
     log = synthetic.from_sequences([[1, 2, 3, 4, 5, 6]])
     (batch,) = SlidingWindows(window=3, num_targets=2, windows_per_row=2).batches(log, 2, np.random.default_rng(0))
@@ -114,7 +116,7 @@ def test_full_windows_and_short_users() -> None:
     histories = [[1, 2, 3, 4, 5], [6, 7, 8], [9, 1], [2], []]
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     (batch,) = SlidingWindows(window=3, num_targets=2).batches(log, 64, np.random.default_rng(0))
-    assert sorted(asked_in(batch, 3)) == [
+    assert sorted(targets_in_window(batch, 3)) == [
         (1, (1, 2, 3), (4, 5)),
         (2, (0, 0, 6), (7, 8)),
         (3, (0, 0, 9), (1, 0)),
@@ -122,12 +124,12 @@ def test_full_windows_and_short_users() -> None:
 
 
 @pytest.mark.parametrize("histories", [[], [[]], [[1], [2]]])
-def test_nothing_to_ask_gives_no_batch(histories: list[list[int]]) -> None:
+def test_no_targets_give_no_batch(histories: list[list[int]]) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     assert list(SlidingWindows(window=3, num_negatives=1).batches(log, 8, np.random.default_rng(0))) == []
 
 
-def test_a_view_keeps_what_is_held_out_to_itself() -> None:
+def test_a_view_does_not_use_held_out_rows() -> None:
     log = synthetic.from_sequences([[1, 2, 3, 8, 9], [4, 5, 6, 8, 9]])
     view = leave_last_out(log).train
     for batch in SlidingWindows(window=4, num_targets=2, windows_per_row=3, positions="every").batches(
@@ -140,7 +142,7 @@ def test_order_is_drawn_anew_and_from_the_seed_alone() -> None:
     log = synthetic.random(40, ITEMS, 8, seed=1)
 
     def epoch(windows: SlidingWindows, rng: np.random.Generator) -> list[Any]:
-        return [q for batch in windows.batches(log, 16, rng) for q in asked_in(batch, 3)]
+        return [q for batch in windows.batches(log, 16, rng) for q in targets_in_window(batch, 3)]
 
     windows, rng = SlidingWindows(window=3, windows_per_row=2), np.random.default_rng(5)
     first, second = epoch(windows, rng), epoch(windows, rng)
@@ -169,7 +171,7 @@ def test_a_log_of_scattered_rows() -> None:
     whole = synthetic.from_sequences([[1, 2, 3], [4, 5, 6]])
     scattered = Log(whole.users, whole.items, np.array([0, 4, 0]), np.array([0, 7, 3]), np.array([4, 5, 6, 9, 1, 2, 3]))
     (batch,) = SlidingWindows(window=2).batches(scattered, 8, np.random.default_rng(0))
-    assert sorted(asked_in(batch, 2)) == [(1, (1, 2), (3,)), (2, (4, 5), (6,))]
+    assert sorted(targets_in_window(batch, 2)) == [(1, (1, 2), (3,)), (2, (4, 5), (6,))]
 
 
 # ---------------------------------------------------------------------------------------- stretches
@@ -184,22 +186,22 @@ def apart(lengths: list[int]) -> list[list[int]]:
 
 
 def stretches(batch: SequenceBatch) -> list[tuple[int, list[int], list[int], list[bool]]]:
-    """(user, history, target, asked) of every row."""
+    """(user, history, target, target mask) of every row."""
     return list(
         zip(batch.user.tolist(), batch.history.tolist(), batch.target.tolist(), batch.target_mask.tolist(), strict=True)
     )
 
 
-def check_stretch(history: list[int], seen: list[int], target: list[int], asked: list[bool]) -> list[int]:
-    """Hold a row against the user's items; returns the items that it asks for."""
+def check_stretch(history: list[int], seen: list[int], target: list[int], target_mask: list[bool]) -> list[int]:
+    """Check a row against the user's items; returns its targets."""
     window = len(seen)
     end = history.index(target[-1])
     padded = [0] * window + history
     assert seen == padded[end : end + window], "the window before the newest target, padded on the left"
     assert target == padded[end + 1 : end + 1 + window], "each target is the next item"
-    count = sum(asked)
-    assert asked == [False] * (window - count) + [True] * count, "the newest items ask"
-    assert all(seen[window - count :]), "padding asks nothing"
+    count = sum(target_mask)
+    assert target_mask == [False] * (window - count) + [True] * count, "only the newest positions have targets"
+    assert all(seen[window - count :]), "padding has no targets"
     return target[window - count :]
 
 
@@ -207,18 +209,18 @@ def check_stretch(history: list[int], seen: list[int], target: list[int], asked:
 @given(
     lengths=LENGTHS,
     window=st.integers(1, 6),
-    fresh=st.none() | st.integers(1, 8),
+    new_targets=st.none() | st.integers(1, 8),
     batch_size=st.integers(1, 12),
     seed=st.integers(0, 99),
 )
-def test_all_stretches_ask_for_every_pair_once(
-    lengths: list[int], window: int, fresh: int | None, batch_size: int, seed: int
+def test_training_sequences_have_every_pair_once(
+    lengths: list[int], window: int, new_targets: int | None, batch_size: int, seed: int
 ) -> None:
     histories = apart(lengths)
     log = synthetic.from_sequences(histories, num_items=sum(lengths) or 1)
-    most = min(fresh or window, window)
-    asked_for: list[int] = []
-    for batch in CausalSequences(window=window, new_targets=fresh).batches(
+    most = min(new_targets or window, window)
+    expected_targets: list[int] = []
+    for batch in CausalSequences(window=window, new_targets=new_targets).batches(
         log, batch_size, np.random.default_rng(seed)
     ):
         assert len(batch) <= batch_size
@@ -226,18 +228,18 @@ def test_all_stretches_ask_for_every_pair_once(
         for user, *row in stretches(batch):
             found = check_stretch(histories[user - 1], *row)
             assert 1 <= len(found) <= most
-            asked_for += found
-    assert sorted(asked_for) == sorted(item for history in histories for item in history[1:])
+            expected_targets += found
+    assert sorted(expected_targets) == sorted(item for history in histories for item in history[1:])
 
 
-def test_where_stretches_begin_changes_from_epoch_to_epoch() -> None:
+def test_training_sequences_start_elsewhere_in_each_epoch() -> None:
     log = synthetic.from_sequences([list(range(1, 31))])
     sequences, rng = CausalSequences(window=4, new_targets=3), np.random.default_rng(0)
     begins = {min(row[1][-1] for b in sequences.batches(log, 64, rng) for row in stretches(b)) for _ in range(30)}
     assert begins == {1, 2, 3}
 
 
-def test_stretches_of_the_picture() -> None:
+def test_the_example_of_the_docstring() -> None:
     """The one in the docstring of `CausalSequences`: items a..f, a window of 4."""
     log = synthetic.from_sequences([[1, 2, 3, 4, 5, 6]])
     (last,) = CausalSequences(window=4, coverage="last").batches(log, 8, np.random.default_rng(0))

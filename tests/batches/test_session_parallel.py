@@ -21,20 +21,20 @@ def simulated(sessions: list[list[int]], slots: int) -> list[list[tuple[int, int
     """(item before, item now, item next) of each slot at each time; None where it has nothing left."""
     waiting = [session for session in sessions if len(session) >= 2]
     walking: list[tuple[list[int], int] | None] = [None] * min(slots, max(len(waiting), 1))
-    told = []
+    steps = []
     while True:
         for slot, at in enumerate(walking):
             if at is None or at[1] + 1 >= len(at[0]):
                 walking[slot] = (waiting.pop(0), 0) if waiting else None
         if not any(walking):
-            return told
-        told.append([at and (at[0][at[1] - 1] if at[1] else 0, at[0][at[1]], at[0][at[1] + 1]) for at in walking])
+            return steps
+        steps.append([at and (at[0][at[1] - 1] if at[1] else 0, at[0][at[1]], at[0][at[1] + 1]) for at in walking])
         walking = [at and (at[0], at[1] + 1) for at in walking]
 
 
 @given(sessions=logs, slots=st.integers(1, 4))
 @settings(deadline=None)
-def test_slots_walk_as_simulated(sessions: list[list[int]], slots: int) -> None:
+def test_session_parallel_equals_a_simulation(sessions: list[list[int]], slots: int) -> None:
     log = synthetic.from_sequences(sessions, num_items=ITEMS)
     batches = list(SessionParallel().batches(log, slots, np.random.default_rng(0)))
     expected = simulated(sessions, slots)
@@ -42,11 +42,11 @@ def test_slots_walk_as_simulated(sessions: list[list[int]], slots: int) -> None:
     for batch, rows in zip(batches, expected, strict=True):
         assert batch.history.shape == (len(rows), 2)
         for row, step in enumerate(rows):
-            asked = bool(batch.target_mask[row, 0])
-            assert asked == (step is not None)
+            has_step = bool(batch.target_mask[row, 0])
+            assert has_step == (step is not None)
             found = (*batch.history[row].tolist(), int(batch.target[row, 0]))
             assert found == (step or (0, 0, 0))
-            assert (batch.user[row] > 0) == asked
+            assert (batch.user[row] > 0) == has_step
 
 
 def test_sessions_begin_in_order_of_time() -> None:
@@ -59,7 +59,7 @@ def test_sessions_begin_in_order_of_time() -> None:
     assert session_schedule(log, 1)[0][:, 0].tolist() == [1, 2, 3]
 
 
-def test_a_view_walks_its_own_rows() -> None:
+def test_a_view_uses_its_own_rows_only() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [4, 5, 6], [7, 8]])
     stop = log.stop - [0, 0, 1, 1]  # there is no user 0
     assert session_schedule(log.until(stop), 2)[1].tolist() == [[1, 4], [2, 0]]

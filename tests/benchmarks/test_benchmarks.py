@@ -314,7 +314,7 @@ def test_an_interrupted_run_is_resumed_and_published(
     assert "RecBole ran on recbole 1.2.1" in text
 
 
-def test_products_are_counted() -> None:
+def test_floating_point_operations_of_products() -> None:
     # one row, window 5 and two queries: 6 positions, d = 2
     user, history, target = torch.ones(1).long(), torch.ones(1, 6).long(), torch.ones(1, 4).long()
     batch = SequenceBatch(user, history, target, target_mask=torch.ones(1, 2, dtype=torch.bool))

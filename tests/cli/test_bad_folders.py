@@ -93,7 +93,9 @@ def test_a_folder_that_cannot_be_written(bad, here, segue, monkeypatch):
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
 
 SAVED = {
-    "no model": Bad("evaluate --data events.csv", r"which models\? Give the folders .*models/hgn"),
+    "no model": Bad(
+        "evaluate --data events.csv", r"no model given: name the folders of saved models, such as models/hgn"
+    ),
     "no such model": Bad(
         "evaluate models/x --data events.csv", r"models/x: no such model folder; `segue run MODEL DATA"
     ),
@@ -111,7 +113,7 @@ SAVED = {
     "negative k": Bad("evaluate models/pop --data events.csv -k -1", r"-k -1: cut-offs are whole numbers from 1"),
     "text for k": Bad("evaluate models/pop --data events.csv -k ten", r"-k: .*\"ten\""),
     "neither user nor history": Bad(
-        "recommend models/pop", r"whom to recommend to\? Give a user of the log, or a history"
+        "recommend models/pop", r"no user and no history given: pass --user USER or --history ITEMS"
     ),
     "unknown user": Bad(
         "recommend models/pop --user U3", r"unknown user 'U3', did you mean 'u3'.*12 users, such as u0, u1"

@@ -54,7 +54,7 @@ SETTINGS = {
     "unknown metric": Bad("run pop events.csv --monitor ndgc@10", r"unknown metric 'ndgc@10', did you mean 'ndcg'"),
     "metric without a cut-off": Bad("run pop events.csv --monitor ndcg", r"metric 'ndcg' needs a cut-off .*ndcg@10"),
     "metric too deep": Bad(
-        "run pop events.csv --monitor ndcg@50", r"ndcg@50: leave-one-out ranks 20 deep; take ndcg@20"
+        "run pop events.csv --monitor ndcg@50", r"ndcg@50: leave-one-out ranks only the first 20 items; use ndcg@20"
     ),
     "eval-every 0": Bad("run pop events.csv --eval-every 0", r"eval_every=0: must be at least 1"),
     "patience 0": Bad("run pop events.csv --patience 0", r"patience=0: must be at least 1"),
@@ -156,7 +156,7 @@ SEARCHES = {
     "comparison of no model": Bad("compare events.csv --models pop --exclude pop", r"no model is left to compare"),
     "comparison of ratings": Bad(
         "compare events.csv --protocol ratings",
-        r"ratings: a comparison ranks items, .* segue run mf DATA --protocol ratings",
+        r"ratings: this protocol predicts ratings, .* segue run mf DATA --protocol ratings",
     ),
     "groups of ratings": Bad(
         "run mf events.csv --protocol ratings --by length",

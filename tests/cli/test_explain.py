@@ -73,7 +73,7 @@ def test_every_item_was_seen(segue, here):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("explain models/pop", r"whom to recommend to\? Give a user"),
+        ("explain models/pop", r"no user and no history given: pass --user"),
         ("explain models/pop --user U3", r"unknown user 'U3', did you mean 'u3'"),
         ("explain models/pop --history 1,99", r"unknown item '99'"),
         (["explain", "models/pop", "--history", " , "], r"the history is empty: give at least one item"),

@@ -89,7 +89,7 @@ def test_an_external_model_is_blended_and_reranked(segue, here, fmc, monkeypatch
 HINT = f"if the class is your own, name it with --model-class {FMC} (in Python: load(folder, models=[CLASS]))"
 
 
-def test_loading_asks_for_the_class_and_imports_nothing(segue, here, fmc):
+def test_loading_needs_the_class_and_imports_nothing(segue, here, fmc):
     done(segue(f"run {FMC} events.csv {SMALL} --no-baselines"))
     Path(fmc).write_text("raise SystemError('imported')\n")
     for command in (

@@ -153,7 +153,7 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     assert re.search(r"clean +10 +pop", out)
     found = json.loads((here / "run.json").read_text())
     assert [row["instances"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
-    assert found["warnings"][0].endswith("see --by leak, and --leak drop")
+    assert found["warnings"][0].endswith("--leak drop to train without the users who share")
     again = done(segue(f"evaluate models/item-knn --data {data} --by leak --json again.json"))
     assert "clean" in again
     same = json.loads((here / "again.json").read_text())

@@ -166,8 +166,8 @@ def test_without_validation_in_the_source_the_newest_training_users_are_taken():
         (["train", "test"], "fold", r"brings no split of its own; read it with a table of users .*--users"),
         (["train", "tset"], "split", r"the column split says 'tset' of user 2; it may say train, valid, test"),
         (["train", None], "split", "the column split says nothing of user 2"),
-        (["train", "train"], "split", "the column split says test of no user"),
-        (["test", "valid"], "split", "the column split says train of no user"),
+        (["train", "train"], "split", "no user has test in the column split"),
+        (["test", "valid"], "split", "no user has train in the column split"),
     ],
 )
 def test_an_invalid_given_split_is_refused(parts, column, message):
@@ -208,7 +208,7 @@ def test_a_split_by_time_needs_times():
         global_time(from_sequences([[1, 2]]))
 
 
-def test_cuts_that_cross_are_refused():
+def test_crossing_cut_points_are_refused():
     log = from_sequences([[1, 2, 3]])
     for valid, test in (([0, 2], [0, 1]), ([0, 1], [0, 4]), ([0, -1], [0, 1])):
         with pytest.raises(DataError, match="start <= valid <= test <= stop for every user"):
@@ -240,10 +240,10 @@ def log_part(split, part):
 
 def test_a_split_by_days_needs_days():
     with pytest.raises(
-        DataError, match=r"only an order\. If it brings a split of its own, the protocol session takes it"
+        DataError, match=r"this log has none; read it with a column of times, or choose the protocol session"
     ):
         newest_users(from_sequences([[1, 2]]))
-    with pytest.raises(DataError, match=r"times from 0 to 259,206 are no dates, so there are no days"):
+    with pytest.raises(DataError, match=r"times from 0 to 259,206 are not dates; choose a protocol without days"):
         newest_users(BUSY)
     with pytest.raises(ConfigError, match="test=0 must be numbers of days, test above 0"):
         newest_users(DATED, test=0)

@@ -25,8 +25,8 @@ from segue.cli.options.training import ModelOptions, TrainingOptions, experiment
 from segue.data.datasets.catalog import DATASETS
 from segue.data.readers.columns import COLUMN_NAMES
 from segue.evaluation.metrics import METRICS
-from segue.evaluation.rating_predictions import RATING_METRICS
 from segue.evaluation.protocols import PROTOCOLS
+from segue.evaluation.rating_predictions import RATING_METRICS
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
 from segue.models.external import is_reference

@@ -19,7 +19,7 @@ from segue.evaluation.significance import interval
 from segue.evaluation.table import Result
 from segue.evaluation.task import measure
 
-from .worlds import Told, make_log
+from .worlds import FixedScores, make_log
 
 RNG = np.random.default_rng(0)
 ROWS = [RNG.integers(1, 13, n).tolist() for n in (2, 3, 5, 9, 17, 4, 2, 2, 6, 30)]
@@ -29,7 +29,7 @@ PROTOCOL = replace(PROTOCOLS["session"], arguments={"valid": 0}, horizon=3, ks=(
 
 @pytest.fixture(scope="module")
 def world() -> tuple[Split, list[Result]]:
-    """Two models asked after every step of most sessions."""
+    """Predictions of two models after every step of most sessions."""
     log = make_log(ROWS, 12)
     parts = pl.DataFrame({"split": ["test"] * 8 + ["train"] * 2})
     log = replace(log, time=TIMES, user_metadata=parts)
@@ -37,7 +37,7 @@ def world() -> tuple[Split, list[Result]]:
     torch.manual_seed(0)
     results = []
     for name in ("one", "two"):
-        ranks = PROTOCOL.rank(Told(torch.randn(len(ROWS) + 1, 13)), split, "test")
+        ranks = PROTOCOL.rank(FixedScores(torch.randn(len(ROWS) + 1, 13)), split, "test")
         results.append(Result(model=name, predictions=ranks, protocol=PROTOCOL, log=log.fingerprint, items=12))
     return split, results
 
@@ -110,7 +110,7 @@ def test_the_curve_is_of_each_step_alone(world: tuple[Split, list[Result]]) -> N
         assert row["instances"] == sum(max(len(r) - step, 0) for r in ROWS[:8])
 
 
-def test_what_was_not_asked_is_refused(world: tuple[Split, list[Result]]) -> None:
+def test_breakdowns_of_missing_data_are_refused(world: tuple[Split, list[Result]]) -> None:
     split, results = world
     alone = [replace(r, predictions=replace(r.predictions, next_steps=None)) for r in results]
     with pytest.raises(ConfigError, match="a curve over future steps needs a protocol with a horizon of 2 or more"):

@@ -22,7 +22,7 @@ from segue.evaluation.ranking import rank
 from segue.evaluation.ranks import Ranks
 from segue.evaluation.task import measure
 
-from .worlds import Told, full_rank, make_instances, make_log
+from .worlds import FixedScores, full_rank, make_instances, make_log
 
 GOLDEN = Path(os.environ.get("SEGUE_GOLDEN", Path(__file__).parents[1] / "golden"))
 
@@ -49,39 +49,43 @@ def test_golden_top_n(golden: dict[str, np.ndarray[Any, Any]], metric: str, bloc
     past, targets = items_from_one(golden["topn_train"]), items_from_one(golden["topn_rel"])
     instances = make_instances(past, targets, golden["topn_scores"].shape[1])
     ks = [int(k) for k in golden["topn_ks"]]
-    ranks = rank(Told(with_item_zero(golden["topn_scores"])), instances, exclude_seen=True, depth=max(ks), block=block)
-    asked = [bool(t) for t in targets]
+    ranks = rank(
+        FixedScores(with_item_zero(golden["topn_scores"])), instances, exclude_seen=True, depth=max(ks), block=block
+    )
+    evaluated = [bool(t) for t in targets]
     for column, k in enumerate(ks):
         values = measure(ranks, f"{metric}@{k}")
-        np.testing.assert_allclose(values, golden[f"topn_{metric}"][asked, column], rtol=0, atol=1e-10)
+        np.testing.assert_allclose(values, golden[f"topn_{metric}"][evaluated, column], rtol=0, atol=1e-10)
         np.testing.assert_allclose(values.mean(), golden[f"topn_{metric}_mean"][column], rtol=0, atol=1e-10)
     listed = [row[row > 0].tolist() for row in ranks.top]
-    expected = [row[: max(ks)] for row, ask in zip(items_from_one(golden["topn_ranked"]), asked, strict=True) if ask]
+    expected = [
+        row[: max(ks)] for row, ask in zip(items_from_one(golden["topn_ranked"]), evaluated, strict=True) if ask
+    ]
     assert listed == expected
 
 
 def test_golden_next_item(golden: dict[str, np.ndarray[Any, Any]]) -> None:
     scores, target = torch.from_numpy(golden["next_scores"]), torch.from_numpy(golden["next_target"])
-    for mode, ours in (("standard", "optimistic"), ("conservative", "conservative"), ("median", "median")):
-        full = full_rank(scores, target, ours).numpy()  # type: ignore[arg-type]
+    for mode, tie_rule in (("standard", "optimistic"), ("conservative", "conservative"), ("median", "median")):
+        full = full_rank(scores, target, tie_rule).numpy()  # type: ignore[arg-type]
         np.testing.assert_allclose(full, golden[f"next_rank_{mode}"], rtol=0, atol=1e-10)
     instances = make_instances([[]] * len(target), [[int(t) + 1] for t in target], scores.shape[1])
-    model = Told(with_item_zero(golden["next_scores"]))
-    for mode, ours in (("standard", "optimistic"), ("conservative", "conservative")):
-        ranks = rank(model, instances, exclude_seen=False, ties=ours, depth=int(golden["next_ks"].max()))  # type: ignore[arg-type]
+    model = FixedScores(with_item_zero(golden["next_scores"]))
+    for mode, tie_rule in (("standard", "optimistic"), ("conservative", "conservative")):
+        ranks = rank(model, instances, exclude_seen=False, ties=tie_rule, depth=int(golden["next_ks"].max()))  # type: ignore[arg-type]
         for metric in ("recall", "mrr", "ndcg"):
             means = [measure(ranks, f"{metric}@{k}").mean() for k in golden["next_ks"]]
             np.testing.assert_allclose(means, golden[f"next_{metric}_{mode}"], rtol=0, atol=1e-10)
 
 
 def steps_of(golden: dict[str, np.ndarray[Any, Any]], steps: int, depth: int, block: int | None) -> Ranks:
-    """Every step of the golden sequences asked for the next items; the scores are those of the questions in order."""
+    """Every step of the golden sequences is an instance; the scores are those of the instances in order."""
     histories = items_from_one(golden["rkn_seqs"])
     log = make_log(histories, golden["rkn_scores"].shape[1])
     split = Split(log, log.start, log.start, "each", horizon=steps)
     scores, start = golden["rkn_scores"], {int(u): int(n) for u, t, n in golden["rkn_steps"] if t == 0}
 
-    class InTurn(Told):
+    class InTurn(FixedScores):
         def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
             place = [
                 start[int(u) - 1] + int((row > 0).sum()) - 1 for u, row in zip(batch.user, batch.history, strict=True)
@@ -106,7 +110,7 @@ def test_golden_recall_of_the_next_items(golden: dict[str, np.ndarray[Any, Any]]
         np.testing.assert_allclose(curve, golden[f"rkn_offset_K{k}"], rtol=0, atol=1e-10)
 
 
-def test_fewer_steps_are_those_of_a_protocol_that_asks_for_fewer(golden: dict[str, np.ndarray[Any, Any]]) -> None:
+def test_fewer_steps_equal_a_protocol_with_a_shorter_horizon(golden: dict[str, np.ndarray[Any, Any]]) -> None:
     few, many = steps_of(golden, 3, 4, None), steps_of(golden, 20, 4, None)
     for metric in ("recall@4,3", "recall-list@4,2", "mrr@4,1", "mrr@4,3"):
         assert np.array_equal(measure(few, metric), measure(many, metric))
@@ -122,16 +126,16 @@ def test_fewer_steps_are_those_of_a_protocol_that_asks_for_fewer(golden: dict[st
 
 
 @given(st.data())
-def test_each_step_is_ranked_as_if_it_alone_were_asked(data: st.DataObject) -> None:
+def test_each_step_is_ranked_like_a_single_target(data: st.DataObject) -> None:
     items, ties = 6, data.draw(st.sampled_from(["conservative", "optimistic"]))
     history = data.draw(st.lists(st.integers(1, items), min_size=2, max_size=9))
     table = data.draw(
         st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=2 * items + 2, max_size=2 * items + 2)
     )
-    log, model = make_log([history], items), Told(np.array(table).reshape(2, -1))
+    log, model = make_log([history], items), FixedScores(np.array(table).reshape(2, -1))
     many, one = (Split(log, log.start, log.start, "each", horizon=n).instances("test") for n in (3, 1))
-    asked: Any = {"exclude_seen": False, "ties": ties, "depth": 4}
-    ahead, alone = rank(model, many, **asked, horizon=3).next_steps, rank(model, one, **asked).rank
+    evaluated: Any = {"exclude_seen": False, "ties": ties, "depth": 4}
+    ahead, alone = rank(model, many, **evaluated, horizon=3).next_steps, rank(model, one, **evaluated).rank
     assert ahead is not None
     steps = np.repeat(np.arange(len(alone)), np.diff(ahead.offsets)) + ahead.step_numbers() - 1
     assert np.array_equal(ahead.rank, alone[steps])
@@ -140,7 +144,7 @@ def test_each_step_is_ranked_as_if_it_alone_were_asked(data: st.DataObject) -> N
 def test_the_other_tie_rule_comes_along() -> None:
     rng = np.random.default_rng(4)
     targets = [rng.integers(1, 31, rng.integers(1, 6)).tolist() for _ in range(50)]
-    instances, model = make_instances([[]] * 50, targets, 30), Told(rng.integers(0, 5, (51, 31)).astype(float))
+    instances, model = make_instances([[]] * 50, targets, 30), FixedScores(rng.integers(0, 5, (51, 31)).astype(float))
     late, early = (
         rank(model, instances, exclude_seen=False, ties=ties, depth=10) for ties in ("conservative", "optimistic")
     )

@@ -1,4 +1,4 @@
-"""A protocol is a value: it cuts, asks, describes itself, and has a fingerprint of all that can change a number."""
+"""A protocol is a value: it splits, selects instances, describes itself, and has a fingerprint of its settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.rating_protocol import RatingProtocol
 
-from .worlds import Told, make_log
+from .worlds import FixedScores, make_log
 
 LOG = make_log([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [2, 4, 6], [1, 3]], 10)
 
@@ -148,7 +148,7 @@ def test_the_next_items_of_each_step() -> None:
     assert "the targets are the next 3 items" in protocol.describe()
     split = protocol.split(LOG)
     instances = protocol.instances(split, "test")
-    ranks = protocol.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
+    ranks = protocol.rank(FixedScores(torch.arange(11.0).repeat(4, 1)), split, "test")
     assert instances.num_targets.max() == min(3, split.log.lengths[instances.user].max() - 1)
     assert ranks.next_steps is not None
     assert np.array_equal(np.diff(ranks.next_steps.offsets), instances.num_targets)
@@ -169,22 +169,22 @@ def test_training_without_the_leak() -> None:
     assert "users who share an event" in dataclasses.replace(session, leak="drop").describe()
 
 
-def test_it_cuts_asks_and_ranks() -> None:
+def test_split_instances_and_ranks() -> None:
     hgn = PROTOCOLS["hgn"]
     split = hgn.split(LOG)
     assert split.instances("test").num_targets.tolist() == [2, 1, 1]
-    ranks = hgn.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
+    ranks = hgn.rank(FixedScores(torch.arange(11.0).repeat(4, 1)), split, "test")
     assert ranks.depth == hgn.depth == 20
     assert ranks.rank.tolist() == [1, 2, 5, 8]  # what each user had before is not in the way
     recbole = PROTOCOLS["recbole"]
-    ranks = recbole.rank(Told(torch.arange(11.0).repeat(4, 1)), recbole.split(LOG), "test")
+    ranks = recbole.rank(FixedScores(torch.arange(11.0).repeat(4, 1)), recbole.split(LOG), "test")
     assert ranks.depth == 10
     assert ranks.rank.tolist() == [1, 5]
     late = RankingProtocol(name="late", by="leave-last-out", ties="optimistic", exclude_seen=False)
-    assert late.rank(Told(torch.zeros(4, 11)), late.split(LOG), "test").rank.tolist() == [1, 1]
+    assert late.rank(FixedScores(torch.zeros(4, 11)), late.split(LOG), "test").rank.tolist() == [1, 1]
 
 
-def test_questions_with_a_short_history_are_left_out_and_counted() -> None:
+def test_instances_with_a_short_history_are_dropped_and_reported() -> None:
     protocol = RankingProtocol(name="x", by="leave-last-out", min_history=3)
     instances = protocol.instances(protocol.split(LOG), "test")
     assert instances.user.tolist() == [1]
@@ -192,7 +192,7 @@ def test_questions_with_a_short_history_are_left_out_and_counted() -> None:
     assert instances.dropped["users with nothing held out for test"] == 1
 
 
-def test_a_guess_looks_at_repeats() -> None:
+def test_guess_depends_on_repeated_items() -> None:
     assert Protocol.guess(LOG) is PROTOCOLS["leave-one-out"]
     again = Protocol.guess(make_log([[1, 2, 1, 3]], 3))
     assert again.exclude_seen is False
@@ -210,7 +210,7 @@ def test_a_log_that_brings_its_split_is_measured_by_it() -> None:
     assert not session.exclude_seen
     split = session.split(log)
     assert session.instances(split, "test").targets().tolist() == [4, 6]
-    ranks = session.rank(Told(torch.arange(11.0).repeat(4, 1)), split, "test")
+    ranks = session.rank(FixedScores(torch.arange(11.0).repeat(4, 1)), split, "test")
     assert ranks.rank.tolist() == [7, 5]  # what the session had before stands among the rest
 
 

@@ -16,7 +16,7 @@ from segue.errors import ConfigError, DataError, SegueError, TrainingError
 from segue.evaluation.ranking import rank
 from segue.evaluation.ranks import Ranks
 
-from .worlds import Dots, Told, full_rank, make_instances, make_log, naive
+from .worlds import Dots, FixedScores, full_rank, make_instances, make_log, naive
 
 
 @st.composite
@@ -60,7 +60,7 @@ def check(ranks: Ranks, expected: dict[int, tuple[list[int], list[int]]]) -> Non
 @given(worlds())
 def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
     instances = make_instances(world["past"], world["targets"], world["items"])
-    model = Told(world["scores"].reshape(-1, world["items"] + 1))
+    model = FixedScores(world["scores"].reshape(-1, world["items"] + 1))
     keys = ("exclude_seen", "ties", "depth", "block")
     expected = expect(world)
     if not expected:
@@ -89,7 +89,7 @@ def test_a_wide_catalogue_with_ties_agrees_with_a_naive_sort(ties: str, dtype: t
     scores[1:4] = 7  # saturated: every score equal
     for user, wanted in enumerate(targets[10:20], 11):
         scores[user, wanted] = 60
-    model = Told(scores)
+    model = FixedScores(scores)
     ranks = rank(model, make_instances(past, targets, items), exclude_seen=True, ties=ties, depth=depth, block=7)
     plain = scores.double().numpy()
     check(
@@ -104,19 +104,21 @@ def test_a_wide_catalogue_with_ties_agrees_with_a_naive_sort(ties: str, dtype: t
 
 def test_targets_among_themselves_take_consecutive_ranks_behind_equals() -> None:
     instances = make_instances([[3]], [[5, 6]], 7)
-    model = Told([[0.0] * 8, [9, 0.9, 0.4, 1.0, 0.7, 0.7, 0.1, 0.2]])
+    model = FixedScores([[0.0] * 8, [9, 0.9, 0.4, 1.0, 0.7, 0.7, 0.1, 0.2]])
     ranks = rank(model, instances, exclude_seen=True)
     assert ranks.rank.tolist() == [3, 6]
     assert ranks.top[0].tolist() == [1, 4, 5, 2, 7, 6] + [0] * 14
     assert rank(model, instances, exclude_seen=True, ties="optimistic").rank.tolist() == [2, 6]
     assert rank(model, instances, exclude_seen=True, depth=2).rank.tolist() == [3, 3]
     assert rank(
-        Told([[0.0] * 8] * 2), make_instances([[1]], [[2, 3, 4, 5, 6, 7]], 7), exclude_seen=True
+        FixedScores([[0.0] * 8] * 2), make_instances([[1]], [[2, 3, 4, 5, 6, 7]], 7), exclude_seen=True
     ).rank.tolist() == [*range(1, 7)]
 
 
 def test_a_depth_beyond_the_catalogue() -> None:
-    ranks = rank(Told(torch.arange(6.0).repeat(2, 1)), make_instances([[5]], [[1, 4]], 5), exclude_seen=True, depth=100)
+    ranks = rank(
+        FixedScores(torch.arange(6.0).repeat(2, 1)), make_instances([[5]], [[1, 4]], 5), exclude_seen=True, depth=100
+    )
     assert ranks.rank.tolist() == [1, 4]
     assert ranks.top.tolist() == [[4, 3, 2, 1] + [0] * 96]
 
@@ -125,7 +127,7 @@ def test_a_listed_target_stands_at_its_rank() -> None:
     rng = np.random.default_rng(0)
     targets = [rng.choice(np.arange(1, 31), 6, replace=False).tolist() for _ in range(20)]
     instances = make_instances([[]] * 20, targets, 30)
-    ranks = rank(Told(rng.integers(0, 5, (21, 31)).astype(float)), instances, exclude_seen=False, depth=10)
+    ranks = rank(FixedScores(rng.integers(0, 5, (21, 31)).astype(float)), instances, exclude_seen=False, depth=10)
     case = np.repeat(np.arange(20), ranks.num_targets)
     inside = ranks.rank <= 10
     listed = ranks.top[case[inside], ranks.rank[inside] - 1]
@@ -152,25 +154,25 @@ def test_every_step_of_a_session_with_repeats(exclude_seen: bool) -> None:
         for n in range(1, len(session))
         if not (exclude_seen and session[n] in session[:n])
     ]
-    ranks = rank(Told(scores), instances, exclude_seen=exclude_seen, depth=3)
+    ranks = rank(FixedScores(scores), instances, exclude_seen=exclude_seen, depth=3)
     assert len(expected) == (3 if exclude_seen else 6)
     got = zip(ranks.user.tolist(), ranks.rank[:, None].tolist(), ranks.top.tolist(), strict=True)
     assert list(got) == expected
 
 
-def test_a_retriever_is_asked_for_its_items_once_and_scores_as_written() -> None:
+def test_item_vectors_of_a_dot_product_model_are_computed_once() -> None:
     g = torch.Generator().manual_seed(1)
     users, items = torch.randn(31, 4, generator=g), torch.randn(501, 4, generator=g)
     instances = make_instances([[1, 2]] * 30, [[5, 9, 400]] * 30, 500)
     model = Dots(users, items)
     ranks = rank(model, instances, exclude_seen=True, block=4)
-    assert model.asked == 1
-    told = rank(Told(users @ items.T), instances, exclude_seen=True)
-    assert np.array_equal(ranks.rank, told.rank)
-    assert np.array_equal(ranks.top, told.top)
+    assert model.evaluated == 1
+    fixed = rank(FixedScores(users @ items.T), instances, exclude_seen=True)
+    assert np.array_equal(ranks.rank, fixed.rank)
+    assert np.array_equal(ranks.top, fixed.top)
 
 
-def test_a_retriever_with_its_own_score_is_asked_for_it() -> None:
+def test_an_overridden_score_of_a_dot_product_model_is_used() -> None:
     class Upside(Dots):
         def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
             return -super().score(batch, items)
@@ -182,7 +184,7 @@ def test_a_retriever_with_its_own_score_is_asked_for_it() -> None:
 
 
 def test_the_scores_that_a_model_keeps_are_not_touched_and_its_mode_is_restored() -> None:
-    class Shared(Told):
+    class Shared(FixedScores):
         def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
             return self.table[1:2].expand(len(batch), -1)
 
@@ -198,8 +200,8 @@ def test_the_scores_that_a_model_keeps_are_not_touched_and_its_mode_is_restored(
 
 
 def test_the_mode_is_restored_after_an_error_too() -> None:
-    model = Told([[0.0, 0.0], [0.0, float("nan")]]).train()
-    with pytest.raises(TrainingError, match="Told scores NaN"):
+    model = FixedScores([[0.0, 0.0], [0.0, float("nan")]]).train()
+    with pytest.raises(TrainingError, match="FixedScores scores NaN"):
         rank(model, make_instances([[]], [[1]], 1), exclude_seen=True)
     assert model.training
 
@@ -208,27 +210,27 @@ def test_the_mode_is_restored_after_an_error_too() -> None:
 def test_nan_is_found_wherever_it_is(item: int) -> None:
     scores = torch.randn(2, 3001, generator=torch.Generator().manual_seed(0))
     scores[1, item] = torch.nan
-    with pytest.raises(TrainingError, match="Told scores NaN: its training went wrong"):
-        rank(Told(scores), make_instances([[5]], [[6]], 3000), exclude_seen=True)
+    with pytest.raises(TrainingError, match="FixedScores scores NaN: its training went wrong"):
+        rank(FixedScores(scores), make_instances([[5]], [[6]], 3000), exclude_seen=True)
 
 
 def test_scores_of_the_wrong_width_are_refused() -> None:
-    with pytest.raises(SegueError, match=r"Told returned scores of shape \(1, 5\).*a log of 9 items.*\(1, 10\)"):
-        rank(Told(torch.zeros(2, 5)), make_instances([[1]], [[2]], 9), exclude_seen=True)
+    with pytest.raises(SegueError, match=r"FixedScores returned scores of shape \(1, 5\).*a log of 9 items.*\(1, 10\)"):
+        rank(FixedScores(torch.zeros(2, 5)), make_instances([[1]], [[2]], 9), exclude_seen=True)
     with pytest.raises(SegueError, match=r"Dots returned scores of shape \(1, 5\)"):
         rank(Dots(torch.zeros(2, 3), torch.zeros(5, 3)), make_instances([[1]], [[2]], 9), exclude_seen=True)
 
 
-def test_nothing_to_ask_says_why() -> None:
+def test_no_instances_gives_an_error_with_the_reasons() -> None:
     instances = make_instances([[1, 2]], [[2, 1]], 3)
     with pytest.raises(
         DataError, match=r"no evaluation instance is left .*2 targets seen before; 1 instances left without"
     ):
-        rank(Told(torch.zeros(2, 4)), instances, exclude_seen=True)
+        rank(FixedScores(torch.zeros(2, 4)), instances, exclude_seen=True)
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    instances, model = make_instances([[1]], [[2]], 3), Told(torch.zeros(2, 4))
+    instances, model = make_instances([[1]], [[2]], 3), FixedScores(torch.zeros(2, 4))
     with pytest.raises(ConfigError, match="depth=0: must be at least 1"):
         rank(model, instances, exclude_seen=True, depth=0)
     with pytest.raises(ConfigError, match="block=0"):
@@ -238,7 +240,7 @@ def test_settings_out_of_range_are_refused() -> None:
 def test_progress_adds_up_and_histories_have_the_models_width() -> None:
     widths, done = [], []
 
-    class Wide(Told):
+    class Wide(FixedScores):
         def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
             widths.append(batch.history.shape)
             return super().score(batch, items)
@@ -257,4 +259,4 @@ def test_full_ranks_of_one_target_agree_with_those_of_rank(ties: str) -> None:
     target = rng.integers(1, 21, 30)
     instances = make_instances([[]] * 30, [[int(t)] for t in target], 20)
     full = full_rank(scores[1:, 1:], torch.from_numpy(target) - 1, ties)  # type: ignore[arg-type]
-    assert np.array_equal(rank(Told(scores), instances, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]
+    assert np.array_equal(rank(FixedScores(scores), instances, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]

@@ -65,7 +65,7 @@ def parts(protocol: RatingProtocol) -> tuple[Split, int]:
     return split, int(np.sort(LOG.time)[int(len(LOG) * 0.8 + 1e-9)])
 
 
-def test_cold_users_and_items_are_left_out_and_counted() -> None:
+def test_cold_users_and_items_are_dropped_and_reported() -> None:
     split, date = parts(WARM)
     before = [e for e in EVENTS if e[2] < date]
     kept = [
@@ -74,8 +74,8 @@ def test_cold_users_and_items_are_left_out_and_counted() -> None:
         if e[2] >= date and sum(b[0] == e[0] for b in before) >= 3 and sum(b[1] == e[1] for b in before) >= 3
     ]
     instances = WARM.instances(split, "test")
-    asked = list(zip(LOG.users.names(instances.user), LOG.items.names(LOG.item[instances.row]), strict=True))
-    assert sorted(asked) == sorted((u, i) for u, i, _, _ in kept)
+    evaluated = list(zip(LOG.users.names(instances.user), LOG.items.names(LOG.item[instances.row]), strict=True))
+    assert sorted(evaluated) == sorted((u, i) for u, i, _, _ in kept)
     assert instances.dropped["ratings by users with fewer than 3 before"] == 1
     assert instances.dropped["ratings of items with fewer than 3 before"] == 1
     assert instances.dropped["instances without a history"] == 1
@@ -147,9 +147,9 @@ def test_a_sample_of_users_is_drawn_by_its_seed() -> None:
 
 
 def test_models_that_rank_have_an_auc_and_no_error() -> None:
-    recipes = [Experiment(model=name, protocol=WARM) for name in ("biases", "mf", "pop")]
-    assert recipes[0].monitor == "rmse"
-    outcomes = [recipe.run(LOG) for recipe in recipes]
+    experiments = [Experiment(model=name, protocol=WARM) for name in ("biases", "mf", "pop")]
+    assert experiments[0].monitor == "rmse"
+    outcomes = [experiment.run(LOG) for experiment in experiments]
     facts = summary([o.result for o in outcomes], ("rmse", "mae", "auc"))
     biases, _, pop = (row["metrics"] for row in facts["models"])
     assert pop["rmse"] is None

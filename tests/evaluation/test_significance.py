@@ -99,7 +99,7 @@ def test_an_interval_is_where_theory_puts_it() -> None:
     assert wide[0] < low < values.mean() < high < wide[1]
 
 
-def test_few_and_many_distinct_values_are_resampled_alike() -> None:
+def test_bootstrap_is_the_same_for_few_and_many_distinct_values() -> None:
     few = RNG(7).integers(0, 9, 3000) / 8
     many = few + np.linspace(0, 1e-9, 3000)  # all different, and yet the same
     assert interval(few, resamples=8000) == pytest.approx(interval(many, resamples=8000), abs=0.1 * few.std() / 50)

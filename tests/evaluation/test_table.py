@@ -194,15 +194,15 @@ def test_warnings_and_ties_stand_below_the_table() -> None:
 
 def test_intervals_and_tests_are_of_users_where_they_have_several_questions() -> None:
     users = np.repeat(np.arange(1, CASES // 6 + 1), 6)
-    asked = [replace(r, predictions=replace(r.predictions, user=users)) for r in RESULTS]
-    facts = summary(asked, ["recall@10"])
+    evaluated = [replace(r, predictions=replace(r.predictions, user=users)) for r in RESULTS]
+    facts = summary(evaluated, ["recall@10"])
     assert facts["users"] == 100
-    values = {r.model: measure(r.predictions, "recall@10") for r in asked}
+    values = {r.model: measure(r.predictions, "recall@10") for r in evaluated}
     cells = {row["model"]: row["metrics"]["recall@10"] for row in facts["models"]}
     best = max(values, key=lambda name: values[name].mean())
     for name, cell in cells.items():
         assert (cell["low"], cell["high"]) == interval(values[name], users)
         if name != best:
             assert cell["against"]["p"] == t_test(values[name], values[best], users)
-    assert "bootstrap interval over the 100 users" in " ".join(printed(asked, 100).split())
+    assert "bootstrap interval over the 100 users" in " ".join(printed(evaluated, 100).split())
     assert "bootstrap interval over the instances" in " ".join(printed(RESULTS, 100).split())

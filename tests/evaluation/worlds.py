@@ -33,10 +33,10 @@ def make_instances(past: list[list[int]], targets: list[list[int]], items: int) 
     return EvalInstances(log, user, row, log.stop[user], {})
 
 
-class Told(Model):
-    """Scores each user's items as it was told: row u of a table (U + 1, I + 1)."""
+class FixedScores(Model):
+    """Fixed scores of the items for each user: row u of a table (U + 1, I + 1)."""
 
-    name, Config = "told", Config
+    name, Config = "fixed", Config
     window: int | None = 0
 
     def __init__(self, table: Any, window: int | None = 0) -> None:
@@ -52,7 +52,7 @@ class Told(Model):
 
 
 class Dots(DotProductModel):
-    """A dot product of given user and item vectors; counts how often the items are asked for."""
+    """A dot product of given user and item vectors; counts the calls of `item_vectors`."""
 
     name, Config = "dots", Config
     window: int | None = 2
@@ -60,13 +60,13 @@ class Dots(DotProductModel):
     def __init__(self, users: Tensor, items: Tensor) -> None:
         super().__init__(Config(), Sizes(len(users) - 1, len(items) - 1))
         self.users, self.items = torch.nn.Parameter(users), torch.nn.Parameter(items)
-        self.asked = 0
+        self.evaluated = 0
 
     def query(self, batch: Batch) -> Tensor:
         return self.users[batch.user]
 
     def item_vectors(self) -> Tensor:
-        self.asked += 1
+        self.evaluated += 1
         return self.items
 
 

@@ -35,10 +35,10 @@ PROTOCOL = Protocol.named("leave-one-out")
 KNN = {"max_distance": 3, "window": 3}
 
 
-class Told(Model):
+class FixedScores(Model):
     """Scores that do not depend on the question, but for what the newest item adds."""
 
-    name = "told"
+    name = "fixed"
     Config = Config
 
     def __init__(self, scores: Any, window: int | None = 1) -> None:
@@ -90,7 +90,7 @@ def test_standardised_scores_are_added_up(one: list[float], two: list[float], we
             x[known] = (x[known] - x[known].mean()) / (x[known].std() or 1)
         return x
 
-    model = Blend(Told(one), Told(two), weight=weight)
+    model = Blend(FixedScores(one), FixedScores(two), weight=weight)
     found = model.score(Batch(torch.tensor([1]), torch.tensor([[2]])))[0].numpy()
     np.testing.assert_allclose(found, (1 - weight) * scaled(one) + weight * scaled(two), atol=1e-9)
 
@@ -98,13 +98,13 @@ def test_standardised_scores_are_added_up(one: list[float], two: list[float], we
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e6])
 def test_equal_scores_say_nothing(constant: float) -> None:
     scores = np.linspace(0, 1, 9)
-    model = Blend(Told(scores), Told(np.full(9, constant)), weight=0.9)
+    model = Blend(FixedScores(scores), FixedScores(np.full(9, constant)), weight=0.9)
     found = model.score(Batch(torch.tensor([1]), torch.tensor([[2]])))[0, 1:]
     assert (found.diff() > 0).all()
 
 
-def test_a_weight_of_0_or_1_is_one_model_alone_and_the_other_is_not_asked(split: Split) -> None:
-    one, two = Told([0, 1, 2, 3]), Told([0, -np.inf, 5, 4])
+def test_a_weight_of_0_or_1_scores_one_model_only(split: Split) -> None:
+    one, two = FixedScores([0, 1, 2, 3]), FixedScores([0, -np.inf, 5, 4])
     batch = Batch(torch.tensor([1]), torch.tensor([[2]]))
     assert Blend(one, two, weight=0.0).score(batch)[0].argsort().tolist() == [0, 1, 2, 3]
     assert Blend(one, two, weight=1.0).score(batch)[0, 2:].argsort().tolist() == [1, 0]
@@ -112,8 +112,12 @@ def test_a_weight_of_0_or_1_is_one_model_alone_and_the_other_is_not_asked(split:
 
 
 def test_each_part_sees_the_history_that_it_reads() -> None:
-    long, short, none = Told(range(5), window=3), Told(range(5), window=1), Told(range(5), window=0)
-    every = Told(range(5), window=None)
+    long, short, none = (
+        FixedScores(range(5), window=3),
+        FixedScores(range(5), window=1),
+        FixedScores(range(5), window=0),
+    )
+    every = FixedScores(range(5), window=None)
     assert Blend(long, short, weight=0.5).window == 3
     assert Blend(none, none, weight=0.5).window == 0
     assert Blend(short, every, weight=0.5).window is None
@@ -121,15 +125,15 @@ def test_each_part_sees_the_history_that_it_reads() -> None:
 
 
 def test_nan_is_not_hidden() -> None:
-    model = Blend(Told([0, 1, 2]), Told([0, np.nan, 2]), weight=0.5)
+    model = Blend(FixedScores([0, 1, 2]), FixedScores([0, np.nan, 2]), weight=0.5)
     assert model.score(Batch(torch.tensor([1]), torch.tensor([[2]])))[0, 1:].isnan().any()
 
 
 def test_models_of_other_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="built for 60 users and 2 items and 60 users and 3 items"):
-        Blend(Told(range(3)), Told(range(4)), weight=0.5)
+        Blend(FixedScores(range(3)), FixedScores(range(4)), weight=0.5)
     with pytest.raises(ConfigError, match=r"weight=1.5: must be between 0 and 1"):
-        Blend(Told(range(3)), Told(range(3)), weight=1.5)
+        Blend(FixedScores(range(3)), FixedScores(range(3)), weight=1.5)
 
 
 def test_the_chosen_weight_is_the_best_of_all(split: Split, pair: tuple[Model, Model]) -> None:
@@ -149,20 +153,20 @@ def test_blocks_change_nothing(split: Split, pair: tuple[Model, Model], monkeypa
     assert select_weight(*pair, split, PROTOCOL).values == pytest.approx(whole.values)
 
 
-def test_each_model_is_asked_once_a_block(split: Split) -> None:
-    asked = []
+def test_each_model_scores_a_block_once(split: Split) -> None:
+    evaluated = []
 
-    class Counting(Told):
+    class Counting(FixedScores):
         def score(self, batch: Batch, items: torch.Tensor | None = None) -> torch.Tensor:
-            asked.append(len(batch))
+            evaluated.append(len(batch))
             return super().score(batch, items)
 
-    select_weight(Counting(range(18)), Told(range(18)), split, PROTOCOL)
-    assert asked == [len(split.instances("valid"))]
+    select_weight(Counting(range(18)), FixedScores(range(18)), split, PROTOCOL)
+    assert evaluated == [len(split.instances("valid"))]
 
 
 def test_a_useless_partner_gets_no_weight(split: Split, pair: tuple[Model, Model]) -> None:
-    choice = select_weight(pair[0], Told(np.zeros(18)), split, PROTOCOL)
+    choice = select_weight(pair[0], FixedScores(np.zeros(18)), split, PROTOCOL)
     assert choice.weight == 0.0
     assert choice.values[0.5] == pytest.approx(choice.values[0.0])
 
@@ -184,7 +188,7 @@ def test_questions_about_what_was_seen_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"monitor": "ndcg@50"}, "monitor ndcg@50: leave-one-out ranks 20 deep; take ndcg@20 at most"),
+        ({"monitor": "ndcg@50"}, "monitor ndcg@50: leave-one-out ranks only the first 20 items; use ndcg@20"),
         ({"weights": ()}, "no weight to try"),
         ({"weights": (0.5, 2.0)}, r"weight=2.0: must be between 0 and 1"),
     ],
@@ -202,15 +206,17 @@ def test_a_split_without_validation_is_refused(pair: tuple[Model, Model]) -> Non
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_recipes_are_blended_without_a_look_at_the_test(refit: bool, split: Split) -> None:
+def test_blending_does_not_use_the_test_set(refit: bool, split: Split) -> None:
     """The weight is that of the models of the train part; with refit those of train and validation are blended."""
     first = Experiment(model="seq-knn", protocol=PROTOCOL, settings=KNN, refit=refit)
     second = Experiment(
         model="bprmf", protocol=PROTOCOL, settings={"embedding_dim": 4, "epochs": 2, "batch_size": 64}, refit=refit
     )
     blended = blend.blend(first, second, LOG)
-    chosen = [recipe.build(LOG) for recipe in (first, second)]
-    trainings = [recipe.select_epoch(model, split) for recipe, model in zip((first, second), chosen, strict=True)]
+    chosen = [experiment.build(LOG) for experiment in (first, second)]
+    trainings = [
+        experiment.select_epoch(model, split) for experiment, model in zip((first, second), chosen, strict=True)
+    ]
     assert blended.selection == select_weight(*chosen, split, PROTOCOL)
     if refit:
         chosen = [r.run_refit(LOG, t.best).model for r, t in zip((first, second), trainings, strict=True)]
@@ -223,7 +229,7 @@ def test_recipes_are_blended_without_a_look_at_the_test(refit: bool, split: Spli
     json.dumps(blended.about())
 
 
-def test_recipes_of_two_protocols_are_refused() -> None:
+def test_experiments_with_different_protocols_are_refused() -> None:
     first = Experiment(model="pop", protocol=PROTOCOL)
     for second in (replace(first, protocol=Protocol.named("hgn")), replace(first, refit=True)):
         with pytest.raises(ConfigError, match="give both the same protocol and the same refit"):
@@ -247,10 +253,10 @@ def test_a_part_that_is_not_known_is_refused(tmp_path: Path, pair: tuple[Model, 
         load(folder)
 
 
-def test_mixing_with_no_weight_asks_nothing() -> None:
+def test_mixing_with_weight_0_ignores_the_other_scores() -> None:
     scores = torch.tensor([[1.0, -torch.inf]])
     assert mix(scores, None, 0.0) is scores
     assert mix(None, scores, 1.0) is scores
-    told = Told(range(5))
+    fixed = FixedScores(range(5))
     batch = Batch(torch.tensor([1]), torch.tensor([[2]]))
-    assert standardised_scores(told, batch)[0, 1:].mean().item() == pytest.approx(0)
+    assert standardised_scores(fixed, batch)[0, 1:].mean().item() == pytest.approx(0)

@@ -1,4 +1,4 @@
-"""Recipes: validation chooses, the test is asked once, everything is said."""
+"""Experiments: validation chooses the epoch, the test set is evaluated once, all settings are recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOG = synthetic.markov(60, 15, 12, seed=1, shortest=4)
 LAST = Protocol.named("leave-one-out")
 
 
-def recipe(model: str = "bprmf", **changes: Any) -> Experiment:
+def experiment(model: str = "bprmf", **changes: Any) -> Experiment:
     small = {"embedding_dim": 4, "epochs": 6, "batch_size": 64, "lr": 0.05} if model in ("hgn", "bprmf") else {}
     return Experiment(**{"model": model, "protocol": LAST, "settings": small, **changes})
 
@@ -51,7 +51,7 @@ def changed(log: Log, first: np.ndarray) -> Log:
 @pytest.mark.parametrize("model", ["pop", "item-knn", "bprmf", "hgn"])
 @pytest.mark.parametrize("refit", [False, True])
 def test_any_model_runs(model: str, refit: bool) -> None:
-    outcome = recipe(model, refit=refit, baseline=True).run(LOG)
+    outcome = experiment(model, refit=refit, baseline=True).run(LOG)
     assert isinstance(outcome, Outcome)
     result = outcome.result
     assert (result.model, result.log, result.items, result.baseline) == (model, LOG.fingerprint, LOG.num_items, True)
@@ -61,7 +61,7 @@ def test_any_model_runs(model: str, refit: bool) -> None:
 
 
 def test_the_best_epoch_on_validation_is_tested() -> None:
-    one = recipe()
+    one = experiment()
     outcome = one.run(LOG)
     training = outcome.training
     split = LAST.split(LOG)
@@ -74,38 +74,38 @@ def test_the_best_epoch_on_validation_is_tested() -> None:
 
 
 def test_monitor_every_and_patience_reach_the_training() -> None:
-    outcome = recipe(monitor="recall@5", eval_every=2, patience=1).run(LOG)
-    asked = [epoch.epoch for epoch in outcome.training.epochs if epoch.metric is not None]
-    assert all(epoch % 2 == 0 for epoch in asked)
+    outcome = experiment(monitor="recall@5", eval_every=2, patience=1).run(LOG)
+    evaluated = [epoch.epoch for epoch in outcome.training.epochs if epoch.metric is not None]
+    assert all(epoch % 2 == 0 for epoch in evaluated)
     ranks = LAST.rank(outcome.model, LAST.split(LOG), "valid")
     assert outcome.training.metric == pytest.approx(measure(ranks, "recall@5").mean(), abs=1e-12)
 
 
-def test_the_test_is_asked_once_and_nothing_else_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_the_test_set_is_evaluated_once_and_used_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated: list[str] = []
     rank = RankingProtocol.rank
 
     def watched(self: Protocol, model: Model, split: Any, part: Any, **options: Any) -> Any:
-        asked.append(part)
+        evaluated.append(part)
         return rank(self, model, split, part, **options)
 
     monkeypatch.setattr(RankingProtocol, "rank", watched)
-    outcome = recipe(refit=True).run(LOG)
-    assert asked == ["valid"] * len(outcome.training.epochs) + ["test"]
+    outcome = experiment(refit=True).run(LOG)
+    assert evaluated == ["valid"] * len(outcome.training.epochs) + ["test"]
 
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_the_test_rows_change_nothing_before_the_test(refit: bool) -> None:
     split = LAST.split(LOG)
     other = changed(LOG, split.test)
-    one, two = (recipe(refit=refit).run(log) for log in (LOG, other))
+    one, two = (experiment(refit=refit).run(log) for log in (LOG, other))
     assert_same(one.model, two.model)
     assert [e.loss for e in one.training.epochs] == [e.loss for e in two.training.epochs]
     assert one.result.log != two.result.log
 
 
 def test_refit_trains_on_train_and_validation_for_the_chosen_epochs() -> None:
-    one = recipe(refit=True)
+    one = experiment(refit=True)
     outcome = one.run(LOG)
     chosen = replace(one, refit=False).run(LOG)
     assert outcome.training.best == chosen.training.best
@@ -117,13 +117,13 @@ def test_refit_trains_on_train_and_validation_for_the_chosen_epochs() -> None:
 
 
 def test_refit_counts_the_time_of_both_trainings() -> None:
-    outcome = recipe(refit=True).run(LOG)
+    outcome = experiment(refit=True).run(LOG)
     assert outcome.training.seconds > sum(epoch.seconds for epoch in outcome.training.epochs)
 
 
-def test_final_takes_the_epochs_it_is_told() -> None:
-    outcome = recipe(seed=5).run_refit(LOG, 3)
-    by_hand = recipe(seed=5).build(LOG, epochs=3)
+def test_refit_trains_for_the_chosen_number_of_epochs() -> None:
+    outcome = experiment(seed=5).run_refit(LOG, 3)
+    by_hand = experiment(seed=5).build(LOG, epochs=3)
     fit(by_hand, LAST.split(LOG).train_valid, seed=5)
     assert_same(outcome.model, by_hand)
     assert (outcome.training.best, outcome.training.metric) == (3, None)
@@ -131,28 +131,28 @@ def test_final_takes_the_epochs_it_is_told() -> None:
 
 def test_choose_without_validation_runs_all_epochs() -> None:
     protocol = RankingProtocol(name="no validation", by="leave-last-out", arguments={"valid": 0})
-    outcome = recipe(protocol=protocol).run(LOG)
+    outcome = experiment(protocol=protocol).run(LOG)
     assert [epoch.metric for epoch in outcome.training.epochs] == [None] * 6
     assert outcome.training.best == 6
 
 
 def test_seeds_decide() -> None:
-    one, two, three = (recipe(seed=seed).run(LOG) for seed in (1, 1, 2))
+    one, two, three = (experiment(seed=seed).run(LOG) for seed in (1, 1, 2))
     assert_same(one.model, two.model)
     assert not torch.equal(one.model.item_embedding, three.model.item_embedding)
-    assert not torch.equal(recipe(seed=1).build(LOG).item_embedding, recipe(seed=2).build(LOG).item_embedding)
+    assert not torch.equal(experiment(seed=1).build(LOG).item_embedding, experiment(seed=2).build(LOG).item_embedding)
 
 
 def test_building_leaves_the_callers_random_numbers_alone() -> None:
     torch.manual_seed(5)
     expected = torch.randn(2)
     torch.manual_seed(5)
-    recipe().build(LOG)
+    experiment().build(LOG)
     assert torch.equal(torch.randn(2), expected)
 
 
 def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = recipe(refit=True).run(LOG)
+    whole = experiment(refit=True).run(LOG)
     calls = 0
     real = Protocol.validation_metric
 
@@ -165,8 +165,8 @@ def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Protocol, "validation_metric", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        recipe(refit=True).run(LOG, folder=tmp_path)
-    outcome = recipe(refit=True).run(LOG, folder=tmp_path)
+        experiment(refit=True).run(LOG, folder=tmp_path)
+    outcome = experiment(refit=True).run(LOG, folder=tmp_path)
     assert_same(outcome.model, whole.model)
     assert [e.metric for e in outcome.training.epochs] == [e.metric for e in whole.training.epochs]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors", "training.jsonl"]
@@ -176,7 +176,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_everything_is_said_in_plain_values(tmp_path: Path) -> None:
-    outcome = recipe("hgn", preset="author", refit=True, seed=3).run(LOG)
+    outcome = experiment("hgn", preset="author", refit=True, seed=3).run(LOG)
     about = json.loads(json.dumps(outcome.about()))
     assert about["training"]["seed"] == 3
     assert about["training"]["best"] == outcome.training.best
@@ -199,32 +199,32 @@ def test_everything_is_said_in_plain_values(tmp_path: Path) -> None:
         ({"preset": "paper"}, "bprmf has no preset 'paper'"),
         ({"monitor": "ndgc@10"}, "unknown metric 'ndgc@10', did you mean 'ndcg'"),
         ({"monitor": "ndcg"}, "needs a cut-off"),
-        ({"monitor": "ndcg@50"}, "leave-one-out ranks 20 deep; take ndcg@20 at most"),
+        ({"monitor": "ndcg@50"}, "leave-one-out ranks only the first 20 items; use ndcg@20"),
         ({"eval_every": 0}, "eval_every=0: must be at least 1"),
         ({"patience": 0}, "patience=0: must be at least 1"),
         ({"seed": -1}, "seed=-1: must lie between 0"),
     ],
 )
-def test_a_recipe_that_cannot_be_cooked_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
+def test_an_invalid_experiment_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        recipe(**changes)
+        experiment(**changes)
 
 
 def test_validation_can_look_at_the_next_of_several_items() -> None:
     several = replace(Protocol.named("whole-users"), horizon=3)
-    made = recipe(protocol=several, monitor="mrr@20,1").run(LOG)
+    made = experiment(protocol=several, monitor="mrr@20,1").run(LOG)
     assert 0 < made.training.metric < 1
     assert measure(made.result.predictions, "recall@20,3").shape == measure(made.result.predictions, "recall@20").shape
     with pytest.raises(ConfigError, match=r"monitor recall@20,5: the horizon of whole-users is 3; use horizon=5"):
-        recipe(protocol=several, monitor="recall@20,5")
+        experiment(protocol=several, monitor="recall@20,5")
     with pytest.raises(ConfigError, match=r"the horizon of leave-one-out is 1; use horizon=2, or take mrr@5"):
-        recipe(monitor="mrr@5,1")
+        experiment(monitor="mrr@5,1")
 
 
 def test_a_log_too_short_for_its_protocol() -> None:
     short = synthetic.from_sequences([[1, 2], [2, 1]], name="short")
     with pytest.raises(DataError, match=r"short: too short for the protocol leave-one-out, no test instance is left"):
-        recipe().run(short)
+        experiment().run(short)
     new = RankingProtocol(name="all new", by="whole-users", arguments={"valid": 0.0, "test": 0.99}, exclude_seen=False)
     with pytest.raises(DataError, match="short: the protocol all new leaves nothing to train on"):
-        recipe(protocol=new).run(short)
+        experiment(protocol=new).run(short)

@@ -1,4 +1,4 @@
-"""Two stages: what is returned, by plain counting; what is behind; the laws; recipes that never see the test."""
+"""Re-ranking: candidates, the order of the rest, the laws, and training without the test set."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ PROTOCOL = Protocol.named("leave-one-out")
 ONE = Batch(torch.tensor([1]), torch.tensor([[2]]))
 
 
-class Told(Model):
+class FixedScores(Model):
     """Scores that do not depend on the question."""
 
-    name = "told"
+    name = "fixed"
     Config = Config
 
     def __init__(self, scores: Any, window: int | None = 1) -> None:
@@ -57,16 +57,16 @@ class Told(Model):
 
 
 class Pair(PairScorer):
-    """A rating is the number of the item, less the user's; remembers which items it was asked about in one call."""
+    """A rating is the number of the item, less the user's; remembers the items of each call."""
 
     name, Config, window = "pair", Config, 0
 
     def __init__(self, items: int) -> None:
         super().__init__(Config(), Sizes(60, items))
-        self.asked: list[list[int]] = []
+        self.evaluated: list[list[int]] = []
 
     def predict(self, batch: PairBatch) -> Tensor:
-        self.asked.append(batch.item.tolist())
+        self.evaluated.append(batch.item.tolist())
         return batch.item - batch.user.double()
 
 
@@ -78,7 +78,7 @@ SCORES = st.lists(st.integers(-3, 3) | st.just(-np.inf), min_size=9, max_size=9)
 def test_what_is_returned_is_ordered_and_the_rest_is_behind(
     one: list[float], two: list[float], candidates: int, history: list[int]
 ) -> None:
-    model = Rerank(Told(one, None), Told(two, None), candidates=candidates)
+    model = Rerank(FixedScores(one, None), FixedScores(two, None), candidates=candidates)
     found = model.score(Batch(torch.tensor([1]), torch.tensor([history or [0]])))[0].tolist()
     new = sorted((one[i] for i in range(1, 9) if i not in history), reverse=True)
     cut = new[candidates] if len(new) > candidates else -np.inf
@@ -94,29 +94,33 @@ def test_what_is_returned_is_ordered_and_the_rest_is_behind(
             assert found[item] == min(finite, default=0) - 1
 
 
-def test_a_pair_at_a_time_is_asked_once_a_user_about_what_was_returned() -> None:
-    first, second = Told([0, 9, 8, 1, 2, 7, 0], None), Pair(6)
+def test_a_pair_scorer_scores_the_candidates_once_per_user() -> None:
+    first, second = FixedScores([0, 9, 8, 1, 2, 7, 0], None), Pair(6)
     model = Rerank(first, second, candidates=2)
     batch = Batch(torch.tensor([1, 5]), torch.tensor([[0, 0], [3, 1]]))
     scores = model.score(batch)
-    assert second.asked == [[1, 2], [1, 2, 5]], "item 1 does not count for user 5, who had it"
+    assert second.evaluated == [[1, 2], [1, 2, 5]], "item 1 does not count for user 5, who had it"
     assert scores.tolist() == [[-np.inf, 0, 1, -1, -1, -1, -1], [-np.inf, -4, -3, -5, -5, 0, -5]]
     assert torch.equal(model.score(batch, torch.tensor([5, 0, 5])), scores[:, [5, 0, 5]])
 
 
 def test_all_items_are_candidates_of_a_small_catalogue() -> None:
     for candidates in (6, 7, 1000):
-        found = Rerank(Told(range(7)), Pair(6), candidates=candidates).score(ONE)
+        found = Rerank(FixedScores(range(7)), Pair(6), candidates=candidates).score(ONE)
         assert found[0, 1:].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_nan_is_not_hidden() -> None:
     for one, two in (([0, 1, np.nan], [0, 1, 2]), ([0, 1, 2], [0, 1, np.nan])):
-        assert Rerank(Told(one), Told(two), candidates=1).score(ONE).isnan().any()
+        assert Rerank(FixedScores(one), FixedScores(two), candidates=1).score(ONE).isnan().any()
 
 
 def test_each_part_sees_the_history_that_it_reads() -> None:
-    long, short, none = Told(range(5), window=3), Told(range(5), window=1), Told(range(5), window=0)
+    long, short, none = (
+        FixedScores(range(5), window=3),
+        FixedScores(range(5), window=1),
+        FixedScores(range(5), window=0),
+    )
     for pair in ((long, short), (short, none), (none, long)):
         found = Rerank(*pair, candidates=2).score(Batch(torch.tensor([1]), torch.tensor([[4, 1, 2, 1]])))
         assert found.tolist() == [[-np.inf, 1, 2, 3, 4]], "old or new, what was seen does not count"
@@ -127,18 +131,18 @@ def test_what_was_seen_long_ago_does_not_count() -> None:
     sequence = [*range(1, 13), *range(1, 5), 13]
     log = synthetic.from_sequences([sequence] * 3, num_items=17)
     split = leave_last_out(log, valid=0)
-    model = Rerank(Told([0, *range(17, 0, -1)], window=1), Told(range(18), window=1), candidates=2)
+    model = Rerank(FixedScores([0, *range(17, 0, -1)], window=1), FixedScores(range(18), window=1), candidates=2)
     found = PROTOCOL.rank(model, split, "test")
     assert found.rank.tolist() == [2, 2, 2], "13 and 14 are returned, and the second prefers 14"
 
 
 def test_what_cannot_be_two_stages() -> None:
     with pytest.raises(
-        ConfigError, match="told cannot re-rank the candidates of told: they are built for 60 users and 3 it"
+        ConfigError, match="fixed cannot re-rank the candidates of fixed: they are built for 60 users and 3 it"
     ):
-        Rerank(Told(range(3)), Told(range(4)))
+        Rerank(FixedScores(range(3)), FixedScores(range(4)))
     with pytest.raises(ConfigError, match="candidates=0: must be at least 1"):
-        Rerank(Told(range(3)), Told(range(3)), candidates=0)
+        Rerank(FixedScores(range(3)), FixedScores(range(3)), candidates=0)
 
 
 class RerankOptions(DirectModel):
@@ -162,7 +166,7 @@ class RerankOptions(DirectModel):
 
 
 class RatedStages(RerankOptions):
-    """The same with the means of a pairwise model, which is asked a pair at a time."""
+    """The same with the means of a pairwise model, which scores one pair at a time."""
 
     second = "biases"
 
@@ -186,7 +190,7 @@ SMALL = {"embedding_dim": 4, "epochs": 3, "batch_size": 64, "lr": 0.05}
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_recipes_are_trained_without_a_look_at_the_test(refit: bool) -> None:
+def test_training_does_not_use_the_test_set(refit: bool) -> None:
     """The epoch is that which orders the candidates of the first stage best on validation."""
     first = Experiment(model="seq-knn", protocol=PROTOCOL, refit=refit)
     second = Experiment(model="bprmf", protocol=PROTOCOL, settings=SMALL, refit=refit)
@@ -223,7 +227,7 @@ def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("other", [{"refit": True}, {"protocol": Protocol.named("recbole")}])
-def test_recipes_of_two_protocols_are_refused(other: dict[str, Any]) -> None:
+def test_experiments_with_different_protocols_are_refused(other: dict[str, Any]) -> None:
     first = Experiment(model="pop", protocol=PROTOCOL)
     with pytest.raises(
         ConfigError, match="pop cannot order the candidates of pop: give both the same protocol and the same"

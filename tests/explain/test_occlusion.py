@@ -149,7 +149,7 @@ def test_every_model_is_explained(name: str) -> None:
     [
         ({"user": 9}, "unknown user 9; films knows 2 users"),
         ({"history": [1, 77]}, "unknown item 77; films knows 6 items"),
-        ({}, "whom to recommend to"),
+        ({}, "no user and no history given"),
         ({"history": []}, "the history is empty: give at least one item"),
         ({"user": 1, "k": 0}, "k=0: must be at least 1"),
         ({"user": 1, "last": 0}, "last=0: must be at least 1"),

@@ -59,7 +59,7 @@ def test_progress_lines_without_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     work(20)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:2] == ["epochs: 3 of 20 steps loss 2", "epochs: 6 of 20 steps loss 5"]
+    assert lines[:2] == ["epochs: 3 of 20 steps, loss 2", "epochs: 6 of 20 steps, loss 5"]
     assert len(lines) == 6
 
 

@@ -135,7 +135,7 @@ def test_names_can_be_numbers(user: Any) -> None:
         ({"user": "anne"}, r"unknown user 'anne', did you mean 'ann'\?; films knows 3 users"),
         ({"user": 7}, "unknown user 7; films knows 3 users"),
         ({"history": ["a", "zzz"]}, "unknown item 'zzz'; films knows 5 items"),
-        ({}, "whom to recommend to"),
+        ({}, "no user and no history given"),
         ({"history": []}, "the history is empty: give at least one item"),
         ({"user": "cy"}, "the history is empty"),
         ({"user": "ann", "k": 0}, "k=0: must be at least 1"),

@@ -138,11 +138,11 @@ def reference(model: Toy, batch: Batch) -> Tensor:
 
 def assert_as_reference(model: Toy, batch: SequenceBatch, scale: float = 0.5) -> None:
     expected = reference(model, batch)
-    slopes = torch.autograd.grad(expected * scale, [model.user, model.item])
+    gradients = torch.autograd.grad(expected * scale, [model.user, model.item])
     loss = model(batch)
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
     (loss * scale).backward()
-    for weight, wanted in zip((model.user, model.item), slopes, strict=True):
+    for weight, wanted in zip((model.user, model.item), gradients, strict=True):
         assert weight.grad is not None
         torch.testing.assert_close(weight.grad[1:], wanted[1:], rtol=1e-8, atol=1e-9)
 

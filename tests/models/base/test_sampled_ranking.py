@@ -35,7 +35,7 @@ def test_loss_and_gradients(
 ) -> None:
     monkeypatch.setattr(module, "SAMPLED_BLOCK_BYTES", rows * 8 * len(SHARED))
     if written_out and name not in losses.GRADIENTS:
-        pytest.skip("autograd makes its slopes")
+        pytest.skip("its gradients come from autograd")
     loss_with_grad = losses.GRADIENTS[name] if written_out else loss_with_autograd(PLAIN[name])
     query, own, vectors = numbers(5, 4), numbers(6, 4), numbers(9, 4)
     own = own[:5].detach().requires_grad_()
@@ -83,7 +83,7 @@ def test_clashes_of_ids_that_share_their_low_bits() -> None:
 
 def test_scores_far_apart_stay_finite() -> None:
     positive, negative = torch.tensor([90.0, -90.0]), torch.tensor([[-90.0, 80.0], [90.0, -80.0]])
-    clash = torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
+    false_negatives = torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
     for name, loss_with_grad in losses.GRADIENTS.items():
-        for values in loss_with_grad(positive, negative.clone(), clash):
+        for values in loss_with_grad(positive, negative.clone(), false_negatives):
             assert values.isfinite().all(), name

@@ -40,8 +40,8 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
             1 - config.alpha
         )
     else:
-        held = [sum(item in h for h in histories) for item in (one, two)]
-        product = held[0] * held[1]
+        counts = [sum(item in h for h in histories) for item in (one, two)]
+        product = counts[0] * counts[1]
         below = (math.sqrt(product) if config.similarity == "cosine" else product) + config.shrinkage
     return both / below if both else 0.0
 
@@ -49,19 +49,19 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
 @settings(max_examples=60, deadline=None)
 @given(
     histories=HISTORIES,
-    asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5),
+    history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5),
     kind=st.sampled_from(["cosine", "gru4rec", "lift"]),
     window=st.sampled_from([None, 1, 3]),
 )
 def test_scores_are_the_sum_over_the_history(
-    histories: list[list[int]], asked: list[int], kind: str, window: int | None
+    histories: list[list[int]], history: list[int], kind: str, window: int | None
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
     model = fitted(
         log, similarity=kind, shrinkage=2.0, alpha=0.3, num_neighbours=None, window=window, position_decay=0.5
     )
-    scores = model.score(Batch(torch.tensor([0]), torch.tensor([asked])))[0, 1:]
-    newest = asked[::-1][:window]
+    scores = model.score(Batch(torch.tensor([0]), torch.tensor([history])))[0, 1:]
+    newest = history[::-1][:window]
     for item in range(1, ITEMS + 1):
         pairs = ((age, past) for age, past in enumerate(newest) if past)
         expected = sum(0.5**age * similarity(histories, past, item, model.config) for age, past in pairs)
@@ -93,7 +93,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(fitted(log).similarity, whole)
 
 
-def test_an_item_that_nobody_has_had_has_no_neighbours() -> None:
+def test_an_item_without_events_has_no_neighbours() -> None:
     log = synthetic.from_sequences([[1, 2], [2, 1]], num_items=4)
     scores = fitted(log).score(Batch(torch.tensor([0]), torch.tensor([[4]])))
     assert scores.tolist() == [[-math.inf, 0, 0, 0, 0]]

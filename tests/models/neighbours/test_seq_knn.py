@@ -65,13 +65,13 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
 
 
 @settings(max_examples=100, deadline=None)
-@given(histories=HISTORIES, asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5), choices=SETTINGS)
+@given(histories=HISTORIES, history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5), choices=SETTINGS)
 def test_scores_are_the_sum_over_the_history(
-    histories: list[list[int]], asked: list[int], choices: dict[str, Any]
+    histories: list[list[int]], history: list[int], choices: dict[str, Any]
 ) -> None:
     model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
-    scores, config = after(model, *asked), model.config
-    newest = asked[::-1][: config.window]
+    scores, config = after(model, *history), model.config
+    newest = history[::-1][: config.window]
     for item in range(1, ITEMS + 1):
         expected = sum(
             (config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age)
@@ -82,7 +82,7 @@ def test_scores_are_the_sum_over_the_history(
         assert scores[item - 1].item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_large_catalogue_is_counted_as_a_small_one() -> None:
+def test_blocks_of_a_large_catalogue_equal_one_block() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     small = fitted(log)
     large = fitted(synthetic.from_sequences([log.history(u).tolist() for u in range(1, 31)], num_items=3000))
@@ -119,12 +119,12 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
         assert torch.equal(value, model.state_dict()[key])
 
 
-def test_an_item_that_nobody_has_had_has_no_neighbours() -> None:
+def test_an_item_without_events_has_no_neighbours() -> None:
     model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], num_items=4))
     assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
 
 
-def test_nothing_is_learnt_where_nobody_has_two_events() -> None:
+def test_no_pairs_without_users_with_two_events() -> None:
     assert not after(fitted(synthetic.from_sequences([[1], [2]], num_items=3)), 1, 2).any()
 
 

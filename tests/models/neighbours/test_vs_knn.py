@@ -50,27 +50,27 @@ def after(model: VSKNN, *history: int, user: int = 0) -> torch.Tensor:
     return model.score(Batch(torch.tensor([user]), torch.tensor([history])))[0, 1:]
 
 
-def expected(histories: list[list[int]], asked: list[int], user: int, config: Any) -> list[float]:
+def expected(histories: list[list[int]], history: list[int], user: int, config: Any) -> list[float]:
     """The scores of items 1..ITEMS by the definitions of the module's docstring; all neighbours are heard."""
-    asked = [item for item in asked if item][-(config.window or 99) :]
+    history = [item for item in history if item][-(config.window or 99) :]
     weight = {}
-    for place in range(len(asked)):
-        age = len(asked) - 1 - place
+    for place in range(len(history)):
+        age = len(history) - 1 - place
         decayed = config.min_position_weight + (1 - config.min_position_weight) * config.position_decay**age
-        weight[place] = {"linear": 1 - age / len(asked), "div": 1 / (age + 1), "decay": decayed}[config.weighting]
+        weight[place] = {"linear": 1 - age / len(history), "div": 1 / (age + 1), "decay": decayed}[config.weighting]
     places = [{item: place for place, item in enumerate(history)} for history in histories]
-    held = {item: sum(item in p for p in places) for item in range(1, ITEMS + 1)}
-    shrunk = {item: max(n, 1) + config.shrinkage for item, n in held.items()}
-    known = [n for n in range(len(histories), 0, -1) if n != user and set(asked) & set(places[n - 1])]
-    scores = dict.fromkeys(held, 0.0)
+    counts = {item: sum(item in p for p in places) for item in range(1, ITEMS + 1)}
+    shrunk = {item: max(n, 1) + config.shrinkage for item, n in counts.items()}
+    known = [n for n in range(len(histories), 0, -1) if n != user and set(history) & set(places[n - 1])]
+    scores = dict.fromkeys(counts, 0.0)
     for n in known[: config.sample_size]:
         here = places[n - 1]
         length = (len(here) + config.shrinkage) ** config.length_discount
-        common = [place for place, item in enumerate(asked) if item in here]
-        similarity = sum(weight[place] / (shrunk[asked[place]] ** config.alpha * length) for place in common)
+        common = [place for place, item in enumerate(history) if item in here]
+        similarity = sum(weight[place] / (shrunk[history[place]] ** config.alpha * length) for place in common)
         similarity *= weight[common[-1]] if config.weight_last_match else 1
         for item, place in here.items():
-            distance = place - here[asked[common[-1]]]
+            distance = place - here[history[common[-1]]]
             counts = max(abs(distance), 1) ** -config.distance_decay * (config.backward_weight if distance < 0 else 1)
             scores[item] += similarity * counts / shrunk[item] ** config.beta
     return list(scores.values())
@@ -79,16 +79,16 @@ def expected(histories: list[list[int]], asked: list[int], user: int, config: An
 @settings(max_examples=150, deadline=None)
 @given(
     histories=HISTORIES,
-    asked=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5).map(lambda h: sorted(h, key=bool)),
+    history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5).map(lambda h: sorted(h, key=bool)),
     user=st.integers(0, 1),
     choices=SETTINGS,
 )
-def test_scores_are_what_the_neighbours_say(
-    histories: list[list[int]], asked: list[int], user: int, choices: dict[str, Any]
+def test_scores_equal_a_plain_implementation(
+    histories: list[list[int]], history: list[int], user: int, choices: dict[str, Any]
 ) -> None:
     model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
-    found = after(model, *asked, user=user).tolist()
-    assert found == pytest.approx(expected(histories, asked, user, model.config), abs=1e-12)
+    found = after(model, *history, user=user).tolist()
+    assert found == pytest.approx(expected(histories, history, user, model.config), abs=1e-12)
 
 
 def test_only_the_most_similar_are_heard() -> None:

@@ -8,8 +8,8 @@ import torch
 from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.errors import ConfigError
-from segue.evaluation.task import measure
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.task import measure
 from segue.models.base.model import Sizes
 from segue.models.popularity.pop import Pop
 from segue.models.popularity.s_pop import SPop

@@ -107,7 +107,7 @@ def test_number_of_weights() -> None:
         ({"num_horizontal_filters": 0}, "num_horizontal_filters=0: must be at least 1"),
         ({"windows_per_row": 0}, "windows_per_row=0: must be at least 1"),
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
-        ({"temperature": 0.1}, "item_bias=true is one more column"),
+        ({"temperature": 0.1}, "item_bias=true cannot be combined with temperature"),
     ],
     ids=str,
 )

@@ -142,7 +142,7 @@ def test_presets_of_the_programs() -> None:
         ({"dilations": ""}, "dilations='': must be whole numbers, separated by commas"),
         ({"dilations": []}, r"dilations=\(\): must be numbers from 1 up"),
         ({"dropout": -0.1}, "dropout=-0.1: must be at least 0 and below 1"),
-        ({"item_bias": True, "tied": True}, "not with tied tables"),
+        ({"item_bias": True, "tied": True}, "cannot be combined with tied=true"),
     ],
 )
 def test_invalid_settings_are_rejected(chosen: dict[str, Any], message: str) -> None:

@@ -100,7 +100,7 @@ def test_gates_are_those_that_the_models_record() -> None:
     ]
     for sequence in sequences:
         assert sequence.items.tolist() == log.history(sequence.user).tolist()
-        recorded = hcrnn.readouts(torch.from_numpy(sequence.items))
+        recorded = hcrnn.recordings(torch.from_numpy(sequence.items))
         assert sequence.values[RESET_DRIFT] == pytest.approx((recorded["reset"] * recorded["drift"]).mean(1).numpy())
         assert sequence.values[RESET] == pytest.approx(recorded["reset"].mean(1).numpy())
         assert sequence.values[DRIFT] == pytest.approx(recorded["drift"].mean(1).numpy())

@@ -27,7 +27,7 @@ def load(name: str) -> Log:
     return LOG
 
 
-def test_prefixes_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_number_of_prefixes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(catalog, "load_log", load)
     monkeypatch.delenv("SEGUE_QUIET", raising=False)
     table = find_table("hcrnn-table2")(runs=RunCache(Path("nowhere")))
@@ -58,7 +58,7 @@ def test_an_error_of_a_downloadable_log_is_raised(monkeypatch: pytest.MonkeyPatc
         hcrnn_table2.reproduce(runs=RunCache(Path("nowhere")))
 
 
-def test_lastfm_is_counted_if_it_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lastfm_is_included_if_it_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "load_log", lambda name: LOG)
     table = hcrnn_table2.reproduce(runs=RunCache(Path("nowhere")), quick=True)
     assert table.row("items", "LastFM").published == 5_778

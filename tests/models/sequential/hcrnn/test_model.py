@@ -163,7 +163,7 @@ def test_laws_hold_for_variants(law: str, settings: dict[str, Any]) -> None:
 
 @KINDS
 @pytest.mark.parametrize("attention", ["bi", "single"])
-def test_readouts_give_the_query(kind: type[HCRNN], attention: str) -> None:
+def test_recordings_give_the_query(kind: type[HCRNN], attention: str) -> None:
     model = build(kind, attention=attention).eval()
     history = torch.tensor([0, 3, 1, 3, 7])
     recordings = model.recordings(history)
