@@ -136,7 +136,7 @@ def _optional(annotation: Any) -> bool:
 
 
 def _read(value: Any, annotation: Any) -> Any:
-    """`value` with what only text needs: none, one of several values, or several numbers."""
+    """Parse a command-line string: 'none', one of several values, or a comma-separated tuple."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
         if isinstance(value, str) and value.strip().lower() == "none":

@@ -84,7 +84,7 @@ class Batch:
         return self._map(lambda tensor: tensor if tensor.ndim == 1 else tensor[:, first:])
 
     def shard(self: AnyBatch, rank: int, world_size: int) -> AnyBatch:
-        """Every `world_size`-th row, starting at `rank`: the part of the batch that one of several processes handles."""
+        """Every `world_size`-th row, starting at `rank`: the part of the batch for one of several processes."""
         return self if world_size == 1 else self._map(lambda tensor: tensor[rank::world_size])
 
     def slices(self: AnyBatch, size: int) -> Iterator[AnyBatch]:
@@ -113,20 +113,20 @@ class SequenceBatch(Batch):
     """Histories with the items that followed: what ranking models are trained on.
 
     A row may hold several queries, each one position later than the one before. Neighbouring queries share the items of
-    their windows and their targets: query c of C reads the window `history[:, c : c + L]`, and its targets are
+    their windows and their targets: query c of C reads the window `history[:, c : c + L]` and has the targets
     `target[:, c : c + T]`.
 
         history  a b c d       L = 3, T = 2, C = 2:  query 0 reads a b c, its targets are e f;
         target   e f g                               query 1 reads b c d, its targets are f g
 
-    With C = 1 the window is the whole history. A causal model (recurrent, causal attention) has L = 1 and P = C: query c
-    is that at position c, after the items up to it.
+    With C = 1 the window is the whole history. A causal model (recurrent, causal attention) has L = 1 and P = C: query
+    c is the one at position c, which depends on the items up to there.
 
     Attributes:
         target: the items that followed; 0 where there is none. R = T + C - 1, and P = L + C - 1.
-        target_mask: which queries are trained on; the others only complete the row.
-        negatives: negatives of each target of each query, items that the user has no event with; G is 0 without any.
-        shared_negatives: negatives of every target of the batch. One that equals a target is not a negative of it.
+        target_mask: True for queries that are trained on; the others only fill the row.
+        negatives: G items without an event of the user, for each target of each query; G is 0 without negatives.
+        shared_negatives: items that are negatives of every target of the batch, except of a target that is the same item.
         log_expected_count: for each item the logarithm of how often it is expected among `shared_negatives`.
     """
 

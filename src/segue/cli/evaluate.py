@@ -31,7 +31,7 @@ def evaluate(
         data: The log that they were trained on: a named data set, a file or a folder.
     """
     if not models:
-        raise ConfigError("which models? Give the folders that `segue run` saved, such as models/hgn")
+        raise ConfigError("no model given: name the folders of saved models, such as models/hgn")
     for folder in models:
         if models.count(folder) > 1:
             raise ConfigError(f"{folder} is given twice; a table shows each model once")

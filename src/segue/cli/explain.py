@@ -48,8 +48,8 @@ def explain(
 
     Args:
         model: Folder of a saved model.
-        item: Of a model of ratings: explain the rating of this item by the user. Shown are the history of the user and
-            the history of the item, before the rating if the log holds it.
+        item: Item whose rating by the user is explained, for models that predict ratings. The histories of the user and
+            of the item are shown; if the log has this rating, as they were before it.
         k: Number of recommendations.
         last: Number of the newest past items that are shown, and with --item of the newest users.
         html: Write a heat map to this HTML page.

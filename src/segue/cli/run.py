@@ -41,7 +41,7 @@ def run(
 ) -> None:
     """Train a model on a log, choose its epoch on the validation data, test it once, and save it.
 
-    The model is saved to models/MODEL, or with two stages to models/MODEL-after-FIRST.
+    The model is saved in the folder models/MODEL, or with --rerank FIRST in models/MODEL-after-FIRST.
 
     Args:
         model: Name of the model (`segue models` lists them), or a class of your own: ./FILE.py:CLASS or

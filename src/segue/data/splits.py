@@ -80,7 +80,7 @@ class Split:
         test: (U + 1,) the first test row of each user.
         target_mode: which held-out rows are targets. "rest": all rows of the part, as one set. "next": its first row
             alone. "each": one instance for every row of the part.
-        horizon: with "each", how many rows from there on are targets, as far as the part goes.
+        horizon: with "each", number of rows that are the targets of an instance: its own row and those after it.
     """
 
     log: Log
@@ -225,8 +225,8 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
     """
     if log.time is None:
         raise DataError(
-            f"{log.name}: a split by date needs times; this log has only an order. If it brings a split of its own, "
-            "the protocol session takes it"
+            f"{log.name}: a split by date needs times, and this log has none; read it with a column of times, or choose "
+            "the protocol session if the log comes with a split, otherwise leave-one-out"
         )
     if not (valid >= 0 and test > 0):
         raise ConfigError(f"newest users: valid={valid} and test={test} must be numbers of days, test above 0")
@@ -234,7 +234,7 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
     first, last = int(time.min()), int(time.max())
     unit = unit_of(first, last)
     if unit is None:
-        raise DataError(f"{log.name}: times from {first:,} to {last:,} are no dates, so there are no days to split by")
+        raise DataError(f"{log.name}: times from {first:,} to {last:,} are not dates; choose a protocol without days")
     day = SECONDS_PER_DAY * TICKS_PER_SECOND[unit]
     last_time = np.full(log.num_users + 1, np.iinfo(np.int64).min)
     last_time[log.lengths > 0] = log.time[log.stop[log.lengths > 0] - 1]
@@ -280,7 +280,7 @@ def _parts(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
         )
     missing = [name for name in ("train", "test") if not (part == name).any()]
     if missing:
-        raise DataError(f"{log.name}: the column split says {missing[0]} of no user; such users are needed")
+        raise DataError(f"{log.name}: no user has {missing[0]} in the column split; at least one user needs it")
     return part.to_numpy().astype(np.str_)
 
 

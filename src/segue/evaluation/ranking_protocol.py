@@ -58,8 +58,8 @@ class RankingProtocol(Protocol):
         every_step = self.by in EVERY_STEP and not self.exclude_seen
         require(
             self.horizon == 1 or every_step,
-            f"horizon={self.horizon}: only for splits with an instance at every step ({', '.join(EVERY_STEP)}) and with "
-            "exclude_seen=false",
+            f"horizon={self.horizon}: only for splits with an instance at every step ({', '.join(EVERY_STEP)}) and "
+            "with exclude_seen=false",
         )
         require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
 
@@ -131,7 +131,8 @@ class RankingProtocol(Protocol):
         )
         name, k = parse(metric)
         require(
-            k <= self.depth, f"monitor {metric}: {self.name} ranks {self.depth} deep; take {name}@{self.depth} at most"
+            k <= self.depth,
+            f"monitor {metric}: {self.name} ranks only the first {self.depth} items; use {name}@{self.depth} or less",
         )
         steps = int(metric.partition(",")[2] or 1)
         single = "," in metric and self.horizon == 1

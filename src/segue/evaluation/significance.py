@@ -6,8 +6,8 @@
     model b    1.0   .5     0          the same instances in the same order: the differences a - b are tested
     a - b       0   -.5    .5
 
-Instances of one user (one session) are not independent. Given the users, intervals therefore resample users, and tests
-compare users. With one instance per user this changes nothing.
+Instances of the same user (or session) are not independent. If the user of each instance is given, intervals therefore
+resample whole users, and tests treat a user as one observation. With one instance per user this changes nothing.
 
 The p-values of several tests are corrected together (`holm`).
 """
@@ -153,8 +153,9 @@ def wilcoxon(a: Floats, b: Floats, users: Ids | None = None) -> float:
 def permutation(a: Floats, b: Floats, users: Ids | None = None, *, resamples: int = 9999, seed: int = 0) -> float:
     """Two-sided p-value of a sign-flip permutation test that a and b are exchangeable instance by instance.
 
-    It is the share of (resamples + 1) random exchanges, including the observed one, whose mean difference is at least as
-    far from 0 (Phipson & Smyth 2010), so it is never 0. With `users` (C,) all instances of a user are exchanged together.
+    It is the share of (resamples + 1) random exchanges, including the observed one, whose mean difference is at least
+    as far from 0 (Phipson & Smyth 2010), so it is never 0. With `users` (C,) all instances of a user are exchanged
+    together.
     """
     require(resamples >= 1, f"resamples={resamples}: must be at least 1")
     difference, _ = _by_user(_paired(a, b), users)
@@ -175,7 +176,7 @@ TESTS = {"t": t_test, "wilcoxon": wilcoxon, "permutation": permutation}
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P-values corrected for multiple testing (Holm 1979), which bounds the probability of any false positive by alpha."""
+    """P-values corrected for multiple testing (Holm 1979): the probability of any false positive is at most alpha."""
     raw = np.asarray(p, np.float64)
     order = np.argsort(raw, kind="stable")
     steps = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1))

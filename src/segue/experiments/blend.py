@@ -73,7 +73,8 @@ def select_weight(
     Every model scores every instance once, whatever the number of weights.
 
     Args:
-        first: trained on `split.train`, like `second`; a model that was trained on validation data would be preferred.
+        first: the first model. It and `second` must be trained on `split.train` alone: a model that was also trained on
+            validation data would get too much weight.
         second: the other model.
         split: of the log.
         protocol: how validation is evaluated.
@@ -84,7 +85,9 @@ def select_weight(
         ConfigError: the protocol does not rank items, or not as deep as `monitor`; or `weights` is empty.
         DataError: the split has no validation instances.
     """
-    protocol = RankingProtocol.expect(protocol, f"{protocol.name}: a blend mixes orders of items, not ratings")
+    protocol = RankingProtocol.expect(
+        protocol, f"{protocol.name}: a blend needs a protocol that ranks items, such as leave-one-out"
+    )
     protocol.check_metric(monitor)
     values: dict[float, list[Floats]] = {BlendConfig(weight=weight).weight: [] for weight in sorted(weights)}
     require(len(values) > 0, "no weight to try; give some between 0 and 1")

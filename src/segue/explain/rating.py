@@ -114,7 +114,7 @@ def explain_rating(model: Model, log: Log, *, user: Any, item: Any, last: int = 
         ConfigError: the model predicts no ratings.
         DataError: an unknown user or item, a log without times, or `last` below 1.
     """
-    model = PairScorer.within(model)
+    model = PairScorer.rating_stage_of(model)
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
     user_id, item_id = lookup_ids(log, "user", [user])[0], lookup_ids(log, "item", [item])[0]

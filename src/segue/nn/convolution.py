@@ -25,7 +25,10 @@ class CausalConv1d(nn.Conv1d):
         self.left_padding = dilation * (kernel_size - 1)
 
     def reset_parameters(self) -> None:
-        """Initialise as nn.Conv1d does, but with random numbers drawn tap by tap: seeds keep the figures they had."""
+        """Initialise as nn.Conv1d does, but draw the random numbers of one kernel position after the other.
+
+        A seed thereby gives the same weights as in earlier versions.
+        """
         super().reset_parameters()
         dim, _, kernel_size = self.weight.shape
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""`dropout`: dropout with four random numbers per draw."""
+"""`dropout`: a faster dropout, where each random number of 64 bits decides about four entries."""
 
 from __future__ import annotations
 

@@ -99,7 +99,10 @@ def sampled_cross_entropy(
 
 
 def cross_entropy(scores: Float[Tensor, "n I"], target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """-log softmax(scores)[target] for scores of items 1..I; 0 where the target is 0 (padding)."""
+    """-log softmax(scores)[target] for scores of items 1..I; 0 where the target is 0 (padding).
+
+    Reference for tests; training uses `nn.softmax_loss.all_items_cross_entropy`.
+    """
     return nn.functional.cross_entropy(scores, target - 1, ignore_index=-1, reduction="none")
 
 

@@ -1,4 +1,7 @@
-"""Matrix products: the faster library where both are exact (`fast_matmul`), and one product always (`linear_2d`)."""
+"""Matrix products.
+
+`fast_matmul` uses the faster library where it is exact, and `linear_2d` applies a linear layer as a single product.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MAX_PAIRS = 4_000_000  # pairs that a neighbour model counts at a time, which bo
 
 
 class ResizableBuffers(nn.Module):
-    """A module some of whose buffers take the length that they have in a state that is loaded.
+    """A module with buffers that are resized to the length that they have in a loaded state.
 
     Class attributes:
         resizable: the names of these buffers.

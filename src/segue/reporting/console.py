@@ -71,8 +71,9 @@ class _NoProgress:
 class _TextProgress:
     """Progress without a terminal: a line of text at most every `SECONDS_BETWEEN_LINES` seconds."""
 
-    def __init__(self, title: str, total: float | None, unit: str) -> None:
-        self.title, self.total, self.unit = title, total, unit
+    def __init__(self, title: str, total: float | None, unit: str, *, at_most: bool) -> None:
+        self.title, self.unit = title, unit
+        self.of = "" if total is None else f" of {'at most ' if at_most else ''}{total:,.0f}"
         self.done: float = 0
         self.text = ""
         self.last = time.monotonic()
@@ -81,8 +82,8 @@ class _TextProgress:
         self.done += amount
         if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
             self.last = time.monotonic()
-            of = "" if self.total is None else f" of {self.total:,.0f}"
-            say(f"{self.title}: {self.done:,.0f}{of} {self.unit} {self.text}".rstrip())
+            note = f", {self.text}" if self.text else ""
+            say(f"{self.title}: {self.done:,.0f}{self.of} {self.unit}{note}")
 
     def note(self, text: str) -> None:
         self.text = text
@@ -102,13 +103,14 @@ class _BarProgress:
 
 
 @contextmanager
-def progress(title: str, total: float | None = None, *, unit: str = "steps") -> Iterator[Bar]:
+def progress(title: str, total: float | None = None, *, unit: str = "steps", at_most: bool = False) -> Iterator[Bar]:
     """Show progress while the block runs; a bar is erased at the end.
 
     Args:
         title: text before the bar.
         total: number of units of the work; None if it is unknown.
         unit: name of the units; "bytes" shows sizes and speed.
+        at_most: whether the work may end before `total`.
 
     >>> with progress("epochs", total=3) as bar:
     ...     for loss in (0.7, 0.6, 0.5):
@@ -118,9 +120,9 @@ def progress(title: str, total: float | None = None, *, unit: str = "steps") -> 
     if quiet():
         yield _NoProgress()
     elif not stderr().is_terminal or stderr().is_dumb_terminal:
-        yield _TextProgress(title, total, unit)
+        yield _TextProgress(title, total, unit, at_most=at_most)
     else:
-        with _rich_progress(unit, counted=total is not None) as rich_progress:
+        with _rich_progress(f"{unit} at most" if at_most else unit, counted=total is not None) as rich_progress:
             yield _BarProgress(rich_progress, rich_progress.add_task(title, total=total, text=""))
 
 

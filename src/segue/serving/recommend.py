@@ -74,7 +74,9 @@ def history_batch(log: Log, user: Any = None, history: Sequence[Any] | None = No
     user_id = 0 if user is None else lookup_ids(log, "user", [user])[0]
     if history is None:
         if user is None:
-            raise DataError("whom to recommend to? Give a user of the log, or a history of items")
+            raise DataError(
+                "no user and no history given: pass --user USER or --history ITEMS (user= or history= in Python)"
+            )
         items = log.history(user_id).astype(np.int64)
     else:
         items = np.array(lookup_ids(log, "item", list(history)), np.int64)

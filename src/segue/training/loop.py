@@ -111,7 +111,7 @@ def _train(
     training = state.resume()
     num_epochs = model.config.epochs
     _keep_freed_memory()
-    with progress(f"training {model.name}", total=num_epochs, unit="epochs") as bar:
+    with progress(f"training {model.name}", total=num_epochs, unit="epochs", at_most=validate is not None) as bar:
         bar.advance(len(training.epochs))
         stop = False
         while not stop and len(training.epochs) < num_epochs and not _out_of_patience(training, eval_every * patience):

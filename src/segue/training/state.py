@@ -31,7 +31,7 @@ from segue.nn.optim import Optimizer
 
 LOG_FILE = "training.jsonl"
 STATE_FILE = "state.safetensors"
-SAVE_EVERY = 20  # the state is saved once at least 20 times as long has passed as the last saving took
+SAVE_EVERY = 20  # if saving the state took t seconds, it is saved again after at least 20 t seconds
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,8 @@ class Comparison:
         require(len(self.models) > 0, "no model to compare")
         RankingProtocol.expect(
             self.protocol,
-            f"{self.protocol.name}: a comparison ranks items, this protocol predicts ratings; run each model by it: "
-            f"segue run mf DATA --protocol {self.protocol.name} shows means and biases beside it",
+            f"{self.protocol.name}: this protocol predicts ratings, but a comparison needs one that ranks items; run "
+            f"each model alone instead, such as `segue run mf DATA --protocol {self.protocol.name}`",
         )
         require(self.minutes > 0, f"minutes={self.minutes}: must be above 0")
         require(self.jobs >= 1, f"jobs={self.jobs}: must be at least 1")

@@ -33,7 +33,7 @@ class Entry:
     Attributes:
         model: its name.
         result: the test result of its best trial; None if the model was left out.
-        about: plain values about the best model: recipe, training, search, cost.
+        about: plain values about the best model: experiment, training, search, cost.
         tuning_seconds: time of its trials and of the final training.
         reason: why the model was left out.
     """

@@ -84,8 +84,8 @@ class ProtocolOptions(EvaluationOptions):
         protocol: Evaluation protocol: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day or
             ratings. The default is session if the log comes with a split, otherwise leave-one-out. By default, items
             that a user has already had are not ranked, unless users of the log often return to items.
-        horizon: Number of next items that are the targets of each step; recall@20,5 is the recall of the fifth. More
-            than 1 needs a protocol that evaluates every step, such as session.
+        horizon: Number of next items that are the targets of each step. With 5, recall@20,5 is the share of the next 5
+            items that are among the first 20. More than 1 needs a protocol that evaluates every step, such as session.
         leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
     """
 

@@ -55,7 +55,7 @@ class TrainingOptions:
     """How a model is trained.
 
     Attributes:
-        seed: Seed of the initial weights, the order of examples and the negatives; of a search also of its proposals.
+        seed: Seed of the random numbers: initial weights, order of examples, negatives and the proposals of a search.
         monitor: Validation metric that chooses the epoch, and in a search the settings. The default is ndcg@10, or rmse
             where ratings are predicted.
         eval_every: Number of epochs between two evaluations on the validation data.
@@ -80,10 +80,12 @@ class BudgetOptions:
     """How many settings are tried, and for how long.
 
     Attributes:
-        trials: Number of trials for each model, those of earlier calls included. The default is 30, of compare 10.
-        minutes: Approximate limit on the time of all trials and trainings. A search has none by default, compare 40.
-        jobs: Number of processes. The default is 1, of compare one for each core, up to 4. The same search started
-            again in another terminal joins it.
+        trials: Number of trials for each model, including those of earlier calls. The default is 30 for `segue search`
+            and 10 for `segue compare`.
+        minutes: Approximate limit, in minutes, on the time of all trials and trainings together. The default is no
+            limit for `segue search` and 40 for `segue compare`.
+        jobs: Number of parallel processes. The default is 1 for `segue search` and one for each core, up to 4, for
+            `segue compare`. To add a process, start the same search in another terminal.
     """
 
     trials: int | None = None

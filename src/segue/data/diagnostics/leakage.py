@@ -19,6 +19,7 @@ from segue.data.splits import Split
 from segue.errors import ConfigError
 
 LONG = 5  # items: shorter runs are found again by chance
+LEAKAGE_ADVICE = "add --by leak to evaluate the other users alone, or --leak drop to train without the users who share"
 WARNING_SHARE = 0.01  # share of shared test events above which there is a warning
 TIME_SHIFTS = (-2, -1, 1, 2)  # in ticks of the log's time unit
 RECALL_CUT_OFF = 20
@@ -92,13 +93,14 @@ class Leakage:
         ]
         if self.num_long:
             lines.append(
-                f"{self.contained:.1%} of the {self.num_long:,} tests of {LONG} items or more are a run inside training"
+                f"{self.contained:.1%} of the {self.num_long:,} users with {LONG} or more test items have the same run of "
+                "items in training"
             )
         if shared := self.shared:
             lines += [
                 f"{shared.test_events:.1%} of its events also occur in training (same item, same time), "
                 f"{shared.by_chance:.1%} would by chance",
-                f"{shared.test_users:.1%} of its users have such an event, {shared.fully_shared_users:.1%} only such",
+                f"{shared.test_users:.1%} of its users have such an event, {shared.fully_shared_users:.1%} have no others",
                 f"{shared.num_clean:,} of {shared.num_instances:,} evaluation instances are clean: of users without "
                 "such an event",
                 f"{shared.num_train_users:,} training users share an event with validation or test",
@@ -151,7 +153,7 @@ def leakage_warnings(split: Split, *, refit: bool = False) -> tuple[str, ...]:
     """Warnings about the split, one sentence each, to be shown below every table of its results."""
     shared = shared_events(split, refit=refit)
     warning = shared.warning if shared else None
-    return (f"{warning}: see --by leak, and --leak drop",) if warning else ()
+    return (f"{warning}; {LEAKAGE_ADVICE}",) if warning else ()
 
 
 def leaking_test_users(split: Split, *, refit: bool = False) -> Mask:

@@ -3,10 +3,10 @@
 A subclass computes the queries of a batch (`queries`) and has item embeddings (`item_embeddings`). The loss of these
 queries is implemented here (`ranking_loss`), so that models can be compared under the same loss.
 
-    negatives        loss                                          sampled from
-    per target       bpr bce gbce sampled-ce      (B, C, T, G)     items without an event of the user, uniformly
-    shared           these, top1 top1-max bpr-max (S,)             all items, in proportion to count^sample_alpha
-    all items        ce                                            -
+    negatives                   loss                                            sampled from
+    per_target  (B, C, T, G)    any but ce                                      items new to the user, uniformly
+    shared      (S,)            any but ce; usual for top1, bpr-max, sampled-ce all items, ~ count^sample_alpha
+    none                        ce, which compares a target with all items      -
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""`PairScorer`: a model that is asked about (user, item, time), and says which rating comes of it.
+"""`PairScorer`: base class of models that predict the rating of a (user, item, time) triple.
 
-                 a retriever                        a pairwise model
-    fed          histories, what came next          rated events, with what both sides had met before: `RatedEvents`
-    taught       any loss of ranking                (r~ - r)^2, summed
-    asked        `query` . `item_vectors`           `predict`: one rating a row of the batch
+The input is a batch of rated events, each with the earlier history of its user and of its item (`RatedEvents`). The
+loss is the squared error of the ratings. `predict` returns one rating per row. `score` calls it for every item, so
+rating models rank, recommend and are saved like all other models.
 
-`score` asks it about every item, so a pairwise model ranks, recommends, is saved and obeys the laws like any other.
-`RatingModel` is one that gradients teach, `BiasedRatingModel` one that starts from biases, `DotProductRating` a model
-whose rating is a dot product.
+    PairScorer          the base class
+    RatingModel         is trained by gradient descent on the squared error
+    BiasedRatingModel   starts from the mean and the biases in closed form, and learns a residual
+    DotProductRating    predicts the dot product of a query and an item vector
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from segue.errors import ConfigError
 from segue.models.base.bias_solver import solve_biases
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Model, Sizes
 
-PAIRS = 1 << 16  # predicted at a time where all items are asked about
+MAX_PAIRS = 1 << 16  # pairs predicted at a time when all items are scored
 
 
 class PairScorer(Model):
-    """A model of ratings.
+    """Base class of models that predict the rating of (user, item) pairs.
 
     Attributes:
-        item_window: how many users of an item's history it reads, the newest; None for all of them.
+        item_window: number of most recent users that `predict` reads of an item's history; None reads all of them.
     """
 
     task = "rating"
@@ -44,7 +44,7 @@ class PairScorer(Model):
     item_window: int | None = 0
 
     @staticmethod
-    def within(model: Model) -> PairScorer:
+    def rating_stage_of(model: Model) -> PairScorer:
         """The rating model that a model is, or that its last stage is.
 
         Raises:
@@ -57,31 +57,34 @@ class PairScorer(Model):
 
     @abstractmethod
     def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
-        """The ratings that the users are expected to give the items of their rows. Where the batch has no item
-        histories or no times, the model takes those at the end of its training log."""
+        """The predicted rating of each pair.
+
+        If the batch has no times or no item histories, those at the end of the training log are used.
+        """
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         if items is None:
             items = torch.arange(self.sizes.num_items + 1, device=batch.user.device)
-        # whoever is asked about all at once is asked about item 0 too, and what is said of it is dropped
-        ratings = [self._of_all(part, items) for part in batch.slices(max(1, PAIRS // max(len(items), 1)))]
-        scores = torch.cat(ratings)
+        rows = max(1, MAX_PAIRS // max(len(items), 1))
+        scores = torch.cat([self._predict_all(part, items) for part in batch.slices(rows)])
+        # all items include the padding item 0; its score is overwritten with -inf
         scores[:, items == 0] = -torch.inf
         return scores
 
-    def _of_all(self, batch: Batch, items: Int[Tensor, "K"]) -> Float[Tensor, "B K"]:
-        every = torch.arange(len(batch), device=items.device).repeat_interleave(len(items))
-        time = None if batch.time is None else batch.time[every]
-        pairs = PairBatch(batch.user[every], batch.history[every], items.repeat(len(batch)), time=time)
+    def _predict_all(self, batch: Batch, items: Int[Tensor, "K"]) -> Float[Tensor, "B K"]:
+        """The predicted ratings of all of `items` by each user."""
+        row = torch.arange(len(batch), device=items.device).repeat_interleave(len(items))  # (B K,)
+        time = None if batch.time is None else batch.time[row]
+        pairs = PairBatch(batch.user[row], batch.history[row], items.repeat(len(batch)), time=time)
         return self.predict(pairs).view(len(batch), len(items))
 
 
 class RatingModel(GradientModel, PairScorer):
-    """A pairwise model that gradients teach to predict ratings, by the squared error: equation (13) of IARN."""
+    """Base class of rating models that are trained by gradient descent on the squared error (equation 13 of IARN)."""
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
-        pairs = RatedEvents.from_log(log)
-        return pairs.batches(self.config.batch_size, rng, window=self.window, item_window=self.item_window)
+        events = RatedEvents.from_log(log)
+        return events.batches(self.config.batch_size, rng, window=self.window, item_window=self.item_window)
 
     def forward(self, batch: RatingBatch) -> Float[Tensor, ""]:
         predicted = self.predict(batch)
@@ -148,7 +151,7 @@ class BiasedRatingModel(RatingModel):
 
 
 class DotProductRating(DotProductModel, PairScorer):
-    """A pairwise model whose rating is a dot product of a query and an item vector."""
+    """Base class of rating models whose rating is the dot product of a query and an item vector."""
 
     scores_pairs: ClassVar[bool] = False
 

@@ -62,7 +62,7 @@ class ItemKNNConfig(Config):
 
 
 class ItemKNN(DirectModel):
-    """The most similar items of each item, in two tables: their ids and their similarities."""
+    """Recommends items that are similar to the last items of the history."""
 
     name = "item-knn"
     Config = ItemKNNConfig

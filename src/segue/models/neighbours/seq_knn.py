@@ -81,7 +81,7 @@ class SeqKNNConfig(Config):
 
 
 class SeqKNN(DirectModel):
-    """Item similarities as a sparse matrix: one row for each item of a history, one column for each scored item."""
+    """Recommends items that tend to follow the last items of the history."""
 
     name = "seq-knn"
     Config = SeqKNNConfig

@@ -89,7 +89,7 @@ class VSKNNConfig(Config):
 
 
 class VSKNN(DirectModel):
-    """The training sessions, numbered from the newest: the sessions of each item, and the items of each session."""
+    """Recommends items of the training sessions that are most similar to the current one."""
 
     name = "vs-knn"
     Config = VSKNNConfig
@@ -127,7 +127,7 @@ class VSKNN(DirectModel):
         super().__init__(config, sizes)
         self.window = config.window
         num_users, num_items = sizes.num_users + 1, sizes.num_items + 1
-        self.item_sessions = SparseMatrix((num_items, num_users))  # what sharing an item with a session counts
+        self.item_sessions = SparseMatrix((num_items, num_users))  # the weight of sharing each item with each session
         self.session_items = SparseMatrix((num_users, num_items))  # the position of each item in each session
         self.register_buffer("session_number", torch.zeros(num_users, dtype=torch.int64))
         self.register_buffer("divisor", torch.ones(num_items))

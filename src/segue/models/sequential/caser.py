@@ -81,7 +81,7 @@ class CaserConfig(RankingConfig):
         super().check()
         require(
             not (self.item_bias and self.temperature),
-            "item_bias=true is one more column of item vectors: not with cosines (temperature)",
+            "item_bias=true cannot be combined with temperature above 0; set item_bias=false",
         )
 
 

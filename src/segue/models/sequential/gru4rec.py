@@ -104,16 +104,16 @@ class GRU4RecConfig(RecurrentConfig):
         super().check()
         require(
             self.bptt == "one" or self.window is not None,
-            "bptt=full goes back through the last `window` items: say how many, such as window=50",
+            "bptt=full needs a window, such as window=50",
         )
         others = self.loss == "ce" or (self.bptt == "one" and self.negative_sampling == "shared")
         require(
             others or self.num_negatives >= 1,
-            f"num_negatives={self.num_negatives}: must be at least 1, as there are no others",
+            f"num_negatives={self.num_negatives}: must be at least 1, because this setting has no in-batch negatives",
         )
         require(
             not (self.item_bias and self.temperature),
-            "item_bias=true is one more column of item vectors: not with cosines (temperature)",
+            "item_bias=true cannot be combined with temperature above 0; set item_bias=false",
         )
 
 
@@ -238,8 +238,8 @@ class GRU4Rec(RecurrentModel):
         """The state as a query, with a 1 appended if items have a bias."""
         return torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1) if self.config.item_bias else hidden
 
-    def _loss(self, positive: Tensor, negative: Tensor, known: Tensor, batch: SequenceBatch) -> Tensor:
-        return super()._loss(self.activate(positive), self.activate(negative), known, batch)
+    def _loss(self, positive: Tensor, negative: Tensor, negative_mask: Tensor, batch: SequenceBatch) -> Tensor:
+        return super()._loss(self.activate(positive), self.activate(negative), negative_mask, batch)
 
     def _loss_with_grad(self, batch: SequenceBatch) -> LossWithGrad:
         loss_with_grad = super()._loss_with_grad(batch)

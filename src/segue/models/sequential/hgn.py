@@ -125,7 +125,7 @@ class HGNConfig(RankingConfig):
         super().check()
         require(
             not (self.item_bias and (self.tied or self.temperature)),
-            "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
+            "item_bias=true cannot be combined with tied=true or temperature above 0; set item_bias=false",
         )
         require(min(self.reg_weight) >= 0, f"reg_weight={self.reg_weight}: must not be negative")
         require(

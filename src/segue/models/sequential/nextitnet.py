@@ -70,7 +70,7 @@ class NextItNetConfig(RankingConfig):
         require(min(self.dilations, default=0) >= 1, f"dilations={self.dilations}: must be numbers from 1 up")
         require(
             not (self.item_bias and (self.tied or self.temperature)),
-            "item_bias=true is one more column of item vectors: not with tied tables, nor with cosines (temperature)",
+            "item_bias=true cannot be combined with tied=true or temperature above 0; set item_bias=false",
         )
 
 
