@@ -107,5 +107,7 @@ class Benchmark:
 
 def segue_version() -> str:
     """A hash of everything that a measurement of segue runs."""
-    measured = [ROOT / "benchmarks" / name for name in ("segue_side.py", "sequence_models.py", "ingest.py")]
+    measured = [
+        ROOT / "benchmarks" / name for name in ("segue_side.py", "sequence_models.py", "ingest.py", "handwritten.py")
+    ]
     return files_hash([*(ROOT / "src/segue").rglob("*.py"), *measured])

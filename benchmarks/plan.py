@@ -216,4 +216,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "gru4rec-ce": sessions("cross-entropy", "gru4rec-ce"),
     "gru4rec-bprmax": sessions("bpr-max", "gru4rec-bprmax"),
+    "handwritten": Benchmark(
+        data=(),
+        variants=(Variant("segue", "handwritten --repeat 15", 300, quick="--repeat 1"),),
+        rounds=1,
+        table_rows=(),  # a table of its own
+    ),
 }

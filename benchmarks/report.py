@@ -128,7 +128,27 @@ def table(results: Results, missing: dict[str, str]) -> str:
 def notes(results: Results) -> str:
     """Notes below the table: test metrics, and lower bounds of the time on Amazon CDs."""
     parts = [_test_note(results.get("whole", {})), *map(_training_note, BENCHMARKS, map(results.get, BENCHMARKS))]
-    return "\n".join(filter(None, [*parts, *_floor_notes(results.get("cds", {}))]))
+    parts += [*_floor_notes(results.get("cds", {})), _handwritten_note(results.get("handwritten", {}))]
+    return "\n".join(filter(None, parts))
+
+
+def _handwritten_note(runs: dict[str, list[Record]]) -> str:
+    output = _output(runs, "segue") or {}
+    return handwritten_table(output["parts"]) if "parts" in output else ""
+
+
+def handwritten_table(parts: dict[str, dict[str, Any]]) -> str:
+    """The hand-written parts and the plain ways in torch as Markdown: CPU milliseconds and ratios."""
+    lines = [
+        "| hand-written part | instead of | layer: segue, ms | plain, ms | ratio | training step: ratio |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for name, part in parts.items():
+        layer = part["layer"]
+        cells = [number(1e3 * layer["segue_s"]), number(1e3 * layer["plain_s"]), f"{layer['ratio']:.2f}"]
+        cells.append(f"{part['step']['ratio']:.2f}" if "step" in part else "–")
+        lines.append(f"| `{name}` | {part['plain']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _training_note(name: str, runs: dict[str, list[Record]] | None) -> str:

@@ -11,6 +11,7 @@ floor     the speed of the machine, and the arithmetic and memory traffic of HGN
 sequence  training epochs of other models with a peer's settings (sequence_models.py), and a test if epochs are whole
 export    ml-1m as the peers' scripts read it
 ingest    reading 20 million rows; each reading is a process of its own
+handwritten  every hand-written part against the plain way in torch (handwritten.py)
 fetch     no measurement: only makes sure that the data sets are available
 """
 
@@ -58,8 +59,8 @@ def timed(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
 def whole(args: argparse.Namespace) -> dict[str, Any]:
     """Load the log, split, train with early stopping, test."""
     from segue.data.datasets import catalog
-    from segue.evaluation.task import measure
     from segue.evaluation.protocol import Protocol
+    from segue.evaluation.task import measure
     from segue.experiments.experiment import Experiment
 
     shorter = {"epochs": args.repeat} if args.quick else {}
@@ -181,6 +182,13 @@ def ingest(args: argparse.Namespace) -> dict[str, Any]:
     return {"rows": rows, "readings": readings}
 
 
+def handwritten(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure every hand-written part and the plain way in torch."""
+    from benchmarks.handwritten import PARTS, measure
+
+    return {"parts": measure(list(PARTS), args.repeat)}
+
+
 def fetch(_args: argparse.Namespace) -> dict[str, Any]:
     """Download the data sets; returns those that are not available, with the reason."""
     from segue.data.datasets import catalog
@@ -263,6 +271,7 @@ MEASUREMENTS = {
     "sequence": sequence,
     "export": export,
     "ingest": ingest,
+    "handwritten": handwritten,
     "fetch": fetch,
 }
 
