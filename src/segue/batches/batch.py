@@ -126,7 +126,7 @@ class SequenceBatch(Batch):
         target: the items that followed; 0 where there is none. R = T + C - 1, and P = L + C - 1.
         target_mask: True for queries that are trained on; the others only fill the row.
         negatives: G items without an event of the user, for each target of each query; G is 0 without negatives.
-        shared_negatives: items that are negatives of every target of the batch, except of a target that is the same item.
+        shared_negatives: items that are negatives of every target of the batch, except of a target that is one.
         log_expected_count: for each item the logarithm of how often it is expected among `shared_negatives`.
     """
 

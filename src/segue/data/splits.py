@@ -225,8 +225,8 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
     """
     if log.time is None:
         raise DataError(
-            f"{log.name}: a split by date needs times, and this log has none; read it with a column of times, or choose "
-            "the protocol session if the log comes with a split, otherwise leave-one-out"
+            f"{log.name}: a split by date needs times, and this log has none; read it with a column of times, or "
+            "choose the protocol session if the log comes with a split, otherwise leave-one-out"
         )
     if not (valid >= 0 and test > 0):
         raise ConfigError(f"newest users: valid={valid} and test={test} must be numbers of days, test above 0")

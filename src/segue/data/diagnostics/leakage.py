@@ -93,14 +93,15 @@ class Leakage:
         ]
         if self.num_long:
             lines.append(
-                f"{self.contained:.1%} of the {self.num_long:,} users with {LONG} or more test items have the same run of "
-                "items in training"
+                f"{self.contained:.1%} of the {self.num_long:,} users with {LONG} or more test items have the same "
+                "run of items in training"
             )
         if shared := self.shared:
             lines += [
                 f"{shared.test_events:.1%} of its events also occur in training (same item, same time), "
                 f"{shared.by_chance:.1%} would by chance",
-                f"{shared.test_users:.1%} of its users have such an event, {shared.fully_shared_users:.1%} have no others",
+                f"{shared.test_users:.1%} of its users have such an event, {shared.fully_shared_users:.1%} have "
+                "no others",
                 f"{shared.num_clean:,} of {shared.num_instances:,} evaluation instances are clean: of users without "
                 "such an event",
                 f"{shared.num_train_users:,} training users share an event with validation or test",
