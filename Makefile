@@ -20,7 +20,7 @@ help:  ## what can be made
 
 setup: .venv/.ok  ## .venv with segue and its tools
 
-demo: .venv/.ok  ## ml-100k: four models, one honest table, ten films for one user
+demo: .venv/.ok  ## ml-100k: five models, one honest table, ten films for one user
 	$(BIN)/segue demo
 
 test: .venv/.ok lint  ## every check of a change (under 10 minutes)
