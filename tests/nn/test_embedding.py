@@ -37,9 +37,9 @@ def expected(*shapes: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_values_and_gradient(shape: tuple[int, ...]) -> None:
     weight = table().requires_grad_()
-    found = embedding(weight, ids(shape))
-    assert torch.equal(found, table()[ids(shape)])
-    weigh(found).backward()
+    vectors = embedding(weight, ids(shape))
+    assert torch.equal(vectors, table()[ids(shape)])
+    weigh(vectors).backward()
     torch.testing.assert_close(weight.grad, expected(shape))
 
 
@@ -79,11 +79,11 @@ def test_gradient_that_is_not_contiguous() -> None:
 def test_no_graph_without_gradients(shape: tuple[int, ...]) -> None:
     weight = table().requires_grad_()
     with torch.no_grad():
-        found = embedding(weight, ids(shape))
-    assert not found.requires_grad
+        vectors = embedding(weight, ids(shape))
+    assert not vectors.requires_grad
     frozen = embedding(table(), ids(shape))
     assert not frozen.requires_grad
-    assert torch.equal(found, frozen)
+    assert torch.equal(vectors, frozen)
 
 
 def test_a_computed_table() -> None:

@@ -53,7 +53,7 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
     kind=st.sampled_from(["cosine", "gru4rec", "lift"]),
     window=st.sampled_from([None, 1, 3]),
 )
-def test_scores_are_the_sum_over_the_history(
+def test_scores_equal_a_plain_implementation(
     histories: list[list[int]], history: list[int], kind: str, window: int | None
 ) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
@@ -68,7 +68,7 @@ def test_scores_are_the_sum_over_the_history(
         assert scores[item - 1].item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_only_the_nearest_neighbours_are_kept() -> None:
+def test_only_the_most_similar_items_are_stored() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     item = Batch(torch.tensor([0]), torch.tensor([[3]]))
     full = fitted(log, num_neighbours=None, window=1).score(item)[0, 1:]
@@ -78,7 +78,7 @@ def test_only_the_nearest_neighbours_are_kept() -> None:
     assert some.count_nonzero() == 2
 
 
-def test_fitting_again_forgets_what_was_learnt() -> None:
+def test_fitting_again_replaces_everything() -> None:
     model = fitted(synthetic.markov(30, 8, 6, seed=1))
     other = synthetic.markov(30, 8, 6, seed=2)
     model.fit(other)
@@ -86,7 +86,7 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
         assert torch.equal(value, model.state_dict()[key])
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_blocks_does_not_change_similarities(monkeypatch: pytest.MonkeyPatch) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = fitted(log).similarity
     monkeypatch.setattr(item_knn, "MAX_PAIRS", 5)

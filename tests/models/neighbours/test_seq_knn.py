@@ -43,7 +43,7 @@ def fitted(log: Log, preset: str | None = None, **choices: Any) -> SeqKNN:
     return model
 
 
-def after(model: SeqKNN, *history: int) -> torch.Tensor:
+def score(model: SeqKNN, *history: int) -> torch.Tensor:
     return model.score(Batch(torch.tensor([0]), torch.tensor([history])))[0, 1:]
 
 
@@ -66,11 +66,11 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
 
 @settings(max_examples=100, deadline=None)
 @given(histories=HISTORIES, history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5), choices=SETTINGS)
-def test_scores_are_the_sum_over_the_history(
+def test_scores_equal_a_plain_implementation(
     histories: list[list[int]], history: list[int], choices: dict[str, Any]
 ) -> None:
     model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
-    scores, config = after(model, *history), model.config
+    scores, config = score(model, *history), model.config
     newest = history[::-1][: config.window]
     for item in range(1, ITEMS + 1):
         expected = sum(
@@ -86,13 +86,13 @@ def test_blocks_of_a_large_catalogue_equal_one_block() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     small = fitted(log)
     large = fitted(synthetic.from_sequences([log.history(u).tolist() for u in range(1, 31)], num_items=3000))
-    torch.testing.assert_close(after(large, 3, 5)[:8], after(small, 3, 5))
-    assert not after(large, 3, 5)[8:].any()
+    torch.testing.assert_close(score(large, 3, 5)[:8], score(small, 3, 5))
+    assert not score(large, 3, 5)[8:].any()
 
 
-def test_only_the_nearest_neighbours_are_kept() -> None:
+def test_only_the_most_similar_items_are_stored() -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
-    full, some = after(fitted(log, num_neighbours=None), 3), after(fitted(log, num_neighbours=2), 3)
+    full, some = score(fitted(log, num_neighbours=None), 3), score(fitted(log, num_neighbours=2), 3)
     best = full.topk(2).indices
     assert torch.equal(some[best], full[best])
     assert some.count_nonzero() == 2
@@ -101,17 +101,17 @@ def test_only_the_nearest_neighbours_are_kept() -> None:
 def test_rules_follow_the_order() -> None:
     """1 2 is seen twice, 3 1 once: after 1 comes 2, then, at 3/10 of the weight, 3."""
     model = fitted(synthetic.from_sequences([[1, 2], [1, 2], [3, 1]], num_items=4), "rules", alpha=1.0, beta=0.0)
-    assert after(model, 1).tolist() == pytest.approx([0, 2 / 3, 0.3 / 3, 0])
+    assert score(model, 1).tolist() == pytest.approx([0, 2 / 3, 0.3 / 3, 0])
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_blocks_does_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
-    whole = after(fitted(log), 3, 5)
+    whole = score(fitted(log), 3, 5)
     monkeypatch.setattr(seq_knn, "MAX_PAIRS", 5)
-    torch.testing.assert_close(after(fitted(log), 3, 5), whole)
+    torch.testing.assert_close(score(fitted(log), 3, 5), whole)
 
 
-def test_fitting_again_forgets_what_was_learnt() -> None:
+def test_fitting_again_replaces_everything() -> None:
     model = fitted(synthetic.markov(30, 8, 6, seed=1))
     other = synthetic.markov(30, 8, 6, seed=2)
     model.fit(other)
@@ -125,7 +125,7 @@ def test_an_item_without_events_has_no_neighbours() -> None:
 
 
 def test_no_pairs_without_users_with_two_events() -> None:
-    assert not after(fitted(synthetic.from_sequences([[1], [2]], num_items=3)), 1, 2).any()
+    assert not score(fitted(synthetic.from_sequences([[1], [2]], num_items=3)), 1, 2).any()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""VS-KNN against neighbours found and heard in plain loops."""
+"""VS-KNN against a plain implementation with loops."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def fitted(log: Log, preset: str | None = None, **choices: Any) -> VSKNN:
     return model
 
 
-def after(model: VSKNN, *history: int, user: int = 0) -> torch.Tensor:
+def score(model: VSKNN, *history: int, user: int = 0) -> torch.Tensor:
     return model.score(Batch(torch.tensor([user]), torch.tensor([history])))[0, 1:]
 
 
 def expected(histories: list[list[int]], history: list[int], user: int, config: Any) -> list[float]:
-    """The scores of items 1..ITEMS by the definitions of the module's docstring; all neighbours are heard."""
+    """The scores of items 1..ITEMS by the definitions of the module's docstring; all neighbours are used."""
     history = [item for item in history if item][-(config.window or 99) :]
     weight = {}
     for place in range(len(history)):
@@ -87,30 +87,30 @@ def test_scores_equal_a_plain_implementation(
     histories: list[list[int]], history: list[int], user: int, choices: dict[str, Any]
 ) -> None:
     model = fitted(synthetic.from_sequences(histories, num_items=ITEMS), **choices)
-    found = after(model, *history, user=user).tolist()
-    assert found == pytest.approx(expected(histories, history, user, model.config), abs=1e-12)
+    scores = score(model, *history, user=user).tolist()
+    assert scores == pytest.approx(expected(histories, history, user, model.config), abs=1e-12)
 
 
-def test_only_the_most_similar_are_heard() -> None:
+def test_only_the_most_similar_sessions_are_used() -> None:
     model = fitted(synthetic.from_sequences([[1, 2, 3], [2, 4], [3, 5]], num_items=6), "paper", num_neighbours=1)
-    assert after(model, 2, 3).nonzero().flatten().tolist() == [0, 1, 2]
+    assert score(model, 2, 3).nonzero().flatten().tolist() == [0, 1, 2]
 
 
 def test_the_paper_sums_linear_weights() -> None:
-    """Asked 1 2: session [1 3] shares 1 (weight 1/2, and the last shared: 1/2 again), session [2 4] shares 2 (1, 1)."""
+    """History 1 2: session [1 3] shares 1 (weight 1/2, as last shared item 1/2 again), session [2 4] shares 2 (1, 1)."""
     model = fitted(synthetic.from_sequences([[1, 3], [2, 4]], num_items=4), "paper")
-    assert after(model, 1, 2).tolist() == pytest.approx([0.25, 1, 0.25, 1])
+    assert score(model, 1, 2).tolist() == pytest.approx([0.25, 1, 0.25, 1])
 
 
-def test_times_say_which_sessions_are_the_newest() -> None:
+def test_the_newest_sessions_are_found_by_time() -> None:
     log = synthetic.from_sequences([[1, 2], [1, 3], [1, 4]], num_items=4)
     dated = replace(log, time=np.array([5, 60, 7, 80, 1, 2]))
     for one, newest in ((log, {1, 4}), (dated, {1, 3})):
-        heard = after(fitted(one, "paper", sample_size=1), 1).nonzero().flatten() + 1
-        assert set(heard.tolist()) == newest
+        used = score(fitted(one, "paper", sample_size=1), 1).nonzero().flatten() + 1
+        assert set(used.tolist()) == newest
 
 
-def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_rows_at_a_time_does_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
     model = fitted(log)
     batch = Batch(torch.arange(8), torch.randint(0, 9, (8, 4)))
@@ -119,7 +119,7 @@ def test_slices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(model.score(batch), whole)
 
 
-def test_fitting_again_forgets_what_was_learnt() -> None:
+def test_fitting_again_replaces_everything() -> None:
     model = fitted(synthetic.markov(30, 8, 6, seed=1))
     other = synthetic.markov(30, 8, 6, seed=2)
     model.fit(other)
@@ -127,10 +127,10 @@ def test_fitting_again_forgets_what_was_learnt() -> None:
         assert torch.equal(value, model.state_dict()[key])
 
 
-def test_where_nothing_is_shared_nothing_is_said() -> None:
+def test_without_shared_items_scores_are_zero() -> None:
     model = fitted(synthetic.from_sequences([[1, 2], [2, 1]], num_items=4))
     assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
-    assert not after(model, 0).any()
+    assert not score(model, 0).any()
 
 
 @pytest.mark.parametrize(

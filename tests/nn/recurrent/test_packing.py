@@ -144,8 +144,8 @@ def test_gradients_equal_those_of_single_steps(name: str) -> None:
         states.append(state)
         at += rows
     expected = torch.autograd.grad((torch.cat(states) * probe).sum(), leaves)
-    found = torch.autograd.grad((cell.run_packed(batch_sizes, inputs, initial) * probe).sum(), leaves)
-    for one, two in zip(found, expected, strict=True):
+    gradients = torch.autograd.grad((cell.run_packed(batch_sizes, inputs, initial) * probe).sum(), leaves)
+    for one, two in zip(gradients, expected, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-10)
 
 

@@ -42,12 +42,12 @@ def test_run_equals_the_equations_step_by_step(bias: bool, hard: bool) -> None:
     cell = build(bias=bias, hard=hard)
     table = torch.randn(9, INPUT, dtype=torch.double, generator=torch.Generator().manual_seed(0)) * 3
     history = torch.tensor([[1, 2, 3, 4], [0, 0, 5, 6], [0, 0, 0, 0], [0, 7, 8, 1]])
-    found = run_recurrence(history, table.__getitem__, cell)
+    output = run_recurrence(history, table.__getitem__, cell)
     for row, items in enumerate(history):
         h = torch.zeros(DIM, dtype=torch.double)
-        for place, item in enumerate(items):
+        for position, item in enumerate(items):
             h = by_hand(table[item], h, cell) if item else h
-            torch.testing.assert_close(found[row, place], h, rtol=0, atol=1e-12)
+            torch.testing.assert_close(output[row, position], h, rtol=0, atol=1e-12)
 
 
 @kinds

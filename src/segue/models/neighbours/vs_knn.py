@@ -37,7 +37,7 @@ from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.sparse import SparseMatrix
 
 ROWS = 4  # rows of a batch that are scored at a time, so that the items of their neighbours stay in the cache
-MAX_CELLS = 4_000_000  # similarities that are held at a time
+MAX_CELLS = 4_000_000  # similarities that are in memory at a time
 
 
 class VSKNNConfig(Config):
