@@ -156,7 +156,7 @@ SEARCHES = {
     "comparison of no model": Bad("compare events.csv --models pop --exclude pop", r"no model is left to compare"),
     "comparison of ratings": Bad(
         "compare events.csv --protocol ratings",
-        r"ratings: this protocol predicts ratings, .* segue run mf DATA --protocol ratings",
+        r"ratings: this protocol predicts ratings, .*segue run mf DATA --protocol ratings",
     ),
     "groups of ratings": Bad(
         "run mf events.csv --protocol ratings --by length",
