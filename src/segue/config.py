@@ -145,9 +145,9 @@ def _read(value: Any, annotation: Any) -> Any:
     if origin is Literal:
         return next((choice for choice in args if str(choice) == str(value)), value)
     if origin is tuple and isinstance(value, str):
-        return tuple(part.strip() for part in value.strip("()[], ").split(","))
-    if origin is tuple and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return (value,)
+        value = tuple(part.strip() for part in value.strip("()[], ").split(","))
+    elif origin is tuple and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = (value,)
     if annotation in (int, float) and isinstance(value, bool):
         return str(value)  # true is not a number
     return value.strip() if isinstance(value, str) else value

@@ -97,7 +97,7 @@ def test_only_the_most_similar_sessions_are_used() -> None:
 
 
 def test_the_paper_sums_linear_weights() -> None:
-    """History 1 2: session [1 3] shares 1 (weight 1/2, as last shared item 1/2 again), session [2 4] shares 2 (1, 1)."""
+    """History 1 2: session [1 3] shares 1 (weight 1/2, last match 1/2), session [2 4] shares 2 (1, 1)."""
     model = fitted(synthetic.from_sequences([[1, 3], [2, 4]], num_items=4), "paper")
     assert score(model, 1, 2).tolist() == pytest.approx([0.25, 1, 0.25, 1])
 
