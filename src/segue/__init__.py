@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from segue.data.splits import EvalInstances as EvalInstances
     from segue.errors import SegueError as SegueError
     from segue.evaluation.protocol import Protocol as Protocol
+    from segue.evaluation.ranking_protocol import RankingProtocol as RankingProtocol
     from segue.evaluation.ranks import Ranks as Ranks
+    from segue.evaluation.rating_protocol import RatingProtocol as RatingProtocol
     from segue.evaluation.table import table as table
     from segue.experiments.experiment import Experiment as Experiment
     from segue.models.base.model import Model as Model
@@ -34,7 +36,9 @@ __all__ = [
     "Log",
     "Model",
     "Protocol",
+    "RankingProtocol",
     "Ranks",
+    "RatingProtocol",
     "SegueError",
     "fit",
     "load_log",
@@ -52,7 +56,9 @@ _LOCATIONS = {
     "Log": "segue.data.log:Log",
     "Model": "segue.models.base.model:Model",
     "Protocol": "segue.evaluation.protocol:Protocol",
+    "RankingProtocol": "segue.evaluation.ranking_protocol:RankingProtocol",
     "Ranks": "segue.evaluation.ranks:Ranks",
+    "RatingProtocol": "segue.evaluation.rating_protocol:RatingProtocol",
     "SegueError": "segue.errors:SegueError",
     "fit": "segue.training.loop:fit",
     "load_log": "segue.data.datasets.catalog:load_log",

@@ -1,6 +1,6 @@
 """Pairs of items that co-occur in the set of items of a user, whatever their order and distance in time.
 
-    items of a user   a b c d      b is subsampled out of this pass      partners   a: d    c: a    d: d (itself: no pair)
+    items of a user   a b c d     b is left out of this pass     partners   a: d    c: a    d: d (itself: no pair)
 
 Each pass draws one partner for each item of a set, from the whole set. A user with n items thus yields n - 1 pairs on
 average: the weight of each of the n (n - 1) ordered pairs when a set's pairs are summed and divided by n, as in

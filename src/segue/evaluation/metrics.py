@@ -83,7 +83,7 @@ def horizon_recall(ranks: Ranks, k: int, horizon: int) -> Floats:
 
 
 def horizon_list_recall(ranks: Ranks, k: int, horizon: int) -> Floats:
-    """(C,) share of the next `horizon` steps whose item is among the first k; an item that occurs twice counts twice."""
+    """(C,) share of the next `horizon` steps whose item is among the first k; repeated items count repeatedly."""
     steps = _next_steps(ranks, horizon)
     return _share(steps, steps.rank <= k, steps.step_numbers() <= horizon)
 

@@ -7,8 +7,8 @@
     targets 5 and 6:  5 ties with 4 and is ranked behind it: rank 3.  6 is behind 1, 4, 5, 2 and 7: rank 6.
 
 The instances are processed in blocks; of each instance only the `depth` best items that are not targets are kept. That
-is enough: the rank of a target is 1 + the better targets + the other items that score at least as high, and with `depth`
-of the latter the rank is below `depth` anyway.
+is enough: the rank of a target is 1 + the better targets + the other items that score at least as high, and with
+`depth` of the latter the rank is below `depth` anyway.
 """
 
 from __future__ import annotations

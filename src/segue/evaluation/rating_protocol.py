@@ -137,8 +137,9 @@ class RatingProtocol(Protocol):
         users = "all users" if self.users is None else f"{self.users:,} users (drawn with seed {self.seed})"
         return (
             f"{split}; its ratings are predicted from the events {read}, and errors are those within the log's scale; "
-            f"users with fewer than {self.min_history} and items with fewer than {self.min_item_history} ratings before "
-            f"the date are left out; the AUC is the mean over {users}, over all other items that the user had not rated."
+            f"users with fewer than {self.min_history} and items with fewer than {self.min_item_history} ratings "
+            f"before the date are left out; the AUC is the mean over {users}, over all other items that the user had "
+            "not rated."
         )
 
 

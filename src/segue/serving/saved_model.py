@@ -160,8 +160,6 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
             raise ArtefactError(f"{folder}: {name} is missing; {REPAIR}")
         if file_hash(path) != facts["files"][name]:
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
-    if "recipe" in facts:  # the key of earlier versions
-        facts["experiment"] = facts.pop("recipe")
     model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
     return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts)
 
