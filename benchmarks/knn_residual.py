@@ -27,8 +27,8 @@ from benchmarks.low_rank_knn import PROTOCOL, position_weights, print_validation
 from segue.batches.batch import Batch, SequenceBatch
 from segue.data.datasets import catalog
 from segue.data.log import Log
-from segue.evaluation.task import measure
 from segue.evaluation.ranking import rank
+from segue.evaluation.task import measure
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.sequential.sasrec import SASRec

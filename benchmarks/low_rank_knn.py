@@ -24,8 +24,8 @@ from segue.config import Config
 from segue.data.datasets import catalog
 from segue.data.log import Log
 from segue.data.splits import Split
-from segue.evaluation.task import measure
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.task import measure
 from segue.models.base.model import Model, Sizes
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.serving import saved_model

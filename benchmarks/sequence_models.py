@@ -87,8 +87,8 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from segue.data.datasets import catalog
-    from segue.evaluation.task import measure
     from segue.evaluation.protocol import Protocol
+    from segue.evaluation.task import measure
     from segue.models.base.model import Sizes
     from segue.models.registry import find
     from segue.training.loop import fit

@@ -86,6 +86,16 @@ def test_values_out_of_range_are_refused(name: str, key: str, value: Any) -> Non
         MODELS[name].configure({key: value})
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_renamed_settings_are_rejected_with_their_present_names(name: str) -> None:
+    config_class = MODELS[name].Config
+    declared = {old: new for base in config_class.__mro__ for old, new in vars(base).get("renamed", {}).items()}
+    for old, new in declared.items():
+        if new in config_class.model_fields and old not in config_class.model_fields:
+            with pytest.raises(ConfigError, match=rf"unknown setting '{old}': it is now called '\w+'"):
+                MODELS[name].configure({old: 1})
+
+
 def test_gate_avg_needs_gates() -> None:
     with pytest.raises(ConfigError, match=r"pooling=gate_avg .* needs instance_gate=true"):
         HGN.configure({"pooling": "gate_avg", "instance_gate": False})

@@ -61,7 +61,7 @@ def _test_sequences(split: Split) -> Iterator[tuple[int, Ids]]:
 
 
 def _hcrnn(model: HCRNN, items: Ids) -> dict[str, Floats]:
-    recorded = model.readouts(torch.from_numpy(items))
+    recorded = model.recordings(torch.from_numpy(items))
     values = {
         RESET: recorded["reset"],
         DRIFT: recorded["drift"],

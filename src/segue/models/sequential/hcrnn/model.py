@@ -188,7 +188,7 @@ class HCRNN(CausalModel):
     def item_embeddings(self) -> Float[Tensor, "I d"]:
         return self.item_embedding
 
-    def readouts(self, history: Int[Tensor, "P"]) -> dict[str, Tensor]:
+    def recordings(self, history: Int[Tensor, "P"]) -> dict[str, Tensor]:
         """The gates, contexts and attention weights at each of the T items of one history, for the query after it.
 
         Returns:
