@@ -148,7 +148,7 @@ def test_presets_of_the_papers() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bptt": "full"}, "say how many, such as window=50"),
+        ({"bptt": "full"}, "bptt=full needs a window, such as window=50"),
         ({"window": 0}, "window=0: must be at least 1, or none"),
         ({"negative_sampling": "per_target"}, "num_negatives=0: must be at least 1, because this setting has no"),
         ({"bptt": "full", "window": 5}, "num_negatives=0: must be at least 1, because this setting has no"),
