@@ -30,8 +30,8 @@ def additive_attention(
 
     A batch of 41 rows of 50 items needs five million sigmoids with 100 hidden units. Plain torch stores them and writes
     them several times. This function replaces `sigmoid(query[:, :, None] + key[:, None]) @ v`: it computes a tile at a
-    time, small enough for the processor's cache, and computes it again in the backward pass (benchmark row
-    `handwritten`, part `additive-attention`).
+    time, small enough for the processor's cache, and computes it again in the backward pass. A training step of NARM
+    takes 2.4 times as long the plain way (benchmark row `handwritten`, part `additive-attention`).
 
     Source: Bahdanau et al., ICLR 2015.
 

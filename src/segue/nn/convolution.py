@@ -37,8 +37,8 @@ class CausalConv1d(nn.Conv1d):
     def forward(self, x: Float[Tensor, "B T d"]) -> Float[Tensor, "B T d"]:
         """One matrix product over the positions side by side.
 
-        It replaces the convolution of `nn.Conv1d`, which is slower here (benchmark row `handwritten`, part
-        `causal-conv1d`).
+        It replaces the convolution of `nn.Conv1d`, with which a training step of NextItNet takes 1.15 times as long
+        (benchmark row `handwritten`, part `causal-conv1d`).
         """
         (kernel_size,), (dilation,), length = self.kernel_size, self.dilation, x.shape[1]
         padded = pad(x, (0, 0, self.left_padding, 0))  # (B, left_padding + T, d)

@@ -14,7 +14,8 @@ def embedding(table: Float[Tensor, "I d"], ids: Int[Tensor, "*n"], *, sparse: bo
 
     The gradient of a leaf is added to `table.grad` in place and is not visible to `torch.autograd.grad`. This replaces
     `torch.nn.functional.embedding`, which makes a new dense gradient at every call, zero outside the rows that were
-    used, and adds it to what is there (benchmark row `handwritten`, part `embedding`).
+    used, and adds it to what is there. With 35,118 items, a training step of BPR-MF takes 1.5 times as long the plain
+    way (benchmark row `handwritten`, part `embedding`).
 
     Args:
         table: the embedding table.

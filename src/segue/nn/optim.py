@@ -1,10 +1,11 @@
 """Optimisers and learning-rate schedules. The state of an optimiser survives an interrupted run.
 
 Adam (Kingma and Ba, ICLR 2015) calls torch's fused kernel through `torch.optim.adam.adam`. Making a `torch.optim.Adam`
-imports torch's compiler as well: 1.0 s and 78 MB, as much as a small model needs to train (benchmark row `handwritten`,
-part `adam-import`). RMSprop (Tieleman and Hinton, 2012) and Adagrad (Duchi, Hazan and Singer, JMLR 2011) call torch's
-functional forms for the same reason. Adagrad adds momentum, as the program of GRU4Rec does, and understands sparse
-gradients: only the rows of an embedding table that a batch looked up are updated.
+also imports torch's compiler: 1.0 s and 78 MB, as much as a small model needs to train. A process that only makes the
+optimiser takes 3.5 times as long with it (benchmark row `handwritten`, part `adam-import`). RMSprop (Tieleman and
+Hinton, 2012) and Adagrad (Duchi, Hazan and Singer, JMLR 2011) call torch's functional forms for the same reason.
+Adagrad adds momentum, as the program of GRU4Rec does, and supports sparse gradients: only the rows of an embedding table
+that a batch looked up are updated.
 """
 
 from __future__ import annotations

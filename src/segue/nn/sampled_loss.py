@@ -39,8 +39,8 @@ def sampled_loss(
 
     It replaces `loss(query . positive, query @ negative.T, mask)` under autograd, which stores and revisits a matrix of
     scores for each operation of the loss. This function scores a block of targets into one buffer, turns the buffer
-    into the gradient of the loss, and multiplies it out while it is in the cache (benchmark row `handwritten`, parts
-    `sampled-loss-*`).
+    into the gradient of the loss, and multiplies it out while it is in the cache. A training step of GRU4Rec takes 1.25
+    (sampled-ce) to 1.7 times (bpr-max) as long the plain way (benchmark row `handwritten`, parts `sampled-loss-*`).
 
     Args:
         query: one query for each target.

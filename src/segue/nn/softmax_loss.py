@@ -23,7 +23,8 @@ def all_items_cross_entropy(
     A batch of 4,096 targets and 35,000 items has 143 million scores: half a gigabyte, which
     `cross_entropy(query @ items.T, target)` and its gradient write and read several times. This function replaces it:
     it scores a few hundred targets at a time into a buffer that stays in the cache, and adds their part of the gradient
-    before it scores the next (benchmark row `handwritten`, part `softmax-loss`).
+    before it scores the next. With 17,745 items, a training step of a GRU takes 1.6 times as long the plain way
+    (benchmark row `handwritten`, part `softmax-loss`).
 
     Args:
         query: one query for each target.
