@@ -4,8 +4,8 @@ Adam (Kingma and Ba, ICLR 2015) calls torch's fused kernel through `torch.optim.
 also imports torch's compiler: 1.0 s and 78 MB, as much as a small model needs to train. A process that only makes the
 optimiser takes 3.5 times as long with it (benchmark row `handwritten`, part `adam-import`). RMSprop (Tieleman and
 Hinton, 2012) and Adagrad (Duchi, Hazan and Singer, JMLR 2011) call torch's functional forms for the same reason.
-Adagrad adds momentum, as the program of GRU4Rec does, and supports sparse gradients: only the rows of an embedding table
-that a batch looked up are updated.
+Adagrad adds momentum, as the program of GRU4Rec does, and supports sparse gradients: only the rows of an embedding
+table that a batch looked up are updated.
 """
 
 from __future__ import annotations
