@@ -241,7 +241,7 @@ def _versions(*packages: str) -> str:
 
 def block(results: Results, missing: dict[str, str], peers: Peers) -> str:
     """The table, the notes and the setting of a run."""
-    marks = "† The authors' segue program, measured reported_elsewhere: no ratio is taken.\n"
+    marks = "† The authors' own program, measured elsewhere: no ratio is taken.\n"
     return "\n".join([table(results, missing), marks, notes(results), setting(results, peers)])
 
 
