@@ -150,6 +150,31 @@ def test_configs_are_immutable_values() -> None:
     assert hash(config) == hash(Settings(count=3))
 
 
+@pytest.mark.parametrize(
+    ("model", "settings", "message"),
+    [
+        ("sasrec", {"negative_sampling": "own"}, "must be one of per_target, shared; it is now called 'per_target'$"),
+        ("gru4rec", {"input_embedding": "own"}, "it is now called 'separate'$"),
+        ("gru4rec", {"negative_sampling": "own"}, "it is now called 'per_target'$"),
+        ("narm", {"gate_activation": "hard"}, "it is now called 'hard_sigmoid'$"),
+        ("hcrnn", {"reset_context": "before"}, "it is now called 'previous'$"),
+        ("mf", {"dim": 4}, "unknown setting 'dim': it is now called 'embedding_dim'$"),
+    ],
+)
+def test_errors_give_the_present_names(model: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MODELS[model].configure(settings)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_renamed_values_are_values_of_today(name: str) -> None:
+    config = MODELS[name].Config
+    for base in config.__mro__:
+        for setting, values in vars(base).get("renamed_values", {}).items():
+            for value in values.values():
+                assert getattr(config.make({setting: value}), setting) == value
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_setting_of_every_model_is_described(name: str) -> None:
     for row in MODELS[name].Config.settings():

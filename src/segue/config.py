@@ -49,6 +49,7 @@ class Config(BaseModel):
 
     Class attributes:
         renamed: earlier names of settings, each with its present name, for error messages.
+        renamed_values: for each setting, its earlier values with the value of today, for error messages.
         removed: earlier settings that have no successor, each with the reason, for error messages.
 
     Raises:
@@ -58,6 +59,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     renamed: ClassVar[dict[str, str]] = {}
+    renamed_values: ClassVar[dict[str, dict[str, str]]] = {}
     removed: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -172,7 +174,13 @@ def _message(cls: type[Config], settings: dict[str, Any], error: ValidationError
     name = str(problem["loc"][0])
     if name not in settings:
         return f"{name}: is required"
-    return f"{name}={_text(settings[name])}: must be {_expected(name, cls.model_fields[name], problem['type'])}"
+    expected = _expected(name, cls.model_fields[name], problem["type"])
+    renamed = {
+        old: new for base in cls.__mro__ for old, new in vars(base).get("renamed_values", {}).get(name, {}).items()
+    }
+    value = renamed.get(str(settings[name]))
+    hint = "" if value is None else f"; it is now called {value!r}"
+    return f"{name}={_text(settings[name])}: must be {expected}{hint}"
 
 
 def _expected(name: str, field: FieldInfo, problem: str) -> str:

@@ -40,7 +40,7 @@ PLACES = {
     ),
     "training state of another run": Bad(
         "run hgn events.csv --set embedding_dim=8 epochs=9",
-        r"models/hgn\.training/state\.safetensors: belongs to an interrupted run with another config; delete it",
+        r"models/hgn\.training/state\.safetensors: belongs to an interrupted run with another config, or of",
         prepare=interrupted,
     ),
     "training state damaged": Bad(

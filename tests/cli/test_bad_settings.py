@@ -134,7 +134,7 @@ SEARCHES = {
     ),
     "another search": Bad(
         "search pop events.csv --seed 1",
-        r"models/pop\.search: holds a search with another seed; delete it to start afresh",
+        r"models/pop\.search: holds a search with another seed, or of an older version of segue; delete it",
         prepare=lambda patch: status(["search", "pop", "events.csv", "--no-baselines"]),
     ),
     "search damaged": Bad(

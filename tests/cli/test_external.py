@@ -155,6 +155,7 @@ def test_an_importable_class(segue, here, fmc, monkeypatch):
         ),
         ("./mine.py:Mine", "import nosuch", "./mine.py: cannot be imported: line 1: ModuleNotFoundError: No module"),
         ("./mine.py:Mine", "\nclass Mine(", "./mine.py: cannot be imported: line 2: SyntaxError: '(' was never closed"),
+        ("./mine.py:Mine", "import sys; sys.exit(3)", "./mine.py: cannot be imported: line 1: SystemExit: 3"),
         ("./mine.py:Mine", "\n\nint('x')", "./mine.py: cannot be imported: line 3: ValueError: invalid literal for"),
         ("nosuch.models:Mine", "", "nosuch.models: no such module is installed; a file is given as ./FILE.py:CLASS"),
         ("json.nosuch:Mine", "", "json.nosuch: no such module is installed"),

@@ -306,6 +306,11 @@ def test_every_law_has_a_broken_model() -> None:
         assert (law.__doc__ or "").startswith(f"Law {number}: ")
 
 
+def test_check_refuses_what_is_no_model() -> None:
+    with pytest.raises(TypeError, match=r"<class 'int'> is not a model class; derive it from segue\.Model"):
+        testing.check(int)  # type: ignore[type-var, arg-type]
+
+
 def test_check_reports_the_law() -> None:
     with pytest.raises(AssertionError, match="law 7: item 0 has a score"):
         testing.check(PaddingIsCandidate)

@@ -13,6 +13,7 @@ import pytest
 
 from segue.data import synthetic
 from segue.errors import ArtefactError, ConfigError, DataError, TrainingError
+from segue.evaluation import result_files
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.table import table
 from segue.evaluation.task import measure
@@ -179,6 +180,16 @@ def test_the_traceback_of_a_bug_is_kept(
     with pytest.raises(TrainingError, match="pop: RuntimeError: out of luck"):
         comparison("pop").run(LOG, tmp_path / "c")
     assert (tmp_path / "c/pop.error.txt").read_text() == "Traceback: here"
+
+
+def test_results_of_an_older_version_are_refused(tmp_path: Path, sequential_workers: Any) -> None:
+    comparison("pop").run(LOG, tmp_path / "c")
+    (path,) = (tmp_path / "c").rglob("result.npz")
+    result, about = result_files.read(path)
+    about["recipe"] = about.pop("experiment")
+    result_files.write(result, path, **about)
+    with pytest.raises(ConfigError, match=r"pop: was written by an older version of segue; delete .*c, or choose"):
+        comparison("pop").run(LOG, tmp_path / "c")
 
 
 def test_another_comparison_is_refused(tmp_path: Path, sequential_workers: Any) -> None:

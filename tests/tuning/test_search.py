@@ -117,7 +117,10 @@ def test_more_trials_extend_a_study_and_another_search_is_refused(tmp_path: Path
         with pytest.raises(ConfigError, match=f"s: holds a search with another .*{what}"):
             other.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     log = synthetic.markov(60, 15, 12, seed=2, shortest=4)
-    with pytest.raises(ConfigError, match=r"another log; delete it to start afresh, or choose another folder"):
+    with pytest.raises(
+        ConfigError,
+        match=r"another log, or of an older version of segue; delete it to start afresh, or choose another folder",
+    ):
         small_search().run_trials(log, tmp_path / "s", on_trial=ignore)
 
 

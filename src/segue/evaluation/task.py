@@ -131,7 +131,9 @@ def measure(predictions: Predictions, metric: str) -> Floats:
     """
     values = predictions.values(metric)
     if values is None:
-        raise ConfigError(f"{metric}: the model predicts no ratings, so it cannot be computed")
+        raise ConfigError(
+            f"{metric}: the model predicts no ratings; use a model of ratings, such as mf, or another protocol"
+        )
     return values
 
 

@@ -86,7 +86,7 @@ def load_installed(name: str, reserved: Collection[str] = ()) -> type[Model] | N
     described = f"model {name!r} of the package {packages[0]}"
     try:
         loaded = entries[0].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{described}: cannot be imported: {type(error).__name__}: {_first_line(error)}") from error
     kind = _checked(loaded, described, reserved)
     if kind.name != name:
@@ -119,7 +119,7 @@ def _import_file(place: str) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses and type hints are resolved there
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ConfigError(f"{place}: cannot be imported: {_line(error, path)}{_first_line(error)}") from error
     _files[key] = module
@@ -133,7 +133,7 @@ def _import_module(place: str) -> ModuleType:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):  # a module that `place` imports
             raise ConfigError(f"{place}: cannot be imported: {_first_line(error)}") from error
         raise ConfigError(f"{place}: no such module is installed; a file is given as ./FILE.py:CLASS") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{place}: cannot be imported: {type(error).__name__}: {_first_line(error)}") from error
 
 
@@ -159,12 +159,12 @@ def _checked(kind: Any, reference: str, reserved: Collection[str]) -> type[Model
     return model
 
 
-def _line(error: Exception, path: Path) -> str:
+def _line(error: BaseException, path: Path) -> str:
     """The line of the file where an import failed, and the type of the error."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else (lines or [None])[-1]
     return f"line {line}: {type(error).__name__}: " if line else f"{type(error).__name__}: "
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (error.msg if isinstance(error, SyntaxError) else str(error)).partition("\n")[0]

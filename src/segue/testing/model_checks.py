@@ -61,7 +61,10 @@ def check(model_class: type[Model], **settings: object) -> None:
 
     Raises:
         AssertionError: the model breaks a law; the message names it.
+        TypeError: `model_class` is not a class of models.
     """
+    if not (isinstance(model_class, type) and issubclass(model_class, Model)):
+        raise TypeError(f"{model_class!r} is not a model class; derive it from segue.Model")
     reads_no_history = getattr(model_class, "window", None) == 0
     for law in LAWS.values():
         if law is learns_a_cycle and reads_no_history:  # the next item of a cycle depends on the history

@@ -139,8 +139,8 @@ class TrainingState:
         different = [key for key, value in self.identity.items() if saved["identity"].get(key) != value]
         if different:
             raise TrainingError(
-                f"{self.folder / STATE_FILE}: belongs to an interrupted run with another {' and '.join(different)}; "
-                "delete it to start afresh, or choose another folder"
+                f"{self.folder / STATE_FILE}: belongs to an interrupted run with another {' and '.join(different)}, "
+                "or of an older version of segue; delete it to start afresh, or choose another folder"
             )
         self.model.load_state_dict(_with_prefix(tensors, "model."))
         self.best_weights = _with_prefix(tensors, "best.") or None

@@ -199,6 +199,11 @@ class Scheduler:
             result, about = result_files.read(search_folder(path) / "result.npz")
         except ArtefactError:
             return False
+        if "experiment" not in about:
+            raise ConfigError(
+                f"{path}: was written by an older version of segue; delete {self.folder}, "
+                "or choose another folder with -o"
+            )
         expected = {k: v for k, v in search.experiment.as_dict().items() if k not in ("settings", "protocol")}
         same = {key: about["experiment"].get(key) for key in expected} == expected
         enough = name in self.granted or about["search"]["trials"] >= search.max_trials

@@ -132,8 +132,8 @@ class Study:
         different = [key for key in expected if stored.get(key) != expected[key]]
         if different:
             raise ConfigError(
-                f"{self.folder}: holds a search with another {' and '.join(different)}; delete it to start afresh, or "
-                "choose another folder"
+                f"{self.folder}: holds a search with another {' and '.join(different)}, or of an older version of "
+                "segue; delete it to start afresh, or choose another folder"
             )
 
     @contextmanager

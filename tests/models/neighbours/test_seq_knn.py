@@ -124,6 +124,13 @@ def test_an_item_without_events_has_no_neighbours() -> None:
     assert model.score(Batch(torch.tensor([0]), torch.tensor([[4]]))).tolist() == [[-math.inf, 0, 0, 0, 0]]
 
 
+def test_a_distance_beyond_every_history_is_the_longest_one() -> None:
+    log = synthetic.from_sequences([[1, 2, 3], [2, 1]], num_items=3)
+    one, two = (score(fitted(log, max_distance=limit), 1, 2) for limit in (2, 2**63 - 1))
+    assert one.any()
+    assert torch.equal(one, two)
+
+
 def test_no_pairs_without_users_with_two_events() -> None:
     assert not score(fitted(synthetic.from_sequences([[1], [2]], num_items=3)), 1, 2).any()
 

@@ -48,6 +48,7 @@ class RankingConfig(GradientModelConfig):
         "calibration": "gbce_t",
         "penalty": "bpreg",
     }
+    renamed_values: ClassVar[dict[str, dict[str, str]]] = {"negative_sampling": {"own": "per_target"}}
     min_num_negatives: ClassVar[int] = 1  # 0 for models that have other negatives as well
     embedding_dim: int = Field(64, ge=1, description="Size d of the embeddings.")
     loss: Loss = Field("ce", description="Loss function; see `segue.nn.losses`.")

@@ -151,8 +151,9 @@ def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
     item = item.astype(np.int32)
     length = log.lengths[user]
     position = np.arange(len(item)) - (np.cumsum(log.lengths) - log.lengths)[user]
-    before = np.minimum(position, config.max_distance if config.backward_weight else 0)
-    after = np.minimum(length - 1 - position, config.max_distance)
+    max_distance = min(config.max_distance, int(log.lengths.max()))  # no two events are farther apart
+    before = np.minimum(position, max_distance if config.backward_weight else 0)
+    after = np.minimum(length - 1 - position, max_distance)
     count = np.bincount(item, minlength=log.num_items + 1)
     norm = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
     order = np.argsort(item, kind="stable")
@@ -164,7 +165,7 @@ def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
         other = ranges(event - before[event], event + after[event] + 1)
         distance = other - np.repeat(event, width + 1)
         other, distance = other[distance != 0], distance[distance != 0]
-        weight = _weights(config)[distance + config.max_distance]
+        weight = _weights(config, max_distance)[distance + max_distance]
         if config.length_discount:
             weight = weight * np.repeat(length[event] ** -config.length_discount, width)
         items, start = np.unique(item[event], return_index=True)
@@ -181,9 +182,9 @@ def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
         yield one, two, counts.data * norm[0][one] * norm[1][two]
 
 
-def _weights(config: SeqKNNConfig) -> Floats:
+def _weights(config: SeqKNNConfig, max_distance: int) -> Floats:
     """(2 max_distance + 1,) weights of pairs whose second event lies -max_distance, ..., max_distance positions on."""
-    distance = np.arange(-config.max_distance, config.max_distance + 1)
+    distance = np.arange(-max_distance, max_distance + 1)
     weight = np.maximum(np.abs(distance), 1.0) ** -config.distance_decay
     return np.where(distance > 0, weight, config.backward_weight * weight)
 

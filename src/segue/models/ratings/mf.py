@@ -37,7 +37,7 @@ class MFConfig(Config):
     l2_bias: float = Field(5.0, gt=0, description="Weight of the L2 penalty on the biases.")
     bias: bool = Field(True, description="Whether the model has a global mean and biases.")
     iterations: int = Field(20, ge=1, description="Number of alternations: each solves the users, then the items.")
-    renamed: ClassVar[dict[str, str]] = {"sweeps": "iterations"}
+    renamed: ClassVar[dict[str, str]] = {"dim": "embedding_dim", "sweeps": "iterations"}
 
 
 class MF(DotProductRating, DirectModel):

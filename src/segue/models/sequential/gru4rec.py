@@ -66,6 +66,7 @@ class GRU4RecConfig(RecurrentConfig):
     """Settings of GRU4Rec."""
 
     renamed: ClassVar[dict[str, str]] = {"reads": "input_embedding"}
+    renamed_values: ClassVar[dict[str, dict[str, str]]] = {"input_embedding": {"own": "separate"}}
     min_num_negatives: ClassVar[int] = 0
     loss: Loss = "top1"
     num_negatives: int = 0

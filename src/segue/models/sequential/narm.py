@@ -62,6 +62,7 @@ class NARMConfig(RankingConfig):
         "bias": "gru_bias",
         "keep": "gate_bias_init",
     }
+    renamed_values: ClassVar[dict[str, dict[str, str]]] = {"gate_activation": {"hard": "hard_sigmoid"}}
     embedding_dim: int = 50
     hidden_dim: int = Field(100, ge=1, description="Size of the state h of the GRU.")
     window: int = Field(50, ge=1, description="Number of most recent items that are read.")

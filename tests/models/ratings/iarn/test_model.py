@@ -221,8 +221,8 @@ def test_presets_and_settings_out_of_range() -> None:
     for settings, message in (
         ({"dropout": 1}, r"dropout=1: must be at least 0 and below 1"),
         ({"hidden_dim": 0}, r"hidden_dim=0: must be at least 1"),
-        ({"feature_encoder": "flat"}, r"feature_column='': name a column if and only if there is a feature_encoder"),
-        ({"feature_column": "genres"}, r"feature_column='genres': name a column if and only if there is"),
+        ({"feature_encoder": "flat"}, r"feature_column='': name a column if and only if feature_encoder is flat or"),
+        ({"feature_column": "genres"}, r"feature_column='genres': name a column if and only if feature_encoder is"),
         ({"features": 2}, r"unknown setting 'features'"),
         ({"epoch_fraction": 0}, r"epoch_fraction=0: must be above 0 and at most 1"),
         ({"l2_user": -1}, r"l2_user=-1: must be at least 0"),

@@ -66,5 +66,5 @@ class IARNConfig(FeaturedConfig, BiasedRatingConfig):
         column = self.feature_column
         require(
             bool(column) == encodes,
-            f"feature_column={column!r}: name a column if and only if there is a feature_encoder",
+            f"feature_column={column!r}: name a column if and only if feature_encoder is flat or hierarchical",
         )

@@ -70,6 +70,10 @@ class HCRNNConfig(RankingConfig):
         "fresh": "new_targets",
         "feature_dropout": "hidden_dropout",
     }
+    renamed_values: ClassVar[dict[str, dict[str, str]]] = {
+        "reset_context": {"now": "current", "before": "previous"},
+        "attention_scale": {"hidden": "hidden_dim", "dim": "embedding_dim"},
+    }
     embedding_dim: int = Field(100, description="Size D of the item embeddings and of the local context.")
     hidden_dim: int = Field(100, ge=1, description="Size H of the temporary context.")
     num_contexts: int = Field(50, ge=1, description="Number K of global contexts.")
