@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -171,8 +171,7 @@ def test_renamed_values_are_values_of_today(name: str) -> None:
     config = MODELS[name].Config
     for base in config.__mro__:
         for setting, values in vars(base).get("renamed_values", {}).items():
-            for value in values.values():
-                assert getattr(config.make({setting: value}), setting) == value
+            assert set(values.values()) <= set(get_args(config.model_fields[setting].annotation))
 
 
 @pytest.mark.parametrize("name", MODELS)
