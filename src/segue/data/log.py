@@ -93,6 +93,7 @@ class Log:
         rating: (R,) float32 or None.
         name: the name of the log.
         steps: the rules that were applied to the source, in order, with the numbers of what each left.
+        warnings: what was assumed about the source or looks wrong in it, one sentence each.
         user_metadata: metadata of the users, row u - 1 for id u, or None.
         item_metadata: metadata of the items, row i - 1 for id i, or None; a column `title` is shown instead of names.
     """
@@ -106,6 +107,7 @@ class Log:
     rating: np.ndarray[Any, np.dtype[np.float32]] | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
     user_metadata: pl.DataFrame | None = field(default=None, repr=False)
     item_metadata: pl.DataFrame | None = field(default=None, repr=False)
 

@@ -1,7 +1,7 @@
 """Saves a log to a folder, and opens it by mapping its columns into memory.
 
 ml-1m/
-  log.json            format, name, steps, numbers of users, items and rows, fingerprint
+  log.json            format, name, steps, warnings, numbers of users, items and rows, fingerprint
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
@@ -75,6 +75,7 @@ def _write(log: Log, folder: Path) -> None:
         "columns": [name for name, values in columns.items() if values is not None],
         "tables": list(tables),
         "steps": [asdict(step) for step in log.steps],
+        "warnings": list(log.warnings),
         "fingerprint": log.fingerprint,
     }
     write_json(folder / "log.json", about)
@@ -131,6 +132,7 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
         stop=np.array(stop),
         name=about["name"],
         steps=tuple(Step(**step) for step in about["steps"]),
+        warnings=tuple(about.get("warnings", ())),
         user_metadata=tables.get("user_table"),
         item_metadata=tables.get("item_table"),
         **columns,

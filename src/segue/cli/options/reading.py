@@ -67,6 +67,8 @@ class ReadingOptions:
         log = catalog.load_log(source, **given)
         for step in log.steps:
             say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
+        for warning in log.warnings:
+            say(f"Warning: {warning}.")
         return log
 
 
