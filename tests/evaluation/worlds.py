@@ -81,7 +81,7 @@ def naive(
     candidates.sort(key=lambda i: (-scores[i], (i in wanted) == late, i))
     lost = [depth + 1] * len(wanted - set(candidates))
     place = [min(n + 1, depth + 1) for n, i in enumerate(candidates) if i in wanted]
-    top = candidates[:depth]
+    top = sorted(candidates, key=lambda i: (-scores[i], i))[:depth]  # the tie rule is about ranks alone
     return place + lost, top + [0] * (depth - len(top))
 
 

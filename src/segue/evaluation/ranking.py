@@ -9,28 +9,27 @@
 The instances are processed in blocks; of each instance only the `depth` best items that are not targets are kept. That
 is enough: the rank of a target is 1 + the better targets + the other items that score at least as high, and with
 `depth` of the latter the rank is below `depth` anyway.
+
+The lists (`Ranks.top`) are those that `segue.serving.recommend` returns: of equal scores the lower id comes first, for
+targets as for all other items. The tie rule is about ranks alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from segue.batches.batch import Batch
 from segue.data.log import Ids, distinct, ranges
 from segue.data.splits import EvalInstances
-from segue.errors import DataError, SegueError, TrainingError, require
+from segue.errors import DataError, TrainingError, require
 from segue.evaluation.ranks import NextSteps, Ranks, Ties
-from segue.models.base.model import DotProductModel, Model
-from segue.nn.topk import GROUP, topk
-
-BLOCK_BYTES = 20_000_000  # of scores at a time, which fit into a usual last-level cache
+from segue.models.base.model import Model
+from segue.models.base.score_buffer import ScoreBuffer, evaluation_mode
+from segue.nn.topk import topk
 
 
 def rank(
@@ -72,81 +71,13 @@ def rank(
     blocks = []
     with evaluation_mode(model), torch.inference_mode():
         buffer = ScoreBuffer(model, instances.log.num_items + 1)
-        rows = block or min(max(BLOCK_BYTES // (4 * buffer.stride), 32), 1024)
+        rows = block or buffer.block_rows
         for first in range(0, len(instances), rows):
             part = instances.take(slice(first, first + rows))
             blocks.append(_rank_block(buffer, part, exclude_seen=exclude_seen, ties=ties, depth=depth, horizon=horizon))
             if progress is not None:
                 progress(len(part))
     return _join(blocks, instances, depth)
-
-
-@contextmanager
-def evaluation_mode(model: Model) -> Iterator[None]:
-    """Put a model into evaluation mode; the mode of every module is restored afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def instance_batch(model: Model, instances: EvalInstances) -> Batch:
-    """The users and histories of some instances, on the device of the model; the model reads its window of them."""
-    user, history = torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window))
-    return Batch(user, history).to(device_of(model))
-
-
-def device_of(model: Model) -> torch.device:
-    """The device of the weights of a model."""
-    return next(model.parameters(), next(model.buffers(), torch.empty(0))).device
-
-
-class ScoreBuffer:
-    """The scores of all items, block after block, in one buffer (rows, stride).
-
-    Allocating a new tensor for every block would take longer than computing its scores. `stride` is the number of items
-    rounded up to whole groups of the top-k; the columns after the last item stay -inf.
-    """
-
-    def __init__(self, model: Model, width: int) -> None:
-        self.model, self.width = model, width
-        self.stride = -(-width // GROUP) * GROUP
-        # item vectors are computed once for all blocks, unless the model overrides `score`
-        is_dot_product = isinstance(model, DotProductModel) and type(model).score is DotProductModel.score
-        self.dot_product_model = model if isinstance(model, DotProductModel) and is_dot_product else None
-        self.vectors = self.dot_product_model.item_vectors() if self.dot_product_model else torch.empty(0)
-        self.buffer = torch.empty(0, self.stride)
-
-    def score(self, instances: EvalInstances) -> Tensor:
-        """(B, stride) the scores of a block; they may be changed in place, and the next call overwrites them."""
-        batch = instance_batch(self.model, instances)
-        rows = len(batch)
-        if self.dot_product_model:
-            self._check_shape((rows, len(self.vectors)), rows)
-            self._reserve(rows, self.vectors)
-            query = self.dot_product_model.query(batch)  # (B, d)
-            torch.matmul(query, self.vectors.T, out=self.buffer[:rows, : self.width])
-        else:
-            scores = self.model.score(batch)
-            self._check_shape(tuple(scores.shape), rows)
-            self._reserve(rows, scores if scores.is_floating_point() else scores.double())
-            self.buffer[:rows, : self.width] = scores
-        self.buffer[:rows, 0] = -torch.inf
-        return self.buffer[:rows]
-
-    def _reserve(self, rows: int, like: Tensor) -> None:
-        if len(self.buffer) < rows or self.buffer.dtype != like.dtype:
-            self.buffer = like.new_full((rows, self.stride), -torch.inf)
-
-    def _check_shape(self, shape: tuple[int, ...], rows: int) -> None:
-        if shape != (rows, self.width):
-            raise SegueError(
-                f"{type(self.model).__name__} returned scores of shape {shape} for {rows} users and a log of "
-                f"{self.width - 1} items; one score for each item 0..{self.width - 1} is needed: {(rows, self.width)}"
-            )
 
 
 @dataclass(frozen=True)
@@ -224,9 +155,11 @@ def _rank_block(
         return np.where(score == -np.inf, depth + 1, np.minimum(1 + num_before, depth + 1))
 
     ranks = rank_after(targets_before + num_better)
-    listed = ranks <= depth
     other_ids = np.where(best_score == -np.inf, 0, ids.cpu().numpy())
-    top = _merge_lists(other_ids, instance[listed], ranks[listed], item[listed], depth)
+    lower_id = (others == score[:, None]) & (other_ids[instance] < item[:, None])
+    place = rank_after(targets_before + (others > score[:, None]).sum(1) + lower_id.sum(1))
+    listed = place <= depth
+    top = _merge_lists(other_ids, instance[listed], place[listed], item[listed], depth)
     next_steps = None
     if horizon > 1:
         alone = np.empty_like(ranks)
@@ -254,13 +187,13 @@ def _next_steps(index: _FlatIndex, alone: Ids, num_targets: Ids, horizon: int) -
     return NextSteps(rank, new, np.concatenate([[0], np.cumsum(num_targets)]), horizon)
 
 
-def _merge_lists(others: Ids, instance: Ids, rank: Ids, item: Ids, depth: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """(B, depth) the recommended lists: the targets `item` at their ranks, the other items in order between them."""
+def _merge_lists(others: Ids, instance: Ids, place: Ids, item: Ids, depth: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """(B, depth) the recommended lists: the targets `item` at their places, the other items in order between them."""
     is_target = np.zeros((len(others), depth), bool)
-    is_target[instance, rank - 1] = True
+    is_target[instance, place - 1] = True
     number = np.arange(depth) - np.cumsum(is_target, axis=1)  # which of the other items is at a free position
     top = np.take_along_axis(others, np.clip(number, 0, others.shape[1] - 1), axis=1).astype(np.int32)
-    top[instance, rank - 1] = item
+    top[instance, place - 1] = item
     return top
 
 

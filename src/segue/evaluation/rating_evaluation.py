@@ -13,9 +13,9 @@ from segue.batches.rated_events import RatedEvents
 from segue.data.log import Floats, Ids, distinct
 from segue.data.splits import EvalInstances
 from segue.errors import TrainingError
-from segue.evaluation.ranking import BLOCK_BYTES, ScoreBuffer, device_of, evaluation_mode
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
+from segue.models.base.score_buffer import ScoreBuffer, device_of, evaluation_mode
 
 BATCH_SIZE = 4096  # ratings predicted at a time
 
@@ -54,7 +54,7 @@ def user_aucs(
     users, values = [], []
     with evaluation_mode(model), torch.inference_mode():
         buffer = ScoreBuffer(model, instances.log.num_items + 1)
-        rows = min(max(BLOCK_BYTES // (4 * buffer.stride), 32), 1024)
+        rows = buffer.block_rows
         allowed = torch.from_numpy(candidate).to(device_of(model))
         for first in range(0, len(instances), rows):
             block = instances.take(slice(first, first + rows))

@@ -28,12 +28,12 @@ from segue.data.log import Floats, Log
 from segue.data.splits import EvalInstances, Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.ranking import evaluation_mode, instance_batch
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result, summary
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment, Outcome
 from segue.models.base.model import Model, Sizes
+from segue.models.base.score_buffer import evaluation_mode, instance_batch
 from segue.models.ensembles.blend import Blend, BlendConfig, mix, standardised_scores
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)

@@ -28,10 +28,10 @@ from segue.batches.batch import PairBatch
 from segue.data.log import Ids, Log
 from segue.data.time_units import day_of, unit_of
 from segue.errors import DataError
-from segue.evaluation.ranking import device_of, evaluation_mode
 from segue.explain.occlusion import leave_one_out, recorded_values
 from segue.models.base.model import Model
 from segue.models.base.rating import PairScorer
+from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.nn.recorder import ITEM_HISTORY, Recording, recording
 from segue.reporting.heatmap import CardRow, HeatmapCell, format_contribution, format_gate
 from segue.serving.recommend import lookup_ids

@@ -1,0 +1,90 @@
+"""`ScoreBuffer`: a model's scores of all items, one block of instances after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.data.splits import EvalInstances
+from segue.errors import SegueError
+from segue.models.base.model import DotProductModel, Model
+from segue.nn.topk import GROUP
+
+BLOCK_BYTES = 20_000_000  # of scores at a time, which fit into a usual last-level cache
+
+
+@contextmanager
+def evaluation_mode(model: Model) -> Iterator[None]:
+    """Put a model into evaluation mode; the mode of every module is restored afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def instance_batch(model: Model, instances: EvalInstances) -> Batch:
+    """The users and histories of some instances, on the device of the model; the model reads its window of them."""
+    user, history = torch.from_numpy(instances.user), torch.from_numpy(instances.histories(model.window))
+    return Batch(user, history).to(device_of(model))
+
+
+def device_of(model: Model) -> torch.device:
+    """The device of the weights of a model."""
+    return next(model.parameters(), next(model.buffers(), torch.empty(0))).device
+
+
+class ScoreBuffer:
+    """The scores of all items, block after block, in one buffer (rows, stride).
+
+    Allocating a new tensor for every block would take longer than computing its scores. `stride` is the number of items
+    rounded up to whole groups of the top-k; the columns after the last item stay -inf.
+    """
+
+    def __init__(self, model: Model, width: int) -> None:
+        self.model, self.width = model, width
+        self.stride = -(-width // GROUP) * GROUP
+        # item vectors are computed once for all blocks, unless the model overrides `score`
+        is_dot_product = isinstance(model, DotProductModel) and type(model).score is DotProductModel.score
+        self.dot_product_model = model if isinstance(model, DotProductModel) and is_dot_product else None
+        self.vectors = self.dot_product_model.item_vectors() if self.dot_product_model else torch.empty(0)
+        self.buffer = torch.empty(0, self.stride)
+
+    @property
+    def block_rows(self) -> int:
+        """The number of instances of a block whose scores take about `BLOCK_BYTES`."""
+        return min(max(BLOCK_BYTES // (4 * self.stride), 32), 1024)
+
+    def score(self, instances: EvalInstances) -> Tensor:
+        """(B, stride) the scores of a block; they may be changed in place, and the next call overwrites them."""
+        batch = instance_batch(self.model, instances)
+        rows = len(batch)
+        if self.dot_product_model:
+            self._check_shape((rows, len(self.vectors)), rows)
+            self._reserve(rows, self.vectors)
+            query = self.dot_product_model.query(batch)  # (B, d)
+            torch.matmul(query, self.vectors.T, out=self.buffer[:rows, : self.width])
+        else:
+            scores = self.model.score(batch)
+            self._check_shape(tuple(scores.shape), rows)
+            self._reserve(rows, scores if scores.is_floating_point() else scores.double())
+            self.buffer[:rows, : self.width] = scores
+        self.buffer[:rows, 0] = -torch.inf
+        return self.buffer[:rows]
+
+    def _reserve(self, rows: int, like: Tensor) -> None:
+        if len(self.buffer) < rows or self.buffer.dtype != like.dtype:
+            self.buffer = like.new_full((rows, self.stride), -torch.inf)
+
+    def _check_shape(self, shape: tuple[int, ...], rows: int) -> None:
+        if shape != (rows, self.width):
+            raise SegueError(
+                f"{type(self.model).__name__} returned scores of shape {shape} for {rows} users and a log of "
+                f"{self.width - 1} items; one score for each item 0..{self.width - 1} is needed: {(rows, self.width)}"
+            )
