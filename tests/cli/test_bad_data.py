@@ -43,8 +43,14 @@ FILES = {
     ),
     "one column twice": Bad("data events.csv --item-col user", r"column 'user' cannot be both the user and the item"),
     "duplicate header": Bad("data bad.csv", r"bad\.csv: the header has 'item' twice", events(header="user,item,item")),
-    "row too long": Bad("data bad.csv", r"bad\.csv: row 5 has 4 fields", broken(5, "u0,4,1600000400,7")),
-    "row too short": Bad("data bad.csv", r"bad\.csv.*row 5", broken(5, "u0,4")),
+    "row too long": Bad(
+        "data bad.csv",
+        r"bad\.csv: row 5 \(line 6\) has 4 fields, the header has 3; put values that contain ',' in quotes",
+        broken(5, "u0,4,1600000400,7"),
+    ),
+    "row too short": Bad(
+        "data bad.csv", r"bad\.csv: row 5 \(line 6\) has 2 fields, the header has 3", broken(5, "u0,4")
+    ),
     "text for a rating": Bad(
         "data bad.csv",
         r"bad\.csv, column 'rating', row 3: 'good' is not a number",

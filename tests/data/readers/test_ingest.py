@@ -385,17 +385,25 @@ def test_an_unknown_keyword_is_refused_before_anything_is_read():
         (HEAD + GOOD + "3,,30,1\n", {}, "column 'item', row 3: empty"),
         (HEAD + 'a,"",30,1\n', {}, "column 'item', row 1: empty"),
         (HEAD + GOOD + "\n" + GOOD, {}, "column 'user', row 3: empty"),
-        (HEAD + GOOD + "3,3,30,1,9\n", {}, "log.csv: row 3 has 5 fields, the header has 4; correct it or leave it out"),
-        (HEAD + "1,1\n" + GOOD, {}, "row 1 has 2 fields, the header has 4"),
-        (HEAD + GOOD + "3,3\n", {}, "row 3 has 2 fields, the header has 4"),
-        (HEAD + LONG + "3\n" + GOOD, {}, "row 10001 has 1 field, the header has 4"),
-        (HEAD + LONG + "3,3,,1\n3,3\n", {}, "column 'timestamp', row 10001: empty"),
+        (
+            HEAD + GOOD + "3,3,30,1,9\n",
+            {},
+            r"log.csv: row 3 \(line 4\) has 5 fields, the header has 4; put values that contain ',' in quotes",
+        ),
+        (HEAD + "1,1\n" + GOOD, {}, r"row 1 \(line 2\) has 2 fields, the header has 4; correct it or leave it out"),
+        (HEAD + GOOD + "3,3\n", {}, "row 3 .* has 2 fields, the header has 4"),
+        (HEAD + LONG + "3\n" + GOOD, {}, "row 10001 .* has 1 field, the header has 4"),
+        (HEAD + LONG + "3,3,,1\n3,3\n", {}, "row 10002 .* has 2 fields"),
         (HEAD + LONG + "\n" + GOOD, {}, "column 'user', row 10001: empty"),
-        ("1::1::5\n2::2::4\n3::3\n", {"user": "1", "item": "2", "time": "3"}, "row 3 has 2 fields, the first row has"),
+        (
+            "1::1::5\n2::2::4\n3::3\n",
+            {"user": "1", "item": "2", "time": "3"},
+            "row 3 .* has 2 fields, the first row has",
+        ),
         (
             "1::1::5\n2::2::4\n4\n",
             {"user": "1", "item": "2", "delimiter": "::"},
-            "row 3 has 1 field, the first row has 3",
+            "row 3 .* has 1 field, the first row has 3",
         ),
         (HEAD + "1,1,10,5\n1,2,20,4\n", {}, "one user only: too few to evaluate"),
         (HEAD + "1,1,10,5\n2,1,20,4\n", {}, "one item only: nothing to rank"),
@@ -447,7 +455,9 @@ def test_bad_files_and_folders_give_one_message(write, tmp_path):
             read_log(source)
     bare = tmp_path / "bare"
     bare.mkdir()
-    with pytest.raises(DataError, match=r"must hold a saved log, Parquet files or one \.inter file; it holds nothing"):
+    with pytest.raises(
+        DataError, match=r"must hold a saved log, Parquet, text or JSON files .* or one \.inter file; it holds nothing"
+    ):
         read_log(bare)
     FRAME.write_parquet(bare / "a.parquet")
     FRAME.drop("rating").write_parquet(bare / "b.parquet")

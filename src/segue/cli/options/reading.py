@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -29,7 +29,9 @@ class ReadingOptions:
         item_col: Column of the items.
         time_col: Column of the times (seconds, milliseconds or ISO dates); "" for none: then the order of rows counts.
         rating_col: Column of the ratings; "" for none.
-        delimiter: Character between the columns of a text file. Without this option it is detected.
+        delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
+        header: Whether the first line of a text file is a header. Without this option it is detected.
+        drop_empty: Leave out rows without a user, an item or a time, and count them.
         min_rating: Keep only rows with at least this rating.
         user_core: Keep only users with at least this number of rows.
         item_core: Keep only items with at least this number of rows.
@@ -43,6 +45,8 @@ class ReadingOptions:
     time_col: str | None = None
     rating_col: str | None = None
     delimiter: str | None = None
+    header: bool | None = None
+    drop_empty: Annotated[bool, Parameter(negative=())] = False
     min_rating: float | None = None
     user_core: int = 0
     item_core: int = 0

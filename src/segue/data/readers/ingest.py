@@ -20,8 +20,10 @@ import polars as pl
 from segue.data.filters import FilterOptions, apply_filters
 from segue.data.log import Codes, Ids, Log, Step
 from segue.data.readers.columns import as_names, as_ratings, as_times, assign_roles, encode, simplify
+from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
 from segue.data.readers.metadata import find_metadata, read_metadata
-from segue.data.readers.table import ColumnKind, Table, open_table
+from segue.data.readers.source import check_no_text_options, open_table
+from segue.data.readers.table import ColumnKind, Table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 
@@ -36,6 +38,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     time: str | None = None,
     rating: str | None = None,
     delimiter: str | None = None,
+    header: bool | None = None,
+    drop_empty: bool = False,
     name: str | None = None,
     users: Any = None,
     items: Any = None,
@@ -44,14 +48,17 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     """Read events into a log.
 
     Args:
-        source: a CSV, TSV or other delimited file (also compressed, .gz), a Parquet file or a folder of them, a RecBole
-            .inter file or the folder that contains it, a folder written by `save_log`, a polars or a pandas data frame.
+        source: a CSV, TSV or other delimited file, JSON Lines (both also compressed, .gz), a Parquet file, a folder of
+            such files, a RecBole .inter file or the folder that contains it, a folder written by `save_log`, a polars
+            or a pandas data frame.
         user: the column of users; by default it is guessed from its name, see `columns.COLUMN_NAMES`. In a file without
             a header the columns are called "1", "2", "3" and must be given.
         item: the column of items.
         time: the column of times; "" for none: then the order of the source is used.
         rating: the column of ratings; "" for none.
         delimiter: the field separator of a text file; by default it is detected.
+        header: whether the first line of a text file is a header; by default it is detected.
+        drop_empty: whether rows without a user, an item or a time are left out. Otherwise they are an error.
         name: the name of the log; by default the name of the file.
         users: a path or data frame of user metadata: one row per user and a column of user names. By default
             X.users.parquet beside X.parquet, or X.user beside X.inter.
@@ -68,10 +75,11 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     if is_log(source):
         if any(named.values()):
             raise DataError(f"{source}: a saved log has its columns already; leave out user, item, time and rating")
+        check_no_text_options(str(source), delimiter, header)
         log = open_log(source)
     else:
-        table = open_table(source, delimiter=delimiter)
-        log = _read(table, named, _stem(source))
+        table = open_table(source, delimiter=delimiter, header=header)
+        log = _read(table, named, _stem(source), drop_empty=drop_empty)
         users = find_metadata(source, "user") if users is None else users
         items = find_metadata(source, "item") if items is None else items
     if name is not None:
@@ -94,9 +102,11 @@ def _check_counts(log: Log) -> Log:
 
 def _with_metadata(log: Log, users: Any, items: Any) -> Log:
     if users is not None:
-        log = replace(log, user_metadata=read_metadata(users, log.users, "user"))
+        table, warnings = read_metadata(users, log.users, "user")
+        log = replace(log, user_metadata=table, warnings=(*log.warnings, *warnings))
     if items is not None:
-        log = replace(log, item_metadata=read_metadata(items, log.items, "item"))
+        table, warnings = read_metadata(items, log.items, "item")
+        log = replace(log, item_metadata=table, warnings=(*log.warnings, *warnings))
     return log
 
 
@@ -104,15 +114,18 @@ def _stem(source: Any) -> str:
     return Path(source).resolve().name.partition(".")[0] if isinstance(source, str | Path) else "log"
 
 
-def _read(table: Table, named: Mapping[str, str | None], name: str) -> Log:
+def _read(table: Table, named: Mapping[str, str | None], name: str, *, drop_empty: bool) -> Log:
     columns = _columns(table, named)
     frame = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
         raise DataError(f"{table.where}: no rows")
+    sizes = frame.height, *(_num_names(frame[columns[role]]) if drop_empty else 0 for role in ("user", "item"))
+    frame, empty = complete_rows(frame, columns, table.where, drop=drop_empty)
+    where = f"{table.where} without its empty rows" if empty else table.where
 
     def take(role: str) -> tuple[pl.Series, str]:
         # each column is removed from the frame when it is read, so that names and ids are not in memory together
-        return frame.drop_in_place(columns[role]), f"{table.where}, column {columns[role]!r}"
+        return frame.drop_in_place(columns[role]), f"{where}, column {columns[role]!r}"
 
     users, user = encode(as_names(*take("user")))
     items, item = encode(as_names(*take("item")))
@@ -122,6 +135,8 @@ def _read(table: Table, named: Mapping[str, str | None], name: str) -> Log:
     only_order = simplify(columns.get("time", "")) == "order"
     stop = np.cumsum(np.bincount(user, minlength=len(users) + 1))
     description = _description(table.where, columns, "" if only_order else unit)
+    left = Step(description, len(item), len(users), len(items))
+    steps = (replace(left, rule=_emptied(empty)),) if empty else ()
     return Log(
         users=users,
         items=items,
@@ -131,19 +146,30 @@ def _read(table: Table, named: Mapping[str, str | None], name: str) -> Log:
         time=None if only_order or time is None else time[order],
         rating=None if rating is None else rating[order],
         name=name,
-        steps=(Step(description, len(item), len(users), len(items)),),
+        steps=(Step(description, *sizes) if empty else left, *steps),
+        warnings=(
+            *table.warnings,
+            *marker_warnings(users, user, f"{table.where}, column {columns['user']!r}"),
+            *marker_warnings(items, item, f"{table.where}, column {columns['item']!r}"),
+        ),
     )
+
+
+def _num_names(column: pl.Series) -> int:
+    return int(column.filter(~is_empty(column)).n_unique())
+
+
+def _emptied(empty: Mapping[str, int]) -> str:
+    """The rule that left out rows with empty values: "no empty user (12 rows), item (1 row)"."""
+    counts = (f"{role} ({count:,} {'row' if count == 1 else 'rows'})" for role, count in empty.items())
+    return f"no empty {', '.join(counts)}"
 
 
 def _columns(table: Table, named: Mapping[str, str | None]) -> dict[str, str]:
     try:
         return assign_roles(table.columns, named, table.where)
     except DataError as error:
-        if table.has_header:
-            raise
-        raise DataError(
-            f'{error}. The first line looks like data: without a header, columns go by number, user="1"'
-        ) from None
+        raise DataError(f"{str(error).rstrip('.')}. {table.hint}" if table.hint else str(error)) from None
 
 
 def _order(user: Codes, time: Ids | None) -> Ids | slice:

@@ -16,8 +16,8 @@ import polars as pl
 
 from segue.data.log import Vocab
 from segue.data.readers.columns import as_names, guess_column
-from segue.data.readers.table import open_table
-from segue.data.readers.text import ATOMIC
+from segue.data.readers.dialect import ATOMIC
+from segue.data.readers.source import open_table
 from segue.errors import DataError
 
 Named = Literal["user", "item"]
@@ -35,11 +35,11 @@ def find_metadata(source: Any, role: Named) -> Path | None:
     return file if file.exists() else None
 
 
-def read_metadata(source: Any, vocab: Vocab, role: Named) -> pl.DataFrame:
+def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame, list[str]]:
     """The rows of `source` in the order of the ids of `vocab`; items get a column `title` first, if there are titles.
 
     Names are matched as text, so 12 matches "12". Of several rows for one name the first is used. If there is a column
-    `year`, titles that do not end in a year get " (year)".
+    `year`, titles that do not end in a year get " (year)". The second result is what was assumed about the source.
 
     Raises:
         DataError: the source cannot be read, has no column of names, or has no name of `vocab`.
@@ -63,7 +63,9 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> pl.DataFrame:
     matched = pl.DataFrame({"\0name": tokens}).join(frame, on="\0name", how="left", maintain_order="left")
     matched = matched.drop("\0name")
     title, year = guess_column("title", matched.columns), guess_column("year", matched.columns)
-    return matched if role == "user" or title is None else _with_titles(matched, title, year, tokens)
+    if role == "item" and title is not None:
+        matched = _with_titles(matched, title, year, tokens)
+    return matched, table.warnings
 
 
 def _with_titles(table: pl.DataFrame, title: str, year: str | None, tokens: pl.Series) -> pl.DataFrame:

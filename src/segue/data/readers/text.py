@@ -1,39 +1,34 @@
 """`TextFile`: a delimited text file whose format is detected from its first lines and which is read by polars.
 
-user_id:token   item_id:token   timestamp:float         a header; in a RecBole file, ":" and the type are removed
-196             242             881250949               without a header the columns are called 1, 2, 3
+196,242,881250949        one event a line: the columns of the header, or 1, 2, 3
+1 5 8 8 3                one user a line: the columns are user and item
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import polars as pl
 
-from segue.data.readers.columns import COLUMN_NAMES, first_row, simplify
+from segue.data.readers.dialect import Dialect
+from segue.data.readers.header import Header
+from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
+from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, open_text
 from segue.errors import DataError
 from segue.io import reason
 
-ATOMIC = ".inter"
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
-DELIMITERS = ("\t", ",", ";", "|", "::")
-UNIT = "\x1f"  # the "unit separator" of ASCII
-SAMPLE = 1 << 16
-GZIP = b"\x1f\x8b"
 WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
-NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
-DAMAGED = (EOFError, OSError, zlib.error)
-KNOWN = set(" ".join(COLUMN_NAMES.values()).split())
+LITERAL_QUOTES = ("\t", "|")  # the delimiters of files that often do not quote
+ONE_USER = (
+    "The rows have different numbers of fields, so that each was read as a user and their items. "
+    "If the columns are the same in every row, correct the rows"
+)
 
 
 @dataclass(frozen=True)
@@ -42,61 +37,114 @@ class TextFile:
 
     Attributes:
         path: the file; it may be gzip-compressed.
-        delimiter: the field separator.
-        columns: the names in the header, or "1", "2", ... if there is none.
-        has_header: whether the first line is a header.
+        dialect: how rows and fields are separated.
+        header: the column names.
         types: the type of each column in the first lines.
+        one_user: whether a line is a user and their items, oldest first, not an event.
+        warnings: what was assumed; `load` may add to it.
     """
 
     path: Path
-    delimiter: str
-    columns: list[str]
-    has_header: bool
+    dialect: Dialect
+    header: Header
     types: list[type[pl.DataType]]
+    one_user: bool = False
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, path: Path, delimiter: str | None) -> TextFile:
+    def open(cls, path: Path, delimiter: str | None, header: bool | None = None) -> TextFile:
         """Detect the format from the first lines.
 
         Raises:
             DataError: the file is empty, binary, not UTF-8, not what its suffix says, or its header repeats a name.
         """
-        lines = _sample(path)
-        if delimiter is None:
-            delimiter = "\t" if _atomic(path) else _detect_delimiter(lines[0])
-        elif not delimiter or len(set(delimiter)) > 1 or not delimiter.isascii() or delimiter in '"\n\r':
-            raise DataError(f"{path}: {delimiter!r} cannot separate fields; give one character, such as ',' or '\\t'")
-        rows = [row for row in _fields(lines, delimiter, _quote(path, delimiter)) if any(row)]
-        has_header = not _is_data(rows[0])
-        columns = [name.strip() or f"column {n}" for n, name in enumerate(rows[0], 1)]
-        if _atomic(path):
-            columns = [name.partition(":")[0] for name in columns]
-        if not has_header:
-            columns = [str(n + 1) for n in range(len(columns))]
-        elif len(rows) == 1:
-            raise DataError(f"{path}: a header and no rows; one event per row is needed")
-        repeated = [name for name, n in Counter(columns).items() if n > 1]
-        if repeated:
-            raise DataError(f"{path}: the header has {repeated[0]!r} twice; rename one")
-        body = rows[1:] if has_header else rows
-        types = [_type(row[n] for row in body if n < len(row)) for n in range(len(columns))]
-        return cls(path, delimiter, columns, has_header, types)
+        sample = Sample.read(path)
+        dialect = Dialect.detect(path, sample.lines, sample.line_end, delimiter)
+        try:
+            rows = [row for row in dialect.fields(sample.lines) if any(row)]
+        except csv.Error as error:
+            raise DataError(f"{path}: cannot be read as text separated by {dialect.delimiter!r} ({error})") from error
+        if not header and is_one_user_a_line(rows, numbers=header is None):
+            named = Header(False, ["user", "item"], hint=ONE_USER)
+            return cls(path, dialect, named, [], one_user=True)
+        names = Header.detect(path, rows, header)
+        body = rows[names.present :]
+        types = [_type(row[n] for row in body if n < len(row)) for n in range(len(names.columns))]
+        return cls(path, dialect, names, types)
+
+    @property
+    def columns(self) -> list[str]:
+        """The column names, in the order of the file."""
+        return self.header.columns
 
     def load(self, kinds: Mapping[str, str]) -> pl.DataFrame:
         """Read the columns of `kinds` with the types of the first lines, or as text if a later row does not fit them.
 
         Raises:
-            DataError: the file is damaged, or a row has too many fields, or too few for a name, a time or a rating.
+            DataError: the file is damaged, or a row has more or fewer fields than the header.
         """
-        frame = self._typed(kinds)
+        if self.one_user:
+            return names_as_numbers(self._users(), ["user", "item"]).select(list(kinds))
+        dialect, counted = self._counted()
+        rows = counted.rows - self.header.present
+        frame = self._typed(dialect, kinds)
         if frame is None:
-            frame = self._as_text(kinds)
-        missing = [frame[name].is_null() for name, kind in kinds.items() if kind != "any" and frame[name].has_nulls()]
-        if missing:
-            self._check_field_counts(until=min(map(first_row, missing)))
-        return frame
+            frame = self._as_text(dialect, kinds)
+        if frame.height < rows:
+            raise DataError(f"{self.path}: {rows:,} rows were counted and {frame.height:,} read; report this file")
+        return self._without_second_header(frame.head(rows))  # without blank lines at the end
 
-    def _typed(self, kinds: Mapping[str, str]) -> pl.DataFrame | None:
+    def _counted(self) -> tuple[Dialect, RowCount]:
+        """The number of rows, and the dialect in which every row has as many fields as the header."""
+        try:
+            return self.dialect, self._count(self.dialect)
+        except BadRow as problem:
+            if problem.quote:
+                literal = self._with_literal_quotes(problem)
+                if literal is not None:
+                    return literal
+            raise DataError(f"{self.path}: {self._describe(problem)}") from problem
+
+    def _count(self, dialect: Dialect) -> RowCount:
+        try:
+            with open_text(self.path) as file:
+                return count_rows(file, dialect, len(self.columns))
+        except DAMAGED as error:
+            raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
+
+    def _with_literal_quotes(self, problem: BadRow) -> tuple[Dialect, RowCount] | None:
+        """The file with quotes as ordinary characters, if its rows have the right number of fields then.
+
+        That is sure if no field begins with a quote. If one does, it is assumed of files separated by tabs or bars.
+        """
+        dialect = replace(self.dialect, quote=None)
+        try:
+            counted = self._count(dialect)
+        except BadRow:
+            return None
+        if counted.quoted and self.dialect.delimiter not in LITERAL_QUOTES:
+            return None
+        if counted.quoted:
+            row = problem.row + (not self.header.present)
+            self.warnings.append(
+                f"{self.path.name}: quotation marks are read as ordinary characters, because row {row} {problem}"
+            )
+        return dialect, counted
+
+    def _describe(self, problem: BadRow) -> str:
+        where = "the header" if self.header.present else "the first row"
+        row = f"row {problem.row + (not self.header.present)} (line {problem.line})"
+        if problem.row == 0 and self.header.present:
+            row = "the header"
+        if not problem.fields:
+            return f"{row} {problem}; {problem.advice}"
+        fields = "1 field" if problem.fields == 1 else f"{problem.fields} fields"
+        advice = "correct it or leave it out"
+        if problem.fields > len(self.columns) and self.dialect.quote:
+            advice = f"put values that contain {self.dialect.delimiter!r} in quotes, or leave the row out"
+        return f"{row} has {fields}, {where} has {len(self.columns)}; {advice}"
+
+    def _typed(self, dialect: Dialect, kinds: Mapping[str, str]) -> pl.DataFrame | None:
         """The columns, or None if a later row does not fit the types of the first lines."""
         types = dict(zip(self.columns, self.types, strict=True))
         numbers = [name for name, kind in kinds.items() if kind == "name" and types[name] == pl.Int64]
@@ -105,127 +153,102 @@ class TextFile:
                 types[name] = pl.Float32
             elif kind == "name":
                 types[name] = pl.String
+        columns = [whole_numbers(name) if name in numbers else pl.col(name) for name in kinds]
         try:
-            frame = self._scan(types, [_whole(name) if name in numbers else pl.col(name) for name in kinds])
+            frame = self._scan(dialect, types, columns)
         except (pl.exceptions.PolarsError, *DAMAGED):
             return None
         return None if any(frame[name].has_nulls() for name in numbers) else frame
 
-    def _as_text(self, kinds: Mapping[str, str]) -> pl.DataFrame:
+    def _as_text(self, dialect: Dialect, kinds: Mapping[str, str]) -> pl.DataFrame:
         try:
-            frame = self._scan(dict.fromkeys(self.columns, pl.String), [pl.col(name) for name in kinds])
+            frame = self._scan(dialect, dict.fromkeys(self.columns, pl.String), [pl.col(name) for name in kinds])
         except (pl.exceptions.PolarsError, *DAMAGED) as error:
-            self._check_field_counts()
+            why = reason(error)
+            if "utf-8" in why.lower() or "utf8" in why.lower():
+                raise DataError(f"{self.path}: {NOT_UTF8}") from error
             raise DataError(
-                f"{self.path}: cannot be read as text separated by {self.delimiter!r} ({reason(error)})"
+                f"{self.path}: cannot be read as text separated by {dialect.delimiter!r} ({why})"
             ) from error
-        for name in [name for name, kind in kinds.items() if kind == "name"]:
-            whole = frame.select(_whole(name)).to_series()
-            if whole.null_count() == frame[name].null_count():
-                frame = frame.with_columns(whole)
-        return frame
+        return names_as_numbers(frame, [name for name, kind in kinds.items() if kind == "name"])
 
-    def _scan(self, types: Mapping[str, type[pl.DataType]], columns: list[pl.Expr]) -> pl.DataFrame:
+    def _scan(self, dialect: Dialect, types: Mapping[str, type[pl.DataType]], columns: list[pl.Expr]) -> pl.DataFrame:
         source: Path | io.BytesIO = self.path
-        separator = self.delimiter
+        separator = dialect.delimiter
         if len(separator) > 1:  # polars supports separators of one byte only
-            with _open(self.path) as file:
-                source = io.BytesIO(file.read().replace(separator.encode(), UNIT.encode()))
-            separator = UNIT
+            with open_text(self.path) as file:
+                source = io.BytesIO(file.read().replace(separator.encode(), UNIT))
+            separator = UNIT.decode()
         scan = pl.scan_csv(
             source,
             has_header=False,
-            skip_rows=1 if self.has_header else 0,
+            skip_rows=1 if self.header.present else 0,
             separator=separator,
-            quote_char=_quote(self.path, self.delimiter),
+            quote_char=dialect.quote,
+            eol_char=dialect.line_end,
             schema=types,
         )
-        frame = scan.select(columns).collect(engine="streaming")
-        if frame.height and all(value is None for value in frame.row(-1)):  # blank lines at the end
-            filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series().arg_true()
-            frame = frame.head(filled[-1] + 1 if len(filled) else 0)
+        return scan.select(columns).collect(engine="streaming")
+
+    def _without_second_header(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame; an error if a row repeats the names of its columns, as in files that were joined."""
+        text = [name for name in frame.columns if frame[name].dtype == pl.String]
+        if self.header.present and text:
+            raw = dict(zip(self.columns, self.header.fields, strict=True))
+            same = frame.select(pl.all_horizontal(pl.col(name) == raw[name] for name in text)).to_series()
+            if len(text) == len(frame.columns) and same.any():
+                row = int(same.arg_true()[0]) + 1
+                raise DataError(f"{self.path}: row {row} is the header again; leave it out")
         return frame
 
-    def _check_field_counts(self, until: int | None = None) -> None:
-        """Raise `DataError` for the first row, up to row `until`, whose number of fields differs from the columns."""
-        reference = "the header" if self.has_header else "the first row"
+    def _users(self) -> pl.DataFrame:
+        """The events of a file of one user a line."""
+        pattern = r"\S+" if self.dialect.delimiter == " " else rf"[^{re.escape(self.dialect.delimiter)}\r]+"
+        line = pl.col("line").str.extract_all(pattern)
+        whole_lines = Dialect(UNIT.decode(), None, self.dialect.line_end)
+        scan = replace(self, header=Header(False, ["line"]))._scan
         try:
-            with _open(self.path) as raw:
-                lines = (line.decode().rstrip("\r\n") for line in raw)
-                rows = enumerate(_fields(lines, self.delimiter, _quote(self.path, self.delimiter)), not self.has_header)
-                for n, row in islice(rows, None if until is None else until + self.has_header):
-                    if row and len(row) != len(self.columns):
-                        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
-                        raise DataError(
-                            f"{self.path}: row {n} has {fields}, {reference} has {len(self.columns)}; "
-                            "correct it or leave it out"
-                        )
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.path}: {NOT_UTF8}") from error
-        except (*DAMAGED, csv.Error) as error:
-            raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
+            lists = scan(whole_lines, {"line": pl.String}, [line])
+        except (pl.exceptions.PolarsError, *DAMAGED) as error:
+            raise DataError(f"{self.path}: cannot be read ({reason(error)})") from error
+        lists = lists.filter(pl.col("line").list.len() > 0)
+        alone = int((lists["line"].list.len() == 1).sum())
+        self.warnings.append(
+            f"{self.path.name} is read as one user a line: the first field is the user, the others are items, "
+            "oldest first" + (f"; {alone:,} lines have a user and no item" if alone else "")
+        )
+        events = lists.select(user=pl.col("line").list.first(), item=pl.col("line").list.slice(1))
+        return events.filter(pl.col("item").list.len() > 0).explode("item")
 
 
-def _whole(name: str) -> pl.Expr:
+def is_one_user_a_line(rows: Sequence[Sequence[str]], *, numbers: bool) -> bool:
+    """Whether rows without a header are a user and their items each: whole numbers, and different numbers of fields.
+
+    A table with a broken row or two is not: at least three different numbers of fields are needed, or half of the rows
+    must differ from the most frequent one. With `numbers=False` the fields may be any text.
+    """
+    filled = [[value for value in row if value] for row in rows]
+    if numbers and not all(re.match(WHOLE, value) for row in filled for value in row):
+        return False
+    lengths = [len(row) for row in filled]
+    most = max(map(lengths.count, set(lengths)))
+    different = len(set(lengths))
+    return max(lengths) > 2 and (different > 2 or (different == 2 and 2 * most <= len(lengths)))
+
+
+def names_as_numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """The frame with the text columns `names` as whole numbers where every value is one."""
+    for name in names:
+        whole = frame.select(whole_numbers(name)).to_series()
+        if whole.null_count() == frame[name].null_count():
+            frame = frame.with_columns(whole)
+    return frame
+
+
+def whole_numbers(name: str) -> pl.Expr:
     """A text column as whole numbers; null for text that is not the usual form of a number: 007 and +7 are names."""
     number = pl.col(name).cast(pl.Int64, strict=False)
     return pl.when(number.cast(pl.String) == pl.col(name)).then(number).alias(name)
-
-
-def _sample(path: Path) -> list[str]:
-    """The first lines of the file; the first one is not blank."""
-    try:
-        with _open(path) as file:
-            raw = file.read(SAMPLE)
-    except DAMAGED as error:
-        raise DataError(f"{path}: cannot be read ({error}); is it whole? Download or write it again") from error
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}: UTF-16 text; save it as UTF-8")
-    if b"\0" in raw or raw.startswith(b"PAR1"):
-        raise DataError(f"{path}: binary, not text; is the suffix right?")
-    if len(raw) == SAMPLE:
-        raw = raw[: raw.rfind(b"\n") + 1] or raw
-    try:
-        lines = re.split("\r?\n", raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: {NOT_UTF8}") from error
-    if not lines or not lines[0].strip():
-        raise DataError(
-            f"{path}: empty; one event per row is needed"
-            if not "".join(lines).strip()
-            else f"{path}: the first line is blank; remove it"
-        )
-    return lines
-
-
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as file:
-        compressed = file.read(2) == GZIP
-    if path.suffix == ".gz" and not compressed:
-        raise DataError(f"{path}: not a gzip file; rename it without .gz, or download it again")
-    return cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb")
-
-
-def _detect_delimiter(line: str) -> str:
-    best = max(DELIMITERS, key=line.count)
-    return best if best in line else " "
-
-
-def _quote(path: Path, delimiter: str) -> str | None:
-    """The quote character: None for RecBole's files and for delimiters of more than one character."""
-    return None if _atomic(path) or len(delimiter) > 1 else '"'
-
-
-def _fields(lines: Iterable[str], delimiter: str, quote: str | None) -> Iterator[list[str]]:
-    if len(delimiter) > 1:
-        return (line.split(delimiter) if line else [] for line in lines)
-    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
-
-
-def _is_data(fields: list[str]) -> bool:
-    """Whether a first line is data: no field is a usual column name, and one is a number or a date."""
-    names = [simplify(field.partition(":")[0]) for field in fields]
-    return not KNOWN.intersection(names) and any(re.match(r"[-+]?[\d.]+($|e|-\d\d-\d\d)", field) for field in fields)
 
 
 def _type(values: Iterable[str]) -> type[pl.DataType]:
@@ -242,8 +265,3 @@ def _is_number(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _atomic(path: Path) -> bool:
-    """Whether this is one of RecBole's atomic files: tabs, `name:type` headers, quotes have no meaning."""
-    return Path(path.name.removesuffix(".gz")).suffix in (ATOMIC, ".item", ".user")

@@ -1,0 +1,86 @@
+"""Rows in which a user, an item or a time is missing: an error, or left out and counted.
+
+user   item  time          without drop      row 2: the user is empty
+17850  A     10            with drop         rows 1 and 4 stay; {"user": 1, "item": 1}
+       B     11
+13047  NULL  12            NULL, NaN, NA, None and \\\\N are names unless rows are dropped; then they are empty
+12583  C     13
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from segue.data.log import Codes, Vocab
+from segue.errors import DataError
+
+MARKERS = ("NULL", "null", "Null", "NaN", "nan", "NA", "N/A", "n/a", "<NA>", "None", "\\N")  # what programs write
+NEEDED = ("user", "item", "time")
+
+
+def is_empty(column: pl.Series) -> pl.Series:
+    """Whether each value is missing: null, NaN or an empty text."""
+    empty = column.is_null()
+    if column.dtype.is_float():
+        return empty | column.is_nan().fill_null(True)
+    if column.dtype == pl.String:
+        return empty | (column == "").fill_null(True)
+    return empty
+
+
+def complete_rows(
+    frame: pl.DataFrame, columns: Mapping[str, str], where: str, *, drop: bool
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The rows that have a user, an item and a time, and the number of empty values of each of these columns.
+
+    Args:
+        frame: the rows.
+        columns: role -> column.
+        where: the name of the source in messages.
+        drop: whether other rows are left out. Then text such as "NULL" counts as empty, too.
+
+    Raises:
+        DataError: a row is not complete and `drop` is false, or no row is complete.
+    """
+    empty: dict[str, pl.Series] = {}
+    for role in (role for role in NEEDED if role in columns):
+        mask = is_empty(frame[columns[role]])
+        if frame[columns[role]].dtype == pl.String and (drop or role == "time"):
+            mask |= frame[columns[role]].is_in(MARKERS).fill_null(False)
+        if mask.any():
+            empty[role] = mask
+    if not empty:
+        return frame, {}
+    if not drop:
+        role, mask = next(iter(empty.items()))
+        raise DataError(f"{where}, column {columns[role]!r}, {_advice(frame[columns[role]], mask)}")
+    left = frame.filter(~pl.DataFrame(empty).select(pl.any_horizontal(pl.all())).to_series())
+    if not left.height:
+        raise DataError(f"{where}: every row has an empty {' or '.join(empty)}; are the columns the right ones?")
+    return left, {role: int(mask.sum()) for role, mask in empty.items()}
+
+
+def _advice(column: pl.Series, mask: pl.Series) -> str:
+    row, count = int(mask.arg_true()[0]), int(mask.sum())
+    value = "empty (NaN)" if column.dtype.is_float() and column[row] is not None else "empty"
+    if count == 1:
+        return f"row {row + 1}: {value}; fill it in, or leave the row out: drop_empty=True (--drop-empty)"
+    return (
+        f"row {row + 1}: {value}, as in {count:,} of {len(mask):,} rows; fill them in, or leave these rows out: "
+        "drop_empty=True (--drop-empty)"
+    )
+
+
+def marker_warnings(vocab: Vocab, codes: Codes, where: str) -> list[str]:
+    """A warning for each name that usually stands for a missing value."""
+    if vocab.tokens.dtype != pl.String:
+        return []
+    found = vocab.tokens.is_in(MARKERS).arg_true()
+    return [
+        f"{where}: {vocab.tokens[index]!r} is the name in {np.count_nonzero(codes == index + 1):,} rows; if it stands "
+        "for a missing value, leave these rows out: drop_empty=True (--drop-empty)"
+        for index in found
+    ]
