@@ -16,7 +16,7 @@ def test_explain_prints_gates_and_contributions(segue, here):
     code, out, err = segue("explain models/hgn --user u1 -k 2 --last 3 --json found.json --html found.html")
     assert (code, err) == (0, "")
     assert "Recommended to user u1:" in out
-    assert re.search(r"past item, oldest first +feature gate +instance gate +1 +2", out)
+    assert re.search(r"past item +age +feature gate +instance gate +1 +2", out)
     assert "means over heads and features" in " ".join(out.split())
     saved = saved_model.load("models/hgn")
     wanted = explain(saved.model, saved.log, user="u1", k=2, last=3)
@@ -35,7 +35,37 @@ def test_a_model_without_gates(segue):
     assert code == 0
     assert "this history" in out
     assert "gate" not in out.replace("gates and attention", "")
-    assert out.count("·") == 2, "popularity owes nothing to the history"
+    assert "pop reads no item of the history: its scores do not depend on it." in " ".join(out.split())
+    assert re.search(r"no item \(user, popularity, bias\) +\+7 *\n +score +7 *\n", out)
+
+
+def test_everything_adds_up_to_the_score(segue, here):
+    """What an additive model prints: the newest items, the older ones, no item, and the score that they add up to."""
+    assert segue("run seq-knn events.csv --no-baselines --set window=4")[0] == 0
+    code, out, _ = segue("explain models/seq-knn --history 0,1,2,3,4,1 -k 1 --last 2 --order time --json found.json")
+    assert code == 0
+    text = " ".join(out.split())
+    assert "The contributions and the part that no item carries add up to the score." in text
+    assert "seq-knn reads the newest 4 items; 2 older are not shown, because no score depends on them." in text
+    assert "2 older together" in text
+    found = json.loads((here / "found.json").read_text())
+    assert [one["age"] for one in found["past"]] == [2, 1]
+    total = sum(one["contributions"][0] for one in found["past"]) + found["older"][0] + found["rest"][0]
+    assert total == pytest.approx(found["recommended"][0]["score"], rel=1e-5)
+    assert (found["num_older"], found["num_unread"], found["additive"], found["gap"]) == (2, 2, True, "kept")
+
+
+def test_what_takes_the_place_of_an_item_is_said(segue):
+    settings = "--no-baselines --set embedding_dim=4 epochs=1"
+    for model, gap in {
+        "gru": "without an item, the older ones move up by one place",
+        "sasrec": "Without the newest item, the older ones move up by one place; otherwise they stay.",
+    }.items():
+        assert segue(f"run {model} events.csv {settings}")[0] == 0
+        text = " ".join(segue(f"explain models/{model} --user u1 -k 1")[1].split())
+        assert gap in text
+        assert "they do not add up to the score" in text
+    assert "move up" not in segue("explain models/hgn --user u1 -k 1")[1]
 
 
 def test_a_rating_is_explained_by_both_histories(segue, here):
@@ -48,14 +78,16 @@ def test_a_rating_is_explained_by_both_histories(segue, here):
     assert (code, err) == (0, "")
     text = " ".join(out.split())
     assert re.search(r"user u5 is expected to rate 2 -?\d\.\d\d; the rating was \d, on 2020-09-13\.", text)
-    assert "user history, oldest first rating gate contribution" in text
-    assert "item history, oldest first rating gate contribution" in text
+    assert "when user history rating gate contribution" in text
+    assert "when item history rating gate contribution" in text
+    assert re.search(r"Without both histories the model predicts -?\d\.\d+\.", text)
     assert re.search(r"2020-09-13 user u\d+(, after \d)? \d 0\.\d{3} [-+]", text)
     saved = saved_model.load("models/iarn")
     wanted = explain_rating(saved.model, saved.log, user="u5", item="2", last=3)
     found = json.loads((here / "found.json").read_text())
     assert found["predicted"] == wanted.predicted
-    assert [one["gates"] for one in found["item_history"]] == [one.gates for one in wanted.item_history]
+    events = found["item_history"]["events"]
+    assert [one["gates"] for one in events] == [one.gates for one in wanted.item_history.events]
     page = (here / "found.html").read_text()
     assert "<h1>iarn: user u5 and 2</h1>" in page
     assert page.count("rgba(") >= 6

@@ -68,7 +68,7 @@ class SumRating(PairScorer):
 def test_histories_end_before_the_rating() -> None:
     """Ids follow the names: cake 1, jam 2, milk 3, tea 4; ann 1, bob 2, cat 3. Bob had cake in the same moment."""
     model = SumRating()
-    explanation = explain_rating(model, shop_log(), user="ann", item="cake")
+    explanation = explain_rating(model, shop_log(), user="ann", item="cake", order="time")
     assert (explanation.user, explanation.item, explanation.title, explanation.day, explanation.rating) == (
         "ann",
         "cake",
@@ -77,47 +77,58 @@ def test_histories_end_before_the_rating() -> None:
         4,
     )
     assert explanation.predicted == 4 + 3 + 300
-    assert [(one.name, one.day, one.rating, one.contribution) for one in explanation.history] == [
+    assert [(one.name, one.day, one.rating, one.contribution) for one in explanation.history.events] == [
         ("tea", "2020-01-02", 5, 4),
         ("milk", "2020-01-03", 3, 3),
     ]
-    assert [one.gates for one in explanation.history] == [{"gate": 0.4}, {"gate": 0.3}]
-    (cat,) = explanation.item_history
+    assert [one.gates for one in explanation.history.events] == [{"gate": 0.4}, {"gate": 0.3}]
+    (cat,) = explanation.item_history.events
     assert (cat.name, cat.title, cat.day, cat.rating, cat.contribution) == ("cat", "user cat", "2020-01-04", 1, 300)
     assert cat.gates == {"gate": 0.3}
     (batch,) = model.batches_seen
-    assert len(batch) == 4, "one call: the full histories, and without each of three events"
-    assert batch.time.tolist() == [YEAR_2020 + 5 * DAY] * 4
+    assert len(batch) == 9, (
+        "one call: the full histories; without each event, the older ones and all of them, twice; none"
+    )
+    assert batch.time.tolist() == [YEAR_2020 + 5 * DAY] * 9
+    assert explanation.rest == 0
     assert explanation.summary() == "user ann is expected to rate cake 307.00; the rating was 4, on 2020-01-06."
 
 
 def test_pair_without_event_is_explained_at_the_end_of_the_log() -> None:
-    explanation = explain_rating(model := SumRating(), shop_log(), user="bob", item="tea")
+    explanation = explain_rating(model := SumRating(), shop_log(), user="bob", item="tea", order="time")
     assert (explanation.day, explanation.rating, model.batches_seen[0].time) == (None, None, None)
-    assert [one.name for one in explanation.history] == ["milk", "cake"]
-    assert [one.title for one in explanation.item_history] == ["user ann"]
+    assert [one.name for one in explanation.history.events] == ["milk", "cake"]
+    assert [one.title for one in explanation.item_history.events] == ["user ann"]
     assert "the log holds no event of this user with this item" in explanation.summary()
     milk = explain_rating(SumRating(), shop_log(), user="cat", item="jam").item_history
-    assert [one.title for one in milk] == ["user ann, after cake"]
+    assert [one.title for one in milk.events] == ["user ann, after cake"]
 
 
-def test_older_event_fills_the_window_of_the_removed_one() -> None:
-    """With a window of 1, the older event replaces the removed newer one, and has no contribution itself."""
+def test_events_older_than_the_window_are_not_explained() -> None:
+    """With a window of 1, the older event does not take the place of the newer one."""
     explanation = explain_rating(SumRating(window=1, item_window=1), shop_log(), user="ann", item="cake")
-    assert [one.contribution for one in explanation.history] == [0, 3 - 4]
-    assert [one.gates for one in explanation.history] == [{"gate": None}, {"gate": 0.3}]
-    assert [one.contribution for one in explanation.item_history] == [300]
+    assert [(one.name, one.age, one.contribution) for one in explanation.history.events] == [("milk", 1, 3)]
+    assert (explanation.history.num_unread, explanation.history.num_older) == (1, 0)
+    assert [one.contribution for one in explanation.item_history.events] == [300]
+    assert (explanation.predicted, explanation.rest) == (303, 0)
+
+
+def test_the_largest_contribution_comes_first() -> None:
+    explanation = explain_rating(SumRating(), shop_log(), user="bob", item="tea")
+    events = explanation.history.events
+    assert [(one.name, one.age, one.contribution) for one in events] == [("milk", 2, 3), ("cake", 1, 1)]
 
 
 def test_newest_events_are_explained() -> None:
     explanation = explain_rating(SumRating(), shop_log(), user="ann", item="cake", last=1)
-    assert [one.name for one in explanation.history] == ["milk"]
+    assert [one.name for one in explanation.history.events] == ["milk"]
+    assert (explanation.history.num_older, explanation.history.older) == (1, 4)
     assert explanation.predicted == 307
 
 
 def test_empty_histories() -> None:
     explanation = explain_rating(SumRating(), shop_log(), user="ann", item="tea")
-    assert (explanation.history, explanation.item_history, explanation.predicted) == ([], [], 0)
+    assert (explanation.history.events, explanation.item_history.events, explanation.predicted) == ([], [], 0)
     assert explanation.sections() == [("User history", ["Nothing."]), ("Item history", ["Nothing."])]
 
 
@@ -138,8 +149,10 @@ def test_every_rating_model_is_explained(name: str) -> None:
         batch = events.batch(same_pair, window=model.window, item_window=model.item_window)
         with torch.inference_mode():
             assert explanation.predicted == pytest.approx(float(model.predict(batch)), abs=1e-5)
-        assert all(np.isfinite(one.contribution) for one in (*explanation.history, *explanation.item_history))
-        assert any(one.contribution for one in explanation.history) == (model.window != 0)
+        assert all(
+            np.isfinite(one.contribution) for one in (*explanation.history.events, *explanation.item_history.events)
+        )
+        assert any(one.contribution for one in explanation.history.events) == (model.window != 0)
 
 
 @pytest.mark.parametrize("backbone", ["iarn", "tagm", "rnn", "lstm"])
@@ -149,9 +162,9 @@ def test_gates_of_iarn_belong_to_the_pair(backbone: str) -> None:
     at = next(row for row in np.argsort(-events.history_lengths()) if (events.user == events.user[row]).sum() > 7)
     last = np.flatnonzero((events.user == events.user[at]) & (events.item == events.item[at]))[-1:]
     user, item = RATED.users.names(events.user[last])[0], RATED.items.names(events.item[last])[0]
-    explanation = explain_rating(model, RATED, user=user, item=item)
+    explanation = explain_rating(model, RATED, user=user, item=item, order="time")
     if backbone in ("rnn", "lstm"):
-        assert all(one.gates == {} for one in (*explanation.history, *explanation.item_history))
+        assert all(one.gates == {} for one in (*explanation.history.events, *explanation.item_history.events))
         return
     batch = events.batch(last, window=5, item_window=5)
     with torch.inference_mode():
@@ -160,11 +173,9 @@ def test_gates_of_iarn_belong_to_the_pair(backbone: str) -> None:
             model.user_network.gates(user_states, item_states.summary)[:, 0].tolist(),
             model.item_network.gates(item_states, user_states.summary)[:, 0].tolist(),
         )
-    for steps, gates in zip((explanation.history, explanation.item_history), expected, strict=True):
-        values = [one.gates["gate"] for one in steps]
-        assert values[: -len(gates)] == [None] * (len(steps) - len(gates))
-        assert values[-len(gates) :] == pytest.approx(gates, abs=1e-6)
-        assert len(gates) == min(5, len(steps))
+    for explained, gates in zip((explanation.history, explanation.item_history), expected, strict=True):
+        assert [one.gates["gate"] for one in explained.events] == pytest.approx(gates, abs=1e-6)
+        assert len(gates) == 5 or explained.num_unread == 0
 
 
 def test_gates_of_a_pair_are_not_recorded_in_a_ranking() -> None:
@@ -185,8 +196,8 @@ def test_page_shows_both_histories(tmp_path: Any) -> None:
 def test_log_without_ratings_or_dates() -> None:
     bare = replace(shop_log(), rating=None, time=shop_log().time - YEAR_2020)  # type: ignore[operator]
     explanation = explain_rating(SumRating(), bare, user="ann", item="cake")
-    assert [explanation.rating, *(one.rating for one in explanation.history)] == [None, None, None]
-    assert explanation.history[0].day == f"{DAY:,}"
+    assert [explanation.rating, *(one.rating for one in explanation.history.events)] == [None, None, None]
+    assert explanation.history.events[0].day == f"{DAY:,}"
     assert explanation.summary().endswith("; the event was on 432,000.")
 
 

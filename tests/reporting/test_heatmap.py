@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from segue.reporting.heatmap import Heatmap, HeatmapCell
+from segue.reporting.heatmap import Heatmap, HeatmapCell, decimals_of, format_contribution, format_score
 from segue.reporting.html import write_page
 
 ROWS = [
@@ -34,3 +34,17 @@ def test_zero_has_no_colour() -> None:
 def test_heatmap_on_a_page(tmp_path) -> None:
     path = write_page("Heat", [("Here", [Heatmap(ROWS, [["one"]]), "words"])], tmp_path / "page.html")
     assert re.search(r"<h2>Here</h2>\n<table>\n<tr><th>item</th>.*</table>\n<p>words</p>", path.read_text(), re.DOTALL)
+
+
+def test_numbers_have_the_digits_of_the_largest() -> None:
+    decimals = decimals_of([123.456, -0.5, 1e-9])
+    assert [format_contribution(value, decimals) for value in (123.456, -0.5, 1e-9, -0.04, 0.0)] == [
+        "+123.5",
+        "-0.5",
+        "0",
+        "0",
+        "0",
+    ]
+    assert format_score(-0.04, decimals) == "0.0"
+    assert decimals_of([float("-inf"), 2e-5]) == 8
+    assert (decimals_of([]), decimals_of([0.0]), decimals_of([7.0, -3.0])) == (0, 0, 0)

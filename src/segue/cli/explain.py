@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -14,7 +14,7 @@ from segue.cli.output import JsonFile, check_json, show, write_json_output
 from segue.cli.recommend import HistoryOption, UserOption, excludes_seen, parse_history
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
-from segue.reporting.heatmap import format_contribution, format_gate
+from segue.reporting.heatmap import decimals_of, format_contribution, format_gate, format_score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 
 _LEGEND = (
     "Each number is what the past item contributes to the score of the recommendation: by how much the score would be "
-    "lower without it. ▾4: without it the recommendation would rank 4 places lower; ▴2: 2 places higher."
+    "lower without it. ▾4: without it the recommendation would rank 4 places lower; ▴2: 2 places higher. "
+    "Age 1 is the newest item."
 )
+_REST = "no item (user, popularity, bias)"
+_ADDS_UP = "The contributions and the part that no item carries add up to the score."
+_DOES_NOT_ADD_UP = "For this model they do not add up to the score: items can replace or support each other."
+_GAPS = {
+    "closed": "This model reads no gap in a history: without an item, the older ones move up by one place.",
+    "closed at the newest item": "Without the newest item, the older ones move up by one place; otherwise they stay.",
+}
 _GATES_LEGEND = (
     "{names}: the values of the model's gates and attention for the item, the same for all recommendations; means over "
     "heads and features."
@@ -40,6 +48,7 @@ def explain(
     item: str | None = None,
     k: Annotated[int, Parameter(name="-k")] = 5,
     last: int = 20,
+    order: Literal["contribution", "time"] = "contribution",
     model_class: ModelClasses = (),
     html: Annotated[Path | None, Parameter(group=OUTPUT_GROUP)] = None,
     json: JsonFile = None,
@@ -52,6 +61,7 @@ def explain(
             of the item are shown; if the log has this rating, as they were before it.
         k: Number of recommendations.
         last: Number of the newest past items that are shown, and with --item of the newest users.
+        order: Order of the past items: the largest contribution first (contribution), or the oldest item first (time).
         html: Write a heat map to this HTML page.
     """
     check_json(json)
@@ -59,24 +69,24 @@ def explain(
         raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")
     saved = load_saved(model, model_class)
     if item is not None:
-        content = show_rating(saved, user=user, item=item, last=last, html=html)
+        content = show_rating(saved, user=user, item=item, last=last, order=order, html=html)
         write_json_output(json, {"model": str(model), **content})
         return
     from segue.explain.occlusion import explain as explain_recommendations
 
     items, exclude_seen = parse_history(history), excludes_seen(saved)
     explanation = explain_recommendations(
-        saved.model, saved.log, user=user, history=items, k=k, last=last, exclude_seen=exclude_seen
+        saved.model, saved.log, user=user, history=items, k=k, last=last, exclude_seen=exclude_seen, order=order
     )
     owner = "this history" if user is None else f"user {user}"
-    show(*explanation_tables(explanation, owner))
+    show(*explanation_tables(explanation, saved.model.name, owner))
     write_json_output(json, {"model": str(model), "user": user, **asdict(explanation)})
     if html is not None:
-        write_heatmap_page(explanation, f"{saved.model.name} for {owner}", html)
+        write_heatmap_page(explanation, saved.model.name, owner, html)
 
 
-def explanation_tables(explanation: Explanation, owner: str) -> list[Text | Table]:
-    """The recommendations with their ranks, and the past items with their contributions to each."""
+def explanation_tables(explanation: Explanation, model: str, owner: str) -> list[Text | Table]:
+    """The recommendations, and the past items with their contributions to each; then what the numbers mean."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -84,46 +94,88 @@ def explanation_tables(explanation: Explanation, owner: str) -> list[Text | Tabl
     recommended, past = explanation.recommended, explanation.past
     if not recommended:
         return [Text(f"Nothing is left to recommend to {owner}: every item was seen.")]
+    decimals = decimals_of(shown_values(explanation))
     items = Table(box=None, show_header=False)
     for rank, one in enumerate(recommended, 1):
-        items.add_row(str(rank), Text(one.title), f"{one.score:.3f}")
-    contributions = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    contributions.add_column("past item, oldest first", ratio=1)
-    gates = list(past[0].gates)
-    for name in [*gates, *(str(rank) for rank in range(1, len(recommended) + 1))]:
-        contributions.add_column(name, justify="right", no_wrap=name not in gates)
+        items.add_row(str(rank), Text(one.title), format_score(one.score, decimals))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("past item", ratio=1)
+    gates = list(past[0].gates) if past else []
+    for name in ["age", *gates, *(str(rank) for rank in range(1, len(recommended) + 1))]:
+        table.add_column(name, justify="right", no_wrap=name not in gates)
     for event in past:
         values = [format_gate(event.gates[name]) for name in gates]
-        contributions.add_row(Text(event.title), *values, *contribution_cells(event))
-    legend = [Text(_LEGEND), *([Text(_GATES_LEGEND.format(names=", ".join(gates)))] if gates else [])]
-    headings = Text(f"Recommended to {owner}:"), Text("Contributions of the past items:")
-    return [headings[0], items, headings[1], contributions, *legend]
+        table.add_row(Text(event.title), str(event.age), *values, *contribution_cells(event, decimals))
+    for position, (name, cells) in enumerate(total_rows(explanation, decimals)):
+        if position == 0 and past:
+            table.add_section()
+        table.add_row(Text(name), "", *("" for _ in gates), *cells)
+    heading = Text("Contributions of the past items:")
+    return [Text(f"Recommended to {owner}:"), items, heading, table, *map(Text, legend_of(explanation, model))]
 
 
-def contribution_cells(item: PastItem) -> list[str]:
+def shown_values(explanation: Explanation) -> list[float]:
+    """All scores and contributions of an explanation."""
+    contributions = [value for past in explanation.past for value in past.contributions]
+    return [*(one.score for one in explanation.recommended), *explanation.rest, *explanation.older, *contributions]
+
+
+def total_rows(explanation: Explanation, decimals: int) -> list[tuple[str, list[str]]]:
+    """The rows below the past items: what the older items and no item contribute, and the scores."""
+    rows = []
+    if explanation.num_older:
+        name = f"{explanation.num_older:,} older together"
+        rows.append((name, [format_contribution(value, decimals) for value in explanation.older]))
+    rows.append((_REST, [format_contribution(value, decimals) for value in explanation.rest]))
+    rows.append(("score", [format_score(one.score, decimals) for one in explanation.recommended]))
+    return rows
+
+
+def legend_of(explanation: Explanation, model: str) -> list[str]:
+    """What the numbers mean and what is not shown, as sentences."""
+    past, unread = explanation.past, explanation.num_unread
+    gates = list(past[0].gates) if past else []
+    lines = [_LEGEND] if past else [f"{model} reads no item of the history: its scores do not depend on it."]
+    if past:
+        lines.append(_ADDS_UP if explanation.additive else _DOES_NOT_ADD_UP)
+        lines.extend([_GAPS[explanation.gap]] if explanation.gap in _GAPS else [])
+    if past and unread:
+        read, older = len(past) + explanation.num_older, "1 older item is" if unread == 1 else f"{unread:,} older are"
+        lines.append(f"{model} reads the newest {read} items; {older} not shown, because no score depends on them.")
+    return [*lines, *([_GATES_LEGEND.format(names=", ".join(gates))] if gates else [])]
+
+
+def contribution_cells(item: PastItem, decimals: int) -> list[str]:
     """The contribution of a past item to each recommendation, with the change of rank without it."""
     marks = [f" {'▾' if places > 0 else '▴'}{abs(places)}" if places else "" for places in item.rank_changes]
-    return [f"{format_contribution(value)}{mark}" for value, mark in zip(item.contributions, marks, strict=True)]
+    return [
+        f"{format_contribution(value, decimals)}{mark}" for value, mark in zip(item.contributions, marks, strict=True)
+    ]
 
 
-def write_heatmap_page(explanation: Explanation, title: str, path: Path) -> Path:
+def write_heatmap_page(explanation: Explanation, model: str, owner: str, path: Path) -> Path:
     """Write a heat map: one row for each past item, one column for each gate and recommendation."""
     from segue.reporting.heatmap import Heatmap, HeatmapCell
     from segue.reporting.html import write_page
 
+    title, past_items = f"{model} for {owner}", explanation.past
     columns = [f"{rank}. {one.title}" for rank, one in enumerate(explanation.recommended, 1)]
     if not columns:
         return write_page(title, [("Recommended", ["Nothing: every item was seen."])], path)
+    decimals = decimals_of(shown_values(explanation))
+    gate_names = list(past_items[0].gates) if past_items else []
     rows: list[dict[str, Any]] = []
-    for past in explanation.past:
+    for past in past_items:
         gates = {name: HeatmapCell(value, format_gate(value)) for name, value in past.gates.items()}
-        values = zip(past.contributions, contribution_cells(past), strict=True)
+        values = zip(past.contributions, contribution_cells(past, decimals), strict=True)
         cells = {name: HeatmapCell(*cell) for name, cell in zip(columns, values, strict=True)}
-        rows.append({"past item, oldest first": past.title, **gates, **cells})
-    recommended: list[Any] = [{"item": one.title, "score": one.score} for one in explanation.recommended]
-    gate_names = list(explanation.past[0].gates)
-    heatmap = Heatmap(rows, [columns, *([name] for name in gate_names)])
-    legend = [_LEGEND, *([_GATES_LEGEND.format(names=", ".join(gate_names))] if gate_names else [])]
-    shown: list[Any] = [heatmap, *legend]
+        rows.append({"past item": past.title, "age": past.age, **gates, **cells})
+    for name, texts in total_rows(explanation, decimals):
+        cells = {column: HeatmapCell(None, text) for column, text in zip(columns, texts, strict=True)}
+        rows.append({"past item": name, "age": "", **{gate: HeatmapCell(None, "") for gate in gate_names}, **cells})
+    recommended: list[Any] = [
+        {"item": one.title, "score": format_score(one.score, decimals)} for one in explanation.recommended
+    ]
+    shown: list[Any] = [Heatmap(rows, [columns, *([name] for name in gate_names)]), *legend_of(explanation, model)]
     sections = [("Recommended", [recommended]), ("Contributions of the past items", shown)]
     return write_page(title, sections, path)

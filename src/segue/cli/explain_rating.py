@@ -2,62 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.cli.output import show
-from segue.reporting.heatmap import format_contribution, format_gate
+from segue.reporting.heatmap import format_contribution, format_gate, format_score
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from segue.explain.rating import HistoryEvent
+    from segue.explain.occlusion import Order
+    from segue.explain.rating import ExplainedHistory
     from segue.serving.saved_model import SavedModel
 
-_LEGEND = "contribution: how much lower the predicted rating would be without the event."
-_GATES_LEGEND = (
-    "{names}: the values of the model's gates and attention for the event, given this pair; – is older than the window "
-    "of the model."
+_LEGEND = (
+    "contribution: how much lower the predicted rating would be without the event. Contributions do not add up to the "
+    "rating, because events can replace or support each other."
 )
+_GATES_LEGEND = "{names}: the values of the model's gates and attention for the event, given this pair."
 
 
-def show_rating(saved: SavedModel, *, user: Any, item: str, last: int, html: Path | None) -> dict[str, Any]:
+def show_rating(
+    saved: SavedModel, *, user: Any, item: str, last: int, order: Order, html: Path | None
+) -> dict[str, Any]:
     """Explain the rating of an item by a user of the log; returns what the JSON holds."""
     from rich.text import Text
 
     from segue.explain.rating import explain_rating
     from segue.reporting.html import write_page
 
-    explanation = explain_rating(saved.model, saved.log, user=user, item=item, last=last)
+    explanation = explain_rating(saved.model, saved.log, user=user, item=item, last=last, order=order)
+    decimals = explanation.decimals
     histories = {"user history": explanation.history, "item history": explanation.item_history}
-    gates = list(dict.fromkeys(name for steps in histories.values() for step in steps[:1] for name in step.gates))
-    legend = [_LEGEND, *([_GATES_LEGEND.format(names=", ".join(gates))] if gates else [])]
-    tables = (history_table(title, steps) for title, steps in histories.items())
-    show(Text(explanation.summary()), *tables, *map(Text, legend))
+    gates = list(dict.fromkeys(name for one in histories.values() for event in one.events[:1] for name in event.gates))
+    rest = f"Without both histories the model predicts {format_score(explanation.rest, decimals)}."
+    legend = [rest, _LEGEND, *([_GATES_LEGEND.format(names=", ".join(gates))] if gates else [])]
+    tables = (history_table(title, history, decimals) for title, history in histories.items())
+    unread = [unread_note(title, history) for title, history in histories.items() if history.num_unread]
+    show(Text(explanation.summary()), *tables, *map(Text, [*unread, *legend]))
     if html is not None:
         title = f"{saved.model.name}: user {user} and {explanation.title}"
-        write_page(title, [("The rating", [explanation.summary(), *legend]), *explanation.sections()], html)
+        notes = [explanation.summary(), *unread, *legend]
+        write_page(title, [("The rating", notes), *explanation.sections()], html)
     return asdict(explanation)
 
 
-def history_table(title: str, steps: Sequence[HistoryEvent]) -> Table | Text:
-    """One history, oldest event first."""
+def history_table(title: str, history: ExplainedHistory, decimals: int) -> Table | Text:
+    """The events of one history, in their order, and the older ones in one row."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    if not steps:
-        return Text(f"{title}: nothing")
+    events = history.events
+    if not events:
+        return Text(f"{title}: nothing" if not history.num_unread else f"{title}: nothing that the model reads")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("when", no_wrap=True)
-    table.add_column(f"{title}, oldest first", ratio=1)
-    for name in ("rating", *steps[0].gates, "contribution"):
+    table.add_column(title, ratio=1)
+    for name in ("rating", *events[0].gates, "contribution"):
         table.add_column(name, justify="right", no_wrap=True)
-    for step in steps:
-        rating = "" if step.rating is None else f"{step.rating:g}"
-        values = [*map(format_gate, step.gates.values()), format_contribution(step.contribution)]
-        table.add_row(step.day, Text(step.title), rating, *values)
+    for event in events:
+        rating = "" if event.rating is None else f"{event.rating:g}"
+        values = [*map(format_gate, event.gates.values()), format_contribution(event.contribution, decimals)]
+        table.add_row(event.day, Text(event.title), rating, *values)
+    if history.num_older:
+        empty = ["" for _ in ("rating", *events[0].gates)]
+        table.add_row("", f"{history.num_older:,} older together", *empty, format_contribution(history.older, decimals))
     return table
+
+
+def unread_note(title: str, history: ExplainedHistory) -> str:
+    """A sentence about the events that are older than the window of the model."""
+    read = len(history.events) + history.num_older
+    return f"{title}: the model reads the newest {read} events; {history.num_unread:,} older ones are not shown."

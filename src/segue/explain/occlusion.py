@@ -1,13 +1,22 @@
 """Explain a recommendation: the contribution of each past item, and the model's gates and attention.
 
-                    gates and attention      contribution to the recommended item, change of its rank
-    past item       of the model, if any     1st        2nd        ...
-    older           .03                      +.10 ( 0)  -.02 (-1)
-    newer           .41                      +1.7 (+8)  +.33 (+2)
+                         gates and attention      contribution to the recommended item, change of its rank
+    past item       age  of the model, if any     1st        2nd        ...
+    Aliens            1  .41                      +1.7 (+8)  +.33 (+2)
+    Emma              2  .03                      +.10 ( 0)  -.02 (-1)
+    8 older items                                 +.21       +.04
+    no item                                       +.50       +.61
+    score                                         2.51       .96
 
 The contribution of a past item is found by occlusion: the model scores the history again without the item, and the
-contribution is the score that the recommendation loses. This works for every model. It describes what the model
-computes, not why a user did something. Similar items can replace each other, so each of them may contribute little.
+contribution is the score that the recommendation loses. The other items keep their positions, so that an item does not
+seem harmful because the older ones would be newer without it. Some models cannot read a history with a gap, recurrent
+ones for example; for these the gap is closed (`Explanation.gap`). Only items within the model's window are explained.
+
+The part that no item carries is the score without any item of the history: the user vector, popularity, a bias. For
+models whose score is a sum over the items, it and the contributions add up to the score (`Explanation.additive`). For
+other models they need not, because items can replace or support each other. Contributions describe what the model
+computes, not why a user did something.
 
 Gates and attention weights are recorded while the model scores (`segue.nn.recorder`). They are the same for all
 recommendations, because the models compute one query from the history.
@@ -17,18 +26,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.data.log import Log
-from segue.errors import DataError
+from segue.errors import DataError, require
 from segue.models.base.model import Model
 from segue.nn.recorder import Recording, recording
+from segue.nn.topk import places
 from segue.serving.recommend import Recommendation, history_batch, score_all_items, top_recommendations
+
+Order = Literal["contribution", "time"]
+Gap = Literal["kept", "closed at the newest item", "closed"]
+GAPS: dict[str, Gap] = {
+    "anywhere": "kept",
+    "inside": "closed at the newest item",
+    "left": "closed",
+}  # by `skips_padding`
+ROUNDING = 16  # units in the last place of the largest score; smaller contributions are rounding errors
 
 
 @dataclass(frozen=True)
@@ -38,13 +57,15 @@ class PastItem:
     Attributes:
         item: its name.
         title: its title.
-        gates: the value of each gate and attention of the model; None where the item is older than the model's window.
+        age: 1 for the newest item, 2 for the one before, and so on.
+        gates: the value of each gate and attention of the model.
         contributions: for each recommendation, its score minus its score without the item.
         rank_changes: for each recommendation, by how many places it ranks lower without the item.
     """
 
     item: Any
     title: str
+    age: int
     gates: dict[str, float | None]
     contributions: list[float]
     rank_changes: list[int]
@@ -56,11 +77,24 @@ class Explanation:
 
     Attributes:
         recommended: the recommended items, best first.
-        past: the newest items of the history, oldest first.
+        past: the newest items of the history, in the order asked for.
+        num_older: number of items that the model reads and that are older than those of `past`.
+        older: for each recommendation, what these contribute together.
+        rest: for each recommendation, the part of its score that no item carries.
+        num_unread: number of items that the model does not read, because they are older than its window.
+        additive: whether `rest`, `older` and all contributions add up to the scores, except for rounding.
+        gap: what takes the place of an item that is left out. "kept": nothing, and the others keep their positions;
+            "closed": the older items move up; "closed at the newest item": they do so for the newest item alone.
     """
 
     recommended: list[Recommendation]
     past: list[PastItem]
+    num_older: int
+    older: list[float]
+    rest: list[float]
+    num_unread: int
+    additive: bool
+    gap: Gap
 
 
 def explain(
@@ -72,6 +106,7 @@ def explain(
     k: int = 5,
     last: int = 20,
     exclude_seen: bool = True,
+    order: Order = "contribution",
 ) -> Explanation:
     """Recommend k items, and compute what each past item contributes to them.
 
@@ -81,54 +116,103 @@ def explain(
         user: the name of a known user, or None for an anonymous user.
         history: names of items, oldest first; by default the user's history in the log.
         k: the number of recommendations.
-        last: how many of the newest past items are explained. The model reads the whole history.
+        last: how many of the newest past items are explained; the others that the model reads are taken together.
         exclude_seen: do not recommend items of the history; an item that is left out of it is not recommended either.
+        order: "contribution" puts the past item first whose contributions to all recommendations have the largest
+            absolute sum; "time" puts the oldest item first.
 
     Raises:
         DataError: an unknown user or item, neither a user nor a history, or `k` or `last` below 1.
+        ConfigError: an unknown `order`.
     """
+    check_order(order)
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
     batch = history_batch(log, user, history)
     items = batch.history[0]
     with recording() as recorded:
-        scores = score_all_items(model, batch)[0]
+        scores = score_all_items(model, model.readable(batch))  # (1, I)
     if model.task == "rating":
         recorded = {}  # its gates belong to one pair of user and item: see `segue.explain.rating`
     excluded = items if exclude_seen else items[:0]
-    scores[excluded] = -torch.inf
-    recommended = top_recommendations(log, scores, k)
-
-    positions = range(max(0, len(items) - last), len(items))
-    occluded = Batch(batch.user.repeat(len(positions)), leave_one_out(items, positions))
-    occluded_scores = score_all_items(model, occluded)  # (positions, I)
-    occluded_scores[:, excluded] = -torch.inf
-
+    scores[:, excluded] = -torch.inf
+    recommended = top_recommendations(log, scores[0], k)
     ids = torch.from_numpy(log.items.ids([one.item for one in recommended])).long()
-    contributions = scores[ids] - occluded_scores[:, ids]
-    rank_changes = item_ranks(occluded_scores, ids) - item_ranks(scores[None], ids)
+
+    window = model.scored_window
+    unread = 0 if window is None else max(0, len(items) - window)
+    positions = range(max(unread, len(items) - last), len(items))
+    occluded = occluded_scores(model, batch, occlusion_masks(len(items), unread, positions))  # (positions + 2, I)
+    occluded[:, excluded] = -torch.inf
+    without = occluded[:, ids]
+    contributions = without_noise(scores[:, ids].double() - without.double(), scores)
+    rank_changes = places(occluded, ids) - places(scores, ids)
+    names, titles = log.items.names(items[positions.start :].tolist()), log.titles(items[positions.start :].tolist())
+    ages = range(len(positions), 0, -1)
     gates = recorded_values(recorded, len(items), positions)
-    past = items[positions.start :].tolist()
-    names, titles = log.items.names(past), log.titles(past)
-    rows = zip(names, titles, gates, contributions.tolist(), rank_changes.tolist(), strict=True)
-    return Explanation(recommended, [PastItem(*row) for row in rows])
+    rows = zip(names, titles, ages, gates, contributions[:-2].tolist(), rank_changes[:-2].tolist(), strict=True)
+    past = [PastItem(*row) for row in rows]
+    if order == "contribution":
+        past.sort(key=lambda one: (-sum(map(abs, one.contributions)), one.age))
+    return Explanation(
+        recommended=recommended,
+        past=past,
+        num_older=positions.start - unread,
+        older=contributions[-2].tolist(),
+        rest=without_noise(without[-1], scores).tolist(),
+        num_unread=unread,
+        additive=model.additive != "no" or window == 0,
+        gap=gap_of(model),
+    )
 
 
-def leave_one_out(items: Int[Tensor, "P"], positions: Sequence[int]) -> Int[Tensor, "K P"]:
-    """K copies of a history, each without one position; older items move up, and the first one becomes padding.
+def check_order(order: str) -> None:
+    """Raise `ConfigError` if the order is unknown."""
+    require(order in get_args(Order), f"order={order!r}: must be one of {', '.join(get_args(Order))}")
 
-    >>> leave_one_out(torch.tensor([4, 5, 6]), [0, 1]).tolist()
-    [[0, 5, 6], [0, 4, 6]]
+
+def occlusion_masks(length: int, first: int, positions: range) -> Bool[Tensor, "K P"]:
+    """Which positions of a history are left out: each of `positions`; then those before them; then all.
+
+    >>> occlusion_masks(4, 1, range(2, 4)).int().tolist()
+    [[0, 0, 1, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0, 1, 1, 1]]
+
+    Args:
+        length: the length of the history.
+        first: the oldest position that the model reads.
+        positions: the newest positions.
     """
-    column = torch.arange(len(items))
-    shifted = column <= torch.tensor(positions, dtype=torch.long)[:, None]
-    return nn.functional.pad(items, (1, 0))[column + 1 - shifted.long()]
+    column = torch.arange(length)
+    alone = column == torch.tensor(positions, dtype=torch.long)[:, None]
+    older = (column >= first) & (column < positions.start)
+    return torch.cat([alone, older[None], (column >= first)[None]])
 
 
-def item_ranks(scores: Float[Tensor, "B I"], ids: Int[Tensor, "K"]) -> Int[Tensor, "B K"]:
-    """The ranks of items, from 0; an item ranks behind all others with the same score."""
-    ranks = [(scores >= scores[:, one, None]).sum(1) - 1 for one in ids]
-    return torch.stack(ranks, 1) if ranks else torch.zeros(len(scores), 0, dtype=torch.long)
+def occluded_scores(model: Model, batch: Batch, left_out: Bool[Tensor, "K P"]) -> Float[Tensor, "K I"]:
+    """The scores of one history without some of its positions. The last row leaves out all that the model reads.
+
+    Where the score is a mean over the items, an item that is left out takes its share along: the mean is not taken over
+    the items that are left, which would make items below the mean look harmful.
+    """
+    history = batch.history.masked_fill(left_out, 0)
+    scores = score_all_items(model, model.readable(Batch(batch.user.expand(len(history)), history)))
+    if model.additive == "mean" and len(left_out[0]):
+        share = 1 - left_out.sum(1, keepdim=True) / left_out[-1].sum().clamp(min=1)  # (K, 1)
+        scores = torch.where(scores.isfinite(), scores[-1] + share.to(scores) * (scores - scores[-1]), scores)
+    return scores
+
+
+def without_noise(values: Float[Tensor, "*n"], scores: Float[Tensor, "*s"]) -> Float[Tensor, "*n"]:
+    """The values, with 0 for those that are rounding errors of scores of this size."""
+    largest = torch.where(scores.isfinite(), scores.abs(), 0).max()
+    return values.double().masked_fill(values.abs() <= ROUNDING * torch.finfo(scores.dtype).eps * largest, 0)
+
+
+def gap_of(model: Model) -> Gap:
+    """What takes the place of an item that is left out; for a model with parts, the most that it is in one of them."""
+    if model.parts:
+        return max((gap_of(part) for part in model.parts), key=list(GAPS.values()).index)
+    return GAPS["anywhere"] if model.window == 0 else GAPS[model.skips_padding]
 
 
 def recorded_values(recorded: Recording, length: int, positions: Sequence[int]) -> list[dict[str, float | None]]:

@@ -55,3 +55,16 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
         key = torch.where(tied_scores == last, -column, torch.where(tied_scores > last, 1, -width))
         columns[tied] = key.topk(k).indices
     return columns.sort(dim=1).values
+
+
+def places(scores: Float[Tensor, "B I"], columns: Int[Tensor, "K"]) -> Int[Tensor, "B K"]:
+    """The place of some columns in the order of `topk`: 0 for the best column of a row.
+
+    >>> places(torch.tensor([[0.5, 0.7, 0.5]]), torch.tensor([0, 2])).tolist()
+    [[1, 2]]
+    """
+    ahead = torch.zeros(len(scores), len(columns), dtype=torch.long, device=scores.device)
+    for number, column in enumerate(columns.tolist()):
+        score = scores[:, column, None]
+        ahead[:, number] = (scores > score).sum(1) + (scores[:, :column] == score).sum(1)
+    return ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,11 +25,27 @@ def format_gate(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def format_contribution(value: float) -> str:
-    """A contribution as text, with its sign; · for zero."""
-    if value == 0:
-        return "·"
-    return f"{value:+.3f}" if abs(value) >= 5e-4 else f"{value:+.0e}"
+def decimals_of(values: Iterable[float]) -> int:
+    """The number of decimals with which the largest of some values has four digits; 0 if all are whole numbers.
+
+    >>> decimals_of([0.5, -12.25]), decimals_of([3e-05]), decimals_of([501.0, 0.0])
+    (2, 8, 0)
+    """
+    sizes = [abs(value) for value in values if math.isfinite(value)]
+    if all(size.is_integer() for size in sizes):
+        return 0
+    return max(0, 3 - math.floor(math.log10(max(sizes))))
+
+
+def format_score(value: float, decimals: int) -> str:
+    """A score as text, without a minus sign before zero."""
+    return f"{value:z.{decimals}f}"
+
+
+def format_contribution(value: float, decimals: int) -> str:
+    """A contribution as text, with its sign; 0 if it rounds to zero."""
+    text = f"{value:+.{decimals}f}"
+    return text if float(text) else "0"
 
 
 @dataclass(frozen=True)

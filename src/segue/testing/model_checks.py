@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from segue.models.base.model import Model
 from segue.testing.scoring_laws import (
+    additive_scores,
     batch_independence,
     candidate_consistency,
     finite_on_shortest_history,
@@ -48,6 +49,7 @@ LAWS: dict[str, Callable[[Subject], None]] = {
         processes_agree,
         exact_resume,
         step_matches_full,
+        additive_scores,
     )
 }
 

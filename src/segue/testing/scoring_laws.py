@@ -116,3 +116,23 @@ def step_matches_full(subject: Subject) -> None:
         for position in range(batch.history.shape[1]):
             state, scores = model.step(state, batch.history[:, position])
         assert_same_scores(scores, model.score(batch), "law 13")
+
+
+def additive_scores(subject: Subject) -> None:
+    """Law 14: the terms of the items of the history, each alone in its position, add up to the score of an additive
+    model, together with the score of an empty history; or their mean does."""
+    model = subject.train()
+    if model.additive == "no":
+        return
+    assert model.skips_padding == "anywhere", "law 14: an additive model has to skip padding anywhere in a history"
+    batch = evaluation_batch(subject.log, model)
+    history = batch.history
+    with torch.inference_mode():
+        rest = model.score(Batch(batch.user, 0 * history))
+        total = torch.zeros_like(rest)
+        for position in range(history.shape[1]):
+            alone = torch.zeros_like(history)
+            alone[:, position] = history[:, position]
+            total += torch.where(rest.isfinite(), model.score(Batch(batch.user, alone)) - rest, 0)
+        count = (history > 0).sum(1, keepdim=True) if model.additive == "mean" else 1
+        assert_same_scores(rest + total / count, model.score(batch), "law 14")

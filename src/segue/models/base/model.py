@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.batches.batch import Batch
+from segue.batches.batch import AnyBatch, Batch
+from segue.batches.gaps import close_gaps
 from segue.config import Config, Field
 from segue.data.item_features import feature_ids
 from segue.data.log import Ids, Log
@@ -64,6 +65,10 @@ class Model(nn.Module, ABC):
         trained_by_gradient: True if the model is trained in epochs; False if it has `fit`.
         scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
             scored by itself; re-ranking then scores the candidates alone.
+        skips_padding: where in a history padding is no item: on the "left" alone; "inside", which is anywhere before
+            the newest item; or "anywhere". Where it is skipped, the other items keep their positions.
+        additive: whether a score is a "sum", or a "mean", over the items of the history, of terms that depend on one
+            item and its position, plus a term without any item; "no" for every other model.
 
     Attributes:
         window: number of most recent items that `score` reads; None reads the whole history.
@@ -76,6 +81,8 @@ class Model(nn.Module, ABC):
     task: ClassVar[str] = "ranking"
     trained_by_gradient: ClassVar[bool] = False
     scores_pairs: ClassVar[bool] = False
+    skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
+    additive: Literal["no", "sum", "mean"] = "no"
     window: int | None
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
@@ -88,9 +95,32 @@ class Model(nn.Module, ABC):
         """The models that this one combines; none by default."""
         return ()
 
+    @property
+    def scored_window(self) -> int | None:
+        """Number of most recent items that scores depend on, the largest of all parts; None for the whole history."""
+        windows = [part.scored_window for part in self.parts] or [self.window]
+        return None if None in windows else max(window or 0 for window in windows)
+
     @abstractmethod
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """Scores of `items` as the next item; without `items`, of the items 0..I in order. Item 0 scores -inf."""
+
+    def readable(self, batch: AnyBatch) -> AnyBatch:
+        """A batch with padding anywhere in its histories, in the form that `score` reads.
+
+        Histories are cut to the window first. Then padding that the model would read as an item moves to the left. A
+        model with parts returns the batch as it is, and does this for each part.
+        """
+        if self.parts:
+            return batch
+        return replace(batch, history=self._readable_history(batch.history, self.window))
+
+    def _readable_history(self, history: Int[Tensor, "B P"], window: int | None) -> Int[Tensor, "B L"]:
+        if window is not None:
+            history = history[:, max(0, history.shape[1] - window) :]
+        if self.skips_padding == "anywhere":
+            return history
+        return close_gaps(history, keep_inner=self.skips_padding == "inside")
 
     @classmethod
     def configure(cls, settings: dict[str, Any] | None = None, preset: str | None = None) -> Any:

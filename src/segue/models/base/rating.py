@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.batches.batch import Batch, PairBatch, RatingBatch
+from segue.batches.batch import AnyBatch, Batch, PairBatch, RatingBatch
 from segue.batches.rated_events import RatedEvents
 from segue.config import Field
 from segue.data.log import Log
@@ -54,6 +55,12 @@ class PairScorer(Model):
         if not isinstance(last, PairScorer):
             raise ConfigError(f"{last.name}: ranks items and predicts no rating; explain it without an item")
         return last
+
+    def readable(self, batch: AnyBatch) -> AnyBatch:
+        batch = super().readable(batch)
+        if isinstance(batch, PairBatch) and batch.item_history is not None:
+            batch = replace(batch, item_history=self._readable_history(batch.item_history, self.item_window))
+        return batch
 
     @abstractmethod
     def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:

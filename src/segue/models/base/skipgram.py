@@ -78,6 +78,8 @@ class SkipGramModel(GradientModel, DotProductModel):
     """
 
     config: SkipGramConfig
+    skips_padding = "anywhere"
+    additive = "mean"
 
     def __init__(self, config: SkipGramConfig, sizes: Sizes, num_other_tokens: int = 0) -> None:
         super().__init__(config, sizes)

@@ -36,9 +36,8 @@ class Blend(Model):
         one, two = _sizes_text(first), _sizes_text(second)
         require(one == two, f"{first.name} and {second.name} cannot be blended: they are built for {one} and {two}")
         super().__init__(BlendConfig(weight=weight), first.sizes)
-        windows = [part.window for part in (first, second)]
-        self.window = None if None in windows else max(window or 0 for window in windows)
         self.first, self.second = first, second
+        self.window = self.scored_window
 
     @property
     def parts(self) -> tuple[Model, ...]:
@@ -59,9 +58,7 @@ def standardised_scores(model: Model, batch: Batch) -> Float[Tensor, "B I"]:
 
     Scores of -inf stay -inf; they do not count in the mean and the deviation.
     """
-    window = model.window
-    history = batch.history if window is None else batch.last_items(window)
-    scores = model.score(Batch(batch.user, history))
+    scores = model.score(model.readable(batch))
     finite = scores != -torch.inf  # (B, I)
     finite[:, 0] = False
     count = finite.sum(1, keepdim=True).clamp(min=1).to(scores)  # (B, 1)

@@ -14,8 +14,6 @@ be blended or be a stage of another pair. `segue.experiments.rerank` trains both
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -56,9 +54,9 @@ class Rerank(Model):
         return self.first, self.second
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        first = self.first.score(_within_window(self.first, batch))  # (B, I)
+        first = self.first.score(self.first.readable(batch))  # (B, I)
         is_candidate = self._candidate_mask(first, batch.history)
-        scores = self._candidate_scores(_within_window(self.second, batch), is_candidate)
+        scores = self._candidate_scores(self.second.readable(batch), is_candidate)
         lowest = scores.masked_fill(~is_candidate | scores.isinf(), torch.inf).amin(1, keepdim=True)  # (B, 1)
         rest = torch.where(lowest.isinf(), 0, lowest) - 1
         # items that the first model scores -inf or NaN keep that score
@@ -82,8 +80,3 @@ class Rerank(Model):
             scores = self.second.score(row, candidates)  # (1, K)
             rows.append(scores.new_zeros(len(mask)).index_put((candidates,), scores[0]))
         return torch.stack(rows)  # (B, I)
-
-
-def _within_window(model: Model, batch: Batch) -> Batch:
-    """The batch with histories cut to the window of `model`."""
-    return batch if model.window is None else replace(batch, history=batch.last_items(model.window))

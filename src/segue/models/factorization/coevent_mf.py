@@ -63,6 +63,8 @@ class CoEventMF(RankingModel):
         "lr": LogUniform(1e-3, 1e-2),
     }
     window = 1
+    skips_padding = "anywhere"
+    additive = "sum"
 
     def __init__(self, config: CoEventMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)

@@ -79,6 +79,8 @@ class ItemKNN(DirectModel):
         "window": Choice(1, 5, 20, 50),
         "position_decay": Uniform(0.5, 1.0),
     }
+    skips_padding = "anywhere"
+    additive = "sum"
     neighbour: Tensor
     similarity: Tensor
 

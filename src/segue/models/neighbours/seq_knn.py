@@ -120,6 +120,8 @@ class SeqKNN(DirectModel):
         "position_decay": Uniform(0.5, 0.98),
         "min_position_weight": Uniform(0.0, 0.2),
     }
+    skips_padding = "anywhere"
+    additive = "sum"
 
     def __init__(self, config: SeqKNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)

@@ -120,6 +120,7 @@ class VSKNN(DirectModel):
         "backward_weight": Uniform(0.0, 1.0),
         "weight_last_match": Choice(False, True),
     }
+    skips_padding = "anywhere"
     session_number: Tensor
     divisor: Tensor
 
@@ -194,7 +195,7 @@ class VSKNN(DirectModel):
         config = self.config
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device).to(self.divisor)
         if config.weighting == "linear":
-            number = (history > 0).sum(1, keepdim=True)
+            number = ((history > 0).cumsum(1) > 0).sum(1, keepdim=True)  # m, with padding between the items
             return (1 - age / number.clamp(min=1)).clamp(min=0)
         if config.weighting == "div":
             return (1 / (age + 1)).expand(history.shape)

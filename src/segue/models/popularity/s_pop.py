@@ -40,6 +40,8 @@ class SPop(DirectModel):
     config: SPopConfig
     presets: ClassVar = {"gru4rec": {"top_n": 100}}
     window = None
+    skips_padding = "anywhere"
+    additive = "sum"
     popularity: Tensor
 
     def __init__(self, config: SPopConfig, sizes: Sizes) -> None:

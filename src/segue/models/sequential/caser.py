@@ -100,6 +100,7 @@ class Caser(RankingModel):
         "dropout": Uniform(0.2, 0.6),
         "weight_decay": Choice(0.0, 1e-6, 1e-4),
     }
+    skips_padding = "anywhere"
 
     def __init__(self, config: CaserConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)

@@ -174,9 +174,12 @@ class HGN(RankingModel):
         "loss": Choice("bpr", "ce"),
         "weight_decay": Choice(0.0, 1e-3, 1e-2),
     }
+    skips_padding = "anywhere"
 
     def __init__(self, config: HGNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
+        if config.window_encoder == "none" and not config.temperature:
+            self.additive = "sum"  # what is left of (5) is u . q_j and the item-item products
         dim, self.window = config.embedding_dim, config.window
         if any(config.reg_weight):
             self.micro_batch_size = config.batch_size  # the norms of slices do not add up to the norm of the batch

@@ -91,6 +91,7 @@ class NextItNet(CausalModel):
         "lr": LogUniform(5e-4, 5e-3),
         "batch_size": Choice(64, 128, 256),
     }
+    skips_padding = "inside"
 
     def __init__(self, config: NextItNetConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)

@@ -122,6 +122,7 @@ class SASRec(CausalModel):
         "lr": LogUniform(5e-4, 5e-3),
         "batch_size": Choice(64, 128, 256),
     }
+    skips_padding = "inside"
 
     def __init__(self, config: SASRecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)

@@ -86,6 +86,7 @@ class STAMP(CausalModel):
         "lr": LogUniform(5e-4, 1e-2),
         "batch_size": Choice(64, 128, 256),
     }
+    skips_padding = "inside"
 
     def __init__(self, config: STAMPConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)

@@ -28,10 +28,10 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     log = catalog.load_log(ML_1M.log)
     experiment = ML_1M.iarn_experiment(**({"epochs": QUICK_EPOCHS} if quick else {}))
     model = runs.train_model(experiment, log).model
-    explanation = explain_rating(model, log, user=USER, item=ITEM, last=MAX_STEPS)
+    explanation = explain_rating(model, log, user=USER, item=ITEM, last=MAX_STEPS, order="time")
     histories = {
-        "user-history": _numbered(explanation.history),
-        "item-history": _numbered(explanation.item_history),
+        "user-history": _numbered(explanation.history.events),
+        "item-history": _numbered(explanation.item_history.events),
     }
     return Reproduction(
         title="IARN (CIKM 2017), Figure 5: the gates of one rating",
