@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -44,12 +45,23 @@ class Vocab:
         return {token: index + 1 for index, token in enumerate(self.tokens)}
 
     def ids(self, tokens: Sequence[Any]) -> Ids:
-        """(len(tokens),) ids of the names; 0 for an unknown name. Text is read as numbers if the names are numbers."""
-        if self.tokens.dtype.is_integer():
-            tokens = [_integer(token) for token in tokens]
-        else:
-            tokens = [str(token) for token in tokens]
-        return np.array([self._ids.get(token, 0) for token in tokens], np.int64)
+        """(len(tokens),) ids of the names; 0 for an unknown name.
+
+        Names are compared in the form in which sources are read: without blanks around them, letters in Unicode form
+        C, whole numbers in their usual form. So 7, 7.0 and "7" are one name; "07" and "7.0" are others.
+        """
+        return np.array([self._id(token) for token in tokens], np.int64)
+
+    def _id(self, token: Any) -> int:
+        whole = self.tokens.dtype.is_integer()
+        if isinstance(token, float | np.floating):
+            token = _whole(token)
+        if token is None or (whole and isinstance(token, bool | np.bool_)):
+            return 0
+        text = str(token)
+        if whole:
+            return self._ids.get(_usual_integer(text.strip()), 0)
+        return self._ids.get(text) or self._ids.get(normalize("NFC", text.strip()), 0)
 
     def names(self, ids: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> list[Any]:
         """The names of ids 1..len.
@@ -62,11 +74,19 @@ class Vocab:
         return self.tokens.gather(np.asarray(ids, np.int64) - 1).to_list()
 
 
-def _integer(token: Any) -> int | None:
+def _whole(number: float | np.floating[Any]) -> int | None:
+    """A float as a whole number; None if it is none, or if its type may have rounded it."""
+    limit = 2 ** (np.finfo(type(number)).nmant + 1)
+    return int(number) if abs(number) < limit and number == int(number) else None
+
+
+def _usual_integer(text: str) -> int | None:
+    """The whole number that is written in its usual form: 1003, but not 01003, +1003, 1_003 or other digits."""
     try:
-        return int(str(token))
+        number = int(text)
     except ValueError:
         return None
+    return number if str(number) == text else None
 
 
 @dataclass(frozen=True)

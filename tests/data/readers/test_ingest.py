@@ -191,7 +191,7 @@ def test_names_in_text_are_numbers_only_if_all_are(write):
     late = read_log(write(many + "u1,3\n"))
     assert late.users.tokens.dtype == pl.String
     assert late.items.tokens.to_list() == list(range(7))
-    for odd in ("007", "+7", "-0", " 7"):  # each is a name, also where numbers are all that the first lines have
+    for odd in ("007", "+7", "-0", "7_0"):  # each is a name, also where numbers are all that the first lines have
         log = read_log(write(many + f"{odd},3\n"))
         assert log.users.ids([odd, "7", "19999"]).all()
         assert log.num_users == 20_001
@@ -472,7 +472,6 @@ def test_bad_files_and_folders_give_one_message(write, tmp_path):
         ({"user": [True, False]}, "column 'user': Boolean cannot be a name"),
         ({"item": [1.0, 1.5]}, "column 'item', row 2: 1.5 is not a whole number"),
         ({"item": [1.0, float("nan")]}, "column 'item', row 2: empty"),
-        ({"item": pl.Series([1, 2**64 - 1], dtype=pl.UInt64)}, "row 2: .* does not fit in 64 bits"),
         ({"time": [1.0, float("inf")]}, "column 'time', row 2: inf is not a time"),
         ({"time": pl.Series([1e9, 1e9], dtype=pl.Float32)}, "float32 cannot hold seconds since 1970"),
         ({"time": [True, False]}, "Boolean is not a time"),

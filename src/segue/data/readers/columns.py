@@ -1,10 +1,9 @@
-"""Finds the user, item, time and rating columns of a table, and converts their values.
+"""Finds the user, item, time and rating columns of a table, and converts times and ratings.
 
 user_id  movieId  ts                    rating          guess_column: column name -> role
 "u7"     12       2024-01-31T10:00:00Z  4.5
   │        │        │                     │
-names    names    int64 seconds         float32         as_names, as_times, as_ratings
-  └─ encode: sorted names get ids 1, 2, 3 ...
+names    names    int64 seconds         float32         as_times, as_ratings, and as_names of `names`
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from segue.data.log import Codes, Ids, Vocab
+from segue.data.log import Ids
+from segue.data.readers.empty import is_empty
 from segue.data.time_units import unit_by_size
 from segue.errors import DataError, did_you_mean
 
@@ -84,40 +84,16 @@ def first_row(mask: pl.Series) -> int:
     return int(mask.arg_true()[0]) + 1
 
 
-def _without_missing(column: pl.Series, where: str) -> pl.Series:
+def without_missing(column: pl.Series, where: str) -> pl.Series:
     """The column, with categories as text; a missing value is an error."""
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
-    missing = column.is_null()
-    if column.dtype.is_float():
-        missing = missing | column.is_nan().fill_null(True)
-    elif column.dtype == pl.String:
-        missing = missing | (column == "").fill_null(True)
+    missing = is_empty(column)
     if missing.any():
         row = first_row(missing)
         value = "empty (NaN)" if column.dtype.is_float() and column[row - 1] is not None else "empty"
         raise DataError(f"{where}, row {row}: {value}; fill it in or leave the row out")
     return column
-
-
-def as_names(column: pl.Series, where: str) -> pl.Series:
-    """Convert a column to names of users or items: Int64 for whole numbers, otherwise String.
-
-    Raises:
-        DataError: a name is missing, or the type cannot be a name.
-    """
-    column = _without_missing(column, where)
-    if column.dtype == pl.String:
-        return column
-    if column.dtype.is_integer():
-        return _int64(column, where)
-    if column.dtype.is_float():
-        invalid = ~((column == column.floor()) & (column.abs() < 2**53))
-        if invalid.any():
-            row = first_row(invalid)
-            raise DataError(f"{where}, row {row}: {column[row - 1]} is not a whole number, so it cannot be a name")
-        return column.cast(pl.Int64)
-    raise DataError(f"{where}: {column.dtype} cannot be a name; turn it into text or whole numbers")
 
 
 def _int64(column: pl.Series, where: str) -> pl.Series:
@@ -128,36 +104,17 @@ def _int64(column: pl.Series, where: str) -> pl.Series:
     return converted
 
 
-def encode(names: pl.Series) -> tuple[Vocab, Codes]:
-    """Give the names, in sorted order, the ids 1..n; return the vocabulary and the id of every row.
-
-    >>> vocab, codes = encode(pl.Series(["b", "a", "b"]))
-    >>> vocab.tokens.to_list(), codes.tolist()
-    (['a', 'b'], [2, 1, 2])
-    """
-    tokens = names.unique().sort()
-    if names.dtype == pl.String:
-        codes = names.cast(pl.Enum(tokens)).to_physical().to_numpy().astype(np.int32)
-        return Vocab(tokens), codes + np.int32(1)
-    low, high = int(tokens[0]), int(tokens[-1])
-    if high - low < 2 * len(names) + 1024:
-        rank = np.zeros(high - low + 1, np.int32)
-        rank[tokens.to_numpy() - low] = np.arange(1, len(tokens) + 1)
-        return Vocab(tokens), rank[names.to_numpy() - low]
-    ids = pl.Series(np.arange(1, len(tokens) + 1, dtype=np.int32))
-    return Vocab(tokens), names.replace_strict(tokens, ids).to_numpy()
-
-
 def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Convert a column to ratings as float32.
 
     Raises:
         DataError: a rating is missing or is not a finite number.
     """
-    column = _without_missing(column, where)
+    column = without_missing(column, where)
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
         raise DataError(f'{where}: {column.dtype} is not a rating; use numbers, or read without ratings (rating="")')
-    ratings = column.cast(pl.Float64, strict=False)
+    numbers = column.str.strip_chars() if column.dtype == pl.String else column
+    ratings = numbers.cast(pl.Float64, strict=False)
     invalid = ratings.is_null() | ~ratings.is_finite().fill_null(False)
     if invalid.any():
         row = first_row(invalid)
@@ -183,7 +140,7 @@ def as_times(column: pl.Series, where: str) -> tuple[Ids, str]:
     Raises:
         DataError: a time is missing, before 1970, or not a time; or the column is float32, which cannot hold seconds.
     """
-    column = _without_missing(column, where)
+    column = without_missing(column, where)
     if column.dtype == pl.String:
         column = _parsed(column, where)
     unit = None

@@ -22,12 +22,12 @@ NEEDED = ("user", "item", "time")
 
 
 def is_empty(column: pl.Series) -> pl.Series:
-    """Whether each value is missing: null, NaN or an empty text."""
+    """Whether each value is missing: null, NaN, or text without a letter: empty or blank."""
     empty = column.is_null()
     if column.dtype.is_float():
         return empty | column.is_nan().fill_null(True)
     if column.dtype == pl.String:
-        return empty | (column == "").fill_null(True)
+        return empty | (column.str.strip_chars() == "").fill_null(True)
     return empty
 
 

@@ -18,10 +18,11 @@ import numpy as np
 import polars as pl
 
 from segue.data.filters import FilterOptions, apply_filters
-from segue.data.log import Codes, Ids, Log, Step
-from segue.data.readers.columns import as_names, as_ratings, as_times, assign_roles, encode, simplify
+from segue.data.log import Codes, Ids, Log, Step, Vocab
+from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
 from segue.data.readers.metadata import find_metadata, read_metadata
+from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.readers.table import ColumnKind, Table
 from segue.data.store import is_log, open_log
@@ -127,8 +128,17 @@ def _read(table: Table, named: Mapping[str, str | None], name: str, *, drop_empt
         # each column is removed from the frame when it is read, so that names and ids are not in memory together
         return frame.drop_in_place(columns[role]), f"{where}, column {columns[role]!r}"
 
-    users, user = encode(as_names(*take("user")))
-    items, item = encode(as_names(*take("item")))
+    def take_names(role: str) -> tuple[Vocab, Codes]:
+        column, where_column = take(role)
+        names = as_names(column, where_column)
+        vocab, codes = encode(names.values)
+        warnings.extend([*names.warnings, *rounding_warnings(vocab, where_column)])
+        warnings.extend(marker_warnings(vocab, codes, where_column))
+        return vocab, codes
+
+    warnings: list[str] = []
+    users, user = take_names("user")
+    items, item = take_names("item")
     time, unit = as_times(*take("time")) if "time" in columns else (None, "")
     rating = as_ratings(*take("rating")) if "rating" in columns else None
     order = _order(user, time)
@@ -147,11 +157,7 @@ def _read(table: Table, named: Mapping[str, str | None], name: str, *, drop_empt
         rating=None if rating is None else rating[order],
         name=name,
         steps=(Step(description, *sizes) if empty else left, *steps),
-        warnings=(
-            *table.warnings,
-            *marker_warnings(users, user, f"{table.where}, column {columns['user']!r}"),
-            *marker_warnings(items, item, f"{table.where}, column {columns['item']!r}"),
-        ),
+        warnings=(*table.warnings, *warnings),
     )
 
 

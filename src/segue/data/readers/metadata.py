@@ -15,9 +15,11 @@ from typing import Any, Literal
 import polars as pl
 
 from segue.data.log import Vocab
-from segue.data.readers.columns import as_names, guess_column
+from segue.data.readers.columns import guess_column
 from segue.data.readers.dialect import ATOMIC
+from segue.data.readers.names import as_names
 from segue.data.readers.source import open_table
+from segue.data.readers.table import ColumnKind
 from segue.errors import DataError
 
 Named = Literal["user", "item"]
@@ -51,8 +53,11 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
             f"{table.where}: no column looks like the {role}; the columns are {', '.join(table.columns)}. "
             f"Call the column of names {role!r} in a header line"
         )
-    frame = table.load({column: "name" if column == key else "any" for column in table.columns})
-    names = as_names(frame[key], f"{table.where}, column {key!r}").cast(pl.String)
+    title = guess_column("title", [column for column in table.columns if column != key]) if role == "item" else None
+    kinds: dict[str, ColumnKind] = {key: "name"} if title is None else {key: "name", title: "text"}
+    frame = table.load({column: kinds.get(column, "any") for column in table.columns})
+    read = as_names(frame[key], f"{table.where}, column {key!r}")
+    names = read.values.cast(pl.String)
     frame = frame.drop(key).with_columns(names.alias("\0name")).unique("\0name", keep="first", maintain_order=True)
     tokens = vocab.tokens.cast(pl.String)
     if not tokens.is_in(frame["\0name"].implode()).any():
@@ -62,17 +67,26 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
         )
     matched = pl.DataFrame({"\0name": tokens}).join(frame, on="\0name", how="left", maintain_order="left")
     matched = matched.drop("\0name")
-    title, year = guess_column("title", matched.columns), guess_column("year", matched.columns)
-    if role == "item" and title is not None:
-        matched = _with_titles(matched, title, year, tokens)
-    return matched, table.warnings
+    if title is not None:
+        matched = _with_titles(matched, title, guess_column("year", matched.columns), tokens)
+    return matched, [*table.warnings, *read.warnings]
 
 
 def _with_titles(table: pl.DataFrame, title: str, year: str | None, tokens: pl.Series) -> pl.DataFrame:
-    text = pl.col(title).cast(pl.String)
-    if year is not None:
-        has_year = text.str.contains(r"\(\d{4}\)\s*$") | pl.col(year).is_null()
-        text = pl.when(has_year).then(text).otherwise(pl.format("{} ({})", text, pl.col(year)))
-    titles = table.select(text.alias("title")).to_series()
+    text, years = _as_text(table[title]), None if year is None else _as_text(table[year])
+    if years is not None:
+        years = years.str.replace(r"^(\d+)\.0$", "$1")
+        has_year = text.str.contains(r"\(\d{4}\)\s*$") | years.is_null()
+        text = pl.select(pl.when(has_year).then(text).otherwise(pl.format("{} ({})", text, years))).to_series()
     rest = table.drop({title, "title"} & set(table.columns))
-    return rest.insert_column(0, pl.Series("title", titles.zip_with(titles.is_not_null(), tokens)))
+    return rest.insert_column(0, pl.Series("title", text.zip_with(text.is_not_null(), tokens)))
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """Titles or years as text, whole numbers without a decimal point, dates as their year; null for empty ones."""
+    if column.dtype in (pl.Date, pl.Datetime):
+        column = column.dt.year()
+    text = column.cast(pl.String).str.strip_chars()
+    if column.dtype.is_float():
+        text = text.str.replace(r"\.0$", "").replace("NaN", None)
+    return text.replace("", None)

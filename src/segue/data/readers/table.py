@@ -19,7 +19,7 @@ from segue.data.readers.text import TextFile, names_as_numbers
 from segue.errors import DataError
 from segue.io import reason
 
-ColumnKind = Literal["name", "time", "rating", "any"]
+ColumnKind = Literal["name", "time", "rating", "text", "any"]
 Kinds = Mapping[str, ColumnKind]
 Frame = pl.DataFrame
 Tables = tuple[Frame, Frame | None, Frame | None]  # of a named data set: events, users, items
@@ -32,7 +32,7 @@ class Table:
     Attributes:
         where: the name of the source in messages.
         columns: the column names, in the order of the source.
-        load: reads columns: a mapping column -> kind ("name", "time", "rating" or "any") gives a frame of them.
+        load: reads columns: a mapping column -> kind ("name", "time", "rating", "text" or "any") gives a frame of them.
         hint: what to say besides when a column is missing: how the first line of a text file was understood.
         warnings: what was assumed about the source, complete when the rows are loaded.
     """

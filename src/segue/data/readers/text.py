@@ -24,6 +24,7 @@ from segue.io import reason
 
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
 WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
+NUMBER = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
 LITERAL_QUOTES = ("\t", "|")  # the delimiters of files that often do not quote
 ONE_USER = (
     "The rows have different numbers of fields, so that each was read as a user and their items. "
@@ -151,7 +152,7 @@ class TextFile:
         for name, kind in kinds.items():
             if kind == "rating" and types[name] != pl.String:
                 types[name] = pl.Float32
-            elif kind == "name":
+            elif kind in ("name", "text"):
                 types[name] = pl.String
         columns = [whole_numbers(name) if name in numbers else pl.col(name) for name in kinds]
         try:
@@ -237,9 +238,9 @@ def is_one_user_a_line(rows: Sequence[Sequence[str]], *, numbers: bool) -> bool:
 
 
 def names_as_numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-    """The frame with the text columns `names` as whole numbers where every value is one."""
+    """The frame with the text columns `names` as whole numbers where every value is one; blanks do not count."""
     for name in names:
-        whole = frame.select(whole_numbers(name)).to_series()
+        whole = frame.select(pl.col(name).str.strip_chars()).select(whole_numbers(name)).to_series()
         if whole.null_count() == frame[name].null_count():
             frame = frame.with_columns(whole)
     return frame
@@ -253,15 +254,7 @@ def whole_numbers(name: str) -> pl.Expr:
 
 def _type(values: Iterable[str]) -> type[pl.DataType]:
     """The narrowest of Int64, Float64 and String that fits all values that are not empty."""
-    filled = [value for value in values if value]
+    filled = [value.strip() for value in values if value]
     if filled and all(re.match(WHOLE, value) for value in filled):
         return pl.Int64
-    return pl.Float64 if filled and all(map(_is_number, filled)) else pl.String
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+    return pl.Float64 if filled and all(re.match(NUMBER, value) for value in filled) else pl.String
