@@ -104,6 +104,99 @@ SETTINGS = {
 }
 
 
+OF_A_SPLIT = {
+    "gap of another protocol": Bad(
+        "run pop events.csv --gap 60",
+        r"--gap 60: the protocol leave-one-out has no such option \(it takes --valid, a number of rows of each user; "
+        r"--test, .*\); choose one that does with --protocol: next-basket",
+    ),
+    "fraction of a second": Bad(
+        "run pop events.csv --protocol next-basket --gap 0.5",
+        r"--gap 0\.5: under .* a number of seconds, a whole number",
+    ),
+    "negative gap": Bad("run pop events.csv --protocol next-basket --gap -1", r"gap=-1 must be a number of seconds"),
+    "gap that is no number": Bad(
+        "run pop events.csv --protocol next-basket --gap nan", r"--gap nan: under the protocol"
+    ),
+    "baskets without times": Bad(
+        "run pop bad.csv --protocol next-basket", r"bad: baskets need times", events(header="user,item,other")
+    ),
+    "gap without dates": Bad(
+        "run pop bad.csv --protocol next-basket --gap 5", r"bad: times from 7 to 7 are not dates, so they", ONE_SECOND
+    ),
+    "one basket a user": Bad(
+        "run pop bad.csv --protocol next-basket",
+        r"bad: too short for the protocol next-basket.*9 users with nothing held out for test",
+        ONE_SECOND,
+    ),
+    "fraction of the rows for leave-one-out": Bad(
+        "run pop events.csv --test 0.2",
+        r"--test 0\.2: under the protocol leave-one-out it is a number of rows of each user, a whole number",
+    ),
+    "rows for a fraction": Bad(
+        "run pop events.csv --protocol hgn --test 3",
+        r"--test 3: under the protocol hgn it is a fraction of each user's",
+    ),
+    "percent for a fraction": Bad(
+        "run pop events.csv --protocol global-time --valid 10",
+        r"--valid 10: under the protocol global-time it is a fraction of all rows, below 1",
+    ),
+    "fractions that leave nothing": Bad(
+        "run pop events.csv --protocol hgn --test 0.6 --valid 0.4", r"valid=0\.4 and test=0\.6 must be fractions that"
+    ),
+    "half a day": Bad(
+        "run pop events.csv --protocol last-day --valid 0.5", r"--valid 0\.5: under .* a number of days .* whole number"
+    ),
+    "negative number of rows": Bad("run pop events.csv --valid -1", r"valid=-1 must be at least 0"),
+    "size that is not finite": Bad(
+        "run pop events.csv --test inf", r"--test inf: under the protocol leave-one-out it is"
+    ),
+    "test of a split that the log brings": Bad(
+        "run pop events.csv --protocol session --test 1",
+        r"--test 1: the protocol session has no such option \(it takes --valid, .*choose one .*global-time",
+    ),
+    "date of another protocol": Bad(
+        "run pop events.csv --date 2020-01-01", r"--date 2020-01-01: the protocol leave-one-out .*global-time, ratings"
+    ),
+    "date that is none": Bad(
+        "run pop events.csv --protocol global-time --date 2020-13-01", r"--date 2020-13-01: not a date; give 2024-01-31"
+    ),
+    "year for a date": Bad(
+        "run pop events.csv --protocol global-time --date 2020",
+        r"date=2020 leaves one part empty; its times run from 16",
+    ),
+    "date and size of the test": Bad(
+        "run pop events.csv --protocol global-time --date 2020-01-01 --test 0.1",
+        r"--test 0\.1 and --date 2020-01-01: both say where the test begins; give one",
+    ),
+    "date after the log": Bad(
+        "run pop events.csv --protocol global-time --date 2024-01-31", r"date=1706659200 leaves one part empty"
+    ),
+    "date for a log without times": Bad(
+        "run pop bad.csv --protocol global-time --date 2020-01-01",
+        r"bad: a split by time needs times",
+        events(header="user,item,other"),
+    ),
+    "date for times that are none": Bad(
+        "run pop bad.csv --protocol global-time --date 2020-01-01",
+        r"--date 2020-01-01: bad has times from 7 to 7, which are no dates; give a number between",
+        ONE_SECOND,
+    ),
+    "seen items of ratings": Bad(
+        "run mf events.csv --protocol ratings --include-seen",
+        r"ratings predicts ratings; it has no rule for seen items",
+    ),
+    "half a row": Bad("run pop events.csv --min-history 2.5", r"--min-history: unable to convert \"2\.5\" into int"),
+    "half a cut-off": Bad("run pop events.csv -k 5 7.5", r"-k: unable to convert \"7\.5\" into int"),
+    "half a core": Bad("data events.csv --user-core 1.5", r"--user-core: unable to convert \"1\.5\" into int"),
+}
+
+
+@pytest.mark.parametrize("bad", OF_A_SPLIT.values(), ids=OF_A_SPLIT)
+def test_a_split_that_cannot_be_made(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)
+
+
 @pytest.mark.parametrize("bad", SETTINGS.values(), ids=SETTINGS)
 def test_a_setting_that_cannot_be_used(bad, here, segue, monkeypatch):
     check(bad, here, segue, monkeypatch)

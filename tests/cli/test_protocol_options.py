@@ -11,6 +11,8 @@ import pytest
 from segue.evaluation.protocol import Protocol
 from segue.serving import saved_model
 
+from .logs import events
+
 ALL = "--min-history 20 --min-item-history 4 --histories rolling --auc-users 3 --auc-seed 1"
 
 
@@ -51,6 +53,96 @@ def test_min_history_applies_to_protocols_that_rank(segue, here):
         code, out, err = segue(f"{command} --min-history 5")
         assert (code, err) == (0, "")
         assert "only instances with 5 or more earlier rows" in " ".join(out.split())
+
+
+SHOP = "user,item,time\n" + "".join(
+    f"u{u},i{(u + 2 * order + line) % 9},{1_600_000_000 + 86_400 * order + 40 * line}\n"
+    for u in range(12)
+    for order in range(4)
+    for line in range(3)
+)
+
+
+def protocol_of(segue, here, options, data="events.csv"):
+    """The protocol of a run, as its JSON has it."""
+    code, _, err = segue(f"run pop {data} --no-baselines --json run.json {options}")
+    assert (code, err) == (0, "")
+    return json.loads((here / "run.json").read_text())["protocol"]
+
+
+@pytest.mark.parametrize(
+    ("options", "by", "arguments"),
+    [
+        ("--test 2", "leave-last-out", {"valid": 1, "test": 2}),
+        ("--valid 0", "leave-last-out", {"valid": 0, "test": 1}),
+        ("--protocol recbole --valid 2 --test 2.0", "leave-last-out", {"valid": 2, "test": 2}),
+        ("--protocol hgn --test 0.4", "ratio", {"valid": 0.1, "test": 0.4, "rounding": "author"}),
+        ("--protocol global-time --valid 0.2 --test 0.3", "global-time", {"valid": 0.2, "test": 0.3}),
+        ("--protocol global-time --date 1600000400", "date", {"date": 1_600_000_400, "valid": 0.1}),
+        ("--protocol global-time --date 2020-09-13T12:33:20Z", "date", {"date": 1_600_000_400, "valid": 0.1}),
+        ("--protocol global-time --date 2020-09-13T14:33:20+02:00", "date", {"date": 1_600_000_400, "valid": 0.1}),
+        ("--protocol global-time --date 1600000300 --valid 0.2", "date", {"date": 1_600_000_300, "valid": 0.2}),
+        ("--protocol whole-users --test 0.5", "whole-users", {"valid": 0.1, "test": 0.5, "seed": 0}),
+        ("--protocol next-basket --gap 0", "next-basket", {"gap": 0}),
+    ],
+)
+def test_options_are_arguments_of_the_split(segue, here, options, by, arguments):
+    stored = protocol_of(segue, here, options)
+    assert (stored["by"], stored["arguments"]) == (by, arguments)
+    plain = {k: v for k, v in stored.items() if k not in ("fingerprint", "sentence")}
+    assert Protocol.from_dict(plain).fingerprint == stored["fingerprint"]
+
+
+def test_a_date_is_in_the_unit_of_the_log(segue, here):
+    (here / "fine.csv").write_text(events().replace(",16", ",16").replace("\n", "000\n").replace("time000", "time"))
+    stored = protocol_of(segue, here, "--protocol global-time --date 2020-09-13T12:33:20", data="fine.csv")
+    assert stored["arguments"]["date"] == 1_600_000_400_000
+    assert segue("run mf fine.csv --protocol ratings --date 2020-09-13T12:33:20 --no-baselines")[0] == 2  # no ratings
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "exclude_seen"),
+    [
+        ("", "leave-one-out", True),
+        ("--include-seen", "leave-one-out, repeats allowed", False),
+        ("--exclude-seen", "leave-one-out", True),
+        ("--protocol recbole --exclude-seen", "recbole, seen items left out", True),
+        ("--protocol recbole --include-seen", "recbole", False),
+        ("--protocol next-basket", "next-basket, seen items left out", True),
+        ("--protocol next-basket --include-seen", "next-basket", False),
+    ],
+)
+def test_seen_items_are_left_out_or_not(segue, here, options, name, exclude_seen):
+    stored = protocol_of(segue, here, options)
+    assert (stored["name"], stored["exclude_seen"]) == (name, exclude_seen)
+
+
+def test_the_next_order_of_a_shop(segue, here):
+    """Every order has 3 lines, 40 s apart: the last line is asked for, or the whole order."""
+    (here / "shop.csv").write_text(SHOP)
+    code, out, _ = segue("run pop shop.csv --no-baselines")
+    text = " ".join(out.split())
+    assert code == 0
+    assert "Warning: 100% of the test targets follow within a minute of the row before them" in text
+    assert "--protocol next-basket --gap 60" in text
+    code, out, _ = segue("run pop shop.csv --no-baselines --protocol next-basket --gap 60")
+    text = " ".join(out.split())
+    assert code == 0
+    assert "12 evaluation instances, 36 targets" in text
+    assert "Warning" not in text
+    assert "--protocol next-basket --gap 60" in " ".join(segue("data shop.csv")[1].split())
+
+
+def test_where_users_return_their_own_popularity_is_a_baseline(segue, here):
+    rows = (f"u{u},i{(u + t % 3) % 8},{1_600_000_000 + 1000 * t + u}\n" for u in range(12) for t in range(9))
+    (here / "again.csv").write_text("".join(["user,item,time\n", *rows]))
+    out = segue("run hgn again.csv --set embedding_dim=4 epochs=1 --json run.json")[1]
+    assert "s-pop" in out
+    assert json.loads((here / "run.json").read_text())["baselines"] == ["pop", "item-knn", "seq-knn", "s-pop"]
+    assert "s-pop" not in segue("run pop events.csv")[1]
+    assert "s-pop" not in segue("run pop again.csv --exclude-seen")[1]
+    assert segue("run s-pop again.csv --json run.json")[0] == 0
+    assert json.loads((here / "run.json").read_text())["baselines"] == ["pop", "item-knn", "seq-knn"]
 
 
 @pytest.mark.parametrize(

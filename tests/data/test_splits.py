@@ -243,7 +243,9 @@ def test_a_split_by_days_needs_days():
         DataError, match=r"this log has none; read it with a column of times, or choose the protocol session"
     ):
         newest_users(from_sequences([[1, 2]]))
-    with pytest.raises(DataError, match=r"times from 0 to 259,206 are not dates; choose a protocol without days"):
+    with pytest.raises(
+        DataError, match=r"times from 0 to 259,206 are not dates, so they cannot be counted in seconds or days; choose"
+    ):
         newest_users(BUSY)
     with pytest.raises(ConfigError, match="test=0 must be numbers of days, test above 0"):
         newest_users(DATED, test=0)

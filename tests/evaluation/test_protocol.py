@@ -15,7 +15,7 @@ import torch
 from segue.data.splits import SPLITS
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.protocols import PROTOCOLS
+from segue.evaluation.protocols import PROTOCOLS, suited, with_seen_rule
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.rating_protocol import RatingProtocol
 
@@ -97,6 +97,7 @@ def test_fingerprints_of_the_named_protocols_never_change() -> None:
     assert {name: protocol.fingerprint for name, protocol in PROTOCOLS.items()} == {
         "hgn": "6b48d641b6e0493b",
         "leave-one-out": "0ac98e11867229de",
+        "next-basket": "516d430a400985a5",
         "recbole": "7a2b7aa2e32da434",
         "global-time": "7f3e49cc3f923f1c",
         "whole-users": "e87c5b7b7f626666",
@@ -201,6 +202,54 @@ def test_guess_depends_on_repeated_items() -> None:
     once = list(range(1, 100))
     assert Protocol.guess(make_log([[*once, 1]], 99)).exclude_seen is True  # 1% is not more than 1%
     assert Protocol.guess(make_log([[*once[:-1], 1]], 99)).exclude_seen is False
+
+
+def test_copies_of_events_do_not_decide_the_protocol() -> None:
+    log = make_log([[1, 1, 2, 3], [3, 2, 1]], 3)
+    copied = dataclasses.replace(log, time=np.array([1, 1, 2, 3, 4, 5, 6], np.int64))
+    assert Protocol.guess(log).exclude_seen is False
+    assert Protocol.guess(copied) is PROTOCOLS["leave-one-out"]
+
+
+def test_the_log_says_whether_seen_items_may_be_in_the_next_basket() -> None:
+    basket = PROTOCOLS["next-basket"]
+    assert suited(basket, make_log([[1, 2, 1, 3]], 3)) is basket
+    once = suited(basket, LOG)
+    assert (once.name, once.as_dict()["exclude_seen"]) == ("next-basket, seen items left out", True)
+    assert suited(PROTOCOLS["recbole"], LOG) is PROTOCOLS["recbole"]
+    assert with_seen_rule(once, exclude_seen=False) == basket
+    named = with_seen_rule(PROTOCOLS["leave-one-out"], exclude_seen=False)
+    assert (named.name, named.fingerprint) == ("leave-one-out, repeats allowed", PROTOCOLS["recbole"].fingerprint)
+    assert with_seen_rule(named, exclude_seen=True) == PROTOCOLS["leave-one-out"]
+    with pytest.raises(ConfigError, match="ratings predicts ratings; it has no rule for seen items"):
+        with_seen_rule(PROTOCOLS["ratings"], exclude_seen=False)
+
+
+def test_a_gap_is_part_of_the_fingerprint_and_of_the_description() -> None:
+    minute = dataclasses.replace(PROTOCOLS["next-basket"], arguments={"gap": 60})
+    assert minute.fingerprint != PROTOCOLS["next-basket"].fingerprint
+    assert "with at most 60 s from each to the next are one basket" in minute.describe()
+    assert "Rows of a user at the same time are one basket" in PROTOCOLS["next-basket"].describe()
+    assert "users with fewer than 3 baskets only train" in minute.describe()
+
+
+def test_session_popularity_is_a_baseline_where_users_return() -> None:
+    again = make_log([[1, 2, 1, 3]], 3)
+    usual = ("pop", "item-knn", "seq-knn")
+    assert Protocol.guess(again).baselines(again) == (*usual, "s-pop")
+    assert PROTOCOLS["leave-one-out"].baselines(again) == usual  # seen items are left out: it would be pop
+    assert PROTOCOLS["recbole"].baselines(LOG) == usual
+    assert "s-pop" not in PROTOCOLS["ratings"].baselines(again)
+
+
+def test_targets_that_came_together_with_the_row_before_are_warned_about() -> None:
+    log = dataclasses.replace(make_log([[1, 2, 3, 4]], 4), time=np.array([1, 2, 3, 3], np.int64))
+    leave = PROTOCOLS["leave-one-out"]
+    (warning,) = leave.warnings(leave.split(log))
+    assert "100% of the test targets have the same time as the row before them: models predict one" in warning
+    for name in ("hgn", "next-basket"):  # a set of targets; whole baskets
+        protocol = PROTOCOLS[name]
+        assert protocol.warnings(protocol.split(log)) == ()
 
 
 def test_a_log_that_brings_its_split_is_measured_by_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from segue.cli.blend import blend
 from segue.cli.compare import compare
@@ -14,6 +14,7 @@ from segue.cli.evaluate import evaluate
 from segue.cli.explain import explain
 from segue.cli.help import HelpFormatter
 from segue.cli.models import models
+from segue.cli.numbers import convert
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.run import run
@@ -33,6 +34,7 @@ app = App(
     help_format="plaintext",
     help_formatter=HelpFormatter(),
     suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(converter=convert),
 )
 # In each usage the options come last, because --set and -k take all words up to the next option.
 app.command(

@@ -78,10 +78,10 @@ def run(
 
 
 def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:
-    """The test results of the baselines of an experiment's protocol, except those whose names are in `skip`."""
+    """The test results of the simple models beside an experiment, except those whose names are in `skip`."""
     from segue.experiments.experiment import Experiment
 
-    names = [name for name in described.protocol.task.baselines if name not in skip]
+    names = [name for name in described.protocol.baselines(log) if name not in skip]
     baselines = [
         Experiment(model=name, protocol=described.protocol, refit=described.refit, baseline=True) for name in names
     ]

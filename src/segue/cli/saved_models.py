@@ -63,7 +63,7 @@ def evaluate_saved(
         items=log.num_items,
         counts=(split.train_valid if refit else split.train).counts(),
         seconds=about["training"]["seconds"],
-        warnings=leakage_warnings(split, refit=refit),
+        warnings=(*leakage_warnings(split, refit=refit), *protocol.warnings(split)),
     )
 
 

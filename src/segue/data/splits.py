@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from segue.data.baskets import basket_starts, baskets_per_user, ticks_per_second
 from segue.data.log import Ids, Log, ranges
-from segue.data.time_units import SECONDS_PER_DAY, TICKS_PER_SECOND, unit_of
+from segue.data.time_units import SECONDS_PER_DAY
 from segue.errors import ConfigError, DataError
 
 Part = Literal["valid", "test"]
@@ -154,6 +155,21 @@ def leave_last_out(log: Log, valid: int = 1, test: int = 1) -> Split:
     return Split(log, np.where(long, cut - valid, cut), cut, "next" if valid <= 1 and test == 1 else "rest")
 
 
+def next_basket(log: Log, gap: int = 0) -> Split:
+    """The last basket of each user is the test part, the one before it the validation part; each is one target set.
+
+    A basket is the rows of a user of which each follows the one before within `gap` seconds; with 0, the rows of one
+    time. A user with fewer than 3 baskets is used for training only.
+    """
+    if gap < 0:
+        raise ConfigError(f"next basket: gap={gap} must be a number of seconds, at least 0")
+    starts = basket_starts(log, gap)
+    number = baskets_per_user(log, starts)
+    end, several = np.cumsum(number), number >= 3
+    last, before = (starts[np.maximum(end - n, 0)] if len(starts) else log.stop for n in (1, 2))
+    return Split(log, np.where(several, before, log.stop), np.where(several, last, log.stop), "rest")
+
+
 def global_time(log: Log, valid: float = 0.1, test: float = 0.1) -> Split:
     """Two dates for all users: the newest fraction `test` of all rows is test, the `valid` before it validation.
 
@@ -230,12 +246,7 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
         )
     if not (valid >= 0 and test > 0):
         raise ConfigError(f"newest users: valid={valid} and test={test} must be numbers of days, test above 0")
-    time = log.column(log.time)
-    first, last = int(time.min()), int(time.max())
-    unit = unit_of(first, last)
-    if unit is None:
-        raise DataError(f"{log.name}: times from {first:,} to {last:,} are not dates; choose a protocol without days")
-    day = SECONDS_PER_DAY * TICKS_PER_SECOND[unit]
+    day, last = SECONDS_PER_DAY * ticks_per_second(log), int(log.column(log.time).max())
     last_time = np.full(log.num_users + 1, np.iinfo(np.int64).min)
     last_time[log.lengths > 0] = log.time[log.stop[log.lengths > 0] - 1]
     cut_test = np.where(last_time > last - test * day, log.start, log.stop)
@@ -287,6 +298,7 @@ def _parts(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
 SPLITS: dict[str, Callable[..., Split]] = {
     "ratio": ratio,
     "leave-last-out": leave_last_out,
+    "next-basket": next_basket,
     "global-time": global_time,
     "date": by_date,
     "whole-users": whole_users,

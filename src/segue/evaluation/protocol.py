@@ -101,6 +101,14 @@ class Protocol(ABC):
     def table_metrics(self, cut_offs: Sequence[int]) -> list[str]:
         """The metrics that a table shows, at some cut-offs."""
 
+    def baselines(self, log: Log) -> tuple[str, ...]:
+        """The names of the simple models that are shown beside any other on `log`."""
+        return self.task.baselines
+
+    def warnings(self, split: Split) -> tuple[str, ...]:
+        """What makes figures of a split doubtful, one sentence each, besides what it shares with training."""
+        return ()
+
     @abstractmethod
     def describe(self) -> str:
         """One sentence that says how the figures are computed."""

@@ -2,6 +2,7 @@
 
 hgn            |------- train -------|-- valid --|------ test ------|    a set of targets per user
 leave-one-out  |--------------- train ---------------|-- valid --|-- test --|    one next item per user
+next-basket    the same with baskets, the events of one time             all items of the next basket, as a set
 global-time    |--- train --- date --- valid --- date --- test ---|      the next item at each of the newest events
 whole-users    train on some users, test on others                       the next item at every step of a test user
 session        the same; the data set says which users (sessions) are test users
@@ -14,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from segue.data.log import Log, distinct
+from segue.data.diagnostics.repeats import users_return
+from segue.data.log import Log
 from segue.errors import require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
@@ -22,7 +24,7 @@ from segue.evaluation.rating_protocol import RatingProtocol
 from segue.evaluation.split_descriptions import unknown
 from segue.evaluation.task import Task
 
-MANY_REPEATS = 0.01  # share of rows in which a user returns to an item, above which repeats are to be predicted
+AS_THE_LOG_SHOWS = ("next-basket",)  # named protocols of which the log decides whether seen items are left out
 
 CLASSES: dict[str, type[Protocol]] = {kind.task.name: kind for kind in (RankingProtocol, RatingProtocol)}
 TASKS: dict[str, Task] = {name: kind.task for name, kind in CLASSES.items()}
@@ -38,6 +40,8 @@ PROTOCOLS: dict[str, Protocol] = {
     "leave-one-out": RankingProtocol(name="leave-one-out", by="leave-last-out"),
     # RecBole's sequential models: full ranking in which the history stays a candidate
     "recbole": RankingProtocol(name="recbole", by="leave-last-out", exclude_seen=False, ks=(10,)),
+    # shops: the lines of the next order, whichever of them comes first in the file
+    "next-basket": RankingProtocol(name="next-basket", by="next-basket", exclude_seen=False),
     "global-time": RankingProtocol(name="global-time", by="global-time", exclude_seen=False),
     "whole-users": RankingProtocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may occur again
@@ -57,16 +61,42 @@ PROTOCOLS: dict[str, Protocol] = {
 def guess(log: Log) -> Protocol:
     """A protocol that suits a log: leave-one-out, or `session` if the log comes with a split of its users.
 
-    If users return to an item in more than 1% of the rows, repeats are part of what is to be predicted, and no item is
-    left out of the ranking.
+    If users return to an item in more than 1% of the events, repeats are part of what is to be predicted, and no item
+    is left out of the ranking.
     """
     if log.user_metadata is not None and "split" in log.user_metadata.columns:
         return PROTOCOLS["session"]
-    user, item = log.events()
-    num_pairs = len(distinct(user * (log.num_items + 1) + item))
-    if len(log) - num_pairs <= MANY_REPEATS * len(log):
-        return PROTOCOLS["leave-one-out"]
-    return PROTOCOLS["leave-one-out"].with_settings({"name": "leave-one-out, repeats allowed", "exclude_seen": False})
+    return _as_the_log_shows(PROTOCOLS["leave-one-out"], log)
+
+
+def suited(protocol: Protocol, log: Log) -> Protocol:
+    """A protocol with the rule for seen items that suits a log, if the protocol leaves that rule to the log.
+
+    Seen items are left out unless users return to items. The name says so where that is not the named protocol's rule.
+    """
+    return _as_the_log_shows(protocol, log) if protocol.name in AS_THE_LOG_SHOWS else protocol
+
+
+def _as_the_log_shows(protocol: Protocol, log: Log) -> Protocol:
+    return with_seen_rule(protocol, exclude_seen=not users_return(log, int(protocol.arguments.get("gap", 0))))
+
+
+def with_seen_rule(protocol: Protocol, *, exclude_seen: bool) -> Protocol:
+    """A protocol that leaves seen items out of the ranking, or does not; its name says so if the named one differs.
+
+    Raises:
+        ConfigError: it is a protocol of ratings.
+    """
+    ranking = RankingProtocol.expect(
+        protocol, f"exclude_seen={exclude_seen}: {protocol.name} predicts ratings; it has no rule for seen items"
+    )
+    if ranking.exclude_seen == exclude_seen:
+        return ranking
+    base = ranking.name.partition(",")[0]
+    named = PROTOCOLS.get(base)
+    how = "seen items left out" if exclude_seen else "repeats allowed"
+    same = isinstance(named, RankingProtocol) and named.exclude_seen == exclude_seen
+    return ranking.with_settings({"name": base if same else f"{base}, {how}", "exclude_seen": exclude_seen})
 
 
 def protocol_class(values: Mapping[str, Any]) -> type[Protocol]:

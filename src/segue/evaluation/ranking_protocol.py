@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from segue.data.diagnostics.leakage import drop_leaking_users
+from segue.data.diagnostics.repeats import users_return
+from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Log
 from segue.data.splits import EvalInstances, Part, Split
 from segue.errors import require
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from segue.models.base.model import Model
 
 EVERY_STEP = ("global-time", "date", "whole-users", "newest-users", "given")  # splits with an instance at every step
+NEXT_ROW = ("leave-last-out", "next-basket", "global-time", "date", "whole-users")  # the targets follow a user's past
 LATER_SETTINGS = {"horizon": 1, "leak": "keep"}  # settings of later versions: these values leave fingerprints unchanged
 
 
@@ -149,6 +152,18 @@ class RankingProtocol(Protocol):
             names = (("recall", 1), ("recall", self.horizon), ("mrr", 1))
             return [f"{metric}@{k},{n}" for k in cut_offs for metric, n in names]
         return [f"{metric}@{k}" for k in cut_offs for metric in ("recall", "ndcg", "mrr")]
+
+    def baselines(self, log: Log) -> tuple[str, ...]:
+        returns = not self.exclude_seen and users_return(log, int(self.arguments.get("gap", 0)))
+        return (*self.task.baselines, "s-pop") if returns else self.task.baselines
+
+    def warnings(self, split: Split) -> tuple[str, ...]:
+        if self.by not in NEXT_ROW:
+            return ()
+        what = "the rest of a basket" if self.by == "next-basket" else "one of several items that came together"
+        task = f"models predict {what}, given the others"
+        warning = basket_warning(split.log, self.instances(split, "test").row, task=task)
+        return (warning,) if warning else ()
 
     def describe(self) -> str:
         targets = f"; the targets are the next {self.horizon} items" if self.horizon > 1 else ""

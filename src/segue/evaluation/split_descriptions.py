@@ -29,6 +29,15 @@ def _describe_leave_last_out(valid: int, test: int) -> str:
     return f"Of each user's rows the last {test} make the test, the {valid} before them the validation; {targets}"
 
 
+def _describe_next_basket(gap: int) -> str:
+    together = "at the same time" if gap == 0 else f"with at most {gap:,} s from each to the next"
+    return (
+        f"Rows of a user {together} are one basket; each user's last basket is the test, the basket before it the "
+        "validation; the items of a basket are the targets of one instance, the earlier baskets its history; users "
+        "with fewer than 3 baskets only train"
+    )
+
+
 def _describe_global_time(valid: float, test: float) -> str:
     return (
         f"The newest {100 * test:g}% of all rows is the test, the {100 * valid:g}% before it the validation; "
@@ -71,6 +80,7 @@ def _describe_given(valid: float) -> str:
 DESCRIPTIONS: dict[str, Callable[..., str]] = {
     "ratio": _describe_ratio,
     "leave-last-out": _describe_leave_last_out,
+    "next-basket": _describe_next_basket,
     "global-time": _describe_global_time,
     "date": _describe_date,
     "whole-users": _describe_whole_users,

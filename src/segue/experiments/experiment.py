@@ -216,7 +216,7 @@ class Experiment:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
-            warnings=leakage_warnings(split, refit=self.refit),
+            warnings=(*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split)),
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from segue.cli.help import EVALUATION_GROUP
+from segue.cli.options.split_arguments import with_arguments
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 FIELDS = {"auc_users": "users", "auc_seed": "seed"}  # options whose setting of the protocol has another name
 OF_RATINGS = ("min_item_history", "histories", "auc_users", "auc_seed")
+OF_SPLIT = ("valid", "test", "date", "gap")
+SeenRule = Annotated[bool | None, Parameter(name="--exclude-seen", negative="--include-seen", show_default=False)]
 CutOffs = Annotated[list[int] | None, Parameter(name="-k", consume_multiple=True, negative=())]
 
 
@@ -81,15 +84,29 @@ class ProtocolOptions(EvaluationOptions):
     """How the log is split and which items are ranked.
 
     Attributes:
-        protocol: Evaluation protocol: leave-one-out, recbole, hgn, global-time, whole-users, session, last-day or
-            ratings. The default is session if the log comes with a split, otherwise leave-one-out. By default, items
-            that a user has already had are not ranked, unless users of the log often return to items.
+        protocol: Evaluation protocol: leave-one-out, next-basket, recbole, hgn, global-time, whole-users, session,
+            last-day or ratings. The default is session if the log comes with a split, otherwise leave-one-out. By
+            default, items that a user has already had are not ranked, unless users of the log often return to items.
+        exclude_seen: Leave out of the ranking what the user has already had, or rank it too. The default is that of the
+            protocol.
+        valid: Size of the validation part, in what the protocol takes: a fraction (hgn, global-time, whole-users), a
+            number of rows (leave-one-out) or of days (last-day).
+        test: Size of the test part, likewise.
+        date: Start of the test, for global-time and ratings: 2024-01-31, 2024-01-31T10:00 or a number in the unit of
+            the log's times.
+        gap: Protocol next-basket only: events of a user with at most this number of seconds from each to the next are
+            one basket. The default is 0: events at the same time.
         horizon: Number of next items that are the targets of each step. With 5, recall@20,5 is the share of the next 5
             items that are among the first 20. More than 1 needs a protocol that evaluates every step, such as session.
         leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
     """
 
     protocol: str | None = None
+    exclude_seen: SeenRule = None
+    valid: float | None = None
+    test: float | None = None
+    date: str | None = None
+    gap: float | None = None
     horizon: int = 1
     leak: Literal["keep", "drop"] = "keep"
 
@@ -97,15 +114,23 @@ class ProtocolOptions(EvaluationOptions):
         """The protocol as far as it is known before the log is read, to find wrong options early."""
         from segue.evaluation.protocol import Protocol
 
-        return self._apply(Protocol.named(self.protocol or ("session" if self.horizon > 1 else "leave-one-out")))
+        return self._apply(Protocol.named(self.protocol or ("session" if self.horizon > 1 else "leave-one-out")), None)
 
     def for_log(self, log: Log) -> Protocol:
         """The named protocol, or the one that suits the log."""
         from segue.evaluation.protocol import Protocol
 
-        return self.without_log() if self.protocol else self._apply(Protocol.guess(log))
+        return self._apply(Protocol.named(self.protocol) if self.protocol else Protocol.guess(log), log)
 
-    def _apply(self, protocol: Protocol) -> Protocol:
+    def _apply(self, protocol: Protocol, log: Log | None) -> Protocol:
+        from segue.evaluation.protocols import suited, with_seen_rule
+
+        given = {name: getattr(self, name) for name in OF_SPLIT if getattr(self, name) is not None}
+        protocol = with_arguments(protocol, given, log) if given else protocol
+        if self.exclude_seen is not None:
+            protocol = with_seen_rule(protocol, exclude_seen=self.exclude_seen)
+        elif log is not None:
+            protocol = suited(protocol, log)
         settings = {"horizon": self.horizon, "leak": self.leak}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
         return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))

@@ -21,8 +21,8 @@ Baselines = Annotated[
     Parameter(
         name="--baselines",
         group=OUTPUT_GROUP,
-        help="Show simple baselines beside the model: popularity, item-KNN and sequential item-KNN, or for ratings "
-        "means and biases. They train in seconds.",
+        help="Show simple baselines beside the model: popularity, item-KNN and sequential item-KNN, the user's own "
+        "popularity (s-pop) where users return to items, or for ratings means and biases. They train in seconds.",
     ),
 ]
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from segue.data.diagnostics.leakage import Leakage, measure_leakage
 from segue.data.diagnostics.order_test import OrderSignal, order_signal
+from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Ids, Log, distinct
 from segue.data.splits import given_split, leave_last_out
 from segue.data.time_units import day_of, unit_of
@@ -195,7 +196,12 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
         "split": "the log's own split" if has_split else "the last event of each user",
         "test": test,
     }
-    return LogSummary(log.name, log.fingerprint, **numbers, warnings=tuple(_warnings(numbers, span, order)))
+    warnings = _warnings(numbers, span, order)
+    if not has_split:
+        rows = leave_last_out(log).instances("test").row
+        task = "with leave-one-out, models predict one of several items that came together, given the others"
+        warnings += filter(None, [basket_warning(log, rows, task=task)])
+    return LogSummary(log.name, log.fingerprint, **numbers, warnings=tuple(warnings))
 
 
 def _quantiles(counts: Ids) -> tuple[int, ...]:

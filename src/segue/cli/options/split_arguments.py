@@ -1,0 +1,106 @@
+"""How `--valid`, `--test`, `--date` and `--gap` become arguments of the split of a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from segue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+    from segue.evaluation.protocol import Protocol
+
+OF_USER, OF_ALL, OF_USERS = "a fraction of each user's rows", "a fraction of all rows", "a fraction of the users"
+ROWS, DAYS = "a number of rows of each user", "a number of days at the end of the log"
+# split -> its arguments that are options, and what each takes
+TAKES: Mapping[str, Mapping[str, str]] = {
+    "ratio": {"valid": OF_USER, "test": OF_USER},
+    "leave-last-out": {"valid": ROWS, "test": ROWS},
+    "next-basket": {"gap": "a number of seconds"},
+    "global-time": {"valid": OF_ALL, "test": OF_ALL, "date": "the start of the test, in place of --test"},
+    "date": {"valid": "a fraction of the rows before the date", "date": "the start of the test"},
+    "whole-users": {"valid": OF_USERS, "test": OF_USERS},
+    "newest-users": {"valid": DAYS, "test": DAYS},
+    "given": {"valid": "a fraction of the training data, if the log names none for validation"},
+}
+WHOLE = ("leave-last-out", "newest-users", "next-basket")  # splits whose arguments are whole numbers
+
+
+def with_arguments(protocol: Protocol, given: Mapping[str, Any], log: Log | None) -> Protocol:
+    """The protocol with other arguments of its split.
+
+    Args:
+        protocol: the protocol that is changed.
+        given: the values of the options `valid`, `test`, `date` and `gap` that were given.
+        log: gives the unit of a date; None if it is not read yet, then the date is only checked.
+
+    Raises:
+        ConfigError: the protocol does not take one of the options, or a value is of another kind.
+    """
+    for name, value in given.items():
+        _check(protocol, name, value if name == "date" else f"{value:g}", value)
+    if "date" not in given:
+        return replace(protocol, arguments={**protocol.arguments, **given})
+    if "test" in given:
+        raise ConfigError(
+            f"--test {given['test']:g} and --date {given['date']}: both say where the test begins; give one"
+        )
+    arguments = {"valid": given.get("valid", protocol.arguments["valid"]), "date": date_in(given["date"], log)}
+    return replace(protocol, by="date", arguments=arguments)
+
+
+def _check(protocol: Protocol, name: str, shown: str, value: Any) -> None:
+    """Raise `ConfigError` for an option that the protocol does not take, or a value of another kind."""
+    takes = TAKES[protocol.by]
+    if name not in takes:
+        options = "; ".join(f"--{other}, {what}" for other, what in takes.items())
+        others = ", ".join(_protocols_with(name))
+        raise ConfigError(
+            f"--{name} {shown}: the protocol {protocol.name} has no such option (it takes {options}); choose one that "
+            f"does with --protocol: {others}"
+        )
+    if name != "date" and protocol.by in WHOLE and not float(value).is_integer():
+        raise ConfigError(f"--{name} {shown}: under the protocol {protocol.name} it is {takes[name]}, a whole number")
+    if name != "date" and protocol.by not in WHOLE and not 0 <= value < 1:
+        raise ConfigError(f"--{name} {shown}: under the protocol {protocol.name} it is {takes[name]}, below 1")
+
+
+def _protocols_with(name: str) -> list[str]:
+    from segue.evaluation.protocols import PROTOCOLS
+
+    return [protocol.name for protocol in PROTOCOLS.values() if name in TAKES[protocol.by]]
+
+
+def date_in(text: str, log: Log | None) -> int:
+    """A date in the unit of the times of a log: a whole number as it is, ISO text as a moment in UTC.
+
+    Raises:
+        ConfigError: the text is neither, or the log has no dates to compare with.
+    """
+    from segue.data.baskets import ticks_per_second
+    from segue.errors import DataError
+
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"--date {text}: not a date; give 2024-01-31, 2024-01-31T10:00, or a whole number in the unit of the "
+            "log's times"
+        ) from error
+    if log is None or log.time is None:
+        return 0  # checked again with the log; a split by time of a log without times is an error
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    try:
+        return round(seconds * ticks_per_second(log))
+    except DataError as error:
+        first, last = int(log.time.min()), int(log.time.max())
+        raise ConfigError(
+            f"--date {text}: {log.name} has times from {first:,} to {last:,}, which are no dates; give a number between"
+        ) from error

@@ -1,0 +1,75 @@
+"""How soon the targets of evaluation instances follow the row before them: at the same time, or within a minute.
+
+history   a@10  b@10  c@75 | d@75  target        d has the time of c: which of them comes first is the order of
+                                                 the file, and both may be lines of one order
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segue.data.baskets import basket_starts, baskets_per_user, ticks_per_second
+from segue.data.log import Ids, Log
+from segue.errors import DataError
+
+MANY_TIED = 0.1  # share of instances above which there is a warning: MovieLens and Amazon by day have .42 to .44
+MANY_CLOSE = 0.5  # share within a minute; clicks of sessions have as many, but few sessions have 3 such groups
+MINUTE = 60
+
+
+@dataclass(frozen=True)
+class TargetTimes:
+    """How soon the first target of evaluation instances follows the row before it.
+
+    Attributes:
+        tied: share of the instances in which both have the same time.
+        close: share in which the target follows within a minute; None if the log's times are no dates.
+    """
+
+    tied: float
+    close: float | None
+
+
+def target_times(log: Log, rows: Ids) -> TargetTimes | None:
+    """The times of first targets, given by their `rows`, and of the rows before them; None without times or rows."""
+    if log.time is None or not len(rows):
+        return None
+    after = log.time[rows] - log.time[rows - 1]
+    tied = float((after == 0).mean())
+    try:
+        return TargetTimes(tied, float((after <= MINUTE * ticks_per_second(log)).mean()))
+    except DataError:
+        return TargetTimes(tied, None)
+
+
+def basket_warning(log: Log, rows: Ids, *, task: str) -> str | None:
+    """One sentence if many targets are part of the same basket as the row before them, otherwise None.
+
+    Args:
+        log: the log.
+        rows: the first target row of every instance.
+        task: what models predict there, in words.
+    """
+    times = target_times(log, rows)
+    if times is None:
+        return None
+    if times.tied > MANY_TIED:
+        return (
+            f"{times.tied:.0%} of the test targets have the same time as the row before them: {task}; "
+            "with --protocol next-basket they predict all items of the next time"
+        )
+    if times.close is not None and times.close > MANY_CLOSE and _several_baskets(log):
+        return (
+            f"{times.close:.0%} of the test targets follow within a minute of the row before them: where such rows "
+            f"are one order or one sitting, {task}; with --protocol next-basket --gap {MINUTE} they predict all "
+            "items of the next one"
+        )
+    return None
+
+
+def _several_baskets(log: Log) -> bool:
+    """Whether most users have the 3 baskets, with gaps of a minute, that the protocol next-basket needs."""
+    number = baskets_per_user(log, basket_starts(log, MINUTE))[log.lengths > 0]
+    return float(np.mean(number >= 3)) > 0.5
