@@ -40,7 +40,7 @@ BLOCK = re.compile(
 MANY = 8
 NDCG = ("mean", "low", "high")
 COMMANDS = [
-    *("run", "models", "search", "compare", "blend", "evaluate", "recommend", "explain", "data", "reproduce", "demo"),
+    *("run", "models", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "data", "reproduce", "demo"),
 ]
 WIDTH = 100
 

@@ -122,6 +122,14 @@ SAVED = {
     ),
     "no recommendations": Bad("recommend models/pop --user u3 -k 0", r"k=0: must be at least 1"),
     "text for the number of recommendations": Bad("recommend models/pop --user u3 -k x", r"-k: .*\"x\""),
+    "no item to compare": Bad("similar models/hgn", r"no item given: name one with --item ITEM"),
+    "unknown item to compare": Bad("similar models/hgn --item 99", r"unknown item '99'.*8 items, such as 0, 1, 2"),
+    "model that compares no items": Bad(
+        "similar models/pop --item 3", r"pop: has neither item vectors nor a table.*Models that compare items: item-knn"
+    ),
+    "no similar items": Bad("similar models/hgn --item 3 -k 0", r"k=0: must be at least 1"),
+    "similar items of no model": Bad("similar models/x --item 3", r"models/x: no such model folder"),
+    "order of an explanation": Bad("explain models/hgn --user u3 --order size", r"\"size\" for --order.*contribution"),
     "another format": Bad(
         "recommend models/pop --user u3",
         r"models/pop: format 3 and this segue reads format 2; install the segue",

@@ -19,6 +19,7 @@ from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.run import run
 from segue.cli.search import search
+from segue.cli.similar import similar
 
 app = App(
     name="segue",
@@ -96,6 +97,13 @@ app.command(
   segue explain models/narm --user 42
   segue explain models/item-knn --history "12,7,99" -k 3 --html explained.html
   segue explain models/iarn --user 42 --item 313 --html pair.html""",
+)
+app.command(
+    similar,
+    usage="Usage: segue similar MODEL --item ITEM [OPTIONS]",
+    help_epilogue="""Examples:
+  segue similar models/item-knn --item 50
+  segue similar models/hgn --item 50 --item 172 -k 5""",
 )
 app.command(
     models,

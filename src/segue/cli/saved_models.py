@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -73,8 +73,6 @@ def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
     Raises:
         ArtefactError: it was trained on another log, or does not record its protocol.
     """
-    from segue.evaluation.protocol import Protocol
-
     about = saved.about
     if about["log"]["fingerprint"] != log.fingerprint:
         raise ArtefactError(
@@ -84,7 +82,7 @@ def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
         )
     if "experiment" not in about:
         raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so its test data is unknown")
-    return Protocol.from_dict({k: v for k, v in about["experiment"]["protocol"].items() if k != "fingerprint"})
+    return stored_protocol(about)
 
 
 def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
@@ -94,3 +92,21 @@ def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
             f"{folder}: was refitted on training and validation data, so no unseen data is left to choose {purpose}; "
             "train it without --refit"
         )
+
+
+def trained_rows(saved: SavedModel) -> Log | None:
+    """The rows of the saved log that the model was trained on; None if it does not say which these are."""
+    about = saved.about
+    if "experiment" not in about:
+        return None
+    if about["experiment"].get("final"):
+        return saved.log
+    split = stored_protocol(about).split(saved.log)
+    return split.train_valid if about["experiment"]["refit"] else split.train
+
+
+def stored_protocol(about: dict[str, Any]) -> Protocol:
+    """The protocol that is stored with a saved model."""
+    from segue.evaluation.protocol import Protocol
+
+    return Protocol.from_dict({k: v for k, v in about["experiment"]["protocol"].items() if k != "fingerprint"})

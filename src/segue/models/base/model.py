@@ -69,6 +69,7 @@ class Model(nn.Module, ABC):
             the newest item; or "anywhere". Where it is skipped, the other items keep their positions.
         additive: whether a score is a "sum", or a "mean", over the items of the history, of terms that depend on one
             item and its position, plus a term without any item; "no" for every other model.
+        item_similarity: what `item_similarities` returns, in words; empty if the model does not compare items.
 
     Attributes:
         window: number of most recent items that `score` reads; None reads the whole history.
@@ -83,6 +84,7 @@ class Model(nn.Module, ABC):
     scores_pairs: ClassVar[bool] = False
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
     additive: Literal["no", "sum", "mean"] = "no"
+    item_similarity: ClassVar[str] = ""
     window: int | None
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
@@ -104,6 +106,14 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         """Scores of `items` as the next item; without `items`, of the items 0..I in order. Item 0 scores -inf."""
+
+    def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
+        """The similarity of each of `items` to the items 0..I; -inf where the model knows of none.
+
+        Raises:
+            ConfigError: the model does not compare items (`item_similarity` is empty).
+        """
+        raise ConfigError(f"{self.name}: has neither item vectors nor a table of similar items")
 
     def readable(self, batch: AnyBatch) -> AnyBatch:
         """A batch with padding anywhere in its histories, in the form that `score` reads.
@@ -256,6 +266,8 @@ class GradientModel(Model):
 class DotProductModel(Model):
     """Base class of models whose score is the dot product of a query and an item vector."""
 
+    item_similarity = "cosine of the item vectors"
+
     @abstractmethod
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         """The query vector of each row of the batch."""
@@ -263,6 +275,18 @@ class DotProductModel(Model):
     @abstractmethod
     def item_vectors(self) -> Float[Tensor, "I d"]:
         """The vectors of items 0..I (I + 1 rows). An item bias is one more column; the query has a 1 in its place."""
+
+    @property
+    def num_item_biases(self) -> int:
+        """Number of last columns of `item_vectors` that hold biases or constants; the setting `item_bias` adds one."""
+        return int(getattr(self.config, "item_bias", False))
+
+    def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
+        vectors = self.item_vectors()
+        vectors = nn.functional.normalize(vectors[:, : vectors.shape[1] - self.num_item_biases], dim=1)
+        similarities = vectors[items] @ vectors.T  # (K, I)
+        similarities[:, vectors.square().sum(1) == 0] = -torch.inf  # a vector of zeros has no direction
+        return similarities
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         vectors = self.item_vectors()

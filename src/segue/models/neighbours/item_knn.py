@@ -79,6 +79,7 @@ class ItemKNN(DirectModel):
         "window": Choice(1, 5, 20, 50),
         "position_decay": Uniform(0.5, 1.0),
     }
+    item_similarity = "that of the neighbour table, as the setting similarity defines it"
     skips_padding = "anywhere"
     additive = "sum"
     neighbour: Tensor
@@ -103,6 +104,12 @@ class ItemKNN(DirectModel):
             cell = torch.from_numpy(item[keep]), torch.from_numpy(rank[keep])
             self.neighbour[cell] = torch.from_numpy(other[keep]).to(self.neighbour)
             self.similarity[cell] = torch.from_numpy(similarity[keep]).to(self.similarity)
+
+    def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
+        similarities = self.similarity.new_full((len(items), self.sizes.num_items + 1), -torch.inf)
+        similarities.scatter_(1, self.neighbour[items].long(), self.similarity[items])
+        similarities[:, 0] = -torch.inf  # what fills up the rows of items with few neighbours
+        return similarities
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last_items(self.window)

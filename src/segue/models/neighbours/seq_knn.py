@@ -120,6 +120,7 @@ class SeqKNN(DirectModel):
         "position_decay": Uniform(0.5, 0.98),
         "min_position_weight": Uniform(0.0, 0.2),
     }
+    item_similarity = "how strongly an item follows, or precedes, the given one"
     skips_padding = "anywhere"
     additive = "sum"
 
@@ -132,6 +133,12 @@ class SeqKNN(DirectModel):
         parts = [_nearest(pairs, self.config.num_neighbours) for pairs in _similarities(log, self.config)]
         item, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
         self.similarity.set(sp.coo_array((similarity, (item, other)), shape=self.similarity.shape))
+
+    def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
+        row, column, value = self.similarity.entries(items)
+        similarities = value.new_full((len(items), self.sizes.num_items + 1), -torch.inf)
+        similarities[row, column.long()] = value
+        return similarities
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         config = self.config

@@ -47,6 +47,7 @@ class Biases(DotProductRating, DirectModel):
     Config: ClassVar[type[Config]] = BiasesConfig
     space: ClassVar[Space] = {"l2_user": LogUniform(0.5, 50.0), "l2_item": LogUniform(0.5, 50.0)}
     window = 0
+    item_similarity = ""  # the item vectors hold biases alone
     sides: ClassVar[tuple[str, ...]] = ("item", "user")
     mean: Tensor
     user_bias: Tensor

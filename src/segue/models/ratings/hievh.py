@@ -153,6 +153,10 @@ class HieVH(BiasedRatingModel, DotProductRating):
     def query(self, batch: Batch) -> Float[Tensor, "B f"]:
         return self._user_vectors(batch.user, embedding(self.user_embedding, batch.user))
 
+    @property
+    def num_item_biases(self) -> int:
+        return 2  # the bias, and the 1 that is multiplied by the user's bias
+
     def item_vectors(self) -> Float[Tensor, "I f"]:
         return self._item_vectors(
             torch.arange(self.sizes.num_items + 1, device=self.item_embedding.device), self.item_embedding

@@ -82,6 +82,10 @@ class MF(DotProductRating, DirectModel):
         user = self.user_embedding[batch.user]  # (B, d + 1)
         return torch.cat([user[:, :-1], torch.ones_like(user[:, :1]), user[:, -1:] + self.mean], 1)  # (B, d + 2)
 
+    @property
+    def num_item_biases(self) -> int:
+        return 2  # the bias, and the 1 that is multiplied by the user's bias
+
     def item_vectors(self) -> Float[Tensor, "I d"]:
         return torch.cat([self.item_embedding, torch.ones_like(self.item_embedding[:, :1])], 1)
 

@@ -1,0 +1,73 @@
+"""`segue similar`: the items that a saved model holds to be similar to an item."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.output import JsonFile, check_json, show, write_json_output
+from segue.cli.saved_models import ModelClasses, load_saved, trained_rows
+from segue.errors import ConfigError
+from segue.reporting.heatmap import decimals_of, format_score
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from segue.serving.similar import SimilarItem
+
+
+def similar(
+    model: Path,
+    *,
+    item: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="ITEM")] = (),
+    k: Annotated[int, Parameter(name="-k")] = 10,
+    model_class: ModelClasses = (),
+    json: JsonFile = None,
+) -> None:
+    """Show the items that are most similar to an item, by the item vectors or the neighbour table of a model.
+
+    Args:
+        model: Folder of a saved model.
+        item: Name of an item. Repeat the option for several items; their similarities are averaged.
+        k: Number of items.
+    """
+    from segue.serving.similar import check_compares_items, similar_items
+
+    if not item:
+        raise ConfigError("no item given: name one with --item ITEM")
+    check_json(json)
+    saved = load_saved(model, model_class)
+    check_compares_items(saved.model)
+    rows = trained_rows(saved)
+    found = similar_items(saved.model, saved.log, list(item), k, seen=None if rows is None else rows.counts() > 0)
+    titles = saved.log.titles(saved.log.items.ids(item))
+    show(*similar_tables(found, titles, saved.model.item_similarity))
+    content = {"model": str(model), "items": list(item), "similarity": saved.model.item_similarity}
+    write_json_output(json, {**content, "similar": [asdict(one) for one in found]})
+
+
+def similar_tables(found: list[SimilarItem], titles: list[str], similarity: str) -> list[Text | Table]:
+    """The similar items as a heading and a table."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    asked = " and ".join(titles)
+    if not found:
+        return [Text(f"Nothing is similar to {asked}: the model knows of no item that occurs together with it.")]
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("", justify="right")
+    table.add_column("item")
+    has_titles = any(one.title != str(one.item) for one in found)
+    if has_titles:
+        table.add_column("name", style="dim")
+    table.add_column("similarity", justify="right")
+    decimals = decimals_of(one.similarity for one in found)
+    for rank, one in enumerate(found, 1):
+        name = [Text(str(one.item))] if has_titles else []
+        table.add_row(str(rank), Text(one.title), *name, format_score(one.similarity, decimals))
+    return [Text(f"Similar to {asked}:"), table, Text(f"Similarity: {similarity}.")]

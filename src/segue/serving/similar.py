@@ -1,0 +1,102 @@
+"""`similar_items`: the items that a model holds to be most similar to one item, or to several.
+
+    item vectors       cosine of the vectors, without biases      models that score with a dot product
+    neighbour tables   the similarity that the model counted      item-knn, seq-knn
+
+With several items, the similarities to them are averaged; in a table, an item that is no neighbour counts as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.data.log import Log, Mask
+from segue.errors import ConfigError, DataError
+from segue.models.base.model import Model
+from segue.models.base.score_buffer import device_of, evaluation_mode
+from segue.models.registry import MODELS
+from segue.nn.topk import topk
+from segue.serving.recommend import lookup_ids
+
+
+@dataclass(frozen=True)
+class SimilarItem:
+    """A similar item.
+
+    Attributes:
+        item: its name.
+        title: its title, or its name where the log has no titles.
+        similarity: comparable within one model only.
+    """
+
+    item: Any
+    title: str
+    similarity: float
+
+
+def similar_items(
+    model: Model, log: Log, items: Any, k: int = 10, *, candidates: Mask | None = None, seen: Mask | None = None
+) -> list[SimilarItem]:
+    """The k items that are most similar to an item, the most similar first; of equal ones the lower id comes first.
+
+    Args:
+        model: a model trained on the vocabularies of `log`.
+        log: the names and titles of the items.
+        items: the name of an item, or a list of names.
+        k: the number of items. There may be fewer: a table of neighbours holds few items for a rare one.
+        candidates: (I + 1,) which items may be returned; None for all. The given items never are.
+        seen: (I + 1,) which items the model was trained on; None if unknown. The vectors of the others say nothing.
+
+    Raises:
+        ConfigError: the model compares no items.
+        DataError: an unknown item, or one that the model was not trained on; no item; or k is below 1.
+    """
+    check_compares_items(model)
+    if k < 1:
+        raise DataError(f"k={k}: must be at least 1")
+    names = list(items) if isinstance(items, list | tuple) else [items]
+    ids = lookup_ids(log, "item", names)
+    if not ids:
+        raise DataError("no item given: name at least one")
+    for name, index in zip(names, ids, strict=True):
+        if seen is not None and not seen[index]:
+            raise DataError(
+                f"item {name!r}: the model was trained without an event of it, so it knows of no similar items"
+            )
+    similarities = _mean_similarities(model, ids)
+    for mask in (candidates, seen):
+        if mask is not None:
+            similarities[torch.from_numpy(~mask)] = -torch.inf
+    similarities[[0, *ids]] = -torch.inf
+    values, found = (row[0] for row in topk(similarities[None], min(k, log.num_items)))
+    found, values = found[values > -torch.inf], values[values > -torch.inf]
+    rows = zip(log.items.names(found.tolist()), log.titles(found.tolist()), values.tolist(), strict=True)
+    return [SimilarItem(*row) for row in rows]
+
+
+def check_compares_items(model: Model) -> None:
+    """Raise `ConfigError` if the model compares no items; the message names models that do."""
+    if model.item_similarity:
+        return
+    able = ", ".join(name for name, kind in MODELS.items() if kind.item_similarity)
+    why = (
+        f"combines {' and '.join(part.name for part in model.parts)}, and has no similarity of its own; ask a saved "
+        "model of one of them"
+        if model.parts
+        else "has neither item vectors nor a table of similar items"
+    )
+    raise ConfigError(f"{model.name}: {why}. Models that compare items: {able}")
+
+
+def _mean_similarities(model: Model, ids: Sequence[int]) -> Float[Tensor, "I"]:
+    """The mean similarity of the items 0..I to some items; -inf for items that are similar to none of them."""
+    with evaluation_mode(model), torch.inference_mode():
+        similarities = model.item_similarities(torch.tensor(ids, device=device_of(model))).cpu().clone()  # (K, I)
+    unknown = similarities == -torch.inf
+    return similarities.masked_fill(unknown, 0).mean(0).masked_fill(unknown.all(0), -torch.inf)
