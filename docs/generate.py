@@ -40,7 +40,8 @@ BLOCK = re.compile(
 MANY = 8
 NDCG = ("mean", "low", "high")
 COMMANDS = [
-    *("run", "models", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "data", "reproduce", "demo"),
+    *("run", "models", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "data"),
+    *("reproduce", "demo"),
 ]
 WIDTH = 100
 
