@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 CHECKED = [
     *("batches", "nn", "models", "explain"),
     *("evaluation.ranking", "evaluation.rating_evaluation", "experiments.blend", "serving.recommend"),
 ]
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 install_import_hook([f"segue.{name}" for name in CHECKED], "runtime_types.check")
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.batches.batch import SequenceBatch
@@ -33,7 +33,6 @@ def questions(batches: list[SequenceBatch]) -> Counter[tuple[int, tuple[int, ...
     return found
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.integers(1, 6), st.one_of(st.none(), st.integers(1, 8)), st.integers(1, 4), SEEDS)
 def test_coverage_all_has_every_pair_once(
     histories: list[list[int]], window: int, new_targets: int | None, batch_size: int, seed: int
@@ -52,7 +51,6 @@ def test_coverage_all_has_every_pair_once(
         ), "what is seen does not come right before the target"
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.integers(1, 6), st.integers(1, 4), SEEDS)
 def test_coverage_last_has_the_newest_items_only(
     histories: list[list[int]], window: int, batch_size: int, seed: int

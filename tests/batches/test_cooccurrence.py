@@ -18,7 +18,7 @@ def drawn(sets: CooccurrencePairs, passes: int, batch_size: int = 7, seed: int =
     return np.concatenate([np.zeros((0, 2), np.int64), *found])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     histories=st.lists(st.lists(st.integers(1, 6), max_size=9), min_size=1, max_size=5),
     batch_size=st.integers(1, 9),

@@ -15,7 +15,7 @@ from segue.data.splits import leave_last_out
 ITEMS = 7
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     histories=st.lists(st.lists(st.integers(1, ITEMS), max_size=12), min_size=1, max_size=5),
     shape=st.sampled_from([(), (3,), (2, 1, 4)]),

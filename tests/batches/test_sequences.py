@@ -49,7 +49,7 @@ def targets_in_window(batch: SequenceBatch, window: int) -> list[Window]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     histories=HISTORIES,
     window=st.integers(1, 5),
@@ -80,7 +80,7 @@ def test_every_question_once_with_its_history_and_targets(
             assert rows <= batch_size
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories=HISTORIES, per_row=st.integers(1, 4), seed=st.integers(0, 99))
 def test_negatives_are_never_the_users_own(histories: list[list[int]], per_row: int, seed: int) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
@@ -151,7 +151,7 @@ def test_order_is_drawn_anew_and_from_the_seed_alone() -> None:
     assert first == epoch(windows, np.random.default_rng(5))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories=HISTORIES, batch_size=st.integers(1, 12), seed=st.integers(0, 99))
 def test_pairs_are_the_rows_of_the_log(histories: list[list[int]], batch_size: int, seed: int) -> None:
     log = synthetic.from_sequences(histories, num_items=ITEMS)
@@ -205,7 +205,7 @@ def check_stretch(history: list[int], seen: list[int], target: list[int], target
     return target[window - count :]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     lengths=LENGTHS,
     window=st.integers(1, 6),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.batches.session_parallel import SessionParallel, session_schedule
@@ -33,7 +33,6 @@ def simulated(sessions: list[list[int]], slots: int) -> list[list[tuple[int, int
 
 
 @given(sessions=logs, slots=st.integers(1, 4))
-@settings(deadline=None)
 def test_session_parallel_equals_a_simulation(sessions: list[list[int]], slots: int) -> None:
     log = synthetic.from_sequences(sessions, num_items=ITEMS)
     batches = list(SessionParallel().batches(log, slots, np.random.default_rng(0)))
@@ -76,7 +75,6 @@ def one(log: Log, **settings: int) -> list:
 
 
 @given(sessions=logs)
-@settings(deadline=None)
 def test_shared_negatives_begin_with_the_targets(sessions: list[list[int]]) -> None:
     for batch in one(synthetic.from_sequences(sessions, num_items=ITEMS), num_shared=4):
         target = batch.target[batch.target_mask]

@@ -78,6 +78,12 @@ FILES = {
     "negative core": Bad("data events.csv --user-core -1", r"user_core=-1"),
     "text for a core": Bad("data events.csv --user-core few", r"--user-core: .*\"few\".*int.*See segue data --help"),
     "unknown choice": Bad("data events.csv --duplicates lst", r"\"lst\" for --duplicates.*\"keep\".*\"last\""),
+    "selection by no column": Bad(
+        "data events.csv --where usr=u1", r"no column 'usr' to select rows by, did you mean 'user'"
+    ),
+    "selection of no value": Bad("data events.csv --where user=u-1", r"column 'user' never has the value 'u-1'.*'u0'"),
+    "selection without a value": Bad("data events.csv --where user", r"--where user: must look like COLUMN=VALUE"),
+    "empty selection": Bad("data events.csv --where", r"--where: needs COLUMN=VALUE"),
     "bad delimiter": Bad("data events.csv --delimiter ab", r"events\.csv: 'ab' cannot separate fields"),
     "truncated Parquet": Bad("data bad.parquet", r"bad\.parquet: not a whole Parquet file", prepare=parquet(200)),
     "not gzip": Bad("data bad.csv.gz", r"bad\.csv\.gz: not a gzip file", prepare=written("bad.csv.gz", events())),

@@ -56,7 +56,7 @@ def check(ranks: Ranks, expected: dict[int, tuple[list[int], list[int]]]) -> Non
         assert ranks.top[case].tolist() == top
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(worlds())
 def test_a_naive_sort_agrees(world: dict[str, Any]) -> None:
     instances = make_instances(world["past"], world["targets"], world["items"])

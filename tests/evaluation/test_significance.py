@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.errors import ConfigError
@@ -35,7 +35,6 @@ pairs = st.integers(2, 60).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(pairs)
 def test_the_t_test_is_scipys(pair: tuple[list[float], list[float]]) -> None:
     a, b = map(np.array, pair)
@@ -47,7 +46,6 @@ def test_the_t_test_is_scipys(pair: tuple[list[float], list[float]]) -> None:
         assert p == (1.0 if a[0] == b[0] else 0.0)
 
 
-@settings(deadline=None)
 @given(pairs)
 def test_wilcoxon_is_scipys(pair: tuple[list[float], list[float]]) -> None:
     a, b = map(np.array, pair)

@@ -80,7 +80,7 @@ def questions(split: Split, model: Model) -> Batch:
 SCORES = st.lists(st.integers(-50, 50) | st.just(-np.inf), min_size=9, max_size=9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one=SCORES, two=SCORES, weight=st.sampled_from([0.1, 0.5, 0.75]))
 def test_standardised_scores_are_added_up(one: list[float], two: list[float], weight: float) -> None:
     def scaled(scores: list[float]) -> np.ndarray:

@@ -73,7 +73,7 @@ class Pair(PairScorer):
 SCORES = st.lists(st.integers(-3, 3) | st.just(-np.inf), min_size=9, max_size=9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(one=SCORES, two=SCORES, candidates=st.integers(1, 9), history=st.lists(st.integers(0, 8), max_size=4))
 def test_what_is_returned_is_ordered_and_the_rest_is_behind(
     one: list[float], two: list[float], candidates: int, history: list[int]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from segue.nn.convolution import CausalConv1d
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 4), st.integers(1, 12))
 def test_outputs_are_sums_over_earlier_positions(kernel_size: int, dilation: int) -> None:
     """Also where the kernel reaches farther back than there are positions."""

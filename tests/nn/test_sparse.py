@@ -83,7 +83,7 @@ def test_a_state_with_a_missing_buffer_is_refused() -> None:
         sparse(random(5, 7)).load_state_dict(state)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 5)), max_size=8), max_work=st.integers(1, 12))
 def test_blocks_are_whole_groups_with_about_the_same_work(sizes: list[tuple[int, int]], max_work: int) -> None:
     group = np.repeat(np.arange(len(sizes)), [size for size, _ in sizes])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from segue.nn.topk import GROUP, topk
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
 def test_topk_equals_a_stable_sort(data: st.DataObject, dtype: torch.dtype) -> None:
     rows, groups, k = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4))

@@ -38,7 +38,7 @@ def test_number_of_weights(bias: bool) -> None:
     assert sum(weight.numel() for weight in build(item_bias=bias).parameters()) == 5 * 3 + 7 * (3 + bias)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(bias=st.booleans(), seed=st.integers(0, 10**6), l2=st.sampled_from([0.0, 0.3]))
 def test_loss_and_gradients_equal_a_loop_over_triples(bias: bool, seed: int, l2: float) -> None:
     rng = np.random.default_rng(seed)

@@ -46,7 +46,7 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
     return both / below if both else 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     histories=HISTORIES,
     history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5),

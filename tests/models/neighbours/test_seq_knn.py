@@ -64,7 +64,7 @@ def similarity(histories: list[list[int]], one: int, two: int, config: Any) -> f
     return both / below if both else 0.0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories=HISTORIES, history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5), choices=SETTINGS)
 def test_scores_equal_a_plain_implementation(
     histories: list[list[int]], history: list[int], choices: dict[str, Any]

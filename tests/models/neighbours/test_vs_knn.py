@@ -76,7 +76,7 @@ def expected(histories: list[list[int]], history: list[int], user: int, config: 
     return list(scores.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     histories=HISTORIES,
     history=st.lists(st.integers(0, ITEMS), min_size=1, max_size=5).map(lambda h: sorted(h, key=bool)),

@@ -87,7 +87,7 @@ def test_no_gradient_without_autograd(settings: dict[str, Any]) -> None:
 # ---------------------------------------------------------------------------------------- windows that share a row
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     switches=st.sampled_from(combinations()), per_row=st.integers(1, 4), window=st.integers(1, 5), seed=st.integers(0)
 )

@@ -73,7 +73,7 @@ def reference_queries(model: NextItNet, items: Tensor) -> Tensor:
     return torch.stack(xs)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 4),

@@ -80,7 +80,7 @@ def reference_queries(model: SASRec, items: Tensor) -> Tensor:
     return torch.stack([norm(model.final_norm, x) for x in xs])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10**6),
     st.sampled_from([1, 2, 4]),

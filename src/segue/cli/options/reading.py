@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,14 @@ from segue.cli.help import READING_GROUP
 from segue.data.datasets import catalog
 from segue.data.filters import Duplicates
 from segue.data.log import Log
-from segue.errors import DataError
+from segue.errors import ConfigError, DataError
 from segue.reporting.console import say
 
 # options whose argument of `load_log` has another name
 ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating"}
+
+
+WhereOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="COLUMN=VALUE")]
 
 
 @Parameter(name="*", group=READING_GROUP)
@@ -32,6 +36,8 @@ class ReadingOptions:
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
         header: Whether the first line of a text file is a header. Without this option it is detected.
         drop_empty: Leave out rows without a user, an item or a time, and count them.
+        where: Keep only rows with this value in a column, such as --where event=purchase. Several values of one column
+            are alternatives; several columns must all fit.
         min_rating: Keep only rows with at least this rating.
         user_core: Keep only users with at least this number of rows.
         item_core: Keep only items with at least this number of rows.
@@ -47,6 +53,7 @@ class ReadingOptions:
     delimiter: str | None = None
     header: bool | None = None
     drop_empty: Annotated[bool, Parameter(negative=())] = False
+    where: WhereOption = None
     min_rating: float | None = None
     user_core: int = 0
     item_core: int = 0
@@ -68,6 +75,8 @@ class ReadingOptions:
         given: dict[str, Any] = {
             ARGUMENTS.get(name, name): value for name, value in vars(self).items() if value != defaults[name]
         }
+        if self.where is not None:
+            given["where"] = parse_where(self.where)
         log = catalog.load_log(source, **given)
         for step in log.steps:
             say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
@@ -77,3 +86,23 @@ class ReadingOptions:
 
 
 READING_DEFAULTS = ReadingOptions()
+
+
+def parse_where(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """The values of each column from the words after `--where`.
+
+    >>> parse_where(["event=view", "event=purchase", "shop=uk"])
+    {'event': ['view', 'purchase'], 'shop': ['uk']}
+
+    Raises:
+        ConfigError: a word is not COLUMN=VALUE.
+    """
+    if not pairs:
+        raise ConfigError("--where: needs COLUMN=VALUE, such as --where event=purchase")
+    where: dict[str, list[str]] = {}
+    for pair in pairs:
+        column, equals, value = pair.partition("=")
+        if not equals or not column:
+            raise ConfigError(f"--where {pair}: must look like COLUMN=VALUE, such as --where event=purchase")
+        where.setdefault(column, []).append(value)
+    return where

@@ -149,7 +149,9 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
         raise DataError(str(error).replace(FRAME, str(path))) from error
     read, *filters = log.steps
     rule = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled_ties else "")
-    log = _check_size(replace(log, steps=(replace(read, rule=rule), *filters)), dataset, str(path))
+    log = replace(log, steps=(replace(read, rule=rule), *filters))
+    if not options.get("where"):  # the known numbers are those of all rows
+        log = _check_size(log, dataset, str(path))
     # filters that are given replace the data set's own
     own_filters = dataset.preprocess is not None and not FilterOptions.__optional_keys__ & options.keys()
     return _preprocess(log, dataset) if own_filters else log

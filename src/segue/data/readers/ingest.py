@@ -9,7 +9,7 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,6 +21,7 @@ from segue.data.filters import FilterOptions, apply_filters
 from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
+from segue.data.readers.event_types import select_events
 from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.source import check_no_text_options, open_table
@@ -41,6 +42,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     delimiter: str | None = None,
     header: bool | None = None,
     drop_empty: bool = False,
+    where: Mapping[str, str | Sequence[str]] | None = None,
     name: str | None = None,
     users: Any = None,
     items: Any = None,
@@ -60,6 +62,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
         drop_empty: whether rows without a user, an item or a time are left out. Otherwise they are an error.
+        where: keep only rows whose value in these columns is the one given, or one of those given, as text.
         name: the name of the log; by default the name of the file.
         users: a path or data frame of user metadata: one row per user and a column of user names. By default
             X.users.parquet beside X.parquet, or X.user beside X.inter.
@@ -74,12 +77,14 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
     named = {"user": user, "item": item, "time": time, "rating": rating}
     if is_log(source):
-        if any(named.values()):
-            raise DataError(f"{source}: a saved log has its columns already; leave out user, item, time and rating")
+        if any(named.values()) or where:
+            raise DataError(
+                f"{source}: a saved log has its columns already; leave out user, item, time, rating and where"
+            )
         check_no_text_options(str(source), delimiter, header)
         log = open_log(source)
     else:
-        table = open_table(source, delimiter=delimiter, header=header)
+        table = select_events(open_table(source, delimiter=delimiter, header=header), where or {})
         log = _read(table, named, _stem(source), drop_empty=drop_empty)
         users = find_metadata(source, "user") if users is None else users
         items = find_metadata(source, "item") if items is None else items
