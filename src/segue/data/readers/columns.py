@@ -118,8 +118,10 @@ def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.flo
     invalid = ratings.is_null() | ~ratings.is_finite().fill_null(False)
     if invalid.any():
         row = first_row(invalid)
+        comma = re.match(r"[-+]?\d*,\d+$", str(column[row - 1]))
+        advice = "write decimals with a point" if comma else "correct it"
         raise DataError(
-            f'{where}, row {row}: {column[row - 1]!r} is not a number; correct it, or read without ratings (rating="")'
+            f'{where}, row {row}: {column[row - 1]!r} is not a number; {advice}, or read without ratings (rating="")'
         )
     return ratings.cast(pl.Float32).to_numpy()
 

@@ -80,6 +80,10 @@ def _detect_delimiter(path: Path, lines: Sequence[str]) -> str:
     """The delimiter that gives most fields, among those that give every line as many as the first, if there are any."""
     candidates = [delimiter for delimiter in DELIMITERS if delimiter in lines[0]]
     if not candidates:
+        if any("  " in line.strip() for line in lines[:2]):
+            raise DataError(
+                f"{path}: columns aligned by several spaces are not read; write one delimiter between fields"
+            )
         return " "
     counts = {delimiter: _num_fields(delimiter, lines[:CHECKED]) for delimiter in candidates}
     consistent = [delimiter for delimiter in candidates if len(set(counts[delimiter])) == 1]

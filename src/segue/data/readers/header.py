@@ -18,6 +18,7 @@ from segue.errors import DataError
 
 KNOWN = set(" ".join(COLUMN_NAMES.values()).split())
 DATA = r"[-+]?[\d.]+($|e|[-/]\d\d?[-/]\d)"  # numbers and dates
+COMMENTS = ("#", "%", "//", "--")
 NOT_A_HEADER = (
     "The first line looks like data: without a header, columns go by number, "
     'user="1" (--user-col 1). If it is a header, say header=True (--header)'
@@ -46,9 +47,11 @@ class Header:
         """The header of a file with these first rows; `header` says whether there is one, None if it is not known.
 
         Raises:
-            DataError: there is only a header, it repeats a name, or it may be one or an event.
+            DataError: the first line is a comment, a header without rows or with a name twice, or perhaps an event.
         """
         first = rows[0]
+        if first[0] in COMMENTS or first[0].startswith("sep="):
+            raise DataError(f"{path}: the first line, {' '.join(first[:5])}, is neither a header nor a row; remove it")
         present = _is_header(path, rows) if header is None else header
         if not present:
             return cls(False, [str(n + 1) for n in range(len(first))], first, NOT_A_HEADER if header is None else "")

@@ -22,6 +22,7 @@ from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
 from segue.data.readers.event_types import select_events
+from segue.data.readers.lists import check_no_lists
 from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.source import check_no_text_options, open_table
@@ -144,6 +145,7 @@ def _read(table: Table, named: Mapping[str, str | None], name: str, *, drop_empt
     warnings: list[str] = []
     users, user = take_names("user")
     items, item = take_names("item")
+    check_no_lists(items, f"{where}, column {columns['item']!r}")
     time, unit = as_times(*take("time")) if "time" in columns else (None, "")
     rating = as_ratings(*take("rating")) if "rating" in columns else None
     order = _order(user, time)

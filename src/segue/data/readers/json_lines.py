@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
+from segue.data.readers.rows import BOM
 from segue.data.readers.sample import DAMAGED, open_text
 from segue.data.readers.table import Table, polars_table
 from segue.errors import DataError
@@ -25,15 +27,18 @@ def json_table(path: Path) -> Table:
     Raises:
         DataError: the file is empty or damaged, or a row is no JSON object.
     """
+    source: Path | BytesIO
     try:
         with open_text(path) as file:
             first = file.read(1 << 10).lstrip()
             if first.startswith(b"["):
                 file.seek(0)
                 return polars_table(pl.read_json(file.read(), infer_schema_length=None).lazy(), path.name)
-        if not first:
+            file.seek(len(BOM))
+            source = BytesIO(file.read()) if first.startswith(BOM) else path
+        if not first.removeprefix(BOM).strip():
             raise DataError(f"{path}: empty; one event per row is needed")
-        frame = pl.scan_ndjson(path, infer_schema_length=None)
+        frame = pl.scan_ndjson(source, infer_schema_length=None)
         frame.collect_schema()
     except (pl.exceptions.PolarsError, *DAMAGED) as error:
         raise DataError(f"{path}: {_bad_line(path) or reason(error)}; give one JSON object per line") from error

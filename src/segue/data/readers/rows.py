@@ -25,11 +25,13 @@ LF, CR, QUOTE = b'\n\r"'
 OPEN_QUOTE = "has a quotation mark that is never closed"
 INNER_QUOTE = "has a quotation mark inside a field"
 LINE_END = "has a line end of another kind than the first line"
+ZERO_BYTE = "has a zero byte"
 TOO_LONG = "is longer than 64 MB"
 ADVICE = {
     OPEN_QUOTE: "close or remove it",
     INNER_QUOTE: "put the field in quotes and double those inside, or remove them",
     LINE_END: "write the whole file with one kind of line end",
+    ZERO_BYTE: "the file is damaged or binary; write or download it again",
     TOO_LONG: "is this a table?",
 }
 
@@ -82,7 +84,7 @@ def count_rows(file: BinaryIO, dialect: Dialect, fields: int) -> RowCount:
             break
         block = _Block(tail + chunk if more else tail + dialect.line_end.encode(), dialect)
         if not len(block.ends) and (not more or len(tail) > LONGEST):
-            raise BadRow(OPEN_QUOTE if len(block.quotes) else TOO_LONG, rows, lines + 1)
+            raise BadRow(block.endless, rows, lines + 1)
         block.check(fields, rows, lines)
         tail = block.tail
         if len(block.filled):
@@ -101,6 +103,7 @@ class _Block:
         quotes: the positions of the quotes that may enclose fields.
         filled: the numbers, in the block, of the rows that are not blank.
         tail: the bytes after the last whole row.
+        endless: what is wrong if there is no whole row.
     """
 
     def __init__(self, buffer: bytes, dialect: Dialect) -> None:
@@ -111,13 +114,17 @@ class _Block:
             self.tail, buffer = buffer[cut:], buffer[:cut].replace(dialect.delimiter.encode(), UNIT)
             self.separator = ord(UNIT)
         self.bytes = np.frombuffer(buffer, np.uint8)
-        self.has_quotes, self.has_returns = b'"' in buffer, b"\r" in buffer
+        self.has_quotes, self.has_returns, self.has_zeros = b'"' in buffer, b"\r" in buffer, b"\0" in buffer
         self.quotes = self._where(QUOTE) if self.quoting and self.has_quotes else np.zeros(0, np.int64)
         self.line_ends = self._where(self.line_end)
         self.ends = self._outside(self.line_ends)
         cut = int(self.ends[-1]) + 1 if len(self.ends) else 0
         if len(dialect.delimiter) == 1:
             self.tail = buffer[cut:]
+        self.endless = TOO_LONG
+        if len(self.quotes):
+            first = int(self.quotes[0])
+            self.endless = OPEN_QUOTE if not first or self.bytes[first - 1] == self.separator else INNER_QUOTE
         self.bytes = self.bytes[:cut]
         self.num_lines = int(np.searchsorted(self.line_ends, cut))
         self.separators = self._outside(self._where(self.separator))
@@ -145,7 +152,7 @@ class _Block:
 
     def check(self, fields: int, rows: int, lines: int) -> None:
         """Raise `BadRow` for the first bad row; `rows` and `lines` are before the block."""
-        problems = [self._misplaced_quote(), self._line_end(), self._other_fields(fields)]
+        problems = [self._misplaced_quote(), self._line_end(), self._zero_byte(), self._other_fields(fields)]
         found = [problem for problem in problems if problem is not None]
         if found:
             row, problem, counted = min(found, key=lambda entry: entry[0])
@@ -176,6 +183,10 @@ class _Block:
             other = other[self.bytes[other + 1] != LF]
         other = self._outside(other)
         return (self._row(int(other[0])), LINE_END, 0) if len(other) else None
+
+    def _zero_byte(self) -> tuple[int, str, int] | None:
+        zeros = self._where(0) if self.has_zeros else self.ends[:0]
+        return (self._row(int(zeros[0])), ZERO_BYTE, 0) if len(zeros) else None
 
     def _other_fields(self, fields: int) -> tuple[int, str, int] | None:
         separators, ends, per_row = self.separators, self.ends, fields - 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from segue.data.readers.dialect import Dialect
 from segue.data.readers.header import Header
 from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
 from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, open_text
+from segue.data.readers.user_lines import WHOLE, user_events, user_line_fields
 from segue.errors import DataError
 from segue.io import reason
 
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
-WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
 NUMBER = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
 LITERAL_QUOTES = ("\t", "|")  # the delimiters of files that often do not quote
 ONE_USER = (
@@ -41,7 +41,7 @@ class TextFile:
         dialect: how rows and fields are separated.
         header: the column names.
         types: the type of each column in the first lines.
-        one_user: whether a line is a user and their items, oldest first, not an event.
+        user_line: the pattern of fields if a line is a user and their items, not an event; otherwise empty.
         warnings: what was assumed; `load` may add to it.
     """
 
@@ -49,7 +49,7 @@ class TextFile:
     dialect: Dialect
     header: Header
     types: list[type[pl.DataType]]
-    one_user: bool = False
+    user_line: str = ""
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
@@ -65,9 +65,9 @@ class TextFile:
             rows = [row for row in dialect.fields(sample.lines) if any(row)]
         except csv.Error as error:
             raise DataError(f"{path}: cannot be read as text separated by {dialect.delimiter!r} ({error})") from error
-        if not header and is_one_user_a_line(rows, numbers=header is None):
+        if not header and (pattern := user_line_fields(rows, dialect.delimiter, numbers=header is None)):
             named = Header(False, ["user", "item"], hint=ONE_USER)
-            return cls(path, dialect, named, [], one_user=True)
+            return cls(path, dialect, named, [], user_line=pattern)
         names = Header.detect(path, rows, header)
         body = rows[names.present :]
         types = [_type(row[n] for row in body if n < len(row)) for n in range(len(names.columns))]
@@ -84,7 +84,7 @@ class TextFile:
         Raises:
             DataError: the file is damaged, or a row has more or fewer fields than the header.
         """
-        if self.one_user:
+        if self.user_line:
             return names_as_numbers(self._users(), ["user", "item"]).select(list(kinds))
         dialect, counted = self._counted()
         rows = counted.rows - self.header.present
@@ -196,45 +196,28 @@ class TextFile:
         text = [name for name in frame.columns if frame[name].dtype == pl.String]
         if self.header.present and text:
             raw = dict(zip(self.columns, self.header.fields, strict=True))
-            same = frame.select(pl.all_horizontal(pl.col(name) == raw[name] for name in text)).to_series()
-            if len(text) == len(frame.columns) and same.any():
-                row = int(same.arg_true()[0]) + 1
-                raise DataError(f"{self.path}: row {row} is the header again; leave it out")
+            same = (
+                pl.col(name).str.strip_chars("\ufeff ").str.to_lowercase() == raw[name].strip().lower() for name in text
+            )
+            row = frame.with_row_index("\0row", 1).filter(pl.all_horizontal(same))
+            if len(text) == len(frame.columns) and row.height:
+                raise DataError(f"{self.path}: row {row.item(0, 0)} is the header again; leave it out")
         return frame
 
     def _users(self) -> pl.DataFrame:
         """The events of a file of one user a line."""
-        pattern = r"\S+" if self.dialect.delimiter == " " else rf"[^{re.escape(self.dialect.delimiter)}\r]+"
-        line = pl.col("line").str.extract_all(pattern)
         whole_lines = Dialect(UNIT.decode(), None, self.dialect.line_end)
-        scan = replace(self, header=Header(False, ["line"]))._scan
+        lines = replace(self, header=Header(False, ["line"]))
         try:
-            lists = scan(whole_lines, {"line": pl.String}, [line])
+            frame = lines._scan(whole_lines, {"line": pl.String}, [pl.col("line")])
         except (pl.exceptions.PolarsError, *DAMAGED) as error:
             raise DataError(f"{self.path}: cannot be read ({reason(error)})") from error
-        lists = lists.filter(pl.col("line").list.len() > 0)
-        alone = int((lists["line"].list.len() == 1).sum())
+        events, alone = user_events(frame["line"], self.user_line)
         self.warnings.append(
             f"{self.path.name} is read as one user a line: the first field is the user, the others are items, "
             "oldest first" + (f"; {alone:,} lines have a user and no item" if alone else "")
         )
-        events = lists.select(user=pl.col("line").list.first(), item=pl.col("line").list.slice(1))
-        return events.filter(pl.col("item").list.len() > 0).explode("item")
-
-
-def is_one_user_a_line(rows: Sequence[Sequence[str]], *, numbers: bool) -> bool:
-    """Whether rows without a header are a user and their items each: whole numbers, and different numbers of fields.
-
-    A table with a broken row or two is not: at least three different numbers of fields are needed, or half of the rows
-    must differ from the most frequent one. With `numbers=False` the fields may be any text.
-    """
-    filled = [[value for value in row if value] for row in rows]
-    if numbers and not all(re.match(WHOLE, value) for row in filled for value in row):
-        return False
-    lengths = [len(row) for row in filled]
-    most = max(map(lengths.count, set(lengths)))
-    different = len(set(lengths))
-    return max(lengths) > 2 and (different > 2 or (different == 2 and 2 * most <= len(lengths)))
+        return events
 
 
 def names_as_numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:

@@ -1,0 +1,165 @@
+"""The parts of a folder make one log, in the order of their numbers; names of folders become columns."""
+
+import gzip
+
+import polars as pl
+import pytest
+
+from segue.data.readers.ingest import read_log
+from segue.errors import DataError
+
+HEAD = "user,item\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Write files to a folder; the folder."""
+
+    def put(files):
+        for name, content in files.items():
+            path = tmp_path / "log" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, pl.DataFrame):
+                content.write_parquet(path)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path / "log"
+
+    return put
+
+
+def pairs(log):
+    user, item = log.events()
+    return list(zip(log.users.names(user), log.items.names(item), strict=True))
+
+
+def frame(user, item):
+    return pl.DataFrame({"user": [user], "item": [item]})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt", ".jsonl", ".parquet", ".csv.gz"])
+def test_parts_are_read_in_the_order_of_their_numbers(folder, suffix):
+    def part(user, item):
+        if suffix == ".parquet":
+            return frame(user, item)
+        text = f'{{"user": {user}, "item": {item}}}\n' if suffix == ".jsonl" else f"{HEAD}{user},{item}\n"
+        return gzip.compress(text.encode()) if suffix.endswith("gz") else text
+
+    parts = {f"part-{n}{suffix}": part(n % 2, n) for n in (10, 9, 2, 1)}
+    path = folder({**parts, "_SUCCESS": "", ".part-1.crc": "x", "notes.md": "notes"})
+    assert pairs(read_log(path)) == [(0, 2), (0, 10), (1, 1), (1, 9)]
+
+
+def test_names_are_text_in_all_parts_or_in_none(folder):
+    log = read_log(folder({"1.csv": f"{HEAD}7,1\n007,2\n", "2.csv": f"{HEAD}7,3\n"}))
+    assert log.users.tokens.to_list() == ["007", "7"]
+    assert log.items.tokens.to_list() == [1, 2, 3]
+
+
+def test_columns_may_stand_in_another_order(folder):
+    assert pairs(read_log(folder({"1.csv": f"{HEAD}1,5\n", "2.csv": "item,user\n6,2\n"}))) == [(1, 5), (2, 6)]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_names_of_folders_become_columns(folder, suffix):
+    def part(item):
+        return pl.DataFrame({"item": [item]}) if suffix == ".parquet" else f"item\n{item}\n"
+
+    days = {("2024-01-02", "007"): 1, ("2024-01-01", "007"): 2, ("2024-01-01", "7"): 3}
+    path = folder({f"date={day}/user={user}/part-0{suffix}": part(item) for (day, user), item in days.items()})
+    log = read_log(path)
+    assert pairs(log) == [("007", 2), ("007", 1), ("7", 3)]
+    assert log.time.tolist() == [1704067200, 1704153600, 1704067200]
+
+
+def test_numbers_in_names_of_folders_are_numbers(folder):
+    log = read_log(folder({f"user={user}/part.parquet": pl.DataFrame({"item": [user]}) for user in (1, 2, 10)}))
+    assert log.users.tokens.to_list() == [1, 2, 10]
+
+
+def test_empty_parts_are_left_out(folder):
+    assert len(read_log(folder({"1.csv": f"{HEAD}1,5\n", "2.csv": "", "3.csv": f"{HEAD}2,6\n"}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"1.csv": f"{HEAD}1,5\n", "2.csv": "who,item\n1,2\n"},
+            r"2\.csv: its columns \(who, item\) are not those of 1",
+        ),
+        ({"1.csv": f"{HEAD}1,5\n", "2.jsonl": "{}"}, r"must hold .* of the same columns.*it holds 1\.csv, 2\.jsonl"),
+        ({"1.csv": f"{HEAD}1,5\n", "2.csv": "2,6\n"}, r"2\.csv: its columns \(1, 2\)|a header and no rows"),
+        ({"1.csv": ""}, "all of its files are empty"),
+        ({"day=1/1.csv": f"{HEAD}1,5\n", "hour=1/1.csv": f"{HEAD}1,5\n"}, r"its folders \(hour\) are not those of"),
+        ({"1.csv": f"{HEAD}1,5\n", "2.csv": f"{HEAD}1,2,3\n"}, r"2\.csv: row 1 \(line 2\) has 3 fields"),
+    ],
+)
+def test_other_folders_are_refused(folder, files, message):
+    with pytest.raises(DataError, match=message):
+        read_log(folder(files))
+
+
+def test_metadata_beside_the_parts_is_no_part(folder):
+    path = folder({"1.parquet": frame(1, 5), "2.parquet": frame(2, 6), "x.items.parquet": frame(1, 5)})
+    assert len(read_log(path)) == 2
+
+
+LINES = '{"user": "ann", "item": 12, "ts": 30}\n{"user": "bob", "item": 7, "ts": 20, "extra": [1]}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("log.jsonl", LINES),
+        ("log.ndjson", "\ufeff" + LINES),
+        ("log.json", LINES.replace("\n", "\r\n") + "\n"),
+        ("log.json", "[" + LINES.replace("\n", ",", 1) + "]"),
+        ("log.jsonl.gz", gzip.compress(LINES[:38].encode()) + gzip.compress(LINES[38:].encode())),
+    ],
+)
+def test_json_is_read(folder, name, content):
+    log = read_log(folder({name: content}) / name)
+    assert pairs(log) == [("ann", 12), ("bob", 7)]
+    assert log.time.tolist() == [30, 20]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "empty; one event per row"),
+        (LINES + '{"user": 1, "it', r"line 3 is no JSON .*; give one JSON object per line"),
+        (LINES + "[1, 2]\n", "line 3 is no JSON object; give one JSON object per line"),
+        (LINES + '{"user": "eve", "ts": 4}\n', "column 'item', row 3: empty"),
+        (LINES + '{"user": "eve", "item": 1.5, "ts": 4}\n', "row 3: 1.5 is not a whole number"),
+        (LINES.replace("12", "[1]").replace("7", "[2]"), "cannot be a name"),
+    ],
+)
+def test_bad_json_is_refused(folder, content, message):
+    with pytest.raises(DataError, match=message):
+        read_log(folder({"log.jsonl": content}) / "log.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "program"),
+    [
+        ("log.csv.zst", b"", "zstd -d"),
+        ("log.zip", b"", "unzip"),
+        ("log.csv.bz2", b"", "bunzip2"),
+        ("log.csv", b"\x28\xb5\x2f\xfd", "zstd -d"),
+        ("log.csv", b"PK\x03\x04", "unzip"),
+        ("log.csv", b"BZh91AY", "bunzip2"),
+        ("log.csv", b"\xfd7zXZ\0", "unxz"),
+    ],
+)
+def test_other_compressions_are_named(folder, name, start, program):
+    with pytest.raises(DataError, match=rf"unpack it first \({program} {name}\)"):
+        read_log(folder({name: start + b"x" * 20}) / name)
+
+
+@pytest.mark.parametrize("option", [{"header": True}, {"header": False}, {"delimiter": ","}])
+def test_options_of_text_are_refused_for_other_sources(folder, option):
+    path = folder({"1.parquet": frame(1, 5), "2.jsonl": LINES})
+    for source in (path / "1.parquet", path / "2.jsonl", frame(1, 5)):
+        with pytest.raises(DataError, match=f"{next(iter(option))} is an option of delimited text, and this is none"):
+            read_log(source, **option)
