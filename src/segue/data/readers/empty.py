@@ -65,7 +65,8 @@ def complete_rows(
 
 def _advice(column: pl.Series, mask: pl.Series) -> str:
     row, count = int(mask.arg_true()[0]), int(mask.sum())
-    value = "empty" if not column[row] else f"empty ({'NaN' if column.dtype.is_float() else column[row]})"
+    written = "NaN" if column.dtype.is_float() and column[row] is not None else str(column[row] or "").strip()
+    value = f"empty ({written})" if written else "empty"
     if count == 1:
         return f"row {row + 1}: {value}; fill it in, or leave the row out: drop_empty=True (--drop-empty)"
     return (
