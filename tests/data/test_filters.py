@@ -99,7 +99,7 @@ def test_without_filters_the_log_is_unchanged():
         (
             {"duplicates": "frist"},
             ConfigError,
-            "duplicates='frist': choose one of keep, first, last, did you mean 'first'",
+            "duplicates='frist': choose one of exact, keep, first, last, did you mean 'first'",
         ),
         ({"user_core": -1}, ConfigError, "user_core=-1 and item_core=0 must be at least 0"),
         ({"min_rating": 2}, DataError, "sequences: min_rating=2 needs ratings and this log has none"),

@@ -14,10 +14,11 @@ from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
+from segue.data.copies import exact_copies
 from segue.data.log import Codes, Log, Mask, Step, Vocab, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
 
-Duplicates = Literal["keep", "first", "last"]
+Duplicates = Literal["exact", "keep", "first", "last"]
 
 
 class FilterOptions(TypedDict, total=False):
@@ -25,13 +26,15 @@ class FilterOptions(TypedDict, total=False):
 
     Attributes:
         min_rating: keep rows with at least this rating.
-        duplicates: of rows with the same user and item, "keep" all, the "first" or the "last".
+        duplicates: "exact" drops rows with the user, the item and the time (and the rating) of another row; "keep"
+            keeps all; "first" and "last" keep one of the rows with the same user and item. By default, exact copies are
+            dropped where there are times or a column of the order, and kept in saved logs and named data sets.
         user_core: keep users with at least this many rows, counted in what is left.
         item_core: keep items with at least this many rows, counted in what is left.
     """
 
     min_rating: float | None
-    duplicates: Duplicates
+    duplicates: Duplicates | None
     user_core: int
     item_core: int
 
@@ -40,7 +43,7 @@ def apply_filters(
     log: Log,
     *,
     min_rating: float | None = None,
-    duplicates: Duplicates = "keep",
+    duplicates: Duplicates | None = None,
     user_core: int = 0,
     item_core: int = 0,
 ) -> Log:
@@ -51,14 +54,16 @@ def apply_filters(
         DataError: a filter leaves nothing, or the log has no ratings to filter by.
     """
     choices = get_args(Duplicates)
-    if duplicates not in choices:
+    if duplicates is not None and duplicates not in choices:
         hint = did_you_mean(str(duplicates), choices)
         raise ConfigError(f"duplicates={duplicates!r}: choose one of {', '.join(choices)}{hint}")
     if user_core < 0 or item_core < 0:
         raise ConfigError(f"user_core={user_core} and item_core={item_core} must be at least 0")
     if min_rating is not None:
         log = rated_at_least(log, min_rating)
-    if duplicates != "keep":
+    if duplicates == "exact":
+        log = without_copies(log)
+    elif duplicates in ("first", "last"):
         log = without_duplicates(log, duplicates)
     if user_core > 1 or item_core > 1:
         log = k_core(log, user_core, item_core)
@@ -70,6 +75,26 @@ def rated_at_least(log: Log, rating: float) -> Log:
     if log.rating is None:
         raise DataError(f"{log.name}: min_rating={rating:g} needs ratings and this log has none; name their column")
     return select(log, log.column(log.rating) >= rating, f"rating >= {rating:g}")
+
+
+def without_copies(log: Log) -> Log:
+    """Of several rows with the same user, item and time (and rating, if there are ratings), keep the first.
+
+    Raises:
+        DataError: the log has no times.
+    """
+    if log.time is None:
+        raise DataError(
+            f"{log.name}: exact copies have the same time, and this log has no times; name their column, or choose "
+            "duplicates first or last"
+        )
+    copy = exact_copies(log)
+    count = int(copy.sum())
+    if not count:
+        return log
+    copies = "1 exact copy" if count == 1 else f"{count:,} exact copies"
+    what = "user, item and time" if log.rating is None else "user, item, time and rating"
+    return select(log, ~copy, f"{copies} dropped (same {what}; --duplicates keep to keep)")
 
 
 def without_duplicates(log: Log, keep: Literal["first", "last"]) -> Log:

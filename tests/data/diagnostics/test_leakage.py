@@ -93,7 +93,13 @@ def test_contained_sequences_are_those_of_a_text_search(split):
     leakage = measure_leakage(split)
     assert leakage.num_long == len(long)
     assert leakage.contained == pytest.approx(np.mean([any(test in t for t in train) for test in long]) if long else 0)
-    again = [(item in tests[u][:n]) for u in range(len(tests)) for n, item in enumerate(tests[u])]
+    times = [log.time[a:b] for a, b in zip(split.test, log.stop, strict=True)]
+    before = [
+        [old for old, then in zip(test, time, strict=True) if then < now]  # an exact copy is no return
+        for test, time in zip(tests, times, strict=True)
+        for now in time
+    ]
+    again = [item in earlier for item, earlier in zip("".join(tests), before, strict=True)]
     assert leakage.repeats == pytest.approx(np.mean(again) if again else 0)
 
 

@@ -41,7 +41,9 @@ class ReadingOptions:
         min_rating: Keep only rows with at least this rating.
         user_core: Keep only users with at least this number of rows.
         item_core: Keep only items with at least this number of rows.
-        duplicates: Which rows to keep when a user has several rows with the same item.
+        duplicates: exact drops copies of a row (same user, item, time and rating); keep keeps all rows; first and last
+            keep one row of each user and item. The default is exact for files with times or an order, and keep for
+            saved logs and named data sets.
         users: Table with further columns about the users; one column holds their names.
         items: Table with further columns about the items; one column holds their names, another the titles to show.
     """
@@ -57,7 +59,7 @@ class ReadingOptions:
     min_rating: float | None = None
     user_core: int = 0
     item_core: int = 0
-    duplicates: Duplicates = "keep"
+    duplicates: Duplicates | None = None
     users: Path | None = None
     items: Path | None = None
 

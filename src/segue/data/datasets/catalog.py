@@ -142,7 +142,15 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     except (pl.exceptions.PolarsError, OSError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
-    arguments = {"name": dataset.name, "users": users, "items": items, **dataset.columns, **options}
+    # papers and publishers count every row of a data set, so exact copies are kept
+    arguments: dict[str, Any] = {
+        "name": dataset.name,
+        "users": users,
+        "items": items,
+        "duplicates": "keep",
+        **dataset.columns,
+    }
+    arguments |= options
     try:
         log = read_log(events, **arguments)
     except DataError as error:

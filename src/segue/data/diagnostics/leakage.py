@@ -252,12 +252,18 @@ def _hash_of_first_items(item: np.ndarray[Any, np.dtype[np.int32]], row: Ids) ->
 
 
 def _had_before(log: Log) -> Mask:
-    """(R,) whether the user of each row had its item before."""
+    """(R,) whether the user of each row had its item before, at another time if there are times."""
     rows, user = _rows(log, log.start, log.stop)
     pair = user * (log.num_items + 1) + log.item[rows]
     order = np.argsort(pair, kind="stable")
+    ordered = pair[order]
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.bool_)
     again = np.zeros(len(log.item), np.bool_)
-    again[rows[order[1:]]] = pair[order][1:] == pair[order][:-1]
+    if log.time is None:
+        again[rows[order]] = ~first
+    else:
+        time = log.time[rows[order]]
+        again[rows[order]] = time > time[first][np.cumsum(first) - 1]
     return again
 
 

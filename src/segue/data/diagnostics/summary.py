@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from segue.data.copies import exact_copies
 from segue.data.diagnostics.leakage import Leakage, measure_leakage
 from segue.data.diagnostics.order_test import OrderSignal, order_signal
+from segue.data.diagnostics.repeats import repeat_share
 from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Ids, Log, distinct
 from segue.data.splits import given_split, leave_last_out
@@ -72,7 +74,8 @@ class LogSummary:
         top_1: share of the events that belong to the most popular 1% of the items.
         top_10: the same for the most popular 10%.
         gini: Gini coefficient of item popularity: 0 if all items are equally popular, 1 if one item has all events.
-        repeats: share of the events whose item the same user had before.
+        repeats: share of the events whose item the same user had before; exact copies are no events of their own.
+        copies: number of rows with the user, the item and the time of another row.
         below_3: number of users with 1 or 2 events.
         below_10: number of users with 1 to 9 events.
         span: the time span, or None for a log without times.
@@ -95,6 +98,7 @@ class LogSummary:
     top_10: float
     gini: float
     repeats: float
+    copies: int
     below_3: int
     below_10: int
     span: TimeSpan | None
@@ -137,6 +141,7 @@ class LogSummary:
                 f"top 1% of items {self.top_1:.0%} of events, top 10% {self.top_10:.0%}; Gini {self.gini:.2f}",
             ),
             ("repeats", f"{self.repeats:.1%} of events have an item that the user had before"),
+            *([("copies", f"{self.copies:,} rows repeat the user, item and time of another")] if self.copies else []),
             ("short", f"{self.below_3:,} users below 3 events, {self.below_10:,} below 10"),
             ("test", f"{self.split}, {self.test.num_users:,} users"),
             *(("", line) for line in self.test.sentences()),
@@ -188,7 +193,8 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
         "top_1": _top(counts, 0.01),
         "top_10": _top(counts, 0.1),
         "gini": _gini(counts),
-        "repeats": 1 - pairs / len(log),
+        "repeats": repeat_share(log),
+        "copies": int(exact_copies(log, ratings=False).sum()),
         "below_3": int((lengths < 3).sum()),
         "below_10": int((lengths < 10).sum()),
         "span": span,

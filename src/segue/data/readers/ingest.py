@@ -17,7 +17,8 @@ from typing import Any, Unpack
 import numpy as np
 import polars as pl
 
-from segue.data.filters import FilterOptions, apply_filters
+from segue.data.copies import exact_copies
+from segue.data.filters import Duplicates, FilterOptions, apply_filters, without_copies
 from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
@@ -86,7 +87,9 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         log = open_log(source)
     else:
         table = select_events(open_table(source, delimiter=delimiter, header=header), where or {})
-        log = _read(table, named, _stem(source), drop_empty=drop_empty)
+        log = _read(table, named, _stem(source), drop_empty=drop_empty, duplicates=filters.get("duplicates"))
+        if filters.get("duplicates") == "exact":
+            filters["duplicates"] = None  # dropped while reading, when the values of an order were at hand
         users = find_metadata(source, "user") if users is None else users
         items = find_metadata(source, "item") if items is None else items
     if name is not None:
@@ -121,7 +124,9 @@ def _stem(source: Any) -> str:
     return Path(source).resolve().name.partition(".")[0] if isinstance(source, str | Path) else "log"
 
 
-def _read(table: Table, named: Mapping[str, str | None], name: str, *, drop_empty: bool) -> Log:
+def _read(
+    table: Table, named: Mapping[str, str | None], name: str, *, drop_empty: bool, duplicates: Duplicates | None
+) -> Log:
     columns = _columns(table, named)
     frame = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
@@ -154,18 +159,31 @@ def _read(table: Table, named: Mapping[str, str | None], name: str, *, drop_empt
     description = _description(table.where, columns, "" if only_order else unit)
     left = Step(description, len(item), len(users), len(items))
     steps = (replace(left, rule=_emptied(empty)),) if empty else ()
-    return Log(
+    log = Log(
         users=users,
         items=items,
         start=np.concatenate([[0], stop[:-1]]),
         stop=stop,
         item=item[order],
-        time=None if only_order or time is None else time[order],
+        time=None if time is None else time[order],
         rating=None if rating is None else rating[order],
         name=name,
         steps=(Step(description, *sizes) if empty else left, *steps),
         warnings=(*table.warnings, *warnings),
     )
+    log = _with_copies_treated(log, duplicates)
+    return replace(log, time=None) if only_order else log
+
+
+def _with_copies_treated(log: Log, duplicates: Duplicates | None) -> Log:
+    """The log without exact copies, or with a warning that they are kept; "first" and "last" are filters for later."""
+    if duplicates == "exact" or (duplicates is None and log.time is not None):
+        return without_copies(log)
+    count = int(exact_copies(log).sum()) if duplicates == "keep" else 0
+    if not count:
+        return log
+    rows = "1 row is an exact copy of another" if count == 1 else f"{count:,} rows are exact copies of others"
+    return replace(log, warnings=(*log.warnings, f"{rows} (same user, item and time) and kept"))
 
 
 def _num_names(column: pl.Series) -> int:
