@@ -39,10 +39,8 @@ BLOCK = re.compile(
 )
 MANY = 8
 NDCG = ("mean", "low", "high")
-COMMANDS = [
-    *("run", "models", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "data"),
-    *("reproduce", "demo"),
-]
+COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
+COMMANDS += ["evaluate", "recommend", "explain", "similar", "data", "reproduce", "demo"]
 WIDTH = 100
 
 

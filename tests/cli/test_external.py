@@ -14,6 +14,8 @@ from segue.models.registry import MODELS, find
 from segue.serving.saved_model import load
 from segue.testing import check
 
+from .logs import TRAINED
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fmc.py"
 FMC = "./fmc.py:FMC"
 SMALL = "--set embedding_dim=4 epochs=2"
@@ -46,7 +48,9 @@ def test_the_example_runs_end_to_end(segue, here, fmc, monkeypatch):
     code, out, err = segue(f"run {FMC} events.csv {SMALL} --json run.json")
     assert code == 0
     assert " fmc " in out
-    assert err.endswith(f"saved to models/fmc; next: segue recommend models/fmc --user u0 --model-class {FMC}\n")
+    assert err.endswith(
+        f"saved to models/fmc ({TRAINED}); next: segue recommend models/fmc --user u0 --model-class {FMC}\n"
+    )
     assert "Recommended to user u0" in done(segue(err.rpartition("next: segue ")[2]))
     found = json.loads((here / "run.json").read_text())
     assert (found["models"][-1]["model"], found["experiment"]["model"]) == ("fmc", "fmc")
@@ -80,7 +84,7 @@ def test_an_external_model_is_blended_and_reranked(segue, here, fmc, monkeypatch
         code, _, err = segue(f"run pop events.csv --rerank {first} {options} --no-baselines")
         assert code == 0
         folder = "models/pop-after-fmc"
-        assert f"saved to {folder}; next: segue recommend {folder} --user u0 --model-class {FMC}\n" in err
+        assert f"saved to {folder} ({TRAINED}); next: segue recommend {folder} --user u0 --model-class {FMC}\n" in err
     code, _, err = segue("recommend models/pop-after-fmc --user u0")
     assert code == 2
     assert f"models/pop-after-fmc: holds a model 'fmc' that this segue does not have; {HINT}" in err

@@ -13,7 +13,7 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.serving import saved_model
 
-from .logs import done, events
+from .logs import TRAINED, done, events
 
 HGN = "run hgn events.csv --set embedding_dim=4 epochs=5 --seed 3"
 
@@ -47,7 +47,7 @@ def test_run_reports_how_the_file_was_read_and_the_next_command(segue, here, mon
     assert code == 0
     assert "read shop.csv: user 'uid', item 'sku', time 'ts' in seconds: 72 rows, 12 users, 8 items" in err
     assert "at least 0 rows a user and 2 an item: 72 rows" in err
-    assert err.endswith("saved to models/pop; next: segue recommend models/pop --user u0\n")
+    assert err.endswith(f"saved to models/pop ({TRAINED}); next: segue recommend models/pop --user u0\n")
     following = err.rpartition("next: segue ")[2]
     assert "Recommended to user u0" in done(segue(following))
 

@@ -12,7 +12,7 @@ from segue.errors import DataError
 from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 
-from .logs import done, weights
+from .logs import TRAINED, done, weights
 
 SEARCH = "search hgn events.csv --space hyper.test --set epochs=2 window=3 --trials 3 -o models/found"
 
@@ -54,7 +54,7 @@ def test_search_uses_the_space_that_the_model_declares(segue, here, monkeypatch)
     assert "seq-knn" not in out
     assert "Importance of the settings" in out
     assert re.search(r"trial 0 \(1 of 4\), \d+ s: \.\d+ in epoch [12] of 2; .*: lr=0.005 l2=0.001\n", err)
-    assert err.endswith("saved to models/bprmf; next: segue recommend models/bprmf --user u0\n")
+    assert err.endswith(f"saved to models/bprmf ({TRAINED}); next: segue recommend models/bprmf --user u0\n")
     assert json.loads((here / "models/bprmf/model.json").read_text())["config"]["embedding_dim"] == 4
 
 
@@ -81,7 +81,8 @@ def test_compare_ranks_and_saves_models_and_names_the_best_on_validation(segue, 
     assert "peak MB" in out
     best = max(found["best_models"], key=lambda name: found["best_models"][name]["search"]["trial"]["metric"])
     assert found["serve"] == best
-    assert err.endswith(f"best on validation: field/{best}; next: segue recommend field/{best} --user u0\n")
+    assert err.endswith(f"newest at 2020-09-13 12:31:51); next: segue recommend field/{best} --user u0\n")
+    assert f"best on validation: field/{best} (trained on 48 of 72 events" in err
     assert "Recommended to user u0" in done(segue(f"recommend field/{best} --user u0"))
     page = (here / "field/report.html").read_text()
     assert page.count("<img") == 1

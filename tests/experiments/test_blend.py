@@ -232,7 +232,7 @@ def test_blending_does_not_use_the_test_set(refit: bool, split: Split) -> None:
 def test_experiments_with_different_protocols_are_refused() -> None:
     first = Experiment(model="pop", protocol=PROTOCOL)
     for second in (replace(first, protocol=Protocol.named("hgn")), replace(first, refit=True)):
-        with pytest.raises(ConfigError, match="give both the same protocol and the same refit"):
+        with pytest.raises(ConfigError, match="give both the same protocol, refit and final"):
             blend.blend(first, second, LOG)
 
 

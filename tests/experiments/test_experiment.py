@@ -17,7 +17,8 @@ from segue.errors import ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.task import measure
-from segue.experiments.experiment import Experiment, Outcome
+from segue.experiments.experiment import Experiment
+from segue.experiments.outcome import Outcome
 from segue.models.base.model import Model
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
@@ -169,7 +170,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.Monk
     outcome = experiment(refit=True).run(LOG, folder=tmp_path)
     assert_same(outcome.model, whole.model)
     assert [e.metric for e in outcome.training.epochs] == [e.metric for e in whole.training.epochs]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors", "training.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["refit", "state.safetensors", "training.jsonl"]
 
 
 # ---------------------------------------------------------------------------------------- what is said

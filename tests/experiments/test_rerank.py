@@ -222,7 +222,7 @@ def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
     again = rerank(first, second, LOG, candidates=4)
     assert found.about()["experiment"] == again.about()["experiment"]
     assert np.array_equal(found.result.predictions.rank, again.result.predictions.rank)  # type: ignore[union-attr]
-    with pytest.raises(ConfigError, match="already trained cannot be refitted: name its model instead"):
+    with pytest.raises(ConfigError, match="already trained cannot be fitted again: name its model instead"):
         rerank(TrainedStage(outcome.model, outcome.result, {}), replace(second, refit=True), LOG)
 
 
@@ -230,7 +230,7 @@ def test_a_first_stage_that_is_ready_stays_as_it_is() -> None:
 def test_experiments_with_different_protocols_are_refused(other: dict[str, Any]) -> None:
     first = Experiment(model="pop", protocol=PROTOCOL)
     with pytest.raises(
-        ConfigError, match="pop cannot order the candidates of pop: give both the same protocol and the same"
+        ConfigError, match="pop cannot order the candidates of pop: give both the same protocol, refit and final"
     ):
         rerank(replace(first, **other), first, LOG)
 

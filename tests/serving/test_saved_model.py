@@ -162,7 +162,7 @@ def test_model_json_describes_the_model(tmp_path: Path) -> None:
     about = json.loads((folder / "model.json").read_text())
     assert (about["model"], about["sizes"]) == ("hgn", {"num_users": 12, "num_items": 9, "num_features": 0})
     assert about["config"] == {**model.config.as_dict(), "reg_weight": [0.1, 0.2]}
-    assert about["log"] == {"name": LOG.name, "fingerprint": LOG.fingerprint}
+    assert about["log"] == {"name": LOG.name, "fingerprint": LOG.fingerprint, "events": len(LOG)}
     assert set(about["versions"]) == {"segue", "torch", "numpy"}
     assert set(about["files"]) >= FILES - {"model.json"}
     saved = load(folder)

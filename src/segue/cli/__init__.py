@@ -19,7 +19,7 @@ from segue.reporting.console import stderr
 
 __all__ = ["app", "main", "status"]
 
-RESUMABLE = {"run", "search", "compare", "reproduce"}
+RESUMABLE = {"run", "fit", "search", "compare", "reproduce"}
 MEMORY = "allocate|(out of|not enough) memory|calculation overflowed"  # of numpy, torch and its devices
 
 
@@ -63,7 +63,7 @@ def _message(error: CycloptsError) -> str:
         text = f"{error.keyword} needs a value."
     elif isinstance(error, UnusedCliTokensError):
         text = f"{' '.join(error.unused_tokens or ())!r} is too much."
-    elif isinstance(error, UnknownOptionError) and error.command_chain in (("run",), ("search",)):
+    elif isinstance(error, UnknownOptionError) and error.command_chain in (("run",), ("fit",), ("search",)):
         text += " Settings of the model go after --set, such as --set epochs=20."
     return f"{text} {_see_help(error)}"
 

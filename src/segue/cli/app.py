@@ -12,6 +12,7 @@ from segue.cli.data import data
 from segue.cli.demo import demo
 from segue.cli.evaluate import evaluate
 from segue.cli.explain import explain
+from segue.cli.fit import fit
 from segue.cli.help import HelpFormatter
 from segue.cli.models import models
 from segue.cli.numbers import convert
@@ -48,8 +49,19 @@ app.command(
   segue run hgn ml-1m --protocol hgn --preset author --json result.json
   segue run mf ml-100k --rerank seq-knn --candidates 20
   segue run ./fmc.py:FMC ml-100k
+  segue run sasrec events.csv --final
 
 `segue models MODEL` lists the settings for --set. The same command resumes an interrupted training.""",
+)
+app.command(
+    fit,
+    usage="Usage: segue fit MODEL DATA [OPTIONS]",
+    help_epilogue="""Examples:
+  segue fit item-knn events.csv
+  segue fit hgn events.csv --set epochs=20
+  segue fit hgn newer-events.csv --like models/hgn
+
+`segue run MODEL DATA --final` measures the model first. The same command resumes an interrupted training.""",
 )
 app.command(
     search,
@@ -111,6 +123,7 @@ app.command(
     help_epilogue="""Examples:
   segue models
   segue models hgn
+  segue models models/hgn
   segue models hgn --json hgn-settings.json""",
 )
 app.command(

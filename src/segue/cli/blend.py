@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.next_step import say_next
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, say_next
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
 from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
@@ -62,13 +63,14 @@ def blend(
     predictions = protocol.evaluate(model, protocol.split(log), "test")
     seconds = sum(result.seconds or 0.0 for result in results)
     results.append(replace(results[0], model=str(folder), predictions=predictions, seconds=seconds))
-    save(model, log, folder, **about_blend([part.about for part in parts.values()], selection, results[-1]))
+    about = about_blend([part.about for part in parts.values()], selection, results[-1])
+    save(model, log, folder, **about)
     best = selection.values[selection.weight]
     say(
         f"weights: {first} {1 - selection.weight:g}, {second} {selection.weight:g}; {monitor} on validation: {best:.4f}"
     )
     finish(results, facts={"weights": selection.as_dict()}, json=output.json)
-    say_next(folder, log, classes=model_class)
+    say_next(folder, log, about, classes=model_class)
 
 
 def _shared_protocol(parts: dict[Path, SavedModel], log: Log) -> Protocol:

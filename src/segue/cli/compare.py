@@ -11,13 +11,15 @@ from cyclopts import Parameter
 
 from segue.cli.comparison_report import left_out, write_comparison_report
 from segue.cli.help import MODEL_GROUP
+from segue.cli.next_step import say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import BUDGET_DEFAULTS, TRAINING_DEFAULTS, BudgetOptions, TrainingOptions
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid, say_next, write_json_output
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid, write_json_output
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
+    from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
     from segue.tuning.comparison import Comparison
     from segue.tuning.scheduler import Entry
@@ -58,8 +60,25 @@ def compare(
     facts = _show(plan, entries, plan.protocol.table_metrics(protocol.cut_offs), output.json)
     write_json_output(folder / "result.json", facts)
     write_comparison_report(facts, entries, folder, log.name)
-    best = folder / facts["serve"]
-    say_next(best, log, classes=[plan.references[facts["serve"]]], verb="best on validation:")
+    best, about = folder / facts["serve"], facts["best_models"][facts["serve"]]
+    if training.final:
+        best, about = _fit_best(plan, about, log, best)
+    say_next(best, log, about, classes=[plan.references[facts["serve"]]], verb="best on validation:")
+
+
+def _fit_best(plan: Comparison, about: dict[str, Any], log: Log, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Fit the best model on the whole log and save it beside the tested one; its folder, and what it stores."""
+    from segue.serving.saved_model import save, training_folder
+    from segue.training.state import delete_training_files
+
+    target = folder.with_name(f"{folder.name}-final")
+    experiment = replace(plan.search(folder.name).experiment, settings=about["experiment"]["settings"], final=True)
+    model, final = experiment.fit_whole(log, folder=training_folder(target))
+    extents = {"trained_on": final.extent.as_dict(), "results_of": about.get("results_of")}
+    content = {**about, "experiment": experiment.as_dict(), **extents, **final.about()}
+    save(model, log, target, **content)
+    delete_training_files(training_folder(target))
+    return target, content
 
 
 def _plan(models: tuple[str, ...], protocol: Protocol, budget: BudgetOptions, training: TrainingOptions) -> Comparison:

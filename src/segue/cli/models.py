@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.cli.output import JsonFile, check_json, grid, show, write_json_output
+from segue.cli.saved_model_facts import show_saved_model
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 def models(model: str | None = None, *, json: JsonFile = None) -> None:
     """List the models, or show the settings of one: defaults, ranges, descriptions, presets and search space.
 
-    With --json, the settings of a model are written as a JSON schema.
+    For the folder of a saved model, show what it was trained on and its measured figures. With --json, the settings of
+    a model are written as a JSON schema, or everything that a saved model says about itself.
 
     Args:
-        model: Name of a model, or a class of your own: ./FILE.py:CLASS or package.module:CLASS.
+        model: Name of a model; a class of your own: ./FILE.py:CLASS or package.module:CLASS; or the folder of a saved
+            model.
     """
     from segue.models.registry import find
 
@@ -26,6 +30,9 @@ def models(model: str | None = None, *, json: JsonFile = None) -> None:
         rows = list_models()
         show(grid(rows, "Models; `segue models MODEL` shows the settings of one"))
         write_json_output(json, {"models": rows})
+        return
+    if (Path(model) / "model.json").is_file():
+        show_saved_model(Path(model), json)
         return
     kind = find(model)
     show(*settings_tables(kind))

@@ -1,4 +1,4 @@
-"""What commands print, write and say at the end: tables, JSON, where the result is saved, and the next command.
+"""What commands print and write at the end: tables and JSON.
 
 answers (tables, recommendations)     stdout
 files that were written, next step    stderr
@@ -8,7 +8,6 @@ everything in full precision          the file of --json
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,11 @@ from cyclopts import Parameter
 from segue import io
 from segue.cli.help import OUTPUT_GROUP
 from segue.errors import DataError
-from segue.reporting.console import say, stdout
+from segue.reporting.console import stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from segue.data.log import Log
     from segue.evaluation.table import Result
 
 JsonFile = Annotated[
@@ -83,23 +81,6 @@ def finish(
     content = {**summary(results, metrics), **(facts or {})}
     write_json_output(json, content)
     return content
-
-
-def say_next(folder: Path, log: Log, *, classes: Iterable[str] = (), verb: str = "saved to") -> None:
-    """Say where a model is saved, and how it recommends items to the first user of the log.
-
-    Args:
-        folder: of the saved model.
-        log: that it was trained on.
-        classes: the models that it consists of; those from outside segue are needed to load it.
-        verb: what was done with the folder.
-    """
-    from segue.models.registry import MODELS
-
-    external = [reference for reference in dict.fromkeys(classes) if reference not in MODELS]
-    options = "".join(f" --model-class {shlex.quote(reference)}" for reference in external)
-    user = shlex.quote(str(log.users.names([1])[0]))
-    say(f"{verb} {folder}; next: segue recommend {shlex.quote(str(folder))} --user {user}{options}")
 
 
 def write_json_output(path: Path | None, content: Any) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segue.cli.next_step import say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -18,7 +19,7 @@ from segue.cli.options.training import (
     TrainingOptions,
     experiment,
 )
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, say_next
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -74,7 +75,7 @@ def run(
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
     facts = {"experiment": about["experiment"], "training": about["training"], **groups}
     finish(results, metrics, after=tables, facts=facts, json=output.json)
-    say_next(folder, log, classes=[model, *rerank.classes])
+    say_next(folder, log, about, classes=[model, *rerank.classes])
 
 
 def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,10 +48,15 @@ def load_saved(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
 def evaluate_saved(
     folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = EVALUATION_DEFAULTS
 ) -> Result:
-    """The test result of a saved model under the protocol that it was trained under, changed by the options."""
+    """The test result of a saved model under the protocol that it was trained under, changed by the options.
+
+    Raises:
+        ArtefactError: it was trained on another log, or on the test data too, or does not record its protocol.
+    """
     from segue.data.diagnostics.leakage import leakage_warnings
     from segue.evaluation.table import Result
 
+    check_test_unseen(folder, saved)
     about = saved.about
     protocol = options.apply_to(protocol_of(folder, saved, log).with_cut_offs(options.cut_offs, only=True))
     split, refit = protocol.split(log), about["experiment"]["refit"]
@@ -87,6 +92,11 @@ def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
 
 def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
     """Raise `ArtefactError` if the model has been trained on the validation data, which `purpose` needs."""
+    if saved.about["experiment"].get("final"):
+        raise ArtefactError(
+            f"{folder}: was fitted on the whole log, so no unseen data is left to choose {purpose}; train it without "
+            "--final"
+        )
     if saved.about["experiment"]["refit"]:
         raise ArtefactError(
             f"{folder}: was refitted on training and validation data, so no unseen data is left to choose {purpose}; "
@@ -110,3 +120,25 @@ def stored_protocol(about: dict[str, Any]) -> Protocol:
     from segue.evaluation.protocol import Protocol
 
     return Protocol.from_dict({k: v for k, v in about["experiment"]["protocol"].items() if k != "fingerprint"})
+
+
+def check_test_unseen(folder: Path, saved: SavedModel) -> None:
+    """Raise `ArtefactError` if the model was fitted on the whole log, so that its figures on it would be too high."""
+    if not saved.about.get("experiment", {}).get("final"):
+        return
+    measured = measured_figures(saved.about)
+    known = f"; trained without it, the model has {measured}" if measured else ""
+    raise ArtefactError(
+        f"{folder}: was fitted on the whole log, and has seen the test data{known}; evaluate a model that was trained "
+        "without --final"
+    )
+
+
+def measured_figures(about: Mapping[str, Any]) -> str:
+    """The stored figures of a model in a few words, such as "recall@10 .1830, ndcg@10 .0934"; empty without any."""
+    if "results" not in about:
+        return ""
+    metrics = about["results"]["models"][-1]["metrics"]
+    return ", ".join(
+        f"{name} {cell['mean']:.4f}".replace(" 0.", " .") for name, cell in metrics.items() if cell is not None
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
+from segue.cli.next_step import say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import (
@@ -21,7 +22,7 @@ from segue.cli.options.training import (
     TrainingOptions,
     experiment,
 )
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid, say_next
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid
 from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
@@ -89,7 +90,7 @@ def search(
         facts={**about, "search": {**about["search"], **facts}},
         json=output.json,
     )
-    say_next(folder, log, classes=[model])
+    say_next(folder, log, about, classes=[model])
 
 
 def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> Search:

@@ -31,7 +31,8 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result, summary
 from segue.evaluation.task import measure
-from segue.experiments.experiment import Experiment, Outcome
+from segue.experiments.experiment import Experiment
+from segue.experiments.outcome import Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.base.score_buffer import evaluation_mode, instance_batch
 from segue.models.ensembles.blend import Blend, BlendConfig, mix, standardised_scores
@@ -158,7 +159,8 @@ class Blended:
 def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, result: Result) -> dict[str, Any]:
     """What is stored with a saved blend, from what is stored with its parts."""
     experiments, trainings = [part["experiment"] for part in parts], [part["training"] for part in parts]
-    common = {key: experiments[0][key] for key in ("protocol", "refit")}
+    common = {key: experiments[0][key] for key in ("protocol", "refit", "final") if key in experiments[0]}
+    extents: dict[str, Any] = {key: parts[0][key] for key in ("trained_on", "results_of") if key in parts[0]}
     time = {key: sum(training[key] for training in trainings) for key in ("seconds", "cpu_seconds")}
     return {
         "experiment": {"model": Blend.name, "parts": experiments, "monitor": selection.monitor, **common},
@@ -167,6 +169,7 @@ def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, res
             "weights": selection.as_dict(),
             **time,
         },
+        **extents,
         "results": summary([result]),
     }
 
@@ -174,15 +177,17 @@ def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, res
 def blend(first: Experiment, second: Experiment, log: Log, *, weights: Sequence[float] = WEIGHTS) -> Blended:
     """Train two models on the training part, select the weight on validation, and evaluate the blend on the test part.
 
-    With `refit`, both models are trained again on training and validation data, and the weight stays. The metric that
-    selects it is the `monitor` of the first experiment.
+    With `refit`, both models are trained again on training and validation data, and the weight stays. With `final`,
+    both are fitted on the whole log after the test. The metric that selects the weight is the `monitor` of the first
+    experiment.
 
     Raises:
-        ConfigError: the experiments differ in their protocol or in `refit`.
+        ConfigError: the experiments differ in their protocol, in `refit` or in `final`.
     """
     require(
-        (first.protocol.fingerprint, first.refit) == (second.protocol.fingerprint, second.refit),
-        f"{first.model} and {second.model} cannot be blended: give both the same protocol and the same refit",
+        (first.protocol.fingerprint, first.refit, first.final)
+        == (second.protocol.fingerprint, second.refit, second.final),
+        f"{first.model} and {second.model} cannot be blended: give both the same protocol, refit and final",
     )
     split = first.split(log)
     experiments = first, second
@@ -199,4 +204,7 @@ def blend(first: Experiment, second: Experiment, log: Log, *, weights: Sequence[
     seconds = one.training.seconds + two.training.seconds
     predictions = first.protocol.evaluate(model, split, "test")
     result = replace(one.result, model=Blend.name, predictions=predictions, seconds=seconds)
+    if first.final:
+        one, two = first.add_final(one, log), second.add_final(two, log)
+        model = Blend(one.model, two.model, weight=selection.weight)
     return Blended((one, two), selection, model, result)

@@ -4,6 +4,9 @@
 
 With `refit`, the model is trained again on training and validation data together, for the selected number of epochs,
 as HGN's authors do. The test part is evaluated once, at the end.
+
+With `final`, the model to use is then fitted on the whole log, the test part included, with the same settings and
+number of epochs. The result stays that of the model without the test part.
 """
 
 from __future__ import annotations
@@ -16,54 +19,20 @@ from typing import Any
 import torch
 
 from segue.data.diagnostics.leakage import leakage_warnings
+from segue.data.extent import Extent
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.table import Result, summary
+from segue.evaluation.table import Result
+from segue.experiments.outcome import FinalFit, Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.registry import find
 from segue.training.loop import fit
 from segue.training.state import Training
 
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """An experiment that was run.
-
-    Attributes:
-        experiment: what was run.
-        split: of the log.
-        model: the trained model.
-        training: how it was trained.
-        result: its evaluation on the test part.
-    """
-
-    experiment: Experiment
-    split: Split
-    model: Model
-    training: Training
-    result: Result
-
-    @property
-    def results(self) -> list[Result]:
-        """The rows of a table."""
-        return [self.result]
-
-    def about(self) -> dict[str, Any]:
-        """What is stored with the saved model, as plain values."""
-        return {
-            "experiment": self.experiment.as_dict(),
-            "training": {
-                "seed": self.experiment.seed,
-                "epochs": len(self.training.epochs),
-                "best": self.training.best,
-                "validation": {self.experiment.monitor: self.training.metric},
-                "seconds": self.training.seconds,
-                "cpu_seconds": self.training.cpu_seconds,
-            },
-            "results": summary([self.result]),
-        }
+REFIT_FOLDER, FINAL_FOLDER = "refit", "final"  # inside the folder of a training, for the states of later trainings
+TRAIN, TRAIN_VALID, WHOLE_LOG = "training part", "training and validation parts", "whole log"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +48,8 @@ class Experiment:
         monitor: the metric that selects the epoch on validation; by default that of the protocol's task.
         eval_every: epochs between two validations.
         patience: training stops after so many validations without a better metric.
-        refit: whether the final model is trained on training and validation data, for the selected number of epochs.
+        refit: whether the tested model is trained on training and validation data, for the selected number of epochs.
+        final: whether the model is fitted on the whole log after the test, for the same number of epochs.
         baseline: whether other models are compared with this one in tables.
     """
 
@@ -92,6 +62,7 @@ class Experiment:
     eval_every: int = 1
     patience: int = 10
     refit: bool = False
+    final: bool = False
     baseline: bool = False
 
     def __post_init__(self) -> None:
@@ -137,6 +108,8 @@ class Experiment:
     def run(self, log: Log, *, folder: Path | None = None) -> Outcome:
         """Split the log, train the model, select its epoch on validation, and evaluate it on the test part once.
 
+        With `final`, a model of the same settings is then fitted on the whole log.
+
         Args:
             log: the log.
             folder: where the state of an interrupted training is kept; the same call resumes it.
@@ -144,9 +117,22 @@ class Experiment:
         split = self.split(log)
         model = self.build(log)
         training = self.select_epoch(model, split, folder=folder)
-        if not self.refit:
-            return Outcome(self, split, model, training, self.evaluate(model, split, training))
-        return self.run_refit(log, training.best, selection=training)
+        if self.refit:
+            refit = folder / REFIT_FOLDER if folder else None
+            outcome = self.run_refit(log, training.best, selection=training, folder=refit)
+        else:
+            outcome = Outcome(self, split, model, training, self.evaluate(model, split, training))
+        return self.add_final(outcome, log, folder=folder) if self.final else outcome
+
+    def add_final(self, outcome: Outcome, log: Log, *, folder: Path | None = None) -> Outcome:
+        """The outcome with a model that is fitted on the whole log in place of the one that was tested."""
+        model, final = self.fit_whole(log, outcome.training.best, folder=folder)
+        return replace(outcome, model=model, final=final)
+
+    def fit_whole(self, log: Log, epochs: int = 0, *, folder: Path | None = None) -> tuple[Model, FinalFit]:
+        """The model fitted on the whole log, and how; the arguments are those of `fit_rows`."""
+        model, training = self.fit_rows(log, epochs, folder=folder / FINAL_FOLDER if folder else None)
+        return model, FinalFit(training, Extent.of(log, WHOLE_LOG))
 
     def run_refit(
         self, log: Log, epochs: int, *, selection: Training | None = None, folder: Path | None = None
@@ -167,9 +153,7 @@ class Experiment:
         self, split: Split, epochs: int, *, selection: Training | None = None, folder: Path | None = None
     ) -> tuple[Model, Training]:
         """The model of `run_refit` before its evaluation, and how it was trained."""
-        settings = {"epochs": epochs} if find(self.model).trained_by_gradient else {}
-        model = self.build(split.log, **settings)
-        training = fit(model, split.train_valid, seed=self.seed, folder=folder)
+        model, training = self.fit_rows(split.train_valid, epochs, folder=folder)
         if selection is not None:
             training = replace(
                 selection,
@@ -177,6 +161,23 @@ class Experiment:
                 cpu_seconds=selection.cpu_seconds + training.cpu_seconds,
             )
         return model, training
+
+    def fit_rows(self, rows: Log, epochs: int, *, folder: Path | None = None) -> tuple[Model, Training]:
+        """A model that is trained on all rows of a log (or a view of it), and how it was trained; nothing is validated.
+
+        Args:
+            rows: the rows to train on.
+            epochs: number of epochs of a model that is trained by gradient descent; 0 for that of its settings.
+            folder: where the state of an interrupted training is kept; the same call resumes it.
+
+        Raises:
+            DataError: there are no rows.
+        """
+        if not len(rows):
+            raise DataError(f"{rows.name}: has no rows to train on")
+        settings = {"epochs": epochs} if epochs and find(self.model).trained_by_gradient else {}
+        model = self.build(rows, **settings)
+        return model, fit(model, rows, seed=self.seed, folder=folder, keep_state=folder is not None)
 
     def select_epoch(
         self, model: Model, split: Split, *, folder: Path | None = None, wrap: Callable[[Model], Model] | None = None
@@ -219,6 +220,10 @@ class Experiment:
             warnings=(*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split)),
         )
 
+    def tested_extent(self, split: Split) -> Extent:
+        """The rows that the tested model is trained on."""
+        return Extent.of(split.train_valid, TRAIN_VALID) if self.refit else Extent.of(split.train, TRAIN)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -231,4 +236,5 @@ class Experiment:
             "eval_every": self.eval_every,
             "patience": self.patience,
             "refit": self.refit,
+            **({"final": True} if self.final else {}),  # absent in what earlier versions stored
         }

@@ -6,24 +6,30 @@
 
     reranked = rerank(Experiment(model="seq-knn", protocol=p), Experiment(model="mf", protocol=p), log, candidates=100)
 
-The first stage may be a model that is already trained and saved; then it stays as it is.
+The first stage may be a model that is already trained and saved; then it stays as it is. With `final`, both stages are
+fitted on the whole log after the test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from segue.data.log import Log
 from segue.data.splits import Split
-from segue.errors import require
+from segue.errors import ConfigError, require
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result, summary
-from segue.experiments.experiment import Experiment, Outcome
+from segue.experiments.experiment import REFIT_FOLDER, Experiment
+from segue.experiments.outcome import FinalFit, Outcome, about_extents, about_fit, about_training
 from segue.models.base.model import Model
 from segue.models.ensembles.rerank import Rerank, RerankConfig
 from segue.training.state import Training
+
+FIRST_FOLDER = "first"  # inside the folder of a training, for the state of the first stage
+FIXED_STAGE = "a first stage that is already trained cannot be fitted again: name its model instead"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +60,9 @@ class Reranked:
         experiment: of the second stage.
         training: of the second stage.
         split: of the log.
-        model: both stages.
-        result: their evaluation on the test part.
+        model: both stages; with `final`, those that were fitted on the whole log.
+        result: the evaluation on the test part, of the stages that were trained without it.
+        final: the fit of the second stage on the whole log; None if there was none.
     """
 
     first: Outcome | TrainedStage
@@ -64,6 +71,7 @@ class Reranked:
     split: Split
     model: Rerank
     result: Result
+    final: FinalFit | None = None
 
     @property
     def results(self) -> list[Result]:
@@ -72,20 +80,25 @@ class Reranked:
 
     def about(self) -> dict[str, Any]:
         """What is stored with the saved model of both stages, as plain values."""
-        one, two = self.first.about(), self.experiment.as_dict()
-        common = {key: two[key] for key in ("protocol", "seed", "monitor", "refit")}
-        time = {key: one["training"][key] + getattr(self.training, key) for key in ("seconds", "cpu_seconds")}
-        parts = [one["experiment"], two]
         return {
-            "experiment": {"model": Rerank.name, "parts": parts, **self.model.config.as_dict(), **common},
-            "training": {
-                "epochs": len(self.training.epochs),
-                "best": self.training.best,
-                "validation": {self.experiment.monitor: self.training.metric},
-                **time,
-            },
+            **about_stages(self.first.about(), self.experiment, self.training, self.model.config),
+            **about_extents(self.experiment.tested_extent(self.split), self.final),
             "results": summary([self.result]),
         }
+
+
+def about_stages(
+    first: Mapping[str, Any], second: Experiment, training: Training, config: RerankConfig
+) -> dict[str, Any]:
+    """The experiment and the training of two stages, as plain values; `first` is what is stored about the first."""
+    two = second.as_dict()
+    common = {key: two[key] for key in ("protocol", "seed", "monitor", "refit", "final") if key in two}
+    time = {key: first["training"][key] + getattr(training, key) for key in ("seconds", "cpu_seconds")}
+    parts = [first["experiment"], two]
+    return {
+        "experiment": {"model": Rerank.name, "parts": parts, **config.as_dict(), **common},
+        "training": {**about_training(second, training), **time},
+    }
 
 
 def rerank(
@@ -98,7 +111,7 @@ def rerank(
         second: the stage that orders them.
         log: the log.
         candidates: how many candidates the first stage returns.
-        folder: where the state of an interrupted training of the second stage is kept; the same call resumes it.
+        folder: where the state of an interrupted training is kept; the same call resumes it.
 
     Raises:
         ConfigError: the experiments differ in their protocol or in `refit`, the protocol does not rank items, or a
@@ -112,13 +125,14 @@ def rerank(
         retriever = first.model
     else:
         retriever = first.build(log)
-        alone = _first_stage(first, retriever, split)
+        alone = _first_stage(first, retriever, split, folder / FIRST_FOLDER if folder else None)
     model = second.build(log)
     training = second.select_epoch(
         model, split, folder=folder, wrap=lambda candidate: Rerank(retriever, candidate, candidates=candidates)
     )
     if second.refit:
-        model, training = second.refit_model(split, training.best, selection=training)
+        refit_folder = folder / REFIT_FOLDER if folder else None
+        model, training = second.refit_model(split, training.best, selection=training, folder=refit_folder)
     both = Rerank(alone.model, model, candidates=candidates)
     result = replace(
         alone.result,
@@ -127,14 +141,47 @@ def rerank(
         seconds=(alone.result.seconds or 0.0) + training.seconds,
         baseline=second.baseline,
     )
-    return Reranked(alone, second, training, split, both, result)
+    outcome = Reranked(alone, second, training, split, both, result)
+    return _add_final(outcome, log, folder) if second.final else outcome
 
 
-def _first_stage(first: Experiment, model: Model, split: Split) -> Outcome:
+def _add_final(outcome: Reranked, log: Log, folder: Path | None) -> Reranked:
+    """The outcome with two stages that are fitted on the whole log in place of those that were tested."""
+    first = outcome.first
+    if isinstance(first, TrainedStage):
+        raise ConfigError(FIXED_STAGE)
+    first = first.experiment.add_final(first, log, folder=folder / FIRST_FOLDER if folder else None)
+    second, final = outcome.experiment.fit_whole(log, outcome.training.best, folder=folder)
+    model = Rerank(first.model, second, candidates=outcome.model.config.candidates)
+    return replace(outcome, first=first, model=model, final=final)
+
+
+def fit_stages(
+    first: Experiment, second: Experiment, log: Log, *, candidates: int = 100, folder: Path | None = None
+) -> tuple[Rerank, dict[str, Any]]:
+    """Two stages that are fitted on the whole log without being measured, and what is stored with them.
+
+    Args:
+        first: the stage that returns candidates.
+        second: the stage that orders them.
+        log: the log.
+        candidates: how many candidates the first stage returns.
+        folder: where the state of an interrupted training is kept; the same call resumes it.
+    """
+    config = RerankConfig(candidates=candidates)
+    one, fit_of_one = first.fit_whole(log, folder=folder / FIRST_FOLDER if folder else None)
+    two, fit_of_two = second.fit_whole(log, folder=folder)
+    about = about_fit(first, fit_of_one)
+    stages = about_stages(about, second, fit_of_two.training, config)
+    return Rerank(one, two, candidates=candidates), {**about, **stages}
+
+
+def _first_stage(first: Experiment, model: Model, split: Split, folder: Path | None) -> Outcome:
     """The first stage alone, trained and evaluated; `model` ends as the one that is trained on the training part."""
-    training = first.select_epoch(model, split)
+    training = first.select_epoch(model, split, folder=folder)
     if first.refit:
-        return first.run_refit(split.log, training.best, selection=training)
+        refit_folder = folder / REFIT_FOLDER if folder else None
+        return first.run_refit(split.log, training.best, selection=training, folder=refit_folder)
     return Outcome(first, split, model, training, first.evaluate(model, split, training))
 
 
@@ -142,9 +189,10 @@ def _check(first: Experiment | TrainedStage, second: Experiment) -> None:
     name = second.protocol.name
     RankingProtocol.expect(second.protocol, f"{name}: a protocol of ratings, and two stages order items")
     if isinstance(first, TrainedStage):
-        require(not second.refit, "a first stage that is already trained cannot be refitted: name its model instead")
+        require(not second.refit and not second.final, FIXED_STAGE)
         return
     require(
-        (first.protocol.fingerprint, first.refit) == (second.protocol.fingerprint, second.refit),
-        f"{second.model} cannot order the candidates of {first.model}: give both the same protocol and the same refit",
+        (first.protocol.fingerprint, first.refit, first.final)
+        == (second.protocol.fingerprint, second.refit, second.final),
+        f"{second.model} cannot order the candidates of {first.model}: give both the same protocol, refit and final",
     )

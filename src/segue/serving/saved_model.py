@@ -107,7 +107,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     facts = {
         "format": _FORMAT,
         **_description(model),
-        "log": {"name": log.name, "fingerprint": log.fingerprint},
+        "log": {"name": log.name, "fingerprint": log.fingerprint, "events": len(log)},
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
         "files": {name: file_hash(folder / name) for name in PAYLOAD},
         **about,
@@ -153,7 +153,7 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
             neither in segue nor in `models`.
     """
     folder = Path(folder)
-    facts = _read_facts(folder)
+    facts = read_facts(folder)
     for name in PAYLOAD:
         path = folder / name
         if not path.is_file():
@@ -211,7 +211,7 @@ def _load_log(folder: Path, name: str) -> Log:
     )
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
     """The content of `model.json`; an error if it is damaged or of another format."""
     path = folder / "model.json"
     if not folder.exists():

@@ -170,11 +170,15 @@ class TrainingState:
 
 
 def delete_training_files(folder: Path) -> None:
-    """Delete what `fit` left in `folder`, and the folder too if it is then empty."""
+    """Delete what `fit` left in `folder` and in its subfolders, and each folder that is then empty."""
+    if not folder.is_dir():
+        return
+    for subfolder in [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]:
+        delete_training_files(subfolder)
     for name in (LOG_FILE, STATE_FILE):
         (folder / name).unlink(missing_ok=True)
         delete_leftovers(folder / name)
-    if folder.is_dir() and not any(folder.iterdir()):
+    if not any(folder.iterdir()):
         folder.rmdir()
 
 

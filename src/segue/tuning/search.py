@@ -22,7 +22,8 @@ from pathlib import Path
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, SegueError, TrainingError, require
-from segue.experiments.experiment import Experiment, Outcome
+from segue.experiments.experiment import Experiment
+from segue.experiments.outcome import Outcome
 from segue.models.base.search_space import Space, num_points
 from segue.models.registry import find
 from segue.reporting.console import say
@@ -87,7 +88,9 @@ class Search:
         """
         experiment = self.experiment
         defaults = find(experiment.model).configure(dict(experiment.settings), experiment.preset)
-        identity = {key: value for key, value in experiment.as_dict().items() if key not in ("protocol", "refit")}
+        identity = {
+            key: value for key, value in experiment.as_dict().items() if key not in ("protocol", "refit", "final")
+        }
         return Study(
             folder,
             self.space,
@@ -174,7 +177,8 @@ class Search:
     def train_best(self, log: Log, trials: list[Trial]) -> Outcome:
         """Train the model of the best trial once more and evaluate it on the test set.
 
-        With `refit` in the experiment it is trained on train and validation together, otherwise on train alone.
+        With `refit` in the experiment it is trained on train and validation together, otherwise on train alone. With
+        `final`, the model of the outcome is fitted on the whole log.
         """
         experiment, best = self.best_experiment(trials), self.best_trial(trials)
         split = experiment.split(log)
@@ -182,7 +186,8 @@ class Search:
         training = fit(model, split.train_valid if experiment.refit else split.train, seed=experiment.seed)
         if training.epochs:
             training.epochs[-1] = replace(training.epochs[-1], metric=best.metric)
-        return Outcome(experiment, split, model, training, experiment.evaluate(model, split, training))
+        outcome = Outcome(experiment, split, model, training, experiment.evaluate(model, split, training))
+        return experiment.add_final(outcome, log) if experiment.final else outcome
 
     def _next_trial(self, study: Study) -> ActiveTrial | None:
         """A trial to run, or one that ran out of time and may continue; None if nothing is left to do."""

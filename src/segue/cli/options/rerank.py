@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.experiments.experiment import Experiment
     from segue.experiments.rerank import Reranked, TrainedStage
+    from segue.models.base.model import Model
 
 
 @Parameter(name="*", group=STAGES_GROUP)
@@ -78,6 +79,11 @@ class RerankOptions:
             raise ConfigError(f"{option}: {self.rerank} is trained already; give the name of a model to train another")
         if second.refit:
             raise ConfigError(f"--refit: {self.rerank} is trained already; give the name of a model to train it again")
+        if second.final:
+            raise ConfigError(
+                f"--rerank {self.rerank}: is trained already, and both stages are to be fitted on the whole log; give "
+                "the name of a model"
+            )
         return None
 
     def run(self, second: Experiment, log: Log, folder: Path) -> Reranked:
@@ -87,6 +93,18 @@ class RerankOptions:
         first = self.first_stage(second) or self._load(second, log)
         limit = {} if self.candidates is None else {"candidates": self.candidates}
         return rerank(first, second, log, **limit, folder=folder)
+
+    def fit(self, second: Experiment, log: Log, folder: Path) -> tuple[Model, dict[str, Any]]:
+        """The model fitted on the whole log, of two stages if there is a first one, and what is stored with it."""
+        from segue.experiments.outcome import about_fit
+        from segue.experiments.rerank import fit_stages
+
+        first = self.first_stage(second)
+        if first is None:
+            model, final = second.fit_whole(log, folder=folder)
+            return model, about_fit(second, final)
+        limit = {} if self.candidates is None else {"candidates": self.candidates}
+        return fit_stages(first, second, log, **limit, folder=folder)
 
     def _load(self, second: Experiment, log: Log) -> TrainedStage:
         """The saved first stage.

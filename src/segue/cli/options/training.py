@@ -62,6 +62,9 @@ class TrainingOptions:
         patience: Number of evaluations without improvement before training stops.
         refit: After the number of epochs is chosen, train again on training and validation data together, before the
             test. `segue compare` does so by default under the protocol hgn.
+        final: After the test, fit the model that is saved on the whole log, test data included, with the same settings
+            and epochs. The figures stay those of the model that was trained without the test data. `segue compare`
+            does so for the best model, and saves it to NAME-final.
     """
 
     seed: int = 0
@@ -69,6 +72,7 @@ class TrainingOptions:
     eval_every: int = 1
     patience: int = 10
     refit: Annotated[bool | None, Parameter(show_default=False)] = None
+    final: Annotated[bool, Parameter(negative=())] = False
 
 
 TRAINING_DEFAULTS = TrainingOptions()
@@ -131,4 +135,5 @@ def experiment(model: str, protocol: Protocol, options: ModelOptions, training: 
         eval_every=training.eval_every,
         patience=training.patience,
         refit=bool(training.refit),
+        final=training.final,
     )

@@ -1,0 +1,114 @@
+"""`segue fit`: fit a model on a whole log and save it, without measuring it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
+from segue.cli.next_step import say_next
+from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
+from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
+from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, experiment
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, write_json_output
+from segue.cli.saved_models import load_saved
+from segue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+    from segue.evaluation.protocol import Protocol
+    from segue.experiments.experiment import Experiment
+    from segue.serving.saved_model import SavedModel
+
+Like = Annotated[
+    Path | None,
+    Parameter(
+        group=MODEL_GROUP,
+        help="Folder of a saved model of the same name: its settings, its seed and the number of epochs that "
+        "validation chose are used.",
+    ),
+]
+Seed = Annotated[int | None, Parameter(group=TRAINING_GROUP, show_default=False)]
+
+
+def fit(
+    model: str,
+    data: str,
+    *,
+    like: Like = None,
+    settings: ModelOptions = MODEL_DEFAULTS,
+    seed: Seed = None,
+    rerank: RerankOptions = RERANK_DEFAULTS,
+    reading: ReadingOptions = READING_DEFAULTS,
+    output: OutputOptions = OUTPUT_DEFAULTS,
+) -> None:
+    """Fit a model on the whole log and save it, without measuring it.
+
+    No data is held out, so no epoch can be chosen: a model that is trained by gradient descent has as many epochs as
+    --like or its setting epochs says. The model is saved to models/MODEL-final.
+
+    Args:
+        model: Name of the model (`segue models` lists them), or a class of your own: ./FILE.py:CLASS or
+            package.module:CLASS.
+        data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
+        seed: Seed of the random numbers. The default is that of --like, or 0.
+    """
+    from segue import distributed
+    from segue.serving.saved_model import check_target, save, training_folder
+    from segue.training.state import delete_training_files
+
+    distributed.init()
+    check_json(output.json, data=data)
+    saved = None if like is None else load_saved(like, [model] if ":" in model else [])
+    if seed is None:
+        seed = 0 if saved is None else saved.about.get("training", {}).get("seed", 0)
+    described = _described(model, settings, like, saved, seed)
+    rerank.first_stage(described)
+    stages = [described.name, *([rerank.name] if rerank.name else [])]
+    folder = output.out or Path("models") / f"{'-after-'.join(stages)}-final"
+    check_target(folder)
+    log = reading.load(data)
+    described = replace(described, protocol=_protocol(described, log, saved), monitor="")
+    progress = training_folder(folder)
+    fitted, about = rerank.fit(described, log, progress)
+    if distributed.process_rank() > 0:
+        return
+    save(fitted, log, folder, training_log=progress / "final" / "training.jsonl", **about)
+    delete_training_files(progress)
+    write_json_output(output.json, about)
+    say_next(folder, log, about, classes=[model, *rerank.classes])
+
+
+def _described(model: str, options: ModelOptions, like: Path | None, saved: SavedModel | None, seed: int) -> Experiment:
+    """What is fitted: with the settings and epochs of the saved model, if there is one, changed by the options.
+
+    Raises:
+        ConfigError: an unknown model or setting, or the saved model is another one.
+    """
+    from segue.evaluation.protocol import Protocol
+
+    training = TrainingOptions(seed=seed, final=True)
+    described = experiment(model, Protocol.named("leave-one-out"), options, training)
+    if saved is None:
+        return described
+    if options.preset is not None:
+        raise ConfigError(f"--preset {options.preset}: the settings are those of {like}; change some with --set")
+    if saved.model.name != described.name:
+        raise ConfigError(f"--like {like}: is a saved {saved.model.name}; give a saved {described.name}")
+    best = saved.about.get("training", {}).get("best")
+    epochs = {"epochs": best} if best else {}
+    return replace(described, settings={**saved.model.config.as_dict(), **epochs, **options.settings})
+
+
+def _protocol(described: Experiment, log: Log, saved: SavedModel | None) -> Protocol:
+    """The protocol whose rule about seen items `segue recommend` follows: of the saved model, or one for the log."""
+    from segue.evaluation.protocol import Protocol
+    from segue.models.registry import find
+
+    stored = saved.about.get("experiment", {}).get("protocol") if saved else None
+    if stored is not None:
+        return Protocol.from_dict({key: value for key, value in stored.items() if key != "fingerprint"})
+    return Protocol.named("ratings") if find(described.model).task == "rating" else Protocol.guess(log)

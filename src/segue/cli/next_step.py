@@ -1,0 +1,64 @@
+"""The last line of a command that saves a model: where it is, what it was trained on, and the next command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segue.reporting.console import say
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+
+UNMEASURED = "it was not measured"
+MEASURED_WITHOUT_TEST = "the figures are of the model trained without the test part"
+
+
+def say_next(
+    folder: Path,
+    log: Log,
+    about: Mapping[str, Any],
+    *,
+    classes: Iterable[str] = (),
+    verb: str = "saved to",
+) -> None:
+    """Say where a model is saved, what it was trained on, and how it recommends items to the first user of the log.
+
+    Args:
+        folder: of the saved model.
+        log: the log whose histories it was saved with.
+        about: what is stored with the model.
+        classes: the models that it consists of; those from outside segue are needed to load it.
+        verb: what was done with the folder.
+    """
+    say(f"{verb} {folder}{describe_extent(about, len(log))}; next: {recommend_command(folder, log, classes)}")
+
+
+def describe_extent(about: Mapping[str, Any], total: int) -> str:
+    """What a saved model was trained on, in brackets; empty if it does not say.
+
+    Args:
+        about: what is stored with the model.
+        total: number of events of its log.
+    """
+    from segue.data.extent import Extent
+
+    if "trained_on" not in about:
+        return ""
+    trained = f"trained on {Extent(**about['trained_on']).describe(total)}"
+    if "results" not in about:
+        return f" ({trained}; {UNMEASURED})"
+    is_measured = about["trained_on"] == about.get("results_of")
+    return f" ({trained})" if is_measured else f" ({trained}; {MEASURED_WITHOUT_TEST})"
+
+
+def recommend_command(folder: Path, log: Log, classes: Iterable[str]) -> str:
+    """The command that recommends items to the first user of the log."""
+    from segue.models.registry import MODELS
+
+    external = [reference for reference in dict.fromkeys(classes) if reference not in MODELS]
+    options = "".join(f" --model-class {shlex.quote(reference)}" for reference in external)
+    user = shlex.quote(str(log.users.names([1])[0]))
+    return f"segue recommend {shlex.quote(str(folder))} --user {user}{options}"
