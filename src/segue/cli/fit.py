@@ -14,7 +14,7 @@ from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, experiment
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, write_json_output
-from segue.cli.saved_models import load_saved
+from segue.cli.saved_models import load_saved, stored_protocol
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -108,7 +108,6 @@ def _protocol(described: Experiment, log: Log, saved: SavedModel | None) -> Prot
     from segue.evaluation.protocol import Protocol
     from segue.models.registry import find
 
-    stored = saved.about.get("experiment", {}).get("protocol") if saved else None
-    if stored is not None:
-        return Protocol.from_dict({key: value for key, value in stored.items() if key != "fingerprint"})
+    if saved is not None and "experiment" in saved.about:
+        return stored_protocol(saved.about)
     return Protocol.named("ratings") if find(described.model).task == "rating" else Protocol.guess(log)
