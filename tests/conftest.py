@@ -15,7 +15,13 @@ from jaxtyping import install_import_hook
 
 CHECKED = [
     *("batches", "nn", "models", "explain"),
-    *("evaluation.ranking", "evaluation.rating_evaluation", "experiments.blend", "serving.recommend"),
+    *(
+        "evaluation.ranking",
+        "evaluation.rating_evaluation",
+        "experiments.blend",
+        "serving.recommend",
+        "serving.top_items",
+    ),
 ]
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")

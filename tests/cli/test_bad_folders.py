@@ -114,12 +114,10 @@ SAVED = {
         "recommend models/pop", r"no user and no history given: pass --user USER or --history ITEMS"
     ),
     "unknown user": Bad(
-        "recommend models/pop --user U3", r"unknown user 'U3', did you mean 'u3'.*12 users, such as u0, u1"
+        "recommend models/pop --user U3 --strict", r"unknown user 'U3', did you mean 'u3'.*12 users, such as u0, u1"
     ),
-    "unknown item": Bad("recommend models/pop --history 1,99", r"unknown item '99'.*8 items, such as 0, 1, 2"),
-    "empty history": Bad(
-        ["recommend", "models/pop", "--history", " , "], r"the history is empty: give at least one item"
-    ),
+    "unknown item": Bad("recommend models/pop --history 1,99 --strict", r"unknown item '99'.*8 items, such as 0, 1, 2"),
+    "empty history": Bad(["recommend", "models/pop", "--history", " , "], r"there is no name between two commas"),
     "no recommendations": Bad("recommend models/pop --user u3 -k 0", r"k=0: must be at least 1"),
     "text for the number of recommendations": Bad("recommend models/pop --user u3 -k x", r"-k: .*\"x\""),
     "no item to compare": Bad("similar models/hgn", r"no item given: name one with --item ITEM"),

@@ -106,9 +106,9 @@ def test_every_item_was_seen(segue, here):
     ("command", "message"),
     [
         ("explain models/pop", r"no user and no history given: pass --user"),
-        ("explain models/pop --user U3", r"unknown user 'U3', did you mean 'u3'"),
-        ("explain models/pop --history 1,99", r"unknown item '99'"),
-        (["explain", "models/pop", "--history", " , "], r"the history is empty: give at least one item"),
+        ("explain models/pop --user U3 --strict", r"unknown user 'U3', did you mean 'u3'"),
+        ("explain models/pop --history 1,99 --strict", r"unknown item '99'"),
+        (["explain", "models/pop", "--history", " , "], r"there is no name between two commas"),
         ("explain models/pop --user u3 -k 0", r"k=0: must be at least 1"),
         ("explain models/pop --user u3 --last 0", r"last=0: must be at least 1"),
         ("explain models/none --user u3", r"models/none: no such model folder"),

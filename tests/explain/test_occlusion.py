@@ -143,6 +143,10 @@ def test_every_model_is_explained(name: str) -> None:
     explanation = explain(model, MARKOV, user=2, history=ITEMS, k=3, order="time")
     best = recommend(model, MARKOV, user=2, history=ITEMS, k=3)
     assert [one.item for one in explanation.recommended] == [one.item for one in best]
+    assert explanation.recommended.fallback == best.fallback
+    if best.fallback is not None:
+        assert (explanation.past, explanation.rest) == ([], [one.score for one in best])
+        return
     read = len(ITEMS) if model.window is None else min(model.window, len(ITEMS))
     assert (len(explanation.past), explanation.num_unread) == (read, len(ITEMS) - read)
     total = np.sum([explanation.rest, explanation.older, *(one.contributions for one in explanation.past)], 0)
@@ -288,13 +292,24 @@ def test_hgn_without_gates_is_additive() -> None:
     assert explanation.rest[0] == pytest.approx(user_part, abs=1e-6)
 
 
+@pytest.mark.parametrize("arguments", [{"user": 9}, {"history": []}, {"history": [77]}])
+def test_no_item_of_a_history_contributes_to_popularity(arguments: dict[str, Any]) -> None:
+    explanation = explain(SumModel(), film_log(), k=2, **arguments)
+    assert explanation.recommended == recommend(SumModel(), film_log(), k=2, **arguments)
+    assert explanation.recommended.fallback is not None
+    assert (explanation.past, explanation.rest) == ([], [1.0, 1.0])
+
+
+def test_unknown_items_are_left_out_of_an_explanation() -> None:
+    explanation = explain(SumModel(), film_log(), history=[1, 77, 2], k=1, order="time")
+    assert explanation.recommended.ignored == (77,)
+    assert [(one.item, one.age) for one in explanation.past] == [(1, 2), (2, 1)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"user": 9}, "unknown user 9; films knows 2 users"),
-        ({"history": [1, 77]}, "unknown item 77; films knows 6 items"),
         ({}, "no user and no history given"),
-        ({"history": []}, "the history is empty: give at least one item"),
         ({"user": 1, "k": 0}, "k=0: must be at least 1"),
         ({"user": 1, "last": 0}, "last=0: must be at least 1"),
     ],

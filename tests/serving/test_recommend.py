@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,17 @@ from segue.config import Config
 from segue.data import synthetic
 from segue.data.log import Log, Vocab
 from segue.data.splits import leave_last_out
-from segue.errors import DataError
+from segue.errors import DataError, TrainingError
 from segue.evaluation.ranking import rank
+from segue.evaluation.ranking_protocol import RankingProtocol
+from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model, Sizes
+from segue.models.ensembles.blend import Blend
+from segue.models.ensembles.rerank import Rerank
 from segue.models.popularity.pop import Pop
-from segue.serving.recommend import Recommendation, lookup_ids, recommend
+from segue.serving.query import lookup_ids
+from segue.serving.recommend import Recommendations, recommend
+from segue.serving.saved_model import load, save
 
 TITLES = ["Alien", "Brazil", "Casablanca", "Duel", "Easy Rider"]
 
@@ -54,7 +61,7 @@ class AfterNewest(Model):
         return scores[None]
 
 
-def item_names(recommendations: list[Recommendation]) -> str:
+def item_names(recommendations: Recommendations) -> str:
     return "".join(one.item for one in recommendations)
 
 
@@ -87,7 +94,9 @@ def test_known_user_with_another_history() -> None:
 
 
 def test_no_recommendation_when_all_items_are_seen() -> None:
-    assert recommend(AfterNewest(), film_log(), user="bob") == []
+    recommendations = recommend(AfterNewest(), film_log(), user="bob")
+    assert list(recommendations) == []
+    assert recommendations.why_empty() == "every item was seen"
 
 
 def test_equal_scores_are_ordered_by_id() -> None:
@@ -100,25 +109,19 @@ def test_equal_scores_are_ordered_by_id() -> None:
 
 
 @pytest.mark.parametrize("num_items", [90, 3000], ids=["one round", "two rounds"])
-def test_recommended_list_is_the_ranked_list_under_ties(num_items: int) -> None:
-    """With most counts equal; a target tied with others is the only item whose place may differ."""
+def test_recommended_list_is_the_evaluated_list_under_ties(num_items: int) -> None:
+    """Most counts are equal, and targets tie with other items."""
     log = synthetic.random(200, num_items, 8, seed=3)
     split = leave_last_out(log)
     model = Pop(Config(), Sizes(log.num_users, log.num_items))
     model.fit(split.train_valid)
-    instances = split.instances("test")
-    ranks = rank(model, instances, exclude_seen=True, depth=20)
+    ranks = rank(model, split.instances("test"), exclude_seen=True, depth=20)
     assert len(ranks.user) > 150
-    exact = 0
     for index, user in enumerate(ranks.user):
-        recommendations = recommend(model, split.train_valid, user=log.users.names([int(user)])[0], k=20)
-        recommended = [lookup_ids(log, "item", [one.item])[0] for one in recommendations]
-        (target,) = log.item[ranks.row[index] : ranks.row[index] + 1].tolist()
-        ranked = ranks.top[index].tolist()
-        exact += recommended == ranked
-        others = [[item for item in items if item != target][:19] for items in (recommended, ranked)]
-        assert others[0] == others[1]
-    assert exact > len(ranks.user) / 2
+        name = log.users.names([int(user)])[0]
+        recommended = [one.item for one in recommend(model, split.train_valid, user=name, k=20)]
+        assert log.items.ids(recommended).tolist() == ranks.top[index].tolist()
+        assert [one.item for one in recommend(model, split.train_valid, user=name, k=3)] == recommended[:3]
 
 
 @pytest.mark.parametrize("user", [20, "20"])
@@ -132,18 +135,103 @@ def test_names_can_be_numbers(user: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"user": "anne"}, r"unknown user 'anne', did you mean 'ann'\?; films knows 3 users"),
-        ({"user": 7}, "unknown user 7; films knows 3 users"),
-        ({"history": ["a", "zzz"]}, "unknown item 'zzz'; films knows 5 items"),
+        ({"user": "anne", "strict": True}, r"unknown user 'anne', did you mean 'ann'\?; films knows 3 users"),
+        ({"user": 7, "strict": True}, "unknown user 7; films knows 3 users"),
+        ({"user": "anne", "history": ["a"], "strict": True}, "unknown user 'anne'"),
+        ({"history": ["a", "zzz"], "strict": True}, "unknown item 'zzz'; films knows 5 items"),
         ({}, "no user and no history given"),
-        ({"history": []}, "the history is empty: give at least one item"),
-        ({"user": "cy"}, "the history is empty"),
         ({"user": "ann", "k": 0}, "k=0: must be at least 1"),
     ],
 )
 def test_invalid_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         recommend(AfterNewest(), film_log(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "wanted"),
+    [
+        ({"user": "anne"}, "user 'anne' is unknown, did you mean 'ann'?", "abcde"),
+        ({"user": "cy"}, "user cy has no events", "abcde"),
+        ({"history": []}, "the history is empty", "abcde"),
+        ({"history": ["x", "y"]}, "no item of the history is known", "abcde"),
+        ({"user": "ann", "history": []}, "the history is empty", "abcde"),
+        ({"user": "anne", "k": 2}, "user 'anne' is unknown, did you mean 'ann'?", "ab"),
+    ],
+)
+def test_popularity_stands_in_where_there_is_no_history(arguments: dict[str, Any], reason: str, wanted: str) -> None:
+    recommendations = recommend(AfterNewest(), film_log(), **arguments)
+    assert recommendations.fallback == reason
+    assert item_names(recommendations) == wanted
+    assert [one.score for one in recommendations] == [2, 2, 1, 1, 1][: len(wanted)], "the scores are numbers of events"
+    assert recommendations.notes()[0] == (f"Fallback: popularity, because {reason}. The scores are numbers of events.")
+
+
+class Equal(AfterNewest):
+    """The same score for every item."""
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        return torch.tensor([[-torch.inf, 0.0, 0.0, 0.0, 0.0, 0.0]]).repeat(len(batch), 1)
+
+
+def test_popularity_stands_in_for_equal_scores() -> None:
+    log = film_log()
+    log = replace(log, item=np.array([5, 2, 1, 5, 2, 3, 4], np.int32))  # counts of a to e: 1 2 1 1 2
+    recommendations = recommend(Equal(), log, history=["b"], exclude_seen=False)
+    assert recommendations.fallback == "the model gives all items the same score"
+    assert item_names(recommendations) == "beacd"
+    assert item_names(recommend(Equal(), log, history=["b"])) == "eacd", "seen items are left out of the fallback, too"
+    left = recommend(Equal(), log, history=["b", "c", "a"])
+    assert (item_names(left), left.fallback) == ("ed", "the model gives all items the same score")
+    last = recommend(Equal(), log, history=["b", "c", "a", "e"])
+    assert (item_names(last), last.fallback) == ("d", None), "there is only one order of one item"
+
+
+def test_a_model_that_reads_no_history_answers_without_one() -> None:
+    log = film_log()
+    model = Pop(Config(), Sizes(3, 5))
+    model.fit(log)
+    recommendations = recommend(model, log, user="anne", k=2)
+    assert recommendations.fallback is None
+    assert recommendations.unknown_user == "anne"
+    assert recommendations.notes() == ["User 'anne' is unknown, and is taken as an anonymous user."]
+
+
+def test_unknown_items_of_a_history_are_left_out_with_a_note() -> None:
+    model = AfterNewest()
+    recommendations = recommend(model, film_log(), user="bob", history=["d", "x", "a", "y"], k=2)
+    assert model.inputs == [(2, [4, 1])]
+    assert recommendations.ignored == ("x", "y")
+    assert recommendations.notes() == ["Left out of the history: 2 items that the model does not know ('x', 'y')."]
+    unknown = recommend(model, film_log(), user="anne", history=["d"])
+    assert unknown.notes() == ["User 'anne' is unknown, and is taken as an anonymous user."]
+    assert model.inputs[-1] == (0, [4])
+
+
+def test_scores_that_are_not_numbers_are_an_error() -> None:
+    class NotANumber(AfterNewest):
+        def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+            return torch.tensor([[-torch.inf, 1.0, torch.nan, 0.0, 0.0, 0.0]])
+
+    with pytest.raises(TrainingError, match="NotANumber scores NaN"):
+        recommend(NotANumber(), film_log(), history=["a"])
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_seen_items_are_left_out_as_in_the_evaluation(exclude_seen: bool, tmp_path: Path) -> None:
+    log = synthetic.markov(30, 12, 8, seed=1)
+    protocol = replace(RankingProtocol.named("leave-one-out"), exclude_seen=exclude_seen)
+    outcome = Experiment(model="item-knn", protocol=protocol).run(log)
+    saved = load(save(outcome.model, log, tmp_path / "with facts", **outcome.about()))
+    bare = load(save(outcome.model, log, tmp_path / "without facts"))
+    blend = Blend(saved.model, bare.model, weight=0.5)
+    seen = {log.items.names([i])[0] for i in log.history(3)}
+    user = log.users.names([3])[0]
+    for model in (outcome.model, saved.model, bare.model, blend, Rerank(saved.model, bare.model)):
+        listed = {one.item for one in recommend(model, log, user=user, k=12)}
+        assert (len(listed & seen) == 0) == exclude_seen
+        other = {one.item for one in recommend(model, log, user=user, k=12, exclude_seen=not exclude_seen)}
+        assert (len(other & seen) == 0) != exclude_seen
 
 
 def test_lookup_ids_keeps_the_order_of_names() -> None:

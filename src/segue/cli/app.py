@@ -96,10 +96,13 @@ app.command(
 )
 app.command(
     recommend,
-    usage="Usage: segue recommend MODEL (--user USER | --history ITEMS) [OPTIONS]",
+    usage="Usage: segue recommend MODEL (--user USER | --history ITEMS | --item ITEM ... | --all | --users FILE) [OPTIONS]",
     help_epilogue="""Examples:
   segue recommend models/hgn --user 42
   segue recommend models/hgn --history "12,7,99" -k 5
+  segue recommend models/hgn --item "AIRLINE LOUNGE,METAL SIGN" --item 22423
+  segue recommend models/hgn --user 42 --where genres=Drama --deny sold-out.txt
+  segue recommend models/hgn --all --out recommended.parquet
   segue recommend models/fmc --user 42 --model-class ./fmc.py:FMC""",
 )
 app.command(

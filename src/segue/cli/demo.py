@@ -18,10 +18,11 @@ def demo(*, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
 
     The models are saved to the folder models.
     """
-    from segue.cli.recommend import last_titles, recommendation_tables
+    from segue.cli.recommendations_table import last_titles, recommendation_tables
     from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
     from segue.experiments.experiment import Experiment
+    from segue.serving.query import make_query
     from segue.serving.recommend import recommend
     from segue.serving.saved_model import check_target, load, save
 
@@ -41,7 +42,7 @@ def demo(*, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
         save(outcome.model, log, folder / experiment.model, **outcome.about())
         results.append(outcome.result)
     saved = load(folder / "hgn")
-    recommended = recommend(saved.model, saved.log, user=_USER, k=10)
+    query, recommended = make_query(saved.log, _USER), recommend(saved.model, saved.log, user=_USER, k=10)
     finish(results, json=output.json)
-    show(*recommendation_tables(recommended, last_titles(saved, _USER, None), _USER))
+    show(*recommendation_tables(recommended, last_titles(saved.log, query), _USER))
     say(f"saved to {folder}; next: segue recommend {folder / 'hgn'} --user 7, or segue run hgn YOUR.csv")

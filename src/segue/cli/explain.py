@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from segue.cli.explain_rating import show_rating
 from segue.cli.help import OUTPUT_GROUP
+from segue.cli.options.history import HISTORY_DEFAULTS, ExcludeSeenOption, HistoryOptions, read_history
 from segue.cli.output import JsonFile, check_json, show, write_json_output
-from segue.cli.recommend import HistoryOption, UserOption, excludes_seen, parse_history
+from segue.cli.recommendations_table import as_json
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
 from segue.reporting.heatmap import decimals_of, format_contribution, format_gate, format_score
@@ -28,6 +29,7 @@ _LEGEND = (
     "Age 1 is the newest item."
 )
 _REST = "no item (user, popularity, bias)"
+_NOTHING_TO_EXPLAIN = "No item of the history contributes to an answer by popularity."
 _ADDS_UP = "The contributions and the part that no item carries add up to the score."
 _DOES_NOT_ADD_UP = "For this model they do not add up to the score: items can replace or support each other."
 _GAPS = {
@@ -43,8 +45,8 @@ _GATES_LEGEND = (
 def explain(
     model: Path,
     *,
-    user: UserOption = None,
-    history: HistoryOption = None,
+    who: HistoryOptions = HISTORY_DEFAULTS,
+    exclude_seen: ExcludeSeenOption = None,
     item: str | None = None,
     k: Annotated[int, Parameter(name="-k")] = 5,
     last: int = 20,
@@ -65,7 +67,8 @@ def explain(
         html: Write a heat map to this HTML page.
     """
     check_json(json)
-    if item is not None and (history is not None or user is None):
+    user = who.user
+    if item is not None and (who.history is not None or user is None):
         raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")
     saved = load_saved(model, model_class)
     if item is not None:
@@ -73,14 +76,25 @@ def explain(
         write_json_output(json, {"model": str(model), **content})
         return
     from segue.explain.occlusion import explain as explain_recommendations
+    from segue.serving.query import make_query
 
-    items, exclude_seen = parse_history(history), excludes_seen(saved)
+    items = read_history(saved.log, who.history)
+    make_query(saved.log, user, items, strict=who.strict)
     explanation = explain_recommendations(
-        saved.model, saved.log, user=user, history=items, k=k, last=last, exclude_seen=exclude_seen, order=order
+        saved.model,
+        saved.log,
+        user=user,
+        history=items,
+        k=k,
+        last=last,
+        exclude_seen=exclude_seen,
+        order=order,
     )
     owner = "this history" if user is None else f"user {user}"
     show(*explanation_tables(explanation, saved.model.name, owner))
-    write_json_output(json, {"model": str(model), "user": user, **asdict(explanation)})
+    write_json_output(
+        json, {"model": str(model), "user": user, **asdict(explanation), **as_json(explanation.recommended)}
+    )
     if html is not None:
         write_heatmap_page(explanation, saved.model.name, owner, html)
 
@@ -92,8 +106,9 @@ def explanation_tables(explanation: Explanation, model: str, owner: str) -> list
     from rich.text import Text
 
     recommended, past = explanation.recommended, explanation.past
+    notes = [Text(note) for note in recommended.notes()]
     if not recommended:
-        return [Text(f"Nothing is left to recommend to {owner}: every item was seen.")]
+        return [*notes, Text(f"Nothing is left to recommend to {owner}: {recommended.why_empty()}.")]
     decimals = decimals_of(shown_values(explanation))
     items = Table(box=None, show_header=False)
     for rank, one in enumerate(recommended, 1):
@@ -111,7 +126,9 @@ def explanation_tables(explanation: Explanation, model: str, owner: str) -> list
             table.add_section()
         table.add_row(Text(name), "", *("" for _ in gates), *cells)
     heading = Text("Contributions of the past items:")
-    return [Text(f"Recommended to {owner}:"), items, heading, table, *map(Text, legend_of(explanation, model))]
+    if recommended.fallback is not None:
+        return [*notes, Text(f"Recommended to {owner}:"), items, Text(_NOTHING_TO_EXPLAIN)]
+    return [*notes, Text(f"Recommended to {owner}:"), items, heading, table, *map(Text, legend_of(explanation, model))]
 
 
 def shown_values(explanation: Explanation) -> list[float]:
@@ -161,7 +178,7 @@ def write_heatmap_page(explanation: Explanation, model: str, owner: str, path: P
     title, past_items = f"{model} for {owner}", explanation.past
     columns = [f"{rank}. {one.title}" for rank, one in enumerate(explanation.recommended, 1)]
     if not columns:
-        return write_page(title, [("Recommended", ["Nothing: every item was seen."])], path)
+        return write_page(title, [("Recommended", [f"Nothing: {explanation.recommended.why_empty()}."])], path)
     decimals = decimals_of(shown_values(explanation))
     gate_names = list(past_items[0].gates) if past_items else []
     rows: list[dict[str, Any]] = []
@@ -176,6 +193,9 @@ def write_heatmap_page(explanation: Explanation, model: str, owner: str, path: P
     recommended: list[Any] = [
         {"item": one.title, "score": format_score(one.score, decimals)} for one in explanation.recommended
     ]
+    if explanation.recommended.fallback is not None:
+        notes = [*explanation.recommended.notes(), _NOTHING_TO_EXPLAIN]
+        return write_page(title, [("Recommended", [*notes, recommended])], path)
     shown: list[Any] = [Heatmap(rows, [columns, *([name] for name in gate_names)]), *legend_of(explanation, model)]
     sections = [("Recommended", [recommended]), ("Contributions of the past items", shown)]
     return write_page(title, sections, path)

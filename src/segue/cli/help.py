@@ -14,8 +14,9 @@ TRAINING_GROUP = Group("Training", sort_key=2)
 BUDGET_GROUP = Group("Budget", sort_key=3)
 EVALUATION_GROUP = Group("Evaluation", sort_key=4)
 STAGES_GROUP = Group("Two stages", sort_key=5)
-OUTPUT_GROUP = Group("Output", sort_key=6)
-READING_GROUP = Group("Reading a file (a named data set needs none of these)", sort_key=7)
+CANDIDATES_GROUP = Group("Items that may be recommended", sort_key=6)
+OUTPUT_GROUP = Group("Output", sort_key=7)
+READING_GROUP = Group("Reading a file (a named data set needs none of these)", sort_key=8)
 
 
 class HelpFormatter(DefaultFormatter):

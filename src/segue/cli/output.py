@@ -97,19 +97,29 @@ def check_json(path: Path | None, *, data: str = "") -> None:
     """Check early that the file of --json can be written and is not the file of the data.
 
     Raises:
-        DataError: it is a folder, the folder above it is missing or not writable, or it is the data.
+        DataError: as `check_file`.
+    """
+    check_file(path, "--json", [data])
+
+
+def check_file(path: Path | None, option: str, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Check early that a file can be written and is not one of those that are read; None: no file.
+
+    Raises:
+        DataError: it is a folder, the folder above it is missing or not writable, or it is an input.
     """
     if path is None:
         return
     folder = path.absolute().parent
     if path.is_dir():
-        raise DataError(f"--json {path}: is a folder; give the name of a file")
+        raise DataError(f"{option} {path}: is a folder; give the name of a file")
     if not folder.is_dir():
-        raise DataError(f"--json {path}: cannot be written: there is no folder {folder}; make it first")
+        raise DataError(f"{option} {path}: cannot be written: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK):
-        raise DataError(f"--json {path}: cannot be written: {folder} is not a folder that you may write to")
-    if path.exists() and os.path.exists(data) and path.samefile(data):
-        raise DataError(f"--json {path}: is the data to be read; give another name")
+        raise DataError(f"{option} {path}: cannot be written: {folder} is not a folder that you may write to")
+    for one in inputs:
+        if one and path.exists() and os.path.exists(one) and path.samefile(one):
+            raise DataError(f"{option} {path}: is the data to be read; give another name")
 
 
 def grid(rows: list[dict[str, Any]], title: str) -> Table:

@@ -1,105 +1,106 @@
-"""`segue recommend`: the items that a saved model recommends to a user."""
+"""`segue recommend`: the items that a saved model recommends to a user, for a history, or to many users."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.help import OUTPUT_GROUP
+from segue.cli.options.candidates import CANDIDATE_DEFAULTS, CandidateOptions
+from segue.cli.options.history import HistoryOptions, read_history
 from segue.cli.output import JsonFile, check_json, show, write_json_output
+from segue.cli.recommendations_file import check_table_file, write_recommendations
+from segue.cli.recommendations_table import as_json, last_titles, recommendation_tables
 from segue.cli.saved_models import ModelClasses, load_saved
+from segue.errors import ConfigError
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
 
-    from segue.serving.recommend import Recommendation
-    from segue.serving.saved_model import SavedModel
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class WhoOptions(HistoryOptions):
+    """Whom to recommend to: one user, one history, or many users.
 
-UserOption = Annotated[str | None, Parameter(name="--user", help="A user of the log that the model was trained on.")]
-HistoryOption = Annotated[
-    str | None,
-    Parameter(
-        name="--history",
-        help="Items, oldest first, separated by commas: the history of a new user, or one to use in place of the "
-        "user's own.",
-    ),
-]
+    Attributes:
+        item: An item of the history, whatever its name, in place of --history. Repeat the option, oldest item first.
+        all: All users of the log. Needs --out.
+        users: File of users: one name a line, or .csv, .parquet or .json. Needs --out.
+    """
+
+    item: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="ITEM")] = ()
+    all: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+    users: Annotated[Path | None, Parameter(name=["--users", "--users-file"])] = None
+
+    def check(self, out: Path | None) -> None:
+        """Check which options are given together.
+
+        Raises:
+            ConfigError: one answer and many are asked for, or --out does not go with it.
+        """
+        many = [name for name, given in (("--all", self.all), ("--users", self.users is not None)) if given]
+        one = {"--user": self.user is not None, "--history": self.history is not None, "--item": bool(self.item)}
+        if len(many) > 1 or (many and any(one.values())):
+            given = [*many, *(name for name, is_given in one.items() if is_given)]
+            raise ConfigError(f"{' and '.join(given)}: give only one of them")
+        if many and out is None:
+            raise ConfigError(f"{many[0]}: name the file for the recommendations, such as --out recommended.parquet")
+        if out is not None and not many:
+            raise ConfigError(f"--out {out}: is for many users (--all or --users FILE); --json FILE writes one answer")
+
+
+WHO_DEFAULTS = WhoOptions()
 
 
 def recommend(
     model: Path,
     *,
-    user: UserOption = None,
-    history: HistoryOption = None,
+    who: WhoOptions = WHO_DEFAULTS,
     k: Annotated[int, Parameter(name="-k")] = 10,
+    candidates: CandidateOptions = CANDIDATE_DEFAULTS,
     model_class: ModelClasses = (),
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"], group=OUTPUT_GROUP)] = None,
     json: JsonFile = None,
 ) -> None:
-    """Recommend items to a user of the log, or for any history.
+    """Recommend items to a user of the log, for any history, or to many users at once.
 
     Args:
         model: Folder of a saved model.
         k: Number of items.
+        out: File for the recommendations to many users: .parquet, .csv or .jsonl.
     """
+    from segue.serving.batch import recommend_blocks
+    from segue.serving.name_files import read_names
+    from segue.serving.query import make_query
     from segue.serving.recommend import recommend as recommend_items
 
+    who.check(out)
     check_json(json)
+    if out is not None:
+        check_table_file(out, [who.users, candidates.allow, candidates.deny, json])
     saved = load_saved(model, model_class)
-    items = parse_history(history)
+    log, strict = saved.log, who.strict
+    items = candidates.filter(log, strict=strict)
+    if out is not None:
+        users = None if who.users is None else read_names(who.users, "user", log.users)
+        blocks = recommend_blocks(
+            saved.model, log, users, k=k, exclude_seen=candidates.exclude_seen, items=items, strict=strict
+        )
+        counts = write_recommendations(blocks, log.num_users if users is None else len(users), out)
+        write_json_output(json, {"model": str(model), "out": str(out), **asdict(counts)})
+        return
+    history = read_history(log, who.history, who.item)
     recommended = recommend_items(
-        saved.model, saved.log, user=user, history=items, k=k, exclude_seen=excludes_seen(saved)
+        saved.model,
+        log,
+        user=who.user,
+        history=history,
+        k=k,
+        exclude_seen=candidates.exclude_seen,
+        items=items,
+        strict=strict,
     )
-    last_seen = last_titles(saved, user, items)
-    show(*recommendation_tables(recommended, last_seen, user))
-    rows = [asdict(item) for item in recommended]
-    write_json_output(json, {"model": str(model), "user": user, "last_seen": last_seen, "recommended": rows})
-
-
-def parse_history(history: str | None) -> list[str] | None:
-    """The items of a history that is given as text with commas."""
-    return None if history is None else [name.strip() for name in history.split(",") if name.strip()]
-
-
-def excludes_seen(saved: SavedModel) -> bool:
-    """Whether the model was evaluated without the items that users have had; then they are not recommended either."""
-    return bool(saved.about.get("experiment", {}).get("protocol", {}).get("exclude_seen", True))
-
-
-def last_titles(saved: SavedModel, user: Any, history: list[Any] | None, limit: int = 5) -> list[str]:
-    """The titles of the last items of a history, the newest last."""
-    from segue.serving.recommend import lookup_ids
-
-    log = saved.log
-    if history is not None:
-        ids = lookup_ids(log, "item", history)
-    else:
-        ids = [int(i) for i in log.history(lookup_ids(log, "user", [user])[0])]
-    return log.titles(ids[-limit:])
-
-
-def recommendation_tables(recommended: list[Recommendation], last_seen: list[str], user: Any) -> list[Text | Table]:
-    """The last items of the history and the recommended items, each as a heading and a table."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    owner = "this history" if user is None else f"user {user}"
-    history = Table(box=None, show_header=False)
-    for title in last_seen:
-        history.add_row(Text(title))
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("", justify="right")
-    table.add_column("item")
-    has_titles = any(item.title != str(item.item) for item in recommended)
-    if has_titles:
-        table.add_column("name", style="dim")
-    table.add_column("score", justify="right")
-    for rank, item in enumerate(recommended, 1):
-        name = [Text(str(item.item))] if has_titles else []
-        table.add_row(str(rank), Text(item.title), *name, f"{item.score:.3f}")
-    nothing = f"Nothing is left to recommend to {owner}: every item was seen."
-    heading = f"Recommended to {owner}:" if recommended else nothing
-    return [Text(f"Seen last by {owner}:"), history, Text(heading), *([table] if recommended else [])]
+    last_seen = last_titles(log, make_query(log, who.user, history))
+    show(*recommendation_tables(recommended, last_seen, who.user))
+    write_json_output(json, {"model": str(model), "user": who.user, "last_seen": last_seen, **as_json(recommended)})

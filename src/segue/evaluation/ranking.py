@@ -25,10 +25,10 @@ import torch
 
 from segue.data.log import Ids, distinct, ranges
 from segue.data.splits import EvalInstances
-from segue.errors import DataError, TrainingError, require
+from segue.errors import DataError, require
 from segue.evaluation.ranks import NextSteps, Ranks, Ties
 from segue.models.base.model import Model
-from segue.models.base.score_buffer import ScoreBuffer, evaluation_mode
+from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, evaluation_mode
 from segue.nn.topk import topk
 
 
@@ -136,9 +136,7 @@ def _rank_block(
     flat[target] = -torch.inf
     flat[torch.from_numpy(index.past).to(scores.device)] = -torch.inf
     best, ids = topk(scores, min(depth, buffer.stride))  # (B, depth) of the items that are not targets
-    if bool(best.isnan().any() | target_scores.isnan().any()):
-        name = type(buffer.model).__name__
-        raise TrainingError(f"{name} scores NaN: its training went wrong; train it again, with a smaller lr")
+    check_no_nan(buffer.model, best, target_scores)
     instance, item = np.divmod(index.target, buffer.stride)
     score, best_score = target_scores.double().cpu().numpy(), best.double().cpu().numpy()
     order = np.lexsort((-score, instance))  # within an instance by score, of equal scores the lower id first

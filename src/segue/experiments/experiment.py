@@ -85,7 +85,9 @@ class Experiment:
         config = kind.configure({**self.settings, **settings}, self.preset)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return kind(config, Sizes.of(log, config))
+            model = kind(config, Sizes.of(log, config))
+        model.exclude_seen = getattr(self.protocol, "exclude_seen", None)
+        return model
 
     def split(self, log: Log) -> Split:
         """The protocol's split of `log`.

@@ -36,9 +36,12 @@ from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import DataError, require
 from segue.models.base.model import Model
+from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.nn.recorder import Recording, recording
 from segue.nn.topk import places
-from segue.serving.recommend import Recommendation, history_batch, score_all_items, top_recommendations
+from segue.serving.query import make_query
+from segue.serving.recommend import Recommendations, named_items
+from segue.serving.top_items import TopItemFinder
 
 Order = Literal["contribution", "time"]
 Gap = Literal["kept", "closed at the newest item", "closed"]
@@ -76,7 +79,7 @@ class Explanation:
     """Recommendations with the contributions of the past items.
 
     Attributes:
-        recommended: the recommended items, best first.
+        recommended: the recommended items, best first. With a fallback, no item of the history contributes to them.
         past: the newest items of the history, in the order asked for.
         num_older: number of items that the model reads and that are older than those of `past`.
         older: for each recommendation, what these contribute together.
@@ -87,7 +90,7 @@ class Explanation:
             "closed": the older items move up; "closed at the newest item": they do so for the newest item alone.
     """
 
-    recommended: list[Recommendation]
+    recommended: Recommendations
     past: list[PastItem]
     num_older: int
     older: list[float]
@@ -105,7 +108,7 @@ def explain(
     history: Sequence[Any] | None = None,
     k: int = 5,
     last: int = 20,
-    exclude_seen: bool = True,
+    exclude_seen: bool | None = None,
     order: Order = "contribution",
 ) -> Explanation:
     """Recommend k items, and compute what each past item contributes to them.
@@ -113,30 +116,37 @@ def explain(
     Args:
         model: a model trained on the vocabularies of `log`.
         log: the names of users and items, and the histories of known users.
-        user: the name of a known user, or None for an anonymous user.
-        history: names of items, oldest first; by default the user's history in the log.
+        user: the name of a user, or None for an anonymous user. An unknown user is taken as an anonymous one.
+        history: names of items, oldest first; by default the user's history in the log. Unknown items are left out.
         k: the number of recommendations.
         last: how many of the newest past items are explained; the others that the model reads are taken together.
         exclude_seen: do not recommend items of the history; an item that is left out of it is not recommended either.
+            By default as in the evaluation of the model.
         order: "contribution" puts the past item first whose contributions to all recommendations have the largest
             absolute sum; "time" puts the oldest item first.
 
     Raises:
-        DataError: an unknown user or item, neither a user nor a history, or `k` or `last` below 1.
+        DataError: neither a user nor a history, or `k` or `last` below 1.
         ConfigError: an unknown `order`.
     """
     check_order(order)
     if last < 1:
         raise DataError(f"last={last}: must be at least 1")
-    batch = history_batch(log, user, history)
-    items = batch.history[0]
+    finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen)
+    query = make_query(log, user, history)
+    if query.gap is not None and model.window != 0:
+        return _of_fallback(named_items(log, query, finder.find([query])))
+    items = torch.from_numpy(query.items)  # (P,)
+    batch = Batch(torch.tensor([query.user]), items[None])
     with recording() as recorded:
         scores = score_all_items(model, model.readable(batch))  # (1, I)
     if model.task == "rating":
         recorded = {}  # its gates belong to one pair of user and item: see `segue.explain.rating`
-    excluded = items if exclude_seen else items[:0]
+    recommended = named_items(log, query, finder.best([query], scores.clone()))
+    if recommended.fallback is not None:
+        return _of_fallback(recommended)
+    excluded = items if finder.exclude_seen else items[:0]
     scores[:, excluded] = -torch.inf
-    recommended = top_recommendations(log, scores[0], k)
     ids = torch.from_numpy(log.items.ids([one.item for one in recommended])).long()
 
     window = model.scored_window
@@ -164,6 +174,27 @@ def explain(
         additive=model.additive != "no" or window == 0,
         gap=gap_of(model),
     )
+
+
+def _of_fallback(recommended: Recommendations) -> Explanation:
+    """An answer by popularity, which no item of the history carries."""
+    return Explanation(
+        recommended=recommended,
+        past=[],
+        num_older=0,
+        older=[0.0 for _ in recommended],
+        rest=[one.score for one in recommended],
+        num_unread=0,
+        additive=True,
+        gap="kept",
+    )
+
+
+def score_all_items(model: Model, batch: Batch) -> Float[Tensor, "B I"]:
+    """The scores of items 0..I for each row, as a new tensor on the CPU."""
+    with evaluation_mode(model), torch.inference_mode():
+        scores = model.score(batch.to(device_of(model)))
+    return scores.cpu().clone()
 
 
 def check_order(order: str) -> None:

@@ -35,7 +35,7 @@ from segue.models.base.rating import PairScorer
 from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.nn.recorder import ITEM_HISTORY, Recording, recording
 from segue.reporting.heatmap import CardRow, HeatmapCell, decimals_of, format_contribution, format_gate
-from segue.serving.recommend import lookup_ids
+from segue.serving.query import lookup_ids
 
 Gates = dict[str, float | None]
 

@@ -52,7 +52,7 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
     if len(tied):
         tied_scores, last = scores[tied], last[tied]
         column = torch.arange(width, dtype=torch.int32, device=scores.device)
-        key = torch.where(tied_scores == last, -column, torch.where(tied_scores > last, 1, -width))
+        key = torch.where(tied_scores == last, -column, torch.where(tied_scores < last, -width, 1))  # NaN: 1
         columns[tied] = key.topk(k).indices
     return columns.sort(dim=1).values
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from segue.batches.batch import Batch
 from segue.data.log import Log
-from segue.errors import DataError, did_you_mean
 from segue.models.base.model import Model
-from segue.nn.topk import topk
+from segue.serving.item_filter import ItemFilter
+from segue.serving.query import Query, make_query
+from segue.serving.top_items import TopItemFinder, TopItems
 
 
 @dataclass(frozen=True)
@@ -25,12 +20,63 @@ class Recommendation:
     Attributes:
         item: its name in the log.
         title: its title, or its name where the log has no titles.
-        score: the model's score; scores are comparable within one model only.
+        score: the model's score; scores are comparable within one model only. With a fallback, the number of events of
+            the item.
     """
 
     item: Any
     title: str
     score: float
+
+
+@dataclass(frozen=True)
+class Recommendations(Sequence[Recommendation]):
+    """Recommended items, best first, and what was special about the answer. A sequence of `Recommendation`.
+
+    Attributes:
+        items: the recommended items.
+        fallback: why the most popular items took the place of the model's answer, as part of a sentence; None for an
+            answer of the model.
+        ignored: names of the history that the log does not know, and that were left out.
+        unknown_user: the name of a user that the log does not know, who was taken as an anonymous user.
+        filtered: whether an `ItemFilter` had a say.
+    """
+
+    items: tuple[Recommendation, ...]
+    fallback: str | None = None
+    ignored: tuple[Any, ...] = ()
+    unknown_user: Any = None
+    filtered: bool = False
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> Recommendation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Recommendation, ...]: ...
+    def __getitem__(self, index: int | slice) -> Recommendation | tuple[Recommendation, ...]:
+        return self.items[index]
+
+    def why_empty(self) -> str:
+        """Why there are no items, as part of a sentence."""
+        return "every item that is allowed was seen" if self.filtered else "every item was seen"
+
+    def notes(self) -> list[str]:
+        """A sentence for each thing that is special about the answer."""
+        notes = []
+        if self.fallback is not None:
+            notes.append(f"Fallback: popularity, because {self.fallback}. The scores are numbers of events.")
+        elif self.unknown_user is not None:
+            notes.append(f"User {self.unknown_user!r} is unknown, and is taken as an anonymous user.")
+        if self.ignored:
+            shown = ", ".join(map(repr, self.ignored[:5])) + (", ..." if len(self.ignored) > 5 else "")
+            one = len(self.ignored) == 1
+            notes.append(
+                f"Left out of the history: {len(self.ignored):,} item{'' if one else 's'} that the model does not know "
+                f"({shown})."
+            )
+        return notes
 
 
 def recommend(
@@ -40,96 +86,41 @@ def recommend(
     user: Any = None,
     history: Sequence[Any] | None = None,
     k: int = 10,
-    exclude_seen: bool = True,
-) -> list[Recommendation]:
+    exclude_seen: bool | None = None,
+    items: ItemFilter | None = None,
+    strict: bool = False,
+) -> Recommendations:
     """The k items with the highest scores, best first; of equal scores the item with the lower id comes first.
 
-    Evaluation uses the same order, so that what is recommended is what was measured. (The only difference: among equal
-    scores, evaluation places the target last, or first with optimistic ties.)
+    Evaluation makes the same lists (`Ranks.top`), so what is recommended is what was measured. Where the model has
+    nothing to go by (an empty history, an unknown user, the same score for every item), the items with the most events
+    in the log are recommended, and `Recommendations.fallback` says why.
 
     Args:
         model: a model trained on the vocabularies of `log`.
         log: the names of users and items, and the histories of known users.
-        user: the name of a known user, or None for an anonymous user.
-        history: names of items, oldest first; by default the user's history in the log.
-        k: the number of items.
-        exclude_seen: leave out the items of the history.
+        user: the name of a user, or None for an anonymous user. An unknown user is taken as an anonymous one.
+        history: names of items, oldest first; by default the user's history in the log. Unknown items are left out.
+        k: the number of items; the list is shorter if fewer are left.
+        exclude_seen: leave out the items of the history. By default as in the evaluation of the model
+            (`Model.exclude_seen`); they are left out if that is unknown.
+        items: the items that may be recommended; None for all. See `segue.serving.item_filter.filter_items`.
+        strict: whether an unknown user or item is an error.
 
     Raises:
-        DataError: an unknown user or item, or neither a user nor a history.
+        DataError: neither a user nor a history, or `k` below 1; with `strict`, an unknown user or item.
+        TrainingError: the model scores NaN.
     """
-    batch = history_batch(log, user, history)
-    scores = score_all_items(model, batch)[0]
-    if exclude_seen:
-        scores[batch.history[0]] = -torch.inf
-    return top_recommendations(log, scores, k)
+    finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen, items=items)
+    query = make_query(log, user, history, strict=strict)
+    return named_items(log, query, finder.find([query]), filtered=items is not None)
 
 
-def history_batch(log: Log, user: Any = None, history: Sequence[Any] | None = None) -> Batch:
-    """A batch of one row: a user of the log, or an anonymous user, with the user's history or another one.
-
-    Raises:
-        DataError: as `recommend`.
-    """
-    user_id = 0 if user is None else lookup_ids(log, "user", [user])[0]
-    if history is None:
-        if user is None:
-            raise DataError(
-                "no user and no history given: pass --user USER or --history ITEMS (user= or history= in Python)"
-            )
-        items = log.history(user_id).astype(np.int64)
-    else:
-        items = np.array(lookup_ids(log, "item", list(history)), np.int64)
-    if len(items) == 0:
-        raise DataError("the history is empty: give at least one item")
-    return Batch(torch.tensor([user_id]), torch.from_numpy(items)[None])
-
-
-def score_all_items(model: Model, batch: Batch) -> Float[Tensor, "B I"]:
-    """The scores of items 0..I for each row, as a new tensor on the CPU."""
-    device = next((t.device for t in model.state_dict().values()), torch.device("cpu"))
-    with torch.inference_mode():
-        scores = model.eval().score(batch.to(device))
-    return scores.cpu().clone()
-
-
-def top_recommendations(log: Log, scores: Float[Tensor, "I"], k: int) -> list[Recommendation]:
-    """The k items with the highest scores, best first; items that score -inf are left out.
-
-    Args:
-        log: the names and titles of the items.
-        scores: one score for each item 0..I.
-        k: the number of items.
-
-    Raises:
-        DataError: k is below 1.
-    """
-    if k < 1:
-        raise DataError(f"k={k}: must be at least 1")
-    values, ids = (row[0].tolist() for row in topk(scores[None], min(k, log.num_items)))
-    candidates = [(item, score) for item, score in zip(ids, values, strict=True) if score > -np.inf]
-    items = [item for item, _ in candidates]
-    rows = zip(log.items.names(items), log.titles(items), candidates, strict=True)
-    return [Recommendation(name, title, score) for name, title, (_, score) in rows]
-
-
-def lookup_ids(log: Log, kind: str, names: Sequence[Any]) -> list[int]:
-    """The ids of names of users or of items.
-
-    Args:
-        log: holds the vocabularies.
-        kind: "user" or "item".
-        names: the names.
-
-    Raises:
-        DataError: a name is unknown.
-    """
-    vocab = log.users if kind == "user" else log.items
-    ids = vocab.ids(names)
-    for name, index in zip(names, ids, strict=True):
-        if index == 0:
-            hint = did_you_mean(str(name), (str(n) for n in vocab.tokens.head(100_000)))
-            examples = ", ".join(str(n) for n in vocab.tokens.head(3))
-            message = f"unknown {kind} {name!r}{hint}; {log.name} knows {len(vocab):,} {kind}s, such as {examples}"
-            raise DataError(message)
-    return [int(index) for index in ids]
+def named_items(log: Log, query: Query, top: TopItems, *, filtered: bool = False) -> Recommendations:
+    """The best items of one query (a block of one row) with names and titles."""
+    ids, scores = top.items[0].numpy(), top.scores[0].tolist()
+    ids = ids[ids > 0]
+    rows = zip(log.items.names(ids), log.titles(ids), scores, strict=False)
+    return Recommendations(
+        tuple(Recommendation(*row) for row in rows), top.fallback[0], query.ignored, query.unknown_user, filtered
+    )

@@ -108,6 +108,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
         "format": _FORMAT,
         **_description(model),
         "log": {"name": log.name, "fingerprint": log.fingerprint, "events": len(log)},
+        "exclude_seen": model.exclude_seen,
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
         "files": {name: file_hash(folder / name) for name in PAYLOAD},
         **about,
@@ -161,6 +162,7 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
         if file_hash(path) != facts["files"][name]:
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
     model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
+    model.exclude_seen = facts.get("experiment", {}).get("protocol", {}).get("exclude_seen", facts.get("exclude_seen"))
     return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts)
 
 

@@ -73,6 +73,8 @@ class Model(nn.Module, ABC):
 
     Attributes:
         window: number of most recent items that `score` reads; None reads the whole history.
+        exclude_seen: whether the model was evaluated without the items of the history, and so recommends none of them;
+            None if it is unknown.
     """
 
     name: ClassVar[str]
@@ -86,6 +88,7 @@ class Model(nn.Module, ABC):
     additive: Literal["no", "sum", "mean"] = "no"
     item_similarity: ClassVar[str] = ""
     window: int | None
+    exclude_seen: bool | None = None
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__()

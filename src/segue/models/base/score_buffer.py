@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.data.splits import EvalInstances
-from segue.errors import SegueError
+from segue.errors import SegueError, TrainingError
 from segue.models.base.model import DotProductModel, Model
 from segue.nn.topk import GROUP
 
@@ -40,6 +40,17 @@ def device_of(model: Model) -> torch.device:
     return next(model.parameters(), next(model.buffers(), torch.empty(0))).device
 
 
+def check_no_nan(model: Model, *scores: Tensor) -> None:
+    """Check the scores that decide a ranking.
+
+    Raises:
+        TrainingError: a score is NaN.
+    """
+    if any(bool(values.isnan().any()) for values in scores):
+        name = type(model).__name__
+        raise TrainingError(f"{name} scores NaN: its training went wrong; train it again, with a smaller lr")
+
+
 class ScoreBuffer:
     """The scores of all items, block after block, in one buffer (rows, stride).
 
@@ -63,7 +74,10 @@ class ScoreBuffer:
 
     def score(self, instances: EvalInstances) -> Tensor:
         """(B, stride) the scores of a block; they may be changed in place, and the next call overwrites them."""
-        batch = instance_batch(self.model, instances)
+        return self.score_batch(instance_batch(self.model, instances))
+
+    def score_batch(self, batch: Batch) -> Tensor:
+        """As `score`, of users and histories on the device of the model."""
         rows = len(batch)
         if self.dot_product_model:
             self._check_shape((rows, len(self.vectors)), rows)

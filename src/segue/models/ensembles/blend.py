@@ -38,6 +38,7 @@ class Blend(Model):
         super().__init__(BlendConfig(weight=weight), first.sizes)
         self.first, self.second = first, second
         self.window = self.scored_window
+        self.exclude_seen = first.exclude_seen
 
     @property
     def parts(self) -> tuple[Model, ...]:

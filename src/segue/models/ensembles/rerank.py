@@ -48,6 +48,7 @@ class Rerank(Model):
         )
         super().__init__(RerankConfig(candidates=candidates), first.sizes)
         self.first, self.second = first, second
+        self.exclude_seen = first.exclude_seen
 
     @property
     def parts(self) -> tuple[Model, ...]:

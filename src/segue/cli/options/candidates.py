@@ -1,0 +1,64 @@
+"""`CandidateOptions`: which items may be recommended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from segue.cli.help import CANDIDATES_GROUP
+from segue.cli.options.history import ExcludeSeenOption
+from segue.errors import ConfigError
+from segue.reporting.console import say
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
+    from segue.serving.item_filter import ItemFilter
+
+
+@Parameter(name="*", group=CANDIDATES_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class CandidateOptions:
+    """Which items may be recommended.
+
+    Attributes:
+        allow: File of the items that may be recommended: one name a line, or .csv, .parquet or .json.
+        deny: File of items that may not be recommended, of the same form.
+        where: Only items with this value in a column of the item metadata, such as genre=Drama. Where the
+            column holds lists, the list must contain the value. Repeat the option for several conditions.
+    """
+
+    allow: Path | None = None
+    deny: Path | None = None
+    where: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="COLUMN=VALUE")] = ()
+    exclude_seen: ExcludeSeenOption = None
+
+    def filter(self, log: Log, *, strict: bool) -> ItemFilter | None:
+        """The items that may be recommended; None for all. Unknown names in the files are counted and said.
+
+        Raises:
+            ConfigError: --where is not of the form COLUMN=VALUE.
+            DataError: a file cannot be read, a condition holds for no item, or, with `strict`, a name is unknown.
+        """
+        from segue.serving.item_filter import filter_items
+        from segue.serving.name_files import read_names
+
+        for condition in self.where:
+            if "=" not in condition[1:]:
+                raise ConfigError(f"--where {condition}: give a column and a value, such as --where genre=Drama")
+        if self.allow is None and self.deny is None and not self.where:
+            return None
+        allow, deny = (
+            None if path is None else read_names(path, "item", log.items) for path in (self.allow, self.deny)
+        )
+        where = [(column, value) for column, _, value in (condition.partition("=") for condition in self.where)]
+        items = filter_items(log, allow=allow, deny=deny or (), where=where, strict=strict)
+        if items.unknown:
+            shown = ", ".join(map(repr, items.unknown[:5])) + (", ..." if len(items.unknown) > 5 else "")
+            say(f"Warning: {len(items.unknown):,} items of --allow and --deny are unknown to the model: {shown}")
+        return items
+
+
+CANDIDATE_DEFAULTS = CandidateOptions()

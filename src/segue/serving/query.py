@@ -1,0 +1,104 @@
+"""`Query`: who is asked for, as ids: a user and a history, and the names that the log does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segue.data.log import Ids, Log
+from segue.errors import DataError, did_you_mean
+from segue.models.base.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A user and a history.
+
+    Attributes:
+        user: id of the user; 0 for an anonymous or unknown one.
+        items: (P,) ids of the items of the history, oldest first; items that the log does not know are left out.
+        ignored: the names that were left out of the history.
+        unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
+        gap: why there is no history, as part of a sentence; None if there is one.
+    """
+
+    user: int
+    items: Ids
+    ignored: tuple[Any, ...] = ()
+    unknown_user: Any = None
+    gap: str | None = None
+
+    def window(self, model: Model) -> Ids:
+        """The newest items of the history, as many as `model` reads."""
+        return self.items if model.window is None else self.items[max(0, len(self.items) - model.window) :]
+
+
+def make_query(log: Log, user: Any = None, history: Sequence[Any] | None = None, *, strict: bool = False) -> Query:
+    """The ids of a user and of a history.
+
+    An unknown user is taken as an anonymous one, and unknown items are left out of the history; the query names both.
+
+    Args:
+        log: the names of users and items, and the histories of known users.
+        user: the name of a user, or None for an anonymous user.
+        history: names of items, oldest first; by default the user's history in the log.
+        strict: whether an unknown user or item is an error.
+
+    Raises:
+        DataError: neither a user nor a history is given; with `strict`, a name is unknown.
+    """
+    if user is None and history is None:
+        raise DataError(
+            "no user and no history given: pass --user USER or --history ITEMS (user= or history= in Python)"
+        )
+    if strict:
+        lookup_ids(log, "user", [] if user is None else [user])
+        lookup_ids(log, "item", list(history or ()))
+    user_id = 0 if user is None else int(log.users.ids([user])[0])
+    unknown_user = user if user is not None and user_id == 0 else None
+    if history is None:
+        items = log.history(user_id).astype(np.int64)
+        no_events = f"user {user} has no events" if unknown_user is None else unknown_text(log, "user", user)
+        return Query(user_id, items, unknown_user=unknown_user, gap=None if len(items) else no_events)
+    names = list(history)
+    ids = log.items.ids(names)
+    ignored = tuple(name for name, index in zip(names, ids, strict=True) if index == 0)
+    gap = "no item of the history is known" if names else "the history is empty"
+    items = ids[ids > 0]
+    return Query(user_id, items, ignored, unknown_user, None if len(items) else gap)
+
+
+def lookup_ids(log: Log, kind: str, names: Sequence[Any]) -> list[int]:
+    """The ids of names of users or of items.
+
+    Args:
+        log: holds the vocabularies.
+        kind: "user" or "item".
+        names: the names.
+
+    Raises:
+        DataError: a name is unknown.
+    """
+    vocab = log.users if kind == "user" else log.items
+    ids = vocab.ids(names)
+    for name, index in zip(names, ids, strict=True):
+        if index == 0:
+            examples = ", ".join(str(n) for n in vocab.tokens.head(3))
+            raise DataError(
+                f"unknown {kind} {name!r}{_hint(log, kind, name)}; {log.name} knows {len(vocab):,} {kind}s, such as "
+                f"{examples}"
+            )
+    return [int(index) for index in ids]
+
+
+def unknown_text(log: Log, kind: str, name: Any) -> str:
+    """`"user 'U3' is unknown, did you mean 'u3'?"`, without the question where no name is similar."""
+    return f"{kind} {name!r} is unknown{_hint(log, kind, name)}"
+
+
+def _hint(log: Log, kind: str, name: Any) -> str:
+    vocab = log.users if kind == "user" else log.items
+    return did_you_mean(str(name), (str(n) for n in vocab.tokens.head(100_000)))

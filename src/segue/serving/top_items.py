@@ -1,0 +1,138 @@
+"""`TopItems`: the best items of a block of queries, from one top-k with the lower id first among equal scores.
+
+    query ──► scores of the model ──► without seen items, within the filter ──► top k
+                                          └ all equal, or nothing to score: numbers of events in their place
+
+The scores are those of evaluation (`ScoreBuffer`), and so is the order. A model that has nothing to go by would give a
+list in the order of ids with one common score. Popularity stands in for it then, and the answer says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.data.log import Log
+from segue.errors import DataError
+from segue.models.base.model import Model
+from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, device_of, evaluation_mode
+from segue.nn.topk import topk
+from segue.serving.item_filter import ItemFilter
+from segue.serving.query import Query
+
+EQUAL_SCORES = "the model gives all items the same score"
+
+
+@dataclass(frozen=True, eq=False)
+class TopItems:
+    """The best items of B queries.
+
+    Attributes:
+        items: (B, K) item ids, best first; 0 where fewer items are left.
+        scores: (B, K) their scores: those of the model, or numbers of events in a row with a fallback.
+        fallback: for each row, why popularity answered; None where the model did.
+    """
+
+    items: Int[Tensor, "B K"]
+    scores: Float[Tensor, "B K"]
+    fallback: list[str | None]
+
+
+class TopItemFinder:
+    """Finds the best items for one block of queries after the other; item vectors are computed once."""
+
+    def __init__(
+        self, model: Model, log: Log, *, k: int, exclude_seen: bool | None = None, items: ItemFilter | None = None
+    ) -> None:
+        """Prepare for a model, a log and a number of items.
+
+        Args:
+            model: a model trained on the vocabularies of `log`.
+            log: its events are the popularity of the items.
+            k: number of items; more than there are gives all.
+            exclude_seen: whether items of the history are left out; None for the rule of the model.
+            items: the items that may be recommended; None for all.
+
+        Raises:
+            DataError: k is below 1.
+        """
+        if k < 1:
+            raise DataError(f"k={k}: must be at least 1")
+        self.model, self.k = model, min(k, log.num_items)
+        self.exclude_seen = leaves_out_seen(model) if exclude_seen is None else exclude_seen
+        with evaluation_mode(model), torch.inference_mode():
+            self._buffer = ScoreBuffer(model, log.num_items + 1)
+        self._closed = np.ones(self._buffer.stride, np.bool_)  # items that may not be recommended
+        self._closed[1 : log.num_items + 1] = False if items is None else ~items.mask[1:]
+        self._counts = np.full(self._buffer.stride, -np.inf)
+        self._counts[: log.num_items + 1] = log.counts()
+
+    @property
+    def block_rows(self) -> int:
+        """The number of queries in a block, which keeps both the scores and the lists small."""
+        return max(1, min(self._buffer.block_rows, 2_000_000 // self.k))
+
+    def find(self, queries: Sequence[Query]) -> TopItems:
+        """The best items for each query.
+
+        Raises:
+            TrainingError: a score is NaN.
+        """
+        with evaluation_mode(self.model), torch.inference_mode():
+            return self.best(queries, self._buffer.score_batch(self._batch(queries)))
+
+    def best(self, queries: Sequence[Query], scores: Float[Tensor, "B I"]) -> TopItems:
+        """As `find`, by scores of items 0..I that are already there, and that change in place."""
+        scores = torch.nn.functional.pad(scores, (0, len(self._closed) - scores.shape[1]), value=-torch.inf)
+        nothing = np.zeros(0, np.int64)
+        seen = [query.items if self.exclude_seen else nothing for query in queries]
+        values, ids = self._best(scores, seen)
+        check_no_nan(self.model, values)
+        reads_history = self.model.window != 0
+        fallback = [query.gap if reads_history else None for query in queries]
+        for row in ((values == values[:, :1]) | (values == -torch.inf)).all(1).nonzero()[:, 0].tolist():
+            if fallback[row] is None and _all_equal(scores[row]):
+                fallback[row] = queries[row].gap or EQUAL_SCORES
+        rows = [row for row, reason in enumerate(fallback) if reason is not None]
+        values = values.double().cpu()
+        ids = torch.where(values == -torch.inf, 0, ids.cpu())
+        if rows:
+            counts = torch.from_numpy(self._counts).repeat(len(rows), 1)
+            values[rows], popular = self._best(counts, [seen[row] for row in rows])
+            ids[rows] = torch.where(values[rows] == -torch.inf, 0, popular)
+        return TopItems(ids, values, fallback)
+
+    def _batch(self, queries: Sequence[Query]) -> Batch:
+        """Users and histories, padded with 0 on the left."""
+        histories = [query.window(self.model) for query in queries]
+        width = max(map(len, histories)) if self.model.window is None else self.model.window
+        table = np.zeros((len(queries), max(width, 1) if self.model.window != 0 else 0), np.int64)
+        for row, history in zip(table, histories, strict=True):
+            row[len(row) - len(history) :] = history
+        user = torch.tensor([query.user for query in queries])
+        return Batch(user, torch.from_numpy(table)).to(device_of(self.model))
+
+    def _best(self, scores: Tensor, seen: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        """The k best columns; the scores of items that may not be recommended become -inf in place."""
+        scores[:, torch.from_numpy(self._closed).to(scores.device)] = -torch.inf
+        row = np.repeat(np.arange(len(seen)), [len(items) for items in seen])
+        column = np.concatenate(seen) if len(seen) else row
+        scores[torch.from_numpy(row).to(scores.device), torch.from_numpy(column).to(scores.device)] = -torch.inf
+        return topk(scores, self.k)
+
+
+def leaves_out_seen(model: Model) -> bool:
+    """Whether items of the history are left out by default: as in the model's evaluation, and if it is unknown, yes."""
+    return model.exclude_seen is not False
+
+
+def _all_equal(scores: Float[Tensor, "I"]) -> bool:
+    """Whether at least two items have a score and all scores are equal."""
+    candidates = scores[scores > -torch.inf]
+    return len(candidates) > 1 and bool((candidates == candidates[0]).all())
