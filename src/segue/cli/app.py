@@ -96,7 +96,7 @@ app.command(
 )
 app.command(
     recommend,
-    usage="Usage: segue recommend MODEL (--user USER | --history ITEMS | --item ITEM ... | --all | --users FILE) [OPTIONS]",
+    usage="Usage: segue recommend MODEL (--user USER | --history ITEMS | --all | --users FILE) [OPTIONS]",
     help_epilogue="""Examples:
   segue recommend models/hgn --user 42
   segue recommend models/hgn --history "12,7,99" -k 5
