@@ -22,7 +22,7 @@ from segue.models.base.model import Model
 from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.models.registry import MODELS
 from segue.nn.topk import topk
-from segue.serving.recommend import lookup_ids
+from segue.serving.query import lookup_ids
 
 
 @dataclass(frozen=True)
