@@ -100,7 +100,27 @@ SAVED = {
     "not a model": Bad("evaluate models --data events.csv", r"models: not the folder of a saved model .*model\.json"),
     "model of another log": Bad(
         "evaluate models/other --data events.csv",
-        r"models/other: was trained on another log \(other, .*events \(.*give the data",
+        r"models/other: was trained on another log \(other, .*events \(.*no newer events.*give the data and",
+    ),
+    "newer log of other items": Bad(
+        "evaluate models/pop --data bad.csv",
+        r"models/pop: was trained on another log.*none of its 2 items is known.*; it knows 0, 1, 2 .*has x, y",
+        "user,item,time\nu1,x,1700000000\nu2,y,1700000001\n",
+    ),
+    "newer log without times": Bad(
+        "evaluate models/pop --data bad.csv",
+        r"bad: has no times, so it is unknown which events are newer; give the log that the model was trained with",
+        "user,item\nu1,3\nu2,4\n",
+    ),
+    "newer log in another unit": Bad(
+        "evaluate models/pop --data bad.csv",
+        r"bad: its times are in milliseconds, and those of the model in seconds; read it with times of the same unit",
+        "user,item,time\nu1,3,1700000000000\nu2,4,1700000000001\n",
+    ),
+    "newer events of unknown items": Bad(
+        "evaluate models/pop --data bad.csv",
+        r"bad: the model knows none of the items of its 1 newer events",
+        "user,item,time\nu1,3,1600000000\nu2,x,1700000000\n",
     ),
     "two protocols": Bad(
         "evaluate models/pop models/ratio --data events.csv",

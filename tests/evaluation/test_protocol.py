@@ -64,7 +64,11 @@ def test_sentences_say_what_differs() -> None:
 
 
 def test_every_kind_of_split_can_be_described() -> None:
-    needed: dict[str, dict[str, Any]] = {"ratio": {"valid": 0.1, "test": 0.2}, "date": {"date": 7}}
+    needed: dict[str, dict[str, Any]] = {
+        "ratio": {"valid": 0.1, "test": 0.2},
+        "date": {"date": 7},
+        "newer": {"after": 7},
+    }
     for by in SPLITS:
         assert RankingProtocol(name="x", by=by, arguments=needed.get(by, {})).describe().endswith(".")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.newer_events import evaluate_newer
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -24,11 +25,11 @@ def evaluate(
     breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
     json: JsonFile = None,
 ) -> None:
-    """Evaluate saved models on the test data of the protocol that they were trained under.
+    """Evaluate saved models on the test data of their protocol, or on events that are newer than their training.
 
     Args:
         models: Folders of saved models.
-        data: The log that they were trained on: a named data set, a file or a folder.
+        data: The log that they were trained on, or one with newer events: a named data set, a file or a folder.
     """
     if not models:
         raise ConfigError("no model given: name the folders of saved models, such as models/hgn")
@@ -40,9 +41,13 @@ def evaluate(
     breakdown.check()
     saved = {folder: load_saved(folder, model_class) for folder in models}
     log = reading.load(data)
-    results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
-    protocol = results[0].protocol
-    metrics = protocol.table_metrics(cut_offs)
-    refit = any(model.about["experiment"]["refit"] for model in saved.values())
-    tables, groups = breakdown.tables(results, metrics, protocol.split(log), refit=refit)
-    finish(results, metrics, after=tables, facts=groups, json=json)
+    if any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values()):
+        newer = evaluate_newer(saved, log, evaluation)
+        results, split, refit, notes, facts = newer.results, newer.split, False, newer.notes, newer.facts
+    else:
+        results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
+        split, notes, facts = results[0].protocol.split(log), [], {}
+        refit = any(model.about["experiment"]["refit"] for model in saved.values())
+    metrics = results[0].protocol.table_metrics(cut_offs)
+    tables, groups = breakdown.tables(results, metrics, split, refit=refit)
+    finish(results, metrics, before=notes, after=tables, facts={**facts, **groups}, json=json)

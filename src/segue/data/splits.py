@@ -80,15 +80,17 @@ class Split:
         valid: (U + 1,) the first validation row of each user.
         test: (U + 1,) the first test row of each user.
         target_mode: which held-out rows are targets. "rest": all rows of the part, as one set. "next": its first row
-            alone. "each": one instance for every row of the part.
+            alone. "each": one instance for every row of the part. "basket": one for every basket that begins there.
+        starts: with "basket", the rows at which baskets begin, ascending.
         horizon: with "each", number of rows that are the targets of an instance: its own row and those after it.
     """
 
     log: Log
     valid: Ids
     test: Ids
-    target_mode: Literal["rest", "next", "each"] = "rest"
+    target_mode: Literal["rest", "next", "each", "basket"] = "rest"
     horizon: int = 1
+    starts: Ids | None = None
 
     def __post_init__(self) -> None:
         log = self.log
@@ -112,6 +114,12 @@ class Split:
         if self.target_mode == "each":
             user, row = np.repeat(users, stop - first), ranges(first, stop)
             end = np.minimum(row + self.horizon, stop[user])
+        elif self.starts is not None:
+            row = self.starts
+            user = np.searchsorted(self.log.stop, row, side="right")
+            end = np.minimum(np.append(row[1:], self.log.stop[-1]), stop[user])
+            held_out = (row >= first[user]) & (row < stop[user])
+            user, row, end = user[held_out], row[held_out], end[held_out]
         else:
             user, row = users[1:], first[1:]
             end = np.minimum(row + 1, stop[1:]) if self.target_mode == "next" else stop[1:]
@@ -193,6 +201,22 @@ def by_date(log: Log, date: int, valid: float = 0.1) -> Split:
     if not 0 < len(before) < len(times):
         raise DataError(f"{log.name}: date={date} leaves one part empty; its times run from {times[0]} to {times[-1]}")
     return _two_dates(log, _quantile(before, 1 - valid) if valid else date, date)
+
+
+def newer_events(log: Log, after: int, gap: int = -1) -> Split:
+    """Rows later than `after`, in the unit of the log's times, are the test part; there is no validation part.
+
+    Each held-out row is the target of one instance or, with a `gap` of 0 or more seconds, each held-out basket (see
+    `next_basket`). A basket that has begun before is part of histories alone.
+    """
+    times = _sorted_times(log)
+    if not len(times) or times[-1] <= after:
+        newest = f"its newest one is at {times[-1]:,}" if len(times) else "it has none at all"
+        raise DataError(f"{log.name}: has no event after {after:,}; {newest}")
+    cut = _first_row_from(log, after + 1)
+    if gap < 0:
+        return Split(log, cut, cut, "each")
+    return Split(log, cut, cut, "basket", starts=basket_starts(log, gap))
 
 
 def _sorted_times(log: Log) -> Ids:
@@ -301,6 +325,7 @@ SPLITS: dict[str, Callable[..., Split]] = {
     "next-basket": next_basket,
     "global-time": global_time,
     "date": by_date,
+    "newer": newer_events,
     "whole-users": whole_users,
     "newest-users": newest_users,
     "given": given_split,

@@ -23,8 +23,15 @@ from segue.evaluation.task import Task
 if TYPE_CHECKING:
     from segue.models.base.model import Model
 
-EVERY_STEP = ("global-time", "date", "whole-users", "newest-users", "given")  # splits with an instance at every step
-NEXT_ROW = ("leave-last-out", "next-basket", "global-time", "date", "whole-users")  # the targets follow a user's past
+EVERY_STEP = ("global-time", "date", "whole-users", "newest-users", "given", "newer")  # an instance at every step
+NEXT_ROW = (
+    "leave-last-out",
+    "next-basket",
+    "global-time",
+    "date",
+    "newer",
+    "whole-users",
+)  # the targets follow a user's past
 LATER_SETTINGS = {"horizon": 1, "leak": "keep"}  # settings of later versions: these values leave fingerprints unchanged
 
 

@@ -52,6 +52,13 @@ def _describe_date(date: int, valid: float) -> str:
     )
 
 
+def _describe_newer(after: int, gap: int) -> str:
+    baskets = "the items of every basket are the targets of one instance" if gap >= 0 else "every one is a target"
+    return (
+        f"Events that are newer than those the models were trained on, later than time {after}, are the test; {baskets}"
+    )
+
+
 def _describe_whole_users(valid: float, test: float, seed: int) -> str:
     return (
         f"{100 * test:g}% of the users (drawn with seed {seed}) are held out whole for test, "
@@ -83,6 +90,7 @@ DESCRIPTIONS: dict[str, Callable[..., str]] = {
     "next-basket": _describe_next_basket,
     "global-time": _describe_global_time,
     "date": _describe_date,
+    "newer": _describe_newer,
     "whole-users": _describe_whole_users,
     "newest-users": _describe_newest_users,
     "given": _describe_given,

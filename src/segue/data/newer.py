@@ -1,0 +1,173 @@
+"""`merge_newer`: the histories that saved models hold, continued by the events of a newer log.
+
+    saved    u1: a b c              u2: d
+    newer    u1:     c e f          u2: g      u3: a            c at the same time is the same event
+    merged   u1: a b c | e f        u2: d |    u3: | a          | after the last event of the training; g is unknown
+
+Users and items are matched by name. The merged log has the items that every saved model knows, because only these can
+be ranked by all of them, and the users of all logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from segue.data.log import Ids, Log, Vocab
+from segue.data.time_units import day_of, unit_of
+from segue.errors import DataError
+
+EVENT = ("user", "item", "time")
+
+
+@dataclass(frozen=True, eq=False)
+class NewerEvents:
+    """A merged log, and which of its events are newer than the training.
+
+    Attributes:
+        log: all events of the saved and of the newer log, without unknown items.
+        after: the newest time that is not evaluated, in the unit of the log.
+        events: number of events of the newer log after that time.
+        unknown_events: number of these that are left out because a model does not know their item.
+        unknown_items: number of these items.
+        new_users: number of users of these events whom no model knows.
+    """
+
+    log: Log
+    after: int
+    events: int
+    unknown_events: int
+    unknown_items: int
+    new_users: int
+
+
+def merge_newer(saved: Sequence[Log], trained_until: Sequence[int], newer: Log) -> NewerEvents:
+    """Continue the histories of saved models by the events of a newer log.
+
+    The evaluated events are those of the newer log after the training of every model. Where the newer log lacks later
+    events of a saved log, it is a continuation of that log, and only what comes after them is evaluated.
+
+    Args:
+        saved: the log of each saved model.
+        trained_until: the time of the newest event that each model was trained on.
+        newer: the newer log.
+
+    Raises:
+        DataError: a log has no times, times of another unit, no item that all know, or no newer event.
+    """
+    _check_times(saved, newer)
+    items = _common_items(saved)
+    users = _all_users([*saved, newer])
+    *frames, new = (_events(log, users, items) for log in (*saved, newer))
+    if not (new["item"] > 0).any():
+        raise DataError(
+            f"{newer.name}: none of its {newer.num_items:,} items is known to the model; it knows "
+            f"{', '.join(map(str, items.tokens.head(3)))} and others, and this log has "
+            f"{', '.join(map(str, newer.items.tokens.head(3)))} and others"
+        )
+    frames = [frame.filter(pl.col("item") > 0) for frame in frames]
+    after = max(trained_until)
+    for frame in frames:
+        missing = frame.filter(pl.col("time") > after).join(new, on=EVENT, how="anti")
+        after = max([after, *missing["time"].to_list()])
+    evaluated = new.filter(pl.col("time") > after)
+    newest = _newest(new)
+    if not evaluated.height or newest <= min(map(_newest, frames)):
+        unit = _unit([newer])
+        texts = [f"{day_of(time, unit)} (time {time})" for time in (newest, after)]
+        raise DataError(
+            f"{newer.name}: has no newer events: its newest is of {texts[0]}, and the model was trained or has "
+            f"histories up to {texts[1]}; give the data and the reading options that it was trained with, or a log "
+            "with newer events"
+        )
+    unknown = evaluated.filter(pl.col("item") == 0)
+    if unknown.height == evaluated.height:
+        raise DataError(f"{newer.name}: the model knows none of the items of its {unknown.height:,} newer events")
+    known_users = np.zeros(len(users) + 1, np.bool_)
+    for log in saved:
+        known_users[users.ids(log.users.tokens.to_list())] = True
+    merged = frames[0]
+    for frame in (*frames[1:], new.filter(pl.col("item") > 0)):
+        merged = pl.concat([merged, frame.join(merged, on=EVENT, how="anti", maintain_order="left")])
+    return NewerEvents(
+        log=_log(merged.sort("user", "time", maintain_order=True), users, items, saved[0], newer.name),
+        after=after,
+        events=evaluated.height,
+        unknown_events=unknown.height,
+        unknown_items=unknown["item_name"].n_unique(),
+        new_users=int((~known_users[evaluated["user"].unique().to_numpy()]).sum()),
+    )
+
+
+def _check_times(saved: Sequence[Log], newer: Log) -> None:
+    for log in (*saved, newer):
+        if log.time is None:
+            raise DataError(
+                f"{log.name}: has no times, so it is unknown which events are newer; give the log that the model was "
+                "trained with, read with the same options"
+            )
+    units = _unit(saved), _unit([newer])
+    if units[0] != units[1]:
+        raise DataError(
+            f"{newer.name}: its times are in {units[1] or 'an unknown unit'}, and those of the model in "
+            f"{units[0] or 'an unknown unit'}; read it with times of the same unit"
+        )
+
+
+def _newest(events: pl.DataFrame) -> int:
+    return max(events["time"], default=0)
+
+
+def _unit(logs: Sequence[Log]) -> str | None:
+    times = [log.column(log.time) for log in logs if log.time is not None and len(log)]
+    return unit_of(min(int(t.min()) for t in times), max(int(t.max()) for t in times)) if times else None
+
+
+def _common_items(saved: Sequence[Log]) -> Vocab:
+    """The items that all saved logs have, in the order of the first."""
+    tokens = saved[0].items.tokens
+    known = np.ones(len(tokens), np.bool_)
+    for log in saved[1:]:
+        known &= log.items.ids(tokens.to_list()) > 0
+    return Vocab(tokens.filter(pl.Series(known)))
+
+
+def _all_users(logs: Sequence[Log]) -> Vocab:
+    """The users of all logs; numbers stay numbers if they are numbers everywhere."""
+    names = [log.users.tokens for log in logs]
+    if not all(one.dtype.is_integer() for one in names):
+        names = [one.cast(pl.String) for one in names]
+    return Vocab(pl.concat([one.cast(names[0].dtype) for one in names]).unique(maintain_order=True))
+
+
+def _events(log: Log, users: Vocab, items: Vocab) -> pl.DataFrame:
+    """One row per event: user, item (0 if unknown) and time in the merged vocabularies, and the name of the item."""
+    user, item = log.events()
+    assert log.time is not None
+    user_ids, item_ids = (
+        np.concatenate([[0], target.ids(source.tokens.to_list())])
+        for target, source in ((users, log.users), (items, log.items))
+    )
+    names = log.items.tokens.cast(pl.String).gather(item.astype(np.int64) - 1)
+    columns = {"user": user_ids[user], "item": item_ids[item], "time": log.column(log.time).astype(np.int64)}
+    return pl.DataFrame({**columns, "item_name": names})
+
+
+def _log(events: pl.DataFrame, users: Vocab, items: Vocab, first: Log, name: str) -> Log:
+    lengths: Ids = np.bincount(events["user"].to_numpy(), minlength=len(users) + 1)
+    stop = np.cumsum(lengths)
+    rows = first.items.ids(items.tokens.to_list()) - 1
+    metadata = first.item_metadata
+    return Log(
+        users=users,
+        items=items,
+        start=stop - lengths,
+        stop=stop,
+        item=events["item"].to_numpy().astype(np.int32),
+        time=events["time"].to_numpy(),
+        name=name,
+        item_metadata=None if metadata is None else metadata[rows.tolist()],
+    )

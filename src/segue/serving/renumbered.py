@@ -1,0 +1,43 @@
+"""`Renumbered`: a saved model that scores the users and items of another vocabulary, matched by name."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.batches.batch import Batch
+from segue.data.log import Log, Vocab
+from segue.models.base.model import Model, Sizes
+
+
+class Renumbered(Model):
+    """A model behind the ids of another vocabulary. Users that it does not know are anonymous to it.
+
+    Attributes:
+        user_ids: (U + 1,) the model's id of each user; 0 for unknown ones.
+        item_ids: (I + 1,) the model's id of each item; all are known.
+    """
+
+    user_ids: Tensor
+    item_ids: Tensor
+
+    def __init__(self, model: Model, own: Log, users: Vocab, items: Vocab) -> None:
+        """The model for other ids.
+
+        Args:
+            model: a model trained on the vocabularies of `own`.
+            own: the names of the model's users and items.
+            users: the names of the users in the other numbering.
+            items: the names of the items there, each of which `own` has.
+        """
+        super().__init__(model.config, Sizes(len(users), len(items)))
+        self.model, self.window = model, model.window
+        for name, source, target in (("user_ids", users, own.users), ("item_ids", items, own.items)):
+            ids = torch.from_numpy(target.ids(source.tokens.to_list()))
+            self.register_buffer(name, torch.cat([ids.new_zeros(1), ids]))
+
+    def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
+        own = Batch(self.user_ids[batch.user], self.item_ids[batch.history])
+        wanted = self.item_ids if items is None else self.item_ids[items]
+        return self.model.score(own, wanted) if self.model.scores_pairs else self.model.score(own)[:, wanted]
