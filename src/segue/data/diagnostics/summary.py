@@ -23,6 +23,7 @@ from segue.data.diagnostics.order_test import OrderSignal, order_signal
 from segue.data.diagnostics.repeats import repeat_share
 from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Ids, Log, distinct
+from segue.data.source_split import has_split
 from segue.data.splits import given_split, leave_last_out
 from segue.data.time_units import day_of, unit_of
 from segue.errors import DataError
@@ -180,8 +181,8 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
     counts = counts[counts > 0]
     pairs = len(distinct(user * (log.num_items + 1) + item))
     span, order = _span(log, user), order_signal(log, seed=seed)
-    has_split = log.user_metadata is not None and "split" in log.user_metadata.columns
-    test = measure_leakage(given_split(log) if has_split else leave_last_out(log))
+    brings_split = has_split(log)
+    test = measure_leakage(given_split(log) if brings_split else leave_last_out(log))
     numbers: dict[str, Any] = {
         "num_rows": len(log),
         "num_users": len(lengths),
@@ -199,11 +200,11 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
         "below_10": int((lengths < 10).sum()),
         "span": span,
         "order": order,
-        "split": "the log's own split" if has_split else "the last event of each user",
+        "split": "the log's own split" if brings_split else "the last event of each user",
         "test": test,
     }
     warnings = _warnings(numbers, span, order)
-    if not has_split:
+    if not brings_split:
         rows = leave_last_out(log).instances("test").row
         task = "with leave-one-out, models predict one of several items that came together, given the others"
         warnings += filter(None, [basket_warning(log, rows, task=task)])
