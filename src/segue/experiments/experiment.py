@@ -219,8 +219,12 @@ class Experiment:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
-            warnings=(*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split)),
+            warnings=self.warnings(split),
         )
+
+    def warnings(self, split: Split) -> tuple[str, ...]:
+        """What makes figures of this split doubtful, one sentence each."""
+        return (*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split))
 
     def tested_extent(self, split: Split) -> Extent:
         """The rows that the tested model is trained on."""
