@@ -213,7 +213,9 @@ def test_a_trial_is_stopped_in_the_middle_of_an_epoch(tmp_path: Path, monkeypatc
     search = small_search(seconds=0.2)
     trials = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert [(t.state, t.metric) for t in trials] == [("timed_out", None)]
-    with pytest.raises(TrainingError, match=r"no trial of 1 succeeded; the first: no validation within 0\.1 s"):
+    with pytest.raises(
+        TrainingError, match=r"no trial of 1 succeeded; the first: no validation within the 0\.1 s that it had"
+    ):
         search.best_trial(trials)
     monkeypatch.undo()
     again = replace(search, seconds=None).run_trials(LOG, tmp_path / "s", on_trial=ignore)

@@ -170,10 +170,7 @@ class Scheduler:
             self._add_spent_time(name)
             search = self.make_search(name, self.granted[name])
             trials = search.study(self.log, search_folder(self.folder / name)).trials()
-            if best_trial(trials) is None:
-                self._leave_out(name, f"it had no validation within its {seconds} s")
-            else:
-                self.to_test[name] = trials
+            self._tuned(name, trials, reason=f"no validation within the {seconds} s that it had")
 
     def _leave_out_the_rest(self, pool: WorkerPool) -> None:
         """Leave out what the time did not suffice for, unless an earlier call has a result with fewer trials."""
@@ -198,7 +195,7 @@ class Scheduler:
             if message.details:
                 (self.folder / f"{name}.error.txt").write_text(message.details, encoding="utf-8")
         elif isinstance(message.content, list):
-            self.to_test[name] = message.content
+            self._tuned(name, message.content)
         elif self._read_finished(name):
             entry = self.finished[name]
             settings = format_settings(entry.about["search"]["trial"]["settings"])
@@ -206,6 +203,14 @@ class Scheduler:
             say(f"{name}: {metric} on validation, tuned and tested in {seconds} s {settings}".rstrip())
         else:
             self._leave_out(name, "its saved result is damaged; run the same command again")
+
+    def _tuned(self, name: str, trials: list[Trial], reason: str = "") -> None:
+        """Let a tuned model wait for its test, or leave it out if the time did not suffice for a validation."""
+        late = [trial.error for trial in trials if trial.state == "timed_out"]
+        if best_trial(trials) is None and (late or reason):
+            self._leave_out(name, f"{reason or late[0]}; give more with --minutes")
+        else:
+            self.to_test[name] = trials
 
     def _leave_out(self, name: str, reason: str) -> None:
         self.finished[name] = Entry(name, reason=reason)

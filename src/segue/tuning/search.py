@@ -250,7 +250,9 @@ class Search:
             state = "pruned"
         except TimeIsUp:
             state = "timed_out"
-            error = None if training.metric is not None else f"no validation within {seconds_text(limit)} s"
+            error = (
+                None if training.metric is not None else f"no validation within the {seconds_text(limit)} s that it had"
+            )
         except Exception as failure:
             error = failure
         except BaseException:
