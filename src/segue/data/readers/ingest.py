@@ -23,9 +23,9 @@ from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
 from segue.data.readers.event_types import select_events
-from segue.data.readers.lists import check_no_lists
 from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.names import as_names, encode, rounding_warnings
+from segue.data.readers.not_names import check_names
 from segue.data.readers.parts import as_parts, check_order, order_by_part
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.readers.table import ColumnKind, Table
@@ -156,6 +156,7 @@ def _read(
         column, where_column = take(role)
         names = as_names(column, where_column)
         vocab, codes = encode(names.values)
+        check_names(vocab, where_column)
         warnings.extend([*names.warnings, *rounding_warnings(vocab, where_column)])
         warnings.extend(marker_warnings(vocab, codes, where_column))
         return vocab, codes
@@ -163,7 +164,6 @@ def _read(
     warnings: list[str] = []
     users, user = take_names("user")
     items, item = take_names("item")
-    check_no_lists(items, f"{where}, column {columns['item']!r}")
     time, unit = as_times(*take("time")) if "time" in columns else (None, "")
     rating = as_ratings(*take("rating")) if "rating" in columns else None
     order = _order(user, time)
