@@ -142,7 +142,7 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     assert re.search(r"clean +10 +pop", out)
     found = json.loads((here / "run.json").read_text())
     assert [row["instances"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
-    assert found["warnings"][0].endswith("--leak drop to train without the users who share")
+    assert found["warnings"][0].endswith("--leak drop of segue run trains without the user who shares")
     again = done(segue(f"evaluate models/item-knn --data {data} --by leak --json again.json"))
     assert "clean" in again
     same = json.loads((here / "again.json").read_text())
@@ -155,6 +155,32 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     assert found["instances"] == 15
     assert found["protocol"]["leak"] == "drop"
     assert "Warning" not in done(segue(f"evaluate models/item-knn --data {data}"))
+
+
+def test_advice_about_leakage_can_be_followed(segue, here):
+    """Every option that a warning names is accepted as it stands; none is named where it would be refused."""
+    data, session = "events.csv --duplicates keep", leaky(here)
+    text = (here / "events.csv").read_text().splitlines()
+    twins = [line.replace("u0,", "twin,") for line in text if line.startswith("u0,")]
+    (here / "events.csv").write_text("\n".join([*text, *twins, text[-1], text[-1]]) + "\n")
+    (here / "sessions.csv").write_text((here / "sessions.csv").read_text() + "twin,train\n")
+    followed = []
+    for case in (
+        session,
+        data,
+        f"{data} --protocol hgn",
+        f"{data} --protocol whole-users",
+        f"{data} --protocol recbole",
+    ):
+        done(segue(f"run pop {case} --no-baselines --json run.json"))
+        warnings = " ".join(json.loads((here / "run.json").read_text())["warnings"])
+        for advice in ("--by leak", "--leak drop", "--duplicates exact"):
+            if advice in warnings:
+                other = case.replace("--duplicates keep", "") if "duplicates" in advice else case
+                done(segue(f"run pop {other} --no-baselines {advice}"))
+                followed.append((case, advice))
+    assert {advice for _, advice in followed} == {"--by leak", "--leak drop", "--duplicates exact"}
+    assert (data, "--leak drop") not in followed
 
 
 def test_a_horizon_of_several_next_items(segue, here):

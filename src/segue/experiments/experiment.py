@@ -224,7 +224,8 @@ class Experiment:
 
     def warnings(self, split: Split) -> tuple[str, ...]:
         """What makes figures of this split doubtful, one sentence each."""
-        return (*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split))
+        ranking = self.protocol.task.name == "ranking"
+        return (*leakage_warnings(split, refit=self.refit, ranking=ranking), *self.protocol.warnings(split))
 
     def tested_extent(self, split: Split) -> Extent:
         """The rows that the tested model is trained on."""

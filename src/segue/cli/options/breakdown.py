@@ -16,6 +16,7 @@ from segue.reporting.console import say
 from segue.reporting.numbers import metric_text
 
 if TYPE_CHECKING:
+    from segue.data.log import Log
     from segue.data.splits import Split
     from segue.evaluation.breakdown import By
     from segue.evaluation.protocol import Protocol
@@ -58,6 +59,11 @@ class BreakdownOptions:
                 raise ConfigError("--by step: needs several targets at each step; give their number with --horizon")
         if self.picture is not None and by is None:
             raise ConfigError(f"--picture {self.picture}: shows the groups of --by; give --by too")
+
+    def check_log(self, log: Log) -> None:
+        """Raise `ConfigError` for a grouping that the log does not have, before anything is trained."""
+        if self.by == "leak" and log.time is None:
+            raise ConfigError(f"--by leak: compares the times of events, and {log.name} has none; leave it out")
 
     def tables(
         self, results: Sequence[Result], metrics: Sequence[str], split: Split, *, refit: bool
