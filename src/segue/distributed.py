@@ -47,3 +47,8 @@ def all_reduce_gradients(parameters: Iterable[Tensor]) -> None:
             elif parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.to_dense()
             dist.all_reduce(parameter.grad)
+
+
+def any_process(condition: bool) -> bool:
+    """Whether the condition holds in any process; the answer is the same in all of them."""
+    return condition if world_size() == 1 else bool(all_reduce(torch.tensor(float(condition))) > 0)

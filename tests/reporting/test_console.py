@@ -59,8 +59,32 @@ def test_progress_lines_without_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     work(20)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:2] == ["epochs: 3 of 20 steps, loss 2", "epochs: 6 of 20 steps, loss 5"]
-    assert len(lines) == 6
+    assert lines[:3] == [
+        "epochs: 1 of 20 steps, loss 0; 3 min 10 s left",
+        "epochs: 4 of 20 steps, loss 3; 2 min 40 s left",
+        "epochs: 7 of 20 steps, loss 6; 2 min 10 s left",
+    ]
+    assert len(lines) == 7
+
+
+def test_the_time_left_counts_neither_resumed_units_nor_more_than_the_limit(monkeypatch, capsys):
+    clock = count(step=10)
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with progress("training", total=100, unit="epochs", at_most=True, done=90) as bar:
+        bar.advance()
+    with progress("training", total=100, unit="epochs", at_most=True, seconds=95) as bar:
+        bar.advance()
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 91 of at most 100 epochs; at most 1 min 30 s left",
+        "training: 1 of at most 100 epochs; at most 1 min 25 s left",
+    ]
+
+
+def test_only_the_first_of_several_processes_speaks(monkeypatch, capsys):
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        say(f"process {rank}")
+    assert capsys.readouterr().err == "process 0\n"
 
 
 def test_bar_on_a_terminal_is_erased_afterwards(terminal):

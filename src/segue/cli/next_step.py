@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from segue.reporting.console import say
 
@@ -23,6 +24,8 @@ def say_next(
     *,
     classes: Iterable[str] = (),
     verb: str = "saved to",
+    remark: object = None,
+    command: str | None = None,
 ) -> None:
     """Say where a model is saved, what it was trained on, and how it recommends items to the first user of the log.
 
@@ -32,8 +35,12 @@ def say_next(
         about: what is stored with the model.
         classes: the models that it consists of; those from outside segue are needed to load it.
         verb: what was done with the folder.
+        remark: what else is to be said about the model; None for nothing.
+        command: the next command, if it is another one.
     """
-    say(f"{verb} {folder}{describe_extent(about, len(log))}; next: {recommend_command(folder, log, classes)}")
+    extent = describe_extent(about, len(log))
+    following = command or recommend_command(folder, log, classes)
+    say(f"{verb} {folder}{extent}{'' if remark is None else f'; {remark}'}; next: {following}")
 
 
 def describe_extent(about: Mapping[str, Any], total: int) -> str:
@@ -62,3 +69,27 @@ def recommend_command(folder: Path, log: Log, classes: Iterable[str]) -> str:
     options = "".join(f" --model-class {shlex.quote(reference)}" for reference in external)
     user = shlex.quote(str(log.users.names([1])[0]))
     return f"segue recommend {shlex.quote(str(folder))} --user {user}{options}"
+
+
+def run_command(model: str, data: str, *options: object) -> str:
+    """The command that trains another model on the same data, under the same protocol."""
+    return shlex.join(["segue", "run", model, data, *(word for group in options for word in option_words(group))])
+
+
+def option_words(options: Any) -> list[str]:
+    """The words of a command line that give a group of options, as far as they are not the defaults."""
+    words: list[str] = []
+    hints = get_type_hints(type(options), include_extras=True)
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if value == field.default:
+            continue
+        option = f"--{field.name.replace('_', '-')}"
+        for mark in getattr(hints[field.name], "__metadata__", ()):
+            option = mark.name[0] if getattr(mark, "name", None) else option
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        else:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            words += [option, *map(str, values)]
+    return words

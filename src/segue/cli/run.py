@@ -6,17 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segue.cli.next_step import say_next
+from segue.cli.better_baseline import better_baseline
+from segue.cli.next_step import run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import (
     MODEL_DEFAULTS,
-    TRAINING_DEFAULTS,
+    RUN_TRAINING_DEFAULTS,
     Baselines,
     ModelOptions,
-    TrainingOptions,
+    RunTrainingOptions,
     experiment,
 )
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
@@ -32,7 +33,7 @@ def run(
     data: str,
     *,
     settings: ModelOptions = MODEL_DEFAULTS,
-    training: TrainingOptions = TRAINING_DEFAULTS,
+    training: RunTrainingOptions = RUN_TRAINING_DEFAULTS,
     protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
     rerank: RerankOptions = RERANK_DEFAULTS,
     reading: ReadingOptions = READING_DEFAULTS,
@@ -55,6 +56,7 @@ def run(
 
     distributed.init()
     check_json(output.json, data=data)
+    training.budget()
     described = experiment(model, protocol.without_log(), settings, training)
     breakdown.check(described.protocol)
     rerank.first_stage(described)
@@ -62,10 +64,9 @@ def run(
     folder = output.out or Path("models") / "-after-".join(stages)
     check_target(folder)
     log = reading.load(data)
-    breakdown.check_log(log)
     described = replace(described, protocol=protocol.for_log(log))
     progress = training_folder(folder)
-    outcome = rerank.run(described, log, progress) if rerank.rerank else described.run(log, folder=progress)
+    outcome = rerank.run(described, log, progress, training.budget())
     compared = baseline_results(described, log, skip=stages) if baselines else []
     if distributed.process_rank() > 0:
         return
@@ -75,8 +76,11 @@ def run(
     results, metrics = [*compared, *outcome.results], described.protocol.table_metrics(protocol.cut_offs)
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
     facts = {"experiment": about["experiment"], "training": about["training"], **groups}
-    finish(results, metrics, after=tables, facts=facts, json=output.json)
-    say_next(folder, log, about, classes=[model, *rerank.classes])
+    content = finish(results, metrics, after=tables, facts=facts, json=output.json)
+    better = better_baseline(results, described.monitor, content)
+    again = RunTrainingOptions(refit=training.refit, final=training.final)
+    command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None
+    say_next(folder, log, about, classes=[model, *rerank.classes], remark=better, command=command)
 
 
 def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:

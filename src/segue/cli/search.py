@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from segue.cli.better_baseline import better_baseline
 from segue.cli.help import MODEL_GROUP
-from segue.cli.next_step import say_next
+from segue.cli.next_step import run_command, say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import (
@@ -19,6 +20,7 @@ from segue.cli.options.training import (
     Baselines,
     BudgetOptions,
     ModelOptions,
+    RunTrainingOptions,
     TrainingOptions,
     experiment,
 )
@@ -29,13 +31,15 @@ from segue.reporting.console import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.table import Table
+
     from segue.experiments.experiment import Experiment
-    from segue.reporting.tables import FittedTable
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
 _TRIALS = 30
 SHOWN = 10  # trials in the printed table
+ENDINGS = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}
 
 
 def search(
@@ -81,14 +85,17 @@ def search(
     importance = setting_importance(trials, plan.space)
     _write_report(plan, trials, search_folder(folder), log.name)
     facts = {"trials": [asdict(trial) for trial in trials], "importance": importance}
-    finish(
+    content = finish(
         [*compared, result],
         described.protocol.table_metrics(protocol.cut_offs),
         before=[_trials_table(trials, described.monitor), *_importance_tables(importance)],
         facts={**about, "search": {**about["search"], **facts}},
         json=output.json,
     )
-    say_next(folder, log, about, classes=[model])
+    better = better_baseline([*compared, result], described.monitor, content)
+    again = RunTrainingOptions(refit=training.refit, final=training.final)
+    command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None
+    say_next(folder, log, about, classes=[model], remark=better, command=command)
 
 
 def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> Search:
@@ -122,17 +129,17 @@ def _space(model: str, path: Path | None, fixed: Mapping[str, Any]) -> dict[str,
     return {name: domain for name, domain in kind.space.items() if name not in fixed}
 
 
-def _trials_table(trials: list[Trial], monitor: str) -> FittedTable:
-    """The best trials; the title says which is the best, and how many there are in all."""
-    from segue.tuning.report import best_trial_text, trial_rows
+def _trials_table(trials: list[Trial], monitor: str) -> Table:
+    """The best trials; the title says how many there are in all."""
+    from segue.tuning.report import trial_rows
 
-    title = best_trial_text(trials, monitor)
-    if len(trials) > SHOWN:
-        title += f" The {SHOWN} best:"
-    return grid(trial_rows(trials, monitor)[:SHOWN], title)
+    counts = {state: sum(trial.state == state for trial in trials) for state in ENDINGS}
+    endings = ", ".join(f"{count} {ENDINGS[state]}" for state, count in counts.items() if count)
+    title = f"{len(trials)} trials" + (f" ({endings})" if endings else "")
+    return grid(trial_rows(trials, monitor)[:SHOWN], title + (f", the best {SHOWN}" if len(trials) > SHOWN else ""))
 
 
-def _importance_tables(rows: list[dict[str, Any]]) -> list[FittedTable]:
+def _importance_tables(rows: list[dict[str, Any]]) -> list[Table]:
     return [grid(rows, "Importance of the settings: share of the variance of the trials' ranks")] if rows else []
 
 

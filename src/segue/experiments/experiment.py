@@ -28,6 +28,7 @@ from segue.evaluation.table import Result
 from segue.experiments.outcome import FinalFit, Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.registry import find
+from segue.training.budget import TimeBudget
 from segue.training.loop import fit
 from segue.training.state import Training
 
@@ -107,7 +108,7 @@ class Experiment:
             )
         return split
 
-    def run(self, log: Log, *, folder: Path | None = None) -> Outcome:
+    def run(self, log: Log, *, folder: Path | None = None, budget: TimeBudget | None = None) -> Outcome:
         """Split the log, train the model, select its epoch on validation, and evaluate it on the test part once.
 
         With `final`, a model of the same settings is then fitted on the whole log.
@@ -115,10 +116,12 @@ class Experiment:
         Args:
             log: the log.
             folder: where the state of an interrupted training is kept; the same call resumes it.
+            budget: a limit on the time of all trainings and validations; the test is not counted.
         """
         split = self.split(log)
         model = self.build(log)
-        training = self.select_epoch(model, split, folder=folder)
+        budget = budget and budget.before(self.retrainings(split, log))
+        training = self.select_epoch(model, split, folder=folder, budget=budget)
         if self.refit:
             refit = folder / REFIT_FOLDER if folder else None
             outcome = self.run_refit(log, training.best, selection=training, folder=refit)
@@ -182,7 +185,13 @@ class Experiment:
         return model, fit(model, rows, seed=self.seed, folder=folder, keep_state=folder is not None)
 
     def select_epoch(
-        self, model: Model, split: Split, *, folder: Path | None = None, wrap: Callable[[Model], Model] | None = None
+        self,
+        model: Model,
+        split: Split,
+        *,
+        folder: Path | None = None,
+        wrap: Callable[[Model], Model] | None = None,
+        budget: TimeBudget | None = None,
     ) -> Training:
         """Train on the training part; the model ends with the weights of its best epoch on validation.
 
@@ -191,6 +200,7 @@ class Experiment:
             split: of the log.
             folder: where the state of an interrupted training is kept; the same call resumes it.
             wrap: makes the model that is evaluated from the one that is trained, if that is only a part of it.
+            budget: a limit on the time of the training and its validations.
         """
         instances = self.protocol.instances(split, "valid")
 
@@ -206,6 +216,7 @@ class Experiment:
             patience=self.patience,
             folder=folder,
             keep_state=True,
+            budget=budget,
         )
 
     def evaluate(self, model: Model, split: Split, training: Training) -> Result:
@@ -219,13 +230,13 @@ class Experiment:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
-            warnings=self.warnings(split),
+            warnings=(*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split)),
         )
 
-    def warnings(self, split: Split) -> tuple[str, ...]:
-        """What makes figures of this split doubtful, one sentence each."""
-        ranking = self.protocol.task.name == "ranking"
-        return (*leakage_warnings(split, refit=self.refit, ranking=ranking), *self.protocol.warnings(split))
+    def retrainings(self, split: Split, log: Log) -> float:
+        """How often the model is trained again after its epoch is selected; one with more rows counts more."""
+        rows = [split.train_valid] * self.refit + [log] * self.final
+        return sum(len(part) for part in rows) / max(len(split.train), 1)
 
     def tested_extent(self, split: Split) -> Extent:
         """The rows that the tested model is trained on."""

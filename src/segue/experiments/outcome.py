@@ -77,6 +77,7 @@ def about_training(experiment: Experiment, training: Training) -> dict[str, Any]
         "validation": {experiment.monitor: training.metric},
         "seconds": training.seconds,
         "cpu_seconds": training.cpu_seconds,
+        **({} if training.time_limit is None else {"stopped_after_minutes": training.time_limit / 60}),
     }
 
 

@@ -26,6 +26,7 @@ from segue.experiments.experiment import REFIT_FOLDER, Experiment
 from segue.experiments.outcome import FinalFit, Outcome, about_extents, about_fit, about_training
 from segue.models.base.model import Model
 from segue.models.ensembles.rerank import Rerank, RerankConfig
+from segue.training.budget import TimeBudget
 from segue.training.state import Training
 
 FIRST_FOLDER = "first"  # inside the folder of a training, for the state of the first stage
@@ -102,7 +103,13 @@ def about_stages(
 
 
 def rerank(
-    first: Experiment | TrainedStage, second: Experiment, log: Log, *, candidates: int = 100, folder: Path | None = None
+    first: Experiment | TrainedStage,
+    second: Experiment,
+    log: Log,
+    *,
+    candidates: int = 100,
+    folder: Path | None = None,
+    budget: TimeBudget | None = None,
 ) -> Reranked:
     """Train two stages, select the epoch of the second by how it orders the candidates, and evaluate them on the test.
 
@@ -112,6 +119,8 @@ def rerank(
         log: the log.
         candidates: how many candidates the first stage returns.
         folder: where the state of an interrupted training is kept; the same call resumes it.
+        budget: a limit on the time of all trainings and validations. A first stage that is trained by gradient descent
+            has half of it.
 
     Raises:
         ConfigError: the experiments differ in their protocol or in `refit`, the protocol does not rank items, or a
@@ -125,10 +134,16 @@ def rerank(
         retriever = first.model
     else:
         retriever = first.build(log)
-        alone = _first_stage(first, retriever, split, folder / FIRST_FOLDER if folder else None)
+        half = budget.share(2) if budget and retriever.trained_by_gradient else None
+        alone = _first_stage(first, retriever, split, folder / FIRST_FOLDER if folder else None, half)
+        budget = TimeBudget(half.seconds, asked=half.asked) if half else budget
     model = second.build(log)
     training = second.select_epoch(
-        model, split, folder=folder, wrap=lambda candidate: Rerank(retriever, candidate, candidates=candidates)
+        model,
+        split,
+        folder=folder,
+        wrap=lambda candidate: Rerank(retriever, candidate, candidates=candidates),
+        budget=budget and budget.before(second.retrainings(split, log)),
     )
     if second.refit:
         refit_folder = folder / REFIT_FOLDER if folder else None
@@ -176,9 +191,12 @@ def fit_stages(
     return Rerank(one, two, candidates=candidates), {**about, **stages}
 
 
-def _first_stage(first: Experiment, model: Model, split: Split, folder: Path | None) -> Outcome:
+def _first_stage(
+    first: Experiment, model: Model, split: Split, folder: Path | None, budget: TimeBudget | None
+) -> Outcome:
     """The first stage alone, trained and evaluated; `model` ends as the one that is trained on the training part."""
-    training = first.select_epoch(model, split, folder=folder)
+    budget = budget and budget.before(first.retrainings(split, split.log))
+    training = first.select_epoch(model, split, folder=folder, budget=budget)
     if first.refit:
         refit_folder = folder / REFIT_FOLDER if folder else None
         return first.run_refit(split.log, training.best, selection=training, folder=refit_folder)

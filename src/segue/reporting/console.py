@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,20 +20,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 SECONDS_BETWEEN_LINES = 30.0
-WIDTH = 80  # of results that do not go to a terminal
+SECONDS_BEFORE_FIRST_LINE = 5.0
 
 
 @cache
 def stdout() -> Console:
-    """The console for results.
-
-    Without a terminal it is `WIDTH` characters wide, so that a file does not depend on the window of the moment; the
-    environment variable `COLUMNS` sets another width.
-    """
+    """The console for results."""
     from rich.console import Console
 
-    is_terminal = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return Console(emoji=False, width=None if is_terminal else WIDTH)
+    return Console(emoji=False)
 
 
 @cache
@@ -46,8 +40,8 @@ def stderr() -> Console:
 
 
 def quiet() -> bool:
-    """Whether `SEGUE_QUIET` is set to anything other than empty or 0."""
-    return os.environ.get("SEGUE_QUIET", "") not in ("", "0")
+    """Whether `SEGUE_QUIET` is set to anything other than empty or 0, or this is not the first process of torchrun."""
+    return os.environ.get("SEGUE_QUIET", "") not in ("", "0") or os.environ.get("RANK", "0") != "0"
 
 
 def say(message: str) -> None:
@@ -76,24 +70,52 @@ class _NoProgress:
 
 
 class _TextProgress:
-    """Progress without a terminal: a line of text at most every `SECONDS_BETWEEN_LINES` seconds."""
+    """Progress without a terminal: a line of text from time to time, with the time that is left.
 
-    def __init__(self, title: str, total: float | None, unit: str, *, at_most: bool) -> None:
-        self.title, self.unit = title, unit
+    The time that is left follows from the mean time of the units so far. With `seconds`, it is at most what remains of
+    them.
+    """
+
+    def __init__(
+        self, title: str, total: float | None, unit: str, *, at_most: bool, done: float, seconds: float | None
+    ) -> None:
+        self.title, self.total, self.unit, self.at_most, self.seconds = title, total, unit, at_most, seconds
         self.of = "" if total is None else f" of {'at most ' if at_most else ''}{total:,.0f}"
-        self.done: float = 0
+        self.first = self.done = done
         self.text = ""
-        self.last = time.monotonic()
+        self.started = time.monotonic()
+        self.due = self.started + SECONDS_BEFORE_FIRST_LINE
 
     def advance(self, amount: float = 1) -> None:
         self.done += amount
-        if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
-            self.last = time.monotonic()
+        now = time.monotonic()
+        if now >= self.due and self.done != self.total:
+            self.due = now + SECONDS_BETWEEN_LINES
             note = f", {self.text}" if self.text else ""
-            say(f"{self.title}: {self.done:,.0f}{self.of} {self.unit}{note}")
+            say(f"{self.title}: {self.done:,.0f}{self.of} {self.unit}{note}{self._time_left(now - self.started)}")
+
+    def _time_left(self, elapsed: float) -> str:
+        if self.total is None or self.done <= self.first:
+            return ""
+        left = elapsed / (self.done - self.first) * (self.total - self.done)
+        if self.seconds is not None:
+            left = min(left, max(self.seconds - elapsed, 0.0))
+        return f"; {'at most ' if self.at_most else ''}{format_duration(left)} left"
 
     def note(self, text: str) -> None:
         self.text = text
+
+
+def format_duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours.
+
+    >>> [format_duration(seconds) for seconds in (8.2, 95, 7260)]
+    ['8 s', '1 min 35 s', '2 h 1 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class _BarProgress:
@@ -110,7 +132,15 @@ class _BarProgress:
 
 
 @contextmanager
-def progress(title: str, total: float | None = None, *, unit: str = "steps", at_most: bool = False) -> Iterator[Bar]:
+def progress(
+    title: str,
+    total: float | None = None,
+    *,
+    unit: str = "steps",
+    at_most: bool = False,
+    done: float = 0,
+    seconds: float | None = None,
+) -> Iterator[Bar]:
     """Show progress while the block runs; a bar is erased at the end.
 
     Args:
@@ -118,6 +148,8 @@ def progress(title: str, total: float | None = None, *, unit: str = "steps", at_
         total: number of units of the work; None if it is unknown.
         unit: name of the units; "bytes" shows sizes and speed.
         at_most: whether the work may end before `total`.
+        done: number of units that were finished before, which say nothing about the speed.
+        seconds: a limit on the time of the work; None for none.
 
     >>> with progress("epochs", total=3) as bar:
     ...     for loss in (0.7, 0.6, 0.5):
@@ -127,10 +159,10 @@ def progress(title: str, total: float | None = None, *, unit: str = "steps", at_
     if quiet():
         yield _NoProgress()
     elif not stderr().is_terminal or stderr().is_dumb_terminal:
-        yield _TextProgress(title, total, unit, at_most=at_most)
+        yield _TextProgress(title, total, unit, at_most=at_most, done=done, seconds=seconds)
     else:
         with _rich_progress(f"{unit} at most" if at_most else unit, counted=total is not None) as rich_progress:
-            yield _BarProgress(rich_progress, rich_progress.add_task(title, total=total, text=""))
+            yield _BarProgress(rich_progress, rich_progress.add_task(title, total=total, completed=int(done), text=""))
 
 
 def _rich_progress(unit: str, *, counted: bool) -> Progress:

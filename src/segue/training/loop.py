@@ -23,7 +23,8 @@ from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn.matmul import fast_matmul
 from segue.nn.optim import Optimizer
-from segue.reporting.console import progress
+from segue.reporting.console import progress, say
+from segue.training.budget import TimeBudget
 from segue.training.state import Epoch, Training, TrainingState, run_identity
 
 Validate = Callable[[Model], float]
@@ -41,7 +42,7 @@ class StopTraining(Exception):
         self.metric = metric
 
 
-def fit(
+def fit(  # noqa: PLR0913  one keyword for each rule of stopping
     model: Model,
     log: Log,
     *,
@@ -51,6 +52,7 @@ def fit(
     patience: int = 10,
     folder: Path | None = None,
     keep_state: bool = False,
+    budget: TimeBudget | None = None,
 ) -> Training:
     """Train `model` on `log`.
 
@@ -68,6 +70,7 @@ def fit(
         folder: where `training.jsonl` (one line an epoch) and the state of an interrupted training are kept. A call
             with the same arguments resumes the training. A finished training leaves `training.jsonl` only.
         keep_state: keep the state of the finished training too, for instance until the model is saved.
+        budget: a limit on the time. The last epoch that fits into it is validated, and the best one so far is kept.
 
     Returns:
         The records of the epochs.
@@ -89,11 +92,41 @@ def fit(
     optimizer = model.optimizer()
     identity = run_identity(model, log, seed=seed, eval_every=eval_every, patience=patience) if folder else {}
     state = TrainingState(model, optimizer, folder, identity)
-    training = _train(
-        model, optimizer, log, state, seed=seed, validate=validate, eval_every=eval_every, patience=patience
-    )
+    schedule = _Schedule(model.config.epochs, eval_every, patience, budget)
+    training = _train(model, optimizer, log, state, schedule, seed=seed, validate=validate)
     state.finish(keep_state=keep_state)
+    if training.time_limit is not None:
+        say(
+            f"training {model.name}: stopped after {len(training.epochs)} of at most {model.config.epochs} epochs, to "
+            f"keep the limit of {training.time_limit / 60:g} minutes; epoch {training.best} is the best so far"
+        )
     return training
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """When a training validates and stops; the attributes are those of `fit`, with the largest number of epochs."""
+
+    epochs: int
+    eval_every: int
+    patience: int
+    budget: TimeBudget | None
+
+    def has_ended(self, training: Training) -> bool:
+        """Whether all epochs are trained, the metric no longer improves, or an earlier call kept the same limit."""
+        if training.time_limit is not None and self.budget and self.budget.asked <= training.time_limit:
+            return True
+        return len(training.epochs) >= self.epochs or _out_of_patience(training, self.eval_every * self.patience)
+
+    def out_of_time(self, epoch: int, *, validations: int) -> bool:
+        """Whether no process has time for the epoch after `epoch`."""
+        return self.budget is not None and distributed.any_process(
+            not self.budget.allows(epoch + 1, validations=validations)
+        )
+
+    def validates(self, epoch: int) -> bool:
+        """Whether the model is validated after an epoch, if the time is not up."""
+        return epoch % self.eval_every == 0 or epoch == self.epochs
 
 
 def _train(
@@ -101,20 +134,26 @@ def _train(
     optimizer: Optimizer,
     log: Log,
     state: TrainingState,
+    schedule: _Schedule,
     *,
     seed: int,
     validate: Validate | None,
-    eval_every: int,
-    patience: int,
 ) -> Training:
     """The loop over epochs; the arguments are those of `fit`."""
-    training = state.resume()
-    num_epochs = model.config.epochs
+    training, budget = state.resume(), schedule.budget
     _keep_freed_memory()
-    with progress(f"training {model.name}", total=num_epochs, unit="epochs", at_most=validate is not None) as bar:
-        bar.advance(len(training.epochs))
-        stop = False
-        while not stop and len(training.epochs) < num_epochs and not _out_of_patience(training, eval_every * patience):
+    with progress(
+        f"training {model.name}",
+        total=schedule.epochs,
+        unit="epochs",
+        at_most=validate is not None or budget is not None,
+        done=len(training.epochs),
+        seconds=budget.left if budget else None,
+    ) as bar:
+        stop = schedule.has_ended(training)
+        if not stop:
+            training.time_limit = None
+        while not stop:
             epoch = len(training.epochs) + 1
 
             # one pass over the log
@@ -122,14 +161,15 @@ def _train(
                 loss = train_epoch(model, optimizer, log, seed, epoch)
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds
+            if budget:
+                budget.add_epoch(watch.seconds)
 
-            # validation
-            metric = None
-            if validate is not None and (epoch % eval_every == 0 or epoch == num_epochs):
-                try:
-                    metric = validate(model)
-                except StopTraining as stopped:
-                    metric, stop = stopped.metric, True
+            # validation, which is not left out after the last epoch that there is time for
+            metric, was_stopped = None, False
+            time_is_up = schedule.out_of_time(epoch, validations=2)
+            if validate is not None and (schedule.validates(epoch) or time_is_up):
+                metric, was_stopped = _validate(validate, model, budget)
+            time_is_up = time_is_up or schedule.out_of_time(epoch, validations=1)
 
             # the best weights so far
             best_metric = training.metric
@@ -140,10 +180,26 @@ def _train(
                 training.best = epoch
                 state.keep_best()
 
-            state.record(training, force=stop)
+            ended = schedule.has_ended(training)
+            if time_is_up and budget and not ended:
+                training.time_limit = budget.asked
+            stop = was_stopped or time_is_up or ended
+            state.record(training, force=was_stopped or time_is_up)
             bar.note(_summary(training))
             bar.advance()
     return training
+
+
+def _validate(validate: Validate, model: Model, budget: TimeBudget | None) -> tuple[float, bool]:
+    """The validation metric, and whether the training is to end."""
+    with _stopwatch() as watch:
+        try:
+            metric, stop = validate(model), False
+        except StopTraining as stopped:
+            metric, stop = stopped.metric, True
+    if budget:
+        budget.add_validation(watch.seconds)
+    return metric, stop
 
 
 def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int, epoch: int) -> float:

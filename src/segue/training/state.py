@@ -62,12 +62,14 @@ class Training:
         best: the number of the epoch whose weights the model has at the end; 0 for a model without epochs.
         seconds: wall time of the training steps, in seconds; validation is not counted.
         cpu_seconds: processor time of the same.
+        time_limit: the limit, in seconds, that ended the training; None if it ended without it.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    time_limit: float | None = None
 
     @property
     def metric(self) -> float | None:

@@ -17,8 +17,10 @@ from segue.errors import ArtefactError, ConfigError
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.experiments.experiment import Experiment
+    from segue.experiments.outcome import Outcome
     from segue.experiments.rerank import Reranked, TrainedStage
     from segue.models.base.model import Model
+    from segue.training.budget import TimeBudget
 
 
 @Parameter(name="*", group=STAGES_GROUP)
@@ -54,6 +56,11 @@ class RerankOptions:
         return Path(self.rerank).name if self.is_saved else find(self.rerank).name
 
     @property
+    def num_candidates(self) -> int:
+        """The number of items that the first stage returns."""
+        return 100 if self.candidates is None else self.candidates
+
+    @property
     def classes(self) -> list[str]:
         """The models that the first stage consists of, as far as the options name them."""
         trained = [] if self.rerank is None or self.is_saved else [self.rerank]
@@ -86,13 +93,14 @@ class RerankOptions:
             )
         return None
 
-    def run(self, second: Experiment, log: Log, folder: Path) -> Reranked:
-        """Train or load the first stage, train the second, and test both; an interrupted training stays in `folder`."""
+    def run(self, second: Experiment, log: Log, folder: Path, budget: TimeBudget | None = None) -> Outcome | Reranked:
+        """Train and test the model, after a first stage if there is one; an interrupted training stays in `folder`."""
         from segue.experiments.rerank import rerank
 
+        if self.rerank is None:
+            return second.run(log, folder=folder, budget=budget)
         first = self.first_stage(second) or self._load(second, log)
-        limit = {} if self.candidates is None else {"candidates": self.candidates}
-        return rerank(first, second, log, **limit, folder=folder)
+        return rerank(first, second, log, candidates=self.num_candidates, folder=folder, budget=budget)
 
     def fit(self, second: Experiment, log: Log, folder: Path) -> tuple[Model, dict[str, Any]]:
         """The model fitted on the whole log, of two stages if there is a first one, and what is stored with it."""
@@ -103,8 +111,7 @@ class RerankOptions:
         if first is None:
             model, final = second.fit_whole(log, folder=folder)
             return model, about_fit(second, final)
-        limit = {} if self.candidates is None else {"candidates": self.candidates}
-        return fit_stages(first, second, log, **limit, folder=folder)
+        return fit_stages(first, second, log, candidates=self.num_candidates, folder=folder)
 
     def _load(self, second: Experiment, log: Log) -> TrainedStage:
         """The saved first stage.

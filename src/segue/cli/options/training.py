@@ -14,6 +14,7 @@ from segue.errors import ConfigError
 if TYPE_CHECKING:
     from segue.evaluation.protocol import Protocol
     from segue.experiments.experiment import Experiment
+    from segue.training.budget import TimeBudget
 
 SettingsOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="NAME=VALUE")]
 Baselines = Annotated[
@@ -78,6 +79,37 @@ class TrainingOptions:
 TRAINING_DEFAULTS = TrainingOptions()
 
 
+@Parameter(name="*", group=TRAINING_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class RunTrainingOptions(TrainingOptions):
+    """How the model of one run is trained.
+
+    Attributes:
+        minutes: Limit, in minutes, on the training with its validations, and on what --refit and --final train.
+            Training stops at the end of the last epoch that there is time for, and the best epoch so far is kept.
+            Reading the data, the test and the baselines are not counted.
+    """
+
+    minutes: float | None = None
+
+    def budget(self) -> TimeBudget | None:
+        """The limit on the time, which begins now; None without one.
+
+        Raises:
+            ConfigError: it is not above 0.
+        """
+        from segue.training.budget import TimeBudget
+
+        if self.minutes is None:
+            return None
+        if not 0 < self.minutes < float("inf"):
+            raise ConfigError(f"--minutes {self.minutes:g}: must be above 0")
+        return TimeBudget(60 * self.minutes)
+
+
+RUN_TRAINING_DEFAULTS = RunTrainingOptions()
+
+
 @Parameter(name="*", group=BUDGET_GROUP)
 @dataclass(frozen=True, kw_only=True)
 class BudgetOptions:
@@ -86,9 +118,8 @@ class BudgetOptions:
     Attributes:
         trials: Number of trials for each model, including those of earlier calls. The default is 30 for `segue search`
             and 10 for `segue compare`.
-        minutes: Limit, in minutes, on the time of all trials and trainings together. What has not ended by then is
-            stopped, and what was left out is said. The default is no limit for `segue search` and 40 for
-            `segue compare`.
+        minutes: Approximate limit, in minutes, on the time of all trials and trainings together. The default is no
+            limit for `segue search` and 40 for `segue compare`.
         jobs: Number of parallel processes. The default is 1 for `segue search` and one for each core, up to 4, for
             `segue compare`. To add a process, start the same search in another terminal.
     """

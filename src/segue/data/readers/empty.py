@@ -17,10 +17,7 @@ import polars as pl
 from segue.data.log import Codes, Vocab
 from segue.errors import DataError
 
-MARKERS = (  # what programs write for a missing value
-    *("NULL", "null", "Null", "(null)", "NaN", "nan", "NaT", "NA", "N/A", "n/a", "#N/A", "<NA>", "None", "\\N"),
-    *("nil", "undefined"),
-)
+MARKERS = ("NULL", "null", "Null", "NaN", "nan", "NA", "N/A", "n/a", "<NA>", "None", "\\N")  # what programs write
 NEEDED = ("user", "item", "time")
 
 
