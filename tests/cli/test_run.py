@@ -43,7 +43,7 @@ def test_run_prints_a_table_saves_the_model_and_writes_json(segue, here):
 def test_run_reports_how_the_file_was_read_and_the_next_command(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     (here / "shop.csv").write_text(events(header="uid,sku,ts"))
-    code, _, err = segue("run pop shop.csv --user-col uid --item-col sku --time-col ts --item-core 2")
+    code, _, err = segue("run pop shop.csv --user-col uid --item-col sku --time-col ts --item-core 2 --no-baselines")
     assert code == 0
     assert "read shop.csv: user 'uid', item 'sku', time 'ts' in seconds: 72 rows, 12 users, 8 items" in err
     assert "at least 0 rows a user and 2 an item: 72 rows" in err

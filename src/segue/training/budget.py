@@ -8,6 +8,10 @@ from dataclasses import dataclass, field, replace
 from segue.errors import ConfigError
 
 
+def _now() -> float:
+    return time.monotonic()
+
+
 @dataclass
 class TimeBudget:
     """A limit on the time of a training with its validations, and of what has to follow it.
@@ -25,7 +29,7 @@ class TimeBudget:
     seconds: float
     asked: float = 0.0
     retrainings: float = 0.0
-    started: float = field(default_factory=lambda: time.monotonic())
+    started: float = field(default_factory=_now)
     _training: float = 0.0  # of the longest epoch
     _validation: float = 0.0  # the longest
     _total: float = 0.0  # of all epochs
