@@ -164,7 +164,8 @@ def test_popularity_stands_in_where_there_is_no_history(arguments: dict[str, Any
     assert recommendations.fallback == reason
     assert item_names(recommendations) == wanted
     assert [one.score for one in recommendations] == [2, 2, 1, 1, 1][: len(wanted)], "the scores are numbers of events"
-    assert recommendations.notes()[0] == (f"Fallback: popularity, because {reason}. The scores are numbers of events.")
+    sentence = reason if reason.endswith("?") else f"{reason}."
+    assert recommendations.notes()[0] == f"Fallback: popularity, because {sentence} The scores are numbers of events."
 
 
 class Equal(AfterNewest):

@@ -46,6 +46,24 @@ class NoGradient(HGN):
         return super().forward(batch) * 0
 
 
+@breaks("additive_scores", 14)
+class SquaresOfSums(ItemKNN):
+    """Its scores are squares of sums, and it says that it is additive."""
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        scores = super().score(batch, items)
+        return torch.where(scores.isfinite(), scores.square(), scores)
+
+
+@breaks("recommends_as_evaluated", 15)
+class OtherListForOneUser(Pop):
+    """One user alone gets the least popular items."""
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        scores = super().score(batch, items)
+        return scores if len(batch) > 1 else torch.where(scores.isfinite(), -scores, scores)
+
+
 @breaks("candidate_consistency", 2)
 class ScoresNextId(BPRMF):
     """Scores of selected items are those of the next ids."""

@@ -88,7 +88,7 @@ def _has_value(log: Log, column: str, value: Any) -> Mask:
             f"where {column}={value}: the items of {log.name} have no column {column!r}{did_you_mean(column, known)}; "
             f"they have: {', '.join(known) or 'no metadata'}"
         )
-    values = table[column]
+    values = _comparable(table[column])
     is_list = isinstance(values.dtype, pl.List)
     single = values.explode(empty_as_null=True) if is_list else values
     wanted = _typed(value, single.dtype)
@@ -103,6 +103,15 @@ def _has_value(log: Log, column: str, value: Any) -> Mask:
             f"{len(distinct):,} values, such as {', '.join(names[:3]) or 'none'}"
         )
     return has
+
+
+def _comparable(values: pl.Series) -> pl.Series:
+    """Times and categories as text, such as 2020-01-31; other columns, and lists of other values, as they are."""
+    is_list = isinstance(values.dtype, pl.List)
+    single = values.dtype.inner if isinstance(values.dtype, pl.List) else values.dtype
+    if single in (pl.String, pl.Boolean) or single.is_numeric():
+        return values
+    return values.list.eval(pl.element().cast(pl.String)) if is_list else values.cast(pl.String)
 
 
 def _typed(value: Any, dtype: pl.DataType) -> Any:

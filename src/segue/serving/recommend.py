@@ -66,7 +66,8 @@ class Recommendations(Sequence[Recommendation]):
         """A sentence for each thing that is special about the answer."""
         notes = []
         if self.fallback is not None:
-            notes.append(f"Fallback: popularity, because {self.fallback}. The scores are numbers of events.")
+            stop = "" if self.fallback.endswith("?") else "."
+            notes.append(f"Fallback: popularity, because {self.fallback}{stop} The scores are numbers of events.")
         elif self.unknown_user is not None:
             notes.append(f"User {self.unknown_user!r} is unknown, and is taken as an anonymous user.")
         if self.ignored:

@@ -68,10 +68,9 @@ class TopItemFinder:
         self.exclude_seen = leaves_out_seen(model) if exclude_seen is None else exclude_seen
         with evaluation_mode(model), torch.inference_mode():
             self._buffer = ScoreBuffer(model, log.num_items + 1)
-        self._closed = np.ones(self._buffer.stride, np.bool_)  # items that may not be recommended
-        self._closed[1 : log.num_items + 1] = False if items is None else ~items.mask[1:]
+        self._closed = None if items is None else torch.from_numpy(np.flatnonzero(~items.mask))
         self._counts = np.full(self._buffer.stride, -np.inf)
-        self._counts[: log.num_items + 1] = log.counts()
+        self._counts[1 : log.num_items + 1] = log.counts()[1:]
 
     @property
     def block_rows(self) -> int:
@@ -89,7 +88,9 @@ class TopItemFinder:
 
     def best(self, queries: Sequence[Query], scores: Float[Tensor, "B I"]) -> TopItems:
         """As `find`, by scores of items 0..I that are already there, and that change in place."""
-        scores = torch.nn.functional.pad(scores, (0, len(self._closed) - scores.shape[1]), value=-torch.inf)
+        missing = len(self._counts) - scores.shape[1]
+        if missing:
+            scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
         nothing = np.zeros(0, np.int64)
         seen = [query.items if self.exclude_seen else nothing for query in queries]
         values, ids = self._best(scores, seen)
@@ -120,7 +121,8 @@ class TopItemFinder:
 
     def _best(self, scores: Tensor, seen: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """The k best columns; the scores of items that may not be recommended become -inf in place."""
-        scores[:, torch.from_numpy(self._closed).to(scores.device)] = -torch.inf
+        if self._closed is not None:
+            scores.index_fill_(1, self._closed.to(scores.device), -torch.inf)
         row = np.repeat(np.arange(len(seen)), [len(items) for items in seen])
         column = np.concatenate(seen) if len(seen) else row
         scores[torch.from_numpy(row).to(scores.device), torch.from_numpy(column).to(scores.device)] = -torch.inf

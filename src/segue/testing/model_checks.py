@@ -21,6 +21,7 @@ from segue.testing.scoring_laws import (
     no_future_leakage,
     padding_invariance,
     padding_row_is_zero,
+    recommends_as_evaluated,
     save_load_roundtrip,
     step_matches_full,
 )
@@ -50,6 +51,7 @@ LAWS: dict[str, Callable[[Subject], None]] = {
         exact_resume,
         step_matches_full,
         additive_scores,
+        recommends_as_evaluated,
     )
 }
 

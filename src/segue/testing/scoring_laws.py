@@ -13,7 +13,9 @@ import torch
 from segue.batches.batch import Batch, SequenceBatch
 from segue.data import synthetic
 from segue.data.splits import leave_last_out
+from segue.evaluation.ranking import rank
 from segue.models.base.model import GradientModel
+from segue.serving.recommend import recommend
 from segue.serving.saved_model import load, save
 from segue.testing.subject import Subject, assert_same_scores, evaluation_batch, training_batch, with_metadata
 from segue.training.loop import fit
@@ -136,3 +138,18 @@ def additive_scores(subject: Subject) -> None:
             total += torch.where(rest.isfinite(), model.score(Batch(batch.user, alone)) - rest, 0)
         count = (history > 0).sum(1, keepdim=True) if model.additive == "mean" else 1
         assert_same_scores(rest + total / count, model.score(batch), "law 14")
+
+
+def recommends_as_evaluated(subject: Subject) -> None:
+    """Law 15: recommended lists are those of the evaluation, and a shorter list is the beginning of a longer one."""
+    model, log = subject.train(), subject.log
+    ranks = rank(model, leave_last_out(log).instances("test"), exclude_seen=True, depth=5)
+    assert ranks.row is not None
+    for user, row, listed in zip(ranks.user, ranks.row, ranks.top, strict=True):
+        history = log.items.names(log.item[log.start[user] : row])
+        name = log.users.names([int(user)])[0]
+        found = {k: recommend(model, log, user=name, history=history, k=k, exclude_seen=True) for k in (2, len(listed))}
+        if found[len(listed)].fallback is None:
+            ids = log.items.ids([one.item for one in found[len(listed)]]).tolist()
+            assert ids == listed[listed > 0].tolist(), "law 15: another list is recommended than was evaluated"
+            assert found[2].items == found[len(listed)][:2], "law 15: a shorter list begins otherwise"

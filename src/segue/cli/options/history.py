@@ -87,8 +87,7 @@ def _from_commas(log: Log, text: str) -> list[str]:
     if any(not part.strip() for part in parts):
         raise ConfigError(f"--history {text!r}: there is no name between two commas; leave out the comma")
     _check_commas(log, text, parts)
-    as_they_stand = log.items.ids(parts)
-    return [part if index else part.strip() for part, index in zip(parts, as_they_stand, strict=True)]
+    return [part.strip() for part in parts]
 
 
 def _check_commas(log: Log, text: str, parts: list[str]) -> None:
@@ -98,10 +97,10 @@ def _check_commas(log: Log, text: str, parts: list[str]) -> None:
     most_commas = int(log.items.tokens.str.count_matches(",").to_numpy().max(initial=0))
     for first in range(len(parts)):
         for stop in range(first + 2, min(first + 1 + most_commas, len(parts)) + 1):
-            name = ",".join(parts[first:stop])
-            known = [one for one in (name, name.strip()) if log.items.ids([one])[0]]
-            if known:
+            index = log.items.ids([",".join(parts[first:stop])])
+            if index[0]:
+                known = log.items.names(index)
                 raise DataError(
                     f"--history {text!r}: {known[0]!r} is one item with a comma in its name; give each item with "
-                    f"--item, or a JSON list: --history '{json.dumps(known[:1], ensure_ascii=False)}'"
+                    f"--item, or a JSON list: --history '{json.dumps(known, ensure_ascii=False)}'"
                 )

@@ -1,0 +1,129 @@
+"""`recommend_blocks`: the same lists as one by one, for every kind of model, block size and filter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from segue.data import synthetic
+from segue.data.log import Log, Vocab
+from segue.errors import DataError
+from segue.models.base.model import Model
+from segue.models.ensembles.blend import Blend
+from segue.models.ensembles.rerank import Rerank
+from segue.models.registry import MODELS
+from segue.serving.batch import recommend_blocks
+from segue.serving.item_filter import filter_items
+from segue.serving.recommend import recommend
+from segue.serving.top_items import TopItemFinder
+from segue.testing import subject
+
+
+def make_log() -> Log:
+    """30 users and 12 items, all with names and the items with titles; the last user has no events."""
+    log = synthetic.markov(30, 12, 9, seed=3, shortest=4)
+    stop = log.stop.copy()
+    stop[-1] = log.start[-1]
+    return replace(
+        log,
+        users=Vocab(pl.Series([f"u{n}" for n in range(30)])),
+        items=Vocab(pl.Series([f"i{n}" for n in range(12)])),
+        item_metadata=pl.DataFrame(
+            {"title": [f"Film {n}" for n in range(12)], "even": [n % 2 == 0 for n in range(12)]}
+        ),
+    ).until(stop)
+
+
+LOG = make_log()
+
+
+def train(name: str) -> Model:
+    return subject(MODELS[name]).train(LOG)
+
+
+MAKERS = {
+    **{name: lambda name=name: train(name) for name in ("pop", "item-knn", "seq-knn", "hgn", "gru", "bprmf")},
+    "blend": lambda: Blend(train("item-knn"), train("hgn"), weight=0.4),
+    "rerank": lambda: Rerank(train("pop"), train("gru"), candidates=5),
+}
+
+
+def rows_one_by_one(model: Model, users: list[Any], **options: Any) -> list[tuple[Any, ...]]:
+    return [
+        (user, rank, one.item, one.title, one.score, found.fallback is not None)
+        for user in users
+        for found in [recommend(model, LOG, user=user, **options)]
+        for rank, one in enumerate(found, 1)
+    ]
+
+
+@pytest.mark.parametrize("exclude_seen", [None, False])
+@pytest.mark.parametrize("k", [1, 4, 1000])
+@pytest.mark.parametrize("name", MAKERS)
+def test_lists_are_those_of_one_by_one(
+    name: str, k: int, exclude_seen: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TopItemFinder, "block_rows", 7)
+    model = MAKERS[name]()
+    users = ["u3", "u29", "nobody", "u0", "u17", *(f"u{n}" for n in range(4, 12))]
+    items = filter_items(LOG, deny=["i2"], where={"even": "true"}) if k == 4 else None
+    options: dict[str, Any] = {"k": k, "exclude_seen": exclude_seen, "items": items}
+    blocks = list(recommend_blocks(model, LOG, users, **options))
+    assert [block.num_users for block in blocks] == [7, 6]
+    found = pl.concat([block.rows for block in blocks])
+    expected = rows_one_by_one(model, users, **options)
+    assert found.columns == ["user", "rank", "item", "title", "score", "fallback"]
+    for row, wanted in zip(found.iter_rows(), expected, strict=True):
+        assert row[:4] == wanted[:4]
+        assert row[4] == pytest.approx(wanted[4], abs=1e-5)
+        assert (row[5] is not None) == wanted[5]
+    assert sum(block.num_unknown for block in blocks) == 1
+    assert sum(block.num_fallback for block in blocks) == len({row[0] for row in expected if row[5]})
+
+
+def test_all_users_in_the_order_of_the_log() -> None:
+    (block,) = recommend_blocks(train("item-knn"), LOG, k=2)
+    assert block.rows["user"].unique(maintain_order=True).to_list() == LOG.users.tokens.to_list()
+    last = block.rows.filter(pl.col("user") == "u29")
+    assert last["fallback"].to_list() == ["user u29 has no events"] * 2
+    assert block.num_unknown == 0
+
+
+def test_users_with_nothing_left_are_counted_and_have_no_row() -> None:
+    log = synthetic.from_sequences([[1, 2, 3], [1]], num_items=3)
+    model = subject(MODELS["pop"]).train(log)
+    (block,) = recommend_blocks(model, log)
+    assert (block.num_users, block.num_empty) == (2, 1)
+    assert block.rows["user"].to_list() == [2, 2]
+    assert "title" not in block.rows.columns
+
+
+@pytest.mark.parametrize(("users", "dtype"), [(["2", 1, "77"], pl.Int64), (["2", "x"], pl.String)])
+def test_names_keep_the_type_of_the_log_where_they_can(users: list[Any], dtype: Any) -> None:
+    log = synthetic.from_sequences([[1, 2], [1]], num_items=3)
+    (block,) = recommend_blocks(subject(MODELS["pop"]).train(log), log, users, k=1)
+    assert block.rows["user"].dtype == dtype
+    assert [str(user) for user in block.rows["user"]] == [str(user) for user in users]
+
+
+@pytest.mark.parametrize(
+    ("users", "options", "message"),
+    [
+        (["u1", "nobody"], {"strict": True}, "unknown user 'nobody'"),
+        (["u1"], {"k": 0}, "k=0: must be at least 1"),
+        ([], {}, "no users are given"),
+    ],
+)
+def test_errors_come_before_the_first_block(users: list[Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        recommend_blocks(train("pop"), LOG, users, **options)
+
+
+def test_lists_are_short_in_memory_for_a_large_k() -> None:
+    log = synthetic.random(50, 30_000, 5, seed=1)
+    finder = TopItemFinder(subject(MODELS["pop"]).train(log), log, k=10**12)
+    assert finder.k == 30_000
+    assert finder.block_rows * finder.k <= 2_000_000
