@@ -75,7 +75,10 @@ def sequential_workers(monkeypatch: pytest.MonkeyPatch) -> Any:
             self.started.append((name, work.__name__, arguments[0].seconds))
             self.waiting.append((name, work, arguments))
 
-        def messages(self) -> Iterator[Message]:
+        def stop(self, name: str) -> None:
+            self.waiting = [waiting for waiting in self.waiting if waiting[0] != name]
+
+        def messages(self, timeout: float | None = None) -> Iterator[Message]:
             name, work, arguments = self.waiting[0]
             sent: list[str] = []
             try:

@@ -33,3 +33,14 @@ def done(answer):
 def weights(folder):
     """The weights of a saved model by name, as arrays."""
     return {key: value.numpy() for key, value in saved_model.load(folder).model.state_dict().items()}
+
+
+def leaky(here, users=12):
+    """Sessions beside `events.csv`; the last three are tests, and one of them does what a training session did."""
+    text = (here / "events.csv").read_text().splitlines()
+    copied = [line.replace("u0,", "u9,") for line in text if line.startswith("u0,")]
+    kept = [line for line in text if not line.startswith("u9,")]
+    (here / "events.csv").write_text("\n".join([*kept, *copied]) + "\n")
+    parts = [f"u{u},{'test' if u > 8 else 'valid' if u == 8 else 'train'}\n" for u in range(users)]
+    (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
+    return "events.csv --users sessions.csv"

@@ -16,6 +16,14 @@ from .logs import broken, events
 
 RATED = "user,item,time,rating\n" + "".join(f"u{u},{i},{i},5\n" for u in range(4) for i in range(6))
 
+
+def divided(*parts: str) -> str:
+    """`events()` with a column `split` that repeats `parts`; the last of them is that of all later rows of a user."""
+    header, *rows = events().splitlines()
+    word = [parts[min(n % 6, len(parts) - 1)] for n in range(len(rows))]
+    return "".join([f"{header},split\n", *(f"{row},{part}\n" for row, part in zip(rows, word, strict=True))])
+
+
 FILES = {
     "no such file": Bad("data nosuch.csv", r"nosuch\.csv: neither a file nor a data set .*: ml-100k, ml-1m, ml-20m,"),
     "unknown data set": Bad("data ml-100", r"ml-100: .*did you mean 'ml-100k'"),
@@ -106,6 +114,35 @@ FILES = {
     ),
     "titles without items": Bad(
         "data events.csv --items bad.csv", r"bad\.csv: no column looks like the item", "a,b\n1,2\n"
+    ),
+    "split out of order": Bad(
+        "data bad.csv",
+        r"bad\.csv, column 'split', row 3: train after the test of row 2 in the times of user 'u0', as in 12 places; .*"
+        r"--split-col",
+        divided("train", "test", "train"),
+    ),
+    "split with an unknown part": Bad(
+        "run pop bad.csv",
+        r"bad\.csv, column 'split', row 2: 'tset' is not a part; write train,",
+        divided("train", "tset"),
+    ),
+    "split with an empty value": Bad(
+        "data bad.csv", r"column 'split', row 2: empty; write train,", divided("train", "")
+    ),
+    "split without a test": Bad(
+        "run pop bad.csv", r"bad: no row has test in the column split; .*--split-col", divided("train", "valid")
+    ),
+    "named column that is no split": Bad(
+        "data events.csv --split-col item", r"column 'item' cannot be both the item and the split"
+    ),
+    "split column of a named data set that has none": Bad(
+        "data events.csv --split-col fold", r"events\.csv: no column 'fold' for the split"
+    ),
+    "two splits that differ": Bad(
+        "run pop bad.csv --users parts.csv",
+        r"bad: the rows and the table of users bring two splits, which differ in the train rows of user 'u0'; ",
+        divided("train", "train", "test"),
+        prepare=written("parts.csv", "user,split\n" + "".join(f"u{u},train\n" for u in range(11)) + "u11,test\n"),
     ),
     "log over something else": Bad(
         "data events.csv -o full", r"full: is there and is not a saved log", prepare=written("full/x")

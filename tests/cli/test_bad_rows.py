@@ -86,6 +86,9 @@ HEADERS = {
     "a joined header with a mark": Bad("data bad.csv", r"row 73 is the header again", events() + "\ufeff" + events()),
     "a comment": Bad("data bad.csv", r"first line, # made by us, is neither", "# made by us\n1 2\n"),
     "the line of Excel": Bad("data bad.csv", r"first line, sep=.*, is neither", "sep=;\nuser;item\n1;2\n"),
+    "a blank line below the header": Bad(
+        "data bad.csv", r"the line below the header is blank; remove it", events().replace("\n", "\n\n", 1)
+    ),
     "numbers with --header": Bad("data bad.csv --header", r"columns are 0, 0, |header has '0' twice", PAIRS),
     "a header with --no-header": Bad("data events.csv --no-header", r"no column looks like the user; .* 1, 2, 3"),
     "a header for Parquet": Bad(
@@ -109,6 +112,10 @@ FORMATS = {
     ),
     "lists of items": Bad("data bad.csv", r"'2,3,4' is a list; write one event per row", 'user,item\n1,"2,3,4"\n2,7\n'),
     "lists in brackets": Bad("data bad.csv", r"column 'item': .* is a list", 'user,item\n1,"[a, b]"\n2,[c]\n'),
+    "single quotes": Bad(
+        "data bad.csv", r"column 'user': every value is in single quotes", "user,item\n'a','x'\n'b','y'\n"
+    ),
+    "a device": Bad("data /dev/null", r"/dev/null: a pipe or a device, which can be read only once"),
     "cut JSON": Bad("data x.jsonl", r"x\.jsonl: line 20 is no JSON", prepare=file("x.jsonl", OBJECTS[:-5])),
     "no JSON objects": Bad("data x.jsonl", r"line 1 is no JSON object", prepare=file("x.jsonl", "[1]\n")),
     "empty JSON": Bad("data x.jsonl", r"x\.jsonl: empty", prepare=file("x.jsonl", "")),

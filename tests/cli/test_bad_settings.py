@@ -81,6 +81,17 @@ SETTINGS = {
         "run pop events.csv --by step",
         r"--by step: needs several targets at each step; give their number with --horizon",
     ),
+    "leak dropped without times": Bad(
+        "run pop events.csv --time-col= --protocol whole-users --leak drop",
+        r"events: leak='drop' compares the times of events, and this log has none; leave it out",
+    ),
+    "groups by leak without times": Bad(
+        "run pop events.csv --time-col= --by leak", r"--by leak: compares the times of events, and events has none"
+    ),
+    "copies without times": Bad(
+        "run pop events.csv --time-col= --duplicates exact",
+        r"events: exact copies have the same time, and this log has",
+    ),
     "leak dropped where users are split": Bad(
         "run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"
     ),

@@ -117,6 +117,26 @@ def test_seen_items_are_left_out_or_not(segue, here, options, name, exclude_seen
     assert (stored["name"], stored["exclude_seen"]) == (name, exclude_seen)
 
 
+def test_the_split_in_the_rows_of_a_file_is_used_or_left_out_by_name(segue, here):
+    header, *rows = events().splitlines()
+    parts = ["train", "train", "train", "valid", "test", "test"]
+    lines = [f"{row},{parts[n % 6]}\n" for n, row in enumerate(rows)]
+    (here / "split.csv").write_text("".join([f"{header},split\n", *lines]))
+    stored = protocol_of(segue, here, "", data="split.csv")
+    assert (stored["name"], stored["by"]) == ("given, seen items left out", "given")
+    assert json.loads((here / "run.json").read_text())["instances"] == 24
+    assert protocol_of(segue, here, "--include-seen", data="split.csv")["name"] == "given"
+    assert protocol_of(segue, here, "--split-col ''", data="split.csv")["name"] == "leave-one-out"
+    assert segue("data split.csv --out saved")[0] == 0
+    assert protocol_of(segue, here, "", data="saved")["fingerprint"] == stored["fingerprint"]
+    assert segue("run pop split.csv --no-baselines --out models/split")[0] == 0
+    moved = "".join([f"{header},split\n", *(line.replace("valid", "train") for line in lines)])
+    (here / "split.csv").write_text(moved)
+    code, _, err = segue("evaluate models/split --data split.csv")
+    assert code == 2
+    assert "was trained on another log" in err
+
+
 def test_the_next_order_of_a_shop(segue, here):
     """Every order has 3 lines, 40 s apart: the last line is asked for, or the whole order."""
     (here / "shop.csv").write_text(SHOP)

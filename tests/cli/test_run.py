@@ -13,7 +13,7 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.serving import saved_model
 
-from .logs import TRAINED, done, events
+from .logs import TRAINED, done, events, leaky
 
 HGN = "run hgn events.csv --set embedding_dim=4 epochs=5 --seed 3"
 
@@ -111,7 +111,7 @@ def test_ratings_are_predicted_and_evaluated(segue, here):
 
 def test_run_shows_the_given_cut_offs(segue, here):
     out = done(segue("run pop events.csv -k 3 50 --monitor ndcg@50 --json run.json"))
-    assert re.search(r"recall@3 .*ndcg@3 .*mrr@3 .*recall@50", out)
+    assert re.search(r"recall@3 .*ndcg@3 .*mrr@3.*recall@50 .*ndcg@50 .*mrr@50", out, re.DOTALL)
     found = json.loads((here / "run.json").read_text())
     assert found["protocol"]["fingerprint"] == Protocol.named("leave-one-out").fingerprint
     assert found["protocol"]["ks"] == [3, 5, 10, 20, 50]
@@ -134,17 +134,6 @@ def test_sessions_are_evaluated_on_the_split_of_their_log(segue, here):
     done(segue("evaluate models/item-knn --data events.csv --users sessions.csv -k 20"))
 
 
-def leaky(here, users=12):
-    """Sessions beside `events.csv`; the last three are tests, and one of them does what a training session did."""
-    text = (here / "events.csv").read_text().splitlines()
-    copied = [line.replace("u0,", "u9,") for line in text if line.startswith("u0,")]
-    kept = [line for line in text if not line.startswith("u9,")]
-    (here / "events.csv").write_text("\n".join([*kept, *copied]) + "\n")
-    parts = [f"u{u},{'test' if u > 8 else 'valid' if u == 8 else 'train'}\n" for u in range(users)]
-    (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
-    return "events.csv --users sessions.csv"
-
-
 def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     data = leaky(here)
     assert "! 33.3% of the test's events also occur in training" in " ".join(done(segue(f"data {data}")).split())
@@ -153,7 +142,7 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     assert re.search(r"clean +10 +pop", out)
     found = json.loads((here / "run.json").read_text())
     assert [row["instances"] for row in found["by leak"] if row["metric"] == "mrr@10"] == [10, 10, 10, 5, 5, 5]
-    assert found["warnings"][0].endswith("--leak drop to train without the users who share")
+    assert found["warnings"][0].endswith("--leak drop of segue run trains without the user who shares")
     again = done(segue(f"evaluate models/item-knn --data {data} --by leak --json again.json"))
     assert "clean" in again
     same = json.loads((here / "again.json").read_text())
@@ -166,6 +155,32 @@ def test_leakage_is_reported_shown_by_groups_and_dropped(segue, here):
     assert found["instances"] == 15
     assert found["protocol"]["leak"] == "drop"
     assert "Warning" not in done(segue(f"evaluate models/item-knn --data {data}"))
+
+
+def test_advice_about_leakage_can_be_followed(segue, here):
+    """Every option that a warning names is accepted as it stands; none is named where it would be refused."""
+    data, session = "events.csv --duplicates keep", leaky(here)
+    text = (here / "events.csv").read_text().splitlines()
+    twins = [line.replace("u0,", "twin,") for line in text if line.startswith("u0,")]
+    (here / "events.csv").write_text("\n".join([*text, *twins, text[-1], text[-1]]) + "\n")
+    (here / "sessions.csv").write_text((here / "sessions.csv").read_text() + "twin,train\n")
+    followed = []
+    for case in (
+        session,
+        data,
+        f"{data} --protocol hgn",
+        f"{data} --protocol whole-users",
+        f"{data} --protocol recbole",
+    ):
+        done(segue(f"run pop {case} --no-baselines --json run.json"))
+        warnings = " ".join(json.loads((here / "run.json").read_text())["warnings"])
+        for advice in ("--by leak", "--leak drop", "--duplicates exact"):
+            if advice in warnings:
+                other = case.replace("--duplicates keep", "") if "duplicates" in advice else case
+                done(segue(f"run pop {other} --no-baselines {advice}"))
+                followed.append((case, advice))
+    assert {advice for _, advice in followed} == {"--by leak", "--leak drop", "--duplicates exact"}
+    assert (data, "--leak drop") not in followed
 
 
 def test_a_horizon_of_several_next_items(segue, here):
@@ -192,7 +207,7 @@ def test_a_log_with_repeats_is_evaluated_with_repeats(segue, here):
 def test_evaluate_gives_the_metrics_of_run(segue, here):
     done(segue("run item-knn events.csv --no-baselines --json run.json"))
     out = done(segue("evaluate models/hgn models/item-knn --data events.csv -k 10 2 10 --json evaluate.json"))
-    assert re.search(r"recall@2 .*ndcg@2 .*mrr@2 .*recall@10", out)
+    assert re.search(r"recall@2 .*ndcg@2 .*mrr@2.*recall@10 .*ndcg@10 .*mrr@10", out, re.DOTALL)
     ran, evaluated = (json.loads((here / f"{name}.json").read_text()) for name in ("run", "evaluate"))
     assert [row["model"] for row in evaluated["models"]] == ["models/hgn", "models/item-knn"]
     assert evaluated["protocol"]["ks"] == [2, 10]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sys
@@ -12,7 +13,7 @@ from segue.errors import DataError
 from segue.models.base.rating import PairScorer
 from segue.models.registry import MODELS
 
-from .logs import TRAINED, done, weights
+from .logs import TRAINED, done, leaky, weights
 
 SEARCH = "search hgn events.csv --space hyper.test --set epochs=2 window=3 --trials 3 -o models/found"
 
@@ -23,7 +24,9 @@ def test_search_reads_recbole_spaces_and_saves_the_best_model(segue, here):
         "pooling_type choice ['average','max']\nreg_weight choice ['[0.00,0.00]']\n"
     )
     out = done(segue(f"{SEARCH} --json found.json"))
-    assert re.search(r"3 trials.*\n.*\n.*trial +validation ndcg@10 ", out)
+    assert re.search(
+        r"^Trial \d is the best of 3.*, with ndcg@10 .* on validation: lr=.*trial +validation ndcg@10 ", out, re.S
+    )
     assert re.search(r"^ pop .*\n.*\n item-knn .*\n.*\n seq-knn .*\n.*\n hgn ", out, re.MULTILINE)
     found = json.loads((here / "found.json").read_text())
     trials = found["search"]["trials"]
@@ -84,9 +87,14 @@ def test_compare_ranks_and_saves_models_and_names_the_best_on_validation(segue, 
     assert err.endswith(f"newest at 2020-09-13 12:31:51); next: segue recommend field/{best} --user u0\n")
     assert f"best on validation: field/{best} (trained on 48 of 72 events" in err
     assert "Recommended to user u0" in done(segue(f"recommend field/{best} --user u0"))
+    assert f"Take {best} first: of 2 models it has the best ndcg@10 on validation" in " ".join(out.split())
+    assert "Trials: 2 each: item-knn; all points of a smaller search space: pop 1." in " ".join(out.split())
+    assert found["trials"]["pop"]["run"] == 1
     page = (here / "field/report.html").read_text()
     assert page.count("<img") == 1
-    assert "the same limit on seconds" in page
+    assert f"<h2>Model to take first</h2>\n<p>Take {best} first" in page
+    assert "all points of a smaller search space: pop 1" in page
+    assert "an equal share of" in page
     assert (here / "field/quality.svg").exists()
     sequential_workers.started.clear()
     assert segue(command)[:2] == (0, out)
@@ -113,12 +121,26 @@ def test_compare_continues_without_models_that_cannot_be_trained(segue, here, se
     assert (here / "compare/events/report.html").exists()
 
 
+def test_search_and_compare_warn_of_leaks_as_run_does_also_of_results_that_they_read(segue, here, sequential_workers):
+    data = leaky(here)
+    done(segue(f"run item-knn {data} --json run.json"))
+    (warning,) = json.loads((here / "run.json").read_text())["warnings"]
+    for command in (
+        f"search item-knn {data} --trials 1 -o models/x",
+        f"compare {data} --models pop,item-knn --trials 1",
+    ):
+        for _ in range(2):
+            assert f"Warning: {warning}." in " ".join(done(segue(f"{command} --json found.json")).split())
+            assert json.loads((here / "found.json").read_text())["warnings"] == [warning]
+    assert f"Warning: {warning}." in html.unescape((next((here / "compare").iterdir()) / "report.html").read_text())
+
+
 def test_search_and_compare_take_a_horizon(segue, here, sequential_workers):
     parts = [f"u{user},{'test' if user > 8 else 'valid' if user == 8 else 'train'}\n" for user in range(12)]
     (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
     data = "events.csv --users sessions.csv --horizon 2"
     for command in (f"search pop {data} --no-baselines", f"compare {data} --models pop,item-knn"):
-        done(segue(f"{command} --trials 1 --json found.json"))
+        done(segue(f"{command} --json found.json"))
         found = json.loads((here / "found.json").read_text())
         assert found["protocol"]["name"] == "session"
         assert list(found["models"][0]["metrics"]) == ["recall@10,1", "recall@10,2", "mrr@10,1"]

@@ -163,7 +163,7 @@ def test_without_validation_in_the_source_the_newest_training_users_are_taken():
 @pytest.mark.parametrize(
     ("parts", "column", "message"),
     [
-        (["train", "test"], "fold", r"brings no split of its own; read it with a table of users .*--users"),
+        (["train", "test"], "fold", r"brings no split of its own; read it with a column .split. in its rows .*--users"),
         (["train", "tset"], "split", r"the column split says 'tset' of user 2; it may say train, valid, test"),
         (["train", None], "split", "the column split says nothing of user 2"),
         (["train", "train"], "split", "no user has test in the column split"),

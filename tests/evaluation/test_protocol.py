@@ -106,6 +106,7 @@ def test_fingerprints_of_the_named_protocols_never_change() -> None:
         "global-time": "7f3e49cc3f923f1c",
         "whole-users": "e87c5b7b7f626666",
         "session": "7fa436d62a609b8b",
+        "given": "7fa436d62a609b8b",
         "last-day": "a4d638185cb8ac63",
         "ratings": "878d158eacaa963d",
         "iarn-clothing": "3cdbd3b2664e2790",

@@ -166,8 +166,8 @@ def test_models_that_rank_have_an_auc_and_no_error() -> None:
     assert other["metrics"]["rmse"]["against"]["model"] == best["model"]
     assert other["metrics"]["rmse"]["against"]["difference"] < 0  # worse: its squared errors are larger
     shown = table([o.result for o in outcomes], ("rmse", "mae", "auc"))
-    assert [column.header for column in shown.columns] == ["model", "rmse", "mae", "auc", "train\ns"]
-    assert str(list(shown.columns[1].cells)[2]) == "–"
+    assert [column.name for column in shown.columns] == ["model", "rmse", "mae", "auc", "train\ns"]
+    assert str(shown.rows[2][1]) == "–"
 
 
 def test_where_everybody_has_met_everything_there_is_no_auc() -> None:

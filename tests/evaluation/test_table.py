@@ -206,3 +206,17 @@ def test_intervals_and_tests_are_of_users_where_they_have_several_questions() ->
             assert cell["against"]["p"] == t_test(values[name], values[best], users)
     assert "bootstrap interval over the 100 users" in " ".join(printed(evaluated, 100).split())
     assert "bootstrap interval over the instances" in " ".join(printed(RESULTS, 100).split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 150])
+def test_three_cut_offs_keep_the_names_and_the_figures(width: int) -> None:
+    metrics = [f"{name}@{k}" for k in (5, 10, 20) for name in ("recall", "ndcg", "mrr")]
+    named = [replace(r, model=f"a model with a long name, {r.model}") for r in RESULTS]
+    text = printed(named, width, metrics=metrics)
+    assert max(map(len, text.splitlines())) <= width
+    for row in summary(named, metrics)["models"]:
+        assert row["model"] in text
+        for cell in row["metrics"].values():
+            mean, low, high = (f"{cell[name]:.4f}".removeprefix("0") for name in ("mean", "low", "high"))
+            assert mean in text
+            assert f"{low}–{high}" in text

@@ -45,11 +45,11 @@ def test_trials_as_rows_and_text() -> None:
         "of": 5,
         "seconds": 1.0,
         "ended": "",
-        "a": "0.1,2.0",
+        "a": "0.1,2",
     }
     assert (
         describe_trial(trials[0], trials, 9)
-        == "trial 0 (4 of 9), 1 s: .2500 in epoch 3 of 5; best .2500, trial 0: a=0.1,2.0"
+        == "trial 0 (4 of 9), 1 s: .2500 in epoch 3 of 5; best .2500, trial 0: a=0.1,2"
     )
     assert "pruned (not in the better half)" in describe_trial(trials[1], trials, 9)
     assert "failed (no memory)" in describe_trial(trials[2], trials, 9)

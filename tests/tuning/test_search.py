@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from segue.errors import ConfigError, DataError, TrainingError
 from segue.evaluation.task import measure
 from segue.models.base.search_space import Choice, LogUniform, Uniform
 from segue.training import loop as train
+from segue.tuning.time_limit import TimeIsUp, time_limit
 
 
 def use_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,8 +189,59 @@ def test_the_time_is_shared_and_the_best_trials_continue(tmp_path: Path, monkeyp
 
 def test_without_time_one_trial_has_one_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_clock(monkeypatch)
+    monkeypatch.setattr("segue.tuning.search.time_limit", lambda seconds: nullcontext())
     (trial,) = small_search(seconds=0.5).run_trials(LOG, tmp_path / "s", on_trial=ignore)
     assert (trial.state, trial.epochs) == ("timed_out", 1)
+
+
+def stuck(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every epoch after the first ones go on for ever."""
+    epoch, count = train.train_epoch, 0
+
+    def endless(*args: Any) -> float:
+        nonlocal count
+        count += 1
+        while count > after:
+            pass
+        return epoch(*args)
+
+    monkeypatch.setattr(train, "train_epoch", endless)
+
+
+def test_a_trial_is_stopped_in_the_middle_of_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck(0, monkeypatch)
+    search = small_search(seconds=0.2)
+    trials = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    assert [(t.state, t.metric) for t in trials] == [("timed_out", None)]
+    with pytest.raises(
+        TrainingError, match=r"no trial of 1 succeeded; the first: no validation within the 0\.1 s that it had"
+    ):
+        search.best_trial(trials)
+    monkeypatch.undo()
+    again = replace(search, seconds=None).run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    assert search.best_trial(again).metric is not None
+
+
+def test_a_trial_that_is_stopped_keeps_its_validated_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck(3, monkeypatch)
+    search = small_search(seconds=5.0, settings={**SMALL, "epochs": 40}, trials=1)
+    (trial,) = search.run_trials(LOG, tmp_path / "s", on_trial=ignore)
+    assert (trial.state, trial.epochs) == ("timed_out", 3)
+    monkeypatch.undo()
+    assert search.train_best(LOG, [trial]).training.metric == trial.metric
+
+
+def test_a_time_limit_ends_its_block_and_is_gone_after_it() -> None:
+    def endless() -> None:
+        with time_limit(0.01):
+            while True:
+                pass
+
+    with pytest.raises(TimeIsUp):
+        endless()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    with time_limit(float("inf")):
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_two_processes_share_one_study(tmp_path: Path) -> None:

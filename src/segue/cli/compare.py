@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.comparison_report import left_out, write_comparison_report
+from segue.cli.comparison_report import left_out, take_first, write_comparison_report
 from segue.cli.help import MODEL_GROUP
 from segue.cli.next_step import say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
     from segue.tuning.comparison import Comparison
-    from segue.tuning.scheduler import Entry
+    from segue.tuning.entry import Entry
 
 _TRIALS, MINUTES = 10, 40.0
 MAX_JOBS = 4  # by default, as each process holds the log, a model and torch in memory
 COSTS = "Cost (training of the best in CPU seconds; peak memory of its process, with torch and the log)"
-CHOSEN = "Settings chosen on validation"
+CHOSEN = "Settings chosen on validation (to three digits; in full in the JSON file and in the saved models)"
 
 
 def compare(
@@ -120,20 +120,29 @@ def _split(names: str) -> list[str]:
 def _show(plan: Comparison, entries: list[Entry], metrics: list[str], json: Path | None) -> dict[str, Any]:
     """Show the ranking, the cost and the chosen settings, and write the JSON; returns what it holds."""
     from segue.tuning.comparison import best_on_validation, cost_rows
+    from segue.tuning.entry import trials_sentence
 
     tested = [entry for entry in entries if entry.result is not None]
     budget = {name: getattr(plan, name) for name in ("trials", "minutes", "jobs", "monitor", "refit")}
     rows = cost_rows(entries, plan.monitor)
+    missing = left_out(entries)
+    if missing:
+        missing.insert(0, f"{len(missing)} of {len(entries)} models are left out:")
+    first, trials = take_first(entries, plan.monitor), trials_sentence(entries, plan.trials)
     return finish(
         [entry.result for entry in tested if entry.result is not None],
         metrics,
+        before=[first, ""],
         after=[
             grid([{**row, "settings": None} for row in rows], COSTS),
             grid([{"model": row["model"], "settings": row["settings"]} for row in rows], CHOSEN),
-            *left_out(entries),
+            trials,
+            *missing,
         ],
         facts={
             "comparison": budget,
+            "take_first": first,
+            "trials": {entry.model: entry.trials.as_dict() for entry in tested},
             "best_models": {entry.model: entry.about for entry in tested},
             "left_out_models": {entry.model: entry.reason for entry in entries if entry.result is None},
             "serve": best_on_validation(entries).model,

@@ -7,14 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 from segue.errors import ConfigError
 from segue.reporting.console import say
+from segue.reporting.numbers import metric_text
+
+CHOSEN = "To three significant digits; result.json and the saved models hold them in full."
 
 if TYPE_CHECKING:
-    from segue.tuning.scheduler import Entry
+    from segue.tuning.entry import Entry
 
 
 def left_out(entries: list[Entry]) -> list[str]:
     """A sentence for each model that could not be compared."""
     return [f"{entry.model} is left out: {entry.reason}" for entry in entries if entry.result is None]
+
+
+def take_first(entries: list[Entry], monitor: str) -> str:
+    """Which model to take first, in words: the best on validation, since the test set must not choose."""
+    from segue.evaluation.task import mean_metric
+    from segue.tuning.comparison import best_on_validation
+
+    tested = {entry.model: mean_metric(entry.result.predictions, monitor) for entry in entries if entry.result}
+    chosen = best_on_validation(entries)
+    text = (
+        f"Take {chosen.model} first: of {len(tested)} models it has the best {monitor} on validation, "
+        f"{metric_text(chosen.validation_metric)}; on the test data it has {metric_text(tested[chosen.model])}."
+    )
+    highest = max(tested, key=lambda model: tested[model])
+    if tested[highest] > tested[chosen.model]:
+        text += f" {highest} has {metric_text(tested[highest])} there, but the test data must not choose."
+    return text
 
 
 def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
@@ -28,14 +48,18 @@ def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder:
     """
     from segue.reporting.html import write_page
     from segue.tuning.comparison import cost_rows
+    from segue.tuning.entry import trials_sentence
 
     metrics = list(facts["models"][0]["metrics"])
     costs = {row["model"]: row for row in cost_rows(entries, facts["comparison"]["monitor"])}
     ranking = [_row(model, metrics, costs[model["model"]]) for model in facts["models"]]
-    sections = [
+    take = f"segue recommend {folder / facts['serve']} --user USER"
+    sections: list[tuple[str, list[Any]]] = [
+        ("Model to take first", [facts["take_first"], f"Its recommendations: {take}"]),
         ("Ranking", [ranking, *_quality_chart(ranking, metrics, facts["comparison"]["monitor"], folder)]),
-        ("Chosen settings", [[{"model": name, "settings": row["settings"]} for name, row in costs.items()]]),
-        ("Method", [*_method(facts), *left_out(entries)]),
+        ("Chosen settings", [CHOSEN, [{"model": name, "settings": row["settings"]} for name, row in costs.items()]]),
+        ("Left out", left_out(entries) or ["Nothing: every model was compared."]),
+        ("Method", _method(facts, trials_sentence(entries, facts["comparison"]["trials"]))),
     ]
     say(f"report: {write_page(f'Models for {log}', sections, folder / 'report.html')}")
 
@@ -55,18 +79,19 @@ def _quality_chart(ranking: list[dict[str, Any]], metrics: list[str], monitor: s
     return [chart]
 
 
-def _method(facts: dict[str, Any]) -> list[str]:
+def _method(facts: dict[str, Any], trials: str) -> list[str]:
     """How the numbers were obtained, in a few sentences."""
     budget, protocol = facts["comparison"], facts["protocol"]
     return [
         protocol["sentence"],
         f"{facts['instances']:,} evaluation instances, {facts['items']:,} items; protocol {protocol['fingerprint']}, "
         f"log {facts['log']}.",
-        f"Each model had {budget['trials']} trials over the search space that it declares, and the same limit on "
-        f"seconds, out of {budget['minutes']:g} minutes with {budget['jobs']} processes. {budget['monitor']} on "
-        "validation chose the epochs and settings; the best of each model was tested once. The intervals are 95% "
-        "bootstrap intervals over the evaluation instances. The marks compare with the best of the column (paired t "
-        "test, Holm-corrected): ▾ ▾▾ ▾▾▾ worse, p < .05, .01, .001.",
+        *(f"Warning: {warning}." for warning in facts["warnings"]),
+        f"Each model might have {budget['trials']} trials over the search space that it declares, and an equal share "
+        f"of {budget['minutes']:g} minutes with {budget['jobs']} processes. {trials}",
+        f"{budget['monitor']} on validation chose the epochs and settings; the best of each model was tested once.",
+        "The intervals are 95% bootstrap intervals over the evaluation instances. The marks compare with the best of "
+        "the column (paired t test, Holm-corrected): ▾ ▾▾ ▾▾▾ worse, p < .05, .01, .001.",
     ]
 
 
@@ -76,5 +101,6 @@ def _row(model: dict[str, Any], metrics: list[str], cost: dict[str, Any]) -> dic
     for metric in metrics:
         cell = model["metrics"][metric]
         stars = cell.get("against", {"stars": ""})["stars"].replace("*", "▾")
-        row |= {metric: cell["mean"], f"{metric} 95%": f"{cell['low']:.4f}–{cell['high']:.4f} {stars}".strip()}
+        ends = f"{metric_text(cell['low'])}–{metric_text(cell['high'])} {stars}"
+        row |= {metric: cell["mean"], f"{metric} 95%": ends.strip()}
     return {**row, **{name: value for name, value in cost.items() if name not in ("model", "settings")}}

@@ -41,6 +41,7 @@ def evaluate(
     breakdown.check()
     saved = {folder: load_saved(folder, model_class) for folder in models}
     log = reading.load(data)
+    breakdown.check_log(log)
     if any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values()):
         newer = evaluate_newer(saved, log, evaluation)
         results, split, refit, notes, facts = newer.results, newer.split, False, newer.notes, newer.facts

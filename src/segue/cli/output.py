@@ -21,9 +21,8 @@ from segue.errors import DataError
 from segue.reporting.console import stdout
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from segue.evaluation.table import Result
+    from segue.reporting.tables import FittedTable
 
 JsonFile = Annotated[
     Path | None,
@@ -122,28 +121,22 @@ def check_file(path: Path | None, option: str, inputs: Iterable[str | Path | Non
             raise DataError(f"{option} {path}: is the data to be read; give another name")
 
 
-def grid(rows: list[dict[str, Any]], title: str) -> Table:
-    """Rows as a table for a terminal; columns without any value are left out."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def grid(rows: list[dict[str, Any]], title: str, *, keys: int = 1) -> FittedTable:
+    """Rows as a table for a terminal; columns without any value are left out.
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title, style="bold"), title_justify="left")
-    columns = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
-    for name in columns:
+    Args:
+        rows: dicts with the same columns.
+        title: shown above the table.
+        keys: number of first columns that name the row.
+    """
+    from segue.reporting.numbers import cell_text, cut_off
+    from segue.reporting.tables import Column, FittedTable
+
+    names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    columns = []
+    for place, name in enumerate(names):
         is_number = all(isinstance(row[name], (int, float)) or row[name] is None for row in rows)
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(name, row[name])) for name in columns))
-    return table
-
-
-def _cell(column: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if not isinstance(value, float):
-        return f"{value:,}" if isinstance(value, int) else str(value)
-    if column == "share":
-        return f"{value:.2f}".removeprefix("0")
-    is_metric = "@" in column or column.startswith("validation ")
-    return f"{value:.4f}".removeprefix("0") if is_metric else f"{value:,.1f}"
+        wraps = place >= keys and not is_number
+        columns.append(Column(name=name, right=is_number, wraps=wraps, group=cut_off(name)))
+    cells = [[cell_text(name, row[name]) for name in names] for row in rows]
+    return FittedTable(columns, cells, title=title, keys=keys)

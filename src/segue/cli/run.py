@@ -64,6 +64,7 @@ def run(
     folder = output.out or Path("models") / "-after-".join(stages)
     check_target(folder)
     log = reading.load(data)
+    breakdown.check_log(log)
     described = replace(described, protocol=protocol.for_log(log))
     progress = training_folder(folder)
     outcome = rerank.run(described, log, progress, training.budget())

@@ -60,6 +60,7 @@ def evaluate_saved(
     about = saved.about
     protocol = options.apply_to(protocol_of(folder, saved, log).with_cut_offs(options.cut_offs, only=True))
     split, refit = protocol.split(log), about["experiment"]["refit"]
+    ranking = protocol.task.name == "ranking"
     return Result(
         model=str(folder),
         predictions=protocol.evaluate(saved.model, split, "test"),
@@ -68,7 +69,7 @@ def evaluate_saved(
         items=log.num_items,
         counts=(split.train_valid if refit else split.train).counts(),
         seconds=about["training"]["seconds"],
-        warnings=(*leakage_warnings(split, refit=refit), *protocol.warnings(split)),
+        warnings=(*leakage_warnings(split, refit=refit, ranking=ranking), *protocol.warnings(split)),
     )
 
 

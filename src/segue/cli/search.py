@@ -31,15 +31,13 @@ from segue.reporting.console import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rich.table import Table
-
     from segue.experiments.experiment import Experiment
+    from segue.reporting.tables import FittedTable
     from segue.tuning.search import Search
     from segue.tuning.trial import Trial
 
 _TRIALS = 30
 SHOWN = 10  # trials in the printed table
-ENDINGS = {"pruned": "pruned", "timed_out": "timed out", "failed": "failed"}
 
 
 def search(
@@ -129,17 +127,17 @@ def _space(model: str, path: Path | None, fixed: Mapping[str, Any]) -> dict[str,
     return {name: domain for name, domain in kind.space.items() if name not in fixed}
 
 
-def _trials_table(trials: list[Trial], monitor: str) -> Table:
-    """The best trials; the title says how many there are in all."""
-    from segue.tuning.report import trial_rows
+def _trials_table(trials: list[Trial], monitor: str) -> FittedTable:
+    """The best trials; the title says which is the best, and how many there are in all."""
+    from segue.tuning.report import best_trial_text, trial_rows
 
-    counts = {state: sum(trial.state == state for trial in trials) for state in ENDINGS}
-    endings = ", ".join(f"{count} {ENDINGS[state]}" for state, count in counts.items() if count)
-    title = f"{len(trials)} trials" + (f" ({endings})" if endings else "")
-    return grid(trial_rows(trials, monitor)[:SHOWN], title + (f", the best {SHOWN}" if len(trials) > SHOWN else ""))
+    title = best_trial_text(trials, monitor)
+    if len(trials) > SHOWN:
+        title += f" The {SHOWN} best:"
+    return grid(trial_rows(trials, monitor)[:SHOWN], title)
 
 
-def _importance_tables(rows: list[dict[str, Any]]) -> list[Table]:
+def _importance_tables(rows: list[dict[str, Any]]) -> list[FittedTable]:
     return [grid(rows, "Importance of the settings: share of the variance of the trials' ranks")] if rows else []
 
 

@@ -189,6 +189,7 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
         item=np.cumsum(item_left, dtype=np.int32)[item],
         time=None if log.time is None else log.column(log.time)[keep],
         rating=None if log.rating is None else log.column(log.rating)[keep],
+        part=None if log.part is None else log.column(log.part)[keep],
         steps=(*log.steps, Step(rule, len(item), int(user_left.sum()), int(item_left.sum()))),
         user_metadata=None if log.user_metadata is None else log.user_metadata.filter(user_left[1:]),
         item_metadata=None if log.item_metadata is None else log.item_metadata.filter(item_left[1:]),

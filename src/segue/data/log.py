@@ -29,6 +29,7 @@ Ids = np.ndarray[Any, np.dtype[np.int64]]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,8 @@ class Log:
         item: (R,) int32 item ids, never 0.
         time: (R,) int64 in the unit of the source, ascending within a user; None if only the order is known.
         rating: (R,) float32 or None.
+        part: (R,) int8, the split that the source brings: 0 for training, 1 for validation and 2 for test, ascending
+            within a user; or None.
         name: the name of the log.
         steps: the rules that were applied to the source, in order, with the numbers of what each left.
         warnings: what was assumed about the source or looks wrong in it, one sentence each.
@@ -125,6 +128,7 @@ class Log:
     item: Codes
     time: Ids | None = None
     rating: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    part: np.ndarray[Any, np.dtype[np.int8]] | None = None
     name: str = "log"
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -189,11 +193,12 @@ class Log:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: names, order, times and ratings of the rows of this view."""
+        """16 hex digits of the content: names, order, times, ratings and parts of the rows of this view."""
         names = ("\n".join(map(str, vocab.tokens)).encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
-        return short_hash(chain(names, [self.lengths], values))
+        parts = () if self.part is None else (self.column(self.part),)  # came later: logs without it keep their digits
+        return short_hash(chain(names, [self.lengths], values, parts))
 
 
 def ranges(start: Ids, stop: Ids) -> Ids:

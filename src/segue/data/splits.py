@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
 from segue.data.baskets import basket_starts, baskets_per_user, ticks_per_second
 from segue.data.log import Ids, Log, ranges
+from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
 from segue.errors import ConfigError, DataError
 
 Part = Literal["valid", "test"]
-PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,45 +277,15 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
 
 
 def given_split(log: Log, valid: float = 0.1) -> Split:
-    """The split of the source: the column `split` of `log.user_metadata` says "train", "valid" or "test" of each user.
+    """The split that the log brings: in its rows (`Log.part`), or in the column `split` of `log.user_metadata`.
 
-    Test and validation users (mostly sessions) are held out completely; each of their rows is the target of one
-    instance. Where the source names no validation users, the newest fraction `valid` of its training users is taken:
-    those with the latest last row or, in a log without times, those with the highest ids.
+    A user (mostly a session) of whom all rows are test or validation is held out completely; otherwise the user's rows
+    are cut. Each held-out row is the target of one instance. Where the source names no validation rows, the fraction
+    `valid` of training is taken, as `segue.data.source_split.given_cuts` says.
     """
     if not 0 <= valid < 1:
         raise ConfigError(f"given split: valid={valid} must be a fraction of the training users, and leave some")
-    part = np.concatenate([[""], _parts(log)])  # user 0 is the anonymous user
-    if valid and not (part == "valid").any():
-        train = np.flatnonzero((part == "train") & (log.lengths > 0))
-        if log.time is not None:
-            train = train[np.argsort(log.time[log.stop[train] - 1], kind="stable")]
-        part[train[len(train) - round(valid * len(train)) :]] = "valid"
-    cut_test = np.where(part == "test", log.start, log.stop)
-    return Split(log, np.where(part == "valid", log.start, cut_test), cut_test, "each")
-
-
-def _parts(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
-    """(U,) the part of each user in the split of the source."""
-    table = log.user_metadata
-    if table is None or "split" not in table.columns:
-        raise DataError(
-            f"{log.name}: this log brings no split of its own; read it with a table of users that has a column "
-            '"split" (--users sessions.csv), or choose another protocol'
-        )
-    part = table["split"].cast(pl.String)
-    unknown = ~part.is_in(PARTS).fill_null(False)
-    if unknown.any():
-        row = int(unknown.arg_true()[0])
-        value = "nothing" if part[row] is None else repr(part[row])
-        raise DataError(
-            f"{log.name}: the column split says {value} of user {log.users.tokens[row]!r}; it may say "
-            f"{', '.join(PARTS)}"
-        )
-    missing = [name for name in ("train", "test") if not (part == name).any()]
-    if missing:
-        raise DataError(f"{log.name}: no user has {missing[0]} in the column split; at least one user needs it")
-    return part.to_numpy().astype(np.str_)
+    return Split(log, *given_cuts(log, valid), "each")
 
 
 SPLITS: dict[str, Callable[..., Split]] = {

@@ -5,7 +5,7 @@ ml-1m/
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
-  item.npy            (R,) int32; time.npy int64 and rating.npy float32 if the log has them
+  item.npy            (R,) int32; time.npy int64, rating.npy float32 and part.npy int8 if the log has them
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from segue.io import atomic_folder, check_folder, reason, write_json
 
 _FORMAT = "segue log"
 VERSION = 1
-_COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32}
+_COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8}
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
 
 

@@ -58,6 +58,7 @@ def by_history(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
 
 def by_leak(split: Split, ranks: Ranks, *, refit: bool = False) -> Groups:
     """ "clean" if the user's test data shares no event (an item at a time) with the training data, else "shared"."""
+    require(split.log.time is not None, f"{split.log.name}: groups by leak compare times, and this log has none")
     return Groups(("clean", "shared"), leaking_test_users(split, refit=refit)[ranks.user].astype(np.int64))
 
 

@@ -6,6 +6,7 @@ next-basket    the same with baskets, the events of one time             all ite
 global-time    |--- train --- date --- valid --- date --- test ---|      the next item at each of the newest events
 whole-users    train on some users, test on others                       the next item at every step of a test user
 session        the same; the data set says which users (sessions) are test users
+given          the data set says of each row (or user) which part it is: the next item at each held-out row
 last-day       the same; the users (sessions) of the last day are test users
 ratings        |------ train ------ date -- test --|      every rating after a date, and the order of all items then
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from segue.data.diagnostics.repeats import users_return
 from segue.data.log import Log
+from segue.data.source_split import cuts_users, has_split
 from segue.errors import require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
@@ -24,7 +26,7 @@ from segue.evaluation.rating_protocol import RatingProtocol
 from segue.evaluation.split_descriptions import unknown
 from segue.evaluation.task import Task
 
-AS_THE_LOG_SHOWS = ("next-basket",)  # named protocols of which the log decides whether seen items are left out
+AS_THE_LOG_SHOWS = ("next-basket", "given")  # named protocols of which the log decides whether seen items are left out
 
 CLASSES: dict[str, type[Protocol]] = {kind.task.name: kind for kind in (RankingProtocol, RatingProtocol)}
 TASKS: dict[str, Task] = {name: kind.task for name, kind in CLASSES.items()}
@@ -46,6 +48,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "whole-users": RankingProtocol(name="whole-users", by="whole-users", exclude_seen=False),
     # the papers on sessions: whole sessions of the last day, every step of them, items may occur again
     "session": RankingProtocol(name="session", by="given", exclude_seen=False),
+    "given": RankingProtocol(name="given", by="given", exclude_seen=False),
     "last-day": RankingProtocol(name="last-day", by="newest-users", exclude_seen=False),
     "ratings": RatingProtocol(name="ratings", by="global-time"),
     # IARN (Pei et al., CIKM 2017), with the authors' split of Amazon Clothing: the test begins at row 164,434
@@ -59,13 +62,15 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def guess(log: Log) -> Protocol:
-    """A protocol that suits a log: leave-one-out, or `session` if the log comes with a split of its users.
+    """A protocol that suits a log: leave-one-out, or the split that the log brings.
+
+    That is `session` if the split holds users (sessions) out whole, and `given` if it cuts the rows of users.
 
     If users return to an item in more than 1% of the events, repeats are part of what is to be predicted, and no item
     is left out of the ranking.
     """
-    if log.user_metadata is not None and "split" in log.user_metadata.columns:
-        return PROTOCOLS["session"]
+    if has_split(log):
+        return suited(PROTOCOLS["given"], log) if cuts_users(log) else PROTOCOLS["session"]
     return _as_the_log_shows(PROTOCOLS["leave-one-out"], log)
 
 

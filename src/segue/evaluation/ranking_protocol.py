@@ -12,6 +12,7 @@ from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.diagnostics.repeats import users_return
 from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Log
+from segue.data.source_split import cuts_users
 from segue.data.splits import EvalInstances, Part, Split
 from segue.errors import require
 from segue.evaluation.metrics import METRICS, parse
@@ -165,7 +166,7 @@ class RankingProtocol(Protocol):
         return (*self.task.baselines, "s-pop") if returns else self.task.baselines
 
     def warnings(self, split: Split) -> tuple[str, ...]:
-        if self.by not in NEXT_ROW:
+        if self.by not in NEXT_ROW and not (self.by == "given" and cuts_users(split.log)):
             return ()
         what = "the rest of a basket" if self.by == "next-basket" else "one of several items that came together"
         task = f"models predict {what}, given the others"

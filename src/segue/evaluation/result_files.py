@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.table import Result
 from segue.io import write_bytes
 
-RESULT_FIELDS = ("model", "log", "items", "seconds", "baseline")
+# all fields of a result but those that are stored in another form
+STORED = tuple(f for f in fields(Result) if f.name not in ("predictions", "protocol", "counts"))
 
 
 def write(result: Result, path: Path, **about: Any) -> Path:
     """Write a result atomically; `about` is plain values that are stored with it."""
     facts = {
-        **{name: getattr(result, name) for name in RESULT_FIELDS},
+        **{f.name: getattr(result, f.name) for f in STORED},
         "protocol": result.protocol.as_dict(),
         **result.predictions.attributes(),
         "about": about,
@@ -50,10 +52,12 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
             facts = json.loads(str(stored["facts"]))
             arrays: dict[str, Any] = {name: stored[name] for name in stored.files if name != "facts"}
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
-        fields = {name: facts.pop(name) for name in RESULT_FIELDS}
+        # a file of an earlier version lacks the fields that were added since
+        values = {f.name: facts.pop(f.name) for f in STORED if f.name in facts or f.default is MISSING}
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         counts = arrays.pop("counts", None)
         predictions = protocol.task.from_arrays(arrays, **facts)
-        return Result(predictions=predictions, counts=counts, protocol=protocol, **fields), about
+        return Result(predictions=predictions, counts=counts, protocol=protocol, **values), about
     except FileNotFoundError:
         raise ArtefactError(f"{path}: there is no such result") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

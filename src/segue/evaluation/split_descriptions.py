@@ -79,8 +79,9 @@ def _days(number: int) -> str:
 
 def _describe_given(valid: float) -> str:
     return (
-        "The data set says which users are held out whole for test, and for validation; if it names none for the "
-        f"latter, the newest {100 * valid:g}% of its training users are; each of their rows is a target"
+        "The data set says which rows, or which users as a whole, are held out for test, and for validation; if it "
+        f"names none for the latter, the newest {100 * valid:g}% of its training users are or, where it cuts users, "
+        f"the last {100 * valid:g}% of each user's training rows; each held-out row is a target"
     )
 
 

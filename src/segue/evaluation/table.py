@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from segue.data.log import Floats, Ids
@@ -27,6 +25,8 @@ from segue.errors import require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import PairedComparison, Test, best, compare_with_baseline, holm, interval
 from segue.evaluation.task import Predictions
+from segue.reporting.numbers import cut_off, metric_text, percent_text, seconds_text
+from segue.reporting.tables import Column, FittedTable
 
 CONFIDENCE = 0.95
 TIES_MATTER = 0.01  # relative change of a figure under the other tie rule, above which the table mentions it
@@ -113,35 +113,27 @@ def as_json(results: Sequence[Result], metrics: Sequence[str] | None = None, *, 
     return json.dumps(summary(results, metrics, test=test), indent=2)
 
 
-def table(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> Table:
+def table(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> FittedTable:
     """The results as a table for a terminal, with the best value of each metric in bold and footnotes below.
+
+    It is split by cut-off, or turned, where the terminal is too narrow for it.
 
     Raises:
         ConfigError: as `summary`.
     """
     facts = summary(results, metrics, test=test)
-    shown = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        title=Text(_title(facts), style="bold"),
-        title_justify="left",
-        caption=Text("\n".join(_footnotes(facts))),
-        caption_justify="left",
-    )
     coverage = _coverage_column(facts)
-    shown.add_column("model", overflow="fold")
     metrics = list(facts["models"][0]["metrics"])
-    for metric in metrics:
-        shown.add_column(metric, no_wrap=True)
+    columns = [Column(name="model"), *(Column(name=metric, group=cut_off(metric)) for metric in metrics)]
     if coverage:
-        shown.add_column(f"{coverage}\npopularity", justify="right", no_wrap=True)
-    shown.add_column("train\ns", justify="right", no_wrap=True)
+        columns.append(Column(name=f"{coverage}\npopularity", right=True))
+    columns.append(Column(name="train\ns", right=True))
+    rows: list[list[Text | str]] = []
     for row in facts["models"]:
-        seconds = "–" if row["seconds"] is None else f"{row['seconds']:,.{0 if row['seconds'] >= 10 else 1}f}"
         cells = [_cell_text(row["metrics"][metric]) for metric in metrics]
         lists = [_list_text(row[coverage], row[coverage.replace("coverage", "popularity")])] if coverage else []
-        shown.add_row(Text(row["model"]), *cells, *lists, seconds)
-    return shown
+        rows.append([row["model"], *cells, *lists, seconds_text(row["seconds"])])
+    return FittedTable(columns, rows, title=_title(facts), notes=_footnotes(facts))
 
 
 def _coverage_column(facts: dict[str, Any]) -> str | None:
@@ -149,8 +141,13 @@ def _coverage_column(facts: dict[str, Any]) -> str | None:
 
 
 def _list_text(coverage: float, popularity: float | None) -> Text:
-    text = Text(f"{100 * coverage:.1f}%")
-    return text if popularity is None else text.append(f"\n{_short(popularity)[:3]}", "dim")
+    text = Text(percent_text(coverage))
+    return text if popularity is None else text.append(f"\n{_percentile(popularity)}", "dim")
+
+
+def _percentile(share: float) -> str:
+    """.67, 1.00"""
+    return f"{share:.2f}".removeprefix("0")
 
 
 def _check_comparable(results: Sequence[Result]) -> None:
@@ -237,15 +234,10 @@ def _cell_text(cell: dict[str, Any] | None) -> Text:
         return Text("–")
     tested = cell.get("against", {"stars": "", "difference": 0.0})
     marks = tested["stars"] if tested["difference"] >= 0 else tested["stars"].replace("*", "▾")
-    mean = Text(_short(cell["mean"]), style="bold" if cell["best"] else "")
+    mean = Text(metric_text(cell["mean"]), style="bold" if cell["best"] else "")
     return Text.assemble(
-        mean, f" {marks}" if marks else "", "\n", (f"{_short(cell['low'])}–{_short(cell['high'])}", "dim")
+        mean, f" {marks}" if marks else "", "\n", (f"{metric_text(cell['low'])}–{metric_text(cell['high'])}", "dim")
     )
-
-
-def _short(share: float) -> str:
-    """.0458, 1.0000"""
-    return f"{share:.4f}".removeprefix("0")
 
 
 def _title(facts: dict[str, Any]) -> str:
@@ -264,7 +256,7 @@ def _tie_notes(facts: dict[str, Any]) -> list[str]:
             continue
         other = cell["other_ties"]
         if abs(other - cell["mean"]) > TIES_MATTER * cell["mean"]:
-            changed.append(f"{row['model']} {_short(other)}")
+            changed.append(f"{row['model']} {metric_text(other)}")
     if not changed:
         return []
     rule = "before" if facts["protocol"]["ties"] == "conservative" else "behind"

@@ -230,13 +230,18 @@ class Experiment:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
-            warnings=(*leakage_warnings(split, refit=self.refit), *self.protocol.warnings(split)),
+            warnings=self.warnings(split),
         )
 
     def retrainings(self, split: Split, log: Log) -> float:
         """How often the model is trained again after its epoch is selected; one with more rows counts more."""
         rows = [split.train_valid] * self.refit + [log] * self.final
         return sum(len(part) for part in rows) / max(len(split.train), 1)
+
+    def warnings(self, split: Split) -> tuple[str, ...]:
+        """What makes figures of this split doubtful, one sentence each."""
+        ranking = self.protocol.task.name == "ranking"
+        return (*leakage_warnings(split, refit=self.refit, ranking=ranking), *self.protocol.warnings(split))
 
     def tested_extent(self, split: Split) -> Extent:
         """The rows that the tested model is trained on."""

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BEFORE_FIRST_LINE = 5.0
+WIDTH = 80  # of results that do not go to a terminal
 
 
 @cache
 def stdout() -> Console:
-    """The console for results."""
+    """The console for results.
+
+    Without a terminal it is `WIDTH` characters wide, so that a file does not depend on the window of the moment; the
+    environment variable `COLUMNS` sets another width.
+    """
     from rich.console import Console
 
-    return Console(emoji=False)
+    is_terminal = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(emoji=False, width=None if is_terminal else WIDTH)
 
 
 @cache

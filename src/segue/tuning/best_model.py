@@ -8,7 +8,8 @@ models/hgn.search/   the study, and
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,15 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
     folder, experiment, best = search_folder(path), search.best_experiment(trials), search.best_trial(trials)
     result_path = folder / "result.npz"
     with search.study(log, folder).locked():
-        about_search = {"trials": len(trials), "trial": asdict(best)}
+        about_search = {
+            "trials": len(trials),
+            "of": search.max_trials,
+            "states": dict(Counter(t.state for t in trials)),
+            "trial": asdict(best),
+        }
         if _is_saved(experiment, path) and result_path.is_file():
-            result, about = result_files.read(result_path)
+            stored, about = result_files.read(result_path)
+            result = replace(stored, warnings=experiment.warnings(experiment.split(log)))
             if about["search"] != json.loads(json.dumps(about_search)):
                 result_files.write(result, result_path, **{**about, "search": about_search})
             return result, {**about, "search": about_search}

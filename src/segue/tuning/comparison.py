@@ -7,7 +7,10 @@
 
 Equal budgets mean: the same number of trials, the same limit on seconds, the space that each model declares, and the
 same validation metric. Before a model is tuned, the remaining time is divided by the number of remaining models. Time
-that a model does not need goes to later ones. Models without gradient training run first, since they need little.
+that a model does not need goes to later ones, so the cheap models run first (`segue.tuning.run_order`).
+
+The time is a promise: when it is up, what still runs is ended, and the models without a test result are left out. The
+last trainings and the tests are part of it; the table and the report come after it.
 
 Each model is tuned in a process of its own; its best is then trained and tested in another one. This measures the peak
 memory of the best model alone and isolates failures.
@@ -15,6 +18,7 @@ memory of the best model alone and isolates failures.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +31,12 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
 from segue.reporting.console import progress
+from segue.tuning.budget import Budget
+from segue.tuning.entry import Entry
 from segue.tuning.optuna_space import import_optuna
 from segue.tuning.report import format_settings
-from segue.tuning.scheduler import ComparisonState, Entry, Scheduler
+from segue.tuning.run_order import run_order
+from segue.tuning.scheduler import ComparisonState, Scheduler
 from segue.tuning.search import Search
 from segue.tuning.workers import WorkerPool
 
@@ -42,7 +49,7 @@ class Comparison:
         models: names in `MODELS`, or classes outside segue such as `./fmc.py:FMC`.
         protocol: of the evaluation.
         trials: number of trials of each model; fewer if its space has fewer points.
-        minutes: time budget of the whole comparison. Every trial has at least one validation.
+        minutes: time budget of the whole comparison, with the last trainings and the tests.
         jobs: number of processes at a time; each uses its share of the cores.
         seed: of the proposed settings and of every training.
         monitor: the validation metric that chooses epochs, settings and the model to serve.
@@ -105,11 +112,13 @@ class Comparison:
             TrainingError: every model was left out.
         """
         import_optuna()
-        self.search(self.run_order[0]).split(log)  # raises an error if no model can use the log
+        started = time.monotonic()
+        order = run_order(self.references)
+        first = self.search(order[0])
+        warnings = first.experiment.warnings(first.split(log))  # raises an error if no model can use the log
         state = ComparisonState(folder, {"log": log.fingerprint, "protocol": self.protocol.fingerprint})
-        scheduler = Scheduler(
-            self.run_order, self.search, log, state, seconds=60 * self.minutes * self.jobs, jobs=self.jobs
-        )
+        budget = Budget(60 * self.minutes, self.jobs, started=started, spent=sum(state.spent.values()))
+        scheduler = Scheduler(order, self.search, log, state, budget=budget, warnings=warnings)
         total = sum(self.search(name).max_trials for name in self.references)
         with WorkerPool(self.jobs) as pool, progress("comparing", total=total, unit="trials") as bar:
             scheduler.run(pool, bar)
@@ -117,12 +126,6 @@ class Comparison:
         if all(entry.result is None for entry in entries):
             raise TrainingError(f"no model could be compared; {entries[0].model}: {entries[0].reason}")
         return sorted(entries, key=lambda entry: -_test_metric(entry, self.monitor))
-
-    @property
-    def run_order(self) -> list[str]:
-        """The names of the models in the order in which they run: those without gradient training first."""
-        references = self.references
-        return sorted(references, key=lambda name: find(references[name]).trained_by_gradient)
 
 
 def best_on_validation(entries: list[Entry]) -> Entry:
@@ -135,7 +138,7 @@ def cost_rows(entries: list[Entry], monitor: str) -> list[dict[str, Any]]:
     return [
         {
             "model": entry.model,
-            "trials": entry.about["search"]["trials"],
+            "trials": entry.trials.text,
             f"validation {monitor}": entry.validation_metric,
             "epochs": entry.about["search"]["trial"]["best_epoch"] or None,
             "train CPU s": round(entry.about["training"]["cpu_seconds"], 2),

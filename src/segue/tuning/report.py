@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from segue.models.base.search_space import Choice, LogUniform, Space, format_setting
 from segue.reporting import charts
 from segue.reporting.html import write_page
+from segue.reporting.numbers import metric_text, setting_text
 from segue.tuning.importance import setting_importance, sort_trials
 from segue.tuning.trial import Trial, best_trial
+
+ENDINGS = {"pruned": "pruned", "timed_out": "ended by the time limit", "failed": "failed"}
 
 
 def describe_trial(trial: Trial, trials: Sequence[Trial], max_trials: int) -> str:
@@ -25,7 +29,7 @@ def describe_trial(trial: Trial, trials: Sequence[Trial], max_trials: int) -> st
     outcome = {
         "failed": f"failed ({trial.error})",
         "pruned": f"{format_metric(trial.metric)} after {trial.epochs} epochs, pruned (not in the better half)",
-        "timed_out": f"{format_metric(trial.metric)}{epoch}, time is up",
+        "timed_out": f"{trial.error or format_metric(trial.metric)}{epoch}, time is up",
     }.get(trial.state, f"{format_metric(trial.metric)}{epoch}")
     best = best_trial(trials)
     best_so_far = f"; best {format_metric(best.metric)}, trial {best.number}" if best else ""
@@ -45,10 +49,24 @@ def trial_rows(trials: Sequence[Trial], monitor: str) -> list[dict[str, Any]]:
             "of": trial.epochs or None,
             "seconds": round(trial.seconds, 1),
             "ended": trial.error or endings.get(trial.state, trial.state),
-            **{name: format_value(value) for name, value in trial.settings.items()},
+            **{name: setting_text(value) for name, value in trial.settings.items()},
         }
         for trial in sort_trials(trials)
     ]
+
+
+def best_trial_text(trials: Sequence[Trial], monitor: str) -> str:
+    """The best trial and its settings in words, and how the trials ended."""
+    best = best_trial(trials)
+    if best is None:
+        return "No trial has a metric on validation."
+    counts: Counter[str] = Counter(trial.state for trial in trials)
+    endings = ", ".join(f"{counts[state]} {ENDINGS[state]}" for state in ENDINGS if counts[state])
+    settings = f": {format_settings(best.settings)}" if best.settings else ""
+    return (
+        f"Trial {best.number} is the best of {len(trials)}{f' ({endings})' if endings else ''}, with {monitor} "
+        f"{format_metric(best.metric)} on validation{settings}."
+    )
 
 
 def write_report(
@@ -75,7 +93,11 @@ def write_report(
         )
         charts.save_chart(chart, folder / "importance.svg")
         content += [chart, *_setting_charts(trials, space, monitor)]
-    sections = [("Trials", [trial_rows(trials, monitor)]), ("Importance of the settings", content)]
+    sections: list[tuple[str, list[Any]]] = [
+        ("Best trial", [best_trial_text(trials, monitor)]),
+        ("Trials", [trial_rows(trials, monitor)]),
+        ("Importance of the settings", content),
+    ]
     return write_page(title, sections, folder / "search.html")
 
 
@@ -97,14 +119,9 @@ def _setting_charts(trials: Sequence[Trial], space: Space, monitor: str) -> list
 
 def format_settings(settings: Mapping[str, Any]) -> str:
     """Settings for people: `lr=0.0012 embedding_dim=64`."""
-    return " ".join(f"{name}={format_value(value)}" for name, value in settings.items())
-
-
-def format_value(value: Any) -> str:
-    """A setting with at most four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else format_setting(value)
+    return " ".join(f"{name}={setting_text(value)}" for name, value in settings.items())
 
 
 def format_metric(metric: float | None) -> str:
     """A metric with four decimals, such as .0931."""
-    return "no metric" if metric is None else f"{metric:.4f}".removeprefix("0")
+    return "no metric" if metric is None else metric_text(metric)

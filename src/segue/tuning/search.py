@@ -10,7 +10,10 @@ trials that have reached this epoch (asynchronous successive halving: Li et al.,
 
 If `seconds` are given, half of them are for running all trials, with an equal share for each; what a trial does not use
 goes to the next ones. The other half is for continuing trials that ran out of time, the best first. Each continuation
-may take as long as the trial has taken so far.
+may take as long as the trial has taken so far. The time that the best trial took is kept for its last training.
+
+A trial whose time is up stops after its epoch. It is stopped in the middle of an epoch where the whole time is up. A
+first trial that has no validation after half of the time ends the search.
 """
 
 from __future__ import annotations
@@ -27,15 +30,18 @@ from segue.experiments.outcome import Outcome
 from segue.models.base.search_space import Space, num_points
 from segue.models.registry import find
 from segue.reporting.console import say
+from segue.reporting.numbers import seconds_text
 from segue.training.loop import fit
 from segue.tuning.report import describe_trial
 from segue.tuning.study import ActiveTrial, Study
+from segue.tuning.time_limit import TimeIsUp, time_limit
 from segue.tuning.trial import State, Trial, best_trial
 from segue.tuning.trial_training import Report, TrialPruned, TrialTraining
 from segue.tuning.validate_space import validate_space
 from segue.tuning.workers import WorkerPool
 
 EXPLORATION_SHARE = 0.5  # of the time is for running all trials; the rest is for continuing the best ones
+FIRST_SHARE = 0.5  # of the time, after which a trial is stopped if no other has a metric; the rest is to train it again
 POLL_SECONDS = 0.5  # between two checks whether another process has left a trial unfinished
 
 
@@ -47,7 +53,7 @@ class Search:
         experiment: the model, protocol and fixed settings; its `monitor` metric is maximised on validation.
         space: the search space, with values as the model's settings accept them.
         trials: number of trials of all processes together; fewer if the space has fewer points.
-        seconds: time budget of all processes together; None for no limit. Every trial has at least one validation.
+        seconds: time budget of all processes together, with the last training of the best; None for no limit.
     """
 
     experiment: Experiment
@@ -150,6 +156,8 @@ class Search:
             if active is not None:
                 trial = self._run_trial(active, study, log, split, on_validation)
                 on_trial(describe_trial(trial, study.trials(), self.max_trials))
+                if trial.state == "timed_out" and trial.metric is None:
+                    break
             elif any(trial.state == "running" for trial in study.trials()):
                 time.sleep(POLL_SECONDS)  # another process is running it; if that is interrupted, this one resumes it
             else:
@@ -192,12 +200,14 @@ class Search:
     def _next_trial(self, study: Study) -> ActiveTrial | None:
         """A trial to run, or one that ran out of time and may continue; None if nothing is left to do."""
         trials = study.trials()
-        remaining = self._remaining_seconds(trials)
-        time_is_up = remaining <= 0 and any(trial.state != "running" for trial in trials)
-        active = study.next_trial(0 if time_is_up else self.trials)
-        if active is None and self.seconds is not None and remaining > 0:
-            return study.resume_timed_out()
-        return active
+        ended = [trial for trial in trials if trial.state != "running"]
+        if self.seconds is None or not ended:
+            return study.next_trial(self.trials)
+        if self._remaining_seconds(trials) <= 0:
+            return study.next_trial(0)
+        explored = sum(trial.seconds for trial in trials) >= EXPLORATION_SHARE * self.seconds
+        continued = study.resume_timed_out() if explored or best_trial(trials) is None else None
+        return continued or study.next_trial(self.trials) or study.resume_timed_out()
 
     def _remaining_seconds(self, trials: list[Trial]) -> float:
         """Time left for trials, less the time reserved for training the best model once more."""
@@ -218,20 +228,31 @@ class Search:
         spent = sum(trial.seconds for trial in trials)
         return max(0.0, EXPLORATION_SHARE * self.seconds - spent) / max(1, trials_left)
 
+    def _hard_limit(self, trials: list[Trial]) -> float:
+        """Seconds after which a trial is stopped in the middle of an epoch."""
+        remaining = self._remaining_seconds(trials)
+        return remaining if best_trial(trials) else FIRST_SHARE * remaining
+
     def _run_trial(
         self, active: ActiveTrial, study: Study, log: Log, split: Split, on_validation: Report | None
     ) -> Trial:
         """Run or continue one trial. Its failure is stored and does not end the search."""
         start = time.monotonic()
-        deadline = start + self._seconds_for(active, study)
+        deadline, limit = start + self._seconds_for(active, study), self._hard_limit(study.trials())
         training = TrialTraining(self.experiment, split, active, deadline=deadline, on_validation=on_validation)
-        error: Exception | None = None
+        error: Exception | str | None = None
         state: State = "failed"
         try:
             settings = {**self.experiment.settings, **active.trial.settings}
-            state = training.train(replace(self.experiment, settings=settings).build(log))
+            with time_limit(limit):
+                state = training.train(replace(self.experiment, settings=settings).build(log))
         except TrialPruned:
             state = "pruned"
+        except TimeIsUp:
+            state = "timed_out"
+            error = (
+                None if training.metric is not None else f"no validation within the {seconds_text(limit)} s that it had"
+            )
         except Exception as failure:
             error = failure
         except BaseException:
@@ -249,7 +270,7 @@ def run_trials_in_worker(search: Search, log: Log, folder: Path, *, send: Report
     return search.run_trials(log, folder, on_trial=send)
 
 
-def _error_text(error: Exception | None) -> str:
-    if error is None:
-        return ""
+def _error_text(error: Exception | str | None) -> str:
+    if error is None or isinstance(error, str):
+        return error or ""
     return str(error) if isinstance(error, SegueError) else f"{type(error).__name__}: {error}".partition("\n")[0]

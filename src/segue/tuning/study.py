@@ -195,6 +195,8 @@ class Study:
             self._study.set_user_attr(f"trial {number}", result)
             if active.optuna_trial is not None:
                 ended = {"failed": states.FAIL, "pruned": states.PRUNED}.get(state, states.COMPLETE)
+                if result["metric"] is None:
+                    ended = states.FAIL
                 self._study.tell(number, result["metric"] if ended == states.COMPLETE else None, state=ended)
             active.release()
             if state != "timed_out":

@@ -151,6 +151,46 @@ def test_a_split_that_cuts_users_cannot_drop_leaking_users():
         drop_leaking_users(leave_last_out(log))
 
 
+def sessions(parts):
+    """Six sessions; the first of training, the fourth and the last of the test have the same items at the same time."""
+    rows = [[1, 2, 3], [2, 3, 4], [4, 1, 2], [1, 2, 3], [3, 1, 4], [1, 2, 3]]
+    times = [[10, 20, 30], [41, 52, 63], [71, 83, 99], [10, 20, 30], [301, 402, 509], [10, 20, 30]]
+    return given_split(replace(from_sequences(rows, times=times), user_metadata=pl.DataFrame({"split": parts})), 0)
+
+
+@pytest.mark.parametrize(
+    ("split", "advice"),
+    [
+        (sessions(["train"] * 3 + ["test"] * 3), ["--by leak", "--leak drop of segue run trains without the user who"]),
+        (
+            sessions(["train"] * 3 + ["test"] + ["valid"] + ["test"]),
+            ["--leak drop of segue run trains without the user"],
+        ),
+        (sessions(["train"] + ["valid"] * 2 + ["test"] * 3), ["--by leak"]),
+        (leave_last_out(from_sequences([[1, 2, 3], [2, 3, 4, 1]], times=[[1, 9, 30], [5, 30, 44, 57]])), ["--by leak"]),
+    ],
+)
+def test_only_what_can_be_done_about_shared_events_is_advised(split, advice):
+    (warning,) = leakage_warnings(split)
+    start, *given = warning.split("; ")
+    assert start.endswith("of its users")
+    assert len(given) == len(advice)
+    assert all(one.startswith(expected) for one, expected in zip(given, advice, strict=True))
+    assert leakage_warnings(split, ranking=False) == (start,)
+
+
+def test_copies_that_were_kept_are_named_as_a_cause():
+    log = from_sequences([[1, 2, 2], [2, 3, 3]], times=[[10, 20, 20], [31, 42, 42]])
+    (warning,) = leakage_warnings(replace(leave_last_out(log), valid=leave_last_out(log).test))
+    assert warning.endswith("; --duplicates exact drops exact copies of rows, which are among them")
+
+
+def test_a_log_without_times_has_no_leaking_users_to_drop():
+    log = replace(from_sequences([[1, 2], [2, 1]]), user_metadata=pl.DataFrame({"split": ["train", "test"]}))
+    with pytest.raises(ConfigError, match="sequences: leak='drop' compares the times of events, and this log has none"):
+        drop_leaking_users(given_split(log, 0))
+
+
 @pytest.mark.skipif(not REAL.is_file(), reason="SEGUE_DATA holds no hcrnn_citeulike.parquet")
 def test_the_leakage_of_citeulike():
     log = load_log("citeulike")

@@ -64,6 +64,13 @@ def test_what_programs_write_for_a_missing_value(tmp_path, marker):
     assert dropped.warnings == ()
 
 
+def test_names_are_numbers_also_where_values_are_empty(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text('user,item\n7,12\n8,""\n"",13\n8,13\n')
+    log = read_log(path, drop_empty=True)
+    assert (log.users.tokens.to_list(), log.items.tokens.to_list()) == ([7, 8], [12, 13])
+
+
 def test_a_missing_time_may_have_a_name(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(text([*LEFT, ("7", "pie", "NULL")]))

@@ -1,6 +1,7 @@
 """The parts of a folder make one log, in the order of their numbers; names of folders become columns."""
 
 import gzip
+import os
 
 import polars as pl
 import pytest
@@ -155,6 +156,12 @@ def test_bad_json_is_refused(folder, content, message):
 def test_other_compressions_are_named(folder, name, start, program):
     with pytest.raises(DataError, match=rf"unpack it first \({program} {name}\)"):
         read_log(folder({name: start + b"x" * 20}) / name)
+
+
+def test_pipes_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "log.csv")
+    with pytest.raises(DataError, match="can be read only once; write it to a file first"):
+        read_log(tmp_path / "log.csv")
 
 
 @pytest.mark.parametrize("option", [{"header": True}, {"header": False}, {"delimiter": ","}])

@@ -110,6 +110,12 @@ def test_two_delimiters_that_fit_are_asked_for(write):
         read_log(write("7;4,5\n8;3,5\n"))
 
 
+def test_a_blank_line_below_the_header_is_named(write):
+    with pytest.raises(DataError, match="the line below the header is blank; remove it"):
+        read_log(write("user,item\n\n7,1\n8,2\n"))
+    assert pairs(read_log(write('user,"a\n\nb"\n7,1\n8,2\n'), item="a\n\nb")) == [(7, 1), (8, 2)]
+
+
 def test_columns_aligned_by_spaces_are_refused(write):
     with pytest.raises(DataError, match="columns aligned by several spaces are not read"):
         read_log(write("user   item\n7      1\n8     22\n", "log.txt"))

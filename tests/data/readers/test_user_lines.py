@@ -99,6 +99,19 @@ def test_lists_of_items_under_a_header_are_refused(read, text, shown):
         read(text, "log.inter" if ":" in text else "log.csv")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("user,item\n'ann','tea'\n'bob','jam'\n", r"column 'user': every value is in single quotes, such as 'ann'"),
+        ('user,item\n1,"(2, 3)"\n2,"(a,)"\n', r"column 'item': .* is a list"),
+        ('user,item\n1,"{2, 3}"\n2,"{4: 5}"\n', r"column 'item': .* is a list"),
+    ],
+)
+def test_values_that_are_no_names_are_refused(read, text, message):
+    with pytest.raises(DataError, match=message):
+        read(text, "log.csv")
+
+
 def test_names_with_numbers_are_no_lists(read):
     log = read('user,item\n1,"2,3,4"\n2,METAL SIGN 4\n', "log.csv")
     assert log.items.tokens.to_list() == ["2,3,4", "METAL SIGN 4"]

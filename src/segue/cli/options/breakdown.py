@@ -13,14 +13,15 @@ from segue.cli.help import OUTPUT_GROUP
 from segue.cli.output import grid
 from segue.errors import ConfigError
 from segue.reporting.console import say
+from segue.reporting.numbers import metric_text
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from segue.data.log import Log
     from segue.data.splits import Split
     from segue.evaluation.breakdown import By
     from segue.evaluation.protocol import Protocol
     from segue.evaluation.table import Result
+    from segue.reporting.tables import FittedTable
 
 # the groupings, and the heading of each one's column
 HEADINGS = {"length": "rows", "history": "rows before", "leak": "test users", "step": "steps ahead"}
@@ -59,9 +60,14 @@ class BreakdownOptions:
         if self.picture is not None and by is None:
             raise ConfigError(f"--picture {self.picture}: shows the groups of --by; give --by too")
 
+    def check_log(self, log: Log) -> None:
+        """Raise `ConfigError` for a grouping that the log does not have, before anything is trained."""
+        if self.by == "leak" and log.time is None:
+            raise ConfigError(f"--by leak: compares the times of events, and {log.name} has none; leave it out")
+
     def tables(
         self, results: Sequence[Result], metrics: Sequence[str], split: Split, *, refit: bool
-    ) -> tuple[list[Table], dict[str, Any]]:
+    ) -> tuple[list[FittedTable], dict[str, Any]]:
         """The table of the groups and their rows for JSON, both empty without --by; draws the picture."""
         from segue.evaluation.breakdown import breakdown
 
@@ -71,7 +77,10 @@ class BreakdownOptions:
         rows = breakdown(results, metrics, split, by=by, refit=refit)
         if self.picture is not None:
             say(f"written: {draw_groups(rows, HEADINGS[by], self.picture)}")
-        return [grid(_wide(rows, HEADINGS[by]), f"By {by}; 95% intervals over users")], {f"by {by}": rows}
+        title = f"By {by}; 95% intervals over users"
+        if any(row["metric"].startswith("ndcg") for row in rows):
+            title += "; NDCG is in the file of --json"
+        return [grid(_wide(rows, HEADINGS[by]), title, keys=3)], {f"by {by}": rows}
 
 
 BREAKDOWN_DEFAULTS = BreakdownOptions()
@@ -85,8 +94,8 @@ def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
             continue
         first = {heading: row["group"], "instances": row["instances"], "model": row["model"]}
         line = lines.setdefault((row["group"], row["model"]), first)
-        ends = f"{row['low']:.4f}–{row['high']:.4f}".replace("0.", ".")
-        line[row["metric"]] = f"{row['mean']:.4f}\n".removeprefix("0") + ends
+        mean, low, high = (metric_text(row[name]) for name in ("mean", "low", "high"))
+        line[row["metric"]] = f"{mean}\n{low}–{high}"
     return list(lines.values())
 
 

@@ -85,8 +85,9 @@ class ProtocolOptions(EvaluationOptions):
 
     Attributes:
         protocol: Evaluation protocol: leave-one-out, next-basket, recbole, hgn, global-time, whole-users, session,
-            last-day or ratings. The default is session if the log comes with a split, otherwise leave-one-out. By
-            default, items that a user has already had are not ranked, unless users of the log often return to items.
+            given, last-day or ratings. The default is session or given if the log comes with a split, otherwise
+            leave-one-out. By default, items that a user has already had are not ranked, unless users of the log often
+            return to items.
         exclude_seen: Leave out of the ranking what the user has already had, or rank it too. The default is that of the
             protocol.
         valid: Size of the validation part, in what the protocol takes: a fraction (hgn, global-time, whole-users), a

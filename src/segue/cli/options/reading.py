@@ -17,7 +17,7 @@ from segue.errors import ConfigError, DataError
 from segue.reporting.console import say
 
 # options whose argument of `load_log` has another name
-ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating"}
+ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating", "split_col": "split"}
 
 
 WhereOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="COLUMN=VALUE")]
@@ -33,6 +33,7 @@ class ReadingOptions:
         item_col: Column of the items.
         time_col: Column of the times (seconds, milliseconds or ISO dates); "" for none: then the order of rows counts.
         rating_col: Column of the ratings; "" for none.
+        split_col: Column that says train, valid or test of each row; "" for none: the log's own split is not used.
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
         header: Whether the first line of a text file is a header. Without this option it is detected.
         drop_empty: Leave out rows without a user, an item or a time, and count them.
@@ -52,6 +53,7 @@ class ReadingOptions:
     item_col: str | None = None
     time_col: str | None = None
     rating_col: str | None = None
+    split_col: str | None = None
     delimiter: str | None = None
     header: bool | None = None
     drop_empty: Annotated[bool, Parameter(negative=())] = False

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from segue.data.copies import exact_copies
 from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.splits import Split
 from segue.errors import ConfigError
 
 LONG = 5  # items: shorter runs are found again by chance
-LEAKAGE_ADVICE = "add --by leak to evaluate the other users alone, or --leak drop to train without the users who share"
 WARNING_SHARE = 0.01  # share of shared test events above which there is a warning
 TIME_SHIFTS = (-2, -1, 1, 2)  # in ticks of the log's time unit
 RECALL_CUT_OFF = 20
@@ -150,11 +150,32 @@ def shared_events(split: Split, *, refit: bool = False) -> SharedEvents | None:
     )
 
 
-def leakage_warnings(split: Split, *, refit: bool = False) -> tuple[str, ...]:
-    """Warnings about the split, one sentence each, to be shown below every table of its results."""
+def leakage_warnings(split: Split, *, refit: bool = False, ranking: bool = True) -> tuple[str, ...]:
+    """Warnings about the split, one sentence each, to be shown below every table of its results.
+
+    Args:
+        split: the split.
+        refit: whether models are trained on validation data as well.
+        ranking: whether items are ranked; protocols of ratings have neither groups nor a rule for leaks.
+    """
     shared = shared_events(split, refit=refit)
-    warning = shared.warning if shared else None
-    return (f"{warning}; {LEAKAGE_ADVICE}",) if warning else ()
+    if shared is None or shared.warning is None:
+        return ()
+    return ("; ".join([shared.warning, *(leakage_advice(split, shared) if ranking else [])]),)
+
+
+def leakage_advice(split: Split, shared: SharedEvents) -> list[str]:
+    """What can be done about shared events: only what is possible with this split."""
+    advice = []
+    if exact_copies(split.log, ratings=False).any():
+        advice.append("--duplicates exact drops exact copies of rows, which are among them")
+    if 0 < shared.num_clean < shared.num_instances:
+        advice.append("--by leak of segue run and segue evaluate evaluates the other users alone")
+    sharing = int(_leaking_train_users(split).sum())
+    if not _cut_users(split).any() and 0 < sharing < np.count_nonzero(split.train.lengths):
+        users = "user who shares" if sharing == 1 else f"{sharing:,} users who share"
+        advice.append(f"--leak drop of segue run trains without the {users}")
+    return advice
 
 
 def leaking_test_users(split: Split, *, refit: bool = False) -> Mask:
@@ -171,10 +192,12 @@ def drop_leaking_users(split: Split) -> Split:
     users who share one with test. The test part stays complete.
 
     Raises:
-        ConfigError: the split cuts users, so they cannot be left out completely.
+        ConfigError: the split cuts users, so they cannot be left out completely, or the log has no times.
     """
     log = split.log
-    cut = ((split.valid > log.start) & (split.valid < log.stop)) | ((split.test > log.start) & (split.test < log.stop))
+    if log.time is None:
+        raise ConfigError(f"{log.name}: leak='drop' compares the times of events, and this log has none; leave it out")
+    cut = _cut_users(split)
     if cut.any():
         raise ConfigError(
             f"{log.name}: leak='drop' leaves out whole users (sequences), and this split cuts {int(cut.sum()):,} of "
@@ -183,6 +206,12 @@ def drop_leaking_users(split: Split) -> Split:
     drop = _leaking_train_users(split) | _users_sharing(log, split.valid, split.test, ranges(split.test, log.stop))
     stop = np.where(drop, log.start, log.stop)
     return replace(split, log=log.until(stop), valid=np.minimum(split.valid, stop), test=np.minimum(split.test, stop))
+
+
+def _cut_users(split: Split) -> Mask:
+    """(U + 1,) whether a user's rows are in several parts of the split."""
+    log = split.log
+    return ((split.valid > log.start) & (split.valid < log.stop)) | ((split.test > log.start) & (split.test < log.stop))
 
 
 def _leaking_train_users(split: Split) -> Mask:

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.data.copies import exact_copies
-from segue.data.diagnostics.leakage import Leakage, measure_leakage
+from segue.data.diagnostics.leakage import Leakage, leakage_warnings, measure_leakage
 from segue.data.diagnostics.order_test import OrderSignal, order_signal
 from segue.data.diagnostics.repeats import repeat_share
 from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Ids, Log, distinct
+from segue.data.source_split import has_split
 from segue.data.splits import given_split, leave_last_out
 from segue.data.time_units import day_of, unit_of
 from segue.errors import DataError
@@ -180,8 +181,9 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
     counts = counts[counts > 0]
     pairs = len(distinct(user * (log.num_items + 1) + item))
     span, order = _span(log, user), order_signal(log, seed=seed)
-    has_split = log.user_metadata is not None and "split" in log.user_metadata.columns
-    test = measure_leakage(given_split(log) if has_split else leave_last_out(log))
+    brings_split = has_split(log)
+    split = given_split(log) if brings_split else leave_last_out(log)
+    test = measure_leakage(split)
     numbers: dict[str, Any] = {
         "num_rows": len(log),
         "num_users": len(lengths),
@@ -199,12 +201,12 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
         "below_10": int((lengths < 10).sum()),
         "span": span,
         "order": order,
-        "split": "the log's own split" if has_split else "the last event of each user",
+        "split": "the log's own split" if brings_split else "the last event of each user",
         "test": test,
     }
-    warnings = _warnings(numbers, span, order)
-    if not has_split:
-        rows = leave_last_out(log).instances("test").row
+    warnings = [*_warnings(numbers, span, order), *leakage_warnings(split)]
+    if not brings_split:
+        rows = split.instances("test").row
         task = "with leave-one-out, models predict one of several items that came together, given the others"
         warnings += filter(None, [basket_warning(log, rows, task=task)])
     return LogSummary(log.name, log.fingerprint, **numbers, warnings=tuple(warnings))
@@ -255,9 +257,6 @@ def _warnings(numbers: dict[str, Any], span: TimeSpan | None, order: OrderSignal
         )
     if numbers["repeats"] > 0.1:
         warnings.append(f"{numbers['repeats']:.0%} of events repeat an item: do not exclude what a user has seen")
-    shared = numbers["test"].shared
-    if shared and shared.warning:
-        warnings.append(f"{shared.warning}: measure --by leak, and train with --leak drop")
     if not order.significant:
         warnings.append("a sequential model may have nothing to learn here: compare it with popularity and item-KNN")
     return warnings

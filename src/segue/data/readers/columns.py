@@ -21,7 +21,7 @@ from segue.data.readers.empty import is_empty
 from segue.data.time_units import unit_by_size
 from segue.errors import DataError, did_you_mean
 
-Role = Literal["user", "item", "time", "rating"]
+Role = Literal["user", "item", "time", "rating", "split"]
 
 # Usual column names in order of preference, compared without case and punctuation: "User ID" is "userid".
 COLUMN_NAMES = {
@@ -31,6 +31,7 @@ COLUMN_NAMES = {
     "videoid articleid newsid contentid businessid venueid",
     "time": "timestamp time ts datetime date eventtime createdat unixreviewtime order",
     "rating": "rating ratings stars overall score value",
+    "split": "split",
     "title": "title movietitle producttitle booktitle name itemname productname",
     "year": "year releaseyear",
 }

@@ -17,7 +17,10 @@ import polars as pl
 from segue.data.log import Codes, Vocab
 from segue.errors import DataError
 
-MARKERS = ("NULL", "null", "Null", "NaN", "nan", "NA", "N/A", "n/a", "<NA>", "None", "\\N")  # what programs write
+MARKERS = (  # what programs write for a missing value
+    *("NULL", "null", "Null", "(null)", "NaN", "nan", "NaT", "NA", "N/A", "n/a", "#N/A", "<NA>", "None", "\\N"),
+    *("nil", "undefined"),
+)
 NEEDED = ("user", "item", "time")
 
 

@@ -23,15 +23,18 @@ from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
 from segue.data.readers.event_types import select_events
-from segue.data.readers.lists import check_no_lists
 from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.names import as_names, encode, rounding_warnings
+from segue.data.readers.not_names import check_names
+from segue.data.readers.parts import as_parts, check_order, order_by_part
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.readers.table import ColumnKind, Table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 
-_COLUMN_KINDS: Mapping[str, ColumnKind] = {"user": "name", "item": "name", "time": "time", "rating": "rating"}
+_COLUMN_KINDS: Mapping[str, ColumnKind] = {
+    **{"user": "name", "item": "name", "time": "time", "rating": "rating", "split": "any"}
+}
 
 
 def read_log(  # noqa: PLR0913  one keyword for each column
@@ -41,6 +44,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     item: str | None = None,
     time: str | None = None,
     rating: str | None = None,
+    split: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
     drop_empty: bool = False,
@@ -61,6 +65,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         item: the column of items.
         time: the column of times; "" for none: then the order of the source is used.
         rating: the column of ratings; "" for none.
+        split: the column that says train, valid or test of each row; by default the one called "split". The rows of a
+            user must be training, then validation, then test. With "" the log brings no split.
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
         drop_empty: whether rows without a user, an item or a time are left out. Otherwise they are an error.
@@ -77,11 +83,11 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     """
     if unknown := sorted(filters.keys() - FilterOptions.__optional_keys__):
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
-    named = {"user": user, "item": item, "time": time, "rating": rating}
+    named = {"user": user, "item": item, "time": time, "rating": rating, "split": split}
     if is_log(source):
         if any(named.values()) or where:
             raise DataError(
-                f"{source}: a saved log has its columns already; leave out user, item, time, rating and where"
+                f"{source}: a saved log has its columns already; leave out user, item, time, rating, split and where"
             )
         check_no_text_options(str(source), delimiter, header)
         log = open_log(source)
@@ -94,7 +100,14 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         items = find_metadata(source, "item") if items is None else items
     if name is not None:
         log = replace(log, name=name)
-    return _check_counts(apply_filters(_with_metadata(log, users, items), **filters))
+    log = _with_metadata(log, users, items)
+    return _check_counts(apply_filters(_without_split(log) if split == "" else log, **filters))
+
+
+def _without_split(log: Log) -> Log:
+    """The log without the split that it brings, in its rows or in the metadata of its users."""
+    table = log.user_metadata
+    return replace(log, part=None, user_metadata=None if table is None else table.drop("split", strict=False))
 
 
 def _check_counts(log: Log) -> Log:
@@ -143,6 +156,7 @@ def _read(
         column, where_column = take(role)
         names = as_names(column, where_column)
         vocab, codes = encode(names.values)
+        check_names(vocab, where_column)
         warnings.extend([*names.warnings, *rounding_warnings(vocab, where_column)])
         warnings.extend(marker_warnings(vocab, codes, where_column))
         return vocab, codes
@@ -150,10 +164,16 @@ def _read(
     warnings: list[str] = []
     users, user = take_names("user")
     items, item = take_names("item")
-    check_no_lists(items, f"{where}, column {columns['item']!r}")
     time, unit = as_times(*take("time")) if "time" in columns else (None, "")
     rating = as_ratings(*take("rating")) if "rating" in columns else None
     order = _order(user, time)
+    part = None
+    if "split" in columns:
+        part, notes = as_parts(*take("split"), guessed=named["split"] is None)
+        warnings.extend(notes)
+        if part is not None:
+            order = order_by_part(user, time, part)
+            check_order(user, part, order, users, f"{where}, column {columns['split']!r}", timed=time is not None)
     only_order = simplify(columns.get("time", "")) == "order"
     stop = np.cumsum(np.bincount(user, minlength=len(users) + 1))
     description = _description(table.where, columns, "" if only_order else unit)
@@ -167,6 +187,7 @@ def _read(
         item=item[order],
         time=None if time is None else time[order],
         rating=None if rating is None else rating[order],
+        part=None if part is None else part[order],
         name=name,
         steps=(Step(description, *sizes) if empty else left, *steps),
         warnings=(*table.warnings, *warnings),

@@ -43,6 +43,8 @@ def _open_path(path: Path, delimiter: str | None, header: bool | None) -> Table:
         return folder_table(path, partial(_open_path, delimiter=delimiter, header=header))
     if not path.exists():
         raise DataError(f"{path}: no such file")
+    if not path.is_file():
+        raise DataError(f"{path}: a pipe or a device, which can be read only once; write it to a file first")
     suffix = table_suffix(path)
     if suffix in PACKED:
         raise DataError(f"{path}: cannot read {suffix} files; unpack it first ({PACKED[suffix]} {path.name})")

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from segue.data.readers.dialect import Dialect
+from segue.data.readers.empty import is_empty
 from segue.data.readers.header import Header
 from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
 from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, open_text
@@ -69,6 +70,8 @@ class TextFile:
             named = Header(False, ["user", "item"], hint=ONE_USER)
             return cls(path, dialect, named, [], user_line=pattern)
         names = Header.detect(path, rows, header)
+        if names.present and not sample.lines[1].strip() and sample.lines[0].count('"') % 2 == 0:
+            raise DataError(f"{path}: the line below the header is blank; remove it")
         body = rows[names.present :]
         types = [_type(row[n] for row in body if n < len(row)) for n in range(len(names.columns))]
         return cls(path, dialect, names, types)
@@ -224,7 +227,7 @@ def names_as_numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
     """The frame with the text columns `names` as whole numbers where every value is one; blanks do not count."""
     for name in names:
         whole = frame.select(pl.col(name).str.strip_chars()).select(whole_numbers(name)).to_series()
-        if whole.null_count() == frame[name].null_count():
+        if whole.null_count() == is_empty(frame[name]).sum():
             frame = frame.with_columns(whole)
     return frame
 

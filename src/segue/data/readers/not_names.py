@@ -1,4 +1,4 @@
-"""Refuses columns of names whose values are lists of names: "1 5 8", "[1, 5]", '["a", "b"]'."""
+"""Refuses columns of users or items whose values are not names: lists ("1 5 8", "[1, 5]") and text in single quotes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from segue.errors import DataError
 
 NUMBERS = r"^\[?-?\d+([ ,|;]+-?\d+)*\]?$"
 SEVERAL = r"^\[?-?\d+([ ,|;]+-?\d+){2,}\]?$"
-BRACKETS = r"^\[.*\]$"
+BRACKETS = r"^(\[.*\]|\(.*\)|\{.*\})$"
+QUOTED = r"^'.*'$"
 
 
-def check_no_lists(vocab: Vocab, where: str) -> None:
-    """Refuse names that are lists: all are in brackets, or all are whole numbers, and three or more in one of them.
+def check_names(vocab: Vocab, where: str) -> None:
+    """Refuse names of which all are in brackets or single quotes, or all whole numbers, with three or more in one.
 
     Raises:
-        DataError: the names are lists.
+        DataError: the names are lists, or their quotes were not understood.
     """
     names = vocab.tokens
     if names.dtype.is_integer():
@@ -26,3 +27,5 @@ def check_no_lists(vocab: Vocab, where: str) -> None:
             f"{where}: {example!r} is a list; write one event per row, or one user a line without a header "
             "(user item item ...)"
         )
+    if names.str.contains(QUOTED).all():
+        raise DataError(f'{where}: every value is in single quotes, such as {names[0]}; use double quotes (") or none')

@@ -1,0 +1,44 @@
+"""`Budget`: the time of a comparison, and what each model may have of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+SMALLEST_SHARE = 20.0  # seconds; rather than giving all models too little, a short budget leaves out the last ones
+
+
+class Budget:
+    """A time limit that several processes share.
+
+    Args:
+        seconds: wall time of the whole comparison.
+        jobs: number of processes at a time.
+        started: when this call began, as `time.monotonic` tells it.
+        spent: process seconds that earlier calls have used.
+
+    Attributes:
+        jobs: as given.
+        deadline: when everything must have ended, as `time.monotonic` tells it.
+    """
+
+    def __init__(self, seconds: float, jobs: int, *, started: float, spent: float) -> None:
+        self.minutes, self.jobs = seconds / 60, jobs
+        self.deadline = started + max(0.0, seconds - spent / jobs)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline; 0 after it."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def share(self, waiting: int, ends: Iterable[float]) -> float:
+        """Seconds for one of `waiting` models: an equal part of what the running workers leave, but not too little.
+
+        Args:
+            waiting: number of models that are not tuned yet.
+            ends: when each running worker ends at the latest.
+        """
+        now = time.monotonic()
+        taken = sum(max(0.0, min(end, self.deadline) - now) for end in ends)
+        equal = (self.jobs * self.remaining - taken) / waiting
+        return min(self.remaining, max(equal, SMALLEST_SHARE))
