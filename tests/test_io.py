@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from segue import io
-from segue.errors import ArtefactError
 
 
 def names(folder):
@@ -121,91 +120,6 @@ def test_json_goes_into_a_pipe(tmp_path):
     reader.join()
     assert json.loads(received[0]) == [1]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-
-
-def test_a_folder_is_written_and_replaced(tmp_path):
-    folder = tmp_path / "new" / "model"
-    for text in ("one", "two"):
-        with io.atomic_folder(folder) as temporary:
-            (temporary / text).write_text(text)
-        assert names(folder) == [text]
-    assert names(tmp_path / "new") == ["model"]
-
-
-@pytest.mark.parametrize("moves", [1, 2])
-def test_a_failed_move_keeps_the_old_folder(tmp_path, monkeypatch, moves):
-    folder, real, calls = tmp_path / "model", os.replace, []
-    folder.mkdir()
-    (folder / "old").write_text("old")
-
-    def replace(source, target):
-        calls.append(target)
-        if len(calls) == moves:
-            fail()
-        real(source, target)
-
-    monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(OSError, match="No space left"), io.atomic_folder(folder) as temporary:
-        (temporary / "new").write_text("new")
-    assert names(folder) == ["old"]
-    assert names(tmp_path) == ["model"]
-
-
-def test_an_error_while_writing_leaves_no_folder(tmp_path):
-    def write_half():
-        with io.atomic_folder(tmp_path / "model") as temporary:
-            (temporary / "new").write_text("new")
-            raise ValueError("x")
-
-    with pytest.raises(ValueError, match="x"):
-        write_half()
-    assert names(tmp_path) == []
-
-
-def test_a_folder_that_is_not_to_be_replaced_stays(tmp_path, monkeypatch):
-    folder = tmp_path / "files"
-    with io.atomic_folder(folder, replace=False) as temporary:
-        (temporary / "first").write_text("first")
-    with io.atomic_folder(folder, replace=False) as temporary:
-        (temporary / "second").write_text("second")
-    assert names(folder) == ["first"]
-    assert names(tmp_path) == ["files"]
-
-
-def test_a_folder_of_a_faster_process_stays(tmp_path, monkeypatch):
-    folder, real = tmp_path / "files", os.replace
-
-    def slower(source, target):
-        folder.mkdir()
-        (folder / "first").write_text("first")
-        real(source, target)
-
-    monkeypatch.setattr(os, "replace", slower)
-    with io.atomic_folder(folder, replace=False) as temporary:
-        (temporary / "second").write_text("second")
-    assert names(folder) == ["first"]
-    assert names(tmp_path) == ["files"]
-
-
-def test_a_folder_that_cannot_be_written_is_found_early(tmp_path, monkeypatch):
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "notes.txt").write_text("mine")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.json").write_text("{}")
-    (tmp_path / "empty").mkdir()
-    for fine in ("model", "empty", "missing", "missing/parents/model"):
-        io.check_folder(tmp_path / fine, "model.json", "saved model")
-    for name, message in {
-        "other": "other: is there and is not a saved model; choose another name",
-        "other/notes.txt": "notes.txt: is there and is not a saved model",
-        "other/notes.txt/model": "model: cannot be written: .*notes.txt is not a folder that you may write to",
-        "..": "give the saved model a folder of its own, with a name",
-    }.items():
-        with pytest.raises(ArtefactError, match=message):
-            io.check_folder(tmp_path / name, "model.json", "saved model")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(ArtefactError, match="cannot be written"):
-        io.check_folder(tmp_path / "missing", "model.json", "saved model")
 
 
 def test_hashes_are_those_of_hashlib(tmp_path):

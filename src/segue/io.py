@@ -1,10 +1,11 @@
-"""Atomic writing of files and folders, hashes, and JSON.
+"""Atomic writing of files, hashes, and JSON.
 
     with atomic_file(path) as temporary:      # ".NAME.1f0c9a2b" beside `path`
         write(temporary)                      # replaces `path` when the block ends without an error
 
 A reader sees the old content or the new content, never a part of it. After an error the old content is still there and
 the temporary file is gone. The temporary lies in the folder of its target, so that the final move is a rename.
+The content is on the disk before success is reported. `segue.folders` does the same for folders.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import json
 import math
 import os
-import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from segue.errors import ArtefactError
 
-
-def _temporary(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
     """A new name beside `path`, hidden and different for every writer."""
     return path.with_name(f".{path.name}.{token_hex(4)}")
 
@@ -38,10 +37,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written; `path` is unchanged.
     """
-    temporary = _temporary(path)
+    temporary = temporary_name(path)
     try:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
+        flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -88,69 +89,15 @@ def plain_values(value: Any) -> Any:
     return value
 
 
-@contextmanager
-def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
-    """An empty temporary folder that takes the place of `folder` when the block ends without an error.
-
-    Missing parent folders are made.
-
-    Args:
-        folder: the target.
-        replace: whether a folder that is already there is replaced. Otherwise it stays and the new one is discarded.
-
-    Raises:
-        OSError: the folder cannot be written; `folder` is unchanged.
-    """
-    temporary = _temporary(folder)
+def flush(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk."""
+    if path.is_dir() and sys.platform == "win32":
+        return  # folders cannot be opened there
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if replace or not folder.is_dir():
-            _move_folder(temporary, folder, replace=replace)
+        os.fsync(descriptor)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:
-    """Rename `new` to `folder`. An existing folder is renamed first, and gets its name back if that fails."""
-    if not folder.exists():
-        try:
-            os.replace(new, folder)
-        except OSError:
-            if replace or not folder.is_dir():  # otherwise another process was faster, and its folder stays
-                raise
-        return
-    old = new.with_name(f"{new.name}.old")
-    os.replace(folder, old)
-    try:
-        os.replace(new, folder)
-    except BaseException:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def check_folder(folder: Path, marker: str, description: str) -> None:
-    """Check that a folder can be saved to `folder`, before time is spent on its content.
-
-    Args:
-        folder: the target. It may be missing, empty, or a folder of the same kind, which would be replaced.
-        marker: a file that every folder of this kind contains.
-        description: the kind of folder, for the message.
-
-    Raises:
-        ArtefactError: the target holds something else, or is not in a folder that can be written to.
-    """
-    if folder.name in ("", ".."):
-        raise ArtefactError(f"{folder}: give the {description} a folder of its own, with a name")
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / marker).is_file():
-        raise ArtefactError(f"{folder}: is there and is not a {description}; choose another name")
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
+        os.close(descriptor)
 
 
 def short_hash(parts: Iterable[bytes | np.ndarray]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from segue import folders
 from segue.cli import status
 from segue.serving import saved_model
 from segue.training import loop as train
@@ -112,6 +113,7 @@ def stuck(patch: pytest.MonkeyPatch) -> None:
             raise NO_SPACE
         replace(source, target)
 
+    patch.setattr(folders, "_exchange", lambda one, other: False)
     patch.setattr(os, "replace", lambda a, b: move(a, b) if a.name.startswith(".") else replace(a, b))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from segue import io
+from segue import folders
 from segue.data import store
 from segue.serving import saved_model
 
@@ -61,7 +61,7 @@ PLACES = {
     "disk full, last step": Bad(
         "run pop events.csv",
         r"models/pop: cannot be written \(No space left",
-        prepare=full(io, "_move_folder", NO_SPACE),
+        prepare=full(folders, "_move_folder", NO_SPACE),
     ),
     "disk full, exchange": Bad(
         "run pop events.csv", r"models/pop: cannot be written \(No space left.*nothing was changed", prepare=stuck

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segue import folders
 from segue.data.readers.ingest import read_log
 from segue.data.store import is_log, open_log, save_log
 from segue.data.synthetic import from_sequences
@@ -101,6 +102,7 @@ def test_a_failed_rename_restores_the_old_log(log, tmp_path, monkeypatch):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         real(source, target)
 
+    monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(ArtefactError, match="Input/output error"):
         save_log(from_sequences([[1]]), folder)

@@ -19,7 +19,7 @@ def data(data: str, *, reading: ReadingOptions = READING_DEFAULTS, output: Outpu
     """
     from segue.data.diagnostics.summary import summarise
     from segue.data.store import save_log
-    from segue.io import check_folder
+    from segue.folders import check_folder
 
     check_json(output.json, data=data)
     if output.out is not None:

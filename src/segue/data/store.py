@@ -21,7 +21,8 @@ import polars as pl
 
 from segue.data.log import Log, Step, Vocab
 from segue.errors import ArtefactError
-from segue.io import atomic_folder, check_folder, reason, write_json
+from segue.folders import atomic_folder, check_folder, recover_folder
+from segue.io import reason, write_json
 
 _FORMAT = "segue log"
 VERSION = 1
@@ -31,7 +32,11 @@ _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file ->
 
 def is_log(path: Any) -> bool:
     """Whether `path` is a folder written by `save_log`."""
-    return isinstance(path, str | Path) and (Path(path) / "log.json").is_file()
+    if not isinstance(path, str | Path):
+        return False
+    if not Path(path).exists():
+        recover_folder(Path(path))
+    return (Path(path) / "log.json").is_file()
 
 
 def save_log(log: Log, folder: str | Path) -> Path:

@@ -28,7 +28,8 @@ from safetensors.torch import load_file, save_file
 
 from segue.data.log import Log, Vocab
 from segue.errors import ArtefactError, ConfigError
-from segue.io import atomic_folder, check_folder, file_hash, plain_values, reason, write_json
+from segue.folders import atomic_folder, check_folder, recover_folder
+from segue.io import file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
 from segue.models.external import FORMS, reference_of
 from segue.models.registry import ENSEMBLES, MODELS
@@ -216,6 +217,8 @@ def _load_log(folder: Path, name: str) -> Log:
 def read_facts(folder: Path) -> dict[str, Any]:
     """The content of `model.json`; an error if it is damaged or of another format."""
     path = folder / "model.json"
+    if not folder.exists():
+        recover_folder(folder)
     if not folder.exists():
         raise ArtefactError(f"{folder}: no such model folder; `segue run MODEL DATA -o {folder}` makes one")
     if not path.is_file():

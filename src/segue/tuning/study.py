@@ -4,10 +4,12 @@
       search.json     what is searched: model, settings, protocol, log, space
       journal.log     every trial: its settings, its validation metric by epoch, how it ended (Optuna's journal)
       lock            held by the process that is choosing the next trial
+      journal.lock    held by the process that is writing to the journal
       trial-0007/     a training that is running or out of time; its `lock` is held by the process that runs it
 
 The operating system releases the locks of a process that ends. A running trial whose lock is free was therefore
-interrupted: the next free process resumes it, with the same settings, from the last saved epoch.
+interrupted: the next free process resumes it, with the same settings, from the last saved epoch. What an interrupted
+process left between two entries of the journal is completed first, so that the search goes on as if uninterrupted.
 
 Needs the extra `tune`.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,11 +31,12 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from segue.errors import ArtefactError, ConfigError
 from segue.models.base.search_space import Space, domain_values, nearest_value, num_points, space_to_dict
+from segue.tuning.journal import open_journal
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
+from segue.tuning.pruning import is_pruned
 from segue.tuning.trial import Trial
 
 _FORMAT = 2  # of the folder; raised when older folders can no longer be read
-REDUCTION_FACTOR = 2  # at epochs r, 2r, 4r, ... the better half of the trials goes on
 _MAX_DRAWS = 10  # proposals of settings that were tried before, until an untried point is looked up
 MAX_ENUMERATED = 10_000  # spaces with more points are not enumerated
 
@@ -46,12 +50,14 @@ class ActiveTrial:
         folder: the folder for the state of its training.
         lock: the held lock of the folder.
         optuna_trial: Optuna's object; None for a trial that Optuna counts as finished and that is being continued.
+        min_epochs: the first epoch at which trials are compared.
     """
 
     trial: Trial
     folder: Path
     lock: BaseFileLock
     optuna_trial: Any
+    min_epochs: int
 
     def release(self) -> None:
         """Unlock the trial as it is, so that another process can resume it."""
@@ -61,11 +67,11 @@ class ActiveTrial:
         """Report the best metric up to an epoch. Returns whether the trial should be pruned."""
         if self.optuna_trial is None:
             return False
-        reported = self.optuna_trial.study.get_trials(deepcopy=False)[self.trial.number].intermediate_values
-        if epoch in reported:
-            return False
-        self.optuna_trial.report(metric, epoch)
-        return bool(self.optuna_trial.should_prune())
+        number, study = self.trial.number, self.optuna_trial.study
+        if epoch not in study.get_trials(deepcopy=False)[number].intermediate_values:
+            self.optuna_trial.report(metric, epoch)
+        curves = {trial.number: trial.intermediate_values for trial in study.get_trials(deepcopy=False)}
+        return is_pruned(curves, number, epoch, min_epochs=self.min_epochs)
 
 
 class Study:
@@ -94,7 +100,8 @@ class Study:
         min_epochs: int = 1,
     ) -> None:
         self._optuna = import_optuna()
-        self.folder, self.space, self.seed = folder, space, seed
+        folder = folder.absolute()  # the process may change its current folder
+        self.folder, self.space, self.seed, self.min_epochs = folder, space, seed, min_epochs
         nearest = {name: nearest_value(space[name], value) for name, value in (defaults or {}).items() if name in space}
         self.first_settings = {name: value for name, value in nearest.items() if value is not None}
         if folder.exists() and not folder.is_dir():
@@ -102,15 +109,11 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         with self.locked():
             self._check_identity({"format": _FORMAT, **identity, "space": space_to_dict(space)})
-            backend = self._optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
-            pruner = self._optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=min_epochs, reduction_factor=REDUCTION_FACTOR
-            )
             self._study = self._optuna.create_study(
-                storage=self._optuna.storages.JournalStorage(backend),
+                storage=open_journal(folder / "journal.log"),
                 study_name="search",
                 direction="maximize",
-                pruner=pruner,
+                pruner=self._optuna.pruners.NopPruner(),  # see `ActiveTrial.report`
                 load_if_exists=True,
             )
 
@@ -164,16 +167,37 @@ class Study:
             None if there is nothing left to start.
         """
         with self.locked():
-            for trial in self.trials():
-                if trial.state == "running" and (active := self._lock_trial(trial)):
+            self._finish_in_optuna()
+            running = [trial for trial in self.trials() if trial.state == "running"]
+            for trial in running:
+                if self._folder(trial).exists() and (active := self._lock_trial(trial)):
                     return active
+            unaccepted = [trial for trial in running if not self._folder(trial).exists()]
             for draw in range(1, _MAX_DRAWS + 1):
-                proposed = self._propose(max_trials, enumerate_space=draw == _MAX_DRAWS)
+                enumerate_space = draw == _MAX_DRAWS
+                proposed = unaccepted.pop() if unaccepted else self._propose(max_trials, enumerate_space)
                 if proposed is None:
                     return None
                 if draw == _MAX_DRAWS or not self._discard_duplicate(proposed):
                     return self._lock_trial(proposed)
         raise AssertionError("the last draw is always accepted")
+
+    def _finish_in_optuna(self) -> None:
+        """End in Optuna's view the trials whose process was killed before their parameters or their end were stored."""
+        results = self._study.user_attrs
+        for frozen in self._study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.RUNNING,)):
+            result = results.get(f"trial {frozen.number}", {})
+            if "duplicate_of" in result or set(frozen.params) != set(self.space):
+                self._study.tell(frozen.number, state=self._optuna.trial.TrialState.FAIL)
+            elif result:
+                self._tell(frozen.number, result)
+
+    def _tell(self, number: int, result: Mapping[str, Any]) -> None:
+        states = self._optuna.trial.TrialState
+        ended = {"failed": states.FAIL, "pruned": states.PRUNED}.get(result["state"], states.COMPLETE)
+        if result["metric"] is None:
+            ended = states.FAIL
+        self._study.tell(number, result["metric"] if ended == states.COMPLETE else None, state=ended)
 
     def resume_timed_out(self) -> ActiveTrial | None:
         """Lock the best trial that ran out of time and that no process is running; None if there is none."""
@@ -189,23 +213,23 @@ class Study:
             active: from `next_trial` or `resume_timed_out`.
             result: fields of `Trial`: state, metric, best_epoch, epochs, seconds, error.
         """
-        states = self._optuna.trial.TrialState
+        number = active.trial.number
         with self.locked():
-            number, state = active.trial.number, result["state"]
             self._study.set_user_attr(f"trial {number}", result)
             if active.optuna_trial is not None:
-                ended = {"failed": states.FAIL, "pruned": states.PRUNED}.get(state, states.COMPLETE)
-                if result["metric"] is None:
-                    ended = states.FAIL
-                self._study.tell(number, result["metric"] if ended == states.COMPLETE else None, state=ended)
+                self._tell(number, result)
             active.release()
-            if state != "timed_out":
+            if result["state"] != "timed_out":
                 shutil.rmtree(active.folder, ignore_errors=True)
         return Trial(number, active.trial.settings, **result)
 
+    def _folder(self, trial: Trial) -> Path:
+        """The folder of a trial. It exists from the moment the trial is accepted until it is finished."""
+        return self.folder / f"trial-{trial.number:04d}"
+
     def _lock_trial(self, trial: Trial) -> ActiveTrial | None:
         """Lock a trial; None if another process holds its lock."""
-        folder = self.folder / f"trial-{trial.number:04d}"
+        folder = self._folder(trial)
         folder.mkdir(exist_ok=True)
         lock = try_lock(folder / "lock")
         if lock is None:
@@ -214,21 +238,24 @@ class Study:
         optuna_trial = None
         if not frozen.state.is_finished():
             optuna_trial = self._optuna.trial.Trial(self._study, frozen._trial_id)
-        return ActiveTrial(trial, folder, lock, optuna_trial)
+        return ActiveTrial(trial, folder, lock, optuna_trial, self.min_epochs)
 
-    def _propose(self, max_trials: int, *, enumerate_space: bool) -> Trial | None:
+    def _propose(self, max_trials: int, enumerate_space: bool) -> Trial | None:
         """A new trial: first the defaults, then Optuna's proposals; the points of a small space one after the other.
 
         Returns:
             None if there are enough trials, or no other point of the space is left.
         """
         known = self.trials()
-        number, points = len(self._study.get_trials(deepcopy=False)), num_points(self.space) or 2 * MAX_ENUMERATED
+        # a trial whose process was killed while its parameters were written does not count
+        number = sum(set(trial.params) == set(self.space) for trial in self._study.get_trials(deepcopy=False))
+        points = num_points(self.space) or math.inf
         if len(known) >= min(max_trials, points):
             return None
-        enumerated = points <= (MAX_ENUMERATED if enumerate_space else max_trials)
+        enumerated = points <= (MAX_ENUMERATED if enumerate_space else min(max_trials, MAX_ENUMERATED))
         fixed = self.first_settings if number == 0 else self._untried_point(known) if enumerated else {}
-        if fixed:
+        waiting = self._study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.WAITING,))
+        if fixed and not waiting:  # one that waits is this one: its process was killed before it asked for it
             self._study.enqueue_trial(to_params(fixed, self.space))
         seed = int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
         num_random = min(10, max(4, max_trials // 3))

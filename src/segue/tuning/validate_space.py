@@ -59,6 +59,6 @@ def validate_space(
 def _sample(domain: Domain, rng: np.random.Generator) -> Any:
     values = domain_values(domain)
     if values is not None:
-        return values[rng.integers(len(values))]
+        return values[int(rng.integers(len(values)))]
     assert not isinstance(domain, Choice)
     return float(rng.uniform(domain.low, domain.high))

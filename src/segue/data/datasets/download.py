@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue.errors import DataError
-from segue.io import atomic_folder, file_hash, reason
+from segue.folders import atomic_folder
+from segue.io import file_hash, reason
 from segue.reporting.console import Bar, progress
 
 CHUNK_BYTES = 1 << 18

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from segue.errors import ConfigError
+
+MOST_STEPS = 100_000  # of a range of fractions, which are listed; whole numbers are not
 
 
 @dataclass(frozen=True, init=False)
@@ -38,6 +40,9 @@ class Uniform:
             raise ConfigError(f"uniform: low={self.low} must be below high={self.high}")
         if self.step is not None and self.step <= 0:
             raise ConfigError(f"uniform: step={self.step} must be above 0")
+        whole = isinstance(self.low, int) and isinstance(self.step, int)
+        if self.step is not None and not whole and (self.high - self.low) / self.step > MOST_STEPS:
+            raise ConfigError(f"uniform: step={self.step} makes over {MOST_STEPS:,} values; leave out the step")
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,17 @@ def num_points(space: Space) -> int | None:
     return None if None in counts else math.prod(n for n in counts if n is not None)
 
 
-def domain_values(domain: Domain) -> tuple[Any, ...] | None:
-    """All values of a domain; None if it is continuous."""
+def domain_values(domain: Domain) -> Sequence[Any] | None:
+    """All values of a domain, those of whole numbers as a `range`; None if it is continuous."""
     if isinstance(domain, Choice):
         return domain.values
     step = 1 if isinstance(domain, LogUniform) else domain.step or 1
-    whole = all(isinstance(end, int) for end in (domain.low, domain.high, step))
-    if not whole and (isinstance(domain, LogUniform) or domain.step is None):
+    if all(isinstance(end, int) for end in (domain.low, domain.high, step)):
+        return range(int(domain.low), int(domain.high) + 1, int(step))
+    if isinstance(domain, LogUniform) or domain.step is None:
         return None
     values = (domain.low + n * step for n in range(int((domain.high - domain.low) / step + 1e-9) + 1))
-    return tuple(value if whole else float(f"{value:.12g}") for value in values)
+    return tuple(float(f"{value:.12g}") for value in values)
 
 
 def nearest_value(domain: Domain, value: Any) -> Any:
@@ -89,6 +95,9 @@ def nearest_value(domain: Domain, value: Any) -> Any:
         return min(max(value, domain.low), domain.high) if isinstance(value, (int, float)) else None
     if value in listed:
         return value
+    if isinstance(listed, range):
+        index = round((value - listed.start) / listed.step) if _is_number(value) else None
+        return None if index is None else listed[min(max(index, 0), len(listed) - 1)]
     numbers = [number for number in listed if _is_number(number)]
     return min(numbers, key=lambda number: abs(number - value)) if numbers and _is_number(value) else None
 

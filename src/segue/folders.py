@@ -1,0 +1,173 @@
+"""Atomic writing of folders.
+
+    with atomic_folder(folder) as temporary:      # ".NAME.1f0c9a2b" beside `folder`
+        write(temporary / "weights")              # takes the place of `folder` when the block ends without an error
+
+A reader sees the old folder or the new folder, never a mixture and never none: the two exchange their names in one
+step. The content is on the disk before that. What killed processes leave behind is deleted by the next writer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from segue.errors import ArtefactError
+from segue.io import flush, temporary_name
+
+OLD = ".old"  # ends the hidden name of a folder that is being replaced
+
+
+@contextmanager
+def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
+    """An empty temporary folder that takes the place of `folder` when the block ends without an error.
+
+    Missing parent folders are made. Folders that killed processes left behind are deleted. When the block has ended,
+    the content is on the disk, and survives a crash of the machine.
+
+    Args:
+        folder: the target. A symbolic link stays, and the folder that it names is replaced.
+        replace: whether a folder that is already there is replaced. Otherwise it stays and the new one is discarded.
+
+    Raises:
+        OSError: the folder cannot be written; `folder` is unchanged.
+    """
+    folder = folder.resolve()
+    recover_folder(folder)
+    temporary = temporary_name(folder)
+    try:
+        temporary.mkdir(parents=True)
+        with _locked(temporary):
+            yield temporary
+            if replace or not folder.is_dir():
+                _flush_tree(temporary)
+                _move_folder(temporary, folder, replace=replace)
+                flush(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Put a folder back in its place whose replacement was interrupted, and delete what killed processes left.
+
+    Where two folders cannot be exchanged in one step, a killed process leaves the old folder under a hidden name.
+    """
+    with suppress(OSError):  # what may not be read or changed here is not ours to recover
+        left = [path for path in _leftovers(folder) if not _is_locked(path)]
+        old = [path for path in left if path.name.endswith(OLD)]
+        if old and not folder.exists():
+            os.replace(max(old, key=lambda path: path.stat().st_mtime), folder)
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """The temporary folders of `folder`, in use or not."""
+    name = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}({OLD})?")
+    return [path for path in folder.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]
+
+
+def _try_lock(folder: Path) -> int | None:
+    """The descriptor of a folder that is now locked; None if another process has locked it or there are no locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Mark a temporary folder as in use; the operating system removes the mark when the process ends."""
+    descriptor = _try_lock(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _is_locked(folder: Path) -> bool:
+    """Whether a temporary folder is in use. Where that cannot be found out, it is."""
+    descriptor = _try_lock(folder)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None
+
+
+def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:
+    """Rename `new` to `folder`. A folder that is already there ends under the name of `new`, or is gone."""
+    if not folder.exists():
+        try:
+            os.replace(new, folder)
+        except OSError:
+            if replace or not folder.is_dir():  # otherwise another process was faster, and its folder stays
+                raise
+        return
+    if _exchange(new, folder):
+        return
+    old = new.with_name(f"{new.name}{OLD}")
+    with _locked(folder):  # so that no reader puts it back meanwhile
+        os.replace(folder, old)
+        try:
+            os.replace(new, folder)
+        except BaseException:
+            os.replace(old, folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot (only Linux can, see renameat2)."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    at_current_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename(at_current_folder, os.fsencode(one), at_current_folder, os.fsencode(other), exchange) == 0
+
+
+def _flush_tree(folder: Path) -> None:
+    """Write the files of a folder, and their names, to the disk."""
+    for path in folder.rglob("*"):
+        flush(path)
+    flush(folder)
+
+
+def check_folder(folder: Path, marker: str, description: str) -> None:
+    """Check that a folder can be saved to `folder`, before time is spent on its content.
+
+    Args:
+        folder: the target. It may be missing, empty, or a folder of the same kind, which would be replaced.
+        marker: a file that every folder of this kind contains.
+        description: the kind of folder, for the message.
+
+    Raises:
+        ArtefactError: the target holds something else, or is not in a folder that can be written to.
+    """
+    if not folder.exists():
+        recover_folder(folder)
+    if folder.name in ("", ".."):
+        raise ArtefactError(f"{folder}: give the {description} a folder of its own, with a name")
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / marker).is_file():
+        raise ArtefactError(f"{folder}: is there and is not a {description}; choose another name")
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
