@@ -96,10 +96,14 @@ SETTINGS = {
         "run pop events.csv --leak drop", r"leak='drop' leaves out whole users .* cuts 12 of"
     ),
     "days without times": Bad(
-        "run pop bad.csv --protocol last-day", r"bad: a split by date needs times", events(header="user,item,other")
+        "run pop bad.csv --time-col= --protocol last-day",
+        r"bad: a split by date needs times",
+        events(header="user,item,other"),
     ),
     "dates without times": Bad(
-        "run pop bad.csv --protocol global-time", r"bad: a split by time needs times", events(header="user,item,other")
+        "run pop bad.csv --time-col= --protocol global-time",
+        r"bad: a split by time needs times",
+        events(header="user,item,other"),
     ),
     "one second for all": Bad(
         "run pop bad.csv --protocol global-time", r"bad: .*leaves nothing to train on", ONE_SECOND
@@ -130,7 +134,9 @@ OF_A_SPLIT = {
         "run pop events.csv --protocol next-basket --gap nan", r"--gap nan: under the protocol"
     ),
     "baskets without times": Bad(
-        "run pop bad.csv --protocol next-basket", r"bad: baskets need times", events(header="user,item,other")
+        "run pop bad.csv --time-col= --protocol next-basket",
+        r"bad: baskets need times",
+        events(header="user,item,other"),
     ),
     "gap without dates": Bad(
         "run pop bad.csv --protocol next-basket --gap 5", r"bad: times from 7 to 7 are not dates, so they", ONE_SECOND
@@ -184,7 +190,7 @@ OF_A_SPLIT = {
         "run pop events.csv --protocol global-time --date 2024-01-31", r"date=1706659200 leaves one part empty"
     ),
     "date for a log without times": Bad(
-        "run pop bad.csv --protocol global-time --date 2020-01-01",
+        "run pop bad.csv --time-col= --protocol global-time --date 2020-01-01",
         r"bad: a split by time needs times",
         events(header="user,item,other"),
     ),

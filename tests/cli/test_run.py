@@ -55,7 +55,7 @@ def test_run_reports_how_the_file_was_read_and_the_next_command(segue, here, mon
 def test_a_log_without_times_keeps_the_order_of_its_file(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     (here / "shop.csv").write_text(events(header="user,item,other"))
-    assert "in the order of the source" in segue("data shop.csv")[2]
+    assert "in the order of the source" in segue("data shop.csv --time-col=")[2]
 
 
 def test_quiet_prints_only_the_results(segue):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, show, write_json_output
@@ -26,7 +26,7 @@ def data(data: str, *, reading: ReadingOptions = READING_DEFAULTS, output: Outpu
         check_folder(output.out, "log.json", "saved log")
     log = reading.load(data)
     report = summarise(log)
-    show(report)
+    show(replace(report, warnings=report.warnings[len(log.warnings) :]))  # without those of the reader, printed above
     steps = [asdict(step) for step in log.steps]
     write_json_output(output.json, {**report.as_dict(), "steps": steps, "fingerprint": log.fingerprint})
     if output.out is not None:

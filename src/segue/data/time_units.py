@@ -6,17 +6,19 @@ from datetime import UTC, datetime
 
 SECONDS_PER_DAY = 86_400
 TICKS_PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-YEAR_1985, YEAR_2100 = 473_385_600, 4_102_444_800  # in seconds since 1970
-UNITS_BELOW = ((10**8, "an unknown unit"), (10**11, "seconds"), (10**14, "milliseconds"), (10**17, "microseconds"))
+YEAR_1985, YEAR_1990, YEAR_2100 = 473_385_600, 631_152_000, 4_102_444_800  # in seconds since 1970
+YEAR_9999 = 253_370_764_800
+SMALL = 10**8  # numbers below it may count from any start, in any unit
+UNITS_BELOW = ((SMALL, "an unknown unit"), (10**11, "seconds"), (10**14, "milliseconds"), (10**17, "microseconds"))
 
 
-def unit_of(first: int, last: int) -> str | None:
+def unit_of(first: float, last: float) -> str | None:
     """The unit since 1970 in which both times are dates between 1985 and 2100, or None if there is none."""
     units = TICKS_PER_SECOND.items()
     return next((unit for unit, ticks in units if YEAR_1985 * ticks <= first and last <= YEAR_2100 * ticks), None)
 
 
-def unit_by_size(largest: int) -> str:
+def unit_by_size(largest: float) -> str:
     """The unit of whole-number times, guessed from the largest alone: for a description, not for computing dates.
 
     >>> unit_by_size(1_577_836_800), unit_by_size(42)
@@ -31,6 +33,6 @@ def day_of(time: int, unit: str | None) -> str:
     >>> day_of(889_393_978, "seconds"), day_of(164_434, None)
     ('1998-03-08', '164,434')
     """
-    if unit is None:
+    if unit is None or time >= YEAR_9999 * TICKS_PER_SECOND[unit]:
         return f"{time:,}"
     return datetime.fromtimestamp(time / TICKS_PER_SECOND[unit], UTC).date().isoformat()

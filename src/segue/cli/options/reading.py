@@ -32,6 +32,7 @@ class ReadingOptions:
         user_col: Column of the users. Without this option it is guessed from the column names, as the others are.
         item_col: Column of the items.
         time_col: Column of the times (seconds, milliseconds or ISO dates); "" for none: then the order of rows counts.
+        time_format: strftime pattern of times in text, such as "%d/%m/%Y %H:%M". Without this option it is recognised.
         rating_col: Column of the ratings; "" for none.
         split_col: Column that says train, valid or test of each row; "" for none: the log's own split is not used.
         delimiter: Character between the columns of a text file, or tab. Without this option it is detected.
@@ -52,6 +53,7 @@ class ReadingOptions:
     user_col: str | None = None
     item_col: str | None = None
     time_col: str | None = None
+    time_format: str | None = None
     rating_col: str | None = None
     split_col: str | None = None
     delimiter: str | None = None
@@ -66,7 +68,7 @@ class ReadingOptions:
     items: Path | None = None
 
     def load(self, source: str) -> Log:
-        """Read a named data set, or a file or folder with these options, and report what each filter keeps.
+        """Read a named data set, or a file or folder with these options; report what filters keep, and warnings.
 
         Raises:
             DataError: the source is missing or cannot be read as a log.

@@ -157,7 +157,8 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
         raise DataError(str(error).replace(FRAME, str(path))) from error
     read, *filters = log.steps
     rule = read.rule.replace(FRAME, path.name) + ("; ties in random order" if dataset.shuffled_ties else "")
-    log = replace(log, steps=(replace(read, rule=rule), *filters))
+    warnings = tuple(warning.replace(FRAME, path.name) for warning in log.warnings)
+    log = replace(log, steps=(replace(read, rule=rule), *filters), warnings=warnings)
     if not options.get("where"):  # the known numbers are those of all rows
         log = _check_size(log, dataset, str(path))
     # filters that are given replace the data set's own

@@ -25,7 +25,7 @@ from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Ids, Log, distinct
 from segue.data.source_split import has_split
 from segue.data.splits import given_split, leave_last_out
-from segue.data.time_units import day_of, unit_of
+from segue.data.time_units import SMALL, day_of, unit_of
 from segue.errors import DataError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class LogSummary:
         order: whether the order of events carries signal.
         split: how the test part below is chosen: the log's own split, or the last event of each user.
         test: what that test part has in common with training.
-        warnings: what makes results on this log doubtful, one sentence each.
+        warnings: what makes results on this log doubtful, one sentence each; first those of its reader.
     """
 
     name: str
@@ -204,7 +204,7 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
         "split": "the log's own split" if brings_split else "the last event of each user",
         "test": test,
     }
-    warnings = [*_warnings(numbers, span, order), *leakage_warnings(split)]
+    warnings = [*log.warnings, *_warnings(numbers, span, order), *leakage_warnings(split)]
     if not brings_split:
         rows = split.instances("test").row
         task = "with leave-one-out, models predict one of several items that came together, given the others"
@@ -249,7 +249,7 @@ def _warnings(numbers: dict[str, Any], span: TimeSpan | None, order: OrderSignal
             f"{span.ties:.0%} of neighbouring events of a user have the same time: their order is that of the "
             f"file{in_ties}"
         )
-    if span and span.unit is None:
+    if span and span.last < SMALL:  # the reader warns about larger numbers
         warnings.append(f"times from {span.first:,} to {span.last:,} do not look like dates since 1970")
     if numbers["below_3"]:
         warnings.append(

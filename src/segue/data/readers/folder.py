@@ -95,6 +95,13 @@ class _Part:
 
     def load(self, kinds: Kinds) -> pl.DataFrame:
         frame = self.table.load({name: kind for name, kind in kinds.items() if name not in self.partition})
+        return self._with_partition(frame, kinds)
+
+    def head(self, kinds: Kinds) -> pl.DataFrame:
+        frame = self.table.head({name: kind for name, kind in kinds.items() if name not in self.partition})
+        return self._with_partition(frame, kinds)
+
+    def _with_partition(self, frame: pl.DataFrame, kinds: Kinds) -> pl.DataFrame:
         return frame.with_columns(pl.lit(value).alias(name) for name, value in self.partition.items() if name in kinds)
 
 
@@ -108,7 +115,7 @@ def _joined(parts: Sequence[_Part], folder: Path) -> Table:
             )
     warnings: list[str] = []
     load = partial(_load, parts, warnings)
-    return Table(folder.name, [*first.table.columns, *first.partition], load, first.table.hint, warnings)
+    return Table(folder.name, [*first.table.columns, *first.partition], load, first.head, first.table.hint, warnings)
 
 
 def _load(parts: Sequence[_Part], warnings: list[str], kinds: Kinds) -> pl.DataFrame:

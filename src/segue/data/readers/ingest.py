@@ -20,7 +20,7 @@ import polars as pl
 from segue.data.copies import exact_copies
 from segue.data.filters import Duplicates, FilterOptions, apply_filters, without_copies
 from segue.data.log import Codes, Ids, Log, Step, Vocab
-from segue.data.readers.columns import as_ratings, as_times, assign_roles, simplify
+from segue.data.readers.columns import as_ratings, assign_roles, simplify
 from segue.data.readers.empty import complete_rows, is_empty, marker_warnings
 from segue.data.readers.event_types import select_events
 from segue.data.readers.metadata import find_metadata, read_metadata
@@ -29,6 +29,8 @@ from segue.data.readers.not_names import check_names
 from segue.data.readers.parts import as_parts, check_order, order_by_part
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.readers.table import ColumnKind, Table
+from segue.data.readers.time_column import find_time_column
+from segue.data.readers.times import Times, as_order, as_times
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 
@@ -45,6 +47,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     time: str | None = None,
     rating: str | None = None,
     split: str | None = None,
+    time_format: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
     drop_empty: bool = False,
@@ -63,10 +66,12 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         user: the column of users; by default it is guessed from its name, see `columns.COLUMN_NAMES`. In a file without
             a header the columns are called "1", "2", "3" and must be given.
         item: the column of items.
-        time: the column of times; "" for none: then the order of the source is used.
+        time: the column of times; "" for none: then the order of the source is used. By default it is guessed from its
+            name, its type and its first values, see `time_column`.
         rating: the column of ratings; "" for none.
         split: the column that says train, valid or test of each row; by default the one called "split". The rows of a
             user must be training, then validation, then test. With "" the log brings no split.
+        time_format: the strftime pattern of times in text, such as "%d/%m/%Y %H:%M"; by default it is recognised.
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
         drop_empty: whether rows without a user, an item or a time are left out. Otherwise they are an error.
@@ -85,16 +90,20 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
     named = {"user": user, "item": item, "time": time, "rating": rating, "split": split}
     if is_log(source):
-        if any(named.values()) or where:
+        if any(named.values()) or where or time_format:
             raise DataError(
-                f"{source}: a saved log has its columns already; leave out user, item, time, rating, split and where"
+                f"{source}: a saved log has its columns already; leave out "
+                + ", ".join(
+                    name for name, value in {**named, "where": where, "time_format": time_format}.items() if value
+                )
             )
         check_no_text_options(str(source), delimiter, header)
         log = open_log(source)
     else:
         table = select_events(open_table(source, delimiter=delimiter, header=header), where or {})
-        log = _read(table, named, _stem(source), drop_empty=drop_empty, duplicates=filters.get("duplicates"))
-        if filters.get("duplicates") == "exact":
+        duplicates = filters.get("duplicates")
+        log = _read(table, named, _stem(source), time_format, drop_empty=drop_empty, duplicates=duplicates)
+        if duplicates == "exact":
             filters["duplicates"] = None  # dropped while reading, when the values of an order were at hand
         users = find_metadata(source, "user") if users is None else users
         items = find_metadata(source, "item") if items is None else items
@@ -138,9 +147,18 @@ def _stem(source: Any) -> str:
 
 
 def _read(
-    table: Table, named: Mapping[str, str | None], name: str, *, drop_empty: bool, duplicates: Duplicates | None
+    table: Table,
+    named: Mapping[str, str | None],
+    name: str,
+    time_format: str | None,
+    *,
+    drop_empty: bool,
+    duplicates: Duplicates | None,
 ) -> Log:
     columns = _columns(table, named)
+    only_order = simplify(columns.get("time", "")) == "order"
+    if time_format is not None and ("time" not in columns or only_order):
+        raise DataError(f'{table.where}: a time format needs a column of times; name it: time="..." (--time-col)')
     frame = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
         raise DataError(f"{table.where}: no rows")
@@ -164,19 +182,22 @@ def _read(
     warnings: list[str] = []
     users, user = take_names("user")
     items, item = take_names("item")
-    time, unit = as_times(*take("time")) if "time" in columns else (None, "")
+    times = None
+    if "time" in columns:
+        times = Times(as_order(*take("time")), "") if only_order else as_times(*take("time"), time_format)
+        warnings.extend(times.warnings)
+    ticks = times.ticks if times else None
     rating = as_ratings(*take("rating")) if "rating" in columns else None
-    order = _order(user, time)
+    order = _order(user, ticks)
     part = None
     if "split" in columns:
         part, notes = as_parts(*take("split"), guessed=named["split"] is None)
         warnings.extend(notes)
         if part is not None:
-            order = order_by_part(user, time, part)
-            check_order(user, part, order, users, f"{where}, column {columns['split']!r}", timed=time is not None)
-    only_order = simplify(columns.get("time", "")) == "order"
+            order = order_by_part(user, ticks, part)
+            check_order(user, part, order, users, f"{where}, column {columns['split']!r}", timed=ticks is not None)
     stop = np.cumsum(np.bincount(user, minlength=len(users) + 1))
-    description = _description(table.where, columns, "" if only_order else unit)
+    description = _description(table.where, columns, times.unit if times else "")
     left = Step(description, len(item), len(users), len(items))
     steps = (replace(left, rule=_emptied(empty)),) if empty else ()
     log = Log(
@@ -185,7 +206,7 @@ def _read(
         start=np.concatenate([[0], stop[:-1]]),
         stop=stop,
         item=item[order],
-        time=None if time is None else time[order],
+        time=None if ticks is None else ticks[order],
         rating=None if rating is None else rating[order],
         part=None if part is None else part[order],
         name=name,
@@ -219,9 +240,14 @@ def _emptied(empty: Mapping[str, int]) -> str:
 
 def _columns(table: Table, named: Mapping[str, str | None]) -> dict[str, str]:
     try:
-        return assign_roles(table.columns, named, table.where)
+        columns = assign_roles(table.columns, named, table.where)
     except DataError as error:
         raise DataError(f"{str(error).rstrip('.')}. {table.hint}" if table.hint else str(error)) from None
+    if named["time"] is None:
+        others = [column for column in table.columns if column not in columns.values()]
+        time = find_time_column(others, lambda names: table.head(dict.fromkeys(names, "any")), table.where)
+        columns |= {"time": time} if time else {}
+    return columns
 
 
 def _order(user: Codes, time: Ids | None) -> Ids | slice:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from segue.data.readers.text import TextFile, names_as_numbers
+from segue.data.readers.text import HEAD_ROWS, TextFile, names_as_numbers
 from segue.errors import DataError
 from segue.io import reason
 
@@ -33,6 +33,7 @@ class Table:
         where: the name of the source in messages.
         columns: the column names, in the order of the source.
         load: reads columns: a mapping column -> kind ("name", "time", "rating", "text" or "any") gives a frame of them.
+        head: the same for the first rows, at most 1,000.
         hint: what to say besides when a column is missing: how the first line of a text file was understood.
         warnings: what was assumed about the source, complete when the rows are loaded.
     """
@@ -40,6 +41,7 @@ class Table:
     where: str
     columns: list[str]
     load: Callable[[Kinds], pl.DataFrame]
+    head: Callable[[Kinds], pl.DataFrame]
     hint: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -47,7 +49,7 @@ class Table:
 def text_table(path: Path, delimiter: str | None, header: bool | None) -> Table:
     """A delimited text file."""
     file = TextFile.open(path, delimiter, header)
-    return Table(path.name, file.columns, file.load, file.header.hint, file.warnings)
+    return Table(path.name, file.columns, file.load, file.head, file.header.hint, file.warnings)
 
 
 def parquet_table(paths: Sequence[Path], where: str, partitions: Sequence[str] = ()) -> Table:
@@ -76,7 +78,8 @@ def polars_table(frame: pl.LazyFrame, where: str, text: Sequence[str] = ()) -> T
         columns = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{where}: cannot be read ({reason(error)})") from error
-    return Table(where, columns, partial(_load_polars, frame, where, text))
+    head = partial(_load_polars, frame.head(HEAD_ROWS), where, text)
+    return Table(where, columns, partial(_load_polars, frame, where, text), head)
 
 
 def _load_polars(frame: pl.LazyFrame, where: str, text: Sequence[str], kinds: Kinds) -> pl.DataFrame:
@@ -89,7 +92,9 @@ def _load_polars(frame: pl.LazyFrame, where: str, text: Sequence[str], kinds: Ki
 
 def pandas_table(frame: Any) -> Table:
     """A pandas frame."""
-    return Table("the pandas frame", [str(column) for column in frame.columns], partial(_load_pandas, frame))
+    columns = [str(column) for column in frame.columns]
+    head = partial(_load_pandas, frame.head(HEAD_ROWS))
+    return Table("the pandas frame", columns, partial(_load_pandas, frame), head)
 
 
 def _load_pandas(frame: Any, kinds: Kinds) -> pl.DataFrame:

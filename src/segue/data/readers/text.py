@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from segue.io import reason
 
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
 NUMBER = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
+HEAD_ROWS = 1000
 LITERAL_QUOTES = ("\t", "|")  # the delimiters of files that often do not quote
 ONE_USER = (
     "The rows have different numbers of fields, so that each was read as a user and their items. "
@@ -42,6 +43,7 @@ class TextFile:
         dialect: how rows and fields are separated.
         header: the column names.
         types: the type of each column in the first lines.
+        rows: the fields of the first rows.
         user_line: the pattern of fields if a line is a user and their items, not an event; otherwise empty.
         warnings: what was assumed; `load` may add to it.
     """
@@ -50,6 +52,7 @@ class TextFile:
     dialect: Dialect
     header: Header
     types: list[type[pl.DataType]]
+    rows: Sequence[Sequence[str]] = ()
     user_line: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -74,12 +77,21 @@ class TextFile:
             raise DataError(f"{path}: the line below the header is blank; remove it")
         body = rows[names.present :]
         types = [_type(row[n] for row in body if n < len(row)) for n in range(len(names.columns))]
-        return cls(path, dialect, names, types)
+        return cls(path, dialect, names, types, body[:HEAD_ROWS])
 
     @property
     def columns(self) -> list[str]:
         """The column names, in the order of the file."""
         return self.header.columns
+
+    def head(self, kinds: Mapping[str, str]) -> pl.DataFrame:
+        """The first rows of some columns, with the types of the first lines; empty fields are null."""
+        columns = {name: self.columns.index(name) for name in kinds} if self.rows else {}
+        fields = {name: [row[n] or None if n < len(row) else None for row in self.rows] for name, n in columns.items()}
+        frame = pl.DataFrame(fields, dict.fromkeys(fields, pl.String))
+        return frame.with_columns(
+            pl.col(name).str.strip_chars().cast(self.types[n], strict=False) for name, n in columns.items()
+        )
 
     def load(self, kinds: Mapping[str, str]) -> pl.DataFrame:
         """Read the columns of `kinds` with the types of the first lines, or as text if a later row does not fit them.
@@ -155,6 +167,8 @@ class TextFile:
         for name, kind in kinds.items():
             if kind == "rating" and types[name] != pl.String:
                 types[name] = pl.Float32
+            elif kind == "time" and types[name] == pl.Float64:
+                types[name] = pl.String  # so that no fraction passes through a float
             elif kind in ("name", "text"):
                 types[name] = pl.String
         columns = [whole_numbers(name) if name in numbers else pl.col(name) for name in kinds]
