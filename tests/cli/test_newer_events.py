@@ -15,7 +15,16 @@ T0 = 1_600_000_000
 @pytest.fixture
 def newer(here):
     """Events of the following day: of two known users, a new one, and with one unknown item."""
-    rows = [("u1", 7, 0), ("u1", 3, 1), ("u2", 99, 2), ("u2", 5, 3), ("new", 1, 4), ("new", 2, 5), ("u2", 4, 6)]
+    rows = [
+        ("u1", 7, 0),
+        ("u1", 3, 1),
+        ("u2", 99, 2),
+        ("u2", 5, 3),
+        ("new", 1, 4),
+        ("new", 2, 5),
+        ("u2", 4, 6),
+        ("u3", 0, 7),
+    ]
     lines = [f"{user},{item},{T0 + 90_000 + step}\n" for user, item, step in rows]
     (here / "newer.csv").write_text("user,item,time\n" + "".join(lines))
     (here / "whole.csv").write_text(events() + "".join(lines))
@@ -26,16 +35,16 @@ def test_what_is_evaluated_is_said(segue, newer):
     code, out, _ = segue("evaluate models/pop models/hgn --data newer.csv --json found.json")
     assert code == 0
     text = " ".join(out.split())
-    assert "newer is another log than the models were trained on: this is an evaluation on its 7 events after" in text
+    assert "newer is another log than the models were trained on: this is an evaluation on its 8 events after" in text
     assert "after 2020-09-13 12:35:11 UTC, with all earlier events as histories." in text
-    assert "Left out: 1 of them (14.3%), with 1 items that not all models know; counted as misses" in text
+    assert "Left out: 1 of them (12.5%), with 1 items that not all models know; counted as misses" in text
     assert "1 of their users are new; the model ranks for them by the history alone." in text
     assert "Protocol newer-events (" in text
     assert "Events that are newer than those the models were trained on, later than time 1600000511" in text
     found = json.loads((newer / "found.json").read_text())
     assert found["newer"] == {
         "after": T0 + 511,
-        "events": 7,
+        "events": 8,
         "unknown_events": 1,
         "unknown_items": 1,
         "new_users": 1,
@@ -52,9 +61,13 @@ def test_a_whole_log_and_models_of_different_ends(segue, newer):
     """The whole log has the validation and test events too, which are newer than the training. A model of it has seen
     some of the newer events, so only later ones are evaluated, for both models."""
     assert segue("run pop whole.csv --no-baselines -o models/whole")[0] == 0
-    _, out, _ = segue("evaluate models/pop --data whole.csv")
+    _, out, _ = segue("evaluate models/pop --data whole.csv --include-seen")
     alone = re.search(r"on its (\d+) events after (\S+ \S+) UTC", " ".join(out.split()))
-    code, out, _ = segue("evaluate models/pop models/whole --data whole.csv")
+    code, _, err = segue("evaluate models/pop models/whole --data whole.csv")
+    assert code == 2, "there are returns in the whole log, so its protocol ranks what was seen"
+    assert "models/pop and models/whole were trained under protocols with other rules: exclude_seen=True on one" in err
+    assert "give --exclude-seen or --include-seen for all" in err
+    code, out, _ = segue("evaluate models/pop models/whole --data whole.csv --include-seen")
     assert code == 0
     both = re.search(r"on its (\d+) events after (\S+ \S+) UTC", " ".join(out.split()))
     assert int(alone[1]) > int(both[1]) > 0

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.cli.saved_models import stored_protocol, trained_rows
-from segue.errors import ArtefactError, DataError
+from segue.errors import ArtefactError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from segue.cli.options.protocol import EvaluationOptions
     from segue.data.log import Log
     from segue.data.newer import NewerEvents
     from segue.data.splits import Split
+    from segue.evaluation.protocol import Protocol
     from segue.evaluation.ranking_protocol import RankingProtocol
     from segue.evaluation.table import Result
     from segue.serving.saved_model import SavedModel
@@ -59,9 +60,14 @@ def evaluate_newer(saved: Mapping[Path, SavedModel], log: Log, options: Evaluati
             f"{folder}: was trained on another log ({about['name']}, fingerprint {about['fingerprint']}) than "
             f"{log.name} ({log.fingerprint}), and cannot be evaluated on newer events: {error}"
         ) from error
+    protocols = {
+        folder: options.apply_to(newer_protocol(model.about, newer.after).with_cut_offs(options.cut_offs, only=True))
+        for folder, model in saved.items()
+    }
+    check_one_rule(protocols)
     results = []
     for folder, model in saved.items():
-        protocol = options.apply_to(newer_protocol(model.about, newer.after).with_cut_offs(options.cut_offs, only=True))
+        protocol = protocols[folder]
         split = protocol.split(newer.log)
         ranked = Renumbered(model.model, model.log, newer.log.users, newer.log.items)
         results.append(
@@ -110,6 +116,24 @@ def newer_protocol(about: dict[str, Any], after: int) -> RankingProtocol:
     protocol = RankingProtocol.expect(stored_protocol(about), "not a protocol of rankings")
     gap = int(protocol.arguments["gap"]) if protocol.by == "next-basket" else -1
     return replace(protocol, name="newer-events", by="newer", arguments={"after": after, "gap": gap}, leak="keep")
+
+
+def check_one_rule(protocols: Mapping[Path, Protocol]) -> None:
+    """Raise `ConfigError` if models were trained under protocols that rank by other rules; the message names these."""
+    (first, one), *others = protocols.items()
+    for folder, other in others:
+        differ = [name for name, value in one.as_dict().items() if name != "name" and other.as_dict()[name] != value]
+        if not differ:
+            continue
+        rules = " on one side, ".join(
+            ", ".join(f"{name}={protocol.as_dict()[name]}" for name in differ) for protocol in (one, other)
+        )
+        advice = (
+            "give --exclude-seen or --include-seen for all" if differ == ["exclude_seen"] else "evaluate them apart"
+        )
+        raise ConfigError(
+            f"{first} and {folder} were trained under protocols with other rules: {rules} on the other; {advice}"
+        )
 
 
 def newer_notes(newer: NewerEvents, num_models: int) -> list[str]:

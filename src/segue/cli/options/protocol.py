@@ -29,6 +29,8 @@ class EvaluationOptions:
 
     Attributes:
         k: Cut-offs of the metrics in the table, such as -k 5 10 20. The default is 10.
+        exclude_seen: Leave out of the ranking what the user has already had, or rank it too. The default is that of the
+            protocol.
         min_history: Only users with at least this number of earlier rows are evaluated. Under the protocol ratings the
             default is 3, and rows before the date of the split count.
         min_item_history: Ratings only: evaluate only items with at least this number of ratings before the date of the
@@ -40,6 +42,7 @@ class EvaluationOptions:
     """
 
     k: CutOffs = None
+    exclude_seen: SeenRule = None
     min_history: int | None = None
     min_item_history: int | None = None
     histories: Literal["date", "rolling"] | None = None
@@ -61,6 +64,10 @@ class EvaluationOptions:
         Raises:
             ConfigError: an option of ratings for a protocol that ranks items, or a value out of its range.
         """
+        from segue.evaluation.protocols import with_seen_rule
+
+        if self.exclude_seen is not None:
+            protocol = with_seen_rule(protocol, exclude_seen=self.exclude_seen)
         names = ("min_history", *OF_RATINGS)
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         for name in given:
@@ -88,8 +95,6 @@ class ProtocolOptions(EvaluationOptions):
             given, last-day or ratings. The default is session or given if the log comes with a split, otherwise
             leave-one-out. By default, items that a user has already had are not ranked, unless users of the log often
             return to items.
-        exclude_seen: Leave out of the ranking what the user has already had, or rank it too. The default is that of the
-            protocol.
         valid: Size of the validation part, in what the protocol takes: a fraction (hgn, global-time, whole-users), a
             number of rows (leave-one-out) or of days (last-day).
         test: Size of the test part, likewise.
@@ -103,7 +108,6 @@ class ProtocolOptions(EvaluationOptions):
     """
 
     protocol: str | None = None
-    exclude_seen: SeenRule = None
     valid: float | None = None
     test: float | None = None
     date: str | None = None
@@ -124,13 +128,11 @@ class ProtocolOptions(EvaluationOptions):
         return self._apply(Protocol.named(self.protocol) if self.protocol else Protocol.guess(log), log)
 
     def _apply(self, protocol: Protocol, log: Log | None) -> Protocol:
-        from segue.evaluation.protocols import suited, with_seen_rule
+        from segue.evaluation.protocols import suited
 
         given = {name: getattr(self, name) for name in OF_SPLIT if getattr(self, name) is not None}
         protocol = with_arguments(protocol, given, log) if given else protocol
-        if self.exclude_seen is not None:
-            protocol = with_seen_rule(protocol, exclude_seen=self.exclude_seen)
-        elif log is not None:
+        if self.exclude_seen is None and log is not None:
             protocol = suited(protocol, log)
         settings = {"horizon": self.horizon, "leak": self.leak}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
