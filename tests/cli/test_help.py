@@ -17,7 +17,7 @@ from segue.cli import app
 from .logs import PYTHON, done
 
 COMMANDS = (
-    *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "models"),
+    *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "models"),
     *("data", "demo", "reproduce"),
 )
 
@@ -28,7 +28,11 @@ def test_help_explains_every_option(segue, monkeypatch, command):
     out = done(segue(f"{command} --help"))
     assert out.startswith(f"Usage: segue {command}")
     rows = [re.split(r"\s{2,}", line.strip("│* \n")) for line in out.splitlines() if line.startswith("│")]
-    explained = {name: text for names, *text in rows for name in names.split()}
+    explained: dict[str, list[str]] = {}
+    above: list[str] = []
+    for names, *text in rows:  # a second name may stand in a line of its own, below the text
+        above = text or above
+        explained |= {name: above for name in names.split()}
     options = [name for argument in app[command].assemble_argument_collection() for name in argument.names]
     assert "--json" in explained or "--json" not in options
     for name in {name for name in options if name != "*"}:

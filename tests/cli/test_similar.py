@@ -16,6 +16,9 @@ def test_similar_items_of_one_and_of_several(segue, here):
     assert found["items"] == ["3"]
     assert len(found["similar"]) == 2
     assert re.search(rf"1 +{found['similar'][0]['item']} +0\.\d{{4}}", out)
+    (here / "deny.txt").write_text(f"{found['similar'][0]['item']}\n")
+    assert segue("similar models/item-knn --item 3 -k 1 --deny deny.txt --json other.json")[0] == 0
+    assert json.loads((here / "other.json").read_text())["similar"] == found["similar"][1:]
     assert "Similar to 3 and 4:" in segue("similar models/item-knn --item 3 --item 4")[1]
 
 

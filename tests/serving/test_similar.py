@@ -17,6 +17,7 @@ from segue.errors import ConfigError, DataError
 from segue.models.base.model import DotProductModel, Sizes
 from segue.models.ensembles.blend import Blend
 from segue.models.registry import MODELS
+from segue.serving.item_filter import filter_items
 from segue.serving.similar import similar_items
 from segue.testing import subject
 
@@ -60,7 +61,8 @@ def test_several_items_are_averaged() -> None:
 
 def test_candidates_and_items_without_training_are_left_out() -> None:
     model = Vectors((1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0))
-    candidates, seen = np.array([False, True, True, True, False]), np.array([False, True, False, True, True])
+    candidates = filter_items(log_of(4), deny=[4])
+    seen = np.array([False, True, False, True, True])
     assert [one.item for one in similar_items(model, log_of(4), 1, candidates=candidates, seen=seen)] == [3]
     with pytest.raises(DataError, match="item 2: the model was trained without an event of it"):
         similar_items(model, log_of(4), 2, seen=seen)

@@ -92,21 +92,28 @@ def newest_training_time(folder: Path, saved: SavedModel) -> int:
     Raises:
         ArtefactError: it is unknown, or the model was not trained to rank.
     """
-    rows = trained_rows(saved)
-    if rows is None:
-        raise ArtefactError(f"{folder}: does not say what it was trained on, so it is unknown which events are newer")
-    task = stored_protocol(saved.about).task.name
+    about, rows = saved.about, trained_rows(saved)
+    newest = about.get("trained_on", {}).get("newest")
+    if "experiment" not in about or (rows is None and newest is None):
+        raise ArtefactError(
+            f"{folder}: was trained on another log ({about['log']['name']}) than the given one, and does not say up to "
+            "which time, so it is unknown which events are newer; give the data and the reading options that it was "
+            "trained with"
+        )
+    task = stored_protocol(about).task.name
     if task != "ranking":
         raise ArtefactError(
             f"{folder}: was evaluated as a model of ratings; on newer events only models that rank the next item are "
             "evaluated; give the log that it was trained with"
         )
-    if rows.time is None or not len(rows):
+    if newest is None and rows is not None and rows.time is not None and len(rows):
+        newest = rows.column(rows.time).max()
+    if newest is None:
         raise DataError(
             f"{folder}: was trained on another log than the given one, and on one without times, so it is unknown "
             "which events are newer; give the log and the reading options that it was trained with"
         )
-    return int(rows.column(rows.time).max())
+    return int(newest)
 
 
 def newer_protocol(about: dict[str, Any], after: int) -> RankingProtocol:

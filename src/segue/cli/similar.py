@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.options.candidates import FILTER_DEFAULTS, FilterOptions
 from segue.cli.output import JsonFile, check_json, show, write_json_output
 from segue.cli.saved_models import ModelClasses, load_saved, trained_rows
 from segue.errors import ConfigError
@@ -25,6 +26,7 @@ def similar(
     *,
     item: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="ITEM")] = (),
     k: Annotated[int, Parameter(name="-k")] = 10,
+    filters: FilterOptions = FILTER_DEFAULTS,
     model_class: ModelClasses = (),
     json: JsonFile = None,
 ) -> None:
@@ -43,7 +45,8 @@ def similar(
     saved = load_saved(model, model_class)
     check_compares_items(saved.model)
     rows = trained_rows(saved)
-    found = similar_items(saved.model, saved.log, list(item), k, seen=None if rows is None else rows.counts() > 0)
+    candidates, seen = filters.filter(saved.log), None if rows is None else rows.counts() > 0
+    found = similar_items(saved.model, saved.log, list(item), k, candidates=candidates, seen=seen)
     titles = saved.log.titles(saved.log.items.ids(item))
     show(*similar_tables(found, titles, saved.model.item_similarity))
     content = {"model": str(model), "items": list(item), "similarity": saved.model.item_similarity}

@@ -22,6 +22,7 @@ from segue.models.base.model import Model
 from segue.models.base.score_buffer import device_of, evaluation_mode
 from segue.models.registry import MODELS
 from segue.nn.topk import topk
+from segue.serving.item_filter import ItemFilter
 from segue.serving.query import lookup_ids
 
 
@@ -41,7 +42,7 @@ class SimilarItem:
 
 
 def similar_items(
-    model: Model, log: Log, items: Any, k: int = 10, *, candidates: Mask | None = None, seen: Mask | None = None
+    model: Model, log: Log, items: Any, k: int = 10, *, candidates: ItemFilter | None = None, seen: Mask | None = None
 ) -> list[SimilarItem]:
     """The k items that are most similar to an item, the most similar first; of equal ones the lower id comes first.
 
@@ -50,7 +51,7 @@ def similar_items(
         log: the names and titles of the items.
         items: the name of an item, or a list of names.
         k: the number of items. There may be fewer: a table of neighbours holds few items for a rare one.
-        candidates: (I + 1,) which items may be returned; None for all. The given items never are.
+        candidates: which items may be returned; None for all. The given items never are.
         seen: (I + 1,) which items the model was trained on; None if unknown. The vectors of the others say nothing.
 
     Raises:
@@ -70,7 +71,7 @@ def similar_items(
                 f"item {name!r}: the model was trained without an event of it, so it knows of no similar items"
             )
     similarities = _mean_similarities(model, ids)
-    for mask in (candidates, seen):
+    for mask in (None if candidates is None else candidates.mask, seen):
         if mask is not None:
             similarities[torch.from_numpy(~mask)] = -torch.inf
     similarities[[0, *ids]] = -torch.inf

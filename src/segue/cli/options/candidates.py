@@ -1,4 +1,4 @@
-"""`CandidateOptions`: which items may be recommended."""
+"""`FilterOptions` and `CandidateOptions`: which items may be recommended, or may be similar."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @Parameter(name="*", group=CANDIDATES_GROUP)
 @dataclass(frozen=True, kw_only=True)
-class CandidateOptions:
-    """Which items may be recommended.
+class FilterOptions:
+    """Which items may be in a list.
 
     Attributes:
-        allow: File of the items that may be recommended: one name a line, or .csv, .parquet or .json.
-        deny: File of items that may not be recommended, of the same form.
+        allow: File of the items that may be in the list: one name a line, or .csv, .parquet or .json.
+        deny: File of items that may not be in it, of the same form.
         where: Only items with this value in a column of the item metadata, such as genre=Drama. Where the
             column holds lists, the list must contain the value. Repeat the option for several conditions.
     """
@@ -33,10 +33,9 @@ class CandidateOptions:
     allow: Path | None = None
     deny: Path | None = None
     where: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="COLUMN=VALUE")] = ()
-    exclude_seen: ExcludeSeenOption = None
 
-    def filter(self, log: Log, *, strict: bool) -> ItemFilter | None:
-        """The items that may be recommended; None for all. Unknown names in the files are counted and said.
+    def filter(self, log: Log, *, strict: bool = False) -> ItemFilter | None:
+        """The items that may be in the list; None for all. Unknown names in the files are counted and said.
 
         Raises:
             ConfigError: --where is not of the form COLUMN=VALUE.
@@ -61,4 +60,12 @@ class CandidateOptions:
         return items
 
 
-CANDIDATE_DEFAULTS = CandidateOptions()
+@Parameter(name="*", group=CANDIDATES_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class CandidateOptions(FilterOptions):
+    """Which items may be recommended."""
+
+    exclude_seen: ExcludeSeenOption = None
+
+
+FILTER_DEFAULTS, CANDIDATE_DEFAULTS = FilterOptions(), CandidateOptions()
