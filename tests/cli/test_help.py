@@ -32,7 +32,7 @@ def test_help_explains_every_option(segue, monkeypatch, command):
     above: list[str] = []
     for names, *text in rows:  # a second name may stand in a line of its own, below the text
         above = text or above
-        explained |= {name: above for name in names.split()}
+        explained |= dict.fromkeys(names.split(), above)
     options = [name for argument in app[command].assemble_argument_collection() for name in argument.names]
     assert "--json" in explained or "--json" not in options
     for name in {name for name in options if name != "*"}:
