@@ -192,7 +192,7 @@ def test_a_model_that_reads_no_history_answers_without_one() -> None:
     log = film_log()
     model = Pop(Config(), Sizes(3, 5))
     model.fit(log)
-    recommendations = recommend(model, log, user="anne", k=2)
+    recommendations = recommend(model, log, user="anne", k=1)
     assert recommendations.fallback is None
     assert recommendations.unknown_user == "anne"
     assert recommendations.notes() == ["User 'anne' is unknown, and is taken as an anonymous user."]
@@ -207,6 +207,17 @@ def test_unknown_items_of_a_history_are_left_out_with_a_note() -> None:
     unknown = recommend(model, film_log(), user="anne", history=["d"])
     assert unknown.notes() == ["User 'anne' is unknown, and is taken as an anonymous user."]
     assert model.inputs[-1] == (0, [4])
+
+
+def test_equal_scores_at_the_end_are_said() -> None:
+    class Zeros(AfterNewest):
+        def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+            return torch.tensor([[-torch.inf, 0.0, 3.0, 0.0, 2.0, 0.0]])
+
+    recommendations = recommend(Zeros(), film_log(), history=["a"])
+    assert item_names(recommendations) == "bdce"
+    assert recommendations.notes() == ["Ranks 3 to 4 have the same score; they are in the order of the item ids."]
+    assert recommend(Zeros(), film_log(), history=["a"], k=3).notes() == []
 
 
 def test_scores_that_are_not_numbers_are_an_error() -> None:

@@ -77,6 +77,12 @@ class Recommendations(Sequence[Recommendation]):
                 f"Left out of the history: {len(self.ignored):,} item{'' if one else 's'} that the model does not know "
                 f"({shown})."
             )
+        scores = [one.score for one in self.items]
+        first = scores.index(scores[-1]) + 1 if scores else 0
+        if first < len(scores):
+            notes.append(
+                f"Ranks {first:,} to {len(scores):,} have the same score; they are in the order of the item ids."
+            )
         return notes
 
 
