@@ -11,6 +11,7 @@ from segue.data.datasets import catalog
 from segue.data.readers.ingest import read_log
 from segue.data.synthetic import cycle
 from segue.papers.reproduction import Reproduction, Row
+from segue.reporting.heatmap import decimals_of, format_score
 from segue.serving import saved_model
 
 from .logs import PYTHON, done
@@ -27,10 +28,10 @@ def test_recommend_for_a_user_and_for_a_history_shows_titles(segue, here):
     assert {one["item"] for one in found["recommended"]} == {1, 2}
     scores = [one["score"] for one in found["recommended"]]
     assert scores == sorted(scores, reverse=True)
-    assert all(f" {title} " in out for title in found["last_seen"])
+    assert all(f" {title}\n" in out for title in found["last_seen"])
     for one in found["recommended"]:
         assert f"{one['title']} " in out
-        assert f"{one['score']:.3f}" in out
+        assert format_score(one["score"], decimals_of(scores)) in out
     done(segue("recommend models/hgn --history 2,3,4 -k 1 --json history.json"))
     (one,) = json.loads((here / "history.json").read_text())["recommended"]
     assert one["title"] == "[f] film (1995)"
@@ -86,4 +87,4 @@ def test_reproduce_prints_measured_and_published_values(segue, here, monkeypatch
     assert re.search(r"HGN .*\.1867 .*\.0426 .*4\.38 *\n .*\.0400–\.3333", out)
     assert "quick=True, overwrite=True in kept" in out
     assert json.loads((here / "table.json").read_text())["rows"][0]["seeds"] == [0.04, 1 / 3]
-    assert "<td>.1867</td>" in (here / "pages" / "toy.html").read_text()
+    assert ">.1867</td>" in (here / "pages" / "toy.html").read_text()

@@ -33,7 +33,9 @@ def test_zero_has_no_colour() -> None:
 
 def test_heatmap_on_a_page(tmp_path) -> None:
     path = write_page("Heat", [("Here", [Heatmap(ROWS, [["one"]]), "words"])], tmp_path / "page.html")
-    assert re.search(r"<h2>Here</h2>\n<table>\n<tr><th>item</th>.*</table>\n<p>words</p>", path.read_text(), re.DOTALL)
+    assert re.search(
+        r"<h2>Here</h2>\n.*<table>\n<tr><th>item</th>.*</table></div>\n<p>words</p>", path.read_text(), re.DOTALL
+    )
 
 
 def test_numbers_have_the_digits_of_the_largest() -> None:

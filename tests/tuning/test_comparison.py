@@ -182,12 +182,12 @@ def test_what_the_time_does_not_suffice_for_is_left_out_with_the_reason(
         entries = comparison("bprmf", "item-knn", "pop").run(LOG, tmp_path / "c")
     assert {entry.model: entry.reason for entry in entries} == {
         "pop": "",
-        "item-knn": "the 1 minutes were up before its last training and its test ended; give more with --minutes",
-        "bprmf": "the 1 minutes were up before its first trial; give more with --minutes",
+        "item-knn": "the 1 minutes were up before the last training and the test ended; give more with --minutes",
+        "bprmf": "the 1 minutes were up before a first trial; give more with --minutes",
     }
     again = comparison("bprmf", "item-knn", "pop").run(LOG, tmp_path / "c")
     assert not any(entry.reason for entry in again)
-    with pytest.raises(TrainingError, match="pop: the 1e-09 minutes were up before its first trial"):
+    with pytest.raises(TrainingError, match="pop: the 1e-09 minutes were up before a first trial"):
         comparison("pop", minutes=1e-9).run(LOG, tmp_path / "d")
 
 

@@ -127,15 +127,16 @@ def _show(plan: Comparison, entries: list[Entry], metrics: list[str], json: Path
     rows = cost_rows(entries, plan.monitor)
     missing = left_out(entries)
     if missing:
-        missing.insert(0, f"{len(missing)} of {len(entries)} models are left out:")
+        missing.insert(0, f"{len(tested)} of {len(entries)} models were compared.")
     first, trials = take_first(entries, plan.monitor), trials_sentence(entries, plan.trials)
     return finish(
         [entry.result for entry in tested if entry.result is not None],
         metrics,
-        before=[first, ""],
+        before=[first],
         after=[
             grid([{**row, "settings": None} for row in rows], COSTS),
-            grid([{"model": row["model"], "settings": row["settings"]} for row in rows], CHOSEN),
+            grid([{"model": row["model"], "settings": row["settings"] or "none"} for row in rows], CHOSEN),
+            "",
             trials,
             *missing,
         ],

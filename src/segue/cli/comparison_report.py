@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 
 def left_out(entries: list[Entry]) -> list[str]:
-    """A sentence for each model that could not be compared."""
-    return [f"{entry.model} is left out: {entry.reason}" for entry in entries if entry.result is None]
+    """A sentence for each reason why models could not be compared."""
+    names: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.result is None:
+            names.setdefault(entry.reason, []).append(entry.model)
+    return [f"{', '.join(who)} {'is' if len(who) == 1 else 'are'} left out: {why}" for why, who in names.items()]
 
 
 def take_first(entries: list[Entry], monitor: str) -> str:
@@ -52,24 +56,41 @@ def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder:
 
     metrics = list(facts["models"][0]["metrics"])
     costs = {row["model"]: row for row in cost_rows(entries, facts["comparison"]["monitor"])}
-    ranking = [_row(model, metrics, costs[model["model"]]) for model in facts["models"]]
+    ranking = [_row(model, metrics) for model in facts["models"]]
+    order = [costs[model["model"]] for model in facts["models"]]
+    cost = [{name: value for name, value in row.items() if name != "settings"} for row in order]
     take = f"segue recommend {folder / facts['serve']} --user USER"
+    chart = _quality_chart(facts["models"], costs, facts["comparison"]["monitor"], folder)
     sections: list[tuple[str, list[Any]]] = [
         ("Model to take first", [facts["take_first"], f"Its recommendations: {take}"]),
-        ("Ranking", [ranking, *_quality_chart(ranking, metrics, facts["comparison"]["monitor"], folder)]),
-        ("Chosen settings", [CHOSEN, [{"model": name, "settings": row["settings"]} for name, row in costs.items()]]),
+        ("Ranking", ["Below each figure on the test data stands its 95% interval.", ranking, *chart]),
+        ("Cost", ["Training of the best in CPU seconds; peak memory of its process, with torch and the log.", cost]),
+        (
+            "Chosen settings",
+            [CHOSEN, [{"model": name, "settings": row["settings"] or "none"} for name, row in costs.items()]],
+        ),
         ("Left out", left_out(entries) or ["Nothing: every model was compared."]),
         ("Method", _method(facts, trials_sentence(entries, facts["comparison"]["trials"]))),
     ]
     say(f"report: {write_page(f'Models for {log}', sections, folder / 'report.html')}")
 
 
-def _quality_chart(ranking: list[dict[str, Any]], metrics: list[str], monitor: str, folder: Path) -> list[Any]:
+def _quality_chart(
+    models: list[dict[str, Any]], costs: dict[str, dict[str, Any]], monitor: str, folder: Path
+) -> list[Any]:
     """Quality against training time as a chart, also written to `quality.svg`; none if charts cannot be drawn."""
     from segue.reporting import charts
 
-    points = [{**row, "training, CPU s": max(0.01, row["train CPU s"])} for row in ranking]
-    metric = monitor if monitor in metrics else metrics[1]
+    names = list(models[0]["metrics"])
+    metric = monitor if monitor in names else names[1]
+    points = [
+        {
+            "model": model["model"],
+            metric: model["metrics"][metric]["mean"],
+            "training, CPU s": max(0.01, costs[model["model"]]["train CPU s"]),
+        }
+        for model in models
+    ]
     try:
         chart = charts.scatter_chart(points, x="training, CPU s", y=metric, label="model", log="x")
         charts.save_chart(chart, folder / "quality.svg")
@@ -95,12 +116,12 @@ def _method(facts: dict[str, Any], trials: str) -> list[str]:
     ]
 
 
-def _row(model: dict[str, Any], metrics: list[str], cost: dict[str, Any]) -> dict[str, Any]:
-    """A row of the ranking: each metric with its interval, and the cost."""
+def _row(model: dict[str, Any], metrics: list[str]) -> dict[str, Any]:
+    """A row of the ranking: each metric with its interval below it."""
     row: dict[str, Any] = {"model": model["model"]}
     for metric in metrics:
         cell = model["metrics"][metric]
-        stars = cell.get("against", {"stars": ""})["stars"].replace("*", "▾")
-        ends = f"{metric_text(cell['low'])}–{metric_text(cell['high'])} {stars}"
-        row |= {metric: cell["mean"], f"{metric} 95%": ends.strip()}
-    return {**row, **{name: value for name, value in cost.items() if name not in ("model", "settings")}}
+        mean, low, high = (metric_text(cell[name]) for name in ("mean", "low", "high"))
+        marks = cell.get("against", {"stars": ""})["stars"].replace("*", "▾")
+        row[metric] = f"{mean} {marks}".strip() + f"\n{low}–{high}"
+    return row

@@ -18,10 +18,10 @@ from segue.errors import ConfigError
 from segue.reporting.heatmap import decimals_of, format_contribution, format_gate, format_score
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
     from segue.explain.occlusion import Explanation, PastItem
+    from segue.reporting.tables import FittedTable
 
 _LEGEND = (
     "Each number is what the past item contributes to the score of the recommendation: by how much the score would be "
@@ -99,32 +99,29 @@ def explain(
         write_heatmap_page(explanation, saved.model.name, owner, html)
 
 
-def explanation_tables(explanation: Explanation, model: str, owner: str) -> list[Text | Table]:
+def explanation_tables(explanation: Explanation, model: str, owner: str) -> list[Text | FittedTable]:
     """The recommendations, and the past items with their contributions to each; then what the numbers mean."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
+
+    from segue.cli.recommendations_table import ranked_items
+    from segue.reporting.tables import Column, FittedTable
 
     recommended, past = explanation.recommended, explanation.past
     notes = [Text(note) for note in recommended.notes()]
     if not recommended:
         return [*notes, Text(f"Nothing is left to recommend to {owner}: {recommended.why_empty()}.")]
     decimals = decimals_of(shown_values(explanation))
-    items = Table(box=None, show_header=False)
-    for rank, one in enumerate(recommended, 1):
-        items.add_row(str(rank), Text(one.title), format_score(one.score, decimals))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("past item", ratio=1)
+    ranked = [(one.title, one.title, format_score(one.score, decimals)) for one in recommended]
+    items = ranked_items(ranked, "score" if recommended.fallback is None else "events")
     gates = list(past[0].gates) if past else []
-    for name in ["age", *gates, *(str(rank) for rank in range(1, len(recommended) + 1))]:
-        table.add_column(name, justify="right", no_wrap=name not in gates)
-    for event in past:
-        values = [format_gate(event.gates[name]) for name in gates]
-        table.add_row(Text(event.title), str(event.age), *values, *contribution_cells(event, decimals))
-    for position, (name, cells) in enumerate(total_rows(explanation, decimals)):
-        if position == 0 and past:
-            table.add_section()
-        table.add_row(Text(name), "", *("" for _ in gates), *cells)
+    numbers = ["age", *gates, *(str(rank) for rank in range(1, len(recommended) + 1))]
+    columns = [Column(name="past item", wraps=True), *(Column(name=name, right=True) for name in numbers)]
+    rows = [
+        [event.title, str(event.age), *map(format_gate, event.gates.values()), *contribution_cells(event, decimals)]
+        for event in past
+    ]
+    rows += [[name, "", *("" for _ in gates), *cells] for name, cells in total_rows(explanation, decimals)]
+    table = FittedTable(columns, rows, section=len(past) or None)
     heading = Text("Contributions of the past items:")
     if recommended.fallback is not None:
         return [*notes, Text(f"Recommended to {owner}:"), items, Text(_NOTHING_TO_EXPLAIN)]

@@ -10,11 +10,11 @@ from segue.cli.output import show
 from segue.reporting.heatmap import format_contribution, format_gate, format_score
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
     from segue.explain.occlusion import Order
     from segue.explain.rating import ExplainedHistory
+    from segue.reporting.tables import FittedTable
     from segue.serving.saved_model import SavedModel
 
 _LEGEND = (
@@ -49,28 +49,27 @@ def show_rating(
     return asdict(explanation)
 
 
-def history_table(title: str, history: ExplainedHistory, decimals: int) -> Table | Text:
+def history_table(title: str, history: ExplainedHistory, decimals: int) -> FittedTable | Text:
     """The events of one history, in their order, and the older ones in one row."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
+
+    from segue.reporting.tables import Column, FittedTable
 
     events = history.events
     if not events:
         return Text(f"{title}: nothing" if not history.num_unread else f"{title}: nothing that the model reads")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("when", no_wrap=True)
-    table.add_column(title, ratio=1)
-    for name in ("rating", *events[0].gates, "contribution"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("rating", *events[0].gates, "contribution")
+    columns = [Column(name="when"), Column(name=title, wraps=True), *(Column(name=n, right=True) for n in numbers)]
+    rows = []
     for event in events:
         rating = "" if event.rating is None else f"{event.rating:g}"
         values = [*map(format_gate, event.gates.values()), format_contribution(event.contribution, decimals)]
-        table.add_row(event.day, Text(event.title), rating, *values)
+        rows.append([event.day, event.title, rating, *values])
     if history.num_older:
-        empty = ["" for _ in ("rating", *events[0].gates)]
-        table.add_row("", f"{history.num_older:,} older together", *empty, format_contribution(history.older, decimals))
-    return table
+        empty = ["" for _ in numbers[1:]]
+        last = format_contribution(history.older, decimals)
+        rows.append(["", f"{history.num_older:,} older together", *empty, last])
+    return FittedTable(columns, rows, keys=2)
 
 
 def unread_note(title: str, history: ExplainedHistory) -> str:

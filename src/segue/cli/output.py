@@ -48,7 +48,11 @@ OUTPUT_DEFAULTS = OutputOptions()
 
 def show(*things: Any) -> None:
     """Print answers on stdout."""
-    for thing in things:
+    from segue.reporting.tables import FittedTable
+
+    for place, thing in enumerate(things):
+        if place and isinstance(thing, FittedTable) and thing.title:
+            stdout().print()
         stdout().print(thing)
 
 
@@ -133,10 +137,12 @@ def grid(rows: list[dict[str, Any]], title: str, *, keys: int = 1) -> FittedTabl
     from segue.reporting.tables import Column, FittedTable
 
     names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    cells = [[cell_text(name, row[name]) for name in names] for row in rows]
     columns = []
     for place, name in enumerate(names):
         is_number = all(isinstance(row[name], (int, float)) or row[name] is None for row in rows)
         wraps = place >= keys and not is_number
-        columns.append(Column(name=name, right=is_number, wraps=wraps, group=cut_off(name)))
-    cells = [[cell_text(name, row[name]) for name in names] for row in rows]
+        lower = is_number and len(name) > max(len(row[place]) for row in cells)  # a heading wider than its numbers
+        heading = name.replace(" ", "\n") if lower else name
+        columns.append(Column(name=heading, right=is_number, wraps=wraps, group=cut_off(name)))
     return FittedTable(columns, cells, title=title, keys=keys)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from segue.cli.help import MODEL_GROUP
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.errors import ArtefactError, DataError
+from segue.reporting.numbers import metric_text
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -146,6 +147,4 @@ def measured_figures(about: Mapping[str, Any]) -> str:
     if "results" not in about:
         return ""
     metrics = about["results"]["models"][-1]["metrics"]
-    return ", ".join(
-        f"{name} {cell['mean']:.4f}".replace(" 0.", " .") for name, cell in metrics.items() if cell is not None
-    )
+    return ", ".join(f"{name} {metric_text(cell['mean'])}" for name, cell in metrics.items() if cell is not None)

@@ -15,9 +15,9 @@ from segue.errors import ConfigError
 from segue.reporting.heatmap import decimals_of, format_score
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
+    from segue.reporting.tables import FittedTable
     from segue.serving.similar import SimilarItem
 
 
@@ -53,24 +53,15 @@ def similar(
     write_json_output(json, {**content, "similar": [asdict(one) for one in found]})
 
 
-def similar_tables(found: list[SimilarItem], titles: list[str], similarity: str) -> list[Text | Table]:
+def similar_tables(found: list[SimilarItem], titles: list[str], similarity: str) -> list[Text | FittedTable]:
     """The similar items as a heading and a table."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
+
+    from segue.cli.recommendations_table import ranked_items
 
     asked = " and ".join(titles)
     if not found:
         return [Text(f"Nothing is similar to {asked}: the model knows of no item that occurs together with it.")]
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("", justify="right")
-    table.add_column("item")
-    has_titles = any(one.title != str(one.item) for one in found)
-    if has_titles:
-        table.add_column("name", style="dim")
-    table.add_column("similarity", justify="right")
     decimals = decimals_of(one.similarity for one in found)
-    for rank, one in enumerate(found, 1):
-        name = [Text(str(one.item))] if has_titles else []
-        table.add_row(str(rank), Text(one.title), *name, format_score(one.similarity, decimals))
-    return [Text(f"Similar to {asked}:"), table, Text(f"Similarity: {similarity}.")]
+    rows = [(str(one.item), one.title, format_score(one.similarity, decimals)) for one in found]
+    return [Text(f"Similar to {asked}:"), ranked_items(rows, "similarity"), Text(f"Similarity: {similarity}.")]

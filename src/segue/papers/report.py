@@ -20,6 +20,7 @@ from typing import Any
 from segue.errors import DataError
 from segue.papers.reproduction import CPU_SECONDS, Picture, markdown_table, to_markdown
 from segue.reporting import charts
+from segue.reporting.numbers import metric_text
 
 _METRICS = ("recall@10", "ndcg@10")
 COST_COLUMNS = ("epochs", "trials", CPU_SECONDS, "peak MB")
@@ -87,7 +88,7 @@ def _comparison_row(model: Mapping[str, Any], best: Mapping[str, Any]) -> list[s
     for metric in _METRICS:
         value = model["metrics"][metric]
         marks = value.get("against", {"stars": ""})["stars"].replace("*", "▾")
-        mean, low, high = (f"{value[name]:.4f}".removeprefix("0") for name in ("mean", "low", "high"))
+        mean, low, high = (metric_text(value[name]) for name in ("mean", "low", "high"))
         cells += [mean, f"{low}–{high} {marks}".rstrip()]
     search, seconds = best["search"], best["training"]["cpu_seconds"]
     epochs = str(search["trial"]["best_epoch"] or "")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from segue.errors import DataError
 from segue.reporting import charts as plots
 from segue.reporting.html import write_page
+from segue.reporting.numbers import metric_text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -146,23 +147,17 @@ class Reproduction:
 
     def table(self) -> Group:
         """The tables and notes for a terminal."""
-        from rich import box, get_console
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        style: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-        tables: list[Text | Table] = [Text(self.title, style="italic")]
+        from segue.reporting.tables import Column, FittedTable
+
+        tables: list[Text | FittedTable] = [Text(self.title, style="italic")]
         for part, cells in part_tables(self.as_dict()):
-            if part:
-                tables.append(Text(f"\n{part}", style="bold"))
-            for columns in _split_to_width(_narrow_columns(cells), get_console().width):
-                table = Table(**style)
-                for place, (name, *_) in enumerate(columns):
-                    table.add_column(name, justify="right" if place else "left", no_wrap=True)
-                for line in zip(*(column[1:] for column in columns), strict=True):
-                    table.add_row(*map(Text, line))
-                tables.append(table)
+            narrow = _narrow_columns(cells)
+            columns = [Column(name=name, right=i > 0, group=metric) for i, (metric, name, *_) in enumerate(narrow)]
+            rows = list(zip(*(column[2:] for column in narrow), strict=True))
+            tables.append(FittedTable(columns, rows, title=f"\n{part}" if part else ""))
         return Group(*tables, *(Text(f"* {note}", style="dim") for note in self.notes))
 
     def write(self, folder: Path, name: str) -> list[Path]:
@@ -244,34 +239,19 @@ def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list
 
 
 def _narrow_columns(rows: list[list[str]]) -> list[list[str]]:
-    """Columns for a terminal: the range over seeds is put below the mean, and the metric is not repeated in headers."""
+    """Columns for a terminal, each with its metric first, then its heading and cells: the range over seeds is put below
+    the mean, and the metric is not repeated in headings."""
     columns: list[list[str]] = []
     metric = ""
     for name, *cells in zip(*rows, strict=True):
         if name == f"{metric} seeds":
-            columns[-1][1:] = [f"{mean}\n{seeds}".rstrip() for mean, seeds in zip(columns[-1][1:], cells, strict=True)]
+            columns[-1][2:] = [f"{mean}\n{seeds}".rstrip() for mean, seeds in zip(columns[-1][2:], cells, strict=True)]
             continue
         if not name.startswith(f"{metric} "):
             metric = name
         short = name.removeprefix(f"{metric} ")
-        columns.append([short.replace(" ", "\n").replace("@", "\n@"), *cells])
+        columns.append([metric, short.replace(" ", "\n").replace("@", "\n@"), *cells])
     return columns
-
-
-def _split_to_width(columns: list[list[str]], width: int) -> list[list[list[str]]]:
-    """The columns as several tables, each at most `width` characters wide and with the methods as first column."""
-    first, *others = columns
-    pages: list[list[list[str]]] = [[first]]
-    for column in others:
-        if len(pages[-1]) > 1 and _width([*pages[-1], column]) > width:
-            pages.append([first])
-        pages[-1].append(column)
-    return pages
-
-
-def _width(columns: list[list[str]]) -> int:
-    """The width of a table in characters, with two between columns."""
-    return sum(2 + max(len(line) for cell in column for line in cell.split("\n")) for column in columns)
 
 
 def _format_figure(value: float | None, metric: str) -> str:
@@ -279,7 +259,7 @@ def _format_figure(value: float | None, metric: str) -> str:
     if value is None:
         return ""
     if "@" in metric:
-        return f"{value:.4f}".removeprefix("0")
+        return metric_text(value)
     if metric.startswith(FOUR_DECIMALS):
         return f"{value:.4f}"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

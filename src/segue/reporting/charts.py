@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Rows = pl.DataFrame | Sequence[Mapping[str, Any]]
 
 WIDTH, HEIGHT, STEP = 420, 280, 22
+LABEL_SIZE, LABEL_WIDTH = 11, 80  # of the text beside a point, in pixels
 MAX_TICKS = 10  # up to so many whole numbers on the x axis, each has a tick
 OPACITY, MAX_OPACITY = "relative value", 0.75  # below 1, so that dark text stays readable
 # distinguishable with most colour vision deficiencies: Okabe and Ito 2008; darker where a colour is too pale for lines
@@ -125,9 +126,36 @@ def scatter_chart(
     axes = {"x": _number(alt.X, x, log="x" in log), "y": _number(alt.Y, y, log="y" in log)}
     layers = [_chart(data).mark_point().encode(**axes, **_distinguish(data, by), **_distinguish(data, by, "shape"))]
     if label:
-        text = _chart(data).mark_text(align="left", dx=8, fontSize=11)
-        layers.append(text.encode(**axes, text=alt.Text(field=_field(label), type="nominal")))
+        for dy, rows_of_layer in _label_rows(data, x, y, log).items():
+            text = _chart(rows_of_layer).mark_text(align="left", dx=8, dy=dy, fontSize=LABEL_SIZE)
+            layers.append(text.encode(**axes, text=alt.Text(field=_field(label), type="nominal")))
     return _layered(layers, title, HEIGHT)
+
+
+def _label_rows(data: list[dict[str, Any]], x: str, y: str, log: str) -> dict[int, list[dict[str, Any]]]:
+    """The rows by the shift of their labels in pixels: labels that would cover each other are moved up or down."""
+    across, up = _pixels(data, x, WIDTH, log="x" in log), _pixels(data, y, HEIGHT, log="y" in log)
+    placed: list[tuple[float, float]] = []
+    shifted: dict[int, list[dict[str, Any]]] = {}
+    steps = [sign * step * (LABEL_SIZE + 1) for step in range(len(data) + 1) for sign in (1, -1)]
+    for row, left, height in sorted(zip(data, across, up, strict=True), key=lambda point: -point[2]):
+        free = (
+            dy
+            for dy in steps
+            if all(abs(left - other) > LABEL_WIDTH or abs(height - dy - line) > LABEL_SIZE for other, line in placed)
+        )
+        dy = next(free)
+        placed.append((left, height - dy))
+        shifted.setdefault(dy, []).append(row)
+    return shifted
+
+
+def _pixels(data: list[dict[str, Any]], column: str, size: int, *, log: bool) -> list[float]:
+    """About where the values of a column stand on an axis, in pixels; 0 for a missing value."""
+    values = [row[column] or 0.0 for row in data]
+    scaled = [math.log(max(value, 1e-12)) if log else value for value in values]
+    low, high = min(scaled), max(scaled)
+    return [size * (value - low) / (high - low) if high > low else 0.0 for value in scaled]
 
 
 def heatmap_chart(rows: Rows, *, x: str, y: str, value: str, title: str = "") -> Chart:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from segue.errors import DataError
 from segue.io import reason, write_text
 from segue.reporting.charts import plain_rows, render
+from segue.reporting.numbers import cell_text
 
 if TYPE_CHECKING:
     from segue.reporting.charts import Chart, Rows
@@ -22,13 +23,29 @@ if TYPE_CHECKING:
 
     PagePart = str | Rows | Chart | HTMLPart
 
-PAGE_STYLE = """
-body { font: 16px/1.5 sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2em; }
-table { border-collapse: collapse; font-size: .9em; margin: 1em 0; }
-th, td { padding: .25em .8em; text-align: left; border-bottom: 1px solid #ddd; }
-th { border-bottom: 1px solid #777; } .number { text-align: right; font-variant-numeric: tabular-nums; }
-img { max-width: 100%; margin: .5em 1em .5em 0; }
+MANY_COLUMNS, LONG_NAME = 7, 30
+# a table of rows that the screen cannot hold is turned: one block a row, one line a cell, named by its column
+_TURNED = """
+  TABLE, TABLE tbody, TABLE tr, TABLE td { display: block; border: 0; padding: 0; }
+  TABLE tr:first-child, TABLE td:empty { display: none; }
+  TABLE tr { border-bottom: 1px solid #ddd; padding: .4em 0; }
+  TABLE td { display: flex; justify-content: space-between; gap: 1em; text-align: right; }
+  TABLE td::before { content: attr(data-name); color: #666; text-align: left; font-weight: 400; white-space: nowrap; }
+  TABLE td:first-child { font-size: 1.1em; white-space: normal; }
+"""
+PAGE_STYLE = f"""
+body {{ font: 16px/1.5 sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
+p {{ overflow-wrap: anywhere; }}
+h1, h2 {{ line-height: 1.2; overflow-wrap: anywhere; }} h2 {{ margin-top: 2em; }}
+table {{ border-collapse: collapse; font-size: .9em; margin: 1em 0; }}
+th, td {{ padding: .25em .6em; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }}
+th {{ border-bottom: 1px solid #777; }} td {{ white-space: pre-line; }}
+.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }}
+.rows td:first-child {{ font-weight: 600; }} .name {{ white-space: pre; }}
+img {{ max-width: 100%; height: auto; margin: .5em 1em .5em 0; }}
+.wide {{ overflow-x: auto; }}
+@media (max-width: 60em) {{{_TURNED.replace("TABLE", "table.many")}}}
+@media (max-width: 36em) {{{_TURNED.replace("TABLE", "table.rows")}}}
 """
 
 
@@ -66,7 +83,7 @@ def _part_html(part: Any) -> str:
     if isinstance(part, str):
         return f"<p>{html.escape(part)}</p>"
     if hasattr(part, "as_html"):
-        return str(part.as_html())
+        return f'<div class="wide">{part.as_html()}</div>'
     if isinstance(part, Sequence) or hasattr(part, "to_dicts"):
         return _table_html(plain_rows(part))
     name = getattr(part, "title", "")
@@ -77,12 +94,20 @@ def _part_html(part: Any) -> str:
 def _table_html(rows: list[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-    lines = ["".join(_cell_html(row.get(column)) for column in columns) for row in rows]
-    return "\n".join(["<table>", f"<tr>{head}</tr>", *(f"<tr>{line}</tr>" for line in lines), "</table>"])
+    lines = ["".join(_cell_html(column, row.get(column)) for column in columns) for row in rows]
+    kind = "rows many" if len(columns) > MANY_COLUMNS else "rows"
+    return "\n".join(
+        [
+            f'<div class="wide"><table class="{kind}">',
+            f"<tr>{head}</tr>",
+            *(f"<tr>{line}</tr>" for line in lines),
+            "</table></div>",
+        ]
+    )
 
 
-def _cell_html(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return f"<td>{'' if value is None else html.escape(str(value))}</td>"
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
-    return f'<td class="number">{text}</td>'
+def _cell_html(column: str, value: Any) -> str:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = "" if value is None else html.escape(cell_text(column, value))
+    kind = ' class="number"' if is_number else "" if len(text) > LONG_NAME else ' class="name"'
+    return f'<td data-name="{html.escape(column, quote=True)}"{kind}>{text}</td>'

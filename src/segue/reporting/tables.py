@@ -57,6 +57,7 @@ class FittedTable(JupyterMixin):
         title: shown above it.
         notes: paragraphs shown below it.
         keys: number of first columns that name the row; they are repeated where the table is split.
+        section: index of a row that a line is drawn above; None for no line.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class FittedTable(JupyterMixin):
         title: str = "",
         notes: Sequence[str] = (),
         keys: int = 1,
+        section: int | None = None,
     ) -> None:
         self.columns, self.title, self.notes, self.keys = list(columns), title, list(notes), keys
+        self.section = section
         self.rows = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -119,7 +122,9 @@ class FittedTable(JupyterMixin):
                 min_width=self._min_width(index),
                 style=column.style or None,
             )
-        for row in self.rows:
+        for place, row in enumerate(self.rows):
+            if place == self.section:
+                table.add_section()
             table.add_row(*(row[index] for index in chosen))
         return table
 

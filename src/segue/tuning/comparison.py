@@ -141,9 +141,9 @@ def cost_rows(entries: list[Entry], monitor: str) -> list[dict[str, Any]]:
             "trials": entry.trials.text,
             f"validation {monitor}": entry.validation_metric,
             "epochs": entry.about["search"]["trial"]["best_epoch"] or None,
-            "train CPU s": round(entry.about["training"]["cpu_seconds"], 2),
+            "train CPU s": entry.about["training"]["cpu_seconds"],
             "peak MB": entry.about["cost"]["peak_mb"],
-            "tuning s": round(entry.tuning_seconds),
+            "tuning s": entry.tuning_seconds,
             "settings": format_settings(entry.about["search"]["trial"]["settings"]),
         }
         for entry in entries

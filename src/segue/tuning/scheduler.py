@@ -178,8 +178,8 @@ class Scheduler:
         for name in pool.running:
             pool.stop(name)
         for names, when in (
-            (self.to_tune, "before its first trial"),
-            ([*self.to_test, *self.ends], "before its last training and its test ended"),
+            (self.to_tune, "before a first trial"),
+            ([*self.to_test, *self.ends], "before the last training and the test ended"),
         ):
             for name in names:
                 self.granted.setdefault(name, 0.0)
