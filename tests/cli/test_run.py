@@ -100,7 +100,7 @@ def test_ratings_are_predicted_and_evaluated(segue, here):
             "search mf rated.csv --protocol ratings --trials 1 --no-baselines --set embedding_dim=2 --out models/found"
         )
     )
-    assert re.search(r"validation rmse", out)
+    assert re.search(r"with rmse \d?\.\d{4} on validation", out)
     code, _, err = segue("run mf rated.csv --protocol ratings --monitor ndcg@10")
     assert code == 2
     assert "ndcg@10: ratings predicts ratings; its metrics are rmse, mae, auc" in err

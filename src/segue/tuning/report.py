@@ -44,7 +44,7 @@ def trial_rows(trials: Sequence[Trial], monitor: str) -> list[dict[str, Any]]:
     return [
         {
             "trial": trial.number,
-            f"validation {monitor}": trial.metric,
+            f"validation {monitor}": None if trial.metric is None else abs(trial.metric),
             "epoch": trial.best_epoch or None,
             "of": trial.epochs or None,
             "seconds": round(trial.seconds, 1),
@@ -123,5 +123,5 @@ def format_settings(settings: Mapping[str, Any]) -> str:
 
 
 def format_metric(metric: float | None) -> str:
-    """A metric with four decimals, such as .0931."""
-    return "no metric" if metric is None else metric_text(metric)
+    """A metric with four decimals, such as .0931; an error, which a search maximises with a minus sign, without it."""
+    return "no metric" if metric is None else metric_text(abs(metric))
