@@ -70,14 +70,16 @@ FORMS = ("01", "+1", "1_0", "1.0", "1e0", "\uff11", "0x1", "--1", "1\u0661")
 
 @pytest.mark.parametrize("form", FORMS)
 def test_another_form_of_a_number_is_an_unknown_item(form, here, segue, monkeypatch):
-    check(Bad(["recommend", "models/pop", f"--history={form}"], r"unknown item '"), here, segue, monkeypatch)
+    check(
+        Bad(["recommend", "models/pop", f"--history={form}", "--strict"], r"unknown item '"), here, segue, monkeypatch
+    )
 
 
 @pytest.mark.parametrize("form", ["01", "1_0", "+1", "\uff11"])
 def test_another_form_of_a_number_is_an_unknown_user(form, here, segue, monkeypatch):
     Path("numbers.csv").write_text(numbered("0"))
     done(segue("run pop numbers.csv --no-baselines"))
-    check(Bad(["recommend", "models/pop", f"--user={form}"], r"unknown user '"), here, segue, monkeypatch)
+    check(Bad(["recommend", "models/pop", f"--user={form}", "--strict"], r"unknown user '"), here, segue, monkeypatch)
 
 
 def test_blanks_around_a_name_do_not_count(here, segue):
