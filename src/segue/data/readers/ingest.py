@@ -9,7 +9,7 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -156,9 +156,7 @@ def _read(
     duplicates: Duplicates | None,
 ) -> Log:
     columns = _columns(table, named)
-    only_order = simplify(columns.get("time", "")) == "order"
-    if time_format is not None and ("time" not in columns or only_order):
-        raise DataError(f'{table.where}: a time format needs a column of times; name it: time="..." (--time-col)')
+    only_order = _is_order(columns, time_format, table.where)
     frame = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
         raise DataError(f"{table.where}: no rows")
@@ -182,10 +180,8 @@ def _read(
     warnings: list[str] = []
     users, user = take_names("user")
     items, item = take_names("item")
-    times = None
-    if "time" in columns:
-        times = Times(as_order(*take("time")), "") if only_order else as_times(*take("time"), time_format)
-        warnings.extend(times.warnings)
+    times = _take_times(take, only_order, time_format) if "time" in columns else None
+    warnings.extend(times.warnings if times else ())
     ticks = times.ticks if times else None
     rating = as_ratings(*take("rating")) if "rating" in columns else None
     order = _order(user, ticks)
@@ -215,6 +211,19 @@ def _read(
     )
     log = _with_copies_treated(log, duplicates)
     return replace(log, time=None) if only_order else log
+
+
+def _is_order(columns: Mapping[str, str], time_format: str | None, where: str) -> bool:
+    """Whether the column of times gives only an order; an error if a time format is given and there are no times."""
+    only_order = simplify(columns.get("time", "")) == "order"
+    if time_format is not None and ("time" not in columns or only_order):
+        raise DataError(f'{where}: a time format needs a column of times; name it: time="..." (--time-col)')
+    return only_order
+
+
+def _take_times(take: Callable[[str], tuple[pl.Series, str]], only_order: bool, time_format: str | None) -> Times:
+    column, where = take("time")
+    return Times(as_order(column, where), "") if only_order else as_times(column, where, time_format)
 
 
 def _with_copies_treated(log: Log, duplicates: Duplicates | None) -> Log:
