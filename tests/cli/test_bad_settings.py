@@ -203,6 +203,19 @@ OF_A_SPLIT = {
         "run mf events.csv --protocol ratings --include-seen",
         r"ratings predicts ratings; it has no rule for seen items",
     ),
+    "range of one order": Bad("run pop events.csv --tie-range 1", r"--tie-range 1: a range needs at least 2 orders"),
+    "range of ratings": Bad(
+        "run mf events.csv --protocol ratings --tie-range 5",
+        r"--tie-range: needs a protocol that ranks; ratings does not",
+    ),
+    "range of a final model": Bad(
+        "run pop events.csv --final --tie-range 5", r"--tie-range: needs the model that is tested, and --final replaces"
+    ),
+    "range of an order without times": Bad(
+        "run pop bad.csv --time-col= --tie-range 5 --no-baselines",
+        r"--tie-range: bad has an order and no times, so it is not known which",
+        events(header="user,item,other"),
+    ),
     "half a row": Bad("run pop events.csv --min-history 2.5", r"--min-history: unable to convert \"2\.5\" into int"),
     "half a cut-off": Bad("run pop events.csv -k 5 7.5", r"-k: unable to convert \"7\.5\" into int"),
     "half a core": Bad("data events.csv --user-core 1.5", r"--user-core: unable to convert \"1\.5\" into int"),

@@ -137,6 +137,58 @@ def test_the_split_in_the_rows_of_a_file_is_used_or_left_out_by_name(segue, here
     assert "was trained on another log" in err
 
 
+def tied_log(here):
+    """Of each user the last three of six events have one time."""
+    header, *rows = events().splitlines()
+    (here / "tied.csv").write_text(
+        "".join(
+            [
+                f"{header}\n",
+                *(f"{row.rpartition(',')[0]},{1_600_000_000 + min(n % 6, 3)}\n" for n, row in enumerate(rows)),
+            ]
+        )
+    )
+
+
+def test_the_table_says_how_many_targets_tie_and_the_range_over_orders_of_ties(segue, here):
+    tied_log(here)
+    code, out, _ = segue("run hgn tied.csv --set embedding_dim=4 epochs=1 --tie-range 4 --json run.json")
+    text = " ".join(out.split())
+    assert code == 0
+    assert "In 100% of the instances the (first) target has the time of the row before it" in text
+    assert "Over 4 random orders of the events of a user that have the same time" in text
+    assert "Trained again for each order: pop, item-knn, seq-knn. Not trained again: hgn;" in text
+    facts = json.loads((here / "run.json").read_text())
+    assert facts["tied"] == 1.0
+    ranges = facts["tie_range"]
+    assert ranges["orders"] == 4
+    assert [row["model"] for row in ranges["models"]] == [
+        m for m in ("pop", "item-knn", "seq-knn", "hgn") for _ in range(3)
+    ]
+    assert all(0 <= row["lowest"] <= row["highest"] <= 1 for row in ranges["models"])
+    assert ranges["trained_on_targets"]["pop"] is None
+    assert 0 < ranges["trained_on_targets"]["hgn"] < 1
+    code, out, _ = segue("evaluate models/hgn --data tied.csv --tie-range 4 --json evaluate.json")
+    assert code == 0
+    again = json.loads((here / "evaluate.json").read_text())["tie_range"]["models"]
+    assert [row["highest"] for row in again] == [row["highest"] for row in ranges["models"] if row["model"] == "hgn"]
+
+
+def test_a_log_without_ties_says_so(segue):
+    code, out, _ = segue("run pop events.csv --no-baselines --tie-range 3")
+    text = " ".join(out.split())
+    assert code == 0
+    assert "No two events of a user have the same time" in text
+    assert "of the instances the (first) target" not in text
+
+
+def test_the_range_of_two_stages(segue, here):
+    tied_log(here)
+    code, out, _ = segue("run pop tied.csv --rerank item-knn --no-baselines --tie-range 2")
+    assert code == 0
+    assert "Trained again for each order: item-knn. Not trained again: pop after item-knn;" in " ".join(out.split())
+
+
 def test_the_next_order_of_a_shop(segue, here):
     """Every order has 3 lines, 40 s apart: the last line is asked for, or the whole order."""
     (here / "shop.csv").write_text(SHOP)

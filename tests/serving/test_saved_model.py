@@ -331,3 +331,11 @@ def test_no_pickle_is_read_or_written(folder: Path, monkeypatch: pytest.MonkeyPa
     for path in folder.iterdir():
         start = path.read_bytes()[:9]
         assert start.startswith({".json": b"{", ".parquet": b"PAR1"}.get(path.suffix, start[:8] + b"{")), path.name
+
+
+def test_the_split_of_the_log_is_saved_with_its_rows(tmp_path: Path) -> None:
+    log = replace(synthetic.cycle(4, 5, 3), part=np.array([0, 1, 2] * 4, np.int8))
+    saved = load(save(trained_model("pop", log), log, tmp_path / "pop"))
+    assert saved.log.part is not None
+    assert saved.log.part.tolist() == log.part.tolist()
+    assert saved.log.fingerprint == log.fingerprint

@@ -13,6 +13,7 @@ from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import JsonFile, check_json, finish
 from segue.cli.saved_models import ModelClasses, evaluate_saved, load_saved
+from segue.cli.tie_range import tie_range_tables
 from segue.errors import ConfigError
 
 
@@ -45,10 +46,14 @@ def evaluate(
     if any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values()):
         newer = evaluate_newer(saved, log, evaluation)
         results, split, refit, notes, facts = newer.results, newer.split, False, newer.notes, newer.facts
+        if breakdown.tie_range is not None:
+            raise ConfigError("--tie-range: needs the log that the models were trained on; this one has newer events")
     else:
         results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
         split, notes, facts = results[0].protocol.split(log), [], {}
         refit = any(model.about["experiment"]["refit"] for model in saved.values())
     metrics = results[0].protocol.table_metrics(cut_offs)
     tables, groups = breakdown.tables(results, metrics, split, refit=refit)
-    finish(results, metrics, before=notes, after=tables, facts={**facts, **groups}, json=json)
+    trained = {str(folder): model.model for folder, model in saved.items()}
+    ties, ranges = tie_range_tables(results, trained, metrics, log, orders=breakdown.tie_range, refit=refit)
+    finish(results, metrics, before=notes, after=[*tables, *ties], facts={**facts, **groups, **ranges}, json=json)

@@ -80,6 +80,7 @@ def evaluate_newer(saved: Mapping[Path, SavedModel], log: Log, options: Evaluati
                 counts=split.train.counts(),
                 seconds=model.about["training"]["seconds"],
                 warnings=(*leakage_warnings(split, refit=False), *protocol.warnings(split)),
+                tied=protocol.tied(split),
             )
         )
     facts = {name: value for name, value in vars(newer).items() if name != "log"}

@@ -21,6 +21,7 @@ from segue.cli.options.training import (
     experiment,
 )
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
+from segue.cli.tie_range import tie_range_tables
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -58,7 +59,7 @@ def run(
     check_json(output.json, data=data)
     training.budget()
     described = experiment(model, protocol.without_log(), settings, training)
-    breakdown.check(described.protocol)
+    breakdown.check(described.protocol, final=described.final)
     rerank.first_stage(described)
     stages = [described.name, *([rerank.name] if rerank.name else [])]
     folder = output.out or Path("models") / "-after-".join(stages)
@@ -76,8 +77,11 @@ def run(
     delete_training_files(progress)
     results, metrics = [*compared, *outcome.results], described.protocol.table_metrics(protocol.cut_offs)
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
-    facts = {"experiment": about["experiment"], "training": about["training"], **groups}
-    content = finish(results, metrics, after=tables, facts=facts, json=output.json)
+    ties, ranges = tie_range_tables(
+        results, outcome.models, metrics, log, orders=breakdown.tie_range, refit=described.refit
+    )
+    facts = {"experiment": about["experiment"], "training": about["training"], **groups, **ranges}
+    content = finish(results, metrics, after=[*tables, *ties], facts=facts, json=output.json)
     better = better_baseline(results, described.monitor, content)
     again = RunTrainingOptions(refit=training.refit, final=training.final)
     command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None

@@ -71,6 +71,7 @@ def evaluate_saved(
         counts=(split.train_valid if refit else split.train).counts(),
         seconds=about["training"]["seconds"],
         warnings=(*leakage_warnings(split, refit=refit, ranking=ranking), *protocol.warnings(split)),
+        tied=protocol.tied(split),
     )
 
 

@@ -105,6 +105,10 @@ class Protocol(ABC):
         """The names of the simple models that are shown beside any other on `log`."""
         return self.task.baselines
 
+    def tied(self, split: Split) -> float | None:
+        """The share of the test instances whose first target has the time of the row before it; None if unknown."""
+        return None
+
     def warnings(self, split: Split) -> tuple[str, ...]:
         """What makes figures of a split doubtful, one sentence each, besides what it shares with training."""
         return ()

@@ -10,7 +10,7 @@ import numpy as np
 
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.diagnostics.repeats import users_return
-from segue.data.diagnostics.target_times import basket_warning
+from segue.data.diagnostics.target_times import basket_warning, target_times
 from segue.data.log import Log
 from segue.data.source_split import cuts_users
 from segue.data.splits import EvalInstances, Part, Split
@@ -164,6 +164,10 @@ class RankingProtocol(Protocol):
     def baselines(self, log: Log) -> tuple[str, ...]:
         returns = not self.exclude_seen and users_return(log, int(self.arguments.get("gap", 0)))
         return (*self.task.baselines, "s-pop") if returns else self.task.baselines
+
+    def tied(self, split: Split) -> float | None:
+        times = target_times(split.log, self.instances(split, "test").row)
+        return None if times is None else times.tied
 
     def warnings(self, split: Split) -> tuple[str, ...]:
         if self.by not in NEXT_ROW and not (self.by == "given" and cuts_users(split.log)):

@@ -29,6 +29,7 @@ from segue.reporting.numbers import cut_off, metric_text, percent_text, seconds_
 from segue.reporting.tables import Column, FittedTable
 
 CONFIDENCE = 0.95
+MANY_TIED = 0.05  # share of targets with the time of the row before, above which the table says so
 TIES_MATTER = 0.01  # relative change of a figure under the other tie rule, above which the table mentions it
 
 
@@ -48,6 +49,7 @@ class Result:
         baseline: whether other models are compared with this one. If no result is a baseline, all are compared with the
             best.
         warnings: what makes figures of this log and protocol doubtful, one sentence each.
+        tied: share of the instances whose first target has the time of the row before it; None if it is unknown.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Result:
     seconds: float | None = None
     baseline: bool = False
     warnings: tuple[str, ...] = ()
+    tied: float | None = None
 
 
 def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> dict[str, Any]:
@@ -92,6 +95,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, 
         "users": len(np.unique(first.predictions.user)),
         "left_out": first.predictions.dropped,
         "warnings": list(dict.fromkeys(warning for r in results for warning in r.warnings)),
+        "tied": first.tied,
         "confidence": CONFIDENCE,
         "test": test,
         "comparisons": len(tested),
@@ -263,13 +267,24 @@ def _tie_notes(facts: dict[str, Any]) -> list[str]:
     return [f"Ties matter: {metric} with targets {rule} other items of the same score: {', '.join(changed)}."]
 
 
+def _tied_note(tied: float | None) -> str:
+    """What the order of events with the same time decides, if that is much."""
+    if tied is None or tied <= MANY_TIED:
+        return ""
+    return (
+        f" In {tied:.0%} of the instances the (first) target has the time of the row before it: the order of the "
+        "source decides which of them is the target, and --tie-range 10 shows how much the figures change."
+    )
+
+
 def _footnotes(facts: dict[str, Any]) -> list[str]:
     protocol = facts["protocol"]
     drawn = "instances" if facts["users"] == facts["instances"] else f"{facts['users']:,} users"
     left_out = ", ".join(f"{n:,} {reason}" for reason, n in facts["left_out"].items()) or "nothing"
     popularity = " Below coverage, the mean popularity percentile of the recommended items."
     lines = [
-        f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}",
+        f"Protocol {protocol['name']} ({protocol['fingerprint']}), log {facts['log']}. {protocol['sentence']}"
+        + _tied_note(facts["tied"]),
         f"Left out: {left_out}.",
         f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
         + (popularity if _coverage_column(facts) else ""),

@@ -231,6 +231,7 @@ class Experiment:
             seconds=training.seconds,
             baseline=self.baseline,
             warnings=self.warnings(split),
+            tied=self.protocol.tied(split),
         )
 
     def retrainings(self, split: Split, log: Log) -> float:

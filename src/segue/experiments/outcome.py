@@ -58,6 +58,11 @@ class Outcome:
         """The rows of a table."""
         return [self.result]
 
+    @property
+    def models(self) -> dict[str, Model]:
+        """The models of these rows, by name."""
+        return {self.result.model: self.model}
+
     def about(self) -> dict[str, Any]:
         """What is stored with the saved model, as plain values."""
         return {

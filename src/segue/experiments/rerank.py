@@ -75,6 +75,11 @@ class Reranked:
     final: FinalFit | None = None
 
     @property
+    def models(self) -> dict[str, Model]:
+        """The models of the results, by name."""
+        return {self.first.result.model: self.first.model, self.result.model: self.model}
+
+    @property
     def results(self) -> list[Result]:
         """The rows of a table: the first stage alone, and both stages."""
         return [self.first.result, self.result]

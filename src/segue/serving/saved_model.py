@@ -130,9 +130,9 @@ def _description(model: Model) -> dict[str, Any]:
 
 
 def _history(log: Log) -> pl.DataFrame:
-    """One row per event, user by user: user, item, and the time and rating if the log has them."""
+    """One row per event, user by user: user, item, and the time, the rating and the part if the log has them."""
     user, item = log.events()
-    optional = {"time": log.time, "rating": log.rating}
+    optional = {"time": log.time, "rating": log.rating, "part": log.part}
     columns = {name: log.column(values) for name, values in optional.items() if values is not None}
     return pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
 
@@ -208,6 +208,7 @@ def _load_log(folder: Path, name: str) -> Log:
         item=history["item"].to_numpy(),
         time=history["time"].to_numpy() if "time" in history.columns else None,
         rating=history["rating"].to_numpy() if "rating" in history.columns else None,
+        part=history["part"].to_numpy() if "part" in history.columns else None,
         name=name,
         user_metadata=users[:, 1:] if users.width > 1 else None,
         item_metadata=items[:, 1:] if items.width > 1 else None,
