@@ -142,7 +142,8 @@ def _label_rows(data: list[dict[str, Any]], x: str, y: str, log: str) -> dict[in
         free = (
             dy
             for dy in steps
-            if all(abs(left - other) > LABEL_WIDTH or abs(height - dy - line) > LABEL_SIZE for other, line in placed)
+            if height - dy >= 0  # not on the axis
+            and all(abs(left - other) > LABEL_WIDTH or abs(height - dy - line) > LABEL_SIZE for other, line in placed)
         )
         dy = next(free)
         placed.append((left, height - dy))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     PagePart = str | Rows | Chart | HTMLPart
 
-MANY_COLUMNS, LONG_NAME = 7, 30
+MANY_COLUMNS, TOO_MANY_COLUMNS, LONG_NAME = 7, 11, 30
 # a table of rows that the screen cannot hold is turned: one block a row, one line a cell, named by its column
 _TURNED = """
   TABLE, TABLE tbody, TABLE tr, TABLE td { display: block; border: 0; padding: 0; }
@@ -34,8 +34,8 @@ _TURNED = """
   TABLE td:first-child { font-size: 1.1em; white-space: normal; }
 """
 PAGE_STYLE = f"""
-body {{ font: 16px/1.5 sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }}
-p {{ overflow-wrap: anywhere; }}
+body {{ font: 16px/1.5 sans-serif; color: #222; max-width: 75em; margin: 2em auto; padding: 0 1em; }}
+p {{ overflow-wrap: anywhere; max-width: 60em; }}
 h1, h2 {{ line-height: 1.2; overflow-wrap: anywhere; }} h2 {{ margin-top: 2em; }}
 table {{ border-collapse: collapse; font-size: .9em; margin: 1em 0; }}
 th, td {{ padding: .25em .6em; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }}
@@ -44,7 +44,8 @@ th {{ border-bottom: 1px solid #777; }} td {{ white-space: pre-line; }}
 .rows td:first-child {{ font-weight: 600; }} .name {{ white-space: pre; }}
 img {{ max-width: 100%; height: auto; margin: .5em 1em .5em 0; }}
 .wide {{ overflow-x: auto; }}
-@media (max-width: 60em) {{{_TURNED.replace("TABLE", "table.many")}}}
+{_TURNED.replace("TABLE", "table.too-many")}
+@media (max-width: 75em) {{{_TURNED.replace("TABLE", "table.many")}}}
 @media (max-width: 36em) {{{_TURNED.replace("TABLE", "table.rows")}}}
 """
 
@@ -96,6 +97,7 @@ def _table_html(rows: list[dict[str, Any]]) -> str:
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     lines = ["".join(_cell_html(column, row.get(column)) for column in columns) for row in rows]
     kind = "rows many" if len(columns) > MANY_COLUMNS else "rows"
+    kind += " too-many" * (len(columns) > TOO_MANY_COLUMNS)
     return "\n".join(
         [
             f'<div class="wide"><table class="{kind}">',

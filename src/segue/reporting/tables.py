@@ -83,7 +83,7 @@ class FittedTable(JupyterMixin):
         else:
             yield from (self._table(part) for part in parts)
         for note in self.notes:
-            yield Text(note, style="dim italic")
+            yield Text(note, style="yellow" if note.startswith("Warning") else "dim italic")
 
     def _split(self, console: Console, options: ConsoleOptions) -> list[list[int]] | None:
         """The columns of each table, by index; None if even the keys and one more column are too wide."""

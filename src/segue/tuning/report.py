@@ -95,10 +95,19 @@ def write_report(
         content += [chart, *_setting_charts(trials, space, monitor)]
     sections: list[tuple[str, list[Any]]] = [
         ("Best trial", [best_trial_text(trials, monitor)]),
-        ("Trials", [trial_rows(trials, monitor)]),
+        ("Trials", [_with_settings_together(trial_rows(trials, monitor), space)]),
         ("Importance of the settings", content),
     ]
     return write_page(title, sections, folder / "search.html")
+
+
+def _with_settings_together(rows: list[dict[str, Any]], space: Space) -> list[dict[str, Any]]:
+    """The rows with all settings in one column, so that a page holds them."""
+    return [
+        {name: value for name, value in row.items() if name not in space}
+        | {"settings": " ".join(f"{name}={row[name]}" for name in space) or "none"}
+        for row in rows
+    ]
 
 
 def _setting_charts(trials: Sequence[Trial], space: Space, monitor: str) -> list[Any]:
