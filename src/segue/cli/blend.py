@@ -47,7 +47,8 @@ def blend(
     from segue.serving.saved_model import check_target, save
 
     folder = output.out or Path("models/blend")
-    for is_repeated, path in ((first == second, second), (folder in (first, second), folder)):
+    places = [path.resolve() for path in (first, second)]
+    for is_repeated, path in ((places[0] == places[1], second), (folder.resolve() in places, folder)):
         if is_repeated:
             raise ConfigError(f"{path} is given twice; give two models, and another folder for their blend")
     check_json(output.json, data=data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import JsonFile, check_json, finish
-from segue.cli.saved_models import ModelClasses, evaluate_saved, load_saved
+from segue.cli.saved_models import ModelClasses, evaluate_saved, folder_names, load_saved
 from segue.cli.tie_range import tie_range_tables
 from segue.errors import ConfigError
 
@@ -34,8 +35,9 @@ def evaluate(
     """
     if not models:
         raise ConfigError("no model given: name the folders of saved models, such as models/hgn")
-    for folder in models:
-        if models.count(folder) > 1:
+    places = [folder.resolve() for folder in models]
+    for folder, place in zip(models, places, strict=True):
+        if places.count(place) > 1:
             raise ConfigError(f"{folder} is given twice; a table shows each model once")
     cut_offs = evaluation.cut_offs
     check_json(json, data=data)
@@ -52,8 +54,10 @@ def evaluate(
         results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
         split, notes, facts = results[0].protocol.split(log), [], {}
         refit = any(model.about["experiment"]["refit"] for model in saved.values())
+    names = folder_names(saved)
+    results = [replace(r, model=name) for r, name in zip(results, names, strict=True)]
     metrics = results[0].protocol.table_metrics(cut_offs)
     tables, groups = breakdown.tables(results, metrics, split, refit=refit)
-    trained = {str(folder): model.model for folder, model in saved.items()}
+    trained = {name: model.model for name, model in zip(names, saved.values(), strict=True)}
     ties, ranges = tie_range_tables(results, trained, metrics, log, orders=breakdown.tie_range, refit=refit)
     finish(results, metrics, before=notes, after=[*tables, *ties], facts={**facts, **groups, **ranges}, json=json)

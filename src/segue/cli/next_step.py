@@ -24,7 +24,7 @@ def say_next(
     *,
     classes: Iterable[str] = (),
     verb: str = "saved to",
-    remark: object = None,
+    remarks: Iterable[object] = (),
     command: str | None = None,
 ) -> None:
     """Say where a model is saved, what it was trained on, and how it recommends items to the first user of the log.
@@ -35,12 +35,12 @@ def say_next(
         about: what is stored with the model.
         classes: the models that it consists of; those from outside segue are needed to load it.
         verb: what was done with the folder.
-        remark: what else is to be said about the model; None for nothing.
+        remarks: what else is to be said about the model.
         command: the next command, if it is another one.
     """
     extent = describe_extent(about, len(log))
     following = command or recommend_command(folder, log, classes)
-    say(f"{verb} {folder}{extent}{'' if remark is None else f'; {remark}'}; next: {following}")
+    say(f"{verb} {folder}{extent}{''.join(f'; {remark}' for remark in remarks)}; next: {following}")
 
 
 def describe_extent(about: Mapping[str, Any], total: int) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import better_baseline
 from segue.cli.next_step import run_command, say_next
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.table import Result
     from segue.experiments.experiment import Experiment
+    from segue.experiments.outcome import Outcome
+    from segue.experiments.rerank import Reranked
+    from segue.training.budget import TimeBudget
 
 
 def run(
@@ -52,14 +56,16 @@ def run(
         data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
     """
     from segue import distributed
+    from segue.experiments.repeated import repeat
     from segue.serving.saved_model import check_target, save, training_folder
     from segue.training.state import delete_training_files
 
     distributed.init()
     check_json(output.json, data=data)
     training.budget()
+    seeds = training.all_seeds
     described = experiment(model, protocol.without_log(), settings, training)
-    breakdown.check(described.protocol, final=described.final)
+    breakdown.check(described.protocol, final=described.final, seeds=training.seeds)
     rerank.first_stage(described)
     stages = [described.name, *([rerank.name] if rerank.name else [])]
     folder = output.out or Path("models") / "-after-".join(stages)
@@ -68,24 +74,36 @@ def run(
     breakdown.check_log(log)
     described = replace(described, protocol=protocol.for_log(log))
     progress = training_folder(folder)
-    outcome = rerank.run(described, log, progress, training.budget())
+    outcome = repeat(partial(_run_seed, described, log, rerank), seeds, progress, training.budget())
     compared = baseline_results(described, log, skip=stages) if baselines else []
     if distributed.process_rank() > 0:
         return
     about = outcome.about()
-    save(outcome.model, log, folder, training_log=progress / "training.jsonl", **about)
+    save(outcome.model, log, folder, training_log=outcome.folders[outcome.best] / "training.jsonl", **about)
     delete_training_files(progress)
     results, metrics = [*compared, *outcome.results], described.protocol.table_metrics(protocol.cut_offs)
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
     ties, ranges = tie_range_tables(
         results, outcome.models, metrics, log, orders=breakdown.tie_range, refit=described.refit
     )
-    facts = {"experiment": about["experiment"], "training": about["training"], **groups, **ranges}
-    content = finish(results, metrics, after=[*tables, *ties], facts=facts, json=output.json)
+    facts: dict[str, Any] = {key: about[key] for key in ("experiment", "training", "seeds") if key in about}
+    content = finish(results, metrics, after=[*tables, *ties], facts={**facts, **groups, **ranges}, json=output.json)
     better = better_baseline(results, described.monitor, content)
-    again = RunTrainingOptions(refit=training.refit, final=training.final)
-    command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None
-    say_next(folder, log, about, classes=[model, *rerank.classes], remark=better, command=command)
+    command = None
+    if better and better.is_certain:
+        again = RunTrainingOptions(refit=training.refit, final=training.final)
+        same = (data, again, protocol, reading)
+        is_simple = any(better.baseline == result.model for result in compared)
+        command = run_command(better.baseline, *same) if is_simple else rerank.command(log, *same)
+    remarks = [*outcome.remarks(), *([better] if better else [])]
+    say_next(folder, log, about, classes=[model, *rerank.classes], remarks=remarks, command=command)
+
+
+def _run_seed(
+    described: Experiment, log: Log, rerank: RerankOptions, seed: int, folder: Path, budget: TimeBudget | None
+) -> Outcome | Reranked:
+    """The outcome of an experiment with another seed."""
+    return rerank.run(replace(described, seed=seed), log, folder, budget)
 
 
 def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:

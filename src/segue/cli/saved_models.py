@@ -149,3 +149,22 @@ def measured_figures(about: Mapping[str, Any]) -> str:
         return ""
     metrics = about["results"]["models"][-1]["metrics"]
     return ", ".join(f"{name} {metric_text(cell['mean'])}" for name, cell in metrics.items() if cell is not None)
+
+
+def folder_names(saved: Mapping[Path, SavedModel]) -> list[str]:
+    """The names of saved models in a table: their folders; where two hold one model, with it and what differs."""
+    from segue.evaluation.result_names import distinct_settings
+
+    named = []
+    for one in saved.values():
+        training = {key: one.about.get("training", {}).get(key) for key in ("seed", "best")}
+        refit = {"refit": one.about.get("experiment", {}).get("refit")}
+        named.append((one.model.name, {**one.model.config.as_dict(), **training, **refit}))
+    models = [name for name, _ in named]
+    texts = [
+        f"{name}, {text}" if text else name for (name, _), text in zip(named, distinct_settings(named), strict=True)
+    ]
+    return [
+        f"{folder} ({text})" if models.count(name) > 1 else str(folder)
+        for folder, name, text in zip(saved, models, texts, strict=True)
+    ]

@@ -93,7 +93,7 @@ def search(
     better = better_baseline([*compared, result], described.monitor, content)
     again = RunTrainingOptions(refit=training.refit, final=training.final)
     command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None
-    say_next(folder, log, about, classes=[model], remark=better, command=command)
+    say_next(folder, log, about, classes=[model], remarks=[better] if better else [], command=command)
 
 
 def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> Search:

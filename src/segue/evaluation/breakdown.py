@@ -113,15 +113,17 @@ def step_curve(results: Sequence[Result], k: int) -> list[dict[str, Any]]:
     rows = []
     for step in range(1, next_steps.horizon + 1):
         for r in results:
-            values = at_step(_ranks(r), k, step)
+            values = np.mean([at_step(_ranks(r, run), k, step) for run in range(len(r.predictions.runs))], axis=0)
             inside = ~np.isnan(values)
             if inside.any():
                 rows.append(_row(str(step), float(step), r, f"recall@{k}", values, inside))
     return rows
 
 
-def _ranks(result: Result) -> Ranks:
-    return Ranks.expect(result.predictions, f"groups need a protocol that ranks items; {result.protocol.name} does not")
+def _ranks(result: Result, run: int = 0) -> Ranks:
+    """The ranks of one training of a model."""
+    predictions = result.predictions.runs[run]
+    return Ranks.expect(predictions, f"groups need a protocol that ranks items; {result.protocol.name} does not")
 
 
 def _row(group: str, at: float | None, result: Result, metric: str, values: Floats, inside: Mask) -> dict[str, Any]:

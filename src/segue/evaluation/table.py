@@ -13,7 +13,7 @@ A table only holds results of the same evaluation instances: same log, same prot
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,9 @@ from rich.text import Text
 from segue.data.log import Floats, Ids
 from segue.errors import require
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.result_names import distinct_names
 from segue.evaluation.significance import PairedComparison, Test, best, compare_with_baseline, holm, interval
-from segue.evaluation.task import Predictions
+from segue.evaluation.task import Predictions, mean_metric
 from segue.reporting.numbers import cut_off, metric_text, percent_text, seconds_text
 from segue.reporting.tables import Column, FittedTable
 
@@ -50,6 +51,7 @@ class Result:
             best.
         warnings: what makes figures of this log and protocol doubtful, one sentence each.
         tied: share of the instances whose first target has the time of the row before it; None if it is unknown.
+        settings: of the model and its training; those that differ name results of the same model apart.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Result:
     baseline: bool = False
     warnings: tuple[str, ...] = ()
     tied: float | None = None
+    settings: Mapping[str, Any] | None = None
 
 
 def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> dict[str, Any]:
@@ -76,6 +79,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, 
     Raises:
         ConfigError: the results are of different logs, protocols or instances; unknown metric or test.
     """
+    results = distinct_names(results)
     _check_comparable(results)
     metrics = results[0].protocol.task.default_metrics if metrics is None else metrics
     require(len(metrics) > 0, "no metric to show; name one, such as recall@10")
@@ -104,6 +108,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, 
             {
                 "model": r.model,
                 "seconds": r.seconds,
+                **({"trainings": len(r.predictions.runs)} if len(r.predictions.runs) > 1 else {}),
                 **r.predictions.list_statistics(metrics[0], r.items, r.counts),
                 "metrics": {m: _cell(m, values[m], r, tested.get((m, r.model))) for m in metrics},
             }
@@ -174,7 +179,7 @@ def _check_comparable(results: Sequence[Result]) -> None:
             "evaluate both on the same log",
         )
         require(
-            first.predictions.same_instances(r.predictions),
+            first.predictions.runs[0].same_instances(r.predictions.runs[0]),
             f"{pair}{len(first.predictions):,} evaluation instances on one side, {len(r.predictions):,} on the other, "
             "not the same; evaluate both on the same part of the split",
         )
@@ -217,6 +222,9 @@ def _cell(
     figures = {"mean": mean, "low": low, "high": high}
     cell: dict[str, Any] = {name: task.aggregate(figure, metric) for name, figure in figures.items()}
     cell["best"] = mean == best_of(float(v.mean()) for v in by_model.values())
+    if len(predictions.runs) > 1:
+        cell["runs"] = [mean_metric(run, metric) for run in predictions.runs]
+        cell["sd"] = float(np.std(cell["runs"], ddof=1))
     other_ties = predictions.mean_other_ties(metric)
     if other_ties is not None:
         cell["other_ties"] = other_ties
@@ -239,9 +247,9 @@ def _cell_text(cell: dict[str, Any] | None) -> Text:
     tested = cell.get("against", {"stars": "", "difference": 0.0})
     marks = tested["stars"] if tested["difference"] >= 0 else tested["stars"].replace("*", "▾")
     mean = Text(metric_text(cell["mean"]), style="bold" if cell["best"] else "")
-    return Text.assemble(
-        mean, f" {marks}" if marks else "", "\n", (f"{metric_text(cell['low'])}–{metric_text(cell['high'])}", "dim")
-    )
+    spread = f"\n±{metric_text(cell['sd'])}" if "sd" in cell else ""
+    ends = f"{metric_text(cell['low'])}–{metric_text(cell['high'])}"
+    return Text.assemble(mean, f" {marks}" if marks else "", "\n", (f"{ends}{spread}", "dim"))
 
 
 def _title(facts: dict[str, Any]) -> str:
@@ -249,6 +257,17 @@ def _title(facts: dict[str, Any]) -> str:
     if "targets" in facts:
         instances = f"{facts['instances']:,} evaluation instances, {facts['targets']:,} targets"
     return f"{instances}, {facts['items']:,} items"
+
+
+def _repetition_notes(facts: dict[str, Any]) -> list[str]:
+    """Which models were trained several times, and what is shown of them."""
+    repeated = [f"{row['model']} ({row['trainings']})" for row in facts["models"] if "trainings" in row]
+    if not repeated:
+        return []
+    return [
+        f"Trained several times, with other seeds: {', '.join(repeated)}. The value of an instance is the mean over "
+        "the trainings; ± is the standard deviation between them; train s is their mean."
+    ]
 
 
 def _tie_notes(facts: dict[str, Any]) -> list[str]:
@@ -288,6 +307,7 @@ def _footnotes(facts: dict[str, Any]) -> list[str]:
         f"Left out: {left_out}.",
         f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
         + (popularity if _coverage_column(facts) else ""),
+        *_repetition_notes(facts),
         *_tie_notes(facts),
         *(f"Warning: {warning}." for warning in facts["warnings"]),
     ]

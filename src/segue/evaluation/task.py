@@ -69,6 +69,11 @@ class Predictions(ABC):
         """C, the number of evaluation instances."""
         return len(self.user)
 
+    @property
+    def runs(self) -> tuple[Predictions, ...]:
+        """The predictions of each training, if the model was trained several times; by default these alone."""
+        return (self,)
+
     @abstractmethod
     def values(self, metric: str) -> Floats | None:
         """One value of a metric per instance (per user for some metrics); None if the model cannot be measured by it.

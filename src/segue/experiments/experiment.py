@@ -80,6 +80,13 @@ class Experiment:
         """The name of the model's class."""
         return find(self.model).name
 
+    @property
+    def all_settings(self) -> dict[str, Any]:
+        """All settings of the model, and those of its training that can change its figures."""
+        config = find(self.model).configure(dict(self.settings), self.preset)
+        names = ("seed", "monitor", "eval_every", "patience", "refit")
+        return {**config.as_dict(), **{name: getattr(self, name) for name in names}}
+
     def build(self, log: Log, **settings: Any) -> Model:
         """A new, untrained model for `log`; `settings` override those of the experiment."""
         kind = find(self.model)
@@ -230,6 +237,7 @@ class Experiment:
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
             baseline=self.baseline,
+            settings=self.all_settings,
             warnings=self.warnings(split),
             tied=self.protocol.tied(split),
         )

@@ -45,7 +45,7 @@ class BreakdownOptions:
     tie_range: int | None = None
     picture: Path | None = None
 
-    def check(self, protocol: Protocol | None = None, *, final: bool = False) -> None:
+    def check(self, protocol: Protocol | None = None, *, final: bool = False, seeds: int = 1) -> None:
         """Find wrong options early, as far as the protocol is known.
 
         Raises:
@@ -63,6 +63,10 @@ class BreakdownOptions:
         if self.tie_range is not None:
             if self.tie_range < 2:
                 raise ConfigError(f"--tie-range {self.tie_range}: a range needs at least 2 orders")
+            if seeds > 1:
+                raise ConfigError(
+                    f"--tie-range: is of one trained model, and --seeds {seeds} trains several; leave one out"
+                )
             if final:
                 raise ConfigError("--tie-range: needs the model that is tested, and --final replaces it; leave one out")
             if protocol is not None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import Parameter
 
 from segue.cli.help import STAGES_GROUP
+from segue.cli.next_step import recommend_command, run_command
 from segue.cli.options.protocol import EvaluationOptions
-from segue.cli.options.training import SettingsOption, parse_settings
+from segue.cli.options.training import ModelOptions, SettingsOption, parse_settings
 from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
 from segue.errors import ArtefactError, ConfigError
 
@@ -112,6 +113,13 @@ class RerankOptions:
             model, final = second.fit_whole(log, folder=folder)
             return model, about_fit(second, final)
         return fit_stages(first, second, log, candidates=self.num_candidates, folder=folder)
+
+    def command(self, log: Log, data: str, *options: object) -> str:
+        """The next command where the first stage alone is better: it recommends with it, or trains and saves it."""
+        if self.is_saved:
+            return recommend_command(Path(str(self.rerank)), log, self.model_class)
+        alone = ModelOptions(preset=self.rerank_preset, set=self.rerank_set)
+        return run_command(str(self.rerank), data, alone, *options)
 
     def _load(self, second: Experiment, log: Log) -> TrainedStage:
         """The saved first stage.

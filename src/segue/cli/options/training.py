@@ -85,12 +85,28 @@ class RunTrainingOptions(TrainingOptions):
     """How the model of one run is trained.
 
     Attributes:
+        seeds: Number of trainings with the seeds SEED, SEED + 1, and so on. The table shows their mean in one row, with
+            the standard deviation between them. The model that is best on validation is saved.
         minutes: Limit, in minutes, on the training with its validations, and on what --refit and --final train.
             Training stops at the end of the last epoch that there is time for, and the best epoch so far is kept.
             Reading the data, the test and the baselines are not counted.
     """
 
+    seeds: int = 1
     minutes: float | None = None
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds of all trainings.
+
+        Raises:
+            ConfigError: their number is below 1, or a seed is too large.
+        """
+        if self.seeds < 1:
+            raise ConfigError(f"--seeds {self.seeds}: must be at least 1")
+        if self.seed + self.seeds > 2**63:
+            raise ConfigError(f"--seeds {self.seeds}: the last seed would be above 2^63 - 1")
+        return range(self.seed, self.seed + self.seeds)
 
     def budget(self) -> TimeBudget | None:
         """The limit on the time, which begins now; None without one.
