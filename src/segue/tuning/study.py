@@ -100,42 +100,42 @@ class Study:
         min_epochs: int = 1,
     ) -> None:
         self._optuna = import_optuna()
-        folder = folder.absolute()  # the process may change its current folder
-        self.folder, self.space, self.seed, self.min_epochs = folder, space, seed, min_epochs
+        self.folder = folder.absolute()  # the process may change its current folder
+        self.space, self.seed, self.min_epochs = space, seed, min_epochs
         nearest = {name: nearest_value(space[name], value) for name, value in (defaults or {}).items() if name in space}
         self.first_settings = {name: value for name, value in nearest.items() if value is not None}
         if folder.exists() and not folder.is_dir():
             raise ArtefactError(f"{folder}: is a file, but the search keeps its trials in a folder there; move it away")
         folder.mkdir(parents=True, exist_ok=True)
         with self.locked():
-            self._check_identity({"format": _FORMAT, **identity, "space": space_to_dict(space)})
+            self._check_identity({"format": _FORMAT, **identity, "space": space_to_dict(space)}, folder)
             self._study = self._optuna.create_study(
-                storage=open_journal(folder / "journal.log"),
+                storage=open_journal(self.folder / "journal.log"),
                 study_name="search",
                 direction="maximize",
                 pruner=self._optuna.pruners.NopPruner(),  # see `ActiveTrial.report`
                 load_if_exists=True,
             )
 
-    def _check_identity(self, identity: dict[str, Any]) -> None:
-        """Write `search.json`, or compare it with `identity` if it exists.
+    def _check_identity(self, identity: dict[str, Any], folder: Path) -> None:
+        """Write `search.json`, or compare it with `identity` if it exists; messages name the folder as it was given.
 
         Raises:
             ConfigError: the folder holds another search.
             ArtefactError: the file is damaged.
         """
-        path, text = self.folder / "search.json", json.dumps(identity, indent=1) + "\n"
+        path, text = folder / "search.json", json.dumps(identity, indent=1) + "\n"
         if not path.exists():
             path.write_text(text, encoding="utf-8")
             return
         try:
             stored, expected = dict(json.loads(path.read_text(encoding="utf-8"))), json.loads(text)
         except ValueError as error:
-            raise ArtefactError(f"{path}: damaged ({error}); delete {self.folder} to start afresh") from error
+            raise ArtefactError(f"{path}: damaged ({error}); delete {folder} to start afresh") from error
         different = [key for key in expected if stored.get(key) != expected[key]]
         if different:
             raise ConfigError(
-                f"{self.folder}: holds a search with another {' and '.join(different)}, or of an older version of "
+                f"{folder}: holds a search with another {' and '.join(different)}, or of an older version of "
                 "segue; delete it to start afresh, or choose another folder"
             )
 
