@@ -48,9 +48,8 @@ def test_the_example_runs_end_to_end(segue, here, fmc, monkeypatch):
     code, out, err = segue(f"run {FMC} events.csv {SMALL} --json run.json")
     assert code == 0
     assert " fmc " in out
-    assert err.endswith(
-        f"saved to models/fmc ({TRAINED}); next: segue recommend models/fmc --user u0 --model-class {FMC}\n"
-    )
+    assert f"saved to models/fmc ({TRAINED}); fmc is no" in err
+    assert err.endswith(f"; next: segue recommend models/fmc --user u0 --model-class {FMC}\n")
     assert "Recommended to user u0" in done(segue(err.rpartition("next: segue ")[2]))
     found = json.loads((here / "run.json").read_text())
     assert (found["models"][-1]["model"], found["experiment"]["model"]) == ("fmc", "fmc")
@@ -61,7 +60,7 @@ def test_the_example_runs_end_to_end(segue, here, fmc, monkeypatch):
 
 def test_an_external_model_is_searched_and_compared(segue, here, fmc, sequential_workers):
     out = done(segue(f"search {FMC} events.csv --trials 2 --set epochs=2 --no-baselines --json found.json"))
-    assert "2 trials" in out
+    assert "is the best of 2, with ndcg@10" in out
     found = json.loads((here / "found.json").read_text())
     assert {"embedding_dim", "loss", "lr"} <= set(found["experiment"]["settings"])
     assert load(here / "models/fmc", models=[find(FMC)]).model.name == "fmc"
@@ -80,11 +79,17 @@ def test_an_external_model_is_blended_and_reranked(segue, here, fmc, monkeypatch
     code, _, err = segue(f"blend models/pop models/fmc --data events.csv --model-class {FMC}")
     assert code == 0
     assert "Recommended to user u0" in done(segue(err.rpartition("next: segue ")[2]))
-    for first, options in ((FMC, ""), ("models/fmc", f"--model-class {FMC}")):
+    recommend = f"recommend models/fmc --user u0 --model-class {FMC}"
+    for first, options, following in (
+        (FMC, "", f"run {FMC} events.csv"),
+        ("models/fmc", f"--model-class {FMC}", recommend),
+    ):
         code, _, err = segue(f"run pop events.csv --rerank {first} {options} --no-baselines")
         assert code == 0
         folder = "models/pop-after-fmc"
-        assert f"saved to {folder} ({TRAINED}); next: segue recommend {folder} --user u0 --model-class {FMC}\n" in err
+        assert f"saved to {folder} ({TRAINED}); " in err
+        assert err.endswith(f", p < .001); next: segue {following}\n"), "the first stage alone is better"
+        done(segue(following))
     code, _, err = segue("recommend models/pop-after-fmc --user u0")
     assert code == 2
     assert f"models/pop-after-fmc: holds a model 'fmc' that this segue does not have; {HINT}" in err
