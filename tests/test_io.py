@@ -111,6 +111,15 @@ def test_json_follows_a_symbolic_link(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_device_is_written_and_never_replaced(tmp_path):
+    (tmp_path / "link").symlink_to("/dev/full")
+    for write in (io.write_text, lambda path, text: io.write_bytes(path, text.encode()), io.write_json):
+        with pytest.raises(OSError, match="No space left"):
+            write(tmp_path / "link", "x")
+    assert stat.S_ISCHR((tmp_path / "link").stat().st_mode)
+    assert names(tmp_path) == ["link"]
+
+
 def test_json_goes_into_a_pipe(tmp_path):
     pipe, received = tmp_path / "pipe", []
     os.mkfifo(pipe)

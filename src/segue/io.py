@@ -34,9 +34,16 @@ def temporary_name(path: Path) -> Path:
 def atomic_file(path: Path) -> Iterator[Path]:
     """The path of a temporary file that replaces `path` when the block ends without an error.
 
+    A symbolic link stays, and its target is replaced. A pipe or a device, such as /dev/stdout, cannot be replaced: its
+    own path is returned, to be written directly.
+
     Raises:
         OSError: the file cannot be written; `path` is unchanged.
     """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    path = path.resolve()
     temporary = temporary_name(path)
     try:
         yield temporary
@@ -66,16 +73,8 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically; numbers that are not finite become null.
-
-    A symbolic link stays, and its target is replaced. A pipe or a device, such as /dev/stdout, cannot be replaced and
-    is written directly.
-    """
-    text = json.dumps(plain_values(content), indent=2, allow_nan=False) + "\n"
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-    else:
-        write_text(path.resolve(), text)
+    """Write JSON atomically; numbers that are not finite become null."""
+    write_text(path, json.dumps(plain_values(content), indent=2, allow_nan=False) + "\n")
 
 
 def plain_values(value: Any) -> Any:

@@ -40,7 +40,7 @@ def write_table(blocks: Iterable[pl.DataFrame], path: Path) -> int:
     check_format(path)
     write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_json_lines}[path.suffix.lower()]
     try:
-        with atomic_file(path.resolve()) as temporary:
+        with atomic_file(path) as temporary:
             return write(blocks, temporary)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"--out {path}: cannot be written: {reason(error)}") from error
