@@ -217,6 +217,12 @@ OF_A_SPLIT = {
         events(header="user,item,other"),
     ),
     "half a row": Bad("run pop events.csv --min-history 2.5", r"--min-history: unable to convert \"2\.5\" into int"),
+    "huge cut-off": Bad(
+        "run pop events.csv -k 4611686018427387904", r"-k 4611686018427387904: cut-offs are .* from 1 to 1,000,000"
+    ),
+    "cut-off beyond 64 bits": Bad(
+        "run pop events.csv -k 18446744073709551616", r"-k 18446744073709551616: cut-offs are .* from 1 to 1,000,000"
+    ),
     "half a cut-off": Bad("run pop events.csv -k 5 7.5", r"-k: unable to convert \"7\.5\" into int"),
     "half a core": Bad("data events.csv --user-core 1.5", r"--user-core: unable to convert \"1\.5\" into int"),
 }

@@ -82,7 +82,7 @@ def naive(
     lost = [depth + 1] * len(wanted - set(candidates))
     place = [min(n + 1, depth + 1) for n, i in enumerate(candidates) if i in wanted]
     top = sorted(candidates, key=lambda i: (-scores[i], i))[:depth]  # the tie rule is about ranks alone
-    return place + lost, top + [0] * (depth - len(top))
+    return place + lost, top + [0] * (min(depth, len(scores) - 1) - len(top))
 
 
 def full_rank(scores: Tensor, target: Tensor, ties: str = "conservative") -> Tensor:

@@ -157,7 +157,8 @@ def _rank_block(
     lower_id = (others == score[:, None]) & (other_ids[instance] < item[:, None])
     place = rank_after(targets_before + (others > score[:, None]).sum(1) + lower_id.sum(1))
     listed = place <= depth
-    top = _merge_lists(other_ids, instance[listed], place[listed], item[listed], depth)
+    width = min(depth, buffer.width - 1)  # no list is longer than the catalogue
+    top = _merge_lists(other_ids, instance[listed], place[listed], item[listed], width)
     next_steps = None
     if horizon > 1:
         alone = np.empty_like(ranks)
@@ -185,11 +186,11 @@ def _next_steps(index: _FlatIndex, alone: Ids, num_targets: Ids, horizon: int) -
     return NextSteps(rank, new, np.concatenate([[0], np.cumsum(num_targets)]), horizon)
 
 
-def _merge_lists(others: Ids, instance: Ids, place: Ids, item: Ids, depth: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """(B, depth) the recommended lists: the targets `item` at their places, the other items in order between them."""
-    is_target = np.zeros((len(others), depth), bool)
+def _merge_lists(others: Ids, instance: Ids, place: Ids, item: Ids, width: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """(B, width) the recommended lists: the targets `item` at their places, the other items in order between them."""
+    is_target = np.zeros((len(others), width), bool)
     is_target[instance, place - 1] = True
-    number = np.arange(depth) - np.cumsum(is_target, axis=1)  # which of the other items is at a free position
+    number = np.arange(width) - np.cumsum(is_target, axis=1)  # which of the other items is at a free position
     top = np.take_along_axis(others, np.clip(number, 0, others.shape[1] - 1), axis=1).astype(np.int32)
     top[instance, place - 1] = item
     return top

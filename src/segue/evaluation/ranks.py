@@ -71,9 +71,9 @@ class Ranks(Predictions):
         user: (C,) user of each instance.
         rank: (N,) 1-based rank of every target, ascending within an instance; `depth + 1` stands for all lower ranks.
         offsets: (C + 1,) the targets of instance c are `rank[offsets[c] : offsets[c + 1]]`; at least one.
-        top: (C, depth) the recommended items, best first; 0 if there are fewer candidates. Of equal scores the lower id
-            comes first, also for targets, as in `segue.serving.recommend`. A target of rank r that ties with no other
-            item is at position r - 1.
+        top: (C, depth) the recommended items, best first; 0 if there are fewer candidates. With fewer items than
+            `depth`, it has as many columns as items. Of equal scores the lower id comes first, also for targets, as in
+            `segue.serving.recommend`. A target of rank r that ties with no other item is at position r - 1.
         depth: the largest cut-off that these ranks can be evaluated at.
         dropped: how many users, instances or targets were left out, by reason.
         row: (C,) the row of the log of each instance; None if it is unknown.

@@ -19,6 +19,7 @@ FIELDS = {"auc_users": "users", "auc_seed": "seed"}  # options whose setting of 
 OF_RATINGS = ("min_item_history", "histories", "auc_users", "auc_seed")
 OF_SPLIT = ("valid", "test", "date", "gap")
 SeenRule = Annotated[bool | None, Parameter(name="--exclude-seen", negative="--include-seen", show_default=False)]
+MAX_CUT_OFF = 1_000_000
 CutOffs = Annotated[list[int] | None, Parameter(name="-k", consume_multiple=True, negative=())]
 
 
@@ -54,8 +55,11 @@ class EvaluationOptions:
         """The cut-offs of the metrics, in ascending order."""
         if self.k is None:
             return (10,)
-        if not self.k or min(self.k) < 1:
-            raise ConfigError(f"-k {' '.join(map(str, self.k))}: cut-offs are whole numbers from 1, such as -k 5 10 20")
+        if not self.k or min(self.k) < 1 or max(self.k) > MAX_CUT_OFF:
+            raise ConfigError(
+                f"-k {' '.join(map(str, self.k))}: cut-offs are whole numbers from 1 to {MAX_CUT_OFF:,}, such as "
+                "-k 5 10 20"
+            )
         return tuple(sorted(set(self.k)))
 
     def apply_to(self, protocol: Protocol) -> Protocol:
