@@ -30,6 +30,8 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 PARTS = ("train", "valid", "test")
+# the white space of Unicode, which polars removes; `str.strip` without an argument removes U+001C to U+001F, too
+BLANKS = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +63,8 @@ class Vocab:
             return 0
         text = str(token)
         if whole:
-            return self._ids.get(_usual_integer(text.strip()), 0)
-        return self._ids.get(text) or self._ids.get(normalize("NFC", text.strip()), 0)
+            return self._ids.get(_usual_integer(text.strip(BLANKS)), 0)
+        return self._ids.get(text) or self._ids.get(normalize("NFC", text.strip(BLANKS)), 0)
 
     def names(self, ids: Sequence[int] | np.ndarray[Any, np.dtype[Any]]) -> list[Any]:
         """The names of ids 1..len.

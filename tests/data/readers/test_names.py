@@ -1,6 +1,7 @@
 """Every source gives one name to one user, and values that may have been rounded are refused."""
 
 import doctest
+import sys
 from decimal import Decimal
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.log import Vocab
+from segue.data.log import BLANKS, Vocab
 from segue.data.readers import names as module
 from segue.data.readers.ingest import read_log
 from segue.data.readers.names import as_names, rounding_warnings
@@ -147,6 +148,19 @@ def test_blanks_around_names_do_not_count_in_any_source(tmp_path):
             "letter, such as ' ann' and 'ann'"
         ]
     assert read_log(frame([" ann", "bob"])).warnings == ()
+
+
+def test_the_same_characters_are_blanks_when_a_source_is_read_and_when_a_name_is_looked_up():
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    stripped = pl.Series(characters).str.strip_chars() == ""
+    assert [character for character, blank in zip(characters, stripped, strict=True) if blank] == sorted(BLANKS)
+
+
+@pytest.mark.parametrize("odd", ["\x1c", "\x1d", "\x1e", "\x1f"])
+def test_separators_of_ascii_are_part_of_a_name(odd):
+    log = read_log(frame(["ann", f"ann{odd}", f"{odd}ann", "7"]))
+    assert log.users.names(log.users.ids(["ann", f"ann{odd}", f" {odd}ann "])) == ["ann", f"ann{odd}", f"{odd}ann"]
+    assert log.users.ids([f"7{odd}"]).tolist() == [0]
 
 
 def test_blanks_after_the_delimiter_do_not_count(tmp_path):
