@@ -87,7 +87,7 @@ FILES = {
     "text for a core": Bad("data events.csv --user-core few", r"--user-core: .*\"few\".*int.*See segue data --help"),
     "unknown choice": Bad("data events.csv --duplicates lst", r"\"lst\" for --duplicates.*\"keep\".*\"last\""),
     "selection by no column": Bad(
-        "data events.csv --where usr=u1", r"no column 'usr' to select rows by, did you mean 'user'"
+        "data events.csv --where usr=u1", r"no column 'usr' to select by, did you mean 'user'"
     ),
     "selection of no value": Bad("data events.csv --where user=u-1", r"column 'user' never has the value 'u-1'.*'u0'"),
     "selection without a value": Bad("data events.csv --where user", r"--where user: must look like COLUMN=VALUE"),

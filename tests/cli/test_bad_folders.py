@@ -146,7 +146,9 @@ SAVED = {
         "similar models/pop --item 3", r"pop: has neither item vectors nor a table.*Models that compare items: item-knn"
     ),
     "no similar items": Bad("similar models/hgn --item 3 -k 0", r"k=0: must be at least 1"),
-    "no similar item allowed": Bad("similar models/hgn --item 3 --where genre=x", r"have no column 'genre'"),
+    "no similar item allowed": Bad(
+        "similar models/hgn --item 3 --where genre=x", r"the items of .*: no column 'genre' to select by"
+    ),
     "similar items of no model": Bad("similar models/x --item 3", r"models/x: no such model folder"),
     "order of an explanation": Bad("explain models/hgn --user u3 --order size", r"\"size\" for --order.*contribution"),
     "another format": Bad(

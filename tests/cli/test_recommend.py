@@ -73,6 +73,9 @@ def test_items_of_any_name_make_a_history(segue, signs, words):
 def test_filters(segue, signs):
     _, _, items = answer(segue, signs, "recommend models/signs --history 2,3 --where colour=red")
     assert set(items) == {"AIRLINE LOUNGE,METAL SIGN", "5", "7"}
+    for words in ("colour=red colour=blue", "colour=red --where colour=blue"):
+        _, _, either = answer(segue, signs, f"recommend models/signs --history 2,3 -k 20 --where {words}")
+        assert set(either) > set(items), "several values of one column are alternatives"
     (signs / "deny.txt").write_text("AIRLINE LOUNGE,METAL SIGN\n")
     _, _, items = answer(segue, signs, "recommend models/signs --history 2,3 --where colour=red --deny deny.txt")
     assert set(items) == {"5", "7"}
@@ -172,10 +175,15 @@ BAD = {
     "strict with an unknown item in a filter": Bad(
         "recommend models/pop --user u1 --deny d.txt --strict", r"unknown item '99'", prepare=written("d.txt", "99\n")
     ),
-    "where without a value": Bad("recommend models/pop --user u1 --where genre", r"--where genre: give a column and"),
-    "where without a column": Bad("recommend models/pop --user u1 --where =x", r"--where =x: give a column and"),
+    "where without a value": Bad(
+        "recommend models/pop --user u1 --where genre", r"--where genre: must look like COLUMN=VALUE"
+    ),
+    "where without a column": Bad(
+        "recommend models/pop --user u1 --where =x", r"--where =x: must look like COLUMN=VALUE"
+    ),
+    "where without a word": Bad("recommend models/pop --user u1 --where", r"--where: needs COLUMN=VALUE"),
     "where without metadata": Bad(
-        "recommend models/pop --user u1 --where a=x", r"have no column 'a'; they have: no met"
+        "recommend models/pop --user u1 --where a=x", r"no column 'a' to select by\. There are no columns"
     ),
     "explain with an empty name": Bad("explain models/pop --history 1,,2", r"there is no name between two commas"),
     "explain strictly": Bad("explain models/pop --user u99 --strict", r"unknown user 'u99'"),
@@ -201,8 +209,8 @@ def test_a_name_with_commas_is_not_taken_apart(segue, signs, monkeypatch, histor
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("colour=Red", r"colour=Red: no item has this value, did you mean 'red'\?"),
-        ("color=red", r"have no column 'color', did you mean 'colour'\?"),
+        ("colour=Red", r"column 'colour' never has the value 'Red', did you mean 'red'\?"),
+        ("color=red", r"no column 'color' to select by, did you mean 'colour'\?"),
     ],
 )
 def test_a_condition_that_no_item_satisfies(segue, signs, monkeypatch, condition, message):

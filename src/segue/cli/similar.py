@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.options.candidates import FILTER_DEFAULTS, FilterOptions
+from segue.cli.options.candidates import FILTER_DEFAULTS, ItemFilterOptions
 from segue.cli.output import JsonFile, check_json, show, write_json_output
 from segue.cli.saved_models import ModelClasses, load_saved, trained_rows
 from segue.errors import ConfigError
@@ -26,7 +26,7 @@ def similar(
     *,
     item: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="ITEM")] = (),
     k: Annotated[int, Parameter(name="-k")] = 10,
-    filters: FilterOptions = FILTER_DEFAULTS,
+    filters: ItemFilterOptions = FILTER_DEFAULTS,
     model_class: ModelClasses = (),
     json: JsonFile = None,
 ) -> None:

@@ -61,7 +61,7 @@ def test_a_column_that_has_another_role_is_no_type_of_event():
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ({"evnt": "view"}, "no column 'evnt' to select rows by, did you mean 'event'"),
+        ({"evnt": "view"}, "no column 'evnt' to select by, did you mean 'event'"),
         ({"event": "vew"}, "'event' never has the value 'vew', did you mean 'view'.*'cart', 'purchase', 'view'"),
         ({"event": "purchase", "shop": "2"}, "no row has event = 'purchase', shop = '2'"),
     ],

@@ -1,16 +1,16 @@
-"""`FilterOptions` and `CandidateOptions`: which items may be recommended, or may be similar."""
+"""`ItemFilterOptions` and `CandidateOptions`: which items may be recommended, or may be similar."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
 from segue.cli.help import CANDIDATES_GROUP
 from segue.cli.options.history import ExcludeSeenOption
-from segue.errors import ConfigError
+from segue.cli.options.where import WhereOption, parse_where
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 @Parameter(name="*", group=CANDIDATES_GROUP)
 @dataclass(frozen=True, kw_only=True)
-class FilterOptions:
+class ItemFilterOptions:
     """Which items may be in a list.
 
     Attributes:
         allow: File of the items that may be in the list: one name a line, or .csv, .parquet or .json.
         deny: File of items that may not be in it, of the same form.
-        where: Only items with this value in a column of the item metadata, such as genre=Drama. Where the
-            column holds lists, the list must contain the value. Repeat the option for several conditions.
+        where: Only items with this value in a column of the item metadata, such as --where genre=Drama. A column of
+            lists must contain the value. Several values of one column are alternatives; several columns must all fit.
     """
 
     allow: Path | None = None
     deny: Path | None = None
-    where: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, metavar="COLUMN=VALUE")] = ()
+    where: WhereOption = None
 
     def filter(self, log: Log, *, strict: bool = False) -> ItemFilter | None:
         """The items that may be in the list; None for all. Unknown names in the files are counted and said.
@@ -44,15 +44,12 @@ class FilterOptions:
         from segue.serving.item_filter import filter_items
         from segue.serving.name_files import read_names
 
-        for condition in self.where:
-            if "=" not in condition[1:]:
-                raise ConfigError(f"--where {condition}: give a column and a value, such as --where genre=Drama")
-        if self.allow is None and self.deny is None and not self.where:
+        where = {} if self.where is None else parse_where(self.where, "genre=Drama")
+        if self.allow is None and self.deny is None and not where:
             return None
         allow, deny = (
             None if path is None else read_names(path, "item", log.items) for path in (self.allow, self.deny)
         )
-        where = [(column, value) for column, _, value in (condition.partition("=") for condition in self.where)]
         items = filter_items(log, allow=allow, deny=deny or (), where=where, strict=strict)
         if items.unknown:
             shown = ", ".join(map(repr, items.unknown[:5])) + (", ..." if len(items.unknown) > 5 else "")
@@ -62,10 +59,10 @@ class FilterOptions:
 
 @Parameter(name="*", group=CANDIDATES_GROUP)
 @dataclass(frozen=True, kw_only=True)
-class CandidateOptions(FilterOptions):
+class CandidateOptions(ItemFilterOptions):
     """Which items may be recommended."""
 
     exclude_seen: ExcludeSeenOption = None
 
 
-FILTER_DEFAULTS, CANDIDATE_DEFAULTS = FilterOptions(), CandidateOptions()
+FILTER_DEFAULTS, CANDIDATE_DEFAULTS = ItemFilterOptions(), CandidateOptions()

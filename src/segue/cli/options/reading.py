@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,17 +9,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.help import READING_GROUP
+from segue.cli.options.where import WhereOption, parse_where
 from segue.data.datasets import catalog
 from segue.data.filters import Duplicates
 from segue.data.log import Log
-from segue.errors import ConfigError, DataError
+from segue.errors import DataError
 from segue.reporting.console import say
 
 # options whose argument of `load_log` has another name
 ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating", "split_col": "split"}
-
-
-WhereOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="COLUMN=VALUE")]
 
 
 @Parameter(name="*", group=READING_GROUP)
@@ -82,7 +79,7 @@ class ReadingOptions:
             ARGUMENTS.get(name, name): value for name, value in vars(self).items() if value != defaults[name]
         }
         if self.where is not None:
-            given["where"] = parse_where(self.where)
+            given["where"] = parse_where(self.where, "event=purchase")
         log = catalog.load_log(source, **given)
         for step in log.steps:
             say(f"{step.rule}: {step.rows:,} rows, {step.users:,} users, {step.items:,} items")
@@ -92,23 +89,3 @@ class ReadingOptions:
 
 
 READING_DEFAULTS = ReadingOptions()
-
-
-def parse_where(pairs: Sequence[str]) -> dict[str, list[str]]:
-    """The values of each column from the words after `--where`.
-
-    >>> parse_where(["event=view", "event=purchase", "shop=uk"])
-    {'event': ['view', 'purchase'], 'shop': ['uk']}
-
-    Raises:
-        ConfigError: a word is not COLUMN=VALUE.
-    """
-    if not pairs:
-        raise ConfigError("--where: needs COLUMN=VALUE, such as --where event=purchase")
-    where: dict[str, list[str]] = {}
-    for pair in pairs:
-        column, equals, value = pair.partition("=")
-        if not equals or not column:
-            raise ConfigError(f"--where {pair}: must look like COLUMN=VALUE, such as --where event=purchase")
-        where.setdefault(column, []).append(value)
-    return where

@@ -9,7 +9,7 @@ source. Without times, the order of the source or of a column called "order" is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -51,7 +51,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     delimiter: str | None = None,
     header: bool | None = None,
     drop_empty: bool = False,
-    where: Mapping[str, str | Sequence[str]] | None = None,
+    where: Mapping[str, Any] | None = None,
     name: str | None = None,
     users: Any = None,
     items: Any = None,
@@ -75,7 +75,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
         drop_empty: whether rows without a user, an item or a time are left out. Otherwise they are an error.
-        where: keep only rows whose value in these columns is the one given, or one of those given, as text.
+        where: keep only rows whose value in these columns is the one given, or one of those given; see
+            `segue.data.conditions`.
         name: the name of the log; by default the name of the file.
         users: a path or data frame of user metadata: one row per user and a column of user names. By default
             X.users.parquet beside X.parquet, or X.user beside X.inter.
