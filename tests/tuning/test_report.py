@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.reporting import charts
 from segue.tuning.importance import setting_importance
 from segue.tuning.report import describe_trial, trial_rows, write_report
 from segue.tuning.trial import Trial
@@ -67,3 +68,18 @@ def test_the_report_of_a_search(tmp_path: Path, pictures: bool) -> None:
     assert "hgn on log" in text
     assert text.count("<img") == (3 if pictures else 0)
     assert (tmp_path / "importance.svg").exists() is pictures
+
+
+def test_charts_and_json_show_errors_without_the_minus_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(charts, "save_chart", lambda chart, path: None)
+    for kind in ("bar_chart", "scatter_chart"):
+        monkeypatch.setattr(charts, kind, lambda rows, **options: drawn.append(rows) or "a chart")
+    space: Space = {"a": Choice("x", "y"), "b": LogUniform(1.0, 20.0)}
+    trials = [trial(n, -0.9 - n / 100, a="xy"[n % 2], b=float(n + 1)) for n in range(8)]
+    write_report(trials, space, title="mf on log", monitor="rmse", folder=tmp_path, pictures=True)
+    _, bars, points = drawn
+    assert bars == [{"a": "x", "best rmse": 0.9}, {"a": "y", "best rmse": 0.91}]
+    assert [point["rmse"] for point in points] == pytest.approx([0.9 + n / 100 for n in range(8)])
+    assert trials[1].as_dict()["metric"] == 0.91
+    assert [row["validation rmse"] for row in trial_rows(trials[:2], "rmse")] == [0.9, 0.91]

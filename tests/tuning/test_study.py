@@ -12,6 +12,7 @@ from segue.errors import ArtefactError, ConfigError
 from segue.models.base.search_space import Uniform
 from segue.tuning.importance import sort_trials
 from segue.tuning.study import Study
+from segue.tuning.trial import best_trial
 
 
 def open_study(folder: Path, **changes: Any) -> Study:
@@ -66,6 +67,20 @@ def test_a_trial_is_locked_by_one_process_and_resumed_after_its_release(tmp_path
         == replace(resumed.trial, state="complete", metric=0.7, best_epoch=3, epochs=4, seconds=2.0)
     )
     assert not any(path.name.startswith("trial-") for path in (tmp_path / "s").iterdir())
+
+
+@pytest.mark.parametrize("metrics", [(None, -1.2, -0.9), (None, 0.0, 0.3)], ids=["errors", "scores"])
+def test_a_trial_without_a_metric_is_continued_last(tmp_path: Path, metrics: tuple[float | None, ...]) -> None:
+    study = open_study(tmp_path / "s")
+    for metric in metrics:
+        active = study.next_trial(9)
+        assert active is not None
+        study.finish(active, state="timed_out", metric=metric, best_epoch=0, epochs=0, seconds=1.0, error="")
+    continued = [study.resume_timed_out() for _ in metrics]
+    assert [active.trial.number for active in continued if active] == [2, 1, 0]
+    best = best_trial(study.trials())
+    assert best is not None
+    assert best.metric == metrics[2]
 
 
 def test_a_file_at_the_path_of_the_study_is_not_overwritten(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +82,7 @@ def search(
     compared = baseline_results(described, log, skip=[described.name]) if baselines else []
     importance = setting_importance(trials, plan.space)
     _write_report(plan, trials, search_folder(folder), log.name)
-    facts = {"trials": [asdict(trial) for trial in trials], "importance": importance}
+    facts = {"trials": [trial.as_dict() for trial in trials], "importance": importance}
     content = finish(
         [*compared, result],
         described.protocol.table_metrics(protocol.cut_offs),

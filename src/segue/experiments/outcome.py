@@ -9,6 +9,7 @@ from segue.data.extent import Extent
 from segue.data.splits import Split
 from segue.evaluation.table import Result, summary
 from segue.models.base.model import Model
+from segue.reporting.numbers import validation_figure
 from segue.training.state import Training
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def about_training(experiment: Experiment, training: Training) -> dict[str, Any]
         "seed": experiment.seed,
         "epochs": len(training.epochs),
         "best": training.best,
-        "validation": {experiment.monitor: training.metric},
+        "validation": {experiment.monitor: validation_figure(training.metric)},
         "seconds": training.seconds,
         "cpu_seconds": training.cpu_seconds,
         **({} if training.time_limit is None else {"stopped_after_minutes": training.time_limit / 60}),

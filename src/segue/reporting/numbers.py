@@ -27,6 +27,11 @@ def metric_text(value: float | None) -> str:
     return MISSING if value is None else f"{value:.4f}".removeprefix("0")
 
 
+def validation_figure(metric: float | None) -> float | None:
+    """The figure of a validation metric as it is maximised: an error, such as RMSE, is maximised with a minus sign."""
+    return None if metric is None else abs(metric)  # no metric is negative by itself
+
+
 def seconds_text(value: float | None) -> str:
     """Seconds with one decimal below ten: <0.1, 2.1, 1,024."""
     if value is None:

@@ -24,7 +24,7 @@ from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn.matmul import fast_matmul
 from segue.nn.optim import Optimizer
 from segue.reporting.console import progress, say
-from segue.reporting.numbers import metric_text
+from segue.reporting.numbers import metric_text, validation_figure
 from segue.training.budget import TimeBudget
 from segue.training.state import Epoch, Training, TrainingState, run_identity
 
@@ -270,7 +270,7 @@ def _summary(training: Training) -> str:
     text = f"loss {training.epochs[-1].loss:.4g}"
     metrics = [epoch.metric for epoch in training.epochs if epoch.metric is not None]
     if metrics:
-        last, best = metric_text(abs(metrics[-1])), metric_text(abs(training.metric or 0.0))  # errors have a minus sign
+        last, best = (metric_text(validation_figure(metric)) for metric in (metrics[-1], training.metric))
         text += f", validation {last}, best {best} in {training.best}"
     return text
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
             "trials": len(trials),
             "of": search.max_trials,
             "states": dict(Counter(t.state for t in trials)),
-            "trial": asdict(best),
+            "trial": best.as_dict(),
         }
         if _is_saved(experiment, path) and result_path.is_file():
             stored, about = result_files.read(result_path)

@@ -26,7 +26,7 @@ MIN_TRIALS = 4
 
 def sort_trials(trials: Sequence[Trial]) -> list[Trial]:
     """The eligible trials, the best first; then the pruned and the failed ones."""
-    return sorted(trials, key=lambda trial: (not trial.eligible, trial.metric is None, -(trial.metric or 0.0)))
+    return sorted(trials, key=lambda trial: (not trial.eligible, -trial.rank))
 
 
 def setting_importance(trials: Sequence[Trial], space: Space) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from segue.models.base.search_space import Choice, LogUniform, Space, format_setting
 from segue.reporting import charts
 from segue.reporting.html import write_page
-from segue.reporting.numbers import metric_text, setting_text
+from segue.reporting.numbers import metric_text, setting_text, validation_figure
 from segue.tuning.importance import setting_importance, sort_trials
 from segue.tuning.trial import Trial, best_trial
 
@@ -44,7 +44,7 @@ def trial_rows(trials: Sequence[Trial], monitor: str) -> list[dict[str, Any]]:
     return [
         {
             "trial": trial.number,
-            f"validation {monitor}": None if trial.metric is None else abs(trial.metric),
+            f"validation {monitor}": trial.figure,
             "epoch": trial.best_epoch or None,
             "of": trial.epochs or None,
             "seconds": round(trial.seconds, 1),
@@ -114,15 +114,17 @@ def _setting_charts(trials: Sequence[Trial], space: Space, monitor: str) -> list
     """A chart for each setting: the validation metric by its values."""
     drawn = []
     measured = [trial for trial in trials if trial.metric is not None]
+    best_first = sorted(measured, key=lambda trial: -trial.rank)
     for name, domain in space.items():
-        points = [{name: t.settings[name], monitor: t.metric, "ended": t.state} for t in measured]
+        points = [{name: t.settings[name], monitor: t.figure, "ended": t.state} for t in measured]
         if not isinstance(domain, Choice):
             log_axis = "x" if isinstance(domain, LogUniform) else ""
             drawn.append(charts.scatter_chart(points, x=name, y=monitor, by="ended", title=name, log=log_axis))
         elif len(domain.values) > 1:
-            metrics = {format_setting(v): [p[monitor] for p in points if p[name] == v] for v in domain.values}
-            bars = [{name: value, f"best {monitor}": max(listed)} for value, listed in metrics.items() if listed]
-            drawn.append(charts.bar_chart(bars, x=f"best {monitor}", y=name, title=name))
+            figures = {value: [t.figure for t in best_first if t.settings[name] == value] for value in domain.values}
+            best = f"best {monitor}"
+            bars = [{name: format_setting(value), best: listed[0]} for value, listed in figures.items() if listed]
+            drawn.append(charts.bar_chart(bars, x=best, y=name, title=name))
     return drawn
 
 
@@ -132,5 +134,5 @@ def format_settings(settings: Mapping[str, Any]) -> str:
 
 
 def format_metric(metric: float | None) -> str:
-    """A metric with four decimals, such as .0931; an error, which a search maximises with a minus sign, without it."""
-    return "no metric" if metric is None else metric_text(abs(metric))
+    """The figure of a maximised metric with four decimals, such as .0931."""
+    return "no metric" if metric is None else metric_text(validation_figure(metric))

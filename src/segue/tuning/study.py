@@ -203,7 +203,7 @@ class Study:
         """Lock the best trial that ran out of time and that no process is running; None if there is none."""
         with self.locked():
             timed_out = [trial for trial in self.trials() if trial.state == "timed_out"]
-            best_first = sorted(timed_out, key=lambda trial: -(trial.metric or 0.0))
+            best_first = sorted(timed_out, key=lambda trial: -trial.rank)
             return next((active for trial in best_first if (active := self._lock_trial(trial))), None)
 
     def finish(self, active: ActiveTrial, **result: Any) -> Trial:
