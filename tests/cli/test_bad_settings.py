@@ -17,6 +17,12 @@ from .logs import events
 
 ONE_SECOND = "user,item,time\n" + "".join(f"u{u},{(u + t) % 5},7\n" for u in range(9) for t in range(5))
 
+
+def refitted(patch: pytest.MonkeyPatch) -> None:
+    """A model that is trained on the validation data as well."""
+    assert status(["run", "pop", "events.csv", "--refit", "--no-baselines", "--out", "models/refit"]) == 0
+
+
 SETTINGS = {
     "unknown model": Bad(
         "run popp events.csv", r"no model 'popp', did you mean 'pop'.*: pop, .*item-knn, .*bprmf, .*hgn"
@@ -202,6 +208,16 @@ OF_A_SPLIT = {
     "seen items of ratings": Bad(
         "run mf events.csv --protocol ratings --include-seen",
         r"ratings predicts ratings; it has no rule for seen items",
+    ),
+    "range of models with and without validation data": Bad(
+        "evaluate models/pop models/refit --data events.csv --tie-range 3",
+        r"--tie-range: models/refit was trained on the validation data too \(--refit\), and models/pop was not; eval",
+        prepare=refitted,
+    ),
+    "leak of models with and without validation data": Bad(
+        "evaluate models/refit models/pop --data events.csv --by leak",
+        r"--by leak: models/refit was trained on the validation data too \(--refit\), and models/pop was not; evaluate",
+        prepare=refitted,
     ),
     "range of one order": Bad("run pop events.csv --tie-range 1", r"--tie-range 1: a range needs at least 2 orders"),
     "range of ratings": Bad(

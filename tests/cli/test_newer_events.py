@@ -81,6 +81,17 @@ def test_groups_and_settings_apply(segue, newer):
     assert "only instances with 2 or more earlier rows" in " ".join(out.split())
 
 
+def test_a_range_over_orders_of_ties_is_refused_before_any_model_is_evaluated(segue, newer, monkeypatch):
+    from segue.evaluation.ranking_protocol import RankingProtocol
+
+    evaluated = []
+    monkeypatch.setattr(RankingProtocol, "evaluate", lambda *args: evaluated.append(args))
+    code, _, err = segue("evaluate models/pop --data newer.csv --tie-range 3")
+    assert code == 2
+    assert "--tie-range: needs the log that the models were trained on; this one has newer events" in err
+    assert not evaluated
+
+
 def test_models_of_ratings_are_refused(segue, newer):
     rows = "".join(f"u{u},{(3 * u + t) % 8},{T0 + 100 * t + u},{1 + t % 5}\n" for u in range(12) for t in range(6))
     (newer / "rated.csv").write_text(f"user,item,time,rating\n{rows}")

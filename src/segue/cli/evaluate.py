@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,10 +13,13 @@ from segue.cli.newer_events import evaluate_newer
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
+from segue.cli.options.tie_range import TIE_RANGE_DEFAULTS, TieRangeOptions
 from segue.cli.output import JsonFile, check_json, finish
 from segue.cli.saved_models import ModelClasses, evaluate_saved, folder_names, load_saved
-from segue.cli.tie_range import tie_range_tables
 from segue.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segue.serving.saved_model import SavedModel
 
 
 def evaluate(
@@ -25,6 +29,7 @@ def evaluate(
     evaluation: EvaluationOptions = EVALUATION_DEFAULTS,
     reading: ReadingOptions = READING_DEFAULTS,
     breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
+    ties: TieRangeOptions = TIE_RANGE_DEFAULTS,
     json: JsonFile = None,
 ) -> None:
     """Evaluate saved models on the test data of their protocol, or on events that are newer than their training.
@@ -42,22 +47,40 @@ def evaluate(
     cut_offs = evaluation.cut_offs
     check_json(json, data=data)
     breakdown.check()
+    ties.check()
     saved = {folder: load_saved(folder, model_class) for folder in models}
     log = reading.load(data)
     breakdown.check_log(log)
+    ties.check_log(log)
     if any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values()):
+        if ties.tie_range is not None:
+            raise ConfigError("--tie-range: needs the log that the models were trained on; this one has newer events")
         newer = evaluate_newer(saved, log, evaluation)
         results, split, refit, notes, facts = newer.results, newer.split, False, newer.notes, newer.facts
-        if breakdown.tie_range is not None:
-            raise ConfigError("--tie-range: needs the log that the models were trained on; this one has newer events")
     else:
+        refit = _refit(saved, [*(["--by leak"] if breakdown.by == "leak" else []), *ties.words])
         results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
         split, notes, facts = results[0].protocol.split(log), [], {}
-        refit = any(model.about["experiment"]["refit"] for model in saved.values())
     names = folder_names(saved)
     results = [replace(r, model=name) for r, name in zip(results, names, strict=True)]
     metrics = results[0].protocol.table_metrics(cut_offs)
     tables, groups = breakdown.tables(results, metrics, split, refit=refit)
     trained = {name: model.model for name, model in zip(names, saved.values(), strict=True)}
-    ties, ranges = tie_range_tables(results, trained, metrics, log, orders=breakdown.tie_range, refit=refit)
-    finish(results, metrics, before=notes, after=[*tables, *ties], facts={**facts, **groups, **ranges}, json=json)
+    other, ranges = ties.tables(results, trained, metrics, log, refit=refit)
+    finish(results, metrics, before=notes, after=[*tables, *other], facts={**facts, **groups, **ranges}, json=json)
+
+
+def _refit(saved: Mapping[Path, SavedModel], options: Sequence[str]) -> bool:
+    """Whether the models were trained on the validation data as well.
+
+    Raises:
+        ConfigError: some were and some were not, and one of the options depends on it.
+    """
+    refit = [folder for folder, model in saved.items() if model.about.get("experiment", {}).get("refit")]
+    others = [folder for folder in saved if folder not in refit]
+    if refit and others and options:
+        raise ConfigError(
+            f"{options[0]}: {refit[0]} was trained on the validation data too (--refit), and {others[0]} was not; "
+            "evaluate them apart"
+        )
+    return bool(refit)

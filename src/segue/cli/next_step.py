@@ -84,12 +84,16 @@ def option_words(options: Any) -> list[str]:
         value = getattr(options, field.name)
         if value == field.default:
             continue
-        option = f"--{field.name.replace('_', '-')}"
-        for mark in getattr(hints[field.name], "__metadata__", ()):
-            option = mark.name[0] if getattr(mark, "name", None) else option
+        marks = getattr(hints[field.name], "__metadata__", ())
+        option = next((mark.name[0] for mark in marks if mark.name), f"--{field.name.replace('_', '-')}")
         if isinstance(value, bool):
-            words.append(option if value else option.replace("--", "--no-", 1))
-        else:
-            values = value if isinstance(value, (list, tuple)) else [value]
-            words += [option, *map(str, values)]
+            negative = next((mark.negative[0] for mark in marks if mark.negative), option.replace("--", "--no-", 1))
+            words.append(option if value else negative)
+            continue
+        texts = list(map(str, value if isinstance(value, (list, tuple)) else [value]))
+        if any(mark.consume_multiple for mark in marks) and not any(text.startswith("-") for text in texts):
+            words += [option, *texts]
+            continue
+        for text in texts:  # a word that begins with - would be read as an option
+            words += [f"{option}={text}"] if text.startswith("-") else [option, text]
     return words

@@ -13,6 +13,7 @@ from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
+from segue.cli.options.tie_range import TIE_RANGE_DEFAULTS, TieRangeOptions
 from segue.cli.options.training import (
     MODEL_DEFAULTS,
     RUN_TRAINING_DEFAULTS,
@@ -22,7 +23,6 @@ from segue.cli.options.training import (
     experiment,
 )
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
-from segue.cli.tie_range import tie_range_tables
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -45,6 +45,7 @@ def run(
     output: OutputOptions = OUTPUT_DEFAULTS,
     baselines: Baselines = True,
     breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
+    ties: TieRangeOptions = TIE_RANGE_DEFAULTS,
 ) -> None:
     """Train a model on a log, choose its epoch on the validation data, test it once, and save it.
 
@@ -65,13 +66,15 @@ def run(
     training.budget()
     seeds = training.all_seeds
     described = experiment(model, protocol.without_log(), settings, training)
-    breakdown.check(described.protocol, final=described.final, seeds=training.seeds)
+    breakdown.check(described.protocol)
+    ties.check(described.protocol, final=described.final, seeds=training.seeds)
     rerank.first_stage(described)
     stages = [described.name, *([rerank.name] if rerank.name else [])]
     folder = output.out or Path("models") / "-after-".join(stages)
     check_target(folder)
     log = reading.load(data)
     breakdown.check_log(log)
+    ties.check_log(log)
     described = replace(described, protocol=protocol.for_log(log))
     progress = training_folder(folder)
     outcome = repeat(partial(_run_seed, described, log, rerank), seeds, progress, training.budget())
@@ -83,11 +86,9 @@ def run(
     delete_training_files(progress)
     results, metrics = [*compared, *outcome.results], described.protocol.table_metrics(protocol.cut_offs)
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
-    ties, ranges = tie_range_tables(
-        results, outcome.models, metrics, log, orders=breakdown.tie_range, refit=described.refit
-    )
+    other, ranges = ties.tables(results, outcome.models, metrics, log, refit=described.refit)
     facts: dict[str, Any] = {key: about[key] for key in ("experiment", "training", "seeds") if key in about}
-    content = finish(results, metrics, after=[*tables, *ties], facts={**facts, **groups, **ranges}, json=output.json)
+    content = finish(results, metrics, after=[*tables, *other], facts={**facts, **groups, **ranges}, json=output.json)
     better = better_baseline(results, described.monitor, content)
     command = None
     if better and better.is_certain:

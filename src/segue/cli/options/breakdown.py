@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.output import grid
-from segue.errors import ConfigError, DataError
+from segue.errors import ConfigError
 from segue.reporting.console import say
 from segue.reporting.numbers import metric_text
 
@@ -30,22 +30,19 @@ HEADINGS = {"length": "rows", "history": "rows before", "leak": "test users", "s
 @Parameter(name="*", group=OUTPUT_GROUP)
 @dataclass(frozen=True, kw_only=True)
 class BreakdownOptions:
-    """Whether the metrics are also shown by groups, and over other orders of ties.
+    """Whether the metrics are also shown by groups.
 
     Attributes:
         by: Show the metrics by groups as well: length (rows of the user), history (rows before the test instance), leak
             (whether the user's test data shares an event with training) or step (each of the next items; needs
             --horizon).
-        tie_range: Show the lowest and the highest figure over this number of random orders of the events that have the
-            same time, which the log cannot order.
         picture: Draw the groups of --by to this file: .svg, .png or .html. Needs the extra viz.
     """
 
     by: str | None = None
-    tie_range: int | None = None
     picture: Path | None = None
 
-    def check(self, protocol: Protocol | None = None, *, final: bool = False, seeds: int = 1) -> None:
+    def check(self, protocol: Protocol | None = None) -> None:
         """Find wrong options early, as far as the protocol is known.
 
         Raises:
@@ -60,17 +57,6 @@ class BreakdownOptions:
             message = f"--by {by}: needs a protocol that ranks items; {protocol.name} predicts ratings"
             if RankingProtocol.expect(protocol, message).horizon == 1 and by == "step":
                 raise ConfigError("--by step: needs several targets at each step; give their number with --horizon")
-        if self.tie_range is not None:
-            if self.tie_range < 2:
-                raise ConfigError(f"--tie-range {self.tie_range}: a range needs at least 2 orders")
-            if seeds > 1:
-                raise ConfigError(
-                    f"--tie-range: is of one trained model, and --seeds {seeds} trains several; leave one out"
-                )
-            if final:
-                raise ConfigError("--tie-range: needs the model that is tested, and --final replaces it; leave one out")
-            if protocol is not None:
-                RankingProtocol.expect(protocol, f"--tie-range: needs a protocol that ranks; {protocol.name} does not")
         if self.picture is not None and by is None:
             raise ConfigError(f"--picture {self.picture}: shows the groups of --by; give --by too")
 
@@ -79,12 +65,9 @@ class BreakdownOptions:
 
         Raises:
             ConfigError: a grouping by times of a log without times.
-            DataError: a range over orders of ties of such a log.
         """
         if self.by == "leak" and log.time is None:
             raise ConfigError(f"--by leak: compares the times of events, and {log.name} has none; leave it out")
-        if self.tie_range is not None and log.time is None:
-            raise DataError(f"--tie-range: {log.name} has an order and no times, so it is not known which events tie")
 
     def tables(
         self, results: Sequence[Result], metrics: Sequence[str], split: Split, *, refit: bool
