@@ -18,10 +18,11 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
-from segue.experiments.outcome import Outcome
+from segue.experiments.outcome import Outcome, about_training
 from segue.models.base.model import Model
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
+from segue.training.state import Epoch, Training
 
 LOG = synthetic.markov(60, 15, 12, seed=1, shortest=4)
 LAST = Protocol.named("leave-one-out")
@@ -229,3 +230,9 @@ def test_a_log_too_short_for_its_protocol() -> None:
     new = RankingProtocol(name="all new", by="whole-users", arguments={"valid": 0.0, "test": 0.99}, exclude_seen=False)
     with pytest.raises(DataError, match="short: the protocol all new leaves nothing to train on"):
         experiment(protocol=new).run(short)
+
+
+def test_a_validation_error_is_stored_without_the_minus_sign_of_its_maximisation() -> None:
+    rated = Experiment(model="mf", protocol=Protocol.named("ratings"))
+    training = Training([Epoch(1, 0.5, -0.9, 1.0, 1.0)], best=1)
+    assert about_training(rated, training)["validation"] == {"rmse": 0.9}
