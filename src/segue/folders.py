@@ -43,7 +43,7 @@ def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     temporary = temporary_name(folder)
     try:
         temporary.mkdir(parents=True)
-        with _locked(temporary):
+        with locked_folder(temporary):
             yield temporary
             if replace or not folder.is_dir():
                 _flush_tree(temporary)
@@ -59,7 +59,7 @@ def recover_folder(folder: Path) -> None:
     Where two folders cannot be exchanged in one step, a killed process leaves the old folder under a hidden name.
     """
     with suppress(OSError):  # what may not be read or changed here is not ours to recover
-        left = [path for path in _leftovers(folder) if not _is_locked(path)]
+        left = [path for path in _leftovers(folder) if _is_abandoned(path)]
         old = [path for path in left if path.name.endswith(OLD)]
         if old and not folder.exists():
             os.replace(max(old, key=lambda path: path.stat().st_mtime), folder)
@@ -73,41 +73,42 @@ def _leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]
 
 
-def _try_lock(folder: Path) -> int | None:
-    """The descriptor of a folder that is now locked; None if another process has locked it or there are no locks."""
-    if sys.platform == "win32":
-        return None
-    import fcntl
-
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Mark a temporary folder as in use; the operating system removes the mark when the process ends."""
-    descriptor = _try_lock(folder)
+def locked_folder(folder: Path) -> Iterator[bool]:
+    """Lock a folder for this process, and say whether that was possible; the lock ends with the process.
+
+    Yields:
+        False if another process holds the lock. Where there are no locks (on Windows, on some network drives), True.
+    """
+    descriptor, is_free = _try_lock(folder)
     try:
-        yield
+        yield is_free
     finally:
         if descriptor is not None:
             os.close(descriptor)
 
 
-def _is_locked(folder: Path) -> bool:
-    """Whether a temporary folder is in use. Where that cannot be found out, it is."""
-    descriptor = _try_lock(folder)
+def _try_lock(folder: Path) -> tuple[int | None, bool]:
+    """The descriptor that holds the lock of a folder, or None; and whether no other process holds it."""
+    if sys.platform == "win32":
+        return None, True
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        return None, not isinstance(error, BlockingIOError)
+    return descriptor, True
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether the process that made a temporary folder has ended. Where that cannot be found out, it has not."""
+    descriptor, _ = _try_lock(folder)
     if descriptor is not None:
         os.close(descriptor)
-    return descriptor is None
+    return descriptor is not None
 
 
 def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:
@@ -122,7 +123,7 @@ def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:
     if _exchange(new, folder):
         return
     old = new.with_name(f"{new.name}{OLD}")
-    with _locked(folder):  # so that no reader puts it back meanwhile
+    with locked_folder(folder):  # so that no reader puts it back meanwhile
         os.replace(folder, old)
         try:
             os.replace(new, folder)
@@ -150,6 +151,8 @@ def _flush_tree(folder: Path) -> None:
 
 def check_folder(folder: Path, marker: str, description: str) -> None:
     """Check that a folder can be saved to `folder`, before time is spent on its content.
+
+    A folder whose replacement was interrupted is put back first; see `recover_folder`.
 
     Args:
         folder: the target. It may be missing, empty, or a folder of the same kind, which would be replaced.

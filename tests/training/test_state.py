@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -238,3 +240,23 @@ def test_delete_training_files_keeps_other_files(tmp_path: Path) -> None:
         delete_training_files(tmp_path / name)
     assert not (tmp_path / "a").exists()
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["mine.txt"]
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    model, other = build(epochs=1), build(epochs=1)
+
+    def validate(_: Any) -> float:
+        code = f"""
+from pathlib import Path
+from segue.folders import locked_folder
+with locked_folder(Path({str(tmp_path / "training")!r})) as is_free:
+    print(is_free)
+"""
+        command = [sys.executable, "-c", code]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+        with pytest.raises(TrainingError, match=r"training: another process is training there; wait .* with -o"):
+            fit(other, LOG, folder=tmp_path / "training")
+        return 1.0
+
+    assert fit(model, LOG, validate=validate, folder=tmp_path / "training").epochs
+    fit(other, LOG, folder=tmp_path / "training")

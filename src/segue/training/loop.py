@@ -26,7 +26,7 @@ from segue.nn.optim import Optimizer
 from segue.reporting.console import progress, say
 from segue.reporting.numbers import metric_text, validation_figure
 from segue.training.budget import TimeBudget
-from segue.training.state import Epoch, Training, TrainingState, run_identity
+from segue.training.state import Epoch, Training, TrainingState, in_use, run_identity
 
 Validate = Callable[[Model], float]
 
@@ -79,7 +79,7 @@ def fit(  # noqa: PLR0913  one keyword for each rule of stopping
     Raises:
         ConfigError: `eval_every` or `patience` is below 1, or the model is of neither kind.
         TrainingError: the loss is not finite, there is nothing to train on, or `folder` holds the state of a different
-            run or cannot be written.
+            run, is in use by another process or cannot be written.
     """
     if eval_every < 1 or patience < 1:
         raise ConfigError(f"eval_every={eval_every} and patience={patience} must be at least 1")
@@ -94,8 +94,9 @@ def fit(  # noqa: PLR0913  one keyword for each rule of stopping
     identity = run_identity(model, log, seed=seed, eval_every=eval_every, patience=patience) if folder else {}
     state = TrainingState(model, optimizer, folder, identity)
     schedule = _Schedule(model.config.epochs, eval_every, patience, budget)
-    training = _train(model, optimizer, log, state, schedule, seed=seed, validate=validate)
-    state.finish(keep_state=keep_state)
+    with in_use(folder):
+        training = _train(model, optimizer, log, state, schedule, seed=seed, validate=validate)
+        state.finish(keep_state=keep_state)
     if training.time_limit is not None:
         say(
             f"training {model.name}: stopped after {len(training.epochs)} of at most {model.config.epochs} epochs, to "

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from torch import Tensor
 from segue import distributed
 from segue.data.log import Log
 from segue.errors import TrainingError
-from segue.io import atomic_file, delete_leftovers, short_hash, write_text
+from segue.folders import locked_folder
+from segue.io import atomic_file, delete_leftovers, reason, short_hash, write_text
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
 
@@ -169,6 +171,32 @@ class TrainingState:
         text = json.dumps({"identity": self.identity, "training": asdict(training)})
         with atomic_file(path) as temporary:
             save_file(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
+
+
+@contextmanager
+def in_use(folder: Path | None) -> Iterator[None]:
+    """Keep other processes from training in a folder; one without files is deleted at the end. None: no folder.
+
+    Raises:
+        TrainingError: another process trains in it, or it cannot be made.
+    """
+    if folder is None or distributed.process_rank() > 0:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{folder}: the state of the training cannot be written ({reason(error)})") from error
+    with locked_folder(folder) as is_free:
+        if not is_free:
+            raise TrainingError(
+                f"{folder}: another process is training there; wait until it ends, or choose another folder with -o"
+            )
+        try:
+            yield
+        finally:
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def delete_training_files(folder: Path) -> None:
