@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from segue.models.base.model import DotProductModel, Sizes
 from segue.models.ensembles.blend import Blend
 from segue.models.registry import MODELS
 from segue.serving.item_filter import filter_items
+from segue.serving.saved_model import SavedModel
 from segue.serving.similar import similar_items
 from segue.testing import subject
 
@@ -45,16 +45,21 @@ def log_of(items: int) -> Any:
     return synthetic.from_sequences([[1, 2], [1]], num_items=items, name="films")
 
 
+def unmeasured(model: Any, log: Any) -> SavedModel:
+    """A model that does not say what it was trained on."""
+    return SavedModel(model, log, {})
+
+
 def test_cosines_without_biases_and_the_lower_id_first() -> None:
     model = Vectors((1, 0, 9), (0, 2, 0), (3, 0, -5), (5, 0, 0), (-1, 0, 9), (0, 0, 7))
-    found = similar_items(model, log_of(6), 1)
+    found = similar_items(unmeasured(model, log_of(6)), 1)
     assert [(one.item, one.similarity) for one in found] == [(3, 1), (4, 1), (2, 0), (5, -1)], "6 has no direction"
-    assert [one.item for one in similar_items(model, log_of(6), 1, k=1)] == [3]
+    assert [one.item for one in similar_items(unmeasured(model, log_of(6)), 1, k=1)] == [3]
 
 
 def test_several_items_are_averaged() -> None:
     model = Vectors((1, 0, 0), (0, 1, 0), (1, 1, 0), (1, -1, 0))
-    found = similar_items(model, log_of(4), [1, 2])
+    found = similar_items(unmeasured(model, log_of(4)), [1, 2])
     assert [one.item for one in found] == [3, 4]
     assert [one.similarity for one in found] == pytest.approx([0.5**0.5, 0.0])
 
@@ -62,31 +67,38 @@ def test_several_items_are_averaged() -> None:
 def test_candidates_and_items_without_training_are_left_out() -> None:
     model = Vectors((1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0))
     candidates = filter_items(log_of(4), deny=[4])
-    seen = np.array([False, True, False, True, True])
-    assert [one.item for one in similar_items(model, log_of(4), 1, candidates=candidates, seen=seen)] == [3]
+    experiment = {"protocol": {"by": "leave-last-out", "arguments": {"valid": 0, "test": 1}}, "refit": False}
+    log = synthetic.from_sequences([[1, 3, 4, 2], [1, 4, 3]], num_items=4)  # the last items are the test data
+    saved = SavedModel(model, log, {"experiment": experiment})
+    assert [one.item for one in similar_items(saved, 1)] == [3, 4]
+    assert [one.item for one in similar_items(saved, 1, candidates=candidates)] == [3]
     with pytest.raises(DataError, match="item 2: the model was trained without an event of it"):
-        similar_items(model, log_of(4), 2, seen=seen)
+        similar_items(saved, 2)
+    fitted = SavedModel(model, log, {"experiment": {**experiment, "final": True}})
+    assert [one.item for one in similar_items(fitted, 1)] == [2, 3, 4]
 
 
 def test_the_table_of_neighbours() -> None:
     """Items 1 and 2 share two users, 1 and 3 one, and 4 is alone."""
     log = synthetic.from_sequences([[1, 2], [1, 2], [1, 3], [4]], num_items=4)
     model = subject(MODELS["item-knn"], shrinkage=0.0, num_neighbours=3).train(log)
-    found = similar_items(model, log, 1)
+    found = similar_items(unmeasured(model, log), 1)
     assert [(one.item, one.similarity) for one in found] == [
         (2, pytest.approx(2 / 6**0.5)),
         (3, pytest.approx(1 / 3**0.5)),
     ]
-    assert similar_items(model, log, 4) == []
-    assert [one.similarity for one in similar_items(model, log, [1, 4])] == pytest.approx([1 / 6**0.5, 1 / 12**0.5])
+    assert similar_items(unmeasured(model, log), 4) == []
+    assert [one.similarity for one in similar_items(unmeasured(model, log), [1, 4])] == pytest.approx(
+        [1 / 6**0.5, 1 / 12**0.5]
+    )
 
 
 def test_items_that_follow() -> None:
     log = synthetic.from_sequences([[1, 2, 3], [1, 2]], num_items=4)
     model = subject(MODELS["seq-knn"], backward_weight=0.0).train(log)
-    assert [one.item for one in similar_items(model, log, 1)] == [2, 3]
-    assert [one.item for one in similar_items(model, log, 2)] == [3]
-    assert similar_items(model, log, 3) == []
+    assert [one.item for one in similar_items(unmeasured(model, log), 1)] == [2, 3]
+    assert [one.item for one in similar_items(unmeasured(model, log), 2)] == [3]
+    assert similar_items(unmeasured(model, log), 3) == []
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -97,9 +109,9 @@ def test_every_model_answers_or_refuses(name: str) -> None:
         with pytest.raises(
             ConfigError, match=rf"{re.escape(name)}: has neither .* Models that compare items: item-knn, seq-knn"
         ):
-            similar_items(model, LOG, 3)
+            similar_items(unmeasured(model, LOG), 3)
         return
-    found = similar_items(model, LOG, 3, k=20)
+    found = similar_items(unmeasured(model, LOG), 3, k=20)
     values = [one.similarity for one in found]
     assert values == sorted(values, reverse=True)
     assert 3 not in {one.item for one in found}
@@ -112,17 +124,19 @@ def test_vectors_of_ratings_hold_two_columns_of_biases() -> None:
     model: Any = subject(MODELS["mf"], embedding_dim=3).train(LOG)
     vectors = torch.nn.functional.normalize(model.item_embedding[:, :3], dim=1)
     expected = {item: float(vectors[3] @ vectors[item]) for item in range(1, 13) if item != 3}
-    assert {one.item: one.similarity for one in similar_items(model, LOG, 3, k=12)} == pytest.approx(expected, abs=1e-6)
+    assert {one.item: one.similarity for one in similar_items(unmeasured(model, LOG), 3, k=12)} == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_refusals() -> None:
     model = Vectors((1, 0, 0), (2, 0, 0))
     with pytest.raises(DataError, match="unknown item 9; films knows 2 items"):
-        similar_items(model, log_of(2), 9)
+        similar_items(unmeasured(model, log_of(2)), 9)
     with pytest.raises(DataError, match="k=0: must be at least 1"):
-        similar_items(model, log_of(2), 1, k=0)
+        similar_items(unmeasured(model, log_of(2)), 1, k=0)
     with pytest.raises(DataError, match="no item given"):
-        similar_items(model, log_of(2), [])
+        similar_items(unmeasured(model, log_of(2)), [])
     blend = Blend(model, model, weight=0.5)
     with pytest.raises(ConfigError, match=r"blend: combines vectors and vectors.*ask a saved model of one of them"):
-        similar_items(blend, log_of(2), 1)
+        similar_items(unmeasured(blend, log_of(2)), 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.cli.saved_models import stored_protocol, trained_rows
+from segue.cli.saved_models import stored_protocol
 from segue.errors import ArtefactError, ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def newest_training_time(folder: Path, saved: SavedModel) -> int:
     Raises:
         ArtefactError: it is unknown, or the model was not trained to rank.
     """
-    about, rows = saved.about, trained_rows(saved)
+    about, rows = saved.about, saved.trained_rows()
     newest = about.get("trained_on", {}).get("newest")
     if "experiment" not in about or (rows is None and newest is None):
         raise ArtefactError(

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
-from segue.errors import ArtefactError, DataError
+from segue.errors import ArtefactError
 from segue.reporting.numbers import metric_text
 
 if TYPE_CHECKING:
@@ -105,23 +105,6 @@ def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
             f"{folder}: was refitted on training and validation data, so no unseen data is left to choose {purpose}; "
             "train it without --refit"
         )
-
-
-def trained_rows(saved: SavedModel) -> Log | None:
-    """The rows of the saved log that the model was trained on; None if that is unknown.
-
-    A saved log has no split of its rows, so the training part of such a split is unknown.
-    """
-    about = saved.about
-    if "experiment" not in about:
-        return None
-    if about["experiment"].get("final"):
-        return saved.log
-    try:
-        split = stored_protocol(about).split(saved.log)
-    except DataError:
-        return None
-    return split.train_valid if about["experiment"]["refit"] else split.train
 
 
 def stored_protocol(about: dict[str, Any]) -> Protocol:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from segue.cli.options.candidates import FILTER_DEFAULTS, ItemFilterOptions
 from segue.cli.output import JsonFile, check_json, show, write_json_output
-from segue.cli.saved_models import ModelClasses, load_saved, trained_rows
+from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
 from segue.reporting.heatmap import decimals_of, format_score
 
@@ -37,16 +37,13 @@ def similar(
         item: Name of an item. Repeat the option for several items; their similarities are averaged.
         k: Number of items.
     """
-    from segue.serving.similar import check_compares_items, similar_items
+    from segue.serving.similar import similar_items
 
     if not item:
         raise ConfigError("no item given: name one with --item ITEM")
     check_json(json)
     saved = load_saved(model, model_class)
-    check_compares_items(saved.model)
-    rows = trained_rows(saved)
-    candidates, seen = filters.filter(saved.log), None if rows is None else rows.counts() > 0
-    found = similar_items(saved.model, saved.log, list(item), k, candidates=candidates, seen=seen)
+    found = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
     titles = saved.log.titles(saved.log.items.ids(item))
     show(*similar_tables(found, titles, saved.model.item_similarity))
     content = {"model": str(model), "items": list(item), "similarity": saved.model.item_similarity}

@@ -26,8 +26,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log, Vocab
-from segue.errors import ArtefactError, ConfigError
+from segue.data.splits import SPLITS
+from segue.errors import ArtefactError, ConfigError, DataError
 from segue.folders import atomic_folder, check_folder, recover_folder
 from segue.io import file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
@@ -52,6 +54,24 @@ class SavedModel:
     model: Model
     log: Log
     about: dict[str, Any]
+
+    def trained_rows(self) -> Log | None:
+        """The rows of `log` that the model was trained on; None if that is unknown.
+
+        Splits that the source of a log makes are unknown if the log was saved without them.
+        """
+        if "experiment" not in self.about:
+            return None
+        if self.about["experiment"].get("final"):
+            return self.log
+        protocol = self.about["experiment"]["protocol"]
+        try:
+            split = SPLITS[protocol["by"]](self.log, **protocol["arguments"])
+            if protocol.get("leak") == "drop":
+                split = drop_leaking_users(split)
+        except DataError:
+            return None
+        return split.train_valid if self.about["experiment"]["refit"] else split.train
 
 
 def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | None = None, **about: Any) -> Path:

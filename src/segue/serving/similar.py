@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.data.log import Log, Mask
 from segue.errors import ConfigError, DataError
 from segue.models.base.model import Model
 from segue.models.base.score_buffer import device_of, evaluation_mode
@@ -24,6 +23,7 @@ from segue.models.registry import MODELS
 from segue.nn.topk import topk
 from segue.serving.item_filter import ItemFilter
 from segue.serving.query import lookup_ids
+from segue.serving.saved_model import SavedModel
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,21 @@ class SimilarItem:
 
 
 def similar_items(
-    model: Model, log: Log, items: Any, k: int = 10, *, candidates: ItemFilter | None = None, seen: Mask | None = None
+    saved: SavedModel, items: Any, k: int = 10, *, candidates: ItemFilter | None = None
 ) -> list[SimilarItem]:
     """The k items that are most similar to an item, the most similar first; of equal ones the lower id comes first.
 
     Args:
-        model: a model trained on the vocabularies of `log`.
-        log: the names and titles of the items.
+        saved: a saved model. Items that it was trained without are left out, because their vectors say nothing.
         items: the name of an item, or a list of names.
         k: the number of items. There may be fewer: a table of neighbours holds few items for a rare one.
         candidates: which items may be returned; None for all. The given items never are.
-        seen: (I + 1,) which items the model was trained on; None if unknown. The vectors of the others say nothing.
 
     Raises:
         ConfigError: the model compares no items.
         DataError: an unknown item, or one that the model was not trained on; no item; or k is below 1.
     """
+    model, log = saved.model, saved.log
     check_compares_items(model)
     if k < 1:
         raise DataError(f"k={k}: must be at least 1")
@@ -65,6 +64,8 @@ def similar_items(
     ids = lookup_ids(log, "item", names)
     if not ids:
         raise DataError("no item given: name at least one")
+    trained = saved.trained_rows()
+    seen = None if trained is None else trained.counts() > 0
     for name, index in zip(names, ids, strict=True):
         if seen is not None and not seen[index]:
             raise DataError(
