@@ -160,7 +160,7 @@ def _column(path: Path, dtype: type[np.generic], rows: int) -> np.ndarray:
 
 def _table(path: Path, rows: int) -> pl.DataFrame:
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; save the log again") from None
     except (pl.exceptions.PolarsError, OSError) as error:

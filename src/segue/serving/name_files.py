@@ -54,10 +54,10 @@ def _headers(kind: str) -> tuple[str, ...]:
 
 def _from_table(path: Path, kind: str, vocab: Vocab) -> list[Any]:
     if path.suffix.lower() in (".parquet", ".pq"):
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     else:
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        table = pl.read_csv(path, separator=separator, infer_schema=False)
+        table = pl.read_csv(path, glob=False, separator=separator, infer_schema=False)
     named = [name for name in table.columns if name.strip().casefold() in _headers(kind)]
     if len(named) != 1 and table.width != 1:
         found = "several columns" if named else "no column"

@@ -217,7 +217,9 @@ def _build(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model
 
 
 def _load_log(folder: Path, name: str) -> Log:
-    users, items, history = (pl.read_parquet(folder / f"{part}.parquet") for part in ("users", "items", "history"))
+    users, items, history = (
+        pl.read_parquet(folder / f"{part}.parquet", glob=False) for part in ("users", "items", "history")
+    )
     lengths = np.bincount(history["user"].to_numpy(), minlength=len(users) + 1)
     stop = np.cumsum(lengths)
     return Log(

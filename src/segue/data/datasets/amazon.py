@@ -20,6 +20,7 @@ import polars as pl
 from segue.data.datasets import hgn_preprocessing as hgn
 from segue.data.datasets.dataset import Dataset, Reader, role_columns
 from segue.data.log import Log
+from segue.data.readers.json_lines import not_a_pattern
 from segue.data.readers.table import Frame, Tables
 
 RATINGS = pl.Schema({"user": pl.String, "item": pl.String, "rating": pl.Float32, "timestamp": pl.Int64})
@@ -28,14 +29,14 @@ REVIEWS = {"reviewerID": "user", "asin": "item", "overall": "rating", "unixRevie
 
 def read_ratings(path: Path) -> Tables:
     """Read `ratings_Books.csv` (also .gz): user, item, rating, time, without a header."""
-    events = pl.scan_csv(path, has_header=False, schema=RATINGS).collect(engine="streaming")
+    events = pl.scan_csv(path, glob=False, has_header=False, schema=RATINGS).collect(engine="streaming")
     return hgn.shuffle_rows(events), None, None
 
 
 def read_reviews(path: Path) -> Tables:
     """Read `reviews_Books.json` (also .gz): one JSON object per line."""
     types = dict(zip(REVIEWS, RATINGS.dtypes(), strict=True))
-    events = pl.scan_ndjson(path, schema=types).collect(engine="streaming")
+    events = pl.scan_ndjson(not_a_pattern(path), schema=types).collect(engine="streaming")
     return hgn.shuffle_rows(events.rename(REVIEWS)), None, None
 
 
@@ -74,11 +75,11 @@ def read_products(path: Path) -> Frame:
 
 def read_sequences(path: Path) -> Tables:
     """Read `hgn_cds.parquet` (user, item, order), and item names from `hgn_cds.items.parquet` (item, asin, ...)."""
-    events = pl.read_parquet(path).sort("user", "order").select("user", "item")
+    events = pl.read_parquet(path, glob=False).sort("user", "order").select("user", "item")
     item_file = path.with_suffix(".items.parquet")
     if not item_file.is_file():
         return events, None, None
-    items = pl.read_parquet(item_file)
+    items = pl.read_parquet(item_file, glob=False)
     events = events.join(items.select("item", "asin"), on="item", how="left", maintain_order="left")
     metadata = items.drop("item").rename({"asin": "item"})
     return events.select("user", item="asin"), None, metadata if metadata.width > 1 else None

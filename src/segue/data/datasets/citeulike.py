@@ -41,7 +41,7 @@ SPLIT = "hcrnn_movielens_split.json"  # the users of MovieLens 1M whose sequence
 
 def read_citeulike(path: Path) -> Tables:
     """Read `hcrnn_citeulike.parquet`: user (a sequence), raw_item (the number of an article), timestamp, split."""
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(path, glob=False)
     events = table.select("user", "timestamp", item=pl.col("raw_item").cast(pl.Int64))
     return events, split_by_user(table, path), None
 
@@ -75,7 +75,7 @@ PLAYS = pl.Schema(dict.fromkeys(("user", "time", "artist", "artist_name", "item"
 
 def read_lastfm(path: Path) -> Tables:
     """Read `userid-timestamp-artid-artname-traid-traname.tsv`, newest first, without plays that have no track id."""
-    lines = pl.scan_csv(path, separator="\t", has_header=False, schema=PLAYS, quote_char=None)
+    lines = pl.scan_csv(path, glob=False, separator="\t", has_header=False, schema=PLAYS, quote_char=None)
     plays = lines.filter(pl.col("item").is_not_null() & (pl.col("item") != "")).collect(engine="streaming").reverse()
     title = pl.format("{} - {}", pl.col("artist_name").fill_null("?"), pl.col("title").fill_null("?"))
     items = plays.select("item", title=title).unique("item", keep="last", maintain_order=True)

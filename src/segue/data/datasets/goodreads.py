@@ -16,6 +16,7 @@ import polars as pl
 
 from segue.data.datasets import hgn_preprocessing as hgn
 from segue.data.datasets.dataset import Dataset, role_columns
+from segue.data.readers.json_lines import not_a_pattern
 from segue.data.readers.table import Tables
 
 LINE = pl.Schema({"user_id": pl.String, "book_id": pl.String, "rating": pl.Float32, "date_added": pl.String})
@@ -24,7 +25,7 @@ DATE = "%a %b %d %H:%M:%S %z %Y"
 
 def read_interactions(path: Path) -> Tables:
     """Read `goodreads_interactions_children.json` (also .gz)."""
-    lines = pl.scan_ndjson(path, schema=LINE).select(
+    lines = pl.scan_ndjson(not_a_pattern(path), schema=LINE).select(
         user="user_id",
         item=pl.col("book_id").cast(pl.Int64),
         rating="rating",

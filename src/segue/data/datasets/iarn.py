@@ -30,11 +30,11 @@ NUM_TRAIN = 164_434  # ratings before the date
 
 def read_clothing(path: Path) -> Tables:
     """Read a Parquet file with the columns user, item, rating, order and split."""
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(path, glob=False)
     offset = pl.when(pl.col("split") == "test").then(NUM_TRAIN).otherwise(0)
     events = table.select("user", "item", "rating", timestamp=pl.col("order").cast(pl.Int64) + offset)
     item_file = path.with_suffix(".items.parquet")
-    return events.sort("timestamp"), None, pl.read_parquet(item_file) if item_file.is_file() else None
+    return events.sort("timestamp"), None, pl.read_parquet(item_file, glob=False) if item_file.is_file() else None
 
 
 def filter_frequent(log: Log) -> Log:

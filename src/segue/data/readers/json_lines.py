@@ -27,7 +27,7 @@ def json_table(path: Path) -> Table:
     Raises:
         DataError: the file is empty or damaged, or a row is no JSON object.
     """
-    source: Path | BytesIO
+    source: Path | bytes | BytesIO
     try:
         with open_text(path) as file:
             first = file.read(1 << 10).lstrip()
@@ -35,7 +35,7 @@ def json_table(path: Path) -> Table:
                 file.seek(0)
                 return polars_table(pl.read_json(file.read(), infer_schema_length=None).lazy(), path.name)
             file.seek(len(BOM))
-            source = BytesIO(file.read()) if first.startswith(BOM) else path
+            source = BytesIO(file.read()) if first.startswith(BOM) else not_a_pattern(path)
         if not first.removeprefix(BOM).strip():
             raise DataError(f"{path}: empty; one event per row is needed")
         frame = pl.scan_ndjson(source, infer_schema_length=None)
@@ -43,6 +43,11 @@ def json_table(path: Path) -> Table:
     except (pl.exceptions.PolarsError, *DAMAGED) as error:
         raise DataError(f"{path}: {_bad_line(path) or reason(error)}; give one JSON object per line") from error
     return polars_table(frame, path.name)
+
+
+def not_a_pattern(path: Path) -> Path | bytes:
+    """The path, or the content of the file if polars would take the path for a pattern of several files."""
+    return path.read_bytes() if set("*?[") & set(str(path)) else path
 
 
 def _bad_line(path: Path) -> str:

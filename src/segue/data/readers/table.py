@@ -61,13 +61,13 @@ def parquet_table(paths: Sequence[Path], where: str, partitions: Sequence[str] =
                 f"{path}: its columns ({', '.join(columns)}) are not those of {paths[0].name} ({', '.join(schemas[0])})"
             )
     hive = dict.fromkeys(partitions, pl.String) if partitions else None
-    frame = pl.scan_parquet(list(paths), hive_partitioning=bool(hive), hive_schema=hive)
+    frame = pl.scan_parquet(list(paths), glob=False, hive_partitioning=bool(hive), hive_schema=hive)
     return polars_table(frame, where, partitions)
 
 
 def _parquet_columns(path: Path) -> list[str]:
     try:
-        return list(pl.read_parquet_schema(path))
+        return list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: not a whole Parquet file ({reason(error)}); write or download it again") from error
 

@@ -199,6 +199,7 @@ class TextFile:
             separator = UNIT.decode()
         scan = pl.scan_csv(
             source,
+            glob=False,
             has_header=False,
             skip_rows=1 if self.header.present else 0,
             separator=separator,
