@@ -163,3 +163,41 @@ def test_the_length_of_a_row_is_limited(monkeypatch):
     monkeypatch.setattr(rows, "BLOCK", 50)
     with pytest.raises(BadRow, match="longer than"):
         count_rows(io.BytesIO(b"a,b\n" + b"x" * 1000), CSV, 2)
+
+
+def quoted_in_two_rows(delimiter):
+    """Rows of which two have one quotation mark each, as titles in files that do not quote."""
+    rows = [
+        ("ann", "tea", 1),
+        ("bob", '"Heroes and', 2),
+        ("ann", "jam", 3),
+        ("bob", 'Single 12"', 4),
+        ("eve", "pie", 5),
+    ]
+    return "".join(delimiter.join(map(str, row)) + "\n" for row in [("user", "item", "time"), *rows])
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("delimiter", ["\t", "|"])
+def test_quotes_of_two_rows_do_not_enclose_those_between(tmp_path, delimiter):
+    path = tmp_path / "log.txt"
+    path.write_text(quoted_in_two_rows(delimiter))
+    log = read_log(path)
+    assert len(log) == 5
+    assert '"Heroes and' in log.items.tokens.to_list()
+    assert "read as ordinary characters, because row 2 would be several lines in quotes that each" in log.warnings[0]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_between_two_quotes_are_suspected_where_quotes_are_usual(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(quoted_in_two_rows(","))
+    log = read_log(path)
+    assert len(log) == 3
+    assert "row 2 has several lines in quotes that each look like a row" in log.warnings[0]
+
+
+def test_a_text_of_several_lines_is_not_suspected(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text('user,item,note\nann,tea,"good, hot,\nsweet"\nbob,jam,"a\nb"\nann,jam,c\n')
+    assert not read_log(path).warnings

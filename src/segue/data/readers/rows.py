@@ -61,10 +61,13 @@ class RowCount:
     Attributes:
         rows: the number of rows with the header, without blank lines at the end.
         quoted: whether a field begins with a quotation mark that is an ordinary character.
+        joined: the number of the first row, from 0, that has several lines which each have the fields of a row; None
+            if there is none. Two quotation marks that belong to different rows make one row of all between them.
     """
 
     rows: int
     quoted: bool
+    joined: int | None = None
 
 
 def count_rows(file: BinaryIO, dialect: Dialect, fields: int) -> RowCount:
@@ -73,7 +76,7 @@ def count_rows(file: BinaryIO, dialect: Dialect, fields: int) -> RowCount:
     Raises:
         BadRow: the first row that has another number of fields, a misplaced quotation mark or another line end.
     """
-    rows, lines, filled, quoted = 0, 0, 0, False
+    rows, lines, filled, quoted, joined = 0, 0, 0, False, None
     tail = file.read(len(BOM))
     tail = b"" if tail == BOM else tail
     more = True
@@ -86,13 +89,14 @@ def count_rows(file: BinaryIO, dialect: Dialect, fields: int) -> RowCount:
         if not len(block.ends) and (not more or len(tail) > LONGEST):
             raise BadRow(block.endless, rows, lines + 1)
         block.check(fields, rows, lines)
+        joined = block.joined(fields, rows) if joined is None else joined
         tail = block.tail
         if len(block.filled):
             filled = rows + int(block.filled[-1]) + 1
         rows += len(block.ends)
         lines += block.num_lines
         quoted |= block.quoted
-    return RowCount(filled, quoted)
+    return RowCount(filled, quoted, joined)
 
 
 class _Block:
@@ -161,6 +165,17 @@ class _Block:
 
     def _row(self, position: int) -> int:
         return int(np.searchsorted(self.ends, position))
+
+    def joined(self, fields: int, rows: int) -> int | None:
+        """The first row of several lines which each have the fields of a row; `rows` are before the block."""
+        lines = self.line_ends[: self.num_lines]
+        if fields < 2 or len(lines) == len(self.ends):
+            return None
+        separators = np.diff(np.searchsorted(self._where(self.separator), lines), prepend=0)
+        row = np.searchsorted(self.ends, lines)
+        other = np.bincount(row, separators != fields - 1, len(self.ends))
+        found = np.flatnonzero((np.bincount(row, minlength=len(self.ends)) > 1) & (other == 0))
+        return rows + int(found[0]) if len(found) else None
 
     def _misplaced_quote(self) -> tuple[int, str, int] | None:
         """A quote opens a field at its start and closes it at its end; inside a quoted field it is doubled."""

@@ -113,13 +113,26 @@ class TextFile:
     def _counted(self) -> tuple[Dialect, RowCount]:
         """The number of rows, and the dialect in which every row has as many fields as the header."""
         try:
-            return self.dialect, self._count(self.dialect)
+            counted = self._count(self.dialect)
         except BadRow as problem:
             if problem.quote:
-                literal = self._with_literal_quotes(problem)
+                literal = self._with_literal_quotes(problem.row, str(problem))
                 if literal is not None:
                     return literal
             raise DataError(f"{self.path}: {self._describe(problem)}") from problem
+        return (self.dialect, counted) if counted.joined is None else self._with_joined_rows(counted, counted.joined)
+
+    def _with_joined_rows(self, counted: RowCount, row: int) -> tuple[Dialect, RowCount]:
+        """The file in which a quoted field has lines that look like rows: its quotes may be ordinary characters."""
+        why = "would be several lines in quotes that each look like a row"
+        literal = self._with_literal_quotes(row, why) if self.dialect.delimiter in LITERAL_QUOTES else None
+        if literal is not None:
+            return literal
+        self.warnings.append(
+            f"{self.path.name}: row {row + (not self.header.present)} has several lines in quotes that each look like "
+            "a row; if they are rows, remove the quotation marks or double them"
+        )
+        return self.dialect, counted
 
     def _count(self, dialect: Dialect) -> RowCount:
         try:
@@ -128,7 +141,7 @@ class TextFile:
         except DAMAGED as error:
             raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
 
-    def _with_literal_quotes(self, problem: BadRow) -> tuple[Dialect, RowCount] | None:
+    def _with_literal_quotes(self, number: int, why: str) -> tuple[Dialect, RowCount] | None:
         """The file with quotes as ordinary characters, if its rows have the right number of fields then.
 
         That is sure if no field begins with a quote. If one does, it is assumed of files separated by tabs or bars.
@@ -141,9 +154,9 @@ class TextFile:
         if counted.quoted and self.dialect.delimiter not in LITERAL_QUOTES:
             return None
         if counted.quoted:
-            row = problem.row + (not self.header.present)
+            row = number + (not self.header.present)
             self.warnings.append(
-                f"{self.path.name}: quotation marks are read as ordinary characters, because row {row} {problem}"
+                f"{self.path.name}: quotation marks are read as ordinary characters, because row {row} {why}"
             )
         return dialect, counted
 
