@@ -50,6 +50,8 @@ app.command(
   segue run mf ml-100k --rerank seq-knn --candidates 20
   segue run ./fmc.py:FMC ml-100k
   segue run sasrec events.csv --final
+  segue run seq-knn orders.csv --protocol next-basket --gap 60
+  segue run seq-knn events.csv --tie-range 10
 
 `segue models MODEL` lists the settings for --set. The same command resumes an interrupted training.""",
 )
@@ -91,8 +93,11 @@ app.command(
 app.command(
     evaluate,
     usage="Usage: segue evaluate MODELS... --data DATA [OPTIONS]",
-    help_epilogue="""Example:
-  segue evaluate models/hgn models/pop --data ml-100k -k 5 10 20""",
+    help_epilogue="""Examples:
+  segue evaluate models/hgn models/pop --data ml-100k -k 5 10 20
+  segue evaluate models/hgn --data newer-events.csv
+
+If DATA has events that are newer than the training of the models, these are the test.""",
 )
 app.command(
     recommend,
