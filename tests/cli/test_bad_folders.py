@@ -124,7 +124,7 @@ SAVED = {
     ),
     "two protocols": Bad(
         "evaluate models/pop models/ratio --data events.csv",
-        r"'models/pop' and 'models/ratio' cannot be compared: protocol leave-one-out .*hgn",
+        r"'models/pop \(pop\)' and 'models/ratio \(pop\)' cannot be compared: protocol leave-one-out .*hgn",
     ),
     "one model twice": Bad("evaluate models/pop models/pop --data events.csv", r"models/pop is given twice"),
     "k 0": Bad("evaluate models/pop --data events.csv -k 5 0", r"-k 5 0: cut-offs are whole numbers from 1"),

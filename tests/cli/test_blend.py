@@ -51,7 +51,10 @@ def test_every_command_accepts_a_blend(segue, here):
     ("command", "message"),
     [
         ("blend models/pop models/pop --data events.csv", "models/pop is given twice"),
-        (f"blend {PAIR} --out models/hgn", "models/hgn is given twice; give two models, and another folder"),
+        (
+            f"blend {PAIR} --out models/hgn",
+            "models/hgn: is also what is read, models/hgn; choose another",
+        ),
         (f"blend {PAIR} --monitor ndcg@99", "ranks only the first 20 items; use ndcg@20"),
         ("blend models/pop models/ratio --data events.csv", "train both under the same"),
         ("blend models/pop models/other --data events.csv", "models/other: was trained on another log"),

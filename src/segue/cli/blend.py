@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_json, check_out
 from segue.cli.next_step import say_next
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish
 from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
@@ -47,12 +48,12 @@ def blend(
     from segue.serving.saved_model import check_target, save
 
     folder = output.out or Path("models/blend")
-    places = [path.resolve() for path in (first, second)]
-    for is_repeated, path in ((places[0] == places[1], second), (folder.resolve() in places, folder)):
-        if is_repeated:
-            raise ConfigError(f"{path} is given twice; give two models, and another folder for their blend")
-    check_json(output.json, data=data)
+    if first.resolve() == second.resolve():
+        raise ConfigError(f"{second} is given twice; give two models")
+    inputs = [*reading.paths(data), first, second]
+    check_json(output.json, *inputs)
     check_target(folder)
+    check_out(folder, inputs)
     parts = {path: load_saved(path, model_class) for path in (first, second)}
     log = reading.load(data)
     protocol = _shared_protocol(parts, log)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_json, check_out
 from segue.cli.comparison_report import left_out, take_first, write_comparison_report
 from segue.cli.help import MODEL_GROUP
 from segue.cli.next_step import say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import BUDGET_DEFAULTS, TRAINING_DEFAULTS, BudgetOptions, TrainingOptions
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid, write_json_output
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, grid, write_json_output
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def compare(
             package.module:CLASS. The name all stands for every built-in model that ranks items.
         exclude: Names of models to leave out, separated by commas.
     """
-    check_json(output.json, data=data)
+    check_json(output.json, *reading.paths(data))
+    if output.out is not None:
+        check_out(output.out, reading.paths(data))
     plan = _plan(_names(models, exclude), protocol.without_log(), budget, training)
     log = reading.load(data)
     plan = replace(plan, protocol=protocol.for_log(log))

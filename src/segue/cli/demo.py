@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, show
+from segue.cli.check_outputs import check_json
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, show
 from segue.reporting.console import say
 
 _USER = 42

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_json
 from segue.cli.newer_events import evaluate_newer
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.tie_range import TIE_RANGE_DEFAULTS, TieRangeOptions
-from segue.cli.output import JsonFile, check_json, finish
+from segue.cli.output import JsonFile, finish
 from segue.cli.saved_models import ModelClasses, evaluate_saved, folder_names, load_saved
 from segue.errors import ConfigError
 
@@ -45,7 +46,7 @@ def evaluate(
         if places.count(place) > 1:
             raise ConfigError(f"{folder} is given twice; a table shows each model once")
     cut_offs = evaluation.cut_offs
-    check_json(json, data=data)
+    check_json(json, *reading.paths(data), *models)
     breakdown.check()
     ties.check()
     saved = {folder: load_saved(folder, model_class) for folder in models}

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_file, check_json
 from segue.cli.explain_rating import show_rating
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.options.history import HISTORY_DEFAULTS, ExcludeSeenOption, HistoryOptions, read_history
-from segue.cli.output import JsonFile, check_json, show, write_json_output
+from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.recommendations_table import as_json
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
@@ -66,7 +67,8 @@ def explain(
         order: Order of the past items: the largest contribution first (contribution), or the oldest item first (time).
         html: Write a heat map to this HTML page.
     """
-    check_json(json)
+    check_json(json, model)
+    check_file(html, "--html", [model])
     user = who.user
     if item is not None and (who.history is not None or user is None):
         raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_json, check_out
 from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
 from segue.cli.next_step import say_next
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, experiment
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, write_json_output
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, write_json_output
 from segue.cli.saved_models import load_saved, stored_protocol
 from segue.errors import ConfigError
 
@@ -61,7 +62,8 @@ def fit(
     from segue.training.state import delete_training_files
 
     distributed.init()
-    check_json(output.json, data=data)
+    inputs = [*reading.paths(data), rerank.rerank, like]
+    check_json(output.json, *inputs)
     saved = None if like is None else load_saved(like, [model] if ":" in model else [])
     if seed is None:
         seed = 0 if saved is None else saved.about.get("training", {}).get("seed", 0)
@@ -70,6 +72,7 @@ def fit(
     stages = [described.name, *([rerank.name] if rerank.name else [])]
     folder = output.out or Path("models") / f"{'-after-'.join(stages)}-final"
     check_target(folder)
+    check_out(folder, inputs)
     log = reading.load(data)
     described = replace(described, protocol=_protocol(described, log, saved), monitor="")
     progress = training_folder(folder)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.cli.output import JsonFile, check_json, grid, show, write_json_output
+from segue.cli.check_outputs import check_json
+from segue.cli.output import JsonFile, grid, show, write_json_output
 from segue.cli.saved_model_facts import show_saved_model
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ everything in full precision          the file of --json
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,35 +93,6 @@ def write_json_output(path: Path | None, content: Any) -> None:
         io.write_json(path, content)
     except OSError as error:
         raise DataError(f"--json {path}: cannot be written: {io.reason(error)}") from error
-
-
-def check_json(path: Path | None, *, data: str = "") -> None:
-    """Check early that the file of --json can be written and is not the file of the data.
-
-    Raises:
-        DataError: as `check_file`.
-    """
-    check_file(path, "--json", [data])
-
-
-def check_file(path: Path | None, option: str, inputs: Iterable[str | Path | None] = ()) -> None:
-    """Check early that a file can be written and is not one of those that are read; None: no file.
-
-    Raises:
-        DataError: it is a folder, the folder above it is missing or not writable, or it is an input.
-    """
-    if path is None:
-        return
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise DataError(f"{option} {path}: is a folder; give the name of a file")
-    if not folder.is_dir():
-        raise DataError(f"{option} {path}: cannot be written: there is no folder {folder}; make it first")
-    if not os.access(folder, os.W_OK):
-        raise DataError(f"{option} {path}: cannot be written: {folder} is not a folder that you may write to")
-    for one in inputs:
-        if one and path.exists() and os.path.exists(one) and path.samefile(one):
-            raise DataError(f"{option} {path}: is the data to be read; give another name")
 
 
 def grid(rows: list[dict[str, Any]], title: str, *, keys: int = 1) -> FittedTable:

@@ -8,10 +8,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_json
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.options.candidates import CANDIDATE_DEFAULTS, CandidateOptions
 from segue.cli.options.history import HistoryOptions, read_history
-from segue.cli.output import JsonFile, check_json, show, write_json_output
+from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.recommendations_file import check_table_file, write_recommendations
 from segue.cli.recommendations_table import as_json, last_titles, recommendation_tables
 from segue.cli.saved_models import ModelClasses, load_saved
@@ -76,7 +77,7 @@ def recommend(
     from segue.serving.recommend import recommend as recommend_items
 
     who.check(out)
-    check_json(json)
+    check_json(json, model)
     if out is not None:
         check_table_file(out, [who.users, candidates.allow, candidates.deny, json])
     saved = load_saved(model, model_class)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segue.cli.output import check_file
+from segue.cli.check_outputs import check_file
 from segue.reporting.console import progress, say
 
 if TYPE_CHECKING:

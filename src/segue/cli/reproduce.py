@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, show, write_json_output
+from segue.cli.check_outputs import check_json
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, show, write_json_output
 from segue.errors import ConfigError
 from segue.reporting.console import say
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import better_baseline
+from segue.cli.check_outputs import check_json, check_out
 from segue.cli.next_step import run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
@@ -22,7 +23,7 @@ from segue.cli.options.training import (
     RunTrainingOptions,
     experiment,
 )
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -62,7 +63,8 @@ def run(
     from segue.training.state import delete_training_files
 
     distributed.init()
-    check_json(output.json, data=data)
+    inputs = [*reading.paths(data), rerank.rerank]
+    check_json(output.json, *inputs)
     training.budget()
     seeds = training.all_seeds
     described = experiment(model, protocol.without_log(), settings, training)
@@ -72,6 +74,7 @@ def run(
     stages = [described.name, *([rerank.name] if rerank.name else [])]
     folder = output.out or Path("models") / "-after-".join(stages)
     check_target(folder)
+    check_out(folder, inputs)
     log = reading.load(data)
     breakdown.check_log(log)
     ties.check_log(log)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from segue.cli.better_baseline import better_baseline
+from segue.cli.check_outputs import check_json, check_out
 from segue.cli.help import MODEL_GROUP
 from segue.cli.next_step import run_command, say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
@@ -24,7 +25,7 @@ from segue.cli.options.training import (
     TrainingOptions,
     experiment,
 )
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, check_json, finish, grid
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, grid
 from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
@@ -69,11 +70,12 @@ def search(
     from segue.tuning.best_model import refit_and_test, search_folder
     from segue.tuning.importance import setting_importance
 
-    check_json(output.json, data=data)
+    check_json(output.json, *reading.paths(data))
     described = experiment(model, protocol.without_log(), settings, training)
     plan = _plan(described, space, budget)
     folder = output.out or Path("models") / described.name
     check_target(folder)
+    check_out(folder, reading.paths(data))
     log = reading.load(data)
     described = replace(described, protocol=protocol.for_log(log))
     plan = replace(plan, experiment=described)

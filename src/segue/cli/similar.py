@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_json
 from segue.cli.options.candidates import FILTER_DEFAULTS, ItemFilterOptions
-from segue.cli.output import JsonFile, check_json, show, write_json_output
+from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
 from segue.reporting.heatmap import decimals_of, format_score
@@ -41,7 +42,7 @@ def similar(
 
     if not item:
         raise ConfigError("no item given: name one with --item ITEM")
-    check_json(json)
+    check_json(json, model)
     saved = load_saved(model, model_class)
     found = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
     titles = saved.log.titles(saved.log.items.ids(item))

@@ -64,6 +64,10 @@ class ReadingOptions:
     users: Path | None = None
     items: Path | None = None
 
+    def paths(self, source: str) -> tuple[str | Path | None, ...]:
+        """What is read: the data and the tables of users and items."""
+        return source, self.users, self.items
+
     def load(self, source: str) -> Log:
         """Read a named data set, or a file or folder with these options; report what filters keep, and warnings.
 
