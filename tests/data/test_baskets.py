@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.baskets import basket_starts, baskets_per_user, ticks_per_second
+from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.splits import leave_last_out, next_basket
 from segue.data.synthetic import YEAR_2020, from_sequences
 from segue.errors import ConfigError, DataError
@@ -28,7 +28,7 @@ def shop(scale=1):
 @pytest.mark.parametrize("scale", [1, 1000, 10**6])
 def test_baskets_by_hand_in_every_unit(scale):
     log = shop(scale)
-    assert ticks_per_second(log) == scale
+    assert log.ticks_per_second == scale
     assert basket_starts(log).tolist() == [0, 2, 5, 6, 8, 9, 10, 11]
     assert baskets_per_user(log, basket_starts(log)).tolist() == [0, 3, 2, 3, 0]
     assert basket_starts(log, 40).tolist() == [0, 2, 5, 6, 8, 9]

@@ -1,5 +1,7 @@
 """Exact copies of rows are found, counted and dropped; they neither pass for returns nor decide the protocol."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -130,6 +132,14 @@ def test_a_saved_log_keeps_its_rows_unless_asked(tmp_path):
     assert len(read_log(folder)) == 7
     assert "exact copies of others" in read_log(folder).warnings[0]
     assert len(read_log(folder, duplicates="exact")) == 5
+
+
+def test_copies_that_a_saved_log_keeps_are_said_once(tmp_path):
+    log = read_log(frame(ROWS), duplicates="keep")
+    said = read_log(save_log(log, tmp_path / "saved"), duplicates="keep")
+    assert said.warnings == log.warnings
+    unsaid = read_log(save_log(replace(log, warnings=()), tmp_path / "other"), duplicates="keep")
+    assert unsaid.warnings == log.warnings
 
 
 def test_named_data_sets_keep_every_row(tmp_path, monkeypatch):

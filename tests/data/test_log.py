@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data import log as module
-from segue.data.log import Vocab, ranges
+from segue.data.log import Log, Vocab, ranges
 from segue.data.synthetic import from_sequences
 from segue.errors import DataError
 
@@ -24,6 +24,27 @@ def views(draw):
     stops = [draw(st.integers(0, len(row))) for row in rows]
     log = from_sequences(rows, num_items=9)
     return log, log.until(log.start + np.array([0, *stops])), [row[:n] for row, n in zip(rows, stops, strict=True)]
+
+
+def test_the_unit_of_the_times_is_that_of_a_view():
+    day = 1_577_836_800  # 2020 in seconds
+    log = from_sequences([[1, 2], [3]], times=[[day, 10 * day], [day + 5]], num_items=9)
+    assert log.time_unit is None, "the year 2469"
+    with pytest.raises(DataError, match=r"times from 1,577,836,800 to 15,778,368,000 are not dates"):
+        _ = log.ticks_per_second
+    view = log.until(log.stop - np.array([0, 1, 0]))
+    assert (view.time_unit, view.ticks_per_second) == ("seconds", 1)
+    untimed = from_sequences([[1]], num_items=9)
+    assert untimed.time_unit is None
+    with pytest.raises(DataError, match="has no times"):
+        _ = untimed.ticks_per_second
+
+
+def test_from_columns_puts_the_rows_of_users_one_after_the_other():
+    names = Vocab(pl.Series(["a", "b", "c"]))
+    log = Log.from_columns(names, names, np.array([0, 2, 0, 1]), item=np.array([3, 1, 2], np.int32), name="x")
+    assert [log.history(user).tolist() for user in range(4)] == [[], [3, 1], [], [2]]
+    assert log.start.dtype == log.stop.dtype == np.int64
 
 
 @given(views())

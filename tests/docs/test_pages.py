@@ -23,7 +23,7 @@ from segue.cli import app
 from segue.cli.options.protocol import ProtocolOptions
 from segue.cli.options.training import ModelOptions, TrainingOptions, experiment
 from segue.data.datasets.catalog import DATASETS
-from segue.data.readers.columns import COLUMN_NAMES
+from segue.data.readers.roles import COLUMN_NAMES
 from segue.evaluation.metrics import METRICS
 from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.rating_predictions import RATING_METRICS

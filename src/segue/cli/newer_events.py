@@ -146,10 +146,7 @@ def check_one_rule(protocols: Mapping[Path, Protocol]) -> None:
 
 def newer_notes(newer: NewerEvents, num_models: int) -> list[str]:
     """What was evaluated and what was left out, one sentence each."""
-    from segue.data.time_units import unit_of
-
-    assert newer.log.time is not None
-    unit = unit_of(int(newer.log.time.min()), int(newer.log.time.max()))
+    unit = newer.log.time_unit
     trained = "the model was" if num_models == 1 else "the models were"
     notes = [
         f"{newer.log.name} is another log than {trained} trained on: this is an evaluation on its {newer.events:,} "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from segue.data.log import Ids, Log, Mask
-from segue.data.time_units import TICKS_PER_SECOND, unit_of
 from segue.errors import DataError
 
 
@@ -32,7 +31,7 @@ def basket_starts(log: Log, gap: int = 0) -> Ids:
         )
     user, _ = log.events()
     starts = np.ones(len(rows), np.bool_)
-    starts[1:] = (np.diff(log.time[rows]) > (gap * ticks_per_second(log) if gap else 0)) | (np.diff(user) > 0)
+    starts[1:] = (np.diff(log.time[rows]) > (gap * log.ticks_per_second if gap else 0)) | (np.diff(user) > 0)
     return rows[starts]
 
 
@@ -42,23 +41,3 @@ def baskets_per_user(log: Log, starts: Ids) -> Ids:
     is_start[starts] = True
     before = np.concatenate([[0], np.cumsum(is_start)])
     return before[log.stop] - before[log.start]
-
-
-def ticks_per_second(log: Log) -> int:
-    """How many units of the log's times a second has.
-
-    Raises:
-        DataError: the times are no dates since 1970.
-    """
-    assert log.time is not None
-    times = log.column(log.time)
-    if not len(times):
-        return 1
-    first, last = int(times.min()), int(times.max())
-    unit = unit_of(first, last)
-    if unit is None:
-        raise DataError(
-            f"{log.name}: times from {first:,} to {last:,} are not dates, so they cannot be counted in seconds or "
-            "days; choose a protocol without them"
-        )
-    return TICKS_PER_SECOND[unit]

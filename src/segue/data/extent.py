@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from segue.data.log import Log
-from segue.data.time_units import TICKS_PER_SECOND, unit_of
+from segue.data.time_units import TICKS_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class Extent:
         if rows.time is None or not len(rows):
             return cls(part, len(rows))
         times = rows.column(rows.time)
-        first, newest = int(times.min()), int(times.max())
-        unit = unit_of(first, newest)
+        newest, unit = int(times.max()), rows.time_unit
         if unit is None:
             return cls(part, len(rows), newest)
         date = datetime.fromtimestamp(newest // TICKS_PER_SECOND[unit], UTC)

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypedDict, get_args
 import numpy as np
 
 from segue.data.copies import exact_copies
-from segue.data.log import Codes, Log, Mask, Step, Vocab, distinct
+from segue.data.log import Codes, Log, Mask, Step, Vocab, bounds, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
 
 Duplicates = Literal["exact", "keep", "first", "last"]
@@ -63,6 +63,8 @@ def apply_filters(
         log = rated_at_least(log, min_rating)
     if duplicates == "exact":
         log = without_copies(log)
+    elif duplicates == "keep":
+        log = _with_copies_said(log)
     elif duplicates in ("first", "last"):
         log = without_duplicates(log, duplicates)
     if user_core > 1 or item_core > 1:
@@ -95,6 +97,14 @@ def without_copies(log: Log) -> Log:
     copies = "1 exact copy" if count == 1 else f"{count:,} exact copies"
     what = "user, item and time" if log.rating is None else "user, item, time and rating"
     return select(log, ~copy, f"{copies} dropped (same {what}; --duplicates keep to keep)")
+
+
+def _with_copies_said(log: Log) -> Log:
+    """The log with a warning that it has exact copies, if there are any and it has no such warning yet."""
+    count = int(exact_copies(log).sum())
+    rows = "1 row is an exact copy of another" if count == 1 else f"{count:,} rows are exact copies of others"
+    warning = f"{rows} (same user, item and time) and kept"
+    return replace(log, warnings=(*log.warnings, warning)) if count and warning not in log.warnings else log
 
 
 def without_duplicates(log: Log, keep: Literal["first", "last"]) -> Log:
@@ -179,12 +189,12 @@ def select(log: Log, keep: Mask, rule: str) -> Log:
     item_left, user_left = np.bincount(item, minlength=log.num_items + 1) > 0, lengths > 0
     if not len(item):
         raise DataError(f"{log.name}: the rule {rule!r} leaves nothing of {len(log):,} rows; ask for less")
-    stop = np.concatenate([[0], np.cumsum(lengths[user_left])])
+    start, stop = bounds(np.concatenate([[0], lengths[user_left]]))
     return replace(
         log,
         users=Vocab(log.users.tokens.filter(user_left[1:])),
         items=Vocab(log.items.tokens.filter(item_left[1:])),
-        start=np.concatenate([[0], stop[:-1]]),
+        start=start,
         stop=stop,
         item=np.cumsum(item_left, dtype=np.int32)[item],
         time=None if log.time is None else log.column(log.time)[keep],

@@ -22,6 +22,7 @@ from unicodedata import normalize
 import numpy as np
 import polars as pl
 
+from segue.data.time_units import TICKS_PER_SECOND, unit_of
 from segue.errors import DataError
 from segue.io import short_hash
 
@@ -137,6 +138,20 @@ class Log:
     user_metadata: pl.DataFrame | None = field(default=None, repr=False)
     item_metadata: pl.DataFrame | None = field(default=None, repr=False)
 
+    @classmethod
+    def from_columns(cls, users: Vocab, items: Vocab, lengths: Ids, *, item: Codes, **columns: Any) -> Log:
+        """A log from its columns, whose rows are sorted by user and time.
+
+        Args:
+            users: names of the users.
+            items: names of the items.
+            lengths: (U + 1,) number of rows of each user; 0 for user 0.
+            item: (R,) item ids.
+            columns: further columns and attributes of the log.
+        """
+        start, stop = bounds(lengths)
+        return cls(users, items, start, stop, item, **columns)
+
     def __repr__(self) -> str:
         return f"Log({self.name!r}: {len(self):,} rows, {self.num_users:,} users, {self.num_items:,} items)"
 
@@ -152,6 +167,33 @@ class Log:
     def num_items(self) -> int:
         """I, the number of items; their ids are 1 to I."""
         return len(self.items)
+
+    @cached_property
+    def time_unit(self) -> str | None:
+        """The unit of the times since 1970, such as "seconds"; None without times or if they are no dates."""
+        if self.time is None or not len(self):
+            return None
+        times = self.column(self.time)
+        return unit_of(int(times.min()), int(times.max()))
+
+    @property
+    def ticks_per_second(self) -> int:
+        """How many units of the log's times a second has.
+
+        Raises:
+            DataError: the log has no times, or they are no dates since 1970.
+        """
+        if self.time is None:
+            raise DataError(f"{self.name}: has no times; read it with a column of times, or choose a protocol without")
+        if not len(self):
+            return 1
+        if self.time_unit is None:
+            times = self.column(self.time)
+            raise DataError(
+                f"{self.name}: times from {int(times.min()):,} to {int(times.max()):,} are not dates, so they cannot "
+                "be counted in seconds or days; choose a protocol without them"
+            )
+        return TICKS_PER_SECOND[self.time_unit]
 
     @property
     def lengths(self) -> Ids:
@@ -201,6 +243,16 @@ class Log:
         values = (b"-" if column is None else self.column(column) for column in columns)
         parts = () if self.part is None else (self.column(self.part),)  # came later: logs without it keep their digits
         return short_hash(chain(names, [self.lengths], values, parts))
+
+
+def bounds(lengths: Ids) -> tuple[Ids, Ids]:
+    """(start, stop) of consecutive blocks of rows of these lengths.
+
+    >>> [one.tolist() for one in bounds(np.array([0, 3, 2]))]
+    [[0, 0, 3], [0, 3, 5]]
+    """
+    stop = np.cumsum(lengths, dtype=np.int64)
+    return stop - lengths, stop
 
 
 def ranges(start: Ids, stop: Ids) -> Ids:

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from segue.data.log import Ids, Log, Vocab
-from segue.data.time_units import day_of, unit_of
+from segue.data.log import Log, Vocab
+from segue.data.time_units import day_of
 from segue.errors import DataError
 
 EVENT = ("user", "item", "time")
+_KNOWN_ITEM = pl.col("item") > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,44 +63,68 @@ def merge_newer(saved: Sequence[Log], trained_until: Sequence[int], newer: Log) 
     items = _common_items(saved)
     users = _all_users([*saved, newer])
     *frames, new = (_events(log, users, items) for log in (*saved, newer))
+    _check_known(new, newer, items)
+    frames = [frame.filter(_KNOWN_ITEM) for frame in frames]
+    after = _not_evaluated_until(frames, max(trained_until), new)
+    evaluated = new.filter(pl.col("time") > after)
+    if not evaluated.height or _newest(new) <= min(map(_newest, frames)):
+        raise _no_newer_events(newer, _newest(new), after)
+    unknown = evaluated.filter(~_KNOWN_ITEM)
+    if unknown.height == evaluated.height:
+        raise DataError(f"{newer.name}: the model knows none of the items of its {unknown.height:,} newer events")
+    return NewerEvents(
+        log=_log(_union([*frames, new.filter(_KNOWN_ITEM)]), users, items, saved[0], newer.name),
+        after=after,
+        events=evaluated.height,
+        unknown_events=unknown.height,
+        unknown_items=unknown["item_name"].n_unique(),
+        new_users=_num_new(evaluated["user"], users, saved),
+    )
+
+
+def _check_known(new: pl.DataFrame, newer: Log, items: Vocab) -> None:
+    """Raise `DataError` if no event is of a known item."""
     if not (new["item"] > 0).any():
         raise DataError(
             f"{newer.name}: none of its {newer.num_items:,} items is known to the model; it knows "
             f"{', '.join(map(str, items.tokens.head(3)))} and others, and this log has "
             f"{', '.join(map(str, newer.items.tokens.head(3)))} and others"
         )
-    frames = [frame.filter(pl.col("item") > 0) for frame in frames]
-    after = max(trained_until)
+
+
+def _not_evaluated_until(frames: Sequence[pl.DataFrame], trained_until: int, new: pl.DataFrame) -> int:
+    """The time of the last event that a model was trained on, or that a saved log has and the newer one lacks."""
+    after = trained_until
     for frame in frames:
         missing = frame.filter(pl.col("time") > after).join(new, on=EVENT, how="anti")
-        after = max([after, *missing["time"].to_list()])
-    evaluated = new.filter(pl.col("time") > after)
-    newest = _newest(new)
-    if not evaluated.height or newest <= min(map(_newest, frames)):
-        unit = _unit([newer])
-        texts = [f"{day_of(time, unit)} (time {time})" for time in (newest, after)]
-        raise DataError(
-            f"{newer.name}: has no newer events: its newest is of {texts[0]}, and the model was trained or has "
-            f"histories up to {texts[1]}; give the data and the reading options that it was trained with, or a log "
-            "with newer events"
-        )
-    unknown = evaluated.filter(pl.col("item") == 0)
-    if unknown.height == evaluated.height:
-        raise DataError(f"{newer.name}: the model knows none of the items of its {unknown.height:,} newer events")
-    known_users = np.zeros(len(users) + 1, np.bool_)
-    for log in saved:
-        known_users[users.ids(log.users.tokens.to_list())] = True
-    merged = frames[0]
-    for frame in (*frames[1:], new.filter(pl.col("item") > 0)):
-        merged = pl.concat([merged, frame.join(merged, on=EVENT, how="anti", maintain_order="left")])
-    return NewerEvents(
-        log=_log(merged.sort("user", "time", maintain_order=True), users, items, saved[0], newer.name),
-        after=after,
-        events=evaluated.height,
-        unknown_events=unknown.height,
-        unknown_items=unknown["item_name"].n_unique(),
-        new_users=int((~known_users[evaluated["user"].unique().to_numpy()]).sum()),
+        if missing.height:
+            after = int(missing["time"].max())  # type: ignore[arg-type]  # of a column of whole numbers
+    return after
+
+
+def _no_newer_events(newer: Log, newest: int, after: int) -> DataError:
+    texts = [f"{day_of(time, newer.time_unit)} (time {time})" for time in (newest, after)]
+    return DataError(
+        f"{newer.name}: has no newer events: its newest is of {texts[0]}, and the model was trained or has "
+        f"histories up to {texts[1]}; give the data and the reading options that it was trained with, or a log "
+        "with newer events"
     )
+
+
+def _union(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The events of all frames, sorted by user and time. An event of one frame counts once, copies in a frame stay."""
+    merged = frames[0]
+    for frame in frames[1:]:
+        merged = pl.concat([merged, frame.join(merged, on=EVENT, how="anti", maintain_order="left")])
+    return merged.sort("user", "time", maintain_order=True)
+
+
+def _num_new(user: pl.Series, users: Vocab, saved: Sequence[Log]) -> int:
+    """How many of the users no saved log has."""
+    known = np.zeros(len(users) + 1, np.bool_)
+    for log in saved:
+        known[users.ids(log.users.tokens.to_list())] = True
+    return int((~known[user.unique().to_numpy()]).sum())
 
 
 def _check_times(saved: Sequence[Log], newer: Log) -> None:
@@ -109,21 +134,17 @@ def _check_times(saved: Sequence[Log], newer: Log) -> None:
                 f"{log.name}: has no times, so it is unknown which events are newer; give the log that the model was "
                 "trained with, read with the same options"
             )
-    units = _unit(saved), _unit([newer])
-    if units[0] != units[1]:
+    units = {log.time_unit for log in saved if len(log)}
+    unit = units.pop() if len(units) == 1 else None
+    if unit != newer.time_unit:
         raise DataError(
-            f"{newer.name}: its times are in {units[1] or 'an unknown unit'}, and those of the model in "
-            f"{units[0] or 'an unknown unit'}; read it with times of the same unit"
+            f"{newer.name}: its times are in {newer.time_unit or 'an unknown unit'}, and those of the model in "
+            f"{unit or 'an unknown unit'}; read it with times of the same unit"
         )
 
 
 def _newest(events: pl.DataFrame) -> int:
-    return max(events["time"], default=0)
-
-
-def _unit(logs: Sequence[Log]) -> str | None:
-    times = [log.column(log.time) for log in logs if log.time is not None and len(log)]
-    return unit_of(min(int(t.min()) for t in times), max(int(t.max()) for t in times)) if times else None
+    return int(events["time"].max() or 0)  # type: ignore[arg-type]  # of a column of whole numbers
 
 
 def _common_items(saved: Sequence[Log]) -> Vocab:
@@ -157,15 +178,12 @@ def _events(log: Log, users: Vocab, items: Vocab) -> pl.DataFrame:
 
 
 def _log(events: pl.DataFrame, users: Vocab, items: Vocab, first: Log, name: str) -> Log:
-    lengths: Ids = np.bincount(events["user"].to_numpy(), minlength=len(users) + 1)
-    stop = np.cumsum(lengths)
     rows = first.items.ids(items.tokens.to_list()) - 1
     metadata = first.item_metadata
-    return Log(
+    return Log.from_columns(
         users=users,
         items=items,
-        start=stop - lengths,
-        stop=stop,
+        lengths=np.bincount(events["user"].to_numpy(), minlength=len(users) + 1),
         item=events["item"].to_numpy().astype(np.int32),
         time=events["time"].to_numpy(),
         name=name,

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from segue.data.baskets import basket_starts, baskets_per_user, ticks_per_second
+from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.log import Ids, Log, ranges
 from segue.data.source_split import given_cuts
 from segue.data.time_units import SECONDS_PER_DAY
@@ -269,7 +269,7 @@ def newest_users(log: Log, valid: int = 1, test: int = 1) -> Split:
         )
     if not (valid >= 0 and test > 0):
         raise ConfigError(f"newest users: valid={valid} and test={test} must be numbers of days, test above 0")
-    day, last = SECONDS_PER_DAY * ticks_per_second(log), int(log.column(log.time).max())
+    day, last = SECONDS_PER_DAY * log.ticks_per_second, int(log.column(log.time).max())
     last_time = np.full(log.num_users + 1, np.iinfo(np.int64).min)
     last_time[log.lengths > 0] = log.time[log.stop[log.lengths > 0] - 1]
     cut_test = np.where(last_time > last - test * day, log.start, log.stop)

@@ -130,11 +130,10 @@ def _open(folder: Path, about: dict[str, Any]) -> Log:
         name: _column(folder / f"{name}.npy", _COLUMNS[name], about["rows"]) for name in about["columns"]
     }
     tables = {name: _table(folder / f"{name}.parquet", about[_TABLES[name]]) for name in about["tables"]}
-    return Log(
+    return Log.from_columns(
         users=Vocab(_table(folder / "users.parquet", about["users"])["name"]),
         items=Vocab(_table(folder / "items.parquet", about["items"])["name"]),
-        start=np.concatenate([[0], stop[:-1]]),
-        stop=np.array(stop),
+        lengths=np.diff(stop, prepend=0),
         name=about["name"],
         steps=tuple(Step(**step) for step in about["steps"]),
         warnings=tuple(about.get("warnings", ())),

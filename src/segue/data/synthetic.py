@@ -71,12 +71,10 @@ def _times(sequences: Sequence[Sequence[int]], times: Sequence[Sequence[int]] | 
 
 
 def _log(item: Ids, lengths: Ids, time: Ids | None, *, num_items: int, name: str) -> Log:
-    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Log(
+    return Log.from_columns(
         users=Vocab(pl.Series("user", np.arange(1, len(lengths) + 1))),
         items=Vocab(pl.Series("item", np.arange(1, num_items + 1))),
-        start=np.concatenate([[0], ends[:-1]]).astype(np.int64),
-        stop=ends,
+        lengths=np.concatenate([[0], lengths]),
         item=item.astype(np.int32),
         time=time,
         name=name,

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from segue.batches.batch import PairBatch
 from segue.data.log import Ids, Log
-from segue.data.time_units import day_of, unit_of
+from segue.data.time_units import day_of
 from segue.errors import DataError
 from segue.explain.occlusion import Order, check_order, occlusion_masks, recorded_values, without_noise
 from segue.models.base.model import Model
@@ -199,7 +199,7 @@ class _Events:
         user, item = log.events()
         self.user, self.item = user, item.astype(np.int64)
         self.ratings = None if log.rating is None else log.column(log.rating)
-        self.unit = unit_of(int(self.time.min()), int(self.time.max()))
+        self.unit = log.time_unit
 
     def before(self, user: int, item: int) -> tuple[int | None, Ids, Ids]:
         """The row of the last event of the pair, and the earlier rows of the user and of the item.

@@ -220,13 +220,10 @@ def _load_log(folder: Path, name: str) -> Log:
     users, items, history = (
         pl.read_parquet(folder / f"{part}.parquet", glob=False) for part in ("users", "items", "history")
     )
-    lengths = np.bincount(history["user"].to_numpy(), minlength=len(users) + 1)
-    stop = np.cumsum(lengths)
-    return Log(
+    return Log.from_columns(
         users=Vocab(users.to_series(0)),
         items=Vocab(items.to_series(0)),
-        start=stop - lengths,
-        stop=stop,
+        lengths=np.bincount(history["user"].to_numpy(), minlength=len(users) + 1),
         item=history["item"].to_numpy(),
         time=history["time"].to_numpy() if "time" in history.columns else None,
         rating=history["rating"].to_numpy() if "rating" in history.columns else None,

@@ -5,7 +5,7 @@ import doctest
 import polars as pl
 import pytest
 
-from segue.data.readers import event_types
+from segue.data.readers import event_types, source
 from segue.data.readers.ingest import read_log
 from segue.data.store import save_log
 from segue.errors import DataError
@@ -79,3 +79,13 @@ def test_a_saved_log_has_no_further_columns(tmp_path):
 
 def test_the_examples():
     assert doctest.testmod(event_types).failed == 0
+
+
+def test_a_table_that_is_loaded_twice_warns_once_each_time(tmp_path):
+    (tmp_path / "a.dat").write_text("1 5 8\n2 5\n3 8 9 1\n")  # one user a line
+    (tmp_path / "b.tsv").write_text('user\titem\ttype\n1\t"x\tview\n2\ty\tbuy\n1\ty\tview\n')  # a quote, two types
+    for name, number in (("a.dat", 1), ("b.tsv", 2)):
+        table = event_types.select_events(source.open_table(tmp_path / name), {})
+        first, second = (table.load({"user": "name", "item": "name"})[1] for _ in range(2))
+        assert first == second
+        assert len(first) == number

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.readers import columns
+from segue.data.readers import roles
 from segue.data.readers.ingest import read_log
 from segue.data.store import save_log
 from segue.errors import DataError
@@ -130,7 +130,7 @@ def test_frames_parquet_and_folders_give_the_same_log(tmp_path):
     ],
 )
 def test_columns_are_guessed_in_order_of_preference(header, user, item):
-    assigned = columns.assign_roles(header.split(","), {"user": None, "item": None}, "x.csv")
+    assigned = roles.assign_roles(header.split(","), {"user": None, "item": None}, "x.csv")
     assert assigned == {"user": user, "item": item}
 
 
@@ -521,4 +521,4 @@ def test_reading_needs_no_torch():
 
 
 def test_examples():
-    assert doctest.testmod(columns).failed == 0
+    assert doctest.testmod(roles).failed == 0

@@ -80,7 +80,6 @@ def date_in(text: str, log: Log | None) -> int:
     Raises:
         ConfigError: the text is neither, or the log has no dates to compare with.
     """
-    from segue.data.baskets import ticks_per_second
     from segue.errors import DataError
 
     try:
@@ -98,7 +97,7 @@ def date_in(text: str, log: Log | None) -> int:
         return 0  # checked again with the log; a split by time of a log without times is an error
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     try:
-        return round(seconds * ticks_per_second(log))
+        return round(seconds * log.ticks_per_second)
     except DataError as error:
         first, last = int(log.time.min()), int(log.time.max())
         raise ConfigError(

@@ -25,7 +25,7 @@ from segue.data.diagnostics.target_times import basket_warning
 from segue.data.log import Ids, Log, distinct
 from segue.data.source_split import has_split
 from segue.data.splits import given_split, leave_last_out
-from segue.data.time_units import SMALL, day_of, unit_of
+from segue.data.time_units import SMALL, day_of
 from segue.errors import DataError
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _span(log: Log, user: Ids) -> TimeSpan | None:
     same_user = user[1:] == user[:-1]
     ties = (time[1:] == time[:-1])[same_user]
     tied = float(ties.mean()) if len(ties) else 0.0
-    return TimeSpan(first, last, unit_of(first, last), tuple(activity.tolist()), tied)
+    return TimeSpan(first, last, log.time_unit, tuple(activity.tolist()), tied)
 
 
 def _warnings(numbers: dict[str, Any], span: TimeSpan | None, order: OrderSignal) -> list[str]:

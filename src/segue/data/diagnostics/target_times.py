@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.data.baskets import basket_starts, baskets_per_user, ticks_per_second
+from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.log import Ids, Log
 from segue.errors import DataError
 
@@ -39,7 +39,7 @@ def target_times(log: Log, rows: Ids) -> TargetTimes | None:
     after = log.time[rows] - log.time[rows - 1]
     tied = float((after == 0).mean())
     try:
-        return TargetTimes(tied, float((after <= MINUTE * ticks_per_second(log)).mean()))
+        return TargetTimes(tied, float((after <= MINUTE * log.ticks_per_second).mean()))
     except DataError:
         return TargetTimes(tied, None)
 

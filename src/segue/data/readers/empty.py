@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Codes, Vocab
+from segue.data.readers.values import first_row, is_empty
 from segue.errors import DataError
 
 MARKERS = (  # what programs write for a missing value
@@ -22,16 +23,6 @@ MARKERS = (  # what programs write for a missing value
     *("nil", "undefined"),
 )
 NEEDED = ("user", "item", "time")
-
-
-def is_empty(column: pl.Series) -> pl.Series:
-    """Whether each value is missing: null, NaN, or text without a letter: empty or blank."""
-    empty = column.is_null()
-    if column.dtype.is_float():
-        return empty | column.is_nan().fill_null(True)
-    if column.dtype == pl.String:
-        return empty | (column.str.strip_chars() == "").fill_null(True)
-    return empty
 
 
 def complete_rows(
@@ -67,13 +58,14 @@ def complete_rows(
 
 
 def _advice(column: pl.Series, mask: pl.Series) -> str:
-    row, count = int(mask.arg_true()[0]), int(mask.sum())
-    written = "NaN" if column.dtype.is_float() and column[row] is not None else str(column[row] or "").strip()
+    row, count = first_row(mask), int(mask.sum())
+    content = column[row - 1]
+    written = "NaN" if column.dtype.is_float() and content is not None else str(content or "").strip()
     value = f"empty ({written})" if written else "empty"
     if count == 1:
-        return f"row {row + 1}: {value}; fill it in, or leave the row out: drop_empty=True (--drop-empty)"
+        return f"row {row}: {value}; fill it in, or leave the row out: drop_empty=True (--drop-empty)"
     return (
-        f"row {row + 1}: {value}, as in {count:,} of {len(mask):,} rows; fill them in, or leave these rows out: "
+        f"row {row}: {value}, as in {count:,} of {len(mask):,} rows; fill them in, or leave these rows out: "
         "drop_empty=True (--drop-empty)"
     )
 

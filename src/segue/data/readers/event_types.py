@@ -14,8 +14,9 @@ from typing import Any
 import polars as pl
 
 from segue.data.conditions import as_conditions, check_columns, describe, matching_rows
-from segue.data.readers.columns import simplify
+from segue.data.readers.roles import simplify
 from segue.data.readers.table import ColumnKind, Kinds, Table
+from segue.data.readers.text import Loaded
 from segue.errors import DataError
 
 # usual names of a column that says what kind of event a row is, compared without case and punctuation
@@ -27,7 +28,7 @@ SHOWN = 5
 def select_events(table: Table, where: Mapping[str, Any]) -> Table:
     """A table of the rows whose value in each column of `where` is one of those given (see `segue.data.conditions`).
 
-    The table warns if a column that is not in `where` holds several types of events.
+    When the rows are loaded, there is a warning if a column that is not in `where` holds several types of events.
 
     Raises:
         DataError: a column does not exist. When the rows are loaded: a value occurs in no row, or no row is left.
@@ -35,16 +36,16 @@ def select_events(table: Table, where: Mapping[str, Any]) -> Table:
     selection = as_conditions(where)
     check_columns(selection, table.columns, table.where)
 
-    def load(kinds: Kinds) -> pl.DataFrame:
+    def load(kinds: Kinds) -> Loaded:
         types = [column for column in type_columns(table.columns) if column not in kinds and column not in selection]
         further: dict[str, ColumnKind] = dict.fromkeys((*types, *selection), "text")
-        frame = table.load({**further, **kinds})
+        frame, warnings = table.load({**further, **kinds})
         if selection:
             frame = frame.filter(matching_rows(frame, selection, table.where))
             if frame.is_empty():
                 raise DataError(f"{table.where}: no row has {describe(selection)}; select by fewer columns")
-        table.warnings.extend(filter(None, (mixed_types(frame[column]) for column in types)))
-        return frame.select(list(kinds))
+        mixed = (mixed_types(frame[column]) for column in types)
+        return frame.select(list(kinds)), (*warnings, *filter(None, mixed))
 
     name = f"{table.where}, rows with {describe(selection)}" if selection else table.where
     return replace(table, where=name, load=load)

@@ -17,7 +17,7 @@ import polars as pl
 from segue.data.readers.dialect import ATOMIC
 from segue.data.readers.json_lines import JSON
 from segue.data.readers.table import Kinds, Table, parquet_table
-from segue.data.readers.text import SUFFIXES, names_as_numbers
+from segue.data.readers.text import SUFFIXES, Loaded, names_as_numbers
 from segue.errors import DataError
 
 PARQUET = (".parquet", ".pq")
@@ -93,9 +93,9 @@ class _Part:
     path: Path
     partition: dict[str, str]
 
-    def load(self, kinds: Kinds) -> pl.DataFrame:
-        frame = self.table.load({name: kind for name, kind in kinds.items() if name not in self.partition})
-        return self._with_partition(frame, kinds)
+    def load(self, kinds: Kinds) -> Loaded:
+        frame, warnings = self.table.load({name: kind for name, kind in kinds.items() if name not in self.partition})
+        return self._with_partition(frame, kinds), warnings
 
     def head(self, kinds: Kinds) -> pl.DataFrame:
         frame = self.table.head({name: kind for name, kind in kinds.items() if name not in self.partition})
@@ -113,17 +113,16 @@ def _joined(parts: Sequence[_Part], folder: Path) -> Table:
                 f"{part.path}: its columns ({', '.join(part.table.columns)}) are not those of {first.path.name} "
                 f"({', '.join(first.table.columns)}); give the file of events"
             )
-    warnings: list[str] = []
-    load = partial(_load, parts, warnings)
-    return Table(folder.name, [*first.table.columns, *first.partition], load, first.head, first.table.hint, warnings)
+    load = partial(_load, parts)
+    return Table(folder.name, [*first.table.columns, *first.partition], load, first.head, first.table.hint)
 
 
-def _load(parts: Sequence[_Part], warnings: list[str], kinds: Kinds) -> pl.DataFrame:
-    frames = [part.load(kinds).select(list(kinds)) for part in parts]
-    for part in parts:
-        warnings += part.table.warnings
+def _load(parts: Sequence[_Part], kinds: Kinds) -> Loaded:
+    loaded = [part.load(kinds) for part in parts]
+    frames = [frame.select(list(kinds)) for frame, _ in loaded]
     text = [name for name in kinds if len({frame[name].dtype for frame in frames}) > 1]
     text = [name for name in text if any(frame[name].dtype == pl.String for frame in frames)]
     frames = [frame.with_columns(pl.col(text).cast(pl.String)) for frame in frames]
     joined = pl.concat(frames, how="vertical_relaxed")
-    return names_as_numbers(joined, [name for name in parts[0].partition if kinds.get(name) == "name"])
+    joined = names_as_numbers(joined, [name for name in parts[0].partition if kinds.get(name) == "name"])
+    return joined, tuple(warning for _, warnings in loaded for warning in warnings)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segue.data.readers.columns import COLUMN_NAMES, simplify
 from segue.data.readers.dialect import atomic
+from segue.data.readers.roles import COLUMN_NAMES, simplify
 from segue.errors import DataError
 
 KNOWN = set(" ".join(COLUMN_NAMES.values()).split())

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import polars as pl
 
 from segue.data.log import Vocab
-from segue.data.readers.columns import guess_column
 from segue.data.readers.dialect import ATOMIC
 from segue.data.readers.names import as_names
+from segue.data.readers.roles import guess_column
 from segue.data.readers.source import open_table
 from segue.data.readers.table import ColumnKind
 from segue.errors import DataError
@@ -55,7 +55,7 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
         )
     title = guess_column("title", [column for column in table.columns if column != key]) if role == "item" else None
     kinds: dict[str, ColumnKind] = {key: "name"} if title is None else {key: "name", title: "text"}
-    frame = table.load({column: kinds.get(column, "any") for column in table.columns})
+    frame, warnings = table.load({column: kinds.get(column, "any") for column in table.columns})
     read = as_names(frame[key], f"{table.where}, column {key!r}")
     names = read.values.cast(pl.String)
     frame = frame.drop(key).with_columns(names.alias("\0name")).unique("\0name", keep="first", maintain_order=True)
@@ -69,7 +69,7 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
     matched = matched.drop("\0name")
     if title is not None:
         matched = _with_titles(matched, title, guess_column("year", matched.columns), tokens)
-    return matched, [*table.warnings, *read.warnings]
+    return matched, [*warnings, *read.warnings]
 
 
 def _with_titles(table: pl.DataFrame, title: str, year: str | None, tokens: pl.Series) -> pl.DataFrame:

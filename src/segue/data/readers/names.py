@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Codes, Vocab
-from segue.data.readers.columns import first_row, without_missing
+from segue.data.readers.values import first_row, without_missing
 from segue.errors import DataError
 
 MANTISSA = {"Float16": 11, "Float32": 24, "Float64": 53}  # bits: whole numbers below 2^bits are told apart

@@ -8,14 +8,14 @@ a data frame     ──┘
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
-from segue.data.readers.text import HEAD_ROWS, TextFile, names_as_numbers
+from segue.data.readers.text import HEAD_ROWS, Loaded, TextFile, names_as_numbers
 from segue.errors import DataError
 from segue.io import reason
 
@@ -32,24 +32,23 @@ class Table:
     Attributes:
         where: the name of the source in messages.
         columns: the column names, in the order of the source.
-        load: reads columns: a mapping column -> kind ("name", "time", "rating", "text" or "any") gives a frame of them.
-        head: the same for the first rows, at most 1,000.
+        load: reads columns: a mapping column -> kind ("name", "time", "rating", "text" or "any") gives a frame of them,
+            and what was assumed about the source, one sentence each.
+        head: the same for the first rows, at most 1,000, without the sentences.
         hint: what to say besides when a column is missing: how the first line of a text file was understood.
-        warnings: what was assumed about the source, complete when the rows are loaded.
     """
 
     where: str
     columns: list[str]
-    load: Callable[[Kinds], pl.DataFrame]
+    load: Callable[[Kinds], Loaded]
     head: Callable[[Kinds], pl.DataFrame]
     hint: str = ""
-    warnings: list[str] = field(default_factory=list)
 
 
 def text_table(path: Path, delimiter: str | None, header: bool | None) -> Table:
     """A delimited text file."""
     file = TextFile.open(path, delimiter, header)
-    return Table(path.name, file.columns, file.load, file.head, file.header.hint, file.warnings)
+    return Table(path.name, file.columns, file.load, file.head, file.header.hint)
 
 
 def parquet_table(paths: Sequence[Path], where: str, partitions: Sequence[str] = ()) -> Table:
@@ -79,7 +78,7 @@ def polars_table(frame: pl.LazyFrame, where: str, text: Sequence[str] = ()) -> T
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{where}: cannot be read ({reason(error)})") from error
     head = partial(_load_polars, frame.head(HEAD_ROWS), where, text)
-    return Table(where, columns, partial(_load_polars, frame, where, text), head)
+    return Table(where, columns, lambda kinds: (_load_polars(frame, where, text, kinds), ()), head)
 
 
 def _load_polars(frame: pl.LazyFrame, where: str, text: Sequence[str], kinds: Kinds) -> pl.DataFrame:
@@ -94,7 +93,7 @@ def pandas_table(frame: Any) -> Table:
     """A pandas frame."""
     columns = [str(column) for column in frame.columns]
     head = partial(_load_pandas, frame.head(HEAD_ROWS))
-    return Table("the pandas frame", columns, partial(_load_pandas, frame), head)
+    return Table("the pandas frame", columns, lambda kinds: (_load_pandas(frame, kinds), ()), head)
 
 
 def _load_pandas(frame: Any, kinds: Kinds) -> pl.DataFrame:

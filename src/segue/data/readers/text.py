@@ -10,23 +10,25 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from segue.data.readers.dialect import Dialect
-from segue.data.readers.empty import is_empty
 from segue.data.readers.header import Header
 from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
 from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, open_text
 from segue.data.readers.user_lines import WHOLE, user_events, user_line_fields
+from segue.data.readers.values import is_empty
 from segue.errors import DataError
 from segue.io import reason
 
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
 NUMBER = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
 HEAD_ROWS = 1000
+_Counted = tuple[Dialect, RowCount, tuple[str, ...]]  # how rows are read, their number, and what was assumed
+Loaded = tuple[pl.DataFrame, tuple[str, ...]]  # the rows, and what was assumed about the source, one sentence each
 LITERAL_QUOTES = ("\t", "|")  # the delimiters of files that often do not quote
 ONE_USER = (
     "The rows have different numbers of fields, so that each was read as a user and their items. "
@@ -45,7 +47,6 @@ class TextFile:
         types: the type of each column in the first lines.
         rows: the fields of the first rows.
         user_line: the pattern of fields if a line is a user and their items, not an event; otherwise empty.
-        warnings: what was assumed; `load` may add to it.
     """
 
     path: Path
@@ -54,7 +55,6 @@ class TextFile:
     types: list[type[pl.DataType]]
     rows: Sequence[Sequence[str]] = ()
     user_line: str = ""
-    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, path: Path, delimiter: str | None, header: bool | None = None) -> TextFile:
@@ -93,25 +93,28 @@ class TextFile:
             pl.col(name).str.strip_chars().cast(self.types[n], strict=False) for name, n in columns.items()
         )
 
-    def load(self, kinds: Mapping[str, str]) -> pl.DataFrame:
+    def load(self, kinds: Mapping[str, str]) -> Loaded:
         """Read the columns of `kinds` with the types of the first lines, or as text if a later row does not fit them.
+
+        The second result is what was assumed about the file.
 
         Raises:
             DataError: the file is damaged, or a row has more or fewer fields than the header.
         """
         if self.user_line:
-            return names_as_numbers(self._users(), ["user", "item"]).select(list(kinds))
-        dialect, counted = self._counted()
+            events, note = self._users()
+            return names_as_numbers(events, ["user", "item"]).select(list(kinds)), (note,)
+        dialect, counted, notes = self._counted()
         rows = counted.rows - self.header.present
         frame = self._typed(dialect, kinds)
         if frame is None:
             frame = self._as_text(dialect, kinds)
         if frame.height < rows:
             raise DataError(f"{self.path}: {rows:,} rows were counted and {frame.height:,} read; report this file")
-        return self._without_second_header(frame.head(rows))  # without blank lines at the end
+        return self._without_second_header(frame.head(rows)), notes  # without blank lines at the end
 
-    def _counted(self) -> tuple[Dialect, RowCount]:
-        """The number of rows, and the dialect in which every row has as many fields as the header."""
+    def _counted(self) -> _Counted:
+        """The dialect in which every row has as many fields as the header, the number of rows, and what was assumed."""
         try:
             counted = self._count(self.dialect)
         except BadRow as problem:
@@ -120,19 +123,21 @@ class TextFile:
                 if literal is not None:
                     return literal
             raise DataError(f"{self.path}: {self._describe(problem)}") from problem
-        return (self.dialect, counted) if counted.joined is None else self._with_joined_rows(counted, counted.joined)
+        return (
+            (self.dialect, counted, ()) if counted.joined is None else self._with_joined_rows(counted, counted.joined)
+        )
 
-    def _with_joined_rows(self, counted: RowCount, row: int) -> tuple[Dialect, RowCount]:
+    def _with_joined_rows(self, counted: RowCount, row: int) -> _Counted:
         """The file in which a quoted field has lines that look like rows: its quotes may be ordinary characters."""
         why = "would be several lines in quotes that each look like a row"
         literal = self._with_literal_quotes(row, why) if self.dialect.delimiter in LITERAL_QUOTES else None
         if literal is not None:
             return literal
-        self.warnings.append(
+        note = (
             f"{self.path.name}: row {row + (not self.header.present)} has several lines in quotes that each look like "
             "a row; if they are rows, remove the quotation marks or double them"
         )
-        return self.dialect, counted
+        return self.dialect, counted, (note,)
 
     def _count(self, dialect: Dialect) -> RowCount:
         try:
@@ -141,7 +146,7 @@ class TextFile:
         except DAMAGED as error:
             raise DataError(f"{self.path}: cut short or damaged ({error}); download it again") from error
 
-    def _with_literal_quotes(self, number: int, why: str) -> tuple[Dialect, RowCount] | None:
+    def _with_literal_quotes(self, number: int, why: str) -> _Counted | None:
         """The file with quotes as ordinary characters, if its rows have the right number of fields then.
 
         That is sure if no field begins with a quote. If one does, it is assumed of files separated by tabs or bars.
@@ -153,12 +158,9 @@ class TextFile:
             return None
         if counted.quoted and self.dialect.delimiter not in LITERAL_QUOTES:
             return None
-        if counted.quoted:
-            row = number + (not self.header.present)
-            self.warnings.append(
-                f"{self.path.name}: quotation marks are read as ordinary characters, because row {row} {why}"
-            )
-        return dialect, counted
+        row = number + (not self.header.present)
+        note = f"{self.path.name}: quotation marks are read as ordinary characters, because row {row} {why}"
+        return dialect, counted, (note,) if counted.quoted else ()
 
     def _describe(self, problem: BadRow) -> str:
         where = "the header" if self.header.present else "the first row"
@@ -235,8 +237,8 @@ class TextFile:
                 raise DataError(f"{self.path}: row {row.item(0, 0)} is the header again; leave it out")
         return frame
 
-    def _users(self) -> pl.DataFrame:
-        """The events of a file of one user a line."""
+    def _users(self) -> tuple[pl.DataFrame, str]:
+        """The events of a file of one user a line, and a sentence that says so."""
         whole_lines = Dialect(UNIT.decode(), None, self.dialect.line_end)
         lines = replace(self, header=Header(False, ["line"]))
         try:
@@ -244,11 +246,11 @@ class TextFile:
         except (pl.exceptions.PolarsError, *DAMAGED) as error:
             raise DataError(f"{self.path}: cannot be read ({reason(error)})") from error
         events, alone = user_events(frame["line"], self.user_line)
-        self.warnings.append(
+        note = (
             f"{self.path.name} is read as one user a line: the first field is the user, the others are items, "
             "oldest first" + (f"; {alone:,} lines have a user and no item" if alone else "")
         )
-        return events
+        return events, note
 
 
 def names_as_numbers(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import polars as pl
 
-from segue.data.readers.columns import COLUMN_NAMES, simplify
+from segue.data.readers.roles import COLUMN_NAMES, simplify
 from segue.data.readers.time_text import looks_like_date
 from segue.data.time_units import TICKS_PER_SECOND, unit_of
 from segue.errors import DataError

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Floats, Ids
+from segue.data.readers.values import first_row
 from segue.data.time_units import TICKS_PER_SECOND, unit_by_size, unit_of
 from segue.errors import DataError
 
@@ -134,8 +135,8 @@ def from_number_text(text: pl.Series, where: str) -> ParsedNumbers | None:
     plain = _without_exponents(text)
     whole = plain.str.extract(r"^([+-]?\d*)", 1).str.replace(r"^[+-]?$", "${0}0").cast(pl.Int64, strict=False)
     if whole.null_count():
-        row = int(whole.is_null().arg_true()[0])
-        raise DataError(f"{where}, row {row + 1}: {text[row]} does not fit in 64 bits")
+        row = first_row(whole.is_null())
+        raise DataError(f"{where}, row {row}: {text[row - 1]} does not fit in 64 bits")
     fraction = plain.str.extract(r"\.(\d*)$", 1).fill_null("").str.strip_chars_end("0")
     digits = int(fraction.str.len_chars().to_numpy().max(initial=0))
     numbers = whole.to_numpy()

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from segue.data.log import Ids
-from segue.data.readers.columns import int64, without_missing
 from segue.data.readers.time_numbers import NUMBER, ParsedNumbers, from_floats, from_number_text, unit_of_numbers
 from segue.data.readers.time_text import ADVICE, parse_text
 from segue.data.readers.time_warnings import time_warnings
+from segue.data.readers.values import int64, without_missing
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import DataError
 

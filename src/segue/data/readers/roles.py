@@ -1,21 +1,15 @@
-"""Finds the user, item, time and rating columns of a table, and converts ratings.
+"""Roles of columns: which column of a table holds the users, items, times and ratings.
 
-user_id  movieId  ts                    rating          guess_column: column name -> role
-"u7"     12       2024-01-31T10:00:00Z  4.5
-  │        │        │                     │
-names    names    int64 seconds         float32         as_ratings; as_names of `names`, as_times of `times`
+user_id  movieId  ts                    rating          guess_column: role -> column name
+user     item     time                  rating
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import polars as pl
-
-from segue.data.readers.empty import is_empty
 from segue.errors import DataError, did_you_mean
 
 Role = Literal["user", "item", "time", "rating", "split"]
@@ -77,51 +71,3 @@ def assign_roles(columns: Sequence[str], named: Mapping[str, str | None], where:
         if first != role:
             raise DataError(f"{where}: column {column!r} cannot be both the {first} and the {role}")
     return assigned
-
-
-def first_row(mask: pl.Series) -> int:
-    """The number, from 1, of the first row where `mask` is true."""
-    return int(mask.arg_true()[0]) + 1
-
-
-def without_missing(column: pl.Series, where: str) -> pl.Series:
-    """The column, with categories as text; a missing value is an error."""
-    if isinstance(column.dtype, pl.Categorical | pl.Enum):
-        column = column.cast(pl.String)
-    missing = is_empty(column)
-    if missing.any():
-        row = first_row(missing)
-        value = "empty (NaN)" if column.dtype.is_float() and column[row - 1] is not None else "empty"
-        raise DataError(f"{where}, row {row}: {value}; fill it in or leave the row out")
-    return column
-
-
-def int64(column: pl.Series, where: str) -> pl.Series:
-    """Whole numbers as Int64; a number that does not fit is an error."""
-    converted = column.cast(pl.Int64, strict=False)
-    if converted.null_count():
-        row = first_row(converted.is_null())
-        raise DataError(f"{where}, row {row}: {column[row - 1]} does not fit in 64 bits; turn the column into text")
-    return converted
-
-
-def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Convert a column to ratings as float32.
-
-    Raises:
-        DataError: a rating is missing or is not a finite number.
-    """
-    column = without_missing(column, where)
-    if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
-        raise DataError(f'{where}: {column.dtype} is not a rating; use numbers, or read without ratings (rating="")')
-    numbers = column.str.strip_chars() if column.dtype == pl.String else column
-    ratings = numbers.cast(pl.Float64, strict=False)
-    invalid = ratings.is_null() | ~ratings.is_finite().fill_null(False)
-    if invalid.any():
-        row = first_row(invalid)
-        comma = re.match(r"[-+]?\d*,\d+$", str(column[row - 1]))
-        advice = "write decimals with a point" if comma else "correct it"
-        raise DataError(
-            f'{where}, row {row}: {column[row - 1]!r} is not a number; {advice}, or read without ratings (rating="")'
-        )
-    return ratings.cast(pl.Float32).to_numpy()

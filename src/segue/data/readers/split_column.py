@@ -14,10 +14,11 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import PARTS, Codes, Ids, Vocab
+from segue.data.readers.values import first_row
 from segue.errors import DataError
 
-NAMES = {"train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2, "testing": 2}
-WITHOUT = 'read the log without the column: split="" (--split-col "")'
+_NAMES = {"train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2, "testing": 2}
+_WITHOUT = 'read the log without the column: split="" (--split-col "")'
 Parts = np.ndarray[Any, np.dtype[np.int8]]
 
 
@@ -31,16 +32,16 @@ def as_parts(column: pl.Series, where: str, *, guessed: bool) -> tuple[Parts | N
         DataError: a value is missing or is not a part.
     """
     words = column.cast(pl.String).str.strip_chars().str.to_lowercase()
-    known = words.is_in(list(NAMES)).fill_null(False)
+    known = words.is_in(list(_NAMES)).fill_null(False)
     if not known.any() and guessed:
         return None, [
             f"{where}: {column[0]!r} in row 1 is none of {', '.join(PARTS)}: the column is not used as a split"
         ]
     if not known.all():
-        row = int((~known).arg_true()[0])
-        value = "empty" if words[row] in (None, "") else f"{column[row]!r} is not a part"
-        raise DataError(f"{where}, row {row + 1}: {value}; write {', '.join(PARTS[:2])} or {PARTS[2]}, or {WITHOUT}")
-    parts = words.replace_strict(NAMES, return_dtype=pl.Int8).to_numpy()
+        row = first_row(~known)
+        value = "empty" if words[row - 1] in (None, "") else f"{column[row - 1]!r} is not a part"
+        raise DataError(f"{where}, row {row}: {value}; write {', '.join(PARTS[:2])} or {PARTS[2]}, or {_WITHOUT}")
+    parts = words.replace_strict(_NAMES, return_dtype=pl.Int8).to_numpy()
     if (parts == parts[0]).all():
         return None, [f"{where}: every row says {column[0]!r}: the column is not used as a split"]
     return parts, []
@@ -74,5 +75,5 @@ def check_order(user: Codes, parts: Parts, order: Ids, users: Vocab, where: str,
     raise DataError(
         f"{where}, row {row + 1}: {PARTS[parts[row]]} after the {PARTS[parts[before]]} of row {before + 1} in the "
         f"{'times' if timed else 'rows'} of user {name!r}, as in {len(wrong):,} places; the rows of a user must be "
-        f"training, then validation, then test; correct the split, or {WITHOUT}"
+        f"training, then validation, then test; correct the split, or {_WITHOUT}"
     )
