@@ -49,6 +49,24 @@ COLUMNS = {
     "date and time of integers": Bad(
         "data bad.csv", f"columns 'date' and 'time' may be the times. {QUESTION}", more("date", "20200101")
     ),
+    "a date and the hour of a day": Bad(
+        "data bad.csv",
+        rf"columns 'date' and 'time' may be the times. {QUESTION}\); if one has days .* join them in one column",
+        dated("%Y-%m-%d,%H%M", "user,item,date,time").replace('"', ""),
+    ),
+    "a date and the seconds of a day": Bad(
+        "run pop bad.csv",
+        f"columns 'event_date' and 'ts' may be the times. {QUESTION}",
+        dated("%Y-%m-%d,%H", "user,item,event_date,ts").replace('"', ""),
+    ),
+    "year, month and day apart": Bad(
+        "data bad.csv",
+        "columns 'year', 'month' and 'day' look like parts of the times. Join them in one column",
+        dated("%Y,%m,%d", "user,item,year,month,day").replace('"', ""),
+    ),
+    "digits of a date under the name of a start": Bad(
+        "data bad.csv", f"column 'start_time' looks like .*{QUESTION}", dated("%Y%m%d", "user,item,start_time")
+    ),
     "two likely columns": Bad(
         "data bad.csv",
         f"columns 'viewed_at' and 'InvoiceDate' may be the times. {QUESTION}",

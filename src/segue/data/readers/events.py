@@ -6,7 +6,7 @@ table ── names, times, ratings, parts ── ids 1..U, 1..I ── sorted by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.roles import assign_roles, simplify
 from segue.data.readers.split_column import Parts, as_parts, check_order, order_by_part
 from segue.data.readers.table import ColumnKind, Table
-from segue.data.readers.time_column import find_time_column
+from segue.data.readers.time_column import clock_warnings, find_time_column
 from segue.data.readers.times import Times, as_order, as_times
 from segue.data.readers.values import as_ratings, is_empty
 from segue.errors import DataError
@@ -112,7 +112,7 @@ def read_events(
     Raises:
         DataError: the table cannot be read as a log.
     """
-    columns = _columns(table, named)
+    columns, unread = _columns(table, named)
     only_order = _is_order(columns, time_format, table.where)
     frame, loading = table.load({column: _COLUMN_KINDS[role] for role, column in columns.items()})
     if not frame.height:
@@ -139,21 +139,28 @@ def read_events(
         part=None if parts is None else parts[order],
         name=name,
         steps=(Step(read.rule, *sizes), replace(read, rule=_emptied(empty))) if empty else (read,),
-        warnings=(*loading, *events.warnings),
+        warnings=(*loading, *unread, *events.warnings),
     )
     return log, ticks is not None and not only_order
 
 
-def _columns(table: Table, named: Mapping[str, str | None]) -> dict[str, str]:
+def _columns(table: Table, named: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:
+    """The column of each role, and a warning if there are hours in a column that is not read."""
     try:
         columns = assign_roles(table.columns, named, table.where)
     except DataError as error:
         raise DataError(f"{str(error).rstrip('.')}. {table.hint}" if table.hint else str(error)) from None
-    if named["time"] is None:
-        others = [column for column in table.columns if column not in columns.values()]
-        time = find_time_column(others, lambda names: table.head(dict.fromkeys(names, "any")), table.where)
-        columns |= {"time": time} if time else {}
-    return columns
+    if named["time"] is not None:
+        return columns, []
+    others = [column for column in table.columns if column not in columns.values()]
+
+    def head(names: Sequence[str]) -> pl.DataFrame:
+        return table.head(dict.fromkeys(names, "any"))
+
+    time = find_time_column(others, head, table.where)
+    if time is None:
+        return columns, []
+    return {**columns, "time": time}, clock_warnings(others, time, head, table.where)
 
 
 def _is_order(columns: Mapping[str, str], time_format: str | None, where: str) -> bool:

@@ -43,21 +43,22 @@ def time_warnings(ticks: Ids, where: str, *, dates: bool = False) -> tuple[str, 
 
 def _no_dates(ticks: Ids, where: str) -> tuple[str, ...]:
     """The warning about numbers that are no dates; none for small numbers, which may count from any start."""
-    first, last, written = int(ticks.min()), int(ticks.max()), _written(ticks)
+    first, last, pattern = int(ticks.min()), int(ticks.max()), pattern_of_digits(ticks)
     if first == last and len(ticks) > 2:
         return (f"{where}: every row has the time {first:,}, so that the order is that of the source",)
-    if last < SMALL and not written:
+    if last < SMALL and not pattern:
         return ()
+    written = f", but like dates of {len(str(last))} digits: give --time-format {pattern}" if pattern else ""
     return (f"{where}: times from {first:,} to {last:,} do not look like dates since 1970{written}",)
 
 
-def _written(ticks: Ids) -> str:
-    """Advice for numbers whose digits are those of a date, such as 20190131; otherwise empty."""
-    for digits, scale, pattern in ((8, 1, "%Y%m%d"), (12, 10**4, "%Y%m%d%H%M"), (14, 10**6, "%Y%m%d%H%M%S")):
+def pattern_of_digits(ticks: Ids) -> str:
+    """The pattern of numbers whose digits are those of a date, such as 20190131 ("%Y%m%d"); empty for others."""
+    for scale, pattern in ((1, "%Y%m%d"), (10**4, "%Y%m%d%H%M"), (10**6, "%Y%m%d%H%M%S")):
         days = ticks // scale
         year, month, day = days // 10_000, days // 100 % 100, days % 100
         if ((year >= 1900) & (year < 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
-            return f", but like dates of {digits} digits: give --time-format {pattern}"
+            return pattern
     return ""
 
 
