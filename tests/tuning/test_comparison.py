@@ -26,7 +26,7 @@ from segue.tuning import scheduler as scheduler_module
 from segue.tuning.budget import Budget
 from segue.tuning.comparison import Comparison, best_on_validation, cost_rows
 from segue.tuning.entry import Entry, trials_sentence
-from segue.tuning.run_order import CHEAPEST_FIRST, run_order
+from segue.tuning.run_order import run_order
 from segue.tuning.workers import Message
 
 LOG = synthetic.markov(40, 12, 10, seed=1, shortest=4)
@@ -217,10 +217,12 @@ def test_warnings_of_a_result_that_was_read_are_those_of_a_new_one(
         assert entry.result.warnings == ("It leaks",)
 
 
-def test_built_in_models_of_items_have_a_known_cost() -> None:
-    ranking = {name for name, kind in MODELS.items() if kind.task == "ranking"}
-    assert ranking == set(CHEAPEST_FIRST)
-    assert run_order({name: name for name in sorted(ranking)}) == list(CHEAPEST_FIRST)
+def test_models_run_in_the_order_of_the_cost_that_they_declare(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("caser", "sasrec", "item-knn", "hgn", "gru4rec", "gru4rec+", "pop")
+    assert run_order({name: name for name in names}) == ["pop", "item-knn", "hgn", "sasrec", "gru4rec", *names[::5]]
+    monkeypatch.setattr(MODELS["pop"], "training_cost", "none")
+    with pytest.raises(ConfigError, match="pop: training_cost is 'none'; it must be one of low, medium, high"):
+        comparison("pop")
 
 
 def test_the_traceback_of_a_bug_is_kept(

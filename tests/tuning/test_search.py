@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from contextlib import nullcontext
+import time
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from segue.errors import ConfigError, DataError, TrainingError
 from segue.evaluation.task import measure
 from segue.models.base.search_space import Choice, LogUniform, Uniform
 from segue.training import loop as train
-from segue.tuning.time_limit import TimeIsUp, time_limit
+from segue.tuning.time_limit import TimeIsUp, time_limit, uninterrupted
 
 
 def use_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +243,47 @@ def test_a_time_limit_ends_its_block_and_is_gone_after_it() -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     with time_limit(float("inf")):
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_time_limit_does_not_interrupt_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segue.tuning.time_limit._AGAIN", 0.01)
+    finished: list[str] = []
+
+    def spin() -> None:
+        while True:
+            pass
+
+    def wait(name: str) -> None:
+        time.sleep(0.1)
+        finished.append(name)
+
+    def clean_up() -> None:
+        with time_limit(0.01):
+            try:
+                spin()
+            finally:
+                with suppress(ValueError):
+                    wait("finally")
+                    raise ValueError
+                wait("after an error")
+
+    def lose_the_first() -> None:
+        with time_limit(0.01):
+            with suppress(TimeIsUp):
+                spin()
+            spin()
+
+    def write() -> None:
+        with time_limit(0.01):
+            with uninterrupted():
+                wait("uninterrupted")
+            spin()
+
+    for block in (clean_up, lose_the_first, write):
+        with pytest.raises(TimeIsUp):
+            block()
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert finished == ["finally", "after an error", "uninterrupted"]
 
 
 def test_two_processes_share_one_study(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Comparison:
         require(self.minutes > 0, f"minutes={self.minutes}: must be above 0")
         require(self.jobs >= 1, f"jobs={self.jobs}: must be at least 1")
         require(len(self.references) == len(self.models), "two of the models have the same name; name each model once")
-        for name in self.references:
+        for name in run_order(self.references):
             self.search(name)
 
     @property

@@ -34,14 +34,14 @@ def open_journal(path: Path) -> Any:
 
     An entry that was cut short by a full disk or a crash is removed: another entry after it would be unreadable.
     """
-    journal = import_optuna().storages.journal
+    storages = import_optuna().storages
     lock = JournalLock(path.with_suffix(".lock"))
     lock.acquire()
     try:
         _remove_incomplete_line(path)
     finally:
         lock.release()
-    return import_optuna().storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=lock))
+    return storages.JournalStorage(storages.journal.JournalFileBackend(str(path), lock_obj=lock))
 
 
 def _remove_incomplete_line(path: Path) -> None:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from segue.errors import require
 from segue.models.registry import find
 
-# by the seconds of a first trial of one epoch on MovieLens 100K with the default settings
-CHEAPEST_FIRST = (
-    *("pop", "recent-pop", "s-pop", "seq-knn", "item-knn", "vs-knn"),
-    *("bprmf", "item2vec", "mp2vec", "hgn", "gru4rec", "coevent-mf", "sasrec", "nextitnet", "neumf", "narm", "stamp"),
-    *("gru", "gru4rec+", "lstm4rec", "hm-lstm", "caser", "hcrnn-running", "hcrnn"),
-)
-UNKNOWN = CHEAPEST_FIRST.index("gru4rec")  # where a gradient-trained model of unknown cost stands
+COSTS = ("low", "medium", "high")
 
 
 def run_order(references: Mapping[str, str]) -> list[str]:
-    """The names of models, those without gradient training first, and of each kind the cheapest first.
+    """The names of models, those that are fitted in one step first, and of each kind by their `training_cost`.
 
     Args:
-        references: the name of each model's class, mapped to what `find` takes.
+        references: the name of each model's class, mapped to what `find` takes; its order decides between equals.
+
+    Raises:
+        ConfigError: a model declares another cost.
     """
 
     def cost(name: str) -> tuple[bool, int]:
-        known = CHEAPEST_FIRST.index(name) if name in CHEAPEST_FIRST else UNKNOWN
-        return find(references[name]).trained_by_gradient, known
+        kind = find(references[name])
+        declared = kind.training_cost
+        require(declared in COSTS, f"{name}: training_cost is {declared!r}; it must be one of {', '.join(COSTS)}")
+        return kind.trained_by_gradient, COSTS.index(declared)
 
     return sorted(references, key=cost)

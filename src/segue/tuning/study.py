@@ -37,7 +37,7 @@ from segue.tuning.pruning import is_pruned
 from segue.tuning.trial import Trial
 
 _FORMAT = 2  # of the folder; raised when older folders can no longer be read
-_MAX_DRAWS = 10  # proposals of settings that were tried before, until an untried point is looked up
+_MAX_DRAWS = 9  # proposals of settings that were tried before, until an untried point is looked up
 MAX_ENUMERATED = 10_000  # spaces with more points are not enumerated
 
 
@@ -169,18 +169,29 @@ class Study:
         with self.locked():
             self._finish_in_optuna()
             running = [trial for trial in self.trials() if trial.state == "running"]
-            for trial in running:
-                if self._folder(trial).exists() and (active := self._lock_trial(trial)):
-                    return active
-            unaccepted = [trial for trial in running if not self._folder(trial).exists()]
-            for draw in range(1, _MAX_DRAWS + 1):
-                enumerate_space = draw == _MAX_DRAWS
-                proposed = unaccepted.pop() if unaccepted else self._propose(max_trials, enumerate_space)
-                if proposed is None:
-                    return None
-                if draw == _MAX_DRAWS or not self._discard_duplicate(proposed):
-                    return self._lock_trial(proposed)
-        raise AssertionError("the last draw is always accepted")
+            resumed = self._resume_interrupted([trial for trial in running if self._folder(trial).exists()])
+            if resumed is not None:
+                return resumed
+            drawn = self._draw_untried([trial for trial in running if not self._folder(trial).exists()], max_trials)
+            return None if drawn is None else self._lock_trial(drawn)
+
+    def _resume_interrupted(self, with_folder: list[Trial]) -> ActiveTrial | None:
+        """Lock the first of the running trials that no process is running any more; None if there is none."""
+        return next((active for trial in with_folder if (active := self._lock_trial(trial))), None)
+
+    def _draw_untried(self, without_folder: list[Trial], max_trials: int) -> Trial | None:
+        """A trial whose settings were not tried before, if Optuna or the list of points has one; None if none is left.
+
+        Args:
+            without_folder: trials that were drawn by a process which was killed before it could lock them.
+            max_trials: number of trials of the whole study.
+        """
+        for _ in range(_MAX_DRAWS):
+            proposed = without_folder.pop() if without_folder else self._propose(max_trials)
+            if proposed is None or not self._discard_duplicate(proposed):
+                return proposed
+        # Optuna repeats itself: an untried point is looked up; a space without a list of its points may repeat one
+        return self._propose(max_trials, enumerate_space=True)
 
     def _finish_in_optuna(self) -> None:
         """End in Optuna's view the trials whose process was killed before their parameters or their end were stored."""
@@ -240,7 +251,7 @@ class Study:
             optuna_trial = self._optuna.trial.Trial(self._study, frozen._trial_id)
         return ActiveTrial(trial, folder, lock, optuna_trial, self.min_epochs)
 
-    def _propose(self, max_trials: int, enumerate_space: bool) -> Trial | None:
+    def _propose(self, max_trials: int, *, enumerate_space: bool = False) -> Trial | None:
         """A new trial: first the defaults, then Optuna's proposals; the points of a small space one after the other.
 
         Returns:

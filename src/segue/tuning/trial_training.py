@@ -14,6 +14,7 @@ from segue.models.base.model import Model
 from segue.training.loop import StopTraining, fit
 from segue.tuning.report import format_metric
 from segue.tuning.study import ActiveTrial
+from segue.tuning.time_limit import uninterrupted
 from segue.tuning.trial import State
 
 Report = Callable[[str], object]
@@ -86,7 +87,9 @@ class TrialTraining:
         if self.on_validation:
             number, best = self.active.trial.number, format_metric(self.metric)
             self.on_validation(f"trial {number}, epoch {self.epochs}: {format_metric(metric)}, best {best}")
-        if self.active.report(self.epochs, self.metric):
+        with uninterrupted():  # the journal, which other processes read too
+            is_pruned = self.active.report(self.epochs, self.metric)
+        if is_pruned:
             raise TrialPruned
         self.timed_out = time.monotonic() >= self.deadline
         if self.timed_out:

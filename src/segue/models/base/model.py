@@ -62,6 +62,8 @@ class Model(nn.Module, ABC):
         presets: named sets of settings that differ from the defaults.
         space: default search space: the settings that a search tries, and their ranges.
         task: the name of the task that the model is made for, "ranking" or "rating"; see `segue.evaluation.task`.
+        training_cost: "low", "medium" or "high" among the models that are fitted in one step, or among those that are
+            trained in epochs. `segue compare` begins with the cheap ones.
         trained_by_gradient: True if the model is trained in epochs; False if it has `fit`.
         scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
             scored by itself; re-ranking then scores the candidates alone.
@@ -82,6 +84,7 @@ class Model(nn.Module, ABC):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     space: ClassVar[Space] = {}
     task: ClassVar[str] = "ranking"
+    training_cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
     trained_by_gradient: ClassVar[bool] = False
     scores_pairs: ClassVar[bool] = False
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"

@@ -60,6 +60,7 @@ class BPRMF(GradientModel, DotProductModel):
     """User and item embeddings, trained pairwise."""
 
     name = "bprmf"
+    training_cost = "low"
     Config = BPRMFConfig
     config: BPRMFConfig
     space: ClassVar[Space] = {

@@ -40,6 +40,7 @@ class Item2Vec(SkipGramModel):
     """Skip-gram with negative sampling over pairs of items of one user."""
 
     name = "item2vec"
+    training_cost = "low"
     Config = Item2VecConfig
     config: Item2VecConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -48,6 +48,7 @@ class MP2Vec(SkipGramModel):
     """Skip-gram over items and their features; the token of feature f is I + f."""
 
     name = "mp2vec"
+    training_cost = "low"
     Config = MP2VecConfig
     config: MP2VecConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}

@@ -18,6 +18,7 @@ class Pop(DirectModel):
     """Popularity: the score of an item is its number of events in the log."""
 
     name = "pop"
+    training_cost = "low"
     Config = Config
     window = 0
     count: Tensor

@@ -36,6 +36,7 @@ class RecentPop(DirectModel):
     """Recent popularity: the score of an item is its number of events in the newest part of the log."""
 
     name = "recent-pop"
+    training_cost = "low"
     Config = RecentPopConfig
     config: RecentPopConfig
     space: ClassVar[Space] = {"recent_share": LogUniform(0.002, 0.5)}

@@ -36,6 +36,7 @@ class SPop(DirectModel):
     """Session popularity: the score of an item is its number of events in the history, then its popularity."""
 
     name = "s-pop"
+    training_cost = "low"
     Config = SPopConfig
     config: SPopConfig
     presets: ClassVar = {"gru4rec": {"top_n": 100}}

@@ -89,6 +89,7 @@ class Caser(RankingModel):
     """Convolutions over the last items, combined with a user embedding."""
 
     name = "caser"
+    training_cost = "high"
     Config = CaserConfig
     config: CaserConfig
     presets: ClassVar = {"paper": {"num_negatives": 3, "batch_size": 100}, "author": {}}

@@ -117,6 +117,7 @@ class GRU(StackedRecurrentModel):
     """Gated recurrent units over the item sequence."""
 
     name = "gru"
+    training_cost = "high"
     Config = GRUConfig
     config: GRUConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -154,6 +155,7 @@ class LSTM4Rec(StackedRecurrentModel):
     """Long short-term memory over the item sequence."""
 
     name = "lstm4rec"
+    training_cost = "high"
     Config = LSTM4RecConfig
     config: LSTM4RecConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}

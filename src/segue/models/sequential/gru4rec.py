@@ -296,6 +296,7 @@ class GRU4RecPlus(GRU4Rec):
     """GRU4Rec with BPR-max, sampled negatives for each batch, and tied embeddings."""
 
     name = "gru4rec+"
+    training_cost = "high"
     Config = GRU4RecPlusConfig
     presets: ClassVar = {
         "paper": {},

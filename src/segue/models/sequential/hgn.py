@@ -148,6 +148,7 @@ class HGN(RankingModel):
     """A user embedding, gated items of the last window, and item-item products."""
 
     name = "hgn"
+    training_cost = "low"
     Config = HGNConfig
     config: HGNConfig
     presets: ClassVar = {

@@ -120,6 +120,7 @@ class HCRNN(CausalModel):
     """
 
     name = "hcrnn"
+    training_cost = "high"
     Config = HCRNNConfig
     config: HCRNNConfig
     presets: ClassVar = {

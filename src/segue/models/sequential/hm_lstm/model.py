@@ -63,6 +63,7 @@ class HMLSTM(RecurrentModel):
     """LSTM layers that update at the segment boundaries of the layer below."""
 
     name = "hm-lstm"
+    training_cost = "high"
     Config = HMLSTMConfig
     config: HMLSTMConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {}}
