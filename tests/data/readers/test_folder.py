@@ -106,6 +106,100 @@ def test_metadata_beside_the_parts_is_no_part(folder):
     assert len(read_log(path)) == 2
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_names_of_folders_are_decoded(folder, suffix):
+    def part(item):
+        return pl.DataFrame({"item": [item]}) if suffix == ".parquet" else f"item\n{item}\n"
+
+    users = {"u01%20a%2Fb": 1, "__HIVE_DEFAULT_PARTITION__": 2, "50%": 3}
+    path = folder({f"user={user}/p{suffix}": part(item) for user, item in users.items()})
+    assert read_log(path, drop_empty=True).users.tokens.to_list() == ["50%", "u01 a/b"]
+    with pytest.raises(DataError, match="column 'user', row 2: empty"):
+        read_log(path)
+
+
+def test_folders_above_the_source_are_no_columns(folder):
+    path = folder({f"day=7/hour={n}/p.parquet": frame(n, n) for n in (1, 2)})
+    assert pairs(read_log(path / "day=7")) == [(1, 1), (2, 2)]
+
+
+def test_tables_below_are_read_or_said(folder):
+    path = folder({"2024/01/e.csv": f"{HEAD}1,5\n", "2024/02/e.csv": f"{HEAD}2,6\n"})
+    log = read_log(path)
+    assert pairs(log) == [(1, 5), (2, 6)]
+    assert "all tables in 2024 are read as the parts of one log" in log.warnings[0]
+    log = read_log(folder({"a.csv": f"{HEAD}1,7\n2,8\n"}))
+    assert len(log) == 2
+    assert "it has tables of its own, and those in 2024 are not read" in log.warnings[0]
+    folder({"day=1/a.csv": f"{HEAD}1,7\n2,8\n", "day=1/more/b.csv": f"{HEAD}1,7\n"})
+    assert "those in more are not read" in read_log(path / "day=1").warnings[0]
+
+
+def test_tables_below_a_partition_are_said(folder):
+    log = read_log(folder({"day=1/a.csv": f"{HEAD}1,7\n2,8\n", "day=1/more/b.csv": f"{HEAD}1,7\n"}))
+    assert "those in day=1/more are not read" in log.warnings[0]
+
+
+def test_files_of_a_delta_table_may_be_old(folder):
+    log = read_log(folder({"a.parquet": frame(1, 5), "b.parquet": frame(2, 6), "_delta_log/0.json": "{}"}))
+    assert "a Delta table is read as all of its Parquet files" in log.warnings[0]
+
+
+@pytest.mark.parametrize("empty", [HEAD, "item,user\n", "", " \n"])
+def test_parts_without_rows_are_left_out(folder, empty):
+    parts = {"0.csv": empty, "1.csv": f"{HEAD}1,5\n2,6\n", "2.csv.gz": gzip.compress(empty.encode())}
+    assert pairs(read_log(folder(parts))) == [(1, 5), (2, 6)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"user": [1], "item": [5]}, {"item": pl.Series([6], dtype=pl.Int32), "user": [2]}),
+        ({"user": [1], "item": [5]}, {"user": [2.0], "item": [6.0], "price": [3.5]}),
+        ({"user": [1], "item": [5], "shop": ["x"]}, {"user": ["2"], "item": pl.Series(["6"], dtype=pl.Categorical)}),
+    ],
+)
+def test_parquet_parts_may_differ_in_what_does_not_matter(folder, one, other):
+    log = read_log(folder({"a.parquet": pl.DataFrame(one), "b.parquet": pl.DataFrame(other)}))
+    assert [tuple(map(int, pair)) for pair in pairs(log)] == [(1, 5), (2, 6)]
+
+
+def test_the_finest_unit_of_times_is_kept(folder):
+    def part(user, unit, ticks):
+        return frame(user, user).with_columns(time=pl.Series([ticks]).cast(pl.Datetime(unit)))
+
+    path = folder({"a.parquet": part(1, "us", 10**15), "b.parquet": part(2, "ns", 10**18 + 1)})
+    assert read_log(path).time.tolist() == [10**18, 10**18 + 1]
+
+
+def test_text_and_json_parts_may_have_columns_that_are_not_used(folder):
+    assert len(read_log(folder({"a.csv": f"{HEAD}1,5\n", "b.csv": "user,shop,item\n2,x,6\n"}))) == 2
+
+
+def test_a_needed_column_is_not_missing_in_a_part(folder):
+    path = folder({"a.csv": "user,item,time\n1,5,9\n", "b.csv": f"{HEAD}2,6\n"})
+    with pytest.raises(DataError, match=r"b\.csv: its columns \(user, item\) are not .*: it has no column 'time'"):
+        read_log(path)
+    assert len(read_log(path, time="")) == 2
+
+
+def test_texts_about_the_data_are_no_parts(folder):
+    assert len(read_log(folder({"README.txt": "Read me, please\n", "events.csv": f"{HEAD}1,5\n2,6\n"}))) == 2
+
+
+def test_copies_of_a_part_are_said_or_refused(folder):
+    path = folder({"events.csv": f"{HEAD}1,5\n2,6\n", "events (1).csv": f"{HEAD}1,5\n2,6\n"})
+    assert "events.csv has the same content as events (1).csv; if it is a copy" in read_log(path).warnings[0]
+    folder({"events.csv.gz": gzip.compress(HEAD.encode())})
+    with pytest.raises(DataError, match=r"events\.csv and events\.csv\.gz are two forms of one table"):
+        read_log(path)
+
+
+@pytest.mark.parametrize("name", ["log.tab", "log.psv", "log.log"])
+def test_further_suffixes_of_text(folder, name):
+    assert len(read_log(folder({name: "user|item\n1|5\n2|6\n"}) / name)) == 2
+
+
 LINES = '{"user": "ann", "item": 12, "ts": 30}\n{"user": "bob", "item": 7, "ts": 20, "extra": [1]}\n'
 
 
@@ -167,6 +261,7 @@ def test_pipes_are_refused(tmp_path):
 @pytest.mark.parametrize("option", [{"header": True}, {"header": False}, {"delimiter": ","}])
 def test_options_of_text_are_refused_for_other_sources(folder, option):
     path = folder({"1.parquet": frame(1, 5), "2.jsonl": LINES})
-    for source in (path / "1.parquet", path / "2.jsonl", frame(1, 5)):
+    parts = folder({"parts/1.parquet": frame(1, 5), "parts/2.parquet": frame(2, 6)}) / "parts"
+    for source in (path / "1.parquet", path / "2.jsonl", frame(1, 5), parts):
         with pytest.raises(DataError, match=f"{next(iter(option))} is an option of delimited text, and this is none"):
             read_log(source, **option)

@@ -9,7 +9,7 @@ user   item  time          without drop      row 2: the user is empty
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,18 @@ MARKERS = (  # what programs write for a missing value
     *("nil", "undefined"),
 )
 NEEDED = ("user", "item", "time")
+
+
+class NoRows(DataError):
+    """A table without rows.
+
+    Attributes:
+        columns: those in its header; empty if it has none.
+    """
+
+    def __init__(self, message: str, columns: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.columns = columns
 
 
 def complete_rows(

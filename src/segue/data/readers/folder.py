@@ -1,28 +1,29 @@
 """`folder_table`: a folder whose files are the parts of one table.
 
-log/part-1.csv  log/part-2.csv  log/part-10.csv       in this order: numbers in names count as numbers
-log/day=1/part.parquet  log/day=2/part.parquet        "day" becomes a column
+log/day=1/a.parquet ── open_file ── columns user, item        and day = "1" ──┐
+log/day=2/a.parquet ── open_file ── columns item, user, shop  and day = "2" ──┴── one frame of the wanted columns
+
+Parts may have their columns in another order, further columns that are not used, and types that go together.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from segue.data.readers.dialect import ATOMIC
-from segue.data.readers.json_lines import JSON
-from segue.data.readers.table import Kinds, Table, parquet_table
-from segue.data.readers.text import SUFFIXES, Loaded, names_as_numbers
+from segue.data.readers.empty import NoRows
+from segue.data.readers.folder_files import PARQUET, find_parts, table_suffix
+from segue.data.readers.table import Kinds, Table, parquet_schema, parquet_table
+from segue.data.readers.text import Loaded, names_as_numbers
 from segue.errors import DataError
+from segue.io import reason
 
-PARQUET = (".parquet", ".pq")
-FORMATS = (PARQUET, tuple(set(SUFFIXES) - {"", ATOMIC, ".item", ".user"}), JSON)
-METADATA = (".items", ".users")
+UNITS = ("ms", "us", "ns")
 
 
 def folder_table(folder: Path, open_file: Callable[[Path], Table]) -> Table:
@@ -34,95 +35,100 @@ def folder_table(folder: Path, open_file: Callable[[Path], Table]) -> Table:
     atomic = sorted(folder.glob(f"*{ATOMIC}"))
     if len(atomic) == 1:
         return open_file(atomic[0])
-    parts = [] if atomic else _parts(folder)
-    used = {formats for formats in FORMATS for path in parts if table_suffix(path) in formats}
-    if len(used) != 1:
-        listed = ", ".join(sorted(p.name for p in folder.iterdir())[:10]) or "nothing"
-        raise DataError(
-            f"{folder}: a folder must hold a saved log, Parquet, text or JSON files of the same columns, or one "
-            f"{ATOMIC} file; it holds {listed}"
-        )
-    partitions = [_partition(folder, path) for path in parts]
-    names = list(partitions[0])
-    for path, partition in zip(parts, partitions, strict=True):
-        if list(partition) != names:
-            raise DataError(f"{path}: its folders ({', '.join(partition)}) are not those of {parts[0]}")
-    if PARQUET in used:
-        return parquet_table(parts, folder.name, names)
-    filled = [n for n, path in enumerate(parts) if path.stat().st_size]
-    opened = [_Part(open_file(parts[n]), parts[n], partitions[n]) for n in filled]
+    parts = find_parts(folder)
+    opened, empty = [], []
+    for path, partition in zip(parts.paths, parts.partitions, strict=True):
+        try:
+            opened.append(_Part(open_file(path), path, partition))
+        except NoRows as error:
+            empty.append((path, error.columns))
     if not opened:
         raise DataError(f"{folder}: all of its files are empty")
-    return _joined(opened, folder)
-
-
-def table_suffix(path: Path) -> str:
-    """The suffix of a file in lower case, without that of a compression."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-def _parts(folder: Path) -> list[Path]:
-    """The tables in the folder and in its folders KEY=VALUE; names that begin with a dot or underscore are no data."""
-    parts = []
-    for path in sorted(folder.iterdir(), key=_natural):
-        if path.name.startswith((".", "_")):
-            continue
-        if path.is_dir() and "=" in path.name:
-            parts += _parts(path)
-        elif path.is_file() and any(table_suffix(path) in formats for formats in FORMATS):
-            parts += [] if Path(path.name.partition(table_suffix(path))[0]).suffix in METADATA else [path]
-    return parts
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """A sorting key in which part-10 follows part-2."""
-    return [
-        (int(part), 0, part) if part.isdecimal() else (-1, 1, part) for part in re.split(r"(\d+)", path.name) if part
-    ]
-
-
-def _partition(folder: Path, path: Path) -> dict[str, str]:
-    """Key -> value of the folders KEY=VALUE between `folder` and the file."""
-    pairs = (name.partition("=") for name in path.relative_to(folder).parent.parts)
-    return {key: value for key, _, value in pairs}
+    for path, columns in empty:
+        if columns and not any(set(columns) == set(part.table.columns) for part in opened):
+            raise _other_columns(path, columns, opened[0])
+    if not parts.partitions[0] and all(table_suffix(path) in PARQUET for path in parts.paths):
+        schemas = [parquet_schema(path) for path in parts.paths]
+        if all(schema == schemas[0] for schema in schemas):
+            table = parquet_table(parts.paths, folder.name)
+            return replace(table, load=lambda kinds: (table.load(kinds)[0], tuple(parts.warnings)))
+    return _joined(opened, folder, parts.warnings)
 
 
 @dataclass(frozen=True)
 class _Part:
     table: Table
     path: Path
-    partition: dict[str, str]
+    partition: dict[str, str | None]
+
+    @property
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys([*self.table.columns, *self.partition]))
 
     def load(self, kinds: Kinds) -> Loaded:
-        frame, warnings = self.table.load({name: kind for name, kind in kinds.items() if name not in self.partition})
+        frame, warnings = self.table.load(self._stored(kinds))
         return self._with_partition(frame, kinds), warnings
 
     def head(self, kinds: Kinds) -> pl.DataFrame:
-        frame = self.table.head({name: kind for name, kind in kinds.items() if name not in self.partition})
-        return self._with_partition(frame, kinds)
+        return self._with_partition(self.table.head(self._stored(kinds)), kinds)
+
+    def _stored(self, kinds: Kinds) -> Kinds:
+        """The columns in the file itself; one that is not wanted if there is none, to know the number of rows."""
+        stored = {name: kind for name, kind in kinds.items() if name not in self.partition}
+        return stored or {self.table.columns[0]: "any"}
 
     def _with_partition(self, frame: pl.DataFrame, kinds: Kinds) -> pl.DataFrame:
-        return frame.with_columns(pl.lit(value).alias(name) for name, value in self.partition.items() if name in kinds)
+        values = {name: value for name, value in self.partition.items() if name in kinds}
+        literals = (pl.lit(value, pl.String).alias(name) for name, value in values.items())
+        return frame.with_columns(literals).select(list(kinds))
 
 
-def _joined(parts: Sequence[_Part], folder: Path) -> Table:
-    first = parts[0]
+def _other_columns(path: Path, columns: Sequence[str], first: _Part, missing: str = "") -> DataError:
+    return DataError(
+        f"{path}: its columns ({', '.join(columns)}) are not those of {first.path.name} ({', '.join(first.columns)})"
+        f"{missing}; give the file of events"
+    )
+
+
+def _joined(parts: Sequence[_Part], folder: Path, assumed: Sequence[str]) -> Table:
+    columns = list(dict.fromkeys(column for part in parts for column in part.columns))
+    load = partial(_load, parts, assumed)
+    return Table(folder.name, columns, load, partial(_head, parts), parts[0].table.hint)
+
+
+def _head(parts: Sequence[_Part], kinds: Kinds) -> pl.DataFrame:
+    """The first rows; those of a later part for columns that the first one does not have."""
+    sources = {name: next(n for n, part in enumerate(parts) if name in part.columns) for name in kinds}
+    wanted = {n: {name: kinds[name] for name in kinds if sources[name] == n} for n in sorted(set(sources.values()))}
+    frames = [parts[n].head(names) for n, names in wanted.items()]
+    return pl.concat(frames, how="horizontal").select(list(kinds)) if frames else pl.DataFrame()
+
+
+def _load(parts: Sequence[_Part], assumed: Sequence[str], kinds: Kinds) -> Loaded:
     for part in parts:
-        if set(part.table.columns) != set(first.table.columns):
-            raise DataError(
-                f"{part.path}: its columns ({', '.join(part.table.columns)}) are not those of {first.path.name} "
-                f"({', '.join(first.table.columns)}); give the file of events"
-            )
-    load = partial(_load, parts)
-    return Table(folder.name, [*first.table.columns, *first.partition], load, first.head, first.table.hint)
-
-
-def _load(parts: Sequence[_Part], kinds: Kinds) -> Loaded:
+        for name in kinds:
+            if name not in part.columns:
+                having = next(other for other in parts if name in other.columns)
+                raise _other_columns(part.path, part.columns, having, f": it has no column {name!r}")
     loaded = [part.load(kinds) for part in parts]
-    frames = [frame.select(list(kinds)) for frame, _ in loaded]
-    text = [name for name in kinds if len({frame[name].dtype for frame in frames}) > 1]
-    text = [name for name in text if any(frame[name].dtype == pl.String for frame in frames)]
-    frames = [frame.with_columns(pl.col(text).cast(pl.String)) for frame in frames]
-    joined = pl.concat(frames, how="vertical_relaxed")
+    frames = [frame for frame, _ in loaded]
+    frames = [frame.with_columns(_common_types(frames)) for frame in frames]
+    try:
+        joined = pl.concat(frames, how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{parts[0].path.parent}: its files have different types ({reason(error)})") from error
     joined = names_as_numbers(joined, [name for name in parts[0].partition if kinds.get(name) == "name"])
-    return joined, tuple(warning for _, warnings in loaded for warning in warnings)
+    return joined, (*assumed, *(warning for _, warnings in loaded for warning in warnings))
+
+
+def _common_types(frames: Sequence[pl.DataFrame]) -> list[pl.Expr]:
+    """Conversions of columns whose types differ: to text if one is text, times to the finest unit."""
+    conversions = []
+    for name in frames[0].columns:
+        types = {frame[name].dtype for frame in frames}
+        if len(types) > 1 and any(dtype in (pl.String, pl.Categorical, pl.Enum) for dtype in types):
+            conversions.append(pl.col(name).cast(pl.String))
+        elif len(types) > 1 and all(isinstance(dtype, pl.Datetime) for dtype in types):
+            units = {dtype.time_unit for dtype in types if isinstance(dtype, pl.Datetime)}
+            conversions.append(pl.col(name).dt.cast_time_unit(max(units, key=UNITS.index)))
+    return conversions

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue.data.readers.dialect import atomic
+from segue.data.readers.empty import NoRows
 from segue.data.readers.roles import COLUMN_NAMES, simplify
 from segue.errors import DataError
 
@@ -55,14 +56,14 @@ class Header:
         present = _is_header(path, rows) if header is None else header
         if not present:
             return cls(False, [str(n + 1) for n in range(len(first))], first, NOT_A_HEADER if header is None else "")
-        if len(rows) == 1:
-            raise DataError(f"{path}: a header and no rows; one event per row is needed")
         columns = [name.strip() or f"column {n}" for n, name in enumerate(first, 1)]
         if atomic(path):
             columns = [name.partition(":")[0] for name in columns]
         repeated = [name for name, n in Counter(columns).items() if n > 1]
         if repeated:
             raise DataError(f"{path}: the header has {repeated[0]!r} twice; rename one")
+        if len(rows) == 1:
+            raise NoRows(f"{path}: a header and no rows; one event per row is needed", columns)
         unknown = header is None and not _known(first)
         return cls(True, columns, first, NO_COLUMN_KNOWN if unknown else "")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from segue.data.readers.empty import NoRows
 from segue.data.readers.rows import BOM
 from segue.data.readers.sample import DAMAGED, open_text
 from segue.data.readers.table import Table, polars_table
@@ -37,7 +38,7 @@ def json_table(path: Path) -> Table:
             file.seek(len(BOM))
             source = BytesIO(file.read()) if first.startswith(BOM) else not_a_pattern(path)
         if not first.removeprefix(BOM).strip():
-            raise DataError(f"{path}: empty; one event per row is needed")
+            raise NoRows(f"{path}: empty; one event per row is needed")
         frame = pl.scan_ndjson(source, infer_schema_length=None)
         frame.collect_schema()
     except (pl.exceptions.PolarsError, *DAMAGED) as error:

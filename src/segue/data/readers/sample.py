@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from segue.data.readers.empty import NoRows
 from segue.errors import DataError
 
 SIZE = 1 << 16
@@ -55,7 +56,7 @@ class Sample:
             raise DataError(f"{path}: {NOT_UTF8}") from error
         lines = [line.removesuffix("\r") for line in text.split(line_end)]
         if not text.strip():
-            raise DataError(f"{path}: empty; one event per row is needed")
+            raise NoRows(f"{path}: empty; one event per row is needed")
         if not lines[0].strip():
             raise DataError(f"{path}: the first line is blank; remove it")
         return cls(lines, line_end)

@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from segue.data.readers.folder import PARQUET, folder_table, table_suffix
+from segue.data.readers.folder import folder_table
+from segue.data.readers.folder_files import PARQUET, table_suffix
 from segue.data.readers.json_lines import JSON, json_table
 from segue.data.readers.table import Table, pandas_table, parquet_table, polars_table, text_table
 from segue.data.readers.text import SUFFIXES

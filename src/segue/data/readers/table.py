@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from segue.data.readers.text import HEAD_ROWS, Loaded, TextFile, names_as_numbers
+from segue.data.readers.text import HEAD_ROWS, Loaded, TextFile
 from segue.errors import DataError
 from segue.io import reason
 
@@ -51,42 +51,40 @@ def text_table(path: Path, delimiter: str | None, header: bool | None) -> Table:
     return Table(path.name, file.columns, file.load, file.head, file.header.hint)
 
 
-def parquet_table(paths: Sequence[Path], where: str, partitions: Sequence[str] = ()) -> Table:
-    """Parquet files of the same columns; `partitions` are the names in folders such as day=1, which become columns."""
-    schemas = [_parquet_columns(path) for path in paths]
-    for path, columns in zip(paths, schemas, strict=True):
-        if columns != schemas[0]:
-            raise DataError(
-                f"{path}: its columns ({', '.join(columns)}) are not those of {paths[0].name} ({', '.join(schemas[0])})"
-            )
-    hive = dict.fromkeys(partitions, pl.String) if partitions else None
-    frame = pl.scan_parquet(list(paths), glob=False, hive_partitioning=bool(hive), hive_schema=hive)
-    return polars_table(frame, where, partitions)
+def parquet_table(paths: Sequence[Path], where: str) -> Table:
+    """Parquet files of the same columns and types."""
+    for path in paths:
+        parquet_schema(path)
+    return polars_table(pl.scan_parquet(list(paths), glob=False, hive_partitioning=False), where)
 
 
-def _parquet_columns(path: Path) -> list[str]:
+def parquet_schema(path: Path) -> pl.Schema:
+    """The columns of a Parquet file and their types.
+
+    Raises:
+        DataError: it is not a whole Parquet file.
+    """
     try:
-        return list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema())
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: not a whole Parquet file ({reason(error)}); write or download it again") from error
 
 
-def polars_table(frame: pl.LazyFrame, where: str, text: Sequence[str] = ()) -> Table:
-    """A polars frame; the columns `text` hold names as they stand in a text, which may be whole numbers."""
+def polars_table(frame: pl.LazyFrame, where: str) -> Table:
+    """A polars frame."""
     try:
         columns = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{where}: cannot be read ({reason(error)})") from error
-    head = partial(_load_polars, frame.head(HEAD_ROWS), where, text)
-    return Table(where, columns, lambda kinds: (_load_polars(frame, where, text, kinds), ()), head)
+    head = partial(_load_polars, frame.head(HEAD_ROWS), where)
+    return Table(where, columns, lambda kinds: (_load_polars(frame, where, kinds), ()), head)
 
 
-def _load_polars(frame: pl.LazyFrame, where: str, text: Sequence[str], kinds: Kinds) -> pl.DataFrame:
+def _load_polars(frame: pl.LazyFrame, where: str, kinds: Kinds) -> pl.DataFrame:
     try:
-        loaded = frame.select(list(kinds)).collect()
+        return frame.select(list(kinds)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{where}: cannot be read ({reason(error)})") from error
-    return names_as_numbers(loaded, [name for name in text if kinds.get(name) == "name"])
 
 
 def pandas_table(frame: Any) -> Table:

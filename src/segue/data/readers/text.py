@@ -24,7 +24,7 @@ from segue.data.readers.values import is_empty
 from segue.errors import DataError
 from segue.io import reason
 
-SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item", ".user")
+SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".tab", ".psv", ".log", ".inter", ".item", ".user")
 NUMBER = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
 HEAD_ROWS = 1000
 _Counted = tuple[Dialect, RowCount, tuple[str, ...]]  # how rows are read, their number, and what was assumed
