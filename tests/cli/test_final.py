@@ -40,8 +40,8 @@ def test_the_final_model_has_seen_everything_and_the_figures_are_those_without_i
     facts, before = about(here / "models/whole"), about(here / "models/measured")
     assert facts["trained_on"]["events"] == facts["log"]["events"] == 72
     assert facts["trained_on"]["newest"] == int(read_log("events.csv").time.max())
-    assert facts["results_of"] == before["results_of"] == before["trained_on"]
-    assert facts["results_of"]["events"] == 48
+    assert facts["tested_model_trained_on"] == before["tested_model_trained_on"] == before["trained_on"]
+    assert facts["tested_model_trained_on"]["events"] == 48
     assert facts["results"]["models"][0]["metrics"] == before["results"]["models"][0]["metrics"]
     assert not same_weights("models/whole", "models/measured")
     assert not (here / "models/whole.training").exists()
@@ -116,7 +116,7 @@ def test_search_and_compare_fit_the_winner(segue, here):
     best = json.loads((here / "field/result.json").read_text())["serve"]
     assert about(here / f"field/{best}")["trained_on"]["events"] == 48
     whole = about(here / f"field/{best}-final")
-    assert (whole["trained_on"]["events"], whole["results_of"]["events"]) == (72, 48)
+    assert (whole["trained_on"]["events"], whole["tested_model_trained_on"]["events"]) == (72, 48)
 
 
 def test_models_shows_what_a_saved_model_was_trained_on(segue, here):

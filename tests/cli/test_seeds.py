@@ -53,6 +53,27 @@ def test_several_seeds_are_one_row_and_the_best_on_validation_is_saved(segue, he
     assert not (here / "models/all.training").exists()
 
 
+@pytest.mark.parametrize("options", ["", "--rerank seq-knn"])
+def test_only_the_kept_model_of_several_seeds_is_fitted_on_the_whole_log(segue, here, monkeypatch, options):
+    rows = []
+    epoch = train.train_epoch
+    monkeypatch.setattr(train, "train_epoch", lambda *args: (rows.append((args[3], len(args[2]))), epoch(*args))[1])
+    done(segue(f"run bprmf events.csv {SMALL} {options} --seeds 3 --final --no-baselines --out models/all"))
+    stored = json.loads((here / "models/all/model.json").read_text())
+    assert {seed for seed, events in rows if events == 72} == {stored["training"]["seed"]}
+    assert stored["trained_on"]["events"] == 72
+
+
+def test_minutes_do_not_stop_a_model_that_is_fitted_in_one_step_and_it_is_said(segue, here, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    said = "--minutes: item-knn is fitted in one step, which is not stopped"
+    assert said in segue("run item-knn events.csv --minutes 1 --no-baselines")[2]
+    err = segue(f"run bprmf events.csv {SMALL} --rerank item-knn --minutes 1 --no-baselines")[2]
+    assert said in err
+    assert "--minutes: bprmf" not in err
+    assert "--minutes" not in segue(f"run bprmf events.csv {SMALL} --minutes 1 --no-baselines")[2]
+
+
 def test_an_interrupted_run_of_several_seeds_is_resumed(segue, here, monkeypatch):
     done(segue(f"run hgn events.csv {SMALL} --seeds 2 --out models/whole"))
     epoch, seeds = train.train_epoch, []

@@ -77,7 +77,7 @@ def _fit_best(plan: Comparison, about: dict[str, Any], log: Log, folder: Path) -
     target = folder.with_name(f"{folder.name}-final")
     experiment = replace(plan.search(folder.name).experiment, settings=about["experiment"]["settings"], final=True)
     model, final = experiment.fit_whole(log, folder=training_folder(target))
-    extents = {"trained_on": final.extent.as_dict(), "results_of": about.get("results_of")}
+    extents = {"trained_on": final.extent.as_dict(), "tested_model_trained_on": about.get("tested_model_trained_on")}
     content = {**about, "experiment": experiment.as_dict(), **extents, **final.about()}
     save(model, log, target, **content)
     delete_training_files(training_folder(target))

@@ -13,7 +13,7 @@ from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
 from segue.cli.next_step import say_next
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
-from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, experiment
+from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, make_experiment
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, write_json_output
 from segue.cli.saved_models import load_saved, stored_protocol
 from segue.errors import ConfigError
@@ -67,16 +67,14 @@ def fit(
     saved = None if like is None else load_saved(like, [model] if ":" in model else [])
     if seed is None:
         seed = 0 if saved is None else saved.about.get("training", {}).get("seed", 0)
-    described = _described(model, settings, like, saved, seed)
-    rerank.first_stage(described)
-    stages = [described.name, *([rerank.name] if rerank.name else [])]
-    folder = output.out or Path("models") / f"{'-after-'.join(stages)}-final"
+    experiment = _fitted_experiment(model, settings, like, saved, seed)
+    folder = output.out or Path("models") / f"{'-after-'.join(rerank.stage_names(experiment))}-final"
     check_target(folder)
     check_out(folder, inputs)
     log = reading.load(data)
-    described = replace(described, protocol=_protocol(described, log, saved), monitor="")
+    experiment = replace(experiment, protocol=_protocol(experiment, log, saved), monitor="")
     progress = training_folder(folder)
-    fitted, about = rerank.fit(described, log, progress)
+    fitted, about = rerank.fit(experiment, log, progress)
     if distributed.process_rank() > 0:
         return
     save(fitted, log, folder, training_log=progress / "final" / "training.jsonl", **about)
@@ -85,7 +83,9 @@ def fit(
     say_next(folder, log, about, classes=[model, *rerank.classes])
 
 
-def _described(model: str, options: ModelOptions, like: Path | None, saved: SavedModel | None, seed: int) -> Experiment:
+def _fitted_experiment(
+    model: str, options: ModelOptions, like: Path | None, saved: SavedModel | None, seed: int
+) -> Experiment:
     """What is fitted: with the settings and epochs of the saved model, if there is one, changed by the options.
 
     Raises:
@@ -94,23 +94,23 @@ def _described(model: str, options: ModelOptions, like: Path | None, saved: Save
     from segue.evaluation.protocol import Protocol
 
     training = TrainingOptions(seed=seed, final=True)
-    described = experiment(model, Protocol.named("leave-one-out"), options, training)
+    experiment = make_experiment(model, Protocol.named("leave-one-out"), options, training)
     if saved is None:
-        return described
+        return experiment
     if options.preset is not None:
         raise ConfigError(f"--preset {options.preset}: the settings are those of {like}; change some with --set")
-    if saved.model.name != described.name:
-        raise ConfigError(f"--like {like}: is a saved {saved.model.name}; give a saved {described.name}")
+    if saved.model.name != experiment.name:
+        raise ConfigError(f"--like {like}: is a saved {saved.model.name}; give a saved {experiment.name}")
     best = saved.about.get("training", {}).get("best")
     epochs = {"epochs": best} if best else {}
-    return replace(described, settings={**saved.model.config.as_dict(), **epochs, **options.settings})
+    return replace(experiment, settings={**saved.model.config.as_dict(), **epochs, **options.settings})
 
 
-def _protocol(described: Experiment, log: Log, saved: SavedModel | None) -> Protocol:
+def _protocol(experiment: Experiment, log: Log, saved: SavedModel | None) -> Protocol:
     """The protocol whose rule about seen items `segue recommend` follows: of the saved model, or one for the log."""
     from segue.evaluation.protocol import Protocol
     from segue.models.registry import find
 
     if saved is not None and "experiment" in saved.about:
         return stored_protocol(saved.about)
-    return Protocol.named("ratings") if find(described.model).task == "rating" else Protocol.guess(log)
+    return Protocol.named("ratings") if find(experiment.model).task == "rating" else Protocol.guess(log)

@@ -57,7 +57,7 @@ def describe_extent(about: Mapping[str, Any], total: int) -> str:
     trained = f"trained on {Extent(**about['trained_on']).describe(total)}"
     if "results" not in about:
         return f" ({trained}; {UNMEASURED})"
-    is_measured = about["trained_on"] == about.get("results_of")
+    is_measured = about["trained_on"] == about.get("tested_model_trained_on")
     return f" ({trained})" if is_measured else f" ({trained}; {MEASURED_WITHOUT_TEST})"
 
 

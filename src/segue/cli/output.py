@@ -45,6 +45,22 @@ class OutputOptions:
 OUTPUT_DEFAULTS = OutputOptions()
 
 
+@Parameter(name="*", group=OUTPUT_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class ExperimentOutputOptions(OutputOptions):
+    """Where the result of one model is written, and what stands beside it.
+
+    Attributes:
+        baselines: Show simple baselines beside the model: popularity, item-KNN and sequential item-KNN, the user's own
+            popularity (s-pop) where users return to items, or for ratings means and biases. They train in seconds.
+    """
+
+    baselines: bool = True
+
+
+EXPERIMENT_OUTPUT_DEFAULTS = ExperimentOutputOptions()
+
+
 def show(*things: Any) -> None:
     """Print answers on stdout."""
     from segue.reporting.tables import FittedTable

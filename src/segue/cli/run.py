@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,19 +19,19 @@ from segue.cli.options.tie_range import TIE_RANGE_DEFAULTS, TieRangeOptions
 from segue.cli.options.training import (
     MODEL_DEFAULTS,
     RUN_TRAINING_DEFAULTS,
-    Baselines,
     ModelOptions,
     RunTrainingOptions,
-    experiment,
+    make_experiment,
 )
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish
+from segue.cli.output import EXPERIMENT_OUTPUT_DEFAULTS, ExperimentOutputOptions, finish
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.table import Result
     from segue.experiments.experiment import Experiment
     from segue.experiments.outcome import Outcome
-    from segue.experiments.rerank import Reranked
+    from segue.experiments.repeated import Repeated
     from segue.training.budget import TimeBudget
 
 
@@ -43,8 +44,7 @@ def run(
     protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
     rerank: RerankOptions = RERANK_DEFAULTS,
     reading: ReadingOptions = READING_DEFAULTS,
-    output: OutputOptions = OUTPUT_DEFAULTS,
-    baselines: Baselines = True,
+    output: ExperimentOutputOptions = EXPERIMENT_OUTPUT_DEFAULTS,
     breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
     ties: TieRangeOptions = TIE_RANGE_DEFAULTS,
 ) -> None:
@@ -58,64 +58,101 @@ def run(
         data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
     """
     from segue import distributed
-    from segue.experiments.repeated import repeat
-    from segue.serving.saved_model import check_target, save, training_folder
-    from segue.training.state import delete_training_files
+    from segue.serving.saved_model import check_target
 
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank]
     check_json(output.json, *inputs)
-    training.budget()
-    seeds = training.all_seeds
-    described = experiment(model, protocol.without_log(), settings, training)
-    breakdown.check(described.protocol)
-    ties.check(described.protocol, final=described.final, seeds=training.seeds)
-    rerank.first_stage(described)
-    stages = [described.name, *([rerank.name] if rerank.name else [])]
-    folder = output.out or Path("models") / "-after-".join(stages)
+    training.check()
+    experiment = make_experiment(model, protocol.without_log(), settings, training)
+    breakdown.check(experiment.protocol)
+    ties.check(experiment.protocol, final=experiment.final, seeds=training.seeds)
+    names = rerank.stage_names(experiment)
+    folder = output.out or Path("models") / "-after-".join(names)
     check_target(folder)
     check_out(folder, inputs)
     log = reading.load(data)
     breakdown.check_log(log)
     ties.check_log(log)
-    described = replace(described, protocol=protocol.for_log(log))
-    progress = training_folder(folder)
-    outcome = repeat(partial(_run_seed, described, log, rerank), seeds, progress, training.budget())
-    compared = baseline_results(described, log, skip=stages) if baselines else []
+    experiment = replace(experiment, protocol=protocol.for_log(log))
+    outcome = _train_and_test(experiment, log, rerank, training, folder)
+    compared = baseline_results(experiment, log, skip=names) if output.baselines else []
     if distributed.process_rank() > 0:
         return
-    about = outcome.about()
-    save(outcome.model, log, folder, training_log=outcome.folders[outcome.best] / "training.jsonl", **about)
-    delete_training_files(progress)
-    results, metrics = [*compared, *outcome.results], described.protocol.table_metrics(protocol.cut_offs)
-    tables, groups = breakdown.tables(results, metrics, outcome.split, refit=described.refit)
-    other, ranges = ties.tables(results, outcome.models, metrics, log, refit=described.refit)
-    facts: dict[str, Any] = {key: about[key] for key in ("experiment", "training", "seeds") if key in about}
-    content = finish(results, metrics, after=[*tables, *other], facts={**facts, **groups, **ranges}, json=output.json)
-    better = better_baseline(results, described.monitor, content)
-    command = None
+    _save(outcome, log, folder)
+    results, metrics = [*compared, *outcome.results], experiment.protocol.table_metrics(protocol.cut_offs)
+    content = _show(results, metrics, outcome, log, breakdown, ties, output.json)
+    better, command = better_baseline(results, experiment.monitor, content), None
     if better and better.is_certain:
-        again = RunTrainingOptions(refit=training.refit, final=training.final)
-        same = (data, again, protocol, reading)
-        is_simple = any(better.baseline == result.model for result in compared)
-        command = run_command(better.baseline, *same) if is_simple else rerank.command(log, *same)
+        words = (data, training.of_another_model, protocol, reading)
+        is_stage = better.baseline not in [result.model for result in compared]
+        command = rerank.command(log, *words) if is_stage else run_command(better.baseline, *words)
     remarks = [*outcome.remarks(), *([better] if better else [])]
-    say_next(folder, log, about, classes=[model, *rerank.classes], remarks=remarks, command=command)
+    say_next(folder, log, outcome.about(), classes=[model, *rerank.classes], remarks=remarks, command=command)
+
+
+def _train_and_test(
+    experiment: Experiment, log: Log, rerank: RerankOptions, training: RunTrainingOptions, folder: Path
+) -> Repeated:
+    """The outcomes of all seeds; with --final, the kept model is fitted on the whole log."""
+    from segue.experiments.repeated import repeat
+    from segue.serving.saved_model import training_folder
+
+    if training.minutes is not None:
+        _say_what_is_not_stopped([stage for stage in (rerank.first_stage(experiment), experiment) if stage])
+    run_seed = partial(_run_seed, experiment, log, rerank)
+    outcome = repeat(run_seed, training.all_seeds, training_folder(folder), training.budget())
+    return outcome.add_final(log) if experiment.final else outcome
+
+
+def _save(outcome: Repeated, log: Log, folder: Path) -> None:
+    """Save the kept model, and delete the states of all trainings."""
+    from segue.serving.saved_model import save, training_folder
+    from segue.training.state import delete_training_files
+
+    save(outcome.model, log, folder, training_log=outcome.folders[outcome.best] / "training.jsonl", **outcome.about())
+    delete_training_files(training_folder(folder))
+
+
+def _show(
+    results: Sequence[Result],
+    metrics: Sequence[str],
+    outcome: Repeated,
+    log: Log,
+    breakdown: BreakdownOptions,
+    ties: TieRangeOptions,
+    json: Path | None,
+) -> dict[str, Any]:
+    """Print the table, the groups and the range over orders of ties, and write the JSON; what the JSON holds."""
+    refit, about = outcome.kept.experiment.refit, outcome.about()
+    tables, groups = breakdown.tables(results, metrics, outcome.split, refit=refit)
+    others, ranges = ties.tables(results, outcome.models, metrics, log, refit=refit)
+    facts: dict[str, Any] = {key: about[key] for key in ("experiment", "training", "seeds") if key in about}
+    return finish(results, metrics, after=[*tables, *others], facts={**facts, **groups, **ranges}, json=json)
+
+
+def _say_what_is_not_stopped(stages: Iterable[Experiment]) -> None:
+    """Say which models of a run have no epochs after which --minutes could stop them."""
+    from segue.models.registry import find
+
+    for stage in stages:
+        if not find(stage.model).trained_by_gradient:
+            say(f"--minutes: {stage.name} is fitted in one step, which is not stopped")
 
 
 def _run_seed(
-    described: Experiment, log: Log, rerank: RerankOptions, seed: int, folder: Path, budget: TimeBudget | None
-) -> Outcome | Reranked:
-    """The outcome of an experiment with another seed."""
-    return rerank.run(replace(described, seed=seed), log, folder, budget)
+    experiment: Experiment, log: Log, rerank: RerankOptions, seed: int, folder: Path, budget: TimeBudget | None
+) -> Outcome:
+    """The outcome of an experiment with another seed, without the fit on the whole log."""
+    return rerank.train_and_test(replace(experiment, seed=seed), log, folder, budget)
 
 
-def baseline_results(described: Experiment, log: Log, *, skip: list[str]) -> list[Result]:
+def baseline_results(experiment: Experiment, log: Log, *, skip: list[str]) -> list[Result]:
     """The test results of the simple models beside an experiment, except those whose names are in `skip`."""
     from segue.experiments.experiment import Experiment
 
-    names = [name for name in described.protocol.baselines(log) if name not in skip]
+    names = [name for name in experiment.protocol.baselines(log) if name not in skip]
     baselines = [
-        Experiment(model=name, protocol=described.protocol, refit=described.refit, baseline=True) for name in names
+        Experiment(model=name, protocol=experiment.protocol, refit=experiment.refit, baseline=True) for name in names
     ]
     return [baseline.run(log).result for baseline in baselines]

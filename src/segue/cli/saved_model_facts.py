@@ -28,7 +28,7 @@ def saved_model_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """What `model.json` says, as a text for each heading; empty where it says nothing."""
     described, training = facts.get("experiment", {}), facts.get("training", {})
     log, protocol = facts["log"], described.get("protocol", {})
-    is_final = facts.get("trained_on") != facts.get("results_of")
+    is_final = facts.get("trained_on") != facts.get("tested_model_trained_on")
     return {
         "model": model_text(facts),
         "settings": " ".join(f"{name}={value}" for name, value in facts["config"].items()),
@@ -38,7 +38,7 @@ def saved_model_facts(facts: Mapping[str, Any]) -> dict[str, str]:
         "seed": str(training.get("seed", "")),
         "protocol": f"{protocol['name']} ({protocol['fingerprint']})" if protocol else "",
         "measured": measured_figures(facts) or "never",
-        "measured model": extent_text(facts, "results_of") if is_final and "results" in facts else "",
+        "measured model": extent_text(facts, "tested_model_trained_on") if is_final and "results" in facts else "",
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
     }
 

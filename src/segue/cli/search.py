@@ -18,14 +18,13 @@ from segue.cli.options.training import (
     BUDGET_DEFAULTS,
     MODEL_DEFAULTS,
     TRAINING_DEFAULTS,
-    Baselines,
     BudgetOptions,
     ModelOptions,
     RunTrainingOptions,
     TrainingOptions,
-    experiment,
+    make_experiment,
 )
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, grid
+from segue.cli.output import EXPERIMENT_OUTPUT_DEFAULTS, ExperimentOutputOptions, finish, grid
 from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
@@ -51,8 +50,7 @@ def search(
     training: TrainingOptions = TRAINING_DEFAULTS,
     protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
     reading: ReadingOptions = READING_DEFAULTS,
-    output: OutputOptions = OUTPUT_DEFAULTS,
-    baselines: Baselines = True,
+    output: ExperimentOutputOptions = EXPERIMENT_OUTPUT_DEFAULTS,
 ) -> None:
     """Search the settings of a model on the validation data, train the best once more, test it once, and save it.
 
@@ -71,34 +69,34 @@ def search(
     from segue.tuning.importance import setting_importance
 
     check_json(output.json, *reading.paths(data))
-    described = experiment(model, protocol.without_log(), settings, training)
-    plan = _plan(described, space, budget)
-    folder = output.out or Path("models") / described.name
+    experiment = make_experiment(model, protocol.without_log(), settings, training)
+    plan = _plan(experiment, space, budget)
+    folder = output.out or Path("models") / experiment.name
     check_target(folder)
     check_out(folder, reading.paths(data))
     log = reading.load(data)
-    described = replace(described, protocol=protocol.for_log(log))
-    plan = replace(plan, experiment=described)
+    experiment = replace(experiment, protocol=protocol.for_log(log))
+    plan = replace(plan, experiment=experiment)
     trials = plan.run(log, search_folder(folder), jobs=budget.jobs or 1)
     result, about = refit_and_test(plan, log, trials, folder)
-    compared = baseline_results(described, log, skip=[described.name]) if baselines else []
+    compared = baseline_results(experiment, log, skip=[experiment.name]) if output.baselines else []
     importance = setting_importance(trials, plan.space)
     _write_report(plan, trials, search_folder(folder), log.name)
     facts = {"trials": [trial.as_dict() for trial in trials], "importance": importance}
     content = finish(
         [*compared, result],
-        described.protocol.table_metrics(protocol.cut_offs),
-        before=[_trials_table(trials, described.monitor), *_importance_tables(importance)],
+        experiment.protocol.table_metrics(protocol.cut_offs),
+        before=[_trials_table(trials, experiment.monitor), *_importance_tables(importance)],
         facts={**about, "search": {**about["search"], **facts}},
         json=output.json,
     )
-    better = better_baseline([*compared, result], described.monitor, content)
+    better = better_baseline([*compared, result], experiment.monitor, content)
     again = RunTrainingOptions(refit=training.refit, final=training.final)
     command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None
     say_next(folder, log, about, classes=[model], remarks=[better] if better else [], command=command)
 
 
-def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> Search:
+def _plan(experiment: Experiment, space: Path | None, budget: BudgetOptions) -> Search:
     """The search that the options describe.
 
     Raises:
@@ -111,8 +109,8 @@ def _plan(described: Experiment, space: Path | None, budget: BudgetOptions) -> S
     require(minutes is None or minutes > 0, f"minutes={minutes}: must be above 0")
     require(budget.jobs is None or budget.jobs >= 1, f"jobs={budget.jobs}: must be at least 1")
     return Search(
-        experiment=described,
-        space=_space(described.model, space, described.settings),
+        experiment=experiment,
+        space=_space(experiment.model, space, experiment.settings),
         trials=_TRIALS if budget.trials is None else budget.trials,
         seconds=None if minutes is None else 60 * minutes,
     )

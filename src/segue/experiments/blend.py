@@ -160,7 +160,9 @@ def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, res
     """What is stored with a saved blend, from what is stored with its parts."""
     experiments, trainings = [part["experiment"] for part in parts], [part["training"] for part in parts]
     common = {key: experiments[0][key] for key in ("protocol", "refit", "final") if key in experiments[0]}
-    extents: dict[str, Any] = {key: parts[0][key] for key in ("trained_on", "results_of") if key in parts[0]}
+    extents: dict[str, Any] = {
+        key: parts[0][key] for key in ("trained_on", "tested_model_trained_on") if key in parts[0]
+    }
     time = {key: sum(training[key] for training in trainings) for key in ("seconds", "cpu_seconds")}
     return {
         "experiment": {"model": Blend.name, "parts": experiments, "monitor": selection.monitor, **common},
@@ -205,6 +207,6 @@ def blend(first: Experiment, second: Experiment, log: Log, *, weights: Sequence[
     predictions = first.protocol.evaluate(model, split, "test")
     result = replace(one.result, model=Blend.name, predictions=predictions, seconds=seconds)
     if first.final:
-        one, two = first.add_final(one, log), second.add_final(two, log)
+        one, two = one.add_final(log), two.add_final(log)
         model = Blend(one.model, two.model, weight=selection.weight)
     return Blended((one, two), selection, model, result)

@@ -123,23 +123,22 @@ class Experiment:
         Args:
             log: the log.
             folder: where the state of an interrupted training is kept; the same call resumes it.
-            budget: a limit on the time of all trainings and validations; the test is not counted.
+            budget: a limit on the time of all trainings and validations; the test is not counted. A model that is
+                fitted in one step is not stopped.
         """
+        outcome = self.train_and_test(log, folder=folder, budget=budget)
+        return outcome.add_final(log, folder=folder) if self.final else outcome
+
+    def train_and_test(self, log: Log, *, folder: Path | None = None, budget: TimeBudget | None = None) -> Outcome:
+        """`run` without the fit on the whole log, for which the budget has time left; the arguments are the same."""
         split = self.split(log)
         model = self.build(log)
         budget = budget and budget.before(self.retrainings(split, log))
         training = self.select_epoch(model, split, folder=folder, budget=budget)
         if self.refit:
             refit = folder / REFIT_FOLDER if folder else None
-            outcome = self.run_refit(log, training.best, selection=training, folder=refit)
-        else:
-            outcome = Outcome(self, split, model, training, self.evaluate(model, split, training))
-        return self.add_final(outcome, log, folder=folder) if self.final else outcome
-
-    def add_final(self, outcome: Outcome, log: Log, *, folder: Path | None = None) -> Outcome:
-        """The outcome with a model that is fitted on the whole log in place of the one that was tested."""
-        model, final = self.fit_whole(log, outcome.training.best, folder=folder)
-        return replace(outcome, model=model, final=final)
+            return self.run_refit(log, training.best, selection=training, folder=refit)
+        return Outcome(self, split, model, training, self.evaluate(model, split, training))
 
     def fit_whole(self, log: Log, epochs: int = 0, *, folder: Path | None = None) -> tuple[Model, FinalFit]:
         """The model fitted on the whole log, and how; the arguments are those of `fit_rows`."""

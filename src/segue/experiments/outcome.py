@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.data.extent import Extent
+from segue.data.log import Log
 from segue.data.splits import Split
 from segue.evaluation.table import Result, summary
 from segue.models.base.model import Model
@@ -64,6 +66,16 @@ class Outcome:
         """The models of these rows, by name."""
         return {self.result.model: self.model}
 
+    def add_final(self, log: Log, *, folder: Path | None = None) -> Outcome:
+        """The outcome with a model that is fitted on the whole log in place of the one that was tested.
+
+        Args:
+            log: the whole log.
+            folder: where the state of an interrupted training is kept; the same call resumes it.
+        """
+        model, final = self.experiment.fit_whole(log, self.training.best, folder=folder)
+        return replace(self, model=model, final=final)
+
     def about(self) -> dict[str, Any]:
         """What is stored with the saved model, as plain values."""
         return {
@@ -90,7 +102,8 @@ def about_training(experiment: Experiment, training: Training) -> dict[str, Any]
 def about_extents(tested: Extent, final: FinalFit | None) -> dict[str, Any]:
     """What the saved model was trained on, and what the tested model was trained on, as plain values."""
     saved = final.extent if final else tested
-    return {"trained_on": saved.as_dict(), "results_of": tested.as_dict(), **(final.about() if final else {})}
+    extents = {"trained_on": saved.as_dict(), "tested_model_trained_on": tested.as_dict()}
+    return {**extents, **(final.about() if final else {})}
 
 
 def about_fit(experiment: Experiment, final: FinalFit) -> dict[str, Any]:

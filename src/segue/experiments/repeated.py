@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segue.data.log import Log
 from segue.data.splits import Split
 from segue.evaluation.repeated_predictions import RepeatedPredictions
 from segue.evaluation.table import Result
 from segue.evaluation.task import can_measure, mean_metric
 from segue.experiments.outcome import Outcome
-from segue.experiments.rerank import Reranked
 from segue.models.base.model import Model
 from segue.reporting.console import say
 from segue.training.budget import TimeBudget
 
-RunSeed = Callable[[int, Path, TimeBudget | None], Outcome | Reranked]
+RunSeed = Callable[[int, Path, TimeBudget | None], Outcome]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Repeated:
         folders: where the state of each training is kept.
     """
 
-    outcomes: tuple[Outcome | Reranked, ...]
+    outcomes: tuple[Outcome, ...]
     folders: tuple[Path, ...]
 
     @property
@@ -45,7 +45,7 @@ class Repeated:
         return known.index(max(known))
 
     @property
-    def kept(self) -> Outcome | Reranked:
+    def kept(self) -> Outcome:
         """The outcome whose model is kept."""
         return self.outcomes[self.best]
 
@@ -69,6 +69,12 @@ class Repeated:
         """The rows of a table: each is the mean over the seeds."""
         rows = zip(*(outcome.results for outcome in self.outcomes), strict=True)
         return [mean_result(row) for row in rows]
+
+    def add_final(self, log: Log) -> Repeated:
+        """The same, with the kept model fitted on the whole log; the others are not."""
+        outcomes = list(self.outcomes)
+        outcomes[self.best] = self.kept.add_final(log, folder=self.folders[self.best])
+        return replace(self, outcomes=tuple(outcomes))
 
     def about(self) -> dict[str, Any]:
         """What is stored with the saved model: all about its own training, and the figures of every seed."""
@@ -96,7 +102,7 @@ class Repeated:
 
 
 def repeat(run: RunSeed, seeds: Sequence[int], folder: Path, budget: TimeBudget | None = None) -> Repeated:
-    """Run an experiment with each seed.
+    """Train and test a model with each seed.
 
     Args:
         run: takes a seed, the folder of the state of its training, and its share of the budget.

@@ -13,7 +13,7 @@ fitted on the whole log after the test.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from segue.errors import ConfigError, require
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result, summary
 from segue.experiments.experiment import REFIT_FOLDER, Experiment
-from segue.experiments.outcome import FinalFit, Outcome, about_extents, about_fit, about_training
+from segue.experiments.outcome import Outcome, about_extents, about_fit, about_training
 from segue.models.base.model import Model
 from segue.models.ensembles.rerank import Rerank, RerankConfig
 from segue.training.budget import TimeBudget
@@ -53,26 +53,18 @@ class TrainedStage:
 
 
 @dataclass(frozen=True, eq=False)
-class Reranked:
-    """Two stages that were trained and evaluated.
+class Reranked(Outcome):
+    """Two stages that were trained and evaluated: the outcome of the second, with the model and the result of both.
 
     Attributes:
         first: the first stage, evaluated alone.
-        experiment: of the second stage.
-        training: of the second stage.
-        split: of the log.
         model: both stages; with `final`, those that were fitted on the whole log.
         result: the evaluation on the test part, of the stages that were trained without it.
         final: the fit of the second stage on the whole log; None if there was none.
     """
 
-    first: Outcome | TrainedStage
-    experiment: Experiment
-    training: Training
-    split: Split
     model: Rerank
-    result: Result
-    final: FinalFit | None = None
+    first: Outcome | TrainedStage = field(kw_only=True)
 
     @property
     def models(self) -> dict[str, Model]:
@@ -83,6 +75,15 @@ class Reranked:
     def results(self) -> list[Result]:
         """The rows of a table: the first stage alone, and both stages."""
         return [self.first.result, self.result]
+
+    def add_final(self, log: Log, *, folder: Path | None = None) -> Reranked:
+        """The outcome with two stages that are fitted on the whole log in place of those that were tested."""
+        if isinstance(self.first, TrainedStage):
+            raise ConfigError(FIXED_STAGE)
+        first = self.first.add_final(log, folder=folder / FIRST_FOLDER if folder else None)
+        second, final = self.experiment.fit_whole(log, self.training.best, folder=folder)
+        model = Rerank(first.model, second, candidates=self.model.config.candidates)
+        return replace(self, first=first, model=model, final=final)
 
     def about(self) -> dict[str, Any]:
         """What is stored with the saved model of both stages, as plain values."""
@@ -131,6 +132,20 @@ def rerank(
         ConfigError: the experiments differ in their protocol or in `refit`, the protocol does not rank items, or a
             first stage that is already trained would have to be trained again.
     """
+    outcome = train_and_test_stages(first, second, log, candidates=candidates, folder=folder, budget=budget)
+    return outcome.add_final(log, folder=folder) if second.final else outcome
+
+
+def train_and_test_stages(
+    first: Experiment | TrainedStage,
+    second: Experiment,
+    log: Log,
+    *,
+    candidates: int = 100,
+    folder: Path | None = None,
+    budget: TimeBudget | None = None,
+) -> Reranked:
+    """`rerank` without the fits on the whole log, for which the budget has time left; the arguments are the same."""
     RerankConfig(candidates=candidates)  # raises an error before anything is trained
     _check(first, second)
     split = second.split(log)
@@ -161,19 +176,7 @@ def rerank(
         seconds=(alone.result.seconds or 0.0) + training.seconds,
         baseline=second.baseline,
     )
-    outcome = Reranked(alone, second, training, split, both, result)
-    return _add_final(outcome, log, folder) if second.final else outcome
-
-
-def _add_final(outcome: Reranked, log: Log, folder: Path | None) -> Reranked:
-    """The outcome with two stages that are fitted on the whole log in place of those that were tested."""
-    first = outcome.first
-    if isinstance(first, TrainedStage):
-        raise ConfigError(FIXED_STAGE)
-    first = first.experiment.add_final(first, log, folder=folder / FIRST_FOLDER if folder else None)
-    second, final = outcome.experiment.fit_whole(log, outcome.training.best, folder=folder)
-    model = Rerank(first.model, second, candidates=outcome.model.config.candidates)
-    return replace(outcome, first=first, model=model, final=final)
+    return Reranked(second, split, both, training, result, first=alone)
 
 
 def fit_stages(

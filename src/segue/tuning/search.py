@@ -195,7 +195,7 @@ class Search:
         if training.epochs:
             training.epochs[-1] = replace(training.epochs[-1], metric=best.metric)
         outcome = Outcome(experiment, split, model, training, experiment.evaluate(model, split, training))
-        return experiment.add_final(outcome, log) if experiment.final else outcome
+        return outcome.add_final(log) if experiment.final else outcome
 
     def _next_trial(self, study: Study) -> ActiveTrial | None:
         """A trial to run, or one that ran out of time and may continue; None if nothing is left to do."""

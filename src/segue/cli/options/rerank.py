@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.experiments.experiment import Experiment
     from segue.experiments.outcome import Outcome
-    from segue.experiments.rerank import Reranked, TrainedStage
+    from segue.experiments.rerank import TrainedStage
     from segue.models.base.model import Model
     from segue.training.budget import TimeBudget
 
@@ -55,6 +55,15 @@ class RerankOptions:
         if self.rerank is None:
             return None
         return Path(self.rerank).name if self.is_saved else find(self.rerank).name
+
+    def stage_names(self, second: Experiment) -> list[str]:
+        """The names of both stages, the second one first; of one model without a first stage.
+
+        Raises:
+            ConfigError: as `first_stage`.
+        """
+        self.first_stage(second)
+        return [second.name, *([self.name] if self.name else [])]
 
     @property
     def num_candidates(self) -> int:
@@ -94,14 +103,14 @@ class RerankOptions:
             )
         return None
 
-    def run(self, second: Experiment, log: Log, folder: Path, budget: TimeBudget | None = None) -> Outcome | Reranked:
+    def train_and_test(self, second: Experiment, log: Log, folder: Path, budget: TimeBudget | None = None) -> Outcome:
         """Train and test the model, after a first stage if there is one; an interrupted training stays in `folder`."""
-        from segue.experiments.rerank import rerank
+        from segue.experiments.rerank import train_and_test_stages
 
         if self.rerank is None:
-            return second.run(log, folder=folder, budget=budget)
-        first = self.first_stage(second) or self._load(second, log)
-        return rerank(first, second, log, candidates=self.num_candidates, folder=folder, budget=budget)
+            return second.train_and_test(log, folder=folder, budget=budget)
+        first, candidates = self.first_stage(second) or self._load(second, log), self.num_candidates
+        return train_and_test_stages(first, second, log, candidates=candidates, folder=folder, budget=budget)
 
     def fit(self, second: Experiment, log: Log, folder: Path) -> tuple[Model, dict[str, Any]]:
         """The model fitted on the whole log, of two stages if there is a first one, and what is stored with it."""

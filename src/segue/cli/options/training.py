@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.help import BUDGET_GROUP, MODEL_GROUP, OUTPUT_GROUP, TRAINING_GROUP
+from segue.cli.help import BUDGET_GROUP, MODEL_GROUP, TRAINING_GROUP
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from segue.training.budget import TimeBudget
 
 SettingsOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="NAME=VALUE")]
-Baselines = Annotated[
-    bool,
-    Parameter(
-        name="--baselines",
-        group=OUTPUT_GROUP,
-        help="Show simple baselines beside the model: popularity, item-KNN and sequential item-KNN, the user's own "
-        "popularity (s-pop) where users return to items, or for ratings means and biases. They train in seconds.",
-    ),
-]
 
 
 @Parameter(name="*", group=MODEL_GROUP)
@@ -89,11 +80,26 @@ class RunTrainingOptions(TrainingOptions):
             the standard deviation between them. The model that is best on validation is saved.
         minutes: Limit, in minutes, on the training with its validations, and on what --refit and --final train.
             Training stops at the end of the last epoch that there is time for, and the best epoch so far is kept.
-            Reading the data, the test and the baselines are not counted.
+            Reading the data, the test and the baselines are not counted. A model that is fitted in one step, such as
+            item-knn, is not stopped.
     """
 
     seeds: int = 1
     minutes: float | None = None
+
+    @property
+    def of_another_model(self) -> RunTrainingOptions:
+        """The options that the training of another model needs, so that its figures can be compared."""
+        return RunTrainingOptions(refit=self.refit, final=self.final)
+
+    def check(self) -> None:
+        """Find wrong options early.
+
+        Raises:
+            ConfigError: as `all_seeds` and `budget`.
+        """
+        self.budget()
+        _ = self.all_seeds
 
     @property
     def all_seeds(self) -> range:
@@ -166,7 +172,7 @@ def parse_settings(pairs: Sequence[str] | None, option: str = "--set") -> dict[s
     return settings
 
 
-def experiment(model: str, protocol: Protocol, options: ModelOptions, training: TrainingOptions) -> Experiment:
+def make_experiment(model: str, protocol: Protocol, options: ModelOptions, training: TrainingOptions) -> Experiment:
     """The experiment that the options describe.
 
     Raises:
