@@ -174,6 +174,26 @@ def test_the_table_says_how_many_targets_tie_and_the_range_over_orders_of_ties(s
     assert [row["highest"] for row in again] == [row["highest"] for row in ranges["models"] if row["model"] == "hgn"]
 
 
+def test_the_range_is_named_only_where_it_can_be_given(segue, here):
+    tied_log(here)
+    named = "--tie-range 10 shows how much the figures change"
+    assert named in segue("run pop tied.csv --no-baselines --out models/tied")[1]
+    assert named in segue("evaluate models/tied --data tied.csv")[1]
+    assert named not in segue("evaluate models/tied --data tied.csv --tie-range 2")[1]
+    for options in ("--final", "--seeds 2", "--tie-range 2"):
+        assert named not in segue(f"run pop tied.csv --no-baselines {options}")[1]
+    code, out, _ = segue("search item-knn tied.csv --trials 1")
+    assert code == 0
+    assert "the (first) target has the time of the row before it" in " ".join(out.split())
+    assert "tie-range" not in out
+    rows = [f"u{user},{item},1700000000" for user in (0, 1) for item in (1, 2, 3)]
+    (here / "newer.csv").write_text("\n".join(["user,item,time", *rows, ""]))
+    code, out, _ = segue("evaluate models/tied --data newer.csv")
+    assert code == 0
+    assert "the (first) target has the time of the row before it" in " ".join(out.split())
+    assert "tie-range" not in out
+
+
 def test_a_log_without_ties_says_so(segue):
     code, out, _ = segue("run pop events.csv --no-baselines --tie-range 3")
     text = " ".join(out.split())

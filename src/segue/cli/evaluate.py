@@ -53,7 +53,8 @@ def evaluate(
     log = reading.load(data)
     breakdown.check_log(log)
     ties.check_log(log)
-    if any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values()):
+    is_newer = any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values())
+    if is_newer:
         if ties.tie_range is not None:
             raise ConfigError("--tie-range: needs the log that the models were trained on; this one has newer events")
         newer = evaluate_newer(saved, log, evaluation)
@@ -68,6 +69,7 @@ def evaluate(
     tables, groups = breakdown.tables(results, metrics, split, refit=refit)
     trained = {name: model.model for name, model in zip(names, saved.values(), strict=True)}
     other, ranges = ties.tables(results, trained, metrics, log, refit=refit)
+    other += [] if is_newer else ties.advice(results)
     finish(results, metrics, before=notes, after=[*tables, *other], facts={**facts, **groups, **ranges}, json=json)
 
 

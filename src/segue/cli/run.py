@@ -127,6 +127,7 @@ def _show(
     refit, about = outcome.kept.experiment.refit, outcome.about()
     tables, groups = breakdown.tables(results, metrics, outcome.split, refit=refit)
     others, ranges = ties.tables(results, outcome.models, metrics, log, refit=refit)
+    others += ties.advice(results, final=outcome.kept.experiment.final, seeds=len(outcome.outcomes))
     facts: dict[str, Any] = {key: about[key] for key in ("experiment", "training", "seeds") if key in about}
     return finish(results, metrics, after=[*tables, *others], facts={**facts, **groups, **ranges}, json=json)
 

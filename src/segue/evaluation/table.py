@@ -292,7 +292,7 @@ def _tied_note(tied: float | None) -> str:
         return ""
     return (
         f" In {tied:.0%} of the instances the (first) target has the time of the row before it: the order of the "
-        "source decides which of them is the target, and --tie-range 10 shows how much the figures change."
+        "source decides which of them is the target."
     )
 
 
