@@ -21,7 +21,7 @@ from docs.generate import refresh
 import segue
 from segue.cli import app
 from segue.cli.options.protocol import ProtocolOptions
-from segue.cli.options.training import ModelOptions, TrainingOptions, experiment
+from segue.cli.options.training import ModelOptions, TrainingOptions, make_experiment
 from segue.data.datasets.catalog import DATASETS
 from segue.data.readers.roles import COLUMN_NAMES
 from segue.evaluation.metrics import METRICS
@@ -123,7 +123,7 @@ def check_segue(words: list[str], line: str) -> None:
     if command.__name__ in ("run", "search") and not is_reference(given["model"]):
         protocol = given.get("protocol", ProtocolOptions()).without_log()
         options = given.get("settings", ModelOptions()), given.get("training", TrainingOptions())
-        experiment(given["model"], protocol, *options)
+        make_experiment(given["model"], protocol, *options)
     if command.__name__ == "reproduce":
         find_table(given["table"])
 

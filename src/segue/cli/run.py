@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.cli.better_baseline import better_baseline
+from segue.cli.better_baseline import BetterBaseline, better_baseline
 from segue.cli.check_outputs import check_json, check_out
 from segue.cli.next_step import run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
@@ -71,9 +71,7 @@ def run(
     folder = output.out or Path("models") / "-after-".join(names)
     check_target(folder)
     check_out(folder, inputs)
-    log = reading.load(data)
-    breakdown.check_log(log)
-    ties.check_log(log)
+    log = _read(data, reading, breakdown, ties)
     experiment = replace(experiment, protocol=protocol.for_log(log))
     outcome = _train_and_test(experiment, log, rerank, training, folder)
     compared = baseline_results(experiment, log, skip=names) if output.baselines else []
@@ -82,13 +80,19 @@ def run(
     _save(outcome, log, folder)
     results, metrics = [*compared, *outcome.results], experiment.protocol.table_metrics(protocol.cut_offs)
     content = _show(results, metrics, outcome, log, breakdown, ties, output.json)
-    better, command = better_baseline(results, experiment.monitor, content), None
-    if better and better.is_certain:
-        words = (data, training.of_another_model, protocol, reading)
-        is_stage = better.baseline not in [result.model for result in compared]
-        command = rerank.command(log, *words) if is_stage else run_command(better.baseline, *words)
+    better = better_baseline(results, experiment.monitor, content)
+    words = (data, training.of_another_model, protocol, reading)
+    command = _next_command(better, compared, rerank, log, *words)
     remarks = [*outcome.remarks(), *([better] if better else [])]
     say_next(folder, log, outcome.about(), classes=[model, *rerank.classes], remarks=remarks, command=command)
+
+
+def _read(data: str, reading: ReadingOptions, breakdown: BreakdownOptions, ties: TieRangeOptions) -> Log:
+    """The log, after a check that it has what the tables below the results need."""
+    log = reading.load(data)
+    breakdown.check_log(log)
+    ties.check_log(log)
+    return log
 
 
 def _train_and_test(
@@ -130,6 +134,22 @@ def _show(
     others += ties.advice(results, final=outcome.kept.experiment.final, seeds=len(outcome.outcomes))
     facts: dict[str, Any] = {key: about[key] for key in ("experiment", "training", "seeds") if key in about}
     return finish(results, metrics, after=[*tables, *others], facts={**facts, **groups, **ranges}, json=json)
+
+
+def _next_command(
+    better: BetterBaseline | None,
+    compared: Sequence[Result],
+    rerank: RerankOptions,
+    log: Log,
+    data: str,
+    *options: object,
+) -> str | None:
+    """The command that trains a baseline that is certainly better, or recommends with it; None without one."""
+    if better is None or not better.is_certain:
+        return None
+    if better.baseline in [result.model for result in compared]:
+        return run_command(better.baseline, data, *options)
+    return rerank.command(log, data, *options)
 
 
 def _say_what_is_not_stopped(stages: Iterable[Experiment]) -> None:
