@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -168,6 +169,16 @@ FORMATS = {
     ),
 }
 EXACT = {
+    "milliseconds as a spreadsheet rounds them": Bad(
+        "data bad.csv",
+        r"row 1: 1\.60000E\+12 was rounded, as a spreadsheet does, .* export the column again",
+        re.sub(r",(\d{10})\n", lambda found: f",{int(found[1]) * 1000:.5E}\n", events()),
+    ),
+    "seconds as a spreadsheet rounds them": Bad(
+        "run pop bad.csv",
+        r"row 1: 1\.6e\+09 was rounded",
+        re.sub(r",(\d{10})\n", lambda found: f",{int(found[1]):.3g}\n", events()),
+    ),
     "ten decimals": Bad("data bad.csv", "row 1: 10 decimals are finer than a nanosecond", dated("%FT%T.0000000001Z")),
     "nanoseconds of the year 9999": Bad("data bad.csv", "do not fit in 64 bits", dated("9999-%m-%dT%T.0000001Z")),
     "a number of 9,000 digits": Bad("data bad.csv", "row 5: 1.6e9000 does not fit in 64", broken(5, "u0,4,1.6e9000")),

@@ -522,3 +522,19 @@ def test_reading_needs_no_torch():
 
 def test_examples():
     assert doctest.testmod(roles).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "user", "item"),
+    [
+        ("user,user_id,item,item_id", "user_id", "item_id"),
+        ("item,item_id,user,uid", "uid", "item_id"),
+        ("user,session_id,iid,item", "user", "iid"),
+        ("session,session_id,movie,movie_id", "session_id", "movie_id"),
+        ("customer,customer_id,product,product_id", "customer_id", "product_id"),
+    ],
+)
+def test_the_column_of_ids_is_preferred_to_that_of_names(header, user, item, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(f"{header}\n" + "".join(f"a{n},b{n},c{n},d{n}\n" for n in range(4)))
+    assert read_log(path).steps[0].rule.startswith(f"read x.csv: user '{user}', item '{item}'")

@@ -16,9 +16,9 @@ Role = Literal["user", "item", "time", "rating", "split"]
 
 # Usual column names in order of preference, compared without case and punctuation: "User ID" is "userid".
 COLUMN_NAMES = {
-    "user": "user userid uid username reviewerid reviewer customerid customer visitorid visitor memberid accountid "
-    "clientid session sessionid sid",
-    "item": "item itemid iid asin parentasin sku productid product movieid movie bookid trackid track songid artistid "
+    "user": "userid uid user username reviewerid reviewer customerid customer visitorid visitor memberid accountid "
+    "clientid sessionid session sid",
+    "item": "itemid iid item asin parentasin sku productid product movieid movie bookid trackid track songid artistid "
     "videoid articleid newsid contentid businessid venueid",
     "time": "timestamp time ts datetime eventtime eventtimestamp unixreviewtime unixtime date createdat order",
     "rating": "rating ratings stars overall score value",

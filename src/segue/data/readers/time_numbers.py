@@ -128,7 +128,7 @@ def from_number_text(text: pl.Series, where: str) -> ParsedNumbers | None:
     """Numbers in text as int64, without a float between; None if a row is not a number.
 
     Raises:
-        DataError: a number is too large, or has more digits than can be kept.
+        DataError: a number is too large or has more digits than can be kept, or all were rounded by a spreadsheet.
     """
     if not text.str.contains(NUMBER).all():
         return None
@@ -141,6 +141,7 @@ def from_number_text(text: pl.Series, where: str) -> ParsedNumbers | None:
     digits = int(fraction.str.len_chars().to_numpy().max(initial=0))
     numbers = whole.to_numpy()
     unit = unit_of_numbers(int(numbers.min()), int(numbers.max()))
+    _check_rounded(text, numbers, where)
     if not digits:
         return ParsedNumbers(numbers, unit)
     decimals = -(-digits // 3) * 3
@@ -156,6 +157,22 @@ def from_number_text(text: pl.Series, where: str) -> ParsedNumbers | None:
         row = int(fraction.str.len_chars().arg_max() or 0)
         raise DataError(f"{where}, row {row + 1}: {text[row]} has more decimals than can be kept; round to nanoseconds")
     return from_floats(floats, where)
+
+
+def _check_rounded(text: pl.Series, numbers: Ids, where: str) -> None:
+    """Refuse dates of few digits in every row, which lost their seconds: 1.70463E+12. Java's 1.7046E9 is exact."""
+    unit = unit_of(int(numbers.min()), int(numbers.max()))
+    parts = text.str.extract_groups(r"^[+-]?\d*\.?(?<decimals>\d*)[eE]\+(?<power>\d+)$").struct.unnest()
+    if unit is None or parts["power"].has_nulls():
+        return
+    lost = parts["power"].cast(pl.Int64) - parts["decimals"].str.len_chars().cast(
+        pl.Int64
+    )  # digits that are not written
+    if (10.0 ** lost.to_numpy() > TICKS_PER_SECOND[unit]).all():
+        raise DataError(
+            f"{where}, row 1: {text[0]} was rounded, as a spreadsheet does, so that events lose their order; "
+            "export the column again as whole numbers or dates"
+        )
 
 
 def _without_exponents(text: pl.Series) -> pl.Series:
