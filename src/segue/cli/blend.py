@@ -13,7 +13,7 @@ from segue.cli.next_step import say_next
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish
-from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
+from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ArtefactError, ConfigError
 from segue.reporting.console import say
 
@@ -44,6 +44,7 @@ def blend(
         monitor: Validation metric that chooses the weights.
     """
     from segue.experiments.blend import about_blend, select_weight
+    from segue.experiments.saved_models import evaluate_saved
     from segue.models.ensembles.blend import Blend
     from segue.serving.saved_model import check_target, save
 
@@ -61,7 +62,7 @@ def blend(
     selection = select_weight(one, two, protocol.split(log), protocol, monitor=monitor)
     model = Blend(one, two, weight=selection.weight)
     options = EvaluationOptions(k=list(protocol.cut_offs))
-    results = [evaluate_saved(path, part, log, options) for path, part in parts.items()]
+    results = [evaluate_saved(part, log, adapt=options.adapt) for part in parts.values()]
     predictions = protocol.evaluate(model, protocol.split(log), "test")
     seconds = sum(result.seconds or 0.0 for result in results)
     results.append(replace(results[0], model=str(folder), predictions=predictions, seconds=seconds))
@@ -81,13 +82,15 @@ def _shared_protocol(parts: dict[Path, SavedModel], log: Log) -> Protocol:
     Raises:
         ArtefactError: their protocols differ, or one of them was trained on the validation data.
     """
-    protocols = {folder: protocol_of(folder, part, log) for folder, part in parts.items()}
+    from segue.experiments.saved_models import check_not_refitted, protocol_on
+
+    protocols = {folder: protocol_on(part, log) for folder, part in parts.items()}
     (first, one), (second, two) = protocols.items()
     if one.fingerprint != two.fingerprint:
         raise ArtefactError(
             f"{first} and {second} cannot be blended: their protocols are {one.name} ({one.fingerprint}) and "
             f"{two.name} ({two.fingerprint}); train both under the same protocol"
         )
-    for folder, part in parts.items():
-        check_not_refitted(folder, part, "a weight")
+    for part in parts.values():
+        check_not_refitted(part, "a weight")
     return one

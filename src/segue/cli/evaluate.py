@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_json
-from segue.cli.newer_events import evaluate_newer
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.tie_range import TIE_RANGE_DEFAULTS, TieRangeOptions
 from segue.cli.output import JsonFile, finish
-from segue.cli.saved_models import ModelClasses, evaluate_saved, folder_names, load_saved
+from segue.cli.saved_models import ModelClasses, folder_names, load_saved
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ def evaluate(
         models: Folders of saved models.
         data: The log that they were trained on, or one with newer events: a named data set, a file or a folder.
     """
+    from segue.experiments.newer_events import evaluate_newer
+    from segue.experiments.saved_models import evaluate_saved
+
     if not models:
         raise ConfigError("no model given: name the folders of saved models, such as models/hgn")
     places = [folder.resolve() for folder in models]
@@ -57,11 +59,11 @@ def evaluate(
     if is_newer:
         if ties.tie_range is not None:
             raise ConfigError("--tie-range: needs the log that the models were trained on; this one has newer events")
-        newer = evaluate_newer(saved, log, evaluation)
+        newer = evaluate_newer(list(saved.values()), log, adapt=evaluation.adapt)
         results, split, refit, notes, facts = newer.results, newer.split, False, newer.notes, newer.facts
     else:
         refit = _refit(saved, [*(["--by leak"] if breakdown.by == "leak" else []), *ties.words])
-        results = [evaluate_saved(folder, model, log, evaluation) for folder, model in saved.items()]
+        results = [evaluate_saved(model, log, adapt=evaluation.adapt) for model in saved.values()]
         split, notes, facts = results[0].protocol.split(log), [], {}
     names = folder_names(saved)
     results = [replace(r, model=name) for r, name in zip(results, names, strict=True)]

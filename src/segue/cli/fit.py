@@ -15,7 +15,7 @@ from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, make_experiment
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, write_json_output
-from segue.cli.saved_models import load_saved, stored_protocol
+from segue.cli.saved_models import load_saved
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -109,8 +109,9 @@ def _fitted_experiment(
 def _protocol(experiment: Experiment, log: Log, saved: SavedModel | None) -> Protocol:
     """The protocol whose rule about seen items `segue recommend` follows: of the saved model, or one for the log."""
     from segue.evaluation.protocol import Protocol
+    from segue.experiments.saved_models import stored_protocol
     from segue.models.registry import find
 
     if saved is not None and "experiment" in saved.about:
-        return stored_protocol(saved.about)
+        return stored_protocol(saved)
     return Protocol.named("ratings") if find(experiment.model).task == "rating" else Protocol.guess(log)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from segue.cli.output import grid, show, write_json_output
-from segue.cli.saved_models import measured_figures
 
 
 def show_saved_model(folder: Path, json: Path | None) -> None:
@@ -26,6 +25,8 @@ def show_saved_model(folder: Path, json: Path | None) -> None:
 
 def saved_model_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """What `model.json` says, as a text for each heading; empty where it says nothing."""
+    from segue.experiments.saved_models import measured_figures
+
     described, training = facts.get("experiment", {}), facts.get("training", {})
     log, protocol = facts["log"], described.get("protocol", {})
     is_final = facts.get("trained_on") != facts.get("tested_model_trained_on")

@@ -1,22 +1,16 @@
-"""Saved models as commands use them: loading them, and evaluating them under their own protocol."""
+"""Saved models as commands use them: loading them, and naming them in a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from segue.cli.help import MODEL_GROUP
-from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
-from segue.errors import ArtefactError
-from segue.reporting.numbers import metric_text
 
 if TYPE_CHECKING:
-    from segue.data.log import Log
-    from segue.evaluation.protocol import Protocol
-    from segue.evaluation.table import Result
     from segue.serving.saved_model import SavedModel
 
 ModelClasses = Annotated[
@@ -44,94 +38,6 @@ def load_saved(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
     from segue.serving.saved_model import load
 
     return load(folder, models=[find(reference) for reference in classes])
-
-
-def evaluate_saved(
-    folder: Path, saved: SavedModel, log: Log, options: EvaluationOptions = EVALUATION_DEFAULTS
-) -> Result:
-    """The test result of a saved model under the protocol that it was trained under, changed by the options.
-
-    Raises:
-        ArtefactError: it was trained on another log, or on the test data too, or does not record its protocol.
-    """
-    from segue.data.diagnostics.leakage import leakage_warnings
-    from segue.evaluation.table import Result
-
-    check_test_unseen(folder, saved)
-    about = saved.about
-    protocol = options.apply_to(protocol_of(folder, saved, log).with_cut_offs(options.cut_offs, only=True))
-    split, refit = protocol.split(log), about["experiment"]["refit"]
-    ranking = protocol.task.name == "ranking"
-    return Result(
-        model=str(folder),
-        predictions=protocol.evaluate(saved.model, split, "test"),
-        protocol=protocol,
-        log=split.log.fingerprint,
-        items=log.num_items,
-        counts=(split.train_valid if refit else split.train).counts(),
-        seconds=about["training"]["seconds"],
-        warnings=(*leakage_warnings(split, refit=refit, ranking=ranking), *protocol.warnings(split)),
-        tied=protocol.tied(split),
-    )
-
-
-def protocol_of(folder: Path, saved: SavedModel, log: Log) -> Protocol:
-    """The protocol that a model was trained under.
-
-    Raises:
-        ArtefactError: it was trained on another log, or does not record its protocol.
-    """
-    about = saved.about
-    if about["log"]["fingerprint"] != log.fingerprint:
-        raise ArtefactError(
-            f"{folder}: was trained on another log ({about['log']['name']}, fingerprint "
-            f"{about['log']['fingerprint']}) than {log.name} ({log.fingerprint}); give the data and the reading "
-            "options that it was trained with"
-        )
-    if "experiment" not in about:
-        raise ArtefactError(f"{folder}: does not say which protocol it was trained under, so its test data is unknown")
-    return stored_protocol(about)
-
-
-def check_not_refitted(folder: Path, saved: SavedModel, purpose: str) -> None:
-    """Raise `ArtefactError` if the model has been trained on the validation data, which `purpose` needs."""
-    if saved.about["experiment"].get("final"):
-        raise ArtefactError(
-            f"{folder}: was fitted on the whole log, so no unseen data is left to choose {purpose}; train it without "
-            "--final"
-        )
-    if saved.about["experiment"]["refit"]:
-        raise ArtefactError(
-            f"{folder}: was refitted on training and validation data, so no unseen data is left to choose {purpose}; "
-            "train it without --refit"
-        )
-
-
-def stored_protocol(about: dict[str, Any]) -> Protocol:
-    """The protocol that is stored with a saved model."""
-    from segue.evaluation.protocol import Protocol
-
-    return Protocol.from_dict({k: v for k, v in about["experiment"]["protocol"].items() if k != "fingerprint"})
-
-
-def check_test_unseen(folder: Path, saved: SavedModel) -> None:
-    """Raise `ArtefactError` if the model was fitted on the whole log, so that its figures on it would be too high."""
-    if not saved.about.get("experiment", {}).get("final"):
-        return
-    measured = measured_figures(saved.about)
-    known = f"; trained without it, the model has {measured}" if measured else ""
-    raise ArtefactError(
-        f"{folder}: was fitted on the whole log, and has seen the test data{known}; evaluate a model that was trained "
-        "without --final"
-    )
-
-
-def measured_figures(about: Mapping[str, Any]) -> str:
-    """The stored figures of a model in a few words, such as "recall@10 .1830, ndcg@10 .0934"; empty without any."""
-    if "results" not in about:
-        return ""
-    metrics = about["results"]["models"][-1]["metrics"]
-    return ", ".join(f"{name} {metric_text(cell['mean'])}" for name, cell in metrics.items() if cell is not None)
 
 
 def folder_names(saved: Mapping[Path, SavedModel]) -> list[str]:

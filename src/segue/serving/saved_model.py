@@ -49,11 +49,18 @@ class SavedModel:
         model: the model, in evaluation mode.
         log: the names of users and items, their metadata, and the histories.
         about: the content of `model.json`: protocol, results, training, versions.
+        folder: where it was loaded from.
     """
 
     model: Model
     log: Log
     about: dict[str, Any]
+    folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Its folder, or the name of the model if it is in none."""
+        return self.model.name if self.folder is None else str(self.folder)
 
     def trained_rows(self) -> Log | None:
         """The rows of `log` that the model was trained on; None if that is unknown.
@@ -184,7 +191,7 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
     model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
     model.exclude_seen = facts.get("experiment", {}).get("protocol", {}).get("exclude_seen", facts.get("exclude_seen"))
-    return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts)
+    return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts, folder)
 
 
 def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:

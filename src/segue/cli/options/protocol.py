@@ -62,6 +62,10 @@ class EvaluationOptions:
             )
         return tuple(sorted(set(self.k)))
 
+    def adapt(self, protocol: Protocol) -> Protocol:
+        """The protocol of a saved model with the settings and the cut-offs of these options alone."""
+        return self.apply_to(protocol.with_cut_offs(self.cut_offs, only=True))
+
     def apply_to(self, protocol: Protocol) -> Protocol:
         """The protocol with the settings that these options change.
 

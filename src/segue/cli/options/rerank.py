@@ -12,7 +12,7 @@ from segue.cli.help import STAGES_GROUP
 from segue.cli.next_step import recommend_command, run_command
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.training import ModelOptions, SettingsOption, parse_settings
-from segue.cli.saved_models import ModelClasses, check_not_refitted, evaluate_saved, load_saved, protocol_of
+from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ArtefactError, ConfigError
 
 if TYPE_CHECKING:
@@ -137,17 +137,18 @@ class RerankOptions:
             ArtefactError: it was trained under another protocol, or on the validation data.
         """
         from segue.experiments.rerank import TrainedStage
+        from segue.experiments.saved_models import check_not_refitted, evaluate_saved, protocol_on
 
         folder = Path(str(self.rerank))
         saved = load_saved(folder, self.model_class)
-        trained, current = protocol_of(folder, saved, log), second.protocol
+        trained, current = protocol_on(saved, log), second.protocol
         if trained.fingerprint != current.fingerprint:
             raise ArtefactError(
                 f"{folder}: was trained under {trained.name} ({trained.fingerprint}), but this run uses {current.name} "
                 f"({current.fingerprint}); train both under the same protocol"
             )
-        check_not_refitted(folder, saved, "an epoch")
-        result = evaluate_saved(folder, saved, log, EvaluationOptions(k=list(current.cut_offs)))
+        check_not_refitted(saved, "an epoch")
+        result = evaluate_saved(saved, log, adapt=EvaluationOptions(k=list(current.cut_offs)).adapt)
         return TrainedStage(saved.model, replace(result, baseline=True), saved.about)
 
 

@@ -1,24 +1,28 @@
-"""`segue evaluate` on a log that is newer than the models: the test is what happened after their training."""
+"""`evaluate_newer`: saved models on newer events: the test is what happened after their training.
+
+saved = [load_model("models/hgn"), load_model("models/pop")]
+print(table(evaluate_newer(saved, read_log("this-week.csv")).results))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
-from segue.cli.saved_models import stored_protocol
+from segue.data.diagnostics.leakage import leakage_warnings
+from segue.data.log import Log
+from segue.data.newer import NewerEvents, merge_newer
+from segue.data.splits import Split
+from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import ArtefactError, ConfigError, DataError
-
-if TYPE_CHECKING:
-    from segue.cli.options.protocol import EvaluationOptions
-    from segue.data.log import Log
-    from segue.data.newer import NewerEvents
-    from segue.data.splits import Split
-    from segue.evaluation.protocol import Protocol
-    from segue.evaluation.ranking_protocol import RankingProtocol
-    from segue.evaluation.table import Result
-    from segue.serving.saved_model import SavedModel
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranking_protocol import RankingProtocol
+from segue.evaluation.table import Result
+from segue.experiments.saved_models import Adapt, stored_protocol, unchanged
+from segue.serving.renumbered import Renumbered
+from segue.serving.saved_model import SavedModel
 
 
 @dataclass(frozen=True)
@@ -38,56 +42,52 @@ class NewerEvaluation:
     facts: dict[str, Any]
 
 
-def evaluate_newer(saved: Mapping[Path, SavedModel], log: Log, options: EvaluationOptions) -> NewerEvaluation:
+def evaluate_newer(saved: Sequence[SavedModel], log: Log, *, adapt: Adapt = unchanged) -> NewerEvaluation:
     """The results of saved models on the events of a log that are newer than the training of all of them.
+
+    Args:
+        saved: at least one saved model.
+        log: a log with newer events, read with the same options as that of the training.
+        adapt: returns a protocol with other settings, such as other cut-offs; by default they are those of the models.
 
     Raises:
         ArtefactError: a model does not record its protocol, or was not trained to rank.
+        ConfigError: the models were trained under protocols that rank by other rules.
         DataError: no event of the log is newer, or none of its items is known.
     """
-    from segue.data.diagnostics.leakage import leakage_warnings
-    from segue.data.newer import merge_newer
-    from segue.evaluation.table import Result
-    from segue.serving.renumbered import Renumbered
-
-    until = [newest_training_time(folder, model) for folder, model in saved.items()]
+    until = [newest_training_time(one) for one in saved]
     try:
-        newer = merge_newer([model.log for model in saved.values()], until, log)
+        newer = merge_newer([one.log for one in saved], until, log)
     except DataError as error:
-        folder, model = next(iter(saved.items()))
-        about = model.about["log"]
+        about = saved[0].about["log"]
         raise DataError(
-            f"{folder}: was trained on another log ({about['name']}, fingerprint {about['fingerprint']}) than "
+            f"{saved[0].name}: was trained on another log ({about['name']}, fingerprint {about['fingerprint']}) than "
             f"{log.name} ({log.fingerprint}), and cannot be evaluated on newer events: {error}"
         ) from error
-    protocols = {
-        folder: options.apply_to(newer_protocol(model.about, newer.after).with_cut_offs(options.cut_offs, only=True))
-        for folder, model in saved.items()
-    }
-    check_one_rule(protocols)
-    results = []
-    for folder, model in saved.items():
-        protocol = protocols[folder]
-        split = protocol.split(newer.log)
-        ranked = Renumbered(model.model, model.log, newer.log.users, newer.log.items)
-        results.append(
-            Result(
-                model=str(folder),
-                predictions=protocol.evaluate(ranked, split, "test"),
-                protocol=protocol,
-                log=newer.log.fingerprint,
-                items=newer.log.num_items,
-                counts=split.train.counts(),
-                seconds=model.about["training"]["seconds"],
-                warnings=(*leakage_warnings(split, refit=False), *protocol.warnings(split)),
-                tied=protocol.tied(split),
-            )
-        )
+    protocols = [adapt(newer_protocol(one, newer.after)) for one in saved]
+    check_one_rule([one.name for one in saved], protocols)
+    split = protocols[0].split(newer.log)
+    results = [_result(one, protocol, newer, split) for one, protocol in zip(saved, protocols, strict=True)]
     facts = {name: value for name, value in vars(newer).items() if name != "log"}
     return NewerEvaluation(results, split, newer_notes(newer, len(saved)), {"newer": facts})
 
 
-def newest_training_time(folder: Path, saved: SavedModel) -> int:
+def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Split) -> Result:
+    model = Renumbered(saved.model, saved.log, newer.log.users, newer.log.items)
+    return Result(
+        model=saved.name,
+        predictions=protocol.evaluate(model, split, "test"),
+        protocol=protocol,
+        log=newer.log.fingerprint,
+        items=newer.log.num_items,
+        counts=split.train.counts(),
+        seconds=saved.about["training"]["seconds"],
+        warnings=(*leakage_warnings(split, refit=False), *protocol.warnings(split)),
+        tied=protocol.tied(split),
+    )
+
+
+def newest_training_time(saved: SavedModel) -> int:
     """The time of the newest event that a saved model was trained on.
 
     Raises:
@@ -97,50 +97,48 @@ def newest_training_time(folder: Path, saved: SavedModel) -> int:
     newest = about.get("trained_on", {}).get("newest")
     if "experiment" not in about or (rows is None and newest is None):
         raise ArtefactError(
-            f"{folder}: was trained on another log ({about['log']['name']}) than the given one, and does not say up to "
-            "which time, so it is unknown which events are newer; give the data and the reading options that it was "
-            "trained with"
+            f"{saved.name}: was trained on another log ({about['log']['name']}) than the given one, and does not say "
+            "up to which time, so it is unknown which events are newer; give the data and the reading options that "
+            "it was trained with"
         )
-    task = stored_protocol(about).task.name
+    task = stored_protocol(saved).task.name
     if task != "ranking":
         raise ArtefactError(
-            f"{folder}: was evaluated as a model of ratings; on newer events only models that rank the next item are "
-            "evaluated; give the log that it was trained with"
+            f"{saved.name}: was evaluated as a model of ratings; on newer events only models that rank the next item "
+            "are evaluated; give the log that it was trained with"
         )
     if newest is None and rows is not None and rows.time is not None and len(rows):
         newest = rows.column(rows.time).max()
     if newest is None:
         raise DataError(
-            f"{folder}: was trained on another log than the given one, and on one without times, so it is unknown "
+            f"{saved.name}: was trained on another log than the given one, and on one without times, so it is unknown "
             "which events are newer; give the log and the reading options that it was trained with"
         )
     return int(newest)
 
 
-def newer_protocol(about: dict[str, Any], after: int) -> RankingProtocol:
+def newer_protocol(saved: SavedModel, after: int) -> RankingProtocol:
     """The protocol of a saved model with the events after a time as its test; baskets stay baskets."""
-    from segue.evaluation.ranking_protocol import RankingProtocol
-
-    protocol = RankingProtocol.expect(stored_protocol(about), "not a protocol of rankings")
+    protocol = RankingProtocol.expect(stored_protocol(saved), "not a protocol of rankings")
     gap = int(protocol.arguments["gap"]) if protocol.by == "next-basket" else -1
     return replace(protocol, name="newer-events", by="newer", arguments={"after": after, "gap": gap}, leak="keep")
 
 
-def check_one_rule(protocols: Mapping[Path, Protocol]) -> None:
+def check_one_rule(names: Sequence[str], protocols: Sequence[Protocol]) -> None:
     """Raise `ConfigError` if models were trained under protocols that rank by other rules; the message names these."""
-    (first, one), *others = protocols.items()
-    for folder, other in others:
-        differ = [name for name, value in one.as_dict().items() if name != "name" and other.as_dict()[name] != value]
+    one = protocols[0]
+    for name, other in zip(names[1:], protocols[1:], strict=True):
+        differ = [key for key, value in one.as_dict().items() if key != "name" and other.as_dict()[key] != value]
         if not differ:
             continue
         rules = " on one side, ".join(
-            ", ".join(f"{name}={protocol.as_dict()[name]}" for name in differ) for protocol in (one, other)
+            ", ".join(f"{key}={protocol.as_dict()[key]}" for key in differ) for protocol in (one, other)
         )
         advice = (
             "give --exclude-seen or --include-seen for all" if differ == ["exclude_seen"] else "evaluate them apart"
         )
         raise ConfigError(
-            f"{first} and {folder} were trained under protocols with other rules: {rules} on the other; {advice}"
+            f"{names[0]} and {name} were trained under protocols with other rules: {rules} on the other; {advice}"
         )
 
 
@@ -166,10 +164,6 @@ def newer_notes(newer: NewerEvents, num_models: int) -> list[str]:
 
 def time_text(time: int, unit: str | None) -> str:
     """A time for people: date and time in UTC, or the number itself if it is no date."""
-    from datetime import UTC, datetime
-
-    from segue.data.time_units import TICKS_PER_SECOND
-
     if unit is None:
         return f"time {time:,}"
     return f"{datetime.fromtimestamp(time // TICKS_PER_SECOND[unit], UTC):%Y-%m-%d %H:%M:%S} UTC"
