@@ -29,8 +29,8 @@ class TrainingError(SegueError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`", did you mean 'window'?"` if one of the known words is similar, otherwise an empty text; case is ignored."""
-    words = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), words, n=1)
+    words = {str(name).casefold(): name for name in known}
+    close = difflib.get_close_matches(str(word).casefold(), words, n=1)
     return f", did you mean {words[close[0]]!r}?" if close else ""
 
 

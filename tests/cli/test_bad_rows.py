@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 
+import polars as pl
 import pytest
 
 from .bad_input import Bad, Prepare, check, written
@@ -96,14 +97,36 @@ HEADERS = {
         r"events\.jsonl: header is an option of delimited text",
         prepare=file("events.jsonl", OBJECTS),
     ),
+    "an event with the word order": Bad(
+        "data bad.csv --user-col 1 --item-col 2",
+        r"columns are u03, sku-9, order. .*\(--no-header\)",
+        "u03,sku-9,order\nu4,sku-8,view\n",
+    ),
+    "row names without a header": Bad(
+        "data bad.csv",
+        r"row 1 .* has 4 fields, the header has 3; every row has a field more .* row names, to its start",
+        '"user" "item" "ts"\n"1" "u1" "a" 5\n"2" "u2" "b" 6\n',
+    ),
+    "a delimiter at the end of rows": Bad(
+        "data bad.csv", r"every row ends with ',' and the header does not", "user,item\nu1,a,\nu2,b,\n"
+    ),
+    "a delimiter that is none": Bad(["data", "events.csv", "--delimiter", "\\x00"], r"cannot separate fields"),
     "two delimiters": Bad("data bad.csv", r"',' and ';' fit equally well", "7;4,5\n8;3,5\n"),
-    "an empty delimiter": Bad(["data", "events.csv", "--delimiter", ""], r"'' cannot separate fields.* or tab"),
+    "an empty delimiter": Bad(["data", "events.csv", "--delimiter", ""], r"'' cannot separate fields.* tab"),
     "aligned columns": Bad(
         "data bad.csv", r"columns aligned by several spaces are not read", "user   item\n1      2\n"
     ),
 }
 
 FORMATS = {
+    "options of text for a named data set": Bad(
+        "data parts --no-header",
+        r"a\.parquet: header is an option of delimited text",
+        prepare=lambda patch: [
+            written("parts/a.parquet")(patch),
+            pl.read_csv("events.csv").write_parquet("parts/a.parquet"),
+        ],
+    ),
     "one user a line, columns named": Bad(
         "data bad.csv --user-col 1 --item-col 2", r"no column '1'.*each was read as a user and their items", LINES
     ),

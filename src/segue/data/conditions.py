@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from segue.errors import DataError, did_you_mean
+from segue.errors import ConfigError, DataError, did_you_mean
 
 Conditions = Mapping[str, Sequence[Any]]
 SHOWN = 10
@@ -24,9 +24,14 @@ def as_conditions(where: Mapping[str, Any]) -> dict[str, list[Any]]:
 
     >>> as_conditions({"event": "view", "shop": ["uk", "fr"]})
     {'event': ['view'], 'shop': ['uk', 'fr']}
+
+    Raises:
+        ConfigError: the conditions are no mapping.
     """
+    if not isinstance(where, Mapping):
+        raise ConfigError(f"where={where!r}: give a mapping of columns to values, such as {{'event': 'purchase'}}")
     return {
-        column: list(wanted) if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
+        str(column): list(wanted) if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
         for column, wanted in where.items()
     }
 

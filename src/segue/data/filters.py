@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
@@ -57,8 +58,7 @@ def apply_filters(
     if duplicates is not None and duplicates not in choices:
         hint = did_you_mean(str(duplicates), choices)
         raise ConfigError(f"duplicates={duplicates!r}: choose one of {', '.join(choices)}{hint}")
-    if user_core < 0 or item_core < 0:
-        raise ConfigError(f"user_core={user_core} and item_core={item_core} must be at least 0")
+    _check_numbers(min_rating, user_core, item_core)
     if min_rating is not None:
         log = rated_at_least(log, min_rating)
     if duplicates == "exact":
@@ -70,6 +70,16 @@ def apply_filters(
     if user_core > 1 or item_core > 1:
         log = k_core(log, user_core, item_core)
     return log
+
+
+def _check_numbers(min_rating: object, user_core: object, item_core: object) -> None:
+    for name, count in (("user_core", user_core), ("item_core", item_core)):
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise ConfigError(f"{name}={count!r} must be a whole number of rows")
+        if count < 0:
+            raise ConfigError(f"user_core={user_core} and item_core={item_core} must be at least 0")
+    if min_rating is not None and (isinstance(min_rating, bool) or not isinstance(min_rating, Real)):
+        raise ConfigError(f"min_rating={min_rating!r} must be a number")
 
 
 def rated_at_least(log: Log, rating: float) -> Log:

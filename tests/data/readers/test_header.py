@@ -105,6 +105,15 @@ def test_the_delimiter_is_the_one_that_every_line_has(write, text, items):
     assert log.items.tokens.to_list() == (items or ["a,b,c", "d,e"])
 
 
+def test_a_delimiter_may_be_given_by_its_code(write):
+    assert pairs(read_log(write("user\x01item\n7\x011\n8\x012\n"), delimiter="\\x01")) == [(7, 1), (8, 2)]
+
+
+def test_an_address_is_refused_as_it_stands():
+    with pytest.raises(DataError, match=r"https://x\.y/z\.csv: an address is not read; download the file"):
+        read_log("https://x.y/z.csv")
+
+
 def test_two_delimiters_that_fit_are_asked_for(write):
     with pytest.raises(DataError, match=r"',' and ';' fit equally well as delimiters; give one \(--delimiter\)"):
         read_log(write("7;4,5\n8;3,5\n"))

@@ -511,7 +511,7 @@ def test_pandas_columns_with_missing_values_and_mixed_types():
     frame = pd.DataFrame({"user": [1.0, None], "item": [1, 2]})
     with pytest.raises(DataError, match="the pandas frame, column 'user', row 2: empty"):
         read_log(frame)
-    with pytest.raises(DataError, match="the pandas frame cannot be converted"):
+    with pytest.raises(DataError, match="the pandas frame, column 'user': its values cannot be converted to one type"):
         read_log(pd.DataFrame({"user": ["a", 3], "item": [1, 2]}, dtype=object))
 
 

@@ -7,6 +7,7 @@ u1,"Me, Myself",i2       a delimiter or a line end inside a quoted field separat
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,10 +71,15 @@ def _long_fields() -> Iterator[None]:
 
 def _checked(path: Path, delimiter: str) -> str:
     """The delimiter; "\\t" may be spelled as a backslash and a t, or as "tab"."""
-    delimiter = SPELLINGS.get(delimiter, delimiter)
-    if not delimiter or len(set(delimiter)) > 1 or not delimiter.isascii() or delimiter in '"\n\r':
-        raise DataError(f"{path}: {delimiter!r} cannot separate fields; give one character, such as ',', or tab")
-    return delimiter
+    if isinstance(delimiter, str):
+        delimiter = SPELLINGS.get(delimiter, delimiter)
+        if escaped := re.fullmatch(r"\\+x([0-7][0-9a-fA-F])", delimiter):
+            delimiter = chr(int(escaped[1], 16))
+    if isinstance(delimiter, str) and delimiter.isascii() and len(set(delimiter)) == 1 and delimiter not in '"\n\r\0':
+        return delimiter
+    raise DataError(
+        f"{path}: {delimiter!r} cannot separate fields; give one character, such as ',', tab, or a code such as \\x01"
+    )
 
 
 def _detect_delimiter(path: Path, lines: Sequence[str]) -> str:

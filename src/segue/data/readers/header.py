@@ -64,7 +64,7 @@ class Header:
             raise DataError(f"{path}: the header has {repeated[0]!r} twice; rename one")
         if len(rows) == 1:
             raise NoRows(f"{path}: a header and no rows; one event per row is needed", columns)
-        unknown = header is None and not _known(first)
+        unknown = header is None and len(_known(first)) < 2  # a word may be one by chance
         return cls(True, columns, first, NO_COLUMN_KNOWN if unknown else "")
 
 
@@ -85,8 +85,9 @@ def _is_header(path: Path, rows: Sequence[Sequence[str]]) -> bool:
     return not any(map(_is_data, first)) or any(_is_word_over_numbers(n, field, rest) for n, field in enumerate(first))
 
 
-def _known(fields: Sequence[str]) -> bool:
-    return bool(KNOWN.intersection(simplify(field.partition(":")[0]) for field in fields))
+def _known(fields: Sequence[str]) -> set[str]:
+    """The usual column names among the fields."""
+    return KNOWN.intersection(simplify(field.partition(":")[0]) for field in fields)
 
 
 def _is_range(fields: Sequence[str]) -> bool:

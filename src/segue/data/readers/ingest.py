@@ -74,7 +74,8 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     """
     if unknown := sorted(filters.keys() - FilterOptions.__optional_keys__):
         raise TypeError(f"read_log() got an unexpected keyword argument {unknown[0]!r}")
-    named = {"user": user, "item": item, "time": time, "rating": rating, "split": split}
+    roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split}
+    named = {role: None if column is None else str(column) for role, column in roles.items()}  # pandas has column 0
     if is_log(source):
         if any(named.values()) or where or time_format:
             raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,15 @@ def open_table(source: Any, *, delimiter: str | None = None, header: bool | None
     Raises:
         DataError: there is no such file, or it cannot be read as a table; the message says why.
     """
+    if isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
+        raise DataError(f"{source}: an address is not read; download the file, and give its path")
     if isinstance(source, str | Path):
         return _open_path(Path(source), delimiter, header)
-    check_no_text_options("a data frame", delimiter, header)
+    kind = type(source).__module__.partition(".")[0]
+    check_no_text_options(f"the {kind} frame", delimiter, header)
     if isinstance(source, pl.DataFrame | pl.LazyFrame):
         return polars_table(source.lazy(), "the polars frame")
-    if type(source).__module__.partition(".")[0] == "pandas":
+    if kind == "pandas" and hasattr(source, "columns"):
         return pandas_table(source)
     raise DataError(f"cannot read a log from a {type(source).__name__}; give a path, or a polars or pandas DataFrame")
 

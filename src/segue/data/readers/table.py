@@ -88,10 +88,20 @@ def _load_polars(frame: pl.LazyFrame, where: str, kinds: Kinds) -> pl.DataFrame:
 
 
 def pandas_table(frame: Any) -> Table:
-    """A pandas frame."""
+    """A pandas frame. An index of times, or one with a name, is a column."""
+    frame = _with_index(frame)
     columns = [str(column) for column in frame.columns]
     head = partial(_load_pandas, frame.head(HEAD_ROWS))
     return Table("the pandas frame", columns, lambda kinds: (_load_pandas(frame, kinds), ()), head)
+
+
+def _with_index(frame: Any) -> Any:
+    """The frame with the levels of its index as columns that have a name, or that are times."""
+    columns = {str(column) for column in frame.columns}
+    if type(frame.index).__name__ == "DatetimeIndex" and frame.index.name is None and "timestamp" not in columns:
+        frame = frame.rename_axis("timestamp")
+    named = [name for name in frame.index.names if name is not None and str(name) not in columns]
+    return frame.reset_index(level=named) if named else frame
 
 
 def _load_pandas(frame: Any, kinds: Kinds) -> pl.DataFrame:
@@ -101,4 +111,12 @@ def _load_pandas(frame: Any, kinds: Kinds) -> pl.DataFrame:
     except ImportError as error:
         raise DataError("pandas frames need pyarrow: pip install 'segue[pandas]'") from error
     except Exception as error:  # pyarrow's own errors cannot be named without importing it
+        for column in chosen.columns:
+            try:
+                pl.from_pandas(chosen[[column]].rename(columns=str))
+            except Exception as problem:
+                raise DataError(
+                    f"the pandas frame, column {str(column)!r}: its values cannot be converted to one type "
+                    f"({reason(problem)}); make them text: frame[{column!r}].astype(str)"
+                ) from error
         raise DataError(f"the pandas frame cannot be converted: {reason(error)}") from error

@@ -171,7 +171,11 @@ class TextFile:
             return f"{row} {problem}; {problem.advice}"
         fields = "1 field" if problem.fields == 1 else f"{problem.fields} fields"
         advice = "correct it or leave it out"
-        if problem.fields > len(self.columns) and self.dialect.quote:
+        if self.header.present and all(len(fields) == len(self.columns) + 1 for fields in self.rows):
+            advice = "every row has a field more than the header; add the missing name, as for row names, to its start"
+            if not any(fields[-1] for fields in self.rows):
+                advice = f"every row ends with {self.dialect.delimiter!r} and the header does not; add it there"
+        elif problem.fields > len(self.columns) and self.dialect.quote:
             advice = f"put values that contain {self.dialect.delimiter!r} in quotes, or leave the row out"
         return f"{row} has {fields}, {where} has {len(self.columns)}; {advice}"
 
