@@ -1,5 +1,16 @@
-"""`python -m segue`, also under torchrun: the command line."""
+"""The command line: `segue`, and `python -m segue`, also under torchrun."""
 
-from segue.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line of this process, and exit."""
+    try:
+        from segue.cli import main as run
+    except KeyboardInterrupt:  # Ctrl-C while modules are imported
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

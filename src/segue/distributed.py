@@ -14,11 +14,31 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from segue.errors import ConfigError
+
+NUMBERS = ("WORLD_SIZE", "RANK", "MASTER_PORT")
+VARIABLES = (*NUMBERS, "MASTER_ADDR")  # that torchrun sets
+
 
 def init() -> None:
-    """Join the process group if torchrun has started several processes."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    """Join the process group if torchrun has started several processes.
+
+    Raises:
+        ConfigError: only some of the variables that torchrun sets are there, or a number is none.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size == "1" or dist.is_initialized():
+        return
+    missing = [name for name in VARIABLES if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            f"WORLD_SIZE={size} is set, but not {' and '.join(missing)}: start several processes with torchrun, or "
+            "unset WORLD_SIZE"
+        )
+    for name in NUMBERS:
+        if not os.environ[name].isdecimal():
+            raise ConfigError(f"{name}={os.environ[name]} is no whole number; start the processes with torchrun")
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
 def process_rank() -> int:

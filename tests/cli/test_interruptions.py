@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -117,3 +119,62 @@ def test_a_full_disk_leaves_existing_files_unchanged(here, segue, command, limit
     assert re.fullmatch(rf"segue: \S*{place}: .*File too large.*\n", err)
     assert {path: path.read_bytes() for path in before} == before
     assert not [path for path in here.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run pop events.csv",
+        "compare events.csv --models pop,item-knn",
+        "explain models/hgn --user u1",
+        "data events.csv",
+    ],
+)
+def test_a_terminal_that_knows_only_ascii_shows_everything(here, command):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "SEGUE_QUIET": "0"}
+    ended = subprocess.run([*PYTHON, *command.split()], capture_output=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    text = ended.stdout.decode("ascii")
+    if command.startswith("run"):
+        assert re.search(r"\.\d{4}-\.\d{4}", text)  # an interval
+    assert "?" not in text
+
+
+def test_a_closed_stdout_loses_no_model(here):
+    command = " ".join([*PYTHON, "run pop events.csv -o models/new --no-baselines >&-"])
+    assert subprocess.run(command, shell=True, check=False, stderr=subprocess.PIPE).returncode == 0
+    assert (here / "models/new/model.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2 is set, but not RANK and MASTER_PORT and MASTER_ADDR: start .* torchrun"),
+        (
+            {"WORLD_SIZE": "two", "RANK": "0", "MASTER_PORT": "1", "MASTER_ADDR": "localhost"},
+            "WORLD_SIZE=two is no whole number",
+        ),
+    ],
+)
+def test_half_of_the_variables_of_torchrun_are_refused(segue, monkeypatch, variables, message):
+    for name in ("WORLD_SIZE", "RANK", "MASTER_PORT", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = segue("run pop events.csv")
+    assert (code, out) == (2, "")
+    assert re.match(f"segue: {message}", err)
+
+
+def test_control_c_while_modules_are_imported_leaves_no_traceback(here):
+    code = (
+        "import sys; sys.modules['segue.cli'] = None; "
+        "import builtins; real = builtins.__import__\n"
+        "def interrupt(name, *rest):\n"
+        "    if name == 'segue.cli': raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = interrupt\n"
+        "from segue.__main__ import main; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")

@@ -16,6 +16,7 @@ from segue.cli.app import app
 from segue.cli.renamed import renamed_option
 from segue.errors import SegueError
 from segue.reporting.console import stderr
+from segue.reporting.streams import prepare_streams
 
 __all__ = ["app", "main", "status"]
 
@@ -25,6 +26,7 @@ MEMORY = "allocate|(out of|not enough) memory|calculation overflowed"  # of nump
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with 0, with 2 for input that cannot be used, or with 130 when interrupted."""
+    prepare_streams()
     sys.exit(status(sys.argv[1:] if arguments is None else arguments))
 
 
