@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from small_search import LEAVE_ONE_OUT, LOG, SMALL, ignore, small_search
+from small_search import LEAVE_ONE_OUT, LOG, SMALL, Clock, ignore, small_search
 
 from segue.experiments.experiment import Experiment
 from segue.serving.saved_model import load
+from segue.training import loop
 from segue.tuning.best_model import refit_and_test, search_folder
+from segue.tuning.trial import Trial
 
 
 def test_the_best_model_is_tested_once_and_its_result_is_stored(
@@ -42,3 +48,32 @@ def test_the_best_model_is_tested_once_and_its_result_is_stored(
     refit_and_test(search, LOG, trials, place)
     assert len(tested) == 2
     assert load(place).about["experiment"] == saved.about["experiment"]
+
+
+def test_a_last_training_that_the_limit_stopped_is_repeated_with_more_time_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    trained: list[int] = []
+    train_epoch = loop.train_epoch
+
+    def slow(*args: Any) -> float:
+        clock.now += 5.0
+        trained.append(args[-1])
+        return train_epoch(*args)
+
+    monkeypatch.setattr(loop, "train_epoch", slow)
+    monkeypatch.setattr("segue.training.budget.time", clock)
+    monkeypatch.setattr(loop, "_stopwatch", lambda: nullcontext(SimpleNamespace(seconds=5.0, cpu_seconds=5.0)))
+    trials = [Trial(0, {"lr": 0.01, "embedding_dim": 4}, "complete", 0.5, best_epoch=8, epochs=8, seconds=1.0)]
+    search, path = small_search(seconds=20.0), tmp_path / "m"
+    _, about = refit_and_test(search, LOG, trials, path)
+    assert 0 < about["training"]["epochs"] < 8
+    assert about["training"]["stopped_after_minutes"] == 20 / 60
+    assert about["training"]["validation"] == {"ndcg@10": None}
+    trained.clear()
+    assert refit_and_test(search, LOG, trials, path)[1]["training"] == about["training"]
+    assert trained == []
+    _, about = refit_and_test(replace(search, seconds=None), LOG, trials, path)
+    assert trained == list(range(1, 9))
+    assert about["training"]["validation"] == {"ndcg@10": 0.5}

@@ -18,6 +18,7 @@ from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import BUDGET_DEFAULTS, TRAINING_DEFAULTS, BudgetOptions, TrainingOptions
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, grid, write_json_output
 from segue.errors import ConfigError
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -74,6 +75,7 @@ def _fit_best(plan: Comparison, about: dict[str, Any], log: Log, folder: Path) -
     from segue.serving.saved_model import save, training_folder
     from segue.training.state import delete_training_files
 
+    say(f"fitting {folder.name} on the whole log, which is not part of the {plan.minutes:g} minutes")
     target = folder.with_name(f"{folder.name}-final")
     experiment = replace(plan.search(folder.name).experiment, settings=about["experiment"]["settings"], final=True)
     model, final = experiment.fit_whole(log, folder=training_folder(target))

@@ -31,7 +31,8 @@ def search_folder(model_folder: Path) -> Path:
 def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) -> tuple[Result, dict[str, Any]]:
     """Train the best of `trials` once more, evaluate it on the test set and save it to `path`.
 
-    If this was done before, the stored result is read, unless another trial has become the best or the model is gone.
+    If this was done before, the stored result is read, unless another trial has become the best, the model is gone, or
+    a shorter time limit ended its training.
 
     Returns:
         The test result, and plain values about the experiment, its training, the search and the cost.
@@ -45,8 +46,9 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
             "states": dict(Counter(t.state for t in trials)),
             "trial": best.as_dict(),
         }
-        if _is_saved(experiment, path) and result_path.is_file():
-            stored, about = result_files.read(result_path)
+        before = result_files.read(result_path) if _is_saved(experiment, path) and result_path.is_file() else None
+        if before is not None and _has_ended(before[1], search):
+            stored, about = before
             result = replace(stored, warnings=experiment.warnings(experiment.split(log)))
             if about["search"] != json.loads(json.dumps(about_search)):
                 result_files.write(result, result_path, **{**about, "search": about_search})
@@ -56,6 +58,12 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
         saved_model.save(outcome.model, log, path, **about)
         result_files.write(outcome.result, result_path, **about)
     return outcome.result, about
+
+
+def _has_ended(about: dict[str, Any], search: Search) -> bool:
+    """Whether the stored training ended by itself, or by a limit that is not below that of `search`."""
+    stopped_after = about["training"].get("stopped_after_minutes")
+    return stopped_after is None or (search.seconds is not None and search.seconds / 60 <= stopped_after)
 
 
 def _is_saved(experiment: Experiment, path: Path) -> bool:

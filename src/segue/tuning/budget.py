@@ -1,4 +1,13 @@
-"""`Budget`: the time of a comparison, and what each model may have of it."""
+"""`Budget`: the time of a comparison, and what each model may have of it.
+
+Three things limit time, each inside the one before it:
+
+* `Budget` divides the time of a comparison among its models; a worker that exceeds its part is ended from outside;
+* `Search.seconds` divides the part of one model among its trials, each of which runs in a `time_limit`, which stops it
+  in the middle of an epoch;
+* `segue.training.budget.TimeBudget` lets one training begin only the epochs that will end in time, so that its last
+  one is validated and counts: the trainings of `segue run`, and the last training of a search.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +27,7 @@ class Budget:
         spent: process seconds that earlier calls have used.
 
     Attributes:
+        minutes: the limit as the user gave it, for messages.
         jobs: as given.
         deadline: when everything must have ended, as `time.monotonic` tells it.
     """

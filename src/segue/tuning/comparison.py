@@ -9,8 +9,8 @@ Equal budgets mean: the same number of trials, the same limit on seconds, the sp
 same validation metric. Before a model is tuned, the remaining time is divided by the number of remaining models. Time
 that a model does not need goes to later ones, so the cheap models run first (`segue.tuning.run_order`).
 
-The time is a promise: when it is up, what still runs is ended, and the models without a test result are left out. The
-last trainings and the tests are part of it; the table and the report come after it.
+The time is a limit: when it is up, what still runs is ended, and the models without a test result are left out. The
+last trainings and the tests are part of it. The table, the report and a fit on the whole log come after it.
 
 Each model is tuned in a process of its own; its best is then trained and tested in another one. This measures the peak
 memory of the best model alone and isolates failures.
@@ -32,11 +32,12 @@ from segue.experiments.experiment import Experiment
 from segue.models.registry import find
 from segue.reporting.console import progress
 from segue.tuning.budget import Budget
+from segue.tuning.comparison_state import ComparisonState
 from segue.tuning.entry import Entry
 from segue.tuning.optuna_space import import_optuna
 from segue.tuning.report import format_settings
 from segue.tuning.run_order import run_order
-from segue.tuning.scheduler import ComparisonState, Scheduler
+from segue.tuning.scheduler import Scheduler
 from segue.tuning.search import Search
 from segue.tuning.workers import WorkerPool
 
@@ -49,13 +50,13 @@ class Comparison:
         models: names in `MODELS`, or classes outside segue such as `./fmc.py:FMC`.
         protocol: of the evaluation.
         trials: number of trials of each model; fewer if its space has fewer points.
-        minutes: time budget of the whole comparison, with the last trainings and the tests.
+        minutes: limit on the time of the whole comparison, with the last trainings and the tests.
         jobs: number of processes at a time; each uses its share of the cores.
         seed: of the proposed settings and of every training.
         monitor: the validation metric that chooses epochs, settings and the model to serve.
         eval_every: epochs between two validations.
         patience: validations without progress before a training stops.
-        refit: whether each best model is trained once more on train and validation together.
+        refit: whether the last training of each best model is on train and validation together.
     """
 
     models: tuple[str, ...]
@@ -87,8 +88,8 @@ class Comparison:
         """The name of each model's class, mapped to its entry in `models`."""
         return {find(model).name: model for model in self.models}
 
-    def search(self, name: str, seconds: float = 1.0) -> Search:
-        """The search for the settings of one model, with a limit on its seconds."""
+    def search(self, name: str, seconds: float | None = None) -> Search:
+        """The search for the settings of one model, with a limit on its seconds; None for no limit."""
         experiment = Experiment(
             model=self.references[name],
             protocol=self.protocol,

@@ -41,7 +41,7 @@ class Entry:
         model: its name.
         result: the test result of its best trial; None if the model was left out.
         about: plain values about the best model: experiment, training, search, cost.
-        tuning_seconds: time of its trials and of the final training.
+        tuning_seconds: time of its trials and of the last training.
         reason: why the model was left out.
     """
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
 from segue.evaluation import result_files
-from segue.io import write_json
 from segue.reporting.console import Bar, say
 from segue.reporting.numbers import seconds_text
 from segue.tuning.best_model import refit_and_test, search_folder
 from segue.tuning.budget import Budget
+from segue.tuning.comparison_state import ComparisonState
 from segue.tuning.entry import Entry
 from segue.tuning.report import format_metric, format_settings
 from segue.tuning.search import Search
@@ -26,46 +25,31 @@ SHORTEST = 0.01  # seconds of a search
 READY = ("started", 0)  # the first message of a worker
 GRACE = 3.0  # seconds that a worker may take to end its search, before it is ended
 
-MakeSearch = Callable[[str, float], Search]
+MakeSearch = Callable[[str, float | None], Search]
 Send = Callable[[tuple[str, int]], object]  # a text, and the number of trials that ended with it
 
 
-class ComparisonState:
-    """The file `compare.json`: the log, the protocol, and the seconds spent on each model.
+@dataclasses.dataclass
+class Progress:
+    """How far a model has come in this call.
 
-    Raises:
-        ConfigError: the folder holds another comparison.
-        ArtefactError: the file is damaged, or the folder holds something else.
+    Attributes:
+        max_trials: the number of its trials.
+        share: seconds that its trials may take in this call.
+        granted: seconds that they may take, with those of earlier calls.
+        started: when its running worker was started, as `time.monotonic` tells it; None if none is running.
+        end: when that worker is ended at the latest.
+        num_reported: the trials of this call that have ended.
+        trials: all its trials, once it is tuned.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
-        self.folder, self.path, self.identity = folder, folder / "compare.json", dict(identity)
-        self.spent: dict[str, float] = {}
-        if self.path.exists():
-            self._read()
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ArtefactError(f"{folder}: is there and is not a comparison; choose another folder with -o")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._write()
-
-    def add(self, name: str, seconds: float) -> None:
-        """Add the seconds that were spent on a model."""
-        self.spent[name] = self.spent.get(name, 0.0) + seconds
-        self._write()
-
-    def _read(self) -> None:
-        try:
-            stored = json.loads(self.path.read_text(encoding="utf-8"))
-            self.spent = {str(name): float(seconds) for name, seconds in stored.pop("spent").items()}
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ArtefactError(f"{self.path}: damaged ({error}); delete {self.folder} to start afresh") from error
-        different = [key for key, value in self.identity.items() if stored.get(key) != value]
-        if different:
-            what = " and ".join(different)
-            raise ConfigError(f"{self.folder}: holds a comparison with another {what}; choose another folder with -o")
-
-    def _write(self) -> None:
-        write_json(self.path, {**self.identity, "spent": self.spent})
+    max_trials: int
+    share: float
+    granted: float
+    started: float | None = None
+    end: float = 0.0
+    num_reported: int = 0
+    trials: list[Trial] = dataclasses.field(default_factory=list)
 
 
 class Scheduler:
@@ -73,7 +57,7 @@ class Scheduler:
 
     Args:
         models: their names, in the order in which they are tuned.
-        make_search: from the name of a model and a limit on its seconds.
+        make_search: from the name of a model and a limit on its seconds (None for no limit).
         log: the interaction log.
         state: of the comparison. Finished models in its folder are read.
         budget: the time.
@@ -93,34 +77,25 @@ class Scheduler:
         self.make_search, self.log, self.state, self.budget, self.warnings = make_search, log, state, budget, warnings
         self.folder = state.folder
         self.finished: dict[str, Entry] = {}
-        self.to_test: dict[str, list[Trial]] = {}  # trials of models that are tuned and wait for their test
-        self.shares: dict[str, float] = {}  # seconds of each model in this call
-        self.granted: dict[str, float] = {}  # with those of earlier calls
-        self.started: dict[str, float] = {}
-        self.ends: dict[str, float] = {}  # when each running worker is ended at the latest
+        self.progress: dict[str, Progress] = {}  # of the models whose tuning was started in this call
         self.to_tune = [name for name in models if not self._read_finished(name)]
+        self.to_test: list[str] = []
 
     def run(self, pool: WorkerPool, bar: Bar) -> None:
         """Run until no model waits and no worker is running, or the time is up."""
-        num_trials: dict[str, int] = {}
         for name in self.finished:
-            bar.advance(self.make_search(name, 1.0).max_trials)
+            bar.advance(self.make_search(name, None).max_trials)
         try:
             while (self.to_tune or self.to_test or pool.running) and self.budget.remaining > 0:
                 self._start_workers(pool)
                 for message in pool.messages(self._patience()):
-                    if message.kind == "progress" and message.content == READY:
-                        self._count_from_now(message.name)
-                    elif message.kind == "progress":
-                        text, trials = message.content
-                        total = num_trials[message.name] = num_trials.get(message.name, 0) + trials
-                        bar.note(f"{message.name}: {text}")
-                        bar.advance(trials * (total <= self.make_search(message.name, 1.0).max_trials))
+                    if message.kind == "progress":
+                        self._handle_progress(message, bar)
                     else:
                         self._handle_end(message)
                 self._end_late_workers(pool)
         finally:
-            for name in list(self.started):
+            for name in self.progress:
                 self._add_spent_time(name)
         self._leave_out_the_rest(pool)
 
@@ -134,42 +109,44 @@ class Scheduler:
     def _start_workers(self, pool: WorkerPool) -> None:
         """Start workers while there is room: a best model to be tested goes before a model to be tuned."""
         while len(pool.running) < self.budget.jobs and (self.to_tune or self.to_test):
-            self._start_test(pool) if self.to_test else self._start_tuning(pool)
+            if self.to_test:
+                self._start_test(pool)
+            else:
+                self._start_tuning(pool)
 
     def _start_test(self, pool: WorkerPool) -> None:
-        name, trials = self.to_test.popitem()
-        search = self.make_search(name, self.granted[name])
-        self.started[name], self.ends[name] = time.monotonic(), self.budget.deadline
-        pool.start(name, refit_and_test_in_worker, search, self.log, trials, self.folder / name)
+        """Train and test the best of a model. It is not stopped early, as fewer epochs: it ends in time, or not."""
+        name = self.to_test.pop()
+        progress = self.progress[name]
+        progress.started, progress.end = time.monotonic(), self.budget.deadline
+        search = self.make_search(name, None)
+        pool.start(name, refit_and_test_in_worker, search, self.log, progress.trials, self.folder / name)
 
     def _start_tuning(self, pool: WorkerPool) -> None:
-        ends = [min(self.ends[other], self.started[other] + self.shares[other]) for other in pool.running]
+        """Tune the next model for its share of the time."""
+        ends = [min(one.end, one.started + one.share) for one in self.progress.values() if one.started is not None]
         share = self.budget.share(len(self.to_tune), ends)
         name = self.to_tune.pop(0)
-        self.shares[name], self.granted[name] = share, self.state.spent.get(name, 0.0) + share
-        search = self.make_search(name, max(self.granted[name], SHORTEST))
-        self.started[name], self.ends[name] = time.monotonic(), self.budget.deadline
+        granted = self.state.spent.get(name, 0.0) + share
+        search = self.make_search(name, max(granted, SHORTEST))
+        self.progress[name] = Progress(
+            search.max_trials, share, granted, started=time.monotonic(), end=self.budget.deadline
+        )
         pool.start(name, tune_in_worker, search, self.log, self.folder / name)
-
-    def _count_from_now(self, name: str) -> None:
-        """Let the time of a worker begin: its process has started and loaded what it needs."""
-        self.ends[name] = min(self.budget.deadline, time.monotonic() + self.shares[name] + GRACE)
 
     def _patience(self) -> float:
         """Seconds until the next worker has to be ended."""
         now = time.monotonic()
-        return max(0.0, min((self.ends[name] for name in self.started), default=now) - now)
+        return max(0.0, min((one.end for one in self.progress.values() if one.started is not None), default=now) - now)
 
     def _end_late_workers(self, pool: WorkerPool) -> None:
         """End the workers whose time is up; the trials that a model has finished remain."""
         for name in pool.running:
-            if time.monotonic() < self.ends[name]:
+            if time.monotonic() < self.progress[name].end:
                 continue
             pool.stop(name)
-            seconds = seconds_text(time.monotonic() - self.started[name])
-            self._add_spent_time(name)
-            search = self.make_search(name, self.granted[name])
-            trials = search.study(self.log, search_folder(self.folder / name)).trials()
+            seconds = seconds_text(self._add_spent_time(name))
+            trials = self.make_search(name, None).study(self.log, search_folder(self.folder / name)).trials()
             self._tuned(name, trials, reason=f"no validation within the {seconds} s that it had")
 
     def _leave_out_the_rest(self, pool: WorkerPool) -> None:
@@ -179,12 +156,23 @@ class Scheduler:
             pool.stop(name)
         for names, when in (
             (self.to_tune, "before a first trial"),
-            ([*self.to_test, *self.ends], "before the last training and the test ended"),
+            (list(self.progress), "before the last training and the test ended"),
         ):
             for name in names:
-                self.granted.setdefault(name, 0.0)
-                if name not in self.finished and not self._read_finished(name):
+                if name not in self.finished and not self._read_finished(name, with_fewer_trials=True):
                     self._leave_out(name, f"{minutes} {when}; give more with --minutes")
+
+    def _handle_progress(self, message: Message, bar: Bar) -> None:
+        """Handle a message of a running worker: it is ready, or it has trained an epoch or a trial."""
+        progress = self.progress[message.name]
+        if message.content == READY:  # its time begins: the process has started and loaded what it needs
+            progress.end = min(self.budget.deadline, time.monotonic() + progress.share + GRACE)
+            return
+        text, trials = message.content
+        bar.note(f"{message.name}: {text}")
+        progress.num_reported += trials
+        if progress.num_reported <= progress.max_trials:  # trials that are continued are reported again
+            bar.advance(trials)
 
     def _handle_end(self, message: Message) -> None:
         """Handle the last message of a worker: a tuned model, a tested model, or a failure."""
@@ -196,7 +184,7 @@ class Scheduler:
                 (self.folder / f"{name}.error.txt").write_text(message.details, encoding="utf-8")
         elif isinstance(message.content, list):
             self._tuned(name, message.content)
-        elif self._read_finished(name):
+        elif self._read_finished(name, with_fewer_trials=True):
             entry = self.finished[name]
             settings = format_settings(entry.about["search"]["trial"]["settings"])
             metric, seconds = format_metric(entry.validation_metric), seconds_text(self.state.spent[name])
@@ -210,22 +198,33 @@ class Scheduler:
         if best_trial(trials) is None and (late or reason):
             self._leave_out(name, f"{reason or late[0]}; give more with --minutes")
         else:
-            self.to_test[name] = trials
+            self.progress[name].trials = trials
+            self.to_test.append(name)
 
     def _leave_out(self, name: str, reason: str) -> None:
         self.finished[name] = Entry(name, reason=reason)
         say(f"{name} is left out: {reason}")
 
-    def _add_spent_time(self, name: str) -> None:
-        self.state.add(name, time.monotonic() - self.started.pop(name))
+    def _add_spent_time(self, name: str) -> float:
+        """Add the seconds of the running worker of a model to what was spent; returns them."""
+        started, self.progress[name].started = self.progress[name].started, None
+        if started is None:
+            return 0.0
+        seconds = time.monotonic() - started
+        self.state.add(name, seconds)
+        return seconds
 
-    def _read_finished(self, name: str) -> bool:
+    def _read_finished(self, name: str, *, with_fewer_trials: bool = False) -> bool:
         """Read the result of a model that was tuned with as many trials, and tested, in this call or before.
+
+        Args:
+            name: of the model.
+            with_fewer_trials: also read the result if it had fewer trials, as the time was up.
 
         Returns:
             False if there is no such result.
         """
-        search, path = self.make_search(name, 1.0), self.folder / name
+        search, path = self.make_search(name, None), self.folder / name
         try:
             result, about = result_files.read(search_folder(path) / "result.npz")
         except ArtefactError:
@@ -237,7 +236,7 @@ class Scheduler:
             )
         expected = {k: v for k, v in search.experiment.as_dict().items() if k not in ("settings", "protocol")}
         same = {key: about["experiment"].get(key) for key in expected} == expected
-        enough = name in self.granted or about["search"]["trials"] >= search.max_trials
+        enough = with_fewer_trials or about["search"]["trials"] >= search.max_trials
         if not (same and enough and (path / "model.json").is_file()):
             return False
         about = {**about, "search": {**about["search"], "of": search.max_trials}}

@@ -10,10 +10,13 @@ trials that have reached this epoch (asynchronous successive halving: Li et al.,
 
 If `seconds` are given, half of them are for running all trials, with an equal share for each; what a trial does not use
 goes to the next ones. The other half is for continuing trials that ran out of time, the best first. Each continuation
-may take as long as the trial has taken so far. The time that the best trial took is kept for its last training.
+may take as long as the trial has taken so far.
 
-A trial whose time is up stops after its epoch. It is stopped in the middle of an epoch where the whole time is up. A
-first trial that has no validation after half of the time ends the search.
+The best trial is trained once more at the end, the last training. So much time as the best trial took is kept for it,
+more with `refit` and `final`, and a trial may take no longer than it can be trained again. A trial whose time is up
+stops after its epoch; it is stopped in the middle of an epoch where the whole time is up, less what is kept. The last
+training stops after an epoch if the next one would not end in time. A first trial that has no validation after half of
+the time ends the search.
 """
 
 from __future__ import annotations
@@ -35,13 +38,12 @@ from segue.training.loop import fit
 from segue.tuning.report import describe_trial
 from segue.tuning.study import ActiveTrial, Study
 from segue.tuning.time_limit import TimeIsUp, time_limit
+from segue.tuning.time_plan import TimePlan
 from segue.tuning.trial import State, Trial, best_trial
 from segue.tuning.trial_training import Report, TrialPruned, TrialTraining
 from segue.tuning.validate_space import validate_space
 from segue.tuning.workers import WorkerPool
 
-EXPLORATION_SHARE = 0.5  # of the time is for running all trials; the rest is for continuing the best ones
-FIRST_SHARE = 0.5  # of the time, after which a trial is stopped if no other has a metric; the rest is to train it again
 POLL_SECONDS = 0.5  # between two checks whether another process has left a trial unfinished
 
 
@@ -53,7 +55,9 @@ class Search:
         experiment: the model, protocol and fixed settings; its `monitor` metric is maximised on validation.
         space: the search space, with values as the model's settings accept them.
         trials: number of trials of all processes together; fewer if the space has fewer points.
-        seconds: time budget of all processes together, with the last training of the best; None for no limit.
+        seconds: limit on the time of all trials and of the last training, summed over processes; None for no limit.
+            Trials that run at the same time may each take what is left, so the sum may exceed it, but not the time
+            since the start.
     """
 
     experiment: Experiment
@@ -151,10 +155,11 @@ class Search:
         """
         split = self.split(log)
         study = self.study(log, folder)
+        plan = self._time_plan(split, log)
         while True:
-            active = self._next_trial(study)
+            active = self._next_trial(study, plan)
             if active is not None:
-                trial = self._run_trial(active, study, log, split, on_validation)
+                trial = self._run_trial(active, study, log, split, plan=plan, on_validation=on_validation)
                 on_trial(describe_trial(trial, study.trials(), self.max_trials))
                 if trial.state == "timed_out" and trial.metric is None:
                     break
@@ -186,59 +191,51 @@ class Search:
         """Train the model of the best trial once more and evaluate it on the test set.
 
         With `refit` in the experiment it is trained on train and validation together, otherwise on train alone. With
-        `final`, the model of the outcome is fitted on the whole log.
+        `final`, the model of the outcome is fitted on the whole log. With `seconds`, training stops at the end of the
+        last epoch that there is time for; the validation metric of the outcome is then unknown.
         """
         experiment, best = self.best_experiment(trials), self.best_trial(trials)
         split = experiment.split(log)
         model = experiment.build(log)
-        training = fit(model, split.train_valid if experiment.refit else split.train, seed=experiment.seed)
-        if training.epochs:
+        rows = split.train_valid if experiment.refit else split.train
+        following = len(log) / len(rows) if experiment.final else 0.0
+        budget = self._time_plan(split, log).last_training(trials, following=following)
+        training = fit(model, rows, seed=experiment.seed, budget=budget)
+        if training.epochs and training.time_limit is None:
             training.epochs[-1] = replace(training.epochs[-1], metric=best.metric)
         outcome = Outcome(experiment, split, model, training, experiment.evaluate(model, split, training))
         return outcome.add_final(log) if experiment.final else outcome
 
-    def _next_trial(self, study: Study) -> ActiveTrial | None:
+    def _time_plan(self, split: Split, log: Log) -> TimePlan:
+        retrainings = self.experiment.retrainings(split, log) + (not self.experiment.refit)
+        return TimePlan(float("inf") if self.seconds is None else self.seconds, self.trials, retrainings)
+
+    def _next_trial(self, study: Study, plan: TimePlan) -> ActiveTrial | None:
         """A trial to run, or one that ran out of time and may continue; None if nothing is left to do."""
         trials = study.trials()
-        ended = [trial for trial in trials if trial.state != "running"]
-        if self.seconds is None or not ended:
+        if self.seconds is None or all(trial.state == "running" for trial in trials):
             return study.next_trial(self.trials)
-        if self._remaining_seconds(trials) <= 0:
+        if plan.left_for_trials(trials) <= 0:
             return study.next_trial(0)
-        explored = sum(trial.seconds for trial in trials) >= EXPLORATION_SHARE * self.seconds
-        continued = study.resume_timed_out() if explored or best_trial(trials) is None else None
-        return continued or study.next_trial(self.trials) or study.resume_timed_out()
-
-    def _remaining_seconds(self, trials: list[Trial]) -> float:
-        """Time left for trials, less the time reserved for training the best model once more."""
-        if self.seconds is None:
-            return float("inf")
-        best = best_trial(trials)
-        reserved = best.seconds if best else 0.0
-        return self.seconds - reserved - sum(trial.seconds for trial in trials)
-
-    def _seconds_for(self, active: ActiveTrial, study: Study) -> float:
-        """Time that a trial may take."""
-        if self.seconds is None:
-            return float("inf")
-        trials = study.trials()
-        if active.trial.state == "timed_out":
-            return min(self._remaining_seconds(trials), active.trial.seconds)
-        trials_left = self.trials - len(trials) + 1
-        spent = sum(trial.seconds for trial in trials)
-        return max(0.0, EXPLORATION_SHARE * self.seconds - spent) / max(1, trials_left)
-
-    def _hard_limit(self, trials: list[Trial]) -> float:
-        """Seconds after which a trial is stopped in the middle of an epoch."""
-        remaining = self._remaining_seconds(trials)
-        return remaining if best_trial(trials) else FIRST_SHARE * remaining
+        longest = plan.longest(trials)
+        resume = plan.is_explored(trials) or best_trial(trials) is None
+        continued = study.resume_timed_out(longest) if resume else None
+        return continued or study.next_trial(self.trials) or study.resume_timed_out(longest)
 
     def _run_trial(
-        self, active: ActiveTrial, study: Study, log: Log, split: Split, on_validation: Report | None
+        self,
+        active: ActiveTrial,
+        study: Study,
+        log: Log,
+        split: Split,
+        *,
+        plan: TimePlan,
+        on_validation: Report | None,
     ) -> Trial:
         """Run or continue one trial. Its failure is stored and does not end the search."""
-        start = time.monotonic()
-        deadline, limit = start + self._seconds_for(active, study), self._hard_limit(study.trials())
+        start, trials = time.monotonic(), study.trials()
+        limit = plan.until_stopped(active.trial, trials)
+        deadline = start + min(limit, plan.until_epoch_end(active.trial, trials))
         training = TrialTraining(self.experiment, split, active, deadline=deadline, on_validation=on_validation)
         error: Exception | str | None = None
         state: State = "failed"

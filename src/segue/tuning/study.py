@@ -210,10 +210,14 @@ class Study:
             ended = states.FAIL
         self._study.tell(number, result["metric"] if ended == states.COMPLETE else None, state=ended)
 
-    def resume_timed_out(self) -> ActiveTrial | None:
-        """Lock the best trial that ran out of time and that no process is running; None if there is none."""
+    def resume_timed_out(self, longest: float = math.inf) -> ActiveTrial | None:
+        """Lock the best trial that ran out of time and that no process is running; None if there is none.
+
+        Args:
+            longest: only trials that took fewer seconds are continued.
+        """
         with self.locked():
-            timed_out = [trial for trial in self.trials() if trial.state == "timed_out"]
+            timed_out = [trial for trial in self.trials() if trial.state == "timed_out" and trial.seconds < longest]
             best_first = sorted(timed_out, key=lambda trial: -trial.rank)
             return next((active for trial in best_first if (active := self._lock_trial(trial))), None)
 

@@ -140,9 +140,11 @@ class BudgetOptions:
     Attributes:
         trials: Number of trials for each model, including those of earlier calls. The default is 30 for `segue search`
             and 10 for `segue compare`.
-        minutes: Limit, in minutes, on the time of all trials and trainings together. What has not ended by then is
-            stopped, and what was left out is said. The default is no limit for `segue search` and 40 for
-            `segue compare`.
+        minutes: Limit, in minutes, on the time of all trials and of the last training of each best model. Trials are
+            stopped in the middle of an epoch. `segue search` stops its last training, with --final, at the end of one;
+            reading the data, the test and the baselines are not counted. `segue compare` counts the tests, ends what
+            still runs, and names the models that it leaves out; the report and the fit of --final come after the
+            limit. The default is no limit for `segue search` and 40 for `segue compare`.
         jobs: Number of parallel processes. The default is 1 for `segue search` and one for each core, up to 4, for
             `segue compare`. To add a process, start the same search in another terminal.
     """

@@ -1,0 +1,48 @@
+"""`ComparisonState`: what a comparison keeps in its folder besides the models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from segue.errors import ArtefactError, ConfigError
+from segue.io import write_json
+
+
+class ComparisonState:
+    """The file `compare.json`: the log, the protocol, and the seconds spent on each model.
+
+    Raises:
+        ConfigError: the folder holds another comparison.
+        ArtefactError: the file is damaged, or the folder holds something else.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
+        self.folder, self.path, self.identity = folder, folder / "compare.json", dict(identity)
+        self.spent: dict[str, float] = {}
+        if self.path.exists():
+            self._read()
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ArtefactError(f"{folder}: is there and is not a comparison; choose another folder with -o")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add the seconds that were spent on a model."""
+        self.spent[name] = self.spent.get(name, 0.0) + seconds
+        self._write()
+
+    def _read(self) -> None:
+        try:
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            self.spent = {str(name): float(seconds) for name, seconds in stored.pop("spent").items()}
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ArtefactError(f"{self.path}: damaged ({error}); delete {self.folder} to start afresh") from error
+        different = [key for key, value in self.identity.items() if stored.get(key) != value]
+        if different:
+            what = " and ".join(different)
+            raise ConfigError(f"{self.folder}: holds a comparison with another {what}; choose another folder with -o")
+
+    def _write(self) -> None:
+        write_json(self.path, {**self.identity, "spent": self.spent})
