@@ -6,6 +6,9 @@ import gzip
 
 import pytest
 
+from segue.data.readers.ingest import read_log
+from segue.data.store import save_log
+
 from .bad_input import (
     Bad,
     check,
@@ -22,6 +25,11 @@ def divided(*parts: str) -> str:
     header, *rows = events().splitlines()
     word = [parts[min(n % 6, len(parts) - 1)] for n in range(len(rows))]
     return "".join([f"{header},split\n", *(f"{row},{part}\n" for row, part in zip(rows, word, strict=True))])
+
+
+def saved(patch: pytest.MonkeyPatch) -> None:
+    """`events()` as a saved log."""
+    save_log(read_log("events.csv"), "saved")
 
 
 FILES = {
@@ -58,6 +66,22 @@ FILES = {
     ),
     "row too short": Bad(
         "data bad.csv", r"bad\.csv: row 5 \(line 6\) has 2 fields, the header has 3", broken(5, "u0,4")
+    ),
+    "no rating where ratings are needed": Bad(
+        "data bad.csv --min-rating 3",
+        r"bad\.csv, column 'rating', row 3: empty; fill it in, .* or read without ratings: .*--rating-col",
+        RATED.replace("u0,2,2,5", "u0,2,2,"),
+    ),
+    "no times of a saved log": Bad(
+        ["data", "saved", "--time-col", ""], "a saved log has its columns already; leave out time", prepare=saved
+    ),
+    "no ratings of a saved log": Bad(
+        ["run", "pop", "saved", "--rating-col", ""],
+        "saved log has its columns already; leave out rating",
+        prepare=saved,
+    ),
+    "no empty rows of a saved log": Bad(
+        "data saved --drop-empty", "a saved log has its columns already; leave out drop_empty", prepare=saved
     ),
     "text for a rating": Bad(
         "data bad.csv",

@@ -538,3 +538,25 @@ def test_the_column_of_ids_is_preferred_to_that_of_names(header, user, item, tmp
     path = tmp_path / "x.csv"
     path.write_text(f"{header}\n" + "".join(f"a{n},b{n},c{n},d{n}\n" for n in range(4)))
     assert read_log(path).steps[0].rule.startswith(f"read x.csv: user '{user}', item '{item}'")
+
+
+@pytest.mark.parametrize("name", ["value", "score"])
+def test_a_guessed_rating_with_empty_values_is_left_out(name, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(f"user,item,timestamp,{name}\n1,7,1600000000,\n1,8,1600000001,2.5\n2,7,1600000002,\n")
+    log = read_log(path)
+    assert log.rating is None
+    assert "rating" not in log.steps[0].rule
+    assert log.warnings[-1].startswith(f"x.csv, column '{name}': empty in 2 of 3 rows, so that the log has no ratings")
+    assert read_log(path, rating="").warnings == ()
+    for options in ({"rating": name}, {"min_rating": 2}):
+        with pytest.raises(DataError, match=f"column '{name}', row 1: empty; fill it in.*--rating-col"):
+            read_log(path, **options)
+
+
+@pytest.mark.parametrize("options", [{"time": ""}, {"rating": ""}, {"drop_empty": True}])
+def test_options_of_columns_are_refused_for_a_saved_log(options, tmp_path):
+    save_log(read_log(pl.DataFrame({"user": [1, 2], "item": [1, 2], "time": [1, 2], "rating": [1, 2]})), tmp_path / "x")
+    with pytest.raises(DataError, match=f"a saved log has its columns already; leave out {next(iter(options))}"):
+        read_log(tmp_path / "x", **options)
+    assert read_log(tmp_path / "x", split="", where={}).num_users == 2

@@ -17,7 +17,7 @@ from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.empty import complete_rows, marker_warnings
 from segue.data.readers.name_checks import check_names
 from segue.data.readers.names import as_names, encode, rounding_warnings
-from segue.data.readers.roles import assign_roles, simplify
+from segue.data.readers.roles import DOUBTFUL_RATINGS, assign_roles, simplify
 from segue.data.readers.split_column import Parts, as_parts, check_order, order_by_part
 from segue.data.readers.table import ColumnKind, Table
 from segue.data.readers.time_column import clock_warnings, find_time_column
@@ -66,9 +66,19 @@ class EventColumns:
         self.warnings += times.warnings
         return times
 
-    def ratings(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-        """(R,) the ratings, or None."""
-        return as_ratings(*self._take("rating")) if "rating" in self.columns else None
+    def ratings(self, *, guessed: bool) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+        """(R,) the ratings, or None: also, with a warning, if a guess such as `value` has empty values."""
+        if "rating" not in self.columns:
+            return None
+        name = self.columns["rating"]
+        column, where = self._take("rating")
+        if guessed and simplify(name) in DOUBTFUL_RATINGS and (empty := int(is_empty(column).sum())):
+            self.warnings.append(
+                f"{where}: empty in {empty:,} of {len(column):,} rows, so that the log has no ratings; if these are "
+                f"ratings, fill them in and name the column: rating={name!r} (--rating-col)"
+            )
+            return None
+        return as_ratings(column, where)
 
     def parts(self, *, guessed: bool) -> Parts | None:
         """(R,) the part of the split that each row is in, or None; `guessed` as for `as_parts`."""
@@ -125,9 +135,11 @@ def read_events(
     items, item = events.names("item")
     times = events.times(time_format)
     ticks = times.ticks if times else None
-    rating = events.ratings()
+    rating = events.ratings(guessed=named["rating"] is None)
     parts = events.parts(guessed=named["split"] is None)
     order = events.order(user, users, ticks, parts)
+    if rating is None:
+        columns.pop("rating", None)
     read = Step(_description(table.where, columns, times.unit if times else ""), len(item), len(users), len(items))
     log = Log.from_columns(
         users,

@@ -19,6 +19,7 @@ from segue.data.log import Log
 from segue.data.readers.event_types import select_events
 from segue.data.readers.events import read_events
 from segue.data.readers.metadata import find_metadata, read_metadata
+from segue.data.readers.roles import guess_column
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
@@ -77,17 +78,18 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     roles = {"user": user, "item": item, "time": time, "rating": rating, "split": split}
     named = {role: None if column is None else str(column) for role, column in roles.items()}  # pandas has column 0
     if is_log(source):
-        if any(named.values()) or where or time_format:
-            raise DataError(
-                f"{source}: a saved log has its columns already; leave out "
-                + ", ".join(
-                    name for name, value in {**named, "where": where, "time_format": time_format}.items() if value
-                )
-            )
+        given: dict[str, Any] = {
+            name: value for name, value in named.items() if value is not None and (name, value) != ("split", "")
+        }
+        given |= {"where": where or None, "time_format": time_format, "drop_empty": drop_empty or None}
+        if without := [name for name, value in given.items() if value is not None]:
+            raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
         check_no_text_options(str(source), delimiter, header)
         log, timed = open_log(source), True
     else:
         table = select_events(open_table(source, delimiter=delimiter, header=header), where or {})
+        if filters.get("min_rating") is not None and rating is None:
+            named["rating"] = guess_column("rating", table.columns)  # its empty values are an error then
         log, timed = read_events(table, named, _stem(source), time_format, drop_empty=drop_empty)
         if filters.get("duplicates") is None and log.time is not None:
             filters["duplicates"] = "exact"

@@ -26,6 +26,7 @@ COLUMN_NAMES = {
     "title": "title movietitle producttitle booktitle name itemname productname",
     "year": "year releaseyear",
 }
+DOUBTFUL_RATINGS = ("overall", "score", "value")  # names of ratings that are often something else
 REQUIRED = ("user", "item")
 
 

@@ -10,6 +10,8 @@ import polars as pl
 
 from segue.errors import DataError
 
+_WITHOUT_RATINGS = 'read without ratings: rating="" (--rating-col "")'
+
 
 def first_row(mask: pl.Series) -> int:
     """The number, from 1, of the first row where `mask` is true."""
@@ -26,7 +28,7 @@ def is_empty(column: pl.Series) -> pl.Series:
     return empty
 
 
-def without_missing(column: pl.Series, where: str) -> pl.Series:
+def without_missing(column: pl.Series, where: str, advice: str = "fill it in or leave the row out") -> pl.Series:
     """The column, with categories as text; a missing value is an error."""
     if isinstance(column.dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
@@ -34,7 +36,7 @@ def without_missing(column: pl.Series, where: str) -> pl.Series:
     if missing.any():
         row = first_row(missing)
         value = "empty (NaN)" if column.dtype.is_float() and column[row - 1] is not None else "empty"
-        raise DataError(f"{where}, row {row}: {value}; fill it in or leave the row out")
+        raise DataError(f"{where}, row {row}: {value}; {advice}")
     return column
 
 
@@ -53,9 +55,9 @@ def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.flo
     Raises:
         DataError: a rating is missing or is not a finite number.
     """
-    column = without_missing(column, where)
+    column = without_missing(column, where, f"fill it in, leave the row out, or {_WITHOUT_RATINGS}")
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
-        raise DataError(f'{where}: {column.dtype} is not a rating; use numbers, or read without ratings (rating="")')
+        raise DataError(f"{where}: {column.dtype} is not a rating; use numbers, or {_WITHOUT_RATINGS}")
     numbers = column.str.strip_chars() if column.dtype == pl.String else column
     ratings = numbers.cast(pl.Float64, strict=False)
     invalid = ratings.is_null() | ~ratings.is_finite().fill_null(False)
@@ -63,7 +65,5 @@ def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.flo
         row = first_row(invalid)
         comma = re.match(r"[-+]?\d*,\d+$", str(column[row - 1]))
         advice = "write decimals with a point" if comma else "correct it"
-        raise DataError(
-            f'{where}, row {row}: {column[row - 1]!r} is not a number; {advice}, or read without ratings (rating="")'
-        )
+        raise DataError(f"{where}, row {row}: {column[row - 1]!r} is not a number; {advice}, or {_WITHOUT_RATINGS}")
     return ratings.cast(pl.Float32).to_numpy()
