@@ -134,7 +134,7 @@ def explain(
         raise DataError(f"last={last}: must be at least 1")
     finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen)
     query = make_query(log, user, history)
-    if query.gap is not None and model.window != 0:
+    if query.empty_reason is not None and model.window != 0:
         return _of_fallback(named_items(log, query, finder.find([query])))
     items = torch.from_numpy(query.items)  # (P,)
     batch = Batch(torch.tensor([query.user]), items[None])

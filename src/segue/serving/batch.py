@@ -31,7 +31,7 @@ class Block:
         rows: user, rank (from 1), item, title (if the log has titles), score and fallback; best first for each user.
         num_users: number of users of the block.
         num_unknown: how many of them the log does not know.
-        num_fallback: how many got the most popular items in place of the model's answer.
+        num_fallback: how many got the most popular items and not the model's answer.
         num_empty: for how many nothing is left to recommend.
     """
 
@@ -106,7 +106,7 @@ def _query(log: Log, user: int, name: Any) -> Query:
     items = log.history(user).astype(np.int64)
     if len(items):
         return Query(user, items)
-    return Query(user, items, gap=f"user {name} has no events" if user else f"user {name!r} is unknown")
+    return Query(user, items, empty_reason=f"user {name} has no events" if user else f"user {name!r} is unknown")
 
 
 def _rows(log: Log, users: pl.Series, top: TopItems) -> pl.DataFrame:

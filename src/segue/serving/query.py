@@ -22,14 +22,14 @@ class Query:
         items: (P,) ids of the items of the history, oldest first; items that the log does not know are left out.
         ignored: the names that were left out of the history.
         unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
-        gap: why there is no history, as part of a sentence; None if there is one.
+        empty_reason: why there is no history, as part of a sentence; None if there is one.
     """
 
     user: int
     items: Ids
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
-    gap: str | None = None
+    empty_reason: str | None = None
 
     def window(self, model: Model) -> Ids:
         """The newest items of the history, as many as `model` reads."""
@@ -62,13 +62,13 @@ def make_query(log: Log, user: Any = None, history: Sequence[Any] | None = None,
     if history is None:
         items = log.history(user_id).astype(np.int64)
         no_events = f"user {user} has no events" if unknown_user is None else unknown_text(log, "user", user)
-        return Query(user_id, items, unknown_user=unknown_user, gap=None if len(items) else no_events)
+        return Query(user_id, items, unknown_user=unknown_user, empty_reason=None if len(items) else no_events)
     names = list(history)
     ids = log.items.ids(names)
     ignored = tuple(name for name, index in zip(names, ids, strict=True) if index == 0)
-    gap = "no item of the history is known" if names else "the history is empty"
+    empty = "no item of the history is known" if names else "the history is empty"
     items = ids[ids > 0]
-    return Query(user_id, items, ignored, unknown_user, None if len(items) else gap)
+    return Query(user_id, items, ignored, unknown_user, None if len(items) else empty)
 
 
 def lookup_ids(log: Log, kind: str, names: Sequence[Any]) -> list[int]:

@@ -35,11 +35,11 @@ class Recommendations(Sequence[Recommendation]):
 
     Attributes:
         items: the recommended items.
-        fallback: why the most popular items took the place of the model's answer, as part of a sentence; None for an
+        fallback: why the most popular items are recommended instead of the model's, as part of a sentence; None for an
             answer of the model.
         ignored: names of the history that the log does not know, and that were left out.
         unknown_user: the name of a user that the log does not know, who was taken as an anonymous user.
-        filtered: whether an `ItemFilter` had a say.
+        filtered: whether items were filtered by an `ItemFilter`.
     """
 
     items: tuple[Recommendation, ...]
@@ -100,8 +100,8 @@ def recommend(
     """The k items with the highest scores, best first; of equal scores the item with the lower id comes first.
 
     Evaluation makes the same lists (`Ranks.top`), so what is recommended is what was measured. Where the model has
-    nothing to go by (an empty history, an unknown user, the same score for every item), the items with the most events
-    in the log are recommended, and `Recommendations.fallback` says why.
+    no input it can use (an empty history, an unknown user, the same score for every item), the items with the most
+    events in the log are recommended, and `Recommendations.fallback` says why.
 
     Args:
         model: a model trained on the vocabularies of `log`.

@@ -115,7 +115,7 @@ def training_folder(folder: Path) -> Path:
 
 
 def check_target(folder: Path) -> None:
-    """Check, before a model is trained, that it can be saved to `folder`.
+    """Check, before a model is trained, that it can be saved to `folder`; an interrupted replacement is undone first.
 
     Raises:
         ArtefactError: the folder holds something else or cannot be written.
@@ -242,7 +242,11 @@ def _load_log(folder: Path, name: str) -> Log:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """The content of `model.json`; an error if it is damaged or of another format."""
+    """The content of `model.json`; a folder that was being replaced when its process died is put back first.
+
+    Raises:
+        ArtefactError: there is no such folder, it holds no saved model, or it is damaged or of another format.
+    """
     path = folder / "model.json"
     if not folder.exists():
         recover_folder(folder)

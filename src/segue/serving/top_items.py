@@ -3,8 +3,8 @@
     query ──► scores of the model ──► without seen items, within the filter ──► top k
                                           └ all equal, or nothing to score: numbers of events in their place
 
-The scores are those of evaluation (`ScoreBuffer`), and so is the order. A model that has nothing to go by would give a
-list in the order of ids with one common score. Popularity stands in for it then, and the answer says why.
+The scores are those of evaluation (`ScoreBuffer`), and so is the order. A model without an input that it can use would
+give a list in the order of ids with one common score. Popularity is used instead, and the answer says why.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class TopItemFinder:
         self.exclude_seen = leaves_out_seen(model) if exclude_seen is None else exclude_seen
         with evaluation_mode(model), torch.inference_mode():
             self._buffer = ScoreBuffer(model, log.num_items + 1)
-        self._closed = None if items is None else torch.from_numpy(np.flatnonzero(~items.mask))
+        self._excluded = None if items is None else torch.from_numpy(np.flatnonzero(~items.mask))
         self._counts = np.full(self._buffer.stride, -np.inf)
         self._counts[1 : log.num_items + 1] = log.counts()[1:]
 
@@ -87,7 +87,10 @@ class TopItemFinder:
             return self.best(queries, self._buffer.score_batch(self._batch(queries)))
 
     def best(self, queries: Sequence[Query], scores: Float[Tensor, "B I"]) -> TopItems:
-        """As `find`, by scores of items 0..I that are already there, and that change in place."""
+        """As `find`, from scores of items 0..I that were computed already.
+
+        The scores of items that may not be recommended become -inf in place: pass a copy to keep them.
+        """
         missing = len(self._counts) - scores.shape[1]
         if missing:
             scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
@@ -96,10 +99,10 @@ class TopItemFinder:
         values, ids = self._best(scores, seen)
         check_no_nan(self.model, values)
         reads_history = self.model.window != 0
-        fallback = [query.gap if reads_history else None for query in queries]
+        fallback = [query.empty_reason if reads_history else None for query in queries]
         for row in ((values == values[:, :1]) | (values == -torch.inf)).all(1).nonzero()[:, 0].tolist():
             if fallback[row] is None and _all_equal(scores[row]):
-                fallback[row] = queries[row].gap or EQUAL_SCORES
+                fallback[row] = queries[row].empty_reason or EQUAL_SCORES
         rows = [row for row, reason in enumerate(fallback) if reason is not None]
         values = values.double().cpu()
         ids = torch.where(values == -torch.inf, 0, ids.cpu())
@@ -121,8 +124,8 @@ class TopItemFinder:
 
     def _best(self, scores: Tensor, seen: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """The k best columns; the scores of items that may not be recommended become -inf in place."""
-        if self._closed is not None:
-            scores.index_fill_(1, self._closed.to(scores.device), -torch.inf)
+        if self._excluded is not None:
+            scores.index_fill_(1, self._excluded.to(scores.device), -torch.inf)
         row = np.repeat(np.arange(len(seen)), [len(items) for items in seen])
         column = np.concatenate(seen) if len(seen) else row
         scores[torch.from_numpy(row).to(scores.device), torch.from_numpy(column).to(scores.device)] = -torch.inf
