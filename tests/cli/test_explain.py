@@ -52,7 +52,7 @@ def test_everything_adds_up_to_the_score(segue, here):
     assert [one["age"] for one in found["past"]] == [2, 1]
     total = sum(one["contributions"][0] for one in found["past"]) + found["older"][0] + found["rest"][0]
     assert total == pytest.approx(found["recommended"][0]["score"], rel=1e-5)
-    assert (found["num_older"], found["num_unread"], found["additive"], found["gap"]) == (2, 2, True, "kept")
+    assert (found["num_older"], found["num_unread"], found["additive"], found["removal"]) == (2, 2, True, "kept")
 
 
 def test_what_takes_the_place_of_an_item_is_said(segue):

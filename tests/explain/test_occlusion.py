@@ -65,7 +65,7 @@ def test_contribution_is_the_score_lost_without_the_item() -> None:
     assert [one.gates for one in explanation.past] == [{"gate": 0.1}, {"gate": 0.2}, {"gate": 0.3}]
     assert model.rows == [1, 5], "one call for the history, and one for all histories without an item, or without any"
     assert (explanation.rest, explanation.older, explanation.num_older) == ([0.0, 0.0], [0.0, 0.0], 0)
-    assert (explanation.num_unread, explanation.additive, explanation.gap) == (0, True, "kept")
+    assert (explanation.num_unread, explanation.additive, explanation.removal) == (0, True, "kept")
 
 
 def test_the_largest_contribution_comes_first() -> None:
@@ -154,7 +154,7 @@ def test_every_model_is_explained(name: str) -> None:
         np.testing.assert_allclose(total, [one.score for one in best], rtol=1e-5, atol=1e-6)
     for past in explanation.past:
         assert all(value is None or np.isfinite(value) for value in past.gates.values())
-        if explanation.gap == "closed":
+        if explanation.removal == "closed":
             rest = ITEMS[: len(ITEMS) - past.age] + ITEMS[len(ITEMS) - past.age + 1 :]
             again = recommend(model, MARKOV, user=2, history=rest, k=12, exclude_seen=False)
             scores = {one.item: one.score for one in again}
@@ -266,8 +266,8 @@ def test_each_part_of_a_blend_leaves_items_out_in_its_own_way() -> None:
         rerank = Rerank(first, second, candidates=4).score(Batch(user, history))
     assert rerank.isfinite()[:, 1:].all()
     explanation = explain(blend, MARKOV, history=ITEMS, k=2)
-    assert (explanation.gap, explanation.additive) == ("closed", False)
-    assert explain(Blend(first, trained("pop"), weight=0.5), MARKOV, history=ITEMS, k=2).gap == "kept"
+    assert (explanation.removal, explanation.additive) == ("closed", False)
+    assert explain(Blend(first, trained("pop"), weight=0.5), MARKOV, history=ITEMS, k=2).removal == "kept"
 
 
 def test_the_mean_of_a_model_is_not_taken_over_fewer_items() -> None:

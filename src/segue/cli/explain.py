@@ -33,7 +33,7 @@ _REST = "no item (user, popularity, bias)"
 _NOTHING_TO_EXPLAIN = "No item of the history contributes to an answer by popularity."
 _ADDS_UP = "The contributions and the part that no item carries add up to the score."
 _DOES_NOT_ADD_UP = "For this model they do not add up to the score: items can replace or support each other."
-_GAPS = {
+_REMOVALS = {
     "closed": "This model reads no gap in a history: without an item, the older ones move up by one place.",
     "closed at the newest item": "Without the newest item, the older ones move up by one place; otherwise they stay.",
 }
@@ -154,7 +154,7 @@ def legend_of(explanation: Explanation, model: str) -> list[str]:
     lines = [_LEGEND] if past else [f"{model} reads no item of the history: its scores do not depend on it."]
     if past:
         lines.append(_ADDS_UP if explanation.additive else _DOES_NOT_ADD_UP)
-        lines.extend([_GAPS[explanation.gap]] if explanation.gap in _GAPS else [])
+        lines.extend([_REMOVALS[explanation.removal]] if explanation.removal in _REMOVALS else [])
     if past and unread:
         read, older = len(past) + explanation.num_older, "1 older item is" if unread == 1 else f"{unread:,} older are"
         lines.append(f"{model} reads the newest {read} items; {older} not shown, because no score depends on them.")

@@ -21,8 +21,8 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.table import Result
 from segue.experiments.saved_models import Adapt, stored_protocol, unchanged
-from segue.serving.renumbered import Renumbered
 from segue.serving.saved_model import SavedModel
+from segue.serving.vocabulary_adapter import VocabularyAdapter
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def evaluate_newer(saved: Sequence[SavedModel], log: Log, *, adapt: Adapt = unch
 
 
 def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Split) -> Result:
-    model = Renumbered(saved.model, saved.log, newer.log.users, newer.log.items)
+    model = VocabularyAdapter(saved.model, saved.log, newer.log.users, newer.log.items)
     return Result(
         model=saved.name,
         predictions=protocol.evaluate(model, split, "test"),

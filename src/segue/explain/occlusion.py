@@ -11,7 +11,8 @@
 The contribution of a past item is found by occlusion: the model scores the history again without the item, and the
 contribution is the score that the recommendation loses. The other items keep their positions, so that an item does not
 seem harmful because the older ones would be newer without it. Some models cannot read a history with a gap, recurrent
-ones for example; for these the gap is closed (`Explanation.gap`). Only items within the model's window are explained.
+ones for example; for these the gap is closed (`Explanation.removal`). Only items within the model's window are
+explained.
 
 The part that no item carries is the score without any item of the history: the user vector, popularity, a bias. For
 models whose score is a sum over the items, it and the contributions add up to the score (`Explanation.additive`). For
@@ -44,8 +45,8 @@ from segue.serving.recommend import Recommendations, named_items
 from segue.serving.top_items import TopItemFinder
 
 Order = Literal["contribution", "time"]
-Gap = Literal["kept", "closed at the newest item", "closed"]
-GAPS: dict[str, Gap] = {
+Removal = Literal["kept", "closed at the newest item", "closed"]
+REMOVALS: dict[str, Removal] = {
     "anywhere": "kept",
     "inside": "closed at the newest item",
     "left": "closed",
@@ -86,7 +87,7 @@ class Explanation:
         rest: for each recommendation, the part of its score that no item carries.
         num_unread: number of items that the model does not read, because they are older than its window.
         additive: whether `rest`, `older` and all contributions add up to the scores, except for rounding.
-        gap: what takes the place of an item that is left out. "kept": nothing, and the others keep their positions;
+        removal: what takes the place of an item that is left out. "kept": nothing, and the others keep their positions;
             "closed": the older items move up; "closed at the newest item": they do so for the newest item alone.
     """
 
@@ -97,7 +98,7 @@ class Explanation:
     rest: list[float]
     num_unread: int
     additive: bool
-    gap: Gap
+    removal: Removal
 
 
 def explain(
@@ -172,7 +173,7 @@ def explain(
         rest=without_noise(without[-1], scores).tolist(),
         num_unread=unread,
         additive=model.additive != "no" or window == 0,
-        gap=gap_of(model),
+        removal=removal_of(model),
     )
 
 
@@ -186,7 +187,7 @@ def _of_fallback(recommended: Recommendations) -> Explanation:
         rest=[one.score for one in recommended],
         num_unread=0,
         additive=True,
-        gap="kept",
+        removal="kept",
     )
 
 
@@ -239,11 +240,11 @@ def without_noise(values: Float[Tensor, "*n"], scores: Float[Tensor, "*s"]) -> F
     return values.double().masked_fill(values.abs() <= ROUNDING * torch.finfo(scores.dtype).eps * largest, 0)
 
 
-def gap_of(model: Model) -> Gap:
+def removal_of(model: Model) -> Removal:
     """What takes the place of an item that is left out; for a model with parts, the most that it is in one of them."""
     if model.parts:
-        return max((gap_of(part) for part in model.parts), key=list(GAPS.values()).index)
-    return GAPS["anywhere"] if model.window == 0 else GAPS[model.skips_padding]
+        return max((removal_of(part) for part in model.parts), key=list(REMOVALS.values()).index)
+    return REMOVALS["anywhere"] if model.window == 0 else REMOVALS[model.skips_padding]
 
 
 def recorded_values(recorded: Recording, length: int, positions: Sequence[int]) -> list[dict[str, float | None]]:

@@ -1,4 +1,4 @@
-"""`Renumbered`: the scores of a model under other ids, and for users that it does not know."""
+"""`VocabularyAdapter`: the scores of a model under other ids, and for users that it does not know."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segue.batches.batch import Batch
 from segue.data import synthetic
 from segue.data.log import Vocab
 from segue.models.registry import MODELS
-from segue.serving.renumbered import Renumbered
+from segue.serving.vocabulary_adapter import VocabularyAdapter
 from segue.testing import subject
 
 LOG = synthetic.with_features(synthetic.with_ratings(synthetic.markov(30, 12, 9, seed=3, shortest=4)))
@@ -23,7 +23,7 @@ def test_scores_under_other_ids(name: str) -> None:
     """Items 12 to 3 in reverse order, and users 9, 5, one that is unknown, and 2."""
     model: Any = subject(MODELS[name]).train(LOG)
     users, items = Vocab(pl.Series([9, 5, 77, 2])), Vocab(pl.Series(list(range(12, 2, -1))))
-    other = Renumbered(model, LOG, users, items).eval()
+    other = VocabularyAdapter(model, LOG, users, items).eval()
     batch = Batch(torch.tensor([1, 3, 4]), torch.tensor([[0, 1, 2], [3, 4, 5], [10, 9, 8]]))
     own = Batch(torch.tensor([9, 0, 2]), torch.tensor([[0, 12, 11], [10, 9, 8], [3, 4, 5]]))
     with torch.inference_mode():

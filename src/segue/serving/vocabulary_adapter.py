@@ -1,4 +1,4 @@
-"""`Renumbered`: a saved model that scores the users and items of another vocabulary, matched by name."""
+"""`VocabularyAdapter`: a saved model that scores the users and items of another vocabulary, matched by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segue.data.log import Log, Vocab
 from segue.models.base.model import Model, Sizes
 
 
-class Renumbered(Model):
+class VocabularyAdapter(Model):
     """A model behind the ids of another vocabulary. Users that it does not know are anonymous to it.
 
     Attributes:
