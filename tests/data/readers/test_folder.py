@@ -131,13 +131,11 @@ def test_tables_below_are_read_or_said(folder):
     log = read_log(folder({"a.csv": f"{HEAD}1,7\n2,8\n"}))
     assert len(log) == 2
     assert "it has tables of its own, and those in 2024 are not read" in log.warnings[0]
-    folder({"day=1/a.csv": f"{HEAD}1,7\n2,8\n", "day=1/more/b.csv": f"{HEAD}1,7\n"})
-    assert "those in more are not read" in read_log(path / "day=1").warnings[0]
 
 
 def test_tables_below_a_partition_are_said(folder):
-    log = read_log(folder({"day=1/a.csv": f"{HEAD}1,7\n2,8\n", "day=1/more/b.csv": f"{HEAD}1,7\n"}))
-    assert "those in day=1/more are not read" in log.warnings[0]
+    log = read_log(folder({"shop=1/a.csv": f"{HEAD}1,7\n2,8\n", "shop=1/more/b.csv": f"{HEAD}1,7\n"}))
+    assert "those in shop=1/more are not read" in log.warnings[0]
 
 
 def test_files_of_a_delta_table_may_be_old(folder):
@@ -217,6 +215,40 @@ def test_json_is_read(folder, name, content):
     log = read_log(folder({name: content}) / name)
     assert pairs(log) == [("ann", 12), ("bob", 7)]
     assert log.time.tolist() == [30, 20]
+
+
+def as_lines(rows):
+    return "".join(f"{row}\n" for row in rows)
+
+
+def as_array(rows):
+    return "\ufeff[" + ",\n".join(rows) + "]"
+
+
+@pytest.mark.parametrize("form", [as_lines, as_array])
+def test_json_keys_that_are_not_used_may_have_any_values(folder, form):
+    rows = [
+        '{"user": "ann", "item": 12, "ts": 30, "tags": 1, "price": 2.5}',
+        '{"user": "bob", "item": 7, "ts": 20, "tags": [1], "price": NaN}',
+        '{"user": "bob", "item": "x", "tags": {"a": 1}, "ts": 21}',
+    ]
+    path = folder({"log.json": form(rows)}) / "log.json"
+    log = read_log(path)
+    assert pairs(log) == [("ann", "12"), ("bob", "7"), ("bob", "x")]
+    assert log.time.tolist() == [30, 20, 21]
+    with pytest.raises(DataError, match=r"column 'tags': has both 1 and \[1\]; write one form in all rows"):
+        read_log(path, item="tags")
+
+
+def test_a_byte_order_mark_before_an_array(folder):
+    path = folder({"log.json": as_array(['{"user": 1, "item": 2}', '{"user": 2, "item": 3}'])})
+    assert pairs(read_log(path / "log.json")) == [(1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}\n", "[{}]", "{}\n{}\n"])
+def test_json_without_values_is_empty(folder, content):
+    with pytest.raises(DataError, match=r"log\.json: has no values; one event per row is needed"):
+        read_log(folder({"log.json": content}) / "log.json")
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
 from segue.data.readers.empty import NoRows
+from segue.data.readers.json_rows import read_rows
 from segue.data.readers.rows import BOM
 from segue.data.readers.sample import DAMAGED, open_text
-from segue.data.readers.table import Table, polars_table
+from segue.data.readers.table import Kinds, Table, polars_table
+from segue.data.readers.text import Loaded
 from segue.errors import DataError
-from segue.io import reason
 
 JSON = (".jsonl", ".ndjson", ".json")
 
@@ -28,38 +30,44 @@ def json_table(path: Path) -> Table:
     Raises:
         DataError: the file is empty or damaged, or a row is no JSON object.
     """
-    source: Path | bytes | BytesIO
     try:
-        with open_text(path) as file:
-            first = file.read(1 << 10).lstrip()
-            if first.startswith(b"["):
-                file.seek(0)
-                return polars_table(pl.read_json(file.read(), infer_schema_length=None).lazy(), path.name)
-            file.seek(len(BOM))
-            source = BytesIO(file.read()) if first.startswith(BOM) else not_a_pattern(path)
-        if not first.removeprefix(BOM).strip():
-            raise NoRows(f"{path}: empty; one event per row is needed")
-        frame = pl.scan_ndjson(source, infer_schema_length=None)
-        frame.collect_schema()
-    except (pl.exceptions.PolarsError, *DAMAGED) as error:
-        raise DataError(f"{path}: {_bad_line(path) or reason(error)}; give one JSON object per line") from error
+        frame = _scan(path)
+        columns = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, *DAMAGED):
+        rows, mixed = read_rows(path)
+        return _refusing(polars_table(rows.lazy(), path.name), mixed)
+    if not columns:
+        raise NoRows(f"{path}: has no values; one event per row is needed")
     return polars_table(frame, path.name)
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    with open_text(path) as file:
+        first = file.read(1 << 10)
+        start = len(BOM) if first.startswith(BOM) else 0
+        if not first[start:].strip():
+            raise NoRows(f"{path}: empty; one event per row is needed")
+        file.seek(start)
+        if first[start:].lstrip().startswith(b"["):
+            return pl.read_json(file.read(), infer_schema_length=None).lazy()
+        return pl.scan_ndjson(BytesIO(file.read()) if start else not_a_pattern(path), infer_schema_length=None)
+
+
+def _refusing(table: Table, mixed: Mapping[str, tuple[str, str]]) -> Table:
+    """The table; an error when a column whose values have several shapes is needed as names, times or ratings."""
+
+    def load(kinds: Kinds) -> Loaded:
+        for name in kinds.keys() & mixed.keys():
+            if kinds[name] in ("name", "time", "rating"):
+                one, other = mixed[name]
+                raise DataError(
+                    f"{table.where}, column {name!r}: has both {one} and {other}; write one form in all rows"
+                )
+        return table.load(kinds)
+
+    return replace(table, load=load)
 
 
 def not_a_pattern(path: Path) -> Path | bytes:
     """The path, or the content of the file if polars would take the path for a pattern of several files."""
     return path.read_bytes() if set("*?[") & set(str(path)) else path
-
-
-def _bad_line(path: Path) -> str:
-    """What is wrong with the first line that is no JSON object; an empty text if all are."""
-    try:
-        with open_text(path) as file:
-            for number, line in enumerate(file, 1):
-                if line.strip() and not isinstance(json.loads(line), dict):
-                    return f"line {number} is no JSON object"
-    except ValueError as error:
-        return f"line {number} is no JSON ({error})"
-    except DAMAGED as error:
-        return f"cut short or damaged ({error})"
-    return ""
