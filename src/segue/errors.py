@@ -34,6 +34,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f", did you mean {words[close[0]]!r}?" if close else ""
 
 
+def unknown(what: str, word: str, known: Iterable[str]) -> str:
+    """The message for a word that is not among the known ones."""
+    known = list(known)
+    return f"unknown {what} {word!r}{did_you_mean(word, known)}; known: {', '.join(known)}"
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError(message)` unless `condition` holds: used to check the ranges of settings."""
     if not condition:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.splits import SPLITS, Split, given_split, global_time, leave_last_out, newest_users, ratio, whole_users
+from segue.data.split_kinds import SPLITS
+from segue.data.splits import Split, given_split, global_time, leave_last_out, newest_users, ratio, whole_users
 from segue.data.synthetic import from_sequences
 from segue.errors import ConfigError, DataError
 
@@ -200,7 +201,7 @@ def test_instances_can_be_selected():
 def test_fractions_without_training_rows_are_refused(split, fractions):
     log = from_sequences([[1, 2, 3]], times=[[1, 2, 3]])
     with pytest.raises(ConfigError, match="valid="):
-        SPLITS[split](log, *fractions)
+        SPLITS[split].make(log, *fractions)
 
 
 def test_a_split_by_time_needs_times():

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 import torch
 
-from segue.data.splits import SPLITS
+from segue.data.split_kinds import SPLITS
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.protocols import PROTOCOLS, suited, with_seen_rule
+from segue.evaluation.protocols import PROTOCOLS, with_seen_rule, with_seen_rule_of_log
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.rating_protocol import RatingProtocol
 
@@ -71,6 +71,20 @@ def test_every_kind_of_split_can_be_described() -> None:
     }
     for by in SPLITS:
         assert RankingProtocol(name="x", by=by, arguments=needed.get(by, {})).describe().endswith(".")
+
+
+def test_every_option_of_a_split_is_one_of_its_arguments() -> None:
+    for kind in SPLITS.values():
+        assert set(kind.options) - {"date"} <= set(kind.hints), kind.name
+
+
+def test_newer_events_are_rows_unless_there_is_a_gap() -> None:
+    rows = RankingProtocol(name="x", by="newer", arguments={"after": 7})
+    assert rows.arguments == {"after": 7, "gap": None}
+    assert "every one is a target" in rows.describe()
+    assert "every basket" in RankingProtocol(name="x", by="newer", arguments={"after": 7, "gap": 0}).describe()
+    with pytest.raises(ConfigError, match="split newer: gap='1': must be of type int"):
+        RankingProtocol(name="x", by="newer", arguments={"after": 7, "gap": "1"})
 
 
 def test_the_fingerprint_covers_what_changes_a_number_and_nothing_else() -> None:
@@ -218,10 +232,10 @@ def test_copies_of_events_do_not_decide_the_protocol() -> None:
 
 def test_the_log_says_whether_seen_items_may_be_in_the_next_basket() -> None:
     basket = PROTOCOLS["next-basket"]
-    assert suited(basket, make_log([[1, 2, 1, 3]], 3)) is basket
-    once = suited(basket, LOG)
+    assert with_seen_rule_of_log(basket, make_log([[1, 2, 1, 3]], 3)) is basket
+    once = with_seen_rule_of_log(basket, LOG)
     assert (once.name, once.as_dict()["exclude_seen"]) == ("next-basket, seen items left out", True)
-    assert suited(PROTOCOLS["recbole"], LOG) is PROTOCOLS["recbole"]
+    assert with_seen_rule_of_log(PROTOCOLS["recbole"], LOG) is PROTOCOLS["recbole"]
     assert with_seen_rule(once, exclude_seen=False) == basket
     named = with_seen_rule(PROTOCOLS["leave-one-out"], exclude_seen=False)
     assert (named.name, named.fingerprint) == ("leave-one-out, repeats allowed", PROTOCOLS["recbole"].fingerprint)

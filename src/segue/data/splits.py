@@ -9,7 +9,6 @@ history, the rows from it on are the targets. An instance therefore never contai
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -79,15 +78,15 @@ class Split:
         valid: (U + 1,) the first validation row of each user.
         test: (U + 1,) the first test row of each user.
         target_mode: which held-out rows are targets. "rest": all rows of the part, as one set. "next": its first row
-            alone. "each": one instance for every row of the part. "basket": one for every basket that begins there.
-        starts: with "basket", the rows at which baskets begin, ascending.
+            alone. "each": one instance for every row of the part or, with `starts`, for every basket that begins there.
         horizon: with "each", number of rows that are the targets of an instance: its own row and those after it.
+        starts: with "each", the rows at which baskets begin, ascending; None for targets that are rows.
     """
 
     log: Log
     valid: Ids
     test: Ids
-    target_mode: Literal["rest", "next", "each", "basket"] = "rest"
+    target_mode: Literal["rest", "next", "each"] = "rest"
     horizon: int = 1
     starts: Ids | None = None
 
@@ -109,18 +108,10 @@ class Split:
     def instances(self, part: Part) -> EvalInstances:
         """The evaluation instances of a held-out part; those without a target or a history are dropped and counted."""
         first, stop = (self.valid, self.test) if part == "valid" else (self.test, self.log.stop)
-        users = np.arange(self.log.num_users + 1)
         if self.target_mode == "each":
-            user, row = np.repeat(users, stop - first), ranges(first, stop)
-            end = np.minimum(row + self.horizon, stop[user])
-        elif self.starts is not None:
-            row = self.starts
-            user = np.searchsorted(self.log.stop, row, side="right")
-            end = np.minimum(np.append(row[1:], self.log.stop[-1]), stop[user])
-            held_out = (row >= first[user]) & (row < stop[user])
-            user, row, end = user[held_out], row[held_out], end[held_out]
+            user, row, end = self._each(first, stop)
         else:
-            user, row = users[1:], first[1:]
+            user, row = np.arange(1, self.log.num_users + 1), first[1:]
             end = np.minimum(row + 1, stop[1:]) if self.target_mode == "next" else stop[1:]
         has_target, has_history = end > row, row > self.log.start[user]
         keep = has_target & has_history
@@ -129,6 +120,16 @@ class Split:
             "instances without a history": int((has_target & ~has_history).sum()),
         }
         return EvalInstances(self.log, user[keep], row[keep], end[keep], {k: n for k, n in dropped.items() if n})
+
+    def _each(self, first: Ids, stop: Ids) -> tuple[Ids, Ids, Ids]:
+        """(user, first target row, row after the last target) of each held-out row or basket."""
+        if self.starts is None:
+            user, row = np.repeat(np.arange(self.log.num_users + 1), stop - first), ranges(first, stop)
+            return user, row, np.minimum(row + self.horizon, stop[user])
+        user = np.searchsorted(self.log.stop, self.starts, side="right")
+        end = np.minimum(np.append(self.starts[1:], self.log.stop[-1]), stop[user])
+        held_out = (self.starts >= first[user]) & (self.starts < stop[user])
+        return user[held_out], self.starts[held_out], end[held_out]
 
 
 def ratio(log: Log, valid: float, test: float, *, rounding: Literal["paper", "author"] = "paper") -> Split:
@@ -202,10 +203,10 @@ def by_date(log: Log, date: int, valid: float = 0.1) -> Split:
     return _two_dates(log, _quantile(before, 1 - valid) if valid else date, date)
 
 
-def newer_events(log: Log, after: int, gap: int = -1) -> Split:
+def newer_events(log: Log, after: int, gap: int | None = None) -> Split:
     """Rows later than `after`, in the unit of the log's times, are the test part; there is no validation part.
 
-    Each held-out row is the target of one instance or, with a `gap` of 0 or more seconds, each held-out basket (see
+    Each held-out row is the target of one instance or, with a `gap` in seconds, each held-out basket (see
     `next_basket`). A basket that has begun before is part of histories alone.
     """
     times = _sorted_times(log)
@@ -213,9 +214,7 @@ def newer_events(log: Log, after: int, gap: int = -1) -> Split:
         newest = f"its newest one is at {times[-1]:,}" if len(times) else "it has none at all"
         raise DataError(f"{log.name}: has no event after {after:,}; {newest}")
     cut = _first_row_from(log, after + 1)
-    if gap < 0:
-        return Split(log, cut, cut, "each")
-    return Split(log, cut, cut, "basket", starts=basket_starts(log, gap))
+    return Split(log, cut, cut, "each", starts=None if gap is None else basket_starts(log, gap))
 
 
 def _sorted_times(log: Log) -> Ids:
@@ -286,16 +285,3 @@ def given_split(log: Log, valid: float = 0.1) -> Split:
     if not 0 <= valid < 1:
         raise ConfigError(f"given split: valid={valid} must be a fraction of the training users, and leave some")
     return Split(log, *given_cuts(log, valid), "each")
-
-
-SPLITS: dict[str, Callable[..., Split]] = {
-    "ratio": ratio,
-    "leave-last-out": leave_last_out,
-    "next-basket": next_basket,
-    "global-time": global_time,
-    "date": by_date,
-    "newer": newer_events,
-    "whole-users": whole_users,
-    "newest-users": newest_users,
-    "given": given_split,
-}

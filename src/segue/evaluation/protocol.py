@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from segue.data.log import Log
-from segue.data.splits import SPLITS, EvalInstances, Part, Split
-from segue.errors import ConfigError, require
-from segue.evaluation.split_descriptions import split_arguments, unknown
+from segue.data.split_kinds import SPLITS, SplitKind
+from segue.data.splits import EvalInstances, Part, Split
+from segue.errors import ConfigError, require, unknown
 from segue.evaluation.task import Predictions, Task, mean_metric
 from segue.io import json_hash
 
@@ -35,7 +35,7 @@ class Protocol(ABC):
 
     Attributes:
         name: the name of the protocol.
-        by: how the log is split, a name in `segue.data.splits.SPLITS`.
+        by: how the log is split, a name in `segue.data.split_kinds.SPLITS`.
         arguments: arguments of the split; its defaults are filled in.
         min_history: instances with fewer rows before them are left out.
     """
@@ -51,7 +51,7 @@ class Protocol(ABC):
     def __post_init__(self) -> None:
         require(self.by in SPLITS, unknown("split", self.by, SPLITS))
         require(isinstance(self.arguments, Mapping), f"arguments={self.arguments!r}: must be named values")
-        object.__setattr__(self, "arguments", split_arguments(self.by, self.arguments))
+        object.__setattr__(self, "arguments", SPLITS[self.by].arguments(self.arguments))
         require(self.min_history >= 1, f"min_history={self.min_history}: must be at least 1")
 
     @property
@@ -69,9 +69,14 @@ class Protocol(ABC):
         settings = {key: value for key, value in self.as_dict().items() if key not in ("name", "task")}
         return {self.stored_names.get(key, key): value for key, value in settings.items()}
 
+    @property
+    def split_kind(self) -> SplitKind:
+        """What is known about the split."""
+        return SPLITS[self.by]
+
     def split(self, log: Log) -> Split:
         """Split a log."""
-        return SPLITS[self.by](log, **self.arguments)
+        return self.split_kind.make(log, **self.arguments)
 
     @abstractmethod
     def instances(self, split: Split, part: Part) -> EvalInstances:

@@ -19,14 +19,16 @@ from typing import Any
 from segue.data.diagnostics.repeats import users_return
 from segue.data.log import Log
 from segue.data.source_split import cuts_users, has_split
-from segue.errors import require
+from segue.errors import require, unknown
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.rating_protocol import RatingProtocol
-from segue.evaluation.split_descriptions import unknown
 from segue.evaluation.task import Task
 
-AS_THE_LOG_SHOWS = ("next-basket", "given")  # named protocols of which the log decides whether seen items are left out
+SEEN_RULE_FROM_LOG = (
+    "next-basket",
+    "given",
+)  # named protocols of which the log decides whether seen items are left out
 
 CLASSES: dict[str, type[Protocol]] = {kind.task.name: kind for kind in (RankingProtocol, RatingProtocol)}
 TASKS: dict[str, Task] = {name: kind.task for name, kind in CLASSES.items()}
@@ -70,19 +72,19 @@ def guess(log: Log) -> Protocol:
     is left out of the ranking.
     """
     if has_split(log):
-        return suited(PROTOCOLS["given"], log) if cuts_users(log) else PROTOCOLS["session"]
-    return _as_the_log_shows(PROTOCOLS["leave-one-out"], log)
+        return with_seen_rule_of_log(PROTOCOLS["given"], log) if cuts_users(log) else PROTOCOLS["session"]
+    return _by_returns(PROTOCOLS["leave-one-out"], log)
 
 
-def suited(protocol: Protocol, log: Log) -> Protocol:
+def with_seen_rule_of_log(protocol: Protocol, log: Log) -> Protocol:
     """A protocol with the rule for seen items that suits a log, if the protocol leaves that rule to the log.
 
     Seen items are left out unless users return to items. The name says so where that is not the named protocol's rule.
     """
-    return _as_the_log_shows(protocol, log) if protocol.name in AS_THE_LOG_SHOWS else protocol
+    return _by_returns(protocol, log) if protocol.name in SEEN_RULE_FROM_LOG else protocol
 
 
-def _as_the_log_shows(protocol: Protocol, log: Log) -> Protocol:
+def _by_returns(protocol: Protocol, log: Log) -> Protocol:
     return with_seen_rule(protocol, exclude_seen=not users_return(log, int(protocol.arguments.get("gap", 0))))
 
 

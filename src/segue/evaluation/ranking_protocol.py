@@ -13,26 +13,17 @@ from segue.data.diagnostics.repeats import users_return
 from segue.data.diagnostics.target_times import basket_warning, target_times
 from segue.data.log import Log
 from segue.data.source_split import cuts_users
+from segue.data.split_kinds import SPLITS
 from segue.data.splits import EvalInstances, Part, Split
 from segue.errors import require
 from segue.evaluation.metrics import METRICS, parse
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranks import RANKING, Ranks, Ties
-from segue.evaluation.split_descriptions import DESCRIPTIONS
 from segue.evaluation.task import Task
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
 
-EVERY_STEP = ("global-time", "date", "whole-users", "newest-users", "given", "newer")  # an instance at every step
-NEXT_ROW = (
-    "leave-last-out",
-    "next-basket",
-    "global-time",
-    "date",
-    "newer",
-    "whole-users",
-)  # the targets follow a user's past
 LATER_SETTINGS = {"horizon": 1, "leak": "keep"}  # settings of later versions: these values leave fingerprints unchanged
 
 
@@ -66,10 +57,10 @@ class RankingProtocol(Protocol):
         rising = all(isinstance(k, int) for k in self.ks) and list(self.ks) == sorted(set(self.ks))
         require(rising and self.ks[:1] > (0,), f"ks={self.ks}: must be rising whole numbers from 1")
         require(self.horizon >= 1, f"horizon={self.horizon}: must be at least 1")
-        every_step = self.by in EVERY_STEP and not self.exclude_seen
+        every_step = [kind.name for kind in SPLITS.values() if kind.every_step]
         require(
-            self.horizon == 1 or every_step,
-            f"horizon={self.horizon}: only for splits with an instance at every step ({', '.join(EVERY_STEP)}) and "
+            self.horizon == 1 or (self.by in every_step and not self.exclude_seen),
+            f"horizon={self.horizon}: only for splits with an instance at every step ({', '.join(every_step)}) and "
             "with exclude_seen=false",
         )
         require(self.leak in ("keep", "drop"), f"leak={self.leak!r}: must be keep or drop")
@@ -170,7 +161,7 @@ class RankingProtocol(Protocol):
         return None if times is None else times.tied
 
     def warnings(self, split: Split) -> tuple[str, ...]:
-        if self.by not in NEXT_ROW and not (self.by == "given" and cuts_users(split.log)):
+        if not self.split_kind.next_row and not (self.by == "given" and cuts_users(split.log)):
             return ()
         what = "the rest of a basket" if self.by == "next-basket" else "one of several items that came together"
         task = f"models predict {what}, given the others"
@@ -186,6 +177,6 @@ class RankingProtocol(Protocol):
         seen = "except those that the user has already had" if self.exclude_seen else "those that the user has had too"
         ties = "behind" if self.ties == "conservative" else "before"
         return (
-            f"{DESCRIPTIONS[self.by](**self.arguments)}{targets}; all items are ranked, {seen}; a target is ranked "
+            f"{self.split_kind.describe(**self.arguments)}{targets}; all items are ranked, {seen}; a target is ranked "
             f"{ties} other items of the same score."
         )

@@ -13,7 +13,6 @@ from segue.data.splits import EvalInstances, Part, Split
 from segue.errors import require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.rating_predictions import LOWER_IS_BETTER, RATING, RATING_METRICS, RatingPredictions
-from segue.evaluation.split_descriptions import DESCRIPTIONS
 from segue.evaluation.task import Task
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ class RatingProtocol(Protocol):
         return list(RATING_METRICS)
 
     def describe(self) -> str:
-        split = DESCRIPTIONS[self.by](**self.arguments).partition("; ")[0]
+        split = self.split_kind.describe(**self.arguments).partition("; ")[0]
         read = "before the date" if self.histories == "date" else "strictly before each of them"
         users = "all users" if self.users is None else f"{self.users:,} users (drawn with seed {self.seed})"
         return (

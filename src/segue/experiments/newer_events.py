@@ -120,7 +120,7 @@ def newest_training_time(saved: SavedModel) -> int:
 def newer_protocol(saved: SavedModel, after: int) -> RankingProtocol:
     """The protocol of a saved model with the events after a time as its test; baskets stay baskets."""
     protocol = RankingProtocol.expect(stored_protocol(saved), "not a protocol of rankings")
-    gap = int(protocol.arguments["gap"]) if protocol.by == "next-basket" else -1
+    gap = protocol.arguments["gap"] if protocol.by == "next-basket" else None
     return replace(protocol, name="newer-events", by="newer", arguments={"after": after, "gap": gap}, leak="keep")
 
 

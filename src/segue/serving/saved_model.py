@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log, Vocab
-from segue.data.splits import SPLITS
+from segue.data.split_kinds import SPLITS
 from segue.errors import ArtefactError, ConfigError, DataError
 from segue.folders import atomic_folder, check_folder, recover_folder
 from segue.io import file_hash, plain_values, reason, write_json
@@ -73,7 +73,7 @@ class SavedModel:
             return self.log
         protocol = self.about["experiment"]["protocol"]
         try:
-            split = SPLITS[protocol["by"]](self.log, **protocol["arguments"])
+            split = SPLITS[protocol["by"]].make(self.log, **protocol["arguments"])
             if protocol.get("leak") == "drop":
                 split = drop_leaking_users(split)
         except DataError:

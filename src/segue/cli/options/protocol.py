@@ -136,12 +136,12 @@ class ProtocolOptions(EvaluationOptions):
         return self._apply(Protocol.named(self.protocol) if self.protocol else Protocol.guess(log), log)
 
     def _apply(self, protocol: Protocol, log: Log | None) -> Protocol:
-        from segue.evaluation.protocols import suited
+        from segue.evaluation.protocols import with_seen_rule_of_log
 
         given = {name: getattr(self, name) for name in OF_SPLIT if getattr(self, name) is not None}
         protocol = with_arguments(protocol, given, log) if given else protocol
         if self.exclude_seen is None and log is not None:
-            protocol = suited(protocol, log)
+            protocol = with_seen_rule_of_log(protocol, log)
         settings = {"horizon": self.horizon, "leak": self.leak}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}
         return self.apply_to(protocol.with_cut_offs(self.cut_offs).with_settings(changed))

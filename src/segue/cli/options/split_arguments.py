@@ -13,21 +13,6 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
 
-OF_USER, OF_ALL, OF_USERS = "a fraction of each user's rows", "a fraction of all rows", "a fraction of the users"
-ROWS, DAYS = "a number of rows of each user", "a number of days at the end of the log"
-# split -> its arguments that are options, and what each takes
-TAKES: Mapping[str, Mapping[str, str]] = {
-    "ratio": {"valid": OF_USER, "test": OF_USER},
-    "leave-last-out": {"valid": ROWS, "test": ROWS},
-    "next-basket": {"gap": "a number of seconds"},
-    "global-time": {"valid": OF_ALL, "test": OF_ALL, "date": "the start of the test, in place of --test"},
-    "date": {"valid": "a fraction of the rows before the date", "date": "the start of the test"},
-    "whole-users": {"valid": OF_USERS, "test": OF_USERS},
-    "newest-users": {"valid": DAYS, "test": DAYS},
-    "given": {"valid": "a fraction of the training data, if the log names none for validation"},
-}
-WHOLE = ("leave-last-out", "newest-users", "next-basket")  # splits whose arguments are whole numbers
-
 
 def with_arguments(protocol: Protocol, given: Mapping[str, Any], log: Log | None) -> Protocol:
     """The protocol with other arguments of its split.
@@ -54,7 +39,7 @@ def with_arguments(protocol: Protocol, given: Mapping[str, Any], log: Log | None
 
 def _check(protocol: Protocol, name: str, shown: str, value: Any) -> None:
     """Raise `ConfigError` for an option that the protocol does not take, or a value of another kind."""
-    takes = TAKES[protocol.by]
+    takes, whole = protocol.split_kind.options, protocol.split_kind.hints.get(name) is int
     if name not in takes:
         options = "; ".join(f"--{other}, {what}" for other, what in takes.items())
         others = ", ".join(_protocols_with(name))
@@ -62,16 +47,16 @@ def _check(protocol: Protocol, name: str, shown: str, value: Any) -> None:
             f"--{name} {shown}: the protocol {protocol.name} has no such option (it takes {options}); choose one that "
             f"does with --protocol: {others}"
         )
-    if name != "date" and protocol.by in WHOLE and not float(value).is_integer():
+    if name != "date" and whole and not float(value).is_integer():
         raise ConfigError(f"--{name} {shown}: under the protocol {protocol.name} it is {takes[name]}, a whole number")
-    if name != "date" and protocol.by not in WHOLE and not 0 <= value < 1:
+    if name != "date" and not whole and not 0 <= value < 1:
         raise ConfigError(f"--{name} {shown}: under the protocol {protocol.name} it is {takes[name]}, below 1")
 
 
 def _protocols_with(name: str) -> list[str]:
     from segue.evaluation.protocols import PROTOCOLS
 
-    return [protocol.name for protocol in PROTOCOLS.values() if name in TAKES[protocol.by]]
+    return [protocol.name for protocol in PROTOCOLS.values() if name in protocol.split_kind.options]
 
 
 def date_in(text: str, log: Log | None) -> int:
