@@ -15,8 +15,8 @@ from segue.errors import ConfigError
 from segue.evaluation.breakdown import breakdown, by_history, by_leak, by_length, step_curve
 from segue.evaluation.metrics import at_step
 from segue.evaluation.protocols import PROTOCOLS
+from segue.evaluation.result import Result
 from segue.evaluation.significance import interval
-from segue.evaluation.table import Result
 from segue.evaluation.task import measure
 
 from .worlds import FixedScores, make_log

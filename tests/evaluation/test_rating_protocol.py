@@ -26,7 +26,8 @@ from segue.evaluation.ranks import Ranks
 from segue.evaluation.rating_predictions import RatingPredictions
 from segue.evaluation.rating_protocol import RatingProtocol
 from segue.evaluation.significance import interval
-from segue.evaluation.table import summary, table
+from segue.evaluation.summary import summary
+from segue.evaluation.table import table
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Sizes

@@ -12,8 +12,9 @@ from segue.errors import ConfigError
 from segue.evaluation.breakdown import breakdown
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.repeated_predictions import RepeatedPredictions
+from segue.evaluation.result import Result
 from segue.evaluation.significance import t_test
-from segue.evaluation.table import Result, summary
+from segue.evaluation.summary import summary
 from segue.experiments.experiment import Experiment
 from segue.experiments.repeated import mean_result
 

@@ -14,8 +14,10 @@ from segue.errors import ConfigError
 from segue.evaluation.metrics import coverage
 from segue.evaluation.protocols import PROTOCOLS
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.result import Result
 from segue.evaluation.significance import holm, interval, t_test, wilcoxon
-from segue.evaluation.table import Result, as_json, summary, table
+from segue.evaluation.summary import as_json, summary
+from segue.evaluation.table import table
 from segue.evaluation.task import measure
 
 CASES, ITEMS = 600, 50

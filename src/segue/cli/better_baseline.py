@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from segue.reporting.numbers import metric_text
+
 if TYPE_CHECKING:
-    from segue.evaluation.table import Result
+    from segue.evaluation.result import Result
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class BetterBaseline:
         return other < own if self.lower_is_better else other > own
 
     def __str__(self) -> str:
-        own, other = (f"{figure:.4f}".removeprefix("0") for figure in self.figures)
+        own, other = map(metric_text, self.figures)
         if self.is_certain:
             direction = "lower" if self.lower_is_better else "higher"
             level = next(level for level in (".001", ".01", ".05") if self.p < float(level))
@@ -62,7 +64,7 @@ def better_baseline(results: Sequence[Result], metric: str, content: Mapping[str
         metric: the monitored metric.
         content: the summary of the table; another one is made if it lacks the metric.
     """
-    from segue.evaluation.table import summary
+    from segue.evaluation.summary import summary
 
     task, model = results[-1].protocol.task, results[-1].model
     if not any(result.baseline for result in results) or results[-1].baseline:

@@ -20,7 +20,7 @@ from segue.errors import DataError
 from segue.reporting.console import stdout
 
 if TYPE_CHECKING:
-    from segue.evaluation.table import Result
+    from segue.evaluation.result import Result
     from segue.reporting.tables import FittedTable
 
 JsonFile = Annotated[
@@ -93,7 +93,8 @@ def finish(
     Returns:
         What the JSON holds.
     """
-    from segue.evaluation.table import summary, table
+    from segue.evaluation.summary import summary
+    from segue.evaluation.table import table
 
     show(*before, table(results, metrics), *after)
     content = {**summary(results, metrics), **(facts or {})}

@@ -28,7 +28,7 @@ from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
-    from segue.evaluation.table import Result
+    from segue.evaluation.result import Result
     from segue.experiments.experiment import Experiment
     from segue.experiments.outcome import Outcome
     from segue.experiments.repeated import Repeated

@@ -22,8 +22,9 @@ from segue.data.splits import Split
 from segue.errors import ConfigError, require
 from segue.evaluation.metrics import at_step, parse
 from segue.evaluation.ranks import Ranks
+from segue.evaluation.result import Result
 from segue.evaluation.significance import interval
-from segue.evaluation.table import CONFIDENCE, Result
+from segue.evaluation.summary import CONFIDENCE
 from segue.evaluation.task import measure
 
 By = Literal["length", "history", "leak", "step"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 from segue.io import write_bytes
 
 # all fields of a result but those that are stored in another form

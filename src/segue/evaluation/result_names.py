@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segue.evaluation.table import Result
+    from segue.evaluation.result import Result
 
 MAX_SETTINGS = 3  # in a name
 

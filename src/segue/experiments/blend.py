@@ -29,7 +29,8 @@ from segue.data.splits import EvalInstances, Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
-from segue.evaluation.table import Result, summary
+from segue.evaluation.result import Result
+from segue.evaluation.summary import summary
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.experiments.outcome import Outcome

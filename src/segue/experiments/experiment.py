@@ -24,7 +24,7 @@ from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 from segue.experiments.outcome import FinalFit, Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.registry import find

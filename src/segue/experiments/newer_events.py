@@ -19,7 +19,7 @@ from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import ArtefactError, ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 from segue.experiments.saved_models import Adapt, stored_protocol, unchanged
 from segue.serving.saved_model import SavedModel
 from segue.serving.vocabulary_adapter import VocabularyAdapter

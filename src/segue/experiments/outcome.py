@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from segue.data.extent import Extent
 from segue.data.log import Log
 from segue.data.splits import Split
-from segue.evaluation.table import Result, summary
+from segue.evaluation.result import Result
+from segue.evaluation.summary import summary
 from segue.models.base.model import Model
 from segue.reporting.numbers import validation_figure
 from segue.training.state import Training

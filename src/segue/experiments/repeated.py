@@ -15,7 +15,7 @@ from typing import Any
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.evaluation.repeated_predictions import RepeatedPredictions
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 from segue.evaluation.task import can_measure, mean_metric
 from segue.experiments.outcome import Outcome
 from segue.models.base.model import Model

@@ -21,7 +21,8 @@ from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import ConfigError, require
 from segue.evaluation.ranking_protocol import RankingProtocol
-from segue.evaluation.table import Result, summary
+from segue.evaluation.result import Result
+from segue.evaluation.summary import summary
 from segue.experiments.experiment import REFIT_FOLDER, Experiment
 from segue.experiments.outcome import Outcome, about_extents, about_fit, about_training
 from segue.models.base.model import Model

@@ -13,7 +13,7 @@ from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.log import Log
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 from segue.reporting.numbers import metric_text
 from segue.serving.saved_model import SavedModel
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from segue.data.log import Log
 from segue.evaluation import result_files
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 from segue.experiments.experiment import Experiment
 from segue.serving import saved_model
 from segue.tuning.search import Search

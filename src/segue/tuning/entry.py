@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from segue.evaluation.table import Result
+from segue.evaluation.result import Result
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from segue.data.splits import Split
     from segue.evaluation.breakdown import By
     from segue.evaluation.protocol import Protocol
-    from segue.evaluation.table import Result
+    from segue.evaluation.result import Result
     from segue.reporting.tables import FittedTable
 
 # the groupings, and the heading of each one's column

@@ -16,7 +16,7 @@ from segue.reporting.numbers import metric_text
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.evaluation.protocol import Protocol
-    from segue.evaluation.table import Result
+    from segue.evaluation.result import Result
     from segue.models.base.model import Model
 
 CERTAIN = "No two events of a user have the same time, so there is no other order; --tie-range changes nothing."
