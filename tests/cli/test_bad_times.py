@@ -140,6 +140,9 @@ FORMATS = {
         prepare=lambda patch: save_log(read_log("events.csv"), "saved"),
     ),
     "a time of day": Bad("data bad.csv", "row 1: '08:26:05' is a time of day without a date; join", dated("%H:%M:%S")),
+    "a fraction of a minute": Bad(
+        "data bad.csv", "row 1: '2019-10-01 08:26.5' has a fraction but no seconds; write", dated("%Y-%m-%d %H:%M.5")
+    ),
     "an unclear zone": Bad(
         "data bad.csv", "row 1: .* has the zone PDT, which is not certain", dated("%Y-%m-%d %X PDT")
     ),

@@ -32,6 +32,17 @@ def test_rows_of_a_log_are_selected_by_numbers_as_numbers():
     assert len(read_log(FRAME.drop("kind"), where={"stars": "4"})) == 2
 
 
+def test_whole_numbers_in_text_are_found_with_and_without_a_decimal_point(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("user,item,rating\n101.0,1,5\n101.0,2,5\n102.0,1,3\n102.0,3,5\n103.0,3,5\n")
+    assert len(read_log(path, where={"user": ["101", "102"], "rating": "5"})) == 3
+    with pytest.raises(DataError, match=r"column 'rating' never has the value '4'; it has '3', '5'$"):
+        read_log(path, where={"rating": "4"})
+    versions = pl.DataFrame({"version": ["1", "1.0", "v1.0"]})
+    for value, row in (("1", 0), ("1.0", 1), ("v1.0", 2)):
+        assert conditions.matching_rows(versions, {"version": [value]}, "here").arg_true().to_list() == [row]
+
+
 def test_a_value_that_never_occurs_is_an_error():
     many = pl.DataFrame({"n": range(12)})
     with pytest.raises(DataError, match=r"here: column 'n' never has the value 'one'; it has '0', .*'9' and 2 more"):

@@ -2,12 +2,14 @@
 
 {"event": ["view", "cart"], "shop": ["uk"]}     several values of one column are alternatives; all columns must fit
 
-Values are compared in the type of the column, so that the text "2" finds the number 2.0. Times and categories are
-compared as text, such as 2020-01-31. A list fits if it contains one of the values.
+Values are compared in the type of the column, so that the text "2" finds the number 2.0. If no text is "2", it finds
+the text "2.0". Times and categories are compared as text, such as 2020-01-31. A list fits if it contains one of the
+values.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from segue.errors import ConfigError, DataError, did_you_mean
 
 Conditions = Mapping[str, Sequence[Any]]
 SHOWN = 10
+_ZEROS = r"^(-?\d+)\.0+$"  # after a whole number
 
 
 def as_conditions(where: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -82,7 +85,14 @@ def _has_value(values: pl.Series, value: Any) -> pl.Series:
     else:
         wanted = _typed(value, values.dtype)
         has = None if wanted is None else values == wanted
+    if values.dtype == pl.String and has is not None and not has.any():
+        has = _whole(values) == re.sub(_ZEROS, r"\1", str(value))
     return pl.Series([False]).new_from_index(0, len(values)) if has is None else has.fill_null(False)
+
+
+def _whole(texts: pl.Series) -> pl.Series:
+    """Whole numbers in text without their decimal point: "101.0" becomes "101"."""
+    return texts.str.replace(_ZEROS, "${1}")
 
 
 def _comparable(values: pl.Series) -> pl.Series:
@@ -108,7 +118,8 @@ def _never(values: pl.Series, value: Any) -> str:
     single = _comparable(values)
     single = single.explode(empty_as_null=True) if isinstance(single.dtype, pl.List) else single
     distinct = single.drop_nulls().unique().sort()
-    texts = distinct.head(100_000).cast(pl.String).to_list()
+    as_text = distinct.head(100_000).cast(pl.String)
+    texts = (_whole(as_text) if distinct.dtype.is_float() else as_text).to_list()
     more = f" and {len(distinct) - SHOWN:,} more" if len(distinct) > SHOWN else ""
     listed = ", ".join(map(repr, texts[:SHOWN])) + more
     return (

@@ -258,3 +258,40 @@ def test_iso_text_keeps_every_nanosecond(stamps, decimals):
 @pytest.mark.parametrize("values", [[1.5, 1.25, -0.0000001], ["2", "10", "-1.5"], [7, -3, 10**18], [0.1, 0.2, 0.15]])
 def test_positions_keep_their_order(values):
     assert order(as_order(pl.Series(values), "x")) == order([float(value) for value in values])
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2024-02-22 22:41:37 Etc/GMT-2", 1_708_634_497),
+        ("2024-02-22T22:41:37[Etc/GMT+5]", 1_708_659_697),
+        ("2024-02-22 22:41:37 Etc/GMT", 1_708_641_697),
+        ("2024-02-22 22:41:37 GMT+02:00", 1_708_634_497),
+        ("[22/Feb/2024:22:41:37 +0000]", 1_708_641_697),
+        ("[22/Feb/2024:22:41:37 -0500]", 1_708_659_697),
+        ("Thu Feb 22 2024 22:41:37 GMT+0000 (Coordinated Universal Time)", 1_708_641_697),
+        ("Thu Feb 22 2024 22:41:37 GMT+0200 (Central European Summer Time)", 1_708_634_497),
+        ("Thu Feb 22 2024 22:41:37 GMT-0500 (heure normale de l\u2019Est)", 1_708_659_697),
+    ],
+)
+def test_zones_and_brackets_of_programs(text, seconds):
+    ticks, unit, _ = as_times(pl.Series([text]), "here")
+    assert (ticks.tolist(), unit) == ([seconds], "seconds")
+
+
+@pytest.mark.parametrize("text", ["2024-01-31 10:30.5", "2024-01-31T10:30,25Z", "31 January 2024, 10:30.5"])
+def test_a_fraction_of_a_minute_is_refused(text):
+    with pytest.raises(DataError, match=r"row 1: .* has a fraction but no seconds; write hours, minutes and seconds"):
+        as_times(pl.Series([text]), "here")
+
+
+def test_a_name_of_a_zone_in_brackets_is_no_offset():
+    with pytest.raises(DataError, match=r"row 1: .*PDT"):
+        as_times(pl.Series(["2024-01-31 10:30:00 (PDT)"]), "here")
+
+
+def test_a_time_format_for_whole_floats():
+    column = pl.Series([20240131.0, 20240201.0])
+    assert as_times(column, "here", "%Y%m%d").ticks.tolist() == [1_706_659_200, 1_706_745_600]
+    with pytest.raises(DataError, match="Float64 needs no time format"):
+        as_times(pl.Series([20240131.0, 20240201.5]), "here", "%Y%m%d")

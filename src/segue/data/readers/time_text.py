@@ -28,15 +28,16 @@ _DATES = {  # forms in which day and month cannot be confused
 }
 _ZONE = r"(?P<zone> ?(?:Z|[+-]\d\d(?::?\d\d)?))?"
 _CLOCK = rf"(?:(?P<gap>T|,? )\d{{1,2}}:\d\d(?P<second>:\d\d)?(?P<half> [APap][Mm])?{_ZONE})?"
-_OTHERS = {  # the formats of C's ctime, of web servers, and the basic one of ISO 8601
+_OTHERS = {  # the formats of C's ctime, of web servers, of JavaScript, and the basic one of ISO 8601
     r"[A-Za-z]{3} [A-Za-z]{3} \d{1,2} \d\d:\d\d:\d\d \d{4}": "%a %B %d %H:%M:%S %Y",
     r"[A-Za-z]{3} [A-Za-z]{3} \d{1,2} \d\d:\d\d:\d\d (Z|[+-]\d{4}) \d{4}": "%a %B %d %H:%M:%S %#z %Y",
     r"\d{1,2}/[A-Za-z]+/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}": "%d/%B/%Y:%H:%M:%S %#z",
+    r"[A-Za-z]{3} [A-Za-z]{3} \d{1,2} \d{4} \d\d:\d\d:\d\d ?(Z|[+-]\d{4})": "%a %B %d %Y %H:%M:%S %#z",
     r"\d{8}T\d{6}": "%Y%m%dT%H%M%S",
     r"\d{8}T\d{6}(Z|[+-]\d\d(:?\d\d)?)": "%Y%m%dT%H%M%S%#z",
 }
 _DAY_OR_MONTH = r"\d{1,2}(?P<separator>[-/.])\d{1,2}(?P=separator)\d{4}"
-_FRACTION = r"(:\d\d|\d{6})[.,](\d+)"  # of a second: after ":59" or "105959"
+_FRACTION = r"(:\d\d:\d\d|\d{6})[.,](\d+)"  # of a second: after "10:59:59" or "105959"
 _PATTERN_FRACTION = r"[.,]%[369]?f|%\.[369]?f"
 _PATTERN_YEAR = r"%-?[YyGgDFcsx+]"
 _MONTHS = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
@@ -72,6 +73,8 @@ def parse_text(text: pl.Series, where: str, time_format: str | None = None) -> P
         ConfigError: the pattern is not one of a date.
     """
     plain = text.str.strip_chars().str.replace_all(r"\s+", " ")
+    if time_format is None:
+        plain = plain.str.replace(r"^\[(.*)\]$", "${1}")  # web servers write times in brackets
     pattern = None if time_format is None else _checked(time_format)
     fraction = areas = None
     if pattern is None or re.search(_PATTERN_FRACTION, pattern):
@@ -155,6 +158,8 @@ def _guess(plain: pl.Series, text: pl.Series, where: str) -> tuple[pl.Series, st
 def _problem(value: str) -> str:
     if re.match(r"\s*\d{1,2}:\d\d", value):
         return "is a time of day without a date; join it with its date in one column"
+    if re.search(r"(^|[ T])\d{1,2}:\d\d[.,]\d+", value):
+        return "has a fraction but no seconds; write hours, minutes and seconds, as in 2024-01-31 10:30:05.5"
     if zone := unclear_zone(value):
         return f"has the zone {zone}, which is not certain; write offsets such as +02:00, or UTC"
     return (

@@ -20,7 +20,9 @@ _ADVICE = "write offsets such as +02:00, or UTC"
 
 def without_areas(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """The texts with UTC and GMT as Z and without names of areas, and these names; None if there are none."""
-    text = text.str.replace(r"\b(?:UTC|GMT)([+-]\d)", "${1}").str.replace(r"(?:\bEtc/)?\b(?:UTC|GMT)\b", "Z")
+    text = text.str.replace(r"([+-]\d{4}) \([^()]+\)$", "${1}")  # JavaScript: GMT+0200 (Central European Summer Time)
+    text = text.str.replace(r"(^|[^/])\b(?:UTC|GMT)([+-]\d)", "${1}${2}")
+    text = text.str.replace(r"(?:\bEtc/)?\b(?:UTC|GMT)($|[^\w+-])", "Z${1}")  # Etc/GMT-2 is an area
     text = text.str.replace(r"([+-]\d\d:?\d\d|Z)\[[^\]]*\]$", "${1}")
     areas = text.str.extract(_AREA)
     return (text, None) if areas.null_count() == len(text) else (text.str.replace(_AREA, ""), areas)

@@ -95,6 +95,8 @@ def _with_note(numbers: ParsedNumbers) -> Times:
 
 
 def _formatted(column: pl.Series, where: str, time_format: str) -> Times:
+    if column.dtype.is_float() and (column == column.cast(pl.Int64, strict=False)).all():
+        column = column.cast(pl.Int64)
     if column.dtype.is_integer():
         column = column.cast(pl.String)
     elif column.dtype != pl.String:
