@@ -33,6 +33,8 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 PARTS = ("train", "valid", "test")
 # the white space of Unicode, which polars removes; `str.strip` without an argument removes U+001C to U+001F, too
 BLANKS = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+INVISIBLE = "\u200b\u2060\ufeff"  # no white space, but just as little to see at the ends of a name
+BLANKS += INVISIBLE
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.data.log import BLANKS, Vocab
+from segue.data.log import BLANKS, INVISIBLE, Vocab
 from segue.data.readers import names as module
 from segue.data.readers.ingest import read_log
 from segue.data.readers.names import as_names, rounding_warnings
@@ -153,7 +153,9 @@ def test_blanks_around_names_do_not_count_in_any_source(tmp_path):
 def test_the_same_characters_are_blanks_when_a_source_is_read_and_when_a_name_is_looked_up():
     characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
     stripped = pl.Series(characters).str.strip_chars() == ""
-    assert [character for character, blank in zip(characters, stripped, strict=True) if blank] == sorted(BLANKS)
+    assert [character for character, blank in zip(characters, stripped, strict=True) if blank] == sorted(
+        set(BLANKS) - set(INVISIBLE)
+    )
 
 
 @pytest.mark.parametrize("odd", ["\x1c", "\x1d", "\x1e", "\x1f"])
@@ -286,6 +288,57 @@ def test_other_columns_of_a_text_file_keep_leading_zeros(tmp_path):
     table = read_log(FILMS, items=path).item_metadata
     assert table["postcode"].to_list() == ["01003", "10115", None]
     assert table["size"].to_list() == [1.5, 2.0, None]
+
+
+@pytest.mark.parametrize("odd", list(INVISIBLE))
+def test_characters_without_width_do_not_make_two_names(odd):
+    log = read_log(pl.DataFrame({"user": ["ann", f"ann{odd}", f"{odd}bob"], "item": ["a", "b", "a"]}))
+    assert log.users.tokens.to_list() == ["ann", "bob"]
+    assert log.users.ids([f"ann{odd}", "bob"]).tolist() == [1, 2]
+    assert "1 name was merged with others" in log.warnings[0]
+    with pytest.raises(DataError, match="column 'user', row 2: empty"):
+        read_log(pl.DataFrame({"user": ["ann", odd, "bob"], "item": ["a", "b", "a"]}))
+
+
+def test_the_text_of_spreadsheets_is_read_without_its_formula(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text('user,item\n"=""007""",1\n008,2\n"=""7""",1\n')
+    log = read_log(path)
+    assert log.users.tokens.to_list() == ["007", "008", "7"]
+    assert "names such as '=\"007\"', a spreadsheet's form of text, are read without = and quotes" in log.warnings[0]
+
+
+@pytest.mark.parametrize("marker", ["(not set)", "00000000-0000-0000-0000-000000000000"])
+def test_markers_of_missing_users_are_said(marker):
+    log = read_log(pl.DataFrame({"user": ["a", marker, marker], "item": ["x", "y", "z"]}))
+    assert f"{marker!r} is the name in 2 rows; if it stands for a missing value" in log.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["N55189 N42782", "N42782", "N3 N4 N5"],  # the histories of MIND
+        ["tea milk jam", "tea", "milk", "jam tea"],
+        ["1 5", "7", "5 2"],
+        ["1|5", "7|1"],
+    ],
+)
+def test_lists_that_are_read_as_names_are_said(names):
+    log = read_log(pl.DataFrame({"user": list(range(len(names))), "item": names}))
+    assert "look like lists, and each is one name; write one event per row" in log.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["The Matrix", "The Matrix Reloaded", "Brazil", "Me, Myself and Irene"],
+        ["iPhone 7", "iPhone 8 Plus", "Galaxy S9"],
+        ["u1 2024-01-31", "u2 2024-01-31"],
+        ["N1", "N2", "N3 N4"],
+    ],
+)
+def test_titles_of_several_words_are_names(names):
+    assert not read_log(pl.DataFrame({"user": list(range(len(names))), "item": names})).warnings
 
 
 def test_examples():

@@ -20,7 +20,7 @@ from segue.errors import DataError
 
 MARKERS = (  # what programs write for a missing value
     *("NULL", "null", "Null", "(null)", "NaN", "nan", "NaT", "NA", "N/A", "n/a", "#N/A", "<NA>", "None", "\\N"),
-    *("nil", "undefined"),
+    *("nil", "undefined", "(not set)", "(not provided)", "00000000-0000-0000-0000-000000000000"),
 )
 NEEDED = ("user", "item", "time")
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from segue.data.log import Codes, Ids, Log, Step, Vocab
 from segue.data.readers.empty import complete_rows, marker_warnings
-from segue.data.readers.name_checks import check_names
+from segue.data.readers.name_checks import check_names, list_warnings
 from segue.data.readers.names import as_names, encode, rounding_warnings
 from segue.data.readers.roles import DOUBTFUL_RATINGS, assign_roles, simplify
 from segue.data.readers.split_column import Parts, as_parts, check_order, order_by_part
@@ -55,6 +55,7 @@ class EventColumns:
         vocab, codes = encode(names.values)
         check_names(vocab, where)
         self.warnings += [*names.warnings, *rounding_warnings(vocab, where), *marker_warnings(vocab, codes, where)]
+        self.warnings += list_warnings(vocab, where)
         return vocab, codes
 
     def times(self, time_format: str | None) -> Times | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from segue.data.log import Codes, Vocab
+from segue.data.log import BLANKS, Codes, Vocab
 from segue.data.readers.values import first_row, without_missing
 from segue.errors import DataError
 
@@ -24,6 +24,7 @@ MANTISSA = {"Float16": 11, "Float32": 24, "Float64": 53}  # bits: whole numbers 
 PLAIN = r"^(0|-?[1-9][0-9]*)$"
 DOTTED = r"^(0|-?[1-9][0-9]*)\.0+$"  # a whole number as pandas writes it from a column of floats
 SCIENTIFIC = r"^-?[0-9](\.[0-9]+)?[eE]\+[0-9]{2,}$"  # a long number as spreadsheets and float columns write it
+FORMULA = r'^="([^"]*)"$'  # ="007" keeps a spreadsheet from reading 007 as a number
 MANY = 20  # names: so many round numbers are no coincidence (one chance in a million)
 
 
@@ -132,9 +133,17 @@ def _rounded(where: str, row: int, value: str, dtype: str) -> DataError:
 
 
 def _from_text(column: pl.Series, where: str) -> Names:
+    warnings = []
+    formulas = column.str.contains(FORMULA)
+    if formulas.any():
+        example = column[first_row(formulas) - 1]
+        column = column.str.replace(FORMULA, "${1}")
+        without_missing(column, where)
+        warnings.append(
+            f"{where}: names such as {example!r}, a spreadsheet's form of text, are read without = and quotes"
+        )
     raw = column.unique()
     names = _normalised(raw)
-    warnings = []
     if not names.equals(raw):
         warnings += _merge_warnings(raw, names, where)
         column = _normalised(column)
@@ -156,7 +165,7 @@ def _from_text(column: pl.Series, where: str) -> Names:
 
 
 def _normalised(text: pl.Series) -> pl.Series:
-    return text.str.strip_chars().str.normalize("NFC")
+    return text.str.strip_chars(BLANKS).str.normalize("NFC")
 
 
 def _undotted(name: object) -> str:

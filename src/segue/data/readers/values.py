@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.data.log import BLANKS
 from segue.errors import DataError
 
 _WITHOUT_RATINGS = 'read without ratings: rating="" (--rating-col "")'
@@ -24,7 +25,7 @@ def is_empty(column: pl.Series) -> pl.Series:
     if column.dtype.is_float():
         return empty | column.is_nan().fill_null(True)
     if column.dtype == pl.String:
-        return empty | (column.str.strip_chars() == "").fill_null(True)
+        return empty | (column.str.strip_chars(BLANKS) == "").fill_null(True)
     return empty
 
 
