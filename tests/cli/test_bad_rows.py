@@ -112,6 +112,16 @@ HEADERS = {
     ),
     "a delimiter that is none": Bad(["data", "events.csv", "--delimiter", "\\x00"], r"cannot separate fields"),
     "two delimiters": Bad("data bad.csv", r"',' and ';' fit equally well", "7;4,5\n8;3,5\n"),
+    "lists of one length": Bad(
+        "data bad.csv --no-header --user-col 1 --item-col 2",
+        r"',' and '\|' both fit as delimiters; give one \(--delimiter\)",
+        "u1,i1,7,3|10|17|5|9\nu2,i1,8,3|10|17|5|9\n",
+    ),
+    "a blank before a quotation mark": Bad(
+        "data bad.csv",
+        r"has a blank between the delimiter and a quotation mark; remove the blank",
+        '"user", "item"\n"a", "b"\n',
+    ),
     "an empty delimiter": Bad(["data", "events.csv", "--delimiter", ""], r"'' cannot separate fields.* tab"),
     "aligned columns": Bad(
         "data bad.csv", r"columns aligned by several spaces are not read", "user   item\n1      2\n"

@@ -105,6 +105,27 @@ def test_the_delimiter_is_the_one_that_every_line_has(write, text, items):
     assert log.items.tokens.to_list() == (items or ["a,b,c", "d,e"])
 
 
+@pytest.mark.parametrize(
+    ("delimiter", "line"),
+    [
+        (",", "u{n},i{m},17{n},3|10|17|5|9\n"),
+        ("\t", "u{n}\ti{m}\t17{n}\t1,2,3,4,5\n"),
+        ("\t", "u{n}\ti{m},a,b\n"),
+    ],
+)
+def test_a_list_of_one_length_does_not_set_the_delimiter(write, delimiter, line):
+    path = write("".join(line.format(n=n % 3, m=n) for n in range(6)))
+    options = {"header": False, "user": "1", "item": "2", "time": ""}
+    with pytest.raises(DataError, match=r"both fit as delimiters; give one \(--delimiter\)"):
+        read_log(path, **options)
+    assert read_log(path, delimiter=delimiter, **options).users.tokens.to_list() == ["u0", "u1", "u2"]
+
+
+def test_values_of_two_parts_leave_the_delimiter_alone(write):
+    path = write("u1\ti1\t5.1,4.2\nu2\ti2\t5.3,4.1\n")
+    assert read_log(path, header=False, user="1", item="2").users.tokens.to_list() == ["u1", "u2"]
+
+
 def test_a_delimiter_may_be_given_by_its_code(write):
     assert pairs(read_log(write("user\x01item\n7\x011\n8\x012\n"), delimiter="\\x01")) == [(7, 1), (8, 2)]
 

@@ -17,6 +17,7 @@ from segue.errors import DataError
 
 ATOMIC = ".inter"
 DELIMITERS = ("\t", ",", ";", "|", "::")
+TABULAR = {"\t": 2, ",": 3}  # delimiter -> number of fields that makes a table of a file which has another one, too
 SPELLINGS = {"\\t": "\t", "\\\\t": "\t", "tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
 CHECKED = 100  # lines on which delimiters are compared
 FIELD_LIMIT = 1 << 30
@@ -97,6 +98,10 @@ def _detect_delimiter(path: Path, lines: Sequence[str]) -> str:
     best = [delimiter for delimiter in consistent or candidates if counts[delimiter][0] == most]
     if len(best) > 1:
         raise DataError(f"{path}: {best[0]!r} and {best[1]!r} fit equally well as delimiters; give one (--delimiter)")
+    for other in consistent:  # lists of one length may have more parts than the row has fields
+        rarely_in_a_field = other in TABULAR and DELIMITERS.index(other) < DELIMITERS.index(best[0])
+        if rarely_in_a_field and counts[other][0] >= TABULAR[other]:
+            raise DataError(f"{path}: {other!r} and {best[0]!r} both fit as delimiters; give one (--delimiter)")
     return best[0]
 
 

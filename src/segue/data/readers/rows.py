@@ -24,12 +24,14 @@ BOM = b"\xef\xbb\xbf"
 LF, CR, QUOTE = b'\n\r"'
 OPEN_QUOTE = "has a quotation mark that is never closed"
 INNER_QUOTE = "has a quotation mark inside a field"
+BLANK_QUOTE = "has a blank between the delimiter and a quotation mark"
 LINE_END = "has a line end of another kind than the first line"
 ZERO_BYTE = "has a zero byte"
 TOO_LONG = "is longer than 64 MB"
 ADVICE = {
     OPEN_QUOTE: "close or remove it",
     INNER_QUOTE: "put the field in quotes and double those inside, or remove them",
+    BLANK_QUOTE: "remove the blank",
     LINE_END: "write the whole file with one kind of line end",
     ZERO_BYTE: "the file is damaged or binary; write or download it again",
     TOO_LONG: "is this a table?",
@@ -50,7 +52,7 @@ class BadRow(Exception):
     def __init__(self, problem: str, row: int, line: int, *, fields: int = 0) -> None:
         super().__init__(problem)
         self.row, self.line, self.fields = row, line, fields
-        self.quote = problem in (OPEN_QUOTE, INNER_QUOTE)
+        self.quote = problem in (OPEN_QUOTE, INNER_QUOTE, BLANK_QUOTE)
         self.advice = ADVICE.get(problem, "")
 
 
@@ -187,7 +189,11 @@ class _Block:
         opens = (opening == 0) | np.isin(self.bytes[opening - 1], edges)
         closes = np.isin(self.bytes[closing + 1], (*edges, CR))
         bad = np.concatenate([opening[~opens], closing[~closes]])
-        return (self._row(int(bad.min())), INNER_QUOTE, 0) if len(bad) else None
+        if not len(bad):
+            return None
+        first = int(bad.min())
+        after_blank = first > 1 and bytes(self.bytes[first - 2 : first]) == bytes([self.separator, ord(" ")])
+        return self._row(first), BLANK_QUOTE if after_blank and first in opening else INNER_QUOTE, 0
 
     def _line_end(self) -> tuple[int, str, int] | None:
         """Carriage returns and line feeds in turn: parts of files with different line ends."""
