@@ -83,6 +83,14 @@ FILES = {
     "no empty rows of a saved log": Bad(
         "data saved --drop-empty", "a saved log has its columns already; leave out drop_empty", prepare=saved
     ),
+    "items of another shop": Bad(
+        "data events.csv --items bad.csv",
+        r"bad\.csv, column 'item_id': none of its items \('a', \.\.\.\) is in the log .* call it item_id in the header",
+        "item_id,product,title\na,x,A\nb,y,B\n",
+    ),
+    "items without names": Bad(
+        "data events.csv --items bad.csv", r"bad\.csv, column 'item': every row is empty", "item,title\n,A\n,B\n"
+    ),
     "text for a rating": Bad(
         "data bad.csv",
         r"bad\.csv, column 'rating', row 3: 'good' is not a number",
@@ -131,10 +139,14 @@ FILES = {
         "data bad.xlsx", r"bad\.xlsx: cannot read \.xlsx files; give CSV", prepare=written("bad.xlsx")
     ),
     "titles of other items": Bad(
-        "data events.csv --items bad.csv", r"bad\.csv: none of its items \('x', .*same names", "item,title\nx,X\ny,Y\n"
+        "data events.csv --items bad.csv",
+        r"bad\.csv, column 'item': none of its items \('x', .*same names",
+        "item,title\nx,X\ny,Y\n",
     ),
     "users of another log": Bad(
-        "data events.csv --users bad.csv", r"bad\.csv: none of its users \('x', .*same names", "user,age\nx,1\ny,2\n"
+        "data events.csv --users bad.csv",
+        r"bad\.csv, column 'user': none of its users \('x', .*same names",
+        "user,age\nx,1\ny,2\n",
     ),
     "titles without items": Bad(
         "data events.csv --items bad.csv", r"bad\.csv: no column looks like the item", "a,b\n1,2\n"

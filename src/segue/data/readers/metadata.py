@@ -17,9 +17,10 @@ import polars as pl
 from segue.data.log import Vocab
 from segue.data.readers.dialect import ATOMIC
 from segue.data.readers.names import as_names
-from segue.data.readers.roles import guess_column
+from segue.data.readers.roles import guess_column, guess_columns
 from segue.data.readers.source import open_table
 from segue.data.readers.table import ColumnKind
+from segue.data.readers.values import is_empty
 from segue.errors import DataError
 
 Named = Literal["user", "item"]
@@ -40,36 +41,80 @@ def find_metadata(source: Any, role: Named) -> Path | None:
 def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame, list[str]]:
     """The rows of `source` in the order of the ids of `vocab`; items get a column `title` first, if there are titles.
 
-    Names are matched as text, so 12 matches "12". Of several rows for one name the first is used. If there is a column
-    `year`, titles that do not end in a year get " (year)". The second result is what was assumed about the source.
+    Names are matched as text, so 12 matches "12". Of several columns that may hold them, the one with most names of
+    `vocab` is used. Of several rows for one name the first is used. Rows without a name are left out. If there is a
+    column `year`, titles that do not end in a year get " (year)". The second result is what was assumed.
 
     Raises:
         DataError: the source cannot be read, has no column of names, or has no name of `vocab`.
     """
     table = open_table(source)
-    key = guess_column(role, table.columns)
-    if key is None:
+    keys = guess_columns(role, table.columns)
+    if not keys:
         raise DataError(
             f"{table.where}: no column looks like the {role}; the columns are {', '.join(table.columns)}. "
             f"Call the column of names {role!r} in a header line"
         )
-    title = guess_column("title", [column for column in table.columns if column != key]) if role == "item" else None
-    kinds: dict[str, ColumnKind] = {key: "name"} if title is None else {key: "name", title: "text"}
-    frame, warnings = table.load({column: kinds.get(column, "any") for column in table.columns})
-    read = as_names(frame[key], f"{table.where}, column {key!r}")
-    names = read.values.cast(pl.String)
-    frame = frame.drop(key).with_columns(names.alias("\0name")).unique("\0name", keep="first", maintain_order=True)
+    others = [column for column in table.columns if column not in keys]
+    title = guess_column("title", others) if role == "item" else None
+    kinds: dict[str, ColumnKind] = {**dict.fromkeys(keys, "name"), **({} if title is None else {title: "text"})}
+    frame, loading = table.load({column: kinds.get(column, "any") for column in table.columns})
     tokens = vocab.tokens.cast(pl.String)
-    if not tokens.is_in(frame["\0name"].implode()).any():
+    key = max(keys, key=lambda column: _num_found(frame[column], tokens))  # the first of the best
+    where = f"{table.where}, column {key!r}"
+    frame, warnings = _named_rows(frame, key, where)
+    names = frame["\0name"]
+    found = _num_found(names, tokens)
+    if not found:
         raise DataError(
-            f"{table.where}: none of its {role}s ({names[0]!r}, ...) is in the log ({tokens[0]!r}, ...); "
-            "are these the same names?"
+            f"{where}: none of its {role}s ({names[0]!r}, ...) is in the log ({tokens[0]!r}, ...); are these the same "
+            f"names? If another column has them, call it {role}_id in the header line"
         )
+    if 2 * found < len(tokens):
+        warnings.append(
+            f"{where}: only {found:,} of the {len(tokens):,} {role}s of the log {'is' if found == 1 else 'are'} in it"
+        )
+    if title is not None:
+        warnings += _title_warnings(frame, title, f"{table.where}, column {title!r}")
+    frame = frame.unique("\0name", keep="first", maintain_order=True)
     matched = pl.DataFrame({"\0name": tokens}).join(frame, on="\0name", how="left", maintain_order="left")
     matched = matched.drop("\0name")
     if title is not None:
         matched = _with_titles(matched, title, guess_column("year", matched.columns), tokens)
-    return matched, [*warnings, *read.warnings]
+    return matched, [*loading, *warnings]
+
+
+def _named_rows(frame: pl.DataFrame, key: str, where: str) -> tuple[pl.DataFrame, list[str]]:
+    """The rows that have a name, with the names as text in the column "\\0name" in place of `key`, and warnings."""
+    empty = is_empty(frame[key])
+    rows = "1 row" if empty.sum() == 1 else f"{empty.sum():,} rows"
+    warnings = [f"{where}: {rows} without a name left out"] if empty.any() else []
+    if empty.all():
+        raise DataError(f"{where}: every row is empty; are the columns the right ones?")
+    frame = frame.filter(~empty)
+    names = as_names(frame[key], where)
+    return frame.drop(key).with_columns(names.values.cast(pl.String).alias("\0name")), [*warnings, *names.warnings]
+
+
+def _num_found(names: pl.Series, tokens: pl.Series) -> int:
+    """The number of names of the log, `tokens`, that are among some names."""
+    text = names.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0$", "${1}").drop_nulls()
+    return int(tokens.is_in(text.implode()).sum())
+
+
+def _title_warnings(frame: pl.DataFrame, title: str, where: str) -> list[str]:
+    """A warning if rows of one name have different titles."""
+    titles = (
+        frame.drop_nulls(title).group_by("\0name", maintain_order=True).agg(pl.col(title).unique(maintain_order=True))
+    )
+    several = titles.filter(pl.col(title).list.len() > 1)
+    if several.is_empty():
+        return []
+    name, (first, second, *_) = several.row(0)
+    return [
+        f"{where}: {'1 item has' if several.height == 1 else f'{several.height:,} items have'} different titles in "
+        f"several rows, such as {name!r} ({first!r} and {second!r}); the first row counts"
+    ]
 
 
 def _with_titles(table: pl.DataFrame, title: str, year: str | None, tokens: pl.Series) -> pl.DataFrame:

@@ -41,8 +41,13 @@ def guess_column(role: str, columns: Sequence[str]) -> str | None:
     >>> guess_column("user", ["Session ID", "userId", "sku"])
     'userId'
     """
+    return next(iter(guess_columns(role, columns)), None)
+
+
+def guess_columns(role: str, columns: Sequence[str]) -> list[str]:
+    """All columns that may be the one for `role`, the likeliest first."""
     known = {simplify(column): column for column in reversed(columns)}
-    return next((known[name] for name in COLUMN_NAMES[role].split() if name in known), None)
+    return [known[name] for name in COLUMN_NAMES[role].split() if name in known]
 
 
 def assign_roles(columns: Sequence[str], named: Mapping[str, str | None], where: str) -> dict[str, str]:

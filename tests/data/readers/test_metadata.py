@@ -1,0 +1,55 @@
+"""Metadata of users and items: the column of their names, rows without one, and what looks wrong."""
+
+import polars as pl
+import pytest
+
+from segue.data.readers.ingest import read_log
+from segue.errors import DataError
+
+LOG = pl.DataFrame({"user": [1, 1, 2, 2], "sku": ["a1", "b2", "c3", "a1"], "time": [1, 2, 3, 4]})
+TITLES = ["Mug", "Pen", "Cup"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"sku": ["a1", "b2", "c3"], "item": TITLES},
+        {"product_id": [7, 8, 9], "item": ["a1", "b2", "c3"]},
+        {"item_id": [1.0, 2.0, 3.0], "asin": ["c1", "b3", "a1"], "sku": ["a1", " b2", "c3"]},
+        {"item_id": ["a1", "b2", "c3"], "item": TITLES},
+    ],
+)
+def test_the_column_that_has_the_names_of_the_log(columns, tmp_path):
+    path = tmp_path / "items.csv"
+    pl.DataFrame({**columns, "title": TITLES}).write_csv(path)
+    assert read_log(LOG, items=path).item_metadata["title"].to_list() == TITLES
+
+
+def test_a_table_without_the_names_of_the_log_says_which_column_it_took():
+    with pytest.raises(
+        DataError, match=r"column 'item': none of its items \('y', ...\) is in the log \('a1', .* call it"
+    ):
+        read_log(LOG, items=pl.DataFrame({"sku": ["x"], "item": ["y"], "code": ["a1"]}))
+    with pytest.raises(DataError, match="column 'sku': every row is empty"):
+        read_log(LOG, items=pl.DataFrame({"sku": ["", None]}))
+
+
+def test_rows_without_a_name_are_left_out(tmp_path):
+    path = tmp_path / "items.csv"
+    path.write_text("sku,title\na1,Mug\n,Nothing\nb2,Pen\n  ,Blank\nc3,Cup\n")
+    log = read_log(LOG, items=path)
+    assert log.item_metadata["title"].to_list() == TITLES
+    assert log.warnings == ("items.csv, column 'sku': 2 rows without a name left out",)
+
+
+def test_few_names_and_several_titles_of_one_item_are_warnings():
+    log = read_log(LOG, items=pl.DataFrame({"sku": ["a1", "a1", "a1", "z"], "title": ["Mug", "Mug", "Cup", "Z"]}))
+    few, titles = log.warnings
+    assert few.endswith("column 'sku': only 1 of the 3 items of the log is in it")
+    assert titles.endswith(
+        "column 'title': 1 item has different titles in several rows, such as 'a1' ('Mug' and 'Cup'); "
+        "the first row counts"
+    )
+    assert log.item_metadata["title"].to_list() == ["Mug", "b2", "c3"]
+    two = pl.DataFrame({"sku": ["a1", "b2", "b2"], "title": ["Mug", "Pen", "Pen"]})
+    assert read_log(LOG, items=two).warnings == ()
