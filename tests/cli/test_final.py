@@ -108,11 +108,13 @@ def test_an_outside_class_is_fitted_too(segue, here):
     assert about(here / "models/fmc-final")["trained_on"]["events"] == 72
 
 
-def test_search_and_compare_fit_the_winner(segue, here):
+def test_search_and_compare_fit_the_winner(segue, here, monkeypatch):
     pytest.importorskip("optuna")
     done(segue("search item-knn events.csv --trials 2 --final --no-baselines --out models/found"))
     assert about(here / "models/found")["trained_on"]["events"] == 72
-    done(segue("compare events.csv --models pop,recent-pop --trials 1 --jobs 1 --minutes 1 --final --out field"))
+    monkeypatch.delenv("SEGUE_QUIET")
+    _, _, err = segue("compare events.csv --models pop,recent-pop --trials 1 --jobs 1 --minutes 1 --final --out field")
+    assert "on the whole log, which is not part of the 1 minutes\n" in err
     best = json.loads((here / "field/result.json").read_text())["serve"]
     assert about(here / f"field/{best}")["trained_on"]["events"] == 48
     whole = about(here / f"field/{best}-final")

@@ -133,6 +133,24 @@ def test_search_and_compare_warn_of_leaks_as_run_does_also_of_results_that_they_
     assert f"Warning: {warning}." in html.unescape((next((here / "compare").iterdir()) / "report.html").read_text())
 
 
+def test_search_and_compare_warn_of_targets_with_one_time_as_run_does(segue, here, sequential_workers):
+    rows = [
+        f"u{user},i{(user * 7 + k * 5) % 13},{10**9 + user * 10**6 + k // 3 * 7200}\n"
+        for user in range(20)
+        for k in range(9)
+    ]
+    (here / "tied.csv").write_text("".join(["user,item,time\n", *rows]))
+    facts = []
+    for command in ("run item-knn", "search item-knn --trials 1", "compare --models pop,item-knn --trials 1"):
+        for _ in range(2):
+            done(segue(f"{command} tied.csv --json found.json"))
+            found = json.loads((here / "found.json").read_text())
+            facts.append((found["warnings"], found["tied"]))
+    assert facts == [facts[0]] * 6
+    assert facts[0][1] == 1.0
+    assert "100% of the test targets have the same time" in " ".join(facts[0][0])
+
+
 def test_search_and_compare_take_a_horizon(segue, here, sequential_workers):
     parts = [f"u{user},{'test' if user > 8 else 'valid' if user == 8 else 'train'}\n" for user in range(12)]
     (here / "sessions.csv").write_text("user,split\n" + "".join(parts))
