@@ -167,6 +167,30 @@ FORMATS = {
         r"parts: a folder must hold .* of the same columns",
         prepare=files(a_csv=events(), b_jsonl=OBJECTS),
     ),
+    "an Iceberg table": Bad(
+        "data lake",
+        r"lake: a folder must hold .* it holds data, metadata; give one of its folders",
+        prepare=lambda patch: [
+            written("lake/data/a.csv", events())(patch),
+            written("lake/metadata/v1.json", "{}")(patch),
+        ],
+    ),
+    "a part and its compressed form": Bad(
+        "data parts",
+        r"parts: a\.csv and a\.csv\.gz are two forms of one table; delete one of them",
+        prepare=files(a_csv=events(), a_csv_gz=gzip.compress(events().encode())),
+    ),
+    "a part without a needed column": Bad(
+        "data parts",
+        r"b\.csv: its columns \(user, item\) are not .*: it has no column 'time'",
+        prepare=files(a_csv=events(), b_csv="user,item\nu1,2\n"),
+    ),
+    "a JSON column of several shapes": Bad(
+        "data x.jsonl",
+        r"x\.jsonl, column 'item': has both 0 and \[1\]; write one form",
+        prepare=file("x.jsonl", OBJECTS + '{"user": 1, "item": [1]}\n'),
+    ),
+    "JSON without values": Bad("data x.json", r"x\.json: has no values", prepare=file("x.json", "[]")),
     "empty parts": Bad("data parts", r"parts: all of its files are empty", prepare=files(a_csv="", b_csv="")),
     "other folders": Bad(
         "data logs",

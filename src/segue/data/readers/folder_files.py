@@ -70,7 +70,7 @@ def find_parts(folder: Path) -> Parts:
         listed = ", ".join(sorted(p.name for p in folder.iterdir())[:10]) or "nothing"
         raise DataError(
             f"{folder}: a folder must hold a saved log, Parquet, text or JSON files of the same columns, or one "
-            f"{ATOMIC} file; it holds {listed}"
+            f"{ATOMIC} file; it holds {listed}" + ("; give one of its folders" if below else "")
         )
     partitions = [_partition(folder, path) for path in paths]
     for path, partition in zip(paths, partitions, strict=True):
