@@ -264,11 +264,12 @@ def test_session_popularity_is_a_baseline_where_users_return() -> None:
 def test_targets_that_came_together_with_the_row_before_are_warned_about() -> None:
     log = dataclasses.replace(make_log([[1, 2, 3, 4]], 4), time=np.array([1, 2, 3, 3], np.int64))
     leave = PROTOCOLS["leave-one-out"]
-    (warning,) = leave.warnings(leave.split(log))
+    tied, (warning,) = leave.check(leave.split(log))
+    assert tied == 1
     assert "100% of the test targets have the same time as the row before them: models predict one" in warning
     for name in ("hgn", "next-basket"):  # a set of targets; whole baskets
         protocol = PROTOCOLS[name]
-        assert protocol.warnings(protocol.split(log)) == ()
+        assert protocol.check(protocol.split(log)).warnings == ()
 
 
 def test_a_log_that_brings_its_split_is_measured_by_it() -> None:

@@ -10,8 +10,10 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
+from segue.data.diagnostics.leakage import leakage_warnings
+from segue.data.diagnostics.target_times import TargetTimes
 from segue.data.log import Log
 from segue.data.split_kinds import SPLITS, SplitKind
 from segue.data.splits import EvalInstances, Part, Split
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
     from segue.models.base.model import Model
 
 AnyProtocol = TypeVar("AnyProtocol", bound="Protocol")
+
+
+class SplitCheck(NamedTuple):
+    """What makes figures of a split doubtful.
+
+    Attributes:
+        tied: the share of the test instances whose first target has the time of the row before it; None if unknown.
+        warnings: what it shares with training and what else looks wrong, one sentence each.
+    """
+
+    tied: float | None
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +124,20 @@ class Protocol(ABC):
         """The names of the simple models that are shown beside any other on `log`."""
         return self.task.baselines
 
-    def tied(self, split: Split) -> float | None:
-        """The share of the test instances whose first target has the time of the row before it; None if unknown."""
+    def check(self, split: Split, *, refit: bool = False) -> SplitCheck:
+        """What makes figures of a split doubtful; with `refit`, models are trained on validation data as well."""
+        times = self.target_times(split)
+        shared = leakage_warnings(split, refit=refit, ranking=self.task.name == "ranking")
+        warning = self._target_warning(split, times)
+        return SplitCheck(None if times is None else times.tied, (*shared, *([warning] if warning else [])))
+
+    def target_times(self, split: Split) -> TargetTimes | None:
+        """How soon the first targets of the test follow the rows before them; None if that is unknown."""
         return None
 
-    def warnings(self, split: Split) -> tuple[str, ...]:
-        """What makes figures of a split doubtful, one sentence each, besides what it shares with training."""
-        return ()
+    def _target_warning(self, split: Split, times: TargetTimes | None) -> str | None:
+        """A sentence if targets come together with the rows before them."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:

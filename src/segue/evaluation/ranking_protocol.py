@@ -10,7 +10,7 @@ import numpy as np
 
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.diagnostics.repeats import users_return
-from segue.data.diagnostics.target_times import basket_warning, target_times
+from segue.data.diagnostics.target_times import TargetTimes, basket_warning, target_times
 from segue.data.log import Log
 from segue.data.source_split import cuts_users
 from segue.data.split_kinds import SPLITS
@@ -156,17 +156,13 @@ class RankingProtocol(Protocol):
         returns = not self.exclude_seen and users_return(log, int(self.arguments.get("gap", 0)))
         return (*self.task.baselines, "s-pop") if returns else self.task.baselines
 
-    def tied(self, split: Split) -> float | None:
-        times = target_times(split.log, self.instances(split, "test").row)
-        return None if times is None else times.tied
+    def target_times(self, split: Split) -> TargetTimes | None:
+        return target_times(split.log, self.instances(split, "test").row)
 
-    def warnings(self, split: Split) -> tuple[str, ...]:
+    def _target_warning(self, split: Split, times: TargetTimes | None) -> str | None:
         if not self.split_kind.next_row and not (self.by == "given" and cuts_users(split.log)):
-            return ()
-        what = "the rest of a basket" if self.by == "next-basket" else "one of several items that came together"
-        task = f"models predict {what}, given the others"
-        warning = basket_warning(split.log, self.instances(split, "test").row, task=task)
-        return (warning,) if warning else ()
+            return None
+        return basket_warning(split.log, times, "basket" if self.by == "next-basket" else "item")
 
     def describe(self) -> str:
         targets = f"; the targets are the next {self.horizon} items" if self.horizon > 1 else ""

@@ -17,13 +17,13 @@ from typing import Any
 
 from rich.text import Text
 
+from segue.data.diagnostics.target_times import SOME_TIED
 from segue.evaluation.result import Result
 from segue.evaluation.significance import Test
 from segue.evaluation.summary import summary
 from segue.reporting.numbers import cut_off, metric_text, percent_text, seconds_text
 from segue.reporting.tables import Column, FittedTable
 
-MANY_TIED = 0.05  # share of targets with the time of the row before, above which the table says so
 TIES_MATTER = 0.01  # relative change of a figure under the other tie rule, above which the table mentions it
 
 
@@ -111,7 +111,7 @@ def _tie_notes(facts: dict[str, Any]) -> list[str]:
 
 def _tied_note(tied: float | None) -> str:
     """What the order of events with the same time decides, if that is much."""
-    if tied is None or tied <= MANY_TIED:
+    if tied is None or tied <= SOME_TIED:
         return ""
     return (
         f" In {tied:.0%} of the instances the (first) target has the time of the row before it: the order of the "

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.extent import Extent
 from segue.data.log import Log
 from segue.data.splits import Split
@@ -237,8 +236,7 @@ class Experiment:
             seconds=training.seconds,
             baseline=self.baseline,
             settings=self.all_settings,
-            warnings=self.warnings(split),
-            tied=self.protocol.tied(split),
+            **self.protocol.check(split, refit=self.refit)._asdict(),
         )
 
     def retrainings(self, split: Split, log: Log) -> float:
@@ -248,8 +246,7 @@ class Experiment:
 
     def warnings(self, split: Split) -> tuple[str, ...]:
         """What makes figures of this split doubtful, one sentence each."""
-        ranking = self.protocol.task.name == "ranking"
-        return (*leakage_warnings(split, refit=self.refit, ranking=ranking), *self.protocol.warnings(split))
+        return self.protocol.check(split, refit=self.refit).warnings
 
     def tested_extent(self, split: Split) -> Extent:
         """The rows that the tested model is trained on."""

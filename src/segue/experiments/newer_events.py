@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.log import Log
 from segue.data.newer import NewerEvents, merge_newer
 from segue.data.splits import Split
@@ -82,8 +81,7 @@ def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Sp
         items=newer.log.num_items,
         counts=split.train.counts(),
         seconds=saved.about["training"]["seconds"],
-        warnings=(*leakage_warnings(split, refit=False), *protocol.warnings(split)),
-        tied=protocol.tied(split),
+        **protocol.check(split)._asdict(),
     )
 
 

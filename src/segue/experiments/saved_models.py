@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.log import Log
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
@@ -39,7 +38,6 @@ def evaluate_saved(saved: SavedModel, log: Log, *, adapt: Adapt = unchanged) -> 
     check_test_unseen(saved)
     protocol = adapt(protocol_on(saved, log))
     split, refit = protocol.split(log), saved.about["experiment"]["refit"]
-    ranking = protocol.task.name == "ranking"
     return Result(
         model=saved.name,
         predictions=protocol.evaluate(saved.model, split, "test"),
@@ -48,8 +46,7 @@ def evaluate_saved(saved: SavedModel, log: Log, *, adapt: Adapt = unchanged) -> 
         items=log.num_items,
         counts=(split.train_valid if refit else split.train).counts(),
         seconds=saved.about["training"]["seconds"],
-        warnings=(*leakage_warnings(split, refit=refit, ranking=ranking), *protocol.warnings(split)),
-        tied=protocol.tied(split),
+        **protocol.check(split, refit=refit)._asdict(),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segue.data.diagnostics.repeats import repeat_share, users_return
+from segue.data.diagnostics.repeats import had_before, repeat_share, users_return
 from segue.data.synthetic import YEAR_2020, from_sequences
 
 
@@ -39,3 +39,11 @@ def test_the_order_inside_a_basket_does_not_matter():
 def test_no_events_no_repeats():
     assert repeat_share(from_sequences([[]], num_items=2)) == 0
     assert repeat_share(from_sequences([[]], num_items=2, times=[[]])) == 0
+
+
+def test_the_rows_that_return_are_those_of_the_share():
+    log = from_sequences([[1, 2, 1, 1, 3, 2], [1, 1]], num_items=3, times=[[1, 2, 3, 3, 4, 5], [7, 7]])
+    assert had_before(log).tolist() == [False, False, True, True, False, True, False, False]
+    assert repeat_share(log) == pytest.approx(2 / 6), "the copies of user 1 at time 3 and of user 2 count once"
+    untimed = replace(log, time=None)
+    assert had_before(untimed).mean() == repeat_share(untimed) == pytest.approx(4 / 8)

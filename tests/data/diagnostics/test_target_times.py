@@ -20,7 +20,7 @@ def rows(log):
 
 
 def warning(log):
-    return basket_warning(log, rows(log), task="models predict X")
+    return basket_warning(log, target_times(log, rows(log)), "item")
 
 
 def test_shares_by_hand():
@@ -35,8 +35,9 @@ def test_shares_by_hand():
 
 def test_the_warning_says_what_is_asked_and_what_to_do():
     assert warning(visits(0, 0, 99, 99)) == (
-        "50% of the test targets have the same time as the row before them: models predict X; with --protocol "
-        "next-basket they predict all items of the next time"
+        "50% of the test targets have the same time as the row before them: models predict one of "
+        "several items that came together, given the others; with --protocol next-basket "
+        "they predict all items of the next time"
     )
     near = warning(visits(5, 20, 60, 99))
     assert near is not None

@@ -71,10 +71,10 @@ class TieRangeOptions:
 
     def advice(self, results: Sequence[Result], *, final: bool = False, seeds: int = 1) -> list[str]:
         """A line that names the option where many targets tie and it can be given; empty otherwise."""
-        from segue.evaluation.table import MANY_TIED
+        from segue.data.diagnostics.target_times import SOME_TIED
 
         tied = results[0].tied
-        if self.tie_range is not None or final or seeds > 1 or tied is None or tied <= MANY_TIED:
+        if self.tie_range is not None or final or seeds > 1 or tied is None or tied <= SOME_TIED:
             return []
         return ["--tie-range 10 shows how much the figures change with another order of the events that tie."]
 

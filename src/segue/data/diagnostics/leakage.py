@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from segue.data.copies import exact_copies
+from segue.data.diagnostics.repeats import had_before
 from segue.data.log import Ids, Log, Mask, ranges
 from segue.data.splits import Split
 from segue.errors import ConfigError
@@ -121,7 +122,7 @@ def measure_leakage(split: Split) -> Leakage:
         shared=shared_events(split),
         num_long=num_long,
         contained=contained,
-        repeats=_mean(_had_before(log)[rows]),
+        repeats=_mean(had_before(log)[rows]),
         new_items=_mean(counts[log.item[rows]] == 0),
         ties=None if log.time is None else _mean((np.diff(log.time[rows]) == 0)[same_user]),
         popularity_recall=_popularity_recall(counts, split.instances("test").targets()),
@@ -171,7 +172,7 @@ def leakage_advice(split: Split, shared: SharedEvents) -> list[str]:
         advice.append("--duplicates exact drops exact copies of rows, which are among them")
     if 0 < shared.num_clean < shared.num_instances:
         advice.append("--by leak of segue run and segue evaluate evaluates the other users alone")
-    sharing = int(_leaking_train_users(split).sum())
+    sharing = shared.num_train_users
     if not _cut_users(split).any() and 0 < sharing < np.count_nonzero(split.train.lengths):
         users = "user who shares" if sharing == 1 else f"{sharing:,} users who share"
         advice.append(f"--leak drop of segue run trains without the {users}")
@@ -278,22 +279,6 @@ def _hash_of_first_items(item: np.ndarray[Any, np.dtype[np.int32]], row: Ids) ->
     for step in range(LONG):
         number = number * 1_000_003 + item[row + step]
     return number
-
-
-def _had_before(log: Log) -> Mask:
-    """(R,) whether the user of each row had its item before, at another time if there are times."""
-    rows, user = _rows(log, log.start, log.stop)
-    pair = user * (log.num_items + 1) + log.item[rows]
-    order = np.argsort(pair, kind="stable")
-    ordered = pair[order]
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, np.bool_)
-    again = np.zeros(len(log.item), np.bool_)
-    if log.time is None:
-        again[rows[order]] = ~first
-    else:
-        time = log.time[rows[order]]
-        again[rows[order]] = time > time[first][np.cumsum(first) - 1]
-    return again
 
 
 def _popularity_recall(counts: Ids, targets: np.ndarray[Any, np.dtype[np.int32]]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from segue.data.copies import exact_copies
 from segue.data.diagnostics.leakage import Leakage, leakage_warnings, measure_leakage
 from segue.data.diagnostics.order_test import OrderSignal, order_signal
 from segue.data.diagnostics.repeats import repeat_share
-from segue.data.diagnostics.target_times import basket_warning
+from segue.data.diagnostics.target_times import basket_warning, target_times
 from segue.data.log import Ids, Log, distinct
 from segue.data.source_split import has_split
 from segue.data.splits import given_split, leave_last_out
@@ -206,9 +206,8 @@ def summarise(log: Log, *, seed: int = 0) -> LogSummary:
     }
     warnings = [*log.warnings, *_warnings(numbers, span, order), *leakage_warnings(split)]
     if not brings_split:
-        rows = split.instances("test").row
-        task = "with leave-one-out, models predict one of several items that came together, given the others"
-        warnings += filter(None, [basket_warning(log, rows, task=task)])
+        times = target_times(log, split.instances("test").row)
+        warnings += filter(None, [basket_warning(log, times, "leave-one-out")])
     return LogSummary(log.name, log.fingerprint, **numbers, warnings=tuple(warnings))
 
 

@@ -7,6 +7,7 @@ history   a@10  b@10  c@75 | d@75  target        d has the time of c: which of t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,9 +15,16 @@ from segue.data.baskets import basket_starts, baskets_per_user
 from segue.data.log import Ids, Log
 from segue.errors import DataError
 
+SOME_TIED = 0.05  # share of instances above which tables say so
 MANY_TIED = 0.1  # share of instances above which there is a warning: MovieLens and Amazon by day have .42 to .44
 MANY_CLOSE = 0.5  # share within a minute; clicks of sessions have as many, but few sessions have 3 such groups
 MINUTE = 60
+Target = Literal["item", "basket", "leave-one-out"]
+_TASKS: dict[Target, str] = {
+    "item": "models predict one of several items that came together, given the others",
+    "basket": "models predict the rest of a basket, given the others",
+    "leave-one-out": "with leave-one-out, models predict one of several items that came together, given the others",
+}
 
 
 @dataclass(frozen=True)
@@ -44,17 +52,17 @@ def target_times(log: Log, rows: Ids) -> TargetTimes | None:
         return TargetTimes(tied, None)
 
 
-def basket_warning(log: Log, rows: Ids, *, task: str) -> str | None:
+def basket_warning(log: Log, times: TargetTimes | None, target: Target) -> str | None:
     """One sentence if many targets are part of the same basket as the row before them, otherwise None.
 
     Args:
         log: the log.
-        rows: the first target row of every instance.
-        task: what models predict there, in words.
+        times: the times of the first targets; None if they are unknown.
+        target: what is predicted: an item, a basket, or the last item of each user.
     """
-    times = target_times(log, rows)
     if times is None:
         return None
+    task = _TASKS[target]
     if times.tied > MANY_TIED:
         return (
             f"{times.tied:.0%} of the test targets have the same time as the row before them: {task}; "
