@@ -11,13 +11,13 @@ import polars as pl
 from segue.data.log import Vocab
 from segue.errors import DataError
 
-NUMBERS = r"^\[?-?\d+([ ,|;]+-?\d+)*\]?$"
-SEVERAL = r"^\[?-?\d+([ ,|;]+-?\d+){2,}\]?$"
-BRACKETS = r"^(\[.*\]|\(.*\)|\{.*\})$"
+_NUMBERS = r"^\[?-?\d+([ ,|;]+-?\d+)*\]?$"
+_SEVERAL = r"^\[?-?\d+([ ,|;]+-?\d+){2,}\]?$"
+_BRACKETS = r"^(\[.*\]|\(.*\)|\{.*\})$"
 TOKEN = r"[^ ,|;]+"
 NUMBERED = r"^([A-Za-z_-]*)\d+$"  # N55189, item-7, 12
 MOST = 10_000  # names of which the parts are compared
-QUOTED = r"^'.*'$"
+_QUOTED = r"^'.*'$"
 
 
 def check_names(vocab: Vocab, where: str) -> None:
@@ -29,14 +29,14 @@ def check_names(vocab: Vocab, where: str) -> None:
     names = vocab.tokens
     if names.dtype.is_integer():
         return
-    several = names.str.contains(SEVERAL)
-    if names.str.contains(BRACKETS).all() or (several.any() and names.str.contains(NUMBERS).all()):
+    several = names.str.contains(_SEVERAL)
+    if names.str.contains(_BRACKETS).all() or (several.any() and names.str.contains(_NUMBERS).all()):
         example = names[int(several.arg_max() or 0)]
         raise DataError(
             f"{where}: {example!r} is a list; write one event per row, or one user a line without a header "
             "(user item item ...)"
         )
-    if names.str.contains(QUOTED).all():
+    if names.str.contains(_QUOTED).all():
         raise DataError(f'{where}: every value is in single quotes, such as {names[0]}; use double quotes (") or none')
 
 

@@ -17,15 +17,13 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import BLANKS, Codes, Vocab
-from segue.data.readers.values import first_row, without_missing
+from segue.data.readers.values import EXACT_BELOW, WHOLE, first_row, without_missing
 from segue.errors import DataError
 
-MANTISSA = {"Float16": 11, "Float32": 24, "Float64": 53}  # bits: whole numbers below 2^bits are told apart
-PLAIN = r"^(0|-?[1-9][0-9]*)$"
-DOTTED = r"^(0|-?[1-9][0-9]*)\.0+$"  # a whole number as pandas writes it from a column of floats
-SCIENTIFIC = r"^-?[0-9](\.[0-9]+)?[eE]\+[0-9]{2,}$"  # a long number as spreadsheets and float columns write it
+_DOTTED = r"^(0|-?[1-9][0-9]*)\.0+$"  # a whole number as pandas writes it from a column of floats
+_SCIENTIFIC = r"^-?[0-9](\.[0-9]+)?[eE]\+[0-9]{2,}$"  # a long number as spreadsheets and float columns write it
 FORMULA = r'^="([^"]*)"$'  # ="007" keeps a spreadsheet from reading 007 as a number
-MANY = 20  # names: so many round numbers are no coincidence (one chance in a million)
+_MANY = 20  # names: so many round numbers are no coincidence (one chance in a million)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +86,14 @@ def rounding_warnings(vocab: Vocab, where: str) -> tuple[str, ...]:
     if not vocab.tokens.dtype.is_integer():
         return ()
     numbers = vocab.tokens.to_numpy()
-    for dtype, bits in (("float32", 24), ("float64", 53)):
-        large = numbers[numbers >= 2**bits]
-        # a float of that type holds a number whose binary digits, without the zeros at the end, are at most `bits`
-        if len(large) >= MANY and (large // (large & -large) < 2**bits).all():
+    for dtype in (pl.Float32, pl.Float64):
+        limit = EXACT_BELOW[dtype]
+        large = numbers[numbers >= limit]
+        # a float of that type holds a number that is below the limit without the zeros at the end of its binary digits
+        if len(large) >= _MANY and (large // (large & -large) < limit).all():
             return (
-                f"{where}: all {len(large):,} names from {2**bits:,} are numbers that {dtype} can hold; if they were "
-                "stored so before, several names may have become one: compare them with the original data",
+                f"{where}: all {len(large):,} names from {limit:,} are numbers that {_type_name(dtype)} can hold; "
+                "if they were stored so before, several names may have become one: compare them with the original data",
             )
     return ()
 
@@ -113,9 +112,9 @@ def _from_decimals(column: pl.Series, where: str) -> pl.Series:
 
 def _from_floats(column: pl.Series, where: str) -> pl.Series:
     _refuse_fractions(column != column.floor(), column, where)
-    rounded = column.abs() >= 2 ** MANTISSA[str(column.dtype)]
+    rounded = column.abs() >= EXACT_BELOW[type(column.dtype)]
     if rounded.any():
-        raise _rounded(where, first_row(rounded), f"{column[first_row(rounded) - 1]:.0f}", str(column.dtype))
+        raise _rounded(where, first_row(rounded), f"{column[first_row(rounded) - 1]:.0f}", type(column.dtype))
     return column.cast(pl.Int64)
 
 
@@ -125,10 +124,14 @@ def _refuse_fractions(fraction: pl.Series, column: pl.Series, where: str) -> Non
         raise DataError(f"{where}, row {row}: {column[row - 1]} is not a whole number, so it cannot be a name")
 
 
-def _rounded(where: str, row: int, value: str, dtype: str) -> DataError:
+def _type_name(dtype: type[pl.DataType]) -> str:
+    return dtype.__name__.lower()
+
+
+def _rounded(where: str, row: int, value: str, dtype: type[pl.DataType]) -> DataError:
     return DataError(
-        f"{where}, row {row}: {value} may be several names, because {dtype.lower()} tells whole numbers apart only "
-        f"below {2 ** MANTISSA[dtype]:,}; write the column as whole numbers or as text, from the original data"
+        f"{where}, row {row}: {value} may be several names, because {_type_name(dtype)} tells whole numbers apart "
+        f"only below {EXACT_BELOW[dtype]:,}; write the column as whole numbers or as text, from the original data"
     )
 
 
@@ -149,7 +152,7 @@ def _from_text(column: pl.Series, where: str) -> Names:
         column = _normalised(column)
         names = names.unique()
     _refuse_scientific(column, names, where)
-    dotted, plain = names.str.contains(DOTTED), names.str.contains(PLAIN)
+    dotted, plain = names.str.contains(_DOTTED), names.str.contains(WHOLE)
     if not dotted.any():
         return Names(column, tuple(warnings))
     example = names.filter(dotted).min()
@@ -174,10 +177,10 @@ def _undotted(name: object) -> str:
 
 def _without_point(column: pl.Series, dotted: pl.Series, where: str) -> pl.Series:
     """The names without ".0"; an error if a float may have been rounded before it was written as text."""
-    rounded = dotted.cast(pl.Float64).abs() >= 2**53
+    rounded = dotted.cast(pl.Float64).abs() >= EXACT_BELOW[pl.Float64]
     if rounded.any():
         value = dotted[first_row(rounded) - 1]
-        raise _rounded(where, first_row(column == value), value, "Float64")
+        raise _rounded(where, first_row(column == value), value, pl.Float64)
     return _whole_or_text(column.str.replace(r"\.0+$", ""))
 
 
@@ -195,7 +198,7 @@ def _merge_warnings(raw: pl.Series, names: pl.Series, where: str) -> list[str]:
 
 
 def _refuse_scientific(column: pl.Series, names: pl.Series, where: str) -> None:
-    found = names.filter(names.str.contains(SCIENTIFIC))
+    found = names.filter(names.str.contains(_SCIENTIFIC))
     if len(found):
         row = first_row(column.is_in(found.implode()))
         raise DataError(

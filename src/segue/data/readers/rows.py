@@ -16,9 +16,9 @@ import numpy as np
 
 from segue.data.log import Ids
 from segue.data.readers.dialect import Dialect
+from segue.data.readers.sample import LONGEST
 
 BLOCK = 1 << 18  # bytes; larger blocks do not fit into the cache of a core
-LONGEST = 1 << 26  # bytes of a row
 UNIT = b"\x1f"  # the "unit separator" of ASCII
 BOM = b"\xef\xbb\xbf"
 LF, CR, QUOTE = b'\n\r"'

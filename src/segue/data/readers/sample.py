@@ -17,12 +17,10 @@ LONGEST = 1 << 26  # bytes of a row
 NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
 DAMAGED = (EOFError, OSError, zlib.error)
 GZIP = b"\x1f\x8b"
-UNPACK = {  # the first bytes of compressed files -> the program that unpacks them
-    b"\x28\xb5\x2f\xfd": "zstd -d",
-    b"PK\x03\x04": "unzip",
-    b"BZh": "bunzip2",
-    b"\xfd7zXZ": "unxz",
-    b"7z\xbc\xaf": "7z x",
+# suffixes of compressed files -> the program that unpacks them; their first bytes -> the suffix
+PACKED = {".zst": "zstd -d", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".7z": "7z x", ".tar": "tar xf"}
+_FIRST_BYTES = {
+    **{b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"7z\xbc\xaf": ".7z"}
 }
 
 
@@ -88,9 +86,11 @@ def open_text(path: Path) -> BinaryIO:
     """
     with path.open("rb") as file:
         start = file.read(8)
-    for magic, program in UNPACK.items():
+    for magic, suffix in _FIRST_BYTES.items():
         if start.startswith(magic):
-            raise DataError(f"{path}: compressed in a way that is not read; unpack it first ({program} {path.name})")
+            raise DataError(
+                f"{path}: compressed in a way that is not read; unpack it first ({PACKED[suffix]} {path.name})"
+            )
     compressed = start.startswith(GZIP)
     if path.suffix == ".gz" and not compressed:
         raise DataError(f"{path}: not a gzip file; rename it without .gz, or download it again")

@@ -12,11 +12,10 @@ import polars as pl
 from segue.data.readers.folder import folder_table
 from segue.data.readers.folder_files import PARQUET, table_suffix
 from segue.data.readers.json_lines import JSON, json_table
+from segue.data.readers.sample import PACKED
 from segue.data.readers.table import Table, pandas_table, parquet_table, polars_table, text_table
 from segue.data.readers.text import SUFFIXES
 from segue.errors import DataError
-
-PACKED = {".zst": "zstd -d", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".7z": "7z x", ".tar": "tar xf"}
 
 
 def open_table(source: Any, *, delimiter: str | None = None, header: bool | None = None) -> Table:

@@ -19,13 +19,13 @@ from segue.data.readers.dialect import Dialect
 from segue.data.readers.header import Header
 from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
 from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, open_text
-from segue.data.readers.user_lines import WHOLE, user_events, user_line_fields
-from segue.data.readers.values import is_empty
+from segue.data.readers.user_lines import user_events, user_line_fields
+from segue.data.readers.values import WHOLE, is_empty
 from segue.errors import DataError
 from segue.io import reason
 
 SUFFIXES = ("", ".csv", ".tsv", ".txt", ".dat", ".data", ".tab", ".psv", ".log", ".inter", ".item", ".user")
-NUMBER = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
+_FLOAT = r"(?i)^-?((0|[1-9][0-9]*)(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf)$"
 HEAD_ROWS = 1000
 _Counted = tuple[Dialect, RowCount, tuple[str, ...]]  # how rows are read, their number, and what was assumed
 Loaded = tuple[pl.DataFrame, tuple[str, ...]]  # the rows, and what was assumed about the source, one sentence each
@@ -277,4 +277,4 @@ def _type(values: Iterable[str]) -> type[pl.DataType]:
     filled = [value.strip() for value in values if value]
     if filled and all(re.match(WHOLE, value) for value in filled):
         return pl.Int64
-    return pl.Float64 if filled and all(re.match(NUMBER, value) for value in filled) else pl.String
+    return pl.Float64 if filled and all(re.match(_FLOAT, value) for value in filled) else pl.String

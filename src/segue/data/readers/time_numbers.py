@@ -14,18 +14,13 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Floats, Ids
-from segue.data.readers.values import first_row
+from segue.data.readers.values import EXACT_BELOW, first_row
 from segue.data.time_units import TICKS_PER_SECOND, unit_by_size, unit_of
 from segue.errors import DataError
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _UNITS = tuple(TICKS_PER_SECOND)  # each is a thousandth of the one before
 _LIMIT = 2**63
-_LARGEST: dict[type[pl.DataType], int] = {
-    pl.Float16: 2**11,
-    pl.Float32: 2**24,
-    pl.Float64: 2**53,
-}  # up to here every whole number is exact
 _ADVICE = "write the column as whole numbers (int64)"
 
 
@@ -57,7 +52,7 @@ def from_floats(column: pl.Series, where: str) -> ParsedNumbers:
     if (np.abs(values) >= _LIMIT).any():
         row = int(np.argmax(np.abs(values) >= _LIMIT))
         raise DataError(f"{where}, row {row + 1}: {values[row]} does not fit in 64 bits; turn the column into text")
-    if (np.abs(values) >= _LARGEST[type(column.dtype)]).any():
+    if (np.abs(values) >= EXACT_BELOW[type(column.dtype)]).any():
         return _coarse(column, values, where)
     first, last = float(values.min()), float(values.max())
     unit = unit_of_numbers(first, last)
@@ -100,7 +95,7 @@ def _scaled(values: Floats, scale: int, dtype: Any) -> Ids | None:
         return None
     whole = np.floor(values)
     ticks = whole.astype(np.int64) * scale + np.rint((values - whole) * scale).astype(np.int64)
-    if np.abs(ticks).max(initial=0) < _LARGEST[pl.Float64]:
+    if np.abs(ticks).max(initial=0) < EXACT_BELOW[pl.Float64]:
         native = {pl.Float16: np.float16, pl.Float32: np.float32}.get(type(dtype), np.float64)
         exact = bool(((ticks / scale).astype(native) == values).all())
     else:  # floats of this size are further apart than 1 / scale

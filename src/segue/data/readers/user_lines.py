@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-WHOLE = r"^-?(0|[1-9][0-9]*)$"  # "007" is a name, not the number 7
+from segue.data.readers.values import WHOLE
+
 SEPARATORS = r'\s,;|"\[\]'  # between items of one field
 
 

@@ -11,6 +11,10 @@ import polars as pl
 from segue.data.log import BLANKS
 from segue.errors import DataError
 
+WHOLE = r"^(0|-?[1-9][0-9]*)$"  # the usual form of a whole number; "007" and "-0" are text
+# whole numbers below these are told apart
+EXACT_BELOW: dict[type[pl.DataType], int] = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
+
 _WITHOUT_RATINGS = 'read without ratings: rating="" (--rating-col "")'
 
 
