@@ -51,7 +51,7 @@ def _distribution(domain: Domain) -> Any:
         return distributions.CategoricalDistribution([_choice_label(value) for value in domain.values])
     values = domain_values(domain)
     high = values[-1] if values else domain.high
-    integers = values is not None and all(isinstance(value, int) for value in values)
+    integers = isinstance(values, range)
     if isinstance(domain, LogUniform):
         kind = distributions.IntDistribution if integers else distributions.FloatDistribution
         return kind(domain.low, domain.high, log=True)

@@ -93,11 +93,11 @@ def nearest_value(domain: Domain, value: Any) -> Any:
     if listed is None:
         assert not isinstance(domain, Choice)
         return min(max(value, domain.low), domain.high) if isinstance(value, (int, float)) else None
-    if value in listed:
-        return value
-    if isinstance(listed, range):
+    if isinstance(listed, range):  # which would be searched value by value for a fraction
         index = round((value - listed.start) / listed.step) if _is_number(value) else None
         return None if index is None else listed[min(max(index, 0), len(listed) - 1)]
+    if value in listed:
+        return value
     numbers = [number for number in listed if _is_number(number)]
     return min(numbers, key=lambda number: abs(number - value)) if numbers and _is_number(value) else None
 
