@@ -115,7 +115,7 @@ class Scheduler:
                 self._start_tuning(pool)
 
     def _start_test(self, pool: WorkerPool) -> None:
-        """Train and test the best of a model. It is not stopped early, as fewer epochs: it ends in time, or not."""
+        """Train and test the best of a model; only the deadline ends this: fewer epochs would not be fair."""
         name = self.to_test.pop()
         progress = self.progress[name]
         progress.started, progress.end = time.monotonic(), self.budget.deadline
