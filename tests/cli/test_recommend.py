@@ -93,7 +93,28 @@ def test_unknown_names_in_a_filter_are_said(segue, here, monkeypatch):
     (here / "deny.txt").write_text("1\n77\n")
     code, _, err = segue("recommend models/pop --user u1 --deny deny.txt")
     assert code == 0
-    assert "Warning: 1 items of --allow and --deny are unknown to the model: '77'" in err
+    assert "Warning: 1 item of --deny is unknown to the model: '77'" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("deny.txt", "\n"), ("deny.csv", ""), ("deny.csv", "item\n"), ("d.json", "[]")]
+)
+def test_an_empty_file_denies_nothing(segue, here, monkeypatch, name, content):
+    monkeypatch.delenv("SEGUE_QUIET")
+    (here / name).write_text(content)
+    code, out, err = segue(f"recommend models/pop --user u1 --deny {name}")
+    assert code == 0
+    assert f"{name}: has no items in it, so --deny leaves none out" in err
+    assert out == segue("recommend models/pop --user u1")[1]
+
+
+def test_names_send_no_control_characters_to_the_terminal(segue, here):
+    text = (here / "events.csv").read_text().replace(",1,", ",one\x1b[2J,")
+    (here / "odd.csv").write_text(text)
+    done(segue("run pop odd.csv --no-baselines --out models/odd"))
+    out = done(segue(["recommend", "models/odd", "--item", "one\x1b[2J", "--include-seen"]))
+    assert out.count("one\ufffd[2J") == 2
+    assert "\x1b" not in out
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
@@ -167,6 +188,9 @@ BAD = {
     "history with an empty name": Bad("recommend models/pop --history 1,,2", r"there is no name between two commas"),
     "strict with an unknown item": Bad("recommend models/pop --item 1 --item 99 --strict", r"unknown item '99'"),
     "allow file missing": Bad("recommend models/pop --user u1 --allow none.txt", r"none\.txt: no such file"),
+    "empty allow file": Bad(
+        "recommend models/pop --user u1 --allow a.txt", r"a\.txt: has no items in it", prepare=written("a.txt", "\n")
+    ),
     "nothing is allowed": Bad(
         "recommend models/pop --user u1 --allow a.txt",
         r"no item is left to recommend",

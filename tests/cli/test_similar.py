@@ -19,7 +19,7 @@ def test_similar_items_of_one_and_of_several(segue, here):
     (here / "deny.txt").write_text(f"{found['similar'][0]['item']}\n")
     assert segue("similar models/item-knn --item 3 -k 1 --deny deny.txt --json other.json")[0] == 0
     assert json.loads((here / "other.json").read_text())["similar"] == found["similar"][1:]
-    assert "Similar to 3 and 4:" in segue("similar models/item-knn --item 3 --item 4")[1]
+    assert "Similar to 3 and 4:" in segue("similar models/item-knn --item 3 --item 4 --item 3")[1]
 
 
 def test_items_with_commas_in_their_names(segue, here):

@@ -29,6 +29,7 @@ _LEGEND = (
     "lower without it. ▾4: without it the recommendation would rank 4 places lower; ▴2: 2 places higher. "
     "Age 1 is the newest item."
 )
+_NO_PLACES = "Where all items score the same without a past item, no change of place is shown."
 _REST = "no item (user, popularity, bias)"
 _NOTHING_TO_EXPLAIN = "No item of the history contributes to an answer by popularity."
 _ADDS_UP = "The contributions and the part that no item carries add up to the score."
@@ -154,6 +155,8 @@ def legend_of(explanation: Explanation, model: str) -> list[str]:
     lines = [_LEGEND] if past else [f"{model} reads no item of the history: its scores do not depend on it."]
     if past:
         lines.append(_ADDS_UP if explanation.additive else _DOES_NOT_ADD_UP)
+        if any(change is None for one in past for change in one.rank_changes):
+            lines.append(_NO_PLACES)
         lines.extend([_REMOVALS[explanation.removal]] if explanation.removal in _REMOVALS else [])
     if past and unread:
         read, older = len(past) + explanation.num_older, "1 older item is" if unread == 1 else f"{unread:,} older are"

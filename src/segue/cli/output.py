@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from segue import io
 from segue.cli.help import OUTPUT_GROUP
 from segue.errors import DataError
-from segue.reporting.console import stdout
+from segue.reporting.console import printable, stdout
 
 if TYPE_CHECKING:
     from segue.evaluation.result import Result
@@ -63,11 +63,15 @@ EXPERIMENT_OUTPUT_DEFAULTS = ExperimentOutputOptions()
 
 def show(*things: Any) -> None:
     """Print answers on stdout."""
+    from rich.text import Text
+
     from segue.reporting.tables import FittedTable
 
     for place, thing in enumerate(things):
         if place and isinstance(thing, FittedTable) and thing.title:
             stdout().print()
+        if isinstance(thing, Text):
+            thing.plain = printable(thing.plain)
         stdout().print(thing)
 
 

@@ -45,7 +45,7 @@ def similar(
     check_json(json, model)
     saved = load_saved(model, model_class)
     found = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
-    titles = saved.log.titles(saved.log.items.ids(item))
+    titles = saved.log.titles(saved.log.items.ids(list(dict.fromkeys(item))))
     show(*similar_tables(found, titles, saved.model.item_similarity))
     content = {"model": str(model), "items": list(item), "similarity": saved.model.item_similarity}
     write_json_output(json, {**content, "similar": [asdict(one) for one in found]})

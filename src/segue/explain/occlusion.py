@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
@@ -42,7 +42,7 @@ from segue.nn.recorder import Recording, recording
 from segue.nn.topk import places
 from segue.serving.query import make_query
 from segue.serving.recommend import Recommendations, named_items
-from segue.serving.top_items import TopItemFinder
+from segue.serving.top_items import TopItemFinder, all_equal
 
 Order = Literal["contribution", "time"]
 Removal = Literal["kept", "closed at the newest item", "closed"]
@@ -64,7 +64,8 @@ class PastItem:
         age: 1 for the newest item, 2 for the one before, and so on.
         gates: the value of each gate and attention of the model.
         contributions: for each recommendation, its score minus its score without the item.
-        rank_changes: for each recommendation, by how many places it ranks lower without the item.
+        rank_changes: for each recommendation, by how many places it ranks lower without the item; None where all
+            items score the same without it, so that none has a place.
     """
 
     item: Any
@@ -72,7 +73,7 @@ class PastItem:
     age: int
     gates: dict[str, float | None]
     contributions: list[float]
-    rank_changes: list[int]
+    rank_changes: list[int | None]
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,11 @@ def explain(
     occluded[:, excluded] = -torch.inf
     without = occluded[:, ids]
     contributions = without_noise(scores[:, ids].double() - without.double(), scores)
-    rank_changes = places(occluded, ids) - places(scores, ids)
+    rank_changes = rank_changes_of(scores, occluded, ids)
     names, titles = log.items.names(items[positions.start :].tolist()), log.titles(items[positions.start :].tolist())
     ages = range(len(positions), 0, -1)
     gates = recorded_values(recorded, len(items), positions)
-    rows = zip(names, titles, ages, gates, contributions[:-2].tolist(), rank_changes[:-2].tolist(), strict=True)
+    rows = zip(names, titles, ages, gates, contributions[:-2].tolist(), rank_changes[:-2], strict=True)
     past = [PastItem(*row) for row in rows]
     if order == "contribution":
         past.sort(key=lambda one: (-sum(map(abs, one.contributions)), one.age))
@@ -189,6 +190,14 @@ def _of_fallback(recommended: Recommendations) -> Explanation:
         additive=True,
         removal="kept",
     )
+
+
+def rank_changes_of(
+    scores: Float[Tensor, "1 I"], occluded: Float[Tensor, "N I"], ids: Int[Tensor, "K"]
+) -> list[list[int | None]]:
+    """By how many places each of K items ranks lower in each row of `occluded`; None in rows of equal scores."""
+    changes = (places(occluded, ids) - places(scores, ids)).tolist()
+    return [[None] * len(ids) if all_equal(row) else change for row, change in zip(occluded, changes, strict=True)]
 
 
 def score_all_items(model: Model, batch: Batch) -> Float[Tensor, "B I"]:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BEFORE_FIRST_LINE = 5.0
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
 WIDTH = 80  # of results that do not go to a terminal
 
 
@@ -51,10 +53,19 @@ def quiet() -> bool:
     return os.environ.get("SEGUE_QUIET", "") not in ("", "0") or os.environ.get("RANK", "0") != "0"
 
 
+def printable(text: str) -> str:
+    """The text with a replacement character for each control character, which could change what a terminal shows.
+
+    >>> printable("two\\tcolumns\\x1b[2J")
+    'two\\tcolumns\ufffd[2J'
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def say(message: str) -> None:
     """Print a message on stderr, unless quiet. Square brackets are plain text, not markup."""
     if not quiet():
-        stderr().print(message, markup=False, soft_wrap=True)
+        stderr().print(printable(message), markup=False, soft_wrap=True)
 
 
 @runtime_checkable

@@ -23,6 +23,8 @@ from rich.jupyter import JupyterMixin
 from rich.table import Table
 from rich.text import Text
 
+from segue.reporting.console import printable
+
 MIN_TEXT_WIDTH = 24  # a column of text is not made narrower than this, or than its longest word
 INDENT = 2
 
@@ -72,7 +74,7 @@ class FittedTable(JupyterMixin):
     ) -> None:
         self.columns, self.title, self.notes, self.keys = list(columns), title, list(notes), keys
         self.section = section
-        self.rows = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        self.rows = [[Text(printable(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:

@@ -20,13 +20,14 @@ from segue.io import reason
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
 
-def read_names(path: Path, kind: str, vocab: Vocab) -> list[Any]:
+def read_names(path: Path, kind: str, vocab: Vocab, *, may_be_empty: bool = False) -> list[Any]:
     """The names in a file, in their order; a name that occurs again is left out.
 
     Args:
         path: the file.
         kind: "user" or "item".
         vocab: the names that are known. They tell a header from a name, and text from numbers.
+        may_be_empty: whether a file without a name is no error.
 
     Raises:
         DataError: the file cannot be read, has no names, or does not have the expected form.
@@ -35,6 +36,8 @@ def read_names(path: Path, kind: str, vocab: Vocab) -> list[Any]:
     if not path.is_file():
         raise DataError(f"{path}: is a folder, not a file of {kind}s" if path.is_dir() else f"{path}: no such file")
     try:
+        if may_be_empty and path.stat().st_size == 0:
+            return []
         if suffix in TABLES:
             names = _from_table(path, kind, vocab)
         elif suffix == ".json":
@@ -43,7 +46,7 @@ def read_names(path: Path, kind: str, vocab: Vocab) -> list[Any]:
             names = _from_lines(path, kind, vocab)
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path}: cannot be read as a file of {kind}s ({reason(error)})") from error
-    if not names:
+    if not names and not may_be_empty:
         raise DataError(f"{path}: has no {kind}s in it")
     return list(dict.fromkeys(names))
 

@@ -101,7 +101,7 @@ class TopItemFinder:
         reads_history = self.model.window != 0
         fallback = [query.empty_reason if reads_history else None for query in queries]
         for row in ((values == values[:, :1]) | (values == -torch.inf)).all(1).nonzero()[:, 0].tolist():
-            if fallback[row] is None and _all_equal(scores[row]):
+            if fallback[row] is None and all_equal(scores[row]):
                 fallback[row] = queries[row].empty_reason or EQUAL_SCORES
         rows = [row for row, reason in enumerate(fallback) if reason is not None]
         values = values.double().cpu()
@@ -137,7 +137,7 @@ def leaves_out_seen(model: Model) -> bool:
     return model.exclude_seen is not False
 
 
-def _all_equal(scores: Float[Tensor, "I"]) -> bool:
+def all_equal(scores: Float[Tensor, "I"]) -> bool:
     """Whether at least two items have a score and all scores are equal."""
     candidates = scores[scores > -torch.inf]
     return len(candidates) > 1 and bool((candidates == candidates[0]).all())

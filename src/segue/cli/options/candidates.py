@@ -25,7 +25,7 @@ class ItemFilterOptions:
 
     Attributes:
         allow: File of the items that may be in the list: one name a line, or .csv, .parquet or .json.
-        deny: File of items that may not be in it, of the same form.
+        deny: File of items that may not be in it, of the same form. It may be empty.
         where: Only items with this value in a column of the item metadata, such as --where genre=Drama. A column of
             lists must contain the value. Several values of one column are alternatives; several columns must all fit.
     """
@@ -47,13 +47,17 @@ class ItemFilterOptions:
         where = {} if self.where is None else parse_where(self.where, "genre=Drama")
         if self.allow is None and self.deny is None and not where:
             return None
-        allow, deny = (
-            None if path is None else read_names(path, "item", log.items) for path in (self.allow, self.deny)
-        )
+        allow = None if self.allow is None else read_names(self.allow, "item", log.items)
+        deny = None if self.deny is None else read_names(self.deny, "item", log.items, may_be_empty=True)
+        if deny == []:
+            say(f"{self.deny}: has no items in it, so --deny leaves none out")
         items = filter_items(log, allow=allow, deny=deny or (), where=where, strict=strict)
         if items.unknown:
             shown = ", ".join(map(repr, items.unknown[:5])) + (", ..." if len(items.unknown) > 5 else "")
-            say(f"Warning: {len(items.unknown):,} items of --allow and --deny are unknown to the model: {shown}")
+            number = "1 item" if len(items.unknown) == 1 else f"{len(items.unknown):,} items"
+            files = " and ".join(name for name, names in (("--allow", allow), ("--deny", deny)) if names)
+            verb = "is" if len(items.unknown) == 1 else "are"
+            say(f"Warning: {number} of {files} {verb} unknown to the model: {shown}")
         return items
 
 
