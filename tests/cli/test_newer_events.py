@@ -40,7 +40,7 @@ def test_what_is_evaluated_is_said(segue, newer):
     assert "Left out: 1 of them (12.5%), with 1 items that not all models know; counted as misses" in text
     assert "1 of their users are new; the model ranks for them by the history alone." in text
     assert "Protocol newer-events (" in text
-    assert "Events that are newer than those the models were trained on, later than time 1600000511" in text
+    assert "those the models were trained on, later than 2020-09-13 12:35:11 UTC (time 1600000511)" in text
     found = json.loads((newer / "found.json").read_text())
     assert found["newer"] == {
         "after": T0 + 511,
@@ -72,6 +72,23 @@ def test_a_whole_log_and_models_of_different_ends(segue, newer):
     both = re.search(r"on its (\d+) events after (\S+ \S+) UTC", " ".join(out.split()))
     assert int(alone[1]) > int(both[1]) > 0
     assert alone[2] < both[2]
+
+
+def test_the_model_of_another_log_is_named(segue, newer):
+    rows = "".join(f"a{u},{100 + (3 * u + t) % 8},{T0 + 100 * t + u}\n" for u in range(12) for t in range(6))
+    (newer / "other.csv").write_text(f"user,item,time\n{rows}")
+    assert segue("run pop other.csv --no-baselines -o models/other")[0] == 0
+    code, _, err = segue("evaluate models/pop models/other --data events.csv")
+    assert code == 2
+    assert "models/other: was trained on another log (other, fingerprint " in err
+    assert "it knows 1" in err
+
+
+def test_a_replaced_model_of_another_log_is_named(segue, newer, monkeypatch):
+    monkeypatch.delenv("SEGUE_QUIET")
+    for _ in range(2):
+        assert "replaced a model" not in segue("run pop events.csv --no-baselines -o models/one")[2]
+    assert "; replaced a model there (pop of the log events, " in segue("fit pop newer.csv -o models/one")[2]
 
 
 def test_groups_and_settings_apply(segue, newer):

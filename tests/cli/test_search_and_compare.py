@@ -115,6 +115,10 @@ def test_compare_continues_without_models_that_cannot_be_trained(segue, here, se
     monkeypatch.setattr(MODELS["item-knn"], "fit", fail)
     out = done(segue("compare events.csv --models pop,item-knn --trials 1 --json field.json"))
     assert "item-knn is left out: needs times" in out
+    assert "of the 1 model that was tested (1 of 2 is left out, see below)" in " ".join(out.split())
+    assert (
+        "Each model might have 1 trial over" in next((here / "compare").iterdir()).joinpath("report.html").read_text()
+    )
     assert json.loads((here / "field.json").read_text())["left_out_models"] == {"item-knn": "needs times"}
     assert (here / "compare/events/report.html").exists()
 

@@ -62,6 +62,15 @@ def test_the_events_after_the_training_are_the_test(tmp_path: Path) -> None:
     assert newer.notes[0].startswith("markov is another log than the model was trained on")
 
 
+def test_models_that_were_trained_on_different_events_are_told_apart(tmp_path: Path) -> None:
+    old = before(WHOLE, 6)
+    final, held = trained(tmp_path / "a", old, final=True), trained(tmp_path / "b", old)
+    note = evaluate_newer([final, held], WHOLE).notes[-1]
+    assert f"{tmp_path}/a on 180, the newest at" in note
+    assert f"{tmp_path}/b on 120, the newest at" in note
+    assert "which alone may make one better" not in " ".join(evaluate_newer([final, final], WHOLE).notes)
+
+
 def test_models_of_other_rules_are_not_compared(tmp_path: Path) -> None:
     old = before(WHOLE, 6)
     models = [trained(tmp_path / name, old, name) for name in ("leave-one-out", "recbole")]

@@ -10,7 +10,7 @@ import pytest
 
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
 from segue.reporting import charts
-from segue.tuning.importance import setting_importance
+from segue.tuning.importance import importance_title, setting_importance
 from segue.tuning.report import describe_trial, trial_rows, write_report
 from segue.tuning.trial import Trial
 
@@ -29,6 +29,12 @@ def test_importance_is_epsilon_squared() -> None:
     assert importance[1]["importance"] < 0.3
     assert setting_importance(trials[:3], {"a": Choice("x", "y")}) == []
     assert setting_importance([replace(t, metric=0.5) for t in trials], {"a": Choice("x", "y")}) == []
+
+
+def test_the_importance_of_few_trials_is_called_chance() -> None:
+    trials = [trial(n, 0.1, "complete" if n < 9 else "pruned") for n in range(12)]
+    assert "Only 9 trials are complete, so this is mostly chance" in importance_title(trials)
+    assert "chance" not in importance_title([*trials, trial(12, 0.1)])
 
 
 def test_trials_as_rows_and_text() -> None:

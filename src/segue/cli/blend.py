@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_json, check_out
-from segue.cli.next_step import say_next
+from segue.cli.next_step import replaced_model, say_next
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish
@@ -67,13 +67,14 @@ def blend(
     seconds = sum(result.seconds or 0.0 for result in results)
     results.append(replace(results[0], model=str(folder), predictions=predictions, seconds=seconds))
     about = about_blend([part.about for part in parts.values()], selection, results[-1])
+    replaced = replaced_model(folder, model, log)
     save(model, log, folder, **about)
     best = selection.values[selection.weight]
     say(
         f"weights: {first} {1 - selection.weight:g}, {second} {selection.weight:g}; {monitor} on validation: {best:.4f}"
     )
     finish(results, facts={"weights": selection.as_dict()}, json=output.json)
-    say_next(folder, log, about, classes=model_class)
+    say_next(folder, log, about, classes=model_class, remarks=replaced)
 
 
 def _shared_protocol(parts: dict[Path, SavedModel], log: Log) -> Protocol:

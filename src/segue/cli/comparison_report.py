@@ -32,13 +32,24 @@ def take_first(entries: list[Entry], monitor: str) -> str:
     tested = {entry.model: mean_metric(entry.result.predictions, monitor) for entry in entries if entry.result}
     chosen = best_on_validation(entries)
     text = (
-        f"Take {chosen.model} first: of {len(tested)} models it has the best {monitor} on validation, "
-        f"{metric_text(chosen.validation_metric)}; on the test data it has {metric_text(tested[chosen.model])}."
+        f"Take {chosen.model} first: of {_tested_text(len(tested), len(entries))} it has the best {monitor} on "
+        f"validation, {metric_text(chosen.validation_metric)}; on the test data it has "
+        f"{metric_text(tested[chosen.model])}."
     )
     highest = max(tested, key=lambda model: tested[model])
     if tested[highest] > tested[chosen.model]:
         text += f" {highest} has {metric_text(tested[highest])} there, but the test data must not choose."
     return text
+
+
+def _tested_text(tested: int, named: int) -> str:
+    """How many models were tested, and how many were not, in words."""
+    if tested == named:
+        return f"{tested} models"
+    missing = named - tested
+    are = "is" if missing == 1 else "are"
+    models = "model that was" if tested == 1 else "models that were"
+    return f"the {tested} {models} tested ({missing} of {named} {are} left out, see below)"
 
 
 def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
@@ -108,12 +119,17 @@ def _method(facts: dict[str, Any], trials: str) -> list[str]:
         f"{facts['instances']:,} evaluation instances, {facts['items']:,} items; protocol {protocol['fingerprint']}, "
         f"log {facts['log']}.",
         *(f"Warning: {warning}." for warning in facts["warnings"]),
-        f"Each model might have {budget['trials']} trials over the search space that it declares, and an equal share "
-        f"of {budget['minutes']:g} minutes with {budget['jobs']} processes. {trials}",
+        f"Each model might have {_count(budget['trials'], 'trial')} over the search space that it declares, and an "
+        f"equal share of {_count(budget['minutes'], 'minute')} with {_count(budget['jobs'], 'process', 'es')}. "
+        f"{trials}",
         f"{budget['monitor']} on validation chose the epochs and settings; the best of each model was tested once.",
         "The intervals are 95% bootstrap intervals over the evaluation instances. The marks compare with the best of "
         "the column (paired t test, Holm-corrected): ▾ ▾▾ ▾▾▾ worse, p < .05, .01, .001.",
     ]
+
+
+def _count(number: float, noun: str, ending: str = "s") -> str:
+    return f"{number:g} {noun}{'' if number == 1 else ending}"
 
 
 def _row(model: dict[str, Any], metrics: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_json, check_out
 from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
-from segue.cli.next_step import say_next
+from segue.cli.next_step import replaced_model, say_next
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, make_experiment
@@ -77,10 +77,11 @@ def fit(
     fitted, about = rerank.fit(experiment, log, progress)
     if distributed.process_rank() > 0:
         return
+    replaced = replaced_model(folder, fitted, log)
     save(fitted, log, folder, training_log=progress / "final" / "training.jsonl", **about)
     delete_training_files(progress)
     write_json_output(output.json, about)
-    say_next(folder, log, about, classes=[model, *rerank.classes])
+    say_next(folder, log, about, classes=[model, *rerank.classes], remarks=replaced)
 
 
 def _fitted_experiment(

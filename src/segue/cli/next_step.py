@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from segue.errors import ArtefactError
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
+    from segue.models.base.model import Model
 
 UNMEASURED = "it was not measured"
 MEASURED_WITHOUT_TEST = "the figures are of the model trained without the test part"
@@ -41,6 +43,20 @@ def say_next(
     extent = describe_extent(about, len(log))
     following = command or recommend_command(folder, log, classes)
     say(f"{verb} {folder}{extent}{''.join(f'; {remark}' for remark in remarks)}; next: {following}")
+
+
+def replaced_model(folder: Path, model: Model, log: Log) -> list[str]:
+    """A remark for `say_next`, made before saving: the model that is replaced, if its log or its kind is another."""
+    from segue.serving.saved_model import read_facts
+
+    try:
+        facts = read_facts(folder)
+    except ArtefactError:
+        return []
+    before = facts["log"]
+    if (facts["model"], before["fingerprint"]) == (model.name, log.fingerprint):
+        return []
+    return [f"replaced a model there ({facts['model']} of the log {before['name']}, {before['fingerprint']})"]
 
 
 def describe_extent(about: Mapping[str, Any], total: int) -> str:

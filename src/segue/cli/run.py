@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import BetterBaseline, better_baseline
 from segue.cli.check_outputs import check_json, check_out
-from segue.cli.next_step import run_command, say_next
+from segue.cli.next_step import replaced_model, run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -77,13 +77,13 @@ def run(
     compared = baseline_results(experiment, log, skip=names) if output.baselines else []
     if distributed.process_rank() > 0:
         return
-    _save(outcome, log, folder)
+    replaced = _save(outcome, log, folder)
     results, metrics = [*compared, *outcome.results], experiment.protocol.table_metrics(protocol.cut_offs)
     content = _show(results, metrics, outcome, log, breakdown, ties, output.json)
     better = better_baseline(results, experiment.monitor, content)
     words = (data, training.of_another_model, protocol, reading)
     command = _next_command(better, compared, rerank, log, *words)
-    remarks = [*outcome.remarks(), *([better] if better else [])]
+    remarks = [*replaced, *outcome.remarks(), *([better] if better else [])]
     say_next(folder, log, outcome.about(), classes=[model, *rerank.classes], remarks=remarks, command=command)
 
 
@@ -109,13 +109,15 @@ def _train_and_test(
     return outcome.add_final(log) if experiment.final else outcome
 
 
-def _save(outcome: Repeated, log: Log, folder: Path) -> None:
-    """Save the kept model, and delete the states of all trainings."""
+def _save(outcome: Repeated, log: Log, folder: Path) -> list[str]:
+    """Save the kept model, and delete the states of all trainings; a remark on what was replaced, if it is another."""
     from segue.serving.saved_model import save, training_folder
     from segue.training.state import delete_training_files
 
+    replaced = replaced_model(folder, outcome.model, log)
     save(outcome.model, log, folder, training_log=outcome.folders[outcome.best] / "training.jsonl", **outcome.about())
     delete_training_files(training_folder(folder))
+    return replaced
 
 
 def _show(

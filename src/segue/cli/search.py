@@ -86,7 +86,7 @@ def search(
     content = finish(
         [*compared, result],
         experiment.protocol.table_metrics(protocol.cut_offs),
-        before=[_trials_table(trials, experiment.monitor), *_importance_tables(importance)],
+        before=[_trials_table(trials, experiment.monitor), *_importance_tables(importance, trials)],
         facts={**about, "search": {**about["search"], **facts}},
         json=output.json,
     )
@@ -137,8 +137,10 @@ def _trials_table(trials: list[Trial], monitor: str) -> FittedTable:
     return grid(trial_rows(trials, monitor)[:SHOWN], title)
 
 
-def _importance_tables(rows: list[dict[str, Any]]) -> list[FittedTable]:
-    return [grid(rows, "Importance of the settings: share of the variance of the trials' ranks")] if rows else []
+def _importance_tables(rows: list[dict[str, Any]], trials: list[Trial]) -> list[FittedTable]:
+    from segue.tuning.importance import importance_title
+
+    return [grid(rows, importance_title(trials))] if rows else []
 
 
 def _write_report(plan: Search, trials: list[Trial], folder: Path, log: str) -> None:

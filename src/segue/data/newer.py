@@ -84,6 +84,10 @@ def merge_newer(saved: Sequence[Log], trained_until: Sequence[int], newer: Log) 
 
 def _check_known(new: pl.DataFrame, newer: Log, items: Vocab) -> None:
     """Raise `DataError` if no event is of a known item."""
+    if not len(items):
+        raise DataError(
+            f"{newer.name}: the models have no item in common, so no list can be compared; one has another log"
+        )
     if not (new["item"] > 0).any():
         raise DataError(
             f"{newer.name}: none of its {newer.num_items:,} items is known to the model; it knows "

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from segue.data import splits
 from segue.data.splits import Split
+from segue.data.time_units import time_text, unit_of
 from segue.errors import require, unknown
 
 _OF_USER, _OF_ALL = "a fraction of each user's rows", "a fraction of all rows"
@@ -117,7 +118,7 @@ def _describe_global_time(valid: float, test: float) -> str:
 
 def _describe_date(date: int, valid: float) -> str:
     return (
-        f"Rows from time {date} on are the test, the newest {100 * valid:g}% before it the validation; every "
+        f"Rows from {_time(date)} on are the test, the newest {100 * valid:g}% before it the validation; every "
         "held-out row is a target"
     )
 
@@ -125,8 +126,15 @@ def _describe_date(date: int, valid: float) -> str:
 def _describe_newer(after: int, gap: int | None) -> str:
     baskets = "every one is a target" if gap is None else "the items of every basket are the targets of one instance"
     return (
-        f"Events that are newer than those the models were trained on, later than time {after}, are the test; {baskets}"
+        f"Events that are newer than those the models were trained on, later than {_time(after)}, are the test; "
+        f"{baskets}"
     )
+
+
+def _time(time: int) -> str:
+    """A time of unknown unit: with its date, if the number alone is one."""
+    unit = unit_of(time, time)
+    return f"time {time}" if unit is None else f"{time_text(time, unit)} (time {time})"
 
 
 def _describe_whole_users(valid: float, test: float, seed: int) -> str:

@@ -27,6 +27,17 @@ def unit_by_size(largest: float) -> str:
     return next((unit for limit, unit in UNITS_BELOW if largest < limit), "nanoseconds")
 
 
+def time_text(time: int, unit: str | None) -> str:
+    """A time for people: date and time in UTC, or the number itself if it is no date.
+
+    >>> time_text(889_393_978, "seconds"), time_text(164_434, None)
+    ('1998-03-08 21:52:58 UTC', 'time 164,434')
+    """
+    if unit is None or time >= YEAR_9999 * TICKS_PER_SECOND[unit]:
+        return f"time {time:,}"
+    return f"{datetime.fromtimestamp(time // TICKS_PER_SECOND[unit], UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def day_of(time: int, unit: str | None) -> str:
     """The day of a time, or the number itself if it is no date.
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from segue.data.extent import Extent
 from segue.data.log import Log
 from segue.data.newer import NewerEvents, merge_newer
 from segue.data.splits import Split
-from segue.data.time_units import TICKS_PER_SECOND
+from segue.data.time_units import time_text
 from segue.errors import ArtefactError, ConfigError, DataError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
@@ -58,17 +58,30 @@ def evaluate_newer(saved: Sequence[SavedModel], log: Log, *, adapt: Adapt = unch
     try:
         newer = merge_newer([one.log for one in saved], until, log)
     except DataError as error:
-        about = saved[0].about["log"]
-        raise DataError(
-            f"{saved[0].name}: was trained on another log ({about['name']}, fingerprint {about['fingerprint']}) than "
-            f"{log.name} ({log.fingerprint}), and cannot be evaluated on newer events: {error}"
-        ) from error
+        raise _not_newer(saved, until, log, error) from error
     protocols = [adapt(newer_protocol(one, newer.after)) for one in saved]
     check_one_rule([one.name for one in saved], protocols)
     split = protocols[0].split(newer.log)
     results = [_result(one, protocol, newer, split) for one, protocol in zip(saved, protocols, strict=True)]
     facts = {name: value for name, value in vars(newer).items() if name != "log"}
-    return NewerEvaluation(results, split, newer_notes(newer, len(saved)), {"newer": facts})
+    return NewerEvaluation(results, split, [*newer_notes(newer, len(saved)), *extent_notes(saved)], {"newer": facts})
+
+
+def _not_newer(saved: Sequence[SavedModel], until: Sequence[int], log: Log, error: DataError) -> DataError:
+    """The error that names the model of another log that cannot be evaluated, or all of them if each alone could."""
+    for one, time in zip(saved, until, strict=True):
+        about = one.about["log"]
+        if about["fingerprint"] == log.fingerprint:
+            continue
+        try:
+            merge_newer([one.log], [time], log)
+        except DataError as own:
+            return DataError(
+                f"{one.name}: was trained on another log ({about['name']}, fingerprint {about['fingerprint']}) than "
+                f"{log.name} ({log.fingerprint}), and cannot be evaluated on newer events: {own}"
+            )
+    names = " and ".join(one.name for one in saved)
+    return DataError(f"{names} cannot be evaluated on newer events{' together' if len(saved) > 1 else ''}: {error}")
 
 
 def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Split) -> Result:
@@ -160,8 +173,23 @@ def newer_notes(newer: NewerEvents, num_models: int) -> list[str]:
     return notes
 
 
-def time_text(time: int, unit: str | None) -> str:
-    """A time for people: date and time in UTC, or the number itself if it is no date."""
-    if unit is None:
-        return f"time {time:,}"
-    return f"{datetime.fromtimestamp(time // TICKS_PER_SECOND[unit], UTC):%Y-%m-%d %H:%M:%S} UTC"
+def extent_notes(saved: Sequence[SavedModel]) -> list[str]:
+    """A sentence about how much each model was trained on, if that differs: it may decide which one is better."""
+    extents = [_extent(one) for one in saved]
+    if len({(extent.events, extent.newest) for extent in extents}) < 2:
+        return []
+    texts = [
+        f"{one.name} on {extent.events:,}{f', the newest at {extent.newest_text}' if extent.newest_text else ''}"
+        for one, extent in zip(saved, extents, strict=True)
+    ]
+    return [
+        "The models were trained on different numbers of events or up to different times, which alone may make one "
+        f"better: {'; '.join(texts)}."
+    ]
+
+
+def _extent(saved: SavedModel) -> Extent:
+    if "trained_on" in saved.about:
+        return Extent(**saved.about["trained_on"])
+    rows = saved.trained_rows()
+    return Extent.of(saved.log if rows is None else rows, "training")

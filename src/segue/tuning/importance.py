@@ -22,6 +22,7 @@ from segue.tuning.trial import Trial
 
 NUM_GROUPS = 3  # of the values of a continuous setting
 MIN_TRIALS = 4
+MIN_RELIABLE_TRIALS = 10  # complete ones; the importance of fewer is mostly chance
 
 
 def sort_trials(trials: Sequence[Trial]) -> list[Trial]:
@@ -48,6 +49,19 @@ def setting_importance(trials: Sequence[Trial], space: Space) -> list[dict[str, 
             best = _describe_values(values[: max(2, len(measured) // 4)], domain)
             rows.append({"setting": name, "importance": _epsilon_squared(ranks, groups), "best quarter": best})
     return sorted(rows, key=lambda row: -float(row["importance"]))
+
+
+def importance_title(trials: Sequence[Trial]) -> str:
+    """What the importance is, and a warning if few trials are complete."""
+    title = "Importance of the settings: share of the variance of the trials' ranks"
+    complete = sum(trial.state == "complete" for trial in trials)
+    if complete >= MIN_RELIABLE_TRIALS:
+        return title
+    trials_are = "trial is" if complete == 1 else "trials are"
+    return (
+        f"{title}. Only {complete} {trials_are} complete, so this is mostly chance; it takes at least "
+        f"{MIN_RELIABLE_TRIALS}, better 50"
+    )
 
 
 def _epsilon_squared(ranks: np.ndarray, groups: Sequence[Any]) -> float:

@@ -11,7 +11,7 @@ from segue.models.base.search_space import Choice, LogUniform, Space, format_set
 from segue.reporting import charts
 from segue.reporting.html import write_page
 from segue.reporting.numbers import metric_text, setting_text, validation_figure
-from segue.tuning.importance import setting_importance, sort_trials
+from segue.tuning.importance import importance_title, setting_importance, sort_trials
 from segue.tuning.trial import Trial, best_trial
 
 ENDINGS = {"pruned": "pruned", "timed_out": "ended by the time limit", "failed": "failed"}
@@ -86,7 +86,9 @@ def write_report(
         ConfigError: pictures are requested and the extra is not installed.
     """
     importance = setting_importance(trials, space)
-    content: list[Any] = [importance or "Too few trials for an estimate."]
+    content: list[Any] = (
+        [f"{importance_title(trials)}.", importance] if importance else ["Too few trials for an estimate."]
+    )
     if importance and pictures:
         chart = charts.bar_chart(
             importance, x="importance", y="setting", title="Share of the variance of the trials' ranks"
