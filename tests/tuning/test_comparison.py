@@ -210,7 +210,7 @@ def test_the_trials_of_each_model_are_told_apart(tmp_path: Path, sequential_work
 def test_warnings_of_a_result_that_was_read_are_those_of_a_new_one(
     tmp_path: Path, sequential_workers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segue.experiments.experiment.leakage_warnings", lambda split, **options: ("It leaks",))
+    monkeypatch.setattr("segue.evaluation.protocol.leakage_warnings", lambda split, **options: ("It leaks",))
     for _ in range(2):
         (entry,) = comparison("pop").run(LOG, tmp_path / "c")
         assert entry.result is not None

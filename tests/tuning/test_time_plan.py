@@ -38,7 +38,7 @@ def test_the_best_trial_can_always_be_trained_again_within_the_limit(
         taken = min(wanted, allowed)
         state = "complete" if ends and wanted < allowed else "timed_out"
         trials[active.number :] = [
-            replace(active, state=state, metric=metric, seconds=active.seconds + taken),
+            replace(active, state=state, metric=max(active.metric or 0.0, metric), seconds=active.seconds + taken),
             *trials[active.number + 1 :],
         ]
         best = best_trial(trials)
