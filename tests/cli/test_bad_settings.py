@@ -57,6 +57,10 @@ SETTINGS = {
     "unknown protocol": Bad(
         "run pop events.csv --protocol globaltime", r"unknown protocol 'globaltime', did you mean 'global-time'"
     ),
+    "test part without users": Bad(
+        "run pop events.csv --protocol whole-users --test .001",
+        r"no test instance is left \(the test part has no users\); choose another protocol, a larger test part",
+    ),
     "unknown metric": Bad("run pop events.csv --monitor ndgc@10", r"unknown metric 'ndgc@10', did you mean 'ndcg'"),
     "metric without a cut-off": Bad("run pop events.csv --monitor ndcg", r"metric 'ndcg' needs a cut-off .*ndcg@10"),
     "metric too deep": Bad(

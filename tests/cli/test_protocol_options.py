@@ -231,6 +231,9 @@ def test_where_users_return_their_own_popularity_is_a_baseline(segue, here):
     out = segue("run hgn again.csv --set embedding_dim=4 epochs=1 --json run.json")[1]
     assert "s-pop" in out
     assert json.loads((here / "run.json").read_text())["baselines"] == ["pop", "item-knn", "seq-knn", "s-pop"]
+    assert protocol_of(segue, here, "--protocol leave-one-out", "again.csv") == protocol_of(
+        segue, here, "", "again.csv"
+    )
     assert "s-pop" not in segue("run pop events.csv")[1]
     assert "s-pop" not in segue("run pop again.csv --exclude-seen")[1]
     assert segue("run s-pop again.csv --json run.json")[0] == 0

@@ -238,10 +238,44 @@ def test_the_log_says_whether_seen_items_may_be_in_the_next_basket() -> None:
     assert with_seen_rule_of_log(PROTOCOLS["recbole"], LOG) is PROTOCOLS["recbole"]
     assert with_seen_rule(once, exclude_seen=False) == basket
     named = with_seen_rule(PROTOCOLS["leave-one-out"], exclude_seen=False)
+    assert with_seen_rule_of_log(PROTOCOLS["leave-one-out"], make_log([[1, 2, 1, 3]], 3)) == named
+    assert with_seen_rule_of_log(PROTOCOLS["leave-one-out"], LOG) is PROTOCOLS["leave-one-out"]
     assert (named.name, named.fingerprint) == ("leave-one-out, repeats allowed", PROTOCOLS["recbole"].fingerprint)
     assert with_seen_rule(named, exclude_seen=True) == PROTOCOLS["leave-one-out"]
     with pytest.raises(ConfigError, match="ratings predicts ratings; it has no rule for seen items"):
         with_seen_rule(PROTOCOLS["ratings"], exclude_seen=False)
+
+
+def test_a_warning_says_where_seen_items_are_ranked_in_vain() -> None:
+    def warned(name: str, log: Log, **settings: Any) -> bool:
+        protocol = dataclasses.replace(PROTOCOLS[name], **settings)
+        return any("users of this log do not return" in text for text in protocol.check(protocol.split(log)).warnings)
+
+    timed, again = (
+        dataclasses.replace(log, time=np.arange(len(log.item), dtype=np.int64))
+        for log in (make_log([[1, 2, 3, 4, 5, 6]] * 10, 6), make_log([[1, 2, 1, 3, 2, 1]] * 10, 6))
+    )
+    for name in ("global-time", "whole-users", "recbole"):
+        assert warned(name, timed)
+        assert not warned(name, again)
+        assert not warned(name, timed, exclude_seen=True)
+    assert not warned("leave-one-out", timed)
+    assert not warned("whole-users", timed, horizon=2)  # it cannot leave them out
+    asked = with_seen_rule(PROTOCOLS["leave-one-out"], exclude_seen=False)
+    assert asked.check(asked.split(timed)).warnings == ()
+
+
+def test_the_last_day_warns_of_ties_but_not_of_neighbours_in_a_session() -> None:
+    last_day = dataclasses.replace(PROTOCOLS["last-day"], exclude_seen=True)
+    log = make_log([[1, 2, 3, 4]] * 40, 4)
+    start = np.repeat(np.arange(40, dtype=np.int64) * 10_000 + 1_600_000_000, 4)
+    for step, warned in ((0, True), (1, False)):
+        timed = dataclasses.replace(log, time=start + step * np.tile(np.arange(4), 40))
+        warnings = last_day.check(last_day.split(timed)).warnings
+        assert (
+            any("of the test targets have the same time as the row before them" in text for text in warnings) is warned
+        )
+        assert not any("within a minute" in text for text in warnings)
 
 
 def test_a_gap_is_part_of_the_fingerprint_and_of_the_description() -> None:
@@ -268,7 +302,7 @@ def test_targets_that_came_together_with_the_row_before_are_warned_about() -> No
     assert tied == 1
     assert "100% of the test targets have the same time as the row before them: models predict one" in warning
     for name in ("hgn", "next-basket"):  # a set of targets; whole baskets
-        protocol = PROTOCOLS[name]
+        protocol = with_seen_rule(PROTOCOLS[name], exclude_seen=True)
         assert protocol.check(protocol.split(log)).warnings == ()
 
 

@@ -128,16 +128,15 @@ class Protocol(ABC):
         """What makes figures of a split doubtful; with `refit`, models are trained on validation data as well."""
         times = self.target_times(split)
         shared = leakage_warnings(split, refit=refit, ranking=self.task.name == "ranking")
-        warning = self._target_warning(split, times)
-        return SplitCheck(None if times is None else times.tied, (*shared, *([warning] if warning else [])))
+        return SplitCheck(None if times is None else times.tied, (*shared, *self._warnings(split, times)))
 
     def target_times(self, split: Split) -> TargetTimes | None:
         """How soon the first targets of the test follow the rows before them; None if that is unknown."""
         return None
 
-    def _target_warning(self, split: Split, times: TargetTimes | None) -> str | None:
-        """A sentence if targets come together with the rows before them."""
-        return None
+    def _warnings(self, split: Split, times: TargetTimes | None) -> list[str]:
+        """What is doubtful about the targets and the items that are ranked, one sentence each."""
+        return []
 
     @abstractmethod
     def describe(self) -> str:

@@ -26,9 +26,10 @@ from segue.evaluation.rating_protocol import RatingProtocol
 from segue.evaluation.task import Task
 
 SEEN_RULE_FROM_LOG = (
+    "leave-one-out",
     "next-basket",
     "given",
-)  # named protocols of which the log decides whether seen items are left out
+)  # named protocols: on the command line the log decides whether seen items are left out
 
 CLASSES: dict[str, type[Protocol]] = {kind.task.name: kind for kind in (RankingProtocol, RatingProtocol)}
 TASKS: dict[str, Task] = {name: kind.task for name, kind in CLASSES.items()}

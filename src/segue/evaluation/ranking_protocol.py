@@ -159,10 +159,27 @@ class RankingProtocol(Protocol):
     def target_times(self, split: Split) -> TargetTimes | None:
         return target_times(split.log, self.instances(split, "test").row)
 
+    def _warnings(self, split: Split, times: TargetTimes | None) -> list[str]:
+        found = (self._target_warning(split, times), self._seen_warning(split.log))
+        return [warning for warning in found if warning]
+
     def _target_warning(self, split: Split, times: TargetTimes | None) -> str | None:
-        if not self.split_kind.next_row and not (self.by == "given" and cuts_users(split.log)):
+        """A sentence if targets come together with the rows before them."""
+        if self.by == "newest-users" and times is not None:
+            times = replace(times, close=None)  # the rows of a session are close by nature, but have an order
+        elif not self.split_kind.next_row and not (self.by == "given" and cuts_users(split.log)):
             return None
         return basket_warning(split.log, times, "basket" if self.by == "next-basket" else "item")
+
+    def _seen_warning(self, log: Log) -> str | None:
+        """A sentence if seen items are ranked, although users do not return to them and the name does not say so."""
+        stated = self.exclude_seen or self.horizon > 1 or self.name.endswith("repeats allowed")
+        if stated or users_return(log, int(self.arguments.get("gap", 0))):
+            return None
+        return (
+            f"users of this log do not return to items, and {self.name} ranks what they have had before; "
+            "--exclude-seen leaves it out"
+        )
 
     def describe(self) -> str:
         targets = f"; the targets are the next {self.horizon} items" if self.horizon > 1 else ""

@@ -108,9 +108,10 @@ class Experiment:
         instances = self.protocol.instances(split, "test")
         if not len(instances):
             why = "; ".join(f"{n:,} {reason}" for reason, n in instances.dropped.items())
+            why = why or "the test part has no users"
             raise DataError(
                 f"{log.name}: too short for the protocol {self.protocol.name}, no test instance is left ({why}); "
-                "choose another protocol or a longer log"
+                "choose another protocol, a larger test part or a longer log"
             )
         return split
 

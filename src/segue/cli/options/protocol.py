@@ -101,8 +101,8 @@ class ProtocolOptions(EvaluationOptions):
     Attributes:
         protocol: Evaluation protocol: leave-one-out, next-basket, recbole, hgn, global-time, whole-users, session,
             given, last-day or ratings. The default is session or given if the log comes with a split, otherwise
-            leave-one-out. By default, items that a user has already had are not ranked, unless users of the log often
-            return to items.
+            leave-one-out. By default, leave-one-out, next-basket and given rank what a user has already had only if
+            users of the log often return to items; hgn never ranks it; the other protocols of ranking always do.
         valid: Size of the validation part, in what the protocol takes: a fraction (hgn, global-time, whole-users), a
             number of rows (leave-one-out) or of days (last-day).
         test: Size of the test part, likewise.
