@@ -316,7 +316,9 @@ SEARCHES = {
     "comparison in a folder of other things": Bad(
         "compare events.csv -o models", r"models: is there and is not a comparison; choose another folder with -o"
     ),
-    "comparison in a file": Bad("compare events.csv -o events.csv", r"events\.csv: is there and is not a comparison"),
+    "comparison in a file": Bad(
+        "compare events.csv -o events.csv", r"events\.csv: is also what is read, events\.csv; choose"
+    ),
     "comparison on too short a log": Bad("compare bad.csv", r"bad: too short for the protocol", events(length=2)),
 }
 
