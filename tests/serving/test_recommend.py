@@ -216,7 +216,10 @@ def test_equal_scores_at_the_end_are_said() -> None:
 
     recommendations = recommend(Zeros(), film_log(), history=["a"])
     assert item_names(recommendations) == "bdce"
-    assert recommendations.notes() == ["Ranks 3 to 4 have the same score; they are in the order of the item ids."]
+    assert recommendations.notes() == [
+        "Ranks 3 to 4 have the same score, so the model does not order these items (a re-ranker scores its candidates "
+        "only); they are in the order of the item ids."
+    ]
     assert recommend(Zeros(), film_log(), history=["a"], k=3).notes() == []
 
 

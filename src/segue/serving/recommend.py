@@ -81,7 +81,8 @@ class Recommendations(Sequence[Recommendation]):
         first = scores.index(scores[-1]) + 1 if scores else 0
         if first < len(scores):
             notes.append(
-                f"Ranks {first:,} to {len(scores):,} have the same score; they are in the order of the item ids."
+                f"Ranks {first:,} to {len(scores):,} have the same score, so the model does not order these items (a "
+                "re-ranker scores its candidates only); they are in the order of the item ids."
             )
         return notes
 
