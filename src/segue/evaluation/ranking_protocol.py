@@ -153,7 +153,7 @@ class RankingProtocol(Protocol):
         return [f"{metric}@{k}" for k in cut_offs for metric in ("recall", "ndcg", "mrr")]
 
     def baselines(self, log: Log) -> tuple[str, ...]:
-        returns = not self.exclude_seen and users_return(log, int(self.arguments.get("gap", 0)))
+        returns = not self.exclude_seen and users_return(log, int(self.arguments.get("gap") or 0))
         return (*self.task.baselines, "s-pop") if returns else self.task.baselines
 
     def target_times(self, split: Split) -> TargetTimes | None:
@@ -174,7 +174,7 @@ class RankingProtocol(Protocol):
     def _seen_warning(self, log: Log) -> str | None:
         """A sentence if seen items are ranked, although users do not return to them and the name does not say so."""
         stated = self.exclude_seen or self.horizon > 1 or self.name.endswith("repeats allowed")
-        if stated or users_return(log, int(self.arguments.get("gap", 0))):
+        if stated or users_return(log, int(self.arguments.get("gap") or 0)):
             return None
         return (
             f"users of this log do not return to items, and {self.name} ranks what they have had before; "
