@@ -25,9 +25,11 @@ from segue.models.base.model import Model, Sizes
 from segue.models.ensembles.blend import Blend
 from segue.models.ensembles.rerank import Rerank
 from segue.models.popularity.pop import Pop
+from segue.models.registry import MODELS
 from segue.serving.query import lookup_ids
 from segue.serving.recommend import Recommendations, recommend
 from segue.serving.saved_model import load, save
+from segue.training.loop import fit
 
 TITLES = ["Alien", "Brazil", "Casablanca", "Duel", "Easy Rider"]
 
@@ -217,8 +219,8 @@ def test_equal_scores_at_the_end_are_said() -> None:
     recommendations = recommend(Zeros(), film_log(), history=["a"])
     assert item_names(recommendations) == "bdce"
     assert recommendations.notes() == [
-        "Ranks 3 to 4 have the same score, so the model does not order these items (a re-ranker scores its candidates "
-        "only); they are in the order of the item ids."
+        "Ranks 3 to 4 have the same score, so the model does not order these items; they are in the order of the item "
+        "ids."
     ]
     assert recommend(Zeros(), film_log(), history=["a"], k=3).notes() == []
 
@@ -259,3 +261,21 @@ def test_recommend_does_not_change_the_log() -> None:
     before = log.item.copy()
     recommend(AfterNewest(), log, user="ann")
     assert np.array_equal(log.item, before)
+
+
+def test_a_list_of_a_re_ranker_ends_with_its_candidates() -> None:
+    log = synthetic.markov(num_users=30, num_items=40, length=12, seed=3)
+    first, second = MODELS["item-knn"], MODELS["pop"]
+    parts = []
+    for kind in (first, second):
+        part = kind(kind.Config(), Sizes.of(log))
+        fit(part, log)
+        parts.append(part)
+    model = Rerank(*parts, candidates=5)
+    found = recommend(model, log, user=log.users.names([1])[0], k=20, exclude_seen=True)
+    assert 0 < len(found) <= 5
+    assert min(one.score for one in found) > 0, "the numbers of events of candidates, and not the score of the rest"
+    assert "the first stage of the model returns 5 candidates" in found.notes()[0]
+    short = recommend(model, log, user=log.users.names([1])[0], k=2, exclude_seen=True)
+    assert short.items == found.items[:2]
+    assert short.notes() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from segue.data.log import Log
@@ -40,6 +40,7 @@ class Recommendations(Sequence[Recommendation]):
         ignored: names of the history that the log does not know, and that were left out.
         unknown_user: the name of a user that the log does not know, who was taken as an anonymous user.
         filtered: whether items were filtered by an `ItemFilter`.
+        candidates: the number of candidates of a re-ranking model, if the list ends with them; otherwise None.
     """
 
     items: tuple[Recommendation, ...]
@@ -47,6 +48,7 @@ class Recommendations(Sequence[Recommendation]):
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
     filtered: bool = False
+    candidates: int | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -77,12 +79,17 @@ class Recommendations(Sequence[Recommendation]):
                 f"Left out of the history: {len(self.ignored):,} item{'' if one else 's'} that the model does not know "
                 f"({shown})."
             )
+        if self.candidates is not None:
+            notes.append(
+                f"The list ends after {len(self):,} items: the first stage of the model returns {self.candidates:,} "
+                "candidates, and no other item is ranked."
+            )
         scores = [one.score for one in self.items]
         first = scores.index(scores[-1]) + 1 if scores else 0
         if first < len(scores):
             notes.append(
-                f"Ranks {first:,} to {len(scores):,} have the same score, so the model does not order these items (a "
-                "re-ranker scores its candidates only); they are in the order of the item ids."
+                f"Ranks {first:,} to {len(scores):,} have the same score, so the model does not order these items; "
+                "they are in the order of the item ids."
             )
         return notes
 
@@ -121,7 +128,9 @@ def recommend(
     """
     finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen, items=items)
     query = make_query(log, user, history, strict=strict)
-    return named_items(log, query, finder.find([query]), filtered=items is not None)
+    found = named_items(log, query, finder.find([query]), filtered=items is not None)
+    is_cut = model.ranks_candidates_only and found.fallback is None and len(found) < min(k, log.num_items)
+    return replace(found, candidates=getattr(model.config, "candidates", None)) if is_cut and found else found
 
 
 def named_items(log: Log, query: Query, top: TopItems, *, filtered: bool = False) -> Recommendations:

@@ -91,6 +91,8 @@ class TopItemFinder:
 
         The scores of items that may not be recommended become -inf in place: pass a copy to keep them.
         """
+        lowest = scores.masked_fill(scores == -torch.inf, torch.inf).amin(1, keepdim=True)  # (B, 1)
+        has_rest = (scores == lowest).sum(1, keepdim=True) > 1
         missing = len(self._counts) - scores.shape[1]
         if missing:
             scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
@@ -103,6 +105,8 @@ class TopItemFinder:
         for row in ((values == values[:, :1]) | (values == -torch.inf)).all(1).nonzero()[:, 0].tolist():
             if fallback[row] is None and all_equal(scores[row]):
                 fallback[row] = queries[row].empty_reason or EQUAL_SCORES
+        if self.model.ranks_candidates_only:  # all other items share the lowest score, which says nothing about them
+            values = values.masked_fill(has_rest & (values == lowest), -torch.inf)
         rows = [row for row, reason in enumerate(fallback) if reason is not None]
         values = values.double().cpu()
         ids = torch.where(values == -torch.inf, 0, ids.cpu())

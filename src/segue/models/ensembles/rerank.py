@@ -39,6 +39,7 @@ class Rerank(Model):
     Config = RerankConfig
     config: RerankConfig
     window = None  # items from long ago count as history, too
+    ranks_candidates_only = True
 
     def __init__(self, first: Model, second: Model, *, candidates: int = 100) -> None:
         one, two = (f"{part.sizes.num_users:,} users and {part.sizes.num_items:,} items" for part in (first, second))
