@@ -85,6 +85,6 @@ def test_shares_and_errors(clock: Clock) -> None:
     budget = TimeBudget(60)
     clock.now += 20
     assert budget.share(2).seconds == 20
-    assert budget.share(2).asked == 60
+    assert budget.share(2).user_limit == 60
     with pytest.raises(ConfigError, match="seconds=0: the time of a training must be above 0"):
         TimeBudget(0)

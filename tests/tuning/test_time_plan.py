@@ -60,4 +60,4 @@ def test_the_last_training_has_at_least_the_time_of_its_trial() -> None:
     """Two processes may have used more than the limit together."""
     budget = TimePlan(10.0, 3, 2.0).last_training([trial(0, 6.0), trial(1, 6.0, 0.0)], following=1.0)
     assert budget is not None
-    assert (budget.seconds, budget.asked, budget.retrainings) == (12.0, 10.0, 1.0)
+    assert (budget.seconds, budget.user_limit, budget.retrainings) == (12.0, 10.0, 1.0)

@@ -44,22 +44,22 @@ def similar(
         raise ConfigError("no item given: name one with --item ITEM")
     check_json(json, model)
     saved = load_saved(model, model_class)
-    found = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
+    neighbours = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
     titles = saved.log.titles(saved.log.items.ids(list(dict.fromkeys(item))))
-    show(*similar_tables(found, titles, saved.model.item_similarity))
+    show(*similar_tables(neighbours, titles, saved.model.item_similarity))
     content = {"model": str(model), "items": list(item), "similarity": saved.model.item_similarity}
-    write_json_output(json, {**content, "similar": [asdict(one) for one in found]})
+    write_json_output(json, {**content, "similar": [asdict(one) for one in neighbours]})
 
 
-def similar_tables(found: list[SimilarItem], titles: list[str], similarity: str) -> list[Text | FittedTable]:
+def similar_tables(neighbours: list[SimilarItem], titles: list[str], similarity: str) -> list[Text | FittedTable]:
     """The similar items as a heading and a table."""
     from rich.text import Text
 
     from segue.cli.recommendations_table import ranked_items
 
-    asked = " and ".join(titles)
-    if not found:
-        return [Text(f"Nothing is similar to {asked}: the model knows of no item that occurs together with it.")]
-    decimals = decimals_of(one.similarity for one in found)
-    rows = [(str(one.item), one.title, format_score(one.similarity, decimals)) for one in found]
-    return [Text(f"Similar to {asked}:"), ranked_items(rows, "similarity"), Text(f"Similarity: {similarity}.")]
+    names = " and ".join(titles)
+    if not neighbours:
+        return [Text(f"Nothing is similar to {names}: the model knows of no item that occurs together with it.")]
+    decimals = decimals_of(one.similarity for one in neighbours)
+    rows = [(str(one.item), one.title, format_score(one.similarity, decimals)) for one in neighbours]
+    return [Text(f"Similar to {names}:"), ranked_items(rows, "similarity"), Text(f"Similarity: {similarity}.")]

@@ -157,7 +157,7 @@ def train_and_test_stages(
         retriever = first.build(log)
         half = budget.share(2) if budget and retriever.trained_by_gradient else None
         alone = _first_stage(first, retriever, split, folder / FIRST_FOLDER if folder else None, half)
-        budget = TimeBudget(half.seconds, asked=half.asked) if half else budget
+        budget = TimeBudget(half.seconds, user_limit=half.user_limit) if half else budget
     model = second.build(log)
     training = second.select_epoch(
         model,

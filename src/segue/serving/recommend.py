@@ -129,8 +129,8 @@ def recommend(
     finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen, items=items)
     query = make_query(log, user, history, strict=strict)
     found = named_items(log, query, finder.find([query]), filtered=items is not None)
-    is_cut = model.ranks_candidates_only and found.fallback is None and len(found) < min(k, log.num_items)
-    return replace(found, candidates=getattr(model.config, "candidates", None)) if is_cut and found else found
+    is_cut = 0 < len(found) < min(k, log.num_items) and found.fallback is None
+    return replace(found, candidates=model.num_candidates) if is_cut else found
 
 
 def named_items(log: Log, query: Query, top: TopItems, *, filtered: bool = False) -> Recommendations:

@@ -91,8 +91,7 @@ class TopItemFinder:
 
         The scores of items that may not be recommended become -inf in place: pass a copy to keep them.
         """
-        lowest = scores.masked_fill(scores == -torch.inf, torch.inf).amin(1, keepdim=True)  # (B, 1)
-        has_rest = (scores == lowest).sum(1, keepdim=True) > 1
+        rest = rest_score(self.model, scores)
         missing = len(self._counts) - scores.shape[1]
         if missing:
             scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
@@ -105,8 +104,8 @@ class TopItemFinder:
         for row in ((values == values[:, :1]) | (values == -torch.inf)).all(1).nonzero()[:, 0].tolist():
             if fallback[row] is None and all_equal(scores[row]):
                 fallback[row] = queries[row].empty_reason or EQUAL_SCORES
-        if self.model.ranks_candidates_only:  # all other items share the lowest score, which says nothing about them
-            values = values.masked_fill(has_rest & (values == lowest), -torch.inf)
+        if rest is not None:
+            values = values.masked_fill(values == rest, -torch.inf)
         rows = [row for row, reason in enumerate(fallback) if reason is not None]
         values = values.double().cpu()
         ids = torch.where(values == -torch.inf, 0, ids.cpu())
@@ -139,6 +138,18 @@ class TopItemFinder:
 def leaves_out_seen(model: Model) -> bool:
     """Whether items of the history are left out by default: as in the model's evaluation, and if it is unknown, yes."""
     return model.exclude_seen is not False
+
+
+def rest_score(model: Model, scores: Float[Tensor, "B I"]) -> Float[Tensor, "B 1"] | None:
+    """The score that the items share which the model does not rank: the lowest one, or NaN where it ranks all items.
+
+    Returns:
+        None for a model that ranks all items of every query.
+    """
+    if model.num_candidates is None or model.num_candidates >= model.sizes.num_items:
+        return None
+    lowest = scores.masked_fill(scores == -torch.inf, torch.inf).amin(1, keepdim=True)
+    return lowest.masked_fill((scores == lowest).sum(1, keepdim=True) == 1, torch.nan)
 
 
 def all_equal(scores: Float[Tensor, "I"]) -> bool:

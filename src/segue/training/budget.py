@@ -21,13 +21,13 @@ class TimeBudget:
 
     Attributes:
         seconds: the limit.
-        asked: the limit that the user gave, of which `seconds` may be a share.
+        user_limit: the limit that the user gave, of which `seconds` may be a share.
         retrainings: trainings of as many epochs that follow, such as a refit; 1.2 for one on 1.2 times as many rows.
         started: when the training began, on the clock of `time.monotonic`.
     """
 
     seconds: float
-    asked: float = 0.0
+    user_limit: float = 0.0
     retrainings: float = 0.0
     started: float = field(default_factory=_now)
     _training: float = 0.0  # of the longest epoch
@@ -38,7 +38,7 @@ class TimeBudget:
     def __post_init__(self) -> None:
         if not 0 < self.seconds < float("inf"):
             raise ConfigError(f"seconds={self.seconds:g}: the time of a training must be above 0")
-        self.asked = self.asked or self.seconds
+        self.user_limit = self.user_limit or self.seconds
 
     @property
     def left(self) -> float:
@@ -48,7 +48,7 @@ class TimeBudget:
     def share(self, parts: int) -> TimeBudget:
         """A budget of an equal part of what is left, which begins now."""
         seconds = max(self.left / parts, 1e-3)
-        return TimeBudget(seconds, asked=self.asked, retrainings=self.retrainings)
+        return TimeBudget(seconds, user_limit=self.user_limit, retrainings=self.retrainings)
 
     def before(self, retrainings: float) -> TimeBudget:
         """The same budget, for a training that is followed by others of as many epochs."""

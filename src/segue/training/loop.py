@@ -116,7 +116,7 @@ class _Schedule:
 
     def has_ended(self, training: Training) -> bool:
         """Whether all epochs are trained, the metric no longer improves, or an earlier call kept the same limit."""
-        if training.time_limit is not None and self.budget and self.budget.asked <= training.time_limit:
+        if training.time_limit is not None and self.budget and self.budget.user_limit <= training.time_limit:
             return True
         return len(training.epochs) >= self.epochs or _out_of_patience(training, self.eval_every * self.patience)
 
@@ -184,7 +184,7 @@ def _train(
 
             ended = schedule.has_ended(training)
             if time_is_up and budget and not ended:
-                training.time_limit = budget.asked
+                training.time_limit = budget.user_limit
             stop = was_stopped or time_is_up or ended
             state.record(training, force=was_stopped or time_is_up)
             bar.note(_summary(training))

@@ -70,4 +70,4 @@ class TimePlan:
         if math.isinf(self.seconds) or best is None:
             return None
         seconds = max(self.left(trials), self.retrainings * best.seconds, SHORTEST)
-        return TimeBudget(seconds, asked=self.seconds, retrainings=following)
+        return TimeBudget(seconds, user_limit=self.seconds, retrainings=following)

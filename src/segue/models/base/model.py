@@ -67,8 +67,6 @@ class Model(nn.Module, ABC):
         trained_by_gradient: True if the model is trained in epochs; False if it has `fit`.
         scores_pairs: True if the cost of `score` grows with the number of items, because each (user, item) pair is
             scored by itself; re-ranking then scores the candidates alone.
-        ranks_candidates_only: True if the items that share the lowest score are those that the model does not rank,
-            such as the items that are no candidates in re-ranking. They are not recommended.
         skips_padding: where in a history padding is no item: on the "left" alone; "inside", which is anywhere before
             the newest item; or "anywhere". Where it is skipped, the other items keep their positions.
         additive: whether a score is a "sum", or a "mean", over the items of the history, of terms that depend on one
@@ -89,7 +87,6 @@ class Model(nn.Module, ABC):
     training_cost: ClassVar[Literal["low", "medium", "high"]] = "medium"
     trained_by_gradient: ClassVar[bool] = False
     scores_pairs: ClassVar[bool] = False
-    ranks_candidates_only: ClassVar[bool] = False
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
     additive: Literal["no", "sum", "mean"] = "no"
     item_similarity: ClassVar[str] = ""
@@ -100,6 +97,14 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.sizes = sizes
+
+    @property
+    def num_candidates(self) -> int | None:
+        """How many items the model ranks for a query, if all others share one score below them; None if it ranks all.
+
+        Items that are not ranked are not recommended.
+        """
+        return None
 
     @property
     def parts(self) -> tuple[Model, ...]:

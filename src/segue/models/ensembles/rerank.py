@@ -39,7 +39,6 @@ class Rerank(Model):
     Config = RerankConfig
     config: RerankConfig
     window = None  # items from long ago count as history, too
-    ranks_candidates_only = True
 
     def __init__(self, first: Model, second: Model, *, candidates: int = 100) -> None:
         one, two = (f"{part.sizes.num_users:,} users and {part.sizes.num_items:,} items" for part in (first, second))
@@ -50,6 +49,10 @@ class Rerank(Model):
         super().__init__(RerankConfig(candidates=candidates), first.sizes)
         self.first, self.second = first, second
         self.exclude_seen = first.exclude_seen
+
+    @property
+    def num_candidates(self) -> int:
+        return self.config.candidates
 
     @property
     def parts(self) -> tuple[Model, ...]:
