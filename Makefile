@@ -6,7 +6,7 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format docs docs-serve bench clean
+.PHONY: help setup demo test test-all lint format docs docs-serve bench dist clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -49,6 +49,10 @@ docs-serve: docs  ## the site on http://127.0.0.1:8000
 
 bench: .venv/.ok  ## segue beside its peers, in one run
 	$(BIN)/python -m benchmarks
+
+dist: .venv/.ok  ## the source distribution and the wheel, in dist/
+	rm -rf dist
+	$(BIN)/uv build --quiet
 
 clean:
 	rm -rf .venv .bench build dist site
