@@ -79,10 +79,15 @@ def test_a_fingerprint_depends_on_every_part():
         replace(log, users=Vocab(pl.Series([1, 3]))),
         replace(log, items=Vocab(pl.Series(["1", "3"]))),
         log.until(log.stop - np.array([0, 0, 1])),
+        *(
+            replace(log, user_metadata=pl.DataFrame({"split": parts}))
+            for parts in (["train", "test"], ["test", "train"])
+        ),
     ]
     prints = [log.fingerprint, *(other.fingerprint for other in others)]
     assert len(set(prints)) == len(prints)
     assert replace(log, name="other").fingerprint == log.fingerprint
+    assert replace(log, user_metadata=pl.DataFrame({"age": [1, 2]})).fingerprint == log.fingerprint
     assert len(log.fingerprint) == 16
 
 

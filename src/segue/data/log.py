@@ -237,14 +237,22 @@ class Log:
             return [str(name) for name in self.items.names(ids)]
         return table["title"].gather(np.asarray(ids, np.int64) - 1).to_list()
 
+    @property
+    def user_split(self) -> pl.Series | None:
+        """(U,) the part that the metadata names for each user, in a column `split`; None without one."""
+        table = self.user_metadata
+        return table["split"] if table is not None and "split" in table.columns else None
+
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: names, order, times, ratings and parts of the rows of this view."""
+        """16 hex digits of the content: names, order, times, ratings and the split of the rows of this view."""
         names = ("\n".join(map(str, vocab.tokens)).encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
-        parts = () if self.part is None else (self.column(self.part),)  # came later: logs without it keep their digits
-        return short_hash(chain(names, [self.lengths], values, parts))
+        # a split came later: logs without one keep their digits
+        parts = () if self.part is None else (self.column(self.part),)
+        users = () if self.user_split is None else ("\n".join(map(str, self.user_split)).encode(),)
+        return short_hash(chain(names, [self.lengths], values, parts, users))
 
 
 def bounds(lengths: Ids) -> tuple[Ids, Ids]:

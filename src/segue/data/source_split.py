@@ -19,7 +19,7 @@ _HOW = 'with a column "split" in its rows (--split-col), or in a table of its us
 
 def has_split(log: Log) -> bool:
     """Whether a log brings a split of its own."""
-    return log.part is not None or _user_column(log) is not None
+    return log.part is not None or log.user_split is not None
 
 
 def cuts_users(log: Log) -> bool:
@@ -59,7 +59,7 @@ def _counts_of_rows(log: Log) -> tuple[Ids, Ids, bool]:
     user, part = log.events()[0], log.part[log.rows()]
     counts = [np.bincount(user[part == number], minlength=log.num_users + 1) for number in range(len(PARTS))]
     _check_parts(log, "row", [bool(count.any()) for count in counts])
-    if _user_column(log) is not None:
+    if log.user_split is not None:
         for name, count, other in zip(PARTS, counts, _counts_of_users(log)[:2], strict=False):
             differs = np.flatnonzero(count != other)
             if len(differs):
@@ -97,14 +97,9 @@ def _newest(log: Log, train: Ids, valid: float) -> Ids:
     return np.where(np.isin(np.arange(len(train)), newest), train, 0)
 
 
-def _user_column(log: Log) -> pl.Series | None:
-    table = log.user_metadata
-    return table["split"] if table is not None and "split" in table.columns else None
-
-
 def _parts_of_users(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
     """(U,) the part of each user in the split of the source."""
-    column = _user_column(log)
+    column = log.user_split
     assert column is not None
     part = column.cast(pl.String)
     unknown = ~part.is_in(PARTS).fill_null(False)

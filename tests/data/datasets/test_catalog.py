@@ -324,9 +324,9 @@ def test_the_cache_folder(monkeypatch):
         ("ml-1m", "85bd10136c9d893f", "Toy Story (1995)", (1, "F", "10")),
         ("hgn-cds", "832299173a8c8448", "0738900370", None),
         ("amazon-beauty", "7fcb880bdc3fceb2", "7806397051", None),
-        ("yoochoose-64", "609286ac22106065", "1", ("train",)),
-        ("yoochoose-100k", "1458934f2fecd2a7", "214507331", ("test",)),
-        ("citeulike", "bb9666009e0f478f", "43", ("train",)),
+        ("yoochoose-64", "9310fbb785b2a965", "1", ("train",)),
+        ("yoochoose-100k", "2e6fd76960cb33f8", "214507331", ("test",)),
+        ("citeulike", "7352c0fee6c0e8fd", "43", ("train",)),
     ],
 )
 def test_the_real_data_sets(name, fingerprint, title, user_metadata, folders, monkeypatch):
