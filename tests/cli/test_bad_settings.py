@@ -244,6 +244,25 @@ OF_A_SPLIT = {
         "run pop events.csv -k 18446744073709551616", r"-k 18446744073709551616: cut-offs are .* from 1 to 1,000,000"
     ),
     "half a cut-off": Bad("run pop events.csv -k 5 7.5", r"-k: unable to convert \"7\.5\" into int"),
+    "sample of no users": Bad(
+        "run pop events.csv --sample-users 0", r"sample_users=0: must be a whole number of at least 1"
+    ),
+    "negative sample of the test": Bad(
+        "evaluate models/pop --data events.csv --sample-test-users -5",
+        r"sample_test_users=-5: must be a whole number of at least 1",
+    ),
+    "half a user": Bad(
+        "search pop events.csv --sample-users 2.5", r"--sample-users: unable to convert \"2\.5\" into int"
+    ),
+    "seed of no sample": Bad(
+        "compare events.csv --sample-seed 1", r"--sample-seed 1: no users are drawn; give .* --sample-test-users, or in"
+    ),
+    "negative seed of a sample": Bad(
+        "run pop events.csv --sample-users 5 --sample-seed -1", r"sample_seed=-1: must be a whole number from 0 on"
+    ),
+    "validation in an evaluation": Bad(
+        "evaluate models/pop --data events.csv --sample-users 5", r"--sample-users\. Did you mean --sample-.*-users"
+    ),
     "half a core": Bad("data events.csv --user-core 1.5", r"--user-core: unable to convert \"1\.5\" into int"),
 }
 

@@ -83,6 +83,7 @@ def _shared_protocol(parts: dict[Path, SavedModel], log: Log) -> Protocol:
     Raises:
         ArtefactError: their protocols differ, or one of them was trained on the validation data.
     """
+    from segue.evaluation.protocol import differences
     from segue.experiments.saved_models import check_not_refitted, protocol_on
 
     protocols = {folder: protocol_on(part, log) for folder, part in parts.items()}
@@ -90,7 +91,8 @@ def _shared_protocol(parts: dict[Path, SavedModel], log: Log) -> Protocol:
     if one.fingerprint != two.fingerprint:
         raise ArtefactError(
             f"{first} and {second} cannot be blended: their protocols are {one.name} ({one.fingerprint}) and "
-            f"{two.name} ({two.fingerprint}); train both under the same protocol"
+            f"{two.name} ({two.fingerprint}); they differ in {differences(one, two)}; "
+            "train both under the same protocol"
         )
     for part in parts.values():
         check_not_refitted(part, "a weight")

@@ -19,6 +19,7 @@ from segue.cli.saved_models import ModelClasses, folder_names, load_saved
 from segue.errors import ConfigError
 
 if TYPE_CHECKING:
+    from segue.experiments.saved_models import Adapt
     from segue.serving.saved_model import SavedModel
 
 
@@ -55,15 +56,16 @@ def evaluate(
     log = reading.load(data)
     breakdown.check_log(log)
     ties.check_log(log)
+    adapt = _one_validation(saved, evaluation)
     is_newer = any(model.about["log"]["fingerprint"] != log.fingerprint for model in saved.values())
     if is_newer:
         if ties.tie_range is not None:
             raise ConfigError("--tie-range: needs the log that the models were trained on; this one has newer events")
-        newer = evaluate_newer(list(saved.values()), log, adapt=evaluation.adapt)
+        newer = evaluate_newer(list(saved.values()), log, adapt=adapt)
         results, split, refit, notes, facts = newer.results, newer.split, False, newer.notes, newer.facts
     else:
         refit = _refit(saved, [*(["--by leak"] if breakdown.by == "leak" else []), *ties.words])
-        results = [evaluate_saved(model, log, adapt=evaluation.adapt) for model in saved.values()]
+        results = [evaluate_saved(model, log, adapt=adapt) for model in saved.values()]
         split, notes, facts = results[0].protocol.split(log), [], {}
     names = folder_names(saved)
     results = [replace(r, model=name) for r, name in zip(results, names, strict=True)]
@@ -73,6 +75,20 @@ def evaluate(
     other, ranges = ties.tables(results, trained, metrics, log, refit=refit)
     other += [] if is_newer else ties.advice(results)
     finish(results, metrics, before=notes, after=[*tables, *other], facts={**facts, **groups, **ranges}, json=json)
+
+
+def _one_validation(saved: Mapping[Path, SavedModel], evaluation: EvaluationOptions) -> Adapt:
+    """How the stored protocols are adapted: without the users of validation, if these differ between the models.
+
+    Only the test is evaluated, so such models can be compared.
+    """
+    from segue.experiments.saved_models import stored_protocol
+
+    stored = [stored_protocol(model) for model in saved.values() if "experiment" in model.about]
+    samples = {protocol.sample_users and (protocol.sample_users, protocol.sample_seed) for protocol in stored}
+    if len(samples) < 2:
+        return evaluation.adapt
+    return lambda protocol: evaluation.adapt(protocol.with_settings({"sample_users": None}))
 
 
 def _refit(saved: Mapping[Path, SavedModel], options: Sequence[str]) -> bool:

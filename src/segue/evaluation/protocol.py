@@ -19,11 +19,13 @@ from segue.data.split_kinds import SPLITS, SplitKind
 from segue.data.splits import EvalInstances, Part, Split
 from segue.errors import ConfigError, require, unknown
 from segue.evaluation.task import Predictions, Task, mean_metric
+from segue.evaluation.user_sample import draw_users
 from segue.io import json_hash
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
 
+SAMPLE_SIZES = ("sample_users", "sample_test_users")
 AnyProtocol = TypeVar("AnyProtocol", bound="Protocol")
 
 
@@ -52,6 +54,9 @@ class Protocol(ABC):
         by: how the log is split, a name in `segue.data.split_kinds.SPLITS`.
         arguments: arguments of the split; its defaults are filled in.
         min_history: instances with fewer rows before them are left out.
+        sample_users: validation has the instances of at most so many users, drawn at random; None for all of them.
+        sample_test_users: the same for the test part.
+        sample_seed: seed of that draw.
     """
 
     task: ClassVar[Task]
@@ -61,12 +66,19 @@ class Protocol(ABC):
     by: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     min_history: int = 1
+    sample_users: int | None = None
+    sample_test_users: int | None = None
+    sample_seed: int = 0
 
     def __post_init__(self) -> None:
         require(self.by in SPLITS, unknown("split", self.by, SPLITS))
         require(isinstance(self.arguments, Mapping), f"arguments={self.arguments!r}: must be named values")
         object.__setattr__(self, "arguments", SPLITS[self.by].arguments(self.arguments))
         require(self.min_history >= 1, f"min_history={self.min_history}: must be at least 1")
+        for name in SAMPLE_SIZES:
+            value = getattr(self, name)
+            require(value is None or _is_whole(value, 1), f"{name}={value!r}: must be a whole number of at least 1")
+        require(_is_whole(self.sample_seed, 0), f"sample_seed={self.sample_seed!r}: must be a whole number from 0 on")
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -92,9 +104,14 @@ class Protocol(ABC):
         """Split a log."""
         return self.split_kind.make(log, **self.arguments)
 
-    @abstractmethod
     def instances(self, split: Split, part: Part) -> EvalInstances:
-        """The evaluation instances of a held-out part of a split."""
+        """The evaluation instances of a held-out part of a split: of all its users, or of those that are drawn."""
+        number = self.sample_users if part == "valid" else self.sample_test_users
+        return draw_users(self._all_instances(split, part), number, self.sample_seed)
+
+    @abstractmethod
+    def _all_instances(self, split: Split, part: Part) -> EvalInstances:
+        """The evaluation instances of all users."""
 
     @abstractmethod
     def evaluate(self, model: Model, split: Split, part: Part, metrics: Sequence[str] | None = None) -> Predictions:
@@ -142,6 +159,12 @@ class Protocol(ABC):
     def describe(self) -> str:
         """One sentence that says how the figures are computed."""
 
+    def _describe_sample(self) -> str:
+        """The parts of that sentence about the users that are drawn."""
+        drawn = f" randomly drawn users (seed {self.sample_seed})"
+        parts = (("validation is", self.sample_users), ("the figures are", self.sample_test_users))
+        return "".join(f"; {what} of at most {number:,}{drawn}" for what, number in parts if number is not None)
+
     def with_cut_offs(self: AnyProtocol, cut_offs: Sequence[int], *, only: bool = False) -> AnyProtocol:
         """The protocol with further cut-offs, or with `only` these; unchanged if its metrics have no cut-offs."""
         return self
@@ -152,16 +175,21 @@ class Protocol(ABC):
         Raises:
             ConfigError: it has no such setting, or a value is out of range.
         """
+        known = [f.name for f in dataclasses.fields(self)]
         for name, value in settings.items():
             require(
-                name in self.as_dict(),
+                name in known,
                 f"{name}={value}: {self.name} is a protocol of the {self.task.name} task, which has no such setting",
             )
         return replace(self, **settings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Plain values, ready for JSON. Settings of samples are absent where none is drawn, as in earlier versions."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        absent = {name for name in SAMPLE_SIZES if values[name] is None}
+        if len(absent) == len(SAMPLE_SIZES):
+            absent.add("sample_seed")
+        values = {name: value for name, value in values.items() if name not in absent}
         return {"task": self.task.name, **values, "arguments": dict(self.arguments)}
 
     @classmethod
@@ -215,3 +243,22 @@ class Protocol(ABC):
         if not isinstance(protocol, cls):
             raise ConfigError(message)
         return protocol
+
+
+def differing_settings(one: Protocol, two: Protocol) -> dict[str, tuple[Any, Any]]:
+    """The settings in which figures of two protocols differ, with both values; None for one that is absent."""
+    first, second = one.as_dict(), two.as_dict()
+    names = [name for name in {**first, **second} if name not in ("name", "ks")]
+    values = {name: (first.get(name), second.get(name)) for name in names}
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
+
+
+def differences(one: Protocol, two: Protocol) -> str:
+    """These settings in words, such as "leak=keep on one side, leak=drop on the other"."""
+    settings = differing_settings(one, two)
+    sides = (", ".join(f"{name}={pair[side]}" for name, pair in settings.items()) for side in (0, 1))
+    return f"{' on one side, '.join(sides)} on the other"
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -92,7 +92,7 @@ class RankingProtocol(Protocol):
         split = replace(super().split(log), horizon=self.horizon)
         return drop_leaking_users(split) if self.leak == "drop" else split
 
-    def instances(self, split: Split, part: Part) -> EvalInstances:
+    def _all_instances(self, split: Split, part: Part) -> EvalInstances:
         instances = split.instances(part)
         enough = instances.row - instances.log.start[instances.user] >= self.min_history
         if enough.all():
@@ -187,6 +187,7 @@ class RankingProtocol(Protocol):
             targets += f"; only instances with {self.min_history} or more earlier rows"
         if self.leak == "drop":
             targets += "; users who share an event (an item at a time) with a later part are left out of training"
+        targets += self._describe_sample()
         seen = "except those that the user has already had" if self.exclude_seen else "those that the user has had too"
         ties = "behind" if self.ties == "conservative" else "before"
         return (

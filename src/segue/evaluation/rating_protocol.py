@@ -64,7 +64,7 @@ class RatingProtocol(Protocol):
     def _from_dict(cls, values: Mapping[str, Any]) -> Protocol:
         return super()._from_dict({key: value for key, value in values.items() if key not in STORED_RANKING_SETTINGS})
 
-    def instances(self, split: Split, part: Part) -> EvalInstances:
+    def _all_instances(self, split: Split, part: Part) -> EvalInstances:
         """The held-out ratings of users and items that are not cold."""
         instances, past = split.instances(part), _past(split, part)
         user = past.lengths[instances.user] >= self.min_history
@@ -137,8 +137,8 @@ class RatingProtocol(Protocol):
         return (
             f"{split}; its ratings are predicted from the events {read}, and errors are those within the log's scale; "
             f"users with fewer than {self.min_history} and items with fewer than {self.min_item_history} ratings "
-            f"before the date are left out; the AUC is the mean over {users}, over all other items that the user had "
-            "not rated."
+            f"before the date are left out{self._describe_sample()}; the AUC is the mean over {users}, over all other "
+            "items that the user had not rated."
         )
 
 

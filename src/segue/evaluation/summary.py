@@ -14,6 +14,7 @@ import numpy as np
 
 from segue.data.log import Floats
 from segue.errors import require
+from segue.evaluation.protocol import differences
 from segue.evaluation.result import Result
 from segue.evaluation.result_names import distinct_names
 from segue.evaluation.significance import PairedComparison, Test, best, compare_with_baseline, holm, interval
@@ -89,7 +90,8 @@ def _check_comparable(results: Sequence[Result]) -> None:
         require(
             first.protocol.fingerprint == r.protocol.fingerprint,
             f"{pair}protocol {first.protocol.name} ({first.protocol.fingerprint}) on one side, {r.protocol.name} "
-            f"({r.protocol.fingerprint}) on the other; evaluate both with the same protocol",
+            f"({r.protocol.fingerprint}) on the other; they differ in {differences(first.protocol, r.protocol)}; "
+            "evaluate both with the same protocol",
         )
         require(
             (first.log, first.items) == (r.log, r.items),

@@ -16,7 +16,7 @@ from segue.data.newer import NewerEvents, merge_newer
 from segue.data.splits import Split
 from segue.data.time_units import time_text
 from segue.errors import ArtefactError, ConfigError, DataError
-from segue.evaluation.protocol import Protocol
+from segue.evaluation.protocol import Protocol, differences, differing_settings
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.result import Result
 from segue.experiments.saved_models import Adapt, stored_protocol, unchanged
@@ -129,27 +129,30 @@ def newest_training_time(saved: SavedModel) -> int:
 
 
 def newer_protocol(saved: SavedModel, after: int) -> RankingProtocol:
-    """The protocol of a saved model with the events after a time as its test; baskets stay baskets."""
+    """The protocol of a saved model with the events after a time as its test; baskets stay baskets.
+
+    There is no validation, so a sample of its users is not part of it.
+    """
     protocol = RankingProtocol.expect(stored_protocol(saved), "not a protocol of rankings")
     gap = protocol.arguments["gap"] if protocol.by == "next-basket" else None
-    return replace(protocol, name="newer-events", by="newer", arguments={"after": after, "gap": gap}, leak="keep")
+    protocol = replace(protocol, name="newer-events", by="newer", arguments={"after": after, "gap": gap}, leak="keep")
+    return replace(protocol, sample_users=None)
 
 
 def check_one_rule(names: Sequence[str], protocols: Sequence[Protocol]) -> None:
     """Raise `ConfigError` if models were trained under protocols that rank by other rules; the message names these."""
     one = protocols[0]
     for name, other in zip(names[1:], protocols[1:], strict=True):
-        differ = [key for key, value in one.as_dict().items() if key != "name" and other.as_dict()[key] != value]
+        differ = differing_settings(one, other)
         if not differ:
             continue
-        rules = " on one side, ".join(
-            ", ".join(f"{key}={protocol.as_dict()[key]}" for key in differ) for protocol in (one, other)
-        )
         advice = (
-            "give --exclude-seen or --include-seen for all" if differ == ["exclude_seen"] else "evaluate them apart"
+            "give --exclude-seen or --include-seen for all"
+            if list(differ) == ["exclude_seen"]
+            else "evaluate them apart"
         )
         raise ConfigError(
-            f"{names[0]} and {name} were trained under protocols with other rules: {rules} on the other; {advice}"
+            f"{names[0]} and {name} were trained under protocols with other rules: {differences(one, other)}; {advice}"
         )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FIELDS = {"auc_users": "users", "auc_seed": "seed"}  # options whose setting of the protocol has another name
 OF_RATINGS = ("min_item_history", "histories", "auc_users", "auc_seed")
+OF_SAMPLE = ("sample_users", "sample_test_users", "sample_seed")
 OF_SPLIT = ("valid", "test", "date", "gap")
 SeenRule = Annotated[bool | None, Parameter(name="--exclude-seen", negative="--include-seen", show_default=False)]
 MAX_CUT_OFF = 1_000_000
@@ -40,6 +41,9 @@ class EvaluationOptions:
             each rating (rolling).
         auc_users: Ratings only: compute the AUC for this number of randomly drawn users. The default is all users.
         auc_seed: Ratings only: seed of that draw. The default is 0.
+        sample_test_users: Compute the figures for this number of randomly drawn users, if the test part has more. The
+            default is all users.
+        sample_seed: Seed of the draw of users. The default is 0.
     """
 
     k: CutOffs = None
@@ -49,6 +53,8 @@ class EvaluationOptions:
     histories: Literal["date", "rolling"] | None = None
     auc_users: int | None = None
     auc_seed: int | None = None
+    sample_test_users: int | None = None
+    sample_seed: int | None = None
 
     @property
     def cut_offs(self) -> tuple[int, ...]:
@@ -76,8 +82,8 @@ class EvaluationOptions:
 
         if self.exclude_seen is not None:
             protocol = with_seen_rule(protocol, exclude_seen=self.exclude_seen)
-        names = ("min_history", *OF_RATINGS)
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        names = ("min_history", *OF_RATINGS, *OF_SAMPLE)
+        given = {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
         for name in given:
             if name in OF_RATINGS and protocol.task.name != "rating":
                 raise ConfigError(
@@ -87,6 +93,11 @@ class EvaluationOptions:
         changed: Protocol = replace(protocol, **{FIELDS.get(name, name): value for name, value in given.items()})
         if "auc_seed" in given and getattr(changed, "users", None) is None:
             raise ConfigError(f"--auc-seed {self.auc_seed}: no users are drawn; give their number with --auc-users")
+        if "sample_seed" in given and changed.sample_users is None and changed.sample_test_users is None:
+            raise ConfigError(
+                f"--sample-seed {self.sample_seed}: no users are drawn; give their number with --sample-test-users, or "
+                "in training with --sample-users"
+            )
         return changed
 
 
@@ -112,6 +123,8 @@ class ProtocolOptions(EvaluationOptions):
             one basket. The default is 0: events at the same time.
         horizon: Number of next items that are the targets of each step. With 5, recall@20,5 is the share of the next 5
             items that are among the first 20. More than 1 needs a protocol that evaluates every step, such as session.
+        sample_users: Validate on this number of randomly drawn users, if there are more: for logs with so many users
+            that validation takes longer than training. The test is of all users, unless --sample-test-users is given.
         leak: Whether users who share an event (same item, same time) with the test data stay in training: keep or drop.
     """
 
@@ -121,6 +134,7 @@ class ProtocolOptions(EvaluationOptions):
     date: str | None = None
     gap: float | None = None
     horizon: int = 1
+    sample_users: int | None = None
     leak: Literal["keep", "drop"] = "keep"
 
     def without_log(self) -> Protocol:

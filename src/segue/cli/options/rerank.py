@@ -136,6 +136,7 @@ class RerankOptions:
         Raises:
             ArtefactError: it was trained under another protocol, or on the validation data.
         """
+        from segue.evaluation.protocol import differences
         from segue.experiments.rerank import TrainedStage
         from segue.experiments.saved_models import check_not_refitted, evaluate_saved, protocol_on
 
@@ -145,7 +146,8 @@ class RerankOptions:
         if trained.fingerprint != current.fingerprint:
             raise ArtefactError(
                 f"{folder}: was trained under {trained.name} ({trained.fingerprint}), but this run uses {current.name} "
-                f"({current.fingerprint}); train both under the same protocol"
+                f"({current.fingerprint}); they differ in {differences(trained, current)}; train both under the same "
+                "protocol"
             )
         check_not_refitted(saved, "an epoch")
         result = evaluate_saved(saved, log, adapt=EvaluationOptions(k=list(current.cut_offs)).adapt)
