@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from segue import io
+from segue.temporary import locked_folder
 
 
 def names(folder):
@@ -36,7 +37,7 @@ def test_an_error_while_writing_keeps_the_old_file(tmp_path, error):
 
     def write_half():
         with io.atomic_file(path) as temporary:
-            assert temporary.parent == tmp_path, "a rename cannot cross file systems"
+            assert temporary.parent.parent == tmp_path, "a rename cannot cross file systems"
             temporary.write_text("half of the n")
             raise error
 
@@ -56,12 +57,13 @@ def test_an_error_while_renaming_keeps_the_old_file(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_temporary_files_of_killed_processes_can_be_deleted(tmp_path):
-    for name in ("a.txt", ".a.txt.0123abcd", ".a.txt.notes", ".b.txt.0123abcd"):
-        (tmp_path / name).write_text("x")
-    io.delete_leftovers(tmp_path / "a.txt")
-    assert names(tmp_path) == [".a.txt.notes", ".b.txt.0123abcd", "a.txt"]
-    io.delete_leftovers(tmp_path / "missing" / "a.txt")
+def test_what_killed_processes_left_is_deleted_by_the_next_writer(tmp_path):
+    for name in (".a.txt.0123abcd", ".a.txt.notes", ".b.txt.0123abcd", ".a.txt.89abcdef"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text("half of the n")
+    with locked_folder(tmp_path / ".a.txt.89abcdef"):
+        io.write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == [".a.txt.89abcdef", ".a.txt.notes", ".b.txt.0123abcd", "a.txt"]
 
 
 def test_a_reader_never_sees_a_part_of_a_file(tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segue.errors import ArtefactError
-from segue.io import flush, temporary_name
+from segue.io import flush
+from segue.temporary import abandoned_folders, delete_abandoned, locked_folder, temporary_folder
 
 OLD = ".old"  # ends the hidden name of a folder that is being replaced
 
@@ -40,17 +40,13 @@ def atomic_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     folder = folder.resolve()
     recover_folder(folder)
-    temporary = temporary_name(folder)
-    try:
-        temporary.mkdir(parents=True)
-        with locked_folder(temporary):
-            yield temporary
-            if replace or not folder.is_dir():
-                _flush_tree(temporary)
-                _move_folder(temporary, folder, replace=replace)
-                flush(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder) as temporary:
+        yield temporary
+        if replace or not folder.is_dir():
+            _flush_tree(temporary)
+            _move_folder(temporary, folder, replace=replace)
+            flush(folder.parent)
 
 
 def recover_folder(folder: Path) -> None:
@@ -59,56 +55,12 @@ def recover_folder(folder: Path) -> None:
     Where two folders cannot be exchanged in one step, a killed process leaves the old folder under a hidden name.
     """
     with suppress(OSError):  # what may not be read or changed here is not ours to recover
-        left = [path for path in _leftovers(folder) if _is_abandoned(path)]
-        old = [path for path in left if path.name.endswith(OLD)]
-        if old and not folder.exists():
-            os.replace(max(old, key=lambda path: path.stat().st_mtime), folder)
-        for path in left:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _leftovers(folder: Path) -> list[Path]:
-    """The temporary folders of `folder`, in use or not."""
-    name = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}({OLD})?")
-    return [path for path in folder.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]
-
-
-@contextmanager
-def locked_folder(folder: Path) -> Iterator[bool]:
-    """Lock a folder for this process, and say whether that was possible; the lock ends with the process.
-
-    Yields:
-        False if another process holds the lock. Where there are no locks (on Windows, on some network drives), True.
-    """
-    descriptor, is_free = _try_lock(folder)
-    try:
-        yield is_free
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _try_lock(folder: Path) -> tuple[int | None, bool]:
-    """The descriptor that holds the lock of a folder, or None; and whether no other process holds it."""
-    if sys.platform == "win32":
-        return None, True
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        return None, not isinstance(error, BlockingIOError)
-    return descriptor, True
-
-
-def _is_abandoned(folder: Path) -> bool:
-    """Whether the process that made a temporary folder has ended. Where that cannot be found out, it has not."""
-    descriptor, _ = _try_lock(folder)
-    if descriptor is not None:
-        os.close(descriptor)
-    return descriptor is not None
+        for old in abandoned_folders(folder, OLD):
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(old, folder)
+        delete_abandoned(folder)
 
 
 def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:

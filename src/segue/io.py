@@ -1,16 +1,16 @@
 """Atomic writing of files, hashes, and JSON.
 
-    with atomic_file(path) as temporary:      # ".NAME.1f0c9a2b" beside `path`
+    with atomic_file(path) as temporary:      # ".NAME.1f0c9a2b/NAME" beside `path`
         write(temporary)                      # replaces `path` when the block ends without an error
 
 A reader sees the old content or the new content, never a part of it. After an error the old content is still there and
-the temporary file is gone. The temporary lies in the folder of its target, so that the final move is a rename.
-The content is on the disk before success is reported. `segue.folders` does the same for folders.
+the temporary folder is gone; that of a killed process is deleted by the next writer (`segue.temporary`). It lies beside
+the target, so that the final move is a rename. The content is on the disk before success is reported. `segue.folders`
+does the same for folders.
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import math
@@ -19,15 +19,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
 
-
-def temporary_name(path: Path) -> Path:
-    """A new name beside `path`, hidden and different for every writer."""
-    return path.with_name(f".{path.name}.{token_hex(4)}")
+from segue.temporary import temporary_folder
 
 
 @contextmanager
@@ -44,20 +40,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield path
         return
     path = path.resolve()
-    temporary = temporary_name(path)
-    try:
+    with temporary_folder(path) as folder:
+        temporary = folder / path.name
         yield temporary
         flush(temporary)
         os.replace(temporary, path)
         flush(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def delete_leftovers(path: Path) -> None:
-    """Delete temporary files of `path` that remain from killed processes. No process may be writing `path`."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}"):
-        leftover.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

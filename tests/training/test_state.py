@@ -248,7 +248,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
     def validate(_: Any) -> float:
         code = f"""
 from pathlib import Path
-from segue.folders import locked_folder
+from segue.temporary import locked_folder
 with locked_folder(Path({str(tmp_path / "training")!r})) as is_free:
     print(is_free)
 """

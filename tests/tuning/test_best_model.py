@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from small_search import LEAVE_ONE_OUT, LOG, SMALL, Clock, ignore, small_search
 
+from segue.evaluation import result_files
 from segue.experiments.experiment import Experiment
 from segue.serving.saved_model import load
 from segue.training import loop
@@ -48,6 +49,33 @@ def test_the_best_model_is_tested_once_and_its_result_is_stored(
     refit_and_test(search, LOG, trials, place)
     assert len(tested) == 2
     assert load(place).about["experiment"] == saved.about["experiment"]
+
+
+def test_a_result_of_another_model_than_the_saved_one_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tested(folder: Path, *searches: Any) -> list[int]:
+        """The ranks of the test after each search; the process of the first was killed before it stored its result."""
+        place, ranks = folder / "best", []
+        for search in searches:
+            trials = search.run_trials(LOG, search_folder(place), on_trial=ignore)
+            result, _ = refit_and_test(search, LOG, trials, place)
+            ranks.append(result.predictions.rank.tolist())
+        return ranks[-1]
+
+    few, many = small_search(trials=1), small_search(trials=5)
+    expected = tested(tmp_path / "whole", few, many)
+    assert expected != tested(tmp_path / "few", few)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    tested(tmp_path / "killed", few)
+    with monkeypatch.context() as patch:
+        patch.setattr(result_files, "write", die)
+        with pytest.raises(KeyboardInterrupt):
+            tested(tmp_path / "killed", many)
+    assert tested(tmp_path / "killed", many) == expected
 
 
 def test_a_last_training_that_the_limit_stopped_is_repeated_with_more_time_only(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import DataError
+from segue.io import write_text
 from segue.papers.reproduction import CPU_SECONDS, Picture, markdown_table, to_markdown
 from segue.reporting import charts
 from segue.reporting.numbers import metric_text
@@ -100,4 +101,4 @@ if __name__ == "__main__":
     text = update_page(page, results)
     for _, name, _ in re.findall(_BLOCK, text):
         write_pictures(read_result(results / Path(name).name), results)
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)

@@ -5,7 +5,6 @@ The file appears completely or not at all, and one block is in memory at a time.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import polars as pl
 
 from segue.errors import ConfigError, DataError
 from segue.io import atomic_file, reason
+from segue.temporary import temporary_folder
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 
@@ -66,14 +66,12 @@ def _write_json_lines(blocks: Iterable[pl.DataFrame], path: Path) -> int:
 
 def _write_parquet(blocks: Iterable[pl.DataFrame], path: Path) -> int:
     """Polars adds no rows to a Parquet file, so the blocks are files of their own until the last one is there."""
-    folder, parts, rows = path.with_name(f"{path.name}.parts"), [], 0
-    try:
-        folder.mkdir()
+    parts: list[Path] = []
+    rows = 0
+    with temporary_folder(path) as folder:
         for number, block in enumerate(blocks):
             parts.append(folder / f"{number}.parquet")
             block.write_parquet(parts[-1])
             rows += len(block)
         pl.scan_parquet(parts, glob=False).sink_parquet(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return rows

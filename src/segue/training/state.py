@@ -26,10 +26,10 @@ from torch import Tensor
 from segue import distributed
 from segue.data.log import Log
 from segue.errors import TrainingError
-from segue.folders import locked_folder
-from segue.io import atomic_file, delete_leftovers, reason, short_hash, write_text
+from segue.io import atomic_file, reason, short_hash, write_text
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
+from segue.temporary import delete_abandoned, locked_folder
 
 LOG_FILE = "training.jsonl"
 STATE_FILE = "state.safetensors"
@@ -207,7 +207,7 @@ def delete_training_files(folder: Path) -> None:
         delete_training_files(subfolder)
     for name in (LOG_FILE, STATE_FILE):
         (folder / name).unlink(missing_ok=True)
-        delete_leftovers(folder / name)
+        delete_abandoned(folder / name)
     if not any(folder.iterdir()):
         folder.rmdir()
 

@@ -47,7 +47,7 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
             "trial": best.as_dict(),
         }
         before = result_files.read(result_path) if _is_saved(experiment, path) and result_path.is_file() else None
-        if before is not None and _has_ended(before[1], search):
+        if before is not None and _is_of(before[1], experiment) and _has_ended(before[1], search):
             stored, about = before
             result = replace(stored, warnings=experiment.warnings(experiment.split(log)))
             if about["search"] != json.loads(json.dumps(about_search)):
@@ -72,5 +72,9 @@ def _is_saved(experiment: Experiment, path: Path) -> bool:
         about = json.loads((path / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    expected = json.loads(json.dumps(experiment.as_dict()))
-    return isinstance(about, dict) and about.get("experiment") == expected
+    return isinstance(about, dict) and _is_of(about, experiment)
+
+
+def _is_of(about: dict[str, Any], experiment: Experiment) -> bool:
+    """Whether what is stored about a model or a result says that it is of exactly this experiment."""
+    return bool(about.get("experiment") == json.loads(json.dumps(experiment.as_dict())))

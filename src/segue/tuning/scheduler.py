@@ -10,6 +10,7 @@ from pathlib import Path
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
 from segue.evaluation import result_files
+from segue.io import write_text
 from segue.reporting.console import Bar, say
 from segue.reporting.numbers import seconds_text
 from segue.tuning.best_model import refit_and_test, search_folder
@@ -181,7 +182,7 @@ class Scheduler:
         if message.kind == "failed":
             self._leave_out(name, message.content)
             if message.details:
-                (self.folder / f"{name}.error.txt").write_text(message.details, encoding="utf-8")
+                write_text(self.folder / f"{name}.error.txt", message.details)
         elif isinstance(message.content, list):
             self._tuned(name, message.content)
         elif self._read_finished(name, with_fewer_trials=True):

@@ -30,6 +30,7 @@ import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
 
 from segue.errors import ArtefactError, ConfigError
+from segue.io import write_text
 from segue.models.base.search_space import Space, domain_values, nearest_value, num_points, space_to_dict
 from segue.tuning.journal import open_journal
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
@@ -126,7 +127,7 @@ class Study:
         """
         path, text = folder / "search.json", json.dumps(identity, indent=1) + "\n"
         if not path.exists():
-            path.write_text(text, encoding="utf-8")
+            write_text(path, text)
             return
         try:
             stored, expected = dict(json.loads(path.read_text(encoding="utf-8"))), json.loads(text)

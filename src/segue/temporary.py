@@ -1,0 +1,114 @@
+"""Temporary folders beside their targets, and the locks that tell whose process was killed.
+
+    with temporary_folder(Path("models/pop")) as folder:      models/.pop.1f0c9a2b, empty and locked
+        ...
+
+The operating system releases the lock of a process that ends, however it ends. A temporary folder without a lock was
+therefore left behind by a killed process: the next writer of the same target deletes it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """An empty, hidden and locked folder beside `target`, which is deleted at the end of the block.
+
+    Folders that killed processes left for the same target are deleted first.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    delete_abandoned(target)
+    folder, descriptor = _make_locked(target)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _make_locked(target: Path) -> tuple[Path, int | None]:
+    """A new folder and the descriptor that holds its lock; None where there are no locks."""
+    while True:
+        folder = target.with_name(f".{target.name}.{token_hex(4)}")
+        folder.mkdir()
+        try:
+            descriptor, is_free = try_lock(folder)
+        except FileNotFoundError:  # another process took it for abandoned, before it was locked
+            continue
+        except OSError:
+            folder.rmdir()
+            raise
+        if is_free and folder.exists():
+            return folder, descriptor
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def delete_abandoned(target: Path) -> None:
+    """Delete the temporary folders that killed processes left for `target`; those in use stay."""
+    with suppress(OSError):  # what may not be read or changed here is not ours to delete
+        for folder in abandoned_folders(target):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned_folders(target: Path, ending: str = "") -> Iterator[Path]:
+    """The temporary folders that killed processes left for `target`, the newest first.
+
+    Each is locked until the next one is asked for, so that no two processes handle the same one. Where there are no
+    locks it is unknown whether a process has ended: there are none then.
+
+    Args:
+        target: as in `temporary_folder`.
+        ending: what follows the usual name.
+    """
+    name = re.compile(re.escape(f".{target.name}.") + "[0-9a-f]{8}" + re.escape(ending))
+    found = [path for path in target.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]
+    for folder in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        descriptor, _ = try_lock(folder)
+        if descriptor is not None:
+            try:
+                yield folder
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[bool]:
+    """Lock a folder for this process, and say whether that was possible; the lock ends with the process.
+
+    Yields:
+        False if another process holds the lock. Where there are no locks (on Windows, on some network drives), True.
+    """
+    descriptor, is_free = try_lock(folder)
+    try:
+        yield is_free
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def try_lock(folder: Path) -> tuple[int | None, bool]:
+    """The descriptor that holds the lock of a folder, or None; and whether no other process holds it."""
+    if sys.platform == "win32":
+        return None, True
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        return None, not isinstance(error, BlockingIOError)
+    return descriptor, True
