@@ -15,7 +15,7 @@ import pytest
 
 from segue import folders
 from segue.cli import status
-from segue.serving import saved_model
+from segue.serving import model_facts
 from segue.training import loop as train
 
 Prepare = Callable[[pytest.MonkeyPatch], object]
@@ -85,7 +85,7 @@ def described(**changes: object) -> Callable[[bytes], bytes]:
     def edit(content: bytes) -> bytes:
         facts = {**json.loads(content), **changes}
         del facts["hash"]
-        facts["hash"] = saved_model._facts_hash(facts)
+        facts["hash"] = model_facts.facts_hash(facts)
         return json.dumps(facts).encode()
 
     return edit

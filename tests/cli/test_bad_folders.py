@@ -191,8 +191,53 @@ SAVED = {
     ),
     "weights of other sizes": Bad(
         "recommend models/pop --user u3",
-        r"models/pop: saved by another version of segue \(size mismatch",
+        r"models/pop/items\.parquet: has 8 names, but model\.json says 9; save the model anew",
         prepare=edited("models/pop/model.json", described(sizes={"num_users": 12, "num_items": 9})),
+    ),
+}
+HASHES_RIGHT: dict[str, tuple[dict[str, object], str]] = {
+    "no log": ({"log": {}}, r"log\.name is missing"),
+    "hashes of nothing": ({"files": {}}, r"files has no hash of weights\.safetensors"),
+    "settings in a list": ({"config": []}, "config: must be an object"),
+    "experiment of nothing": ({"experiment": {}}, r"experiment\.protocol is missing"),
+    "training in words": ({"training": "long"}, "training: must be an object"),
+    "results of nothing": ({"results": {"models": []}}, r"results\.models: .*at least 1"),
+    "extent of nothing": ({"trained_on": {}}, r"trained_on\.part is missing"),
+    "versions of numbers": ({"versions": {"segue": 1}}, r"versions\.segue: must be a valid string"),
+    "sizes of nothing": ({"sizes": None}, "sizes: must be an object"),
+    "wide vectors": ({"config": {"embedding_dim": 10**9}}, "too small for a model of the settings and sizes"),
+    "text for a setting": ({"config": {"embedding_dim": "x"}}, "embedding_dim='x': must be a whole number"),
+}
+for name, (facts, message) in HASHES_RIGHT.items():
+    SAVED[f"forged, {name}"] = Bad(
+        "recommend models/hgn --user u3",
+        rf"models/hgn.*: .*{message}",
+        prepare=edited("models/hgn/model.json", described(**facts)),
+    )
+
+
+def linked(patch: pytest.MonkeyPatch) -> None:
+    """A file of a model is a link to one outside its folder."""
+    Path("models/hgn/users.parquet").rename("users.parquet")
+    Path("models/hgn/users.parquet").symlink_to("../../users.parquet")
+
+
+def folder_for_file(patch: pytest.MonkeyPatch) -> None:
+    """A file of a model is a folder."""
+    Path("models/hgn/weights.safetensors").unlink()
+    Path("models/hgn/weights.safetensors").mkdir()
+
+
+SAVED |= {
+    "link out of the folder": Bad(
+        "recommend models/hgn --user u3",
+        r"users\.parquet: is a link to a file outside the folder; copy",
+        prepare=linked,
+    ),
+    "folder for a file": Bad(
+        "recommend models/hgn --user u3",
+        r"weights\.safetensors: is not an ordinary file; copy",
+        prepare=folder_for_file,
     ),
 }
 for name in PAYLOAD:

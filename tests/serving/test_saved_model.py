@@ -25,7 +25,7 @@ from segue.data.splits import leave_last_out
 from segue.errors import ArtefactError
 from segue.models.base.model import Model, Sizes
 from segue.models.registry import MODELS
-from segue.serving import saved_model
+from segue.serving import model_facts, saved_model
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load, save
 from segue.training.loop import fit
@@ -283,7 +283,7 @@ def rewrite_facts(folder: Path, **facts: Any) -> None:
     """Change what `model.json` says, with a hash that fits."""
     about = {**json.loads((folder / "model.json").read_text()), **facts}
     about.pop("hash")
-    about["hash"] = saved_model._facts_hash(about)
+    about["hash"] = model_facts.facts_hash(about)
     (folder / "model.json").write_text(json.dumps(about))
 
 

@@ -103,7 +103,6 @@ def check_not_refitted(saved: SavedModel, purpose: str) -> None:
 
 def measured_figures(about: Mapping[str, Any]) -> str:
     """The stored figures of a model in a few words, such as "recall@10 .1830, ndcg@10 .0934"; empty without any."""
-    if "results" not in about:
-        return ""
-    metrics = about["results"]["models"][-1]["metrics"]
-    return ", ".join(f"{name} {metric_text(cell['mean'])}" for name, cell in metrics.items() if cell is not None)
+    models = about.get("results", {}).get("models", [])
+    means = {name: cell["mean"] for name, cell in models[-1]["metrics"].items() if cell} if models else {}
+    return ", ".join(f"{name} {metric_text(mean)}" for name, mean in means.items() if mean is not None)

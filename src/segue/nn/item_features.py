@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from segue.data.log import Ids
 from segue.errors import ConfigError
+from segue.nn.buffers import require_ids
 
 
 class ItemFeatures(nn.Module):
@@ -51,6 +52,10 @@ class ItemFeatures(nn.Module):
                 "raise it to that number"
             )
         self.feature.zero_()[:, : ids.shape[1]] = torch.from_numpy(ids).to(self.feature)
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if loaded ids are no features."""
+        require_ids(self.feature, self.num_features, "item features")
 
     def lookup(self, item: Int[Tensor, "*n"]) -> Int[Tensor, "*n F"]:
         """The feature ids of each item, in their order; 0 on the right."""

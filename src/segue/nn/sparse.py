@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segue.errors import require
+from segue.nn.buffers import require_ids
+
 Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 MAX_PAIRS = 4_000_000  # pairs that a neighbour model counts at a time, which bounds its memory
@@ -27,8 +30,9 @@ class ResizableBuffers(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         for name in self.resizable:
-            if prefix + name in state_dict:
-                setattr(self, name, getattr(self, name).new_zeros(len(state_dict[prefix + name])))
+            stored = state_dict.get(prefix + name)
+            if stored is not None and stored.dim() == 1:
+                setattr(self, name, getattr(self, name).new_zeros(len(stored)))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -57,6 +61,13 @@ class SparseMatrix(ResizableBuffers):
         self.indptr.copy_(torch.from_numpy(matrix.indptr))
         self.indices = torch.from_numpy(matrix.indices).to(self.indices)
         self.values = torch.from_numpy(matrix.data).to(self.values)
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if loaded buffers are no matrix: scipy reads and writes wherever they point."""
+        ends = self.indptr
+        fits = len(self.indices) == len(self.values) == int(ends[-1])
+        require(fits and int(ends[0]) == 0 and bool((ends.diff() >= 0).all()), "a sparse matrix has no such rows")
+        require_ids(self.indices, self.shape[1] - 1, "columns of a sparse matrix")
 
     def to_scipy(self) -> sp.csr_array:
         """The matrix as a `scipy.sparse` array that shares its entries."""

@@ -11,8 +11,6 @@ The folder is written atomically: it is complete, or it is not there.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -20,14 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from segue.data.diagnostics.leakage import drop_leaking_users
-from segue.data.log import Log, Vocab
+from segue.data.log import Log
 from segue.data.split_kinds import SPLITS
 from segue.errors import ArtefactError, ConfigError, DataError
 from segue.folders import atomic_folder, check_folder, recover_folder
@@ -35,10 +31,11 @@ from segue.io import file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
 from segue.models.external import FORMS, reference_of
 from segue.models.registry import ENSEMBLES, MODELS
+from segue.serving.model_facts import FORMAT, PAYLOAD, REPAIR, check_about, facts_hash, read_model_json
+from segue.serving.stored_log import check_stored_log, read_stored_log, write_stored_log
+from segue.serving.weights import check_size, fill, find_problem, load_weights
 
-_FORMAT = 2  # format 1 had other names of settings and weights
-PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
-REPAIR = "copy the whole folder again, or save the model anew"
+OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "versions", "files", "hash"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +96,8 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     """
     folder = Path(folder)
     check_target(folder)
+    check_about(about, OWN_FACTS, folder)
+    _check_model(model, log, folder)
     try:
         with atomic_folder(folder) as temporary:
             if training_log is not None and training_log.is_file():
@@ -107,6 +106,19 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder}: cannot be written ({reason(error)}); nothing was changed") from error
     return folder
+
+
+def _check_model(model: Model, log: Log, folder: Path) -> None:
+    """Raise `ArtefactError` if a model could not be loaded again, or is of another log."""
+    sizes = model.sizes
+    if (sizes.num_users, sizes.num_items) != (log.num_users, log.num_items):
+        raise ArtefactError(
+            f"{folder}: {model.name} is built for {sizes.num_users:,} users and {sizes.num_items:,} items, but "
+            f"{log.name} has {log.num_users:,} and {log.num_items:,}; save it with the log that it was built for"
+        )
+    problem = find_problem(model.state_dict())
+    if problem:
+        raise ArtefactError(f"{folder}: {model.name} cannot be saved: {problem}; train it anew")
 
 
 def training_folder(folder: Path) -> Path:
@@ -129,11 +141,9 @@ def check_target(folder: Path) -> None:
 def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     save_file(weights, folder / "weights.safetensors")
-    _vocabulary(log.users, log.user_metadata).write_parquet(folder / "users.parquet")
-    _vocabulary(log.items, log.item_metadata).write_parquet(folder / "items.parquet")
-    _history(log).write_parquet(folder / "history.parquet")
+    write_stored_log(log, folder)
     facts = {
-        "format": _FORMAT,
+        "format": FORMAT,
         **_description(model),
         "log": {"name": log.name, "fingerprint": log.fingerprint, "events": len(log)},
         "exclude_seen": model.exclude_seen,
@@ -142,7 +152,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
         **about,
     }
     facts = plain_values(facts)  # before the hash, since numbers that are not finite are written as null
-    facts["hash"] = _facts_hash(facts)
+    facts["hash"] = facts_hash(facts)
     write_json(folder / "model.json", facts)
 
 
@@ -154,20 +164,6 @@ def _description(model: Model) -> dict[str, Any]:
     elif MODELS.get(model.name) is not type(model):
         description["class"] = reference_of(type(model))
     return description
-
-
-def _history(log: Log) -> pl.DataFrame:
-    """One row per event, user by user: user, item, and the time, the rating and the part if the log has them."""
-    user, item = log.events()
-    optional = {"time": log.time, "rating": log.rating, "part": log.part}
-    columns = {name: log.column(values) for name, values in optional.items() if values is not None}
-    return pl.DataFrame({"user": user.astype(np.int32), "item": item, **columns})
-
-
-def _vocabulary(vocab: Vocab, metadata: pl.DataFrame | None) -> pl.DataFrame:
-    """The names, then the metadata. The first column is `name`, or `name_` if there is metadata called `name`."""
-    metadata = pl.DataFrame() if metadata is None else metadata
-    return vocab.tokens.alias("name_" if "name" in metadata.columns else "name").to_frame().hstack(metadata)
 
 
 def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedModel:
@@ -184,22 +180,38 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
     folder = Path(folder)
     facts = read_facts(folder)
     for name in PAYLOAD:
-        path = folder / name
-        if not path.is_file():
-            raise ArtefactError(f"{folder}: {name} is missing; {REPAIR}")
+        path = _own_file(folder, name)
         if file_hash(path) != facts["files"][name]:
             raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
+    check_stored_log(folder, num_users=facts["sizes"]["num_users"], num_items=facts["sizes"]["num_items"])
     model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
     model.exclude_seen = facts.get("experiment", {}).get("protocol", {}).get("exclude_seen", facts.get("exclude_seen"))
-    return SavedModel(model, _load_log(folder, facts["log"]["name"]), facts, folder)
+    return SavedModel(model, read_stored_log(folder, facts["log"]["name"]), facts, folder)
+
+
+def _own_file(folder: Path, name: str) -> Path:
+    """The path of a file of a saved model.
+
+    Raises:
+        ArtefactError: it is missing, no ordinary file, or a link to a file elsewhere.
+    """
+    path = folder / name
+    if not path.exists():
+        raise ArtefactError(f"{folder}: {name} is missing; {REPAIR}")
+    if not path.is_file():  # reading a pipe or a device may never end
+        raise ArtefactError(f"{path}: is not an ordinary file; {REPAIR}")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ArtefactError(f"{path}: is a link to a file outside the folder; copy the file itself into the folder")
+    return path
 
 
 def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
-    weights = load_file(folder / "weights.safetensors")
+    path = folder / "weights.safetensors"
     try:
+        _check_size(folder, facts, classes)
+        weights = load_weights(path, repair=REPAIR)
         model = _build(folder, facts, classes)
-        model.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
-        model.load_state_dict(weights)
+        fill(model, weights)
     except (ConfigError, RuntimeError) as error:  # a setting or a weight that this version does not have
         last_line = str(error).splitlines()[-1].strip()
         raise ArtefactError(
@@ -208,12 +220,27 @@ def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[
     return model.eval()
 
 
+def _check_size(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> None:
+    try:
+        check_size(folder / "weights.safetensors", lambda: _build(folder, facts, classes), repair=REPAIR)
+    except (TypeError, RuntimeError):
+        if _is_built_in(facts):  # a class of the user may read its own tables while it is built
+            raise
+
+
+def _is_built_in(facts: dict[str, Any]) -> bool:
+    return all(map(_is_built_in, facts["parts"])) if "parts" in facts else facts["model"] in MODELS
+
+
 def _build(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
     """A model from what `_description` returned, without its weights."""
     name = facts["model"]
     if name in ENSEMBLES:
+        if "parts" not in facts:
+            raise ArtefactError(f"{folder / 'model.json'}: a {name} has two parts, but parts is missing; {REPAIR}")
         first, second = (_build(folder, {"sizes": facts["sizes"], **part}, classes) for part in facts["parts"])
-        return ENSEMBLES[name](first, second, **facts["config"])
+        config = ENSEMBLES[name].Config.make(facts["config"])
+        return ENSEMBLES[name](first, second, **config.as_dict())
     if name not in classes:
         raise ArtefactError(
             f"{folder}: holds a model {name!r} that this segue does not have; if the class is your own, name it with "
@@ -223,53 +250,16 @@ def _build(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model
     return kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
 
 
-def _load_log(folder: Path, name: str) -> Log:
-    users, items, history = (
-        pl.read_parquet(folder / f"{part}.parquet", glob=False) for part in ("users", "items", "history")
-    )
-    return Log.from_columns(
-        users=Vocab(users.to_series(0)),
-        items=Vocab(items.to_series(0)),
-        lengths=np.bincount(history["user"].to_numpy(), minlength=len(users) + 1),
-        item=history["item"].to_numpy(),
-        time=history["time"].to_numpy() if "time" in history.columns else None,
-        rating=history["rating"].to_numpy() if "rating" in history.columns else None,
-        part=history["part"].to_numpy() if "part" in history.columns else None,
-        name=name,
-        user_metadata=users[:, 1:] if users.width > 1 else None,
-        item_metadata=items[:, 1:] if items.width > 1 else None,
-    )
-
-
 def read_facts(folder: Path) -> dict[str, Any]:
     """The content of `model.json`; a folder that was being replaced when its process died is put back first.
 
     Raises:
         ArtefactError: there is no such folder, it holds no saved model, or it is damaged or of another format.
     """
-    path = folder / "model.json"
     if not folder.exists():
         recover_folder(folder)
     if not folder.exists():
         raise ArtefactError(f"{folder}: no such model folder; `segue run MODEL DATA -o {folder}` makes one")
-    if not path.is_file():
+    if not (folder / "model.json").is_file():
         raise ArtefactError(f"{folder}: not the folder of a saved model (there is no model.json in it)")
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ArtefactError(f"{path}: damaged ({error}); {REPAIR}") from error
-    if not isinstance(facts, dict) or "format" not in facts:
-        raise ArtefactError(f"{path}: does not describe a saved model; {REPAIR}")
-    if facts["format"] != _FORMAT:
-        raise ArtefactError(
-            f"{folder}: format {facts['format']} and this segue reads format {_FORMAT}; "
-            "install the segue that saved it, or save the model anew"
-        )
-    expected = facts.pop("hash", None)
-    if _facts_hash(facts) != expected:
-        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {REPAIR}")
-    return facts
-
-
-def _facts_hash(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return read_model_json(_own_file(folder, "model.json"))

@@ -32,6 +32,7 @@ from segue.config import Config, Field
 from segue.data.log import Floats, Ids, Log, distinct, ranges
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
+from segue.nn.buffers import require_ids
 from segue.nn.sparse import MAX_PAIRS, group_blocks
 
 
@@ -104,6 +105,10 @@ class ItemKNN(DirectModel):
             cell = torch.from_numpy(item[keep]), torch.from_numpy(rank[keep])
             self.neighbour[cell] = torch.from_numpy(other[keep]).to(self.neighbour)
             self.similarity[cell] = torch.from_numpy(similarity[keep]).to(self.similarity)
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if loaded neighbours are no items."""
+        require_ids(self.neighbour, self.sizes.num_items, "neighbours")
 
     def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
         similarities = self.similarity.new_full((len(items), self.sizes.num_items + 1), -torch.inf)

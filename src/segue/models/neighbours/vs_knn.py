@@ -34,10 +34,12 @@ from segue.config import Config, Field
 from segue.data.log import Ids, Log
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
+from segue.nn.buffers import require_ids
 from segue.nn.sparse import SparseMatrix
 
 ROWS = 4  # rows of a batch that are scored at a time, so that the items of their neighbours stay in the cache
 MAX_CELLS = 4_000_000  # similarities that are in memory at a time
+MAX_POSITION = 2**24  # the last one that float32 tells from the next
 
 
 class VSKNNConfig(Config):
@@ -145,6 +147,11 @@ class VSKNN(DirectModel):
         self.session_items.set(sp.coo_array((position, (session, item)), shape=self.session_items.shape))
         self.session_number.copy_(torch.from_numpy(number))
         self.divisor.copy_(torch.from_numpy(common**config.beta))
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if loaded numbers of sessions, or positions in them, cannot be."""
+        require_ids(self.session_number, self.sizes.num_users, "numbers of sessions")
+        require_ids(self.session_items.values, MAX_POSITION, "positions in sessions")
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
         history = batch.history if self.window is None else batch.last_items(self.window)

@@ -58,7 +58,7 @@ class StackedRecurrentConfig(RecurrentConfig):
 
     renamed: ClassVar[dict[str, str]] = {"layers": "num_layers", "norm": "layer_norm"}
     tied: bool = Field(False, description="Whether input and output share the item embeddings (RE).")
-    num_layers: int = Field(1, ge=1, description="Number of recurrent layers.")
+    num_layers: int = Field(1, ge=1, le=100, description="Number of recurrent layers.")
     loss: Loss = "ce"
 
 

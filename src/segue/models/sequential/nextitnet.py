@@ -58,7 +58,7 @@ class NextItNetConfig(RankingConfig):
         ),
     )
     dilations: tuple[int, ...] = Field((1, 2), description="Dilations of the residual blocks, from the first one on.")
-    num_repeats: int = Field(1, ge=1, description="Number of times that this sequence of blocks is repeated.")
+    num_repeats: int = Field(1, ge=1, le=100, description="Number of times that this sequence of blocks is repeated.")
     kernel_size: int = Field(3, ge=1, description="Number of positions that each convolution combines.")
     tied: bool = Field(False, description="Whether input and output share the item embeddings.")
     item_bias: bool = Field(False, description="Whether items have a bias.")

@@ -68,7 +68,7 @@ class SASRecConfig(RankingConfig):
             "subsequence of window items after another."
         ),
     )
-    num_blocks: int = Field(2, ge=1, description="Number of transformer blocks.")
+    num_blocks: int = Field(2, ge=1, le=100, description="Number of transformer blocks.")
     num_heads: int = Field(1, ge=1, description="Number of attention heads; it must divide embedding_dim.")
     ffn_dim: int = Field(0, ge=0, description="Hidden size of the feed-forward network; 0 for embedding_dim.")
     activation: Literal["relu", "gelu"] = Field("relu", description="Activation of the feed-forward network.")

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segue.data.log import Ids
+from segue.errors import require
 from segue.nn.sparse import ResizableBuffers
 
 
@@ -35,6 +36,11 @@ class FirstRatings(ResizableBuffers):
         pair, index = np.unique(user * (self.num_items + 1) + item, return_index=True)
         self.pair = torch.from_numpy(pair).to(self.pair)
         self.rating = torch.from_numpy(rating[index]).to(self.rating)
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if loaded pairs are out of order, or not as many as their ratings."""
+        in_order = bool((self.pair.diff() > 0).all())
+        require(in_order and len(self.pair) == len(self.rating), "first ratings are not in the order of their pairs")
 
     def lookup(
         self, user: Int[Tensor, "*n"], item: Int[Tensor, "*n"]

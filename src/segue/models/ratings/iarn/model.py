@@ -45,6 +45,7 @@ from segue.models.ratings.iarn.config import IARNConfig
 from segue.models.ratings.iarn.feature_encoder import FeatureEncoder
 from segue.models.ratings.iarn.first_ratings import FirstRatings
 from segue.models.ratings.iarn.history_network import ATTENTIVE, EncodedHistory, HistoryNetwork
+from segue.nn.buffers import require_ids
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.optim import RMSprop
 from segue.nn.recorder import record
@@ -124,6 +125,10 @@ class IARN(BiasedRatingModel):
         self.item_histories.zero_()[:, self.config.window - histories.shape[1] :] = histories.to(self.item_histories)
         if self.config.use_ratings:
             self.first_ratings.fit(events.user, events.item, events.rating)
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if the loaded histories of items hold others than users."""
+        require_ids(self.item_histories, self.sizes.num_users, "histories of items")
 
     def predict(self, batch: PairBatch) -> Float[Tensor, "B"]:
         item = batch.item

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from segue.batches.rated_events import RatedEvents
 from segue.data.time_units import SECONDS_PER_DAY, TICKS_PER_SECOND, unit_of
-from segue.errors import DataError
+from segue.errors import DataError, require
 
 NO_DAY = np.iinfo(np.int64).max
 
@@ -86,6 +86,13 @@ class Calendar(nn.Module):
         top = np.sort(top[count[top] > 1])
         self.day_keys.fill_(NO_DAY)[: len(top)] = torch.from_numpy(key[top])
         self.day_penalty_weight.zero_()[1 : len(top) + 1] = torch.from_numpy(1 / count[top])
+
+    def check_buffers(self) -> None:
+        """Raise `ConfigError` if the loaded days cannot be."""
+        length, first, last = self.day_range.tolist()
+        require(length >= 1 and first <= last < first + 2**31, f"days from {first} to {last}, {length} long")
+        require(float(self.max_deviation) > 0, f"deviation of {float(self.max_deviation)} from the mean day")
+        require(bool((self.day_keys.diff() >= 0).all()), "days of users are not in order")
 
     def forward(self, user: Int[Tensor, "B"], time: Int[Tensor, "B"] | None) -> TimeFeatures:
         """Time features of B (user, time) pairs; without times, those of the last day of training."""

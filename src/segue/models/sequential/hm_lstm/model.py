@@ -49,7 +49,7 @@ class HMLSTMConfig(RecurrentConfig):
     """Settings of HM-LSTM."""
 
     renamed: ClassVar[dict[str, str]] = {"layers": "num_layers", "norm": "layer_norm"}
-    num_layers: int = Field(2, ge=2, description="Number of recurrent layers.")
+    num_layers: int = Field(2, ge=2, le=100, description="Number of recurrent layers.")
     layer_norm: bool = Field(True, description="Whether layer normalisation (LN) is used.")
     loss: Loss = "ce"
     epochs: int = 10

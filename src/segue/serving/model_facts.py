@@ -1,0 +1,196 @@
+"""`ModelFacts`: the schema of `model.json`, which says what a saved model is, how it was trained, and what it reached.
+
+Everything that a command reads from the file later has its type here. Keys that segue does not read may hold anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from segue.errors import ArtefactError
+from segue.io import plain_values
+from segue.json_files import Stored, parse_json, plain_json, read_text
+
+FORMAT = 2  # format 1 had other names of settings and weights
+PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
+REPAIR = "copy the whole folder again, or save the model anew"
+Count = Annotated[int, Field(ge=0, lt=2**31 - 1)]  # ids are int32
+Whole = Annotated[int, Field(ge=0, lt=2**63)]
+ABSENT: Any = None  # the value of a key that may be missing, but may not be null: defaults are not checked
+Time = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class Facts(Stored):
+    """An object of `model.json`, which may have further keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class SizeFacts(Stored):
+    """The numbers of users, items and item features; see `segue.models.base.model.Sizes`."""
+
+    num_users: Count
+    num_items: Count
+    num_features: Count = 0
+
+
+class PartFacts(Facts):
+    """A model: its name, its settings and its sizes; the two parts of a blend or of two stages.
+
+    A part without sizes, of an earlier version, has those of the whole.
+    """
+
+    model: str = Field(min_length=1)
+    config: dict[str, Any]
+    sizes: SizeFacts = ABSENT
+    parts: tuple[PartFacts, PartFacts] = ABSENT
+    class_: str = Field(default=ABSENT, alias="class")
+
+
+class LogFacts(Facts):
+    """The log that the model was built for."""
+
+    name: str
+    fingerprint: str
+    events: Whole = ABSENT
+
+
+class ProtocolFacts(Facts):
+    """The protocol; `segue.evaluation.protocol.Protocol` checks the settings that are not here."""
+
+    name: str
+    by: str
+    arguments: dict[str, Any]
+    fingerprint: str
+    exclude_seen: bool = True
+    leak: str = "keep"
+
+
+class ExperimentFacts(Facts):
+    """How the model was trained and measured."""
+
+    protocol: ProtocolFacts
+    refit: bool
+    final: bool = False
+
+
+class TrainingFacts(Facts):
+    """The training of the tested model."""
+
+    seconds: float
+    cpu_seconds: float
+    seed: Whole = ABSENT
+    best: Whole | None = None
+
+
+class ExtentFacts(Stored):
+    """How much of the log the model was trained on; see `segue.data.extent.Extent`."""
+
+    part: str
+    events: Whole
+    newest: Time | None = None
+    newest_date: str | None = None
+
+
+class CellFacts(Facts):
+    """The figure of one metric."""
+
+    mean: float | None
+
+
+class RowFacts(Facts):
+    """The figures of one model."""
+
+    metrics: dict[str, CellFacts | None]
+
+
+class ResultFacts(Facts):
+    """What `segue.evaluation.summary.summary` returned; other results than those of a table have no `models`."""
+
+    models: tuple[RowFacts, ...] = Field(default=ABSENT, min_length=1)
+
+
+class AboutFacts(Facts):
+    """What the caller of `save` keeps in `model.json`."""
+
+    experiment: ExperimentFacts = ABSENT
+    training: TrainingFacts = ABSENT
+    trained_on: ExtentFacts = ABSENT
+    tested_model_trained_on: ExtentFacts = ABSENT
+    results: ResultFacts = ABSENT
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if {"experiment", "training"} & self.model_fields_set == {"experiment"}:
+            raise ValueError("an experiment needs the facts of its training")
+        return self
+
+
+class ModelFacts(AboutFacts, PartFacts):
+    """The whole of `model.json`."""
+
+    format: int
+    sizes: SizeFacts
+    log: LogFacts
+    exclude_seen: bool | None = None
+    versions: dict[str, str]
+    files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _has_all_hashes(self) -> Self:
+        missing = [name for name in PAYLOAD if name not in self.files]
+        if missing:
+            raise ValueError(f"files has no hash of {missing[0]}")
+        return self
+
+
+class FormatFacts(Facts):
+    """What a `model.json` of every format has."""
+
+    format: int
+
+
+def check_about(about: dict[str, Any], reserved: set[str], folder: Path) -> None:
+    """Check, before a model is written, what is to be kept in its `model.json`.
+
+    Raises:
+        ArtefactError: a key is one of segue's own, or has a value that segue could not read again.
+    """
+    taken = sorted(reserved & set(about))
+    if taken:
+        raise ArtefactError(f"{folder}: {taken[0]} is written by segue itself; keep yours under another name")
+    text = json.dumps(plain_values(about))
+    parse_json(text, AboutFacts, where=str(folder), repair="give the values that an experiment's about() has")
+
+
+def read_model_json(path: Path) -> dict[str, Any]:
+    """The content of a `model.json` whose hash and types are right, as plain values.
+
+    Raises:
+        ArtefactError: it is missing, damaged, of another format, or a value has another type.
+    """
+    text = read_text(path, repair=REPAIR)
+    content = plain_json(text, where=str(path), repair=REPAIR)
+    if not isinstance(content, dict) or "format" not in content:
+        raise ArtefactError(f"{path}: does not describe a saved model; {REPAIR}")
+    found = parse_json(text, FormatFacts, where=str(path), repair=REPAIR).format
+    if found != FORMAT:
+        raise ArtefactError(
+            f"{path.parent}: format {found} and this segue reads format {FORMAT}; "
+            "install the segue that saved it, or save the model anew"
+        )
+    expected = content.pop("hash", None)
+    if facts_hash(content) != expected:
+        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {REPAIR}")
+    parse_json(text, ModelFacts, where=str(path), repair=REPAIR)
+    return content
+
+
+def facts_hash(facts: dict[str, Any]) -> str:
+    """The SHA-256 of the facts without their own hash, in hex digits."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
