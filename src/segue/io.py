@@ -66,14 +66,17 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def plain_values(value: Any) -> Any:
-    """The value as JSON can hold it: dictionaries with text keys, lists for tuples, None for NaN and infinity."""
+    """The value as JSON can hold it: dictionaries with text keys, lists for tuples, None for NaN and infinity.
+
+    Bytes of a file name that are no UTF-8, which Python keeps as half characters, become escapes such as \\udcff.
+    """
     if isinstance(value, dict):
-        return {str(key): plain_values(entry) for key, entry in value.items()}
+        return {plain_values(str(key)): plain_values(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain_values(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def flush(path: Path) -> None:

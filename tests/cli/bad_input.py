@@ -15,6 +15,8 @@ import pytest
 
 from segue import folders
 from segue.cli import status
+from segue.data.readers.ingest import read_log
+from segue.data.store import save_log
 from segue.serving import model_facts
 from segue.training import loop as train
 
@@ -61,6 +63,11 @@ def written(path: str, content: str | bytes = "something else") -> Prepare:
         Path(path).write_bytes(content if isinstance(content, bytes) else content.encode())
 
     return prepare
+
+
+def saved(patch: pytest.MonkeyPatch) -> None:
+    """The log as the saved log `saved`."""
+    save_log(read_log("events.csv"), "saved")
 
 
 def edited(path: str, edit: Callable[[bytes], bytes | None]) -> Prepare:

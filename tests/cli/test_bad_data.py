@@ -6,15 +6,7 @@ import gzip
 
 import pytest
 
-from segue.data.readers.ingest import read_log
-from segue.data.store import save_log
-
-from .bad_input import (
-    Bad,
-    check,
-    parquet,
-    written,
-)
+from .bad_input import Bad, check, parquet, saved, written
 from .logs import broken, events
 
 RATED = "user,item,time,rating\n" + "".join(f"u{u},{i},{i},5\n" for u in range(4) for i in range(6))
@@ -25,11 +17,6 @@ def divided(*parts: str) -> str:
     header, *rows = events().splitlines()
     word = [parts[min(n % 6, len(parts) - 1)] for n in range(len(rows))]
     return "".join([f"{header},split\n", *(f"{row},{part}\n" for row, part in zip(rows, word, strict=True))])
-
-
-def saved(patch: pytest.MonkeyPatch) -> None:
-    """`events()` as a saved log."""
-    save_log(read_log("events.csv"), "saved")
 
 
 FILES = {

@@ -10,10 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from segue.data.readers.ingest import read_log
-from segue.data.store import save_log
-
-from .bad_input import Bad, Prepare, check
+from .bad_input import Bad, Prepare, check, saved
 from .logs import broken, done, events
 
 QUESTION = r"Name the column of times: .*\(--time-col .*\), or read the rows in their order: .*--time-col \"\""
@@ -137,7 +134,7 @@ FORMATS = {
     "a format for a saved log": Bad(
         "data saved --time-format %Y",
         "a saved log has its columns already; leave out .*time_format",
-        prepare=lambda patch: save_log(read_log("events.csv"), "saved"),
+        prepare=saved,
     ),
     "a time of day": Bad("data bad.csv", "row 1: '08:26:05' is a time of day without a date; join", dated("%H:%M:%S")),
     "a fraction of a minute": Bad(

@@ -33,6 +33,7 @@ OPTIONS = [
         items=Path("t.csv"),
     ),
     ReadingOptions(where=["type=view", "type=buy", "shop=a b"]),
+    ReadingOptions(verify=True),
     ModelOptions(preset="author", set=["lr=0.1", "epochs=3"]),
     RunTrainingOptions(refit=False, final=True, seed=7, monitor="mrr@5", eval_every=2, patience=3),
     RunTrainingOptions(refit=True, seeds=3, minutes=0.5),

@@ -1,33 +1,73 @@
 """Saves a log to a folder, and opens it by mapping its columns into memory.
 
 ml-1m/
-  log.json            format, name, steps, warnings, numbers of users, items and rows, fingerprint
+  log.json            format, name, steps, warnings, numbers of users, items and rows, fingerprint, hashes of the files
   users.parquet       one column `name`, in the order of ids; items.parquet likewise
   user_table.parquet  the user metadata, if there is any; item_table.parquet likewise
   stop.npy            (U + 1,) int64: the row after the last one of each user
   item.npy            (R,) int32; time.npy int64, rating.npy float32 and part.npy int8 if the log has them
+
+Nothing in the folder is believed. Whenever a log is opened, sizes are compared before memory is taken, and every value
+is checked (`log_checks`). The hashes are compared when it is opened on a machine for the first time (`verified`), after
+it has changed, and with `verify`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
+from pydantic import Field, StringConstraints
 
-from segue.data.log import Log, Step, Vocab
-from segue.errors import ArtefactError
+from segue.data.log import Ids, Log, Step, Vocab
+from segue.data.log_checks import log_problem
+from segue.data.verified import files_state, is_verified, remember_verified
+from segue.errors import ArtefactError, DataError
 from segue.folders import atomic_folder, check_folder, recover_folder
-from segue.io import reason, write_json
+from segue.io import file_hash, json_hash, plain_values, reason, write_json
+from segue.json_files import Stored, parse_json, plain_json, read_text
+from segue.stored_files import check_hashes, file_size, largest_decoded, map_column, read_table
 
 _FORMAT = "segue log"
-VERSION = 1
+VERSION = 2  # version 1 had no hashes
+REPAIR = "copy the whole folder again, or save the log again"
 _COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8}
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
+_Count = Annotated[int, Field(ge=0, lt=2**48)]
+_Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_ShortHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
+class _Step(Stored):
+    rule: str
+    rows: _Count
+    users: _Count
+    items: _Count
+
+
+class _About(Stored):
+    """The content of `log.json`."""
+
+    format: Literal["segue log"]
+    version: Literal[2]
+    name: str
+    rows: _Count
+    users: _Count
+    items: _Count
+    columns: tuple[Literal["item", "time", "rating", "part"], ...]
+    tables: tuple[Literal["user_table", "item_table"], ...]
+    steps: tuple[_Step, ...]
+    warnings: tuple[str, ...]
+    fingerprint: _ShortHash
+    files: dict[str, _Hash]
+    hash: _ShortHash  # of all other values
+
+    def own_hash(self) -> str:
+        return json_hash(self.model_dump(mode="json", exclude={"hash"}))
 
 
 def is_log(path: Any) -> bool:
@@ -47,9 +87,12 @@ def save_log(log: Log, folder: str | Path) -> Path:
 
     Raises:
         ArtefactError: the folder holds something else, or cannot be written.
+        DataError: the log is not as `Log` describes it, so that it could not be opened again.
     """
     folder = Path(folder).resolve()
     check_folder(folder, "log.json", "saved log")
+    if problem := log_problem(log):
+        raise DataError(f"{log.name}: cannot be saved, because its column {problem[0]} {problem[1]}")
     try:
         with atomic_folder(folder) as temporary:
             _write(log, temporary)
@@ -70,7 +113,7 @@ def _write(log: Log, folder: Path) -> None:
     for name, values in columns.items():
         if values is not None:
             np.save(folder / f"{name}.npy", log.column(values))
-    about = {
+    facts = {
         "format": _FORMAT,
         "version": VERSION,
         "name": log.name,
@@ -82,88 +125,92 @@ def _write(log: Log, folder: Path) -> None:
         "steps": [asdict(step) for step in log.steps],
         "warnings": list(log.warnings),
         "fingerprint": log.fingerprint,
+        "files": {path.name: file_hash(path) for path in sorted(folder.iterdir())},
     }
-    write_json(folder / "log.json", about)
+    facts = plain_values(facts)  # before the hash
+    write_json(folder / "log.json", {**facts, "hash": json_hash(facts)})
 
 
 def open_log(folder: str | Path, *, verify: bool = False) -> Log:
-    """Open the log that `save_log` wrote to `folder`; its columns are mapped into memory, not read.
+    """Open the log that `save_log` wrote to `folder`; its columns are mapped into memory, not copied.
 
-    With `verify`, everything is read and compared with the fingerprint.
+    With `verify`, the hashes of all files are compared even if they were before, and the fingerprint is computed.
 
     Raises:
-        ArtefactError: a file is missing, cut short, of another version or of another log.
+        ArtefactError: a file is missing, damaged, of another version or of another log; the message says which.
     """
     folder = Path(folder)
     about = _about(folder)
-    try:
-        log = _open(folder, about)
-    except KeyError as error:
-        raise ArtefactError(f"{folder}/log.json: {error} is missing; save the log again") from error
-    if verify and log.fingerprint != about["fingerprint"]:
-        raise ArtefactError(f"{folder}: the content is not what was saved; save the log again")
+    _verify_files(folder, about, again=verify)
+    log = _open(folder, about)
+    if problem := log_problem(log):
+        raise ArtefactError(f"{folder}: its column {problem[0]} {problem[1]}; {REPAIR}")
+    if verify and log.fingerprint != about.fingerprint:
+        raise ArtefactError(f"{folder}: the content is not that of its fingerprint; {REPAIR}")
     return log
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def _about(folder: Path) -> _About:
     path = folder / "log.json"
     if not path.is_file():
         raise ArtefactError(f"{folder}: not a saved log; there is no log.json in it")
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ArtefactError(f"{path}: not JSON ({error}); save the log again") from error
-    if not isinstance(about, dict) or about.get("format") != _FORMAT:
+    text = read_text(path, repair=REPAIR)
+    content = plain_json(text, where=str(path), repair=REPAIR)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ArtefactError(f"{path}: does not describe a saved log")
-    if about.get("version") != VERSION:
+    if isinstance(version := content.get("version"), int) and version != VERSION:
         raise ArtefactError(
-            f"{path}: version {about.get('version')}, but this segue reads version {VERSION}; save the log again"
+            f"{path}: version {version}, but this segue reads version {VERSION}; save the log again, from its source"
         )
+    about = parse_json(text, _About, where=str(path), repair=REPAIR)
+    if about.own_hash() != about.hash:
+        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {REPAIR}")
+    files = ["users.parquet", "items.parquet", "stop.npy"]
+    files += [f"{name}.npy" for name in about.columns] + [f"{name}.parquet" for name in about.tables]
+    if sorted(files) != sorted(about.files) or "item" not in about.columns:
+        raise ArtefactError(f"{path}: files: must be those of its columns and tables; {REPAIR}")
     return about
 
 
-def _open(folder: Path, about: dict[str, Any]) -> Log:
-    stop = _column(folder / "stop.npy", np.int64, about["users"] + 1)
-    if stop[0] != 0 or (np.diff(stop) < 0).any() or stop[-1] != about["rows"]:
-        raise ArtefactError(f"{folder}/stop.npy: does not cut {about['rows']:,} rows; save the log again")
+def _verify_files(folder: Path, about: _About, *, again: bool) -> None:
+    """Compare the hashes of all files, unless they are known to be unchanged since that was done."""
+    for name in about.files:
+        file_size(folder / name, repair=REPAIR)
+    state = files_state((folder / name for name in about.files), about.files)
+    if again or not is_verified(folder, state):
+        check_hashes(folder, about.files, repair=REPAIR)
+        remember_verified(folder, state)
+
+
+def _open(folder: Path, about: _About) -> Log:
     columns: dict[str, Any] = {
-        name: _column(folder / f"{name}.npy", _COLUMNS[name], about["rows"]) for name in about["columns"]
+        name: map_column(folder / f"{name}.npy", _COLUMNS[name], about.rows, repair=REPAIR) for name in about.columns
     }
-    tables = {name: _table(folder / f"{name}.parquet", about[_TABLES[name]]) for name in about["tables"]}
+    stop = map_column(folder / "stop.npy", np.int64, about.users + 1, repair=REPAIR)
+    lengths: Ids = np.diff(stop, prepend=0)
+    if stop[0] != 0 or stop[-1] != about.rows or (lengths < 0).any():
+        raise ArtefactError(f"{folder}/stop.npy: does not cut {about.rows:,} rows; {REPAIR}")
+    largest = largest_decoded(folder)
+
+    def table(name: str, owners: str) -> pl.DataFrame:
+        rows = about.users if owners == "users" else about.items
+        return read_table(folder / f"{name}.parquet", rows, largest=largest, repair=REPAIR)
+
+    def vocab(name: str) -> Vocab:
+        names = table(name, name)
+        if names.columns != ["name"]:
+            raise ArtefactError(f"{folder}/{name}.parquet: must have one column, name; {REPAIR}")
+        return Vocab(names["name"])
+
+    metadata = {name: table(name, _TABLES[name]) for name in about.tables}
     return Log.from_columns(
-        users=Vocab(_table(folder / "users.parquet", about["users"])["name"]),
-        items=Vocab(_table(folder / "items.parquet", about["items"])["name"]),
-        lengths=np.diff(stop, prepend=0),
-        name=about["name"],
-        steps=tuple(Step(**step) for step in about["steps"]),
-        warnings=tuple(about.get("warnings", ())),
-        user_metadata=tables.get("user_table"),
-        item_metadata=tables.get("item_table"),
+        users=vocab("users"),
+        items=vocab("items"),
+        lengths=lengths,
+        name=about.name,
+        steps=tuple(Step(**step.model_dump()) for step in about.steps),
+        warnings=about.warnings,
+        user_metadata=metadata.get("user_table"),
+        item_metadata=metadata.get("item_table"),
         **columns,
     )
-
-
-def _column(path: Path, dtype: type[np.generic], rows: int) -> np.ndarray:
-    try:
-        values = np.load(path, mmap_mode="r" if rows else None)
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: missing; save the log again") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise ArtefactError(f"{path}: damaged or cut short ({error}); save the log again") from error
-    if values.shape != (rows,) or values.dtype != dtype:
-        raise ArtefactError(
-            f"{path}: {values.shape} of {values.dtype}, expected ({rows},) of {np.dtype(dtype)}; save the log again"
-        )
-    return values
-
-
-def _table(path: Path, rows: int) -> pl.DataFrame:
-    try:
-        table = pl.read_parquet(path, glob=False)
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: missing; save the log again") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ArtefactError(f"{path}: damaged or cut short ({reason(error)}); save the log again") from error
-    if table.height != rows:
-        raise ArtefactError(f"{path}: {table.height} rows, expected {rows}; save the log again")
-    return table

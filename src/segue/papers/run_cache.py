@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.data.datasets.catalog import cache_folder
+from segue.data.cache_folder import cache_folder
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.evaluation.task import Predictions, can_measure, mean_metric

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from segue.data.cache_folder import cache_folder
 from segue.data.datasets import movielens
-from segue.data.datasets.catalog import DATASETS, Dataset, cache_folder, load_dataset, load_log
+from segue.data.datasets.catalog import DATASETS, Dataset, load_dataset, load_log
 from segue.data.datasets.download import Site, Unavailable, Wheel
 from segue.errors import DataError
 

@@ -43,6 +43,7 @@ class ReadingOptions:
         duplicates: exact drops copies of a row (same user, item, time and rating); keep keeps all rows; first and last
             keep one row of each user and item. The default is exact for files with times or an order, and keep for
             saved logs and named data sets.
+        verify: Compare a saved log with its hashes and its fingerprint, even if that was done before.
         users: Table with further columns about the users; one column holds their names.
         items: Table with further columns about the items; one column holds their names, another the titles to show.
     """
@@ -61,6 +62,7 @@ class ReadingOptions:
     user_core: int = 0
     item_core: int = 0
     duplicates: Duplicates | None = None
+    verify: Annotated[bool, Parameter(negative=())] = False
     users: Path | None = None
     items: Path | None = None
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from segue.data.cache_folder import cache_folder
 from segue.data.datasets import amazon, citeulike, goodreads, iarn, movielens, yoochoose
 from segue.data.datasets.dataset import Dataset
 from segue.data.datasets.download import Unavailable
@@ -78,19 +78,6 @@ def load_dataset(dataset: Dataset, **options: Any) -> Log:
         except ArtefactError as error:
             say(f"{dataset.name} is not cached for the next time: {error}")
     return log
-
-
-def cache_folder() -> Path:
-    """The folder of downloaded data sets: `SEGUE_CACHE`, or `segue` in the platform's cache folder."""
-    if chosen := os.environ.get("SEGUE_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "segue"
 
 
 def _own_copy(dataset: Dataset, tried: list[str]) -> Path | None:

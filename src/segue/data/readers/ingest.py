@@ -37,6 +37,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
     delimiter: str | None = None,
     header: bool | None = None,
     drop_empty: bool = False,
+    verify: bool = False,
     where: Mapping[str, Any] | None = None,
     name: str | None = None,
     users: Any = None,
@@ -61,6 +62,7 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         delimiter: the field separator of a text file; by default it is detected.
         header: whether the first line of a text file is a header; by default it is detected.
         drop_empty: whether rows without a user, an item or a time are left out. Otherwise they are an error.
+        verify: whether the hashes of a saved log and its fingerprint are computed again and compared, see `open_log`.
         where: keep only rows whose value in these columns is the one given, or one of those given; see
             `segue.data.conditions`.
         name: the name of the log; by default the name of the file.
@@ -85,9 +87,11 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         if without := [name for name, value in given.items() if value is not None]:
             raise DataError(f"{source}: a saved log has its columns already; leave out {', '.join(without)}")
         check_no_text_options(str(source), delimiter, header)
-        log, timed = open_log(source), True
+        log, timed = open_log(source, verify=verify), True
     else:
         table = select_events(open_table(source, delimiter=delimiter, header=header), where or {})
+        if verify:
+            raise DataError(f"{table.where}: no saved log, so it has no hashes to verify; leave out verify (--verify)")
         if filters.get("min_rating") is not None and rating is None:
             named["rating"] = guess_column("rating", table.columns)  # its empty values are an error then
         log, timed = read_events(table, named, _stem(source), time_format, drop_empty=drop_empty)

@@ -64,11 +64,11 @@ def as_ratings(column: pl.Series, where: str) -> np.ndarray[Any, np.dtype[np.flo
     if not (column.dtype.is_numeric() or column.dtype in (pl.String, pl.Boolean)):
         raise DataError(f"{where}: {column.dtype} is not a rating; use numbers, or {_WITHOUT_RATINGS}")
     numbers = column.str.strip_chars() if column.dtype == pl.String else column
-    ratings = numbers.cast(pl.Float64, strict=False)
+    ratings = numbers.cast(pl.Float32, strict=False)
     invalid = ratings.is_null() | ~ratings.is_finite().fill_null(False)
     if invalid.any():
         row = first_row(invalid)
         comma = re.match(r"[-+]?\d*,\d+$", str(column[row - 1]))
         advice = "write decimals with a point" if comma else "correct it"
         raise DataError(f"{where}, row {row}: {column[row - 1]!r} is not a number; {advice}, or {_WITHOUT_RATINGS}")
-    return ratings.cast(pl.Float32).to_numpy()
+    return ratings.to_numpy()
