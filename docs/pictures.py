@@ -18,7 +18,7 @@ from rich.console import Console
 from segue.cli import output as cli_output
 from segue.cli.demo import demo
 from segue.cli.output import OutputOptions
-from segue.reporting import charts
+from segue.reporting import chart_files, charts
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -48,7 +48,7 @@ def quality() -> None:
         rows.append({"training, CPU s": max(seconds, 0.001), "ndcg@10": ndcg, "model": model["model"]})
     title = "MovieLens 100K: quality against training time"
     chart = charts.scatter_chart(rows, x="training, CPU s", y="ndcg@10", label="model", title=title, log="x")
-    charts.save_chart(chart, IMAGES / "quality.svg")
+    chart_files.save_chart(chart, IMAGES / "quality.svg")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 
 from segue.errors import ConfigError, DataError
-from segue.reporting.charts import bar_chart, heatmap_chart, line_chart, save_chart, scatter_chart
+from segue.reporting import chart_files
+from segue.reporting.chart_files import render, save_chart
+from segue.reporting.charts import bar_chart, heatmap_chart, line_chart, scatter_chart
 from segue.reporting.html import write_page
 
 pytest.importorskip("altair")
@@ -28,7 +30,15 @@ ROWS: list[dict[str, Any]] = [
 BETWEEN = ("low[a].b", "high")
 
 
+CELLS = {"gate": (0.2, 0.6, 0.4), "change": (float("nan"), 0.02, 0.01), "same": (5.0, 5.0, 5.0)}
+
+
 def charts() -> dict[str, Any]:
+    cells = [
+        {"item": item, "of": of, "v": v} for of, values in CELLS.items() for item, v in zip("cab", values, strict=True)
+    ]
+    steps = [{"step": step, "y": step / 7} for step in (1, 2, 3)]
+    gap = [{"x": 1, "y": 0.5}, {"x": 2, "y": float("nan")}, {"x": 3, "y": 0.7}]
     return {
         "lines": line_chart(ROWS, x="k", y="recall@k", by="model", between=BETWEEN, title="Lines"),
         "line": line_chart(ROWS[:3], x="k", y="recall@k", log="xy"),
@@ -36,66 +46,84 @@ def charts() -> dict[str, Any]:
         "grouped bars": bar_chart(ROWS, x="recall@k", y="model", by="k"),
         "points": scatter_chart(ROWS, x="k", y="recall@k", by="model", label="model", log="x", title="Points"),
         "plain points": scatter_chart(pl.DataFrame(ROWS), x="k", y="recall@k"),
+        "cells": heatmap_chart(cells, x="of", y="item", value="v", title="Cells"),
+        "two bars": bar_chart([{"model": "a", "x": 1.0}, {"model": "b", "x": 2.0}], x="x", y="model"),
+        "steps": line_chart(steps, x="step", y="y"),
+        "gap": line_chart(gap, x="x", y="y"),
     }
 
 
-def texts(svg: Path) -> list[str]:
-    root = ElementTree.parse(svg).getroot()
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, str]:
+    """Each of the charts as SVG."""
+    files = render(list(charts().values()), "svg")
+    return {name: file.decode() for name, file in zip(charts(), files, strict=True)}
+
+
+def texts(svg: str) -> list[str]:
+    root = ElementTree.fromstring(svg)
     return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-@pytest.mark.parametrize("name", charts())
-def test_every_chart_can_be_saved_as_svg(name: str, tmp_path: Path) -> None:
-    words = texts(save_chart(charts()[name], tmp_path / "chart.svg"))
-    assert "recall@k" in words
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["chart.svg"]
+def test_every_chart_names_its_axis(drawn: dict[str, str]) -> None:
+    for name in ("lines", "line", "bars", "grouped bars", "points", "plain points"):
+        assert "recall@k" in texts(drawn[name])
 
 
-def test_names_keep_the_order_of_the_rows(tmp_path: Path) -> None:
-    words = texts(save_chart(charts()["lines"], tmp_path / "chart.svg"))
+def test_names_keep_the_order_of_the_rows(drawn: dict[str, str]) -> None:
+    words = texts(drawn["lines"])
     legend = [word for word in words if word in ("hgn", "item-knn", "<pop>")]
     assert legend == ["hgn", "item-knn", "<pop>"]
     assert {"Lines", "k"} <= set(words)
 
 
-def test_bar_lengths_are_proportional_to_values(tmp_path: Path) -> None:
+def test_bar_lengths_are_proportional_to_values(drawn: dict[str, str]) -> None:
     """Two bars, one twice as long as the other."""
-    rows = [{"model": "a", "x": 1.0}, {"model": "b", "x": 2.0}]
-    svg = save_chart(bar_chart(rows, x="x", y="model"), tmp_path / "chart.svg").read_text()
-    bars = re.findall(r'aria-roledescription="bar"[^>]* d="M0,[\d.]+h([\d.]+)v', svg)
+    bars = re.findall(r'aria-roledescription="bar"[^>]* d="M0,[\d.]+h([\d.]+)v', drawn["two bars"])
     assert float(bars[1]) == pytest.approx(2 * float(bars[0]))
 
 
-def test_heatmap_opacity_is_relative_to_the_column(tmp_path: Path) -> None:
-    columns = {"gate": (0.2, 0.6, 0.4), "change": (float("nan"), 0.02, 0.01), "same": (5.0, 5.0, 5.0)}
-    rows = [
-        {"item": item, "of": of, "v": v}
-        for of, values in columns.items()
-        for item, v in zip("cab", values, strict=True)
-    ]
-    path = save_chart(heatmap_chart(rows, x="of", y="item", value="v", title="Cells"), tmp_path / "chart.svg")
-    opacities = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', path.read_text())
+def test_heatmap_opacity_is_relative_to_the_column(drawn: dict[str, str]) -> None:
+    svg = drawn["cells"]
+    opacities = re.findall(r'aria-roledescription="rect mark"[^>]* fill="#0072b2" opacity="([\d.]+)"', svg)
     assert [float(one) for one in opacities] == pytest.approx([0, 0.75, 0.375, 0.75, 0, 0, 0, 0])
-    words = texts(path)
+    words = texts(svg)
     assert [word for word in words if word in "abc"] == ["c", "a", "b"]
-    assert [word for word in words if word in columns] == list(columns)
+    assert [word for word in words if word in CELLS] == list(CELLS)
     assert [word for word in words if word[:2] == "0."] == ["0.200", "0.600", "0.400", "0.0200", "0.0100"]
 
 
-def test_whole_numbers_have_integer_ticks(tmp_path: Path) -> None:
-    rows = [{"step": step, "y": step / 7} for step in (1, 2, 3)]
-    words = texts(save_chart(line_chart(rows, x="step", y="y"), tmp_path / "chart.svg"))
-    assert [word for word in words if word[0].isdigit() and "." not in word] == ["1", "2", "3"]
+def test_whole_numbers_have_integer_ticks(drawn: dict[str, str]) -> None:
+    assert [word for word in texts(drawn["steps"]) if word[0].isdigit() and "." not in word] == ["1", "2", "3"]
 
 
-def test_nan_leaves_a_gap(tmp_path: Path) -> None:
-    rows = [{"x": 1, "y": 0.5}, {"x": 2, "y": float("nan")}, {"x": 3, "y": 0.7}]
-    assert "NaN" not in save_chart(line_chart(rows, x="x", y="y"), tmp_path / "chart.svg").read_text()
+def test_nan_leaves_a_gap(drawn: dict[str, str]) -> None:
+    assert "NaN" not in drawn["gap"]
 
 
-def test_same_rows_give_the_same_file(tmp_path: Path) -> None:
-    one, two = (save_chart(charts()["lines"], tmp_path / f"{name}.svg").read_bytes() for name in "ab")
-    assert one == two
+def test_a_chart_becomes_the_same_file_again(drawn: dict[str, str], tmp_path: Path) -> None:
+    assert save_chart(charts()["lines"], tmp_path / "chart.svg").read_text() == drawn["lines"]
+    assert [path.name for path in tmp_path.iterdir()] == ["chart.svg"]
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (
+            "import os; os.kill(os.getpid(), 5)",
+            r"vl-convert was ended by SIGTRAP, often for lack of memory \(see ulimit",
+        ),
+        ("raise ValueError('no such scale')", r"vl-convert failed \(ValueError: no such scale\)"),
+        ("import sys; sys.exit(3)", r"vl-convert failed \(exit code 3\)"),
+    ],
+)
+def test_a_renderer_that_dies_is_an_error(
+    program: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(chart_files, "_PROGRAM", program)
+    with pytest.raises(DataError, match=f"charts cannot be drawn: {message}"):
+        save_chart(charts()["line"], tmp_path / "chart.svg")
+    assert not list(tmp_path.iterdir())
 
 
 def test_png_and_html_files(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.reporting import charts
+from segue.reporting import chart_files, charts
 from segue.tuning.importance import importance_title, setting_importance
 from segue.tuning.report import describe_trial, trial_rows, write_report
 from segue.tuning.trial import Trial
@@ -78,7 +78,7 @@ def test_the_report_of_a_search(tmp_path: Path, pictures: bool) -> None:
 
 def test_charts_and_json_show_errors_without_the_minus_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(charts, "save_chart", lambda chart, path: None)
+    monkeypatch.setattr(chart_files, "save_chart", lambda chart, path: None)
     for kind in ("bar_chart", "scatter_chart"):
         monkeypatch.setattr(charts, kind, lambda rows, **options: drawn.append(rows) or "a chart")
     space: Space = {"a": Choice("x", "y"), "b": LogUniform(1.0, 20.0)}

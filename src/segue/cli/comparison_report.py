@@ -90,7 +90,7 @@ def _quality_chart(
     models: list[dict[str, Any]], costs: dict[str, dict[str, Any]], monitor: str, folder: Path
 ) -> list[Any]:
     """Quality against training time as a chart, also written to `quality.svg`; none if charts cannot be drawn."""
-    from segue.reporting import charts
+    from segue.reporting import chart_files, charts
 
     names = list(models[0]["metrics"])
     metric = monitor if monitor in names else names[1]
@@ -104,7 +104,7 @@ def _quality_chart(
     ]
     try:
         chart = charts.scatter_chart(points, x="training, CPU s", y=metric, label="model", log="x")
-        charts.save_chart(chart, folder / "quality.svg")
+        chart_files.save_chart(chart, folder / "quality.svg")
     except ConfigError as error:
         say(str(error))
         return []

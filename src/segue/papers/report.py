@@ -20,7 +20,7 @@ from typing import Any
 from segue.errors import DataError
 from segue.io import write_text
 from segue.papers.reproduction import CPU_SECONDS, Picture, markdown_table, to_markdown
-from segue.reporting import charts
+from segue.reporting.chart_files import save_charts
 from segue.reporting.numbers import metric_text
 
 _METRICS = ("recall@10", "ndcg@10")
@@ -60,7 +60,9 @@ def read_result(path: Path) -> dict[str, Any]:
 def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the pictures of a result as SVG to `folder`; a comparison has none."""
     pictures = [Picture(**{**picture, "rows": tuple(picture["rows"])}) for picture in result.get("pictures", [])]
-    return [charts.save_chart(picture.chart(), folder / f"{picture.name}.svg") for picture in pictures]
+    charts = {folder / f"{picture.name}.svg": picture.chart() for picture in pictures}
+    save_charts(charts)
+    return list(charts)
 
 
 def _reproduction_block(result: Mapping[str, Any], folder: Path) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from segue.errors import DataError
 from segue.reporting import charts as plots
+from segue.reporting.chart_files import save_charts
 from segue.reporting.html import write_page
 from segue.reporting.numbers import metric_text
 
@@ -171,13 +172,13 @@ class Reproduction:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"{folder}: no such folder can be made: {error.strerror or error}") from error
-        charts = [picture.chart() for picture in self.pictures]
-        written = [plots.save_chart(c, folder / f"{p.name}.svg") for p, c in zip(self.pictures, charts, strict=True)]
-        sections: list[tuple[str, Sequence[Any]]] = [("Pictures", charts)] if charts else []
+        charts = {folder / f"{picture.name}.svg": picture.chart() for picture in self.pictures}
+        save_charts(charts)
+        sections: list[tuple[str, Sequence[Any]]] = [("Pictures", list(charts.values()))] if charts else []
         for part, (head, *body) in part_tables(self.as_dict()):
             sections.append((part or "Figures", [[dict(zip(head, cells, strict=True)) for cells in body]]))
         sections.append(("Notes", self.notes))
-        return [*written, write_page(self.title, sections, folder / f"{name}.html")]
+        return [*charts, write_page(self.title, sections, folder / f"{name}.html")]
 
 
 def part_tables(result: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:

@@ -1,4 +1,4 @@
-"""Line, bar, scatter and heat-map charts of rows of data, in one style, as SVG, PNG or HTML files.
+"""Line, bar, scatter and heat-map charts of rows of data, in one style.
 
     rows                                        line_chart(rows, x="k", y="recall@k", by="model")
     k   recall@k   model
@@ -7,21 +7,18 @@
     5      .033    item-knn                              | .-'_ .  '     item-knn
     ...                                                  +------------- k
 
-The name of a column is the title of its axis. Lines, bars and cells keep the order of the rows. The files need no
-network. Charts are made with Altair, of the extra `viz`.
+The name of a column is the title of its axis. Lines, bars and cells keep the order of the rows. Charts are made with
+Altair, of the extra `viz`. `segue.reporting.chart_files` writes them to files.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.errors import ConfigError, DataError, did_you_mean
-from segue.io import reason, write_bytes
+from segue.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     import altair
@@ -69,7 +66,7 @@ def line_chart(
     Raises:
         ConfigError: altair is not installed, there are no rows, or a column is unknown.
     """
-    alt, data = _altair(), plain_rows(rows, x, y, by, *(between or ()))
+    alt, data = import_altair(), plain_rows(rows, x, y, by, *(between or ()))
     axes = {"x": _number(alt.X, x, log="x" in log, ticks=_whole_ticks(data, x)), "y": _number(alt.Y, y, log="y" in log)}
     colour = _distinguish(data, by)
     layers = [_chart(data).mark_line(point=True).encode(**axes, **colour, **_distinguish(data, by, "shape"))]
@@ -95,7 +92,7 @@ def bar_chart(
     Raises:
         ConfigError: altair is not installed, there are no rows, or a column is unknown.
     """
-    alt, data = _altair(), plain_rows(rows, x, y, by, *(between or ()))
+    alt, data = import_altair(), plain_rows(rows, x, y, by, *(between or ()))
     names = _name(alt.Y, data, y, axis=alt.Axis(title=None, labelLimit=300, ticks=False, domain=False))
     axes = {"y": names, **({"yOffset": _name(alt.YOffset, data, by)} if by else {})}
     layers = [_chart(data).mark_bar().encode(x=_number(alt.X, x, zero=True), **axes, **_distinguish(data, by))]
@@ -122,7 +119,7 @@ def scatter_chart(
     Raises:
         ConfigError: altair is not installed, there are no rows, or a column is unknown.
     """
-    alt, data = _altair(), plain_rows(rows, x, y, by, label)
+    alt, data = import_altair(), plain_rows(rows, x, y, by, label)
     axes = {"x": _number(alt.X, x, log="x" in log), "y": _number(alt.Y, y, log="y" in log)}
     layers = [_chart(data).mark_point().encode(**axes, **_distinguish(data, by), **_distinguish(data, by, "shape"))]
     if label:
@@ -172,7 +169,7 @@ def heatmap_chart(rows: Rows, *, x: str, y: str, value: str, title: str = "") ->
     Raises:
         ConfigError: altair is not installed, there are no rows, or a column is unknown.
     """
-    alt, data = _altair(), plain_rows(rows, x, y, value)
+    alt, data = import_altair(), plain_rows(rows, x, y, value)
     plain = {"title": None, "ticks": False, "domain": False}
     x_axis = _name(alt.X, data, x, axis=alt.Axis(**plain, orient="top", labelAngle=-30, labelLimit=200))
     axes = {"x": x_axis, "y": _name(alt.Y, data, y, axis=alt.Axis(**plain, labelLimit=520))}
@@ -185,45 +182,6 @@ def heatmap_chart(rows: Rows, *, x: str, y: str, value: str, title: str = "") ->
         chart.mark_text(fontSize=11).encode(**axes, text=text),
     ]
     return _layered(layers, title, {"step": STEP}).properties(width={"step": 2.75 * STEP})
-
-
-def save_chart(chart: Chart, path: str | Path) -> Path:
-    """Write a chart to a file, atomically; the ending of its name decides whether it is SVG, PNG or HTML.
-
-    Raises:
-        ConfigError: another ending.
-        DataError: the file cannot be written.
-    """
-    path = Path(path)
-    file_format = path.suffix.lower().lstrip(".")
-    if file_format not in ("svg", "png", "html"):
-        raise ConfigError(f"{path}: a chart is written as .svg, .png or .html; choose one of these endings")
-    content = render(chart, file_format)
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {reason(error)}") from error
-    return path
-
-
-def render(chart: Chart, file_format: str) -> bytes:
-    """The content of a file with the chart, in the common style.
-
-    Args:
-        chart: the chart.
-        file_format: "svg", "png" or "html".
-    """
-    _altair()
-    styled: Any = chart.copy()
-    styled["config"] = STYLE
-    options: dict[str, dict[str, Any]] = {
-        "html": {"inline": True, "embed_options": {"actions": False}},
-        "png": {"scale_factor": 2},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "chart"
-        styled.save(str(path), format=file_format, **options.get(file_format, {}))
-        return path.read_bytes()
 
 
 def plain_rows(rows: Rows, *columns: str) -> list[dict[str, Any]]:
@@ -253,7 +211,12 @@ def _plain_value(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _altair() -> Any:
+def import_altair() -> Any:
+    """The module `altair`.
+
+    Raises:
+        ConfigError: it or vl-convert is not installed; the message names the extra.
+    """
     try:
         import altair
         import vl_convert  # noqa: F401
@@ -263,12 +226,12 @@ def _altair() -> Any:
 
 
 def _chart(data: list[dict[str, Any]]) -> Any:
-    alt = _altair()
+    alt = import_altair()
     return alt.Chart(alt.Data(values=data))
 
 
 def _layered(layers: list[Any], title: str, height: Any) -> Chart:
-    chart = layers[0] if len(layers) == 1 else _altair().layer(*layers)
+    chart = layers[0] if len(layers) == 1 else import_altair().layer(*layers)
     return chart.properties(width=WIDTH, height=height, **({"title": title} if title else {}))
 
 
@@ -280,7 +243,7 @@ def _field(name: str) -> str:
 def _number(
     channel: Any, column: str, *, title: str = "", log: bool = False, zero: bool = False, ticks: Sequence[int] = ()
 ) -> Any:
-    alt = _altair()
+    alt = import_altair()
     scale = alt.Scale(**({"type": "log"} if log else {"zero": zero}))
     axis = {"axis": alt.Axis(values=list(ticks), format=",d")} if ticks else {}
     return channel(field=_field(column), type="quantitative", title=title or column, scale=scale, **axis)
@@ -315,7 +278,7 @@ def _relative(value: float, minimum: float, maximum: float) -> float:
 
 def _distinguish(data: list[dict[str, Any]], by: str, channel: str = "color") -> dict[str, Any]:
     """Colours or shapes for the values of a column, in the order of their first rows; one colour without a column."""
-    alt = _altair()
+    alt = import_altair()
     if not by:
         return {"color": alt.value(COLOURS[0])} if channel == "color" else {}
     values, marks = _distinct(data, by), COLOURS if channel == "color" else SHAPES

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from segue.errors import DataError
 from segue.io import reason, write_text
-from segue.reporting.charts import plain_rows, render
+from segue.reporting.chart_files import render
+from segue.reporting.charts import plain_rows
 from segue.reporting.numbers import cell_text
 
 if TYPE_CHECKING:
@@ -64,15 +65,17 @@ def write_page(title: str, sections: Iterable[tuple[str, Iterable[PagePart]]], p
 
     Raises:
         ConfigError: there is a chart and altair is not installed.
-        DataError: the file cannot be written.
+        DataError: a chart cannot be drawn, or the file cannot be written.
     """
-    path = Path(path)
+    path, contents = Path(path), [(heading, list(parts)) for heading, parts in sections]
+    charts: list[Any] = [part for _, parts in contents for part in parts if _is_chart(part)]
+    pictures = iter(render(charts, "svg"))
     lines = ["<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">']
     lines += ['<meta name="viewport" content="width=device-width">', f"<title>{html.escape(title)}</title>"]
     lines += [f"<style>{PAGE_STYLE}</style>", "</head>", "<body>", f"<h1>{html.escape(title)}</h1>"]
-    for heading, parts in sections:
+    for heading, parts in contents:
         lines.append(f"<h2>{html.escape(heading)}</h2>")
-        lines.extend(_part_html(part) for part in parts)
+        lines.extend(_part_html(part, pictures) for part in parts)
     try:
         write_text(path, "\n".join([*lines, "</body>", "</html>", ""]))
     except OSError as error:
@@ -80,16 +83,21 @@ def write_page(title: str, sections: Iterable[tuple[str, Iterable[PagePart]]], p
     return path
 
 
-def _part_html(part: Any) -> str:
+def _is_chart(part: Any) -> bool:
+    return not isinstance(part, Sequence) and not hasattr(part, "as_html") and not hasattr(part, "to_dicts")
+
+
+def _part_html(part: Any, pictures: Iterator[bytes]) -> str:
+    """The HTML of one part; a chart takes the next of the pictures."""
     if isinstance(part, str):
         return f"<p>{html.escape(part)}</p>"
     if hasattr(part, "as_html"):
         return f'<div class="wide">{part.as_html()}</div>'
-    if isinstance(part, Sequence) or hasattr(part, "to_dicts"):
+    if not _is_chart(part):
         return _table_html(plain_rows(part))
     name = getattr(part, "title", "")
     alt_text = html.escape(name if isinstance(name, str) else "chart", quote=True)
-    return f'<img alt="{alt_text}" src="data:image/svg+xml;base64,{base64.b64encode(render(part, "svg")).decode()}">'
+    return f'<img alt="{alt_text}" src="data:image/svg+xml;base64,{base64.b64encode(next(pictures)).decode()}">'
 
 
 def _table_html(rows: list[dict[str, Any]]) -> str:

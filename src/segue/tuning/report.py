@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.models.base.search_space import Choice, LogUniform, Space, format_setting
-from segue.reporting import charts
+from segue.reporting import chart_files, charts
 from segue.reporting.html import write_page
 from segue.reporting.numbers import metric_text, setting_text, validation_figure
 from segue.tuning.importance import importance_title, setting_importance, sort_trials
@@ -93,7 +93,7 @@ def write_report(
         chart = charts.bar_chart(
             importance, x="importance", y="setting", title="Share of the variance of the trials' ranks"
         )
-        charts.save_chart(chart, folder / "importance.svg")
+        chart_files.save_chart(chart, folder / "importance.svg")
         content += [chart, *_setting_charts(trials, space, monitor)]
     sections: list[tuple[str, list[Any]]] = [
         ("Best trial", [best_trial_text(trials, monitor)]),

@@ -105,7 +105,7 @@ def _wide(rows: Sequence[dict[str, Any]], heading: str) -> list[dict[str, Any]]:
 
 def draw_groups(rows: Sequence[dict[str, Any]], heading: str, picture: Path) -> Path:
     """Draw the first metric: lines with bands for the intervals, or bars where the groups are no numbers."""
-    from segue.reporting import charts
+    from segue.reporting import chart_files, charts
 
     metric = rows[0]["metric"]
     shown = [
@@ -115,4 +115,4 @@ def draw_groups(rows: Sequence[dict[str, Any]], heading: str, picture: Path) -> 
         chart = charts.bar_chart(shown, x=metric, y=heading, by="model", between=("low", "high"))
     else:
         chart = charts.line_chart(shown, x=heading, y=metric, by="model", between=("low", "high"))
-    return charts.save_chart(chart, picture)
+    return chart_files.save_chart(chart, picture)
