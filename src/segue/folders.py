@@ -18,10 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segue.errors import ArtefactError
-from segue.io import flush
-from segue.temporary import abandoned_folders, delete_abandoned, locked_folder, temporary_folder
-
-OLD = ".old"  # ends the hidden name of a folder that is being replaced
+from segue.io import flush, reason
+from segue.temporary import OLD, abandoned_folders, check_name, delete_abandoned, locked_folder, temporary_folder
 
 
 @contextmanager
@@ -114,10 +112,14 @@ def check_folder(folder: Path, marker: str, description: str) -> None:
     Raises:
         ArtefactError: the target holds something else, or is not in a folder that can be written to.
     """
-    if not folder.exists():
-        recover_folder(folder)
     if folder.name in ("", ".."):
         raise ArtefactError(f"{folder}: give the {description} a folder of its own, with a name")
+    try:
+        check_name(folder)
+    except OSError as error:
+        raise ArtefactError(f"{folder}: cannot be written: {reason(error)}") from error
+    if not folder.exists():
+        recover_folder(folder)
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not (folder / marker).is_file():
         raise ArtefactError(f"{folder}: is there and is not a {description}; choose another name")

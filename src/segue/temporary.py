@@ -18,6 +18,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+OLD = ".old"  # ends the hidden name of a folder that is being replaced
+
+
+def check_name(target: Path) -> None:
+    """Check that the system takes the names of the temporary folders of `target`, which are longer than its own.
+
+    Raises:
+        OSError: a name, or the whole path, is too long.
+    """
+    place, names = target.parent, [f"{_temporary_name(target)}{OLD}"]
+    while not place.exists():
+        place, names = place.parent, [*names, place.name]
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(place / name)
+
+
+def _temporary_name(target: Path) -> str:
+    return f".{target.name}.{token_hex(4)}"
+
 
 @contextmanager
 def temporary_folder(target: Path) -> Iterator[Path]:
@@ -41,7 +61,7 @@ def temporary_folder(target: Path) -> Iterator[Path]:
 def _make_locked(target: Path) -> tuple[Path, int | None]:
     """A new folder and the descriptor that holds its lock; None where there are no locks."""
     while True:
-        folder = target.with_name(f".{target.name}.{token_hex(4)}")
+        folder = target.with_name(_temporary_name(target))
         folder.mkdir()
         try:
             descriptor, is_free = try_lock(folder)

@@ -141,8 +141,8 @@ def interrupted(patch: pytest.MonkeyPatch) -> None:
 
 
 def content(folder: Path) -> dict[str, bytes | None]:
-    """All files, and None for all folders."""
-    return {str(p.relative_to(folder)): None if p.is_dir() else p.read_bytes() for p in folder.rglob("*")}
+    """All files, and None for all folders and all that is no file."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
 
 def check(

@@ -75,7 +75,7 @@ PLACES = {
     "JSON for a folder": Bad(
         "run hgn events.csv --json models", r"--json models: is a folder; give the name of a file"
     ),
-    "JSON over the data": Bad("run hgn events.csv --json events.csv", r"--json events\.csv: is the data to be read"),
+    "JSON over the data": Bad("run hgn events.csv --json events.csv", r"--json events\.csv: is also what is read"),
     "JSON not writable": Bad("data events.csv --json x.json", r"--json x\.json: .*may write to", prepare=not_writable),
     "JSON on a full disk": Bad(
         "evaluate models/pop --data events.csv --json x.json",

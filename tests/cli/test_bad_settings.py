@@ -333,7 +333,7 @@ SEARCHES = {
     "comparison in no time": Bad("compare events.csv --minutes -1", r"minutes=-1\.0: must be above 0"),
     "comparison with no process": Bad("compare events.csv --jobs 0", r"jobs=0: must be at least 1"),
     "comparison in a folder of other things": Bad(
-        "compare events.csv -o models", r"models: is there and is not a comparison; choose another folder with -o"
+        "compare events.csv -o models", r"models: is there and is not a comparison; choose another name"
     ),
     "comparison in a file": Bad(
         "compare events.csv -o events.csv", r"events\.csv: is also what is read, events\.csv; choose"

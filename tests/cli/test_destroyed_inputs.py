@@ -60,7 +60,7 @@ DESTROYED = {
     ),
     "JSON over the items": Bad(
         "run pop events.csv --items bad.csv --json bad.csv",
-        r"--json bad\.csv: is the data to be read",
+        r"--json bad\.csv: is also what is read",
         "item,title\n1,a\n",
     ),
     "page over a file of the model": Bad(

@@ -157,7 +157,7 @@ BAD = {
     "out in no folder": Bad("recommend models/pop --all --out no/x.csv", r"--out no/x\.csv: .*there is no folder"),
     "out is the users": Bad(
         "recommend models/pop --users u.csv --out u.csv",
-        r"is the data to be read",
+        r"is also what is read",
         prepare=written("u.csv", "user\nu1\n"),
     ),
     "no users file": Bad("recommend models/pop --users none.txt --out x.csv", r"none\.txt: no such file"),

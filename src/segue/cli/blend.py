@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json, check_out
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.next_step import replaced_model, say_next
 from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -51,10 +51,9 @@ def blend(
     folder = output.out or Path("models/blend")
     if first.resolve() == second.resolve():
         raise ConfigError(f"{second} is given twice; give two models")
-    inputs = [*reading.paths(data), first, second]
-    check_json(output.json, *inputs)
+    inputs = [*reading.paths(data), first, second, *source_files(*model_class)]
     check_target(folder)
-    check_out(folder, inputs)
+    check_outputs({"--json": output.json}, folder, inputs=inputs)
     parts = {path: load_saved(path, model_class) for path in (first, second)}
     log = reading.load(data)
     protocol = _shared_protocol(parts, log)

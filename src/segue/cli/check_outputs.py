@@ -2,59 +2,115 @@
 
 segue blend models/hgn models/pop -o models/../models/pop      the output is an input: refused
 segue evaluate models/pop --json models/pop/model.json         a file of a saved model: refused
+segue explain models/pop --user 1 --html a --json a            one file for two outputs: refused
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 
 from segue.errors import ConfigError, DataError
+from segue.io import reason
+from segue.temporary import check_name
 
 ARTEFACTS = {"model.json": "saved model", "log.json": "saved log", "search.json": "search"}  # marker file -> kind
+NO_PLACE_FOR_FILES = {**ARTEFACTS, "compare.json": "comparison"}  # saved models may lie in a comparison
 
 Inputs = Iterable[str | Path | None]
 
 
-def check_json(path: Path | None, *inputs: str | Path | None) -> None:
-    """Check that the file of --json can be written and destroys no input.
+def source_files(*models: str) -> list[str]:
+    """The files of the models that are classes of the user's own: ./FILE.py of ./FILE.py:CLASS."""
+    return [model.rpartition(":")[0] for model in models if ":" in model]
+
+
+def check_outputs(files: Mapping[str, Path | None], folder: Path | None = None, *, inputs: Inputs = ()) -> None:
+    """Check that all that a command writes can be written, destroys no input, and that no output replaces another.
+
+    Args:
+        files: the file of each option; None where the option is not given.
+        folder: of the result; None if there is none.
+        inputs: what the command reads.
 
     Raises:
-        ConfigError, DataError: as `check_file`.
+        ConfigError: an output lies in a saved model, log, search or comparison; or it is an input or another output.
+        DataError: a file cannot be written where it is to go.
     """
-    check_file(path, "--json", inputs)
-
-
-def check_file(path: Path | None, option: str, inputs: Inputs = ()) -> None:
-    """Check that a file can be written, lies in no saved model or log, and is none of the inputs; None: no file.
-
-    Raises:
-        ConfigError: it lies in a saved model, a saved log or a search, or it is an input.
-        DataError: it is a folder, or the folder above it is missing or not writable.
-    """
-    if path is None:
+    inputs = list(inputs)
+    given = {option: path for option, path in files.items() if path is not None}
+    for option, path in given.items():
+        _check_file(option, path, inputs)
+    for (one, first), (other, second) in combinations(given.items(), 2):
+        if first.resolve() == second.resolve() and _is_replaced(first):
+            raise ConfigError(f"{other} {second}: is also the file of {one}; give each a name of its own")
+    if folder is None:
         return
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise DataError(f"{option} {path}: is a folder; give the name of a file")
-    if not folder.is_dir():
-        raise DataError(f"{option} {path}: cannot be written: there is no folder {folder}; make it first")
-    if not os.access(folder, os.W_OK):
-        raise DataError(f"{option} {path}: cannot be written: {folder} is not a folder that you may write to")
-    if kind := _kind(path.resolve().parent):
-        raise ConfigError(f"{option} {path}: lies in a {kind}; give a file outside of it")
+    _check_folder(folder, inputs)
+    for option, path in given.items():
+        if folder.resolve() in path.resolve().parents:
+            raise ConfigError(f"{option} {path}: lies in {folder}, the folder of the result; give a file outside of it")
+
+
+def check_folder_of_files(option: str, folder: Path | None) -> None:
+    """Check that files can be written to a folder, which may be missing; None: no folder.
+
+    Raises:
+        ConfigError: it is or lies in a saved model, a saved log or a search.
+        DataError: it is a file, or cannot be made or written to.
+    """
+    if folder is None:
+        return
+    target = folder.resolve()
+    _check_name(option, folder, target)
+    if target.exists() and not target.is_dir():
+        raise DataError(f"{option} {folder}: is a file; give the name of a folder")
+    place = next(one for one in (target, *target.parents) if one.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise DataError(f"{option} {folder}: cannot be made: {place} is not a folder that you may write to")
+    for one in (target, *target.parents):
+        if kind := _kind(one):
+            raise ConfigError(f"{option} {folder}: lies in the {kind} {one}; choose another folder")
+
+
+def _check_file(option: str, path: Path, inputs: Inputs) -> None:
+    """Check the file of one option."""
+    target = path.resolve()
+    _check_name(option, path, target)
+    _check_place(option, path, target.parent)
+    for parent in target.parents:
+        if kind := _kind(parent, NO_PLACE_FOR_FILES):
+            raise ConfigError(f"{option} {path}: lies in a {kind}; give a file outside of it")
     for one in _existing(inputs):
         if path.exists() and path.samefile(one):
-            raise ConfigError(f"{option} {path}: is the data to be read; give another name")
+            raise ConfigError(f"{option} {path}: is also what is read; give another name")
 
 
-def check_out(folder: Path, inputs: Inputs) -> None:
-    """Check that the folder of the result is no input, contains none, and lies in none that would lose it.
+def _check_name(option: str, path: Path, target: Path) -> None:
+    """Check that the system takes the name."""
+    try:
+        check_name(target)
+    except OSError as error:
+        raise DataError(f"{option} {path}: cannot be written: {reason(error)}") from error
 
-    Raises:
-        ConfigError: it is, it does, or it lies in a saved model, a saved log or a search.
-    """
+
+def _check_place(option: str, path: Path, folder: Path) -> None:
+    """Check that a file can be written where it is to go. A pipe or a device is written to as it is."""
+    if path.is_dir():
+        raise DataError(f"{option} {path}: is a folder; give the name of a file")
+    if not _is_replaced(path):
+        if not os.access(path, os.W_OK):
+            raise DataError(f"{option} {path}: you may not write to it")
+    elif not folder.is_dir():
+        raise DataError(f"{option} {path}: cannot be written: there is no folder {folder}; make it first")
+    elif not os.access(folder, os.W_OK):
+        raise DataError(f"{option} {path}: cannot be written: {folder} is not a folder that you may write to")
+
+
+def _check_folder(folder: Path, inputs: Inputs) -> None:
+    """Check that the folder of the result is no input, contains none, and lies in none that would lose it."""
     target = folder.resolve()
     for one in _existing(inputs):
         place = one.resolve()
@@ -67,9 +123,14 @@ def check_out(folder: Path, inputs: Inputs) -> None:
             raise ConfigError(f"{folder}: lies in the {kind} {parent}; choose another folder with -o")
 
 
-def _kind(folder: Path) -> str | None:
+def _is_replaced(path: Path) -> bool:
+    """Whether a file is replaced when it is written: one that is missing or ordinary, but no pipe and no device."""
+    return path.is_file() or not path.exists()
+
+
+def _kind(folder: Path, kinds: Mapping[str, str] = ARTEFACTS) -> str | None:
     """What kind of saved thing a folder is; None if it is none."""
-    return next((kind for marker, kind in ARTEFACTS.items() if (folder / marker).is_file()), None)
+    return next((kind for marker, kind in kinds.items() if (folder / marker).is_file()), None)
 
 
 def _existing(inputs: Inputs) -> list[Path]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json, check_out
+from segue.cli.check_outputs import Inputs, check_outputs, source_files
 from segue.cli.comparison_report import left_out, take_first, write_comparison_report
 from segue.cli.help import MODEL_GROUP
 from segue.cli.next_step import say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.training import BUDGET_DEFAULTS, TRAINING_DEFAULTS, BudgetOptions, TrainingOptions
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, grid, write_json_output
+from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, charts_in, finish, grid, write_json_output
 from segue.errors import ConfigError
 from segue.reporting.console import say
 
@@ -53,21 +53,44 @@ def compare(
             package.module:CLASS. The name all stands for every built-in model that ranks items.
         exclude: Names of models to leave out, separated by commas.
     """
-    check_json(output.json, *reading.paths(data))
-    if output.out is not None:
-        check_out(output.out, reading.paths(data))
+    from segue.tuning.optuna_space import import_optuna
+
+    check_outputs({"--json": output.json}, inputs=[*reading.paths(data), *source_files(*_split(models))])
     plan = _plan(_names(models, exclude), protocol.without_log(), budget, training)
+    import_optuna()
+    if output.out is not None:
+        _check_folder(output.out, plan, output.json, reading.paths(data), final=training.final)
+    charts = charts_in("report.html")
     log = reading.load(data)
     plan = replace(plan, protocol=protocol.for_log(log))
     folder = output.out or Path("compare") / log.name
+    _check_folder(folder, plan, output.json, reading.paths(data), final=training.final)
     entries = plan.run(log, folder)
     facts = _show(plan, entries, plan.protocol.table_metrics(protocol.cut_offs), output.json)
     write_json_output(folder / "result.json", facts)
-    write_comparison_report(facts, entries, folder, log.name)
+    write_comparison_report(facts, entries, folder, log.name, charts=charts)
     best, about = folder / facts["serve"], facts["best_models"][facts["serve"]]
     if training.final:
         best, about = _fit_best(plan, about, log, best)
     say_next(best, log, about, classes=[plan.references[facts["serve"]]], verb="best on validation:")
+
+
+def _check_folder(folder: Path, plan: Comparison, json: Path | None, inputs: Inputs, *, final: bool) -> None:
+    """Check that the comparison, and with --final its best model, can be saved to a folder."""
+    from segue.folders import check_folder
+    from segue.serving.saved_model import check_target
+
+    check_outputs({"--json": json}, folder, inputs=inputs)
+    check_folder(folder, "compare.json", "comparison")
+    for name in plan.references:
+        check_target(folder / name)
+        if final:
+            check_target(_final_folder(folder / name))
+
+
+def _final_folder(folder: Path) -> Path:
+    """Where a model that is fitted on the whole log is saved, beside the tested one."""
+    return folder.with_name(f"{folder.name}-final")
 
 
 def _fit_best(plan: Comparison, about: dict[str, Any], log: Log, folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -76,7 +99,7 @@ def _fit_best(plan: Comparison, about: dict[str, Any], log: Log, folder: Path) -
     from segue.training.state import delete_training_files
 
     say(f"fitting {folder.name} on the whole log, which is not part of the {plan.minutes:g} minutes")
-    target = folder.with_name(f"{folder.name}-final")
+    target = _final_folder(folder)
     experiment = replace(plan.search(folder.name).experiment, settings=about["experiment"]["settings"], final=True)
     model, final = experiment.fit_whole(log, folder=training_folder(target))
     extents = {"trained_on": final.extent.as_dict(), "tested_model_trained_on": about.get("tested_model_trained_on")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.errors import ConfigError
+from segue.errors import DataError
 from segue.reporting.console import say
 from segue.reporting.numbers import metric_text
 
@@ -52,14 +52,17 @@ def _tested_text(tested: int, named: int) -> str:
     return f"the {tested} {models} tested ({missing} of {named} {are} left out, see below)"
 
 
-def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder: Path, log: str) -> None:
-    """Write `report.html` and, if charts can be drawn, `quality.svg`.
+def write_comparison_report(
+    facts: dict[str, Any], entries: list[Entry], folder: Path, log: str, *, charts: bool
+) -> None:
+    """Write `report.html` and, with charts, `quality.svg`.
 
     Args:
         facts: what the JSON of the comparison holds.
         entries: the outcome of each model.
         folder: of the comparison.
         log: its name.
+        charts: whether to draw quality against training time. If that fails, the report is written without it.
     """
     from segue.reporting.html import write_page
     from segue.tuning.comparison import cost_rows
@@ -71,7 +74,7 @@ def write_comparison_report(facts: dict[str, Any], entries: list[Entry], folder:
     order = [costs[model["model"]] for model in facts["models"]]
     cost = [{name: value for name, value in row.items() if name != "settings"} for row in order]
     take = f"segue recommend {folder / facts['serve']} --user USER"
-    chart = _quality_chart(facts["models"], costs, facts["comparison"]["monitor"], folder)
+    chart = _quality_chart(facts["models"], costs, facts["comparison"]["monitor"], folder) if charts else []
     sections: list[tuple[str, list[Any]]] = [
         ("Model to take first", [facts["take_first"], f"Its recommendations: {take}"]),
         ("Ranking", ["Below each figure on the test data stands its 95% interval.", ranking, *chart]),
@@ -105,7 +108,7 @@ def _quality_chart(
     try:
         chart = charts.scatter_chart(points, x="training, CPU s", y=metric, label="model", log="x")
         chart_files.save_chart(chart, folder / "quality.svg")
-    except ConfigError as error:
+    except DataError as error:
         say(str(error))
         return []
     return [chart]

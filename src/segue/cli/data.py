@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from segue.cli.check_outputs import check_json, check_out
+from segue.cli.check_outputs import check_outputs
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, show, write_json_output
 from segue.reporting.console import say
@@ -22,10 +22,9 @@ def data(data: str, *, reading: ReadingOptions = READING_DEFAULTS, output: Outpu
     from segue.data.store import save_log
     from segue.folders import check_folder
 
-    check_json(output.json, *reading.paths(data))
     if output.out is not None:
         check_folder(output.out, "log.json", "saved log")
-        check_out(output.out, reading.paths(data))
+    check_outputs({"--json": output.json}, output.out, inputs=reading.paths(data))
     log = reading.load(data)
     report = summarise(log)
     show(replace(report, warnings=report.warnings[len(log.warnings) :]))  # without those of the reader, printed above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segue.cli.check_outputs import check_json
+from segue.cli.check_outputs import check_outputs
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, finish, show
 from segue.reporting.console import say
 
@@ -27,7 +27,6 @@ def demo(*, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
     from segue.serving.recommend import recommend
     from segue.serving.saved_model import check_target, load, save
 
-    check_json(output.json)
     folder = output.out or Path("models")
     protocol = Protocol.named("leave-one-out")
     experiments = [
@@ -36,6 +35,7 @@ def demo(*, output: OutputOptions = OUTPUT_DEFAULTS) -> None:
     ]
     for experiment in experiments:
         check_target(folder / experiment.model)
+        check_outputs({"--json": output.json}, folder / experiment.model)
     log = catalog.load_log("ml-100k")
     results = []
     for experiment in experiments:

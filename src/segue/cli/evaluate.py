@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import EVALUATION_DEFAULTS, EvaluationOptions
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -49,7 +49,8 @@ def evaluate(
         if places.count(place) > 1:
             raise ConfigError(f"{folder} is given twice; a table shows each model once")
     cut_offs = evaluation.cut_offs
-    check_json(json, *reading.paths(data), *models)
+    inputs = [*reading.paths(data), *models, *source_files(*model_class)]
+    check_outputs({"--json": json, "--picture": breakdown.picture}, inputs=inputs)
     breakdown.check()
     ties.check()
     saved = {folder: load_saved(folder, model_class) for folder in models}
@@ -75,6 +76,7 @@ def evaluate(
     other, ranges = ties.tables(results, trained, metrics, log, refit=refit)
     other += [] if is_newer else ties.advice(results)
     finish(results, metrics, before=notes, after=[*tables, *other], facts={**facts, **groups, **ranges}, json=json)
+    breakdown.draw(groups)
 
 
 def _one_validation(saved: Mapping[Path, SavedModel], evaluation: EvaluationOptions) -> Adapt:

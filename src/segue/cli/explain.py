@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_file, check_json
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.explain_rating import show_rating
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.options.history import HISTORY_DEFAULTS, ExcludeSeenOption, HistoryOptions, read_history
@@ -68,8 +68,7 @@ def explain(
         order: Order of the past items: the largest contribution first (contribution), or the oldest item first (time).
         html: Write a heat map to this HTML page.
     """
-    check_json(json, model)
-    check_file(html, "--html", [model])
+    check_outputs({"--json": json, "--html": html}, inputs=[model, *source_files(*model_class)])
     user = who.user
     if item is not None and (who.history is not None or user is None):
         raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json, check_out
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
 from segue.cli.next_step import replaced_model, say_next
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -62,15 +62,15 @@ def fit(
     from segue.training.state import delete_training_files
 
     distributed.init()
-    inputs = [*reading.paths(data), rerank.rerank, like]
-    check_json(output.json, *inputs)
+    inputs = [*reading.paths(data), rerank.rerank, like, *source_files(model, *rerank.classes)]
+    check_outputs({"--json": output.json}, output.out, inputs=inputs)
     saved = None if like is None else load_saved(like, [model] if ":" in model else [])
     if seed is None:
         seed = 0 if saved is None else saved.about.get("training", {}).get("seed", 0)
     experiment = _fitted_experiment(model, settings, like, saved, seed)
     folder = output.out or Path("models") / f"{'-after-'.join(rerank.stage_names(experiment))}-final"
     check_target(folder)
-    check_out(folder, inputs)
+    check_outputs({"--json": output.json}, folder, inputs=inputs)
     log = reading.load(data)
     experiment = replace(experiment, protocol=_protocol(experiment, log, saved), monitor="")
     progress = training_folder(folder)

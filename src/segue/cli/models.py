@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.cli.check_outputs import check_json
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.output import JsonFile, grid, show, write_json_output
 from segue.cli.saved_model_facts import show_saved_model
 
@@ -26,7 +26,7 @@ def models(model: str | None = None, *, json: JsonFile = None) -> None:
     """
     from segue.models.registry import find
 
-    check_json(json)
+    check_outputs({"--json": json}, inputs=source_files(model or ""))
     if model is None:
         rows = list_models()
         show(grid(rows, "Models; `segue models MODEL` shows the settings of one"))

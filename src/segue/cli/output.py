@@ -16,8 +16,8 @@ from cyclopts import Parameter
 
 from segue import io
 from segue.cli.help import OUTPUT_GROUP
-from segue.errors import DataError
-from segue.reporting.console import printable, stdout
+from segue.errors import ConfigError, DataError
+from segue.reporting.console import printable, say, stdout
 
 if TYPE_CHECKING:
     from segue.evaluation.result import Result
@@ -104,6 +104,18 @@ def finish(
     content = {**summary(results, metrics), **(facts or {})}
     write_json_output(json, content)
     return content
+
+
+def charts_in(report: str) -> bool:
+    """Whether the charts of a report can be drawn; if not, say so before the work begins."""
+    from segue.reporting.charts import import_altair
+
+    try:
+        import_altair()
+    except ConfigError as error:
+        say(f"{report} will have no charts: {error}")
+        return False
+    return True
 
 
 def write_json_output(path: Path | None, content: Any) -> None:

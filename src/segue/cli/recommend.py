@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.help import OUTPUT_GROUP
 from segue.cli.options.candidates import CANDIDATE_DEFAULTS, CandidateOptions
 from segue.cli.options.history import HistoryOptions, read_history
 from segue.cli.output import JsonFile, show, write_json_output
-from segue.cli.recommendations_file import check_table_file, write_recommendations
+from segue.cli.recommendations_file import write_recommendations
 from segue.cli.recommendations_table import as_json, last_titles, recommendation_tables
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ConfigError
@@ -75,11 +75,13 @@ def recommend(
     from segue.serving.name_files import read_names
     from segue.serving.query import make_query
     from segue.serving.recommend import recommend as recommend_items
+    from segue.serving.table_writer import check_format
 
     who.check(out)
-    check_json(json, model)
+    inputs = [model, who.users, candidates.allow, candidates.deny, *source_files(*model_class)]
+    check_outputs({"--out": out, "--json": json}, inputs=inputs)
     if out is not None:
-        check_table_file(out, [who.users, candidates.allow, candidates.deny, json])
+        check_format(out)
     saved = load_saved(model, model_class)
     log, strict = saved.log, who.strict
     items = candidates.filter(log, strict=strict)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segue.cli.check_outputs import check_file
 from segue.reporting.console import progress, say
 
 if TYPE_CHECKING:
@@ -50,19 +49,6 @@ class Counts:
             "without a row, because nothing is left to recommend": self.empty,
         }
         return [f"{number:,} of {self.users:,} users: {remark}" for remark, number in remarks.items() if number]
-
-
-def check_table_file(path: Path, inputs: Iterable[Path | None]) -> None:
-    """Check early that the file can be written.
-
-    Raises:
-        ConfigError: its name has none of the endings.
-        DataError: as `check_file`.
-    """
-    from segue.serving.table_writer import check_format
-
-    check_format(path)
-    check_file(path, "--out", inputs)
 
 
 def write_recommendations(blocks: Iterator[Block], num_users: int, path: Path) -> Counts:

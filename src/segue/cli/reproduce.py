@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json
+from segue.cli.check_outputs import check_folder_of_files, check_outputs
 from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, show, write_json_output
 from segue.errors import ConfigError
 from segue.reporting.console import say
@@ -48,11 +48,16 @@ def reproduce(
     """
     from segue.papers import find_table
     from segue.papers.run_cache import RunCache
+    from segue.reporting.charts import import_altair
 
     make = find_table(table)
     if device is not None and "device" not in inspect.signature(make).parameters:
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
-    check_json(output.json)
+    check_outputs({"--json": output.json})
+    check_folder_of_files("--out", output.out)
+    check_folder_of_files("--runs", runs)
+    if output.out is not None:
+        import_altair()
     options = {} if device is None else {"device": device}
     reproduction = make(runs=RunCache(runs, overwrite=fresh), quick=quick, **options)
     show(reproduction.table())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import BetterBaseline, better_baseline
-from segue.cli.check_outputs import check_json, check_out
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.next_step import replaced_model, run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
@@ -61,8 +61,7 @@ def run(
     from segue.serving.saved_model import check_target
 
     distributed.init()
-    inputs = [*reading.paths(data), rerank.rerank]
-    check_json(output.json, *inputs)
+    inputs = [*reading.paths(data), rerank.rerank, *source_files(model, *rerank.classes)]
     training.check()
     experiment = make_experiment(model, protocol.without_log(), settings, training)
     breakdown.check(experiment.protocol)
@@ -70,7 +69,7 @@ def run(
     names = rerank.stage_names(experiment)
     folder = output.out or Path("models") / "-after-".join(names)
     check_target(folder)
-    check_out(folder, inputs)
+    check_outputs({"--json": output.json, "--picture": breakdown.picture}, folder, inputs=inputs)
     log = _read(data, reading, breakdown, ties)
     experiment = replace(experiment, protocol=protocol.for_log(log))
     outcome = _train_and_test(experiment, log, rerank, training, folder)
@@ -85,6 +84,7 @@ def run(
     command = _next_command(better, compared, rerank, log, *words)
     remarks = [*replaced, *outcome.remarks(), *([better] if better else [])]
     say_next(folder, log, outcome.about(), classes=[model, *rerank.classes], remarks=remarks, command=command)
+    breakdown.draw(content)
 
 
 def _read(data: str, reading: ReadingOptions, breakdown: BreakdownOptions, ties: TieRangeOptions) -> Log:

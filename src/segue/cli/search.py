@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from segue.cli.better_baseline import better_baseline
-from segue.cli.check_outputs import check_json, check_out
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.help import MODEL_GROUP
 from segue.cli.next_step import run_command, say_next
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
@@ -24,7 +25,7 @@ from segue.cli.options.training import (
     TrainingOptions,
     make_experiment,
 )
-from segue.cli.output import EXPERIMENT_OUTPUT_DEFAULTS, ExperimentOutputOptions, finish, grid
+from segue.cli.output import EXPERIMENT_OUTPUT_DEFAULTS, ExperimentOutputOptions, charts_in, finish, grid
 from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
@@ -67,13 +68,16 @@ def search(
     from segue.serving.saved_model import check_target
     from segue.tuning.best_model import refit_and_test, search_folder
     from segue.tuning.importance import setting_importance
+    from segue.tuning.optuna_space import import_optuna
 
-    check_json(output.json, *reading.paths(data))
     experiment = make_experiment(model, protocol.without_log(), settings, training)
     plan = _plan(experiment, space, budget)
+    import_optuna()
     folder = output.out or Path("models") / experiment.name
     check_target(folder)
-    check_out(folder, reading.paths(data))
+    inputs = [*reading.paths(data), space, *source_files(model)]
+    check_outputs({"--json": output.json}, folder, inputs=inputs)
+    charts = charts_in("search.html")
     log = reading.load(data)
     experiment = replace(experiment, protocol=protocol.for_log(log))
     plan = replace(plan, experiment=experiment)
@@ -81,7 +85,6 @@ def search(
     result, about = refit_and_test(plan, log, trials, folder)
     compared = baseline_results(experiment, log, skip=[experiment.name]) if output.baselines else []
     importance = setting_importance(trials, plan.space)
-    _write_report(plan, trials, search_folder(folder), log.name)
     facts = {"trials": [trial.as_dict() for trial in trials], "importance": importance}
     content = finish(
         [*compared, result],
@@ -90,6 +93,7 @@ def search(
         facts={**about, "search": {**about["search"], **facts}},
         json=output.json,
     )
+    _write_report(plan, trials, search_folder(folder), log.name, charts=charts)
     better = better_baseline([*compared, result], experiment.monitor, content)
     again = RunTrainingOptions(refit=training.refit, final=training.final)
     command = run_command(better.baseline, data, again, protocol, reading) if better and better.is_certain else None
@@ -143,15 +147,16 @@ def _importance_tables(rows: list[dict[str, Any]], trials: list[Trial]) -> list[
     return [grid(rows, importance_title(trials))] if rows else []
 
 
-def _write_report(plan: Search, trials: list[Trial], folder: Path, log: str) -> None:
-    """Write the HTML report of the search, without pictures if they cannot be drawn."""
-    from segue.errors import ConfigError
+def _write_report(plan: Search, trials: list[Trial], folder: Path, log: str, *, charts: bool) -> None:
+    """Write the HTML report of the search, without charts if they cannot be drawn."""
+    from segue.errors import DataError
     from segue.tuning.report import write_report
 
     title, monitor = f"{plan.experiment.name} on {log}", plan.experiment.monitor
+    write = partial(write_report, trials, plan.space, title=title, monitor=monitor, folder=folder)
     try:
-        path = write_report(trials, plan.space, title=title, monitor=monitor, folder=folder, pictures=True)
-    except ConfigError as error:
+        path = write(pictures=charts)
+    except DataError as error:
         say(str(error))
-        path = write_report(trials, plan.space, title=title, monitor=monitor, folder=folder, pictures=False)
+        path = write(pictures=False)
     say(f"all trials and the importance of settings: {path}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from segue.cli.check_outputs import check_json
+from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.options.candidates import FILTER_DEFAULTS, ItemFilterOptions
 from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.saved_models import ModelClasses, load_saved
@@ -42,7 +42,7 @@ def similar(
 
     if not item:
         raise ConfigError("no item given: name one with --item ITEM")
-    check_json(json, model)
+    check_outputs({"--json": json}, inputs=[model, filters.allow, filters.deny, *source_files(*model_class)])
     saved = load_saved(model, model_class)
     neighbours = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
     titles = saved.log.titles(saved.log.items.ids(list(dict.fromkeys(item))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +46,11 @@ class BreakdownOptions:
         """Find wrong options early, as far as the protocol is known.
 
         Raises:
-            ConfigError: an unknown grouping, one that the protocol does not have, or a picture of no groups.
+            ConfigError: an unknown grouping, or one that the protocol does not have; a picture of no groups or with
+                another ending; or charts cannot be drawn here.
         """
         from segue.evaluation.ranking_protocol import RankingProtocol
+        from segue.reporting.chart_files import check_chart_file
 
         by = self.by
         if by is not None and by not in HEADINGS:
@@ -59,6 +61,8 @@ class BreakdownOptions:
                 raise ConfigError("--by step: needs several targets at each step; give their number with --horizon")
         if self.picture is not None and by is None:
             raise ConfigError(f"--picture {self.picture}: shows the groups of --by; give --by too")
+        if self.picture is not None:
+            check_chart_file(self.picture)
 
     def check_log(self, log: Log) -> None:
         """Find what the log does not have, before anything is trained.
@@ -72,19 +76,29 @@ class BreakdownOptions:
     def tables(
         self, results: Sequence[Result], metrics: Sequence[str], split: Split, *, refit: bool
     ) -> tuple[list[FittedTable], dict[str, Any]]:
-        """The table of the groups and their rows for JSON, both empty without --by; draws the picture."""
+        """The table of the groups and their rows for JSON, both empty without --by."""
         from segue.evaluation.breakdown import breakdown
 
         if self.by is None:
             return [], {}
         by: By = self.by  # type: ignore[assignment]
         rows = breakdown(results, metrics, split, by=by, refit=refit)
-        if self.picture is not None:
-            say(f"written: {draw_groups(rows, HEADINGS[by], self.picture)}")
         title = f"By {by}; 95% intervals over users"
         if any(row["metric"].startswith("ndcg") for row in rows):
             title += "; NDCG is in the file of --json"
         return [grid(_wide(rows, HEADINGS[by]), title, keys=3)], {f"by {by}": rows}
+
+    def draw(self, facts: Mapping[str, Any]) -> None:
+        """Draw the picture, if there is one, when all else is printed and saved.
+
+        Args:
+            facts: what `tables` returned for JSON, possibly among other values.
+
+        Raises:
+            DataError: it cannot be drawn or written.
+        """
+        if self.by is not None and self.picture is not None:
+            say(f"written: {draw_groups(facts[f'by {self.by}'], HEADINGS[self.by], self.picture)}")
 
 
 BREAKDOWN_DEFAULTS = BreakdownOptions()
