@@ -20,6 +20,7 @@ from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.run import run
 from segue.cli.search import search
+from segue.cli.serve import serve
 from segue.cli.similar import similar
 
 app = App(
@@ -124,6 +125,17 @@ app.command(
     help_epilogue="""Examples:
   segue similar models/item-knn --item 50
   segue similar models/hgn --item 50 --item 172 -k 5""",
+)
+app.command(
+    serve,
+    usage="Usage: segue serve MODELS [OPTIONS]",
+    help_epilogue="""Examples:
+  segue serve models/hgn
+  segue serve models --active hgn --store postgresql://segue@db/shop --port 8080
+
+Then, from anywhere on this machine:
+  curl -X POST localhost:8000/v1/events -H 'content-type: application/json' -d '{"user": "42", "item": "50"}'
+  curl 'localhost:8000/v1/recommend?user=42&k=5'""",
 )
 app.command(
     models,

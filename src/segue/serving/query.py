@@ -23,6 +23,8 @@ class Query:
         ignored: the names that were left out of the history.
         unknown_user: the name of a user that the log does not know; None for a known or an anonymous user.
         empty_reason: why there is no history, as part of a sentence; None if there is one.
+        hidden: ids of further items that may not be recommended; None for no others.
+        exclude_seen: whether items of the history are left out; None for the rule of the finder.
     """
 
     user: int
@@ -30,6 +32,13 @@ class Query:
     ignored: tuple[Any, ...] = ()
     unknown_user: Any = None
     empty_reason: str | None = None
+    hidden: Ids | None = None
+    exclude_seen: bool | None = None
+
+    def excluded(self, exclude_seen: bool) -> Ids:
+        """The ids of the items that may not be recommended; `exclude_seen` is the rule where the query has none."""
+        seen = self.items if (exclude_seen if self.exclude_seen is None else self.exclude_seen) else self.items[:0]
+        return seen if self.hidden is None else np.concatenate([seen, self.hidden])
 
     def window(self, model: Model) -> Ids:
         """The newest items of the history, as many as `model` reads."""

@@ -64,7 +64,8 @@ class TopItemFinder:
         """
         if k < 1:
             raise DataError(f"k={k}: must be at least 1")
-        self.model, self.k = model, min(k, log.num_items)
+        self.model, self._width = model, log.num_items
+        self.k = min(k, self._width)
         self.exclude_seen = leaves_out_seen(model) if exclude_seen is None else exclude_seen
         with evaluation_mode(model), torch.inference_mode():
             self._buffer = ScoreBuffer(model, log.num_items + 1)
@@ -77,16 +78,20 @@ class TopItemFinder:
         """The number of queries in a block, which keeps both the scores and the lists small."""
         return max(1, min(self._buffer.block_rows, 2_000_000 // self.k))
 
-    def find(self, queries: Sequence[Query]) -> TopItems:
+    def find(self, queries: Sequence[Query], k: int | None = None) -> TopItems:
         """The best items for each query.
+
+        Args:
+            queries: at most `block_rows`.
+            k: number of items; None for that of the finder.
 
         Raises:
             TrainingError: a score is NaN.
         """
         with evaluation_mode(self.model), torch.inference_mode():
-            return self.best(queries, self._buffer.score_batch(self._batch(queries)))
+            return self.best(queries, self._buffer.score_batch(self._batch(queries)), k)
 
-    def best(self, queries: Sequence[Query], scores: Float[Tensor, "B I"]) -> TopItems:
+    def best(self, queries: Sequence[Query], scores: Float[Tensor, "B I"], k: int | None = None) -> TopItems:
         """As `find`, from scores of items 0..I that were computed already.
 
         The scores of items that may not be recommended become -inf in place: pass a copy to keep them.
@@ -95,9 +100,9 @@ class TopItemFinder:
         missing = len(self._counts) - scores.shape[1]
         if missing:
             scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
-        nothing = np.zeros(0, np.int64)
-        seen = [query.items if self.exclude_seen else nothing for query in queries]
-        values, ids = self._best(scores, seen)
+        k = self.k if k is None else min(k, self._width)
+        excluded = [query.excluded(self.exclude_seen) for query in queries]
+        values, ids = self._best(scores, excluded, k)
         check_no_nan(self.model, values)
         reads_history = self.model.window != 0
         fallback = [query.empty_reason if reads_history else None for query in queries]
@@ -111,7 +116,7 @@ class TopItemFinder:
         ids = torch.where(values == -torch.inf, 0, ids.cpu())
         if rows:
             counts = torch.from_numpy(self._counts).repeat(len(rows), 1)
-            values[rows], popular = self._best(counts, [seen[row] for row in rows])
+            values[rows], popular = self._best(counts, [excluded[row] for row in rows], k)
             ids[rows] = torch.where(values[rows] == -torch.inf, 0, popular)
         return TopItems(ids, values, fallback)
 
@@ -125,14 +130,14 @@ class TopItemFinder:
         user = torch.tensor([query.user for query in queries])
         return Batch(user, torch.from_numpy(table)).to(device_of(self.model))
 
-    def _best(self, scores: Tensor, seen: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    def _best(self, scores: Tensor, excluded: Sequence[np.ndarray], k: int) -> tuple[Tensor, Tensor]:
         """The k best columns; the scores of items that may not be recommended become -inf in place."""
         if self._excluded is not None:
             scores.index_fill_(1, self._excluded.to(scores.device), -torch.inf)
-        row = np.repeat(np.arange(len(seen)), [len(items) for items in seen])
-        column = np.concatenate(seen) if len(seen) else row
+        row = np.repeat(np.arange(len(excluded)), [len(items) for items in excluded])
+        column = np.concatenate(excluded) if len(excluded) else row
         scores[torch.from_numpy(row).to(scores.device), torch.from_numpy(column).to(scores.device)] = -torch.inf
-        return topk(scores, self.k)
+        return topk(scores, k)
 
 
 def leaves_out_seen(model: Model) -> bool:

@@ -30,6 +30,7 @@ from segue.data.log import Log, Step
 from segue.data.readers.ingest import read_log
 from segue.data.store import save_log
 from segue.errors import ArtefactError, DataError, did_you_mean
+from segue.event_store.address import is_store_url
 from segue.reporting.console import say
 
 DATASETS: dict[str, Dataset] = {
@@ -54,7 +55,7 @@ def load_log(name_or_path: str | Path, **options: Any) -> Log:
     """
     if isinstance(name_or_path, str) and name_or_path in DATASETS:
         return load_dataset(DATASETS[name_or_path], **options)
-    if not Path(name_or_path).exists():
+    if not is_store_url(name_or_path) and not Path(name_or_path).exists():
         raise DataError(
             f"{name_or_path}: neither a file nor a data set of the catalogue"
             f"{did_you_mean(str(name_or_path), DATASETS)}; the catalogue has: {', '.join(DATASETS)}"

@@ -23,6 +23,7 @@ from segue.data.readers.roles import guess_column
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
+from segue.event_store.address import is_store_url
 
 
 def read_log(  # noqa: PLR0913  one keyword for each column
@@ -137,4 +138,6 @@ def _with_metadata(log: Log, users: Any, items: Any) -> Log:
 
 
 def _stem(source: Any) -> str:
+    if is_store_url(source):
+        return "store"
     return Path(source).resolve().name.partition(".")[0] if isinstance(source, str | Path) else "log"

@@ -22,13 +22,14 @@ from segue.data.readers.source import open_table
 from segue.data.readers.table import ColumnKind
 from segue.data.readers.values import is_empty
 from segue.errors import DataError
+from segue.event_store.address import is_store_url
 
 Named = Literal["user", "item"]
 
 
 def find_metadata(source: Any, role: Named) -> Path | None:
     """The metadata file of a log: X.item beside X.inter, X.items.parquet beside X.parquet; None if there is none."""
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path) or is_store_url(source):
         return None
     path = Path(source)
     if path.is_dir():

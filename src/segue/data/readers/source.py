@@ -13,9 +13,11 @@ from segue.data.readers.folder import folder_table
 from segue.data.readers.folder_files import PARQUET, table_suffix
 from segue.data.readers.json_lines import JSON, json_table
 from segue.data.readers.sample import PACKED
+from segue.data.readers.store_table import store_table
 from segue.data.readers.table import Table, pandas_table, parquet_table, polars_table, text_table
 from segue.data.readers.text import SUFFIXES
 from segue.errors import DataError
+from segue.event_store.address import is_store_url
 
 
 def open_table(source: Any, *, delimiter: str | None = None, header: bool | None = None) -> Table:
@@ -29,6 +31,9 @@ def open_table(source: Any, *, delimiter: str | None = None, header: bool | None
     Raises:
         DataError: there is no such file, or it cannot be read as a table; the message says why.
     """
+    if is_store_url(source):
+        check_no_text_options(source, delimiter, header)
+        return store_table(source)
     if isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
         raise DataError(f"{source}: an address is not read; download the file, and give its path")
     if isinstance(source, str | Path):

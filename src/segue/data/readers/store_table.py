@@ -1,0 +1,52 @@
+"""Reads the events of a store, which a service fills, as a table like any other.
+
+sqlite:///segue-events.db                   the file of a service on this machine
+postgresql://user:password@host/database    the database that services share
+
+The columns are user, item, timestamp (microseconds since 1970), event (the type) and rating (the value), without those
+in which all rows are empty. Rows are in the order of arrival.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from segue.data.readers.table import Table, polars_table
+from segue.errors import DataError
+
+
+def store_table(url: str) -> Table:
+    """The events of a store.
+
+    Raises:
+        DataError: the extra `serve` is not installed, the store cannot be opened, or it has no events.
+    """
+    frame = _events(url)
+    if frame.is_empty():
+        raise DataError(f"{url}: the store has no events yet")
+    return polars_table(frame.lazy(), url)
+
+
+def _events(url: str) -> pl.DataFrame:
+    try:
+        from segue.event_store.store import open_store
+    except ImportError as error:
+        raise DataError(
+            f'{url}: reading a store needs the extra serve: pip install "segue[serve]" ({error})'
+        ) from error
+    store = open_store(url, create=False)
+    try:
+        schema = {"user": pl.String, "item": pl.String, "timestamp": pl.Int64, "event": pl.String, "rating": pl.Float64}
+        blocks = [
+            pl.DataFrame([tuple(row)[:5] for row in block], schema, orient="row") for block in store.events.blocks()
+        ]
+    finally:
+        store.close()
+    frame = pl.concat(blocks) if blocks else pl.DataFrame(schema=schema)
+    unused = [name for name, is_unused in _unused(frame).items() if is_unused]
+    return frame.drop(unused)
+
+
+def _unused(frame: pl.DataFrame) -> dict[str, bool]:
+    """For each column that events may lack, whether all of them lack it."""
+    return {"event": bool((frame["event"] == "").all()), "rating": frame["rating"].is_null().all()}

@@ -1,0 +1,134 @@
+"""`Database`: the connections of a store, to SQLite (one file, no server) or to PostgreSQL (several services share it).
+
+sqlite:///segue-events.db                   a file in the current folder; four slashes for an absolute path
+postgresql://user:password@host/database    a PostgreSQL server, through psycopg 3
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from segue.errors import DataError
+from segue.event_store.address import is_store_url
+from segue.event_store.migrations import migrate
+
+BUSY_SECONDS = 30  # how long a process waits for the lock of another one on an SQLite file
+
+
+class Database:
+    """The tables of a store at an address. Methods can be called from several threads.
+
+    Attributes:
+        name: the address without the password.
+        embedded: whether the data is in a file that this process reads itself, so that a read takes microseconds.
+    """
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        """Open a store, and migrate it to the newest schema.
+
+        Args:
+            url: its address.
+            create: whether an SQLite file that does not exist is created.
+
+        Raises:
+            DataError: the address is none, the server cannot be reached, the file is no store, or a newer segue wrote
+                it.
+        """
+        if not is_store_url(url):
+            raise DataError(
+                f"{url}: not the address of a store; give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+            )
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise DataError(f"{url}: not the address of a store ({error})") from error
+        self.embedded = parsed.get_backend_name() == "sqlite"
+        self.name = parsed.render_as_string(hide_password=True)
+        self._write_lock = threading.Lock() if self.embedded else None
+        self._engine = self._sqlite(parsed, create) if self.embedded else self._postgresql(parsed)
+        with self.errors():
+            migrate(self._engine, self.name)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that changes the store. When the block has ended, the change is on the disk."""
+        with self.errors():
+            if self._write_lock is None:
+                with self._engine.begin() as connection:
+                    yield connection
+                return
+            with self._write_lock, self._engine.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that reads. Each statement sees all changes that were complete when it began."""
+        with self.errors(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn errors of the database into one clear error."""
+        try:
+            yield
+        except DBAPIError as error:
+            reason = str(error.orig).strip().partition("\n")[0]
+            raise DataError(f"{self.name}: {reason}") from error
+        except SQLAlchemyError as error:
+            raise DataError(f"{self.name}: {str(error).partition(chr(10))[0]}") from error
+
+    def insert_new(self, table: Table) -> Any:
+        """An INSERT that leaves rows out whose key is already there."""
+        return self._insert(table).on_conflict_do_nothing()
+
+    def upsert(self, table: Table, key: Sequence[str]) -> Any:
+        """An INSERT that replaces the values of rows whose key is already there."""
+        statement = self._insert(table)
+        new = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
+        return statement.on_conflict_do_update(index_elements=list(key), set_=new)
+
+    def _insert(self, table: Table) -> Any:
+        return sqlite.insert(table) if self.embedded else postgresql.insert(table)
+
+    def _sqlite(self, url: Any, create: bool) -> Engine:
+        path = Path(url.database or "")
+        if not url.database or url.database == ":memory:":
+            raise DataError(f"{self.name}: events are kept in a file; give its name, such as sqlite:///segue-events.db")
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise DataError(f"{self.name}: {path.absolute().parent} must be a folder, and {path.name} a file in it")
+        if not create and not path.exists():
+            raise DataError(f"{self.name}: there is no such file")
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._reading = create_engine(
+            url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, isolation_level="AUTOCOMMIT"
+        )
+        event.listen(self._reading, "connect", _prepare_sqlite)
+        return engine
+
+    def _postgresql(self, url: Any) -> Engine:
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        engine = create_engine(url, pool_pre_ping=True, pool_size=10)
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    """Readers and one writer at a time (WAL); a commit waits for the disk; transactions begin where we say so."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")

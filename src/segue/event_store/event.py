@@ -1,0 +1,48 @@
+"""`Event`: somebody did something with an item at a time. What a service receives, and what its store keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+MICROSECONDS = 1_000_000  # in a second: the unit of all times in a store
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        user: name of the user, or of an anonymous session.
+        item: name of the item.
+        time: microseconds since 1970, UTC.
+        type: kind of the event, such as "view"; empty if there is only one kind.
+        value: a number, such as a rating; None without one.
+        id: identifies the event: a second event with the same id is the same event, sent again. By default
+            `content_id`, so that the same event without an id is stored once.
+    """
+
+    user: str
+    item: str
+    time: int
+    type: str = ""
+    value: float | None = None
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            object.__setattr__(self, "id", content_id(self.user, self.item, self.time, self.type))
+
+
+def content_id(user: str, item: str, time: int, type: str = "", occurrence: int = 0) -> str:
+    """An id that is the same for the same content.
+
+    Args:
+        user: as in `Event`, like `item`, `time` and `type`.
+        item: name of the item.
+        time: microseconds since 1970.
+        type: kind of the event.
+        occurrence: number of equal events before this one, for sources in which they are different events.
+    """
+    content = "\x1f".join((user, item, str(time), type, str(occurrence)))
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

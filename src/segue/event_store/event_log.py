@@ -1,0 +1,243 @@
+"""`EventLog`: the events of a store, and the history of each user in the order of time.
+
+An event is stored once, whatever its number of deliveries: its id identifies it. It is on the disk before `append`
+returns. Each change of a user's history gives it a new version, so that a service with histories in memory sees with
+one small read whether another one has changed them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+
+from segue.event_store.database import Database
+from segue.event_store.event import MICROSECONDS, Event
+from segue.event_store.tables import aliases, erased, events, histories, lists
+
+_VERSION = select(histories.c.version).where(histories.c.user == bindparam("user"))
+_HISTORY = (
+    select(events.c.seq, events.c.time, events.c.item)
+    .where(events.c.user == bindparam("user"))
+    .order_by(events.c.time.desc(), events.c.seq.desc())
+    .limit(bindparam("limit"))
+)
+MOST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """An event of a history.
+
+    Attributes:
+        time: microseconds since 1970.
+        seq: the number of its arrival, which orders events of the same time.
+        item: name of the item.
+    """
+
+    time: int
+    seq: int
+    item: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """How `append` or `join` changed the history of one user.
+
+    Attributes:
+        before: the version of the history before; None if there was none.
+        after: the version now.
+        events: the new events.
+    """
+
+    before: int | None
+    after: int
+    events: tuple[PastEvent, ...]
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What `append` did.
+
+    Attributes:
+        stored: for each event, whether it is new.
+        changes: the users whose histories changed, under the names that the events belong to now.
+    """
+
+    stored: list[bool]
+    changes: dict[str, Change]
+
+
+class EventLog:
+    """The events of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def append(self, new: Sequence[Event]) -> Appended:
+        """Store events. They are on the disk when this returns, all of them or, after an error, none."""
+        with self.database.write() as connection:
+            owners = self._owners(connection, {event.user for event in new})
+            before = self._lock_histories(connection, sorted(set(owners.values())))
+            rows = [
+                {
+                    "id": event.id,
+                    "user": owners[event.user],
+                    "item": event.item,
+                    "time": event.time,
+                    "type": event.type,
+                    "value": event.value,
+                }
+                for event in new
+            ]
+            statement = self.database.insert_new(events).returning(
+                events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item
+            )
+            inserted = connection.execute(statement, rows).all() if rows else []
+            added: dict[str, list[PastEvent]] = {}
+            for row in inserted:
+                added.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item))
+            after = self._new_versions(connection, sorted(added))
+        changes = {user: Change(before[user], after[user], tuple(sorted(added[user], key=_order))) for user in added}
+        fresh = {row.id for row in inserted}
+        stored = []
+        for event in new:
+            stored.append(event.id in fresh)
+            fresh.discard(event.id)
+        return Appended(stored, changes)
+
+    def version(self, user: str) -> int | None:
+        """The version of a user's history; None for a user without events."""
+        with self.database.read() as connection:
+            return connection.execute(_VERSION, {"user": user}).scalar()
+
+    def history(self, user: str, limit: int | None = None) -> list[PastEvent]:
+        """The newest events of a user, oldest first: by time, and by arrival where the times are equal.
+
+        Args:
+            user: name of the user.
+            limit: number of events; None for all.
+        """
+        with self.database.read() as connection:
+            rows = connection.execute(_HISTORY, {"user": user, "limit": MOST if limit is None else limit}).all()
+        return [PastEvent(row.time, row.seq, row.item) for row in reversed(rows)]
+
+    def owner(self, session: str) -> str:
+        """The user that an anonymous session was joined to; the name itself if it was not."""
+        with self.database.read() as connection:
+            return self._owners(connection, {session})[session]
+
+    def join(self, session: str, user: str) -> int:
+        """Give all events of an anonymous session to a user, and those that will come; the number of events."""
+        with self.database.write() as connection:
+            user = self._owners(connection, {user})[user]
+            if session == user:
+                return 0
+            self._lock_histories(connection, sorted({session, user}))
+            statement = update(events).where(events.c.user == session).values(user=user)
+            moved = connection.execute(statement).rowcount
+            connection.execute(update(aliases).where(aliases.c.user == session).values(user=user))
+            connection.execute(self.database.upsert(aliases, ["session"]), [{"session": session, "user": user}])
+            connection.execute(delete(histories).where(histories.c.user == session))
+            self._new_versions(connection, [user])
+        return int(moved)
+
+    def erase(self, user: str) -> dict[str, int]:
+        """Delete a person's events, sessions and recommended lists; how many rows of each kind were deleted.
+
+        A hash of the name stays, so that a model which was trained before does not bring the events back.
+        """
+        with self.database.write() as connection:
+            sessions = connection.execute(select(aliases.c.session).where(aliases.c.user == user)).scalars().all()
+            names = [user, *sessions]
+            self._lock_histories(connection, sorted(names))
+            deleted = {
+                "events": connection.execute(delete(events).where(events.c.user.in_(names))).rowcount,
+                "sessions": connection.execute(delete(aliases).where(aliases.c.user == user)).rowcount,
+                "lists": connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount,
+            }
+            connection.execute(delete(histories).where(histories.c.user.in_(names)))
+            now = int(time.time() * MICROSECONDS)
+            rows = [{"hash": hash_of_name(name), "time": now} for name in names]
+            connection.execute(self.database.insert_new(erased), rows)
+        return {kind: int(count) for kind, count in deleted.items()}
+
+    def erased_hashes(self) -> set[str]:
+        """The hashes of the names of all users who were erased; see `hash_of_name`."""
+        with self.database.read() as connection:
+            return set(connection.execute(select(erased.c.hash)).scalars())
+
+    def __len__(self) -> int:
+        """The number of events."""
+        with self.database.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(events)).scalar_one())
+
+    def blocks(self, size: int = 100_000, *, until: int | None = None) -> Iterator[list[Any]]:
+        """All events (user, item, time, type, value, seq) in the order of arrival, in blocks.
+
+        Args:
+            size: number of events in a block.
+            until: the last `seq`; None for all that are there now.
+        """
+        columns = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value, events.c.seq)
+        last = 0
+        until = self.newest_seq() if until is None else until
+        while last < until:
+            with self.database.read() as connection:
+                condition = (events.c.seq > last) & (events.c.seq <= until)
+                rows = connection.execute(select(*columns).where(condition).order_by(events.c.seq).limit(size)).all()
+            if not rows:
+                return
+            yield list(rows)
+            last = rows[-1].seq
+
+    def newest_seq(self) -> int:
+        """The `seq` of the event that arrived last; 0 without events."""
+        with self.database.read() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one())
+
+    def _owners(self, connection: Connection, names: Iterable[str]) -> dict[str, str]:
+        """The user whom each name belongs to: that of the alias, or the name itself."""
+        names = list(names)
+        rows = connection.execute(select(aliases).where(aliases.c.session.in_(names))).all()
+        joined = {row.session: row.user for row in rows}
+        return {name: joined.get(name, name) for name in names}
+
+    def _lock_histories(self, connection: Connection, users: list[str]) -> dict[str, int | None]:
+        """The versions of histories, which no other transaction changes until this one ends.
+
+        The users are locked in the order of their names, so that two transactions never wait for each other.
+        """
+        if not users:
+            return {}
+        statement = select(histories).where(histories.c.user.in_(users)).order_by(histories.c.user)
+        found = {row.user: row.version for row in connection.execute(statement.with_for_update())}
+        missing = [user for user in users if user not in found]
+        if missing:
+            rows = [{"user": user, "version": 0} for user in missing]
+            connection.execute(self.database.insert_new(histories), rows)
+            # another process may have been faster with one of them
+            found |= {row.user: row.version for row in connection.execute(statement.with_for_update())}
+        return {user: found[user] or None for user in users}
+
+    def _new_versions(self, connection: Connection, users: list[str]) -> dict[str, int]:
+        """New versions of histories: random, so that an erased one that begins again is never taken for the old one."""
+        versions = {user: 1 + secrets.randbelow(2**63 - 1) for user in users}
+        if users:
+            rows = [{"user": user, "version": version} for user, version in versions.items()]
+            connection.execute(self.database.upsert(histories, ["user"]), rows)
+        return versions
+
+
+def hash_of_name(user: str) -> str:
+    """A hash from which the name of an erased user cannot be read."""
+    return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=16, person=b"segue erased").hexdigest()
+
+
+def _order(event: PastEvent) -> tuple[int, int]:
+    return event.time, event.seq

@@ -1,0 +1,72 @@
+"""The version of the schema of a store, and the steps from one version to the next.
+
+A store is created at the newest version. An older one is migrated when it is opened, in one transaction. One that a
+newer segue wrote is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, inspect, select, update
+
+from segue.errors import DataError
+from segue.event_store import tables
+
+_version = Table("segue_schema", MetaData(), Column("version", Integer, nullable=False))
+
+
+def _create(connection: Connection) -> None:
+    tables.metadata.create_all(connection)
+
+
+STEPS: Sequence[Callable[[Connection], None]] = (_create,)  # step i leads to version i + 1
+VERSION = len(STEPS)
+
+
+def migrate(engine: Engine, name: str) -> None:
+    """Bring the schema to the newest version.
+
+    Args:
+        engine: of the database.
+        name: of the store, for messages.
+
+    Raises:
+        DataError: the database holds other tables of these names, or was written by a newer segue.
+    """
+    with engine.begin() as connection:
+        _lock(connection)
+        found = _found_version(connection, name)
+        if found > VERSION:
+            raise DataError(
+                f"{name}: version {found} of the store, and this segue knows versions up to {VERSION}; install the "
+                "segue that wrote it"
+            )
+        for step in STEPS[found:]:
+            step(connection)
+        if found < VERSION:
+            connection.execute(update(_version).values(version=VERSION))
+
+
+def _found_version(connection: Connection, name: str) -> int:
+    """The version of the schema; 0 for an empty database, for which the table of the version is created."""
+    present = set(inspect(connection).get_table_names())
+    if _version.name in present:
+        found = connection.execute(select(_version.c.version)).scalar()
+        if found is None:
+            raise DataError(f"{name}: the table {_version.name} is empty; restore the store from its backup")
+        return int(found)
+    foreign = sorted(present & set(tables.metadata.tables))
+    if foreign:
+        raise DataError(
+            f"{name}: holds tables of another program ({', '.join(foreign)}); give a database or a schema of its own"
+        )
+    _version.create(connection)
+    connection.execute(_version.insert().values(version=0))
+    return 0
+
+
+def _lock(connection: Connection) -> None:
+    """Let one process at a time migrate a PostgreSQL database; SQLite locks its file in a transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7342)")

@@ -1,0 +1,110 @@
+"""The tables of a store, for SQLite and PostgreSQL. `segue.event_store.migrations` creates them.
+
+    events              what happened; rows are only added, or erased with their user
+    histories           a version for each user, which is another one after each change of the user's events
+    aliases             anonymous sessions that belong to a user now
+    items               titles, columns, availability
+    imports             the logs whose events were copied into the store
+    documents           rules, deployments: named JSON documents with a version for each kind
+    api_keys            hashes of keys and what they may do
+    lists, outcomes     recommended lists that wait for the next event, and the ranks that were found
+    erased              users who were erased: a hash of the name, and when
+
+All times are microseconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+
+metadata = MetaData()
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column of type INTEGER
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),  # the order of arrival
+    Column("id", String, nullable=False, unique=True),
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("type", String, nullable=False),
+    Column("value", Float),
+    Index("events_of_user", "user", "time", "seq"),
+    Index("events_of_time", "time"),
+    sqlite_autoincrement=True,
+)
+histories = Table(
+    "histories",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("session", String, primary_key=True),
+    Column("user", String, nullable=False, index=True),
+)
+items = Table(
+    "items",
+    metadata,
+    Column("item", String, primary_key=True),
+    Column("title", String),
+    Column("columns", JSON, nullable=False),
+    Column("available", Boolean, nullable=False),
+    Column("expires", BigInteger),
+    Column("updated", BigInteger, nullable=False, index=True),
+)
+imports = Table(
+    "imports",
+    metadata,
+    Column("fingerprint", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+documents = Table(
+    "documents",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+lists = Table(
+    "lists",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("user", String, nullable=False, index=True),
+    Column("model", String, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("time", BigInteger, nullable=False, index=True),
+    Column("items", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("model", String, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("time", BigInteger, nullable=False, index=True),
+    Column("rank", Integer),  # from 1; null if the item was not in the list
+    Column("size", Integer, nullable=False),  # of the list
+    sqlite_autoincrement=True,
+)
+erased = Table(
+    "erased",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+)

@@ -1,0 +1,79 @@
+"""`EventWriter`: stores the events of all requests that wait, in one transaction, and answers each after the commit.
+
+A commit waits for the disk. While one is under way, the events of further requests gather, and the next commit takes
+all of them: many small requests cost as many commits as the disk allows, not as many as there are requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from segue.event_store.event import Event
+from segue.event_store.event_log import Appended, Change, EventLog
+
+MAX_EVENTS = 10_000  # in one transaction
+
+
+class EventWriter:
+    """Stores events, one transaction after the other."""
+
+    def __init__(self, log: EventLog, on_change: Callable[[dict[str, Change]], None]) -> None:
+        """Prepare for a store.
+
+        Args:
+            log: the events of the store.
+            on_change: is called with the changed histories after each commit, before the requests are answered.
+        """
+        self.log, self.on_change = log, on_change
+        self._waiting: list[tuple[Sequence[Event], asyncio.Future[list[bool]]]] = []
+        self._thread = ThreadPoolExecutor(1, "segue-events")
+        self._task: asyncio.Task[None] | None = None
+
+    async def write(self, events: Sequence[Event]) -> list[bool]:
+        """Store events; they are on the disk when this returns. For each, whether it is new.
+
+        Raises:
+            DataError: the store cannot be written; none of the events is stored.
+        """
+        future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((events, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return await future
+
+    async def close(self) -> None:
+        """Store what waits, and end the thread."""
+        if self._task is not None:
+            await self._task
+        self._thread.shutdown()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            requests = self._next_requests()
+            events = [event for wanted, _ in requests for event in wanted]
+            try:
+                appended: Appended = await loop.run_in_executor(self._thread, self.log.append, events)
+            except Exception as error:
+                for _, future in requests:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            self.on_change(appended.changes)
+            first = 0
+            for wanted, future in requests:
+                if not future.done():
+                    future.set_result(appended.stored[first : first + len(wanted)])
+                first += len(wanted)
+
+    def _next_requests(self) -> list[tuple[Sequence[Event], asyncio.Future[list[bool]]]]:
+        """The requests of the next transaction, in the order of arrival."""
+        total, count = 0, 0
+        for events, _ in self._waiting:
+            if count and total + len(events) > MAX_EVENTS:
+                break
+            total, count = total + len(events), count + 1
+        requests, self._waiting = self._waiting[:count], self._waiting[count:]
+        return requests

@@ -1,0 +1,63 @@
+"""Copies the histories of a saved model into a store, so that a new service knows the users whom the model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from segue.data.log import Log
+from segue.data.time_units import TICKS_PER_SECOND
+from segue.event_store.event import MICROSECONDS
+from segue.event_store.event_log import hash_of_name
+from segue.event_store.store import Store
+from segue.serving.saved_model import SavedModel
+
+FROM_STORE = "store"  # the key in model.json of a model that was trained on a store: its events are there already
+
+
+def needs_import(store: Store, saved: SavedModel) -> bool:
+    """Whether the events of a model's log are not in the store yet."""
+    return FROM_STORE not in saved.about and not store.imports.has(saved.about["log"]["fingerprint"])
+
+
+def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], object] = lambda count: None) -> int:
+    """Copy the events of a model's log, except those of users who were erased from the store.
+
+    Args:
+        store: the store.
+        saved: the model.
+        advance: is called with the number of events of each block that is stored.
+
+    Returns:
+        The number of events that are new.
+    """
+    erased = store.events.erased_hashes()
+    log = saved.log
+    tokens = [str(token) for token in log.users.tokens]
+    kept = np.array([False, *(hash_of_name(token) not in erased for token in tokens)])
+    return store.imports.add(
+        _rows(log, tokens, kept),
+        fingerprint=saved.about["log"]["fingerprint"],
+        name=log.name,
+        advance=advance,
+    )
+
+
+def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[tuple[str, str, int, float | None]]:
+    """User, item, time in microseconds and rating of each event.
+
+    Times that are no dates stay as they are, and a log without times has the positions of its rows: both come before
+    everything that happens from now on.
+    """
+    items = [str(token) for token in log.items.tokens]
+    user, item = log.events()
+    times = np.arange(len(user)) if log.time is None else log.column(log.time)
+    ticks = TICKS_PER_SECOND[log.time_unit] if log.time_unit else MICROSECONDS
+    for row in range(len(user)):
+        if not kept[user[row]]:
+            continue
+        moment = int(times[row])
+        moment = moment * (MICROSECONDS // ticks) if ticks <= MICROSECONDS else moment * MICROSECONDS // ticks
+        rating = None if log.rating is None else float(log.rating[row])
+        yield users[user[row] - 1], items[item[row] - 1], moment, rating

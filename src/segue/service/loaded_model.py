@@ -1,0 +1,182 @@
+"""`LoadedModel`: a saved model in memory, ready to answer: item vectors are computed and names are prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segue.data.log import Ids, Mask
+from segue.errors import SegueError
+from segue.models.base.model import Model
+from segue.service.micro_batches import MicroBatches
+from segue.serving.query import Query
+from segue.serving.saved_model import SavedModel, load
+from segue.serving.top_items import TopItemFinder
+
+MAX_ITEMS = 1_000  # of an answer
+WARM_UP_ROWS = (1, 2, 16)  # batches that are scored before a model goes live
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Answer:
+    """The best items of one query.
+
+    Attributes:
+        ids: (K,) ids of the items, best first.
+        scores: (K,) their scores; with a fallback, numbers of events.
+        fallback: why popularity answered; None where the model did.
+    """
+
+    ids: list[int]
+    scores: list[float]
+    fallback: str | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Question:
+    query: Query
+    k: int
+
+
+class LoadedModel:
+    """A saved model that answers questions.
+
+    Attributes:
+        name: of its folder.
+        saved: the saved model.
+        token_ids: the id of each item, by its name.
+        tokens: the name of each item, by its id; entry 0 is empty.
+        titles: the title of each item, by its id.
+    """
+
+    def __init__(self, name: str, saved: SavedModel) -> None:
+        self.name, self.saved = name, saved
+        log = saved.log
+        self.tokens = ["", *(str(token) for token in log.items.tokens)]
+        self.titles = ["", *(str(title) for title in log.titles(np.arange(1, log.num_items + 1)))]
+        self.token_ids = {token: index for index, token in enumerate(self.tokens) if index}
+        self._users = {str(token): index for index, token in enumerate(log.users.tokens, 1)}
+        self._finder = TopItemFinder(saved.model, log, k=min(10, max(1, log.num_items)))
+        self._batches: MicroBatches[_Question, Answer] = MicroBatches(self._answer, self._finder.block_rows)
+
+    @classmethod
+    def load(cls, folder: Path, classes: Iterable[type[Model]] = ()) -> LoadedModel:
+        """Verify a saved model, load it, and score a few batches, so that its first answer is as fast as the others.
+
+        Raises:
+            ArtefactError: the folder is damaged, incomplete or no saved model.
+            TrainingError: the model scores NaN.
+        """
+        loaded = cls(folder.resolve().name, load(folder, models=classes))
+        some = list(range(1, min(4, len(loaded.tokens))))
+        for rows in WARM_UP_ROWS:
+            loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10)] * rows)
+        return loaded
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.saved.model
+
+    @property
+    def num_items(self) -> int:
+        """I, the number of items that the model knows."""
+        return len(self.tokens) - 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of the model's description, which contains the hashes of its files."""
+        return str(self.saved.about.get("fingerprint") or self.saved.about["files"]["weights.safetensors"])[:16]
+
+    def known(self, names: Sequence[str]) -> tuple[Ids, list[str]]:
+        """The ids of the items that the model knows, in their order, and the names that it does not know."""
+        get = self.token_ids.get
+        ids = [get(name, 0) for name in names]
+        if 0 not in ids:
+            return np.array(ids, np.int64), []
+        unknown = [name for name, index in zip(names, ids, strict=True) if index == 0]
+        return np.array([index for index in ids if index], np.int64), unknown
+
+    async def ask(
+        self,
+        user: str | None,
+        history: Sequence[str],
+        *,
+        k: int = 10,
+        exclude_seen: bool | None = None,
+        hidden: Ids | None = None,
+    ) -> Answer:
+        """The best items for a user with a history.
+
+        Args:
+            user: name of the user; None for an anonymous one.
+            history: names of items, oldest first; those that the model does not know are left out.
+            k: number of items, at most `MAX_ITEMS`.
+            exclude_seen: whether items of the history are left out; None for the rule of the model.
+            hidden: ids of items that may not be recommended.
+
+        Raises:
+            TrainingError: the model scores NaN.
+        """
+        items, _ = self.known(history)
+        reason = None
+        if not len(items):
+            reason = "no item of the history is known to the model" if history else "the history is empty"
+        query = Query(
+            user=0 if user is None else self._users.get(user, 0),
+            items=items,
+            empty_reason=reason,
+            hidden=hidden,
+            exclude_seen=exclude_seen,
+        )
+        return await self._batches.ask(_Question(query, min(k, MAX_ITEMS)))
+
+    def _answer(self, questions: Sequence[_Question]) -> list[Answer]:
+        top = self._finder.find([one.query for one in questions], max(one.k for one in questions))
+        answers = []
+        for question, ids, scores, fallback in zip(
+            questions, top.items.tolist(), top.scores.tolist(), top.fallback, strict=True
+        ):
+            count = min(question.k, sum(map(bool, ids)))
+            answers.append(Answer(ids[:count], scores[:count], fallback))
+        return answers
+
+    def hidden_ids(self, allowed: Mask) -> Ids | None:
+        """The ids of the items that a mask (I + 1,) does not allow; None if it allows all."""
+        hidden = np.flatnonzero(~allowed)
+        return hidden[hidden > 0] if len(hidden) else None
+
+
+def find_models(path: Path) -> dict[str, Path]:
+    """The saved models at a path: one folder, or all of a folder of them; names and folders.
+
+    Raises:
+        SegueError: there is none.
+    """
+    if (path / "model.json").is_file():
+        return {path.resolve().name: path}
+    found = {one.name: one for one in sorted(path.iterdir()) if (one / "model.json").is_file()} if path.is_dir() else {}
+    if not found:
+        raise SegueError(f"{path}: no saved model; `segue run MODEL DATA -o {path}` makes one")
+    return found
+
+
+def about_model(loaded: LoadedModel) -> dict[str, Any]:
+    """What people want to know of a model: its class, protocol, figures and sizes."""
+    about = loaded.saved.about
+    return {
+        "name": loaded.name,
+        "model": loaded.model.name,
+        "fingerprint": loaded.fingerprint,
+        "log": about["log"],
+        "protocol": about.get("experiment", {}).get("protocol"),
+        "results": about.get("results", about.get("test")),
+        "users": loaded.saved.log.num_users,
+        "items": loaded.num_items,
+        "window": loaded.model.scored_window,
+    }

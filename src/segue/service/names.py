@@ -1,0 +1,29 @@
+"""`Name`: the name of a user or an item in a request, in the form in which sources are read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from unicodedata import normalize
+
+from pydantic import AfterValidator, Field
+
+from segue.data.log import BLANKS
+
+MAX_LENGTH = 500
+
+
+def usual_form(name: str) -> str:
+    """A name without blanks around it, in Unicode form C.
+
+    Raises:
+        ValueError: nothing is left, or it has a character that no store can hold.
+    """
+    name = normalize("NFC", name.strip(BLANKS))
+    if not name:
+        raise ValueError("a name must not be empty")
+    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError("a name must not contain the character 0 or half a surrogate pair")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(usual_form)]

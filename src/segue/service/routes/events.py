@@ -1,0 +1,85 @@
+"""POST /v1/events: what users do, one event or up to 1,000 at once. Each is on the disk before it is answered."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from segue.event_store.event import MICROSECONDS, Event
+from segue.service.dependencies import get_service
+from segue.service.names import Name
+from segue.service.problems import responses
+from segue.service.service import Service
+
+router = APIRouter(tags=["events"])
+MAX_BATCH = 1_000
+
+
+class NewEvent(BaseModel):
+    """Somebody did something with an item."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: Name = Field(description="The user, or an anonymous session.", examples=["42"])
+    item: Name = Field(description="The item.", examples=["sku7"])
+    time: AwareDatetime | None = Field(
+        None,
+        description="When, as ISO 8601 with a zone. By default the time of arrival.",
+        examples=["2026-11-29T10:00:00Z"],
+    )
+    type: Annotated[str, Field(max_length=100)] = Field("", description="The kind of event.", examples=["view"])
+    value: float | None = Field(None, allow_inf_nan=False, description="A number, such as a rating.", examples=[4.5])
+    id: Annotated[str, Field(max_length=200)] = Field(
+        "",
+        description=(
+            "Identifies the event: sent again, it is not stored again. By default it follows from user, item, time "
+            "and type."
+        ),
+        examples=["b3c1"],
+    )
+
+    def to_event(self, now: int) -> Event:
+        """The event for the store; `now` in microseconds since 1970."""
+        moment = now if self.time is None else round(self.time.astimezone(UTC).timestamp() * MICROSECONDS)
+        return Event(self.user, self.item, moment, self.type, self.value, self.id)
+
+
+class NewEvents(BaseModel):
+    """Several events, in the order in which they happened."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: list[NewEvent] = Field(min_length=1, max_length=MAX_BATCH, description="The events.")
+
+
+def _which(body: Any) -> str:
+    is_list = "events" in body if isinstance(body, dict) else isinstance(body, NewEvents)
+    return "(several)" if is_list else "(one)"
+
+
+Body = Annotated[Annotated[NewEvent, Tag("(one)")] | Annotated[NewEvents, Tag("(several)")], Discriminator(_which)]
+
+
+class Stored(BaseModel):
+    """What became of the events."""
+
+    stored: int = Field(description="How many events are new. They are on the disk.", examples=[1])
+    duplicates: int = Field(description="How many were there already.", examples=[0])
+
+
+@router.post(
+    "/events", status_code=201, summary="Store one event or several", responses=responses(401, 403, 413, 422, 429, 503)
+)
+async def add_events(body: Body, service: Annotated[Service, Depends(get_service)]) -> Stored:
+    """Store events. An event that was sent before, with the same id, is counted as a duplicate and not stored again.
+
+    The answer comes when the events are on the disk. They count in every answer from then on.
+    """
+    now = int(time.time() * MICROSECONDS)
+    events = [one.to_event(now) for one in (body.events if isinstance(body, NewEvents) else [body])]
+    stored = await service.writer.write(events)
+    return Stored(stored=sum(stored), duplicates=len(stored) - sum(stored))

@@ -1,0 +1,33 @@
+"""/healthz and /readyz: whether the process lives, and whether it can answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from segue.service.dependencies import get_service
+from segue.service.problems import responses
+from segue.service.service import Service
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The state of the service."""
+
+    status: str = Field(description="Always ok; an error has another HTTP status.", examples=["ok"])
+
+
+@router.get("/healthz", summary="Whether the process lives")
+async def healthz() -> Health:
+    """Answers as long as the process runs."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", summary="Whether the service can answer", responses=responses(503))
+async def readyz(service: Annotated[Service, Depends(get_service)]) -> Health:
+    """Answers 200 when a model is loaded and the store can be read, else 503."""
+    await service.read(lambda: service.store.events.version(""))
+    return Health(status="ok")

@@ -1,0 +1,114 @@
+"""Events of a store: stored once, in the order of time, with a version for each change."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from segue.event_store.event import Event
+from segue.event_store.event_log import EventLog
+from segue.event_store.store import open_store
+
+names = st.sampled_from(["u1", "u2", "ü", "'; DROP TABLE events; --"])
+
+
+def history(log: EventLog, user: str, limit: int | None = None) -> list[tuple[int, str]]:
+    return [(event.time, event.item) for event in log.history(user, limit)]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.builds(Event, names, st.sampled_from("abc"), st.integers(-5, 5)), max_size=6), max_size=6))
+def test_histories_are_the_events_once_each_by_time_then_arrival(store, batches):
+    with store.database.write() as connection:
+        for table in ("events", "histories"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    expected: dict[str, list[Event]] = {}
+    seen: set[str] = set()
+    for batch in batches:
+        appended = store.events.append(batch)
+        for event, stored in zip(batch, appended.stored, strict=True):
+            assert stored == (event.id not in seen)
+            seen.add(event.id)
+            if stored:
+                expected.setdefault(event.user, []).append(event)
+    for user, events in expected.items():
+        ordered = sorted(events, key=lambda event: event.time)  # stable: arrival decides between equal times
+        assert history(store.events, user) == [(event.time, event.item) for event in ordered]
+        assert history(store.events, user, 2) == [(event.time, event.item) for event in ordered][-2:]
+    assert len(store.events) == len(seen)
+    assert [row.seq for block in store.events.blocks(3) for row in block] == sorted(
+        row.seq for block in store.events.blocks() for row in block
+    )
+
+
+def test_a_version_changes_with_the_history_and_with_nothing_else(store):
+    log = store.events
+    assert log.version("u1") is None
+    first = log.append([Event("u1", "a", 1), Event("u2", "b", 2)]).changes
+    assert first["u1"].before is None
+    assert log.version("u1") == first["u1"].after
+    again = log.append([Event("u1", "a", 1), Event("u2", "c", 3)])
+    assert again.stored == [False, True]
+    assert set(again.changes) == {"u2"}
+    assert again.changes["u2"].before == first["u2"].after
+    assert log.version("u1") == first["u1"].after
+    assert [event.item for event in again.changes["u2"].events] == ["c"]
+
+
+def test_events_are_there_after_the_store_was_closed(url):
+    one = open_store(url)
+    one.events.append([Event("u1", "a", 1, "view", 4.5, "x1")])
+    one.close()
+    two = open_store(url)
+    (row,) = next(two.events.blocks())
+    assert tuple(row)[:5] == ("u1", "a", 1, "view", 4.5)
+    two.close()
+
+
+def test_a_session_joined_to_a_user_is_the_users_history_from_then_on(store):
+    log = store.events
+    log.append([Event("u1", "a", 1), Event("session", "b", 2)])
+    assert log.join("session", "u1") == 1
+    assert history(log, "u1") == [(1, "a"), (2, "b")]
+    assert log.history("session") == []
+    assert log.version("session") is None
+    appended = log.append([Event("session", "c", 3)])
+    assert set(appended.changes) == {"u1"}
+    assert history(log, "u1") == [(1, "a"), (2, "b"), (3, "c")]
+    assert log.owner("session") == "u1"
+
+
+def test_an_erased_user_leaves_nothing_but_a_hash(store, url):
+    log = store.events
+    log.append([Event("u1", "a", 1), Event("s", "b", 2), Event("u2", "c", 3)])
+    log.join("s", "u1")
+    assert log.erase("u1") == {"events": 2, "sessions": 1, "lists": 0}
+    assert log.history("u1") == []
+    assert log.version("u1") is None
+    assert log.owner("s") == "s"
+    assert len(log.erased_hashes()) == 2
+    assert history(log, "u2") == [(3, "c")]
+    assert log.erase("u1")["events"] == 0
+
+
+def test_writers_at_the_same_time_lose_nothing_and_store_nothing_twice(store):
+    def write(writer: int) -> int:
+        batches = [[Event(f"u{n % 3}", f"i{n}", n) for n in range(first, first + 5)] for first in range(0, 60, 5)]
+        order = batches if writer % 2 else batches[::-1]
+        return sum(sum(store.events.append(batch).stored) for batch in order)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(write, range(4))) == 60
+    assert [item for user in ("u0", "u1", "u2") for _, item in history(store.events, user)] == [
+        f"i{n}" for user in range(3) for n in range(60) if n % 3 == user
+    ]
+
+
+@pytest.mark.parametrize("texts", [("", ""), ("x" * 500, "emoji \U0001f600"), ("a\nb", "tab\t")])
+def test_names_come_back_as_they_were(store, texts):
+    user, item = texts
+    store.events.append([Event(user, item, 7)])
+    assert history(store.events, user) == [(7, item)]

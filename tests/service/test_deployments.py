@@ -1,0 +1,42 @@
+"""Users stay in their arm, and the arms get their shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from segue.errors import ConfigError
+from segue.service.deployments import Arm, Split
+from segue.service.start import split_content, split_of
+
+SPLIT = Split((Arm("a", "hgn", 3), Arm("b", "pop", 1)))
+
+
+def test_arms_get_their_shares_of_users():
+    counts = Counter(SPLIT.arm_of(f"user {number}").name for number in range(20_000))
+    assert abs(counts["a"] / 20_000 - 0.75) < 0.02
+
+
+def test_a_user_stays_in_an_arm_until_the_salt_changes():
+    users = [f"user {number}" for number in range(1_000)]
+    stored = split_of(split_content(SPLIT))
+    assert stored == SPLIT
+    assert [SPLIT.arm_of(user) for user in users] == [stored.arm_of(user) for user in users]
+    other = Split(SPLIT.arms, salt="again")
+    moved = sum(SPLIT.arm_of(user) != other.arm_of(user) for user in users)
+    assert 250 < moved < 500  # 2 x .75 x .25 of them
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ((), "at least one model"),
+        ((Arm("a", "x"), Arm("a", "y")), "a name of its own"),
+        ((Arm("a", "x", 0),), "above 0"),
+        ((Arm("a", "x", float("nan")),), "above 0"),
+    ],
+)
+def test_impossible_splits_are_refused(arms, message):
+    with pytest.raises(ConfigError, match=message):
+        Split(arms)

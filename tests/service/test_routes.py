@@ -1,0 +1,92 @@
+"""The routes: what was stored counts at once, and what is recommended is what `recommend` recommends."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from segue.serving.recommend import recommend
+from segue.serving.saved_model import load
+
+
+def names(answer: dict) -> list[str]:
+    return [one["item"] for one in answer["items"]]
+
+
+def test_an_event_counts_in_the_next_answer(client, models):
+    saved = load(models / "hgn")
+    before = client.get("/v1/recommend", params={"user": "u1"}).json()
+    assert before["events"] == 12
+    assert names(before) == [one.item for one in recommend(saved.model, saved.log, user="u1")]
+    item = names(before)[0]
+    stored = client.post("/v1/events", json={"user": "u1", "item": item})
+    assert (stored.status_code, stored.json()) == (201, {"stored": 1, "duplicates": 0})
+    after = client.get("/v1/recommend", params={"user": "u1"}).json()
+    history = [*saved.log.items.names(saved.log.history(saved.log.users.ids(["u1"])[0])), item]
+    assert after["events"] == 13
+    assert names(after) == [one.item for one in recommend(saved.model, saved.log, user="u1", history=history)]
+    assert item not in names(after)
+
+
+def test_late_events_count_in_their_place_in_time(client):
+    times = ["2026-01-03T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00+00:00"]
+    events = [{"user": "new", "item": f"i{n}", "time": time} for n, time in enumerate(times)]
+    assert client.post("/v1/events", json={"events": events}).json() == {"stored": 3, "duplicates": 0}
+    assert client.post("/v1/events", json={"events": events}).json() == {"stored": 0, "duplicates": 3}
+    by_user = client.get("/v1/recommend", params={"user": "new"}).json()
+    by_history = client.post("/v1/recommend", json={"history": ["i1", "i2", "i0"]}).json()
+    assert names(by_user) == names(by_history)
+    assert [one["score"] for one in by_user["items"]] == [one["score"] for one in by_history["items"]]
+
+
+def test_items_are_left_out_or_chosen(client):
+    everything = names(client.post("/v1/recommend", json={"history": ["i1"], "k": 1000}).json())
+    assert len(everything) == 29
+    chosen = client.post(
+        "/v1/recommend", json={"history": ["i1"], "candidates": ["i5", "i3", "nothing"], "k": 9}
+    ).json()
+    assert names(chosen) == [item for item in everything if item in ("i5", "i3")]
+    without = client.get("/v1/recommend", params={"user": "u1", "exclude": everything[:3], "k": 1000}).json()
+    assert not set(names(without)) & set(everything[:3])
+    seen = client.post("/v1/recommend", json={"history": ["i1"], "exclude_seen": False, "k": 1000}).json()
+    assert "i1" in names(seen)
+
+
+def test_somebody_new_gets_popular_items_and_the_reason(client):
+    answer = client.get("/v1/recommend", params={"user": "somebody"}).json()
+    assert (answer["events"], answer["fallback"]) == (0, "the history is empty")
+    assert len(answer["items"]) == 10
+
+
+def test_an_answer_names_its_model(client):
+    assert client.get("/v1/recommend", params={"user": "u1"}).json()["model"] == "hgn"
+    other = client.get("/v1/recommend", params={"user": "u1", "model": "item-knn"}).json()
+    assert other["model"] == "item-knn"
+    assert len(other["fingerprint"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("get", "/v1/recommend", None, "query user: Field required"),
+        ("get", "/v1/recommend?user=%20", None, "query user: .* a name must not be empty"),
+        ("get", "/v1/recommend?user=u1&k=0", None, "query k: .* greater than or equal to 1"),
+        ("get", "/v1/recommend?user=u1&k=1001", None, "query k: .* less than or equal to 1000"),
+        ("get", "/v1/recommend?user=u1&model=hgm", None, "unknown model 'hgm', did you mean 'hgn'"),
+        ("post", "/v1/recommend", {"k": 3}, "give a user or a history"),
+        ("post", "/v1/recommend", {"user": "u1", "kk": 3}, "body kk: Extra inputs"),
+        ("post", "/v1/events", {"user": "u1"}, "item: Field required"),
+        ("post", "/v1/events", {"user": "u1", "item": "a\0b"}, "must not contain the character 0"),
+        ("post", "/v1/events", {"user": "u1", "item": "i", "time": "2026-01-01T00:00:00"}, "timezone"),
+        ("post", "/v1/events", {"events": []}, "at least 1"),
+        ("post", "/v1/events", {"events": [{"user": "u", "item": "i"}] * 1001}, "at most 1000"),
+    ],
+)
+def test_bad_requests_say_what_is_wrong(client, method, path, body, detail):
+    answer = client.request(method, path, json=body)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == 422
+    assert re.search(detail, problem["detail"]), problem["detail"]
