@@ -17,7 +17,7 @@ from segue.cli import app
 from .logs import PYTHON, done
 
 COMMANDS = (
-    *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "models"),
+    *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "serve", "models"),
     *("data", "demo", "reproduce"),
 )
 
