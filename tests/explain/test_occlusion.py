@@ -317,3 +317,42 @@ def test_unknown_items_are_left_out_of_an_explanation() -> None:
 def test_invalid_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         explain(SumModel(), film_log(), **arguments)
+
+
+class FollowerModel(Model):
+    """Each past item gives 1 to the item after it: a first stage whose candidates depend on single items."""
+
+    name, Config, window, skips_padding = "follower", Config, None, "anywhere"
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        scores = torch.zeros(len(batch), 8, dtype=torch.float64)
+        follows = torch.where(batch.history > 0, batch.history + 1, 0)
+        scores.scatter_add_(1, follows, torch.ones_like(follows, dtype=torch.float64))
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+def test_what_is_no_candidate_without_an_item_has_no_contribution() -> None:
+    """Items 4 and 6 are the candidates, the first because of item 3, the second because of item 5."""
+    log = synthetic.from_sequences([[3, 5], [1, 2]], num_items=7)
+    rerank = Rerank(FollowerModel(Config(), Sizes(2, 7)), SumModel7(), candidates=2)
+    explanation = explain(rerank, log, user=1, k=2, order="time")
+    assert [one.item for one in explanation.recommended] == [6, 4]
+    three, five = explanation.past
+    assert (three.item, three.contributions) == (3, [6.0 * 3, None])
+    assert (five.item, five.contributions) == (5, [None, 4.0 * 5])
+    assert [three.rank_changes[1], five.rank_changes[0]] == [None, None]
+    assert explanation.rest == [None, None]
+
+
+class SumModel7(SumModel):
+    """As `SumModel`, of seven items."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes = Sizes(2, 7)
+
+    def score(self, batch: Batch, items: Tensor | None = None) -> Tensor:
+        scores = batch.history.sum(1).double()[:, None] * torch.arange(8)
+        scores[:, 0] = -torch.inf
+        return scores

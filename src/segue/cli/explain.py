@@ -30,6 +30,9 @@ _LEGEND = (
     "Age 1 is the newest item."
 )
 _NO_PLACES = "Where all items score the same without a past item, no change of place is shown."
+_NO_CANDIDATE = (
+    "– where a recommendation is no candidate of the first stage without the past item, and so has no score."
+)
 _REST = "no item (user, popularity, bias)"
 _NOTHING_TO_EXPLAIN = "No item of the history contributes to an answer by popularity."
 _ADDS_UP = "The contributions and the part that no item carries add up to the score."
@@ -133,7 +136,8 @@ def explanation_tables(explanation: Explanation, model: str, owner: str) -> list
 def shown_values(explanation: Explanation) -> list[float]:
     """All scores and contributions of an explanation."""
     contributions = [value for past in explanation.past for value in past.contributions]
-    return [*(one.score for one in explanation.recommended), *explanation.rest, *explanation.older, *contributions]
+    values = [*explanation.rest, *explanation.older, *contributions]
+    return [*(one.score for one in explanation.recommended), *(value for value in values if value is not None)]
 
 
 def total_rows(explanation: Explanation, decimals: int) -> list[tuple[str, list[str]]]:
@@ -154,7 +158,9 @@ def legend_of(explanation: Explanation, model: str) -> list[str]:
     lines = [_LEGEND] if past else [f"{model} reads no item of the history: its scores do not depend on it."]
     if past:
         lines.append(_ADDS_UP if explanation.additive else _DOES_NOT_ADD_UP)
-        if any(change is None for one in past for change in one.rank_changes):
+        if any(value is None for one in past for value in one.contributions):
+            lines.append(_NO_CANDIDATE)
+        elif any(change is None for one in past for change in one.rank_changes):
             lines.append(_NO_PLACES)
         lines.extend([_REMOVALS[explanation.removal]] if explanation.removal in _REMOVALS else [])
     if past and unread:

@@ -25,6 +25,7 @@ recommendations, because the models compute one query from the history.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -42,7 +43,7 @@ from segue.nn.recorder import Recording, recording
 from segue.nn.topk import places
 from segue.serving.query import make_query
 from segue.serving.recommend import Recommendations, named_items
-from segue.serving.top_items import TopItemFinder, all_equal
+from segue.serving.top_items import TopItemFinder, all_equal, rest_score
 
 Order = Literal["contribution", "time"]
 Removal = Literal["kept", "closed at the newest item", "closed"]
@@ -63,16 +64,17 @@ class PastItem:
         title: its title.
         age: 1 for the newest item, 2 for the one before, and so on.
         gates: the value of each gate and attention of the model.
-        contributions: for each recommendation, its score minus its score without the item.
-        rank_changes: for each recommendation, by how many places it ranks lower without the item; None where all
-            items score the same without it, so that none has a place.
+        contributions: for each recommendation, its score minus its score without the item; None where a re-ranking
+            model does not rank the recommendation without the item, so that it has no score.
+        rank_changes: for each recommendation, by how many places it ranks lower without the item; None where it has no
+            place without it: all items score the same, or it is not ranked.
     """
 
     item: Any
     title: str
     age: int
     gates: dict[str, float | None]
-    contributions: list[float]
+    contributions: list[float | None]
     rank_changes: list[int | None]
 
 
@@ -84,8 +86,9 @@ class Explanation:
         recommended: the recommended items, best first. With a fallback, no item of the history contributes to them.
         past: the newest items of the history, in the order asked for.
         num_older: number of items that the model reads and that are older than those of `past`.
-        older: for each recommendation, what these contribute together.
-        rest: for each recommendation, the part of its score that no item carries.
+        older: for each recommendation, what these contribute together; None as for `PastItem.contributions`.
+        rest: for each recommendation, the part of its score that no item carries; None where it is not ranked without
+            the history.
         num_unread: number of items that the model does not read, because they are older than its window.
         additive: whether `rest`, `older` and all contributions add up to the scores, except for rounding.
         removal: what takes the place of an item that is left out. "kept": nothing, and the others keep their positions;
@@ -95,8 +98,8 @@ class Explanation:
     recommended: Recommendations
     past: list[PastItem]
     num_older: int
-    older: list[float]
-    rest: list[float]
+    older: list[float | None]
+    rest: list[float | None]
     num_unread: int
     additive: bool
     removal: Removal
@@ -156,22 +159,22 @@ def explain(
     positions = range(max(unread, len(items) - last), len(items))
     occluded = occluded_scores(model, batch, occlusion_masks(len(items), unread, positions))  # (positions + 2, I)
     occluded[:, excluded] = -torch.inf
-    without = occluded[:, ids]
-    contributions = without_noise(scores[:, ids].double() - without.double(), scores)
-    rank_changes = rank_changes_of(scores, occluded, ids)
+    without = occluded[:, ids].double().masked_fill(unranked(model, occluded, ids), torch.nan)
+    contributions = without_noise(scores[:, ids].double() - without, scores)
+    rank_changes = rank_changes_of(scores, occluded, ids, without.isnan())
     names, titles = log.items.names(items[positions.start :].tolist()), log.titles(items[positions.start :].tolist())
     ages = range(len(positions), 0, -1)
     gates = recorded_values(recorded, len(items), positions)
-    rows = zip(names, titles, ages, gates, contributions[:-2].tolist(), rank_changes[:-2], strict=True)
+    rows = zip(names, titles, ages, gates, _or_none(contributions[:-2]), rank_changes[:-2], strict=True)
     past = [PastItem(*row) for row in rows]
     if order == "contribution":
-        past.sort(key=lambda one: (-sum(map(abs, one.contributions)), one.age))
+        past.sort(key=lambda one: (-sum(math.inf if it is None else abs(it) for it in one.contributions), one.age))
     return Explanation(
         recommended=recommended,
         past=past,
         num_older=positions.start - unread,
-        older=contributions[-2].tolist(),
-        rest=without_noise(without[-1], scores).tolist(),
+        older=_or_none(contributions[-2:-1])[0],
+        rest=_or_none(without_noise(without[-1:], scores))[0],
         num_unread=unread,
         additive=model.additive != "no" or window == 0,
         removal=removal_of(model),
@@ -192,12 +195,27 @@ def _of_fallback(recommended: Recommendations) -> Explanation:
     )
 
 
+def unranked(model: Model, scores: Float[Tensor, "N I"], ids: Int[Tensor, "K"]) -> Bool[Tensor, "N K"]:
+    """Which of K items a re-ranking model does not rank in each row, because they are no candidates there."""
+    rest = rest_score(model, scores)
+    return torch.zeros(len(scores), len(ids), dtype=torch.bool) if rest is None else scores[:, ids] == rest
+
+
 def rank_changes_of(
-    scores: Float[Tensor, "1 I"], occluded: Float[Tensor, "N I"], ids: Int[Tensor, "K"]
+    scores: Float[Tensor, "1 I"], occluded: Float[Tensor, "N I"], ids: Int[Tensor, "K"], no_place: Bool[Tensor, "N K"]
 ) -> list[list[int | None]]:
     """By how many places each of K items ranks lower in each row of `occluded`; None in rows of equal scores."""
     changes = (places(occluded, ids) - places(scores, ids)).tolist()
-    return [[None] * len(ids) if all_equal(row) else change for row, change in zip(occluded, changes, strict=True)]
+    nowhere = no_place | torch.tensor([[all_equal(row)] for row in occluded])
+    return [
+        [None if skip else change for change, skip in zip(*row, strict=True)]
+        for row in zip(changes, nowhere.tolist(), strict=True)
+    ]
+
+
+def _or_none(values: Float[Tensor, "N K"]) -> list[list[float | None]]:
+    """The values as lists, with None for NaN."""
+    return [[None if math.isnan(value) else value for value in row] for row in values.tolist()]
 
 
 def score_all_items(model: Model, batch: Batch) -> Float[Tensor, "B I"]:

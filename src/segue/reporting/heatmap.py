@@ -42,8 +42,10 @@ def format_score(value: float, decimals: int) -> str:
     return f"{value:z.{decimals}f}"
 
 
-def format_contribution(value: float, decimals: int) -> str:
-    """A contribution as text, with its sign; 0 if it rounds to zero."""
+def format_contribution(value: float | None, decimals: int) -> str:
+    """A contribution as text, with its sign; 0 if it rounds to zero, – for None."""
+    if value is None:
+        return "–"
     text = f"{value:+.{decimals}f}"
     return text if float(text) else "0"
 
