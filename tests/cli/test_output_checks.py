@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +16,7 @@ import pytest
 from segue import papers
 from segue.cli import app
 from segue.data.datasets import catalog
+from segue.reporting import chart_files
 from segue.serving import saved_model
 
 from .bad_input import Bad, check, content, not_writable, written
@@ -106,6 +110,14 @@ def no_optuna(patch: pytest.MonkeyPatch) -> None:
 INSTALL = r"%s, which is not installed: pip install \"segue\[%s\]\""
 VIZ, TUNE = INSTALL % ("charts need vl_convert", "viz"), INSTALL % ("searching needs optuna", "tune")
 REFUSED = {
+    "metric to choose an epoch without validation": Bad(
+        "run hgn events.csv --valid 0 --monitor recall@5",
+        r"--monitor: needs validation data, and --valid 0 leaves none; leave one of them out",
+    ),
+    "patience without validation": Bad("search hgn events.csv --valid 0 --patience 3", r"--patience: needs validation"),
+    "interval of validations without validation": Bad(
+        "run hgn events.csv --protocol hgn --valid 0 --eval-every 2", r"--eval-every: needs validation data"
+    ),
     "picture without the extra": Bad("run pop events.csv --by length --picture x.svg", VIZ, prepare=no_charts),
     "picture of saved models without the extra": Bad(
         "evaluate models/pop --data events.csv --by length --picture x.svg", VIZ, prepare=no_charts
@@ -164,6 +176,13 @@ REFUSED = {
 }
 
 
+def test_the_metric_of_a_blend_is_checked_before_the_log_is_read(here, segue, monkeypatch) -> None:
+    monkeypatch.setattr(catalog, "load_log", None)
+    code, _, err = segue("blend models/pop models/hgn --data events.csv --monitor ndgc@10")
+    assert code == 2
+    assert "unknown metric 'ndgc@10'" in err
+
+
 @pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED)
 def test_what_an_option_needs_is_checked_before_the_work(bad, here, segue, monkeypatch) -> None:
     def prepare(patch: pytest.MonkeyPatch) -> None:
@@ -171,3 +190,59 @@ def test_what_an_option_needs_is_checked_before_the_work(bad, here, segue, monke
         refuse_to_begin(patch)
 
     check(replace(bad, prepare=prepare), here, segue, monkeypatch)
+
+
+DIES = "import os; os.abort()"  # in place of the program that renders charts
+
+
+def test_without_memory_for_charts_all_else_is_there(here, segue, monkeypatch) -> None:
+    monkeypatch.setattr(chart_files, "_PROGRAM", DIES)
+    for words in ("run pop events.csv --no-baselines -o new/m", "evaluate models/pop --data events.csv"):
+        code, out, err = segue(f"{words} --by length --picture x.svg --json x.json")
+        assert code == 2
+        assert re.fullmatch(r"segue: charts cannot be drawn: vl-convert was ended by SIGABRT, often for lack .*\n", err)
+        assert "By length" in out
+        assert json.loads(Path("x.json").read_text())["by length"]
+        assert not Path("x.svg").exists()
+        Path("x.json").unlink()
+    assert saved_model.load(Path("new/m")).model.name == "pop"
+
+
+def test_without_memory_for_charts_a_search_has_a_report_without_them(here, segue, monkeypatch) -> None:
+    monkeypatch.setattr(chart_files, "_PROGRAM", DIES)
+    monkeypatch.delenv("SEGUE_QUIET")
+    code, out, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=1 --no-baselines -o new/m")
+    assert code == 0
+    assert "Importance of the settings" in out
+    assert "charts cannot be drawn: vl-convert was ended by SIGABRT" in err
+    assert "<img" not in Path("new/m.search/search.html").read_text()
+
+
+def test_a_report_without_the_extra_is_announced_before_the_work(here, segue, monkeypatch) -> None:
+    no_charts(monkeypatch)
+    monkeypatch.delenv("SEGUE_QUIET")
+    code, _, err = segue("search bprmf events.csv --trials 1 --set embedding_dim=4 epochs=1 --no-baselines -o new/m")
+    assert code == 0
+    assert err.startswith("search.html will have no charts: charts need vl_convert, which is not installed: pip")
+
+
+@pytest.mark.slow
+def test_tables_are_printed_where_charts_have_no_memory(here) -> None:
+    """The chart library itself, in a process with too little address space for its JavaScript engine."""
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (5 << 30, 5 << 30)); from segue.cli import main; "
+        "main('run pop events.csv --no-baselines --by length --picture x.svg --json x.json'.split())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "By length" in done.stdout
+    assert done.stderr.endswith("often for lack of memory (see ulimit -v)\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_validation_a_run_says_that_no_epoch_is_chosen(here, segue, monkeypatch) -> None:
+    monkeypatch.delenv("SEGUE_QUIET")
+    code, _, err = segue("run hgn events.csv --valid 0 --set embedding_dim=4 epochs=2 --no-baselines")
+    assert code == 0
+    assert "hgn: no validation instance is left, so no epoch is chosen: all 2 epochs are trained; monitor," in err
+    assert "no validation" not in segue("run pop events.csv --valid 0 --no-baselines")[2]

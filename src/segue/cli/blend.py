@@ -44,7 +44,7 @@ def blend(
         monitor: Validation metric that chooses the weights.
     """
     from segue.experiments.blend import about_blend, select_weight
-    from segue.experiments.saved_models import evaluate_saved
+    from segue.experiments.saved_models import evaluate_saved, stored_protocol
     from segue.models.ensembles.blend import Blend
     from segue.serving.saved_model import check_target, save
 
@@ -55,6 +55,9 @@ def blend(
     check_target(folder)
     check_outputs({"--json": output.json}, folder, inputs=inputs)
     parts = {path: load_saved(path, model_class) for path in (first, second)}
+    for part in parts.values():
+        if "experiment" in part.about:
+            stored_protocol(part).check_metric(monitor)
     log = reading.load(data)
     protocol = _shared_protocol(parts, log)
     one, two = (part.model for part in parts.values())

@@ -77,8 +77,8 @@ def explain(
         raise ConfigError("--item: needs --user, the user whose rating is explained, and no --history")
     saved = load_saved(model, model_class)
     if item is not None:
-        content = show_rating(saved, user=user, item=item, last=last, order=order, html=html)
-        write_json_output(json, {"model": str(model), **content})
+        facts = {"model": str(model)}
+        show_rating(saved, user=user, item=item, last=last, order=order, facts=facts, json=json, html=html)
         return
     from segue.explain.occlusion import explain as explain_recommendations
     from segue.serving.query import make_query

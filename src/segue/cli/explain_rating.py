@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segue.cli.output import show
+from segue.cli.output import show, write_json_output
 from segue.reporting.heatmap import format_contribution, format_gate, format_score
 
 if TYPE_CHECKING:
@@ -25,9 +26,17 @@ _GATES_LEGEND = "{names}: the values of the model's gates and attention for the 
 
 
 def show_rating(
-    saved: SavedModel, *, user: Any, item: str, last: int, order: Order, html: Path | None
-) -> dict[str, Any]:
-    """Explain the rating of an item by a user of the log; returns what the JSON holds."""
+    saved: SavedModel,
+    *,
+    user: Any,
+    item: str,
+    last: int,
+    order: Order,
+    facts: Mapping[str, Any],
+    json: Path | None,
+    html: Path | None,
+) -> None:
+    """Explain the rating of an item by a user of the log: print it, and write the JSON (after `facts`) and the page."""
     from rich.text import Text
 
     from segue.explain.rating import explain_rating
@@ -42,11 +51,11 @@ def show_rating(
     tables = (history_table(title, history, decimals) for title, history in histories.items())
     unread = [unread_note(title, history) for title, history in histories.items() if history.num_unread]
     show(Text(explanation.summary()), *tables, *map(Text, [*unread, *legend]))
+    write_json_output(json, {**facts, **asdict(explanation)})
     if html is not None:
         title = f"{saved.model.name}: user {user} and {explanation.title}"
         notes = [explanation.summary(), *unread, *legend]
         write_page(title, [("The rating", notes), *explanation.sections()], html)
-    return asdict(explanation)
 
 
 def history_table(title: str, history: ExplainedHistory, decimals: int) -> FittedTable | Text:

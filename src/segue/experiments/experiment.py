@@ -25,8 +25,9 @@ from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result
 from segue.experiments.outcome import FinalFit, Outcome
-from segue.models.base.model import Model, Sizes
+from segue.models.base.model import GradientModel, Model, Sizes
 from segue.models.registry import find
+from segue.reporting.console import say
 from segue.training.budget import TimeBudget
 from segue.training.loop import fit
 from segue.training.state import Training
@@ -209,6 +210,11 @@ class Experiment:
             budget: a limit on the time of the training and its validations.
         """
         instances = self.protocol.instances(split, "valid")
+        if not len(instances) and isinstance(model, GradientModel):
+            say(
+                f"{self.name}: no validation instance is left, so no epoch is chosen: all {model.config.epochs} epochs "
+                "are trained; monitor, eval_every and patience change nothing"
+            )
 
         def validate(candidate: Model) -> float:
             return self.protocol.validation_metric(wrap(candidate) if wrap else candidate, split, self.monitor)

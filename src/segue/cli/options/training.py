@@ -66,6 +66,14 @@ class TrainingOptions:
     refit: Annotated[bool | None, Parameter(show_default=False)] = None
     final: Annotated[bool, Parameter(negative=())] = False
 
+    @property
+    def of_validation(self) -> list[str]:
+        """The given options that choose an epoch on validation data."""
+        default = TRAINING_DEFAULTS
+        names = ("monitor", "eval_every", "patience")
+        changed = [name for name in names if getattr(self, name) != getattr(default, name)]
+        return [f"--{name.replace('_', '-')}" for name in changed]
+
 
 TRAINING_DEFAULTS = TrainingOptions()
 
@@ -178,10 +186,14 @@ def make_experiment(model: str, protocol: Protocol, options: ModelOptions, train
     """The experiment that the options describe.
 
     Raises:
-        ConfigError: an unknown model, preset or setting, or a value out of its range.
+        ConfigError: an unknown model, preset or setting, or a value out of its range; or an option that needs
+            validation data, where the protocol has none.
     """
     from segue.experiments.experiment import Experiment
 
+    if protocol.arguments.get("valid") == 0 and protocol.by != "given":  # a log that brings its split may have some
+        for option in training.of_validation:
+            raise ConfigError(f"{option}: needs validation data, and --valid 0 leaves none; leave one of them out")
     return Experiment(
         model=model,
         protocol=protocol,
