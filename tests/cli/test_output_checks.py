@@ -35,6 +35,7 @@ WORKS = {  # command -> words with which it works, without its outputs
     "data": "data events.csv",
     "demo": "demo",
     "reproduce": "reproduce hgn-table6",
+    "serve": "serve models/pop",
 }
 FILES = {"--json": ".json", "--html": ".html", "--picture": ".svg"}  # option that names a file -> ending
 FOLDERS = {("reproduce", "--runs")}  # folders that are written to, besides the outputs
