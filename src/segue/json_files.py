@@ -50,7 +50,7 @@ def parse_json(text: str, schema: type[Schema], *, where: str, repair: str) -> S
     try:
         return schema.model_validate_json(text)
     except ValidationError as error:
-        raise ArtefactError(f"{where}: {_problem(error)}; {repair}") from None
+        raise ArtefactError(f"{where}: {problem_text(error)}; {repair}") from None
 
 
 def plain_json(text: str, *, where: str, repair: str) -> Any:
@@ -74,6 +74,8 @@ def read_text(path: Path, *, repair: str) -> str:
         ArtefactError: the file is missing, cannot be read, or is not UTF-8.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OSError("it is a pipe or a device")  # reading it may never end
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; {repair}") from None
@@ -93,7 +95,7 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not a number of JSON")
 
 
-def _problem(error: ValidationError) -> str:
+def problem_text(error: ValidationError) -> str:
     """The first problem in words: the key, what its value must be, and what it is."""
     problem = error.errors(include_url=False)[0]
     key = ".".join(

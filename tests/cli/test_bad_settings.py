@@ -307,12 +307,37 @@ SEARCHES = {
     ),
     "search damaged": Bad(
         "search pop events.csv",
-        r"models/pop\.search/search\.json: damaged .*; delete models/pop\.search to start afresh",
+        r"models/pop\.search/search\.json: damaged, not JSON .*; delete models/pop\.search to start afresh",
         prepare=lambda patch: [
             written("models/pop.search/search.json")(patch),
             written("models/pop.search/lock", "")(patch),
         ],
     ),
+    "search of no object": Bad(
+        "search pop events.csv",
+        r"models/pop\.search/search\.json: damaged, does not describe a search; delete models/pop\.search to start",
+        prepare=lambda patch: [
+            written("models/pop.search/search.json", "[1]")(patch),
+            written("models/pop.search/lock", "")(patch),
+        ],
+    ),
+    "journal damaged": Bad(
+        "search pop events.csv --no-baselines",
+        r"models/pop\.search/journal\.log: damaged \(.*\); delete models/pop\.search to start afresh",
+        prepare=lambda patch: [
+            status(["search", "pop", "events.csv", "--no-baselines"]),
+            written("models/pop.search/journal.log", "{}\n")(patch),
+            written("models/pop.search/journal.lock", "")(patch),
+        ],
+    ),
+    "comparison of no object": Bad(
+        "compare events.csv --models pop -o c",
+        r"c/compare\.json: spent: must be .*; delete c to start afresh",
+        prepare=written("c/compare.json", '{"spent": 3}'),
+    ),
+    "space of brackets": Bad(SPACE, r"bad\.csv, line 1: cannot read the values", "lr choice " + "[" * 3000),
+    "space of true": Bad(SPACE, r"bad\.csv, line 1: uniform needs numbers", "lr uniform True, 2\n"),
+    "space of huge numbers": Bad(SPACE, r"bad\.csv, line 1: uniform needs numbers", f"lr uniform 0, {'9' * 400}\n"),
     "search on too short a log": Bad("search pop bad.csv", r"bad: too short for the protocol", events(length=2)),
     "no optuna": Bad(
         "search pop events.csv",

@@ -15,7 +15,7 @@ import torch
 
 from segue.config import Config
 from segue.data import synthetic
-from segue.errors import DataError
+from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.task import measure
 from segue.experiments import experiment as experiment_module
@@ -172,7 +172,26 @@ def test_the_error_names_a_damaged_file(tmp_path: Path) -> None:
     RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
     path = next(tmp_path.glob("*.json"))
     path.write_text(path.read_text()[:50])
-    with pytest.raises(DataError, match=rf"{path.name}: cannot be read .*; delete it to repeat the run"):
+    with pytest.raises(ArtefactError, match=rf"{path.name}: damaged, not JSON .*; delete it to repeat the run"):
+        RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("configs", None), ("configs", [{}, {}]), ("cost", {}), ("ranks", {"depth": "x"}), ("ranks", {}), ("cost", [1])],
+)
+def test_a_forged_run_is_an_error(tmp_path: Path, key: str, value: Any) -> None:
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    path = next(tmp_path.glob("*.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ArtefactError, match=rf"{path.stem}\.(json|npz): .*delete"):
+        RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+
+
+def test_a_run_without_its_predictions_is_an_error(tmp_path: Path) -> None:
+    RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    next(tmp_path.glob("*.npz")).write_bytes(b"PK nonsense")
+    with pytest.raises(ArtefactError, match=r"\.npz: damaged .*; delete it, and it is computed again"):
         RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from training_runs import LOG, ScriptedValidation, Weights, assert_same_weights, build, copy_weights
 
 from segue.data.splits import leave_last_out
@@ -201,6 +202,35 @@ def test_damaged_state_raises(tmp_path: Path) -> None:
             fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
     path.write_bytes(content)
     fit(build(), LOG, validate=ScriptedValidation(*METRICS[3:]), folder=tmp_path, patience=9)
+
+
+Forge = Callable[[dict[str, torch.Tensor], dict[str, Any]], object]
+FORGED: dict[str, Forge] = {
+    "no training": lambda tensors, text: text.pop("training"),
+    "identity in words": lambda tensors, text: text.update(identity="x"),
+    "epochs in words": lambda tensors, text: text["training"].update(epochs="x"),
+    "loss in words": lambda tensors, text: text["training"]["epochs"][0].update(loss="low"),
+    "best epoch to come": lambda tensors, text: text["training"].update(best=99),
+    "a weight less": lambda tensors, text: tensors.pop("model.item_embedding"),
+    "a best weight less": lambda tensors, text: tensors.pop("best.item_embedding"),
+    "an optimiser's tensor less": lambda tensors, text: tensors.pop("optimizer.exp_avg.0"),
+    "one number for a tensor": lambda tensors, text: tensors.update({"optimizer.exp_avg.0": torch.ones(1)}),
+}
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_forged_state_raises(tmp_path: Path, forge: Forge) -> None:
+    """The hash of the file is right."""
+    train_until_interrupted(tmp_path, 4)
+    path = tmp_path / "state.safetensors"
+    with state.safe_open(path, "pt") as file:
+        text, tensors = json.loads(file.metadata()["segue"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    forge(tensors, text)
+    written = json.dumps(text)
+    state.save_file(tensors, path, metadata={"segue": written, "hash": state._state_hash(written, tensors)})
+    with pytest.raises(TrainingError, match=r"state\.safetensors: (cannot be read .*delete it|belongs to)"):
+        fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
 
 
 def flip_bit(content: bytes, at: int) -> bytes:

@@ -258,7 +258,7 @@ def test_another_comparison_is_refused(tmp_path: Path, sequential_workers: Any) 
     with pytest.raises(ArtefactError, match="full: is there and is not a comparison"):
         comparison("pop").run(LOG, tmp_path / "full")
     (tmp_path / "c/compare.json").write_text("{")
-    with pytest.raises(ArtefactError, match=r"compare\.json: damaged .*delete"):
+    with pytest.raises(ArtefactError, match=r"compare\.json: damaged, .*delete"):
         comparison("pop").run(LOG, tmp_path / "c")
 
 

@@ -10,7 +10,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.diagnostics.target_times import TargetTimes
@@ -21,6 +23,7 @@ from segue.errors import ConfigError, require, unknown
 from segue.evaluation.task import Predictions, Task, mean_metric
 from segue.evaluation.user_sample import draw_users
 from segue.io import json_hash
+from segue.json_files import problem_text
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
@@ -212,6 +215,9 @@ class Protocol(ABC):
             require(key in known, unknown("protocol setting", key, known))
         for key in ("name", "by"):
             require(key in settings, f"a protocol needs {key!r}; found: {', '.join(settings) or 'nothing'}")
+        hints = get_type_hints(cls)
+        for key in settings.keys() - {"arguments"}:  # which the split checks
+            _check_type(key, settings[key], hints[key])
         return cls(**settings)
 
     @classmethod
@@ -262,3 +268,15 @@ def differences(one: Protocol, two: Protocol) -> str:
 
 def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    """Raise `ConfigError` if a stored setting is not of the type that its declaration has."""
+    value = tuple(value) if isinstance(value, list) else value
+    try:
+        TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ConfigError(f"{name}={value!r}: {problem_text(error)}") from None
+    numbers = value if isinstance(value, tuple) else (value,)
+    small = all(not isinstance(number, int) or abs(number) < 2**63 for number in numbers)
+    require(small, f"{name}={value!r}: does not fit in 64 bits")

@@ -125,13 +125,17 @@ class Ranks(Predictions):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], *, depth: int, dropped: Mapping[str, int]) -> Ranks:
-        """The inverse of `arrays` and `attributes`. The last three arrays may be absent, as in older files."""
+        """The inverse of `arrays` and `attributes`. The last three arrays may be absent, as in older files.
+
+        Raises:
+            ValueError: the arrays do not belong together, or hold what are no ranks.
+        """
         wide = {name: array.astype(np.int64) for name, array in arrays.items() if name not in ("top", "ahead_new")}
         next_steps = None
         if "ahead" in arrays:
             offsets, horizon = offsets_of(wide["ahead_sizes"]), int(wide["ahead_asked"])
             next_steps = NextSteps(wide["ahead"], arrays["ahead_new"], offsets, horizon)
-        return cls(
+        ranks = cls(
             user=wide["user"],
             rank=wide["rank"],
             offsets=wide["offsets"] if "offsets" in wide else offsets_of(wide["sizes"]),
@@ -142,6 +146,23 @@ class Ranks(Predictions):
             rank_other_ties=wide.get("other"),
             next_steps=next_steps,
         )
+        ranks._check()
+        return ranks
+
+    def _check(self) -> None:
+        """Raise `ValueError` if the arrays do not belong together, or hold what are no ranks."""
+        num_instances, num_targets = len(self.user), len(self.rank)
+        sizes = np.diff(self.offsets)
+        fits = self.offsets.shape == (num_instances + 1,) and self.offsets[-1] == num_targets and (sizes >= 1).all()
+        fits &= self.top.ndim == 2 and len(self.top) == num_instances and self.top.shape[1] <= self.depth
+        fits &= self.top.dtype == np.int32 and int(self.top.min(initial=0)) >= 0
+        fits &= self.row is None or self.row.shape == (num_instances,)
+        for rank in (self.rank, self.rank_other_ties):
+            if rank is not None:
+                fits &= rank.shape == (num_targets,) and rank.min(initial=1) >= 1
+                fits &= rank.max(initial=1) <= self.depth + 1
+        if not fits:
+            raise ValueError("the ranks do not belong to the instances")
 
     def counts(self) -> dict[str, int]:
         return {"targets": len(self.rank)}

@@ -95,7 +95,14 @@ class RatingPredictions(Predictions):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], *, dropped: Mapping[str, int]) -> RatingPredictions:
-        """The inverse of `arrays` and `attributes`."""
+        """The inverse of `arrays` and `attributes`.
+
+        Raises:
+            ValueError: the arrays do not belong together.
+        """
+        for name, other in (("rating", "user"), ("predicted", "user"), ("auc", "ranked")):
+            if name in arrays and arrays[name].shape != arrays[other].shape[:1]:
+                raise ValueError(f"{name} does not belong to {other}")
         return cls(
             user=arrays["user"],
             rating=arrays["rating"],

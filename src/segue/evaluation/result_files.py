@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result
-from segue.io import write_bytes
+from segue.io import reason, write_bytes
+from segue.json_files import plain_json, problem_text
+
+REPAIR = "delete it, and it is computed again"
 
 # all fields of a result but those that are stored in another form
 STORED = tuple(f for f in fields(Result) if f.name not in ("predictions", "protocol", "counts"))
@@ -48,17 +51,50 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
         ArtefactError: there is no such file, or it is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            arrays: dict[str, Any] = {name: stored[name] for name in stored.files if name != "facts"}
+        arrays = read_arrays(path)
+        facts = plain_json(str(arrays.pop("facts")), where=str(path), repair=REPAIR)
         about, protocol = facts.pop("about"), Protocol.from_dict(facts.pop("protocol"))
         # a file of an earlier version lacks the fields that were added since
         values = {f.name: facts.pop(f.name) for f in STORED if f.name in facts or f.default is MISSING}
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         counts = arrays.pop("counts", None)
         predictions = protocol.task.from_arrays(arrays, **facts)
-        return Result(predictions=predictions, counts=counts, protocol=protocol, **values), about
-    except FileNotFoundError:
-        raise ArtefactError(f"{path}: there is no such result") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"{path}: damaged ({error}); delete it, and it is computed again") from error
+        values = {name: _typed(name, tuple(v) if isinstance(v, list) else v) for name, v in values.items()}
+        result = Result(predictions=predictions, counts=counts, protocol=protocol, **values)
+        _check_items(result)
+        return result, dict(about)
+    except ArtefactError:
+        raise
+    except Exception as error:  # forged facts can raise anything
+        raise ArtefactError(f"{path}: damaged ({type(error).__name__}: {reason(error)}); {REPAIR}") from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file.
+
+    Raises:
+        ArtefactError: there is no such file, or it is damaged.
+    """
+    if not path.exists():
+        raise ArtefactError(f"{path}: there is no such result")
+    if not path.is_file():  # reading a pipe may never end
+        raise ArtefactError(f"{path}: is not a file; {REPAIR}")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except Exception as error:  # a damaged file can raise anything in the reader
+        raise ArtefactError(f"{path}: damaged ({type(error).__name__}: {reason(error)}); {REPAIR}") from error
+
+
+def _check_items(result: Result) -> None:
+    """Raise `ValueError` if a result counts or recommends items that were not ranked."""
+    largest = int(np.max(getattr(result.predictions, "top", 0), initial=0))
+    if largest > result.items or (result.counts is not None and result.counts.shape != (result.items + 1,)):
+        raise ValueError("its items are not those that were ranked")
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A stored field of a result, if it has the type that is declared."""
+    try:
+        return TypeAdapter(get_type_hints(Result)[name]).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {problem_text(error)}") from None

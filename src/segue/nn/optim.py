@@ -311,4 +311,6 @@ def _numbered(**tensors: list[Tensor]) -> dict[str, Tensor]:
 
 def _copy_into(state: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     for name, tensor in state.items():
+        if saved[name].shape != tensor.shape:  # which copy_ would repeat
+            raise ValueError(f"{name} of the optimiser has shape {tuple(saved[name].shape)}, not {tuple(tensor.shape)}")
         tensor.copy_(saved[name])

@@ -52,7 +52,7 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     try:
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not a result of segue reproduce --json ({error})") from error
     return result
 

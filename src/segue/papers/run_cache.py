@@ -21,14 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict, Field
 
 from segue.data.cache_folder import cache_folder
 from segue.data.log import Log
-from segue.errors import DataError
+from segue.errors import ArtefactError, DataError
+from segue.evaluation.result_files import read_arrays
 from segue.evaluation.task import Predictions, can_measure, mean_metric
 from segue.experiments.blend import WEIGHTS, blend
 from segue.experiments.experiment import Experiment
-from segue.io import atomic_file, json_hash, write_json
+from segue.io import atomic_file, json_hash, reason, write_json
+from segue.json_files import Stored, read_json
 from segue.models.registry import find
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel, load, save
@@ -85,6 +88,39 @@ class Run:
         return mean_metric(self.predictions, metric)
 
 
+class StoredSelection(Stored):
+    """An `EpochSelection` as it is stored; that of a blend has neither epochs nor a curve."""
+
+    epochs: int = Field(default=0, ge=0)
+    weight: float | None = None
+    metric: float | None = None
+    validation_curve: tuple[tuple[int, float], ...] = ()
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class StoredCost(Stored):
+    """The cost of a `Run` as it is stored."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float | None
+
+
+class StoredRun(Stored):
+    """The content of the JSON file of a run; a file has those parts that its kind of run needs."""
+
+    model_config = ConfigDict(extra="allow")
+    configs: tuple[dict[str, Any], ...]
+    selection: StoredSelection = StoredSelection()
+    ranks: dict[str, Any] = Field(default_factory=dict)
+    cost: StoredCost = StoredCost(seconds=0.0, cpu_seconds=0.0, peak_mb=None)
+
+    def chosen(self) -> EpochSelection:
+        """What validation chose."""
+        return EpochSelection(**self.selection.model_dump())
+
+
 class RunCache:
     """Runs experiments that are not stored yet, and reads those that are.
 
@@ -102,7 +138,7 @@ class RunCache:
         identity = _selection_identity(experiment, log)
         path = self._path("choose", identity)
         if stored := self._read_json(path, experiment):
-            return _read_selection(stored["selection"])
+            return stored.chosen()
         selection = _selection(experiment.select_epoch(experiment.build(log), experiment.split(log), folder=path))
         self._write_json(path, {"identity": identity, "configs": [_config(experiment)], "selection": vars(selection)})
         return selection
@@ -112,7 +148,7 @@ class RunCache:
         identity = _selection_identity(experiment, log)
         path = self._path("best", identity)
         if stored := self._read_json(path, experiment):
-            selection = _read_selection(stored["selection"])
+            selection = stored.chosen()
             return selection, self._read_run(path, experiment, selection.epochs, stored)
         outcome = replace(experiment, refit=False).run(log, folder=path)
         selection, cost = _selection(outcome.training), _cost(outcome.training)
@@ -154,7 +190,7 @@ class RunCache:
         identity = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS}
         path = self._path("blend", identity)
         if stored := self._read_json(path, first, second):
-            selection = EpochSelection(epochs=0, **stored["selection"])
+            selection = stored.chosen()
             return selection, self._read_run(path, first, 0, stored)
         outcome = blend(first, second, log)
         chosen: dict[str, Any] = {
@@ -171,10 +207,15 @@ class RunCache:
         )
         return EpochSelection(epochs=0, **chosen), run
 
-    def _read_run(self, path: Path, experiment: Experiment, epochs: int, stored: Mapping[str, Any]) -> Run:
-        with np.load(path.with_suffix(".npz")) as arrays:
-            predictions = experiment.protocol.task.from_arrays(dict(arrays), **stored["ranks"])
-        return Run(seed=experiment.seed, epochs=epochs, predictions=predictions, **stored["cost"])
+    def _read_run(self, path: Path, experiment: Experiment, epochs: int, stored: StoredRun) -> Run:
+        arrays = read_arrays(path.with_suffix(".npz"))
+        try:
+            predictions = experiment.protocol.task.from_arrays(arrays, **stored.ranks)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtefactError(
+                f"{path}.npz: damaged ({reason(error)}); delete {path}.json to repeat the run"
+            ) from error
+        return Run(seed=experiment.seed, epochs=epochs, predictions=predictions, **stored.cost.model_dump())
 
     def _write_run(self, path: Path, run: Run, experiment: Experiment, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -186,18 +227,19 @@ class RunCache:
     def _path(self, task: str, identity: Mapping[str, Any]) -> Path:
         return self.folder / f"{task}-{json_hash({'format': _FORMAT, **identity})}"
 
-    def _read_json(self, path: Path, *experiments: Experiment) -> dict[str, Any] | None:
+    def _read_json(self, path: Path, *experiments: Experiment) -> StoredRun | None:
         """The stored description of a run; None if there is none, or if its settings would be different today."""
         if self.overwrite:
             shutil.rmtree(path, ignore_errors=True)
             return None
-        try:
-            stored: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
-        except FileNotFoundError:
+        if not path.with_suffix(".json").exists():
             return None
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}.json: cannot be read ({error}); delete it to repeat the run") from error
-        pairs = zip(experiments, stored["configs"], strict=True)
+        stored = read_json(path.with_suffix(".json"), StoredRun, repair="delete it to repeat the run")
+        if len(stored.configs) != len(experiments):
+            raise ArtefactError(
+                f"{path}.json: damaged (configs of {len(stored.configs)} models); delete it to repeat the run"
+            )
+        pairs = zip(experiments, stored.configs, strict=True)
         changed = [key for experiment, config in pairs for key in _changed_settings(experiment, config)]
         if changed:
             say(f"{path.name}: repeated, since the default of {', '.join(changed)} has changed")
@@ -256,11 +298,6 @@ def _selection(training: Training) -> EpochSelection:
         seconds=training.seconds,
         cpu_seconds=training.cpu_seconds,
     )
-
-
-def _read_selection(stored: Mapping[str, Any]) -> EpochSelection:
-    curve = tuple((epoch, metric) for epoch, metric in stored["validation_curve"])
-    return EpochSelection(**{**stored, "validation_curve": curve})
 
 
 def _cost(*trainings: Training) -> dict[str, Any]:

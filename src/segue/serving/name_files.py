@@ -85,7 +85,9 @@ def _from_table(path: Path, kind: str, vocab: Vocab) -> list[Any]:
 def _from_json(path: Path, kind: str) -> list[Any]:
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:  # not only JSONDecodeError: a whole number may be too long
         raise DataError(f"{path}: is not JSON ({error})") from error
     wrong = not isinstance(names, list) or any(not isinstance(n, str | int) or isinstance(n, bool) for n in names)
     if wrong:

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,6 +28,7 @@ from segue import distributed
 from segue.data.log import Log
 from segue.errors import TrainingError
 from segue.io import atomic_file, reason, short_hash, write_text
+from segue.json_files import problem_text
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
 from segue.temporary import delete_abandoned, locked_folder
@@ -77,6 +79,23 @@ class Training:
     def metric(self) -> float | None:
         """The best validation metric; None without validation."""
         return self.epochs[self.best - 1].metric if self.best else None
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """The text of a state file.
+
+    Attributes:
+        identity: see `run_identity`.
+        training: the training so far.
+    """
+
+    identity: dict[str, Any]
+    training: Training
+
+
+Record = TypeVar("Record", Epoch, SavedRun)
+_EPOCH, _SAVED_RUN = TypeAdapter(Epoch), TypeAdapter(SavedRun)
 
 
 def run_identity(model: Model, log: Log, *, seed: int, eval_every: int, patience: int) -> dict[str, Any]:
@@ -140,21 +159,34 @@ class TrainingState:
         if self.folder is None or not (self.folder / STATE_FILE).exists():
             return Training()
         tensors, saved = _read_state(self.folder / STATE_FILE)
-        different = [key for key, value in self.identity.items() if saved["identity"].get(key) != value]
+        different = [key for key, value in self.identity.items() if saved.identity.get(key) != value]
         if different:
             raise TrainingError(
                 f"{self.folder / STATE_FILE}: belongs to an interrupted run with another {' and '.join(different)}, "
                 "or of an older version of segue; delete it to start afresh, or choose another folder"
             )
-        self.model.load_state_dict(_with_prefix(tensors, "model."))
-        self.best_weights = _with_prefix(tensors, "best.") or None
-        self.optimizer.load_state_dict(_with_prefix(tensors, "optimizer."))
-        epochs = [Epoch(**epoch) for epoch in saved["training"]["epochs"]]
-        if (
-            distributed.process_rank() == 0
-        ):  # the log file may hold epochs after the last saved state: they are trained again
-            write_text(self.folder / LOG_FILE, "".join(map(_log_line, epochs)))
-        return Training(**{**saved["training"], "epochs": epochs})
+        try:
+            self.model.load_state_dict(_with_prefix(tensors, "model."))
+            self.best_weights = self._checked_best(_with_prefix(tensors, "best."))
+            self.optimizer.load_state_dict(_with_prefix(tensors, "optimizer."))
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(
+                f"{self.folder / STATE_FILE}: cannot be read ({reason(error)}); delete it to start afresh"
+            ) from error
+        if distributed.process_rank() == 0:
+            # the log file may hold epochs after the last saved state: they are trained again
+            write_text(self.folder / LOG_FILE, "".join(map(_log_line, saved.training.epochs)))
+        return saved.training
+
+    def _checked_best(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        """The best weights of a state file; None if it has none.
+
+        Raises:
+            ValueError: they are not those of the model.
+        """
+        if tensors and tensors.keys() != self.model.state_dict().keys():
+            raise ValueError("its best weights are those of another model")
+        return tensors or None
 
     def _save_if_due(self, folder: Path, training: Training, force: bool) -> None:
         now = time.monotonic()
@@ -212,7 +244,22 @@ def delete_training_files(folder: Path) -> None:
         folder.rmdir()
 
 
-def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_epochs(path: Path) -> list[Epoch]:
+    """The records in a log file of a training.
+
+    Raises:
+        TrainingError: a line is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [_parse(_EPOCH, line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"{path}: cannot be read ({reason(error)}); delete {path.parent} to start afresh"
+        ) from error
+
+
+def _read_state(path: Path) -> tuple[dict[str, Tensor], SavedRun]:
     """The tensors of a state file, and the identity and training of its run."""
     try:
         with safe_open(path, "pt") as file:
@@ -220,9 +267,19 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             text, expected = (file.metadata()[key] for key in ("segue", "hash"))
         if _state_hash(text, tensors) != expected:
             raise ValueError("its hash is not the one written into it")
-        return tensors, json.loads(text)
+        saved = _parse(_SAVED_RUN, text)
+        if saved.training.best > len(saved.training.epochs):
+            raise ValueError("its best epoch is not one of its epochs")
+        return tensors, saved
     except Exception as error:  # a damaged file can raise anything in the reader
         raise TrainingError(f"{path}: cannot be read ({error}); delete it to start afresh") from error
+
+
+def _parse(kind: TypeAdapter[Record], text: str) -> Record:
+    try:
+        return kind.validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ValueError(problem_text(error)) from None
 
 
 def _log_line(epoch: Epoch) -> str:

@@ -13,11 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
 from segue.data.log import Log
+from segue.errors import ArtefactError
 from segue.evaluation import result_files
 from segue.evaluation.result import Result
 from segue.experiments.experiment import Experiment
+from segue.json_files import Stored, parse_json
 from segue.serving import saved_model
+from segue.serving.model_facts import TrainingFacts
 from segue.tuning.search import Search
 from segue.tuning.trial import Trial
 from segue.tuning.workers import peak_memory_mb
@@ -26,6 +31,52 @@ from segue.tuning.workers import peak_memory_mb
 def search_folder(model_folder: Path) -> Path:
     """The folder of the trials of a model: the sibling `NAME.search` of its folder."""
     return model_folder.with_name(f"{model_folder.name}.search")
+
+
+class TrialFacts(Stored):
+    """The best trial: what is read of `segue.tuning.trial.Trial`."""
+
+    model_config = ConfigDict(extra="allow")
+    metric: float
+    best_epoch: int
+    settings: dict[str, Any]
+
+
+class SearchFacts(Stored):
+    """The trials of the search."""
+
+    model_config = ConfigDict(extra="allow")
+    trials: int
+    of: int = 0
+    states: dict[str, int] = Field(default_factory=dict)
+    trial: TrialFacts
+
+
+class CostFacts(Stored):
+    """The peak memory of the last training; None where the operating system does not report it."""
+
+    peak_mb: float | None
+
+
+class TestedFacts(Stored):
+    """What is stored with the test result of a best model."""
+
+    model_config = ConfigDict(extra="allow")
+    experiment: dict[str, Any] = Field(default_factory=dict)
+    training: TrainingFacts
+    search: SearchFacts
+    cost: CostFacts
+
+
+def read_tested(path: Path) -> tuple[Result, dict[str, Any]]:
+    """The test result of a best model, and what is stored with it.
+
+    Raises:
+        ArtefactError: there is no such file, or it is damaged.
+    """
+    result, about = result_files.read(path)
+    parse_json(json.dumps(about), TestedFacts, where=str(path), repair=result_files.REPAIR)
+    return result, about
 
 
 def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) -> tuple[Result, dict[str, Any]]:
@@ -46,7 +97,7 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
             "states": dict(Counter(t.state for t in trials)),
             "trial": best.as_dict(),
         }
-        before = result_files.read(result_path) if _is_saved(experiment, path) and result_path.is_file() else None
+        before = read_tested(result_path) if _is_saved(experiment, path) and result_path.is_file() else None
         if before is not None and _is_of(before[1], experiment) and _has_ended(before[1], search):
             stored, about = before
             result = replace(stored, warnings=experiment.warnings(experiment.split(log)))
@@ -69,10 +120,9 @@ def _has_ended(about: dict[str, Any], search: Search) -> bool:
 def _is_saved(experiment: Experiment, path: Path) -> bool:
     """Whether `path` holds the model of exactly this experiment."""
     try:
-        about = json.loads((path / "model.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _is_of(saved_model.read_facts(path), experiment)
+    except ArtefactError:
         return False
-    return isinstance(about, dict) and _is_of(about, experiment)
 
 
 def _is_of(about: dict[str, Any], experiment: Experiment) -> bool:

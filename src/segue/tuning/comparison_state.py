@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 
 from segue.errors import ArtefactError, ConfigError
 from segue.io import write_json
+from segue.json_files import Stored, read_json
+
+
+class StoredState(Stored):
+    """The content of `compare.json`: besides the seconds, what identifies the comparison."""
+
+    model_config = ConfigDict(extra="allow")
+    spent: dict[str, Annotated[float, Field(ge=0)]]
 
 
 class ComparisonState:
@@ -34,12 +44,9 @@ class ComparisonState:
         self._write()
 
     def _read(self) -> None:
-        try:
-            stored = json.loads(self.path.read_text(encoding="utf-8"))
-            self.spent = {str(name): float(seconds) for name, seconds in stored.pop("spent").items()}
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ArtefactError(f"{self.path}: damaged ({error}); delete {self.folder} to start afresh") from error
-        different = [key for key, value in self.identity.items() if stored.get(key) != value]
+        stored = read_json(self.path, StoredState, repair=f"delete {self.folder} to start afresh")
+        self.spent = dict(stored.spent)
+        different = [key for key, value in self.identity.items() if (stored.model_extra or {}).get(key) != value]
         if different:
             what = " and ".join(different)
             raise ConfigError(f"{self.folder}: holds a comparison with another {what}; choose another folder with -o")

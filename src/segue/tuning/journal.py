@@ -10,6 +10,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from segue.errors import ArtefactError
+from segue.io import reason
 from segue.tuning.optuna_space import import_optuna
 
 
@@ -29,19 +31,40 @@ class JournalLock:
         self._lock.release()
 
 
-def open_journal(path: Path) -> Any:
-    """The storage of a study whose entries are lines of the file `path`, which is made if it does not exist.
+def open_journal(path: Path, *, repair: str) -> Any:
+    """The Optuna study whose entries are lines of the file `path`, which is made if it does not exist.
 
     An entry that was cut short by a full disk or a crash is removed: another entry after it would be unreadable.
+
+    Args:
+        path: the file.
+        repair: what the user can do about a damaged file, the end of the error message.
+
+    Raises:
+        ArtefactError: the file is damaged.
     """
-    storages = import_optuna().storages
+    optuna = import_optuna()
     lock = JournalLock(path.with_suffix(".lock"))
     lock.acquire()
     try:
         _remove_incomplete_line(path)
     finally:
         lock.release()
-    return storages.JournalStorage(storages.journal.JournalFileBackend(str(path), lock_obj=lock))
+    backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=lock)
+    try:
+        study = optuna.create_study(
+            storage=optuna.storages.JournalStorage(backend),
+            study_name="search",
+            direction="maximize",
+            pruner=optuna.pruners.NopPruner(),  # see `ActiveTrial.report`
+            load_if_exists=True,
+        )
+        study.get_trials(deepcopy=False)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged line can raise anything in Optuna
+        raise ArtefactError(f"{path}: damaged ({type(error).__name__}: {reason(error)}); {repair}") from error
+    return study
 
 
 def _remove_incomplete_line(path: Path) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
-from segue.evaluation import result_files
 from segue.io import write_text
 from segue.reporting.console import Bar, say
 from segue.reporting.numbers import seconds_text
-from segue.tuning.best_model import refit_and_test, search_folder
+from segue.tuning.best_model import read_tested, refit_and_test, search_folder
 from segue.tuning.budget import Budget
 from segue.tuning.comparison_state import ComparisonState
 from segue.tuning.entry import Entry
@@ -227,7 +226,7 @@ class Scheduler:
         """
         search, path = self.make_search(name, None), self.folder / name
         try:
-            result, about = result_files.read(search_folder(path) / "result.npz")
+            result, about = read_tested(search_folder(path) / "result.npz")
         except ArtefactError:
             return False
         if "experiment" not in about:

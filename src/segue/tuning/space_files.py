@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import ConfigError
+from segue.io import reason
 from segue.models.base.search_space import Choice, Domain, LogUniform, Uniform
 
 # RecBole's names of settings, and the names here: the first one that the model has is used
@@ -78,8 +79,8 @@ def read_space(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
 def _read_toml(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from error
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: a whole number may be too long
+        raise ConfigError(f"{path}: not TOML ({reason(error)})") from error
     for name, value in content.items():
         where = f"{path}, {name}"
         kind, values = ("choice", value)
@@ -104,7 +105,7 @@ def _read_recbole(path: Path, text: str) -> Iterator[tuple[str, str, Domain]]:
         name, kind, rest = words
         try:
             values = ast.literal_eval(rest)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two of brackets in brackets
             raise ConfigError(f"{where}: cannot read the values {rest!r}; {LINE_FORMAT}") from None
         ranges: dict[str, Callable[..., Domain]] = {
             "uniform": Uniform,
@@ -121,9 +122,14 @@ def _domain(where: str, kind: str, values: Any, ranges: Mapping[str, Callable[..
         raise ConfigError(f"{where}: {kind} needs several values, not {values!r} alone")
     if kind == "choice":
         return _make_domain(where, Choice, tuple(dict.fromkeys(_choice_value(where, value) for value in values)))
-    if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
+    if not all(_is_number(value) for value in values):
         raise ConfigError(f"{where}: {kind} needs numbers, not {values!r}")
     return _make_domain(where, ranges[kind], values)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that fits in 64 bits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _choice_value(where: str, value: Any) -> Any:

@@ -28,14 +28,16 @@ from typing import Any
 
 import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
+from pydantic import ValidationError
 
 from segue.errors import ArtefactError, ConfigError
 from segue.io import write_text
+from segue.json_files import plain_json, read_text
 from segue.models.base.search_space import Space, domain_values, nearest_value, num_points, space_to_dict
 from segue.tuning.journal import open_journal
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
 from segue.tuning.pruning import is_pruned
-from segue.tuning.trial import Trial
+from segue.tuning.trial import Trial, TrialResult
 
 _FORMAT = 2  # of the folder; raised when older folders can no longer be read
 _MAX_DRAWS = 9  # proposals of settings that were tried before, until an untried point is looked up
@@ -110,13 +112,7 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         with self.locked():
             self._check_identity({"format": _FORMAT, **identity, "space": space_to_dict(space)}, folder)
-            self._study = self._optuna.create_study(
-                storage=open_journal(self.folder / "journal.log"),
-                study_name="search",
-                direction="maximize",
-                pruner=self._optuna.pruners.NopPruner(),  # see `ActiveTrial.report`
-                load_if_exists=True,
-            )
+            self._study = open_journal(self.folder / "journal.log", repair=f"delete {folder} to start afresh")
 
     def _check_identity(self, identity: dict[str, Any], folder: Path) -> None:
         """Write `search.json`, or compare it with `identity` if it exists; messages name the folder as it was given.
@@ -129,10 +125,10 @@ class Study:
         if not path.exists():
             write_text(path, text)
             return
-        try:
-            stored, expected = dict(json.loads(path.read_text(encoding="utf-8"))), json.loads(text)
-        except ValueError as error:
-            raise ArtefactError(f"{path}: damaged ({error}); delete {folder} to start afresh") from error
+        repair = f"delete {folder} to start afresh"
+        stored, expected = plain_json(read_text(path, repair=repair), where=str(path), repair=repair), json.loads(text)
+        if not isinstance(stored, dict):
+            raise ArtefactError(f"{path}: damaged, does not describe a search; {repair}")
         different = [key for key in expected if stored.get(key) != expected[key]]
         if different:
             raise ConfigError(
@@ -147,16 +143,28 @@ class Study:
             yield
 
     def trials(self) -> list[Trial]:
-        """All trials so far, in the order in which they were started."""
+        """All trials so far, in the order in which they were started.
+
+        Raises:
+            ArtefactError: the journal is damaged.
+        """
         results = self._study.user_attrs
         listed = []
         for frozen in self._study.get_trials(deepcopy=False):
             result = results.get(f"trial {frozen.number}", {})
             if "duplicate_of" not in result and set(frozen.params) == set(self.space):
-                listed.append(
-                    Trial(frozen.number, to_settings(frozen.params, self.space), **{"state": "running", **result})
-                )
+                listed.append(self._trial(frozen.number, frozen.params, result))
         return listed
+
+    def _trial(self, number: int, params: Mapping[str, Any], result: Mapping[str, Any]) -> Trial:
+        try:
+            fields = TrialResult.model_validate(result).model_dump() if result else {"state": "running"}
+            return Trial(number, to_settings(params, self.space), **fields)
+        except (ValidationError, StopIteration) as error:
+            raise ArtefactError(
+                f"{self.folder / 'journal.log'}: damaged (trial {number} is not one of this search); "
+                f"delete {self.folder} to start afresh"
+            ) from error
 
     def next_trial(self, max_trials: int) -> ActiveTrial | None:
         """Lock the next trial to run: one that was interrupted, or a new one.

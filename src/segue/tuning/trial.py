@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import Field
+
+from segue.json_files import Stored
 from segue.reporting.numbers import validation_figure
 
 State = Literal["running", "complete", "timed_out", "pruned", "failed"]
@@ -55,6 +58,17 @@ class Trial:
     def eligible(self) -> bool:
         """Whether the trial may be chosen. A pruned trial may not: others were better at the same epoch."""
         return self.metric is not None and self.state in ("complete", "timed_out")
+
+
+class TrialResult(Stored):
+    """How a trial ended, as the journal has it: fields of `Trial`."""
+
+    state: State
+    metric: float | None = Field(allow_inf_nan=True)
+    best_epoch: int = Field(ge=0)
+    epochs: int = Field(ge=0)
+    seconds: float
+    error: str
 
 
 def best_trial(trials: Iterable[Trial]) -> Trial | None:

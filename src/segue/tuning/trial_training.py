@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from segue.data.splits import Split
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model
 from segue.training.loop import StopTraining, fit
+from segue.training.state import read_epochs
 from segue.tuning.report import format_metric
 from segue.tuning.study import ActiveTrial
 from segue.tuning.time_limit import uninterrupted
@@ -77,9 +77,8 @@ class TrialTraining:
             StopTraining: the time is up.
         """
         metric = self._evaluate(model)
-        lines = self._log_path.read_text().splitlines() if self._log_path.exists() else []
-        past = [json.loads(line) for line in lines]
-        metrics = {epoch["epoch"]: epoch["metric"] for epoch in past if epoch["metric"] is not None}
+        past = read_epochs(self._log_path) if self._log_path.exists() else []
+        metrics = {epoch.epoch: epoch.metric for epoch in past if epoch.metric is not None}
         self.epochs = len(past) + 1
         metrics[self.epochs] = metric
         self.best_epoch = max(metrics, key=lambda epoch: metrics[epoch])

@@ -67,7 +67,7 @@ def read_history(log: Log, history: str | None, items: tuple[str, ...] = ()) -> 
 def _from_json(text: str) -> list[Any]:
     try:
         names = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"--history {text}: is not a JSON list ({error}); write names in double quotes, such as "
             '\'["a, b", "c"]\', or give each item with --item'
