@@ -1,0 +1,106 @@
+"""What is served is what was measured: the test replayed event by event through HTTP gives the ranks of evaluation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from segue.data.datasets.catalog import load_log
+from segue.data.log import Log
+from segue.data.splits import Split
+from segue.data.synthetic import from_sequences
+from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranking_protocol import RankingProtocol
+from segue.experiments.experiment import Experiment
+from segue.models.base.model import Model
+from segue.service.app import create_app
+from segue.service.start import start_service
+from segue.serving.saved_model import save
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+KINDS: Mapping[str, dict[str, Any]] = {  # a counting, a recurrent and an attention model
+    "item-knn": {},
+    "gru": {"embedding_dim": 16, "epochs": 1, "window": 8},
+    "sasrec": {"embedding_dim": 16, "epochs": 1, "window": 8},
+}
+
+
+def trained(model: str, log: Log, protocol: Protocol) -> tuple[Model, Split, Mapping[str, Any]]:
+    outcome = Experiment(model=model, protocol=protocol, settings=KINDS[model]).run(log)
+    return outcome.model, outcome.split, outcome.about()
+
+
+@contextmanager
+def served(model: Model, split: Split, about: Mapping[str, Any], folder: Path) -> Iterator[TestClient]:
+    """A service whose store begins with the events before the test."""
+    save(model, split.train_valid, folder / "model", **about)
+    service = start_service(folder / "model", f"sqlite:///{folder / 'events.db'}")
+    with TestClient(create_app(service)) as client:
+        yield client
+
+
+def replay(client: TestClient, split: Split, protocol: RankingProtocol, model: Model, most: int) -> int:
+    """Ask before each event of the test, then send it; the number of lists, all of which must be those measured."""
+    log, ranks = split.log, protocol.rank(model, split, "test")
+    assert ranks.row is not None
+    instances = {int(row): number for number, row in enumerate(ranks.row)}
+    known = split.train_valid.lengths
+    compared, users = 0, np.unique(ranks.user)
+    for user in users[: max(1, most)]:
+        name = str(log.users.names([user])[0])
+        rows = range(log.start[user] + known[user], log.stop[user])
+        for row in rows:
+            number = instances.get(row)
+            if number is not None:
+                answer = client.get("/v1/recommend", params={"user": name, "k": protocol.depth}).json()
+                top = ranks.top[number]
+                measured = [str(token) for token in log.items.names(top[top > 0])]
+                if answer["fallback"] is None:
+                    assert [one["item"] for one in answer["items"]] == measured, (name, row)
+                    compared += 1
+            item = str(log.items.names([log.item[row]])[0])
+            time = (START + timedelta(seconds=int(row))).isoformat()
+            sent = client.post("/v1/events", json={"user": name, "item": item, "time": time, "id": f"row {row}"})
+            assert sent.json() == {"stored": 1, "duplicates": 0}
+    return compared
+
+
+def protocol_of(name: str) -> RankingProtocol:
+    return RankingProtocol.named(name)
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Log:
+    rng = np.random.default_rng(5)
+    walks = [rng.integers(0, 40) + np.cumsum(rng.integers(0, 3, rng.integers(4, 25))) for _ in range(60)]
+    times = [np.arange(len(walk)) + 1_000 * number for number, walk in enumerate(walks)]
+    return from_sequences([(walk % 40 + 1).tolist() for walk in walks], times=[time.tolist() for time in times])
+
+
+@pytest.mark.parametrize("name", ["leave-one-out", "whole-users"])
+@pytest.mark.parametrize("model", KINDS)
+def test_served_lists_are_the_measured_ones(model, name, sessions, tmp_path):
+    protocol = protocol_of(name)
+    fitted, split, about = trained(model, sessions, protocol)
+    with served(fitted, split, about, tmp_path) as client:
+        assert replay(client, split, protocol, fitted, most=1_000) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("data", "name"), [("ml-100k", "leave-one-out"), ("yoochoose-64", "given")])
+@pytest.mark.parametrize("model", KINDS)
+def test_served_lists_are_the_measured_ones_on_real_logs(model, data, name, tmp_path):
+    if not os.environ.get("SEGUE_DATA"):
+        pytest.skip("SEGUE_DATA names no folder with the logs")
+    protocol = protocol_of(name)
+    fitted, split, about = trained(model, load_log(data), protocol)
+    with served(fitted, split, about, tmp_path) as client:
+        assert replay(client, split, protocol, fitted, most=2_000) > 500
