@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,11 @@ import numpy as np
 from segue.data.log import Ids, Mask
 from segue.errors import SegueError
 from segue.models.base.model import Model
+from segue.service.live_states import LiveStates
 from segue.service.micro_batches import MicroBatches
 from segue.serving.query import Query
 from segue.serving.saved_model import SavedModel, load
-from segue.serving.top_items import TopItemFinder
+from segue.serving.top_items import TopItemFinder, TopItems
 
 MAX_ITEMS = 1_000  # of an answer
 WARM_UP_ROWS = (1, 2, 16)  # batches that are scored before a model goes live
@@ -41,6 +42,7 @@ class Answer:
 class _Question:
     query: Query
     k: int
+    user: str | None = None
 
 
 class LoadedModel:
@@ -62,6 +64,8 @@ class LoadedModel:
         self.token_ids = {token: index for index, token in enumerate(self.tokens) if index}
         self._users = {str(token): index for index, token in enumerate(log.users.tokens, 1)}
         self._finder = TopItemFinder(saved.model, log, k=min(10, max(1, log.num_items)))
+        live = saved.model.keeps_state and self._finder.takes_query_vectors
+        self._states = LiveStates(saved.model) if live else None
         self._batches: MicroBatches[_Question, Answer] = MicroBatches(self._answer, self._finder.block_rows)
 
     @classmethod
@@ -134,10 +138,31 @@ class LoadedModel:
             hidden=hidden,
             exclude_seen=exclude_seen,
         )
-        return await self._batches.ask(_Question(query, min(k, MAX_ITEMS)))
+        return await self._batches.ask(_Question(query, min(k, MAX_ITEMS), user))
 
     def _answer(self, questions: Sequence[_Question]) -> list[Answer]:
-        top = self._finder.find([one.query for one in questions], max(one.k for one in questions))
+        """The answers to a batch: the users whose states are kept, and the others."""
+        live = [self._is_live(one) for one in questions]
+        if self._states is None or not any(live):
+            return self._answer_by(questions, self._finder.find)
+        if not all(live):
+            answers: dict[int, Answer] = {}
+            for kind in (True, False):
+                places = [place for place, is_live in enumerate(live) if is_live == kind]
+                answers |= zip(places, self._answer([questions[place] for place in places]), strict=True)
+            return [answers[place] for place in range(len(questions))]
+        vectors = self._states.query_vectors(
+            [one.user or "" for one in questions], [one.query.items for one in questions]
+        )
+        return self._answer_by(questions, lambda queries, k: self._finder.find_nearest(queries, vectors, k))
+
+    def _is_live(self, question: _Question) -> bool:
+        return self._states is not None and question.user is not None and self._states.can_read(question.query.items)
+
+    def _answer_by(
+        self, questions: Sequence[_Question], find: Callable[[Sequence[Query], int], TopItems]
+    ) -> list[Answer]:
+        top = find([one.query for one in questions], max(one.k for one in questions))
         answers = []
         for question, ids, scores, fallback in zip(
             questions, top.items.tolist(), top.scores.tolist(), top.fallback, strict=True

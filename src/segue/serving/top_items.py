@@ -91,6 +91,16 @@ class TopItemFinder:
         with evaluation_mode(self.model), torch.inference_mode():
             return self.best(queries, self._buffer.score_batch(self._batch(queries)), k)
 
+    @property
+    def takes_query_vectors(self) -> bool:
+        """Whether `find_nearest` can be used: the scores are dot products of a query vector and item vectors."""
+        return self._buffer.dot_product_model is not None
+
+    def find_nearest(self, queries: Sequence[Query], vectors: Float[Tensor, "B d"], k: int | None = None) -> TopItems:
+        """As `find`, from the query vectors that the model has for the queries."""
+        with torch.inference_mode():
+            return self.best(queries, self._buffer.score_queries(vectors), k)
+
     def best(self, queries: Sequence[Query], scores: Float[Tensor, "B I"], k: int | None = None) -> TopItems:
         """As `find`, from scores of items 0..I that were computed already.
 

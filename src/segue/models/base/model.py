@@ -71,6 +71,8 @@ class Model(nn.Module, ABC):
             the newest item; or "anywhere". Where it is skipped, the other items keep their positions.
         additive: whether a score is a "sum", or a "mean", over the items of the history, of terms that depend on one
             item and its position, plus a term without any item; "no" for every other model.
+        keeps_state: whether a session can be read one item at a time: `advance(state, item)` returns the state after
+            an item (the first state is None), and `state_query(state)` the query vector.
         item_similarity: what `item_similarities` returns, in words; empty if the model does not compare items.
 
     Attributes:
@@ -89,6 +91,7 @@ class Model(nn.Module, ABC):
     scores_pairs: ClassVar[bool] = False
     skips_padding: ClassVar[Literal["left", "inside", "anywhere"]] = "left"
     additive: Literal["no", "sum", "mean"] = "no"
+    keeps_state: ClassVar[bool] = False
     item_similarity: ClassVar[str] = ""
     window: int | None
     exclude_seen: bool | None = None

@@ -39,10 +39,11 @@ class RecurrentModel(CausalModel):
 
     Subclasses implement `cell`. They may override `embed_input` (the input of the cell for an item) and `project`
     (hidden states to queries). All positions of a sequence are trained in one pass, by back-propagation through the
-    whole window. `step` updates a live session at a cost that does not depend on the length of its history.
+    whole window. `advance` reads one more item of a session at a cost that does not grow with its history.
     """
 
     config: RecurrentConfig
+    keeps_state = True
 
     @property
     @abstractmethod
@@ -69,7 +70,7 @@ class RecurrentModel(CausalModel):
 
     def query(self, batch: Batch) -> Float[Tensor, "B d"]:
         history = batch.history if self.window is None else batch.last_items(self.window)
-        return self._query_of(final_state(history, self.embed_input, self.cell))
+        return self.state_query(final_state(history, self.embed_input, self.cell))
 
     def step(
         self, state: Float[Tensor, "B w"] | None, item: Int[Tensor, "B"]
@@ -80,12 +81,17 @@ class RecurrentModel(CausalModel):
             state: the state before; None for new sessions.
             item: the next item of each session; 0 leaves the state as it is.
         """
-        if state is None:
-            state = self.item_embeddings.new_zeros(len(item), self.cell.state_dim)
-        state = torch.where(item.unsqueeze(1) > 0, step(self.embed_input(item), state, self.cell), state)
-        scores = self._query_of(state) @ self.item_vectors().T
+        state = self.advance(state, item)
+        scores = self.state_query(state) @ self.item_vectors().T
         scores[:, 0] = -torch.inf
         return state, scores
 
-    def _query_of(self, state: Float[Tensor, "B w"]) -> Float[Tensor, "B d"]:
+    def advance(self, state: Float[Tensor, "B w"] | None, item: Int[Tensor, "B"]) -> Float[Tensor, "B w"]:
+        """The state after one more item of each session: `step` without the scores."""
+        if state is None:
+            state = self.item_embeddings.new_zeros(len(item), self.cell.state_dim)
+        return torch.where(item.unsqueeze(1) > 0, step(self.embed_input(item), state, self.cell), state)
+
+    def state_query(self, state: Float[Tensor, "B w"]) -> Float[Tensor, "B d"]:
+        """The query vectors of sessions in these states."""
         return self._scaled(self.project(state[:, -self.cell.output_dim :]))

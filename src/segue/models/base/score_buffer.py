@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from segue.batches.batch import Batch
@@ -78,17 +79,22 @@ class ScoreBuffer:
 
     def score_batch(self, batch: Batch) -> Tensor:
         """As `score`, of users and histories on the device of the model."""
-        rows = len(batch)
         if self.dot_product_model:
-            self._check_shape((rows, len(self.vectors)), rows)
-            self._reserve(rows, self.vectors)
-            query = self.dot_product_model.query(batch)  # (B, d)
-            torch.matmul(query, self.vectors.T, out=self.buffer[:rows, : self.width])
-        else:
-            scores = self.model.score(batch)
-            self._check_shape(tuple(scores.shape), rows)
-            self._reserve(rows, scores if scores.is_floating_point() else scores.double())
-            self.buffer[:rows, : self.width] = scores
+            return self.score_queries(self.dot_product_model.query(batch))
+        rows = len(batch)
+        scores = self.model.score(batch)
+        self._check_shape(tuple(scores.shape), rows)
+        self._reserve(rows, scores if scores.is_floating_point() else scores.double())
+        self.buffer[:rows, : self.width] = scores
+        self.buffer[:rows, 0] = -torch.inf
+        return self.buffer[:rows]
+
+    def score_queries(self, query: Float[Tensor, "B d"]) -> Tensor:
+        """As `score`, of the query vectors of a `dot_product_model`."""
+        rows = len(query)
+        self._check_shape((rows, len(self.vectors)), rows)
+        self._reserve(rows, self.vectors)
+        torch.matmul(query, self.vectors.T, out=self.buffer[:rows, : self.width])
         self.buffer[:rows, 0] = -torch.inf
         return self.buffer[:rows]
 

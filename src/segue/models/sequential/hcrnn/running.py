@@ -48,6 +48,7 @@ class RunningHCRNN(HCRNN):
     name = "hcrnn-running"
     Config = RunningHCRNNConfig
     running_theta = True
+    keeps_state = True
 
     @torch.no_grad()
     def step(self, state: SessionState | None, item: Int[Tensor, "B"]) -> tuple[SessionState, Float[Tensor, "B I"]]:
@@ -55,6 +56,14 @@ class RunningHCRNN(HCRNN):
 
         Attention is over the last `window` items, so that the cost stays constant; h, c and the bag keep all items.
         """
+        state = self.advance(state, item)
+        scores = self.state_query(state) @ self.item_vectors().T  # (B, I + 1)
+        scores[:, 0] = -torch.inf
+        return state, scores
+
+    @torch.no_grad()
+    def advance(self, state: SessionState | None, item: Int[Tensor, "B"]) -> SessionState:
+        """The state after one more item of each session: `step` without the scores."""
         if state is None:
             state = self._initial_state(len(item))
         vector, is_item = self.item_embedding[item], (item > 0).unsqueeze(1)  # (B, D), (B, 1)
@@ -75,14 +84,18 @@ class RunningHCRNN(HCRNN):
         newest = slice(-self.window, None)
         past = [torch.cat([old, new.unsqueeze(1)], 1)[:, newest] for old, new in zip(state.past, contexts, strict=True)]
         valid = torch.cat([state.valid, is_item], 1)[:, newest]  # (B, P)
+        seen = state.seen.scatter(1, item.unsqueeze(1), True)
+        return SessionState(contexts, bag, seen, (past[0], past[1]), valid)
+
+    @torch.no_grad()
+    def state_query(self, state: SessionState) -> Float[Tensor, "B d"]:
+        """The query vectors of sessions in these states."""
+        valid = state.valid
         session, position = valid.nonzero().T
         pairs = AttentionPairs(session, position, session * valid.shape[1] + position)
-        features, _ = self._attend(contexts, Contexts(*(context.flatten(0, 1) for context in past)), pairs)
-        query = self._scaled(self._decode(features) * valid.any(1, keepdim=True))  # (B, d)
-        scores = query @ self.item_vectors().T  # (B, I + 1)
-        scores[:, 0] = -torch.inf
-        seen = state.seen.scatter(1, item.unsqueeze(1), True)
-        return SessionState(contexts, bag, seen, (past[0], past[1]), valid), scores
+        past = Contexts(*(context.flatten(0, 1) for context in state.past))
+        features, _ = self._attend(state.contexts, past, pairs)
+        return self._scaled(self._decode(features) * valid.any(1, keepdim=True))
 
     def _initial_state(self, count: int) -> SessionState:
         """The state of `count` sessions without an item."""
