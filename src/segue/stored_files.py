@@ -96,6 +96,19 @@ def largest_decoded(folder: Path) -> int:
     return ALWAYS_DECODED + LARGEST_RATIO * sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
+def num_rows(path: Path, *, repair: str) -> int:
+    """The number of rows of a Parquet file, as its end says.
+
+    Raises:
+        ArtefactError: the file is missing or damaged.
+    """
+    file_size(path, repair=repair)
+    try:
+        return decoded_size(path).rows
+    except (ValueError, OSError) as error:
+        raise ArtefactError(f"{path}: damaged or cut short ({reason(error)}); {repair}") from error
+
+
 def read_table(path: Path, rows: int, *, largest: int, repair: str) -> pl.DataFrame:
     """The Parquet file of `rows` rows, read if it takes at most `largest` bytes; see `decoded_size`.
 

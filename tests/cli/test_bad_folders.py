@@ -191,7 +191,7 @@ SAVED = {
     ),
     "weights of other sizes": Bad(
         "recommend models/pop --user u3",
-        r"models/pop/items\.parquet: has 8 names, but model\.json says 9; save the model anew",
+        r"models/pop/items\.parquet: 8 rows, expected 9; copy the whole folder again, or save the model anew",
         prepare=edited("models/pop/model.json", described(sizes={"num_users": 12, "num_items": 9})),
     ),
 }
@@ -236,7 +236,7 @@ SAVED |= {
     ),
     "folder for a file": Bad(
         "recommend models/hgn --user u3",
-        r"weights\.safetensors: is not an ordinary file; copy",
+        r"weights\.safetensors: not a file; copy",
         prepare=folder_for_file,
     ),
 }

@@ -75,8 +75,8 @@ FACTS: dict[str, tuple[str, Callable[[dict[str, Any]], None], str]] = {
     "fewer than no users": ("pop", at("sizes.num_users", -1), r"sizes\.num_users: must be greater than or equal to 0"),
     "users beyond ids": ("pop", at("sizes.num_users", 2**40), r"sizes\.num_users: must be less than"),
     "half an item": ("pop", at("sizes.num_items", 8.5), r"sizes\.num_items: must be a valid integer"),
-    "other users": ("pop", at("sizes.num_users", 20_000_000), r"users\.parquet: has 12 names, but .* says 20,000,000"),
-    "other items": ("pop", at("sizes.num_items", 10), r"items\.parquet: has 9 names, but model\.json says 10"),
+    "other users": ("pop", at("sizes.num_users", 20_000_000), r"users\.parquet: 12 rows, expected 20,000,000"),
+    "other items": ("pop", at("sizes.num_items", 10), r"items\.parquet: 9 rows, expected 10"),
     "features": ("bprmf", at("sizes.new", 3), r"sizes\.new is not a known key"),
     "no settings": ("bprmf", at("config", ...), "config is missing"),
     "list of settings": ("bprmf", at("config", []), "config: must be an object"),
@@ -152,32 +152,44 @@ def first_cell(column: str, value: Any) -> Callable[[pl.DataFrame], pl.DataFrame
 
 
 TABLES: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
-    "item 0": ("history", first_cell("item", 0), "column item holds ids from 0 to 9, .* from 1 to 9"),
-    "negative item": ("history", first_cell("item", -1), "column item holds ids from -1 to 9"),
-    "item beyond the last": ("history", first_cell("item", 10), "column item holds ids from 1 to 10"),
-    "user 0": ("history", first_cell("user", 0), "column user holds ids from 0 to 12"),
+    "item 0": ("history", first_cell("item", 0), "the column item of its log has an id outside 1 to 9"),
+    "negative item": (
+        "history",
+        first_cell("item", -1),
+        "the column item of its log has an id outside 1 to 9",
+    ),
+    "item beyond the last": (
+        "history",
+        first_cell("item", 10),
+        "the column item of its log has an id outside 1 to 9",
+    ),
+    "user 0": ("history", first_cell("user", 0), "its column user has an id outside 1 to 12, the users"),
     "users out of order": ("history", lambda table: table.reverse(), "its rows are not sorted by user"),
     "times out of order": (
         "history",
         lambda t: t.with_columns(pl.col("time").reverse()),
-        ".*not in the order of column time",
+        "the column time of its log has a time before that of the same user's row above",
     ),
-    "no rating": ("history", first_cell("rating", None), "column rating has empty cells"),
-    "rating that is none": ("history", first_cell("rating", float("nan")), "column rating holds values that are not n"),
-    "long items": ("history", cast("item", pl.Int64), "column item of Int64 is not one of a history"),
-    "times of text": ("history", cast("time", pl.String), "column time of String is not one of a history"),
-    "further column": ("history", lambda t: t.with_columns(x=1), "column x of Int32 is not one of a history"),
+    "no rating": ("history", first_cell("rating", None), "its column rating has empty cells"),
+    "rating that is none": (
+        "history",
+        first_cell("rating", float("nan")),
+        "the column rating .* not a finite number",
+    ),
+    "long items": ("history", cast("item", pl.Int64), "its column item of Int64 is not one of a history"),
+    "times of text": ("history", cast("time", pl.String), "its column time of String is not one of a history"),
+    "further column": ("history", lambda t: t.with_columns(x=1), "its column x of Int32 is not one of a history"),
     "no column of users": ("history", lambda table: table.drop("user"), "has no column user"),
-    "name twice": ("items", first_cell("name", 2), "a name is missing or is there twice"),
-    "no name": ("users", first_cell("name", None), "a name is missing or is there twice"),
-    "names of fractions": ("users", cast("name", pl.Float64), "names are text or whole numbers, not Float64"),
+    "name twice": ("items", first_cell("name", 2), "the column items of its log has a name twice"),
+    "no name": ("users", first_cell("name", None), "the column users of its log has an empty name"),
+    "names of fractions": ("users", cast("name", pl.Float64), "the column users of its log has names of type Float64"),
     "names of lists": (
         "items",
         lambda t: t.select(pl.concat_list("name")),
-        "names are text or whole numbers, not L",
+        "the column items of its log has names of type List",
     ),
-    "more names": ("items", lambda t: pl.concat([t, t]), "has 18 names, but model.json says 9"),
-    "nothing": ("items", lambda t: t.drop("name"), "names are text or whole numbers, not Null"),
+    "more names": ("items", lambda t: pl.concat([t, t]), "18 rows, expected 9"),
+    "nothing": ("items", lambda t: t.drop("name"), "its users or items have no names"),
 }
 
 
@@ -185,7 +197,7 @@ TABLES: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
 def test_a_forged_table(copy: Callable[[str], Path], table: str, edit: Any, message: str) -> None:
     folder = copy("pop")
     forge_table(folder, table, edit)
-    with pytest.raises(ArtefactError, match=rf"{table}\.parquet: {message}"):
+    with pytest.raises(ArtefactError, match=rf"pop(/{table}\.parquet)?: {message}"):
         load(folder)
 
 
@@ -263,7 +275,7 @@ def test_files_that_are_none(copy: Callable[[str], Path], name: str) -> None:
     path.symlink_to(outside)
     with pytest.raises(ArtefactError, match=rf"{name}: is a link to a file outside the folder; copy the file itself"):
         load(folder)
-    none = "there is no model.json in it" if name == "model.json" else f"{name}: is not an ordinary file"
+    none = "there is no model.json in it" if name == "model.json" else rf"{name}: (not a file|is a link)"
     for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         make()

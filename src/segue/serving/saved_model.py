@@ -32,8 +32,9 @@ from segue.models.base.model import Model, Sizes
 from segue.models.external import FORMS, reference_of
 from segue.models.registry import ENSEMBLES, MODELS
 from segue.serving.model_facts import FORMAT, PAYLOAD, REPAIR, check_about, facts_hash, read_model_json
-from segue.serving.stored_log import check_stored_log, read_stored_log, write_stored_log
+from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.serving.weights import check_size, fill, find_problem, load_weights
+from segue.stored_files import check_hashes
 
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "versions", "files", "hash"}
 
@@ -180,29 +181,22 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
     folder = Path(folder)
     facts = read_facts(folder)
     for name in PAYLOAD:
-        path = _own_file(folder, name)
-        if file_hash(path) != facts["files"][name]:
-            raise ArtefactError(f"{path}: damaged (its hash is not the one in model.json); {REPAIR}")
-    check_stored_log(folder, num_users=facts["sizes"]["num_users"], num_items=facts["sizes"]["num_items"])
+        _check_inside(folder, name)
+    check_hashes(folder, {name: facts["files"][name] for name in PAYLOAD}, repair=REPAIR)
+    sizes, about_log = Sizes(**facts["sizes"]), facts["log"]
+    log = read_stored_log(folder, about_log["name"], sizes, about_log.get("events"), repair=REPAIR)
     model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
     model.exclude_seen = facts.get("experiment", {}).get("protocol", {}).get("exclude_seen", facts.get("exclude_seen"))
-    return SavedModel(model, read_stored_log(folder, facts["log"]["name"]), facts, folder)
+    return SavedModel(model, log, facts, folder)
 
 
-def _own_file(folder: Path, name: str) -> Path:
-    """The path of a file of a saved model.
-
-    Raises:
-        ArtefactError: it is missing, no ordinary file, or a link to a file elsewhere.
-    """
+def _check_inside(folder: Path, name: str) -> None:
+    """Raise `ArtefactError` if a file of a saved model is missing, or a link to a file elsewhere."""
     path = folder / name
     if not path.exists():
         raise ArtefactError(f"{folder}: {name} is missing; {REPAIR}")
-    if not path.is_file():  # reading a pipe or a device may never end
-        raise ArtefactError(f"{path}: is not an ordinary file; {REPAIR}")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ArtefactError(f"{path}: is a link to a file outside the folder; copy the file itself into the folder")
-    return path
 
 
 def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model]]) -> Model:
@@ -262,4 +256,5 @@ def read_facts(folder: Path) -> dict[str, Any]:
         raise ArtefactError(f"{folder}: no such model folder; `segue run MODEL DATA -o {folder}` makes one")
     if not (folder / "model.json").is_file():
         raise ArtefactError(f"{folder}: not the folder of a saved model (there is no model.json in it)")
-    return read_model_json(_own_file(folder, "model.json"))
+    _check_inside(folder, "model.json")
+    return read_model_json(folder / "model.json")
