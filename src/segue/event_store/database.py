@@ -52,6 +52,7 @@ class Database:
             raise DataError(f"{url}: not the address of a store ({error})") from error
         self.embedded = parsed.get_backend_name() == "sqlite"
         self.name = parsed.render_as_string(hide_password=True)
+        self._readers: dict[int, Connection] = {}  # one for each thread: opening one takes longer than a read
         self._write_lock = threading.Lock() if self.embedded else None
         self._engine = self._sqlite(parsed, create) if self.embedded else self._postgresql(parsed)
         with self.errors():
@@ -59,6 +60,10 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        for connection in self._readers.values():
+            connection.close()
+        self._readers.clear()
+        self._reading.dispose()
         self._engine.dispose()
 
     @contextmanager
@@ -75,8 +80,15 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that reads. Each statement sees all changes that were complete when it began."""
-        with self.errors(), self._reading.connect() as connection:
-            yield connection
+        with self.errors():
+            if not self.embedded:
+                with self._reading.connect() as connection:
+                    yield connection
+                return
+            thread = threading.get_ident()
+            if thread not in self._readers:
+                self._readers[thread] = self._reading.connect()
+            yield self._readers[thread]
 
     @contextmanager
     def errors(self) -> Iterator[None]:

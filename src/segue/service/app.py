@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from segue.service.hot_path import HotPath
 from segue.service.problems import add_handlers
 from segue.service.routes import events, health, recommend
 from segue.service.service import Service
@@ -26,6 +27,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="segue", version=version("segue"), description=DESCRIPTION, lifespan=lifespan)
     app.state.service = service
     add_handlers(app)
+    app.add_middleware(HotPath, service=service)
     for module in (events, recommend):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)

@@ -7,7 +7,7 @@ from fastapi import Request
 from segue.service.service import Service
 
 
-def get_service(request: Request) -> Service:
-    """The service of the app."""
+async def get_service(request: Request) -> Service:
+    """The service of the app. It is async because FastAPI calls other functions in a thread, which takes longer."""
     service: Service = request.app.state.service
     return service

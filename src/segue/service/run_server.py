@@ -28,7 +28,9 @@ def run_server(service: Service, host: str, port: int, *, say: Callable[[str], o
     listener = _listen(host, port)
     app = create_app(service)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
-    config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=10)
+    config = uvicorn.Config(
+        app, access_log=False, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=10
+    )
     server = _Server(config, lambda: say(f"segue is ready: {address} (routes: {address}/docs)"))
     try:
         server.run([listener])

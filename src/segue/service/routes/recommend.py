@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -92,7 +93,7 @@ async def recommend_to_user(
     model: Annotated[str | None, Query(description="Name of a loaded model.")] = None,
 ) -> Response:
     """The items that most likely come next for a user. The newest event that was stored counts."""
-    return await _answer(service, user, None, k=k, exclude_seen=exclude_seen, exclude=exclude or [], model=model)
+    return await answer(service, user, k=k, exclude_seen=exclude_seen, exclude=exclude or [], model=model)
 
 
 @router.post(
@@ -103,7 +104,7 @@ async def recommend_to_user(
 )
 async def recommend(body: Request, service: Annotated[Service, Depends(get_service)]) -> Response:
     """As GET, for long lists: a history of its own, candidates, items to leave out."""
-    return await _answer(
+    return await answer(
         service,
         body.user,
         body.history,
@@ -115,21 +116,22 @@ async def recommend(body: Request, service: Annotated[Service, Depends(get_servi
     )
 
 
-async def _answer(
+async def answer(
     service: Service,
     user: str | None,
-    history: list[str] | None,
+    history: Sequence[str] | None = None,
     *,
     k: int,
-    exclude_seen: bool | None,
-    exclude: list[str],
-    candidates: list[str] | None = None,
-    model: str | None,
+    exclude_seen: bool | None = None,
+    exclude: Sequence[str] = (),
+    candidates: Sequence[str] | None = None,
+    model: str | None = None,
 ) -> Response:
+    """The answer to one request; the parameters are those of `Request`."""
     deployment = service.deployment  # the same for the whole answer
     loaded, arm = deployment.choose(user) if model is None else (deployment.model(model), model)
     items = history if history is not None else (await service.history(user or "")).items
-    answer = await loaded.ask(user, items, k=k, exclude_seen=exclude_seen, hidden=_hidden(loaded, exclude, candidates))
+    top = await loaded.ask(user, items, k=k, exclude_seen=exclude_seen, hidden=_hidden(loaded, exclude, candidates))
     tokens, titles = loaded.tokens, loaded.titles
     content = {
         "user": user,
@@ -137,16 +139,16 @@ async def _answer(
         "arm": arm,
         "fingerprint": loaded.fingerprint,
         "events": len(items),
-        "fallback": answer.fallback,
+        "fallback": top.fallback,
         "items": [
             {"item": tokens[index], "title": titles[index], "score": score}
-            for index, score in zip(answer.ids, answer.scores, strict=True)
+            for index, score in zip(top.ids, top.scores, strict=True)
         ],
     }
     return Response(_encode(content), media_type="application/json")
 
 
-def _hidden(loaded: LoadedModel, exclude: list[str], candidates: list[str] | None) -> np.ndarray | None:
+def _hidden(loaded: LoadedModel, exclude: Sequence[str], candidates: Sequence[str] | None) -> np.ndarray | None:
     """The ids of the items that the request does not allow."""
     if candidates is None:
         return loaded.known(exclude)[0] if exclude else None

@@ -1,0 +1,54 @@
+"""The short way answers as the routes do, and leaves everything that it does not know to them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segue.service import hot_path
+from segue.service.hot_path import plain_question
+
+PLAIN = ["user=u1", "user=u1&k=3", "k=1000&user=nobody", "user=%20u2%20&k=1", "user=i%CC%88"]
+OTHER = [
+    *("", "user=", "user=u1&k=0", "user=u1&k=1001", "user=u1&k=x", "user=u1&k=%2B3", "user=u1&k=³"),
+    *("user=u1&user=u2", "user=u1&k=1&k=2", "user=u1&model=item-knn", "user=u1&exclude=i1", "user=%FF", "user=%00"),
+    *("user", "user=u1&", "k=3", "user=" + "x" * 501),
+]
+
+
+@pytest.mark.parametrize("query", [*PLAIN, *OTHER])
+def test_the_answer_is_that_of_the_route(client, query, monkeypatch):
+    asked = []
+    original = hot_path.answer
+
+    async def counted(*args, **options):
+        asked.append(args)
+        return await original(*args, **options)
+
+    monkeypatch.setattr(hot_path, "answer", counted)
+    short = client.get(f"/v1/recommend?{query}")
+    assert len(asked) == (query in PLAIN)
+    monkeypatch.setattr(hot_path, "plain_question", lambda query: None)
+    long = client.get(f"/v1/recommend?{query}")
+    assert (short.status_code, short.json()) == (long.status_code, long.json())
+    assert short.headers["content-type"] == long.headers["content-type"]
+    assert short.status_code == 200 or query in OTHER
+
+
+def test_an_error_on_the_short_way_is_answered_as_any_other(client, service, monkeypatch):
+    async def failing(*args, **options):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(hot_path, "answer", failing)
+    assert client.get("/v1/recommend?user=u1").status_code == 200
+
+
+@given(st.text(max_size=20), st.integers(-5, 2_000))
+def test_any_name_is_read_as_it_was_written(user, k):
+    found = plain_question(urlencode({"user": user, "k": k}, errors="surrogatepass").encode())
+    if found is not None:
+        assert found[1] == k
+        assert found[0].strip()
