@@ -11,12 +11,12 @@ Thrift's compact protocol; see https://parquet.apache.org/docs/file-format/.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 MAGIC = b"PAR1"
-DEEPEST = 64  # structures in structures
+DEEPEST = 64  # structures in structures, and columns in columns: readers of deeper ones run out of stack
 REFERENCE = 16  # bytes by which a column refers to a text or a list
 SHARED_PREFIXES = 7  # the encoding DELTA_BYTE_ARRAY, in which a text may be two bytes long and decode to a page
 Fields = dict[int, Any]  # the fields of a structure, by their numbers
@@ -34,11 +34,15 @@ class DecodedSize(NamedTuple):
     bytes: int
 
 
-def decoded_size(path: Path) -> DecodedSize:
+def decoded_size(path: Path, columns: Container[str] | None = None) -> DecodedSize:
     """The rows of a Parquet file and the memory that its columns take, without decoding any of them.
 
+    Args:
+        path: the file.
+        columns: the columns that count; None for all.
+
     Raises:
-        ValueError: it is not a whole Parquet file.
+        ValueError: it is not a whole Parquet file, or its columns are nested too deep to be read.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
@@ -46,25 +50,40 @@ def decoded_size(path: Path) -> DecodedSize:
             raise ValueError("too short")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
-                return _size(content)
+                return _size(content, columns)
             except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise ValueError("its headers are damaged") from error
 
 
-def _size(content: mmap.mmap) -> DecodedSize:
+def _size(content: mmap.mmap, columns: Container[str] | None) -> DecodedSize:
     end = len(content) - 8
     start = end - int.from_bytes(content[end : end + 4], "little")
     if content[:4] != MAGIC or content[-4:] != MAGIC or start < 4:
         raise ValueError("no Parquet file, or cut short")
     footer = _Reader(content, start, end).struct()
+    _check_depth(footer[2])
     widest = max((element.get(2, 0) for element in footer[2]), default=0)  # bytes of a value of fixed length
     total = 0
     for group in footer[4]:
         for column in group[1]:
             described = column[3]
             depth = len(described[3])
-            total += sum(_page_size(page, depth, widest) for page in _pages(content, described, start))
+            if columns is None or described[3][0].decode("utf-8", "replace") in columns:
+                total += sum(_page_size(page, depth, widest) for page in _pages(content, described, start))
     return DecodedSize(int(footer[3]), total)
+
+
+def _check_depth(schema: list[Fields]) -> None:
+    """Refuse columns in columns that are nested too deep. The schema is a tree: each entry has a number of children."""
+    left: list[int] = []  # of each open entry, the children that are still to come
+    for element in schema:
+        left.append(element.get(5, 0))
+        if len(left) > DEEPEST:
+            raise ValueError("its columns are nested too deep")
+        while left and not left[-1]:
+            left.pop()
+            if left:
+                left[-1] -= 1
 
 
 def _pages(content: mmap.mmap, column: Fields, end: int) -> Iterator[Fields]:
@@ -103,7 +122,7 @@ class _Reader:
         self.content, self.at, self.end = content, at, end
 
     def struct(self, depth: int = 0) -> Fields:
-        """The fields of a structure. Texts are skipped, and are None."""
+        """The fields of a structure."""
         if depth > DEEPEST:
             raise ValueError("its headers are nested too deep")
         fields, number = Fields(), 0
@@ -121,7 +140,7 @@ class _Reader:
         if kind in (7, 8):  # a float, a text
             length = 8 if kind == 7 else self._unsigned()
             self.at += length
-            return None
+            return self.content[self.at - length : self.at]
         if kind in (9, 10):
             head = self._byte()
             count = self._unsigned() if head >> 4 == 15 else head >> 4

@@ -15,13 +15,14 @@ from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, Un
 from segue.cli.app import app
 from segue.cli.renamed import renamed_option
 from segue.errors import SegueError
-from segue.reporting.console import stderr
+from segue.reporting.console import printable, stderr
 from segue.reporting.streams import prepare_streams
 
 __all__ = ["app", "main", "status"]
 
 RESUMABLE = {"run", "fit", "search", "compare", "reproduce"}
 MEMORY = "allocate|(out of|not enough) memory|calculation overflowed"  # of numpy, torch and its devices
+LONGEST = 5000  # characters of a message: a file may have thousands of columns
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,5 +76,7 @@ def _see_help(error: CycloptsError) -> str:
 
 
 def _fail(message: str, code: int = 2) -> int:
-    stderr().print(f"segue: {message}", markup=False, soft_wrap=True)
+    text = printable(f"segue: {message}")
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+    stderr().print(text, markup=False, soft_wrap=True)
     return code

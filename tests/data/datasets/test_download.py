@@ -94,7 +94,7 @@ def test_files_from_a_site(site, tmp_path):
     [
         (None, 0, "Not Found"),
         (packed({"tiny/u.data": CONTENT}), 10, r"the transfer broke off after \d+ of \d+ bytes"),
-        (b"<html>sign in</html>", 0, "not a whole zip file"),
+        (b"<html>sign in</html>", 0, "what came cannot be unpacked .File is not a zip file"),
         (packed({"tiny/other": CONTENT}), 0, "there is no tiny/u.data in it"),
         (packed({"tiny/u.data": b"changed"}), 0, f"expected {SHA256}: not the same data"),
     ],

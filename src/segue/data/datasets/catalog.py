@@ -19,8 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from segue.data.cache_folder import cache_folder
 from segue.data.datasets import amazon, citeulike, goodreads, iarn, movielens, yoochoose
 from segue.data.datasets.dataset import Dataset
@@ -28,6 +26,8 @@ from segue.data.datasets.download import Unavailable
 from segue.data.filters import FilterOptions
 from segue.data.log import Log, Step
 from segue.data.readers.ingest import read_log
+from segue.data.readers.sample import DAMAGED
+from segue.data.readers.table import FAILED
 from segue.data.store import save_log
 from segue.errors import ArtefactError, DataError, did_you_mean
 from segue.event_store.address import is_store_url
@@ -127,7 +127,7 @@ def _fetch(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
 def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     try:
         events, users, items = dataset.files[path.name](path)
-    except (pl.exceptions.PolarsError, OSError, ValueError, IndexError) as error:
+    except (*FAILED, *DAMAGED, ValueError, LookupError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
     # papers and publishers count every row of a data set, so exact copies are kept

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import lzma
 import os
 import re
 import shutil
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,12 @@ from segue.reporting.console import Bar, progress
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60
+LARGEST_RATIO, ALWAYS_UNPACKED = 100, 1 << 24  # of a member to the archive; and bytes besides
+# what zipfile and its decompressors raise for archives that are damaged, encrypted, or packed in an unknown way
+BAD_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
+)
 
 
 class Unavailable(DataError):
@@ -196,23 +204,28 @@ def unpack(archive: Path, members: Mapping[str, str | None], folder: Path) -> No
     A folder that is already there stays as it is.
 
     Raises:
-        Unavailable: the file is no zip file, a member is missing or its hash differs; `folder` is then untouched.
+        Unavailable: the file is no zip file, it cannot be unpacked, or a member is missing, there twice, far larger
+            than the archive, or not the one that is expected; `folder` is then untouched.
     """
     try:
         with zipfile.ZipFile(archive) as opened, atomic_folder(folder, replace=False) as new:
             for member, sha256 in members.items():
                 _extract(opened, member, sha256, new / member.rpartition("/")[2])
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise Unavailable(f"what came is not a whole zip file ({error})") from error
+    except BAD_ARCHIVE as error:
+        raise Unavailable(f"what came cannot be unpacked ({reason(error)})") from error
 
 
 def _extract(archive: zipfile.ZipFile, member: str, sha256: str | None, path: Path) -> None:
-    digest = hashlib.sha256()
+    digest, largest = hashlib.sha256(), ALWAYS_UNPACKED + LARGEST_RATIO * Path(str(archive.filename)).stat().st_size
+    if archive.namelist().count(member) > 1:
+        raise Unavailable(f"{member} is in it twice")
     try:
         with archive.open(member) as source, path.open("wb") as file:
             while chunk := source.read(CHUNK_BYTES):
                 digest.update(chunk)
                 file.write(chunk)
+                if file.tell() > largest:
+                    raise Unavailable(f"{member} is more than {LARGEST_RATIO} times as large as the archive")
     except KeyError:
         raise Unavailable(f"there is no {member} in it") from None
     if sha256 is not None:

@@ -14,10 +14,11 @@ from pathlib import Path
 import polars as pl
 
 from segue.data.readers.empty import NoRows
+from segue.data.readers.json_depth import check_depth
 from segue.data.readers.json_rows import read_rows
 from segue.data.readers.rows import BOM
 from segue.data.readers.sample import DAMAGED, open_text
-from segue.data.readers.table import Kinds, Table, polars_table
+from segue.data.readers.table import FAILED, Kinds, Table, polars_table
 from segue.data.readers.text import Loaded
 from segue.errors import DataError
 
@@ -31,9 +32,10 @@ def json_table(path: Path) -> Table:
         DataError: the file is empty or damaged, or a row is no JSON object.
     """
     try:
+        check_depth(path)
         frame = _scan(path)
         columns = frame.collect_schema().names()
-    except (pl.exceptions.PolarsError, *DAMAGED):
+    except (*FAILED, *DAMAGED):
         rows, mixed = read_rows(path)
         return _refusing(polars_table(rows.lazy(), path.name), mixed)
     if not columns:

@@ -46,6 +46,8 @@ def read_rows(path: Path) -> tuple[pl.DataFrame, dict[str, tuple[str, str]]]:
 def _array(path: Path, text: str) -> list[dict[str, Any]]:
     try:
         rows = json.loads(text)
+    except RecursionError:
+        raise DataError(f"{path}: has lists in lists, too deep to read; {ADVICE}") from None
     except ValueError as error:
         if "\n[" in text.strip():  # lines that are arrays
             return _lines(path, text)
@@ -63,6 +65,8 @@ def _lines(path: Path, text: str) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
+        except RecursionError:
+            raise DataError(f"{path}: line {number} has lists in lists, too deep to read; {ADVICE}") from None
         except ValueError as error:
             raise DataError(f"{path}: line {number} is no JSON ({error}); {ADVICE}") from error
         if not isinstance(row, dict):

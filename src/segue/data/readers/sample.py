@@ -17,10 +17,15 @@ LONGEST = 1 << 26  # bytes of a row
 NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
 DAMAGED = (EOFError, OSError, zlib.error)
 GZIP = b"\x1f\x8b"
+LARGEST_RATIO, ALWAYS_UNPACKED = 100, 1 << 28  # of a text to its gzip file; and bytes besides
 # suffixes of compressed files -> the program that unpacks them; their first bytes -> the suffix
-PACKED = {".zst": "zstd -d", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".7z": "7z x", ".tar": "tar xf"}
+PACKED = {
+    **{".zst": "zstd -d", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".lz4": "lz4 -d", ".z": "uncompress"},
+    **{".7z": "7z x", ".rar": "unrar x", ".tar": "tar xf", ".tgz": "tar xf", ".tbz2": "tar xf", ".txz": "tar xf"},
+}
 _FIRST_BYTES = {
-    **{b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"7z\xbc\xaf": ".7z"}
+    **{b"\x28\xb5\x2f\xfd": ".zst", b"PK\x03\x04": ".zip", b"PK\x05\x06": ".zip", b"BZh": ".bz2", b"\xfd7zXZ": ".xz"},
+    **{b"\x04\x22\x4d\x18": ".lz4", b"\x1f\x9d": ".z", b"7z\xbc\xaf": ".7z", b"Rar!": ".rar"},
 }
 
 
@@ -73,7 +78,10 @@ def _first_bytes(path: Path) -> tuple[bytes, str]:
                     return raw, line_end
                 closed = raw.count(b'"') % 2 == 0 or len(raw) > QUOTED
                 if (raw.count(line_end.encode()) > 1 and closed) or len(raw) > LONGEST:
-                    return raw[: raw.rfind(line_end.encode()) + 1] or raw, line_end
+                    whole = raw[: raw.rfind(line_end.encode()) + 1]
+                    if whole.count(line_end.encode()) < 2:
+                        raise DataError(f"{path}: has a line that is longer than {LONGEST >> 20} MB; is this a table?")
+                    return whole, line_end
     except DAMAGED as error:
         raise DataError(f"{path}: cannot be read ({error}); is it whole? Download or write it again") from error
 
@@ -94,4 +102,37 @@ def open_text(path: Path) -> BinaryIO:
     compressed = start.startswith(GZIP)
     if path.suffix == ".gz" and not compressed:
         raise DataError(f"{path}: not a gzip file; rename it without .gz, or download it again")
-    return cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb")
+    return cast(BinaryIO, _Unpacked(path)) if compressed else path.open("rb")
+
+
+class _Unpacked(gzip.GzipFile):
+    """The text of a gzip file, up to a multiple of its size: a file of repetitions would fill the memory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+        self.left = ALWAYS_UNPACKED + LARGEST_RATIO * path.stat().st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read at most `size` bytes; everything that is left if it is negative.
+
+        Raises:
+            OSError: the text is too long.
+        """
+        wanted = self.left + 1 if size is None or size < 0 else size
+        content = super().read(wanted)
+        self.left -= len(content)
+        if self.left < 0:
+            raise OSError(f"it unpacks to more than {LARGEST_RATIO} times its size")
+        return content
+
+
+def check_unpacked(path: Path) -> None:
+    """Read a file to its end, before it is unpacked into memory.
+
+    Raises:
+        OSError, EOFError, zlib.error: it is damaged, or its text is too long.
+    """
+    with open_text(path) as file:
+        while file.read(SIZE):
+            pass

@@ -7,8 +7,8 @@ a data frame     ──┘
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,14 @@ import polars as pl
 from segue.data.readers.text import HEAD_ROWS, Loaded, TextFile
 from segue.errors import DataError
 from segue.io import reason
+from segue.parquet_size import decoded_size
 
 ColumnKind = Literal["name", "time", "rating", "text", "any"]
 Kinds = Mapping[str, ColumnKind]
 Frame = pl.DataFrame
 Tables = tuple[Frame, Frame | None, Frame | None]  # of a named data set: events, users, items
+FAILED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # what reading a damaged file raises
+LARGEST_RATIO, ALWAYS_READ = 1000, 1 << 32  # of the memory of Parquet columns to their file; and bytes besides
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,24 @@ def parquet_table(paths: Sequence[Path], where: str) -> Table:
     """Parquet files of the same columns and types."""
     for path in paths:
         parquet_schema(path)
-    return polars_table(pl.scan_parquet(list(paths), glob=False, hive_partitioning=False), where)
+    table = polars_table(pl.scan_parquet(list(paths), glob=False, hive_partitioning=False), where)
+
+    def load(kinds: Kinds) -> Loaded:
+        for path in paths:
+            _check_size(path, kinds)
+        return table.load(kinds)
+
+    return replace(table, load=load)
+
+
+def _check_size(path: Path, columns: Container[str]) -> None:
+    """Refuse a Parquet file whose columns take far more memory than the file: they hold nothing but repetitions."""
+    size, largest = decoded_size(path, columns).bytes, LARGEST_RATIO * path.stat().st_size + ALWAYS_READ
+    if size > largest:
+        raise DataError(
+            f"{path}: would take {size / 1e9:,.0f} GB of memory, {size // path.stat().st_size:,} times its size; "
+            "is it damaged? Write or download it again"
+        )
 
 
 def parquet_schema(path: Path) -> pl.Schema:
@@ -65,8 +85,9 @@ def parquet_schema(path: Path) -> pl.Schema:
         DataError: it is not a whole Parquet file.
     """
     try:
+        decoded_size(path, ())
         return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (ValueError, *FAILED) as error:
         raise DataError(f"{path}: not a whole Parquet file ({reason(error)}); write or download it again") from error
 
 
@@ -74,7 +95,7 @@ def polars_table(frame: pl.LazyFrame, where: str) -> Table:
     """A polars frame."""
     try:
         columns = frame.collect_schema().names()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except FAILED as error:
         raise DataError(f"{where}: cannot be read ({reason(error)})") from error
     head = partial(_load_polars, frame.head(HEAD_ROWS), where)
     return Table(where, columns, lambda kinds: (_load_polars(frame, where, kinds), ()), head)
@@ -83,7 +104,7 @@ def polars_table(frame: pl.LazyFrame, where: str) -> Table:
 def _load_polars(frame: pl.LazyFrame, where: str, kinds: Kinds) -> pl.DataFrame:
     try:
         return frame.select(list(kinds)).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except FAILED as error:
         raise DataError(f"{where}: cannot be read ({reason(error)})") from error
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import polars as pl
 
 from segue.data.readers.dialect import Dialect
+from segue.data.readers.empty import NoRows
 from segue.data.readers.header import Header
 from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
-from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, open_text
+from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, check_unpacked, open_text
 from segue.data.readers.user_lines import user_events, user_line_fields
 from segue.data.readers.values import WHOLE, is_empty
 from segue.errors import DataError
@@ -69,6 +70,8 @@ class TextFile:
             rows = [row for row in dialect.fields(sample.lines) if any(row)]
         except csv.Error as error:
             raise DataError(f"{path}: cannot be read as text separated by {dialect.delimiter!r} ({error})") from error
+        if not rows:
+            raise NoRows(f"{path}: has no values; one event per row is needed")
         if not header and (pattern := user_line_fields(rows, dialect.delimiter, numbers=header is None)):
             named = Header(False, ["user", "item"], hint=ONE_USER)
             return cls(path, dialect, named, [], user_line=pattern)
@@ -246,6 +249,7 @@ class TextFile:
         whole_lines = Dialect(UNIT.decode(), None, self.dialect.line_end)
         lines = replace(self, header=Header(False, ["line"]))
         try:
+            check_unpacked(self.path)
             frame = lines._scan(whole_lines, {"line": pl.String}, [pl.col("line")])
         except (pl.exceptions.PolarsError, *DAMAGED) as error:
             raise DataError(f"{self.path}: cannot be read ({reason(error)})") from error
