@@ -83,14 +83,40 @@ def test_a_state_with_a_missing_buffer_is_refused() -> None:
         sparse(random(5, 7)).load_state_dict(state)
 
 
-@settings(max_examples=60)
-@given(sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 5)), max_size=8), max_work=st.integers(1, 12))
-def test_blocks_are_whole_groups_with_about_the_same_work(sizes: list[tuple[int, int]], max_work: int) -> None:
+@settings(max_examples=100)
+@given(sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 5)), max_size=8), max_work=st.integers(1, 12))
+def test_blocks_are_whole_groups_or_parts_of_one(sizes: list[tuple[int, int]], max_work: int) -> None:
     group = np.repeat(np.arange(len(sizes)), [size for size, _ in sizes])
     each = np.repeat(np.array([work for _, work in sizes], np.int64), [size for size, _ in sizes])
-    ranges = list(group_blocks(group, np.cumsum(each), max_work))
-    assert [index for one, two in ranges for index in range(one, two)] == list(range(len(group)))
-    for one, two in ranges:
-        assert one == 0 or group[one - 1] != group[one]
-        last = np.flatnonzero(group == group[two - 1])
-        assert each[one : last[0]].sum() < max(max_work, 1) + each[last].sum()
+    blocks = list(group_blocks(group, np.cumsum(each), max_work))
+    order = np.arange(len(group))
+    assert [index for parts in blocks for part in parts for index in order[part]] == list(order)
+    for parts in blocks:
+        groups = np.unique(np.concatenate([group[part] for part in parts]))
+        assert np.isin(group, groups).sum() == sum(len(group[part]) for part in parts)  # no group is divided
+        if len(parts) == 1:
+            assert each[parts[0]].sum() <= max_work or parts[0].stop - parts[0].start == 1
+        else:
+            assert len(groups) == 1
+            assert each[group == groups[0]].sum() > max_work
+            assert all(each[part].sum() < max_work + each[part].max() for part in parts)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_a_matrix_is_set_in_blocks_of_rows(rows: int) -> None:
+    dense = random(7, 9, seed=3)
+    dense[2] = 0
+    matrix = sparse(random(7, 9)).float()
+    blocks = (sp.coo_array(dense * (np.arange(7)[:, None] // rows == block)) for block in range(7))
+    matrix.set_rows((block.row, block.col, block.data) for block in blocks)
+    wanted = SparseMatrix(dense.shape)
+    wanted.set(sp.coo_array(dense))
+    for name, value in wanted.state_dict().items():
+        assert torch.equal(matrix.state_dict()[name], value)
+        assert matrix.state_dict()[name].dtype == value.dtype
+
+
+def test_a_matrix_without_blocks_is_empty() -> None:
+    matrix = sparse(random(5, 7))
+    matrix.set_rows([])
+    assert not matrix.to_scipy().nnz

@@ -50,6 +50,15 @@ class Vocab:
     def _ids(self) -> dict[Any, int]:
         return {token: index + 1 for index, token in enumerate(self.tokens)}
 
+    def text(self) -> str:
+        """All names in the order of their ids, one a line.
+
+        >>> Vocab(pl.Series(["one", "two"])).text()
+        'one\\ntwo'
+        """
+        text: str = self.tokens.cast(pl.String).str.join("\n")[0]
+        return text
+
     def ids(self, tokens: Sequence[Any]) -> Ids:
         """(len(tokens),) ids of the names; 0 for an unknown name.
 
@@ -246,7 +255,7 @@ class Log:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of the content: names, order, times, ratings and the split of the rows of this view."""
-        names = ("\n".join(map(str, vocab.tokens)).encode() for vocab in (self.users, self.items))
+        names = (vocab.text().encode() for vocab in (self.users, self.items))
         columns = (self.item, self.time, self.rating)
         values = (b"-" if column is None else self.column(column) for column in columns)
         # a split came later: logs without one keep their digits

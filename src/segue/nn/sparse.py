@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segue.data.log import Floats, distinct
 from segue.errors import require
 from segue.nn.buffers import require_ids
 
 Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
+Entries = tuple[Integers, Integers, Floats]
+"""Row, column and value of each entry."""
 
 MAX_PAIRS = 4_000_000  # pairs that a neighbour model counts at a time, which bounds its memory
 
@@ -69,6 +73,21 @@ class SparseMatrix(ResizableBuffers):
         require(fits and int(ends[0]) == 0 and bool((ends.diff() >= 0).all()), "a sparse matrix has no such rows")
         require_ids(self.indices, self.shape[1] - 1, "columns of a sparse matrix")
 
+    def set_rows(self, blocks: Iterable[Entries]) -> None:
+        """Replace all entries by those of `blocks`, which are sorted by row and by column, and follow each other.
+
+        It needs the memory of the matrix and of one block.
+        """
+        lengths = np.zeros(self.shape[0], np.int64)
+        indices, values = _GrowingArray(np.int32), _GrowingArray(self.values.numpy(force=True).dtype)
+        for row, column, value in blocks:
+            lengths += np.bincount(row, minlength=self.shape[0])
+            indices.append(column)
+            values.append(value)
+        self.indptr.copy_(torch.from_numpy(np.append(0, np.cumsum(lengths))))
+        self.indices = torch.from_numpy(indices.finished()).to(self.indices)
+        self.values = torch.from_numpy(values.finished()).to(self.values)
+
     def to_scipy(self) -> sp.csr_array:
         """The matrix as a `scipy.sparse` array that shares its entries."""
         # scipy wants one type for both arrays of integers
@@ -91,18 +110,49 @@ class SparseMatrix(ResizableBuffers):
         return position.to(rows.device), column.to(rows.device), value.to(self.values)
 
 
-def group_blocks(group: Integers, work: Integers, max_work: int) -> Iterator[tuple[int, int]]:
-    """Ranges of the sorted array `group` that never divide a group, each with about `max_work` work.
+def group_blocks(group: Integers, work: Integers, max_work: int) -> Iterator[list[slice]]:
+    """Ranges of the sorted array `group`, each with at most about `max_work` work: [one range] of whole groups.
+
+    A single group with more work comes alone, as several ranges.
 
     Args:
         group: (n,) ascending.
         work: (n,) cumulative work of the entries.
-        max_work: work of a range, at most, unless a single group has more.
+        max_work: work of a range. One with a single entry may have more, and parts of a group that of one entry more.
     """
     begin = 0
     while begin < len(group):
-        done = work[begin - 1] if begin else 0
-        end = max(int(np.searchsorted(work, done + max_work)), begin + 1)
-        end = int(np.searchsorted(group, group[min(end, len(group)) - 1], side="right"))
-        yield begin, end
+        done = int(work[begin - 1]) if begin else 0
+        end = int(np.searchsorted(work, done + max_work, side="right"))
+        if end < len(group):
+            end = int(np.searchsorted(group, group[end], side="left"))
+        if end > begin:
+            yield [slice(begin, end)]
+        else:
+            end = int(np.searchsorted(group, group[begin], side="right"))
+            limits = np.arange(done + max_work, int(work[end - 1]), max_work)
+            cuts = distinct(
+                np.concatenate([[begin], begin + np.searchsorted(work[begin:end], limits, side="right"), [end]])
+            )
+            yield [slice(a, b) for a, b in pairwise(cuts.tolist())]
         begin = end
+
+
+class _GrowingArray:
+    """An array to which parts are appended; it grows in place, by an eighth, and is never there twice."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._values = np.empty(0, dtype)
+        self._length = 0
+
+    def append(self, part: np.ndarray) -> None:
+        end = self._length + len(part)
+        if end > len(self._values):
+            self._values.resize(end + end // 8, refcheck=False)
+        self._values[self._length : end] = part
+        self._length = end
+
+    def finished(self) -> np.ndarray:
+        """The array; nothing can be appended any more."""
+        self._values.resize(self._length, refcheck=False)
+        return self._values

@@ -86,11 +86,14 @@ def test_fitting_again_replaces_everything() -> None:
         assert torch.equal(value, model.state_dict()[key])
 
 
-def test_the_size_of_blocks_does_not_change_similarities(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("max_pairs", [1, 5, 40, 200])
+@pytest.mark.parametrize("similarity", ["cosine", "gru4rec", "lift"])
+def test_the_size_of_blocks_changes_no_bit(monkeypatch: pytest.MonkeyPatch, max_pairs: int, similarity: str) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
-    whole = fitted(log).similarity
-    monkeypatch.setattr(item_knn, "MAX_PAIRS", 5)
-    assert torch.equal(fitted(log).similarity, whole)
+    whole = fitted(log, similarity=similarity).state_dict()
+    monkeypatch.setattr(item_knn, "MAX_PAIRS", max_pairs)
+    for key, value in fitted(log, similarity=similarity).state_dict().items():
+        assert torch.equal(value, whole[key])
 
 
 def test_an_item_without_events_has_no_neighbours() -> None:

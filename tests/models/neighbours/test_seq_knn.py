@@ -104,11 +104,16 @@ def test_rules_follow_the_order() -> None:
     assert score(model, 1).tolist() == pytest.approx([0, 2 / 3, 0.3 / 3, 0])
 
 
-def test_the_size_of_blocks_does_not_change_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("max_pairs", [1, 5, 40, 200])
+@pytest.mark.parametrize("choices", [{}, {"length_discount": 0.7, "num_neighbours": 3}, {"backward_weight": 0.0}])
+def test_the_size_of_blocks_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch, max_pairs: int, choices: dict[str, Any]
+) -> None:
     log = synthetic.markov(30, 8, 6, seed=1)
-    whole = score(fitted(log), 3, 5)
-    monkeypatch.setattr(seq_knn, "MAX_PAIRS", 5)
-    torch.testing.assert_close(score(fitted(log), 3, 5), whole)
+    whole = fitted(log, **choices).state_dict()
+    monkeypatch.setattr(seq_knn, "MAX_PAIRS", max_pairs)
+    for key, value in fitted(log, **choices).state_dict().items():
+        assert torch.equal(value, whole[key])
 
 
 def test_fitting_again_replaces_everything() -> None:

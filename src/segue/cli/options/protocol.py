@@ -154,7 +154,7 @@ class ProtocolOptions(EvaluationOptions):
 
         given = {name: getattr(self, name) for name in OF_SPLIT if getattr(self, name) is not None}
         protocol = with_arguments(protocol, given, log) if given else protocol
-        if self.exclude_seen is None and log is not None:
+        if self.exclude_seen is None and log is not None and self.protocol:  # a guessed one has the rule of the log
             protocol = with_seen_rule_of_log(protocol, log)
         settings = {"horizon": self.horizon, "leak": self.leak}
         changed = {name: value for name, value in settings.items() if value != getattr(ProtocolOptions, name)}

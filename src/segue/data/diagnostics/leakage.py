@@ -246,8 +246,11 @@ def _contains(ordered: Ids, values: Ids) -> Mask:
     """(len(values),) which of the values are in the sorted array `ordered`."""
     if not len(ordered):
         return np.zeros(len(values), np.bool_)
-    index = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
-    return ordered[index] == values
+    order = np.argsort(values)  # ascending values are searched in nearby places, which is faster in large logs
+    index = np.minimum(np.searchsorted(ordered, values[order]), len(ordered) - 1)
+    found = np.empty(len(values), np.bool_)
+    found[order] = ordered[index] == values[order]
+    return found
 
 
 def _contained(split: Split) -> tuple[int, float]:

@@ -23,17 +23,18 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Floats, Ids, Log, distinct, ranges
+from segue.data.log import Floats, Log, distinct
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.buffers import require_ids
-from segue.nn.sparse import MAX_PAIRS, group_blocks
+from segue.nn.sparse import MAX_PAIRS, Entries, group_blocks
 
 
 class ItemKNNConfig(Config):
@@ -98,8 +99,9 @@ class ItemKNN(DirectModel):
         self.similarity.zero_()
         width = self.neighbour.shape[1]
         for block in _similarities(log, self.config):
-            order = np.lexsort((block[1], -block[2], block[0]))  # by item, the most similar first
-            item, other, similarity = (column[order] for column in block)
+            nearest = _nearest(block, width)
+            order = np.lexsort((nearest[1], -nearest[2], nearest[0]))  # by item, the most similar first
+            item, other, similarity = (column[order] for column in nearest)
             rank = np.arange(len(item)) - np.searchsorted(item, item)
             keep = rank < width
             cell = torch.from_numpy(item[keep]), torch.from_numpy(rank[keep])
@@ -128,28 +130,44 @@ class ItemKNN(DirectModel):
         return scores if items is None else scores[:, items]
 
 
-def _similarities(log: Log, config: ItemKNNConfig) -> Iterator[tuple[Ids, Ids, Floats]]:
-    """Item, other item and similarity of every pair that occurs together, in blocks of items."""
+def _nearest(pairs: Entries, width: int) -> Entries:
+    """The pairs of each item with its `width` most similar items, and with those that are as similar as the last one.
+
+    Args:
+        pairs: item, other item and similarity; ascending by item.
+        width: number of items.
+    """
+    item, other, similarity = pairs
+    ends = np.append(0, np.flatnonzero(np.diff(item, append=-1)) + 1)
+    keep = np.ones(len(item), np.bool_)
+    for row in np.flatnonzero(np.diff(ends) > width):
+        part = slice(ends[row], ends[row + 1])
+        keep[part] = similarity[part] >= np.partition(similarity[part], -width)[-width]
+    return item[keep], other[keep], similarity[keep]
+
+
+def _similarities(log: Log, config: ItemKNNConfig) -> Iterator[Entries]:
+    """Item, other item and similarity of every pair that occurs together, in blocks of items.
+
+    The counts of a block are a product of two sparse matrices: the users of its items, times the items of all users.
+    """
     user, item = log.events()
     span = log.num_items + 1
-    # the distinct items of each user; for gru4rec, all events on the left side of a pair
-    keys = distinct(user * span + item)
-    owner, content = keys // span, keys % span
-    start = np.searchsorted(owner, np.arange(log.num_users + 2))
-    left_user, left_item = (user, item.astype(np.int64)) if config.similarity == "gru4rec" else (owner, content)
-    count = np.bincount(left_item, minlength=span).astype(np.float64)
-    order = np.argsort(left_item, kind="stable")
-    left_user, left_item = left_user[order], left_item[order]
-    work = np.cumsum(start[left_user + 1] - start[left_user])
-    for begin, end in group_blocks(left_item, work, MAX_PAIRS):
-        users = left_user[begin:end]
-        size = start[users + 1] - start[users]
-        other = content[ranges(start[users], start[users + 1])]
-        pair, together = np.unique(np.repeat(left_item[begin:end], size) * span + other, return_counts=True)
-        one, two = pair // span, pair % span
-        different = one != two
-        one, two, together = one[different], two[different], together[different]
-        yield one, two, together / _norm(count[one], count[two], config)
+    keys = distinct(user * span + item)  # the distinct items of each user
+    start = np.append(0, np.cumsum(np.bincount(keys // span, minlength=log.num_users + 1)))
+    ones = np.ones(max(len(keys), len(item)), np.int32)
+    users = sp.csr_array((ones[: len(keys)], (keys % span).astype(np.int32), start), shape=(log.num_users + 1, span))
+    if config.similarity == "gru4rec":  # all events on the left side of a pair
+        items = sp.csr_array((ones[: len(item)], (item, user)), shape=users.shape[::-1])
+    else:
+        items = users.T.tocsr()
+    count = items.sum(axis=1).astype(np.float64)
+    most = np.minimum(items @ np.diff(start), span)  # pairs of an item, at most
+    for [rows] in group_blocks(np.arange(span), np.cumsum(most), MAX_PAIRS):
+        pairs = (items[rows] @ users).tocoo()
+        different = pairs.row + rows.start != pairs.col
+        one, two = pairs.row[different] + rows.start, pairs.col[different]
+        yield one, two, pairs.data[different] / _norm(count[one], count[two], config)
 
 
 def _norm(one: Floats, two: Floats, config: ItemKNNConfig) -> Floats:

@@ -25,6 +25,7 @@ Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by powers of coun
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -35,13 +36,10 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Floats, Log, ranges
+from segue.data.log import Codes, Floats, Ids, Log, ranges
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.sparse import MAX_PAIRS, Integers, SparseMatrix, group_blocks
-
-Pairs = tuple[Integers, Integers, Floats]
-"""Item, other item and similarity of each pair."""
+from segue.nn.sparse import MAX_PAIRS, Entries, SparseMatrix, group_blocks
 
 
 class SeqKNNConfig(Config):
@@ -130,9 +128,8 @@ class SeqKNN(DirectModel):
         self.similarity = SparseMatrix((sizes.num_items + 1, sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        parts = [_nearest(pairs, self.config.num_neighbours) for pairs in _similarities(log, self.config)]
-        item, other, similarity = (np.concatenate(column) for column in zip(*parts, strict=True))
-        self.similarity.set(sp.coo_array((similarity, (item, other)), shape=self.similarity.shape))
+        pairs = _similarities(log, self.config)
+        self.similarity.set_rows(_nearest(block, self.config.num_neighbours) for block in pairs)
 
     def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
         row, column, value = self.similarity.entries(items)
@@ -150,55 +147,102 @@ class SeqKNN(DirectModel):
         return scores if items is None else scores[:, items]
 
 
-def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Pairs]:
-    """The similarities of all pairs of items, each pair once, in ascending order and in blocks of items.
-
-    The weighted counts of pairs are a product of two sparse matrices: one row for each item with a 1 at each of its
-    events, times one row for each event with the weights of the items around it.
-    """
-    user, item = log.events()
-    item = item.astype(np.int32)
-    length = log.lengths[user]
-    position = np.arange(len(item)) - (np.cumsum(log.lengths) - log.lengths)[user]
-    max_distance = min(config.max_distance, int(log.lengths.max()))  # no two events are farther apart
-    before = np.minimum(position, max_distance if config.backward_weight else 0)
-    after = np.minimum(length - 1 - position, max_distance)
-    count = np.bincount(item, minlength=log.num_items + 1)
+def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
+    """Item, other item and similarity of all pairs of items, each pair once, in ascending order, in blocks of items."""
+    events = _Events.of(log, config)
+    count = np.bincount(events.item, minlength=log.num_items + 1)
     norm = [(np.maximum(count, 1) + config.shrinkage) ** -power for power in (config.alpha, config.beta)]
-    order = np.argsort(item, kind="stable")
-    order = order[(before + after)[order] > 0]
-    yield np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0)
-    for begin, end in group_blocks(item[order], np.cumsum((before + after)[order]), MAX_PAIRS):
-        event = order[begin:end]
-        width = before[event] + after[event]
-        other = ranges(event - before[event], event + after[event] + 1)
+    width = events.before + events.after
+    order = np.argsort(events.item, kind="stable")
+    order = order[width[order] > 0]
+    for parts in group_blocks(events.item[order], np.cumsum(width[order]), MAX_PAIRS):
+        if len(parts) == 1:
+            one, two, counts = _counts(events, order[parts[0]], log.num_items + 1)
+        else:
+            one, two, counts = _counts_of_item(events, [order[part] for part in parts], log.num_items + 1)
+        yield one, two, counts * norm[0][one] * norm[1][two]
+
+
+@dataclass(frozen=True, eq=False)
+class _Events:
+    """The events of a log, each with the events around it that it forms pairs with.
+
+    Attributes:
+        item: (R,) the item of each event.
+        before: (R,) the number of earlier events that it forms pairs with.
+        after: (R,) the number of later ones.
+        scale: (R,) the factor of the weights of its pairs; None if it is 1.
+        weights: (2 max_distance + 1,) the weight of a pair whose second event lies -max_distance, ..., max_distance
+            positions on.
+    """
+
+    item: Codes
+    before: Ids
+    after: Ids
+    scale: Floats | None
+    weights: Floats
+
+    @classmethod
+    def of(cls, log: Log, config: SeqKNNConfig) -> _Events:
+        user, item = log.events()
+        length = log.lengths[user]
+        position = np.arange(len(item)) - (np.cumsum(log.lengths) - log.lengths)[user]
+        max_distance = min(config.max_distance, int(log.lengths.max()))  # no two events are farther apart
+        before = np.minimum(position, max_distance if config.backward_weight else 0)
+        after = np.minimum(length - 1 - position, max_distance)
+        scale = length.astype(np.float64) ** -config.length_discount if config.length_discount else None
+        return cls(item.astype(np.int32), before, after, scale, _weights(config, max_distance))
+
+    def pairs(self, event: Ids) -> tuple[Ids, Codes, Floats]:
+        """Number of pairs of each event; the other item and the weight of each pair, event by event."""
+        width = self.before[event] + self.after[event]
+        other = ranges(event - self.before[event], event + self.after[event] + 1)
         distance = other - np.repeat(event, width + 1)
         other, distance = other[distance != 0], distance[distance != 0]
-        weight = _weights(config, max_distance)[distance + max_distance]
-        if config.length_discount:
-            weight = weight * np.repeat(length[event] ** -config.length_discount, width)
-        items, start = np.unique(item[event], return_index=True)
-        offsets = np.append(0, np.cumsum(width)).astype(np.int32)
-        around = sp.csr_array((weight, item[other], offsets), shape=(len(event), log.num_items + 1))
-        entries = (
-            np.ones(len(event)),
-            np.arange(len(event), dtype=np.int32),
-            np.append(start, len(event)).astype(np.int32),
-        )
-        counts = sp.csr_array(entries, shape=(len(items), len(event))) @ around  # (items of the block, I + 1)
-        counts.sort_indices()
-        one, two = items[np.repeat(np.arange(len(items)), np.diff(counts.indptr))], counts.indices
-        yield one, two, counts.data * norm[0][one] * norm[1][two]
+        weight = self.weights[distance + len(self.weights) // 2]
+        if self.scale is not None:
+            weight = weight * np.repeat(self.scale[event], width)
+        return width, self.item[other], weight
+
+
+def _counts(events: _Events, event: Ids, num_ids: int) -> Entries:
+    """The weighted counts of the pairs of some events, which are sorted by item.
+
+    They are a product of two sparse matrices: one row for each item with a 1 at each of its events, times one row for
+    each event with the weights of the items around it.
+    """
+    width, other, weight = events.pairs(event)
+    items, start = np.unique(events.item[event], return_index=True)
+    offsets = np.append(0, np.cumsum(width)).astype(np.int32)
+    around = sp.csr_array((weight, other, offsets), shape=(len(event), num_ids))
+    entries = (
+        np.ones(len(event)),
+        np.arange(len(event), dtype=np.int32),
+        np.append(start, len(event)).astype(np.int32),
+    )
+    counts = sp.csr_array(entries, shape=(len(items), len(event))) @ around  # (items of the block, I + 1)
+    counts.sort_indices()
+    return items[np.repeat(np.arange(len(items)), np.diff(counts.indptr))], counts.indices, counts.data
+
+
+def _counts_of_item(events: _Events, parts: list[Ids], num_ids: int) -> Entries:
+    """The same for all events of one item that has too many pairs to hold at a time, part by part."""
+    total = np.zeros(num_ids)
+    for event in parts:
+        _, other, weight = events.pairs(event)
+        np.add.at(total, other, weight)  # in the order of the product of `_counts`, so sums are equal to the bit
+    two = np.flatnonzero(total).astype(np.int32)
+    return np.full(len(two), events.item[parts[0][0]]), two, total[two]
 
 
 def _weights(config: SeqKNNConfig, max_distance: int) -> Floats:
-    """(2 max_distance + 1,) weights of pairs whose second event lies -max_distance, ..., max_distance positions on."""
+    """The weights of pairs by the distance of their second event: see `_Events`."""
     distance = np.arange(-max_distance, max_distance + 1)
     weight = np.maximum(np.abs(distance), 1.0) ** -config.distance_decay
     return np.where(distance > 0, weight, config.backward_weight * weight)
 
 
-def _nearest(pairs: Pairs, num_neighbours: int | None) -> Pairs:
+def _nearest(pairs: Entries, num_neighbours: int | None) -> Entries:
     """The pairs of each item with its most similar items; among equals, with the lower id."""
     item, other, similarity = pairs
     size = np.bincount(item)

@@ -1,0 +1,42 @@
+"""Neighbour models count pairs in blocks: beyond what they keep, their memory is that of a block and of the rows."""
+
+from __future__ import annotations
+
+import tracemalloc
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from segue.data import synthetic
+from segue.data.log import Log
+from segue.models.base.model import DirectModel, Sizes
+from segue.models.neighbours import item_knn, seq_knn
+from segue.models.neighbours.item_knn import ItemKNN
+from segue.models.neighbours.seq_knn import SeqKNN
+
+PAIRS = 50_000  # of a block
+USERS, LENGTH, ITEMS = 300, 100, 3000
+
+
+def long_histories() -> Log:
+    """Long histories with 2.7 million pairs; every third event is of item 1, which has 900,000 of them."""
+    rng = np.random.default_rng(0)
+    items = rng.integers(2, ITEMS + 1, (USERS, LENGTH))
+    items[rng.random(items.shape) < 1 / 3] = 1
+    return synthetic.from_sequences(items.tolist(), num_items=ITEMS)
+
+
+@pytest.mark.parametrize(("module", "kind"), [(seq_knn, SeqKNN), (item_knn, ItemKNN)])
+def test_memory_is_that_of_the_kept_neighbours(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel]
+) -> None:
+    monkeypatch.setattr(module, "MAX_PAIRS", PAIRS)
+    log = long_histories()
+    model = kind(kind.configure({"num_neighbours": 500}), Sizes(log.num_users, log.num_items))
+    tracemalloc.start()
+    model.fit(log)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    kept = sum(value.nbytes for value in model.state_dict().values())
+    assert peak < 1.5 * kept + 100 * PAIRS + 150 * len(log)
