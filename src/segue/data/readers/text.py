@@ -65,11 +65,11 @@ class TextFile:
             DataError: the file is empty, binary, not UTF-8, not what its suffix says, or its header repeats a name.
         """
         sample = Sample.read(path)
-        dialect = Dialect.detect(path, sample.lines, sample.line_end, delimiter)
         try:
+            dialect = Dialect.detect(path, sample.lines, sample.line_end, delimiter)
             rows = [row for row in dialect.fields(sample.lines) if any(row)]
         except csv.Error as error:
-            raise DataError(f"{path}: cannot be read as text separated by {dialect.delimiter!r} ({error})") from error
+            raise DataError(f"{path}: its first lines cannot be cut into fields ({error}); correct them") from error
         if not rows:
             raise NoRows(f"{path}: has no values; one event per row is needed")
         if not header and (pattern := user_line_fields(rows, dialect.delimiter, numbers=header is None)):
