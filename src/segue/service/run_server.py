@@ -12,6 +12,8 @@ from segue.io import reason
 from segue.service.app import create_app
 from segue.service.service import Service
 
+KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than balancers keep theirs, usually 60
+
 
 def run_server(service: Service, host: str, port: int, *, say: Callable[[str], object]) -> None:
     """Answer until the process is interrupted. Requests that are under way are answered first.
@@ -29,7 +31,12 @@ def run_server(service: Service, host: str, port: int, *, say: Callable[[str], o
     app = create_app(service)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=10
+        app,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=10,
     )
     server = _Server(config, lambda: say(f"segue is ready: {address} (routes: {address}/docs)"))
     try:

@@ -1,0 +1,254 @@
+"""Measures a running service: latency, throughput, events, and whether an answer knows the event before it.
+
+    python -m benchmarks.service models/hgn-cds                                 SQLite, in a temporary folder
+    python -m benchmarks.service models/hgn-cds --store postgresql://...        an empty database
+    python -m benchmarks.service models/hgn-cds --json service.json
+
+The service runs in a process of its own with one thread, the clients in this one. Latencies are those that a client
+sees. The processor time of the service is given beside them, since other work on the machine does not change it much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import polars as pl
+import psutil
+
+READY = re.compile(r"segue is ready: http://127\.0\.0\.1:(\d+)")
+SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        what: was measured.
+        clients: connections that asked at the same time.
+        per_second: requests, or events, in a second.
+        p50: median latency in milliseconds; likewise p90 and p99.
+        cpu: milliseconds of processor time of the service for each request, or event.
+        note: what else was seen.
+    """
+
+    what: str
+    clients: int
+    per_second: float
+    p50: float
+    p90: float
+    p99: float
+    cpu: float
+    note: str = ""
+
+
+class Connection:
+    """One HTTP connection that stays open."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def open(self) -> Connection:
+        """Connect."""
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return self
+
+    async def get(self, path: str) -> bytes:
+        """The body of an answer; anything but 200 is an error."""
+        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    async def post(self, path: str, content: Any) -> bytes:
+        """Send JSON; the body of the answer."""
+        body = json.dumps(content).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        return await self._ask(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def _ask(self, request: bytes) -> bytes:
+        self.writer.write(request)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        assert length is not None, head
+        body = await self.reader.readexactly(int(length[1]))
+        assert head[9:10] == b"2", head + body
+        return body
+
+
+@contextmanager
+def running_service(model: Path, store: str) -> Iterator[tuple[int, psutil.Process, float]]:
+    """A service in a process of its own: its port, its process, and the seconds until it was ready."""
+    command = [sys.executable, "-m", "segue", "serve", str(model), "--store", store, "--port", "0"]
+    begin = time.perf_counter()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                found = READY.search(line)
+                if found:
+                    yield int(found[1]), psutil.Process(process.pid), time.perf_counter() - begin
+                    break
+            else:
+                raise SystemExit(f"the service did not start: {' '.join(command)}")
+        finally:
+            process.terminate()
+
+
+async def load(
+    what: str,
+    process: psutil.Process,
+    connections: list[Connection],
+    ask: Callable[[Connection, int], Awaitable[int]],
+    seconds: float,
+) -> Row:
+    """Let every connection ask again and again for some seconds; `ask` returns the number of units of one request."""
+    latencies: list[float] = []
+    units = 0
+    cpu = sum(process.cpu_times()[:2])
+    begin = time.perf_counter()
+
+    async def client(connection: Connection, number: int) -> None:
+        nonlocal units
+        while time.perf_counter() - begin < seconds:
+            start = time.perf_counter()
+            done = await ask(connection, number)
+            units += done  # after the await: other clients count meanwhile
+            latencies.append(time.perf_counter() - start)
+
+    await asyncio.gather(*(client(connection, number) for number, connection in enumerate(connections)))
+    elapsed = time.perf_counter() - begin
+    cpu = sum(process.cpu_times()[:2]) - cpu
+    p50, p90, p99 = (float(np.quantile(latencies, share)) * 1e3 for share in (0.5, 0.9, 0.99))
+    return Row(what, len(connections), units / elapsed, p50, p90, p99, cpu / units * 1e3)
+
+
+async def read_your_own_event(
+    process: psutil.Process, connections: list[Connection], users: list[str], items: list[str], pairs: int
+) -> Row:
+    """Send an event, ask at once, over any connection: how many answers know all events that were stored before."""
+    rng = random.Random(1)
+    stored = {user: json.loads(await connections[0].get(_path(user)))["events"] for user in users}
+    latencies: list[float] = []
+    left, known = pairs, 0
+    cpu, begin = sum(process.cpu_times()[:2]), time.perf_counter()
+
+    async def client(connection: Connection) -> None:
+        nonlocal left, known
+        while left > 0:
+            left -= 1
+            user = rng.choice(users)
+            event = {"user": user, "item": rng.choice(items), "id": f"{rng.getrandbits(128):x}"}
+            await connection.post("/v1/events", event)
+            stored[user] += 1
+            expected, start = stored[user], time.perf_counter()
+            answer = json.loads(await connection.get(_path(user)))
+            latencies.append(time.perf_counter() - start)
+            known += answer["events"] >= expected
+
+    await asyncio.gather(*map(client, connections))
+    elapsed, cpu = time.perf_counter() - begin, sum(process.cpu_times()[:2]) - cpu
+    p50, p90, p99 = (float(np.quantile(latencies, share)) * 1e3 for share in (0.5, 0.9, 0.99))
+    note = f"{known:,} of {pairs:,} answers know the event ({known / pairs:.3%})"
+    return Row("event, then ask", len(connections), pairs / elapsed, p50, p90, p99, cpu / pairs * 1e3, note)
+
+
+def _path(user: str) -> str:
+    return f"/v1/recommend?user={quote(user, safe='')}&k=10"
+
+
+async def measure(port: int, process: psutil.Process, model: Path, pairs: int, seconds: float) -> list[Row]:
+    """All rows."""
+    names = {
+        kind: pl.read_parquet(model / f"{kind}.parquet").to_series(0).cast(pl.String) for kind in ("users", "items")
+    }
+    users, items = names["users"].head(3_000).to_list(), names["items"].to_list()
+    connections = [await Connection(port).open() for _ in range(64)]
+    rng = random.Random(0)
+
+    async def recommend(connection: Connection, _: int) -> int:
+        await connection.get(_path(rng.choice(users)))
+        return 1
+
+    async def health(connection: Connection, _: int) -> int:
+        await connection.get("/healthz")
+        return 1
+
+    async def events(connection: Connection, _: int) -> int:
+        batch = [
+            {"user": rng.choice(users), "item": rng.choice(items), "id": f"{rng.getrandbits(128):x}"}
+            for _ in range(100)
+        ]
+        await connection.post("/v1/events", {"events": batch})
+        return len(batch)
+
+    async def event(connection: Connection, _: int) -> int:
+        await connection.post("/v1/events", {"user": rng.choice(users), "item": rng.choice(items)})
+        return 1
+
+    await load("warm-up", process, connections, recommend, seconds / 2)
+    return [
+        await load("health (HTTP alone)", process, connections[:1], health, seconds / 2),
+        await load("recommend", process, connections[:1], recommend, seconds),
+        await load("recommend", process, connections[:16], recommend, seconds),
+        await load("recommend", process, connections, recommend, seconds),
+        await load("events one by one", process, connections[:1], event, seconds),
+        await load("events one by one", process, connections, event, seconds),
+        await load("events in batches of 100", process, connections[:4], events, seconds),
+        await read_your_own_event(process, connections[:8], users[:500], items, pairs),
+    ]
+
+
+def table(rows: list[Row]) -> str:
+    """The rows in Markdown."""
+    lines = [
+        "| what | clients | per second | p50 ms | p90 ms | p99 ms | CPU ms each | |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row.what} | {row.clients} | {row.per_second:,.0f} | {row.p50:.2f} | {row.p90:.2f} | {row.p99:.2f} | "
+            f"{row.cpu:.3f} | {row.note} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__.split("\n")[0])
+    parser.add_argument("model", type=Path, help="folder of a saved model")
+    parser.add_argument("--store", help="address of an empty store; by default SQLite in a temporary folder")
+    parser.add_argument("--pairs", type=int, default=100_000, help="pairs of an event and a question")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="duration of each row")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = args.store or f"sqlite:///{folder}/events.db"
+        with running_service(args.model, store) as (port, process, _):
+            rows = asyncio.run(measure(port, process, args.model, args.pairs, args.seconds))
+            memory = process.memory_info().rss / 1e6
+        with running_service(args.model, store) as (_, _, ready):
+            pass
+    print(table(rows))
+    print(f"\nmemory {memory:,.0f} MB; ready {ready:.1f} s after a restart")
+    if args.json:
+        content = {"rows": [asdict(row) for row in rows], "memory_mb": memory, "restart_seconds": ready}
+        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
