@@ -20,7 +20,9 @@ from segue.event_store.database import Database
 from segue.event_store.event import MICROSECONDS, Event
 from segue.event_store.tables import aliases, erased, events, histories, lists
 
-_VERSION = select(histories.c.version).where(histories.c.user == bindparam("user"))
+_VERSIONS = select(histories.c.user, histories.c.version).where(
+    histories.c.user.in_(bindparam("users", expanding=True))
+)
 _HISTORY = (
     select(events.c.seq, events.c.time, events.c.item)
     .where(events.c.user == bindparam("user"))
@@ -113,8 +115,13 @@ class EventLog:
 
     def version(self, user: str) -> int | None:
         """The version of a user's history; None for a user without events."""
+        return self.versions([user]).get(user)
+
+    def versions(self, users: Sequence[str]) -> dict[str, int]:
+        """The versions of the histories of users, in one read; users without events are left out."""
         with self.database.read() as connection:
-            return connection.execute(_VERSION, {"user": user}).scalar()
+            rows = connection.execute(_VERSIONS, {"users": list(users)}).all()
+        return {user: version for user, version in rows if version}
 
     def history(self, user: str, limit: int | None = None) -> list[PastEvent]:
         """The newest events of a user, oldest first: by time, and by arrival where the times are equal.

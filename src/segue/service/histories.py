@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from segue.data.log import Ids
 from segue.event_store.event_log import Change, EventLog, PastEvent
 
 
@@ -21,11 +23,13 @@ class History:
         version: of the history in the store; None for a user without events.
         order: (time, number of arrival) of each event, ascending.
         items: the names of the items.
+        ids: the ids of the items that a model knows, by the number of the model; see `LoadedModel.read`.
     """
 
     version: int | None = None
     order: list[tuple[int, int]] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
+    ids: dict[int, Ids] = field(default_factory=dict)
 
     def add(self, event: PastEvent) -> None:
         """Insert an event at its place in time."""
@@ -33,6 +37,7 @@ class History:
         index = len(self.order) if not self.order or self.order[-1] < place else bisect_right(self.order, place)
         self.order.insert(index, place)
         self.items.insert(index, event.item)
+        self.ids.clear()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -54,7 +59,14 @@ class Histories:
 
     def get(self, user: str) -> History:
         """The history of a user as the store holds it now. It is shared: do not change it."""
-        version = self.log.version(user)
+        return self.get_all([user])[0]
+
+    def get_all(self, users: Sequence[str]) -> list[History]:
+        """As `get`, of several users, with one read for all that did not change."""
+        versions = self.log.versions(users)
+        return [self._get(user, versions.get(user)) for user in users]
+
+    def _get(self, user: str, version: int | None) -> History:
         known = self._histories.get(user)
         if known is not None and known.version == version:
             self._histories.move_to_end(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from segue.data.log import Ids, Mask
 from segue.errors import SegueError
 from segue.models.base.model import Model
+from segue.service.histories import History
 from segue.service.live_states import LiveStates
 from segue.service.micro_batches import MicroBatches
 from segue.serving.query import Query
@@ -20,6 +22,7 @@ from segue.serving.saved_model import SavedModel, load
 from segue.serving.top_items import TopItemFinder, TopItems
 
 MAX_ITEMS = 1_000  # of an answer
+_numbers = count()  # of the models that were loaded
 WARM_UP_ROWS = (1, 2, 16)  # batches that are scored before a model goes live
 
 
@@ -57,7 +60,7 @@ class LoadedModel:
     """
 
     def __init__(self, name: str, saved: SavedModel) -> None:
-        self.name, self.saved = name, saved
+        self.name, self.saved, self._number = name, saved, next(_numbers)
         log = saved.log
         self.tokens = ["", *(str(token) for token in log.items.tokens)]
         self.titles = ["", *(str(title) for title in log.titles(np.arange(1, log.num_items + 1)))]
@@ -106,10 +109,17 @@ class LoadedModel:
         unknown = [name for name, index in zip(names, ids, strict=True) if index == 0]
         return np.array([index for index in ids if index], np.int64), unknown
 
+    def read(self, history: History) -> Ids:
+        """The ids of the items of a history that the model knows; they are computed once for each state of it."""
+        ids = history.ids.get(self._number)
+        if ids is None:
+            ids = history.ids[self._number] = self.known(history.items)[0]
+        return ids
+
     async def ask(
         self,
         user: str | None,
-        history: Sequence[str],
+        history: History,
         *,
         k: int = 10,
         exclude_seen: bool | None = None,
@@ -119,7 +129,7 @@ class LoadedModel:
 
         Args:
             user: name of the user; None for an anonymous one.
-            history: names of items, oldest first; those that the model does not know are left out.
+            history: what the user did; items that the model does not know are left out.
             k: number of items, at most `MAX_ITEMS`.
             exclude_seen: whether items of the history are left out; None for the rule of the model.
             hidden: ids of items that may not be recommended.
@@ -127,10 +137,10 @@ class LoadedModel:
         Raises:
             TrainingError: the model scores NaN.
         """
-        items, _ = self.known(history)
+        items = self.read(history)
         reason = None
         if not len(items):
-            reason = "no item of the history is known to the model" if history else "the history is empty"
+            reason = "no item of the history is known to the model" if len(history) else "the history is empty"
         query = Query(
             user=0 if user is None else self._users.get(user, 0),
             items=items,
@@ -167,8 +177,8 @@ class LoadedModel:
         for question, ids, scores, fallback in zip(
             questions, top.items.tolist(), top.scores.tolist(), top.fallback, strict=True
         ):
-            count = min(question.k, sum(map(bool, ids)))
-            answers.append(Answer(ids[:count], scores[:count], fallback))
+            found = min(question.k, sum(map(bool, ids)))
+            answers.append(Answer(ids[:found], scores[:found], fallback))
         return answers
 
     def hidden_ids(self, allowed: Mask) -> Ids | None:

@@ -11,6 +11,7 @@ from segue.event_store.store import Store
 from segue.service.deployments import Deployment
 from segue.service.event_writer import EventWriter
 from segue.service.histories import Histories, History
+from segue.service.micro_batches import MicroBatches
 
 Value = TypeVar("Value")
 
@@ -29,11 +30,14 @@ class Service:
 
     def __post_init__(self) -> None:
         self.histories = Histories(self.store.events)
+        self._history_batches = MicroBatches(self.histories.get_all)
         self.writer = EventWriter(self.store.events, self.histories.apply)
 
     async def history(self, user: str) -> History:
         """The history of a user as the store holds it now."""
-        return await self.read(lambda: self.histories.get(user))
+        if self.store.database.embedded:
+            return await self._history_batches.ask(user)
+        return await asyncio.to_thread(self.histories.get, user)
 
     async def read(self, ask: Callable[[], Value]) -> Value:
         """Read from the store: at once if it is a file, in a thread if it is a server."""

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.service.dependencies import get_service
+from segue.service.histories import History
 from segue.service.loaded_model import MAX_ITEMS, LoadedModel
 from segue.service.names import Name
 from segue.service.problems import responses
@@ -130,15 +131,15 @@ async def answer(
     """The answer to one request; the parameters are those of `Request`."""
     deployment = service.deployment  # the same for the whole answer
     loaded, arm = deployment.choose(user) if model is None else (deployment.model(model), model)
-    items = history if history is not None else (await service.history(user or "")).items
-    top = await loaded.ask(user, items, k=k, exclude_seen=exclude_seen, hidden=_hidden(loaded, exclude, candidates))
+    events = await service.history(user or "") if history is None else History(items=list(history))
+    top = await loaded.ask(user, events, k=k, exclude_seen=exclude_seen, hidden=_hidden(loaded, exclude, candidates))
     tokens, titles = loaded.tokens, loaded.titles
     content = {
         "user": user,
         "model": loaded.name,
         "arm": arm,
         "fingerprint": loaded.fingerprint,
-        "events": len(items),
+        "events": len(events),
         "fallback": top.fallback,
         "items": [
             {"item": tokens[index], "title": titles[index], "score": score}
