@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,46 +57,10 @@ def golden() -> Callable[[str], dict[str, np.ndarray]]:
 @pytest.fixture
 def sequential_workers(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Comparisons run their workers in this process, one after the other; the pool that records them in `started`."""
-    from segue.errors import DataError, TrainingError
+    from sequential_pool import SequentialPool
+
     from segue.tuning import comparison as compare
-    from segue.tuning.workers import Message
 
-    class SequentialPool:
-        started: ClassVar[list[tuple[str, str, float | None]]] = []
-
-        def __init__(self, jobs: int) -> None:
-            self.jobs = jobs
-            self.waiting: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = []
-
-        def __enter__(self) -> SequentialPool:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self.waiting.clear()
-
-        @property
-        def running(self) -> list[str]:
-            return [name for name, _, _ in self.waiting]
-
-        def start(self, name: str, work: Callable[..., Any], *arguments: Any) -> None:
-            assert len(self.waiting) < self.jobs
-            self.started.append((name, work.__name__, arguments[0].seconds))
-            self.waiting.append((name, work, arguments))
-
-        def stop(self, name: str) -> None:
-            self.waiting = [waiting for waiting in self.waiting if waiting[0] != name]
-
-        def messages(self, timeout: float | None = None) -> Iterator[Message]:
-            name, work, arguments = self.waiting[0]
-            sent: list[str] = []
-            try:
-                last = Message(name, "done", work(*arguments, send=sent.append))
-            except (DataError, TrainingError) as error:
-                last = Message(name, "failed", str(error))
-            except RuntimeError as error:
-                last = Message(name, "failed", f"RuntimeError: {error}", "Traceback: here")
-            del self.waiting[0]
-            return iter([*(Message(name, "progress", text) for text in sent), last])
-
+    monkeypatch.setattr(SequentialPool, "started", [])
     monkeypatch.setattr(compare, "WorkerPool", SequentialPool)
     return SequentialPool

@@ -146,3 +146,6 @@ def test_hashes_are_those_of_hashlib(tmp_path):
 def test_the_reason_of_an_error_is_one_line():
     assert io.reason(OSError(28, "No space left on device", "/some/path")) == "No space left on device"
     assert io.reason(ValueError("first\nsecond")) == "first"
+    hidden = 'Error while serializing: I/O error: No space left on device (os error 28) at path "/a/.tmp1a2B3c"'
+    assert io.reason(ValueError(hidden)) == "No space left on device"
+    assert io.reason(OSError("228 requested and 0 written")) == "not all of it could be written; is the disk full?"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def recover_folder(folder: Path) -> None:
     Where two folders cannot be exchanged in one step, a killed process leaves the old folder under a hidden name.
     """
     with suppress(OSError):  # what may not be read or changed here is not ours to recover
-        for old in abandoned_folders(folder, OLD):
+        for old in abandoned_folders(folder.parent, re.escape(folder.name), OLD):
             if folder.exists():
                 shutil.rmtree(old, ignore_errors=True)
             else:

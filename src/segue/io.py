@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -110,5 +111,13 @@ def file_hash(path: Path) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why a file could not be read or written, in a few words: for error messages."""
-    return getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+    """Why a file could not be read or written, in a few words: for error messages.
+
+    Libraries report what the operating system says in words of their own, with the names of temporary files.
+    """
+    text = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+    if number := re.search(r"\(os error (\d+)\)", text):  # Polars and safetensors
+        return os.strerror(int(number[1]))
+    if re.fullmatch(r"\d+ requested and \d+ written", text):  # NumPy
+        return "not all of it could be written; is the disk full?"
+    return text

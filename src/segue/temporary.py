@@ -78,23 +78,33 @@ def _make_locked(target: Path) -> tuple[Path, int | None]:
 
 def delete_abandoned(target: Path) -> None:
     """Delete the temporary folders that killed processes left for `target`; those in use stay."""
+    _delete(target.parent, re.escape(target.name))
+
+
+def delete_all_abandoned(folder: Path) -> None:
+    """Delete the temporary folders that killed processes left in `folder`, for whatever target; those in use stay."""
+    _delete(folder, ".+")
+
+
+def _delete(parent: Path, name: str) -> None:
     with suppress(OSError):  # what may not be read or changed here is not ours to delete
-        for folder in abandoned_folders(target):
+        for folder in abandoned_folders(parent, name):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def abandoned_folders(target: Path, ending: str = "") -> Iterator[Path]:
-    """The temporary folders that killed processes left for `target`, the newest first.
+def abandoned_folders(parent: Path, name: str, ending: str = "") -> Iterator[Path]:
+    """The temporary folders that killed processes left in `parent`, the newest first.
 
     Each is locked until the next one is asked for, so that no two processes handle the same one. Where there are no
     locks it is unknown whether a process has ended: there are none then.
 
     Args:
-        target: as in `temporary_folder`.
-        ending: what follows the usual name.
+        parent: the folder of the targets.
+        name: a regular expression for the names of the targets.
+        ending: what follows the usual name of a temporary folder.
     """
-    name = re.compile(re.escape(f".{target.name}.") + "[0-9a-f]{8}" + re.escape(ending))
-    found = [path for path in target.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]
+    hidden = re.compile(rf"\.{name}\.[0-9a-f]{{8}}{re.escape(ending)}")
+    found = [path for path in parent.iterdir() if hidden.fullmatch(path.name) and path.is_dir()]
     for folder in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
         descriptor, _ = try_lock(folder)
         if descriptor is not None:

@@ -15,8 +15,8 @@ from segue.data import synthetic
 
 # what differs from one run to the next: times, memory, and the hashes of files that hold them
 VOLATILE = {"seconds", "cpu_seconds", "tuning_seconds", "peak_mb", "hash", "spent", "number", "train_seconds"}
-# compared by their names alone: they hold times, or the history of an optimiser that was interrupted
-UNCOMPARED = {"journal.log", "report.html", "page.html"}
+# kinds of files that are compared by their names alone: they hold times, or the history of an optimiser
+UNCOMPARED = (".log", ".html", ".svg", ".lock")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def contents(folder: Path, *, hidden: bool = True) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    if path.name in UNCOMPARED or path.suffix == ".lock":
+    if path.suffix in UNCOMPARED:
         return "some"
     data = path.read_bytes()
     if path.suffix == ".json":

@@ -103,7 +103,8 @@ def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Compare two answers of `contents` with a message that names the files."""
     more, fewer = sorted(found.keys() - expected.keys()), sorted(expected.keys() - found.keys())
     different = [name for name in found.keys() & expected.keys() if found[name] != expected[name]]
-    assert (more, fewer, different) == ([], [], []), "left over, missing, different"
+    differences = {"left over": more, "missing": fewer, "different": different}
+    assert not any(differences.values()), str(differences)
 
 
 def writes(whole: Whole) -> Iterator[int]:

@@ -28,10 +28,12 @@ def preload() -> None:
     import segue.training.state
     import segue.tuning.comparison
     import segue.tuning.importance
+    from support.sequential_pool import SequentialPool
 
     assert optuna
     segue.training.state.SAVE_EVERY = 0  # after every epoch, so that equal runs make equal changes
     torch.set_num_threads(1)
+    segue.tuning.comparison.WorkerPool = SequentialPool  # type: ignore[assignment,misc]  processes take seconds
     for name in ("altair", "vl_convert"):  # as if the extra `viz` was not installed: charts take seconds
         sys.modules[name] = None  # type: ignore[assignment]
 
@@ -88,5 +90,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:] = [path for path in sys.path if Path(path).resolve() != Path(__file__).parent.resolve()]
+    sys.path[0] = str(Path(__file__).parents[1])
     main()

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from .cases import CASES
-from .injector import POSSIBLE, Fault, Injector
+from .injector import POSSIBLE, Fault
 from .laboratory import Laboratory, writes
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="needs Linux and a C compiler")
-SAMPLE = {"save over a model": 6, "recommend to Parquet": 7, "run over a model": 12}  # case -> every n-th change
-
-
-@pytest.fixture(scope="module")
-def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    with Injector(tmp_path_factory.mktemp("injector")) as injector:
-        yield Laboratory(tmp_path_factory.mktemp("laboratory"), injector)
+SAMPLE = {"save over a model": 6, "recommend to Parquet": 7, "run over a model": 21}  # case -> every n-th change
 
 
 def check(laboratory: Laboratory, name: str, every: int) -> int:

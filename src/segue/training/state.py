@@ -31,7 +31,7 @@ from segue.io import atomic_file, reason, short_hash, write_text
 from segue.json_files import problem_text
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
-from segue.temporary import delete_abandoned, locked_folder
+from segue.temporary import delete_all_abandoned, locked_folder
 
 LOG_FILE = "training.jsonl"
 STATE_FILE = "state.safetensors"
@@ -141,7 +141,9 @@ class TrainingState:
                 file.write(_log_line(training.epochs[-1]))
             self._save_if_due(self.folder, training, force)
         except (OSError, SafetensorError) as error:
-            raise TrainingError(f"{self.folder}: the state of the training cannot be written ({error})") from error
+            raise TrainingError(
+                f"{self.folder}: the state of the training cannot be written ({reason(error)})"
+            ) from error
 
     def finish(self, *, keep_state: bool) -> None:
         """Give the model its best weights, and delete the state file unless `keep_state`."""
@@ -239,7 +241,7 @@ def delete_training_files(folder: Path) -> None:
         delete_training_files(subfolder)
     for name in (LOG_FILE, STATE_FILE):
         (folder / name).unlink(missing_ok=True)
-        delete_abandoned(folder / name)
+    delete_all_abandoned(folder)
     if not any(folder.iterdir()):
         folder.rmdir()
 

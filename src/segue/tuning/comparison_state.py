@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from segue.errors import ArtefactError, ConfigError
 from segue.io import write_json
 from segue.json_files import Stored, read_json
+from segue.temporary import delete_all_abandoned
 
 
 class StoredState(Stored):
@@ -31,6 +32,8 @@ class ComparisonState:
     def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
         self.folder, self.path, self.identity = folder, folder / "compare.json", dict(identity)
         self.spent: dict[str, float] = {}
+        for place in (folder, *folder.glob("*.search")):  # what killed processes left
+            delete_all_abandoned(place)
         if self.path.exists():
             self._read()
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

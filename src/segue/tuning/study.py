@@ -34,6 +34,7 @@ from segue.errors import ArtefactError, ConfigError
 from segue.io import write_text
 from segue.json_files import plain_json, read_text
 from segue.models.base.search_space import Space, domain_values, nearest_value, num_points, space_to_dict
+from segue.temporary import delete_all_abandoned
 from segue.tuning.journal import open_journal
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
 from segue.tuning.pruning import is_pruned
@@ -110,6 +111,7 @@ class Study:
         if folder.exists() and not folder.is_dir():
             raise ArtefactError(f"{folder}: is a file, but the search keeps its trials in a folder there; move it away")
         folder.mkdir(parents=True, exist_ok=True)
+        delete_all_abandoned(self.folder)
         with self.locked():
             self._check_identity({"format": _FORMAT, **identity, "space": space_to_dict(space)}, folder)
             self._study = open_journal(self.folder / "journal.log", repair=f"delete {folder} to start afresh")
@@ -177,6 +179,7 @@ class Study:
         """
         with self.locked():
             self._finish_in_optuna()
+            self._delete_folders_of_finished_trials()
             running = [trial for trial in self.trials() if trial.state == "running"]
             resumed = self._resume_interrupted([trial for trial in running if self._folder(trial).exists()])
             if resumed is not None:
@@ -211,6 +214,12 @@ class Study:
                 self._study.tell(frozen.number, state=self._optuna.trial.TrialState.FAIL)
             elif result:
                 self._tell(frozen.number, result)
+
+    def _delete_folders_of_finished_trials(self) -> None:
+        """Delete what a process left that was killed after it had stored the result of a trial."""
+        for trial in self.trials():
+            if trial.state not in ("running", "timed_out"):
+                shutil.rmtree(self._folder(trial), ignore_errors=True)
 
     def _tell(self, number: int, result: Mapping[str, Any]) -> None:
         states = self._optuna.trial.TrialState
