@@ -7,8 +7,7 @@ from collections import Counter
 import pytest
 
 from segue.errors import ConfigError
-from segue.service.deployments import Arm, Split
-from segue.service.start import split_content, split_of
+from segue.service.deployments import Arm, Split, split_content, split_of
 
 SPLIT = Split((Arm("a", "hgn", 3), Arm("b", "pop", 1)))
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from segue.service.hot_path import HotPath
 from segue.service.problems import add_handlers
-from segue.service.routes import events, health, recommend
+from segue.service.routes import events, health, models, recommend
 from segue.service.service import Service
 
 DESCRIPTION = "What comes next: events in, recommendations out."
@@ -21,6 +21,7 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
         yield
         await service.close()
 
@@ -28,7 +29,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     add_handlers(app)
     app.add_middleware(HotPath, service=service)
-    for module in (events, recommend):
+    for module in (events, recommend, models):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     return app

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from segue.errors import ConfigError, did_you_mean, require
 from segue.service.loaded_model import LoadedModel
 
+SHADOW = "shadow"  # in place of the arm, for lists of models that only run along
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -47,7 +49,21 @@ class Split:
         require(bool(self.arms), "arms: at least one model must answer")
         names = [arm.name for arm in self.arms]
         require(len(set(names)) == len(names), f"arms: {', '.join(names)}: each arm needs a name of its own")
+        require(SHADOW not in names, f"arms: {SHADOW} is what the models that only run along are called")
         require(all(0 < arm.weight < float("inf") for arm in self.arms), "arms: each weight must be above 0 and finite")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that answer or run along, each once."""
+        return tuple(dict.fromkeys((*(arm.model for arm in self.arms), *self.shadow)))
+
+    def shares(self) -> dict[str, float]:
+        """The share of the users whom each answering model answers."""
+        total = sum(arm.weight for arm in self.arms)
+        shares: dict[str, float] = {}
+        for arm in self.arms:
+            shares[arm.model] = shares.get(arm.model, 0.0) + arm.weight / total
+        return shares
 
     def arm_of(self, user: str) -> Arm:
         """The arm of a user: the same each time."""
@@ -73,7 +89,7 @@ class Deployment:
     split: Split
 
     def __post_init__(self) -> None:
-        for name in (*(arm.model for arm in self.split.arms), *self.split.shadow):
+        for name in self.split.models:
             self.model(name)
 
     def model(self, name: str) -> LoadedModel:
@@ -88,7 +104,27 @@ class Deployment:
             )
         return self.models[name]
 
+    def content(self) -> dict[str, object]:
+        """What a store keeps, so that other services follow: the split, and the fingerprint of each of its models."""
+        fingerprints = {name: self.models[name].fingerprint for name in self.split.models}
+        return {**split_content(self.split), "fingerprints": fingerprints}
+
     def choose(self, user: str | None) -> tuple[LoadedModel, str]:
         """The model that answers a user, and the name of its arm; anonymous histories get the first arm."""
         arm = self.split.arms[0] if user is None else self.split.arm_of(user)
         return self.models[arm.model], arm.name
+
+
+def split_of(content: dict[str, object]) -> Split:
+    """The split that `split_content` returned."""
+    arms = content["arms"]
+    shadow = content.get("shadow", ())
+    assert isinstance(arms, list)
+    assert isinstance(shadow, (list, tuple))
+    return Split(tuple(Arm(**arm) for arm in arms), tuple(shadow), str(content.get("salt", "")))
+
+
+def split_content(split: Split) -> dict[str, object]:
+    """A split as plain values."""
+    arms = [{"name": arm.name, "model": arm.model, "weight": arm.weight} for arm in split.arms]
+    return {"arms": arms, "shadow": list(split.shadow), "salt": split.salt}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from segue.data.log import Ids, Mask
-from segue.errors import SegueError
 from segue.models.base.model import Model
 from segue.service.histories import History
 from segue.service.live_states import LiveStates
 from segue.service.micro_batches import MicroBatches
+from segue.serving.model_facts import facts_hash
 from segue.serving.query import Query
 from segue.serving.saved_model import SavedModel, load
 from segue.serving.top_items import TopItemFinder, TopItems
@@ -72,14 +72,19 @@ class LoadedModel:
         self._batches: MicroBatches[_Question, Answer] = MicroBatches(self._answer, self._finder.block_rows)
 
     @classmethod
-    def load(cls, folder: Path, classes: Iterable[type[Model]] = ()) -> LoadedModel:
+    def load(cls, folder: Path, classes: Iterable[type[Model]] = (), name: str = "") -> LoadedModel:
         """Verify a saved model, load it, and score a few batches, so that its first answer is as fast as the others.
+
+        Args:
+            folder: of the saved model.
+            classes: classes outside segue that it may be an instance of.
+            name: of the model; by default that of the folder.
 
         Raises:
             ArtefactError: the folder is damaged, incomplete or no saved model.
             TrainingError: the model scores NaN.
         """
-        loaded = cls(folder.resolve().name, load(folder, models=classes))
+        loaded = cls(name or folder.resolve().name, load(folder, models=classes))
         some = list(range(1, min(4, len(loaded.tokens))))
         for rows in WARM_UP_ROWS:
             loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10)] * rows)
@@ -97,8 +102,8 @@ class LoadedModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the model's description, which contains the hashes of its files."""
-        return str(self.saved.about.get("fingerprint") or self.saved.about["files"]["weights.safetensors"])[:16]
+        """16 hex digits that identify weights, names, histories and description: see `fingerprint_of`."""
+        return fingerprint_of(self.saved.about)
 
     def known(self, names: Sequence[str]) -> tuple[Ids, list[str]]:
         """The ids of the items that the model knows, in their order, and the names that it does not know."""
@@ -187,31 +192,6 @@ class LoadedModel:
         return hidden[hidden > 0] if len(hidden) else None
 
 
-def find_models(path: Path) -> dict[str, Path]:
-    """The saved models at a path: one folder, or all of a folder of them; names and folders.
-
-    Raises:
-        SegueError: there is none.
-    """
-    if (path / "model.json").is_file():
-        return {path.resolve().name: path}
-    found = {one.name: one for one in sorted(path.iterdir()) if (one / "model.json").is_file()} if path.is_dir() else {}
-    if not found:
-        raise SegueError(f"{path}: no saved model; `segue run MODEL DATA -o {path}` makes one")
-    return found
-
-
-def about_model(loaded: LoadedModel) -> dict[str, Any]:
-    """What people want to know of a model: its class, protocol, figures and sizes."""
-    about = loaded.saved.about
-    return {
-        "name": loaded.name,
-        "model": loaded.model.name,
-        "fingerprint": loaded.fingerprint,
-        "log": about["log"],
-        "protocol": about.get("experiment", {}).get("protocol"),
-        "results": about.get("results", about.get("test")),
-        "users": loaded.saved.log.num_users,
-        "items": loaded.num_items,
-        "window": loaded.model.scored_window,
-    }
+def fingerprint_of(facts: Mapping[str, Any]) -> str:
+    """16 hex digits of the content of a `model.json`, which has the hashes of all files of the saved model."""
+    return facts_hash(dict(facts))[:16]

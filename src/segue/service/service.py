@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from segue.event_store.store import Store
+from segue.service.activation import Activation
 from segue.service.deployments import Deployment
 from segue.service.event_writer import EventWriter
 from segue.service.histories import Histories, History
 from segue.service.micro_batches import MicroBatches
+from segue.service.model_folders import ModelFolders
 
 Value = TypeVar("Value")
 
@@ -23,15 +25,24 @@ class Service:
     Attributes:
         store: events and items.
         deployment: the models that answer; replaced as a whole when a model is activated.
+        folders: where further models can be loaded from.
+        import_events: whether the events of a model's log are copied into the store when it is activated.
     """
 
     store: Store
     deployment: Deployment
+    folders: ModelFolders
+    import_events: bool = True
 
     def __post_init__(self) -> None:
         self.histories = Histories(self.store.events)
         self._history_batches = MicroBatches(self.histories.get_all)
         self.writer = EventWriter(self.store.events, self.histories.apply)
+        self.activation = Activation(self)
+
+    def start(self) -> None:
+        """Begin what runs beside the requests; in the event loop."""
+        self.activation.start()
 
     async def history(self, user: str) -> History:
         """The history of a user as the store holds it now."""
@@ -45,5 +56,6 @@ class Service:
 
     async def close(self) -> None:
         """Store what waits, and close the store."""
+        await self.activation.close()
         await self.writer.close()
         self.store.close()

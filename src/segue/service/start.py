@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-from segue.errors import ArtefactError, ConfigError, SegueError
+from segue.errors import ConfigError
 from segue.event_store.store import Store, open_store
 from segue.models.base.model import Model
-from segue.service.deployments import Arm, Deployment, Split
+from segue.service.activation import ACTIVE
+from segue.service.deployments import Arm, Deployment, Split, split_of
 from segue.service.history_import import import_histories, needs_import
-from segue.service.loaded_model import LoadedModel, find_models
+from segue.service.loaded_model import LoadedModel
+from segue.service.model_folders import ModelFolders
 from segue.service.service import Service
-
-ACTIVE = "active"  # the document of a store that says which models answer
 
 Say = Callable[[str], object]
 
@@ -42,70 +43,38 @@ def start_service(
         ConfigError: there are several models, and none is active.
         DataError: the store cannot be opened.
     """
-    models = load_models(path, classes, say)
+    folders = ModelFolders(path, classes)
+    models = folders.load_all()
+    for reason in folders.refused.values():
+        say(f"Warning: not loaded: {reason}.")
     store = open_store(url)
     try:
-        split = _split(store, models, active)
-        deployment = Deployment(models, split)
-        if active is not None:
-            store.deployments.put(ACTIVE, split_content(split))
+        stored = store.deployments.all().get(ACTIVE)
+        deployment = Deployment(models, _split(stored, models, active))
+        if stored is None or active is not None:
+            store.deployments.put(ACTIVE, deployment.content())
         if import_events:
-            for arm in split.arms:
+            for arm in deployment.split.arms:
                 _import(store, models[arm.model], say)
     except BaseException:
         store.close()
         raise
-    return Service(store, deployment)
+    return Service(store, deployment, folders, import_events)
 
 
-def load_models(path: Path, classes: Iterable[type[Model]], say: Say) -> dict[str, LoadedModel]:
-    """All models at a path that can be loaded, by name; what is wrong with the others is said.
-
-    Raises:
-        ArtefactError: none can be loaded.
-    """
-    models, refused = {}, []
-    for name, folder in find_models(path).items():
-        try:
-            models[name] = LoadedModel.load(folder, classes)
-        except SegueError as error:
-            refused.append(str(error))
-    if not models:
-        raise ArtefactError("; ".join(refused))
-    for reason in refused:
-        say(f"Warning: not loaded: {reason}.")
-    return models
-
-
-def _split(store: Store, models: dict[str, LoadedModel], active: str | None) -> Split:
+def _split(stored: dict[str, Any] | None, models: dict[str, LoadedModel], active: str | None) -> Split:
     """The split that is stored, or that of one model."""
     if active is not None:
         return Split((Arm(active, active),))
-    stored = store.deployments.all().get(ACTIVE)
     if stored is not None:
         split = split_of(stored)
-        if all(arm.model in models for arm in split.arms):
+        if all(name in models for name in split.models):
             return split
     if len(models) == 1:
         (name,) = models
         return Split((Arm(name, name),))
     missing = "" if stored is None else "; the active one is not among them"
     raise ConfigError(f"several models: {', '.join(models)}{missing}; name the one that answers with --active NAME")
-
-
-def split_of(content: dict[str, object]) -> Split:
-    """The split that `split_content` returned."""
-    arms = content["arms"]
-    shadow = content.get("shadow", ())
-    assert isinstance(arms, list)
-    assert isinstance(shadow, (list, tuple))
-    return Split(tuple(Arm(**arm) for arm in arms), tuple(shadow), str(content.get("salt", "")))
-
-
-def split_content(split: Split) -> dict[str, object]:
-    """A split as plain values."""
-    arms = [{"name": arm.name, "model": arm.model, "weight": arm.weight} for arm in split.arms]
-    return {"arms": arms, "shadow": list(split.shadow), "salt": split.salt}
 
 
 def _import(store: Store, loaded: LoadedModel, say: Say) -> None:

@@ -115,6 +115,12 @@ class ResultFacts(Facts):
     models: tuple[RowFacts, ...] = Field(default=ABSENT, min_length=1)
 
 
+class StoreFacts(Facts):
+    """The store of a service whose events are the log."""
+
+    newest_seq: Whole
+
+
 class AboutFacts(Facts):
     """What the caller of `save` keeps in `model.json`."""
 
@@ -123,6 +129,7 @@ class AboutFacts(Facts):
     trained_on: ExtentFacts = ABSENT
     tested_model_trained_on: ExtentFacts = ABSENT
     results: ResultFacts = ABSENT
+    store: StoreFacts = ABSENT
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -138,6 +145,7 @@ class ModelFacts(AboutFacts, PartFacts):
     sizes: SizeFacts
     log: LogFacts
     exclude_seen: bool | None = None
+    saved: str = ABSENT  # when, ISO 8601
     versions: dict[str, str]
     files: dict[str, str]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.serving.weights import check_size, fill, find_problem, load_weights
 from segue.stored_files import check_hashes
 
-OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "versions", "files", "hash"}
+OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +149,7 @@ def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
         **_description(model),
         "log": {"name": log.name, "fingerprint": log.fingerprint, "events": len(log)},
         "exclude_seen": model.exclude_seen,
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {package: version(package) for package in ("segue", "torch", "numpy")},
         "files": {name: file_hash(folder / name) for name in PAYLOAD},
         **about,

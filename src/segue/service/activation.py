@@ -1,0 +1,161 @@
+"""`Activation`: changes which models answer, while the service answers, and follows what other services activated.
+
+    folder ──► hashes ──► loaded in a thread, warmed ──► the store remembers it ──► service.deployment = new
+               └ damaged: refused, the old one goes on     └ other services see it within a second or two
+
+A request keeps the deployment that it began with, so each answer is of one model from its start to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from segue.errors import ArtefactError, ConfigError, SegueError
+from segue.service.deployments import Deployment, Split, split_of
+from segue.service.history_import import import_histories, needs_import
+from segue.service.loaded_model import LoadedModel
+
+if TYPE_CHECKING:
+    from segue.service.service import Service
+
+ACTIVE = "active"  # the document of a store that says which models answer
+POLL_SECONDS = 1.0
+MAX_RETRY_SECONDS = 60.0  # between two attempts to follow an activation that cannot be followed
+
+logger = logging.getLogger("segue.service")
+
+
+class Activation:
+    """Loads and activates models of a service.
+
+    Attributes:
+        problem: why this service could not follow the activation of another one; None if it could.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.problem: str | None = None
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._followed: dict[str, Any] | None = self._stored()
+        if self._followed is not None and split_of(self._followed) != service.deployment.split:
+            self._followed = None
+
+    def start(self) -> None:
+        """Follow the activations of other services until `close`."""
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def activate(self, split: Split) -> None:
+        """Let other models answer. A model whose folder was replaced is loaded anew.
+
+        Raises:
+            ArtefactError: a model cannot be loaded; the old ones go on.
+            ConfigError: there is no such model.
+            DataError: the store cannot be written; the old models go on.
+        """
+        async with self._lock:
+            deployment = await self._prepare(split, {})
+            content = deployment.content()
+            await asyncio.to_thread(self.service.store.deployments.put, ACTIVE, content)
+            self._go_live(deployment, content)
+
+    async def load(self, name: str) -> LoadedModel:
+        """Load the model that is in a folder now, so that requests can name it.
+
+        Raises:
+            ArtefactError: it cannot be loaded.
+            ConfigError: there is no such folder, or the model answers users: then its successor is to be activated.
+        """
+        async with self._lock:
+            if name in self.service.deployment.split.models:
+                raise ConfigError(f"{name}: answers or runs along now; activate it to load what is in its folder")
+            loaded = await asyncio.to_thread(self.service.folders.load, name)
+            before = self.service.deployment
+            self.service.deployment = Deployment({**before.models, name: loaded}, before.split)
+            return loaded
+
+    async def follow_once(self) -> None:
+        """Do what the store says, if another service changed it.
+
+        Raises:
+            SegueError: it cannot be done; the old models go on.
+        """
+        content = await self.service.read(self._stored)
+        if content is None or content == self._followed:
+            return
+        async with self._lock:
+            deployment = await self._prepare(split_of(content), content.get("fingerprints", {}))
+            self._go_live(deployment, content)
+
+    def _stored(self) -> dict[str, Any] | None:
+        return self.service.store.deployments.all().get(ACTIVE)
+
+    def _go_live(self, deployment: Deployment, content: dict[str, Any]) -> None:
+        self.service.deployment = deployment
+        self._followed, self.problem = content, None
+        answering = ", ".join(f"{name} {share:.0%}" for name, share in deployment.split.shares().items())
+        logger.info("active: %s (%s)", answering, content["fingerprints"])
+
+    async def _prepare(self, split: Split, fingerprints: Mapping[str, str]) -> Deployment:
+        """A deployment with all models of a split in memory; those of given fingerprints, or what the folders hold."""
+        models = dict(self.service.deployment.models)
+        for name in split.models:
+            wanted = fingerprints.get(name)
+            if wanted is None or name not in models or models[name].fingerprint != wanted:
+                models[name] = await asyncio.to_thread(self._current, name, models.get(name), wanted)
+        if self.service.import_events:
+            for arm in split.arms:
+                await asyncio.to_thread(self._import, models[arm.model])
+        return Deployment(models, split)
+
+    def _current(self, name: str, loaded: LoadedModel | None, wanted: str | None) -> LoadedModel:
+        """The model that a folder holds now, which is loaded unless it is in memory."""
+        folders = self.service.folders
+        found = folders.fingerprint(name)
+        if wanted is not None and found != wanted:
+            raise ArtefactError(
+                f"{name}: another service activated the model {wanted}, and the folder here holds {found}; copy the "
+                "activated one to this machine, or activate this one"
+            )
+        if loaded is not None and loaded.fingerprint == found:
+            return loaded
+        try:
+            new = folders.load(name)
+        except ArtefactError:
+            if folders.fingerprint(name) == found:
+                raise
+            new = folders.load(name)  # the folder was replaced while it was read
+        if wanted is not None and new.fingerprint != wanted:
+            raise ArtefactError(f"{name}: the folder was replaced while it was loaded; activate it again")
+        return new
+
+    def _import(self, loaded: LoadedModel) -> None:
+        if needs_import(self.service.store, loaded.saved):
+            import_histories(self.service.store, loaded.saved)
+
+    async def _follow(self) -> None:
+        wait = POLL_SECONDS
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                await self.follow_once()
+                wait = POLL_SECONDS
+            except SegueError as error:
+                wait = min(2 * wait, MAX_RETRY_SECONDS)
+                if str(error) != self.problem:
+                    self.problem = str(error)
+                    logger.warning("not activated: %s", error)
+            except Exception:
+                wait = MAX_RETRY_SECONDS
+                logger.exception("following the activations of other services failed")

@@ -1,0 +1,119 @@
+"""/v1/models: which models there are, and which of them answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from segue.errors import ArtefactError
+from segue.service.dependencies import get_service
+from segue.service.deployments import Arm, Split
+from segue.service.model_list import ModelList, list_models
+from segue.service.problems import ProblemError, responses
+from segue.service.service import Service
+
+router = APIRouter(tags=["models"])
+ModelName = Annotated[str, Field(min_length=1, max_length=255, description="Name of the folder of a saved model.")]
+
+
+class NewArm(BaseModel):
+    """One side of an A/B split."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ModelName = Field(examples=["hgn"])
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Its share of the users is its weight over the sum of all weights.",
+    )
+    name: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Name of the arm; by default that of its model."
+    )
+
+
+class NewSplit(BaseModel):
+    """Which models answer: one, or several that share the users."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ModelName | None = Field(default=None, description="The model that answers everybody.", examples=["hgn"])
+    arms: list[NewArm] | None = Field(
+        default=None, min_length=1, max_length=20, description="The sides of an A/B split, in place of one model."
+    )
+    shadow: list[ModelName] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Models that score every request, too. Their lists are measured and not shown.",
+    )
+    salt: str = Field(default="", max_length=100, description="Another salt puts the users into the arms anew.")
+
+    @model_validator(mode="after")
+    def _needs_one_answer(self) -> NewSplit:
+        if (self.model is None) == (self.arms is None):
+            raise ValueError("give either a model or arms")
+        return self
+
+    def to_split(self) -> Split:
+        """The split of the service."""
+        arms = self.arms or [NewArm(model=self.model or "")]
+        return Split(
+            tuple(Arm(arm.name or arm.model, arm.model, arm.weight) for arm in arms),
+            tuple(dict.fromkeys(self.shadow)),
+            self.salt,
+        )
+
+
+class ModelFolder(BaseModel):
+    """A folder of the service."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: ModelName = Field(
+        description="Name of a folder in the folder that was given to `segue serve`.", examples=["hgn.previous"]
+    )
+
+
+@router.get("/models", summary="List the models", responses=responses(401, 403, 429, 503))
+async def models(service: Annotated[Service, Depends(get_service)]) -> ModelList:
+    """All saved models where the models of this service are: what they are, what they reached, which of them answer."""
+    return await asyncio.to_thread(list_models, service)
+
+
+@router.post(
+    "/models/activate",
+    summary="Choose the models that answer",
+    responses=responses(401, 403, 409, 413, 422, 429, 503),
+)
+async def activate(body: NewSplit, service: Annotated[Service, Depends(get_service)]) -> ModelList:
+    """Let one model answer everybody, or several share the users; a user stays in an arm.
+
+    A model that is not in memory, or whose folder was replaced, is verified, loaded and tried first. If that fails,
+    the answer is 409 with the reason, and the models that answered before go on. Requests that are under way are
+    answered by the model that they began with. Other services of the store follow within a second or two.
+    """
+    split = body.to_split()
+    try:
+        await service.activation.activate(split)
+    except ArtefactError as error:
+        raise ProblemError(409, f"not activated, the models that answered before go on: {error}") from error
+    return await asyncio.to_thread(list_models, service)
+
+
+@router.post(
+    "/models/load",
+    summary="Load a model without letting it answer",
+    responses=responses(401, 403, 409, 413, 422, 429, 503),
+)
+async def load(body: ModelFolder, service: Annotated[Service, Depends(get_service)]) -> ModelList:
+    """Verify and load the model of a folder, so that requests can name it. It answers nobody who does not name it."""
+    try:
+        await service.activation.load(body.folder)
+    except ArtefactError as error:
+        raise ProblemError(409, f"not loaded: {error}") from error
+    return await asyncio.to_thread(list_models, service)

@@ -1,0 +1,255 @@
+"""Models are listed, loaded, activated and swapped while the service answers; a bad one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+import httpx2 as httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from segue.event_store.store import open_store
+from segue.service.activation import ACTIVE
+from segue.service.app import create_app
+from segue.service.model_folders import ModelFolders
+from segue.service.start import start_service
+from segue.serving.recommend import recommend
+from segue.serving.saved_model import load, save
+
+USERS = [f"u{number}" for number in range(40)]
+
+
+@pytest.fixture
+def folder(models, tmp_path):
+    """The models in a folder that a test may change."""
+    return shutil.copytree(models, tmp_path / "models")
+
+
+@pytest.fixture
+def served(folder, tmp_path):
+    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn")
+    with TestClient(create_app(service)) as client:
+        yield client
+
+
+def entries(answer) -> dict[str, dict]:
+    assert answer.status_code == 200, answer.text
+    return {one["name"]: one for one in answer.json()["models"]}
+
+
+def answer_of(client, user: str) -> tuple[str, str]:
+    answer = client.get("/v1/recommend", params={"user": user}).json()
+    return answer["model"], answer["fingerprint"]
+
+
+def test_models_are_listed_with_their_figures(served, folder):
+    found = entries(served.get("/v1/models"))
+    assert list(found) == ["hgn", "item-knn"]
+    hgn, about = found["hgn"], load(folder / "hgn").about
+    assert (hgn["status"], hgn["share"], hgn["arms"], hgn["shadow"]) == ("loaded", 1.0, ["hgn"], False)
+    cell = about["results"]["models"][-1]["metrics"]["recall@10"]
+    assert hgn["metrics"]["recall@10"] == {name: cell[name] for name in ("mean", "low", "high")}
+    assert hgn["protocol"]["name"] == "leave-one-out"
+    assert hgn["log"]["fingerprint"] == about["log"]["fingerprint"]
+    assert (hgn["saved"], hgn["users"], hgn["items"]) == (about["saved"], 40, 30)
+    assert "of 480 events" in hgn["trained"]
+    assert found["item-knn"]["share"] == 0
+    assert answer_of(served, "u1") == ("hgn", hgn["fingerprint"])
+
+
+def test_a_split_puts_users_into_arms_for_good(served):
+    arms = [{"model": "hgn", "weight": 3}, {"model": "item-knn", "name": "counting"}]
+    found = entries(served.post("/v1/models/activate", json={"arms": arms, "salt": "s"}))
+    assert (found["hgn"]["share"], found["item-knn"]["share"]) == (0.75, 0.25)
+    before = [served.get("/v1/recommend", params={"user": user}).json() for user in USERS]
+    assert {(one["model"], one["arm"]) for one in before} == {("hgn", "hgn"), ("item-knn", "counting")}
+    again = [served.get("/v1/recommend", params={"user": user}).json()["arm"] for user in USERS]
+    assert again == [one["arm"] for one in before]
+
+
+def test_a_replaced_folder_is_noticed_and_can_be_activated(served, folder):
+    saved = load(folder / "hgn")
+    before = entries(served.get("/v1/models"))["hgn"]["fingerprint"]
+    save(saved.model, saved.log, folder / "hgn", note="a nightly training")
+    changed = entries(served.get("/v1/models"))["hgn"]
+    assert (changed["status"], changed["fingerprint"]) == ("changed", before)
+    assert changed["fingerprint_on_disk"] != before
+    assert answer_of(served, "u1") == ("hgn", before)
+    active = entries(served.post("/v1/models/activate", json={"model": "hgn"}))["hgn"]
+    assert (active["status"], active["fingerprint"]) == ("loaded", changed["fingerprint_on_disk"])
+    assert answer_of(served, "u1") == ("hgn", changed["fingerprint_on_disk"])
+
+
+def test_a_damaged_model_is_refused_and_the_old_one_goes_on(served, folder):
+    before = answer_of(served, "u1")
+    shutil.copytree(folder / "hgn", folder / "bad")
+    weights = folder / "bad" / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    for path, body in (("activate", {"model": "bad"}), ("load", {"folder": "bad"})):
+        refused = served.post(f"/v1/models/{path}", json=body)
+        assert refused.status_code == 409
+        assert "weights.safetensors: damaged" in refused.json()["detail"]
+    assert answer_of(served, "u1") == before
+    entry = entries(served.get("/v1/models"))["bad"]
+    assert entry["status"] == "refused"
+    assert "damaged" in entry["reason"]
+    shutil.copy(folder / "hgn" / "weights.safetensors", weights)
+    assert entries(served.post("/v1/models/activate", json={"model": "bad"}))["bad"]["status"] == "loaded"
+    assert answer_of(served, "u1")[0] == "bad"
+
+
+def test_a_loaded_model_answers_those_who_name_it(served, folder):
+    shutil.copytree(folder / "item-knn", folder / "item-knn.previous")
+    assert entries(served.get("/v1/models"))["item-knn.previous"]["status"] == "on disk"
+    params = {"user": "u1", "model": "item-knn.previous"}
+    assert served.get("/v1/recommend", params=params).status_code == 422
+    assert entries(served.post("/v1/models/load", json={"folder": "item-knn.previous"}))["hgn"]["share"] == 1
+    assert served.get("/v1/recommend", params=params).json()["model"] == "item-knn.previous"
+    assert served.post("/v1/models/load", json={"folder": "hgn"}).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["../outside", "outside", "/etc", "..", ".", "hgn/../../outside", "link"])
+def test_no_folder_elsewhere_is_read(served, folder, name):
+    shutil.copytree(folder / "hgn", folder.parent / "outside")
+    (folder / "link").symlink_to(folder.parent / "outside")
+    for path, body in (("activate", {"model": name}), ("load", {"folder": name})):
+        refused = served.post(f"/v1/models/{path}", json=body)
+        assert refused.status_code == 422
+        assert "no saved model" in refused.json()["detail"]
+    assert "link" not in ModelFolders(folder).all()
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "give either a model or arms"),
+        ({"model": "hgn", "arms": [{"model": "hgn"}]}, "give either a model or arms"),
+        ({"model": "hgm"}, "no saved model 'hgm'"),
+        ({"arms": [{"model": "hgn"}, {"model": "hgn"}]}, "a name of its own"),
+        ({"arms": [{"model": "hgn", "weight": 0}]}, "greater than 0"),
+        ({"arms": [{"model": "hgn", "name": "shadow"}]}, "only run along"),
+        ({"model": "hgn", "shadow": ["nothing"]}, "no saved model 'nothing'"),
+        ({"model": "hgn", "weights": 1}, "Extra inputs"),
+    ],
+)
+def test_impossible_activations_say_what_is_wrong(served, body, detail):
+    answer = served.post("/v1/models/activate", json=body)
+    assert answer.status_code == 422
+    assert detail in answer.json()["detail"]
+
+
+def test_a_new_start_has_what_was_activated(served, folder, tmp_path):
+    served.post("/v1/models/activate", json={"model": "item-knn", "shadow": ["hgn"]})
+    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}")
+    try:
+        assert [arm.model for arm in service.deployment.split.arms] == ["item-knn"]
+        assert service.deployment.split.shadow == ("hgn",)
+    finally:
+        asyncio.run(service.close())
+
+
+def test_services_of_a_store_follow_each_other(folder, tmp_path):
+    """What one activates, the other does; what it cannot do, it says, and goes on."""
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    elsewhere = shutil.copytree(folder, tmp_path / "elsewhere")
+
+    async def follow() -> None:
+        one, two = start_service(folder, url, active="hgn"), start_service(elsewhere, url)
+        try:
+            await two.activation.follow_once()
+            assert two.activation.problem is None
+            split = {"arms": [{"name": "a", "model": "item-knn", "weight": 1.0}], "shadow": ["hgn"], "salt": ""}
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(one)), base_url="http://s") as client:
+                body = {"arms": split["arms"], "shadow": split["shadow"]}
+                assert (await client.post("/v1/models/activate", json=body)).status_code == 200
+                await two.activation.follow_once()
+                assert two.deployment.split == one.deployment.split
+                saved = load(folder / "item-knn")
+                save(saved.model, saved.log, folder / "item-knn", note="newer")
+                assert (await client.post("/v1/models/activate", json={"model": "item-knn"})).status_code == 200
+            old = two.deployment.models["item-knn"].fingerprint
+            two.activation.start()
+            for _ in range(100):
+                await asyncio.sleep(0.05)
+                if two.activation.problem:
+                    break
+            assert "copy the activated one to this machine" in (two.activation.problem or "")
+            assert two.deployment.models["item-knn"].fingerprint == old
+            shutil.rmtree(elsewhere / "item-knn")
+            shutil.copytree(folder / "item-knn", elsewhere / "item-knn")
+            await two.activation.follow_once()
+            assert two.activation.problem is None
+            assert two.deployment.models["item-knn"].fingerprint == one.deployment.models["item-knn"].fingerprint
+        finally:
+            await one.close()
+            await two.close()
+
+    asyncio.run(follow())
+
+
+@pytest.mark.parametrize("swaps", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_requests_during_swaps_get_exactly_the_answer_of_the_model_they_name(folder, tmp_path, swaps):
+    """Swaps between two models and between contents of one folder, under load: none fails, none mixes two models."""
+    other = load(folder / "item-knn")
+    save(other.model, other.log, folder / "hgn.other")
+    contents = {"a": folder / "hgn", "b": shutil.copytree(folder / "hgn.other", tmp_path / "b")}
+    shutil.copytree(folder / "hgn", tmp_path / "a")
+    contents["a"] = tmp_path / "a"
+    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn")
+    expected: dict[str, dict[str, list[tuple[str, float]]]] = {}
+
+    def remember() -> None:
+        for loaded in service.deployment.models.values():
+            if loaded.fingerprint not in expected:
+                model, log = loaded.saved.model, loaded.saved.log
+                lists = {user: recommend(model, log, user=user) for user in USERS}
+                expected[loaded.fingerprint] = {
+                    user: [(one.item, one.score) for one in found] for user, found in lists.items()
+                }
+
+    async def run() -> list[dict]:
+        answers: list[dict] = []
+        done = False
+        transport = httpx.ASGITransport(create_app(service))
+
+        async def ask(number: int) -> None:
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                while not done:
+                    user = USERS[(number + 7 * len(answers)) % len(USERS)]
+                    answer = await client.get("/v1/recommend", params={"user": user})
+                    assert answer.status_code == 200, answer.text
+                    answers.append(answer.json())
+
+        clients = [asyncio.create_task(ask(number)) for number in range(4)]
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as admin:
+            for swap in range(swaps):
+                if swap % 4 == 0:
+                    shutil.rmtree(folder / "hgn")
+                    shutil.copytree(contents["ab"[swap // 4 % 2]], folder / "hgn")
+                body = {"model": ("hgn", "item-knn")[swap % 2]}
+                answer = await admin.post("/v1/models/activate", json=body)
+                assert answer.status_code == 200, answer.text
+                remember()
+        done = True
+        await asyncio.gather(*clients)
+        await service.close()
+        return answers
+
+    remember()
+    answers = asyncio.run(run())
+    assert len({answer["fingerprint"] for answer in answers}) >= 3
+    for answer in answers:
+        found = [(one["item"], one["score"]) for one in answer["items"]]
+        wanted = expected[answer["fingerprint"]][answer["user"]]
+        assert [item for item, _ in found] == [item for item, _ in wanted]
+        assert [score for _, score in found] == pytest.approx([score for _, score in wanted], rel=1e-5)
+
+
+def test_the_store_remembers_the_fingerprints_of_what_answers(served, tmp_path):
+    found = entries(served.get("/v1/models"))
+    store = open_store(f"sqlite:///{tmp_path / 'events.db'}")
+    assert store.deployments.all()[ACTIVE]["fingerprints"] == {"hgn": found["hgn"]["fingerprint"]}
+    store.close()
