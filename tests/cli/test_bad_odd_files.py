@@ -107,6 +107,11 @@ ODD = {
         parquet(user=[nested(40)], item=[1]),
         r"not a whole Parquet file \(its columns are nested too deep",
     ),
+    "Parquet whose first page is damaged": odd(
+        "bad.parquet",
+        bytes(4).join(parquet(user=[1, 2], item=[1, 2]).split(b"\x15", 1)),
+        r"bad\.parquet: not a whole Parquet file \(",
+    ),
     "Parquet with objects for users": odd(
         "bad.parquet", parquet(user=[{"a": 1}, {"a": 2}], item=[1, 2]), r"column 'user': Struct.* cannot be a name"
     ),
@@ -134,6 +139,11 @@ ODD = {
     ),
     "JSON, too deep and well formed": odd(
         "bad.json", b'[{"user": 1, "x": ' + b'{"a":' * 500 + b"1" + b"}" * 501 + b"]", r"in more than 64 others are not"
+    ),
+    "a return inside of a field": odd(
+        "bad.csv",
+        b'user,item\n0,""\n0,a\rb\n',
+        r"bad\.csv: its first lines cannot be cut into fields \(new-line character",
     ),
     "only a delimiter": odd("bad.csv", b",", r"bad\.csv: has no values; one event per row is needed"),
     "only quotation marks": odd("bad.csv", b'""', r"bad\.csv: has no values; one event per row is needed"),

@@ -10,6 +10,7 @@ at all.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import lzma
@@ -211,7 +212,9 @@ def unpack(archive: Path, members: Mapping[str, str | None], folder: Path) -> No
         with zipfile.ZipFile(archive) as opened, atomic_folder(folder, replace=False) as new:
             for member, sha256 in members.items():
                 _extract(opened, member, sha256, new / member.rpartition("/")[2])
-    except BAD_ARCHIVE as error:
+    except (*BAD_ARCHIVE, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of the folder, not a place before the archive
+            raise
         raise Unavailable(f"what came cannot be unpacked ({reason(error)})") from error
 
 

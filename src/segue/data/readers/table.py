@@ -70,7 +70,11 @@ def parquet_table(paths: Sequence[Path], where: str) -> Table:
 
 def _check_size(path: Path, columns: Container[str]) -> None:
     """Refuse a Parquet file whose columns take far more memory than the file: they hold nothing but repetitions."""
-    size, largest = decoded_size(path, columns).bytes, LARGEST_RATIO * path.stat().st_size + ALWAYS_READ
+    try:
+        size = decoded_size(path, columns).bytes
+    except (ValueError, OSError) as error:
+        raise _damaged(path, error) from error
+    largest = LARGEST_RATIO * path.stat().st_size + ALWAYS_READ
     if size > largest:
         raise DataError(
             f"{path}: would take {size / 1e9:,.0f} GB of memory, {size // path.stat().st_size:,} times its size; "
@@ -88,7 +92,11 @@ def parquet_schema(path: Path) -> pl.Schema:
         decoded_size(path, ())
         return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema()
     except (ValueError, *FAILED) as error:
-        raise DataError(f"{path}: not a whole Parquet file ({reason(error)}); write or download it again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> DataError:
+    return DataError(f"{path}: not a whole Parquet file ({reason(error)}); write or download it again")
 
 
 def polars_table(frame: pl.LazyFrame, where: str) -> Table:
