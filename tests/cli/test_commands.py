@@ -88,3 +88,15 @@ def test_reproduce_prints_measured_and_published_values(segue, here, monkeypatch
     assert "quick=True, overwrite=True in kept" in out
     assert json.loads((here / "table.json").read_text())["rows"][0]["seeds"] == [0.04, 1 / 3]
     assert ">.1867</td>" in (here / "pages" / "toy.html").read_text()
+
+
+def test_a_package_that_is_not_installed_is_named(segue, monkeypatch):
+    monkeypatch.setattr(catalog, "load_log", without_torch)
+    assert segue("data events.csv")[::2] == (
+        2,
+        "segue: this needs the package torch, which is not installed: pip install segue\n",
+    )
+
+
+def without_torch(*words, **options):
+    raise ModuleNotFoundError("No module named 'torch'", name="torch.nn")

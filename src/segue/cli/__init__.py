@@ -43,17 +43,30 @@ def status(arguments: Sequence[str]) -> int:
         return _fail(f"{renamed}. {_see_help(error)}" if renamed else _message(error))
     except (BrokenPipeError, SystemExit):  # the reader of a pipe has gone; rich leaves by SystemExit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (MemoryError, RuntimeError) as error:
-        if not re.search(MEMORY, str(error)):
+    except (MemoryError, RuntimeError, ModuleNotFoundError) as error:
+        message = _what_is_missing(error)
+        if message is None:
             raise
-        reason = str(error).partition("\n")[0]
-        return _fail(f"not enough memory ({reason}); use smaller settings or a smaller log")
+        return _fail(message)
     except OSError as error:
         return _fail(f"{error.filename or 'writing failed'}: {error.strerror or error}")
     except KeyboardInterrupt:
         resume = "; the same command continues from there" if {*arguments[:1]} & RESUMABLE else ""
         return _fail(f"interrupted{resume}", code=130)
     return 0
+
+
+def _what_is_missing(error: Exception) -> str | None:
+    """The memory or the package that a command lacks here, in words; None if the error is of another kind."""
+    if isinstance(error, ModuleNotFoundError):  # an installation that is damaged, or was made without dependencies
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "segue"):
+            return None
+        return f"this needs the package {package}, which is not installed: pip install segue"
+    if not re.search(MEMORY, str(error)):
+        return None
+    reason = str(error).partition("\n")[0]
+    return f"not enough memory ({reason}); use smaller settings or a smaller log"
 
 
 def _message(error: CycloptsError) -> str:
