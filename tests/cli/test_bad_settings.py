@@ -223,6 +223,10 @@ OF_A_SPLIT = {
         r"--by leak: models/refit was trained on the validation data too \(--refit\), and models/pop was not; evaluate",
         prepare=refitted,
     ),
+    "range of very many orders": Bad(
+        "run pop events.csv --tie-range 99999999999",
+        r"--tie-range 99999999999: a range needs at least 2 orders, and at most 10,000",
+    ),
     "range of one order": Bad("run pop events.csv --tie-range 1", r"--tie-range 1: a range needs at least 2 orders"),
     "range of ratings": Bad(
         "run mf events.csv --protocol ratings --tie-range 5",

@@ -109,6 +109,12 @@ def test_two_models_of_one_kind_are_told_apart(segue, here):
 
 
 REFUSED = {
+    "very many seeds": Bad(
+        "run hgn events.csv --seeds 99999999999", r"--seeds 99999999999: must be at least 1 and at most 1,000"
+    ),
+    "layers without end": Bad(
+        "run gru events.csv --set num_layers=99999999999", r"num_layers=99999999999: must be between 1 and 100"
+    ),
     "no seeds": Bad("run hgn events.csv --seeds 0", r"--seeds 0: must be at least 1"),
     "seeds out of range": Bad(
         "run hgn events.csv --seed 9223372036854775807 --seeds 2", r"--seeds 2: the last seed would be above"

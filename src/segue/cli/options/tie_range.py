@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from segue.evaluation.result import Result
     from segue.models.base.model import Model
 
+MOST_ORDERS = 10_000  # of one command
 CERTAIN = "No two events of a user have the same time, so there is no other order; --tie-range changes nothing."
 
 
@@ -49,8 +50,10 @@ class TieRangeOptions:
 
         if self.tie_range is None:
             return
-        if self.tie_range < 2:
-            raise ConfigError(f"--tie-range {self.tie_range}: a range needs at least 2 orders")
+        if not 2 <= self.tie_range <= MOST_ORDERS:
+            raise ConfigError(
+                f"--tie-range {self.tie_range}: a range needs at least 2 orders, and at most {MOST_ORDERS:,}"
+            )
         if seeds > 1:
             raise ConfigError(
                 f"--tie-range: is of one trained model, and --seeds {seeds} trains several; leave one out"
