@@ -255,6 +255,9 @@ OF_A_SPLIT = {
         "evaluate models/pop --data events.csv --sample-test-users -5",
         r"sample_test_users=-5: must be a whole number of at least 1",
     ),
+    "sample without validation": Bad(
+        "run pop events.csv --valid 0 --sample-users 5", r"--sample-users: needs validation data, and --valid 0 leaves"
+    ),
     "half a user": Bad(
         "search pop events.csv --sample-users 2.5", r"--sample-users: unable to convert \"2\.5\" into int"
     ),

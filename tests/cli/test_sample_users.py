@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from segue.cli.options import protocol as protocol_options
 from segue.evaluation.protocol import Protocol
 
 from .logs import done
@@ -39,7 +40,7 @@ def test_a_sample_is_kept_with_the_model_and_used_again(segue, here):
 @pytest.mark.parametrize(
     "command",
     [
-        "compare events.csv --models pop,item-knn --minutes 0.5 --out models/best",
+        "compare events.csv --models pop,item-knn --trials 1 --out models/best",
         "search item-knn events.csv --trials 2 --out models/found",
         "run pop events.csv --final --out models/final",
         "run item-knn events.csv --rerank pop --candidates 5 --out models/two --tie-range 2",
@@ -90,3 +91,22 @@ def test_newer_events_are_measured_on_a_sample(segue, here):
     out = words(done(segue("evaluate models/few models/pop --data newer.csv --sample-test-users 3")))
     assert "the figures are of at most 3 randomly drawn users (seed 0)" in out
     assert "validation is of" not in out
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ("", "validation and test may rank 8 items for each of 12 users, which takes long; --sample-users 10000 and"),
+        ("--sample-users 5", "test may rank 8 items"),
+        (SAMPLED, None),
+    ],
+)
+def test_a_remark_names_the_options_where_users_are_many(segue, here, monkeypatch, options, parts):
+    monkeypatch.delenv("SEGUE_QUIET")
+    command = f"run pop events.csv --no-baselines --out models/few {options}"
+    assert "may rank" not in words(segue(command)[2])
+    monkeypatch.setattr(protocol_options, "MANY_SCORES", 96)
+    err = words(segue(command)[2])
+    assert (parts or "saved to") in err
+    assert ("may rank" in err) == (parts is not None)
+    assert ("validation and" in err) == (options == "")

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from segue.cli.help import EVALUATION_GROUP
 from segue.cli.options.split_arguments import with_arguments
 from segue.errors import ConfigError
+from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -21,6 +22,7 @@ OF_SAMPLE = ("sample_users", "sample_test_users", "sample_seed")
 OF_SPLIT = ("valid", "test", "date", "gap")
 SeenRule = Annotated[bool | None, Parameter(name="--exclude-seen", negative="--include-seen", show_default=False)]
 MAX_CUT_OFF = 1_000_000
+MANY_SCORES = 10**11  # of all users and items: simple models compute so many in some minutes
 CutOffs = Annotated[list[int] | None, Parameter(name="-k", consume_multiple=True, negative=())]
 
 
@@ -144,10 +146,18 @@ class ProtocolOptions(EvaluationOptions):
         return self._apply(Protocol.named(self.protocol or ("session" if self.horizon > 1 else "leave-one-out")), None)
 
     def for_log(self, log: Log) -> Protocol:
-        """The named protocol, or the one that suits the log."""
+        """The named protocol, or the one that suits the log; says how to measure on fewer users if they are many."""
         from segue.evaluation.protocol import Protocol
 
-        return self._apply(Protocol.named(self.protocol) if self.protocol else Protocol.guess(log), log)
+        protocol = self._apply(Protocol.named(self.protocol) if self.protocol else Protocol.guess(log), log)
+        parts = {"validation": protocol.sample_users, "test": protocol.sample_test_users}
+        whole = [part for part, number in parts.items() if number is None]
+        if whole and log.num_users * log.num_items >= MANY_SCORES:
+            say(
+                f"{' and '.join(whole)} may rank {log.num_items:,} items for each of {log.num_users:,} users, which "
+                "takes long; --sample-users 10000 and --sample-test-users 10000 draw fewer users"
+            )
+        return protocol
 
     def _apply(self, protocol: Protocol, log: Log | None) -> Protocol:
         from segue.evaluation.protocols import with_seen_rule_of_log

@@ -194,7 +194,7 @@ def make_experiment(model: str, protocol: Protocol, options: ModelOptions, train
     from segue.experiments.experiment import Experiment
 
     if protocol.arguments.get("valid") == 0 and protocol.by != "given":  # a log that brings its split may have some
-        for option in training.of_validation:
+        for option in [*training.of_validation, *(["--sample-users"] if protocol.sample_users else [])]:
             raise ConfigError(f"{option}: needs validation data, and --valid 0 leaves none; leave one of them out")
     return Experiment(
         model=model,
