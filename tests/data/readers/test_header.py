@@ -6,16 +6,6 @@ from segue.data.readers.ingest import read_log
 from segue.errors import DataError
 
 
-@pytest.fixture
-def write(tmp_path):
-    def put(content, name="log.csv"):
-        path = tmp_path / name
-        path.write_text(content)
-        return path
-
-    return put
-
-
 def pairs(log):
     user, item = log.events()
     return list(zip(log.users.names(user), log.items.names(item), strict=True))

@@ -1,6 +1,7 @@
 """Data frames of pandas: their index holds columns, and columns may be called by numbers."""
 
 import pandas as pd
+import polars as pl
 import pytest
 
 from segue.data.readers.ingest import read_log
@@ -75,3 +76,17 @@ def test_options_of_text_are_refused():
 def test_a_series_is_no_log():
     with pytest.raises(DataError, match="cannot read a log from a Series"):
         read_log(FRAME["user"])
+
+
+def test_pandas_without_pyarrow_names_the_extra(monkeypatch):
+    monkeypatch.setattr(pl, "from_pandas", lambda _: (_ for _ in ()).throw(ModuleNotFoundError("pyarrow")))
+    with pytest.raises(DataError, match=r"pip install 'segue\[pandas\]'"):
+        read_log(FRAME)
+
+
+def test_pandas_columns_with_missing_values_and_mixed_types():
+    frame = pd.DataFrame({"user": [1.0, None], "item": [1, 2]})
+    with pytest.raises(DataError, match="the pandas frame, column 'user', row 2: empty"):
+        read_log(frame)
+    with pytest.raises(DataError, match="the pandas frame, column 'user': its values cannot be converted to one type"):
+        read_log(pd.DataFrame({"user": ["a", 3], "item": [1, 2]}, dtype=object))
