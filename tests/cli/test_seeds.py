@@ -113,7 +113,7 @@ REFUSED = {
         "run hgn events.csv --seeds 99999999999", r"--seeds 99999999999: must be at least 1 and at most 1,000"
     ),
     "layers without end": Bad(
-        "run gru events.csv --set num_layers=99999999999", r"num_layers=99999999999: must be between 1 and 100"
+        "run gru events.csv --set num_layers=99999999999", r"num_layers='99999999999': must be between 1 and 100"
     ),
     "no seeds": Bad("run hgn events.csv --seeds 0", r"--seeds 0: must be at least 1"),
     "seeds out of range": Bad(
