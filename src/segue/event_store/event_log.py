@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from segue.event_store.database import Database
 from segue.event_store.event import MICROSECONDS, Event
-from segue.event_store.tables import aliases, erased, events, histories, lists
+from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes
 
 _VERSIONS = select(histories.c.user, histories.c.version).where(
     histories.c.user.in_(bindparam("users", expanding=True))
@@ -150,6 +150,7 @@ class EventLog:
             moved = connection.execute(statement).rowcount
             connection.execute(update(aliases).where(aliases.c.user == session).values(user=user))
             connection.execute(self.database.upsert(aliases, ["session"]), [{"session": session, "user": user}])
+            connection.execute(delete(lists).where(lists.c.user == session))
             connection.execute(delete(histories).where(histories.c.user == session))
             self._new_versions(connection, [user])
         return int(moved)
@@ -167,6 +168,7 @@ class EventLog:
                 "events": connection.execute(delete(events).where(events.c.user.in_(names))).rowcount,
                 "sessions": connection.execute(delete(aliases).where(aliases.c.user == user)).rowcount,
                 "lists": connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount,
+                "outcomes": connection.execute(delete(outcomes).where(outcomes.c.user.in_(names))).rowcount,
             }
             connection.execute(delete(histories).where(histories.c.user.in_(names)))
             now = int(time.time() * MICROSECONDS)

@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import Select, bindparam, case, delete, exists, func, select
 
 from segue.event_store.database import Database
-from segue.event_store.tables import lists, outcomes
+from segue.event_store.tables import histories, lists, outcomes
+
+MAX_NAMES = 500  # in one statement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecommendedList:
     """A list that was recommended to a user.
 
     Attributes:
         user: name of the user or session.
         model: name of the model.
-        arm: of the A/B split; the name of the model without one.
-        time: microseconds since 1970.
+        fingerprint: of the model.
+        arm: of the A/B split; "shadow" for a list that was not shown.
+        time: when, in microseconds since 1970.
+        after_time: time of the newest event of the history that the list was made from.
+        after_seq: number of arrival of that event.
+        allows_seen: whether items of the history could be in the list.
         items: names of the items, best first.
     """
 
     user: str
     model: str
+    fingerprint: str
     arm: str
     time: int
+    after_time: int
+    after_seq: int
+    allows_seen: bool
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Where in a recommended list the next item of the user was.
 
     Attributes:
-        model: as in `RecommendedList`.
-        arm: as in `RecommendedList`.
-        time: of the event, in microseconds since 1970.
-        rank: from 1; None if it was not in the list.
+        user: as in `RecommendedList`, like `model`, `fingerprint` and `arm`.
+        model: name of the model.
+        fingerprint: of the model.
+        arm: of the A/B split.
+        time: when the list was recommended, in microseconds since 1970.
+        rank: from 1; None if the item was not in the list.
         size: number of items of the list.
     """
 
+    user: str
     model: str
+    fingerprint: str
     arm: str
     time: int
     rank: int | None
@@ -51,22 +65,32 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class LiveQuality:
-    """The quality of an arm over a time.
+class Sums:
+    """Sums over the lists of an arm that were followed by an event.
 
     Attributes:
         model: name of the model.
+        fingerprint: of the model.
         arm: of the A/B split.
-        count: number of lists that were followed by an event.
-        hits: how many of them had the item among the first `k`.
-        reciprocal_ranks: sum of 1 / rank over the lists with the item among the first `k`.
+        lists: number of lists with at least k items.
+        users: number of their users.
+        short: number of lists with fewer than k items, which are not counted otherwise.
+        hits: number of lists with the next item among the first k.
+        reciprocal_ranks: sum of 1 / rank over these.
+        hit_squares: over the users, the sums of hits^2, hits x lists and lists^2.
+        rank_squares: the same for the reciprocal ranks.
     """
 
     model: str
+    fingerprint: str
     arm: str
-    count: int
+    lists: int
+    users: int
+    short: int
     hits: int
     reciprocal_ranks: float
+    hit_squares: tuple[float, float, float]
+    rank_squares: tuple[float, float, float]
 
 
 class Outcomes:
@@ -75,47 +99,76 @@ class Outcomes:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def add_lists(self, new: Sequence[RecommendedList]) -> None:
-        """Keep lists until their users' next events."""
-        rows = [{**_plain(one), "items": list(one.items)} for one in new]
-        if rows:
-            with self.database.write() as connection:
-                connection.execute(lists.insert(), rows)
+    def waiting(self, users: Sequence[str]) -> dict[int, RecommendedList]:
+        """The lists that wait for the next event of some users, by their numbers, oldest first."""
+        found: dict[int, RecommendedList] = {}
+        for first in range(0, len(users), MAX_NAMES):
+            condition = lists.c.user.in_(list(users[first : first + MAX_NAMES]))
+            with self.database.read() as connection:
+                rows = connection.execute(select(lists).where(condition).order_by(lists.c.seq)).all()
+            found |= {row.seq: _list_of(row) for row in rows}
+        return found
 
-    def take_lists(self, users: Sequence[str]) -> list[RecommendedList]:
-        """The lists that wait for users, oldest first; they are deleted, so that each is counted once."""
-        if not users:
-            return []
+    def exchange(
+        self,
+        done: Mapping[int, Outcome | None],
+        new_lists: Iterable[RecommendedList] = (),
+        new_outcomes: Iterable[Outcome] = (),
+    ) -> int:
+        """Delete lists that are done with and keep their outcomes; add further lists and outcomes; in one step.
+
+        A list that another service has deleted meanwhile has its outcome already. A user without events, who was erased
+        meanwhile, gets no list.
+
+        Args:
+            done: numbers of lists; None for one without an outcome.
+            new_lists: lists that wait from now on.
+            new_outcomes: outcomes of lists that did not have to wait.
+
+        Returns:
+            The number of outcomes that were added.
+        """
         with self.database.write() as connection:
-            statement = delete(lists).where(lists.c.user.in_(list(users))).returning(*lists.c)
-            rows = sorted(connection.execute(statement).all(), key=lambda row: row.seq)
-        return [RecommendedList(row.user, row.model, row.arm, row.time, tuple(row.items)) for row in rows]
-
-    def add(self, new: Sequence[Outcome]) -> None:
-        """Keep outcomes."""
-        rows = [_plain(one) for one in new]
-        if rows:
-            with self.database.write() as connection:
+            deleted: list[int] = []
+            numbers = list(done)
+            for first in range(0, len(numbers), MAX_NAMES):
+                condition = lists.c.seq.in_(numbers[first : first + MAX_NAMES])
+                deleted += connection.execute(delete(lists).where(condition).returning(lists.c.seq)).scalars()
+            settled = [outcome for number in deleted if (outcome := done[number]) is not None]
+            rows = [_plain(outcome) for outcome in (*settled, *new_outcomes)]
+            if rows:
                 connection.execute(outcomes.insert(), rows)
+            waiting = [_plain(one) for one in new_lists]
+            if waiting:
+                connection.execute(self._insert_lists(), waiting)
+        return len(rows)
 
-    def quality(self, k: int, since: int, until: int) -> list[LiveQuality]:
-        """The quality of each arm from the outcomes of a time, from `since` to before `until`."""
-        is_hit = (outcomes.c.rank.is_not(None)) & (outcomes.c.rank <= k)
-        statement = (
-            select(
-                outcomes.c.model,
-                outcomes.c.arm,
-                func.count().label("lists"),
-                func.sum(case((is_hit, 1), else_=0)).label("hits"),
-                func.sum(case((is_hit, 1.0 / outcomes.c.rank), else_=0.0)).label("reciprocal_ranks"),
-            )
-            .where((outcomes.c.time >= since) & (outcomes.c.time < until))
-            .group_by(outcomes.c.model, outcomes.c.arm)
-            .order_by(outcomes.c.arm, outcomes.c.model)
-        )
+    def _insert_lists(self) -> Any:
+        """An INSERT of lists of users who have events and no other list of this model and arm."""
+        names = [field.name for field in fields(RecommendedList)]
+        values = [bindparam(name, type_=lists.c[name].type).label(name) for name in names]
+        known = exists().where(histories.c.user == bindparam("user", type_=lists.c.user.type))
+        return self.database.insert_new(lists).from_select(names, select(*values).where(known))
+
+    def sums(self, k: int, since: int, until: int) -> list[Sums]:
+        """What figures at a cut-off are computed from, for each arm: the lists from `since` to before `until`."""
         with self.database.read() as connection:
-            rows = connection.execute(statement).all()
-        return [LiveQuality(r.model, r.arm, int(r.lists), int(r.hits), float(r.reciprocal_ranks)) for r in rows]
+            rows = connection.execute(_sums(k, since, until)).all()
+        return [
+            Sums(
+                model=row.model,
+                fingerprint=row.fingerprint,
+                arm=row.arm,
+                lists=int(row.lists),
+                users=int(row.users),
+                short=int(row.short),
+                hits=int(row.hits),
+                reciprocal_ranks=float(row.ranks),
+                hit_squares=(float(row.hits_hits), float(row.hits_lists), float(row.lists_lists)),
+                rank_squares=(float(row.ranks_ranks), float(row.ranks_lists), float(row.lists_lists)),
+            )
+            for row in rows
+        ]
 
     def forget_before(self, time: int) -> int:
         """Delete lists that are older than a time: no event followed them; how many there were."""
@@ -123,5 +176,45 @@ class Outcomes:
             return int(connection.execute(delete(lists).where(lists.c.time < time)).rowcount)
 
 
+def _sums(k: int, since: int, until: int) -> Select[Any]:
+    """For each model and arm, the sums over its users of the sums over their lists."""
+    arm = ("model", "fingerprint", "arm")
+    is_long = outcomes.c.size >= k
+    is_hit = is_long & outcomes.c.rank.is_not(None) & (outcomes.c.rank <= k)
+    by_user = (
+        select(
+            *(outcomes.c[name] for name in arm),
+            func.sum(case((is_long, 1), else_=0)).label("lists"),
+            func.sum(case((is_long, 0), else_=1)).label("short"),
+            func.sum(case((is_hit, 1), else_=0)).label("hits"),
+            func.sum(case((is_hit, 1.0 / outcomes.c.rank), else_=0.0)).label("ranks"),
+        )
+        .where((outcomes.c.time >= since) & (outcomes.c.time < until))
+        .group_by(*(outcomes.c[name] for name in arm), outcomes.c.user)
+        .subquery()
+    )
+    one = by_user.c
+    products = {
+        f"{a}_{b}": func.sum(1.0 * one[a] * one[b])
+        for a, b in (("hits", "hits"), ("hits", "lists"), ("lists", "lists"), ("ranks", "ranks"), ("ranks", "lists"))
+    }
+    return (
+        select(
+            *(one[name] for name in arm),
+            *(func.sum(one[name]).label(name) for name in ("lists", "short", "hits", "ranks")),
+            func.sum(case((one.lists > 0, 1), else_=0)).label("users"),
+            *(product.label(name) for name, product in products.items()),
+        )
+        .group_by(*(one[name] for name in arm))
+        .order_by(one.arm, one.model, one.fingerprint)
+    )
+
+
+def _list_of(row: Any) -> RecommendedList:
+    values = {field.name: getattr(row, field.name) for field in fields(RecommendedList)}
+    return RecommendedList(**{**values, "items": tuple(row.items)})
+
+
 def _plain(one: Any) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__dataclass_fields__}
+    values = {field.name: getattr(one, field.name) for field in fields(one)}
+    return {**values, "items": list(one.items)} if isinstance(one, RecommendedList) else values

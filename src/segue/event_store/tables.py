@@ -15,7 +15,19 @@ All times are microseconds since 1970 (UTC).
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column of type INTEGER
@@ -84,20 +96,27 @@ lists = Table(
     "lists",
     metadata,
     Column("seq", Number, primary_key=True, autoincrement=True),
-    Column("user", String, nullable=False, index=True),
+    Column("user", String, nullable=False),
     Column("model", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
     Column("arm", String, nullable=False),
     Column("time", BigInteger, nullable=False, index=True),
+    Column("after_time", BigInteger, nullable=False),  # the newest event of the history that it was made from
+    Column("after_seq", BigInteger, nullable=False),
+    Column("allows_seen", Boolean, nullable=False),
     Column("items", JSON, nullable=False),
+    UniqueConstraint("user", "model", "fingerprint", "arm"),
     sqlite_autoincrement=True,
 )
 outcomes = Table(
     "outcomes",
     metadata,
     Column("seq", Number, primary_key=True, autoincrement=True),
+    Column("user", String, nullable=False, index=True),
     Column("model", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
     Column("arm", String, nullable=False),
-    Column("time", BigInteger, nullable=False, index=True),
+    Column("time", BigInteger, nullable=False, index=True),  # of the list
     Column("rank", Integer),  # from 1; null if the item was not in the list
     Column("size", Integer, nullable=False),  # of the list
     sqlite_autoincrement=True,

@@ -9,8 +9,9 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from segue.service.hot_path import HotPath
+from segue.service.metrics import TimedRequests
 from segue.service.problems import add_handlers
-from segue.service.routes import events, health, models, recommend
+from segue.service.routes import events, health, models, quality, recommend
 from segue.service.service import Service
 
 DESCRIPTION = "What comes next: events in, recommendations out."
@@ -29,7 +30,9 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     add_handlers(app)
     app.add_middleware(HotPath, service=service)
-    for module in (events, recommend, models):
+    app.add_middleware(TimedRequests, metrics=service.metrics)
+    for module in (events, recommend, models, quality):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
+    app.include_router(quality.metrics_router)
     return app

@@ -27,6 +27,7 @@ class EventWriter:
             on_change: is called with the changed histories after each commit, before the requests are answered.
         """
         self.log, self.on_change = log, on_change
+        self.stored = self.duplicates = 0  # events since the start
         self._waiting: list[tuple[Sequence[Event], asyncio.Future[list[bool]]]] = []
         self._thread = ThreadPoolExecutor(1, "segue-events")
         self._task: asyncio.Task[None] | None = None
@@ -62,6 +63,8 @@ class EventWriter:
                         future.set_exception(error)
                 continue
             self.on_change(appended.changes)
+            self.stored += sum(appended.stored)
+            self.duplicates += len(events) - sum(appended.stored)
             first = 0
             for wanted, future in requests:
                 if not future.done():

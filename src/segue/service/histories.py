@@ -95,6 +95,10 @@ class Histories:
             self._num_events += len(change.events)
         self._shrink()
 
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of users and of events in memory."""
+        return len(self._histories), self._num_events
+
     def _keep(self, user: str, history: History) -> None:
         self._drop(user)
         self._histories[user] = history

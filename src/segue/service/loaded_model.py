@@ -105,6 +105,11 @@ class LoadedModel:
         """16 hex digits that identify weights, names, histories and description: see `fingerprint_of`."""
         return fingerprint_of(self.saved.about)
 
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How many batches there were of each number of questions."""
+        return self._batches.sizes
+
     def known(self, names: Sequence[str]) -> tuple[Ids, list[str]]:
         """The ids of the items that the model knows, in their order, and the names that it does not know."""
         get = self.token_ids.get

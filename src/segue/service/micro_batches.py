@@ -11,6 +11,7 @@ has arrived when the event loop is free is one batch.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -29,6 +30,7 @@ class MicroBatches(Generic[Query, Answer]):
             max_rows: the largest batch.
         """
         self.score, self.max_rows = score, max_rows
+        self.sizes: Counter[int] = Counter()  # how many batches there were of each size
         self._waiting: list[tuple[Query, asyncio.Future[Answer]]] = []
 
     async def ask(self, query: Query) -> Answer:
@@ -48,6 +50,7 @@ class MicroBatches(Generic[Query, Answer]):
         batch = [(query, future) for query, future in batch if not future.done()]  # without those who went away
         if not batch:
             return
+        self.sizes[len(batch)] += 1
         try:
             answers = self.score([query for query, _ in batch])
         except Exception as error:

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from segue.event_store.event_log import Change
 from segue.event_store.store import Store
 from segue.service.activation import Activation
 from segue.service.deployments import Deployment
 from segue.service.event_writer import EventWriter
 from segue.service.histories import Histories, History
+from segue.service.live_quality import LiveQuality
+from segue.service.metrics import Metrics
 from segue.service.micro_batches import MicroBatches
 from segue.service.model_folders import ModelFolders
+from segue.service.quality_watch import QualityWatch
+from segue.service.shown_lists import ShownLists
 
 Value = TypeVar("Value")
 
@@ -37,12 +42,17 @@ class Service:
     def __post_init__(self) -> None:
         self.histories = Histories(self.store.events)
         self._history_batches = MicroBatches(self.histories.get_all)
-        self.writer = EventWriter(self.store.events, self.histories.apply)
+        self.writer = EventWriter(self.store.events, self._changed)
         self.activation = Activation(self)
+        self.quality = LiveQuality(self.store)
+        self.shown = ShownLists(self.quality)
+        self.watch = QualityWatch(self)
+        self.metrics = Metrics(self)
 
     def start(self) -> None:
         """Begin what runs beside the requests; in the event loop."""
-        self.activation.start()
+        for beside in (self.activation, self.quality, self.watch):
+            beside.start()
 
     async def history(self, user: str) -> History:
         """The history of a user as the store holds it now."""
@@ -57,5 +67,13 @@ class Service:
     async def close(self) -> None:
         """Store what waits, and close the store."""
         await self.activation.close()
+        await self.watch.close()
         await self.writer.close()
+        await self.shown.close()
+        await self.quality.close()
         self.store.close()
+
+    def _changed(self, changes: dict[str, Change]) -> None:
+        """What follows from events that were stored."""
+        self.histories.apply(changes)
+        self.quality.changed(changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from segue.service.loaded_model import MAX_ITEMS, LoadedModel
 from segue.service.names import Name
 from segue.service.problems import responses
 from segue.service.service import Service
+from segue.service.shown_lists import Asked
 
 router = APIRouter(tags=["recommend"])
 _encode = msgspec.json.Encoder().encode
@@ -129,10 +131,15 @@ async def answer(
     model: str | None = None,
 ) -> Response:
     """The answer to one request; the parameters are those of `Request`."""
-    deployment = service.deployment  # the same for the whole answer
+    begin, deployment = time.perf_counter(), service.deployment  # the same for the whole answer
     loaded, arm = deployment.choose(user) if model is None else (deployment.model(model), model)
     events = await service.history(user or "") if history is None else History(items=list(history))
+    after = events.order[-1] if events.order else None
     top = await loaded.ask(user, events, k=k, exclude_seen=exclude_seen, hidden=_hidden(loaded, exclude, candidates))
+    service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
+    if user is not None and after is not None and model is None and candidates is None and exclude_seen is None:
+        asked = Asked(user, events, after, k, lambda one: _hidden(one, exclude, None))
+        service.shown.add(deployment, loaded, arm, asked, top)
     tokens, titles = loaded.tokens, loaded.titles
     content = {
         "user": user,

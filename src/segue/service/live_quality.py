@@ -1,0 +1,161 @@
+"""`LiveQuality`: remembers what was recommended, and finds the rank of what the user did next.
+
+    history  a b c          list  d e f         next event  e      rank 2
+    history  a b c          list  d e f         (no event)         not counted
+    history  a b c          list, list, list    next event  e      the newest of the three counts
+    history  a b c          list  d e f         an event that happened before c comes late: the list waits on
+    history  a b c          list without seen   next event  a      not counted, as in the evaluation
+
+The event that counts is the first one after the history that the list was made from, in the order of time. That is the
+question of the evaluation. So nothing depends on clocks, and a log that is replayed is measured, too.
+
+A request only adds its list to a buffer. A thread writes the buffer into the store a few times a second, so that the
+event may come to another service of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from segue.event_store.event import MICROSECONDS
+from segue.event_store.event_log import PastEvent
+from segue.event_store.outcomes import Outcome, RecommendedList
+from segue.event_store.store import Store
+
+FLUSH_SECONDS = 0.5
+MAX_ITEMS = 100  # of a list that is remembered
+MAX_BUFFER = 20_000  # lists between two writes; more are not measured
+WAIT_SECONDS = 24 * 3600  # how long a list waits for an event
+CLEAN_SECONDS = 600.0  # between two deletions of lists that waited too long
+
+logger = logging.getLogger("segue.service")
+Verdict = (
+    Outcome | RecommendedList | None
+)  # what became of a list: its outcome, the list itself if it waits, or nothing
+
+
+class LiveQuality:
+    """The lists of a service on their way into the store, and the outcomes of those that were followed.
+
+    Attributes:
+        skipped: number of lists that were not remembered, because too many came or the store could not be written.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.skipped = 0
+        self._buffer: list[RecommendedList] = []
+        self._changed: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._cleaned = time.monotonic()
+
+    def start(self) -> None:
+        """Write into the store until `close`."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Write what waits, and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self.flush()
+
+    def recommended(self, one: RecommendedList) -> None:
+        """Remember a list; costs less than a microsecond."""
+        if len(self._buffer) < MAX_BUFFER:
+            self._buffer.append(one)
+        else:
+            self.skipped += 1
+
+    def changed(self, users: Iterable[str]) -> None:
+        """Look for the lists of users who did something."""
+        self._changed.update(users)
+
+    def forget(self, user: str) -> None:
+        """Drop the lists of a user that are not in the store yet."""
+        self._buffer = [one for one in self._buffer if one.user != user]
+
+    async def flush(self) -> None:
+        """Write the buffer into the store, and find the outcomes of users who did something."""
+        new, users = self._buffer, self._changed
+        self._buffer, self._changed = [], set()
+        if not new and not users:
+            return
+        try:
+            await asyncio.to_thread(self._write, new, users)
+        except Exception:
+            self.skipped += len(new)
+            logger.exception("the outcomes of %d lists could not be stored", len(new))
+
+    def _write(self, new: Sequence[RecommendedList], changed: set[str]) -> None:
+        outcomes = self.store.outcomes
+        stored = outcomes.waiting(sorted({*changed, *(one.user for one in new)}))
+        chains: dict[tuple[str, ...], list[tuple[int | None, RecommendedList]]] = {}
+        for number, one in [*stored.items(), *((None, one) for one in new)]:
+            chains.setdefault((one.user, one.model, one.fingerprint, one.arm), []).append((number, one))
+        histories: dict[str, list[PastEvent]] = {}
+        done: dict[int, Outcome | None] = {}
+        waiting, found = [], []
+        for (user, *_), chain in chains.items():
+            moved = len({(one.after_time, one.after_seq) for _, one in chain}) > 1
+            if (user in changed or moved) and user not in histories:
+                histories[user] = self.store.events.history(user)
+            verdicts = settle([one for _, one in chain], histories.get(user, []))
+            for (number, _), verdict in zip(chain, verdicts, strict=True):
+                if number is not None and not isinstance(verdict, RecommendedList):
+                    done[number] = verdict
+                elif number is None and isinstance(verdict, Outcome):
+                    found.append(verdict)
+                elif number is None and isinstance(verdict, RecommendedList):
+                    waiting.append(verdict)
+        if done or waiting or found:
+            outcomes.exchange(done, waiting, found)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
+            if time.monotonic() - self._cleaned > CLEAN_SECONDS:
+                self._cleaned = time.monotonic()
+                before = int((time.time() - WAIT_SECONDS) * MICROSECONDS)
+                with suppress(Exception):  # the next attempt comes
+                    await asyncio.to_thread(self.store.outcomes.forget_before, before)
+
+
+def settle(chain: Sequence[RecommendedList], history: Sequence[PastEvent]) -> list[Verdict]:
+    """What became of the lists that one model made for one user.
+
+    Args:
+        chain: the lists, oldest first.
+        history: all events of the user, in the order of time.
+
+    Returns:
+        For each list its outcome; the list itself if it waits for an event; or None if it does not count, because a
+        newer one came before the same event, or because its event was of a seen item that it left out.
+    """
+    order = [(event.time, event.seq) for event in history]
+    following = [bisect_right(order, (one.after_time, one.after_seq)) for one in chain]
+    verdicts: list[Verdict] = []
+    for place, (one, index) in enumerate(zip(chain, following, strict=True)):
+        if index in following[place + 1 :]:
+            verdicts.append(None)
+        elif index == len(history):
+            verdicts.append(one)
+        else:
+            verdicts.append(_outcome(one, [event.item for event in history[: index + 1]]))
+    return verdicts
+
+
+def _outcome(one: RecommendedList, items: list[str]) -> Outcome | None:
+    """The outcome of a list whose user's history and next item are `items`."""
+    *seen, item = items
+    if not one.allows_seen and item in seen:
+        return None
+    rank = one.items.index(item) + 1 if item in one.items else None
+    return Outcome(one.user, one.model, one.fingerprint, one.arm, one.time, rank, len(one.items))

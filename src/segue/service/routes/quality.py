@@ -1,0 +1,45 @@
+"""/v1/quality: whether the models still do what they did in their tests. /metrics: figures for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from segue.service.dependencies import get_service
+from segue.service.live_quality import MAX_ITEMS
+from segue.service.problems import responses
+from segue.service.quality_figures import QualityReport
+from segue.service.service import Service
+
+router = APIRouter(tags=["quality"])
+metrics_router = APIRouter(tags=["health"])
+
+
+@router.get("/quality", summary="Live quality of the models", responses=responses(401, 403, 422, 429, 503))
+async def quality(
+    service: Annotated[Service, Depends(get_service)],
+    k: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="The cut-off of recall and MRR.")] = 10,
+    hours: Annotated[float, Query(gt=0, le=24 * 366, description="Lists of so many last hours are counted.")] = 24.0,
+) -> QualityReport:
+    """Live recall@k and MRR@k by model and arm, with 95% intervals, beside the figures of their tests.
+
+    Each recommended list waits, at most a day, for the event that follows the history that it was made from. A list
+    that no event follows is not counted; of several lists before an event the newest one is; an event of an item that
+    the list left out because the user had it is not. Lists of popular items, and answers to requests that name a model,
+    candidates or a history of their own, are not measured.
+    """
+    return await service.watch.report(k, hours)
+
+
+@metrics_router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "Figures in the text format of Prometheus.", "content": {"text/plain": {}}}},
+)
+async def metrics(service: Annotated[Service, Depends(get_service)]) -> Response:
+    """Counters, latencies, batch sizes, ages of models, live quality. Labels are routes, models and arms."""
+    await service.watch.fresh()
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,104 @@
+"""`ShownLists`: what an answer leaves behind: the list that was shown, and those of models that only run along."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from segue.data.log import Ids
+from segue.event_store.event import MICROSECONDS
+from segue.event_store.outcomes import RecommendedList
+from segue.service.deployments import SHADOW, Deployment
+from segue.service.histories import History
+from segue.service.live_quality import MAX_ITEMS, LiveQuality
+from segue.service.loaded_model import Answer, LoadedModel
+from segue.serving.top_items import leaves_out_seen
+
+MAX_TASKS = 256  # questions to models that run along at a time; more are left out
+
+logger = logging.getLogger("segue.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of a user whose list is measured.
+
+    Attributes:
+        user: name of the user.
+        history: what the user did.
+        after: time and number of arrival of the newest event when the question was asked.
+        k: number of items.
+        hidden: the ids of the items that may not be recommended, for a model.
+    """
+
+    user: str
+    history: History
+    after: tuple[int, int]
+    k: int
+    hidden: Callable[[LoadedModel], Ids | None]
+
+
+class ShownLists:
+    """Hands lists to `LiveQuality`, and asks the models that only run along, after the answer has been sent.
+
+    Attributes:
+        skipped: number of questions to models that run along which were left out or failed.
+    """
+
+    def __init__(self, quality: LiveQuality) -> None:
+        self.quality = quality
+        self.skipped = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, deployment: Deployment, loaded: LoadedModel, arm: str, asked: Asked, answer: Answer) -> None:
+        """Remember the list of an answer, and let the models that run along make theirs.
+
+        Args:
+            deployment: that of the answer.
+            loaded: the model that answered.
+            arm: of the user.
+            asked: the question.
+            answer: its list; one of popular items, because the model could not answer, is not remembered.
+        """
+        self._remember(loaded, arm, asked, answer)
+        for name in deployment.split.shadow:
+            if len(self._tasks) >= MAX_TASKS or asked.history.order[-1] != asked.after:  # it has changed since
+                self.skipped += 1
+                continue
+            question = self._ask(deployment.models[name], asked, History(items=list(asked.history.items)))
+            task = asyncio.get_running_loop().create_task(question)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for the models that run along."""
+        await asyncio.gather(*self._tasks)
+
+    async def _ask(self, model: LoadedModel, asked: Asked, history: History) -> None:
+        try:
+            answer = await model.ask(asked.user, history, k=asked.k, hidden=asked.hidden(model))
+            self._remember(model, SHADOW, asked, answer)
+        except Exception as error:
+            self.skipped += 1
+            logger.warning("%s, which runs along, could not answer: %s", model.name, error)
+
+    def _remember(self, model: LoadedModel, arm: str, asked: Asked, answer: Answer) -> None:
+        if answer.fallback is not None or not answer.ids:
+            return
+        tokens = model.tokens
+        self.quality.recommended(
+            RecommendedList(
+                user=asked.user,
+                model=model.name,
+                fingerprint=model.fingerprint,
+                arm=arm,
+                time=int(time.time() * MICROSECONDS),
+                after_time=asked.after[0],
+                after_seq=asked.after[1],
+                allows_seen=not leaves_out_seen(model.model),
+                items=tuple(tokens[index] for index in answer.ids[:MAX_ITEMS]),
+            )
+        )
