@@ -132,6 +132,31 @@ ODD = {
     "Parquet with a rating that does not fit": odd(
         "bad.parquet", parquet(user=[1, 2], item=[1, 2], rating=[1e39, 1.0]), r"column 'rating', row 1: 1e\+39 is not a"
     ),
+    "titles that are lists": Bad(
+        "data events.csv --items items.parquet",
+        r"items\.parquet, column 'title': List\(String\) cannot be shown as a title; turn it into text",
+        prepare=written("items.parquet", parquet(item=[0, 1], title=[["a"], ["b"]])),
+    ),
+    "titles that are bytes": Bad(
+        "data events.csv --items items.parquet",
+        r"items\.parquet, column 'title': Binary cannot be shown as a title",
+        prepare=written("items.parquet", parquet(item=[0, 1], title=[b"\xff", b"b"])),
+    ),
+    "years that are lists": Bad(
+        "data events.csv --items items.parquet",
+        r"items\.parquet, column 'year': List\(Int64\) cannot be shown as a title",
+        prepare=written("items.parquet", parquet(item=[0, 1], title=["a", "b"], year=[[1], [2]])),
+    ),
+    "metadata of lists of items": Bad(
+        "data events.csv --items items.parquet",
+        r"items\.parquet, column 'item': none of its items|column 'item': List\(Int64\) cannot be a name",
+        prepare=written("items.parquet", parquet(item=[[0], [1]], title=["a", "b"])),
+    ),
+    "parts of users that are lists": Bad(
+        "run pop events.csv --users users.parquet --protocol given",
+        r"events: the column split holds List\(String\); it may say train, valid, test",
+        prepare=written("users.parquet", parquet(user=[f"u{n}" for n in range(12)], split=[["train"]] * 12)),
+    ),
     "JSON, too deep": odd(
         "bad.jsonl",
         b'{"user": 1, "x": ' + b"[" * 9999,

@@ -76,12 +76,16 @@ def read_metadata(source: Any, vocab: Vocab, role: Named) -> tuple[pl.DataFrame,
             f"{where}: only {found:,} of the {len(tokens):,} {role}s of the log {'is' if found == 1 else 'are'} in it"
         )
     if title is not None:
+        _check_text(frame, title, table.where)
         warnings += _title_warnings(frame, title, f"{table.where}, column {title!r}")
     frame = frame.unique("\0name", keep="first", maintain_order=True)
     matched = pl.DataFrame({"\0name": tokens}).join(frame, on="\0name", how="left", maintain_order="left")
     matched = matched.drop("\0name")
     if title is not None:
-        matched = _with_titles(matched, title, guess_column("year", matched.columns), tokens)
+        year = guess_column("year", matched.columns)
+        if year is not None:
+            _check_text(matched, year, table.where)
+        matched = _with_titles(matched, title, year, tokens)
     return matched, [*loading, *warnings]
 
 
@@ -99,8 +103,23 @@ def _named_rows(frame: pl.DataFrame, key: str, where: str) -> tuple[pl.DataFrame
 
 def _num_found(names: pl.Series, tokens: pl.Series) -> int:
     """The number of names of the log, `tokens`, that are among some names."""
+    if _has_no_text(names.dtype):
+        return 0
     text = names.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0$", "${1}").drop_nulls()
     return int(tokens.is_in(text.implode()).sum())
+
+
+def _has_no_text(dtype: pl.DataType) -> bool:
+    """Whether values of this type cannot be shown as text: lists, objects, bytes and lengths of time."""
+    return dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration)
+
+
+def _check_text(table: pl.DataFrame, column: str, where: str) -> None:
+    if _has_no_text(table[column].dtype):
+        raise DataError(
+            f"{where}, column {column!r}: {table[column].dtype} cannot be shown as a title; turn it into text, or give "
+            "the column another name"
+        )
 
 
 def _title_warnings(frame: pl.DataFrame, title: str, where: str) -> list[str]:
