@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,40 @@ for name, (facts, message) in HASHES_RIGHT.items():
         rf"models/hgn.*: .*{message}",
         prepare=edited("models/hgn/model.json", described(**facts)),
     )
+
+
+def described_protocol(**changes: object) -> Callable[[bytes], bytes]:
+    """A `model.json` with other settings of its protocol, and the hash that goes with them."""
+
+    def edit(content: bytes) -> bytes:
+        experiment = json.loads(content)["experiment"]
+        experiment["protocol"] |= changes
+        return described(experiment=experiment)(content)
+
+    return edit
+
+
+PROTOCOLS: dict[str, tuple[dict[str, object], str]] = {
+    "split": ({"by": "dice"}, r"unknown split 'dice'"),
+    "argument": ({"arguments": {"colour": 1}}, r"unknown argument of split leave-last-out 'colour'"),
+    "argument in words": ({"arguments": {"valid": "one"}}, r"split leave-last-out: valid='one': must be of type int"),
+    "setting": ({"colour": "red"}, r"unknown protocol setting 'colour'"),
+    "history in words": ({"min_history": "1"}, r"min_history='1': must be a valid integer"),
+    "huge history": ({"min_history": 2**70}, r"min_history=.*does not fit in 64 bits"),
+    "cut-offs in words": ({"ks": "5"}, r"ks='5': must be a valid tuple"),
+    "task": ({"task": "weather"}, r"unknown task 'weather'"),
+}
+for name, (changes, message) in PROTOCOLS.items():
+    SAVED[f"forged protocol, {name}"] = Bad(
+        "evaluate models/hgn --data events.csv",
+        rf"models/hgn: its protocol cannot be used \({message}.*\); copy the whole folder again",
+        prepare=edited("models/hgn/model.json", described_protocol(**changes)),
+    )
+SAVED["forged split and newer events"] = Bad(
+    "evaluate models/hgn --data other.csv",
+    r"models/hgn: its protocol cannot be used \(unknown split 'dice'",
+    prepare=edited("models/hgn/model.json", described_protocol(by="dice")),
+)
 
 
 def linked(patch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from segue.data.log import Log
-from segue.errors import ArtefactError
+from segue.errors import ArtefactError, ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result
 from segue.reporting.numbers import metric_text
+from segue.serving.model_facts import REPAIR
 from segue.serving.saved_model import SavedModel
 
 Adapt = Callable[[Protocol], Protocol]
@@ -71,8 +72,16 @@ def protocol_on(saved: SavedModel, log: Log) -> Protocol:
 
 
 def stored_protocol(saved: SavedModel) -> Protocol:
-    """The protocol that is stored with a saved model."""
-    return Protocol.from_dict({k: v for k, v in saved.about["experiment"]["protocol"].items() if k != "fingerprint"})
+    """The protocol that is stored with a saved model.
+
+    Raises:
+        ArtefactError: a setting of it is unknown, or has a value that it may not have.
+    """
+    stored = {k: v for k, v in saved.about["experiment"]["protocol"].items() if k != "fingerprint"}
+    try:
+        return Protocol.from_dict(stored)
+    except ConfigError as error:
+        raise ArtefactError(f"{saved.name}: its protocol cannot be used ({error}); {REPAIR}") from error
 
 
 def check_test_unseen(saved: SavedModel) -> None:

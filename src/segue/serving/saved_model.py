@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log
 from segue.data.split_kinds import SPLITS
-from segue.errors import ArtefactError, ConfigError, DataError
+from segue.errors import ArtefactError, ConfigError, DataError, require, unknown
 from segue.folders import atomic_folder, check_folder, recover_folder
 from segue.io import file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
@@ -65,6 +65,9 @@ class SavedModel:
         """The rows of `log` that the model was trained on; None if that is unknown.
 
         Splits that the source of a log makes are unknown if the log was saved without them.
+
+        Raises:
+            ArtefactError: the stored protocol has no such split.
         """
         if "experiment" not in self.about:
             return None
@@ -72,11 +75,15 @@ class SavedModel:
             return self.log
         protocol = self.about["experiment"]["protocol"]
         try:
-            split = SPLITS[protocol["by"]].make(self.log, **protocol["arguments"])
+            require(protocol["by"] in SPLITS, unknown("split", protocol["by"], SPLITS))
+            kind = SPLITS[protocol["by"]]
+            split = kind.make(self.log, **kind.arguments(protocol["arguments"]))
             if protocol.get("leak") == "drop":
                 split = drop_leaking_users(split)
         except DataError:
             return None
+        except ConfigError as error:
+            raise ArtefactError(f"{self.name}: its protocol cannot be used ({error}); {REPAIR}") from error
         return split.train_valid if self.about["experiment"]["refit"] else split.train
 
 
