@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from segue.cli import status
 from segue.reporting.streams import prepare_streams
 
-SECONDS = 20  # that a command may take
+SECONDS = 60  # that a command may take on a busy machine
 LENIENT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
 FEW = settings(derandomize=True, suppress_health_check=LENIENT, database=None)
 
