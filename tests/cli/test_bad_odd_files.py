@@ -152,6 +152,11 @@ ODD = {
         r"items\.parquet, column 'item': none of its items|column 'item': List\(Int64\) cannot be a name",
         prepare=written("items.parquet", parquet(item=[[0], [1]], title=["a", "b"])),
     ),
+    "parts of users that are bytes": Bad(
+        "run pop events.csv --users users.parquet --protocol given",
+        r"events: the column split holds Binary; it may say train, valid, test",
+        prepare=written("users.parquet", parquet(user=[f"u{n}" for n in range(12)], split=[b"\xff"] * 12)),
+    ),
     "parts of users that are lists": Bad(
         "run pop events.csv --users users.parquet --protocol given",
         r"events: the column split holds List\(String\); it may say train, valid, test",

@@ -31,13 +31,13 @@ def as_parts(column: pl.Series, where: str, *, guessed: bool) -> tuple[Parts | N
     Raises:
         DataError: a value is missing or is not a part.
     """
-    if column.dtype.is_nested():
+    if column.dtype.is_nested() or column.dtype == pl.Binary:
         if guessed:
             return None, [f"{where}: {column.dtype} is no part: the column is not used as a split"]
         raise DataError(
             f"{where}: {column.dtype} is no part; write {', '.join(PARTS[:2])} or {PARTS[2]}, or {_WITHOUT}"
         )
-    words = column.cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
+    words = column.cast(pl.String).str.strip_chars().str.to_lowercase()
     known = words.is_in(list(_NAMES)).fill_null(False)
     if not known.any() and guessed:
         return None, [
