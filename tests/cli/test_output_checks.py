@@ -127,6 +127,11 @@ REFUSED = {
         "run pop events.csv --by length --picture x.pdf", r"x\.pdf: a chart is written as \.svg, \.png or \.html"
     ),
     "figures without the extra": Bad("reproduce hgn-table6 --out new", VIZ, prepare=no_charts),
+    "stored trainings in a cache that is a file": Bad(
+        "reproduce hgn-table6",
+        r"SEGUE_CACHE: events\.csv/runs: cannot be made: .*events\.csv is not a folder that you may write to",
+        prepare=lambda patch: patch.setenv("SEGUE_CACHE", "events.csv"),
+    ),
     "search without the extra": Bad("search pop events.csv", TUNE, prepare=no_optuna),
     "comparison without the extra": Bad("compare events.csv", TUNE, prepare=no_optuna),
     "one file for two outputs": Bad(

@@ -55,11 +55,12 @@ def reproduce(
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
     check_outputs({"--json": output.json})
     check_folder_of_files("--out", output.out)
-    check_folder_of_files("--runs", runs)
+    cache = RunCache(runs, overwrite=fresh)
+    check_folder_of_files("--runs" if runs else "SEGUE_CACHE:", cache.folder)
     if output.out is not None:
         import_altair()
     options = {} if device is None else {"device": device}
-    reproduction = make(runs=RunCache(runs, overwrite=fresh), quick=quick, **options)
+    reproduction = make(runs=cache, quick=quick, **options)
     show(reproduction.table())
     write_json_output(output.json, reproduction.as_dict())
     if output.out is not None:
