@@ -303,6 +303,12 @@ SEARCHES = {
     "searched and fixed": Bad(f"{SPACE} --set lr=0.1", r"lr is both fixed and searched", "learning_rate choice [1]\n"),
     "no trials": Bad("search hgn events.csv --trials 0", r"trials=0: must be at least 1"),
     "no time": Bad("search hgn events.csv --minutes 0", r"minutes=0.0: must be above 0"),
+    "processes without end": Bad(
+        "search hgn events.csv --jobs 99999999999", r"jobs=99999999999: must be at least 1 and at most"
+    ),
+    "comparison with processes without end": Bad(
+        "compare events.csv --jobs 99999999999", r"jobs=99999999999: must be at least 1 and at most"
+    ),
     "no processes": Bad("search hgn events.csv --jobs 0", r"jobs=0: must be at least 1"),
     "file for the trials": Bad(
         "search hgn events.csv", r"hgn\.search: is a file", prepare=written("models/hgn.search")

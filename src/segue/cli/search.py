@@ -108,10 +108,11 @@ def _plan(experiment: Experiment, space: Path | None, budget: BudgetOptions) -> 
     """
     from segue.errors import require
     from segue.tuning.search import Search
+    from segue.tuning.workers import check_jobs
 
     minutes = budget.minutes
     require(minutes is None or minutes > 0, f"minutes={minutes}: must be above 0")
-    require(budget.jobs is None or budget.jobs >= 1, f"jobs={budget.jobs}: must be at least 1")
+    check_jobs(1 if budget.jobs is None else budget.jobs)
     return Search(
         experiment=experiment,
         space=_space(experiment.model, space, experiment.settings),

@@ -39,7 +39,7 @@ from segue.tuning.report import format_settings
 from segue.tuning.run_order import run_order
 from segue.tuning.scheduler import Scheduler
 from segue.tuning.search import Search
-from segue.tuning.workers import WorkerPool
+from segue.tuning.workers import WorkerPool, check_jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Comparison:
             f"each model alone instead, such as `segue run mf DATA --protocol {self.protocol.name}`",
         )
         require(self.minutes > 0, f"minutes={self.minutes}: must be above 0")
-        require(self.jobs >= 1, f"jobs={self.jobs}: must be at least 1")
+        check_jobs(self.jobs)
         require(len(self.references) == len(self.models), "two of the models have the same name; name each model once")
         for name in run_order(self.references):
             self.search(name)

@@ -42,7 +42,7 @@ from segue.tuning.time_plan import TimePlan
 from segue.tuning.trial import State, Trial, best_trial
 from segue.tuning.trial_training import Report, TrialPruned, TrialTraining
 from segue.tuning.validate_space import validate_space
-from segue.tuning.workers import WorkerPool
+from segue.tuning.workers import WorkerPool, check_jobs
 
 POLL_SECONDS = 0.5  # between two checks whether another process has left a trial unfinished
 
@@ -117,7 +117,7 @@ class Search:
             DataError: the log leaves nothing to train on or to choose by.
             TrainingError: every process failed.
         """
-        require(jobs >= 1, f"jobs={jobs}: must be at least 1")
+        check_jobs(jobs)
         if jobs == 1:
             return self.run_trials(log, folder)
         self.split(log)

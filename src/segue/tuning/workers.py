@@ -53,16 +53,24 @@ def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(mapping)
 
 
+MOST_JOBS = 64  # processes, or twice the number of processors; each takes some hundred MB
+
 # pickle cannot serialise a MappingProxyType by itself
 ForkingPickler.register(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
+
+
+def check_jobs(jobs: int) -> None:
+    """Raise `ConfigError` for a number of processes below 1, or one that no machine of this kind can run at once."""
+    most = max(MOST_JOBS, 2 * (os.cpu_count() or 1))
+    if not 1 <= jobs <= most:
+        raise ConfigError(f"jobs={jobs}: must be at least 1 and at most {most}")
 
 
 class WorkerPool:
     """At most `jobs` worker processes at a time. Leaving the `with` block terminates those that are still running."""
 
     def __init__(self, jobs: int) -> None:
-        if jobs < 1:
-            raise ConfigError(f"jobs={jobs}: must be at least 1")
+        check_jobs(jobs)
         self.jobs = jobs
         self._workers: dict[Connection, tuple[str, BaseProcess]] = {}
 
