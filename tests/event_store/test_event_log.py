@@ -85,7 +85,7 @@ def test_an_erased_user_leaves_nothing_but_a_hash(store, url):
     log = store.events
     log.append([Event("u1", "a", 1), Event("s", "b", 2), Event("u2", "c", 3)])
     log.join("s", "u1")
-    assert log.erase("u1") == {"events": 2, "sessions": 1, "lists": 0}
+    assert log.erase("u1") == {"events": 2, "sessions": 1, "lists": 0, "outcomes": 0}
     assert log.history("u1") == []
     assert log.version("u1") is None
     assert log.owner("s") == "s"

@@ -20,7 +20,7 @@ from segue.reporting.streams import prepare_streams
 
 __all__ = ["app", "main", "status"]
 
-RESUMABLE = {"run", "fit", "search", "compare", "reproduce"}
+RESUMABLE = {"run", "fit", "retrain", "search", "compare", "reproduce"}
 MEMORY = "allocate|(out of|not enough) memory|calculation overflowed"  # of numpy, torch and its devices
 LONGEST = 5000  # characters of a message: a file may have thousands of columns
 
@@ -33,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def status(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
+    result = 0
     try:
-        app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        result = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except SegueError as error:
         return _fail(str(error))
@@ -53,7 +54,7 @@ def status(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         resume = "; the same command continues from there" if {*arguments[:1]} & RESUMABLE else ""
         return _fail(f"interrupted{resume}", code=130)
-    return 0
+    return result if isinstance(result, int) else 0  # a command may return another exit code
 
 
 def _what_is_missing(error: Exception) -> str | None:

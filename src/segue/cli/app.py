@@ -18,6 +18,7 @@ from segue.cli.models import models
 from segue.cli.numbers import convert
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
+from segue.cli.retrain import retrain
 from segue.cli.run import run
 from segue.cli.search import search
 from segue.cli.serve import serve
@@ -136,6 +137,15 @@ app.command(
 Then, from anywhere on this machine:
   curl -X POST localhost:8000/v1/events -H 'content-type: application/json' -d '{"user": "42", "item": "50"}'
   curl 'localhost:8000/v1/recommend?user=42&k=5'""",
+)
+app.command(
+    retrain,
+    usage="Usage: segue retrain MODEL --store STORE [OPTIONS]",
+    help_epilogue="""Examples:
+  segue retrain models/hgn
+  segue retrain models/hgn --store postgresql://segue@db/shop --where event=purchase
+
+The same command resumes an interrupted training.""",
 )
 app.command(
     models,

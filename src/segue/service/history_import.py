@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from segue.data.log import Log
+from segue.data.log import Ids, Log
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.event_store.event import MICROSECONDS
 from segue.event_store.event_log import hash_of_name
@@ -44,20 +44,25 @@ def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], o
     )
 
 
-def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[tuple[str, str, int, float | None]]:
-    """User, item, time in microseconds and rating of each event.
+def event_times(log: Log) -> Ids:
+    """The times of all events in microseconds since 1970, as a store has them.
 
     Times that are no dates stay as they are, and a log without times has the positions of its rows: both come before
     everything that happens from now on.
     """
+    if log.time is None:
+        return np.arange(len(log))
+    times = log.column(log.time).astype(np.int64)
+    ticks = TICKS_PER_SECOND[log.time_unit] if log.time_unit else MICROSECONDS
+    return times * (MICROSECONDS // ticks) if ticks <= MICROSECONDS else times // (ticks // MICROSECONDS)
+
+
+def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[tuple[str, str, int, float | None]]:
+    """User, item, time in microseconds and rating of each event."""
     items = [str(token) for token in log.items.tokens]
     user, item = log.events()
-    times = np.arange(len(user)) if log.time is None else log.column(log.time)
-    ticks = TICKS_PER_SECOND[log.time_unit] if log.time_unit else MICROSECONDS
+    times = event_times(log)
     for row in range(len(user)):
-        if not kept[user[row]]:
-            continue
-        moment = int(times[row])
-        moment = moment * (MICROSECONDS // ticks) if ticks <= MICROSECONDS else moment * MICROSECONDS // ticks
-        rating = None if log.rating is None else float(log.rating[row])
-        yield users[user[row] - 1], items[item[row] - 1], moment, rating
+        if kept[user[row]]:
+            rating = None if log.rating is None else float(log.rating[row])
+            yield users[user[row] - 1], items[item[row] - 1], int(times[row]), rating

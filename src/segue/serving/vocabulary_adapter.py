@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
+from segue.batches.gaps import close_gaps
 from segue.data.log import Log, Vocab
 from segue.models.base.model import Model, Sizes
 
@@ -16,7 +17,8 @@ class VocabularyAdapter(Model):
 
     Attributes:
         user_ids: (U + 1,) the model's id of each user; 0 for unknown ones.
-        item_ids: (I + 1,) the model's id of each item; all are known.
+        item_ids: (I + 1,) the model's id of each item; 0 for unknown ones, which are left out of histories and score
+            -inf.
     """
 
     user_ids: Tensor
@@ -29,15 +31,28 @@ class VocabularyAdapter(Model):
             model: a model trained on the vocabularies of `own`.
             own: the names of the model's users and items.
             users: the names of the users in the other numbering.
-            items: the names of the items there, each of which `own` has.
+            items: the names of the items there.
         """
         super().__init__(model.config, Sizes(len(users), len(items)))
         self.model, self.window = model, model.window
         for name, source, target in (("user_ids", users, own.users), ("item_ids", items, own.items)):
             ids = torch.from_numpy(target.ids(source.tokens.to_list()))
             self.register_buffer(name, torch.cat([ids.new_zeros(1), ids]))
+        if self._has_unknown:
+            self.window = None  # the newest items that it knows may lie further back
 
     def score(self, batch: Batch, items: Int[Tensor, "K"] | None = None) -> Float[Tensor, "B K"]:
-        own = Batch(self.user_ids[batch.user], self.item_ids[batch.history])
+        own = Batch(self.user_ids[batch.user], self._own_history(batch.history))
         wanted = self.item_ids if items is None else self.item_ids[items]
         return self.model.score(own, wanted) if self.model.scores_pairs else self.model.score(own)[:, wanted]
+
+    @property
+    def _has_unknown(self) -> bool:
+        return bool((self.item_ids[1:] == 0).any())
+
+    def _own_history(self, history: Int[Tensor, "B P"]) -> Int[Tensor, "B L"]:
+        own = self.item_ids[history]
+        if not self._has_unknown:
+            return own
+        own = close_gaps(own)
+        return own if self.model.window is None else own[:, max(0, own.shape[1] - self.model.window) :]

@@ -1,0 +1,179 @@
+"""`segue retrain` trains a served model anew, and lets it answer only if it is no worse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from segue.cli import status
+from segue.data.readers.ingest import read_log
+from segue.evaluation.protocol import Protocol
+from segue.event_store.event import Event
+from segue.event_store.item_table import Item
+from segue.event_store.store import open_store
+from segue.experiments.experiment import Experiment
+from segue.service.activation import ACTIVE
+from segue.service.retraining import retraining_experiment, trained_rows
+from segue.service.start import start_service
+from segue.serving.saved_model import load, save
+
+USERS, START, DAY = 60, 1_600_000_000, 86_400
+
+
+def walk(first: int, last: int, step: int) -> list[tuple[str, str, int]]:
+    return [
+        (f"u{user}", f"i{(user + step * number) % 20}", START + DAY * number + user)
+        for user in range(USERS)
+        for number in range(first, last)
+    ]
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A saved item-knn with titles, and a store that a service has used."""
+    log = read_log(
+        pl.DataFrame(walk(0, 8, 1), ["user", "item", "time"], orient="row"),
+        items=pl.DataFrame({"item": [f"i{n}" for n in range(20)], "title": [f"Item {n}" for n in range(20)]}),
+    )
+    experiment = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), settings={"window": 2})
+    outcome = experiment.run(log)
+    folder = save(outcome.model, log, tmp_path / "models" / "knn", **outcome.about())
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    start_service(folder, url).store.close()
+    return folder, url
+
+
+def add(url: str, rows: list[tuple[str, str, int]], items: Sequence[Item] = ()) -> None:
+    with closing(open_store(url)) as store:
+        store.events.append([Event(user, item, time * 1_000_000) for user, item, time in rows])
+        store.items.put(items)
+
+
+def active(url: str) -> dict:
+    with closing(open_store(url)) as store:
+        return store.deployments.all()[ACTIVE]
+
+
+def test_a_model_that_is_no_worse_answers(served, tmp_path, capsys):
+    """Users have a new habit and there are new items: the new model knows them, the old one does not."""
+    folder, url = served
+    before = load(folder)
+    new = [(user, f"new{(number + number // 6) % 6}", time) for number, (user, _, time) in enumerate(walk(8, 14, 3))]
+    add(url, new, [Item("new0", "A new one", {"colour": "red"})])
+    figures = tmp_path / "figures.json"
+    assert status(["retrain", str(folder), "--store", url, "--json", str(figures)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "instances that neither has seen" in said
+    assert "which the services of the store load now" in said
+    after = load(folder)
+    assert len(after.log) == len(before.log) + len(new)
+    assert after.about["store"]["newest_seq"] == len(after.log)
+    assert after.about["experiment"]["settings"] == {"window": 2}
+    assert after.about["experiment"]["protocol"]["fingerprint"] == before.about["experiment"]["protocol"]["fingerprint"]
+    titles = dict(zip(after.log.items.tokens, after.log.item_metadata["title"], strict=True))
+    assert (titles["new0"], titles["new1"], titles["i3"]) == ("A new one", "new1", "Item 3")
+    previous = load(folder.with_name("knn.previous"))
+    assert previous.about == before.about
+    content = json.loads(figures.read_text())
+    assert content["live"]
+    assert content["comparison"]["new"] > content["comparison"]["old"]
+    service = start_service(folder, url)
+    assert active(url)["fingerprints"] == {"knn": service.deployment.models["knn"].fingerprint}
+    service.store.close()
+
+
+def test_a_worse_model_does_not_answer(served, capsys, monkeypatch):
+    folder, url = served
+    add(url, walk(8, 10, 1))
+    add(url, [("u1", "i1", START), ("u2", "i2", START)])
+    before, answering = load(folder).about, active(url)
+    monkeypatch.setattr(Experiment, "build", _forgetful(Experiment.build))
+    assert status(["retrain", str(folder), "--store", url]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "stays" in said
+    assert "--always" in said
+    assert load(folder).about == before
+    assert active(url) == answering
+    assert load(folder.with_name("knn.rejected")).about["store"]["newest_seq"] > 0
+    assert status(["retrain", str(folder), "--store", url, "--always"]) == 0
+    assert load(folder).about != before
+
+
+def _forgetful(build):
+    """Makes models whose `fit` sees random items."""
+
+    def forgetful(self, log, **settings):
+        model = build(self, log, **settings)
+        fit = model.fit
+
+        def fit_noise(rows):
+            noise = np.random.default_rng(0).permutation(rows.item)
+            fit(replace(rows, item=noise))
+
+        model.fit = fit_noise
+        return model
+
+    return forgetful
+
+
+def test_a_test_that_the_old_model_was_trained_on_is_no_comparison(served, tmp_path, capsys):
+    folder, url = served
+    saved = load(folder)
+    outcome = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), final=True).run(saved.log)
+    save(outcome.model, saved.log, folder, **outcome.about())
+    assert status(["retrain", str(folder), "--store", url]) == 1
+    assert "the two cannot be compared" in " ".join(capsys.readouterr().err.split())
+
+
+def test_rows_of_the_training_are_found_in_the_store(served):
+    folder, url = served
+    saved = load(folder)
+    add(url, [("u0", "i0", START + 100 * DAY), ("somebody", "i0", START)])
+    log = read_log(url)
+    mask = trained_rows(saved, log)
+    assert mask.sum() == len(saved.trained_rows()) == USERS * 6
+    assert len(mask) == len(log)
+    user, _ = log.events()
+    rows_of_u0 = mask[user == log.users.ids(["u0"])[0]]
+    assert rows_of_u0.tolist() == [True] * 6 + [False] * 3
+
+
+def test_dates_of_a_protocol_are_moved_to_the_unit_of_the_store(served):
+    folder, url = served
+    saved = load(folder)
+    protocol = Protocol.from_dict({"name": "by-date", "by": "date", "arguments": {"date": START, "valid": 0.1}})
+    experiment = Experiment(model="item-knn", protocol=protocol)
+    saved.about["experiment"] = experiment.as_dict()
+    assert retraining_experiment(saved, read_log(url)).protocol.arguments["date"] == START * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"experiment": None}, "does not say how it was trained"),
+        ({"by": "given"}, "a store does not"),
+    ],
+)
+def test_what_cannot_be_trained_anew_is_said(served, change, message):
+    from segue.errors import ConfigError
+
+    folder, url = served
+    saved = load(folder)
+    if "by" in change:
+        saved.about["experiment"]["protocol"] |= {"by": "given", "arguments": {"valid": 0.1}}
+    else:
+        del saved.about["experiment"]
+    with pytest.raises(ConfigError, match=message):
+        retraining_experiment(saved, read_log(url))
+
+
+def test_a_store_that_is_not_there_is_an_error(served, tmp_path, capsys):
+    folder, _ = served
+    assert status(["retrain", str(folder), "--store", f"sqlite:///{tmp_path / 'nothing.db'}"]) == 2
+    assert "there is no such file" in " ".join(capsys.readouterr().err.split())
