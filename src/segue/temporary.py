@@ -49,8 +49,9 @@ def temporary_folder(target: Path) -> Iterator[Path]:
         OSError: the folder cannot be made.
     """
     delete_abandoned(target)
-    folder, descriptor = _make_locked(target)
-    try:
+    folder, descriptor = target.with_name(f".{target.name}.{token_hex(4)}"), None
+    try:  # Ctrl-C may come as soon as the folder is there
+        descriptor = _make_locked(folder)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -58,22 +59,16 @@ def temporary_folder(target: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def _make_locked(target: Path) -> tuple[Path, int | None]:
-    """A new folder and the descriptor that holds its lock; None where there are no locks."""
+def _make_locked(folder: Path) -> int | None:
+    """Make a folder; the descriptor that holds its lock, or None where there are no locks."""
     while True:
-        folder = target.with_name(_temporary_name(target))
-        folder.mkdir()
-        try:
+        folder.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another process took it for abandoned, before it was locked
             descriptor, is_free = try_lock(folder)
-        except FileNotFoundError:  # another process took it for abandoned, before it was locked
-            continue
-        except OSError:
-            folder.rmdir()
-            raise
-        if is_free and folder.exists():
-            return folder, descriptor
-        if descriptor is not None:
-            os.close(descriptor)
+            if is_free and folder.exists():
+                return descriptor
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def delete_abandoned(target: Path) -> None:

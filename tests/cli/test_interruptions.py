@@ -53,7 +53,10 @@ def test_the_same_command_resumes_an_interrupted_run(segue, here, monkeypatch):
     assert not (here / "parts.training").exists()
 
 
-def test_control_c_ends_a_process_with_130_and_keeps_the_training_state(here):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_a_process_and_keeps_the_training_state(here, number, code, word):
     command = [
         *PYTHON,
         "run",
@@ -71,10 +74,10 @@ def test_control_c_ends_a_process_with_130_and_keeps_the_training_state(here):
         limit = time.monotonic() + 60
         while not state.exists() and process.poll() is None and time.monotonic() < limit:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    assert err == "segue: interrupted; the same command continues from there\n"
+    assert (process.returncode, out) == (code, "")
+    assert err == f"segue: {word}; the same command continues from there\n"
     assert state.exists()
     assert (here / "models/hgn/model.json").read_bytes() == before
 

@@ -22,6 +22,7 @@ from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
 from segue.serving.saved_model import load
+from segue.temporary import locked_folder
 from segue.tuning import scheduler as scheduler_module
 from segue.tuning.budget import Budget
 from segue.tuning.comparison import Comparison, best_on_validation, cost_rows
@@ -223,6 +224,15 @@ def test_models_run_in_the_order_of_the_cost_that_they_declare(monkeypatch: pyte
     monkeypatch.setattr(MODELS["pop"], "training_cost", "none")
     with pytest.raises(ConfigError, match="pop: training_cost is 'none'; it must be one of low, medium, high"):
         comparison("pop")
+
+
+def test_a_second_process_in_the_folder_is_refused(tmp_path: Path, sequential_workers: Any) -> None:
+    comparison("pop").run(LOG, tmp_path / "c")
+    with (
+        locked_folder(tmp_path / "c"),
+        pytest.raises(TrainingError, match=r"c: another process is comparing there; wait until it ends"),
+    ):
+        comparison("pop").run(LOG, tmp_path / "c")
 
 
 def test_the_traceback_of_a_bug_is_kept(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import time
 from contextlib import nullcontext, suppress
@@ -19,6 +20,7 @@ from segue.errors import ConfigError, DataError, TrainingError
 from segue.evaluation.task import measure
 from segue.models.base.search_space import Choice, LogUniform, Uniform
 from segue.training import loop as train
+from segue.training import state
 from segue.tuning.time_limit import TimeIsUp, time_limit, uninterrupted
 
 
@@ -305,3 +307,18 @@ def test_refit_trains_on_train_and_validation(tmp_path: Path) -> None:
     train.fit(expected, LEAVE_ONE_OUT.split(LOG).train_valid)
     for key, value in outcome.model.state_dict().items():
         assert torch.equal(value, expected.state_dict()[key]), key
+
+
+def test_a_full_disk_ends_the_search_and_is_no_failure_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    search = small_search(trials=2)
+    expected = search.run_trials(LOG, tmp_path / "whole", on_trial=ignore)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "save_file", full)
+        with pytest.raises(TrainingError, match=r"state of the training cannot be written \(No space left on device\)"):
+            search.run_trials(LOG, tmp_path / "full", on_trial=ignore)
+    assert results(search.run_trials(LOG, tmp_path / "full", on_trial=ignore)) == results(expected)

@@ -14,6 +14,7 @@ from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, Un
 
 from segue.cli.app import app
 from segue.cli.renamed import renamed_option
+from segue.cli.signals import Terminated, prepare_signals
 from segue.errors import SegueError
 from segue.reporting.console import printable, stderr
 from segue.reporting.streams import prepare_streams
@@ -26,8 +27,9 @@ LONGEST = 5000  # characters of a message: a file may have thousands of columns
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line and exit with 0, with 2 for input that cannot be used, or with 130 when interrupted."""
+    """Run a command line and exit with 0, with 2 for input that cannot be used, or with 130 or 143 when interrupted."""
     prepare_streams()
+    prepare_signals()
     sys.exit(status(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -51,9 +53,10 @@ def status(arguments: Sequence[str]) -> int:
         return _fail(message)
     except OSError as error:
         return _fail(f"{error.filename or 'writing failed'}: {error.strerror or error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        word, code = ("terminated", 128 + stop.number) if isinstance(stop, Terminated) else ("interrupted", 130)
         resume = "; the same command continues from there" if {*arguments[:1]} & RESUMABLE else ""
-        return _fail(f"interrupted{resume}", code=130)
+        return _fail(f"{word}{resume}", code)
     return result if isinstance(result, int) else 0  # a command may return another exit code
 
 

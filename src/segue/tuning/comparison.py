@@ -31,6 +31,7 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
 from segue.reporting.console import progress
+from segue.temporary import locked_folder
 from segue.tuning.budget import Budget
 from segue.tuning.comparison_state import ComparisonState
 from segue.tuning.entry import Entry
@@ -110,7 +111,7 @@ class Comparison:
         Raises:
             ConfigError: `folder` holds another comparison, or optuna is not installed.
             DataError: the log leaves nothing to train on, to choose by, or to evaluate.
-            TrainingError: every model was left out.
+            TrainingError: every model was left out, or another process is comparing in `folder`.
         """
         import_optuna()
         started = time.monotonic()
@@ -121,8 +122,13 @@ class Comparison:
         budget = Budget(60 * self.minutes, self.jobs, started=started, spent=sum(state.spent.values()))
         scheduler = Scheduler(order, self.search, log, state, budget=budget, warnings=warnings)
         total = sum(self.search(name).max_trials for name in self.references)
-        with WorkerPool(self.jobs) as pool, progress("comparing", total=total, unit="trials") as bar:
-            scheduler.run(pool, bar)
+        with locked_folder(folder) as is_free:
+            if not is_free:
+                raise TrainingError(
+                    f"{folder}: another process is comparing there; wait until it ends, or choose another with -o"
+                )
+            with WorkerPool(self.jobs) as pool, progress("comparing", total=total, unit="trials") as bar:
+                scheduler.run(pool, bar)
         entries = scheduler.entries()
         if all(entry.result is None for entry in entries):
             raise TrainingError(f"no model could be compared; {entries[0].model}: {entries[0].reason}")

@@ -25,6 +25,8 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, SegueError, TrainingError, require
@@ -232,7 +234,7 @@ class Search:
         plan: TimePlan,
         on_validation: Report | None,
     ) -> Trial:
-        """Run or continue one trial. Its failure is stored and does not end the search."""
+        """Run or continue one trial. Its failure is stored and does not end the search, unless the disk failed."""
         start, trials = time.monotonic(), study.trials()
         limit = plan.until_stopped(active.trial, trials)
         deadline = start + min(limit, plan.until_epoch_end(active.trial, trials))
@@ -251,6 +253,9 @@ class Search:
                 None if training.metric is not None else f"no validation within the {seconds_text(limit)} s that it had"
             )
         except Exception as failure:
+            if _is_of_the_disk(failure):
+                active.release()
+                raise
             error = failure
         except BaseException:
             active.release()
@@ -265,6 +270,11 @@ class Search:
 def run_trials_in_worker(search: Search, log: Log, folder: Path, *, send: Report) -> list[Trial]:
     """`Search.run_trials` in a process of a `WorkerPool`."""
     return search.run_trials(log, folder, on_trial=send)
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether a training ended because its state could not be written, which says nothing about its settings."""
+    return any(isinstance(one, (OSError, SafetensorError)) for one in (error, error.__cause__))
 
 
 def _error_text(error: Exception | str | None) -> str:
