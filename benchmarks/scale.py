@@ -36,7 +36,6 @@ STEPS = {
     "run-vs-knn": f"run vs-knn log {SAMPLE} --out models/vs-knn",
     "fit-seq-knn": "fit seq-knn log --out models/seq-knn-fitted",
     "fit-item-knn": "fit item-knn log --out models/item-knn-fitted",
-    "run-bprmf": f"run bprmf log {SAMPLE} --out models/bprmf --set embedding_dim=16 epochs=1",
     "evaluate": "evaluate models/pop models/recent-pop models/seq-knn --data log",
     "recommend": "recommend models/seq-knn --user 1",
     "recommend-all": "recommend models/pop --all -k 10 --out all.parquet",
