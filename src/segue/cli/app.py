@@ -15,6 +15,7 @@ from segue.cli.explain import explain
 from segue.cli.fit import fit
 from segue.cli.help import HelpFormatter
 from segue.cli.models import models
+from segue.cli.monitor import monitor
 from segue.cli.numbers import convert
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
@@ -137,6 +138,13 @@ app.command(
 Then, from anywhere on this machine:
   curl -X POST localhost:8000/v1/events -H 'content-type: application/json' -d '{"user": "42", "item": "50"}'
   curl 'localhost:8000/v1/recommend?user=42&k=5'""",
+)
+app.command(
+    monitor,
+    usage="Usage: segue monitor [ADDRESS] [OPTIONS]",
+    help_epilogue="""Examples:
+  segue monitor
+  segue monitor https://shop.example:8000 --once -k 20""",
 )
 app.command(
     retrain,
