@@ -105,7 +105,8 @@ def test_a_folder_that_cannot_be_written_is_found_early(tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text("{}")
     (tmp_path / "empty").mkdir()
-    for fine in ("model", "empty", "missing", "missing/parents/model"):
+    (tmp_path / "killed" / ".model.json.0123abcd").mkdir(parents=True)
+    for fine in ("model", "empty", "missing", "missing/parents/model", "killed"):
         check_folder(tmp_path / fine, "model.json", "saved model")
     for name, message in {
         "other": "other: is there and is not a saved model; choose another name",

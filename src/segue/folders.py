@@ -103,7 +103,7 @@ def _flush_tree(folder: Path) -> None:
 def check_folder(folder: Path, marker: str, description: str) -> None:
     """Check that a folder can be saved to `folder`, before time is spent on its content.
 
-    A folder whose replacement was interrupted is put back first; see `recover_folder`.
+    A folder whose replacement was interrupted is put back first (`recover_folder`); half a marker is deleted.
 
     Args:
         folder: the target. It may be missing, empty, or a folder of the same kind, which would be replaced.
@@ -121,6 +121,8 @@ def check_folder(folder: Path, marker: str, description: str) -> None:
         raise ArtefactError(f"{folder}: cannot be written: {reason(error)}") from error
     if not folder.exists():
         recover_folder(folder)
+    if not (folder / marker).is_file():
+        delete_abandoned(folder / marker)  # of a process that was killed while it wrote the first file
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not (folder / marker).is_file():
         raise ArtefactError(f"{folder}: is there and is not a {description}; choose another name")
