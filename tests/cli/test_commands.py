@@ -91,12 +91,15 @@ def test_reproduce_prints_measured_and_published_values(segue, here, monkeypatch
 
 
 def test_a_package_that_is_not_installed_is_named(segue, monkeypatch):
-    monkeypatch.setattr(catalog, "load_log", without_torch)
-    assert segue("data events.csv")[::2] == (
-        2,
-        "segue: this needs the package torch, which is not installed: pip install segue\n",
-    )
+    for package, installed in (("torch.nn", "segue"), ("optuna.storages", "segue[tune]")):
+        monkeypatch.setattr(catalog, "load_log", without(package))
+        name = package.partition(".")[0]
+        said = f'segue: this needs the package {name}, which is not installed: pip install "{installed}"\n'
+        assert segue("data events.csv")[::2] == (2, said)
 
 
-def without_torch(*words, **options):
-    raise ModuleNotFoundError("No module named 'torch'", name="torch.nn")
+def without(package):
+    def load(*words, **options):
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    return load

@@ -36,6 +36,8 @@ WORKS = {  # command -> words with which it works, without its outputs
     "demo": "demo",
     "reproduce": "reproduce hgn-table6",
     "serve": "serve models/pop",
+    "retrain": "retrain models/pop --store sqlite:///events.db",
+    "monitor": "monitor http://127.0.0.1:9 --once",
 }
 FILES = {"--json": ".json", "--html": ".html", "--picture": ".svg"}  # option that names a file -> ending
 FOLDERS = {("reproduce", "--runs")}  # folders that are written to, besides the outputs
@@ -46,8 +48,8 @@ def outputs() -> Iterator[tuple[str, str]]:
     """The command and the name of each of its options that say where something is written."""
     for command in WORKS:
         for argument in app[command].assemble_argument_collection():
-            group = argument.parameter.group
-            if "Path" in str(argument.hint) and any(one.name == "Output" for one in group or ()):
+            is_output = any(one.name == "Output" for one in argument.parameter.group or ())
+            if "Path" in str(argument.hint) and (is_output or argument.name in FILES):
                 yield command, argument.name
     yield from FOLDERS
 

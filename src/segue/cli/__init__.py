@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import requires
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
@@ -66,11 +67,18 @@ def _what_is_missing(error: Exception) -> str | None:
         package = (error.name or "").partition(".")[0]
         if package in ("", "segue"):
             return None
-        return f"this needs the package {package}, which is not installed: pip install segue"
+        return f'this needs the package {package}, which is not installed: pip install "segue{_extra_with(package)}"'
     if not re.search(MEMORY, str(error)):
         return None
     reason = str(error).partition("\n")[0]
     return f"not enough memory ({reason}); use smaller settings or a smaller log"
+
+
+def _extra_with(package: str) -> str:
+    """The extra of segue that brings a package, such as "[viz]"; empty if it is a dependency of segue itself."""
+    name = re.escape(package.replace("_", "-"))
+    found = (re.match(rf"{name}\b.*extra == ['\"](\w+)", needed) for needed in requires("segue") or ())
+    return next((f"[{match[1]}]" for match in found if match), "")
 
 
 def _message(error: CycloptsError) -> str:

@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 from cyclopts import Parameter
 
+from segue.cli.check_outputs import check_outputs
 from segue.cli.output import JsonFile, grid, show, write_json_output
 from segue.errors import ConfigError, DataError
 from segue.reporting.console import printable, stdout
@@ -86,6 +87,11 @@ def monitor(
         every: Seconds between two tables.
         once: Show one table and end.
     """
+    try:
+        import prometheus_client  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f'the monitor needs the extra serve: pip install "segue[serve]" ({error})') from error
+    check_outputs({"--json": json})
     if urlsplit(address).scheme not in ("http", "https"):
         raise ConfigError(f"{address}: not the address of a service; give one such as {DEFAULT_ADDRESS}")
     if not (1 <= k <= 100 and 0 < hours < float("inf") and 0 < every < float("inf")):
@@ -120,9 +126,11 @@ def _look(address: str, k: int, hours: float) -> tuple[dict[str, Any], Traffic]:
     quality = _get(f"{address}/v1/quality?{urlencode({'k': k, 'hours': hours})}")
     try:
         report = json_text.loads(quality)
-        assert isinstance(report["arms"], list)
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise DataError(f"{address}: answers, and is no service of segue") from error
+        is_report = isinstance(report["arms"], list)
+    except (ValueError, KeyError, TypeError):
+        is_report = False
+    if not is_report:
+        raise DataError(f"{address}: answers, and is no service of segue")
     return report, read_traffic(_get(f"{address}/metrics"))
 
 
