@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from segue.models.factorization.bprmf import BPRMF
 from segue.models.sequential.hgn import HGN
 from segue.training import state
 from segue.training.loop import StopTraining, fit
-from segue.training.state import Training, delete_training_files
+from segue.training.state import StateNotWrittenError, Training, delete_training_files
 
 # ---------------------------------------------------------------------------------------- the log of a training
 
@@ -96,6 +97,17 @@ def test_resumed_training_equals_uninterrupted_training_to_the_bit(
     assert_same_weights(copy_weights(model), copy_weights(whole))
     assert len(read_log_file(tmp_path)) == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["training.jsonl"]
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+def test_a_full_disk_at_the_start_of_a_resumed_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    train_until_interrupted(tmp_path, 2)
+    monkeypatch.setattr(state, "write_text", full)
+    with pytest.raises(StateNotWrittenError, match=r"training cannot be written \(No space left on device\)"):
+        fit(build(), LOG, validate=ScriptedValidation(*METRICS), patience=9, folder=tmp_path)
 
 
 @pytest.mark.usefixtures("save_every_epoch")

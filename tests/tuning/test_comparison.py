@@ -43,6 +43,11 @@ def comparison(*models: str, **changes: Any) -> Comparison:
     return Comparison(**{"models": models, "protocol": LEAVE_ONE_OUT, "trials": 2, "minutes": 1.0, **changes})
 
 
+def contents(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Every file and folder below `folder`, with the number and the content of the file."""
+    return {path: (path.stat().st_ino, path.read_bytes() if path.is_file() else b"") for path in folder.rglob("*")}
+
+
 class Broken(Pop):
     """A model with a bug."""
 
@@ -226,13 +231,18 @@ def test_models_run_in_the_order_of_the_cost_that_they_declare(monkeypatch: pyte
         comparison("pop")
 
 
-def test_a_second_process_in_the_folder_is_refused(tmp_path: Path, sequential_workers: Any) -> None:
-    comparison("pop").run(LOG, tmp_path / "c")
-    with (
-        locked_folder(tmp_path / "c"),
-        pytest.raises(TrainingError, match=r"c: another process is comparing there; wait until it ends"),
-    ):
-        comparison("pop").run(LOG, tmp_path / "c")
+def test_a_second_process_in_the_folder_is_refused_and_changes_nothing(tmp_path: Path, sequential_workers: Any) -> None:
+    folder = tmp_path / "c"
+    comparison("pop").run(LOG, folder)
+    temporary = folder / ".compare.json.0123abcd"  # of a process that has not locked it yet
+    with locked_folder(folder):
+        temporary.mkdir()
+        facts = json.loads((folder / "compare.json").read_text())
+        (folder / "compare.json").write_text(json.dumps({**facts, "spent": {"pop": 7.5}}))  # the first has gone on
+        before = contents(folder)
+        with pytest.raises(TrainingError, match=r"c: another process is comparing there; wait until it ends"):
+            comparison("pop").run(LOG, folder)
+        assert contents(folder) == before
 
 
 def test_the_traceback_of_a_bug_is_kept(

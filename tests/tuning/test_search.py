@@ -322,3 +322,14 @@ def test_a_full_disk_ends_the_search_and_is_no_failure_of_the_settings(
         with pytest.raises(TrainingError, match=r"state of the training cannot be written \(No space left on device\)"):
             search.run_trials(LOG, tmp_path / "full", on_trial=ignore)
     assert results(search.run_trials(LOG, tmp_path / "full", on_trial=ignore)) == results(expected)
+
+
+def test_an_error_that_an_error_of_the_system_caused_is_a_failed_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise TrainingError("no such table of embeddings") from FileNotFoundError()
+
+    monkeypatch.setattr("segue.tuning.trial_training.fit", fail)
+    trials = small_search(trials=2).run_trials(LOG, tmp_path, on_trial=ignore)
+    assert [(trial.state, trial.error) for trial in trials] == 2 * [("failed", "no such table of embeddings")]

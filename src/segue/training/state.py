@@ -38,6 +38,10 @@ STATE_FILE = "state.safetensors"
 SAVE_EVERY = 20  # if saving the state took t seconds, it is saved again after at least 20 t seconds
 
 
+class StateNotWrittenError(TrainingError):
+    """The folder of a training cannot be written: the disk is to blame, not the settings of the training."""
+
+
 @dataclass(frozen=True)
 class Epoch:
     """The record of one epoch: one pass over the training log.
@@ -131,7 +135,7 @@ class TrainingState:
         """Append the last epoch to the log file, and save the state if that is due or forced.
 
         Raises:
-            TrainingError: the folder cannot be written.
+            StateNotWrittenError: the folder cannot be written.
         """
         if self.folder is None or distributed.process_rank() > 0:
             return
@@ -141,9 +145,7 @@ class TrainingState:
                 file.write(_log_line(training.epochs[-1]))
             self._save_if_due(self.folder, training, force)
         except (OSError, SafetensorError) as error:
-            raise TrainingError(
-                f"{self.folder}: the state of the training cannot be written ({reason(error)})"
-            ) from error
+            raise _not_written(self.folder, error) from error
 
     def finish(self, *, keep_state: bool) -> None:
         """Give the model its best weights, and delete the state file unless `keep_state`."""
@@ -157,6 +159,7 @@ class TrainingState:
 
         Raises:
             TrainingError: the state file is damaged, or belongs to a different run.
+            StateNotWrittenError: the log file cannot be written.
         """
         if self.folder is None or not (self.folder / STATE_FILE).exists():
             return Training()
@@ -177,7 +180,10 @@ class TrainingState:
             ) from error
         if distributed.process_rank() == 0:
             # the log file may hold epochs after the last saved state: they are trained again
-            write_text(self.folder / LOG_FILE, "".join(map(_log_line, saved.training.epochs)))
+            try:
+                write_text(self.folder / LOG_FILE, "".join(map(_log_line, saved.training.epochs)))
+            except OSError as error:
+                raise _not_written(self.folder, error) from error
         return saved.training
 
     def _checked_best(self, tensors: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -212,7 +218,8 @@ def in_use(folder: Path | None) -> Iterator[None]:
     """Keep other processes from training in a folder; one without files is deleted at the end. None: no folder.
 
     Raises:
-        TrainingError: another process trains in it, or it cannot be made.
+        TrainingError: another process trains in it.
+        StateNotWrittenError: it cannot be made.
     """
     if folder is None or distributed.process_rank() > 0:
         yield
@@ -220,7 +227,7 @@ def in_use(folder: Path | None) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingError(f"{folder}: the state of the training cannot be written ({reason(error)})") from error
+        raise _not_written(folder, error) from error
     with locked_folder(folder) as is_free:
         if not is_free:
             raise TrainingError(
@@ -231,6 +238,10 @@ def in_use(folder: Path | None) -> Iterator[None]:
         finally:
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _not_written(folder: Path, error: Exception) -> StateNotWrittenError:
+    return StateNotWrittenError(f"{folder}: the state of the training cannot be written ({reason(error)})")
 
 
 def delete_training_files(folder: Path) -> None:

@@ -31,9 +31,8 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
 from segue.reporting.console import progress
-from segue.temporary import locked_folder
 from segue.tuning.budget import Budget
-from segue.tuning.comparison_state import ComparisonState
+from segue.tuning.comparison_state import comparison_folder
 from segue.tuning.entry import Entry
 from segue.tuning.optuna_space import import_optuna
 from segue.tuning.report import format_settings
@@ -110,6 +109,7 @@ class Comparison:
 
         Raises:
             ConfigError: `folder` holds another comparison, or optuna is not installed.
+            ArtefactError: `folder` holds something else, or its state is damaged.
             DataError: the log leaves nothing to train on, to choose by, or to evaluate.
             TrainingError: every model was left out, or another process is comparing in `folder`.
         """
@@ -118,15 +118,11 @@ class Comparison:
         order = run_order(self.references)
         first = self.search(order[0])
         warnings = first.experiment.warnings(first.split(log))  # raises an error if no model can use the log
-        state = ComparisonState(folder, {"log": log.fingerprint, "protocol": self.protocol.fingerprint})
-        budget = Budget(60 * self.minutes, self.jobs, started=started, spent=sum(state.spent.values()))
-        scheduler = Scheduler(order, self.search, log, state, budget=budget, warnings=warnings)
         total = sum(self.search(name).max_trials for name in self.references)
-        with locked_folder(folder) as is_free:
-            if not is_free:
-                raise TrainingError(
-                    f"{folder}: another process is comparing there; wait until it ends, or choose another with -o"
-                )
+        identity = {"log": log.fingerprint, "protocol": self.protocol.fingerprint}
+        with comparison_folder(folder, identity) as state:
+            budget = Budget(60 * self.minutes, self.jobs, started=started, spent=sum(state.spent.values()))
+            scheduler = Scheduler(order, self.search, log, state, budget=budget, warnings=warnings)
             with WorkerPool(self.jobs) as pool, progress("comparing", total=total, unit="trials") as bar:
                 scheduler.run(pool, bar)
         entries = scheduler.entries()

@@ -25,8 +25,6 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, SegueError, TrainingError, require
@@ -37,6 +35,7 @@ from segue.models.registry import find
 from segue.reporting.console import say
 from segue.reporting.numbers import seconds_text
 from segue.training.loop import fit
+from segue.training.state import StateNotWrittenError
 from segue.tuning.report import describe_trial
 from segue.tuning.study import ActiveTrial, Study
 from segue.tuning.time_limit import TimeIsUp, time_limit
@@ -252,10 +251,10 @@ class Search:
             error = (
                 None if training.metric is not None else f"no validation within the {seconds_text(limit)} s that it had"
             )
+        except (OSError, StateNotWrittenError):  # the disk failed, which says nothing about the settings
+            active.release()
+            raise
         except Exception as failure:
-            if _is_of_the_disk(failure):
-                active.release()
-                raise
             error = failure
         except BaseException:
             active.release()
@@ -270,11 +269,6 @@ class Search:
 def run_trials_in_worker(search: Search, log: Log, folder: Path, *, send: Report) -> list[Trial]:
     """`Search.run_trials` in a process of a `WorkerPool`."""
     return search.run_trials(log, folder, on_trial=send)
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """Whether a training ended because its state could not be written, which says nothing about its settings."""
-    return any(isinstance(one, (OSError, SafetensorError)) for one in (error, error.__cause__))
 
 
 def _error_text(error: Exception | str | None) -> str:
