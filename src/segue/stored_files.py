@@ -118,6 +118,8 @@ def read_table(path: Path, rows: int, *, largest: int, repair: str) -> pl.DataFr
     file_size(path, repair=repair)
     try:
         size = decoded_size(path)
+        if not size.is_bound:
+            raise ValueError("an encoding that segue does not write")
         if size.rows == rows and size.bytes <= largest:
             table = pl.read_parquet(path, glob=False, hive_partitioning=False)
             size = size._replace(rows=table.height)
