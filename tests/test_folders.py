@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,11 +28,11 @@ def fail(*_: Any) -> None:
 
 @pytest.fixture(params=["exchange", "two renames"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to replace a folder: systems other than Linux cannot exchange two folders."""
+    """Both ways to replace a folder: not every system can exchange two folders."""
     if request.param == "two renames":
         monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
-    elif sys.platform != "linux":
-        pytest.skip("only Linux can exchange two folders")
+    elif sys.platform not in folders._EXCHANGES:
+        pytest.skip("this system cannot exchange two folders")
     return str(request.param)
 
 
@@ -61,6 +63,65 @@ def test_a_failed_move_keeps_the_old_folder(tmp_path, monkeypatch, moves):
         (temporary / "new").write_text("new")
     assert names(folder) == ["old"]
     assert names(tmp_path) == ["model"]
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path, way: str) -> tuple[Path, Path]:
+    if way != "exchange":
+        pytest.skip("these tests are about the exchange")
+    pair = tmp_path / "one", tmp_path / "other"
+    for folder in pair:
+        folder.mkdir()
+        (folder / folder.name).touch()
+    return pair
+
+
+def test_two_folders_exchange_their_names(two_folders: tuple[Path, Path]) -> None:
+    one, other = two_folders
+    assert folders._exchange(one, other)
+    assert (names(one), names(other)) == (["other"], ["one"])
+
+
+@pytest.mark.parametrize(("number", "can"), [(errno.EINVAL, False), (errno.ENOSYS, False), (errno.EACCES, True)])
+@pytest.mark.parametrize(
+    ("system", "function", "current"), [("linux", "renameat2", -100), ("darwin", "renameatx_np", -2)]
+)
+def test_an_exchange_that_fails(
+    two_folders: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    function: str,
+    current: int,
+    number: int,
+    can: bool,
+) -> None:
+    one, other = two_folders
+    calls = []
+
+    def refuse(*arguments: Any) -> int:
+        calls.append(arguments)
+        ctypes.set_errno(number)
+        return -1
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace(**{function: refuse}))
+    if can:
+        with pytest.raises(PermissionError, match="Permission denied"):
+            folders._exchange(one, other)
+    else:
+        assert not folders._exchange(one, other)
+    assert calls == [(current, os.fsencode(one), current, os.fsencode(other), 2)]
+    monkeypatch.undo()
+    assert (names(one), names(other)) == (["one"], ["other"])
+
+
+@pytest.mark.parametrize("system", ["win32", "linux", "darwin"])
+def test_a_system_without_the_exchange(
+    two_folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace())
+    assert not folders._exchange(*two_folders)
 
 
 def test_an_error_while_writing_leaves_no_folder(tmp_path):
@@ -201,3 +262,22 @@ def test_only_leftovers_of_the_same_folder_are_deleted(tmp_path: Path) -> None:
     (tmp_path / ".model.89abcdef").write_text("a file")
     write(tmp_path / "model", "new")
     assert names(tmp_path) == [".model.0123abcde", ".model.89abcdef", ".model.notes", ".model2.0123abcd", "model"]
+
+
+def test_a_folder_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, fsync, move, flushed = tmp_path / "model", os.fsync, folders._move_folder, []
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append(os.fstat(file).st_ino) or fsync(file))
+
+    def checked_move(new: Path, *rest: Any, **options: Any) -> None:
+        assert {new.stat().st_ino, *(path.stat().st_ino for path in new.rglob("*"))} <= {*flushed}
+        flushed.clear()
+        move(new, *rest, **options)
+
+    monkeypatch.setattr(folders, "_move_folder", checked_move)
+    for _ in range(2):
+        with atomic_folder(folder) as temporary:
+            (temporary / "inner").mkdir()
+            for name in ("weights", "inner/part"):
+                (temporary / name).write_text(name)
+        assert flushed[-1] == tmp_path.stat().st_ino
+        flushed.clear()

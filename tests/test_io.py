@@ -149,3 +149,11 @@ def test_the_reason_of_an_error_is_one_line():
     hidden = 'Error while serializing: I/O error: No space left on device (os error 28) at path "/a/.tmp1a2B3c"'
     assert io.reason(ValueError(hidden)) == "No space left on device"
     assert io.reason(OSError("228 requested and 0 written")) == "not all of it could be written; is the disk full?"
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    steps, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: steps.append(os.fstat(file).st_ino) or fsync(file))
+    monkeypatch.setattr(os, "replace", lambda *paths: steps.append("rename") or replace(*paths))
+    io.write_text(tmp_path / "file", "text")
+    assert steps == [(tmp_path / "file").stat().st_ino, "rename", tmp_path.stat().st_ino]

@@ -3,13 +3,15 @@
     with atomic_folder(folder) as temporary:      # ".NAME.1f0c9a2b" beside `folder`
         write(temporary / "weights")              # takes the place of `folder` when the block ends without an error
 
-A reader sees the old folder or the new folder, never a mixture and never none: the two exchange their names in one
-step. The content is on the disk before that. What killed processes leave behind is deleted by the next writer.
+A reader sees the old folder or the new folder, never a mixture. On Linux and macOS the two exchange their names in one
+step, so there is always one of them. On Windows, and on drives that cannot exchange names, a reader may find none for a
+moment. The content is on the disk before that. What killed processes leave behind is deleted by the next writer.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -21,6 +23,10 @@ from pathlib import Path
 from segue.errors import ArtefactError
 from segue.io import flush, reason
 from segue.temporary import OLD, abandoned_folders, check_name, delete_abandoned, locked_folder, temporary_folder
+
+# system -> the function of its C library, AT_FDCWD, and the flag RENAME_EXCHANGE or RENAME_SWAP
+_EXCHANGES = {"linux": ("renameat2", -100, 2), "darwin": ("renameatx_np", -2, 2)}
+_CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}  # of old kernels and other drives
 
 
 @contextmanager
@@ -85,12 +91,22 @@ def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange the names of two folders in one step; False where the system cannot (only Linux can, see renameat2)."""
-    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    """Exchange the names of two folders in one step; False where the system or the drive cannot.
+
+    Raises:
+        OSError: it can, but these two may not be exchanged, or the disk fails.
+    """
+    if sys.platform not in _EXCHANGES:
+        return False
+    name, at_current_folder, exchange = _EXCHANGES[sys.platform]
+    rename = getattr(ctypes.CDLL(None, use_errno=True), name, None)
     if rename is None:
         return False
-    at_current_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return rename(at_current_folder, os.fsencode(one), at_current_folder, os.fsencode(other), exchange) == 0
+    done = rename(at_current_folder, os.fsencode(one), at_current_folder, os.fsencode(other), exchange) == 0
+    number = ctypes.get_errno()
+    if not done and number not in _CANNOT_EXCHANGE:
+        raise OSError(number, os.strerror(number), str(other))
+    return done
 
 
 def _flush_tree(folder: Path) -> None:
