@@ -43,6 +43,9 @@ def check(laboratory: Laboratory, name: str, every: int) -> int:
         ended, folder = laboratory.fail(case, fault)
         try:
             assert ended.code in (0, 2), ended.stderr
+            if "is left out" in ended.stderr:  # a comparison goes on without the model, and takes it up when run again
+                laboratory.take_up(case, folder)
+                continue
             if ended.code == 0:  # it was not needed
                 assert_equal(contents(folder), whole.after)
                 continue
