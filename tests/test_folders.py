@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written_is_found_early(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     (tmp_path / "killed" / ".model.json.0123abcd").mkdir(parents=True)
     for fine in ("model", "empty", "missing", "missing/parents/model", "killed"):
-        check_folder(tmp_path / fine, "model.json", "saved model")
+        check_folder(tmp_path / fine, "saved model")
     for name, message in {
         "other": "other: is there and is not a saved model; choose another name",
         "other/notes.txt": "notes.txt: is there and is not a saved model",
@@ -176,10 +176,10 @@ def test_a_folder_that_cannot_be_written_is_found_early(tmp_path, monkeypatch):
         "..": "give the saved model a folder of its own, with a name",
     }.items():
         with pytest.raises(ArtefactError, match=message):
-            check_folder(tmp_path / name, "model.json", "saved model")
+            check_folder(tmp_path / name, "saved model")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ArtefactError, match="cannot be written"):
-        check_folder(tmp_path / "missing", "model.json", "saved model")
+        check_folder(tmp_path / "missing", "saved model")
 
 
 def test_a_link_stays_and_its_folder_is_replaced(tmp_path):

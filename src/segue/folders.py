@@ -19,11 +19,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from segue.errors import ArtefactError
 from segue.io import flush, reason
 from segue.temporary import OLD, abandoned_folders, check_name, delete_abandoned, locked_folder, temporary_folder
 
+Kind = Literal["saved model", "saved log", "search", "comparison"]
+# the file by which a folder of each kind is known
+MARKERS: dict[Kind, str] = {
+    "saved model": "model.json",
+    "saved log": "log.json",
+    "search": "search.json",
+    "comparison": "compare.json",
+}
 # system -> the function of its C library, AT_FDCWD, and the flag RENAME_EXCHANGE or RENAME_SWAP
 _EXCHANGES = {"linux": ("renameat2", -100, 2), "darwin": ("renameatx_np", -2, 2)}
 _CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}  # of old kernels and other drives
@@ -116,32 +125,36 @@ def _flush_tree(folder: Path) -> None:
     flush(folder)
 
 
-def check_folder(folder: Path, marker: str, description: str) -> None:
+def is_folder_of(kind: Kind, folder: str | Path) -> bool:
+    """Whether a folder is of this kind: whether it holds the marker."""
+    return (Path(folder) / MARKERS[kind]).is_file()
+
+
+def check_folder(folder: Path, kind: Kind) -> None:
     """Check that a folder can be saved to `folder`, before time is spent on its content.
 
     A folder whose replacement was interrupted is put back first (`recover_folder`); half a marker is deleted.
 
     Args:
         folder: the target. It may be missing, empty, or a folder of the same kind, which would be replaced.
-        marker: a file that every folder of this kind contains.
-        description: the kind of folder, for the message.
+        kind: of folder.
 
     Raises:
         ArtefactError: the target holds something else, or is not in a folder that can be written to.
     """
     if folder.name in ("", ".."):
-        raise ArtefactError(f"{folder}: give the {description} a folder of its own, with a name")
+        raise ArtefactError(f"{folder}: give the {kind} a folder of its own, with a name")
     try:
         check_name(folder)
     except OSError as error:
         raise ArtefactError(f"{folder}: cannot be written: {reason(error)}") from error
     if not folder.exists():
         recover_folder(folder)
-    if not (folder / marker).is_file():
-        delete_abandoned(folder / marker)  # of a process that was killed while it wrote the first file
+    if not is_folder_of(kind, folder):
+        delete_abandoned(folder / MARKERS[kind])  # of a process that was killed while it wrote the first file
     empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / marker).is_file():
-        raise ArtefactError(f"{folder}: is there and is not a {description}; choose another name")
+    if folder.exists() and not empty and not is_folder_of(kind, folder):
+        raise ArtefactError(f"{folder}: is there and is not a {kind}; choose another name")
     parent = folder.absolute().parent
     while not parent.exists():
         parent = parent.parent

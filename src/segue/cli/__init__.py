@@ -53,7 +53,9 @@ def status(arguments: Sequence[str]) -> int:
             raise
         return _fail(message)
     except OSError as error:
-        return _fail(f"{error.filename or 'writing failed'}: {error.strerror or error}")
+        from segue.io import reason
+
+        return _fail(f"{error.filename or 'writing failed'}: {reason(error)}")
     except KeyboardInterrupt as stop:
         word, code = ("terminated", 128 + stop.number) if isinstance(stop, Terminated) else ("interrupted", 130)
         resume = "; the same command continues from there" if {*arguments[:1]} & RESUMABLE else ""

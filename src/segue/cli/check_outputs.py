@@ -13,11 +13,11 @@ from itertools import combinations
 from pathlib import Path
 
 from segue.errors import ConfigError, DataError
+from segue.folders import MARKERS, Kind, is_folder_of
 from segue.io import reason
 from segue.temporary import check_name
 
-ARTEFACTS = {"model.json": "saved model", "log.json": "saved log", "search.json": "search"}  # marker file -> kind
-NO_PLACE_FOR_FILES = {**ARTEFACTS, "compare.json": "comparison"}  # saved models may lie in a comparison
+NO_PLACE_FOR_FOLDERS: tuple[Kind, ...] = ("saved model", "saved log", "search")  # saved models lie in a comparison
 
 Inputs = Iterable[str | Path | None]
 
@@ -54,46 +54,48 @@ def check_outputs(files: Mapping[str, Path | None], folder: Path | None = None, 
             raise ConfigError(f"{option} {path}: lies in {folder}, the folder of the result; give a file outside of it")
 
 
-def check_folder_of_files(option: str, folder: Path | None) -> None:
-    """Check that files can be written to a folder, which may be missing; None: no folder.
+def check_folder_of_files(named: str, folder: Path) -> None:
+    """Check that files can be written to a folder, which may be missing.
+
+    Args:
+        named: the folder and where it was given, for the message: "--out figures", "SEGUE_CACHE: figures".
+        folder: its path.
 
     Raises:
         ConfigError: it is or lies in a saved model, a saved log or a search.
         DataError: it is a file, or cannot be made or written to.
     """
-    if folder is None:
-        return
     target = folder.resolve()
-    _check_name(option, folder, target)
+    _check_name(named, target)
     if target.exists() and not target.is_dir():
-        raise DataError(f"{option} {folder}: is a file; give the name of a folder")
+        raise DataError(f"{named}: is a file; give the name of a folder")
     place = next(one for one in (target, *target.parents) if one.exists())
     if not place.is_dir() or not os.access(place, os.W_OK):
-        raise DataError(f"{option} {folder}: cannot be made: {place} is not a folder that you may write to")
+        raise DataError(f"{named}: cannot be made: {place} is not a folder that you may write to")
     for one in (target, *target.parents):
         if kind := _kind(one):
-            raise ConfigError(f"{option} {folder}: lies in the {kind} {one}; choose another folder")
+            raise ConfigError(f"{named}: lies in the {kind} {one}; choose another folder")
 
 
 def _check_file(option: str, path: Path, inputs: Inputs) -> None:
     """Check the file of one option."""
     target = path.resolve()
-    _check_name(option, path, target)
+    _check_name(f"{option} {path}", target)
     _check_place(option, path, target.parent)
     for parent in target.parents:
-        if kind := _kind(parent, NO_PLACE_FOR_FILES):
+        if kind := _kind(parent, MARKERS):
             raise ConfigError(f"{option} {path}: lies in a {kind}; give a file outside of it")
     for one in _existing(inputs):
         if path.exists() and path.samefile(one):
             raise ConfigError(f"{option} {path}: is also what is read; give another name")
 
 
-def _check_name(option: str, path: Path, target: Path) -> None:
+def _check_name(named: str, target: Path) -> None:
     """Check that the system takes the name."""
     try:
         check_name(target)
     except OSError as error:
-        raise DataError(f"{option} {path}: cannot be written: {reason(error)}") from error
+        raise DataError(f"{named}: cannot be written: {reason(error)}") from error
 
 
 def _check_place(option: str, path: Path, folder: Path) -> None:
@@ -128,9 +130,9 @@ def _is_replaced(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
-def _kind(folder: Path, kinds: Mapping[str, str] = ARTEFACTS) -> str | None:
-    """What kind of saved thing a folder is; None if it is none."""
-    return next((kind for marker, kind in kinds.items() if (folder / marker).is_file()), None)
+def _kind(folder: Path, kinds: Iterable[Kind] = NO_PLACE_FOR_FOLDERS) -> Kind | None:
+    """Which of these kinds of saved thing a folder is; None if it is none."""
+    return next((kind for kind in kinds if is_folder_of(kind, folder)), None)
 
 
 def _existing(inputs: Inputs) -> list[Path]:

@@ -81,7 +81,7 @@ def _check_folder(folder: Path, plan: Comparison, json: Path | None, inputs: Inp
     from segue.serving.saved_model import check_target
 
     check_outputs({"--json": json}, folder, inputs=inputs)
-    check_folder(folder, "compare.json", "comparison")
+    check_folder(folder, "comparison")
     for name in plan.references:
         check_target(folder / name)
         if final:

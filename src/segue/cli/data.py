@@ -23,7 +23,7 @@ def data(data: str, *, reading: ReadingOptions = READING_DEFAULTS, output: Outpu
     from segue.folders import check_folder
 
     if output.out is not None:
-        check_folder(output.out, "log.json", "saved log")
+        check_folder(output.out, "saved log")
     check_outputs({"--json": output.json}, output.out, inputs=reading.paths(data))
     log = reading.load(data)
     report = summarise(log)

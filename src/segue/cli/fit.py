@@ -63,7 +63,6 @@ def fit(
 
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank, like, *source_files(model, *rerank.classes)]
-    check_outputs({"--json": output.json}, output.out, inputs=inputs)
     saved = None if like is None else load_saved(like, [model] if ":" in model else [])
     if seed is None:
         seed = 0 if saved is None else saved.about.get("training", {}).get("seed", 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segue.cli.check_outputs import check_outputs, source_files
 from segue.cli.output import JsonFile, grid, show, write_json_output
 from segue.cli.saved_model_facts import show_saved_model
+from segue.folders import is_folder_of
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
@@ -32,7 +33,7 @@ def models(model: str | None = None, *, json: JsonFile = None) -> None:
         show(grid(rows, "Models; `segue models MODEL` shows the settings of one"))
         write_json_output(json, {"models": rows})
         return
-    if (Path(model) / "model.json").is_file():
+    if is_folder_of("saved model", model):
         show_saved_model(Path(model), json)
         return
     kind = find(model)

@@ -54,9 +54,10 @@ def reproduce(
     if device is not None and "device" not in inspect.signature(make).parameters:
         raise ConfigError(f"--device {device}: {table} is computed on the CPU; only hgn-table5 takes a device")
     check_outputs({"--json": output.json})
-    check_folder_of_files("--out", output.out)
+    if output.out is not None:
+        check_folder_of_files(f"--out {output.out}", output.out)
     cache = RunCache(runs, overwrite=fresh)
-    check_folder_of_files("--runs" if runs else "SEGUE_CACHE:", cache.folder)
+    check_folder_of_files(f"--runs {runs}" if runs else f"SEGUE_CACHE: {cache.folder}", cache.folder)
     if output.out is not None:
         import_altair()
     options = {} if device is None else {"device": device}

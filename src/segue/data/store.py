@@ -27,7 +27,7 @@ from segue.data.log import Ids, Log, Step, Vocab
 from segue.data.log_checks import log_problem
 from segue.data.verified import files_state, is_verified, remember_verified
 from segue.errors import ArtefactError, DataError
-from segue.folders import atomic_folder, check_folder, recover_folder
+from segue.folders import atomic_folder, check_folder, is_folder_of, recover_folder
 from segue.io import file_hash, json_hash, plain_values, reason, write_json
 from segue.json_files import Stored, parse_json, plain_json, read_text
 from segue.stored_files import check_hashes, file_size, largest_decoded, map_column, read_table
@@ -76,7 +76,7 @@ def is_log(path: Any) -> bool:
         return False
     if not Path(path).exists():
         recover_folder(Path(path))
-    return (Path(path) / "log.json").is_file()
+    return is_folder_of("saved log", path)
 
 
 def save_log(log: Log, folder: str | Path) -> Path:
@@ -90,7 +90,7 @@ def save_log(log: Log, folder: str | Path) -> Path:
         DataError: the log is not as `Log` describes it, so that it could not be opened again.
     """
     folder = Path(folder).resolve()
-    check_folder(folder, "log.json", "saved log")
+    check_folder(folder, "saved log")
     if problem := log_problem(log):
         raise DataError(f"{log.name}: cannot be saved, because its column {problem[0]} {problem[1]}")
     try:

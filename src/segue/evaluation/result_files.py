@@ -40,7 +40,7 @@ def write(result: Result, path: Path, **about: Any) -> Path:
     try:
         write_bytes(path, content.getvalue())
     except OSError as error:
-        raise ArtefactError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise ArtefactError(f"{path}: cannot be written ({reason(error)})") from error
     return path
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from segue.errors import DataError
+from segue.io import reason
 from segue.reporting import charts as plots
 from segue.reporting.chart_files import save_charts
 from segue.reporting.html import write_page
@@ -171,7 +172,7 @@ class Reproduction:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"{folder}: no such folder can be made: {error.strerror or error}") from error
+            raise DataError(f"{folder}: no such folder can be made: {reason(error)}") from error
         charts = {folder / f"{picture.name}.svg": picture.chart() for picture in self.pictures}
         save_charts(charts)
         sections: list[tuple[str, Sequence[Any]]] = [("Pictures", list(charts.values()))] if charts else []

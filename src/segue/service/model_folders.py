@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segue.errors import ArtefactError, ConfigError, SegueError, did_you_mean
+from segue.folders import is_folder_of
 from segue.models.base.model import Model
 from segue.service.loaded_model import LoadedModel, fingerprint_of
 from segue.serving.saved_model import read_facts
@@ -34,14 +35,14 @@ class ModelFolders:
 
     def all(self) -> dict[str, Path]:
         """The folders that hold a saved model, by name. A link that leads out of the path is none of them."""
-        if (self.path / "model.json").is_file():
+        if is_folder_of("saved model", self.path):
             return {self.path.resolve().name: self.path}
         if not self.path.is_dir():
             return {}
         root = self.path.resolve()
         found = (one for one in sorted(self.path.iterdir()) if not one.name.startswith("."))
         inside = (one for one in found if one.resolve().is_relative_to(root))
-        return {one.name: one for one in inside if (one / "model.json").is_file()}
+        return {one.name: one for one in inside if is_folder_of("saved model", one)}
 
     def folder(self, name: str) -> Path:
         """The folder of a model.

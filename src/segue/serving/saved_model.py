@@ -27,7 +27,7 @@ from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log
 from segue.data.split_kinds import SPLITS
 from segue.errors import ArtefactError, ConfigError, DataError, require, unknown
-from segue.folders import atomic_folder, check_folder, recover_folder
+from segue.folders import atomic_folder, check_folder, is_folder_of, recover_folder
 from segue.io import file_hash, plain_values, reason, write_json
 from segue.models.base.model import Model, Sizes
 from segue.models.external import FORMS, reference_of
@@ -141,7 +141,7 @@ def check_target(folder: Path) -> None:
     Raises:
         ArtefactError: the folder holds something else or cannot be written.
     """
-    check_folder(folder, "model.json", "saved model")
+    check_folder(folder, "saved model")
     state_folder = training_folder(folder)
     if state_folder.exists() and not state_folder.is_dir():
         raise ArtefactError(f"{state_folder}: is a file where the state of the training should go; move it away")
@@ -263,7 +263,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         recover_folder(folder)
     if not folder.exists():
         raise ArtefactError(f"{folder}: no such model folder; `segue run MODEL DATA -o {folder}` makes one")
-    if not (folder / "model.json").is_file():
+    if not is_folder_of("saved model", folder):
         raise ArtefactError(f"{folder}: not the folder of a saved model (there is no model.json in it)")
     _check_inside(folder, "model.json")
     return read_model_json(folder / "model.json")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
+from segue.folders import is_folder_of
 from segue.io import write_text
 from segue.reporting.console import Bar, say
 from segue.reporting.numbers import seconds_text
@@ -237,7 +238,7 @@ class Scheduler:
         expected = {k: v for k, v in search.experiment.as_dict().items() if k not in ("settings", "protocol")}
         same = {key: about["experiment"].get(key) for key in expected} == expected
         enough = with_fewer_trials or about["search"]["trials"] >= search.max_trials
-        if not (same and enough and (path / "model.json").is_file()):
+        if not (same and enough and is_folder_of("saved model", path)):
             return False
         about = {**about, "search": {**about["search"], "of": search.max_trials}}
         self.finished[name] = Entry(name, dataclasses.replace(result, warnings=self.warnings), about)

@@ -62,7 +62,7 @@ def read_space(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read as a search space: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be read as a search space: {reason(error)}") from error
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text; a search space is TOML or lines of text") from None
     space: dict[str, Domain] = {}

@@ -14,6 +14,7 @@ from segue.data.datasets import catalog
 from segue.data.filters import Duplicates
 from segue.data.log import Log
 from segue.errors import DataError
+from segue.folders import is_folder_of
 from segue.reporting.console import say
 
 # options whose argument of `load_log` has another name
@@ -78,7 +79,7 @@ class ReadingOptions:
         """
         if not source.strip():
             raise DataError("no data: the name is empty; give a named data set, a file or a folder")
-        if (Path(source) / "model.json").is_file():
+        if is_folder_of("saved model", source):
             raise DataError(f"{source}: is a saved model, not a log; give the data that it was trained on")
         defaults = vars(ReadingOptions())
         given: dict[str, Any] = {

@@ -14,6 +14,7 @@ from segue.cli.options.protocol import EvaluationOptions
 from segue.cli.options.training import ModelOptions, SettingsOption, parse_settings
 from segue.cli.saved_models import ModelClasses, load_saved
 from segue.errors import ArtefactError, ConfigError
+from segue.folders import is_folder_of
 
 if TYPE_CHECKING:
     from segue.data.log import Log
@@ -45,7 +46,7 @@ class RerankOptions:
     @property
     def is_saved(self) -> bool:
         """Whether the first stage is a saved model."""
-        return self.rerank is not None and (Path(self.rerank) / "model.json").is_file()
+        return self.rerank is not None and is_folder_of("saved model", self.rerank)
 
     @property
     def name(self) -> str | None:

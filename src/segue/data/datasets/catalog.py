@@ -31,6 +31,7 @@ from segue.data.readers.table import FAILED
 from segue.data.store import save_log
 from segue.errors import ArtefactError, DataError, did_you_mean
 from segue.event_store.address import is_store_url
+from segue.io import reason
 from segue.reporting.console import say
 
 DATASETS: dict[str, Dataset] = {
@@ -110,9 +111,7 @@ def _fetch(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
         except Unavailable as error:
             tried.append(f"{source}: {error}")
         except OSError as error:
-            raise DataError(
-                f"{folder}: {error.strerror or error}; set SEGUE_CACHE to a folder that can be written"
-            ) from error
+            raise DataError(f"{folder}: {reason(error)}; set SEGUE_CACHE to a folder that can be written") from error
         else:
             say(f"{dataset.title}: {dataset.licence}; see {dataset.homepage}")
         if path := _find(dataset, folder):
@@ -128,8 +127,7 @@ def _read(dataset: Dataset, path: Path, options: Mapping[str, Any]) -> Log:
     try:
         events, users, items = dataset.files[path.name](path)
     except (*FAILED, *DAMAGED, ValueError, LookupError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: cannot be read as {dataset.title} ({reason}); replace or delete it") from error
+        raise DataError(f"{path}: cannot be read as {dataset.title} ({reason(error)}); replace or delete it") from error
     # papers and publishers count every row of a data set, so exact copies are kept
     arguments: dict[str, Any] = {
         "name": dataset.name,
