@@ -1,21 +1,52 @@
-"""`segue serve`: answer over HTTP."""
+"""`segue serve`: answer over HTTP, and the API keys of those who may ask."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
+from segue.cli.api_keys import KeyOptions, manage_keys
 from segue.cli.saved_models import ModelClasses
-from segue.errors import ConfigError
+from segue.errors import ConfigError, require
 from segue.reporting.console import say
 
 DEFAULT_STORE = "sqlite:///segue-events.db"
+LIMITS_GROUP = Group.create_ordered("Limits")
+
+
+@Parameter(name="*", group=LIMITS_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class LimitOptions:
+    """Who may ask a service, and how much.
+
+    Attributes:
+        require_keys: Ask for API keys on this machine's own address, too. A service behind a proxy needs this.
+        rate_limit: Requests a second of each key; 0 for no limit. By default 1,000, and no limit on this machine's own
+            address.
+        max_connections: Connections at the same time; more are refused.
+    """
+
+    require_keys: Annotated[bool, Parameter(negative=())] = False
+    rate_limit: float | None = None
+    max_connections: int = 512
+
+    def check(self) -> None:
+        """Refuse impossible values."""
+        rate = self.rate_limit
+        require(rate is None or 0 <= rate < inf, f"--rate-limit {rate}: must be at least 0 and finite")
+        require(self.max_connections >= 1, f"--max-connections {self.max_connections}: must be at least 1")
+
+
+LIMIT_DEFAULTS = LimitOptions()
+KEY_DEFAULTS = KeyOptions()
 
 
 def serve(
-    models: Path,
+    models: Path | None = None,
     *,
     store: str = DEFAULT_STORE,
     active: str | None = None,
@@ -23,11 +54,16 @@ def serve(
     port: int = 8000,
     import_events: Annotated[bool, Parameter(name="--import-events", negative="--no-import-events")] = True,
     model_class: ModelClasses = (),
+    limits: LimitOptions = LIMIT_DEFAULTS,
+    keys: KeyOptions = KEY_DEFAULTS,
 ) -> None:
     """Answer over HTTP: events in, recommendations out.
 
     Events are kept in a store. A new store gets the histories that the model was saved with. The address of the page
     and of the description of all routes is printed.
+
+    A service that other machines can reach asks for API keys. They belong to the store; `--new-key`, `--keys` and
+    `--revoke` make, list and delete them, and a service that runs knows of it within two seconds.
 
     Args:
         models: Folder of a saved model, or a folder of several.
@@ -38,13 +74,37 @@ def serve(
         port: Port to listen on; 0 for a free one.
         import_events: Copy the histories of the model into the store, once.
     """
-    try:
-        from segue.service.run_server import run_server
-        from segue.service.start import start_service
-    except ImportError as error:
-        raise ConfigError(f'the service needs the extra serve: pip install "segue[serve]" ({error})') from error
+    _check_extra()
+    if keys.actions():
+        require(keys.actions() == 1 and models is None, "give one of --new-key, --keys and --revoke, and no models")
+        manage_keys(store, keys)
+        return
+    if models is None:
+        raise ConfigError("give the folder of a saved model; `segue run MODEL DATA -o models/MODEL` makes one")
+    require(not keys.label, "--label: goes with --new-key")
+    limits.check()
     from segue.models.registry import find
+    from segue.service.run_server import limits_of, run_server
+    from segue.service.start import start_service
 
     classes = [find(reference) for reference in model_class]
     service = start_service(models, store, active=active, import_events=import_events, classes=classes, say=say)
-    run_server(service, host, port, say=say)
+    try:
+        found = limits_of(
+            host,
+            service.keys,
+            require_keys=limits.require_keys,
+            rate=limits.rate_limit,
+            connections=limits.max_connections,
+        )
+    except BaseException:
+        service.store.close()
+        raise
+    run_server(service, host, port, found, say=say)
+
+
+def _check_extra() -> None:
+    try:
+        import segue.service.run_server  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f'the service needs the extra serve: pip install "segue[serve]" ({error})') from error

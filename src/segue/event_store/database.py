@@ -21,6 +21,7 @@ from segue.event_store.address import is_store_url
 from segue.event_store.migrations import migrate
 
 BUSY_SECONDS = 30  # how long a process waits for the lock of another one on an SQLite file
+PRIVATE: dict[str, Any] = {"hide_parameters": True}  # errors do not show names of users
 
 
 class Database:
@@ -122,19 +123,18 @@ class Database:
             raise DataError(f"{self.name}: {path.absolute().parent} must be a folder, and {path.name} a file in it")
         if not create and not path.exists():
             raise DataError(f"{self.name}: there is no such file")
-        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        options = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        engine = create_engine(url, connect_args=options, **PRIVATE)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        self._reading = create_engine(
-            url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, isolation_level="AUTOCOMMIT"
-        )
+        self._reading = create_engine(url, connect_args=options, isolation_level="AUTOCOMMIT", **PRIVATE)
         event.listen(self._reading, "connect", _prepare_sqlite)
         return engine
 
     def _postgresql(self, url: Any) -> Engine:
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-        engine = create_engine(url, pool_pre_ping=True, pool_size=10)
+        engine = create_engine(url, pool_pre_ping=True, pool_size=10, **PRIVATE)
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         return engine
 

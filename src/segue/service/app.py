@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 
+from segue.service.gate import Gate
 from segue.service.hot_path import HotPath
+from segue.service.limits import Limits
 from segue.service.metrics import TimedRequests
 from segue.service.problems import add_handlers
+from segue.service.roles import describe_roles
 from segue.service.routes import events, health, models, quality, recommend
 from segue.service.service import Service
 
 DESCRIPTION = "What comes next: events in, recommendations out."
 
 
-def create_app(service: Service) -> FastAPI:
+def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
     """The application that answers for a service. The store is closed when it ends."""
+    limits = limits or Limits()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -30,9 +36,16 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     add_handlers(app)
     app.add_middleware(HotPath, service=service)
+    app.add_middleware(Gate, keys=service.keys, limits=limits, describe=partial(_describe, app, limits))
     app.add_middleware(TimedRequests, metrics=service.metrics)
     for module in (events, recommend, models, quality):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     app.include_router(quality.metrics_router)
+    app.openapi = partial(_describe, app, limits)  # type: ignore[method-assign]
     return app
+
+
+def _describe(app: FastAPI, limits: Limits) -> dict[str, Any]:
+    """The OpenAPI document of an app, with the role of each route."""
+    return describe_roles(FastAPI.openapi(app), keys=limits.keys)

@@ -23,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from segue.service.gate import RULE
 from segue.service.quality_figures import ArmQuality
 from segue.service.quality_watch import K
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 BUCKETS = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-PREFIX = "/v1"
-HOT_PATH = f"{PREFIX}/recommend"
 UNKNOWN = "unknown"  # the route of a request that none fits
 
 
@@ -183,9 +182,5 @@ class TimedRequests:
 
 def route_of(scope: Scope) -> str:
     """The path of a route as it is described, such as /v1/users/{user}: it holds no name of a user."""
-    path: str = scope["path"]
-    template = getattr(scope.get("route"), "path", None)
-    if template is None:
-        return HOT_PATH if path == HOT_PATH else UNKNOWN
-    is_short = path.startswith(PREFIX) and not template.startswith(PREFIX)  # some versions of FastAPI leave it out
-    return f"{PREFIX}{template}" if is_short else template
+    rule = scope.get(RULE)
+    return UNKNOWN if rule is None else str(rule.path)

@@ -1,4 +1,4 @@
-"""`Name`: the name of a user or an item in a request, in the form in which sources are read."""
+"""`Name` and `Text`: names of users and items in a request, in the form in which sources are read; and other texts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,19 @@ def usual_form(name: str) -> str:
     name = normalize("NFC", name.strip(BLANKS))
     if not name:
         raise ValueError("a name must not be empty")
-    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
-        raise ValueError("a name must not contain the character 0 or half a surrogate pair")
-    return name
+    return storable(name)
+
+
+def storable(text: str) -> str:
+    """A text that every store can hold.
+
+    Raises:
+        ValueError: it has a character that PostgreSQL or UTF-8 cannot hold.
+    """
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("a text must not contain the character 0 or half a surrogate pair")
+    return text
 
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(usual_form)]
+Text = Annotated[str, AfterValidator(storable)]

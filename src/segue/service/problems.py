@@ -64,7 +64,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Answer every error of an app with problem details."""
+    """Answer every error that is foreseen with problem details; `Gate` answers the others."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -82,10 +82,6 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(SegueError)
     async def known(request: Request, error: SegueError) -> JSONResponse:
         return problem_response(_status_of(error), str(error))
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        return problem_response(500, "an error of the service; its log has the details")
 
 
 def _place(parts: Sequence[str | int]) -> str:

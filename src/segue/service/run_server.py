@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import uvicorn
 
 from segue.errors import ConfigError
 from segue.io import reason
 from segue.service.app import create_app
+from segue.service.connections import BoundedConnection
+from segue.service.key_ring import KeyRing
+from segue.service.limits import Limits
 from segue.service.service import Service
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than balancers keep theirs, usually 60
+USUAL_RATE = 1_000.0  # requests a second of a key, where other machines can reach the service
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def run_server(service: Service, host: str, port: int, *, say: Callable[[str], object]) -> None:
+def run_server(service: Service, host: str, port: int, limits: Limits, *, say: Callable[[str], object]) -> None:
     """Answer until the process is interrupted. Requests that are under way are answered first.
 
     Args:
         service: what answers.
         host: address to listen on.
         port: to listen on; 0 for a free one.
+        limits: see `limits_of`.
         say: is called with the address when the service is ready.
 
     Raises:
         ConfigError: the address cannot be listened on.
     """
     listener = _listen(host, port)
-    app = create_app(service)
+    app = create_app(service, limits)
     address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         app,
+        http=BoundedConnection,
+        ws="none",
+        limit_concurrency=limits.connections,
+        server_header=False,
         access_log=False,
         log_level="warning",
         proxy_headers=False,
@@ -43,6 +54,44 @@ def run_server(service: Service, host: str, port: int, *, say: Callable[[str], o
         server.run([listener])
     finally:
         listener.close()
+
+
+def limits_of(host: str, keys: KeyRing, *, require_keys: bool, rate: float | None, connections: int) -> Limits:
+    """The limits of a service that listens on an address.
+
+    Without keys a service answers its own machine only.
+
+    Args:
+        host: the address.
+        keys: those of the store.
+        require_keys: whether keys are needed on an address of this machine, too.
+        rate: requests a second of a client; 0 for no limit, None for the usual one.
+        connections: at the same time.
+
+    Raises:
+        ConfigError: keys are needed, and the store has none.
+    """
+    is_local = _is_loopback(host)
+    needs_keys = require_keys or not is_local
+    if needs_keys and not keys.keys:
+        why = "--require-keys" if is_local else f"--host {host}: other machines can reach the service there"
+        raise ConfigError(
+            f"{why}: the service needs API keys, and the store has none; make one with `segue serve --new-key read` "
+            "and the same --store, or listen on 127.0.0.1"
+        )
+    if rate is None and not is_local:
+        rate = USUAL_RATE
+    hosts = None if needs_keys else frozenset({*LOCAL_NAMES, host.lower()})
+    return Limits(keys=needs_keys, hosts=hosts, rate=rate or None, connections=connections)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ip_address(str(one[4][0]).partition("%")[0]).is_loopback for one in found)
 
 
 class _Server(uvicorn.Server):

@@ -13,6 +13,7 @@ from segue.service.activation import Activation
 from segue.service.deployments import Deployment
 from segue.service.event_writer import EventWriter
 from segue.service.histories import Histories, History
+from segue.service.key_ring import KeyRing
 from segue.service.live_quality import LiveQuality
 from segue.service.metrics import Metrics
 from segue.service.micro_batches import MicroBatches
@@ -43,6 +44,7 @@ class Service:
         self.histories = Histories(self.store.events)
         self._history_batches = MicroBatches(self.histories.get_all)
         self.writer = EventWriter(self.store.events, self._changed)
+        self.keys = KeyRing(self.store.keys)
         self.activation = Activation(self)
         self.quality = LiveQuality(self.store)
         self.shown = ShownLists(self.quality)
@@ -51,7 +53,7 @@ class Service:
 
     def start(self) -> None:
         """Begin what runs beside the requests; in the event loop."""
-        for beside in (self.activation, self.quality, self.watch):
+        for beside in (self.keys, self.activation, self.quality, self.watch):
             beside.start()
 
     async def history(self, user: str) -> History:
@@ -66,6 +68,7 @@ class Service:
 
     async def close(self) -> None:
         """Store what waits, and close the store."""
+        await self.keys.close()
         await self.activation.close()
         await self.watch.close()
         await self.writer.close()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from segue.event_store.event import MICROSECONDS, Event
 from segue.service.dependencies import get_service
 from segue.service.names import Name
 from segue.service.problems import responses
 from segue.service.service import Service
+from segue.service.times import Time
 
 router = APIRouter(tags=["events"])
 MAX_BATCH = 1_000
+START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NewEvent(BaseModel):
@@ -26,13 +28,15 @@ class NewEvent(BaseModel):
 
     user: Name = Field(description="The user, or an anonymous session.", examples=["42"])
     item: Name = Field(description="The item.", examples=["sku7"])
-    time: AwareDatetime | None = Field(
+    time: Time | None = Field(
         None,
         description="When, as ISO 8601 with a zone. By default the time of arrival.",
         examples=["2026-11-29T10:00:00Z"],
     )
     type: Annotated[str, Field(max_length=100)] = Field("", description="The kind of event.", examples=["view"])
-    value: float | None = Field(None, allow_inf_nan=False, description="A number, such as a rating.", examples=[4.5])
+    value: float | None = Field(
+        None, allow_inf_nan=False, strict=True, description="A number, such as a rating.", examples=[4.5]
+    )
     id: Annotated[str, Field(max_length=200)] = Field(
         "",
         description=(
@@ -44,7 +48,7 @@ class NewEvent(BaseModel):
 
     def to_event(self, now: int) -> Event:
         """The event for the store; `now` in microseconds since 1970."""
-        moment = now if self.time is None else round(self.time.astimezone(UTC).timestamp() * MICROSECONDS)
+        moment = now if self.time is None else (self.time - START) // timedelta(microseconds=1)
         return Event(self.user, self.item, moment, self.type, self.value, self.id)
 
 

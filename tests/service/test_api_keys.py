@@ -1,0 +1,133 @@
+"""API keys: who may ask what, on each route; keys that are made and revoked while the service answers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+
+from segue.errors import ConfigError
+from segue.event_store.api_keys import ROLES as ORDER
+from segue.service import key_ring
+from segue.service.app import create_app
+from segue.service.key_ring import KeyRing
+from segue.service.limits import Limits
+from segue.service.roles import ROLES, SCHEME
+from segue.service.run_server import limits_of
+
+OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+
+
+@pytest.fixture
+def keys(service) -> dict[str, str]:
+    """A key of each role, in the store before the service reads it."""
+    made = {role: service.store.keys.new(role, f"test {role}") for role in ORDER}
+    service.keys.keys = service.store.keys.all()
+    return made
+
+
+@pytest.fixture
+def guarded(service, keys):
+    with TestClient(create_app(service, Limits(keys=True))) as opened:
+        yield opened
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def routes(client) -> list[tuple[str, str]]:
+    paths = client.get("/openapi.json").json()["paths"]
+    return [(method.upper(), path) for path, operations in paths.items() for method in operations]
+
+
+def test_every_route_has_its_role(client):
+    assert set(routes(client)) <= set(ROLES)
+    assert {route for route, role in ROLES.items() if role is None} == OPEN
+    for (method, path), role in ROLES.items():
+        assert role != "read" or method == "GET" or path == "/v1/recommend"
+
+
+def test_every_route_asks_for_a_key_of_its_role(guarded, keys):
+    for method, template in routes(guarded):
+        path = template.replace("{", "").replace("}", "")
+        needed = ROLES[method, template]
+        without = guarded.request(method, path)
+        assert (without.status_code == 401) == (needed is not None), (method, path)
+        wrong = guarded.request(method, path, headers=bearer("segue-admin-wrong"))
+        assert (wrong.status_code == 401) == (needed is not None), (method, path)
+        for role, key in keys.items():
+            answer = guarded.request(method, path, headers=bearer(key))
+            is_allowed = needed is None or ORDER.index(role) >= ORDER.index(needed)
+            assert answer.status_code != 401
+            assert (answer.status_code == 403) == (not is_allowed), (method, path, role)
+
+
+def test_a_missing_key_is_said_before_the_request_is_read(guarded):
+    answer = guarded.post("/v1/events", content=b"{not json")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "segue serve --new-key" in answer.json()["detail"]
+
+
+def test_the_short_way_asks_for_a_key_too(guarded, keys):
+    assert guarded.get("/v1/recommend?user=u1").status_code == 401
+    assert guarded.get("/v1/recommend?user=u1", headers=bearer(keys["read"])).status_code == 200
+    assert guarded.get("/v1/recommend?user=u1", headers={"Authorization": keys["read"]}).status_code == 401
+    assert guarded.get("/v1/recommend?user=u1", headers={"Authorization": f"bearer  {keys['read']}"}).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 10_000, "\xff\xfe", "Basic dTpw"])
+def test_what_is_no_key_is_refused(guarded, key):
+    answer = guarded.get("/v1/models", headers={b"Authorization": f"Bearer {key}".encode("latin-1")})
+    assert answer.status_code == 401
+    assert key.strip() == "" or key not in answer.text
+
+
+def test_a_role_that_does_not_suffice_is_named(guarded, keys):
+    answer = guarded.post("/v1/events", json={"user": "u1", "item": "i1"}, headers=bearer(keys["read"]))
+    assert answer.status_code == 403
+    assert answer.json()["detail"] == "the key has the role read; this route needs the role write"
+
+
+def test_keys_made_and_revoked_elsewhere_count_soon(service, monkeypatch):
+    monkeypatch.setattr(key_ring, "POLL_SECONDS", 0.01)
+    with TestClient(create_app(service, Limits(keys=True))) as client:
+        new = service.store.keys.new("read")
+        assert eventually(lambda: client.get("/v1/models", headers=bearer(new)).status_code == 200)
+        service.store.keys.revoke(service.store.keys.all()[0].hash)
+        assert eventually(lambda: client.get("/v1/models", headers=bearer(new)).status_code == 401)
+
+
+def eventually(is_true) -> bool:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if is_true():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_openapi_has_the_scheme_and_the_role_of_each_route(guarded, client):
+    schema = guarded.get("/openapi.json").json()
+    assert schema["components"]["securitySchemes"][SCHEME]["scheme"] == "bearer"
+    assert schema["paths"]["/v1/events"]["post"]["security"] == [{SCHEME: ["write"]}]
+    assert schema["paths"]["/healthz"]["get"]["security"] == []
+    optional = client.get("/openapi.json").json()["paths"]["/v1/events"]["post"]["security"]
+    assert optional == [{SCHEME: ["write"]}, {}]
+
+
+def test_other_machines_need_keys(service):
+    def limits(host: str, *, require_keys: bool = False, rate: float | None = None) -> Limits:
+        return limits_of(host, service.keys, require_keys=require_keys, rate=rate, connections=9)
+
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert limits(host) == Limits(hosts=frozenset({"localhost", "127.0.0.1", "::1"}), connections=9)
+    for host, require in (("0.0.0.0", False), ("::", False), ("127.0.0.1", True)):
+        with pytest.raises(ConfigError, match="make one with `segue serve --new-key read`"):
+            limits(host, require_keys=require)
+    service.store.keys.new("read")
+    service.keys = KeyRing(service.store.keys)
+    assert limits("0.0.0.0") == Limits(keys=True, rate=1000.0, connections=9)
+    assert limits("127.0.0.1", require_keys=True, rate=0) == Limits(keys=True, connections=9)
