@@ -49,7 +49,7 @@ def temporary_folder(target: Path) -> Iterator[Path]:
         OSError: the folder cannot be made.
     """
     delete_abandoned(target)
-    folder, descriptor = target.with_name(f".{target.name}.{token_hex(4)}"), None
+    folder, descriptor = target.with_name(_temporary_name(target)), None
     try:  # Ctrl-C may come as soon as the folder is there
         descriptor = _make_locked(folder)
         yield folder

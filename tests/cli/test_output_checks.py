@@ -200,11 +200,11 @@ def test_what_an_option_needs_is_checked_before_the_work(bad, here, segue, monke
     check(replace(bad, prepare=prepare), here, segue, monkeypatch)
 
 
-DIES = "import os; os.abort()"  # in place of the program that renders charts
+DIES = (sys.executable, "-c", "import os; os.abort()")  # in place of the process that renders charts
 
 
 def test_without_memory_for_charts_all_else_is_there(here, segue, monkeypatch) -> None:
-    monkeypatch.setattr(chart_files, "_PROGRAM", DIES)
+    monkeypatch.setattr(chart_files, "_RENDERER", DIES)
     for words in ("run pop events.csv --no-baselines -o new/m", "evaluate models/pop --data events.csv"):
         code, out, err = segue(f"{words} --by length --picture x.svg --json x.json")
         assert code == 2
@@ -217,7 +217,7 @@ def test_without_memory_for_charts_all_else_is_there(here, segue, monkeypatch) -
 
 
 def test_without_memory_for_charts_a_search_has_a_report_without_them(here, segue, monkeypatch) -> None:
-    monkeypatch.setattr(chart_files, "_PROGRAM", DIES)
+    monkeypatch.setattr(chart_files, "_RENDERER", DIES)
     monkeypatch.delenv("SEGUE_QUIET")
     code, out, err = segue("search bprmf events.csv --trials 4 --set embedding_dim=4 epochs=1 --no-baselines -o new/m")
     assert code == 0

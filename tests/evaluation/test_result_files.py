@@ -35,3 +35,17 @@ def test_a_result_file_round_trip(tmp_path: Path, counts: bool) -> None:
         result_files.read(tmp_path / "a/b.npz")
     with pytest.raises(ArtefactError, match="there is no such result"):
         result_files.read(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("text", ["1000 requested and 4 written", "Error while serializing (os error 28)"])
+def test_a_full_disk_is_said_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    def full(*_: object) -> None:
+        raise OSError(text)
+
+    result = Experiment(model="pop", protocol=LEAVE_ONE_OUT, baseline=True).run(LOG).result
+    monkeypatch.setattr(result_files, "write_bytes", full)
+    words = (
+        r"b\.npz: cannot be written \((not all of it could be written; is the disk full\?|No space left on device)\)"
+    )
+    with pytest.raises(ArtefactError, match=words):
+        result_files.write(result, tmp_path / "b.npz")

@@ -120,7 +120,7 @@ def test_a_chart_becomes_the_same_file_again(drawn: dict[str, str], tmp_path: Pa
 def test_a_renderer_that_dies_is_an_error(
     program: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(chart_files, "_PROGRAM", program)
+    monkeypatch.setattr(chart_files, "_RENDERER", (sys.executable, "-c", program))
     with pytest.raises(DataError, match=f"charts cannot be drawn: {message}"):
         save_chart(charts()["line"], tmp_path / "chart.svg")
     assert not list(tmp_path.iterdir())

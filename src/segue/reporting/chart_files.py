@@ -26,18 +26,7 @@ if TYPE_CHECKING:
 
 ChartFormat = Literal["svg", "png", "html"]
 PNG_SCALE = 2  # pixels per unit of length
-# reads the work as JSON, and writes a JSON list with the content of each file in base64
-_PROGRAM = """
-import json, sys
-from base64 import b64encode
-import vl_convert
-
-work = json.load(sys.stdin)
-render = getattr(vl_convert, f"vegalite_to_{work['format']}")
-files = [render(one, vl_version=work["version"], **work["options"]) for one in work["specifications"]]
-files = [file.encode() if isinstance(file, str) else file for file in files]
-print(json.dumps([b64encode(file).decode() for file in files]))
-"""
+_RENDERER = (sys.executable, "-P", "-m", "segue.reporting.chart_renderer")  # the command of the process
 
 
 def check_chart_file(path: Path) -> ChartFormat:
@@ -116,7 +105,7 @@ def _render(specifications: Sequence[Mapping[str, Any]], file_format: ChartForma
     }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # finds what is found here
     done = subprocess.run(
-        [sys.executable, "-P", "-c", _PROGRAM],
+        _RENDERER,
         input=json.dumps(work),
         capture_output=True,
         text=True,
