@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segue import stored_files
 from segue.data.readers.ingest import read_log
 from segue.data.readers.table import parquet_table
 from segue.errors import ArtefactError
+from segue.expansion import Expansion
 from segue.parquet_size import decoded_size
-from segue.stored_files import read_table
+from segue.stored_files import StoredTables
 
 FRAMES = {
     "whole numbers": pl.DataFrame({"x": np.arange(1000)}),
@@ -56,8 +59,26 @@ def test_a_small_file_that_holds_much_is_not_decoded(tmp_path, monkeypatch, tabl
     pq.write_table(table, path, compression="zstd", **options)
     assert path.stat().st_size < 50_000
     monkeypatch.setattr(pl, "read_parquet", lambda *_, **__: pytest.fail("decoded"))
-    with pytest.raises(ArtefactError, match=r"x\.parquet: would take \d+ MB, and the tables of a folder of this size"):
-        read_table(path, table.num_rows, largest=2_000_000, repair="mend it")
+    monkeypatch.setattr(stored_files, "DECODED", Expansion(1, 1_900_000))
+    with pytest.raises(
+        ArtefactError, match=r"x\.parquet: with it the tables of the folder would take \d+ MB, and .* 2 MB"
+    ):
+        StoredTables(tmp_path, repair="mend it").read("x.parquet", table.num_rows)
+
+
+def test_the_tables_of_a_folder_share_one_limit(tmp_path, monkeypatch):
+    for name in ("a.parquet", "b.parquet"):
+        pl.DataFrame({"x": np.zeros(1000, np.int64)}).write_parquet(tmp_path / name)
+    size = decoded_size(tmp_path / "a.parquet").bytes
+    monkeypatch.setattr(stored_files, "DECODED", Expansion(0, 2 * size - 1))
+    tables = StoredTables(tmp_path, repair="mend it")
+    assert tables.read("a.parquet", 1000).height == 1000
+    with pytest.raises(ArtefactError, match=r"b\.parquet: with it the tables"):
+        tables.read("b.parquet", 1000)
+    with pytest.raises(ArtefactError, match=r"/saved/b\.parquet: with it the tables"):
+        StoredTables(tmp_path, repair="mend it").check(Path("/saved"))
+    monkeypatch.setattr(stored_files, "DECODED", Expansion(0, 2 * size))
+    StoredTables(tmp_path, repair="mend it").check(tmp_path)
 
 
 def test_a_stored_table_has_no_encoding_whose_size_is_unknown(tmp_path, monkeypatch):
@@ -67,7 +88,7 @@ def test_a_stored_table_has_no_encoding_whose_size_is_unknown(tmp_path, monkeypa
     pq.write_table(texts, path, use_dictionary=False, column_encoding={"x": "DELTA_BYTE_ARRAY"})
     monkeypatch.setattr(pl, "read_parquet", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(ArtefactError, match=r"damaged or cut short \(an encoding that segue does not write\); mend it"):
-        read_table(path, 50, largest=1 << 40, repair="mend it")
+        StoredTables(tmp_path, repair="mend it").read("x.parquet", 50)
 
 
 VALID = pa.table(

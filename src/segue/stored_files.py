@@ -2,7 +2,7 @@
 
     check_hashes(folder, {"item.npy": "9f2c..."}, ...)        every file is the one that was written
     map_column(folder / "item.npy", np.int32, rows=3, ...)    an array, mapped into memory
-    read_table(folder / "items.parquet", rows=2, ...)         a table, whose size is known before it is decoded
+    StoredTables(folder, ...).read("items.parquet", rows=2)   a table, whose size is known before it is decoded
 
 Sizes are compared before memory is taken. Whatever is in a file, the result is what was asked for or one
 `ArtefactError`, which ends in `repair`: what the user can do about it.
@@ -20,16 +20,17 @@ import numpy as np
 import polars as pl
 
 from segue.errors import ArtefactError
+from segue.expansion import Expansion
 from segue.io import file_hash, reason
-from segue.parquet_size import decoded_size
+from segue.parquet_size import DecodedSize, decoded_size
 
 # the form in which NumPy writes an array of one axis; other forms are not read, so that no header is evaluated
 _ARRAY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([^']+)', 'fortran_order': (?:False|True), 'shape': \((\d+),\), \} *\n", re.DOTALL
 )
 _HEADER = 1 << 10  # bytes; a header of this form has 128
-LARGEST_RATIO = 100  # of decoded tables to the files of a folder
-ALWAYS_DECODED = 1 << 25  # bytes that tables may take whatever the size of the folder: small files compress best
+DECODED = Expansion(ratio=100, spare=1 << 25)  # of the tables of a folder, all together, from all of its files
+TOO_REPETITIVE = "leave out columns of metadata whose values repeat"  # the repair of tables that are being saved
 
 
 def check_hashes(folder: Path, hashes: Mapping[str, str], *, repair: str) -> None:
@@ -91,45 +92,75 @@ def map_column(path: Path, dtype: type[np.generic], rows: int, *, repair: str) -
     return np.memmap(path, wanted, "r", header.end(), (rows,))
 
 
-def largest_decoded(folder: Path) -> int:
-    """The bytes that the tables of a folder may take in memory together."""
-    return ALWAYS_DECODED + LARGEST_RATIO * sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+class StoredTables:
+    """The Parquet files of a folder. What they take in memory together is limited by the size of the folder.
 
-
-def num_rows(path: Path, *, repair: str) -> int:
-    """The number of rows of a Parquet file, as its end says.
-
-    Raises:
-        ArtefactError: the file is missing or damaged.
+    Args:
+        folder: the folder.
+        repair: what the user can do about a damaged file, the end of the error message.
     """
-    file_size(path, repair=repair)
-    try:
-        return decoded_size(path).rows
-    except (ValueError, OSError) as error:
-        raise ArtefactError(f"{path}: damaged or cut short ({reason(error)}); {repair}") from error
 
+    def __init__(self, folder: Path, *, repair: str) -> None:
+        self.folder, self.repair = folder, repair
+        self.limit = self.left = DECODED.limit(folder)
 
-def read_table(path: Path, rows: int, *, largest: int, repair: str) -> pl.DataFrame:
-    """The Parquet file of `rows` rows, read if it takes at most `largest` bytes; see `decoded_size`.
+    def num_rows(self, name: str) -> int:
+        """The number of rows of a file, as its end says.
 
-    Raises:
-        ArtefactError: the file is missing, damaged, of another height, or takes more memory.
-    """
-    file_size(path, repair=repair)
-    try:
-        size = decoded_size(path)
-        if not size.is_bound:
-            raise ValueError("an encoding that segue does not write")
-        if size.rows == rows and size.bytes <= largest:
-            table = pl.read_parquet(path, glob=False, hive_partitioning=False)
+        Raises:
+            ArtefactError: the file is missing or damaged.
+        """
+        return self._size(name).rows
+
+    def read(self, name: str, rows: int) -> pl.DataFrame:
+        """The table of `rows` rows in a file, read if the memory that is left suffices for it; see `decoded_size`.
+
+        Raises:
+            ArtefactError: the file is missing, damaged, of another height, or takes more memory.
+        """
+        size, path = self._size(name), self.folder / name
+        if size.rows == rows:
+            self._take(path, size)
+            try:
+                table = pl.read_parquet(path, glob=False, hive_partitioning=False)
+            except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+                raise self._damaged(path, error) from error
             size = size._replace(rows=table.height)
-    except (ValueError, OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise ArtefactError(f"{path}: damaged or cut short ({reason(error)}); {repair}") from error
-    if size.rows != rows:
-        raise ArtefactError(f"{path}: {size.rows:,} rows, expected {rows:,}; {repair}")
-    if size.bytes > largest:
-        raise ArtefactError(
-            f"{path}: would take {size.bytes / 1e6:,.0f} MB, and the tables of a folder of this size take "
-            f"{largest / 1e6:,.0f} MB at most; {repair}"
-        )
-    return table
+            if size.rows == rows:
+                return table
+        raise ArtefactError(f"{path}: {size.rows:,} rows, expected {rows:,}; {self.repair}")
+
+    def check(self, target: Path) -> None:
+        """Check that all tables of the folder can be read one after the other, without decoding any.
+
+        Args:
+            target: the name that the folder will have, for the message.
+
+        Raises:
+            ArtefactError: one is damaged, or would take more memory than is left.
+        """
+        for path in sorted(self.folder.glob("*.parquet")):
+            self._take(target / path.name, self._size(path.name))
+
+    def _size(self, name: str) -> DecodedSize:
+        path = self.folder / name
+        file_size(path, repair=self.repair)
+        try:
+            size = decoded_size(path)
+            if not size.is_bound:
+                raise ValueError("an encoding that segue does not write")
+        except (ValueError, OSError) as error:
+            raise self._damaged(path, error) from error
+        return size
+
+    def _take(self, path: Path, size: DecodedSize) -> None:
+        self.left -= size.bytes
+        if self.left < 0:
+            taken = self.limit - self.left
+            raise ArtefactError(
+                f"{path}: with it the tables of the folder would take {taken / 1e6:,.0f} MB, and those of a folder of "
+                f"this size take {self.limit / 1e6:,.0f} MB at most; {self.repair}"
+            )
+
+    def _damaged(self, path: Path, error: BaseException) -> ArtefactError:
+        return ArtefactError(f"{path}: damaged or cut short ({reason(error)}); {self.repair}")

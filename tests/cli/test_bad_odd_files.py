@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from segue.data.readers import sample, table
+from segue.expansion import Expansion
 
 from .bad_input import Bad, Prepare, check, written
 from .logs import events
@@ -77,19 +78,26 @@ ODD = {
     "gzip of repetitions": Bad(
         "data bad.csv.gz",
         r"bad\.csv\.gz: cut short or damaged \(it unpacks to more than 100 times its size\)",
-        prepare=repeated("bad.csv.gz", gzip.compress(TEXT + b"u1,1,1\n" * 50_000), sample, ALWAYS_UNPACKED=100_000),
+        prepare=repeated(
+            "bad.csv.gz", gzip.compress(TEXT + b"u1,1,1\n" * 50_000), sample, UNPACKED=Expansion(100, 100_000)
+        ),
     ),
     "gzip of lines of one user": Bad(
         "data bad.txt.gz",
         r"bad\.txt\.gz: cannot be read \(it unpacks to more than 100 times its size\)",
         prepare=repeated(
-            "bad.txt.gz", gzip.compress(b"1 2 3\n2 3 4 5\n3 4 5 6 7\n" * 20_000), sample, ALWAYS_UNPACKED=100_000
+            "bad.txt.gz",
+            gzip.compress(b"1 2 3\n2 3 4 5\n3 4 5 6 7\n" * 20_000),
+            sample,
+            UNPACKED=Expansion(100, 100_000),
         ),
     ),
     "gzip of JSON": Bad(
         "data bad.jsonl.gz",
         r"bad\.jsonl\.gz: cut short or damaged \(it unpacks to more than 100 times its size\)",
-        prepare=repeated("bad.jsonl.gz", gzip.compress(b'{"user":1}\n' * 50_000), sample, ALWAYS_UNPACKED=100_000),
+        prepare=repeated(
+            "bad.jsonl.gz", gzip.compress(b'{"user":1}\n' * 50_000), sample, UNPACKED=Expansion(100, 100_000)
+        ),
     ),
     "a line without an end": Bad(
         "data bad.csv",
@@ -99,7 +107,9 @@ ODD = {
     "Parquet of repetitions": Bad(
         "data bad.parquet",
         r"bad\.parquet: would take 0 GB of memory, [\d,]+ times its size; is it damaged\?",
-        prepare=repeated("bad.parquet", parquet(user=[1] * 10**6, item=[2] * 10**6), table, ALWAYS_READ=1000),
+        prepare=repeated(
+            "bad.parquet", parquet(user=[1] * 10**6, item=[2] * 10**6), table, DECODED=Expansion(1000, 1000)
+        ),
     ),
     "Parquet that is no Parquet": odd("bad.parquet", TEXT, r"bad\.parquet: not a whole Parquet file \(no Parquet file"),
     "Parquet of lists in lists": odd(

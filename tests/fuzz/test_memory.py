@@ -15,7 +15,7 @@ from signed_log import sign
 
 from segue.data.store import save_log
 from segue.data.synthetic import from_sequences
-from segue.stored_files import ALWAYS_DECODED, LARGEST_RATIO
+from segue.stored_files import DECODED
 
 MANY = 20_000_000
 SPARE = 1 << 26  # bytes: of the interpreter and of polars
@@ -75,6 +75,5 @@ def test_a_forged_folder_takes_little_memory(tmp_path, write, change):
         [sys.executable, "-c", PEAK, str(folder), str(tmp_path / "x")], capture_output=True, text=True, check=True
     )
     peak, _, message = done.stdout.partition(" ")
-    size = sum(path.stat().st_size for path in folder.iterdir())
     assert "copy the whole folder again" in message
-    assert int(peak) * 1024 < ALWAYS_DECODED + LARGEST_RATIO * size + SPARE, message
+    assert int(peak) * 1024 < DECODED.limit(folder) + SPARE, message

@@ -30,7 +30,7 @@ from segue.errors import ArtefactError, DataError
 from segue.folders import atomic_folder, check_folder, is_folder_of, recover_folder
 from segue.io import file_hash, json_hash, plain_values, reason, write_json
 from segue.json_files import Stored, parse_json, plain_json, read_text
-from segue.stored_files import check_hashes, file_size, largest_decoded, map_column, read_table
+from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes, file_size, map_column
 
 _FORMAT = "segue log"
 VERSION = 2  # version 1 had no hashes
@@ -86,7 +86,8 @@ def save_log(log: Log, folder: str | Path) -> Path:
     appears complete or not at all.
 
     Raises:
-        ArtefactError: the folder holds something else, or cannot be written.
+        ArtefactError: the folder holds something else, cannot be written, or has tables so repetitive that they would
+            not be opened again.
         DataError: the log is not as `Log` describes it, so that it could not be opened again.
     """
     folder = Path(folder).resolve()
@@ -96,6 +97,7 @@ def save_log(log: Log, folder: str | Path) -> Path:
     try:
         with atomic_folder(folder) as temporary:
             _write(log, temporary)
+            StoredTables(temporary, repair=TOO_REPETITIVE).check(folder)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder}: cannot be written ({reason(error)}); nothing was changed") from error
     return folder
@@ -190,11 +192,10 @@ def _open(folder: Path, about: _About) -> Log:
     lengths: Ids = np.diff(stop, prepend=0)
     if stop[0] != 0 or stop[-1] != about.rows or (lengths < 0).any():
         raise ArtefactError(f"{folder}/stop.npy: does not cut {about.rows:,} rows; {REPAIR}")
-    largest = largest_decoded(folder)
+    tables = StoredTables(folder, repair=REPAIR)
 
     def table(name: str, owners: str) -> pl.DataFrame:
-        rows = about.users if owners == "users" else about.items
-        return read_table(folder / f"{name}.parquet", rows, largest=largest, repair=REPAIR)
+        return tables.read(f"{name}.parquet", about.users if owners == "users" else about.items)
 
     def vocab(name: str) -> Vocab:
         names = table(name, name)

@@ -35,7 +35,7 @@ from segue.models.registry import ENSEMBLES, MODELS
 from segue.serving.model_facts import FORMAT, PAYLOAD, REPAIR, check_about, facts_hash, read_model_json
 from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.serving.weights import check_size, fill, find_problem, load_weights
-from segue.stored_files import check_hashes
+from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes
 
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
 
@@ -101,7 +101,8 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
         The folder.
 
     Raises:
-        ArtefactError: the folder cannot be written, or holds something else.
+        ArtefactError: the folder cannot be written, or holds something else; or the metadata of the log is so
+            repetitive that the model would not be loaded again.
     """
     folder = Path(folder)
     check_target(folder)
@@ -112,6 +113,7 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
             if training_log is not None and training_log.is_file():
                 shutil.copy(training_log, temporary / "training.jsonl")
             _write(model, log, temporary, about)
+            StoredTables(temporary, repair=TOO_REPETITIVE).check(folder)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ArtefactError(f"{folder}: cannot be written ({reason(error)}); nothing was changed") from error
     return folder

@@ -17,7 +17,7 @@ from segue.data.log import Log, Vocab
 from segue.data.log_checks import log_problem
 from segue.errors import ArtefactError, DataError
 from segue.models.base.model import Sizes
-from segue.stored_files import largest_decoded, num_rows, read_table
+from segue.stored_files import StoredTables
 
 COLUMNS: Mapping[str, pl.DataType] = {
     "user": pl.Int32(),
@@ -68,14 +68,13 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
     Raises:
         ArtefactError: a table is damaged, of another size, or holds what is no log.
     """
-    largest = largest_decoded(folder)
-    users = read_table(folder / "users.parquet", sizes.num_users, largest=largest, repair=repair)
-    items = read_table(folder / "items.parquet", sizes.num_items, largest=largest, repair=repair)
+    tables = StoredTables(folder, repair=repair)
+    users = tables.read("users.parquet", sizes.num_users)
+    items = tables.read("items.parquet", sizes.num_items)
     if not (users.width and items.width):
         raise ArtefactError(f"{folder}: its users or items have no names; {repair}")
     path = folder / "history.parquet"
-    rows = num_rows(path, repair=repair) if events is None else events
-    history = read_table(path, rows, largest=largest, repair=repair)
+    history = tables.read(path.name, tables.num_rows(path.name) if events is None else events)
     if problem := _history_problem(history, sizes.num_users):
         raise ArtefactError(f"{path}: {problem}; {repair}")
     columns = {column: history[column].to_numpy() for column in history.columns}

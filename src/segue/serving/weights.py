@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from segue.errors import ArtefactError, ConfigError
+from segue.expansion import Expansion
 from segue.io import reason
 from segue.nn.buffers import CheckedBuffers
 
-MAX_GROWTH = 2  # bytes in memory for a byte of the file: a table may have two names
-SPARE_BYTES = 64 * 2**20  # of tables that are not stored, such as masks
+# of tables in memory from the file of weights: a table may have two names, and some, such as masks, are not stored
+BUILT = Expansion(ratio=2, spare=64 * 2**20)
 MODULES_PER_TENSOR, SPARE_MODULES = 100, 1000
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -58,7 +59,7 @@ def check_size(path: Path, build: Callable[[], nn.Module], *, repair: str) -> No
             num_tensors = len(file.keys())
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{path}: damaged ({reason(error)}); {repair}") from error
-    num_bytes = MAX_GROWTH * path.stat().st_size + SPARE_BYTES
+    num_bytes = BUILT.limit(path)
     num_modules = MODULES_PER_TENSOR * num_tensors + SPARE_MODULES
     message = f"{path}: too small for a model of the settings and sizes in model.json; {repair}"
     with limited_tables(num_bytes, num_modules, message), torch.device("meta"):

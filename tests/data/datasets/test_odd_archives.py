@@ -13,6 +13,7 @@ import pytest
 
 from segue.data.datasets import download
 from segue.data.datasets.download import Unavailable, unpack
+from segue.expansion import Expansion
 
 TEXT = b"196\t242\t3\t881250949\n" * 50
 CENTRAL, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
@@ -64,7 +65,7 @@ ODD = {
 
 @pytest.mark.parametrize(("content", "message"), ODD.values(), ids=ODD)
 def test_an_archive_that_cannot_be_unpacked(tmp_path, monkeypatch, content, message):
-    monkeypatch.setattr(download, "ALWAYS_UNPACKED", 1 << 16)
+    monkeypatch.setattr(download, "UNPACKED", Expansion(100, 1 << 16))
     archive = tmp_path / "archive.zip"
     archive.write_bytes(content)
     with pytest.raises(Unavailable, match=message):

@@ -30,13 +30,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue.errors import DataError
+from segue.expansion import Expansion
 from segue.folders import atomic_folder
 from segue.io import file_hash, reason
 from segue.reporting.console import Bar, progress
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60
-LARGEST_RATIO, ALWAYS_UNPACKED = 100, 1 << 24  # of a member to the archive; and bytes besides
+UNPACKED = Expansion(ratio=100, spare=1 << 24)  # of a member from its archive
 # what zipfile and its decompressors raise for archives that are damaged, encrypted, or packed in an unknown way
 BAD_ARCHIVE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
@@ -219,7 +220,7 @@ def unpack(archive: Path, members: Mapping[str, str | None], folder: Path) -> No
 
 
 def _extract(archive: zipfile.ZipFile, member: str, sha256: str | None, path: Path) -> None:
-    digest, largest = hashlib.sha256(), ALWAYS_UNPACKED + LARGEST_RATIO * Path(str(archive.filename)).stat().st_size
+    digest, largest = hashlib.sha256(), UNPACKED.limit(Path(str(archive.filename)))
     if archive.namelist().count(member) > 1:
         raise Unavailable(f"{member} is in it twice")
     try:
@@ -228,7 +229,7 @@ def _extract(archive: zipfile.ZipFile, member: str, sha256: str | None, path: Pa
                 digest.update(chunk)
                 file.write(chunk)
                 if file.tell() > largest:
-                    raise Unavailable(f"{member} is more than {LARGEST_RATIO} times as large as the archive")
+                    raise Unavailable(f"{member} is more than {UNPACKED.ratio} times as large as the archive")
     except KeyError:
         raise Unavailable(f"there is no {member} in it") from None
     if sha256 is not None:

@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 
 from segue.data.readers.empty import NoRows
 from segue.errors import DataError
+from segue.expansion import Expansion
 
 SIZE = 1 << 16
 QUOTED = 1 << 20  # bytes in which a quoted field should end
@@ -17,7 +18,7 @@ LONGEST = 1 << 26  # bytes of a row
 NOT_UTF8 = "not UTF-8; convert it, for example with iconv -f latin1 -t utf8"
 DAMAGED = (EOFError, OSError, zlib.error)
 GZIP = b"\x1f\x8b"
-LARGEST_RATIO, ALWAYS_UNPACKED = 100, 1 << 28  # of a text to its gzip file; and bytes besides
+UNPACKED = Expansion(ratio=100, spare=1 << 28)  # of a text from its gzip file
 # suffixes of compressed files -> the program that unpacks them; their first bytes -> the suffix
 PACKED = {
     **{".zst": "zstd -d", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".lz4": "lz4 -d", ".z": "uncompress"},
@@ -111,7 +112,7 @@ class _Unpacked(gzip.GzipFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.path = path
-        self.left = ALWAYS_UNPACKED + LARGEST_RATIO * path.stat().st_size
+        self.left = UNPACKED.limit(path)
 
     def read(self, size: int | None = -1) -> bytes:
         """Read at most `size` bytes; everything that is left if it is negative.
@@ -123,7 +124,7 @@ class _Unpacked(gzip.GzipFile):
         content = super().read(wanted)
         self.left -= len(content)
         if self.left < 0:
-            raise OSError(f"it unpacks to more than {LARGEST_RATIO} times its size")
+            raise OSError(f"it unpacks to more than {UNPACKED.ratio} times its size")
         return content
 
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from segue.data.readers.text import HEAD_ROWS, Loaded, TextFile
 from segue.errors import DataError
+from segue.expansion import Expansion
 from segue.io import reason
 from segue.parquet_size import decoded_size
 
@@ -25,7 +26,7 @@ Kinds = Mapping[str, ColumnKind]
 Frame = pl.DataFrame
 Tables = tuple[Frame, Frame | None, Frame | None]  # of a named data set: events, users, items
 FAILED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # what reading a damaged file raises
-LARGEST_RATIO, ALWAYS_READ = 1000, 1 << 32  # of the memory of Parquet columns to their file; and bytes besides
+DECODED = Expansion(ratio=1000, spare=1 << 32)  # of Parquet columns in memory from their file
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ def _check_size(path: Path, columns: Container[str]) -> None:
         size = decoded_size(path, columns).bytes
     except (ValueError, OSError) as error:
         raise _damaged(path, error) from error
-    largest = LARGEST_RATIO * path.stat().st_size + ALWAYS_READ
-    if size > largest:
+    if size > DECODED.limit(path):
         raise DataError(
             f"{path}: would take {size / 1e9:,.0f} GB of memory, {size // path.stat().st_size:,} times its size; "
             "is it damaged? Write or download it again"
