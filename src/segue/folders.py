@@ -77,6 +77,13 @@ def recover_folder(folder: Path) -> None:
         delete_abandoned(folder)
 
 
+def interrupted_folder(folder: Path) -> Path | None:
+    """The hidden folder that `recover_folder` would put in the place of a missing `folder`; None if there is none."""
+    with suppress(OSError):
+        return next(abandoned_folders(folder.parent, re.escape(folder.name), OLD), None)
+    return None
+
+
 def _move_folder(new: Path, folder: Path, *, replace: bool) -> None:
     """Rename `new` to `folder`. A folder that is already there ends under the name of `new`, or is gone."""
     if not folder.exists():

@@ -11,11 +11,13 @@ does the same for folders.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -108,6 +110,20 @@ def file_hash(path: Path) -> str:
     """The SHA-256 of a file, in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_regular_file(path: Path) -> os.stat_result:
+    """The status of a file, which is no folder. A pipe or a device is not read, because that may never end.
+
+    Raises:
+        OSError: there is no such file, or it is something else.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is a pipe or a device")
+    return status
 
 
 def reason(error: BaseException) -> str:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import reprlib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from segue.errors import ArtefactError
-from segue.io import reason
+from segue.io import check_regular_file, reason
 
 
 class Stored(BaseModel):
@@ -25,6 +25,9 @@ class Stored(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
+
+Count = Annotated[int, Field(ge=0, lt=2**31 - 1)]  # of users or items, whose ids are int32
+Whole = Annotated[int, Field(ge=0, lt=2**63)]
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -74,8 +77,7 @@ def read_text(path: Path, *, repair: str) -> str:
         ArtefactError: the file is missing, cannot be read, or is not UTF-8.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise OSError("it is a pipe or a device")  # reading it may never end
+        check_regular_file(path)
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; {repair}") from None

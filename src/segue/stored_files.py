@@ -11,7 +11,6 @@ Sizes are compared before memory is taken. Whatever is in a file, the result is 
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import polars as pl
 
 from segue.errors import ArtefactError
 from segue.expansion import Expansion
-from segue.io import file_hash, reason
+from segue.io import check_regular_file, file_hash, reason
 from segue.parquet_size import DecodedSize, decoded_size
 
 # the form in which NumPy writes an array of one axis; other forms are not read, so that no header is evaluated
@@ -51,20 +50,17 @@ def check_hashes(folder: Path, hashes: Mapping[str, str], *, repair: str) -> Non
 
 
 def file_size(path: Path, *, repair: str) -> int:
-    """The size of a file in bytes. A device or a pipe is no file: reading one may never end.
+    """The size of a file in bytes.
 
     Raises:
-        ArtefactError: the file is missing, or not a file.
+        ArtefactError: the file is missing, a folder, a pipe or a device.
     """
     try:
-        status = path.stat()
+        return check_regular_file(path).st_size
     except FileNotFoundError:
         raise ArtefactError(f"{path}: missing; {repair}") from None
     except OSError as error:
         raise ArtefactError(f"{path}: cannot be read ({reason(error)}); {repair}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise ArtefactError(f"{path}: not a file; {repair}")
-    return status.st_size
 
 
 def map_column(path: Path, dtype: type[np.generic], rows: int, *, repair: str) -> np.ndarray[Any, np.dtype[Any]]:

@@ -272,7 +272,7 @@ SAVED |= {
     ),
     "folder for a file": Bad(
         "recommend models/hgn --user u3",
-        r"weights\.safetensors: not a file; copy",
+        r"weights\.safetensors: cannot be read \(Is a directory\); copy",
         prepare=folder_for_file,
     ),
 }

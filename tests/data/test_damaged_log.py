@@ -185,7 +185,7 @@ def test_a_device_in_place_of_a_file_is_not_read(log, tmp_path):
     folder = save_log(log, tmp_path / "shop")
     (folder / "item.npy").unlink()
     os.mkfifo(folder / "item.npy")
-    with pytest.raises(ArtefactError, match=r"item\.npy: not a file; copy"):
+    with pytest.raises(ArtefactError, match=r"item\.npy: cannot be read \(it is a pipe or a device\); copy"):
         open_log(folder)
 
 
@@ -205,4 +205,4 @@ def test_times_are_checked_across_pieces(monkeypatch, times, piece):
     log = from_sequences([[1] * len(row) for row in times], num_items=1)
     log = replace(log, time=np.array([time for row in times for time in row], np.int64))
     sound = all(row == sorted(row) for row in times)
-    assert (log_problem(log) is None) == sound
+    assert (log_problem(log) == "") == sound

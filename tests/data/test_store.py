@@ -130,6 +130,32 @@ def test_a_log_that_could_not_be_opened_is_not_saved(log, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_metadata_that_could_not_be_opened_is_not_saved(log, tmp_path):
+    """A column of one value is a few bytes in the file; see the limit of `StoredTables`."""
+    many = from_sequences([range(1, 60_001)])
+    table = pl.DataFrame({f"x{n}": np.zeros(many.num_items, np.int64) for n in range(150)})
+    folder = save_log(log, tmp_path / "shop")
+    with pytest.raises(
+        ArtefactError, match=r"shop/item_table\.parquet: with it the tables .*; leave out columns of metadata"
+    ):
+        save_log(replace(many, item_metadata=table), folder)
+    assert open_log(folder).fingerprint == log.fingerprint
+    save_log(replace(many, item_metadata=table[:, :2]), folder)
+    assert open_log(folder).item_metadata.equals(table[:, :2])
+
+
+def test_asking_whether_a_folder_is_a_log_changes_nothing(log, tmp_path):
+    """A killed process left the old folder under a hidden name; opening the log puts it back."""
+    old = save_log(log, tmp_path / "shop").rename(tmp_path / ".shop.0123abcd.old")
+    (tmp_path / ".shop.0123abce").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert is_log(tmp_path / "shop")
+    assert not is_log(tmp_path / "shops")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert open_log(tmp_path / "shop").fingerprint == log.fingerprint
+    assert not old.exists()
+
+
 def test_a_name_that_is_no_text_is_saved(log, tmp_path):
     folder = save_log(replace(log, name="caf\udce9"), tmp_path / "shop")
     assert open_log(folder).name == "caf\\udce9"

@@ -66,7 +66,7 @@ def check_reader(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with suppress(SegueError):
         log = read_log(path)
-        assert log_problem(log) is None
+        assert not log_problem(log)
         assert log.num_users > 1 < log.num_items
 
 

@@ -152,41 +152,41 @@ def first_cell(column: str, value: Any) -> Callable[[pl.DataFrame], pl.DataFrame
 
 
 TABLES: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
-    "item 0": ("history", first_cell("item", 0), "the column item of its log has an id outside 1 to 9"),
+    "item 0": ("history", first_cell("item", 0), "its column item has an id outside 1 to 9"),
     "negative item": (
         "history",
         first_cell("item", -1),
-        "the column item of its log has an id outside 1 to 9",
+        "its column item has an id outside 1 to 9",
     ),
     "item beyond the last": (
         "history",
         first_cell("item", 10),
-        "the column item of its log has an id outside 1 to 9",
+        "its column item has an id outside 1 to 9",
     ),
     "user 0": ("history", first_cell("user", 0), "its column user has an id outside 1 to 12, the users"),
     "users out of order": ("history", lambda table: table.reverse(), "its rows are not sorted by user"),
     "times out of order": (
         "history",
         lambda t: t.with_columns(pl.col("time").reverse()),
-        "the column time of its log has a time before that of the same user's row above",
+        "its column time has a time before that of the same user's row above",
     ),
     "no rating": ("history", first_cell("rating", None), "its column rating has empty cells"),
     "rating that is none": (
         "history",
         first_cell("rating", float("nan")),
-        "the column rating .* not a finite number",
+        "its column rating has .* not a finite number",
     ),
     "long items": ("history", cast("item", pl.Int64), "its column item of Int64 is not one of a history"),
     "times of text": ("history", cast("time", pl.String), "its column time of String is not one of a history"),
     "further column": ("history", lambda t: t.with_columns(x=1), "its column x of Int32 is not one of a history"),
     "no column of users": ("history", lambda table: table.drop("user"), "has no column user"),
-    "name twice": ("items", first_cell("name", 2), "the column items of its log has a name twice"),
-    "no name": ("users", first_cell("name", None), "the column users of its log has an empty name"),
-    "names of fractions": ("users", cast("name", pl.Float64), "the column users of its log has names of type Float64"),
+    "name twice": ("items", first_cell("name", 2), "its column items has a name twice"),
+    "no name": ("users", first_cell("name", None), "its column users has an empty name"),
+    "names of fractions": ("users", cast("name", pl.Float64), "its column users has names of type Float64"),
     "names of lists": (
         "items",
         lambda t: t.select(pl.concat_list("name")),
-        "the column items of its log has names of type List",
+        "its column items has names of type List",
     ),
     "more names": ("items", lambda t: pl.concat([t, t]), "18 rows, expected 9"),
     "nothing": ("items", lambda t: t.drop("name"), "its users or items have no names"),
@@ -275,7 +275,7 @@ def test_files_that_are_none(copy: Callable[[str], Path], name: str) -> None:
     path.symlink_to(outside)
     with pytest.raises(ArtefactError, match=rf"{name}: is a link to a file outside the folder; copy the file itself"):
         load(folder)
-    none = "there is no model.json in it" if name == "model.json" else rf"{name}: (not a file|is a link)"
+    none = "there is no model.json in it" if name == "model.json" else rf"{name}: (cannot be read|is a link)"
     for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         make()

@@ -14,14 +14,25 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import PARTS, Log, Vocab
+from segue.errors import DataError
 
 PIECE = 1 << 20  # rows
 _Column = np.ndarray[Any, np.dtype[Any]]
 
 
-def log_problem(log: Log) -> tuple[str, str] | None:
-    """The first column of a log that is not as `Log` describes it, and what is wrong with it; None if all are."""
-    return next(_problems(log), None)
+def log_problem(log: Log) -> str:
+    """The first column of a log that is not as `Log` describes it, and what is wrong with it; empty if all are."""
+    return next((f"column {name} {problem}" for name, problem in _problems(log)), "")
+
+
+def check_savable(log: Log) -> None:
+    """Check that a log can be opened again once it is saved.
+
+    Raises:
+        DataError: it is not as `Log` describes it.
+    """
+    if problem := log_problem(log):
+        raise DataError(f"{log.name}: cannot be saved, because its {problem}")
 
 
 def _problems(log: Log) -> Iterator[tuple[str, str]]:

@@ -21,15 +21,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from segue.data.log import Ids, Log, Step, Vocab
-from segue.data.log_checks import log_problem
+from segue.data.log_checks import check_savable, log_problem
 from segue.data.verified import files_state, is_verified, remember_verified
-from segue.errors import ArtefactError, DataError
-from segue.folders import atomic_folder, check_folder, is_folder_of, recover_folder
+from segue.errors import ArtefactError
+from segue.folders import atomic_folder, check_folder, interrupted_folder, is_folder_of, recover_folder
 from segue.io import file_hash, json_hash, plain_values, reason, write_json
-from segue.json_files import Stored, parse_json, plain_json, read_text
+from segue.json_files import Count, Stored, Whole, parse_json, plain_json, read_text
 from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes, file_size, map_column
 
 _FORMAT = "segue log"
@@ -37,16 +37,15 @@ VERSION = 2  # version 1 had no hashes
 REPAIR = "copy the whole folder again, or save the log again"
 _COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8}
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
-_Count = Annotated[int, Field(ge=0, lt=2**48)]
 _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _ShortHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 
 class _Step(Stored):
     rule: str
-    rows: _Count
-    users: _Count
-    items: _Count
+    rows: Whole
+    users: Count
+    items: Count
 
 
 class _About(Stored):
@@ -55,9 +54,9 @@ class _About(Stored):
     format: Literal["segue log"]
     version: Literal[2]
     name: str
-    rows: _Count
-    users: _Count
-    items: _Count
+    rows: Whole
+    users: Count
+    items: Count
     columns: tuple[Literal["item", "time", "rating", "part"], ...]
     tables: tuple[Literal["user_table", "item_table"], ...]
     steps: tuple[_Step, ...]
@@ -71,12 +70,11 @@ class _About(Stored):
 
 
 def is_log(path: Any) -> bool:
-    """Whether `path` is a folder written by `save_log`."""
+    """Whether `path` is a folder written by `save_log`, or one whose replacement was interrupted."""
     if not isinstance(path, str | Path):
         return False
-    if not Path(path).exists():
-        recover_folder(Path(path))
-    return is_folder_of("saved log", path)
+    folder = Path(path) if Path(path).exists() else interrupted_folder(Path(path))
+    return folder is not None and is_folder_of("saved log", folder)
 
 
 def save_log(log: Log, folder: str | Path) -> Path:
@@ -92,8 +90,7 @@ def save_log(log: Log, folder: str | Path) -> Path:
     """
     folder = Path(folder).resolve()
     check_folder(folder, "saved log")
-    if problem := log_problem(log):
-        raise DataError(f"{log.name}: cannot be saved, because its column {problem[0]} {problem[1]}")
+    check_savable(log)
     try:
         with atomic_folder(folder) as temporary:
             _write(log, temporary)
@@ -142,11 +139,13 @@ def open_log(folder: str | Path, *, verify: bool = False) -> Log:
         ArtefactError: a file is missing, damaged, of another version or of another log; the message says which.
     """
     folder = Path(folder)
+    if not folder.exists():
+        recover_folder(folder)
     about = _about(folder)
     _verify_files(folder, about, again=verify)
     log = _open(folder, about)
     if problem := log_problem(log):
-        raise ArtefactError(f"{folder}: its column {problem[0]} {problem[1]}; {REPAIR}")
+        raise ArtefactError(f"{folder}: its {problem}; {REPAIR}")
     if verify and log.fingerprint != about.fingerprint:
         raise ArtefactError(f"{folder}: the content is not that of its fingerprint; {REPAIR}")
     return log

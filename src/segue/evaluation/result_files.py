@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result
-from segue.io import reason, write_bytes
+from segue.io import check_regular_file, reason, write_bytes
 from segue.json_files import plain_json, problem_text
 
 REPAIR = "delete it, and it is computed again"
@@ -76,9 +76,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.exists():
         raise ArtefactError(f"{path}: there is no such result")
-    if not path.is_file():  # reading a pipe may never end
-        raise ArtefactError(f"{path}: is not a file; {REPAIR}")
     try:
+        check_regular_file(path)
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # a damaged file can raise anything in the reader

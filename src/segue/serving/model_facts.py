@@ -14,13 +14,11 @@ from pydantic import ConfigDict, Field, model_validator
 
 from segue.errors import ArtefactError
 from segue.io import plain_values
-from segue.json_files import Stored, parse_json, plain_json, read_text
+from segue.json_files import Count, Stored, Whole, parse_json, plain_json, read_text
 
 FORMAT = 2  # format 1 had other names of settings and weights
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
 REPAIR = "copy the whole folder again, or save the model anew"
-Count = Annotated[int, Field(ge=0, lt=2**31 - 1)]  # ids are int32
-Whole = Annotated[int, Field(ge=0, lt=2**63)]
 ABSENT: Any = None  # the value of a key that may be missing, but may not be null: defaults are not checked
 Time = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 

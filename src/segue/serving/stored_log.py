@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Log, Vocab
-from segue.data.log_checks import log_problem
-from segue.errors import ArtefactError, DataError
+from segue.data.log_checks import check_savable, log_problem
+from segue.errors import ArtefactError
 from segue.models.base.model import Sizes
 from segue.stored_files import StoredTables
 
@@ -34,8 +34,7 @@ def write_stored_log(log: Log, folder: Path) -> None:
     Raises:
         DataError: the log is not as `Log` describes it, so that it could not be read again.
     """
-    if problem := log_problem(log):
-        raise DataError(f"{log.name}: cannot be saved, because its column {problem[0]} {problem[1]}")
+    check_savable(log)
     _names(log.users, log.user_metadata).write_parquet(folder / "users.parquet")
     _names(log.items, log.item_metadata).write_parquet(folder / "items.parquet")
     _history(log).write_parquet(folder / "history.parquet")
@@ -87,8 +86,8 @@ def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *
         item_metadata=items[:, 1:] if items.width > 1 else None,
         **columns,
     )
-    if wrong := log_problem(log):
-        raise ArtefactError(f"{folder}: the column {wrong[0]} of its log {wrong[1]}; {repair}")
+    if problem := log_problem(log):
+        raise ArtefactError(f"{folder}: its {problem}; {repair}")
     return log
 
 
