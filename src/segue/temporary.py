@@ -64,7 +64,7 @@ def _make_locked(folder: Path) -> int | None:
     while True:
         folder.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # another process took it for abandoned, before it was locked
-            descriptor, is_free = try_lock(folder)
+            descriptor, is_free = _try_lock(folder)
             if is_free and folder.exists():
                 return descriptor
             if descriptor is not None:
@@ -101,7 +101,7 @@ def abandoned_folders(parent: Path, name: str, ending: str = "") -> Iterator[Pat
     hidden = re.compile(rf"\.{name}\.[0-9a-f]{{8}}{re.escape(ending)}")
     found = [path for path in parent.iterdir() if hidden.fullmatch(path.name) and path.is_dir()]
     for folder in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        descriptor, _ = try_lock(folder)
+        descriptor, _ = _try_lock(folder)
         if descriptor is not None:
             try:
                 yield folder
@@ -116,7 +116,7 @@ def locked_folder(folder: Path) -> Iterator[bool]:
     Yields:
         False if another process holds the lock. Where there are no locks (on Windows, on some network drives), True.
     """
-    descriptor, is_free = try_lock(folder)
+    descriptor, is_free = _try_lock(folder)
     try:
         yield is_free
     finally:
@@ -124,8 +124,11 @@ def locked_folder(folder: Path) -> Iterator[bool]:
             os.close(descriptor)
 
 
-def try_lock(folder: Path) -> tuple[int | None, bool]:
-    """The descriptor that holds the lock of a folder, or None; and whether no other process holds it."""
+def _try_lock(folder: Path) -> tuple[int | None, bool]:
+    """The descriptor that holds the lock of a folder, or None; and whether no other process holds it.
+
+    The folder itself is locked, not a file in it: it is made and deleted with its lock, and holds nothing but content.
+    """
     if sys.platform == "win32":
         return None, True
     import fcntl

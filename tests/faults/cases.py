@@ -26,7 +26,6 @@ class Case:
     Attributes:
         command: without the word segue.
         prepare: commands that are run before it, in the folder that every fault starts from.
-        twice: whether it was already run once, with another seed or another k, so that it replaces what is there.
         every: only every n-th change is tested in all tests; 1 for all.
     """
 

@@ -42,7 +42,7 @@ class Fault:
 
     Attributes:
         at: the number of the change, from 1.
-        signal: sent to the command and its processes before that change; 0: none.
+        signal: sent to the command and its processes before that change; none with `torn` or `error`.
         torn: that change is a write; half of it is done, and then the processes are killed.
         error: the errno with which that change fails; 0: none.
         lasting: whether every later change that needs space on the disk fails as well.

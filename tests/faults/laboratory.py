@@ -72,7 +72,7 @@ class Laboratory:
             if Path(name).name in ("model.json", "log.json"):
                 _load((folder / name).parent)
         for name in whole.before.keys() & whole.after.keys():
-            assert name not in whole.before or name in now, f"{name} is lost"
+            assert name in now, f"{name} is lost"
         for name in now.keys() & (whole.before.keys() | whole.after.keys()):
             known = [state[name] for state in (whole.before, whole.after) if name in state]
             if not PROGRESS.search(name):

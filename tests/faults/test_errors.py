@@ -26,11 +26,11 @@ def faults(changes: list[str]) -> list[Fault]:
     for at, change in enumerate(changes, 1):
         kind = change.split()[0]
         if kind in NEEDS_SPACE:
-            found.append(Fault(at, signal=0, error=errno.ENOSPC, lasting=True))
+            found.append(Fault(at, error=errno.ENOSPC, lasting=True))
         if kind in CAN_FAIL:
-            found.append(Fault(at, signal=0, error=errno.EIO))
+            found.append(Fault(at, error=errno.EIO))
         if kind in CAN_BE_FORBIDDEN:
-            found.append(Fault(at, signal=0, error=errno.EACCES))
+            found.append(Fault(at, error=errno.EACCES))
     return found
 
 

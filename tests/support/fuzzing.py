@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -90,6 +90,3 @@ def at_path(content: object, steps: Sequence[int]) -> tuple[object, object]:
         elif isinstance(content, list) and content:
             place, content = (content, step % len(content)), content[step % len(content)]
     return place
-
-
-Edit = Callable[[object, object], None]

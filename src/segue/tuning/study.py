@@ -264,7 +264,7 @@ class Study:
         """Lock a trial; None if another process holds its lock."""
         folder = self._folder(trial)
         folder.mkdir(exist_ok=True)
-        lock = try_lock(folder / "lock")
+        lock = _try_lock_file(folder / "lock")
         if lock is None:
             return None
         frozen = self._study.get_trials(deepcopy=False)[trial.number]
@@ -313,8 +313,11 @@ class Study:
         return next(all_points[index] for index in order if all_points[index] not in tried)
 
 
-def try_lock(path: Path) -> BaseFileLock | None:
-    """The acquired lock of `path`; None if another process, or another caller of this one, holds it."""
+def _try_lock_file(path: Path) -> BaseFileLock | None:
+    """The acquired lock of the file `path`; None if another process, or another caller of this one, holds it.
+
+    It is a file, not the folder of a trial, because a training locks that folder itself, and it works on Windows too.
+    """
     lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(timeout=0)
