@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from segue.errors import ConfigError, DataError
+from segue.event_store.address import is_store_url, store_files
 from segue.folders import MARKERS, Kind, is_folder_of
 from segue.io import reason
 from segue.temporary import check_name
@@ -136,4 +137,6 @@ def _kind(folder: Path, kinds: Iterable[Kind] = NO_PLACE_FOR_FOLDERS) -> Kind | 
 
 
 def _existing(inputs: Inputs) -> list[Path]:
-    return [Path(one) for one in inputs if one and os.path.exists(one)]
+    """The files and folders that are read; for a store its files."""
+    files = [store_files(str(one)) if is_store_url(one) else [Path(one)] for one in inputs if one]
+    return [path for group in files for path in group if path.exists()]

@@ -84,11 +84,16 @@ def serve(
     require(not keys.label, "--label: goes with --new-key")
     limits.check()
     from segue.models.registry import find
-    from segue.service.run_server import limits_of, run_server
+    from segue.service.run_server import limits_of, listen, run_server
     from segue.service.start import start_service
 
     classes = [find(reference) for reference in model_class]
-    service = start_service(models, store, active=active, import_events=import_events, classes=classes, say=say)
+    listener = listen(host, port)
+    try:
+        service = start_service(models, store, active=active, import_events=import_events, classes=classes, say=say)
+    except BaseException:
+        listener.close()
+        raise
     try:
         found = limits_of(
             host,
@@ -100,7 +105,7 @@ def serve(
     except BaseException:
         service.store.close()
         raise
-    run_server(service, host, port, found, say=say)
+    run_server(service, listener, found, say=say)
 
 
 def _check_extra() -> None:

@@ -19,9 +19,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
 from segue.event_store.migrations import migrate
+from segue.folders import Kind, is_folder_of
 
 BUSY_SECONDS = 30  # how long a process waits for the lock of another one on an SQLite file
 PRIVATE: dict[str, Any] = {"hide_parameters": True}  # errors do not show names of users
+REPLACED: tuple[Kind, ...] = ("saved model", "saved log", "search")  # folders that are replaced as a whole
 
 
 class Database:
@@ -123,6 +125,10 @@ class Database:
             raise DataError(f"{self.name}: {path.absolute().parent} must be a folder, and {path.name} a file in it")
         if not create and not path.exists():
             raise DataError(f"{self.name}: there is no such file")
+        if url.query or url.database.startswith("file:"):
+            raise DataError(f"{self.name}: give the name of the file alone: sqlite:///{path.name.partition('?')[0]}")
+        if create:
+            _check_place(self.name, path)
         options = {"timeout": BUSY_SECONDS, "check_same_thread": False}
         engine = create_engine(url, connect_args=options, **PRIVATE)
         event.listen(engine, "connect", _prepare_sqlite)
@@ -137,6 +143,18 @@ class Database:
         engine = create_engine(url, pool_pre_ping=True, pool_size=10, **PRIVATE)
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         return engine
+
+
+def _check_place(name: str, path: Path) -> None:
+    """Refuse a file in a folder that segue replaces as a whole.
+
+    Raises:
+        DataError: it lies in a saved model, a saved log or a search.
+    """
+    for parent in path.resolve().parents:
+        kind = next((kind for kind in REPLACED if is_folder_of(kind, parent)), None)
+        if kind:
+            raise DataError(f"{name}: lies in the {kind} {parent}, which may be replaced; give a file outside of it")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -46,6 +46,7 @@ def migrate(engine: Engine, name: str) -> None:
             step(connection)
         if found < VERSION:
             connection.execute(update(_version).values(version=VERSION))
+        _check_tables(connection, name)
 
 
 def _found_version(connection: Connection, name: str) -> int:
@@ -53,9 +54,11 @@ def _found_version(connection: Connection, name: str) -> int:
     present = set(inspect(connection).get_table_names())
     if _version.name in present:
         found = connection.execute(select(_version.c.version)).scalar()
-        if found is None:
-            raise DataError(f"{name}: the table {_version.name} is empty; restore the store from its backup")
-        return int(found)
+        if not isinstance(found, int) or found < 1:
+            raise DataError(
+                f"{name}: the table {_version.name} says version {found!r}; restore the store from its backup"
+            )
+        return found
     foreign = sorted(present & set(tables.metadata.tables))
     if foreign:
         raise DataError(
@@ -64,6 +67,17 @@ def _found_version(connection: Connection, name: str) -> int:
     _version.create(connection)
     connection.execute(_version.insert().values(version=0))
     return 0
+
+
+def _check_tables(connection: Connection, name: str) -> None:
+    """Raise `DataError` if a table or a column is missing."""
+    found = inspect(connection)
+    present = set(found.get_table_names())
+    for table in tables.metadata.sorted_tables:
+        columns = {column["name"] for column in found.get_columns(table.name)} if table.name in present else set()
+        missing = [column.name for column in table.columns if column.name not in columns]
+        if missing:
+            raise DataError(f"{name}: {table.name} has no {missing[0]}; restore the store from its backup")
 
 
 def _lock(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import uvicorn
 
-from segue.errors import ConfigError
+from segue.errors import ConfigError, require
 from segue.io import reason
 from segue.service.app import create_app
 from segue.service.connections import BoundedConnection
@@ -21,22 +21,18 @@ USUAL_RATE = 1_000.0  # requests a second of a key, where other machines can rea
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-def run_server(service: Service, host: str, port: int, limits: Limits, *, say: Callable[[str], object]) -> None:
+def run_server(service: Service, listener: socket.socket, limits: Limits, *, say: Callable[[str], object]) -> None:
     """Answer until the process is interrupted. Requests that are under way are answered first.
 
     Args:
         service: what answers.
-        host: address to listen on.
-        port: to listen on; 0 for a free one.
+        listener: see `listen`; it is closed at the end.
         limits: see `limits_of`.
         say: is called with the address when the service is ready.
-
-    Raises:
-        ConfigError: the address cannot be listened on.
     """
-    listener = _listen(host, port)
     app = create_app(service, limits)
-    address = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}"
+    host, port = listener.getsockname()[:2]
+    address = f"http://{host if ':' not in host else f'[{host}]'}:{port}"
     config = uvicorn.Config(
         app,
         http=BoundedConnection,
@@ -104,14 +100,25 @@ class _Server(uvicorn.Server):
         self.on_ready()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address, before the models are loaded.
+
+    Args:
+        host: address to listen on.
+        port: to listen on; 0 for a free one.
+
+    Raises:
+        ConfigError: there is no such address or port, or another program listens there.
+    """
+    require(0 <= port < 2**16, f"--port {port}: must be from 0 to 65535")
+    require(bool(host.strip()), "--host: is empty; 127.0.0.1 is this machine alone, 0.0.0.0 is every network")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"{host} port {port}: cannot be listened on ({reason(error)}); choose another --port"
-        ) from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigError(f"--host {host}: is not an address of this machine ({reason(error)})") from error
+    except OSError as error:
+        raise ConfigError(f"{host} port {port}: cannot be listened on ({reason(error)}); choose another") from error
     return listener

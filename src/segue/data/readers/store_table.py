@@ -73,6 +73,8 @@ def _events(url: str) -> pl.DataFrame:
         blocks = [
             pl.DataFrame([tuple(row)[:5] for row in block], schema, orient="row") for block in store.events.blocks()
         ]
+    except (TypeError, pl.exceptions.PolarsError) as error:  # SQLite keeps values of any type
+        raise DataError(f"{url}: an event has a value of another type; restore the store from its backup") from error
     finally:
         store.close()
     frame = pl.concat(blocks) if blocks else pl.DataFrame(schema=schema)
