@@ -63,6 +63,9 @@ def test_only_the_name_of_the_file_is_taken(path, ending):
 def test_no_store_is_made_where_it_would_be_replaced(tmp_path, kind):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / MARKERS[kind]).write_text("{}")
-    with pytest.raises(DataError, match=f"lies in the {kind} "):
-        open_store(f"sqlite:///{tmp_path}/folder/events.db")
+    for create in (True, False):
+        (tmp_path / "folder" / "old.db").touch()
+        name = "events.db" if create else "old.db"
+        with pytest.raises(DataError, match=f"lies in the {kind} .*; move it elsewhere"):
+            open_store(f"sqlite:///{tmp_path}/folder/{name}", create=create)
     assert not (tmp_path / "folder" / "events.db").exists()

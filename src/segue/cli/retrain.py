@@ -55,7 +55,7 @@ def retrain(
     from segue.serving.saved_model import training_folder
     from segue.training.state import delete_training_files
 
-    check_outputs({"--json": json}, None, inputs=[model, *source_files(*model_class)])
+    check_outputs({"--json": json}, None, inputs=[model, store, *source_files(*model_class)])
     saved = load_saved(model, model_class)
     opened = open_store(store, create=False)
     try:

@@ -127,8 +127,7 @@ class Database:
             raise DataError(f"{self.name}: there is no such file")
         if url.query or url.database.startswith("file:"):
             raise DataError(f"{self.name}: give the name of the file alone: sqlite:///{path.name.partition('?')[0]}")
-        if create:
-            _check_place(self.name, path)
+        _check_place(self.name, path)
         options = {"timeout": BUSY_SECONDS, "check_same_thread": False}
         engine = create_engine(url, connect_args=options, **PRIVATE)
         event.listen(engine, "connect", _prepare_sqlite)
@@ -154,7 +153,7 @@ def _check_place(name: str, path: Path) -> None:
     for parent in path.resolve().parents:
         kind = next((kind for kind in REPLACED if is_folder_of(kind, parent)), None)
         if kind:
-            raise DataError(f"{name}: lies in the {kind} {parent}, which may be replaced; give a file outside of it")
+            raise DataError(f"{name}: lies in the {kind} {parent}, which may be replaced; move it elsewhere")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
