@@ -14,11 +14,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import lzma
 import math
 import os
 import re
 import stat
+import struct
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +31,12 @@ from typing import Any
 import numpy as np
 
 from segue.temporary import temporary_folder
+
+# what zipfile and its decompressors raise for archives that are damaged, encrypted, or packed in an unknown way
+BAD_ARCHIVE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
+)
 
 
 @contextmanager

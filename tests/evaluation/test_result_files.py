@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -49,3 +51,34 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path: Path, monkeypatch: pytest.
     )
     with pytest.raises(ArtefactError, match=words):
         result_files.write(result, tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), AssertionError("a fault of segue")])
+def test_an_error_that_is_none_of_the_file_is_not_said_to_be_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    path = result_files.write(
+        Experiment(model="pop", protocol=LEAVE_ONE_OUT, baseline=True).run(LOG).result, tmp_path / "b.npz"
+    )
+    for owner, name in ((Protocol, "from_dict"), (np, "load")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, fail)
+            with pytest.raises(type(error), match=str(error)):
+                result_files.read(path)
+    assert result_files.read(path)
+
+
+@pytest.mark.parametrize("size", [0, 10**15])
+def test_an_array_that_is_longer_than_its_file_is_damage(tmp_path: Path, size: int) -> None:
+    """No memory is taken for what is not there, whether or not the archive claims the same."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<i8", "fortran_order": False, "shape": (10**14,)})
+    info = zipfile.ZipInfo("rank.npy")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr(info, content.getvalue())
+        info.file_size = info.file_size + 8 * 10**14 if size else info.file_size
+    with pytest.raises(ArtefactError, match=r"b\.npz: damaged \(.*delete it"):
+        result_files.read_arrays(tmp_path / "b.npz")

@@ -245,6 +245,17 @@ def test_forged_state_raises(tmp_path: Path, forge: Forge) -> None:
         fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
 
 
+@pytest.mark.usefixtures("save_every_epoch")
+def test_a_fault_of_segue_is_not_said_to_be_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    train_until_interrupted(tmp_path, 4)
+    monkeypatch.setattr(state, "_state_hash", fail)
+    with pytest.raises(MemoryError):
+        fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
+
+
 def flip_bit(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 

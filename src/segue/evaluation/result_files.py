@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import zipfile
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,12 +13,15 @@ from typing import Any, get_type_hints
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from segue.errors import ArtefactError
+from segue.errors import ArtefactError, SegueError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result
-from segue.io import check_regular_file, reason, write_bytes
+from segue.io import BAD_ARCHIVE, check_regular_file, reason, write_bytes
 from segue.json_files import plain_json, problem_text
 
+DEFLATED = 1032  # bytes that one byte of a zip file can become at most
+# what facts raise that are JSON, but not those of a result: keys that are missing or unknown, values of other types
+FORGED = (SegueError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 REPAIR = "delete it, and it is computed again"
 
 # all fields of a result but those that are stored in another form
@@ -64,7 +69,7 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
         return result, dict(about)
     except ArtefactError:
         raise
-    except Exception as error:  # forged facts can raise anything
+    except FORGED as error:
         raise ArtefactError(f"{path}: damaged ({type(error).__name__}: {reason(error)}); {REPAIR}") from error
 
 
@@ -78,10 +83,26 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ArtefactError(f"{path}: there is no such result")
     try:
         check_regular_file(path)
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                _check_size(archive, member)
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except Exception as error:  # a damaged file can raise anything in the reader
+    except (OSError, *BAD_ARCHIVE) as error:
         raise ArtefactError(f"{path}: damaged ({type(error).__name__}: {reason(error)}); {REPAIR}") from error
+
+
+def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise `ValueError` if an array is not as long as its header says, before memory is taken for it."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[
+            version
+        ]
+        shape, _, dtype = read_header(file)
+        size = file.tell() + math.prod(shape) * dtype.itemsize
+    if size != member.file_size or size > DEFLATED * member.compress_size:
+        raise ValueError(f"{member.filename} is not as long as it says")
 
 
 def _check_items(result: Result) -> None:

@@ -284,8 +284,8 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], SavedRun]:
         if saved.training.best > len(saved.training.epochs):
             raise ValueError("its best epoch is not one of its epochs")
         return tensors, saved
-    except Exception as error:  # a damaged file can raise anything in the reader
-        raise TrainingError(f"{path}: cannot be read ({error}); delete it to start afresh") from error
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:  # metadata may lack a key, or be None
+        raise TrainingError(f"{path}: cannot be read ({reason(error)}); delete it to start afresh") from error
 
 
 def _parse(kind: TypeAdapter[Record], text: str) -> Record:

@@ -13,17 +13,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import importlib.util
-import lzma
 import os
 import re
 import shutil
 import ssl
-import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,17 +29,12 @@ from pathlib import Path
 from segue.errors import DataError
 from segue.expansion import Expansion
 from segue.folders import atomic_folder
-from segue.io import file_hash, reason
+from segue.io import BAD_ARCHIVE, file_hash, reason
 from segue.reporting.console import Bar, progress
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60
 UNPACKED = Expansion(ratio=100, spare=1 << 24)  # of a member from its archive
-# what zipfile and its decompressors raise for archives that are damaged, encrypted, or packed in an unknown way
-BAD_ARCHIVE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
-)
 
 
 class Unavailable(DataError):
