@@ -25,10 +25,11 @@ from segue.errors import ArtefactError
 from segue.io import flush, reason
 from segue.temporary import OLD, abandoned_folders, check_name, delete_abandoned, locked_folder, temporary_folder
 
-Kind = Literal["saved model", "saved log", "search", "comparison"]
+Kind = Literal["saved model", "saved log", "search", "comparison", "export"]
 # the file by which a folder of each kind is known
 MARKERS: dict[Kind, str] = {
     "saved model": "model.json",
+    "export": "export.json",
     "saved log": "log.json",
     "search": "search.json",
     "comparison": "compare.json",

@@ -37,6 +37,7 @@ WORKS = {  # command -> words with which it works, without its outputs
     "reproduce": "reproduce hgn-table6",
     "serve": "serve models/pop",
     "retrain": "retrain models/pop --store sqlite:///events.db",
+    "export": "export models/hgn --no-onnx",
     "monitor": "monitor http://127.0.0.1:9 --once",
 }
 FILES = {"--json": ".json", "--html": ".html", "--picture": ".svg"}  # option that names a file -> ending

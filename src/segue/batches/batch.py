@@ -78,6 +78,8 @@ class Batch:
 
     def trimmed(self: AnyBatch) -> AnyBatch:
         """The batch without the leading positions at which every row is padded; for batches with C = P or C = 1."""
+        if torch.compiler.is_exporting():  # the shapes of an exported network do not depend on values
+            return self
         first = int((self.history > 0).any(0).to(torch.uint8).argmax())
         if first == 0:
             return self

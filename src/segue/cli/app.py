@@ -12,6 +12,7 @@ from segue.cli.data import data
 from segue.cli.demo import demo
 from segue.cli.evaluate import evaluate
 from segue.cli.explain import explain
+from segue.cli.export import export
 from segue.cli.fit import fit
 from segue.cli.help import HelpFormatter
 from segue.cli.models import models
@@ -138,6 +139,12 @@ app.command(
 Then, from anywhere on this machine:
   curl -X POST localhost:8000/v1/events -H 'content-type: application/json' -d '{"user": "42", "item": "50"}'
   curl 'localhost:8000/v1/recommend?user=42&k=5'""",
+)
+app.command(
+    export,
+    usage="Usage: segue export MODEL --out FOLDER [OPTIONS]",
+    help_epilogue="""Example:
+  segue export models/hgn --out export/hgn""",
 )
 app.command(
     monitor,

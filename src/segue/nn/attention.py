@@ -42,6 +42,8 @@ def additive_attention(
         mask: which positions each query attends to; the scores of the others are 0.
         hard: whether sigma is the hard sigmoid of `segue.nn.hard_sigmoid`.
     """
+    if torch.compiler.is_exporting():
+        return (sigmoid_(query.unsqueeze(2) + key.unsqueeze(1), hard) @ v) * mask
     alpha: Tensor = _AdditiveAttention.apply(query, key, v, mask, hard)
     return alpha
 

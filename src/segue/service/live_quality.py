@@ -67,7 +67,7 @@ class LiveQuality:
         await self.flush()
 
     def recommended(self, one: RecommendedList) -> None:
-        """Remember a list; costs less than a microsecond."""
+        """Remember a list: it only goes into the buffer."""
         if len(self._buffer) < MAX_BUFFER:
             self._buffer.append(one)
         else:

@@ -173,7 +173,7 @@ def causal_mask(valid: Bool[Tensor, "B P"]) -> Float[Tensor, "#B 1 P P"]:
     length = valid.shape[1]
     future = torch.ones(length, length, dtype=torch.bool, device=valid.device).triu_(1)
     mask = torch.zeros(length, length, device=valid.device).masked_fill_(future, -torch.inf)  # (P, P)
-    if valid.all():
+    if not torch.compiler.is_exporting() and valid.all():
         return mask.view(1, 1, length, length)
     diagonal = torch.eye(length, dtype=torch.bool, device=valid.device)
     return mask.where(valid.unsqueeze(1) | diagonal, -torch.inf).unsqueeze(1)  # (B, 1, P, P)

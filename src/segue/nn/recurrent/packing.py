@@ -84,6 +84,8 @@ def run_recurrence(
         embed: the input vectors of items.
         cell: a recurrent layer.
     """
+    if torch.compiler.is_exporting():
+        return _padded_states(history, embed, cell)[:, :, -cell.output_dim :] * (history > 0).unsqueeze(2)
     start, length = _rows(history)
     packing = pack(start, length)
     inputs = embed(history.flatten()[packing.indices])  # (n, x)
@@ -102,6 +104,8 @@ def final_state(
 
     Long histories are read in chunks of steps, to save memory.
     """
+    if torch.compiler.is_exporting():
+        return _padded_states(history, embed, cell)[:, -1]
     start, length = _rows(history)
     state = embed(history.new_zeros(0)).new_zeros(len(history), cell.state_dim)
     for begin in range(0, int(length.max()) if len(length) else 0, CHUNK):
@@ -118,6 +122,21 @@ def final_state(
 def step(inputs: Float[Tensor, "B x"], state: Float[Tensor, "B s"], cell: RecurrentCell) -> Float[Tensor, "B s"]:
     """The state after one more step of every row."""
     return cell.run_packed([len(state)], inputs, state)
+
+
+def _padded_states(
+    history: Int[Tensor, "B T"], embed: Callable[[Tensor], Tensor], cell: RecurrentCell
+) -> Float[Tensor, "B T s"]:
+    """The state after every position, padding included, which leaves it as it is.
+
+    It computes what the packed layout leaves out, but its shapes do not depend on the lengths, so it can be exported.
+    """
+    state = embed(history[:, :1])[:, 0].new_zeros(len(history), cell.state_dim)
+    states = []
+    for item in history.unbind(1):
+        state = torch.where(item.unsqueeze(1) > 0, step(embed(item), state, cell), state)
+        states.append(state)
+    return torch.stack(states, 1)
 
 
 def _rows(history: Int[Tensor, "B T"]) -> tuple[Int[Tensor, "B"], Int[Tensor, "B"]]:

@@ -1,0 +1,90 @@
+"""What is exported gives the scores of the model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from segue.batches.batch import Batch
+from segue.data import synthetic
+from segue.errors import ConfigError
+from segue.evaluation.protocol import Protocol
+from segue.experiments.experiment import Experiment
+from segue.models.registry import MODELS
+from segue.serving.export import export_model, has_vectors
+from segue.serving.saved_model import load, save
+
+LOG = synthetic.cycle(num_users=12, num_items=9, length=8)
+TOPICS = pl.DataFrame({"topics": [["a", "b"] if item % 2 else ["a"] for item in range(LOG.num_items)]})
+LOG = replace(LOG, rating=1.0 + np.arange(len(LOG), dtype=np.float32) % 5, item_metadata=TOPICS)
+FEATURES = {"hievh": {"feature_column": "topics"}}
+FEATURES = {"hievh": {"feature_column": "topics"}}
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "how-to" / "export-a-model.md"
+
+
+def saved_model(name: str, folder: Path, **settings: object):
+    kind = MODELS[name]
+    small = {"epochs": 1} if kind.trained_by_gradient else {}
+    protocol = Protocol.named("ratings" if kind.task == "rating" else "leave-one-out")
+    experiment = Experiment(model=name, protocol=protocol, settings={**small, **FEATURES.get(name, {}), **settings})
+    model, _ = experiment.fit_rows(LOG, 0)
+    return load(save(model, LOG, folder / name))
+
+
+def test_vectors_and_queries_give_the_scores_of_the_model(tmp_path):
+    saved = saved_model("hgn", tmp_path, embedding_dim=8)
+    done = export_model(saved, tmp_path / "out", onnx=False)
+    assert done.why_not == "it was not asked for"
+    vectors = np.load(tmp_path / "out" / "item_vectors.npy")
+    table = pl.read_parquet(tmp_path / "out" / "items.parquet")
+    assert table["item"].to_list() == LOG.items.tokens.to_list()
+    assert np.array_equal(table["vector"].to_numpy(), vectors)
+    about = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert (about["dim"], about["items"], about["query"]) == (vectors.shape[1], 9, None)
+    batch = Batch(torch.tensor([1]), torch.from_numpy(LOG.history(1)[None, -about["window"] :].astype(np.int64)))
+    with torch.inference_mode():
+        query, scores = saved.model.query(batch)[0].numpy(), saved.model.score(batch)[0, 1:].numpy()
+    assert vectors @ query == pytest.approx(scores, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_network_gives_the_scores_of_the_model(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    saved = saved_model("hgn", tmp_path, embedding_dim=8)
+    assert export_model(saved, tmp_path / "out").why_not is None
+    vectors, window = np.load(tmp_path / "out" / "item_vectors.npy"), saved.model.window
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "query.onnx"))
+    for user in (0, 1, 5):
+        items = LOG.history(user)[-window:] if user else np.array([3])
+        history = np.zeros((1, window), np.int64)
+        history[0, window - len(items) :] = items
+        (query,) = session.run(None, {"user": np.array([user]), "history": history})
+        with torch.inference_mode():
+            expected = saved.model.score(Batch(torch.tensor([user]), torch.from_numpy(history)))[0, 1:]
+        assert vectors @ query[0] == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
+
+
+def test_a_model_without_vectors_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"item-knn: its scores are no dot products.*hgn"):
+        export_model(saved_model("item-knn", tmp_path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_table_of_the_guide_says_what_can_be_exported(tmp_path):
+    rows = []
+    for name, kind in MODELS.items():
+        if not has_vectors(kind):
+            rows.append(f"| {name} | no | no |")
+            continue
+        window = {"window": 5} if getattr(kind.configure(), "window", 0) not in (0, 1) else {}
+        done = export_model(saved_model(name, tmp_path, **window), tmp_path / "out" / name, length=5)
+        rows.append(f"| {name} | yes | {'no' if done.why_not else 'yes'} |")
+    table = DOCUMENTED.read_text().partition("| model | vectors | query.onnx |\n|---|---|---|\n")[2]
+    assert table.splitlines() == rows, "\n".join(rows)
