@@ -68,7 +68,8 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SEGUE_QUIET", "1")
     module = ModuleType(f"page_{page.stem.replace('-', '_')}")
     names = vars(module)
-    with chdir(tmp_path), patch.dict(MODELS), patch.dict(sys.modules, {module.__name__: module}):
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with chdir(tmp_path), patch.dict(MODELS):
         for line, source in blocks(page, "python"):
             if source.startswith(">>>"):
                 run_session(source, names, page, line)
