@@ -85,8 +85,8 @@ class SkipGramModel(GradientModel, DotProductModel):
         super().__init__(config, sizes)
         self.window = config.window
         num_tokens = sizes.num_items + num_other_tokens
-        self.token_embedding = nn.Parameter(torch.randn(num_tokens + 1, config.embedding_dim) * 0.1)  # u
-        self.context_embedding = nn.Parameter(torch.randn(num_tokens + 1, config.embedding_dim) * 0.1)  # v
+        self.token_embedding = nn.Parameter(torch.randn(num_tokens + 1, config.embedding_dim).mul_(0.1))  # u
+        self.context_embedding = nn.Parameter(torch.randn(num_tokens + 1, config.embedding_dim).mul_(0.1))  # v
         zero_padding(self.token_embedding)
         zero_padding(self.context_embedding)
 

@@ -73,13 +73,13 @@ class BPRMF(GradientModel, DotProductModel):
     def __init__(self, config: BPRMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, width = config.embedding_dim, config.embedding_dim + config.item_bias  # a bias is the last column
-        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim) * 0.01)
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, width) * 0.01)
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim).mul_(0.01))
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, width).mul_(0.01))
         zero_padding(self.user_embedding)
         zero_padding(self.item_embedding)
         if config.feature_column:
             self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
-            self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, width) * 0.01)
+            self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, width).mul_(0.01))
             zero_padding(self.feature_embedding)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:

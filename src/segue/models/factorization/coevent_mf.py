@@ -69,10 +69,10 @@ class CoEventMF(RankingModel):
     def __init__(self, config: CoEventMFConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim = config.embedding_dim
-        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)  # u
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))  # u
         zero_padding(self.output_embedding)
         if not config.tied:
-            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)  # v
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))  # v
             zero_padding(self.input_embedding)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:

@@ -176,6 +176,6 @@ class NeuMF(GradientModel):
 
 def _embedding(count: int, dim: int) -> nn.Parameter:
     """A table of `count` embeddings, initialised by N(0, 0.01^2), after a row of zeros for padding."""
-    table = nn.Parameter(torch.randn(count + 1, dim) * 0.01)
+    table = nn.Parameter(torch.randn(count + 1, dim).mul_(0.01))
     zero_padding(table)
     return table

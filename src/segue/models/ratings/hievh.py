@@ -83,9 +83,9 @@ class HieVH(BiasedRatingModel, DotProductRating):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.features = ItemFeatures(sizes.num_items, sizes.num_features, config.max_features_per_item)
-        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim + 1) * 0.01)
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
-        self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, config.embedding_dim + 1) * 0.1)
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim + 1).mul_(0.01))
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim + 1).mul_(0.1))
+        self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, config.embedding_dim + 1).mul_(0.1))
         self.level = nn.Parameter(torch.zeros(config.max_features_per_item))  # v
         with torch.no_grad():
             for table in (self.user_embedding, self.item_embedding, self.feature_embedding):

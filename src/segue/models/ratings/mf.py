@@ -60,7 +60,7 @@ class MF(DotProductRating, DirectModel):
         super().__init__(config, sizes)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("user_embedding", torch.zeros(sizes.num_users + 1, config.embedding_dim + 1))
-        self.register_buffer("item_embedding", torch.randn(sizes.num_items + 1, config.embedding_dim + 1) * 0.1)
+        self.register_buffer("item_embedding", torch.randn(sizes.num_items + 1, config.embedding_dim + 1).mul_(0.1))
         self.item_embedding[:, -1] = 0
         zero_padding(self.item_embedding)
 

@@ -107,9 +107,9 @@ class Caser(RankingModel):
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
         output_dim = 2 * dim + config.item_bias  # a bias is the last column
-        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)
-        self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)
-        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, output_dim) / (2 * dim))
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim).div_(dim))
+        self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).div_(dim))
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, output_dim).div_(2 * dim))
         for table in (self.user_embedding, self.input_embedding, self.output_embedding):
             zero_padding(table)
         if config.item_bias:

@@ -70,10 +70,10 @@ class StackedRecurrentModel(RecurrentModel):
     def __init__(self, config: StackedRecurrentConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))
         zero_padding(self.output_embedding)
         if not config.tied:
-            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))
             zero_padding(self.input_embedding)
         self.cells = nn.ModuleList(self.make_cell() for _ in range(config.num_layers))
 

@@ -184,11 +184,11 @@ class HGN(RankingModel):
         dim, self.window = config.embedding_dim, config.window
         if any(config.reg_weight):
             self.micro_batch_size = config.batch_size  # the norms of slices do not add up to the norm of the batch
-        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim) / dim)  # U
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, dim).div_(dim))  # U
         if config.reads_history and not config.tied:
-            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim)  # E
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).div_(dim))  # E
             zero_padding(self.input_embedding)
-        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) / dim)  # Q
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias).div_(dim))  # Q
         zero_padding(self.user_embedding)
         zero_padding(self.output_embedding)
         if config.window_encoder == "gru":

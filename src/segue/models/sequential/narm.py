@@ -122,7 +122,7 @@ class NARM(CausalModel):
         self.micro_batch_size = max(8, 2**21 // config.window**2)
         self.hard_sigmoid = config.gate_activation == "hard_sigmoid"
         item_std = math.sqrt(2 / (sizes.num_items + 1))
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * item_std)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(item_std))
         zero_padding(self.item_embedding)
         self.gru = ResetBeforeGRUCell(dim, hidden_dim, bias=config.gru_bias, hard_sigmoid=self.hard_sigmoid)
         for weight in self.gru.u.chunk(3):
@@ -133,7 +133,7 @@ class NARM(CausalModel):
                 self.gru.b.copy_(bias.repeat_interleave(hidden_dim))
         self.attention_query = nn.Linear(hidden_dim, hidden_dim, bias=False)  # A1
         self.attention_key = nn.Linear(hidden_dim, hidden_dim, bias=False)  # A2
-        self.attention_vector = nn.Parameter(torch.randn(hidden_dim) * math.sqrt(2 / hidden_dim))  # v
+        self.attention_vector = nn.Parameter(torch.randn(hidden_dim).mul_(math.sqrt(2 / hidden_dim)))  # v
         self.decoder = nn.Linear(2 * hidden_dim, dim, bias=False)  # B
         nn.init.normal_(self.gru.w, std=math.sqrt(2 / dim))
         nn.init.normal_(self.attention_query.weight, std=math.sqrt(2 / hidden_dim))

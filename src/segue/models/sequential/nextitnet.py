@@ -98,10 +98,10 @@ class NextItNet(CausalModel):
         dim, self.window = config.embedding_dim, config.window
         # input embeddings need the scale of the outputs of the blocks, which are added to them
         if not config.tied:
-            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) / dim**0.5)
+            self.input_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).div_(dim**0.5))
             zero_padding(self.input_embedding)
         std = 1 / dim**0.5 if config.tied else 0.02
-        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias) * std)
+        self.output_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim + config.item_bias).mul_(std))
         zero_padding(self.output_embedding)
         dilations = config.dilations * config.num_repeats
         self.blocks = nn.ModuleList(ResidualBlock(dim, config.kernel_size, dilation) for dilation in dilations)

@@ -127,9 +127,9 @@ class SASRec(CausalModel):
     def __init__(self, config: SASRecConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.02)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.02))
         zero_padding(self.item_embedding)
-        self.position_embedding = nn.Parameter(torch.randn(config.window, dim) * 0.02)
+        self.position_embedding = nn.Parameter(torch.randn(config.window, dim).mul_(0.02))
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_blocks))
         self.final_norm = nn.LayerNorm(dim, eps=_EPS)
         self.micro_batch_size = max(8, 2**19 // (config.num_heads * config.window**2))

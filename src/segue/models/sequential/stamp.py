@@ -92,12 +92,12 @@ class STAMP(CausalModel):
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
         self.micro_batch_size = max(8, 2**21 // config.window**2)
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.002)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.002))
         zero_padding(self.item_embedding)
         self.attention_item = _linear(dim, bias=False)  # W_1
         self.attention_last = _linear(dim, bias=False)  # W_2
         self.attention_mean = _linear(dim, bias=True)  # W_3, b_a
-        self.attention_vector = nn.Parameter(torch.randn(dim) * 0.05)  # w_0
+        self.attention_vector = nn.Parameter(torch.randn(dim).mul_(0.05))  # w_0
         self.session_mlp = _linear(dim, bias=config.mlp_bias)  # W_s, b_s
         self.last_mlp = _linear(dim, bias=config.mlp_bias)  # W_t, b_t
 

@@ -44,7 +44,7 @@ class FeatureEncoder(ItemFeatures):
     ) -> None:
         super().__init__(num_items, num_features, max_features)
         self.kind, self.tanh = kind, tanh
-        self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(num_features + 1, dim, dim) * 0.01)
+        self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(num_features + 1, dim, dim).mul_(0.01))
 
     def forward(self, x: Float[Tensor, "P B e"], item: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
         """The steps of the histories of B items, transformed by the features of these items."""

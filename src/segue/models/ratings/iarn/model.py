@@ -89,8 +89,8 @@ class IARN(BiasedRatingModel):
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = self.item_window = config.window
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim) * 0.1)
-        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim) * 0.1)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim).mul_(0.1))
+        self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim).mul_(0.1))
         zero_padding(self.item_embedding)
         zero_padding(self.user_embedding)
         self.user_network, self.item_network = HistoryNetwork(config), HistoryNetwork(config)

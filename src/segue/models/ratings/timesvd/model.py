@@ -138,14 +138,14 @@ class TimeSVD(BiasedRatingModel):
         )
         self.calendar = Calendar(sizes.num_users, config.beta, config.num_bins, capacity)
         self.user_bias_terms = nn.Parameter(torch.zeros(users, 3))
-        self.user_factors = nn.Parameter(torch.randn(users, dim) * 0.01)
+        self.user_factors = nn.Parameter(torch.randn(users, dim).mul_(0.01))
         self.user_drift = nn.Parameter(torch.zeros(users, dim))
         day = torch.zeros(capacity + 1, dim + 2)
         if capacity:
             self.day_terms = nn.Parameter(day)
         else:
             self.register_buffer("day_terms", day, persistent=False)
-        self.item_factors = nn.Parameter(torch.randn(items, dim) * 0.1)  # q
+        self.item_factors = nn.Parameter(torch.randn(items, dim).mul_(0.1))  # q
         self.implicit_factors = nn.Parameter(torch.zeros(items, dim))  # y
         self.item_bias_terms = nn.Parameter(torch.zeros(items, config.num_bins + 1))  # b_{i,Bin}, addition to b_i
         zero_padding(self.user_factors)

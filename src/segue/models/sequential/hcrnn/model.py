@@ -149,7 +149,7 @@ class HCRNN(CausalModel):
         super().__init__(config, sizes)
         self.window, self.micro_batch_size = config.window, 128
         dim, hidden, count = config.embedding_dim, config.hidden_dim, config.num_contexts
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * 0.1)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(0.1))
         zero_padding(self.item_embedding)
         self.topic_posterior = TopicPosterior(
             dim, count, deviation=config.sigma_parametrization, noise=config.posterior_noise, dropout=config.dropout

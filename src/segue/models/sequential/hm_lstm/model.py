@@ -78,7 +78,7 @@ class HMLSTM(RecurrentModel):
     def __init__(self, config: HMLSTMConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         dim, self.window = config.embedding_dim, config.window
-        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim) * dim**-0.5)
+        self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, dim).mul_(dim**-0.5))
         zero_padding(self.item_embedding)
         self.lstm = HMLSTMCell(dim, dim, num_layers=config.num_layers, norm=config.layer_norm)
         self.output = GatedOutput(dim, dim, config.num_layers)
