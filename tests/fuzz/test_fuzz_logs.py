@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 from mutations import mutated
 from signed_log import sign
 
-from segue.data.log_checks import log_problem
 from segue.data.readers.ingest import read_log
 from segue.data.store import open_log, save_log
 from segue.errors import ArtefactError
 
-FUZZ = settings(derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 FILES = (
     *("log.json", "users.parquet", "items.parquet", "user_table.parquet", "item_table.parquet"),
     *("stop.npy", "item.npy", "time.npy", "rating.npy", "part.npy"),
@@ -52,17 +51,35 @@ def replaced(saved: Path, folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
 
 
-def check_sound_or_refused(folder: Path) -> None:
-    with suppress(ArtefactError):
+def is_opened(folder: Path) -> bool:
+    """Whether a log opens; what opens is sound, of which `segue.data.log_checks` is not asked."""
+    try:
         log = open_log(folder)
-        assert not log_problem(log)
-        assert len(log.fingerprint) == 16
+    except ArtefactError:
+        return False
+    users, items = log.users.tokens.to_list(), log.items.tokens.to_list()
+    for names, table in ((users, log.user_metadata), (items, log.item_metadata)):
+        assert len(set(names)) == len(names)
+        assert None not in names
+        assert table is None or table.height == len(names)
+    user, item = (ids.tolist() for ids in log.events())
+    assert len(user) == len(item) == len(log) == sum(log.lengths.tolist())
+    assert user == sorted(user)
+    assert all(1 <= one <= len(users) for one in user)
+    assert all(1 <= one <= len(items) for one in item)
+    for values in (log.time, log.part):
+        if values is not None:
+            rows = list(zip(user, log.column(values).tolist(), strict=True))
+            assert rows == sorted(rows)
+    assert log.part is None or set(log.column(log.part).tolist()) <= {0, 1, 2}
+    assert log.rating is None or all(map(math.isfinite, log.column(log.rating).tolist()))
+    return True
 
 
 def check_changed(saved: Path, folder: Path, name: str, examples: int) -> None:
     whole = (saved / name).read_bytes()
 
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(mutated(whole))
     def check(content: bytes) -> None:
         replaced(saved, folder, name, content)
@@ -85,12 +102,12 @@ def same_json(one: bytes, other: bytes) -> bool:
 
 
 def check_signed(saved: Path, folder: Path, name: str, examples: int) -> None:
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(mutated((saved / name).read_bytes()))
     def check(content: bytes) -> None:
         replaced(saved, folder, name, content)
         sign(folder)
-        check_sound_or_refused(folder)
+        is_opened(folder)
 
     check()
 
@@ -119,7 +136,7 @@ def test_many_changed_files_with_the_right_hash(saved, tmp_path, name):
 
 @pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_other_values_in_a_column(saved, tmp_path, examples):
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(st.sampled_from(COLUMNS), st.integers(0, 29), st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 12))
     def check(name: str, row: int, value: int) -> None:
         replaced(saved, tmp_path / "log", name, (saved / name).read_bytes())
@@ -127,9 +144,11 @@ def test_other_values_in_a_column(saved, tmp_path, examples):
         values[row % len(values)] = np.array(value).astype(values.dtype)
         np.save(tmp_path / "log" / name, values)
         sign(tmp_path / "log")
-        check_sound_or_refused(tmp_path / "log")
+        opened.append(is_opened(tmp_path / "log"))
 
+    opened: list[bool] = []
     check()
+    assert {True, False} == set(opened)
 
 
 VALUES = st.recursive(
@@ -145,11 +164,13 @@ VALUES = st.recursive(
 def test_other_facts(saved, tmp_path, examples):
     keys = list(json.loads((saved / "log.json").read_text()))
 
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(st.dictionaries(st.sampled_from(keys) | st.text(max_size=5), VALUES, min_size=1, max_size=3))
     def check(changes: dict[str, object]) -> None:
         replaced(saved, tmp_path / "log", "log.json", (saved / "log.json").read_bytes())
         sign(tmp_path / "log", lambda facts: facts | changes)
-        check_sound_or_refused(tmp_path / "log")
+        opened.append(is_opened(tmp_path / "log"))
 
+    opened: list[bool] = []
     check()
+    assert {True, False} == set(opened)

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 import torch
 from forgery import forge_facts, forge_table, forge_weights, seal
-from fuzzing import FEW, PLAIN, VALUES, alarm, at_path, check_command, digest
-from hypothesis import given, settings
+from fuzzing import PLAIN, VALUES, alarm, at_path, check_command, digest, fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data import synthetic
@@ -121,14 +121,14 @@ def check_byte(world: Path, model: str, file: str, place: float, value: int) -> 
 BYTES = st.tuples(MODELS, st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 
 
-@settings(FEW, max_examples=40)
+@fuzz(40)
 @given(BYTES)
 def test_another_byte(world: Path, case: Any) -> None:
     check_byte(world, *case)
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=600)
+@fuzz(600)
 @given(BYTES)
 def test_another_byte_many(world: Path, case: Any) -> None:
     check_byte(world, *case)
@@ -162,14 +162,14 @@ ACTIONS = st.sampled_from(["replace"] * 8 + ["delete", "delete", "nest", "add", 
 FACTS = st.tuples(MODELS, st.lists(st.integers(0, 30), min_size=1, max_size=6), ACTIONS, VALUES)
 
 
-@settings(FEW, max_examples=30)
+@fuzz(30)
 @given(FACTS, PICK)
 def test_another_description(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_facts(world, *case), pick, capsys)
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=1200)
+@fuzz(1200)
 @given(FACTS, PICK)
 def test_another_description_many(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_facts(world, *case), pick, capsys)
@@ -219,14 +219,14 @@ TABLES = st.tuples(
 )
 
 
-@settings(FEW, max_examples=30)
+@fuzz(30)
 @given(TABLES, PICK)
 def test_another_table(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_table(world, *case), pick, capsys)
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=600)
+@fuzz(600)
 @given(TABLES, PICK)
 def test_another_table_many(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_table(world, *case), pick, capsys)
@@ -276,14 +276,14 @@ WEIGHTS = st.tuples(
 )
 
 
-@settings(FEW, max_examples=30)
+@fuzz(30)
 @given(WEIGHTS, PICK)
 def test_other_weights(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_weights(world, *case), pick, capsys)
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=600)
+@fuzz(600)
 @given(WEIGHTS, PICK)
 def test_other_weights_many(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_weights(world, *case), pick, capsys)

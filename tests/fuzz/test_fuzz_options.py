@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import FEW, check_command, digest
-from hypothesis import given, settings
+from fuzzing import check_command, digest, fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.cli import app, status
@@ -117,14 +117,14 @@ def test_every_command_is_here() -> None:
     assert sum(map(len, OPTIONS.values())) > 250
 
 
-@settings(FEW, max_examples=40)
+@fuzz(40)
 @given(CASES)
 def test_random_options(place: Path, capsys: Any, case: tuple[str, list[tuple[str, str, bool]]]) -> None:
     check(place, *case, capsys)
 
 
 @pytest.mark.slow
-@settings(FEW, max_examples=1500)
+@fuzz(1500)
 @given(CASES)
 def test_random_options_many(place: Path, capsys: Any, case: tuple[str, list[tuple[str, str, bool]]]) -> None:
     check(place, *case, capsys)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 from mutations import mutated
 
@@ -58,7 +59,6 @@ FILES = {
     "a.csv.gz": gzip.compress(CSV, mtime=0),
     "a.jsonl.gz": gzip.compress(JSON, mtime=0),
 }
-FUZZ = settings(derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 
 
 def check_reader(path: Path, content: bytes) -> None:
@@ -71,7 +71,7 @@ def check_reader(path: Path, content: bytes) -> None:
 
 
 def check_damaged_file(name: str, folder: Path, examples: int) -> None:
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(mutated(FILES[name]))
     def check(content: bytes) -> None:
         check_reader(folder / name, content)
@@ -163,7 +163,7 @@ def odd_table(draw: st.DrawFn) -> bytes:
 
 
 def check_odd_tables(folder: Path, examples: int) -> None:
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(odd_table(), st.sampled_from(["a.csv", "a.inter", "a.txt"]))
     def check(content: bytes, name: str) -> None:
         check_reader(folder / name, content)
@@ -195,7 +195,7 @@ ROWS = st.lists(
 def check_odd_json(folder: Path, examples: int) -> None:
     import json
 
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(ROWS, st.booleans())
     def check(rows: list[dict[str, object]], lines: bool) -> None:
         text = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows)
@@ -215,7 +215,7 @@ def test_much_odd_json(tmp_path):
 
 @pytest.mark.parametrize("examples", [30, pytest.param(300, marks=pytest.mark.slow)])
 def test_damaged_archives(tmp_path, examples):
-    @settings(FUZZ, max_examples=examples)
+    @fuzz(examples)
     @given(mutated(zipped()))
     def check(content: bytes) -> None:
         (tmp_path / "a.zip").write_bytes(content)

@@ -17,8 +17,16 @@ from segue.cli import status
 from segue.reporting.streams import prepare_streams
 
 SECONDS = 60  # that a command may take on a busy machine
-LENIENT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
-FEW = settings(derandomize=True, suppress_health_check=LENIENT, database=None)
+MOST_REPEATED = 60  # examples of a test that is not slow, which are the same in each run
+
+
+def fuzz(examples: int) -> settings:
+    """Settings of a fuzz test. The many examples of slow tests are new ones in each run."""
+    lenient = list(HealthCheck)
+    return settings(
+        max_examples=examples, derandomize=examples <= MOST_REPEATED, suppress_health_check=lenient, database=None
+    )
+
 
 NUMBERS = st.one_of(
     st.sampled_from([0, 1, -1, 2**31, 2**63, -(2**63), 10**30, -0.0, 0.5, 1e-300, 1e300]),
