@@ -34,7 +34,7 @@ from segue.models.external import FORMS, reference_of
 from segue.models.registry import ENSEMBLES, MODELS
 from segue.serving.model_facts import FORMAT, PAYLOAD, REPAIR, check_about, facts_hash, read_model_json
 from segue.serving.stored_log import read_stored_log, write_stored_log
-from segue.serving.weights import check_size, fill, find_problem, load_weights
+from segue.serving.weights import check_size, load_into, load_weights, weights_problem
 from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes
 
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
@@ -127,7 +127,7 @@ def _check_model(model: Model, log: Log, folder: Path) -> None:
             f"{folder}: {model.name} is built for {sizes.num_users:,} users and {sizes.num_items:,} items, but "
             f"{log.name} has {log.num_users:,} and {log.num_items:,}; save it with the log that it was built for"
         )
-    problem = find_problem(model.state_dict())
+    problem = weights_problem(model.state_dict())
     if problem:
         raise ArtefactError(f"{folder}: {model.name} cannot be saved: {problem}; train it anew")
 
@@ -216,7 +216,7 @@ def _load_model(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[
         _check_size(folder, facts, classes)
         weights = load_weights(path, repair=REPAIR)
         model = _build(folder, facts, classes)
-        fill(model, weights)
+        load_into(model, weights)
     except (ConfigError, RuntimeError) as error:  # a setting or a weight that this version does not have
         last_line = str(error).splitlines()[-1].strip()
         raise ArtefactError(

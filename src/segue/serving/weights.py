@@ -42,7 +42,7 @@ def load_weights(path: Path, *, repair: str) -> dict[str, Tensor]:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ArtefactError(f"{path}: damaged ({reason(error)}); {repair}") from error
-    problem = find_problem(weights)
+    problem = weights_problem(weights)
     if problem:
         raise ArtefactError(f"{path}: {problem}; train and save the model anew")
     return weights
@@ -98,7 +98,7 @@ def limited_tables(num_bytes: int, num_modules: int, message: str) -> Iterator[N
             handle.remove()
 
 
-def find_problem(weights: dict[str, Tensor]) -> str:
+def weights_problem(weights: dict[str, Tensor]) -> str:
     """What makes tensors useless as weights, in words; empty if nothing does."""
     for name, values in weights.items():
         if values.is_complex() or (values.is_floating_point() and values.dtype not in FLOATS):
@@ -108,7 +108,7 @@ def find_problem(weights: dict[str, Tensor]) -> str:
     return ""
 
 
-def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def load_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Load weights into a model, in their precision.
 
     Raises:
