@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,8 @@ MARKERS: dict[Kind, str] = {
     "search": "search.json",
     "comparison": "compare.json",
 }
+# what file managers leave in the folders that they show
+_OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 # system -> the function of its C library, AT_FDCWD, and the flag RENAME_EXCHANGE or RENAME_SWAP
 _EXCHANGES = {"linux": ("renameat2", -100, 2), "darwin": ("renameatx_np", -2, 2)}
 _CANNOT_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}  # of old kernels and other drives
@@ -138,7 +140,7 @@ def is_folder_of(kind: Kind, folder: str | Path) -> bool:
     return (Path(folder) / MARKERS[kind]).is_file()
 
 
-def check_folder(folder: Path, kind: Kind) -> None:
+def check_folder(folder: Path, kind: Kind, files: Collection[str] = ()) -> None:
     """Check that a folder can be saved to `folder`, before time is spent on its content.
 
     A folder whose replacement was interrupted is put back first (`recover_folder`); half a marker is deleted.
@@ -146,6 +148,7 @@ def check_folder(folder: Path, kind: Kind) -> None:
     Args:
         folder: the target. It may be missing, empty, or a folder of the same kind, which would be replaced.
         kind: of folder.
+        files: the names of all files of a kind that is replaced as a whole. With none, the target is only added to.
 
     Raises:
         ArtefactError: the target holds something else, or is not in a folder that can be written to.
@@ -163,8 +166,22 @@ def check_folder(folder: Path, kind: Kind) -> None:
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not is_folder_of(kind, folder):
         raise ArtefactError(f"{folder}: is there and is not a {kind}; choose another name")
+    if files and folder.is_dir():
+        _check_content(folder, kind, files)
     parent = folder.absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ArtefactError(f"{folder}: cannot be written: {parent} is not a folder that you may write to")
+
+
+def _check_content(folder: Path, kind: Kind, files: Collection[str]) -> None:
+    """Raise `ArtefactError` if a folder that is to be replaced holds anything beside the files of its kind."""
+    known = {MARKERS[kind], *files, *_OF_FILE_MANAGERS}
+    names = {path.name for path in folder.iterdir() if path.name not in known or not path.is_file()}
+    if others := sorted(names):
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        raise ArtefactError(
+            f"{folder}: holds {others[0]}{more}, no part of a {kind}, which would be lost when the folder is replaced; "
+            "move it to another place, or choose another folder"
+        )

@@ -65,6 +65,11 @@ def written(path: str, content: str | bytes = "something else") -> Prepare:
     return prepare
 
 
+def steps(*prepares: Prepare) -> Prepare:
+    """Several preparations, one after the other."""
+    return lambda patch: [prepare(patch) for prepare in prepares]
+
+
 def saved(patch: pytest.MonkeyPatch) -> None:
     """The log as the saved log `saved`."""
     save_log(read_log("events.csv"), "saved")

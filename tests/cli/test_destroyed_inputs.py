@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .bad_input import Bad, Prepare, check
+from .bad_input import Bad, Prepare, check, steps, written
 
 
 def link(name: str, target: str) -> Prepare:
@@ -63,6 +63,35 @@ DESTROYED = {
         r"--json bad\.csv: is also what is read",
         "item,title\n1,a\n",
     ),
+    "fit over a note in the folder of the model": Bad(
+        "fit pop events.csv -o models/pop",
+        r"models/pop: holds notes\.txt, no part of a saved model, which would be lost .*; move it to another place",
+        prepare=written("models/pop/notes.txt"),
+    ),
+    "run over a folder in the folder of the model": Bad(
+        "run pop events.csv", r"models/pop: holds thesis, no part", prepare=written("models/pop/thesis/1.txt")
+    ),
+    "run over a folder with the name of a file of a model": Bad(
+        "run pop events.csv", r"models/pop: holds training\.jsonl, no", prepare=written("models/pop/training.jsonl/1")
+    ),
+    "search over two notes in the folder of the model": Bad(
+        "search pop events.csv -o models/pop",
+        r"models/pop: holds a\.txt and 1 more, no part",
+        prepare=steps(written("models/pop/a.txt"), written("models/pop/b.txt")),
+    ),
+    "comparison over a note in the folder of a model": Bad(
+        "compare events.csv --models pop -o field",
+        r"field/pop: holds a, no",
+        prepare=steps(written("field/compare.json"), written("field/pop/model.json"), written("field/pop/a")),
+    ),
+    "blend over a note in the folder of a model": Bad(
+        f"{BLEND} models/ratio", r"models/ratio: holds a, no", prepare=written("models/ratio/a")
+    ),
+    "log over a note in the folder of the log": Bad(
+        "data events.csv -o log",
+        r"log: holds notes\.txt, no part of a saved log",
+        prepare=steps(saved_log, written("log/notes.txt")),
+    ),
     "page over a file of the model": Bad(
         "explain models/pop --user u1 --html models/pop/items.parquet", r"--html .*: lies in a saved model"
     ),
@@ -82,3 +111,8 @@ def test_what_is_read_is_not_destroyed(bad, here, segue, monkeypatch):
 
 def test_data_that_lie_beside_the_models_are_no_obstacle(segue, here):
     assert segue("run pop events.csv -o models/pop --no-baselines --json models/pop.json")[0] == 0
+
+
+def test_what_file_managers_leave_in_a_folder_is_no_obstacle(segue, here):
+    (here / "models/pop/.DS_Store").write_bytes(b"")
+    assert segue("run pop events.csv --no-baselines")[0] == 0

@@ -49,6 +49,19 @@ def served(tmp_path):
     return folder, url
 
 
+def test_a_note_in_a_folder_that_is_replaced_is_not_lost(served, capsys):
+    folder, url = served
+    for ending in ("", ".previous", ".rejected"):
+        note = folder.with_name(f"knn{ending}") / "notes.txt"
+        note.parent.mkdir(exist_ok=True)
+        note.with_name("model.json").touch()
+        note.write_text("do not lose")
+        assert status(["retrain", str(folder), "--store", url]) == 2
+        assert f"knn{ending}: holds notes.txt, no part of a saved model" in capsys.readouterr().err
+        assert note.read_text() == "do not lose"
+        note.unlink()
+
+
 def add(url: str, rows: list[tuple[str, str, int]], items: Sequence[Item] = ()) -> None:
     with closing(open_store(url)) as store:
         store.events.append([Event(user, item, time * 1_000_000) for user, item, time in rows])

@@ -19,11 +19,11 @@ def data(data: str, *, reading: ReadingOptions = READING_DEFAULTS, output: Outpu
         data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
     """
     from segue.data.diagnostics.summary import summarise
-    from segue.data.store import save_log
+    from segue.data.store import FILES, save_log
     from segue.folders import check_folder
 
     if output.out is not None:
-        check_folder(output.out, "saved log")
+        check_folder(output.out, "saved log", FILES)
     check_outputs({"--json": output.json}, output.out, inputs=reading.paths(data))
     log = reading.load(data)
     report = summarise(log)

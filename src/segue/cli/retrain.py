@@ -47,16 +47,19 @@ def retrain(
     """
     try:
         from segue.event_store.store import open_store
+        from segue.service.model_folders import PREVIOUS, REJECTED
         from segue.service.retraining import retrain as train_anew
         from segue.service.retraining import with_old_metadata
         from segue.service.succession import reject, succeed
     except ImportError as error:
         raise ConfigError(f'retraining needs the extra serve: pip install "segue[serve]" ({error})') from error
-    from segue.serving.saved_model import training_folder
+    from segue.serving.saved_model import check_target, training_folder
     from segue.training.state import delete_training_files
 
     check_outputs({"--json": json}, None, inputs=[model, store, *source_files(*model_class)])
     saved = load_saved(model, model_class)
+    for ending in ("", PREVIOUS, REJECTED):
+        check_target(model.with_name(model.name + ending))
     opened = open_store(store, create=False)
     try:
         newest = opened.events.newest_seq()

@@ -37,6 +37,11 @@ VERSION = 2  # version 1 had no hashes
 REPAIR = "copy the whole folder again, or save the log again"
 _COLUMNS: Mapping[str, type[np.generic]] = {"item": np.int32, "time": np.int64, "rating": np.float32, "part": np.int8}
 _TABLES = {"user_table": "users", "item_table": "items"}  # of metadata: file -> whose rows
+FILES = (
+    *("log.json", "users.parquet", "items.parquet", "stop.npy"),
+    *(f"{name}.npy" for name in _COLUMNS),
+    *(f"{name}.parquet" for name in _TABLES),
+)
 _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _ShortHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
@@ -89,7 +94,7 @@ def save_log(log: Log, folder: str | Path) -> Path:
         DataError: the log is not as `Log` describes it, so that it could not be opened again.
     """
     folder = Path(folder).resolve()
-    check_folder(folder, "saved log")
+    check_folder(folder, "saved log", FILES)
     check_savable(log)
     try:
         with atomic_folder(folder) as temporary:

@@ -37,6 +37,7 @@ from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.serving.weights import check_size, load_into, load_weights, weights_problem
 from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes
 
+FILES = ("model.json", *PAYLOAD, "training.jsonl")
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
 
 
@@ -143,7 +144,7 @@ def check_target(folder: Path) -> None:
     Raises:
         ArtefactError: the folder holds something else or cannot be written.
     """
-    check_folder(folder, "saved model")
+    check_folder(folder, "saved model", FILES)
     state_folder = training_folder(folder)
     if state_folder.exists() and not state_folder.is_dir():
         raise ArtefactError(f"{state_folder}: is a file where the state of the training should go; move it away")
