@@ -6,6 +6,7 @@ import random
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -32,14 +33,26 @@ def more(header: str, values: str) -> str:
     return "\n".join([f"{first},{header}", *(f"{row},{values}" for row in rows)]) + "\n"
 
 
-def typed(values: pl.Series | list[object], name: str = "time") -> Prepare:
-    """bad.parquet with a column of these 40 values."""
+def typed(values: pl.Series | list[object], name: str = "time", path: str = "bad.parquet") -> Prepare:
+    """A Parquet file with a column of these 40 values."""
 
     def prepare(patch: pytest.MonkeyPatch) -> None:
         frame = pl.DataFrame({"user": [n % 8 for n in range(40)], "item": [n % 7 for n in range(40)], name: values})
-        frame.write_parquet("bad.parquet")
+        Path(path).parent.mkdir(exist_ok=True)
+        frame.write_parquet(path)
 
     return prepare
+
+
+def ticks(first: int, dtype: Any) -> pl.Series:
+    """40 dates from this number on, in the unit of their type."""
+    return pl.Series(list(range(first, first + 40)), dtype=pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
+
+
+def folder_of(*files: pl.Series | list[object]) -> Prepare:
+    """The folder bad of one Parquet file for each column of times."""
+    prepared = [typed(values, path=f"bad/{n}.parquet") for n, values in enumerate(files)]
+    return lambda patch: [prepare(patch) for prepare in prepared]
 
 
 NOWS = [datetime(2020, 1, 1, n % 24, n) for n in range(40)]
@@ -200,11 +213,55 @@ EXACT = {
         "data bad.csv", "row 1: '1919-10-01' is before 1970, from where times count", dated("1919-%m-%d")
     ),
 }
+NO_DATE = "is no date of the years 1 to 9999; write the column again with the unit"
+EARLY, LATE = ticks(-(2**63) + 1, pl.Datetime("us")), ticks(2**63 - 40, pl.Datetime("ms"))
+OUTSIDE = {
+    "a time of -2^63": Bad(
+        "data bad.parquet", rf"column 'time', row 1: -9223372036854775807 as .*{NO_DATE}", prepare=typed(EARLY)
+    ),
+    "a time of 2^63": Bad("data bad.parquet", rf"row 1: 9223372036854775768 as .*'ms'.*{NO_DATE}", prepare=typed(LATE)),
+    "days of 2^31": Bad(
+        "data bad.parquet", rf"row 1: 2147483608 as Date {NO_DATE}", prepare=typed(ticks(2**31 - 40, pl.Date))
+    ),
+    "days of -2^31": Bad(
+        "run pop bad.parquet", rf"row 1: -2147483648 as Date {NO_DATE}", prepare=typed(ticks(-(2**31), pl.Date))
+    ),
+    "the first of the year 10000": Bad(
+        "data bad.parquet", rf"row 31: 2932897 as Date {NO_DATE}", prepare=typed(ticks(2_932_867, pl.Date))
+    ),
+    "a zone": Bad(
+        "data bad.parquet", rf"row 1: .*Rome.*{NO_DATE}", prepare=typed(ticks(2**60, pl.Datetime("us", "Europe/Rome")))
+    ),
+    "positions": Bad("data bad.parquet", rf"column 'order', row 1: .*{NO_DATE}", prepare=typed(EARLY, "order")),
+    "selection": Bad("data bad.parquet --where x=2020", rf"column 'x', row 1: .*{NO_DATE}", prepare=typed(EARLY, "x")),
+    "selection from lists": Bad(
+        "data bad.parquet --where x=2020",
+        rf"column 'x': .*{NO_DATE}",
+        prepare=typed(pl.select(pl.concat_list(LATE)).to_series(), "x"),
+    ),
+    "a split": Bad(
+        "data bad.parquet --split-col x", r"column 'x': Datetime.* is no part; write train", prepare=typed(LATE, "x")
+    ),
+    "a split of users": Bad(
+        "data events.csv --users bad.parquet",
+        "the column split holds Datetime.*; it may say train",
+        prepare=lambda patch: pl.DataFrame({"user": [f"u{n}" for n in range(12)], "split": LATE[:12]}).write_parquet(
+            "bad.parquet"
+        ),
+    ),
+    "one file of a folder": Bad(
+        "data bad", rf"bad/1\.parquet, column 'time', row 1: .*{NO_DATE}", prepare=folder_of(["2020-01-01"] * 40, LATE)
+    ),
+    "nanoseconds in another file": Bad(
+        "data bad",
+        "bad: its files have different types .*datetime",
+        prepare=folder_of([datetime(9999, 12, 31)] * 40, ticks(0, pl.Datetime("ns"))),
+    ),
+}
+TIMES = {**COLUMNS, **FORMATS, **EXACT, **OUTSIDE}
 
 
-@pytest.mark.parametrize(
-    "bad", [*COLUMNS.values(), *FORMATS.values(), *EXACT.values()], ids=[*COLUMNS, *FORMATS, *EXACT]
-)
+@pytest.mark.parametrize("bad", TIMES.values(), ids=TIMES)
 def test_times_that_are_refused(bad, here, segue, monkeypatch):
     check(bad, here, segue, monkeypatch)
 

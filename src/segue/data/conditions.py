@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from segue.data.readers.values import check_dates
 from segue.errors import ConfigError, DataError, did_you_mean
 
 Conditions = Mapping[str, Sequence[Any]]
@@ -66,6 +67,7 @@ def matching_rows(frame: pl.DataFrame, where: Conditions, source: str) -> pl.Ser
     check_columns(where, frame.columns, source)
     mask = pl.Series([True], dtype=pl.Boolean).new_from_index(0, frame.height)
     for column, wanted in where.items():
+        check_dates(frame[column], f"{source}, column {column!r}")
         fits = pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
         for value in wanted:
             has = _has_value(frame[column], value)

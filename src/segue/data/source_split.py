@@ -101,7 +101,7 @@ def _parts_of_users(log: Log) -> np.ndarray[Any, np.dtype[np.str_]]:
     """(U,) the part of each user in the split of the source."""
     column = log.user_split
     assert column is not None
-    if column.dtype.is_nested() or column.dtype == pl.Binary:
+    if column.dtype.is_nested() or column.dtype.is_temporal() or column.dtype == pl.Binary:
         raise DataError(f"{log.name}: the column split holds {column.dtype}; it may say {', '.join(PARTS)}")
     part = column.cast(pl.String)
     unknown = ~part.is_in(PARTS).fill_null(False)

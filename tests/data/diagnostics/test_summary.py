@@ -4,11 +4,13 @@ import json
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from rich.console import Console
 
 from segue.data.diagnostics import summary as module
 from segue.data.diagnostics.summary import summarise
+from segue.data.readers.ingest import read_log
 from segue.data.synthetic import YEAR_2020, cycle, from_sequences, random
 from segue.errors import DataError
 from segue.reporting.console import stdout
@@ -63,6 +65,24 @@ def test_dates_and_units(scale, unit):
     ).span
     assert span.unit == unit
     assert span.dates() == ("2020-01-01", "2020-01-02")
+
+
+@pytest.mark.parametrize("first", [0, 1_700_000_000 * 10**9, 2**62, 2**63 - 60])
+def test_activity_does_not_depend_on_when_a_log_starts(first):
+    """As floats, neighbouring nanoseconds since 1970 are one number."""
+    rows = {"user": [n % 8 for n in range(60)], "item": [n % 7 for n in range(60)]}
+    activity = [
+        summarise(read_log(pl.DataFrame({**rows, "time": [start + n for n in range(60)]}))).span.activity
+        for start in (0, first)
+    ]
+    assert activity[0] == activity[1]
+    assert sum(activity[0]) == 60
+
+
+def test_activity_of_a_span_of_all_times():
+    times = [0, *range(2**63 - 59, 2**63)]
+    rows = {"user": [n % 8 for n in range(60)], "item": [n % 7 for n in range(60)], "time": times}
+    assert summarise(read_log(pl.DataFrame(rows))).span.activity == (1, *[0] * 38, 59)
 
 
 def test_warnings():

@@ -47,6 +47,11 @@ def test_a_log_of_several_types_of_events_says_so(tmp_path, suffix):
     assert "--where event=VALUE" in warning
 
 
+@pytest.mark.parametrize("values", [[["a"], ["b"]] * 3, [b"\xff", b"a"] * 3])
+def test_lists_and_bytes_are_no_types_of_events(values):
+    assert read_log(FRAME.with_columns(pl.Series("event", values))).warnings == ()
+
+
 @pytest.mark.parametrize("values", [["view"] * 6, [f"e{n}" for n in range(60)]])
 def test_a_column_of_one_value_or_of_very_many_is_no_type_of_event(values):
     column = pl.Series("event", values)

@@ -233,7 +233,8 @@ def _span(log: Log, user: Ids) -> TimeSpan | None:
         return None
     time = log.time[log.rows()]
     first, last = int(time.min()), int(time.max())
-    activity, _ = np.histogram(time, bins=TIME_BINS, range=(first, last))
+    after = (time - first).astype(np.uint64)  # small numbers are exact as floats; a span of 2^63 wraps and returns
+    activity, _ = np.histogram(after, bins=TIME_BINS, range=(0, last - first))
     same_user = user[1:] == user[:-1]
     ties = (time[1:] == time[:-1])[same_user]
     tied = float(ties.mean()) if len(ties) else 0.0

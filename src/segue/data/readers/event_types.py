@@ -59,6 +59,8 @@ def type_columns(columns: Sequence[str]) -> list[str]:
 
 def mixed_types(values: pl.Series) -> str | None:
     """A warning if a column holds several types of events; None if it holds one, or values of another kind."""
+    if values.dtype.is_nested() or values.dtype.is_temporal() or values.dtype == pl.Binary:
+        return None
     counts = values.cast(pl.String).drop_nulls().value_counts(sort=True)
     if not 2 <= counts.height <= MOST_TYPES:
         return None

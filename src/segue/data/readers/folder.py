@@ -20,6 +20,7 @@ from segue.data.readers.empty import NoRows
 from segue.data.readers.folder_files import PARQUET, find_parts, table_suffix
 from segue.data.readers.table import Kinds, Table, parquet_schema, parquet_table
 from segue.data.readers.text import Loaded, names_as_numbers
+from segue.data.readers.values import check_dates
 from segue.errors import DataError
 from segue.io import reason
 
@@ -112,8 +113,11 @@ def _load(parts: Sequence[_Part], assumed: Sequence[str], kinds: Kinds) -> Loade
                 raise _other_columns(part.path, part.columns, having, f": it has no column {name!r}")
     loaded = [part.load(kinds) for part in parts]
     frames = [frame for frame, _ in loaded]
-    frames = [frame.with_columns(_common_types(frames)) for frame in frames]
+    for part, frame in zip(parts, frames, strict=True):
+        for column in frame:
+            check_dates(column, f"{part.path}, column {column.name!r}")
     try:
+        frames = [frame.with_columns(_common_types(frames)) for frame in frames]
         joined = pl.concat(frames, how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{parts[0].path.parent}: its files have different types ({reason(error)})") from error

@@ -31,7 +31,7 @@ def as_parts(column: pl.Series, where: str, *, guessed: bool) -> tuple[Parts | N
     Raises:
         DataError: a value is missing or is not a part.
     """
-    if column.dtype.is_nested() or column.dtype == pl.Binary:
+    if column.dtype.is_nested() or column.dtype.is_temporal() or column.dtype == pl.Binary:
         if guessed:
             return None, [f"{where}: {column.dtype} is no part: the column is not used as a split"]
         raise DataError(

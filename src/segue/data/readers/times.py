@@ -16,8 +16,8 @@ from segue.data.log import Ids
 from segue.data.readers.time_numbers import NUMBER, ParsedNumbers, from_floats, from_number_text, unit_of_numbers
 from segue.data.readers.time_text import ADVICE, parse_text
 from segue.data.readers.time_warnings import time_warnings
-from segue.data.readers.values import int64, without_missing
-from segue.data.time_units import TICKS_PER_SECOND
+from segue.data.readers.values import TYPED_TICKS, check_dates, int64, without_missing
+from segue.data.time_units import SECONDS_PER_DAY, TICKS_PER_SECOND
 from segue.errors import DataError
 
 
@@ -50,7 +50,8 @@ def as_times(column: pl.Series, where: str, time_format: str | None = None) -> T
     if early.any():
         row = int(early.argmax())
         if dates:
-            raise DataError(f"{where}, row {row + 1}: {str(column[row])!r} is before 1970, from where times count")
+            text = column.slice(row, 1).cast(pl.String).str.replace(r"\.0+\b", "")[0]
+            raise DataError(f"{where}, row {row + 1}: {text!r} is before 1970, from where times count")
         raise DataError(f"{where}, row {row + 1}: {column[row]} is negative; times count from 1970")
     return times._replace(warnings=times.warnings or time_warnings(times.ticks, where, dates=dates))
 
@@ -81,7 +82,7 @@ def _ticks(column: pl.Series, where: str, time_format: str | None) -> Times:
     if column.dtype.is_decimal():
         return _from_text(column.cast(pl.String), where)
     if column.dtype in (pl.Date, pl.Datetime):
-        return _from_dates(column)
+        return _from_dates(column, where)
     if column.dtype.is_integer():
         numbers = int64(column, where).to_numpy()
         return Times(numbers, unit_of_numbers(int(numbers.min()), int(numbers.max())))
@@ -126,10 +127,12 @@ def _not_a_number(text: pl.Series, where: str) -> DataError:
     )
 
 
-def _from_dates(column: pl.Series) -> Times:
-    dates: Any = column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
-    ticks_per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[dates.dtype.time_unit]
-    ticks = dates.to_physical().to_numpy()
+def _from_dates(column: pl.Series, where: str) -> Times:
+    check_dates(column, where)
+    if column.dtype == pl.Date:
+        return Times(column.to_physical().cast(pl.Int64).to_numpy() * SECONDS_PER_DAY, "seconds")
+    dtype: Any = column.dtype
+    ticks_per_second, ticks = TYPED_TICKS[dtype.time_unit], column.to_physical().to_numpy()
     divisors = {
         unit: ticks_per_second // ticks for unit, ticks in TICKS_PER_SECOND.items() if ticks <= ticks_per_second
     }
