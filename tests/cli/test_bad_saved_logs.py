@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from signed_log import sign
+from forgery import rehash_log
 
 from .bad_input import Bad, Prepare, check, edited, flipped, saved
 
@@ -31,7 +31,7 @@ def forged(name: str = "", values: object = None, **facts: object) -> Prepare:
             column = np.load(f"saved/{name}.npy")
             column[0] = values
             np.save(f"saved/{name}.npy", column)
-        sign(Path("saved"), lambda about: {**about, **facts})
+        rehash_log(Path("saved"), lambda about: {**about, **facts})
 
     return prepare
 

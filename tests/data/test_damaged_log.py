@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from forgery import rehash_log
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from signed_log import sign
 
 from segue.data import log_checks
 from segue.data.log_checks import log_problem
@@ -144,7 +144,7 @@ FORGED = [
 def test_a_forged_file_with_the_right_hash_is_refused(log, tmp_path, name, damage, message):
     folder = save_log(log, tmp_path / "shop")
     damage(folder / name)
-    sign(folder)
+    rehash_log(folder)
     with pytest.raises(ArtefactError, match=message):
         open_log(folder)
 
@@ -163,7 +163,7 @@ def test_a_forged_file_with_the_right_hash_is_refused(log, tmp_path, name, damag
 )
 def test_forged_sizes_and_names_are_refused(log, tmp_path, change, message):
     folder = save_log(log, tmp_path / "shop")
-    sign(folder, lambda facts: facts | change)
+    rehash_log(folder, lambda facts: facts | change)
     with pytest.raises(ArtefactError, match=message):
         open_log(folder)
 
@@ -176,7 +176,7 @@ def test_parts_are_checked(tmp_path):
         ((1, 0, 2), "a part before that of the same"),
     ):
         column(*values)(folder / "part.npy")
-        sign(folder)
+        rehash_log(folder)
         with pytest.raises(ArtefactError, match=f"its column part has {message}"):
             open_log(folder)
 
@@ -192,7 +192,7 @@ def test_a_device_in_place_of_a_file_is_not_read(log, tmp_path):
 def test_verify_compares_the_fingerprint(log, tmp_path):
     folder = save_log(log, tmp_path / "shop")
     column(1, 1, 1)(folder / "item.npy")
-    sign(folder)
+    rehash_log(folder)
     assert open_log(folder).item.tolist() == [1, 1, 1]
     with pytest.raises(ArtefactError, match="the content is not that of its fingerprint; copy the whole folder again"):
         open_log(folder, verify=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from forgery import rehash_log
 from fuzzing import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 from mutations import mutated
-from signed_log import sign
 
 from segue.data.readers.ingest import read_log
 from segue.data.store import open_log, save_log
@@ -106,7 +106,7 @@ def check_signed(saved: Path, folder: Path, name: str, examples: int) -> None:
     @given(mutated((saved / name).read_bytes()))
     def check(content: bytes) -> None:
         replaced(saved, folder, name, content)
-        sign(folder)
+        rehash_log(folder)
         is_opened(folder)
 
     check()
@@ -143,7 +143,7 @@ def test_other_values_in_a_column(saved, tmp_path, examples):
         values = np.load(tmp_path / "log" / name)
         values[row % len(values)] = np.array(value).astype(values.dtype)
         np.save(tmp_path / "log" / name, values)
-        sign(tmp_path / "log")
+        rehash_log(tmp_path / "log")
         opened.append(is_opened(tmp_path / "log"))
 
     opened: list[bool] = []
@@ -168,7 +168,7 @@ def test_other_facts(saved, tmp_path, examples):
     @given(st.dictionaries(st.sampled_from(keys) | st.text(max_size=5), VALUES, min_size=1, max_size=3))
     def check(changes: dict[str, object]) -> None:
         replaced(saved, tmp_path / "log", "log.json", (saved / "log.json").read_bytes())
-        sign(tmp_path / "log", lambda facts: facts | changes)
+        rehash_log(tmp_path / "log", lambda facts: facts | changes)
         opened.append(is_opened(tmp_path / "log"))
 
     opened: list[bool] = []

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from forgery import forge_facts, forge_table, forge_weights, seal
+from forgery import forge_facts, forge_table, forge_weights, rehash_model
 from fuzzing import PLAIN, VALUES, alarm, at_path, check_command, digest, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,7 +207,7 @@ def edit_table(world: Path, model: str, table: str, change: str, column: int, ro
     try:
         forge_table(folder, table, edit)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
-        seal(folder)  # no table has such a value
+        rehash_model(folder)  # no table has such a value
     return folder
 
 
@@ -245,7 +245,7 @@ def edit_weights(world: Path, model: str, which: int, change: str, place: int, v
         content = bytearray(path.read_bytes())
         content[place % (8 + int.from_bytes(content[:8], "little"))] = which % 256
         path.write_bytes(content)
-        seal(folder)
+        rehash_model(folder)
         return folder
     whole = int(np.clip(np.nan_to_num(value), -(2**31), 2**31 - 1))
 

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from signed_log import sign
+from forgery import rehash_log
 
 from segue.data.store import save_log
 from segue.data.synthetic import from_sequences
@@ -69,8 +69,8 @@ def test_a_forged_folder_takes_little_memory(tmp_path, write, change):
         write(folder)
     files = ["users.parquet", "items.parquet", "stop.npy", "item.npy"]
     files += [f"{name}.parquet" for name in change.get("tables", [])]
-    sign(folder, lambda facts: facts | change | {"files": dict.fromkeys(files, "")})
-    sign(folder)  # the hashes of these files
+    rehash_log(folder, lambda facts: facts | change | {"files": dict.fromkeys(files, "")})
+    rehash_log(folder)  # the hashes of these files
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(folder), str(tmp_path / "x")], capture_output=True, text=True, check=True
     )

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from forgery import forge_facts, forge_table, forge_weights, seal
+from forgery import forge_facts, forge_table, forge_weights, rehash_model
 
 from segue.data import synthetic
 from segue.errors import ArtefactError
@@ -258,11 +258,11 @@ def test_a_header_that_lies(copy: Callable[[str], Path]) -> None:
     folder = copy("pop")
     for text in (b'{"count":{"dtype":"F32","shape":[1000000000],"data_offsets":[0,4000000000]}}', b"[", b"{}"):
         (folder / "weights.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
-        seal(folder)
+        rehash_model(folder)
         with pytest.raises(ArtefactError, match=r"weights\.safetensors: damaged|Missing key"):
             load(folder)
     (folder / "weights.safetensors").write_bytes(b"\xff" * 64)
-    seal(folder)
+    rehash_model(folder)
     with pytest.raises(ArtefactError, match=r"weights\.safetensors: damaged"):
         load(folder)
 

@@ -1,4 +1,4 @@
-"""Forged saved models: what is in the files is changed, and the hashes are made right again."""
+"""Forged saved models and logs: what is in the files is changed, and the hashes are made right again."""
 
 from __future__ import annotations
 
@@ -11,19 +11,31 @@ import polars as pl
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segue.io import file_hash
-from segue.serving.model_facts import PAYLOAD, facts_hash
+from segue.io import file_hash, json_hash
+from segue.serving.model_facts import facts_hash
+
+Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def seal(folder: Path, facts: dict[str, Any] | None = None) -> None:
-    """Make all hashes right again; `facts` take the place of what `model.json` says."""
+def rehash_model(folder: Path, facts: dict[str, Any] | None = None) -> None:
+    """Make all hashes of a saved model right again; `facts` take the place of what `model.json` says."""
     path = folder / "model.json"
-    facts = json.loads(path.read_text()) if facts is None else facts
+    _rehash(path, json.loads(path.read_text()) if facts is None else facts, facts_hash)
+
+
+def rehash_log(folder: Path, change: Change = lambda facts: facts) -> None:
+    """Change what `log.json` says, and make all hashes of a saved log right again, as an attacker would."""
+    path = folder / "log.json"
+    _rehash(path, json.loads(path.read_text()), json_hash, change)
+
+
+def _rehash(path: Path, facts: Any, own_hash: Callable[[Any], str], change: Change = lambda facts: facts) -> None:
     if isinstance(facts, dict):
+        if isinstance(files := facts.get("files"), dict):
+            files |= {name: file_hash(path.parent / name) for name in files if (path.parent / name).is_file()}
+        facts = change(facts)
         facts.pop("hash", None)
-        if isinstance(facts.get("files"), dict):
-            facts["files"] |= {name: file_hash(folder / name) for name in PAYLOAD if name in facts["files"]}
-        facts["hash"] = facts_hash(facts)
+        facts["hash"] = own_hash(facts)
     path.write_text(json.dumps(facts))
 
 
@@ -31,14 +43,14 @@ def forge_facts(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     """Change what `model.json` says; `edit` changes its dictionary."""
     facts = json.loads((folder / "model.json").read_text())
     edit(facts)
-    seal(folder, facts)
+    rehash_model(folder, facts)
 
 
 def forge_table(folder: Path, name: str, edit: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
     """Change one of the tables of names or of the history."""
     path = folder / f"{name}.parquet"
     edit(pl.read_parquet(path)).write_parquet(path)
-    seal(folder)
+    rehash_model(folder)
 
 
 def forge_weights(folder: Path, edit: Callable[[dict[str, Tensor]], object]) -> None:
@@ -47,4 +59,4 @@ def forge_weights(folder: Path, edit: Callable[[dict[str, Tensor]], object]) -> 
     weights = {key: value.clone() for key, value in load_file(path).items()}
     edit(weights)
     save_file({key: value.contiguous() for key, value in weights.items()}, path)
-    seal(folder)
+    rehash_model(folder)
