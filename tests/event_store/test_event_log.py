@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import Event
-from segue.event_store.event_log import EventLog
+from segue.event_store.event_log import Erased, EventLog
 from segue.event_store.store import open_store
 
 names = st.sampled_from(["u1", "u2", "ü", "'; DROP TABLE events; --"])
@@ -81,17 +82,22 @@ def test_a_session_joined_to_a_user_is_the_users_history_from_then_on(store):
     assert log.owner("session") == "u1"
 
 
-def test_an_erased_user_leaves_nothing_but_a_hash(store, url):
+def test_an_erased_user_leaves_nothing_but_a_salted_hash(store):
     log = store.events
     log.append([Event("u1", "a", 1), Event("s", "b", 2), Event("u2", "c", 3)])
     log.join("s", "u1")
-    assert log.erase("u1") == {"events": 2, "sessions": 1, "lists": 0, "outcomes": 0}
+    assert log.erase("s") == Erased(("u1", "s"), events=2, lists=0, outcomes=0)
     assert log.history("u1") == []
     assert log.version("u1") is None
     assert log.owner("s") == "s"
-    assert len(log.erased_hashes()) == 2
+    erased = log.erased()
+    assert len(erased) == 2
+    assert "u1" in erased
+    assert "s" in erased
+    assert "u2" not in erased
+    assert ErasedNames("").hashes(["u1"])[0] not in erased.times
     assert history(log, "u2") == [(3, "c")]
-    assert log.erase("u1")["events"] == 0
+    assert log.erase("u1").events == 0
 
 
 def test_writers_at_the_same_time_lose_nothing_and_store_nothing_twice(store):
@@ -112,3 +118,33 @@ def test_names_come_back_as_they_were(store, texts):
     user, item = texts
     store.events.append([Event(user, item, 7)])
     assert history(store.events, user) == [(7, item)]
+
+
+def test_events_are_counted_by_item_and_stretch_of_time(store):
+    events = [
+        Event("u", item, time) for item, time in [("a", 1), ("a", 9), ("a", 10), ("b", -9), ("b", -10), ("c", 25)]
+    ]
+    store.events.append(events)
+    cut = store.events.newest_seq() - 1
+    assert sorted(store.events.counts(10, cut)) == [("a", 0, 2), ("a", 1, 1), ("b", -1, 1), ("b", 0, 1)]
+    assert [event.item for event in store.events.after(cut)] == ["c"]
+
+
+def test_the_newest_users_and_events_come_first(store):
+    store.events.append([Event("u1", "a", 1), Event("u2", "b", 5, "view", 2.5, "x"), Event("u1", "c", 3)])
+    assert store.events.newest_users(9) == ["u2", "u1"]
+    assert store.events.newest_users(1) == ["u2"]
+    assert store.events.newest("u2", 9) == [Event("u2", "b", 5, "view", 2.5, "x")]
+    assert [event.item for event in store.events.newest("u1", 1)] == ["c"]
+
+
+def test_each_store_has_a_salt_of_its_own(store):
+    log = store.events
+    assert log.erasures() == (0, 0)
+    log.erase("u1")
+    first, salt = log.erasures(), log.erased().salt
+    assert first[0] == 1
+    assert len(salt) == 32
+    log.erase("u1")
+    assert log.erasures() > first  # the second time counts, too
+    assert log.erased().salt == salt

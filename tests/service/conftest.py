@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def models(log, tmp_path_factory) -> Path:
         outcome = Experiment(model=model, protocol=Protocol.named("leave-one-out"), settings=given).run(log)
         save(outcome.model, log, folder / model, **outcome.about())
     return folder
+
+
+@pytest.fixture
+def own_models(models, tmp_path) -> Path:
+    """A copy of the models that a test may change."""
+    return Path(shutil.copytree(models, tmp_path / "models"))
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_an_erased_person_leaves_neither_lists_nor_outcomes(store):
         await quality.flush()
         quality.recommended(waits)
         erased = store.events.erase("u")
-        assert (erased["lists"], erased["outcomes"]) == (1, 1)
+        assert (erased.lists, erased.outcomes) == (1, 1)
         await quality.flush()  # what was still in the buffer
         assert report(store) == []
         assert store.outcomes.waiting(["u"]) == {}

@@ -108,10 +108,11 @@ class Database:
         """An INSERT that leaves rows out whose key is already there."""
         return self._insert(table).on_conflict_do_nothing()
 
-    def upsert(self, table: Table, key: Sequence[str]) -> Any:
-        """An INSERT that replaces the values of rows whose key is already there."""
+    def upsert(self, table: Table, key: Sequence[str], keep: Sequence[str] = ()) -> Any:
+        """An INSERT that replaces the values of rows whose key is already there, except the columns to `keep`."""
         statement = self._insert(table)
-        new = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
+        fixed = {*key, *keep}
+        new = {column.name: statement.excluded[column.name] for column in table.c if column.name not in fixed}
         return statement.on_conflict_do_update(index_elements=list(key), set_=new)
 
     def _insert(self, table: Table) -> Any:

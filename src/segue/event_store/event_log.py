@@ -7,7 +7,6 @@ one small read whether another one has changed them.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from segue.event_store.database import Database
+from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import MICROSECONDS, Event
-from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes
+from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes, salts
 
 _VERSIONS = select(histories.c.user, histories.c.version).where(
     histories.c.user.in_(bindparam("users", expanding=True))
@@ -73,6 +73,23 @@ class Appended:
 
     stored: list[bool]
     changes: dict[str, Change]
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What `erase` deleted.
+
+    Attributes:
+        names: the user, and the sessions that belonged to them.
+        events: number of events.
+        lists: number of recommended lists that waited for the next event.
+        outcomes: number of ranks that were found for lists.
+    """
+
+    names: tuple[str, ...]
+    events: int
+    lists: int
+    outcomes: int
 
 
 class EventLog:
@@ -134,6 +151,21 @@ class EventLog:
             rows = connection.execute(_HISTORY, {"user": user, "limit": MOST if limit is None else limit}).all()
         return [PastEvent(row.time, row.seq, row.item) for row in reversed(rows)]
 
+    def newest_users(self, limit: int) -> list[str]:
+        """The users with the newest events, the newest first."""
+        newest = func.max(events.c.time)
+        statement = select(events.c.user).group_by(events.c.user).order_by(newest.desc(), events.c.user).limit(limit)
+        with self.database.read() as connection:
+            return list(connection.execute(statement).scalars())
+
+    def newest(self, user: str, limit: int) -> list[Event]:
+        """The newest events of a user with all their values, oldest first."""
+        columns = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value, events.c.id)
+        statement = select(*columns).where(events.c.user == user).limit(limit)
+        with self.database.read() as connection:
+            rows = connection.execute(statement.order_by(events.c.time.desc(), events.c.seq.desc())).all()
+        return [Event(*row) for row in reversed(rows)]
+
     def owner(self, session: str) -> str:
         """The user that an anonymous session was joined to; the name itself if it was not."""
         with self.database.read() as connection:
@@ -155,31 +187,47 @@ class EventLog:
             self._new_versions(connection, [user])
         return int(moved)
 
-    def erase(self, user: str) -> dict[str, int]:
-        """Delete a person's events, sessions and recommended lists; how many rows of each kind were deleted.
+    def erase(self, user: str) -> Erased:
+        """Delete a person's events, sessions and recommended lists.
 
-        A hash of the name stays, so that a model which was trained before does not bring the events back.
+        A salted hash of the name stays, so that a model which was trained before does not bring the events back.
+
+        Args:
+            user: the name of the user, or of a session that was joined to one.
         """
         with self.database.write() as connection:
+            user = self._owners(connection, {user})[user]
             sessions = connection.execute(select(aliases.c.session).where(aliases.c.user == user)).scalars().all()
-            names = [user, *sessions]
+            names = [user, *sorted(sessions)]
             self._lock_histories(connection, sorted(names))
-            deleted = {
-                "events": connection.execute(delete(events).where(events.c.user.in_(names))).rowcount,
-                "sessions": connection.execute(delete(aliases).where(aliases.c.user == user)).rowcount,
-                "lists": connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount,
-                "outcomes": connection.execute(delete(outcomes).where(outcomes.c.user.in_(names))).rowcount,
-            }
+            num_events = connection.execute(delete(events).where(events.c.user.in_(names))).rowcount
+            connection.execute(delete(aliases).where(aliases.c.user == user))
+            num_lists = connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount
+            num_outcomes = connection.execute(delete(outcomes).where(outcomes.c.user.in_(names))).rowcount
             connection.execute(delete(histories).where(histories.c.user.in_(names)))
             now = int(time.time() * MICROSECONDS)
-            rows = [{"hash": hash_of_name(name), "time": now} for name in names]
-            connection.execute(self.database.insert_new(erased), rows)
-        return {kind: int(count) for kind, count in deleted.items()}
+            rows = [{"hash": one, "time": now} for one in ErasedNames(self._salt(connection)).hashes(names)]
+            connection.execute(self.database.upsert(erased, ["hash"]), rows)
+        return Erased(tuple(names), int(num_events), int(num_lists), int(num_outcomes))
 
-    def erased_hashes(self) -> set[str]:
-        """The hashes of the names of all users who were erased; see `hash_of_name`."""
+    def erased(self) -> ErasedNames:
+        """The users who were erased."""
         with self.database.read() as connection:
-            return set(connection.execute(select(erased.c.hash)).scalars())
+            salt = connection.execute(select(salts.c.salt)).scalar() or ""
+            return ErasedNames(salt, {row.hash: row.time for row in connection.execute(select(erased))})
+
+    def erasures(self) -> tuple[int, int]:
+        """Two numbers that change when somebody is erased."""
+        with self.database.read() as connection:
+            statement = select(func.count(), func.coalesce(func.max(erased.c.time), 0))
+            count, newest = connection.execute(statement).one()
+        return int(count), int(newest)
+
+    def _salt(self, connection: Connection) -> str:
+        """The random salt of the store, which is made when it is needed first."""
+        row = {"number": 1, "salt": secrets.token_hex(16)}
+        connection.execute(self.database.insert_new(salts), [row])
+        return str(connection.execute(select(salts.c.salt)).scalar_one())
 
     def __len__(self) -> int:
         """The number of events."""
@@ -204,6 +252,26 @@ class EventLog:
                 return
             yield list(rows)
             last = rows[-1].seq
+
+    def after(self, seq: int, limit: int = 100_000) -> list[PastEvent]:
+        """The events that arrived after the one of a number, in the order of arrival."""
+        columns = (events.c.seq, events.c.time, events.c.item)
+        statement = select(*columns).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+        with self.database.read() as connection:
+            return [PastEvent(row.time, row.seq, row.item) for row in connection.execute(statement)]
+
+    def counts(self, width: int, until: int) -> Iterator[tuple[str, int, int]]:
+        """The number of events of each item in each stretch of time: (item, number of the stretch, events).
+
+        Args:
+            width: of a stretch, in microseconds. Stretch 0 holds the times from 1 - width to width - 1.
+            until: the last `seq`.
+        """
+        stretch = events.c.time.op("/")(width)  # towards 0, in SQLite and PostgreSQL
+        statement = select(events.c.item, stretch, func.count()).where(events.c.seq <= until)
+        with self.database.read() as connection:
+            for item, number, count in connection.execute(statement.group_by(events.c.item, stretch)):
+                yield item, int(number), int(count)
 
     def newest_seq(self) -> int:
         """The `seq` of the event that arrived last; 0 without events."""
@@ -241,11 +309,6 @@ class EventLog:
             rows = [{"user": user, "version": version} for user, version in versions.items()]
             connection.execute(self.database.upsert(histories, ["user"]), rows)
         return versions
-
-
-def hash_of_name(user: str) -> str:
-    """A hash from which the name of an erased user cannot be read."""
-    return hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=16, person=b"segue erased").hexdigest()
 
 
 def _order(event: PastEvent) -> tuple[int, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from segue.event_store.database import Database
 from segue.event_store.event import MICROSECONDS
@@ -23,7 +23,9 @@ class Item:
         title: what people call it; None where the model knows better or the name is all there is.
         columns: further values, such as a category; a value may be a list.
         available: whether it can be had now.
-        expires: microseconds since 1970 after which it cannot be had; None for never.
+        expires: microseconds since 1970 from which on it cannot be had; None for never.
+        created: microseconds since 1970 when it was first written to the table.
+        updated: microseconds since 1970 when it was last written.
     """
 
     item: str
@@ -31,10 +33,27 @@ class Item:
     columns: Mapping[str, Any] = field(default_factory=dict)
     available: bool = True
     expires: int | None = None
+    created: int = 0
+    updated: int = 0
 
     def is_available(self, now: int) -> bool:
         """Whether it can be had at a time (microseconds since 1970)."""
         return self.available and (self.expires is None or now < self.expires)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written to the table.
+
+    Attributes:
+        items: the items as they are now.
+        before: the time of the newest change before.
+        time: the time of this change.
+    """
+
+    items: tuple[Item, ...]
+    before: int
+    time: int
 
 
 class ItemTable:
@@ -43,24 +62,45 @@ class ItemTable:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def put(self, changed: Sequence[Item]) -> None:
+    def put(self, changed: Sequence[Item]) -> Written:
         """Add items, or replace those that are there; the last one of a name counts."""
-        now = int(time.time() * MICROSECONDS)
         latest = {item.item: item for item in changed}
-        rows = [
-            {
-                "item": item.item,
-                "title": item.title,
-                "columns": dict(item.columns),
-                "available": item.available,
-                "expires": item.expires,
-                "updated": now,
-            }
-            for item in latest.values()
+        with self.database.write() as connection:
+            return self._write(connection, latest, self._present(connection, list(latest)))
+
+    def update(self, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> Written:
+        """Change some values of items; an item that is not there is added.
+
+        Args:
+            changes: name of an item, and its new values by the attributes of `Item`. In `columns`, only the given ones
+                change, and None deletes one.
+        """
+        with self.database.write() as connection:
+            present = self._present(connection, [name for name, _ in changes])
+            changed = dict(present)
+            for name, values in changes:
+                old = changed.get(name) or Item(name)
+                columns = {**old.columns, **values.get("columns", {})}
+                kept = {column: value for column, value in columns.items() if value is not None}
+                changed[name] = replace(old, **{**values, "columns": kept})
+            return self._write(connection, changed, present)
+
+    def _present(self, connection: Connection, names: Sequence[str]) -> dict[str, Item]:
+        """The items of these names; no other transaction changes them until this one ends."""
+        statement = select(items).where(items.c.item.in_(names)).order_by(items.c.item).with_for_update()
+        return {row.item: _item(row) for row in connection.execute(statement)}
+
+    def _write(self, connection: Connection, changed: Mapping[str, Item], present: Mapping[str, Item]) -> Written:
+        before = self._newest(connection)
+        now = max(int(time.time() * MICROSECONDS), before + 1)
+        written = [
+            replace(changed[name], created=present[name].created if name in present else now, updated=now)
+            for name in sorted(changed)  # so that two transactions never wait for each other
         ]
+        rows = [_plain(item) for item in written]
         if rows:
-            with self.database.write() as connection:
-                connection.execute(self.database.upsert(items, ["item"]), rows)
+            connection.execute(self.database.upsert(items, ["item"], keep=["created"]), rows)
+        return Written(tuple(written), before, now if rows else before)
 
     def get(self, name: str) -> Item | None:
         """One item; None if it is not in the table."""
@@ -78,6 +118,18 @@ class ItemTable:
         newest = max((row.updated for row in rows), default=time)
         return [_item(row) for row in rows], max(time, newest - 60 * MICROSECONDS)
 
+    def newest(self) -> int:
+        """The time of the newest change; 0 without items."""
+        with self.database.read() as connection:
+            return self._newest(connection)
+
+    def _newest(self, connection: Connection) -> int:
+        return int(connection.execute(select(func.coalesce(func.max(items.c.updated), 0))).scalar_one())
+
 
 def _item(row: Any) -> Item:
-    return Item(row.item, row.title, row.columns, row.available, row.expires)
+    return Item(row.item, row.title, row.columns, row.available, row.expires, row.created, row.updated)
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    return {**{field: getattr(item, field) for field in item.__dataclass_fields__}, "columns": dict(item.columns)}

@@ -8,7 +8,8 @@
     documents           rules, deployments: named JSON documents with a version for each kind
     api_keys            hashes of keys and what they may do
     lists, outcomes     recommended lists that wait for the next event, and the ranks that were found
-    erased              users who were erased: a hash of the name, and when
+    erased              users who were erased: a salted hash of the name, and when
+    salts               the random salt of these hashes, in one row
 
 All times are microseconds since 1970 (UTC).
 """
@@ -66,6 +67,7 @@ items = Table(
     Column("columns", JSON, nullable=False),
     Column("available", Boolean, nullable=False),
     Column("expires", BigInteger),
+    Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False, index=True),
 )
 imports = Table(
@@ -126,4 +128,10 @@ erased = Table(
     metadata,
     Column("hash", String, primary_key=True),
     Column("time", BigInteger, nullable=False),
+)
+salts = Table(
+    "salts",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("salt", String, nullable=False),
 )

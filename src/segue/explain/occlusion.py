@@ -154,31 +154,82 @@ def explain(
     scores[:, excluded] = -torch.inf
     ids = torch.from_numpy(log.items.ids([one.item for one in recommended])).long()
 
-    window = model.scored_window
-    unread = 0 if window is None else max(0, len(items) - window)
-    positions = range(max(unread, len(items) - last), len(items))
-    occluded = occluded_scores(model, batch, occlusion_masks(len(items), unread, positions))  # (positions + 2, I)
-    occluded[:, excluded] = -torch.inf
-    without = occluded[:, ids].double().masked_fill(unranked(model, occluded, ids), torch.nan)
-    contributions = without_noise(scores[:, ids].double() - without, scores)
-    rank_changes = rank_changes_of(scores, occluded, ids, without.isnan())
+    found = occlude(model, batch, scores, ids, last=last, excluded=excluded)
+    positions = found.positions
+    rank_changes = rank_changes_of(scores, found.scores, ids, found.without.isnan())
     names, titles = log.items.names(items[positions.start :].tolist()), log.titles(items[positions.start :].tolist())
     ages = range(len(positions), 0, -1)
     gates = recorded_values(recorded, len(items), positions)
-    rows = zip(names, titles, ages, gates, _or_none(contributions[:-2]), rank_changes[:-2], strict=True)
+    rows = zip(names, titles, ages, gates, _or_none(found.contributions[:-2]), rank_changes[:-2], strict=True)
     past = [PastItem(*row) for row in rows]
     if order == "contribution":
         past.sort(key=lambda one: (-sum(math.inf if it is None else abs(it) for it in one.contributions), one.age))
     return Explanation(
         recommended=recommended,
         past=past,
-        num_older=positions.start - unread,
-        older=_or_none(contributions[-2:-1])[0],
-        rest=_or_none(without_noise(without[-1:], scores))[0],
-        num_unread=unread,
-        additive=model.additive != "no" or window == 0,
+        num_older=positions.start - found.num_unread,
+        older=_or_none(found.contributions[-2:-1])[0],
+        rest=_or_none(found.rest[None])[0],
+        num_unread=found.num_unread,
+        additive=is_additive(model),
         removal=removal_of(model),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Occlusion:
+    """What the scores of K items become without parts of a history.
+
+    Attributes:
+        positions: positions in the history of the newest items, each of which was left out alone: P of them.
+        num_unread: number of items that the model does not read.
+        scores: (P + 2, I) the scores without each item; without those that are older; without all items.
+        without: (P + 2, K) those of the K items; NaN where a re-ranking model does not rank the item.
+        contributions: (P + 2, K) what each score loses.
+        rest: (K,) the part of each score that no item carries.
+    """
+
+    positions: range
+    num_unread: int
+    scores: Float[Tensor, "N I"]
+    without: Float[Tensor, "N K"]
+    contributions: Float[Tensor, "N K"]
+    rest: Float[Tensor, "K"]
+
+
+def occlude(
+    model: Model,
+    batch: Batch,
+    scores: Float[Tensor, "1 I"],
+    ids: Int[Tensor, "K"],
+    *,
+    last: int,
+    excluded: Int[Tensor, "E"],
+) -> Occlusion:
+    """Leave out each of the `last` newest items of a history, and compute what the scores of some items lose.
+
+    Args:
+        model: the model.
+        batch: one user and the whole history.
+        scores: of all items for it.
+        ids: the items.
+        last: number of past items.
+        excluded: ids of items that are not recommended, and have no place.
+    """
+    length, window = batch.history.shape[1], model.scored_window
+    unread = 0 if window is None else max(0, length - window)
+    positions = range(max(unread, length - last), length)
+    occluded = occluded_scores(model, batch, occlusion_masks(length, unread, positions))  # (P + 2, I)
+    occluded[:, excluded] = -torch.inf
+    without = occluded[:, ids].double().masked_fill(unranked(model, occluded, ids), torch.nan)
+    contributions = without_noise(scores[:, ids].double() - without, scores)
+    rest = without_noise(without[-1], scores)
+    return Occlusion(positions, unread, occluded, without, contributions, rest)
+
+
+def is_additive(model: Model) -> bool:
+    """Whether the contributions of all items and the rest add up to the score, except for rounding."""
+    return model.additive != "no" or model.scored_window == 0
 
 
 def _of_fallback(recommended: Recommendations) -> Explanation:

@@ -16,7 +16,7 @@ from segue.service.limits import Limits
 from segue.service.metrics import TimedRequests
 from segue.service.problems import add_handlers
 from segue.service.roles import describe_roles
-from segue.service.routes import events, health, models, quality, recommend
+from segue.service.routes import events, health, items, models, popular, quality, recommend, rules, users
 from segue.service.service import Service
 
 DESCRIPTION = "What comes next: events in, recommendations out."
@@ -38,7 +38,7 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
     app.add_middleware(HotPath, service=service)
     app.add_middleware(Gate, keys=service.keys, limits=limits, describe=partial(_describe, app, limits))
     app.add_middleware(TimedRequests, metrics=service.metrics)
-    for module in (events, recommend, models, quality):
+    for module in (events, recommend, popular, items, users, rules, models, quality):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     app.include_router(quality.metrics_router)

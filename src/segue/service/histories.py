@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from segue.data.log import Ids
@@ -24,12 +24,14 @@ class History:
         order: (time, number of arrival) of each event, ascending.
         items: the names of the items.
         ids: the ids of the items that a model knows, by the number of the model; see `LoadedModel.read`.
+        user: name of the user; empty for an anonymous one.
     """
 
     version: int | None = None
     order: list[tuple[int, int]] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
     ids: dict[int, Ids] = field(default_factory=dict)
+    user: str = ""
 
     def add(self, event: PastEvent) -> None:
         """Insert an event at its place in time."""
@@ -58,7 +60,10 @@ class Histories:
         self._num_events = 0
 
     def get(self, user: str) -> History:
-        """The history of a user as the store holds it now. It is shared: do not change it."""
+        """The history of a user as the store holds it now. It is shared: do not change it.
+
+        For a session that was joined to a user, it is that of the user.
+        """
         return self.get_all([user])[0]
 
     def get_all(self, users: Sequence[str]) -> list[History]:
@@ -73,10 +78,11 @@ class Histories:
             return known
         if version is None:
             self._drop(user)
-            return History()
+            owner = self.log.owner(user)
+            return History(user=user) if owner == user else self.get(owner)
         events = self.log.history(user)
         # read after the version: with a newer event in it, the version differs next time and it is read again
-        history = History(version, [(one.time, one.seq) for one in events], [one.item for one in events])
+        history = History(version, [(one.time, one.seq) for one in events], [one.item for one in events], user=user)
         self._keep(user, history)
         return history
 
@@ -98,6 +104,11 @@ class Histories:
     def sizes(self) -> tuple[int, int]:
         """The numbers of users and of events in memory."""
         return len(self._histories), self._num_events
+
+    def forget(self, users: Iterable[str]) -> None:
+        """Drop what is in memory of some users."""
+        for user in users:
+            self._drop(user)
 
     def _keep(self, user: str, history: History) -> None:
         self._drop(user)

@@ -9,7 +9,6 @@ import numpy as np
 from segue.data.log import Ids, Log
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.event_store.event import MICROSECONDS
-from segue.event_store.event_log import hash_of_name
 from segue.event_store.store import Store
 from segue.serving.saved_model import SavedModel
 
@@ -32,10 +31,10 @@ def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], o
     Returns:
         The number of events that are new.
     """
-    erased = store.events.erased_hashes()
+    erased = store.events.erased()
     log = saved.log
     tokens = [str(token) for token in log.users.tokens]
-    kept = np.array([False, *(hash_of_name(token) not in erased for token in tokens)])
+    kept = np.array([False, *(token not in erased for token in tokens)])
     return store.imports.add(
         _rows(log, tokens, kept),
         fingerprint=saved.about["log"]["fingerprint"],

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from segue.service.loaded_model import MAX_ITEMS
 from segue.service.names import MAX_LENGTH, usual_form
-from segue.service.routes.recommend import answer
+from segue.service.routes.recommend import Wanted, answer
 from segue.service.service import Service
 
 PATH = "/v1/recommend"
@@ -36,7 +36,7 @@ class HotPath:
     async def _answer(self, user: str, k: int, send: Send) -> bool:
         """Answer, or say that something is wrong; then nothing was sent."""
         try:
-            response = await answer(self.service, user, k=k)
+            response = await answer(self.service, user, Wanted(k=k))
         except Exception:
             return False
         await send({"type": "http.response.start", "status": 200, "headers": response.raw_headers})

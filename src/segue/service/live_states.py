@@ -11,7 +11,7 @@ newest items, from an empty state. The cost is bounded by the window.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,11 @@ class LiveStates:
         with torch.inference_mode():
             pairs = zip(users, histories, strict=True)
             return torch.cat([self.model.state_query(self._state(user, items)) for user, items in pairs])
+
+    def forget(self, users: Iterable[str]) -> None:
+        """Drop the states of some users."""
+        for user in users:
+            self._kept.pop(user, None)
 
     def _state(self, user: str, items: Ids) -> Any:
         """The state after a history: from the one that is kept, if that belongs to a beginning of the history."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +15,12 @@ from segue.models.base.model import Model
 from segue.service.histories import History
 from segue.service.live_states import LiveStates
 from segue.service.micro_batches import MicroBatches
-from segue.serving.model_facts import facts_hash
+from segue.serving.erase_users import log_without
+from segue.serving.model_facts import fingerprint_of
 from segue.serving.query import Query
 from segue.serving.saved_model import SavedModel, load
+from segue.serving.score_rules import ScoreRules
+from segue.serving.similar import SimilarItemFinder
 from segue.serving.top_items import TopItemFinder, TopItems
 
 MAX_ITEMS = 1_000  # of an answer
@@ -110,6 +112,15 @@ class LoadedModel:
         """How many batches there were of each number of questions."""
         return self._batches.sizes
 
+    @cached_property
+    def similar(self) -> SimilarItemFinder:
+        """Finds similar items.
+
+        Raises:
+            ConfigError: the model compares no items.
+        """
+        return SimilarItemFinder(self.saved)
+
     def known(self, names: Sequence[str]) -> tuple[Ids, list[str]]:
         """The ids of the items that the model knows, in their order, and the names that it does not know."""
         get = self.token_ids.get
@@ -126,6 +137,23 @@ class LoadedModel:
             ids = history.ids[self._number] = self.known(history.items)[0]
         return ids
 
+    def knows_user(self, name: str) -> bool:
+        """Whether the model was trained on events of a user."""
+        return name in self._users
+
+    def user_names(self) -> list[str]:
+        """The users whom the model was trained on."""
+        return list(self._users)
+
+    def forget(self, erased: Mapping[str, int | None]) -> None:
+        """Drop names, histories and states of users from memory; see `segue.serving.erase_users`."""
+        log, _ = log_without(self.saved.log, erased)
+        self.saved = replace(self.saved, log=log)
+        self._users = {str(token): index for index, token in enumerate(log.users.tokens, 1)}
+        if self._states is not None:
+            self._states.forget(erased)
+        self.__dict__.pop("similar", None)  # it holds the log
+
     async def ask(
         self,
         user: str | None,
@@ -134,31 +162,36 @@ class LoadedModel:
         k: int = 10,
         exclude_seen: bool | None = None,
         hidden: Ids | None = None,
+        rules: ScoreRules | None = None,
     ) -> Answer:
         """The best items for a user with a history.
 
         Args:
             user: name of the user; None for an anonymous one.
             history: what the user did; items that the model does not know are left out.
-            k: number of items, at most `MAX_ITEMS`.
+            k: number of items.
             exclude_seen: whether items of the history are left out; None for the rule of the model.
             hidden: ids of items that may not be recommended.
+            rules: further ones, and boosts.
 
         Raises:
             TrainingError: the model scores NaN.
         """
+        query = self.query(user, history)
+        query = replace(query, hidden=hidden, exclude_seen=exclude_seen, rules=rules)
+        return await self._batches.ask(_Question(query, k, user))
+
+    def query(self, user: str | None, history: History) -> Query:
+        """A user and a history as ids; the arguments are those of `ask`."""
         items = self.read(history)
         reason = None
         if not len(items):
             reason = "no item of the history is known to the model" if len(history) else "the history is empty"
-        query = Query(
-            user=0 if user is None else self._users.get(user, 0),
-            items=items,
-            empty_reason=reason,
-            hidden=hidden,
-            exclude_seen=exclude_seen,
-        )
-        return await self._batches.ask(_Question(query, min(k, MAX_ITEMS), user))
+        return Query(user=0 if user is None else self._users.get(user, 0), items=items, empty_reason=reason)
+
+    def leaves_out_seen(self, exclude_seen: bool | None) -> bool:
+        """Whether items of the history are left out; None asks for the rule of the model."""
+        return self._finder.exclude_seen if exclude_seen is None else exclude_seen
 
     def _answer(self, questions: Sequence[_Question]) -> list[Answer]:
         """The answers to a batch: the users whose states are kept, and the others."""
@@ -195,8 +228,3 @@ class LoadedModel:
         """The ids of the items that a mask (I + 1,) does not allow; None if it allows all."""
         hidden = np.flatnonzero(~allowed)
         return hidden[hidden > 0] if len(hidden) else None
-
-
-def fingerprint_of(facts: Mapping[str, Any]) -> str:
-    """16 hex digits of the content of a `model.json`, which has the hashes of all files of the saved model."""
-    return facts_hash(dict(facts))[:16]

@@ -14,7 +14,8 @@ from pathlib import Path
 from segue.errors import ArtefactError, ConfigError, SegueError, did_you_mean
 from segue.folders import is_folder_of
 from segue.models.base.model import Model
-from segue.service.loaded_model import LoadedModel, fingerprint_of
+from segue.service.loaded_model import LoadedModel
+from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
 
 PREVIOUS, REJECTED = ".previous", ".rejected"  # ends of names of folders that `segue retrain` leaves

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from segue.data.extent import Extent
 from segue.errors import SegueError
-from segue.service.loaded_model import fingerprint_of
+from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
 
 if TYPE_CHECKING:

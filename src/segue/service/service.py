@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,14 +11,18 @@ from segue.event_store.event_log import Change
 from segue.event_store.store import Store
 from segue.service.activation import Activation
 from segue.service.deployments import Deployment
+from segue.service.erasures import Erasures
 from segue.service.event_writer import EventWriter
+from segue.service.follower import Follower
 from segue.service.histories import Histories, History
 from segue.service.key_ring import KeyRing
 from segue.service.live_quality import LiveQuality
+from segue.service.loaded_model import LoadedModel
 from segue.service.metrics import Metrics
 from segue.service.micro_batches import MicroBatches
 from segue.service.model_folders import ModelFolders
 from segue.service.quality_watch import QualityWatch
+from segue.service.shop import Shop
 from segue.service.shown_lists import ShownLists
 
 Value = TypeVar("Value")
@@ -43,6 +47,8 @@ class Service:
     def __post_init__(self) -> None:
         self.histories = Histories(self.store.events)
         self._history_batches = MicroBatches(self.histories.get_all)
+        active = self.deployment.choose(None)[0]
+        self.shop = Shop(self.store, [*(one for one in self.deployment.models.values() if one is not active), active])
         self.writer = EventWriter(self.store.events, self._changed)
         self.keys = KeyRing(self.store.keys)
         self.activation = Activation(self)
@@ -50,11 +56,19 @@ class Service:
         self.shown = ShownLists(self.quality)
         self.watch = QualityWatch(self)
         self.metrics = Metrics(self)
+        self.erasures = Erasures(self.store.events, self.loaded_models)
+        self.follower = Follower()
+        self.shop.follow(self.follower)
+        self.follower.add(self.erasures.read_changes, self.erasures.apply)
 
     def start(self) -> None:
         """Begin what runs beside the requests; in the event loop."""
-        for beside in (self.keys, self.activation, self.quality, self.watch):
+        for beside in (self.keys, self.activation, self.quality, self.watch, self.follower):
             beside.start()
+
+    def loaded_models(self) -> Iterable[LoadedModel]:
+        """The models that answer now or could."""
+        return self.deployment.models.values()
 
     async def history(self, user: str) -> History:
         """The history of a user as the store holds it now."""
@@ -71,6 +85,7 @@ class Service:
         await self.keys.close()
         await self.activation.close()
         await self.watch.close()
+        await self.follower.close()
         await self.writer.close()
         await self.shown.close()
         await self.quality.close()
@@ -80,3 +95,4 @@ class Service:
         """What follows from events that were stored."""
         self.histories.apply(changes)
         self.quality.changed(changes)
+        self.shop.add_events(changes)

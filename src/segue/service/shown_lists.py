@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from segue.data.log import Ids
 from segue.event_store.event import MICROSECONDS
 from segue.event_store.outcomes import RecommendedList
 from segue.service.deployments import SHADOW, Deployment
@@ -30,15 +29,13 @@ class Asked:
         user: name of the user.
         history: what the user did.
         after: time and number of arrival of the newest event when the question was asked.
-        k: number of items.
-        hidden: the ids of the items that may not be recommended, for a model.
+        ask: asks a model the same, with a history of its own.
     """
 
     user: str
     history: History
     after: tuple[int, int]
-    k: int
-    hidden: Callable[[LoadedModel], Ids | None]
+    ask: Callable[[LoadedModel, History], Awaitable[Answer]]
 
 
 class ShownLists:
@@ -79,7 +76,7 @@ class ShownLists:
 
     async def _ask(self, model: LoadedModel, asked: Asked, history: History) -> None:
         try:
-            answer = await model.ask(asked.user, history, k=asked.k, hidden=asked.hidden(model))
+            answer = await asked.ask(model, history)
             self._remember(model, SHADOW, asked, answer)
         except Exception as error:
             self.skipped += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -140,6 +141,7 @@ class ModelFacts(AboutFacts, PartFacts):
     """The whole of `model.json`."""
 
     format: int
+    identity: str = Field(default=ABSENT, pattern="^[0-9a-f]{16}$")
     sizes: SizeFacts
     log: LogFacts
     exclude_seen: bool | None = None
@@ -200,3 +202,11 @@ def read_model_json(path: Path) -> dict[str, Any]:
 def facts_hash(facts: dict[str, Any]) -> str:
     """The SHA-256 of the facts without their own hash, in hex digits."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint_of(facts: Mapping[str, Any]) -> str:
+    """16 hex digits of the content of a `model.json`, which has the hashes of all files of the saved model.
+
+    A model keeps its fingerprint when users are erased from it: it answers as before.
+    """
+    return str(facts["identity"]) if "identity" in facts else facts_hash(dict(facts))[:16]

@@ -11,6 +11,7 @@ import numpy as np
 from segue.data.log import Ids, Log
 from segue.errors import DataError, did_you_mean
 from segue.models.base.model import Model
+from segue.serving.score_rules import ScoreRules
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Query:
         empty_reason: why there is no history, as part of a sentence; None if there is one.
         hidden: ids of further items that may not be recommended; None for no others.
         exclude_seen: whether items of the history are left out; None for the rule of the finder.
+        rules: further items that may not be recommended, and boosts; None for none.
     """
 
     user: int
@@ -34,6 +36,7 @@ class Query:
     empty_reason: str | None = None
     hidden: Ids | None = None
     exclude_seen: bool | None = None
+    rules: ScoreRules | None = None
 
     def excluded(self, exclude_seen: bool) -> Ids:
         """The ids of the items that may not be recommended; `exclude_seen` is the rule where the query has none."""

@@ -39,6 +39,7 @@ from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes
 
 FILES = ("model.json", *PAYLOAD, "training.jsonl")
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
+OWN_FACTS |= {"identity"}  # see `fingerprint_of`
 
 
 @dataclass(frozen=True, eq=False)

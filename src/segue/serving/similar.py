@@ -56,30 +56,50 @@ def similar_items(
         ConfigError: the model compares no items.
         DataError: an unknown item, or one that the model was not trained on; no item; or k is below 1.
     """
-    model, log = saved.model, saved.log
-    check_compares_items(model)
-    if k < 1:
-        raise DataError(f"k={k}: must be at least 1")
-    names = list(items) if isinstance(items, list | tuple) else [items]
-    ids = lookup_ids(log, "item", names)
-    if not ids:
-        raise DataError("no item given: name at least one")
-    trained = saved.trained_rows()
-    seen = None if trained is None else trained.counts() > 0
-    for name, index in zip(names, ids, strict=True):
-        if seen is not None and not seen[index]:
-            raise DataError(
-                f"item {name!r}: the model was trained without an event of it, so it knows of no similar items"
-            )
-    similarities = _mean_similarities(model, ids)
-    for mask in (None if candidates is None else candidates.mask, seen):
-        if mask is not None:
-            similarities[torch.from_numpy(~mask)] = -torch.inf
-    similarities[[0, *ids]] = -torch.inf
-    values, found = (row[0] for row in topk(similarities[None], min(k, log.num_items)))
-    found, values = found[values > -torch.inf], values[values > -torch.inf]
-    rows = zip(log.items.names(found.tolist()), log.titles(found.tolist()), values.tolist(), strict=True)
-    return [SimilarItem(*row) for row in rows]
+    return SimilarItemFinder(saved).find(items, k, candidates=candidates)
+
+
+class SimilarItemFinder:
+    """Finds similar items for one question after the other; which items were trained is computed once."""
+
+    def __init__(self, saved: SavedModel) -> None:
+        """Prepare for a saved model.
+
+        Raises:
+            ConfigError: the model compares no items.
+        """
+        check_compares_items(saved.model)
+        self.saved = saved
+        trained = saved.trained_rows()
+        self._seen = None if trained is None else trained.counts() > 0
+
+    def find(self, items: Any, k: int = 10, *, candidates: ItemFilter | None = None) -> list[SimilarItem]:
+        """The k items that are most similar; the arguments are those of `similar_items`.
+
+        Raises:
+            DataError: as `similar_items`.
+        """
+        model, log, seen = self.saved.model, self.saved.log, self._seen
+        if k < 1:
+            raise DataError(f"k={k}: must be at least 1")
+        names = list(items) if isinstance(items, list | tuple) else [items]
+        ids = lookup_ids(log, "item", names)
+        if not ids:
+            raise DataError("no item given: name at least one")
+        for name, index in zip(names, ids, strict=True):
+            if seen is not None and not seen[index]:
+                raise DataError(
+                    f"item {name!r}: the model was trained without an event of it, so it knows of no similar items"
+                )
+        similarities = _mean_similarities(model, ids)
+        for mask in (None if candidates is None else candidates.mask, seen):
+            if mask is not None:
+                similarities[torch.from_numpy(~mask)] = -torch.inf
+        similarities[[0, *ids]] = -torch.inf
+        values, found = (row[0] for row in topk(similarities[None], min(k, log.num_items)))
+        found, values = found[values > -torch.inf], values[values > -torch.inf]
+        rows = zip(log.items.names(found.tolist()), log.titles(found.tolist()), values.tolist(), strict=True)
+        return [SimilarItem(*row) for row in rows]
 
 
 def check_compares_items(model: Model) -> None:

@@ -25,6 +25,7 @@ from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, device_of,
 from segue.nn.topk import topk
 from segue.serving.item_filter import ItemFilter
 from segue.serving.query import Query
+from segue.serving.score_rules import boost, hide
 
 EQUAL_SCORES = "the model gives all items the same score"
 
@@ -111,8 +112,7 @@ class TopItemFinder:
         if missing:
             scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
         k = self.k if k is None else min(k, self._width)
-        excluded = [query.excluded(self.exclude_seen) for query in queries]
-        values, ids = self._best(scores, excluded, k)
+        values, ids = self._best(scores, queries, k, rest)
         check_no_nan(self.model, values)
         reads_history = self.model.window != 0
         fallback = [query.empty_reason if reads_history else None for query in queries]
@@ -126,7 +126,7 @@ class TopItemFinder:
         ids = torch.where(values == -torch.inf, 0, ids.cpu())
         if rows:
             counts = torch.from_numpy(self._counts).repeat(len(rows), 1)
-            values[rows], popular = self._best(counts, [excluded[row] for row in rows], k)
+            values[rows], popular = self._best(counts, [queries[row] for row in rows], k)
             ids[rows] = torch.where(values[rows] == -torch.inf, 0, popular)
         return TopItems(ids, values, fallback)
 
@@ -140,13 +140,19 @@ class TopItemFinder:
         user = torch.tensor([query.user for query in queries])
         return Batch(user, torch.from_numpy(table)).to(device_of(self.model))
 
-    def _best(self, scores: Tensor, excluded: Sequence[np.ndarray], k: int) -> tuple[Tensor, Tensor]:
+    def _best(
+        self, scores: Tensor, queries: Sequence[Query], k: int, rest: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The k best columns; the scores of items that may not be recommended become -inf in place."""
+        rules = [query.rules for query in queries]
+        hide(scores, rules)
+        excluded = [query.excluded(self.exclude_seen) for query in queries]
         if self._excluded is not None:
             scores.index_fill_(1, self._excluded.to(scores.device), -torch.inf)
         row = np.repeat(np.arange(len(excluded)), [len(items) for items in excluded])
-        column = np.concatenate(excluded) if len(excluded) else row
+        column = np.concatenate(excluded) if excluded else row
         scores[torch.from_numpy(row).to(scores.device), torch.from_numpy(column).to(scores.device)] = -torch.inf
+        boost(scores, rules, rest)
         return topk(scores, k)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from segue.event_store.event import MICROSECONDS, Event
 from segue.service.dependencies import get_service
-from segue.service.names import Name
+from segue.service.names import Name, Text
 from segue.service.problems import responses
 from segue.service.service import Service
 from segue.service.times import Time
@@ -33,11 +33,11 @@ class NewEvent(BaseModel):
         description="When, as ISO 8601 with a zone. By default the time of arrival.",
         examples=["2026-11-29T10:00:00Z"],
     )
-    type: Annotated[str, Field(max_length=100)] = Field("", description="The kind of event.", examples=["view"])
+    type: Annotated[Text, Field(max_length=100)] = Field("", description="The kind of event.", examples=["view"])
     value: float | None = Field(
         None, allow_inf_nan=False, strict=True, description="A number, such as a rating.", examples=[4.5]
     )
-    id: Annotated[str, Field(max_length=200)] = Field(
+    id: Annotated[Text, Field(max_length=200)] = Field(
         "",
         description=(
             "Identifies the event: sent again, it is not stored again. By default it follows from user, item, time "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -12,21 +13,55 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.service.dependencies import get_service
+from segue.service.explanations import ItemExplanation, explain_items
 from segue.service.histories import History
-from segue.service.loaded_model import MAX_ITEMS, LoadedModel
+from segue.service.loaded_model import MAX_ITEMS, Answer, LoadedModel
 from segue.service.names import Name
 from segue.service.problems import responses
+from segue.service.routes.conditions import AVAILABLE, EXAMPLE, RULES, WHERE, Condition
 from segue.service.service import Service
+from segue.service.shop import now
 from segue.service.shown_lists import Asked
 
 router = APIRouter(tags=["recommend"])
+EXPLAIN = "Say what each item of the history contributes to the scores. It takes some 20 times as long."
 _encode = msgspec.json.Encoder().encode
 
 
-class Request(BaseModel):
-    """Whom to recommend to, and what."""
+class Wanted(BaseModel):
+    """What is recommended."""
 
     model_config = ConfigDict(extra="forbid")
+
+    k: int = Field(default=10, ge=1, le=MAX_ITEMS, description="Number of items.")
+    exclude_seen: bool | None = Field(
+        default=None, description="Leave out the items of the history. By default as the model was evaluated."
+    )
+    exclude: list[Name] = Field(
+        default_factory=list, max_length=10_000, description="Items to leave out; in a query, repeat the parameter."
+    )
+    where: list[Condition] = Field(default_factory=list, max_length=100, description=WHERE, examples=[EXAMPLE])
+    available: bool = Field(default=True, description=AVAILABLE)
+    rules: bool = Field(default=True, description=RULES)
+    explain: bool = Field(default=False, description=EXPLAIN)
+    model: str | None = Field(
+        default=None, description="Name of a loaded model. By default the one that is active for the user."
+    )
+
+    def is_usual(self) -> bool:
+        """Whether the list is what anybody in the place of the user would get, so that its quality can be measured."""
+        usual = self.model is None and self.exclude_seen is None and not self.where
+        return usual and self.available and self.rules
+
+
+class UserQuery(Wanted):
+    """A user, and what is recommended to them."""
+
+    user: Name = Field(description="A user, or an anonymous session whose events were sent.", examples=["42"])
+
+
+class Request(Wanted):
+    """Whom to recommend to, and what."""
 
     user: Name | None = Field(
         None, description="A user, or an anonymous session whose events were sent.", examples=["42"]
@@ -37,16 +72,8 @@ class Request(BaseModel):
         description="Items, oldest first, in place of the events of the user.",
         examples=[["sku1", "sku7"]],
     )
-    k: int = Field(10, ge=1, le=MAX_ITEMS, description="Number of items.")
-    exclude_seen: bool | None = Field(
-        None, description="Leave out the items of the history. By default as the model was evaluated."
-    )
-    exclude: list[Name] = Field(default_factory=list, max_length=10_000, description="Items to leave out.")
     candidates: list[Name] | None = Field(
         None, max_length=100_000, description="The items that may be recommended. By default all."
-    )
-    model: str | None = Field(
-        None, description="Name of a loaded model. By default the one that is active for the user."
     )
 
     @model_validator(mode="after")
@@ -56,12 +83,38 @@ class Request(BaseModel):
         return self
 
 
+class Contribution(BaseModel):
+    """What an item of the history does to the score of a recommended one."""
+
+    item: str = Field(description="Name of the item.", examples=["sku1"])
+    title: str = Field(description="Its title.", examples=["A tea pot"])
+    age: int = Field(description="1 for the newest item of the history, 2 for the one before, and so on.", examples=[1])
+    contribution: float = Field(description="The score minus the score without the item.", examples=[0.7])
+
+
+class Explanation(BaseModel):
+    """The parts of a score."""
+
+    past: list[Contribution] = Field(description="The newest items of the history that matter, the largest first.")
+    older: float | None = Field(description="What older items contribute together; null where it has no score then.")
+    rest: float | None = Field(description="What no item carries, such as popularity; null where it has no score then.")
+    rules: float = Field(description="What the boosts of the shop's rules add.", examples=[0])
+    additive: bool = Field(description="Whether the parts add up to the score, except for rounding.")
+
+
 class RecommendedItem(BaseModel):
     """One item."""
 
     item: str = Field(description="Its name.", examples=["sku7"])
     title: str = Field(description="Its title, or its name if it has none.", examples=["A kettle"])
-    score: float = Field(description="Scores are comparable within one answer only.", examples=[2.5])
+    score: float = Field(
+        description="Scores are comparable within one answer only; without a model, the item's popularity.",
+        examples=[2.5],
+    )
+    source: Literal["model", "popular", "trending", "new"] = Field(
+        description="What chose it. New is an item that the model does not know yet.", examples=["model"]
+    )
+    explanation: Explanation | None = Field(None, description="With explain=true, if the model chose it.")
 
 
 class Recommended(BaseModel):
@@ -72,7 +125,9 @@ class Recommended(BaseModel):
     arm: str = Field(description="The arm of the A/B split that the user is in.", examples=["hgn"])
     fingerprint: str = Field(description="Identifies the weights of the model.", examples=["0ac98e11867229de"])
     events: int = Field(description="Number of events of the history that the answer knows.", examples=[12])
-    fallback: str | None = Field(description="Why popular items are recommended; null if the model answered.")
+    fallback: str | None = Field(
+        description="Why popular, trending and new items are recommended; null if the model answered."
+    )
     items: list[RecommendedItem] = Field(description="The items, best first.")
 
 
@@ -83,20 +138,10 @@ class Recommended(BaseModel):
     responses=responses(401, 403, 422, 429, 503),
 )
 async def recommend_to_user(
-    service: Annotated[Service, Depends(get_service)],
-    user: Annotated[
-        Name, Query(description="A user, or an anonymous session whose events were sent.", examples=["42"])
-    ],
-    k: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Number of items.")] = 10,
-    exclude_seen: Annotated[
-        bool | None,
-        Query(description="Leave out the items of the history. By default as the model was evaluated."),
-    ] = None,
-    exclude: Annotated[list[Name] | None, Query(description="Items to leave out; repeat the parameter.")] = None,
-    model: Annotated[str | None, Query(description="Name of a loaded model.")] = None,
+    query: Annotated[UserQuery, Query()], service: Annotated[Service, Depends(get_service)]
 ) -> Response:
     """The items that most likely come next for a user. The newest event that was stored counts."""
-    return await answer(service, user, k=k, exclude_seen=exclude_seen, exclude=exclude or [], model=model)
+    return await answer(service, query.user, query)
 
 
 @router.post(
@@ -107,40 +152,46 @@ async def recommend_to_user(
 )
 async def recommend(body: Request, service: Annotated[Service, Depends(get_service)]) -> Response:
     """As GET, for long lists: a history of its own, candidates, items to leave out."""
-    return await answer(
-        service,
-        body.user,
-        body.history,
-        k=body.k,
-        exclude_seen=body.exclude_seen,
-        exclude=body.exclude,
-        candidates=body.candidates,
-        model=body.model,
-    )
+    return await answer(service, body.user, body, body.history, body.candidates)
 
 
 async def answer(
     service: Service,
     user: str | None,
+    wanted: Wanted,
     history: Sequence[str] | None = None,
-    *,
-    k: int,
-    exclude_seen: bool | None = None,
-    exclude: Sequence[str] = (),
     candidates: Sequence[str] | None = None,
-    model: str | None = None,
 ) -> Response:
     """The answer to one request; the parameters are those of `Request`."""
     begin, deployment = time.perf_counter(), service.deployment  # the same for the whole answer
-    loaded, arm = deployment.choose(user) if model is None else (deployment.model(model), model)
     events = await service.history(user or "") if history is None else History(items=list(history))
+    person = events.user or user  # of a session, the user whom it was joined to
+    loaded, arm = deployment.choose(person) if wanted.model is None else (deployment.model(wanted.model), wanted.model)
     after = events.order[-1] if events.order else None
-    top = await loaded.ask(user, events, k=k, exclude_seen=exclude_seen, hidden=_hidden(loaded, exclude, candidates))
+
+    def ask(model: LoadedModel, past: History) -> Awaitable[Answer]:
+        numbers = service.shop.catalogue.numbers_of(model)
+        selection = service.shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
+        hidden, rules = _hidden(model, wanted.exclude, candidates), selection.rules_of(model)
+        return service.shop.ask(
+            numbers,
+            selection,
+            wanted.k,
+            lambda k: model.ask(person, past, k=k, exclude_seen=wanted.exclude_seen, hidden=hidden, rules=rules),
+        )
+
+    top = await ask(loaded, events)
     service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
-    if user is not None and after is not None and model is None and candidates is None and exclude_seen is None:
-        asked = Asked(user, events, after, k, lambda one: _hidden(one, exclude, None))
-        service.shown.add(deployment, loaded, arm, asked, top)
-    tokens, titles = loaded.tokens, loaded.titles
+    if person is not None and after is not None and candidates is None and wanted.is_usual():
+        service.shown.add(deployment, loaded, arm, Asked(person, events, after, ask), top)
+    if top.fallback is None:
+        chosen = _items_of_model(service, loaded, top)
+        if wanted.explain:
+            explained = await asyncio.to_thread(explain_items, loaded, person, events, top.ids)
+            for one, parts in zip(chosen, explained, strict=True):
+                one["explanation"] = _explanation(service, loaded, parts, one["score"])
+    else:
+        chosen = await _items_of_all(service, loaded, events, wanted, candidates)
     content = {
         "user": user,
         "model": loaded.name,
@@ -148,12 +199,49 @@ async def answer(
         "fingerprint": loaded.fingerprint,
         "events": len(events),
         "fallback": top.fallback,
-        "items": [
-            {"item": tokens[index], "title": titles[index], "score": score}
-            for index, score in zip(top.ids, top.scores, strict=True)
-        ],
+        "items": chosen,
     }
     return Response(_encode(content), media_type="application/json")
+
+
+def _items_of_model(service: Service, loaded: LoadedModel, top: Answer) -> list[dict[str, Any]]:
+    catalogue = service.shop.catalogue
+    numbers, names, titles = catalogue.numbers_of(loaded)[top.ids].tolist(), loaded.tokens, catalogue.titles
+    return [
+        {"item": names[index], "title": titles[number], "score": score, "source": "model"}
+        for index, number, score in zip(top.ids, numbers, top.scores, strict=True)
+    ]
+
+
+async def _items_of_all(
+    service: Service, loaded: LoadedModel, events: History, wanted: Wanted, candidates: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """Popular, trending and new items."""
+    shop = service.shop
+    await shop.count()
+    selection = shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
+    left_out = _left_out(service, loaded, events.items, wanted, candidates)
+    names, titles = shop.catalogue.names, shop.catalogue.titles
+    return [
+        {"item": names[pick.number], "title": titles[pick.number], "score": pick.score, "source": pick.source}
+        for pick in shop.fallback.find(loaded, selection, wanted.k, now(), left_out)
+    ]
+
+
+def _explanation(service: Service, loaded: LoadedModel, parts: ItemExplanation, score: float) -> dict[str, Any]:
+    catalogue = service.shop.catalogue
+    numbers = catalogue.numbers_of(loaded)
+    past = [
+        {
+            "item": loaded.tokens[index],
+            "title": catalogue.titles[int(numbers[index])],
+            "age": age,
+            "contribution": contribution,
+        }
+        for index, age, contribution in parts.past
+    ]
+    rules = score - parts.score
+    return {"past": past, "older": parts.older, "rest": parts.rest, "rules": rules, "additive": parts.additive}
 
 
 def _hidden(loaded: LoadedModel, exclude: Sequence[str], candidates: Sequence[str] | None) -> np.ndarray | None:
@@ -164,3 +252,15 @@ def _hidden(loaded: LoadedModel, exclude: Sequence[str], candidates: Sequence[st
     allowed[loaded.known(candidates)[0]] = True
     allowed[loaded.known(exclude)[0]] = False
     return loaded.hidden_ids(allowed)
+
+
+def _left_out(
+    service: Service, loaded: LoadedModel, history: Sequence[str], wanted: Wanted, candidates: Sequence[str] | None
+) -> list[int]:
+    """The numbers of the items that a list without the model leaves out."""
+    catalogue = service.shop.catalogue
+    names = [*wanted.exclude, *(history if loaded.leaves_out_seen(wanted.exclude_seen) else ())]
+    left_out = {number for number in map(catalogue.find, names) if number is not None}
+    if candidates is not None:
+        left_out |= set(range(1, len(catalogue.names))) - {catalogue.find(name) for name in candidates}
+    return sorted(left_out)

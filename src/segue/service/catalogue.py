@@ -1,0 +1,222 @@
+"""`Catalogue`: the items of a shop in memory: those that the models know, those of the store's table, and those that
+only events name.
+
+    number   name    title          available   columns                    where it is from
+    1        sku1    A kettle       yes         category: kitchen          the metadata of a model's log
+    2        sku2    sku2           no          category: [toys, kitchen]  the table of the store, over that metadata
+    3        sku3    sku3           yes                                    an event
+
+Every item has a number, which it keeps as long as the process runs. Masks over these numbers say which items may be
+recommended; `segue.service.selection` makes those of a model from them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import polars as pl
+
+from segue.data.log import Ids, Mask
+from segue.errors import ConfigError, did_you_mean
+from segue.event_store.event import MICROSECONDS
+from segue.event_store.item_table import Item, ItemTable, Written
+from segue.service.item_column import ItemColumn
+from segue.service.loaded_model import LoadedModel
+
+REREAD = 60 * MICROSECONDS  # after which changes are read again that other processes may have made visible late
+
+
+class Catalogue:
+    """The items of a shop.
+
+    Attributes:
+        table: the items in the store.
+        names: the name of each item, by its number; entry 0 is empty.
+        titles: the title of each item, or its name.
+        version: another one after each change that a mask can depend on.
+    """
+
+    def __init__(self, table: ItemTable) -> None:
+        """Read the table of the store."""
+        self.table = table
+        self.names, self.titles, self.version = [""], [""], 0
+        self._numbers: dict[str, int] = {}
+        self._items: dict[int, Item] = {}
+        self._unavailable = np.zeros(1024, np.bool_)
+        self._expiring: list[tuple[int, int]] = []  # a heap of (time, number)
+        self._sources: list[tuple[Ids, pl.DataFrame]] = []
+        self._columns: dict[str, ItemColumn] = {}
+        self._models: WeakKeyDictionary[LoadedModel, Ids] = WeakKeyDictionary()
+        self._since, self._newest, self._read_at = 0, 0, 0
+        self._lock = Lock()
+        self.apply(self.read_changes(0), 0)
+
+    def __len__(self) -> int:
+        """The number of items."""
+        return len(self.names) - 1
+
+    def number(self, name: str) -> int:
+        """The number of an item; a name that was not known gets one."""
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+            self.titles.append(name)
+            self.version += 1
+        return number
+
+    def find(self, name: str) -> int | None:
+        """The number of an item; None for a name that is not known."""
+        return self._numbers.get(name)
+
+    def item(self, number: int) -> Item | None:
+        """What the table of the store holds of an item; None for nothing."""
+        return self._items.get(number)
+
+    def items(self) -> Iterable[tuple[int, Item]]:
+        """The numbers and the items of the table."""
+        return self._items.items()
+
+    def numbers_of(self, loaded: LoadedModel) -> Ids:
+        """(I + 1,) the number of each item of a model; the metadata of its log is added to the catalogue."""
+        numbers = self._models.get(loaded)
+        if numbers is None:
+            numbers = np.array([0, *map(self.number, loaded.tokens[1:])], np.int64)
+            self._models[loaded] = numbers
+            self._add_source(numbers, loaded)
+        return numbers
+
+    def _add_source(self, numbers: Ids, loaded: LoadedModel) -> None:
+        for number, title in zip(numbers.tolist(), loaded.titles, strict=True):
+            item = self._items.get(number)
+            if number and title is not None and (item is None or item.title is None):
+                self.titles[number] = title
+        if loaded.saved.log.item_metadata is not None:
+            self._sources.append((numbers[1:], loaded.saved.log.item_metadata))
+            self._columns.clear()
+        self.version += 1
+
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        named = dict.fromkeys(name for _, table in self._sources for name in table.columns)
+        named.update(dict.fromkeys(name for item in self._items.values() for name in item.columns))
+        return list(named)
+
+    def column(self, name: str) -> ItemColumn:
+        """A column: the values of the models' metadata, where the table does not have others."""
+        found = self._columns.get(name)
+        if found is None:
+            found = ItemColumn()
+            for numbers, table in self._sources:
+                if name in table.columns:
+                    for number, value in zip(numbers.tolist(), table[name].to_list(), strict=True):
+                        found.set(number, value)
+            for number, item in self._items.items():
+                if name in item.columns:
+                    found.set(number, item.columns[name])
+            self._columns[name] = found
+        return found
+
+    def values(self, number: int) -> dict[str, list[str]]:
+        """The values of an item in all columns."""
+        found = {name: list(self.column(name).of(number)) for name in self.columns() if name != "title"}
+        return {name: values for name, values in found.items() if values}
+
+    def matching(self, column: str, wanted: Sequence[str], *, strict: bool = True) -> Mask:
+        """(N + 1,) whether each item has one of some values in a column.
+
+        Args:
+            column: name of the column.
+            wanted: the values.
+            strict: whether an unknown column, or a value that no item has, is an error.
+
+        Raises:
+            ConfigError: with `strict`; the message names similar ones.
+        """
+        if strict:
+            known = self.columns()
+            if column not in known:
+                listed = f"; the columns are {', '.join(known)}" if known else "; the items have no columns"
+                raise ConfigError(f"no column {column!r} to select by{did_you_mean(column, known)}{listed}")
+            values = self.column(column).values()
+            for value in wanted:
+                if not self.column(column).mask([value], len(self.names)).any():
+                    shown = f"; it has {', '.join(map(repr, values[:10]))}" + (" and more" if len(values) > 10 else "")
+                    raise ConfigError(
+                        f"column {column!r} never has the value {value!r}{did_you_mean(value, values)}{shown}"
+                    )
+        return self.column(column).mask(wanted, len(self.names))
+
+    def unavailable(self, now: int) -> Mask | None:
+        """(N + 1,) whether each item cannot be had at a time; None if all can."""
+        self.expire(now)
+        mask = self._unavailable[: len(self.names)]
+        return mask if mask.any() else None
+
+    def expire(self, now: int) -> None:
+        """Take note of the items that have expired."""
+        while self._expiring and self._expiring[0][0] <= now:
+            _, number = heapq.heappop(self._expiring)
+            self._note_availability(number, now)
+
+    def read_changes(self, now: int) -> list[Item] | None:
+        """Read from the store what changed; None if nothing did. May run in a thread."""
+        with self._lock:
+            newest = self.table.newest()
+            if newest == self._newest and now - self._read_at < REREAD and now:
+                return None
+            changed, self._since = self.table.changed_since(self._since)
+            self._newest, self._read_at = newest, now
+        return changed
+
+    def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
+        """Change the table, and return the changed items for `apply`. May run in a thread."""
+        with self._lock:
+            written = write(self.table)
+            if written.before == self._newest:  # nothing of another process is unread
+                self._newest = written.time
+        return written.items
+
+    def apply(self, changed: Iterable[Item] | None, now: int) -> None:
+        """Take over what `read_changes` or `put` returned."""
+        for item in changed or ():
+            number = self.number(item.item)
+            old = self._items.get(number)
+            if old is not None and old.updated >= item.updated:
+                continue
+            self._items[number] = item
+            self.version += 1
+            self._note_title(number, item)
+            self._note_columns(number, {} if old is None else dict(old.columns), item)
+            self._note_availability(number, now)
+            if item.expires is not None:
+                heapq.heappush(self._expiring, (item.expires, number))
+
+    def _note_availability(self, number: int, now: int) -> None:
+        if number >= len(self._unavailable):
+            self._unavailable = np.concatenate([self._unavailable, np.zeros(number, np.bool_)])
+        unavailable = not self._items[number].is_available(now)
+        if self._unavailable[number] != unavailable:
+            self._unavailable[number] = unavailable
+            self.version += 1
+
+    def _note_title(self, number: int, item: Item) -> None:
+        if item.title is not None:
+            self.titles[number] = item.title
+            return
+        self.titles[number] = item.item
+        for loaded in self._models:
+            index = loaded.token_ids.get(item.item)
+            if index is not None:
+                self.titles[number] = loaded.titles[index]
+
+    def _note_columns(self, number: int, before: dict[str, object], item: Item) -> None:
+        for name, column in list(self._columns.items()):
+            if name in item.columns:
+                column.set(number, item.columns[name])
+            elif name in before:  # the value of the metadata comes back
+                del self._columns[name]

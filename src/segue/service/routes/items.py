@@ -1,0 +1,243 @@
+"""/v1/items: titles, columns and availability of items, and the items that are similar to one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from segue.errors import DataError
+from segue.event_store.event import MICROSECONDS
+from segue.event_store.item_table import Item
+from segue.service.dependencies import get_service
+from segue.service.loaded_model import MAX_ITEMS, LoadedModel
+from segue.service.names import Name, Text
+from segue.service.problems import ProblemError, responses
+from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
+from segue.service.selection import Selection
+from segue.service.service import Service
+from segue.service.shop import now
+from segue.serving.item_filter import ItemFilter
+
+router = APIRouter(tags=["items"])
+MAX_BATCH = 1_000
+Value = Annotated[Text, Field(max_length=1_000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
+ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
+Time = Annotated[AwareDatetime, Field(ge=datetime(1, 1, 2, tzinfo=UTC), le=datetime(9999, 12, 30, tzinfo=UTC))]
+Column = Annotated[Text, Field(min_length=1, max_length=200)]
+Values = Annotated[list[Value], Field(max_length=1_000)]
+
+
+class NewItem(BaseModel):
+    """An item of the shop."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item: Name = Field(description="Its name.", examples=["sku7"])
+    title: Annotated[Text, Field(max_length=1_000)] | None = Field(
+        None, description="What people call it. By default as the model's log has it.", examples=["A kettle"]
+    )
+    columns: dict[Column, Value | Values | None] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Further values, such as a category; a list has several. Others are as the model's log has them.",
+        examples=[{"category": ["kitchen", "sale"], "price": 19.5}],
+    )
+    available: bool = Field(True, description="Whether it can be had now.")
+    expires: Time | None = Field(
+        None,
+        description="From when on it cannot be had, as ISO 8601 with a zone. By default never.",
+        examples=["2027-01-01T00:00:00Z"],
+    )
+
+    def values(self) -> dict[str, Any]:
+        """The given values, by the attributes of `Item`."""
+        values = {name: getattr(self, name) for name in self.model_fields_set - {"item"}}
+        if self.expires is not None:
+            values["expires"] = round(self.expires.astimezone(UTC).timestamp() * MICROSECONDS)
+        return values
+
+
+class NewItems(BaseModel):
+    """Several items; of those with the same name, the last one counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[NewItem] = Field(min_length=1, max_length=MAX_BATCH, description="The items.")
+
+
+def _which(body: Any) -> str:
+    is_list = "items" in body if isinstance(body, dict) else isinstance(body, NewItems)
+    return "(several)" if is_list else "(one)"
+
+
+Body = Annotated[Annotated[NewItem, Tag("(one)")] | Annotated[NewItems, Tag("(several)")], Discriminator(_which)]
+
+
+class StoredItems(BaseModel):
+    """What became of the items."""
+
+    stored: int = Field(description="How many items were written. They count in the next answer.", examples=[1])
+    new: list[str] = Field(
+        description=(
+            "Those that the active model does not know. It learns them at the next retrain. Until then they are "
+            "recommended, as new, to those whom the model knows nothing of."
+        ),
+        examples=[["sku7"]],
+    )
+
+
+class ShownItem(BaseModel):
+    """What the service knows of an item."""
+
+    item: str = Field(description="Its name.", examples=["sku7"])
+    title: str = Field(description="Its title, or its name if it has none.", examples=["A kettle"])
+    columns: dict[str, list[str]] = Field(
+        description="Its values in all columns, as `where` compares them.", examples=[{"category": ["kitchen"]}]
+    )
+    available: bool = Field(description="Whether it can be had now.")
+    expires: datetime | None = Field(description="From when on it cannot be had.", examples=["2027-01-01T00:00:00Z"])
+    events: int = Field(description="Number of its events.", examples=[40])
+    models: list[str] = Field(
+        description="The loaded models that know it; the others learn it at their next retrain.", examples=[["hgn"]]
+    )
+
+
+class SimilarItem(BaseModel):
+    """A similar item."""
+
+    item: str = Field(description="Its name.", examples=["sku9"])
+    title: str = Field(description="Its title, or its name if it has none.", examples=["A tea pot"])
+    similarity: float = Field(description="Comparable within one model only.", examples=[0.83])
+
+
+class SimilarItems(BaseModel):
+    """The most similar items, the most similar first."""
+
+    item: str = Field(description="The item.", examples=["sku7"])
+    title: str = Field(description="Its title.", examples=["A kettle"])
+    model: str = Field(description="Name of the model that compared them.", examples=["hgn"])
+    items: list[SimilarItem] = Field(description="The similar items.")
+
+
+@router.put("/items", summary="Write one item or several", responses=responses(401, 403, 413, 422, 429, 503))
+async def put_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
+    """Write items. What the table held of them is replaced: a value that is not given is gone."""
+    items = [Item(one.item, **one.values()) for one in _items(body)]
+    items = [Item(**{**_fields(one), "columns": _without_none(one.columns)}) for one in items]
+    await service.shop.write(lambda table: table.put(items))
+    return _stored(service, [one.item for one in items])
+
+
+@router.post("/items", summary="Change one item or several", responses=responses(401, 403, 413, 422, 429, 503))
+async def change_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
+    """Change the given values of items, such as `available` alone. Columns that are not given stay; null deletes one.
+
+    An item that is not there is added.
+    """
+    changes = [(one.item, one.values()) for one in _items(body)]
+    await service.shop.write(lambda table: table.update(changes))
+    return _stored(service, [name for name, _ in changes])
+
+
+@router.get(
+    "/items/{item:path}/similar",
+    summary="The items that are similar to one",
+    responses=responses(401, 403, 404, 422, 429, 503),
+)
+async def similar(
+    item: ItemPath,
+    service: Annotated[Service, Depends(get_service)],
+    k: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Number of items.")] = 10,
+    where: WhereQuery = None,
+    available: Annotated[bool, Query(description=AVAILABLE)] = True,
+    rules: Annotated[bool, Query(description=RULES)] = True,
+    model: Annotated[str | None, Query(description="Name of a loaded model. By default the active one.")] = None,
+) -> SimilarItems:
+    """Items whose vectors are similar, or, for a model that counts, those that follow or accompany the item.
+
+    Rules hide items and set caps. Boosts do not change similarities.
+    """
+    shop, deployment = service.shop, service.deployment
+    loaded = deployment.choose(None)[0] if model is None else deployment.model(model)
+    numbers = shop.catalogue.numbers_of(loaded)
+    selection = shop.selector.get(where or (), available=available, rules=rules)
+    if item not in loaded.token_ids:
+        known = shop.catalogue.find(item) is not None
+        why = "does not know it yet; it learns it at the next retrain" if known else "knows no item of this name"
+        raise ProblemError(404, f"item {item!r}: the model {loaded.name} {why}")
+    found = await asyncio.to_thread(_find_similar, loaded, item, k, selection)
+    names = [name for name, _ in found]
+    similarities = dict(found)
+    by_number = {int(numbers[loaded.token_ids[name]]): name for name in names}
+    chosen = selection.capped(by_number, k) if selection.caps else list(by_number)[:k]
+    title = shop.catalogue.titles
+    return SimilarItems(
+        item=item,
+        title=title[int(numbers[loaded.token_ids[item]])],
+        model=loaded.name,
+        items=[
+            SimilarItem(item=by_number[number], title=title[number], similarity=similarities[by_number[number]])
+            for number in chosen
+        ],
+    )
+
+
+@router.get("/items/{item:path}", summary="What is known of an item", responses=responses(401, 403, 404, 422, 429, 503))
+async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_service)]) -> ShownItem:
+    """Title, columns and availability of an item, from the table of items and from the models."""
+    shop = service.shop
+    await shop.count()
+    number = shop.catalogue.find(item)
+    if number is None:
+        raise ProblemError(404, f"item {item!r}: nobody knows it; PUT /v1/items adds it")
+    stored = shop.catalogue.item(number)
+    expires = None if stored is None or stored.expires is None else stored.expires
+    return ShownItem(
+        item=item,
+        title=shop.catalogue.titles[number],
+        columns=shop.catalogue.values(number),
+        available=stored is None or stored.is_available(now()),
+        expires=None if expires is None else datetime.fromtimestamp(expires / MICROSECONDS, UTC),
+        events=int(shop.popularity.totals()[number]),
+        models=[name for name, loaded in service.deployment.models.items() if item in loaded.token_ids],
+    )
+
+
+def _items(body: NewItem | NewItems) -> Sequence[NewItem]:
+    return body.items if isinstance(body, NewItems) else [body]
+
+
+def _fields(item: Item) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
+
+
+def _without_none(columns: Any) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def _stored(service: Service, names: Sequence[str]) -> StoredItems:
+    known = service.deployment.choose(None)[0].token_ids
+    distinct = list(dict.fromkeys(names))
+    return StoredItems(stored=len(distinct), new=[name for name in distinct if name not in known])
+
+
+def _find_similar(loaded: LoadedModel, item: str, k: int, selection: Selection) -> list[tuple[str, float]]:
+    """Names and similarities; without caps k of them, else all."""
+    mask = np.ones(loaded.num_items + 1, np.bool_)
+    rules = selection.rules_of(loaded)
+    if rules is not None and rules.hidden is not None:
+        mask &= ~rules.hidden.numpy()
+    mask[0] = False
+    wanted = loaded.num_items if selection.caps else k
+    token = loaded.saved.log.items.tokens[loaded.token_ids[item] - 1]
+    try:
+        found = loaded.similar.find([token], wanted, candidates=ItemFilter(mask))
+    except DataError as error:  # the model was trained without an event of it
+        raise ProblemError(404, str(error)) from error
+    return [(str(one.item), one.similarity) for one in found]

@@ -1,0 +1,151 @@
+"""/v1/rules: what the shop wants: items that are always or never recommended, moved up, or kept few in a list."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from segue.service.dependencies import get_service
+from segue.service.problems import ProblemError, responses
+from segue.service.rule_trial import MAX_USERS, RuleTrial, try_rules
+from segue.service.rules import Rule, RuleName, check_number
+from segue.service.service import Service
+
+router = APIRouter(tags=["rules"])
+RulePath = Annotated[RuleName, Path(description="Name of the rule.", examples=["no-tobacco"])]
+EXAMPLES = {
+    "exclude": {"value": {"kind": "exclude", "where": {"category": ["tobacco"]}}},
+    "include": {"value": {"kind": "include", "where": {"shop": ["uk"]}}},
+    "boost": {"value": {"kind": "boost", "where": {"brand": ["own"]}, "by": 0.5}},
+    "cap": {"value": {"kind": "cap", "column": "category", "at_most": 3}},
+}
+
+
+class NamedRule(BaseModel):
+    """A rule and its name."""
+
+    name: str = Field(description="Its name.", examples=["no-tobacco"])
+    rule: Rule = Field(description="The rule.", examples=[{"kind": "exclude", "where": {"category": ["tobacco"]}}])
+
+
+class AllRules(BaseModel):
+    """The rules that hold."""
+
+    rules: list[NamedRule] = Field(description="The rules, in the order of their names.")
+
+
+class Trial(BaseModel):
+    """Rules to try."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rules: dict[RuleName, Rule] | None = Field(
+        None,
+        max_length=1_000,
+        description="The rules, by name. By default those that hold.",
+        examples=[{"no-tobacco": {"kind": "exclude", "where": {"category": ["tobacco"]}}}],
+    )
+    k: int = Field(10, ge=1, le=100, description="Length of the lists.")
+    users: int = Field(1_000, ge=10, le=MAX_USERS, description="Number of users: those with the newest events.")
+    model: str | None = Field(None, description="Name of a loaded model. By default the active one.")
+
+
+class Difference(BaseModel):
+    """A metric with and without the rules."""
+
+    without: float = Field(description="Mean over the users, without any rule.", examples=[0.21])
+    with_rules: float = Field(description="Mean over the users, with the rules.", examples=[0.2])
+    difference: float = Field(description="With the rules, minus without.", examples=[-0.01])
+    low: float = Field(description="Lower end of the 95% interval of the difference.", examples=[-0.02])
+    high: float = Field(description="Upper end.", examples=[0.001])
+
+
+class Cost(BaseModel):
+    """What the rules cost."""
+
+    model: str = Field(description="Name of the model.", examples=["hgn"])
+    k: int = Field(description="Length of the lists.", examples=[10])
+    users: int = Field(description="Number of users.", examples=[1000])
+    changed: int = Field(description="How many of them get another list.", examples=[412])
+    recall: Difference = Field(description="Share of the users whose newest item is in the list.")
+    mrr: Difference = Field(description="Mean of 1 / rank of that item, and 0 where it is not in the list.")
+
+
+@router.get("/rules", summary="The rules that hold", responses=responses(401, 403, 429, 503))
+async def all_rules(service: Annotated[Service, Depends(get_service)]) -> AllRules:
+    """The rules that hold for all answers."""
+    await _read(service)
+    return AllRules(rules=[NamedRule(name=name, rule=rule) for name, rule in service.shop.rules.rules.items()])
+
+
+@router.post("/rules/try", summary="What rules cost", responses=responses(401, 403, 413, 422, 429, 503))
+async def try_out(body: Trial, service: Annotated[Service, Depends(get_service)]) -> Cost:
+    """Say what rules cost before they hold: recall and MRR of the newest event of the newest users.
+
+    For each of these users the model recommends from the history before the newest event, with and without the rules.
+    """
+    shop, deployment = service.shop, service.deployment
+    loaded = deployment.choose(None)[0] if body.model is None else deployment.model(body.model)
+    shop.catalogue.numbers_of(loaded)
+    rules = shop.rules.rules if body.rules is None else body.rules
+    shop.selector.check(rules)
+    selection = shop.selector.make({}, rules, available=False)
+    trial = await asyncio.to_thread(try_rules, service.store.events, loaded, selection, k=body.k, users=body.users)
+    return _cost(trial)
+
+
+@router.get("/rules/{name}", summary="One rule", responses=responses(401, 403, 404, 422, 429, 503))
+async def one_rule(name: RulePath, service: Annotated[Service, Depends(get_service)]) -> NamedRule:
+    """One rule."""
+    await _read(service)
+    rule = service.shop.rules.rules.get(name)
+    if rule is None:
+        raise ProblemError(404, f"rule {name!r}: there is none of this name")
+    return NamedRule(name=name, rule=rule)
+
+
+@router.put("/rules/{name}", summary="Add or replace a rule", responses=responses(401, 403, 413, 422, 429, 503))
+async def put_rule(
+    name: RulePath,
+    rule: Annotated[Rule, Body(openapi_examples=EXAMPLES)],
+    service: Annotated[Service, Depends(get_service)],
+) -> NamedRule:
+    """Add a rule, or replace the one of this name. It holds from the next answer on.
+
+    A rule on a column, a value or an item that nothing has is refused.
+    """
+    check_number({**service.shop.rules.rules, name: rule})
+    service.shop.selector.check({name: rule})
+    content = rule.model_dump(exclude_defaults=True) | {"kind": rule.kind}
+    await asyncio.to_thread(service.store.rules.put, name, content)
+    await _read(service)
+    return NamedRule(name=name, rule=rule)
+
+
+@router.delete(
+    "/rules/{name}", status_code=204, summary="Delete a rule", responses=responses(401, 403, 404, 422, 429, 503)
+)
+async def delete_rule(name: RulePath, service: Annotated[Service, Depends(get_service)]) -> Response:
+    """Delete a rule. It holds no longer from the next answer on."""
+    if not await asyncio.to_thread(service.store.rules.delete, name):
+        raise ProblemError(404, f"rule {name!r}: there is none of this name")
+    await _read(service)
+    return Response(status_code=204)
+
+
+async def _read(service: Service) -> None:
+    """Take over the rules that other processes may have changed."""
+    service.shop.rules.apply(await service.read(service.shop.rules.read_changes))
+
+
+def _cost(trial: RuleTrial) -> Cost:
+    recall, mrr = (
+        Difference(
+            without=one.without, with_rules=one.with_rules, difference=one.difference, low=one.low, high=one.high
+        )
+        for one in (trial.recall, trial.mrr)
+    )
+    return Cost(model=trial.model, k=trial.k, users=trial.users, changed=trial.changed, recall=recall, mrr=mrr)

@@ -1,0 +1,175 @@
+"""/v1/users and /v1/sessions: what a user did, joining a session to a user, and erasing a person everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from segue.errors import SegueError
+from segue.event_store.event import MICROSECONDS
+from segue.service.dependencies import get_service
+from segue.service.erasures import erase_from
+from segue.service.names import Name
+from segue.service.problems import ProblemError, responses
+from segue.service.service import Service
+
+router = APIRouter(tags=["users"])
+UserPath = Annotated[Name, Path(description="Name of the user.", examples=["42"])]
+REMAINS = [
+    "The weights of models that were trained before may carry traces of the events until they are trained anew.",
+    "Copies elsewhere: backups of the store, logs that models were trained from, and saved models that this service "
+    "has not loaded.",
+    "A salted hash of the name and the time, so that the events do not come back with an older model.",
+]
+
+
+class UserEvent(BaseModel):
+    """An event of a user."""
+
+    item: str = Field(description="Name of the item.", examples=["sku7"])
+    title: str = Field(description="Its title, or its name if it has none.", examples=["A kettle"])
+    time: datetime | None = Field(
+        description="When. Null for a time outside the years 1 to 9999.", examples=["2026-11-29T10:00:00Z"]
+    )
+    type: str = Field(description="The kind of event.", examples=["view"])
+    value: float | None = Field(description="A number, such as a rating.", examples=[4.5])
+
+
+class ShownUser(BaseModel):
+    """What the service knows of a user."""
+
+    user: str = Field(description="The user; for a session that was joined to one, that user.", examples=["42"])
+    events: int = Field(description="Number of all events.", examples=[12])
+    models: list[str] = Field(
+        description="The loaded models that were trained on events of the user.", examples=[["hgn"]]
+    )
+    history: list[UserEvent] = Field(description="The newest events, the newest last.")
+
+
+class Join(BaseModel):
+    """Whom a session belongs to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: Name = Field(description="The user.", examples=["42"])
+
+
+class Joined(BaseModel):
+    """What became of a session."""
+
+    session: str = Field(description="The session.", examples=["s-81f"])
+    user: str = Field(description="The user whom it belongs to now.", examples=["42"])
+    events: int = Field(description="Number of events that the user got from it.", examples=[3])
+
+
+class ErasedFromFolder(BaseModel):
+    """What was erased from a saved model."""
+
+    model: str = Field(description="Name of the model.", examples=["hgn"])
+    names: int = Field(description="Number of names that were in its list of users.", examples=[1])
+    events: int = Field(description="Number of events that were in its histories.", examples=[12])
+
+
+class ErasedUser(BaseModel):
+    """What was erased, and what was not."""
+
+    user: str = Field(description="The user.", examples=["42"])
+    events: int = Field(description="Number of events that were in the store.", examples=[12])
+    sessions: int = Field(description="Number of sessions that belonged to the user.", examples=[1])
+    lists: int = Field(description="Number of recommended lists that waited for the next event.", examples=[2])
+    outcomes: int = Field(description="Number of ranks that were found for lists.", examples=[5])
+    models: list[ErasedFromFolder] = Field(
+        description="What was erased from the folders of the loaded models, in which names and histories are."
+    )
+    remains: list[str] = Field(description="What was not erased, in words.", examples=[REMAINS])
+
+
+@router.get("/users/{user:path}", summary="What a user did", responses=responses(401, 403, 422, 429, 503))
+async def get_user(
+    user: UserPath,
+    service: Annotated[Service, Depends(get_service)],
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Number of events.")] = 100,
+) -> ShownUser:
+    """The newest events of a user or of an anonymous session. Somebody without events has an empty history."""
+    log, catalogue = service.store.events, service.shop.catalogue
+    owner = await service.read(lambda: log.owner(user))
+    count = len(await service.history(owner))
+    events = await service.read(lambda: log.newest(owner, limit))
+    history = [
+        UserEvent(
+            item=event.item,
+            title=event.item if (number := catalogue.find(event.item)) is None else catalogue.titles[number],
+            time=_date(event.time),
+            type=event.type,
+            value=event.value,
+        )
+        for event in events
+    ]
+    models = [name for name, loaded in service.deployment.models.items() if loaded.knows_user(owner)]
+    return ShownUser(user=owner, events=count, models=models, history=history)
+
+
+@router.delete("/users/{user:path}", summary="Erase a person", responses=responses(401, 403, 422, 429, 503))
+async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_service)]) -> ErasedUser:
+    """Erase a person: the events, the sessions, the lists, and the names and histories in all loaded models.
+
+    The folders of the models are rewritten, and their weights stay. The answer says what was erased and what was not.
+    Other services of the same store rewrite the folders of their models within seconds.
+    """
+    erased = await asyncio.to_thread(service.store.events.erase, user)
+    service.histories.forget(erased.names)
+    names = dict.fromkeys(erased.names)
+    models, failed = [], []
+    for name, loaded in service.deployment.models.items():
+        try:
+            found = await asyncio.to_thread(erase_from, loaded, names)
+        except SegueError as error:
+            failed.append(str(error))
+            continue
+        loaded.forget(names)
+        models.append(ErasedFromFolder(model=name, names=found.users, events=found.events))
+    await service.shop.count_again()
+    if failed:
+        raise ProblemError(
+            503,
+            "the store no longer has the person, but not all saved models could be rewritten; it is tried again each "
+            f"second: {'; '.join(failed)}",
+        )
+    return ErasedUser(
+        user=erased.names[0],
+        events=erased.events,
+        sessions=len(erased.names) - 1,
+        lists=erased.lists,
+        outcomes=erased.outcomes,
+        models=models,
+        remains=REMAINS,
+    )
+
+
+@router.post(
+    "/sessions/{session:path}/join",
+    summary="Give a session to a user",
+    responses=responses(401, 403, 413, 422, 429, 503),
+)
+async def join(
+    session: Annotated[Name, Path(description="Name of the anonymous session.", examples=["s-81f"])],
+    body: Join,
+    service: Annotated[Service, Depends(get_service)],
+) -> Joined:
+    """Give the events of an anonymous session to a user, and those that will come under its name."""
+    log = service.store.events
+    moved = await asyncio.to_thread(log.join, session, body.user)
+    service.histories.forget([session])
+    owner = await service.read(lambda: log.owner(body.user))
+    return Joined(session=session, user=owner, events=moved)
+
+
+def _date(time: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(time / MICROSECONDS, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,103 @@
+"""`Shop`: what a service knows of the items it recommends: the catalogue, the rules, and how popular items are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from segue.data.log import Ids
+from segue.event_store.event import MICROSECONDS
+from segue.event_store.event_log import Change
+from segue.event_store.item_table import Item, ItemTable, Written
+from segue.event_store.store import Store
+from segue.service.catalogue import Catalogue
+from segue.service.fallback import Fallback
+from segue.service.follower import Follower
+from segue.service.loaded_model import Answer, LoadedModel
+from segue.service.popularity import Popularity
+from segue.service.rules import RuleBook
+from segue.service.selection import Selection, Selector
+
+
+class Shop:
+    """The items of a service.
+
+    Attributes:
+        catalogue: all items.
+        rules: of the shop.
+        selector: finds the items that a request may get.
+        popularity: counts of the events of all items.
+        fallback: lists for those whom no model knows.
+    """
+
+    def __init__(self, store: Store, models: Iterable[LoadedModel]) -> None:
+        """Read the items and the rules of a store.
+
+        Args:
+            store: the store.
+            models: their items and metadata; where two know an item, the later one counts.
+        """
+        self.catalogue = Catalogue(store.items)
+        for loaded in models:
+            self.catalogue.numbers_of(loaded)
+        self.rules = RuleBook(store.rules)
+        self.selector = Selector(self.catalogue, self.rules)
+        self.popularity = Popularity(store.events, self.catalogue)
+        self.fallback = Fallback(self.catalogue, self.popularity)
+        self._counting = asyncio.Lock()
+
+    def follow(self, follower: Follower) -> None:
+        """Let a follower ask for what other processes change."""
+        catalogue, popularity = self.catalogue, self.popularity
+        follower.add(lambda: catalogue.read_changes(now()), lambda changed: catalogue.apply(changed, now()))
+        follower.add(self.rules.read_changes, self.rules.apply)
+        follower.add(lambda: popularity.read_changes(now()), lambda followed: popularity.apply(followed, now()))
+
+    def add_events(self, changes: Mapping[str, Change]) -> None:
+        """Count events that this process has stored."""
+        for change in changes.values():
+            self.popularity.add(change.events, now())
+
+    async def count(self) -> None:
+        """Count all events of the store, if that was not done since the start and since somebody was erased."""
+        if not self.popularity.is_counted:
+            await self.count_again()
+
+    async def count_again(self) -> None:
+        """As `count`, where somebody may have been erased."""
+        async with self._counting:
+            if await asyncio.to_thread(self.popularity.needs_tally, now()):
+                self.popularity.replace(await asyncio.to_thread(self.popularity.tally, now()))
+
+    async def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
+        """Change the table of items; the change counts in the next answer."""
+        items = await asyncio.to_thread(self.catalogue.write, write)
+        self.catalogue.apply(items, now())
+        return items
+
+    async def ask(self, numbers: Ids, selection: Selection, k: int, ask: Callable[[int], Awaitable[Answer]]) -> Answer:
+        """The answer of a model within the caps of a selection.
+
+        Args:
+            numbers: (I + 1,) those of the model's items in the catalogue.
+            selection: which items are possible.
+            k: number of items.
+            ask: asks the model for a number of items.
+        """
+        if not selection.caps:
+            return await ask(k)
+        width = 4 * k
+        while True:
+            answer = await ask(width)
+            places = {int(numbers[index]): place for place, index in enumerate(answer.ids)}
+            chosen = [places[number] for number in selection.capped(places, k)]
+            if len(chosen) == k or len(answer.ids) < width or width >= len(numbers):
+                ids = [answer.ids[place] for place in chosen]
+                return Answer(ids, [answer.scores[place] for place in chosen], answer.fallback)
+            width *= 4
+
+
+def now() -> int:
+    """Microseconds since 1970."""
+    return int(time.time() * MICROSECONDS)
