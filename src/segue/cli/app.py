@@ -21,6 +21,7 @@ from segue.cli.numbers import convert
 from segue.cli.recommend import recommend
 from segue.cli.reproduce import reproduce
 from segue.cli.retrain import retrain
+from segue.cli.rules import rules
 from segue.cli.run import run
 from segue.cli.search import search
 from segue.cli.serve import serve
@@ -140,6 +141,7 @@ Then, from anywhere on this machine:
   curl -X POST localhost:8000/v1/events -H 'content-type: application/json' -d '{"user": "42", "item": "50"}'
   curl 'localhost:8000/v1/recommend?user=42&k=5'""",
 )
+app.command(rules)
 app.command(
     export,
     usage="Usage: segue export MODEL --out FOLDER [OPTIONS]",

@@ -12,7 +12,7 @@ nothing, and the other rules go on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -93,13 +93,20 @@ def read_rules(content: Any, where: str) -> Rules:
     Raises:
         ConfigError: they are no rules; the message says which is wrong.
     """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: must be an object with a rule for each name")
     try:
         return _adapter.validate_python(content)
     except ValidationError as error:
         raise ConfigError(f"{where}: {problem_text(error)}") from error
 
 
-def check_number(rules: Rules) -> None:
+def plain_rule(rule: Include | Exclude | Boost | Cap) -> dict[str, Any]:
+    """A rule as plain values, without those that are as usual."""
+    return {"kind": rule.kind, **rule.model_dump(exclude_defaults=True)}
+
+
+def check_number(rules: Sized) -> None:
     """Raise `ConfigError` if there are too many rules to compute masks from."""
     require(len(rules) <= MAX_RULES, f"{len(rules):,} rules: at most {MAX_RULES:,} can hold at once")
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from segue.service.dependencies import get_service
 from segue.service.problems import ProblemError, responses
 from segue.service.rule_trial import MAX_USERS, RuleTrial, try_rules
-from segue.service.rules import Rule, RuleName, check_number
+from segue.service.rules import Rule, RuleName, check_number, plain_rule
 from segue.service.service import Service
 
 router = APIRouter(tags=["rules"])
@@ -119,8 +119,7 @@ async def put_rule(
     """
     check_number({**service.shop.rules.rules, name: rule})
     service.shop.selector.check({name: rule})
-    content = rule.model_dump(exclude_defaults=True) | {"kind": rule.kind}
-    await asyncio.to_thread(service.store.rules.put, name, content)
+    await asyncio.to_thread(service.store.rules.put, name, plain_rule(rule))
     await _read(service)
     return NamedRule(name=name, rule=rule)
 
