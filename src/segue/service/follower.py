@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 SECONDS = 1.0
@@ -20,6 +21,7 @@ class Follower:
         self.seconds = seconds
         self._followed: list[tuple[Callable[[], Any], Callable[[Any], object]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
 
     def add(self, read: Callable[[], Any], apply: Callable[[Any], object]) -> None:
         """Follow something: `read` runs in a thread, and `apply` gets what it returned."""
@@ -38,12 +40,14 @@ class Follower:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Ask no more. What is being read is read to its end, so that the store can be closed."""
+        self._closed.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._task
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self.seconds)
+        while not self._closed.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), self.seconds)
+                return
             await self.poll()
