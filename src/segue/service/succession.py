@@ -17,8 +17,8 @@ from segue.event_store.documents import Documents
 from segue.folders import atomic_folder
 from segue.models.base.model import Model
 from segue.service.activation import ACTIVE
-from segue.service.loaded_model import fingerprint_of
 from segue.service.model_folders import PREVIOUS, REJECTED
+from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import check_target, read_facts, save
 
 
