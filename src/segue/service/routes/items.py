@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from segue.errors import DataError
-from segue.event_store.event import MICROSECONDS
 from segue.event_store.item_table import Item
 from segue.service.dependencies import get_service
 from segue.service.loaded_model import MAX_ITEMS, LoadedModel
@@ -22,13 +21,14 @@ from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
 from segue.service.selection import Selection
 from segue.service.service import Service
 from segue.service.shop import now
+from segue.service.times import Time
 from segue.serving.item_filter import ItemFilter
 
 router = APIRouter(tags=["items"])
 MAX_BATCH = 1_000
+START = datetime(1970, 1, 1, tzinfo=UTC)
 Value = Annotated[Text, Field(max_length=1_000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
-Time = Annotated[AwareDatetime, Field(ge=datetime(1, 1, 2, tzinfo=UTC), le=datetime(9999, 12, 30, tzinfo=UTC))]
 Column = Annotated[Text, Field(min_length=1, max_length=200)]
 Values = Annotated[list[Value], Field(max_length=1_000)]
 
@@ -59,7 +59,7 @@ class NewItem(BaseModel):
         """The given values, by the attributes of `Item`."""
         values = {name: getattr(self, name) for name in self.model_fields_set - {"item"}}
         if self.expires is not None:
-            values["expires"] = round(self.expires.astimezone(UTC).timestamp() * MICROSECONDS)
+            values["expires"] = (self.expires - START) // timedelta(microseconds=1)
         return values
 
 
@@ -203,7 +203,7 @@ async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_servi
         title=shop.catalogue.titles[number],
         columns=shop.catalogue.values(number),
         available=stored is None or stored.is_available(now()),
-        expires=None if expires is None else datetime.fromtimestamp(expires / MICROSECONDS, UTC),
+        expires=None if expires is None else START + timedelta(microseconds=expires),
         events=int(shop.popularity.totals()[number]),
         models=[name for name, loaded in service.deployment.models.items() if item in loaded.token_ids],
     )
