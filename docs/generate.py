@@ -40,7 +40,8 @@ BLOCK = re.compile(
 MANY = 8
 NDCG = ("mean", "low", "high")
 COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
-COMMANDS += ["evaluate", "recommend", "explain", "similar", "serve", "rules", "data", "reproduce", "demo"]
+COMMANDS += ["evaluate", "recommend", "explain", "similar", "export"]
+COMMANDS += ["serve", "rules", "monitor", "retrain", "data", "reproduce", "demo"]
 WIDTH = 100
 
 

@@ -106,7 +106,22 @@ def test_commands_are_commands(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "fit", "data", "reproduce"],
+    [
+        "run",
+        "search",
+        "compare",
+        "blend",
+        "evaluate",
+        "recommend",
+        "explain",
+        "similar",
+        "fit",
+        "data",
+        "reproduce",
+        "export",
+        "monitor",
+        "retrain",
+    ],
 )
 def test_examples_of_the_help_are_commands(command: str) -> None:
     lines = re.findall(r"^  (segue .+)$", app[command].help_epilogue, re.MULTILINE)
