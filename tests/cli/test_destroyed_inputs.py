@@ -21,6 +21,7 @@ def saved_log(patch: pytest.MonkeyPatch) -> None:
     save_log(read_log("events.csv"), "log")
 
 
+comparison = written("field/compare.json")
 BLEND = "blend models/hgn models/pop --data events.csv -o"
 DESTROYED = {
     "blend over its first model": Bad(f"{BLEND} models/hgn", r"models/hgn: is also what is read, models/hgn; choose"),
@@ -43,6 +44,13 @@ DESTROYED = {
         "fit hgn events.csv --like models/hgn -o ./models/hgn", r"models/hgn: is also what is read, models/hgn"
     ),
     "search inside a model": Bad("search pop events.csv -o models/pop/again", r"lies in the saved model .*models/pop"),
+    "run over a model of a comparison": Bad(
+        "run pop events.csv -o field/pop", r"field/pop: lies in the comparison .*/field; choose", prepare=comparison
+    ),
+    "fit inside a comparison": Bad("fit pop events.csv -o field/x", r"lies in the comparison", prepare=comparison),
+    "blend inside a comparison": Bad(f"{BLEND} field/x", r"lies in the comparison", prepare=comparison),
+    "search inside a comparison": Bad("search pop events.csv -o field/x", r"in the comparison", prepare=comparison),
+    "log inside a comparison": Bad("data events.csv -o field/log", r"lies in the comparison", prepare=comparison),
     "comparison inside a model": Bad("compare events.csv -o models/pop/all", r"lies in the saved model .*models/pop"),
     "log over the log": Bad("data log -o log", r"log: is also what is read, log; choose", prepare=saved_log),
     "log inside a log": Bad("data events.csv -o log/filtered", r"lies in the saved log .*/log", prepare=saved_log),
@@ -95,6 +103,12 @@ DESTROYED = {
     "page over a file of the model": Bad(
         "explain models/pop --user u1 --html models/pop/items.parquet", r"--html .*: lies in a saved model"
     ),
+    "JSON with the name of the folder": Bad("run pop events.csv -o q --json ./q", r"--json q: q is to be the folder"),
+    "JSON with the name of the usual folder": Bad(
+        "run item-knn events.csv --json models/item-knn", r"item-knn: models/item-knn is to be the folder"
+    ),
+    "JSON with the name of the folder of a log": Bad("data events.csv -o q --json q", r"--json q: q is to be the"),
+    "JSON with the name of the folder above": Bad("search pop events.csv -o q/a --json q", r"give the file another"),
     "page without a folder": Bad(
         "explain models/pop --user u1 --html no/page.html", r"--html no/page\.html: .* no folder .*/no; make it first"
     ),

@@ -167,3 +167,10 @@ def test_search_and_compare_take_a_horizon(segue, here, sequential_workers):
         found = json.loads((here / "found.json").read_text())
         assert found["protocol"]["name"] == "session"
         assert list(found["models"][0]["metrics"]) == ["recall@10,1", "recall@10,2", "mrr@10,1"]
+
+
+def test_search_does_not_take_a_model_of_another_log_for_its_own(segue, here):
+    for command in ("search pop events.csv", "run pop other.csv", "search pop events.csv"):
+        done(segue(f"{command} --no-baselines -o models/x"))
+    stored, events = (json.loads((here / f"models/{name}/model.json").read_text())["log"] for name in ("x", "pop"))
+    assert stored == events

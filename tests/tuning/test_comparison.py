@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from segue.experiments.experiment import Experiment
 from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
 from segue.models.registry import MODELS
-from segue.serving.saved_model import load
+from segue.serving.saved_model import load, read_facts, save
 from segue.temporary import locked_folder
 from segue.tuning import scheduler as scheduler_module
 from segue.tuning.budget import Budget
@@ -265,6 +266,33 @@ def test_results_of_an_older_version_are_refused(tmp_path: Path, sequential_work
     result_files.write(result, path, **about)
     with pytest.raises(ConfigError, match=r"pop: was written by an older version of segue; delete .*c, or choose"):
         comparison("pop").run(LOG, tmp_path / "c")
+
+
+def test_a_model_that_was_put_in_the_place_of_a_tested_one_is_not_taken_for_it(
+    tmp_path: Path, sequential_workers: Any
+) -> None:
+    folder, names = tmp_path / "c", ("pop", "item-knn")
+    before = comparison(*names).run(LOG, folder)
+    shutil.rmtree(folder / "pop")
+    shutil.copytree(folder / "item-knn", folder / "pop")
+    sequential_workers.started.clear()
+    after = comparison(*names).run(LOG, folder)
+    assert read_facts(folder / "pop")["model"] == "pop"
+    assert {one.model: one.validation_metric for one in after} == {one.model: one.validation_metric for one in before}
+    assert {name for name, *_ in sequential_workers.started} == {"pop"}
+
+
+def test_a_model_that_no_search_has_found_is_not_replaced(tmp_path: Path, sequential_workers: Any) -> None:
+    folder = tmp_path / "c"
+    comparison("pop").run(LOG, folder)
+    outcome = Experiment(model="item-knn", protocol=LEAVE_ONE_OUT).run(LOG)
+    save(outcome.model, LOG, folder / "pop", **outcome.about())
+    before = contents(folder / "pop")
+    with pytest.raises(
+        ConfigError, match=r"c/pop: holds the model item-knn that no search has found and that would be lost"
+    ):
+        comparison("pop").run(LOG, folder)
+    assert contents(folder / "pop") == before
 
 
 def test_another_comparison_is_refused(tmp_path: Path, sequential_workers: Any) -> None:

@@ -18,8 +18,6 @@ from segue.folders import MARKERS, Kind, is_folder_of
 from segue.io import reason
 from segue.temporary import check_name
 
-NO_PLACE_FOR_FOLDERS: tuple[Kind, ...] = ("saved model", "saved log", "search")  # saved models lie in a comparison
-
 Inputs = Iterable[str | Path | None]
 
 
@@ -51,7 +49,12 @@ def check_outputs(files: Mapping[str, Path | None], folder: Path | None = None, 
         return
     _check_folder(folder, inputs)
     for option, path in given.items():
-        if folder.resolve() in path.resolve().parents:
+        target, place = path.resolve(), folder.resolve()
+        if target == place or target in place.parents:
+            raise ConfigError(
+                f"{option} {path}: {folder} is to be the folder of the result; give the file another name"
+            )
+        if place in target.parents:
             raise ConfigError(f"{option} {path}: lies in {folder}, the folder of the result; give a file outside of it")
 
 
@@ -63,7 +66,7 @@ def check_folder_of_files(named: str, folder: Path) -> None:
         folder: its path.
 
     Raises:
-        ConfigError: it is or lies in a saved model, a saved log or a search.
+        ConfigError: it is or lies in a saved model, a saved log, a search or a comparison.
         DataError: it is a file, or cannot be made or written to.
     """
     target = folder.resolve()
@@ -84,7 +87,7 @@ def _check_file(option: str, path: Path, inputs: Inputs) -> None:
     _check_name(f"{option} {path}", target)
     _check_place(option, path, target.parent)
     for parent in target.parents:
-        if kind := _kind(parent, MARKERS):
+        if kind := _kind(parent):
             raise ConfigError(f"{option} {path}: lies in a {kind}; give a file outside of it")
     for one in _existing(inputs):
         if path.exists() and path.samefile(one):
@@ -131,9 +134,9 @@ def _is_replaced(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
-def _kind(folder: Path, kinds: Iterable[Kind] = NO_PLACE_FOR_FOLDERS) -> Kind | None:
-    """Which of these kinds of saved thing a folder is; None if it is none."""
-    return next((kind for kind in kinds if is_folder_of(kind, folder)), None)
+def _kind(folder: Path) -> Kind | None:
+    """Which kind of saved thing a folder is; None if it is none."""
+    return next((kind for kind in MARKERS if is_folder_of(kind, folder)), None)
 
 
 def _existing(inputs: Inputs) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from segue.data.log import Log
-from segue.errors import ArtefactError
+from segue.errors import ArtefactError, ConfigError
 from segue.evaluation import result_files
 from segue.evaluation.result import Result
 from segue.experiments.experiment import Experiment
+from segue.io import plain_values
 from segue.json_files import Stored, parse_json
 from segue.serving import saved_model
 from segue.serving.model_facts import TrainingFacts
@@ -98,7 +100,12 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
             "trial": best.as_dict(),
         }
         before = read_tested(result_path) if _is_saved(experiment, path) and result_path.is_file() else None
-        if before is not None and _is_of(before[1], experiment) and _has_ended(before[1], search):
+        if (
+            before is not None
+            and is_tested(path, before[1])
+            and _is_of(before[1], experiment)
+            and _has_ended(before[1], search)
+        ):
             stored, about = before
             result = replace(stored, warnings=experiment.warnings(experiment.split(log)))
             if about["search"] != json.loads(json.dumps(about_search)):
@@ -109,6 +116,33 @@ def refit_and_test(search: Search, log: Log, trials: list[Trial], path: Path) ->
         saved_model.save(outcome.model, log, path, **about)
         result_files.write(outcome.result, result_path, **about)
     return outcome.result, about
+
+
+def is_tested(path: Path, about: Mapping[str, Any]) -> bool:
+    """Whether `path` holds the very model of a test result, and no other that was saved there later.
+
+    Args:
+        path: the folder of the model.
+        about: what is stored with the result. Its search may have gone on since, without a better trial.
+    """
+    try:
+        facts = saved_model.read_facts(path)
+    except ArtefactError:
+        return False
+    return all(facts.get(key) == value for key, value in plain_values(about).items() if key != "search")
+
+
+def check_no_other(path: Path) -> None:
+    """Raise `ConfigError` if the folder for the best model of a search holds a model that no search has found."""
+    try:
+        facts = saved_model.read_facts(path)
+    except ArtefactError:
+        return
+    if "search" not in facts:
+        raise ConfigError(
+            f"{path}: holds the model {facts['model']} that no search has found and that would be lost; move it "
+            "to another place, or choose another folder with -o"
+        )
 
 
 def _has_ended(about: dict[str, Any], search: Search) -> bool:

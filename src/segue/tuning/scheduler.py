@@ -9,11 +9,10 @@ from pathlib import Path
 
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
-from segue.folders import is_folder_of
 from segue.io import write_text
 from segue.reporting.console import Bar, say
 from segue.reporting.numbers import seconds_text
-from segue.tuning.best_model import read_tested, refit_and_test, search_folder
+from segue.tuning.best_model import check_no_other, is_tested, read_tested, refit_and_test, search_folder
 from segue.tuning.budget import Budget
 from segue.tuning.comparison_state import ComparisonState
 from segue.tuning.entry import Entry
@@ -79,6 +78,9 @@ class Scheduler:
         self.folder = state.folder
         self.finished: dict[str, Entry] = {}
         self.progress: dict[str, Progress] = {}  # of the models whose tuning was started in this call
+        models = list(models)
+        for name in models:
+            check_no_other(self.folder / name)
         self.to_tune = [name for name in models if not self._read_finished(name)]
         self.to_test: list[str] = []
 
@@ -238,7 +240,7 @@ class Scheduler:
         expected = {k: v for k, v in search.experiment.as_dict().items() if k not in ("settings", "protocol")}
         same = {key: about["experiment"].get(key) for key in expected} == expected
         enough = with_fewer_trials or about["search"]["trials"] >= search.max_trials
-        if not (same and enough and is_folder_of("saved model", path)):
+        if not (same and enough and is_tested(path, about)):
             return False
         about = {**about, "search": {**about["search"], "of": search.max_trials}}
         self.finished[name] = Entry(name, dataclasses.replace(result, warnings=self.warnings), about)
