@@ -228,7 +228,16 @@ def test_the_names_of_metrics_are_read() -> None:
     for bad in ("recall@20,", "recall@20,0", "mrr@20,1.5"):
         with pytest.raises(ConfigError, match=r"needs a number of steps of at least 1, such as .*@20,5"):
             parse(bad)
-    for bad in ("recall", "recall@", "recall@0", "recall@-1", "recall@ten", "recall@1.5"):
+    for bad in (
+        "recall",
+        "recall@",
+        "recall@0",
+        "recall@-1",
+        "recall@ten",
+        "recall@1.5",
+        "recall@²",
+        "recall@" + "9" * 5000,
+    ):
         with pytest.raises(ConfigError, match="needs a cut-off of at least 1, such as recall@10"):
             parse(bad)
 

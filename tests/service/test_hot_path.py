@@ -53,3 +53,7 @@ def test_any_name_is_read_as_it_was_written(user, k):
     if found is not None:
         assert found[1] == k
         assert found[0].strip(BLANKS)
+
+
+def test_a_number_of_very_many_digits_is_passed_on():
+    assert plain_question(b"user=u1&k=" + b"9" * 5000) is None

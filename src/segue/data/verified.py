@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from segue.data.cache_folder import cache_folder
+from segue.errors import DataError
 from segue.io import json_hash, short_hash, write_text
 
 SETTLED = 2_000_000_000  # ns: a file that changed less long ago may change again without another time of change
@@ -37,14 +38,14 @@ def is_verified(folder: Path, state: str | None) -> bool:
     """Whether the files of a folder were verified in this state."""
     try:
         return state is not None and _stamp(folder).read_text(encoding="ascii") == state
-    except (OSError, ValueError):
+    except (OSError, ValueError, DataError):
         return False
 
 
 def remember_verified(folder: Path, state: str | None) -> None:
     """Keep that the files of a folder were verified. Where that cannot be written, they are verified every time."""
     if state is not None:
-        with suppress(OSError):
+        with suppress(OSError, DataError):
             _stamp(folder).parent.mkdir(parents=True, exist_ok=True)
             write_text(_stamp(folder), state)
 

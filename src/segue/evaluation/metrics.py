@@ -17,6 +17,7 @@ The metrics of ratings are in `segue.evaluation.rating_predictions`; `segue.eval
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def average_precision(ranks: Ranks, k: int) -> Floats:
     return _sum(ranks, gain) / np.minimum(ranks.num_targets, k)
 
 
+_CUTOFF = "[0-9]{1,9}"
 METRICS: dict[str, Metric] = {
     "recall": recall,
     "precision": precision,
@@ -117,9 +119,9 @@ def parse(metric: str) -> tuple[str, int]:
         raise ConfigError(
             f"unknown metric {metric!r}{did_you_mean(name, known)}; known: {', '.join(known)}, each with {form}"
         )
-    if not at or not k.isdecimal() or int(k) < 1:
+    if not at or not re.fullmatch(_CUTOFF, k) or int(k) < 1:
         raise ConfigError(f"metric {metric!r} needs a cut-off of at least 1, such as {name}@10")
-    if comma and not (steps.isdecimal() and int(steps) >= 1):
+    if comma and not (re.fullmatch(_CUTOFF, steps) and int(steps) >= 1):
         raise ConfigError(f"metric {metric!r} needs a number of steps of at least 1, such as {name}@{k},5")
     return name, int(k)
 

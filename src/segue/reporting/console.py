@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BEFORE_FIRST_LINE = 5.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+SIZE = "[1-9][0-9]{0,4}"  # of a terminal, in characters
 WIDTH = 80  # of results that do not go to a terminal
 
 
@@ -36,7 +37,7 @@ def stdout() -> Console:
     """
     from rich.console import Console
 
-    is_terminal = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    is_terminal = sys.stdout.isatty() or re.fullmatch(SIZE, os.environ.get("COLUMNS", "")) is not None
     return Console(emoji=False, width=None if is_terminal else WIDTH)
 
 

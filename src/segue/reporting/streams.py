@@ -1,12 +1,15 @@
-"""Prepares stdout and stderr for any terminal: one that knows only ASCII, and one that is closed."""
+"""Prepares stdout and stderr for any terminal: one that knows only ASCII, is closed, or has a size that is none."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import os
+import re
 import sys
 import unicodedata
+
+from segue.reporting.console import SIZE
 
 NEAREST = "segue.nearest"
 PLAIN = {
@@ -16,7 +19,13 @@ PLAIN = {
 
 
 def prepare_streams() -> None:
-    """Show the nearest ASCII character, or "?", for what a stream cannot encode; write to nowhere if it is closed."""
+    """Show the nearest ASCII character, or "?", for what a stream cannot encode; write to nowhere if it is closed.
+
+    The size of a terminal in the environment is ignored if it is no number: rich ends with an error at `COLUMNS=²`.
+    """
+    for name in ("COLUMNS", "LINES"):
+        if not re.fullmatch(SIZE, os.environ.get(name, "1")):
+            del os.environ[name]
     codecs.register_error(NEAREST, _nearest)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

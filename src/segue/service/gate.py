@@ -35,6 +35,7 @@ from segue.service.strict_requests import check_content_type, check_json, check_
 
 PREFIX = "/v1/"
 RULE = "segue.rule"  # the `RouteRule` of a request, in its scope
+MAX_DIGITS = 18  # of a length that is compared
 NO_STORE = (b"cache-control", b"no-store")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -179,7 +180,7 @@ class Gate:
             if length != b"0" or b"transfer-encoding" in headers:
                 raise ProblemError(400, f"{scope['method']} takes no body here; give parameters in the query", CLOSE)
             return receive
-        if length.isdigit() and int(length) > self.limits.body:
+        if length.isdigit() and (len(length) > MAX_DIGITS or int(length) > self.limits.body):
             raise self._too_large()
         check_content_type(headers)
         try:

@@ -17,6 +17,7 @@ from segue.service.names import MAX_LENGTH, usual_form
 from segue.service.routes.recommend import Wanted, answer
 from segue.service.service import Service
 
+MAX_DIGITS = len(str(MAX_ITEMS))
 PATH = "/v1/recommend"
 
 
@@ -56,7 +57,7 @@ def plain_question(query: bytes) -> tuple[str, int] | None:
         if len(values) < len(pairs):
             return None
         user, k = values.pop("user"), values.pop("k", "10")
-        if values or not k.isascii() or not k.isdigit() or len(user) > MAX_LENGTH:
+        if values or not k.isascii() or not k.isdigit() or len(k) > MAX_DIGITS or len(user) > MAX_LENGTH:
             return None
         user = usual_form(user)
     except (ValueError, KeyError):

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from segue.data.cache_folder import cache_folder
+from segue.data.cache_folder import cache_folder, folder_of_variable
 from segue.data.datasets import amazon, citeulike, goodreads, iarn, movielens, yoochoose
 from segue.data.datasets.dataset import Dataset
 from segue.data.datasets.download import Unavailable
@@ -84,11 +84,11 @@ def load_dataset(dataset: Dataset, **options: Any) -> Log:
 
 def _own_copy(dataset: Dataset, tried: list[str]) -> Path | None:
     """The file of `dataset` in the folder SEGUE_DATA; if there is none, None and a line in `tried`."""
-    chosen = os.environ.get("SEGUE_DATA")
-    if not chosen:
+    folder = folder_of_variable("SEGUE_DATA")
+    if folder is None:
         tried.append("SEGUE_DATA: not set")
         return None
-    folder = Path(chosen).expanduser()
+    chosen = os.environ["SEGUE_DATA"]
     if not folder.is_dir():
         raise DataError(f"SEGUE_DATA={chosen}: no such folder; set it to the folder of your data sets, or unset it")
     path = _find(dataset, folder)
