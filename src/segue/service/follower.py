@@ -37,6 +37,7 @@ class Follower:
 
     def start(self) -> None:
         """Begin to ask."""
+        self._closed = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
