@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from segue import distributed
@@ -32,6 +31,7 @@ from segue.json_files import problem_text
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
 from segue.temporary import delete_all_abandoned, locked_folder
+from segue.tensor_files import save_tensors
 
 LOG_FILE = "training.jsonl"
 STATE_FILE = "state.safetensors"
@@ -210,7 +210,7 @@ class TrainingState:
         tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
         text = json.dumps({"identity": self.identity, "training": asdict(training)})
         with atomic_file(path) as temporary:
-            save_file(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
+            save_tensors(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
 
 
 @contextmanager
