@@ -90,9 +90,9 @@ class Connection:
 
 
 @contextmanager
-def running_service(model: Path, store: str) -> Iterator[tuple[int, psutil.Process, float]]:
+def running_service(model: Path, store: str, *options: str) -> Iterator[tuple[int, psutil.Process, float]]:
     """A service in a process of its own: its port, its process, and the seconds until it was ready."""
-    command = [sys.executable, "-m", "segue", "serve", str(model), "--store", store, "--port", "0"]
+    command = [sys.executable, "-m", "segue", "serve", str(model), "--store", store, "--port", "0", *options]
     begin = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:

@@ -11,9 +11,10 @@ from segue.errors import ConfigError
 from segue.event_store.api_keys import ROLES as ORDER
 from segue.service import key_ring
 from segue.service.app import create_app
+from segue.service.description import SCHEME
 from segue.service.key_ring import KeyRing
 from segue.service.limits import Limits
-from segue.service.roles import ROLES, SCHEME
+from segue.service.roles import ROLES
 from segue.service.run_server import limits_of
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}

@@ -10,12 +10,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from segue.service.description import describe_gate
 from segue.service.gate import Gate
 from segue.service.hot_path import HotPath
 from segue.service.limits import Limits
 from segue.service.metrics import TimedRequests
 from segue.service.problems import add_handlers
-from segue.service.roles import describe_roles
 from segue.service.routes import events, health, items, models, popular, quality, recommend, rules, users
 from segue.service.service import Service
 
@@ -47,5 +47,5 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
 
 
 def _describe(app: FastAPI, limits: Limits) -> dict[str, Any]:
-    """The OpenAPI document of an app, with the role of each route."""
-    return describe_roles(FastAPI.openapi(app), keys=limits.keys)
+    """The OpenAPI document of an app, with keys, roles and errors."""
+    return describe_gate(FastAPI.openapi(app), keys=limits.keys)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from segue.event_store.api_keys import Role
 
-SCHEME = "key"  # name of the security scheme in OpenAPI
 ROLES: Mapping[tuple[str, str], Role | None] = {  # None: open to everybody
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
@@ -43,29 +41,3 @@ def role_of(method: str, path: str) -> Role | None:
     ('write', None, 'admin')
     """
     return ROLES.get((method, path), "admin")
-
-
-def describe_roles(schema: dict[str, Any], *, keys: bool) -> dict[str, Any]:
-    """An OpenAPI document with the role of each route.
-
-    Args:
-        schema: the document; it is changed.
-        keys: whether this service asks for keys.
-    """
-    schema.setdefault("components", {})["securitySchemes"] = {
-        SCHEME: {
-            "type": "http",
-            "scheme": "bearer",
-            "description": (
-                "An API key, made with `segue serve --new-key ROLE`. Each role may do what those before it may: read, "
-                "write, admin. A service that listens on its own machine only asks for none, unless it was started "
-                "with --require-keys."
-            ),
-        }
-    }
-    for path, operations in schema["paths"].items():
-        for method, operation in operations.items():
-            role = role_of(method.upper(), path)
-            needed: list[dict[str, list[str]]] = [] if role is None else [{SCHEME: [role]}]
-            operation["security"] = needed if keys or not needed else [*needed, {}]
-    return schema

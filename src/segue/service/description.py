@@ -1,0 +1,47 @@
+"""What the OpenAPI document says beside the routes: API keys, the role that each route needs, errors of the gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from segue.service.problems import Problem, responses
+from segue.service.roles import role_of
+
+SCHEME = "key"  # name of the security scheme
+ALWAYS = (403, 422, 429, 500, 503)
+WITH_KEY, WITH_BODY, WITHOUT_BODY = (401,), (408, 413, 415), (400,)
+
+
+def describe_gate(schema: dict[str, Any], *, keys: bool) -> dict[str, Any]:
+    """An OpenAPI document with what `Gate` asks and answers.
+
+    Args:
+        schema: the document; it is changed.
+        keys: whether this service asks for keys.
+    """
+    components = schema.setdefault("components", {})
+    _, definitions = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+    components.setdefault("schemas", {}).update(definitions["$defs"])
+    components["securitySchemes"] = {
+        SCHEME: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": (
+                "An API key, made with `segue serve --new-key ROLE`. Each role may do what those before it may: read, "
+                "write, admin. A service that listens on its own machine only asks for none, unless it was started "
+                "with --require-keys."
+            ),
+        }
+    }
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            role = role_of(method.upper(), path)
+            needed: list[dict[str, list[str]]] = [] if role is None else [{SCHEME: [role]}]
+            operation["security"] = needed if keys or not needed else [*needed, {}]
+            statuses = (*ALWAYS, *(WITH_KEY if needed else ()))
+            statuses += WITH_BODY if "requestBody" in operation else WITHOUT_BODY
+            errors = {str(status): answer for status, answer in responses(*statuses).items()}
+            operation["responses"] = dict(sorted({**errors, **operation["responses"]}.items()))
+    return schema
