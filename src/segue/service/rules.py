@@ -29,7 +29,7 @@ MAX_RULES = 1_000
 
 
 class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     description: Annotated[Text, Field(max_length=1_000)] = Field("", description="What it is for.")
 

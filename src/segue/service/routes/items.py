@@ -48,7 +48,7 @@ class NewItem(BaseModel):
         description="Further values, such as a category; a list has several. Others are as the model's log has them.",
         examples=[{"category": ["kitchen", "sale"], "price": 19.5}],
     )
-    available: bool = Field(True, description="Whether it can be had now.")
+    available: bool = Field(True, strict=True, description="Whether it can be had now.")
     expires: Time | None = Field(
         None,
         description="From when on it cannot be had, as ISO 8601 with a zone. By default never.",

@@ -27,6 +27,7 @@ class NewArm(BaseModel):
     model: ModelName = Field(examples=["hgn"])
     weight: float = Field(
         default=1.0,
+        strict=True,
         gt=0,
         le=1e9,
         allow_inf_nan=False,

@@ -63,6 +63,8 @@ class UserQuery(Wanted):
 class Request(Wanted):
     """Whom to recommend to, and what."""
 
+    model_config = ConfigDict(strict=True)
+
     user: Name | None = Field(
         None, description="A user, or an anonymous session whose events were sent.", examples=["42"]
     )

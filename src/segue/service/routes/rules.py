@@ -40,7 +40,7 @@ class AllRules(BaseModel):
 class Trial(BaseModel):
     """Rules to try."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     rules: dict[RuleName, Rule] | None = Field(
         None,
