@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from segue.errors import ArtefactError
-from segue.io import flush, reason
+from segue.io import flush, is_unicode, reason
 from segue.temporary import OLD, abandoned_folders, check_name, delete_abandoned, locked_folder, temporary_folder
 
 Kind = Literal["saved model", "saved log", "search", "comparison", "export"]
@@ -155,6 +155,10 @@ def check_folder(folder: Path, kind: Kind, files: Collection[str] = ()) -> None:
     """
     if folder.name in ("", ".."):
         raise ArtefactError(f"{folder}: give the {kind} a folder of its own, with a name")
+    if not is_unicode(folder.absolute()):
+        raise ArtefactError(
+            f"{str(folder.absolute())!r}: is no valid Unicode (UTF-8); choose another name for the folder"
+        )
     try:
         check_name(folder)
     except OSError as error:

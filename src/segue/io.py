@@ -92,6 +92,15 @@ def plain_values(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
+def is_unicode(path: str | Path) -> bool:
+    """Whether a path is valid Unicode, as Polars needs it. Linux allows any bytes in names of files."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def flush(path: Path) -> None:
     """Write a file, or the names in a folder, to the disk."""
     if path.is_dir() and sys.platform == "win32":

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from .bad_input import Bad, Prepare, check
+from .bad_input import Bad, Prepare, check, written
 from .logs import broken, done, events
 
 
@@ -62,6 +62,27 @@ FILES = {
 
 @pytest.mark.parametrize("bad", FILES.values(), ids=FILES)
 def test_names_that_cannot_be_read(bad, here, segue, monkeypatch):
+    check(bad, here, segue, monkeypatch)
+
+
+NOT_UNICODE = {
+    "model": Bad(["run", "pop", "events.csv", "-o", "x\udcff"], r"is no valid Unicode \(UTF-8\); choose another name"),
+    "model inside": Bad(["fit", "pop", "events.csv", "-o", "x\udcff/y"], r"no valid Unicode"),
+    "log": Bad(["data", "events.csv", "-o", "x\udcff"], r"no valid Unicode"),
+    "table": Bad(
+        ["recommend", "models/pop", "--all", "--out", "x\udcff.parquet"], r"which Parquet needs; give another"
+    ),
+    "data": Bad(
+        ["data", "x\udcff.csv"], r"no valid Unicode \(UTF-8\); rename it", prepare=written("x\udcff.csv", events())
+    ),
+    "items": Bad(
+        ["data", "events.csv", "--items", "x\udcff.csv"], r"rename it", prepare=written("x\udcff.csv", "item,title\n")
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", NOT_UNICODE.values(), ids=NOT_UNICODE)
+def test_names_of_files_that_are_no_unicode(bad, here, segue, monkeypatch):
     check(bad, here, segue, monkeypatch)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from segue.errors import ConfigError, DataError
-from segue.io import atomic_file, reason
+from segue.io import atomic_file, is_unicode, reason
 from segue.temporary import temporary_folder
 
 FORMATS = (".parquet", ".csv", ".jsonl")
@@ -21,6 +21,10 @@ def check_format(path: Path) -> None:
     """Raise `ConfigError` unless the name of a file ends in one of `FORMATS`."""
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"--out {path}: give a file whose name ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if path.suffix.lower() == ".parquet" and not is_unicode(path.absolute()):
+        raise ConfigError(
+            f"--out {str(path.absolute())!r}: is no valid Unicode (UTF-8), which Parquet needs; give another name"
+        )
 
 
 def write_table(blocks: Iterable[pl.DataFrame], path: Path) -> int:

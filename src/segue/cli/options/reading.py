@@ -15,6 +15,7 @@ from segue.data.filters import Duplicates
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.folders import is_folder_of
+from segue.io import is_unicode
 from segue.reporting.console import say
 
 # options whose argument of `load_log` has another name
@@ -79,6 +80,9 @@ class ReadingOptions:
         """
         if not source.strip():
             raise DataError("no data: the name is empty; give a named data set, a file or a folder")
+        for path in self.paths(source):
+            if path is not None and not is_unicode(path):
+                raise DataError(f"{str(path)!r}: the name is no valid Unicode (UTF-8); rename it")
         if is_folder_of("saved model", source):
             raise DataError(f"{source}: is a saved model, not a log; give the data that it was trained on")
         defaults = vars(ReadingOptions())
