@@ -77,10 +77,6 @@ class LiveQuality:
         """Look for the lists of users who did something."""
         self._changed.update(users)
 
-    def forget(self, user: str) -> None:
-        """Drop the lists of a user that are not in the store yet."""
-        self._buffer = [one for one in self._buffer if one.user != user]
-
     async def flush(self) -> None:
         """Write the buffer into the store, and find the outcomes of users who did something."""
         new, users = self._buffer, self._changed
