@@ -44,7 +44,7 @@ def check(counts: Popularity, store: Store) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(STEP, max_size=10), st.integers(0, 4))
+@given(st.lists(STEP, max_size=10), st.integers(5, 9))  # a transaction has at most 5 events
 def test_counts_follow_the_store(tmp_path_factory, steps, unsettled):
     with pytest.MonkeyPatch.context() as patch, closing(open_store(_url(tmp_path_factory))) as store:
         patch.setattr(module, "UNSETTLED", unsettled)

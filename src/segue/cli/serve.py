@@ -103,6 +103,7 @@ def serve(
             connections=limits.max_connections,
         )
     except BaseException:
+        listener.close()
         service.store.close()
         raise
     run_server(service, listener, found, say=say)

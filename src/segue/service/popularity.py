@@ -27,7 +27,7 @@ HOUR = 3_600 * MICROSECONDS
 HALF_LIFE, SHORT_HALF_LIFE = 7 * 24, 24  # hours
 FLOOR = 1e-3  # what an event counts at least
 TRENDING = 1.0  # from which score on an item is trending
-UNSETTLED = 5_000  # so many newest events may still get predecessors, from transactions that end late
+UNSETTLED = 20_000  # so many newest events may still get predecessors: of a large transaction, or of one that ends late
 COUNT_AGAIN = 24 * HOUR
 
 

@@ -171,7 +171,7 @@ def test_lstm4rec_equals_the_lstm_of_torch() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (GRU, {"num_layers": 0}, "num_layers=0: must be at least 1"),
+        (GRU, {"num_layers": 0}, "num_layers=0: must be between 1 and 100"),
         (GRU, {"layer_norm": "batch"}, "must be one of none, joint, gate"),
         (GRU, {"window": 0}, "window=0: must be at least 1, or none"),
         (GRU, {"dropout": 1}, "dropout=1: must be at least 0 and below 1"),
@@ -179,7 +179,7 @@ def test_lstm4rec_equals_the_lstm_of_torch() -> None:
         (GRU, {"lr": 0.0001}, "final_lr=0.001: must be between 0 and lr=0.0001"),
         (GRU, {"lr_decay_power": 0}, "lr_decay_power=0: must be above 0"),
         (LSTM4Rec, {"layer_norm": "joint"}, "unknown setting 'layer_norm'"),
-        (HMLSTM, {"num_layers": 1}, "num_layers=1: must be at least 2"),
+        (HMLSTM, {"num_layers": 1}, "num_layers=1: must be between 2 and 100"),
     ],
 )
 def test_invalid_settings_are_rejected(kind: Any, settings: dict[str, Any], message: str) -> None:

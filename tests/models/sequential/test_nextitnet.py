@@ -137,7 +137,7 @@ def test_presets_of_the_programs() -> None:
     ("chosen", "message"),
     [
         ({"kernel_size": 0}, "kernel_size=0: must be at least 1"),
-        ({"num_repeats": 0}, "num_repeats=0: must be at least 1"),
+        ({"num_repeats": 0}, "num_repeats=0: must be between 1 and 100"),
         ({"dilations": "1,0"}, r"dilations=\(1, 0\): must be numbers from 1 up"),
         ({"dilations": ""}, "dilations='': must be whole numbers, separated by commas"),
         ({"dilations": []}, r"dilations=\(\): must be numbers from 1 up"),

@@ -184,7 +184,7 @@ def test_adam_betas_of_the_paper() -> None:
     ("chosen", "message"),
     [
         ({"window": 0}, "window=0: must be at least 1"),
-        ({"num_blocks": 0}, "num_blocks=0: must be at least 1"),
+        ({"num_blocks": 0}, "num_blocks=0: must be between 1 and 100"),
         ({"num_heads": 3}, "num_heads=3: must divide embedding_dim=64"),
         ({"ffn_dim": -1}, "ffn_dim=-1: must be at least 0"),
         ({"constant_lr_steps": -1}, "constant_lr_steps=-1: must be at least 0"),
