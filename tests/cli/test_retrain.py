@@ -38,7 +38,7 @@ def walk(first: int, last: int, step: int) -> list[tuple[str, str, int]]:
 def served(tmp_path):
     """A saved item-knn with titles, and a store that a service has used."""
     log = read_log(
-        pl.DataFrame(walk(0, 8, 1), ["user", "item", "time"], orient="row"),
+        pl.DataFrame(walk(0, 8, 1), ["user", "item", "time"], orient="row").with_columns(rating=pl.lit(4.0)),
         items=pl.DataFrame({"item": [f"i{n}" for n in range(20)], "title": [f"Item {n}" for n in range(20)]}),
     )
     experiment = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), settings={"window": 2})

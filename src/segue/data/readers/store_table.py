@@ -3,8 +3,9 @@
 sqlite:///segue-events.db                   the file of a service on this machine
 postgresql://user:password@host/database    the database that services share
 
-The columns are user, item, timestamp (microseconds since 1970), event (the type) and rating (the value), without those
-in which all rows are empty. Rows are in the order of arrival.
+The columns are user, item, timestamp (microseconds since 1970), event (the type) and rating (the value). There is no
+event if no row has a type, and no rating if a row has no value: a log with ratings goes on with clicks. Rows are in the
+order of arrival.
 """
 
 from __future__ import annotations
@@ -83,5 +84,5 @@ def _events(url: str) -> pl.DataFrame:
 
 
 def _unused(frame: pl.DataFrame) -> dict[str, bool]:
-    """For each column that events may lack, whether all of them lack it."""
-    return {"event": bool((frame["event"] == "").all()), "rating": frame["rating"].is_null().all()}
+    """For each column that events may lack, whether it is left out."""
+    return {"event": bool((frame["event"] == "").all()), "rating": frame["rating"].is_null().any()}
