@@ -5,12 +5,15 @@ import json
 import math
 import os
 import stat
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from segue import io
+from segue.folders import atomic_folder
+from segue.io import atomic_file
 from segue.temporary import locked_folder
 
 
@@ -157,3 +160,23 @@ def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *paths: steps.append("rename") or replace(*paths))
     io.write_text(tmp_path / "file", "text")
     assert steps == [(tmp_path / "file").stat().st_ino, "rename", tmp_path.stat().st_ino]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_files_have_the_permissions_of_the_umask(tmp_path, umask, mode):
+    def write(path):
+        path.touch()
+        path.chmod(0o600 if mode != 0o600 else 0o644)
+
+    before = os.umask(umask)
+    try:
+        with atomic_file(tmp_path / "file") as temporary:
+            write(temporary)
+        with atomic_folder(tmp_path / "folder") as folder:
+            (folder / "part").mkdir()
+            write(folder / "file")
+            write(folder / "part" / "file")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("file")} == {mode}

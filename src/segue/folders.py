@@ -23,7 +23,15 @@ from typing import Literal
 
 from segue.errors import ArtefactError
 from segue.io import flush, is_unicode, reason
-from segue.temporary import OLD, abandoned_folders, check_name, delete_abandoned, locked_folder, temporary_folder
+from segue.temporary import (
+    OLD,
+    abandoned_folders,
+    check_name,
+    delete_abandoned,
+    give_usual_mode,
+    locked_folder,
+    temporary_folder,
+)
 
 Kind = Literal["saved model", "saved log", "search", "comparison", "export"]
 # the file by which a folder of each kind is known
@@ -129,8 +137,10 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _flush_tree(folder: Path) -> None:
-    """Write the files of a folder, and their names, to the disk."""
+    """Write the files of a folder, and their names, to the disk; all files get the permissions of the umask."""
     for path in folder.rglob("*"):
+        if path.is_file():
+            give_usual_mode(path, folder)
         flush(path)
     flush(folder)
 

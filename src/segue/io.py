@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.temporary import temporary_folder
+from segue.temporary import give_usual_mode, temporary_folder
 
 # what zipfile and its decompressors raise for archives that are damaged, encrypted, or packed in an unknown way
 BAD_ARCHIVE = (
@@ -56,6 +56,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with temporary_folder(path) as folder:
         temporary = folder / path.name
         yield temporary
+        give_usual_mode(temporary, folder)
         flush(temporary)
         os.replace(temporary, path)
         flush(path.parent)

@@ -59,6 +59,16 @@ def temporary_folder(target: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
+def give_usual_mode(path: Path, folder: Path) -> None:
+    """Give a file the permissions that the umask leaves, known from those of a temporary folder: 644 for 755.
+
+    Some libraries, such as safetensors, write files that only their owner can read.
+    """
+    mode = folder.stat().st_mode & 0o666
+    if path.stat().st_mode & 0o777 != mode:
+        path.chmod(mode)
+
+
 def _make_locked(folder: Path) -> int | None:
     """Make a folder; the descriptor that holds its lock, or None where there are no locks."""
     while True:

@@ -45,6 +45,17 @@ def trained_model(name: str, log: Log = LOG, **settings: Any) -> Model:
     return model.eval()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_another_account_can_read_what_the_umask_permits(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        folder = save(trained_model("pop"), LOG, tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == dict.fromkeys(FILES, mode)
+
+
 @pytest.mark.parametrize("column", ["time", "rating"])
 def test_histories_keep_times_and_ratings(tmp_path: Path, column: str) -> None:
     model = trained_model("pop")
