@@ -292,3 +292,15 @@ for name in PAYLOAD:
 @pytest.mark.parametrize("bad", SAVED.values(), ids=SAVED)
 def test_a_saved_model_that_cannot_be_used(bad, here, segue, monkeypatch):
     check(bad, here, segue, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "command", ["fit pop events.csv -o loop", "data events.csv -o loop", "data events.csv --json loop"]
+)
+def test_a_link_that_leads_to_itself_is_an_error(command, here, segue):
+    (here / "loop").symlink_to("loop")
+    code, _, message = segue(command)
+    assert code == 2
+    assert "loop" in message
+    assert "Traceback" not in message
+    assert (here / "loop").is_symlink()

@@ -64,12 +64,14 @@ def status(arguments: Sequence[str]) -> int:
 
 
 def _what_is_missing(error: Exception) -> str | None:
-    """The memory or the package that a command lacks here, in words; None if the error is of another kind."""
+    """The memory, the package or the path that a command lacks, in words; None if the error is of another kind."""
     if isinstance(error, ModuleNotFoundError):  # an installation that is damaged, or was made without dependencies
         package = (error.name or "").partition(".")[0]
         if package in ("", "segue"):
             return None
         return f'this needs the package {package}, which is not installed: pip install "segue{_extra_with(package)}"'
+    if loop := re.match(r"Symlink loop from '(.*)'", str(error)):  # what Python says before version 3.13
+        return f"{loop[1]}: is a symbolic link that leads to itself; give another path"
     if not re.search(MEMORY, str(error)):
         return None
     reason = str(error).partition("\n")[0]
