@@ -5,7 +5,6 @@ import json
 import math
 import os
 import stat
-import sys
 import threading
 
 import numpy as np
@@ -162,7 +161,6 @@ def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     assert steps == [(tmp_path / "file").stat().st_ino, "rename", tmp_path.stat().st_ino]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
 def test_files_have_the_permissions_of_the_umask(tmp_path, umask, mode):
     def write(path):

@@ -72,8 +72,8 @@ def give_usual_mode(path: Path, folder: Path) -> None:
 def _make_locked(folder: Path) -> int | None:
     """Make a folder; the descriptor that holds its lock, or None where there are no locks."""
     while True:
-        folder.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # another process took it for abandoned, before it was locked
+        with suppress(FileNotFoundError, FileExistsError):  # another one took it for abandoned before it was locked
+            folder.mkdir(exist_ok=True)
             descriptor, is_free = _try_lock(folder)
             if is_free and folder.exists():
                 return descriptor

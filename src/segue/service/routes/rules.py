@@ -107,7 +107,7 @@ async def one_rule(name: RulePath, service: Annotated[Service, Depends(get_servi
     return NamedRule(name=name, rule=rule)
 
 
-@router.put("/rules/{name}", summary="Add or replace a rule", responses=responses(401, 403, 413, 422, 429, 503))
+@router.put("/rules/{name}", summary="Add or replace a rule", responses=responses(401, 403, 404, 413, 422, 429, 503))
 async def put_rule(
     name: RulePath,
     rule: Annotated[Rule, Body(openapi_examples=EXAMPLES)],

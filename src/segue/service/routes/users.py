@@ -88,7 +88,7 @@ class ErasedUser(BaseModel):
     remains: list[str] = Field(description="What was not erased, in words.", examples=[REMAINS])
 
 
-@router.get("/users/{user:path}", summary="What a user did", responses=responses(401, 403, 422, 429, 503))
+@router.get("/users/{user:path}", summary="What a user did", responses=responses(401, 403, 404, 422, 429, 503))
 async def get_user(
     user: UserPath,
     service: Annotated[Service, Depends(get_service)],
@@ -113,7 +113,7 @@ async def get_user(
     return ShownUser(user=owner, events=count, models=models, history=history)
 
 
-@router.delete("/users/{user:path}", summary="Erase a person", responses=responses(401, 403, 422, 429, 503))
+@router.delete("/users/{user:path}", summary="Erase a person", responses=responses(401, 403, 404, 422, 429, 503))
 async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_service)]) -> ErasedUser:
     """Erase a person: the events, the sessions, the lists, and the names and histories in all loaded models.
 
@@ -153,7 +153,7 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
 @router.post(
     "/sessions/{session:path}/join",
     summary="Give a session to a user",
-    responses=responses(401, 403, 413, 422, 429, 503),
+    responses=responses(401, 403, 404, 413, 422, 429, 503),
 )
 async def join(
     session: Annotated[Name, Path(description="Name of the anonymous session.", examples=["s-81f"])],
