@@ -75,8 +75,19 @@ class Connection:
 
     async def post(self, path: str, content: Any) -> bytes:
         """Send JSON; the body of the answer."""
+        return await self._send("POST", path, content)
+
+    async def put(self, path: str, content: Any) -> bytes:
+        """As `post`."""
+        return await self._send("PUT", path, content)
+
+    async def delete(self, path: str) -> bytes:
+        """Delete something; the body of the answer."""
+        return await self._ask(f"DELETE {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    async def _send(self, method: str, path: str, content: Any) -> bytes:
         body = json.dumps(content).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         return await self._ask(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     async def _ask(self, request: bytes) -> bytes:
