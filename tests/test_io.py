@@ -68,6 +68,11 @@ def test_what_killed_processes_left_is_deleted_by_the_next_writer(tmp_path):
     assert names(tmp_path) == [".a.txt.89abcdef", ".a.txt.notes", ".b.txt.0123abcd", "a.txt"]
 
 
+def test_a_missing_folder_is_an_error_and_no_endless_loop(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        io.write_text(tmp_path / "missing" / "a.txt", "text")
+
+
 def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
     path, contents = tmp_path / "a.txt", {letter * 100_000 for letter in "ab"}
     io.write_text(path, "a" * 100_000)

@@ -72,8 +72,10 @@ def give_usual_mode(path: Path, folder: Path) -> None:
 def _make_locked(folder: Path) -> int | None:
     """Make a folder; the descriptor that holds its lock, or None where there are no locks."""
     while True:
-        with suppress(FileNotFoundError, FileExistsError):  # another one took it for abandoned before it was locked
+        # another process may take it for abandoned, and delete it, until it is locked
+        with suppress(FileExistsError):  # it was deleted in the middle of `mkdir`
             folder.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
             descriptor, is_free = _try_lock(folder)
             if is_free and folder.exists():
                 return descriptor
