@@ -180,3 +180,13 @@ def test_an_error_on_the_short_way_is_answered_as_any_other(client, service, mon
     answer = client.get("/v1/recommend?user=u1")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "out of order" not in answer.text
+
+
+def test_the_page_of_all_routes_loads_nothing(client):
+    answer = client.get("/docs")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "<script" not in answer.text
+    assert "https://" not in answer.text
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        for method in operations:
+            assert f"<code>{method.upper()} {path}</code>" in answer.text

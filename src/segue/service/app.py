@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from segue.service import docs_page
 from segue.service.description import describe_gate
 from segue.service.gate import Gate
 from segue.service.hot_path import HotPath
@@ -32,7 +33,14 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
         yield
         await service.close()
 
-    app = FastAPI(title="segue", version=version("segue"), description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="segue",
+        version=version("segue"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.service = service
     add_handlers(app)
     app.add_middleware(HotPath, service=service)
@@ -41,6 +49,7 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
     for module in (events, recommend, popular, items, users, rules, models, quality):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
+    app.include_router(docs_page.router)
     app.include_router(quality.metrics_router)
     app.openapi = partial(_describe, app, limits)  # type: ignore[method-assign]
     return app
