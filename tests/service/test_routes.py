@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
+from fastapi.testclient import TestClient
 
+from segue.service.app import create_app
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load
 
@@ -90,3 +93,22 @@ def test_bad_requests_say_what_is_wrong(client, method, path, body, detail):
     problem = answer.json()
     assert problem["status"] == 422
     assert re.search(detail, problem["detail"]), problem["detail"]
+
+
+def test_a_read_under_way_ends_before_the_service_closes_its_store(service):
+    reading, may_end, rows = threading.Event(), threading.Event(), []
+
+    def read():
+        with service.store.database.read() as connection:
+            found = connection.exec_driver_sql("SELECT seq FROM events")
+            reading.set()
+            may_end.wait(60)
+            rows.extend(found.all())
+
+    with TestClient(create_app(service)):
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert reading.wait(60)
+        threading.Timer(0.1, may_end.set).start()
+    assert len(rows) == 40 * 12
+    reader.join()

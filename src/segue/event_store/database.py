@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
 from segue.event_store.migrations import migrate
+from segue.event_store.readers import Readers
 from segue.folders import Kind, is_folder_of
 
 BUSY_SECONDS = 30  # how long a process waits for the lock of another one on an SQLite file
@@ -55,18 +56,16 @@ class Database:
             raise DataError(f"{url}: not the address of a store ({error})") from error
         self.embedded = parsed.get_backend_name() == "sqlite"
         self.name = parsed.render_as_string(hide_password=True)
-        self._readers: dict[int, Connection] = {}  # one for each thread: opening one takes longer than a read
         self._write_lock = threading.Lock() if self.embedded else None
-        self._engine = self._sqlite(parsed, create) if self.embedded else self._postgresql(parsed)
+        self._engine, self._reading = self._sqlite(parsed, create) if self.embedded else self._postgresql(parsed)
+        self._readers = Readers(self._reading, self.name) if self.embedded else None
         with self.errors():
             migrate(self._engine, self.name)
 
     def close(self) -> None:
-        """Close all connections."""
-        for connection in self._readers.values():
-            connection.close()
-        self._readers.clear()
-        self._reading.dispose()
+        """Wait for reads of an SQLite file that are under way, and close all connections."""
+        if self._readers is not None:
+            self._readers.close()
         self._engine.dispose()
 
     @contextmanager
@@ -83,15 +82,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that reads. Each statement sees all changes that were complete when it began."""
-        with self.errors():
-            if not self.embedded:
-                with self._reading.connect() as connection:
-                    yield connection
-                return
-            thread = threading.get_ident()
-            if thread not in self._readers:
-                self._readers[thread] = self._reading.connect()
-            yield self._readers[thread]
+        with self.errors(), self._readers.read() if self._readers else self._reading.connect() as connection:
+            yield connection
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -118,7 +110,8 @@ class Database:
     def _insert(self, table: Table) -> Any:
         return sqlite.insert(table) if self.embedded else postgresql.insert(table)
 
-    def _sqlite(self, url: Any, create: bool) -> Engine:
+    def _sqlite(self, url: Any, create: bool) -> tuple[Engine, Engine]:
+        """The engines that write and read a file."""
         path = Path(url.database or "")
         if not url.database or url.database == ":memory:":
             raise DataError(f"{self.name}: events are kept in a file; give its name, such as sqlite:///segue-events.db")
@@ -133,16 +126,17 @@ class Database:
         engine = create_engine(url, connect_args=options, **PRIVATE)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        self._reading = create_engine(url, connect_args=options, isolation_level="AUTOCOMMIT", **PRIVATE)
-        event.listen(self._reading, "connect", _prepare_sqlite)
-        return engine
+        autocommit: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
+        reading = create_engine(url, connect_args=options, **autocommit, **PRIVATE)
+        event.listen(reading, "connect", _prepare_sqlite)
+        return engine, reading
 
-    def _postgresql(self, url: Any) -> Engine:
+    def _postgresql(self, url: Any) -> tuple[Engine, Engine]:
+        """The engines that write and read a database of a server; they share their connections."""
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         engine = create_engine(url, pool_pre_ping=True, pool_size=10, **PRIVATE)
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        return engine
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _check_place(name: str, path: Path) -> None:

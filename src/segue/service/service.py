@@ -89,8 +89,7 @@ class Service:
         await self.writer.close()
         await self.shown.close()
         await self.quality.close()
-        await asyncio.get_running_loop().shutdown_default_executor()  # a thread may still read, for one who went away
-        self.store.close()
+        await asyncio.to_thread(self.store.close)  # a thread may still read, for one who went away
 
     def _changed(self, changes: dict[str, Change]) -> None:
         """What follows from events that were stored."""
