@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -51,6 +52,17 @@ def everything(client: socket.socket) -> bytes:
     return found
 
 
+def problem(answer: bytes) -> tuple[int, str, dict[str, str]]:
+    """Status, detail and headers of an answer with problem details."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+    content = json.loads(body)
+    assert int(status.split()[1]) == content["status"]
+    return content["status"], content["detail"], headers
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", REQUEST[:-2], REQUEST[:-2] + b"X: " + b"y" * 1_000])
 def test_a_head_that_does_not_come_is_given_up(port, sent):
     with closing(connect(port)) as client:
@@ -77,7 +89,11 @@ def test_a_head_without_end_is_refused(port, start):
             client.sendall(start)
             for _ in range(100 * HEAD_BYTES // 1_000):
                 sent += client.send(b"y" * 1_000)
-        assert everything(client)[:12] in (b"HTTP/1.1 431", b"")
+        answer = everything(client)
+        assert answer == b"" or problem(answer)[:2] == (
+            431,
+            "the address and the headers have more than 65,536 bytes; send less",
+        )
         assert sent < 100 * HEAD_BYTES
 
 
@@ -91,7 +107,32 @@ def test_too_many_connections_are_refused(port):
     clients = [connect(port) for _ in range(FEW + 1)]
     try:
         clients[-1].sendall(REQUEST)
-        assert everything(clients[-1]).startswith(b"HTTP/1.1 503")
+        status, detail, headers = problem(everything(clients[-1]))
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert detail == "too many connections; close idle ones, or ask again later"
+        clients[0].close()
+        clients[1].sendall(REQUEST)  # one that was there before goes on
+        assert clients[1].recv(65_536).endswith(b"ok")
     finally:
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\0\0\0\0\r\n\r\n",
+        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+    ],
+)
+def test_what_is_no_request_is_refused_with_a_problem(port, sent):
+    with closing(connect(port)) as client:
+        client.sendall(sent)
+        answer = everything(client)
+        assert problem(answer[answer.rindex(b"HTTP/1.1 ") :])[0] == 400

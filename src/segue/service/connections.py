@@ -1,26 +1,37 @@
 """`BoundedConnection`: a connection that does not wait for slow clients, and does not collect endless headers.
 
-uvicorn limits how long a connection may be idle between two requests, and how many there are. What a client may send
-before the application is called has no limit there: a line of a header that never ends, or one byte a minute.
+uvicorn limits how long a connection may be idle between two requests. What a client may send before the application is
+called has no limit there: a line of a header that never ends, or one byte a minute. Its own refusals are plain text;
+here they are problem details, like those of the application.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from segue.service.problems import CLOSE, problem_response
 
 HEAD_SECONDS = 10.0  # until the headers of a request are there, from the start of the connection or of the request
 HEAD_BYTES = 65_536  # of the address and the headers of a request
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+logger = logging.getLogger("segue.service")
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection of uvicorn with limits for the head of a request."""
+    """A connection of uvicorn with limits for the head of a request and for the number of connections."""
 
     _timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._max_connections, self.limit_concurrency = self.limit_concurrency, None  # refused here, not in uvicorn
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -38,9 +49,14 @@ class BoundedConnection(HttpToolsProtocol):
         super().data_received(data)
         if was_in_head and self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-                self.transport.write(TOO_LARGE)
-                self.transport.close()
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(431, f"the address and the headers have more than {HEAD_BYTES:,} bytes; send less")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self._refuse(
+            400, "not a request of HTTP/1.1; percent signs stand for characters other than ASCII in an address"
+        )
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -53,7 +69,19 @@ class BoundedConnection(HttpToolsProtocol):
         """The head of a request is there."""
         self._in_head = False
         self._stop_waiting()
+        limit = self._max_connections
+        is_full = limit is not None and max(len(self.connections), len(self.tasks)) > limit
+        self.app = _refuse_connection if is_full else self.config.loaded_app
         super().on_headers_complete()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer with an error that no application sees, and close."""
+        if self.transport.is_closing():
+            return
+        answer = problem_response(status, detail, headers=CLOSE)
+        headers = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+        self.transport.write(STATUS_LINE[status] + headers + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
@@ -67,3 +95,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+async def _refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application for a connection more than are allowed."""
+    logger.warning("too many connections: one is refused")
+    headers = {**CLOSE, "Retry-After": "1"}
+    answer = problem_response(503, "too many connections; close idle ones, or ask again later", headers=headers)
+    await answer(scope, receive, send)

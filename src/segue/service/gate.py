@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from segue.event_store.api_keys import ApiKey
 from segue.service.key_ring import KeyRing
 from segue.service.limits import Limits
-from segue.service.problems import ProblemError, problem_response
+from segue.service.problems import CLOSE, ProblemError, problem_response
 from segue.service.rate_limit import TokenBuckets
 from segue.service.route_table import RouteRule, RouteTable
 from segue.service.strict_requests import check_content_type, check_json, check_path, check_query
@@ -212,9 +212,6 @@ class Gate:
 
     def _too_large(self) -> ProblemError:
         return ProblemError(413, f"the body has more than {self.limits.body:,} bytes; send less at once", CLOSE)
-
-
-CLOSE = {"Connection": "close"}  # what is still to come of the body is not read
 
 
 def host_name(host: str) -> str:

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from segue.errors import ArtefactError, ConfigError, DataError, SegueError, TrainingError
 
 MEDIA_TYPE = "application/problem+json"
+CLOSE = {"Connection": "close"}  # for requests of which the rest is not read
 
 
 class FieldProblem(BaseModel):
