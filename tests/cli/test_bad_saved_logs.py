@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forgery import rehash_log
+from forged_logs import rehash_log
 
 from .bad_input import Bad, Prepare, check, edited, flipped, saved
 

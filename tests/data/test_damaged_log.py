@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from forgery import rehash_log
+from forged_logs import rehash_log
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -25,8 +25,6 @@ from segue.cli import app
 
 from .conftest import ROOT, Build
 
-pytestmark = pytest.mark.slow
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 VERSIONS = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["classifiers"]))
 EXTRAS = ["", *PROJECT["optional-dependencies"]]
@@ -47,16 +45,19 @@ COMMANDS = {  # in this order, in one folder; words with which each command work
     "compare": ["compare log --models pop,item-knn --trials 2 --jobs 1"],
     "reproduce": ["reproduce criteo-table2-params --quick", "reproduce criteo-table2-params --quick --out table"],
     "demo": ["demo"],
+    "export": ["export models/hgn --no-onnx --out vectors", "export models/hgn --out export"],
     "serve": ["serve models/hgn --port 0"],
+    "rules": ["rules list"],
     "retrain": ["retrain models/hgn"],
     "monitor": ["monitor http://127.0.0.1:9 --once"],
 }
 NEEDED = {
     "--picture": "viz",
     "--out table": "viz",
+    "--out export": "export",
     "search": "tune",
     "compare": "tune",
-    **dict.fromkeys(("serve", "retrain", "monitor"), "serve"),
+    **dict.fromkeys(("serve", "rules", "retrain", "monitor"), "serve"),
 }
 READ = ("data events.csv --out log", "run hgn log --set embedding_dim=4 epochs=2")  # what other commands read
 WITHOUT_ANSWER = {  # commands that need a network or a service, which they name
@@ -167,6 +168,7 @@ def test_every_command_is_here() -> None:
     assert set(COMMANDS) == {name for name in app if not name.startswith("-")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", EXTRAS)
 @pytest.mark.parametrize("number", VERSIONS)
 def test_every_command_runs_or_names_its_extra(number: str, extra: str, build: Build, place: Path) -> None:
@@ -182,6 +184,7 @@ def test_every_command_runs_or_names_its_extra(number: str, extra: str, build: B
         assert re.search(message, said), f"{words}: {said}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", VERSIONS)
 def test_without_torch_logs_are_read_and_the_other_commands_name_it(number: str, build: Build, place: Path) -> None:
     python = new_environment(number, place)
@@ -200,6 +203,7 @@ def test_without_torch_logs_are_read_and_the_other_commands_name_it(number: str,
     assert said.startswith("segue: this needs the package torch, which is not installed: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", VERSIONS)
 def test_the_tests_of_logs_pass_without_torch(number: str, build: Build, place: Path) -> None:
     shutil.unpack_archive(build.sdist, place, filter="data")

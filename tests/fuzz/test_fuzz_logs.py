@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from forgery import rehash_log
+from forged_logs import rehash_log
 from fuzzing import fuzz
 from hypothesis import given
 from hypothesis import strategies as st

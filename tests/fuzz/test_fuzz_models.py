@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from forgery import forge_facts, forge_table, forge_weights, rehash_model
+from forged_models import forge_facts, forge_table, forge_weights, rehash_model
 from fuzzing import PLAIN, VALUES, alarm, at_path, check_command, digest, fuzz
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from forgery import rehash_log
+from forged_logs import rehash_log
 
 from segue.data.store import save_log
 from segue.data.synthetic import from_sequences

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from forgery import forge_facts, forge_table, forge_weights, rehash_model
+from forged_models import forge_facts, forge_table, forge_weights, rehash_model
 
 from segue.data import synthetic
 from segue.errors import ArtefactError

@@ -1,4 +1,4 @@
-"""Forged saved models and logs: what is in the files is changed, and the hashes are made right again."""
+"""Forged saved models: what is in the files is changed, and the hashes are made right again."""
 
 from __future__ import annotations
 
@@ -8,35 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from forged_logs import rehash
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segue.io import file_hash, json_hash
 from segue.serving.model_facts import facts_hash
-
-Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def rehash_model(folder: Path, facts: dict[str, Any] | None = None) -> None:
     """Make all hashes of a saved model right again; `facts` take the place of what `model.json` says."""
     path = folder / "model.json"
-    _rehash(path, json.loads(path.read_text()) if facts is None else facts, facts_hash)
-
-
-def rehash_log(folder: Path, change: Change = lambda facts: facts) -> None:
-    """Change what `log.json` says, and make all hashes of a saved log right again, as an attacker would."""
-    path = folder / "log.json"
-    _rehash(path, json.loads(path.read_text()), json_hash, change)
-
-
-def _rehash(path: Path, facts: Any, own_hash: Callable[[Any], str], change: Change = lambda facts: facts) -> None:
-    if isinstance(facts, dict):
-        if isinstance(files := facts.get("files"), dict):
-            files |= {name: file_hash(path.parent / name) for name in files if (path.parent / name).is_file()}
-        facts = change(facts)
-        facts.pop("hash", None)
-        facts["hash"] = own_hash(facts)
-    path.write_text(json.dumps(facts))
+    rehash(path, json.loads(path.read_text()) if facts is None else facts, facts_hash)
 
 
 def forge_facts(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
