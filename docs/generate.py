@@ -41,7 +41,7 @@ MANY = 8
 NDCG = ("mean", "low", "high")
 COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
 COMMANDS += ["evaluate", "recommend", "explain", "similar", "export"]
-COMMANDS += ["serve", "rules", "monitor", "retrain", "data", "reproduce", "demo"]
+COMMANDS += ["serve", "rules", "store", "monitor", "retrain", "data", "reproduce", "demo"]
 WIDTH = 100
 
 

@@ -20,7 +20,7 @@ COMMANDS = (
     *("run", "search", "compare", "blend", "evaluate", "recommend", "explain", "similar", "serve", "models"),
     *("data", "demo", "reproduce"),
 )
-GROUPS = ("rules",)  # of commands
+GROUPS = ("rules", "store")  # of commands
 
 
 @pytest.mark.parametrize("command", COMMANDS)

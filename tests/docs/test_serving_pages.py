@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from segue.cli import app
+from segue.event_store.store import open_store
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -63,9 +64,13 @@ def here(tmp_path) -> Path:
 
 def test_the_commands_of_the_page_on_serving_work(here):
     train, serve, ask = blocks("docs/how-to/serve-a-model.md")[:3]
+    backup = next(block for block in blocks("docs/how-to/operate-a-service.md") if "backup.db" in block)
     run(train, here)
     with started(serve, here) as port:
         answers = run(ask, here, port)
+        run(backup, here)
+    with closing(open_store(f"sqlite:///{here / 'backup.db'}")) as store:
+        assert len(store.events) == 30 * 12 + 1
     assert [int(number) for number in re.findall(r'"events":(\d+)', answers)[:2]] == [12, 13]
     assert '"stored":1' in answers
     assert '"similarity"' in answers

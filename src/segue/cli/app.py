@@ -26,6 +26,7 @@ from segue.cli.run import run
 from segue.cli.search import search
 from segue.cli.serve import serve
 from segue.cli.similar import similar
+from segue.cli.store import store
 
 app = App(
     name="segue",
@@ -142,6 +143,7 @@ Then, from anywhere on this machine:
   curl 'localhost:8000/v1/recommend?user=42&k=5'""",
 )
 app.command(rules)
+app.command(store)
 app.command(
     export,
     usage="Usage: segue export MODEL --out FOLDER [OPTIONS]",

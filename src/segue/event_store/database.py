@@ -86,6 +86,21 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that reads the store in one state, whatever is written meanwhile."""
+        with self.errors():
+            if self._readers is None:
+                with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+                    yield connection
+                return
+            with self._readers.read() as connection:
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
+
+    @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn errors of the database into one clear error."""
         try:
