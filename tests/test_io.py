@@ -140,6 +140,18 @@ def test_json_goes_into_a_pipe(tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.parametrize("size", [1, 1000, 10**6])
+def test_a_reader_that_leaves_a_pipe_early_is_an_error(tmp_path, size):
+    """Also if all that it left would fit into the pipe."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: os.close(os.open(pipe, os.O_RDONLY)))
+    reader.start()
+    with pytest.raises(BrokenPipeError):
+        io.write_json(pipe, "x" * size)
+    reader.join()
+
+
 def test_hashes_are_those_of_hashlib(tmp_path):
     array = np.arange(12, dtype=np.int32).reshape(3, 4)
     expected = hashlib.blake2b(b"name" + array.T.tobytes() + b"-", digest_size=8).hexdigest()

@@ -42,6 +42,8 @@ MARKERS: dict[Kind, str] = {
     "search": "search.json",
     "comparison": "compare.json",
 }
+# a file that the folders of a kind have beside the marker
+_BESIDE: dict[Kind, str] = {"saved model": "weights.safetensors", "saved log": "stop.npy"}
 # what file managers leave in the folders that they show
 _OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 # system -> the function of its C library, AT_FDCWD, and the flag RENAME_EXCHANGE or RENAME_SWAP
@@ -148,6 +150,11 @@ def _flush_tree(folder: Path) -> None:
 def is_folder_of(kind: Kind, folder: str | Path) -> bool:
     """Whether a folder is of this kind: whether it holds the marker."""
     return (Path(folder) / MARKERS[kind]).is_file()
+
+
+def kind_without_marker(folder: Path) -> Kind | None:
+    """The kind of a folder whose marker is missing, or is no file; None if it is of no kind that can be told."""
+    return next((k for k, name in _BESIDE.items() if (folder / name).is_file() and not is_folder_of(k, folder)), None)
 
 
 def check_folder(folder: Path, kind: Kind, files: Collection[str] = ()) -> None:

@@ -18,6 +18,7 @@ import lzma
 import math
 import os
 import re
+import shutil
 import stat
 import struct
 import sys
@@ -26,6 +27,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -37,29 +39,59 @@ BAD_ARCHIVE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError),
 )
+_PIPE_PAUSE = 10  # milliseconds
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """The path of a temporary file that replaces `path` when the block ends without an error.
 
-    A symbolic link stays, and its target is replaced. A pipe or a device, such as /dev/stdout, cannot be replaced: its
-    own path is returned, to be written directly.
+    A symbolic link stays, and its target is replaced. A pipe or a device, such as /dev/stdout, cannot be replaced: the
+    content is copied into it at the end.
 
     Raises:
-        OSError: the file cannot be written; `path` is unchanged.
+        OSError: the file cannot be written; `path` is unchanged. Or the reader of a pipe left before it had read all.
     """
     if path.exists() and not path.is_file():
-        yield path
+        with TemporaryDirectory() as folder:
+            temporary = Path(folder) / path.name
+            yield temporary
+            _copy(temporary, path)
         return
     path = path.resolve()
-    with temporary_folder(path) as folder:
-        temporary = folder / path.name
+    with temporary_folder(path) as place:
+        temporary = place / path.name
         yield temporary
-        give_usual_mode(temporary, folder)
+        give_usual_mode(temporary, place)
         flush(temporary)
         os.replace(temporary, path)
         flush(path.parent)
+
+
+def _copy(source: Path, special: Path) -> None:
+    """Copy a file into a pipe or a device; with a pipe, wait until its reader has taken everything.
+
+    The system takes some 64 KB for a pipe. Without the wait, nobody knows that a reader has left them there.
+
+    Raises:
+        OSError: the device is full, or the reader has left.
+    """
+    with source.open("rb") as file, special.open("wb", buffering=0) as target:
+        shutil.copyfileobj(file, target)
+        if not special.is_fifo() or sys.platform == "win32":
+            return
+        import fcntl
+        import select
+        import termios
+
+        def is_waiting() -> bool:
+            return any(fcntl.ioctl(target, termios.FIONREAD, bytes(4)))  # the number of bytes that wait
+
+        poll = select.poll()
+        poll.register(target, 0)  # reports only that there is no reader
+        while is_waiting():
+            if poll.poll(_PIPE_PAUSE) and is_waiting():
+                raise BrokenPipeError(errno.EPIPE, "its reader left before it had read everything")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -57,6 +57,27 @@ def test_a_saved_log_needs_no_cache(prepare, here, segue, monkeypatch):
     assert "72 events" in done(segue("data saved"))
 
 
+def test_a_current_folder_that_was_deleted(tmp_path, monkeypatch, segue):
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for command in ("data ml-100k", "run pop ../events.csv", "models", f"data {tmp_path}/here/events.csv -o log"):
+        code, out, err = segue(command)
+        assert (code, out) == (2, "")
+        assert err == "segue: the current folder is gone (No such file or directory); change to another one with cd\n"
+
+
+@pytest.mark.parametrize("command", ["data events.csv -o log", "data nosuch.csv", "run pop events.csv", "no-command"])
+def test_a_message_that_cannot_be_written_leaves_the_exit_code(command, here):
+    with open("/dev/full", "w") as full:
+        quiet = {name: value for name, value in os.environ.items() if name != "SEGUE_QUIET"}
+        ended = subprocess.run([*PYTHON, *command.split()], env=quiet, stdout=full, stderr=full, check=False)
+    assert ended.returncode == 2
+    assert not (here / "log").exists()
+
+
 @pytest.mark.parametrize("size", ["\u00b2", "9" * 5000, "0", "-5", "wide"])
 def test_a_size_of_the_terminal_that_is_none_does_not_count(size, here):
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,24 @@ def forged(name: str = "", values: object = None, **facts: object) -> Prepare:
     return prepare
 
 
+def replaced(path: str, make: Callable[[Path], object]) -> Prepare:
+    """A saved log; and something else in the place of a file."""
+
+    def prepare(patch: pytest.MonkeyPatch) -> None:
+        saved(patch)
+        Path(path).unlink()
+        make(Path(path))
+
+    return prepare
+
+
+IN_PLACE = {
+    "is gone": lambda path: None,
+    "is a folder": Path.mkdir,
+    "is a pipe": os.mkfifo,
+    "is a device": lambda path: path.symlink_to("/dev/null"),
+}
+WITHOUT = r"a saved log without its file log\.json; copy the whole folder again"
 AGAIN = "copy the whole folder again, or save the log again"
 SAVED = {
     "an item that is another": Bad(
@@ -84,6 +103,18 @@ SAVED = {
         rf"saved: the content is not that of its fingerprint; {AGAIN}",
         prepare=forged(fingerprint="0" * 16),
     ),
+    **{
+        f"its description {what}": Bad("data saved", f"saved: {WITHOUT}", prepare=replaced("saved/log.json", make))
+        for what, make in IN_PLACE.items()
+    },
+    **{
+        f"the description of a model {what}": Bad(
+            "data models/pop",
+            r"models/pop: a saved model without its file model\.json; copy the whole folder again",
+            prepare=replaced("models/pop/model.json", make),
+        )
+        for what, make in IN_PLACE.items()
+    },
     "nothing to verify": Bad("data events.csv --verify", r"events\.csv: no saved log, so it has no hashes to verify"),
 }
 

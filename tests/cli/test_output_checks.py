@@ -59,12 +59,12 @@ def bad_values(command: str, option: str) -> list[str]:
     """Values that cannot be used: none of them may be found out late."""
     if option == "--out" and command != "recommend":
         long = 2 * LONG if command == "demo" else LONG  # the demo saves models into this folder
-        return ["events.csv", "events.csv/x", "models/pop/x", "models/pop/x/y", f"new/{long}"]
+        return ["events.csv", "events.csv/x", "models/pop/x", "models/pop/x/y", f"new/{long}", "~/x"]
     if option == "--runs":
-        return ["events.csv", "events.csv/x", "models/pop", "models/pop/x", LONG]
+        return ["events.csv", "events.csv/x", "models/pop", "models/pop/x", LONG, "~/x"]
     ending = FILES.get(option, ".parquet")
     return [
-        *(f"{place}/x{ending}" for place in ("no", "events.csv", "models/pop", "log", "link")),
+        *(f"{place}/x{ending}" for place in ("no", "events.csv", "models/pop", "log", "link", "~")),
         f"folder{ending}",
         LONG + ending,
     ]
@@ -141,6 +141,9 @@ REFUSED = {
     "one file for two outputs": Bad(
         "explain models/pop --user u1 --json x.html --html ./x.html",
         r"--html x\.html: is also the file of --json; give",
+    ),
+    "search space in a device": Bad(
+        "search pop events.csv --space /dev/zero", r"/dev/zero: cannot be read as a search.*a device"
     ),
     "picture and JSON in one file": Bad(
         "run pop events.csv --by length --picture x.svg --json x.svg", r"is also the file of --json|of --picture"

@@ -160,7 +160,12 @@ BAD = {
         r"is also what is read",
         prepare=written("u.csv", "user\nu1\n"),
     ),
-    "no users file": Bad("recommend models/pop --users none.txt --out x.csv", r"none\.txt: no such file"),
+    "no users file": Bad(
+        "recommend models/pop --users none.txt --out x.csv", r"none\.txt: cannot be read .*No such file"
+    ),
+    "users in a device": Bad(
+        "recommend models/pop --users /dev/null --out x.csv", r"/dev/null: cannot be read .*it is a pipe or a device"
+    ),
     "empty users file": Bad(
         "recommend models/pop --users u.txt --out x.csv", r"u\.txt: has no users in it", prepare=written("u.txt", "\n")
     ),
@@ -187,7 +192,12 @@ BAD = {
     "history with a null": Bad(["recommend", "models/pop", "--history", "[1, null]"], r"null is not the name"),
     "history with an empty name": Bad("recommend models/pop --history 1,,2", r"there is no name between two commas"),
     "strict with an unknown item": Bad("recommend models/pop --item 1 --item 99 --strict", r"unknown item '99'"),
-    "allow file missing": Bad("recommend models/pop --user u1 --allow none.txt", r"none\.txt: no such file"),
+    "allow file missing": Bad(
+        "recommend models/pop --user u1 --allow none.txt", r"none\.txt: cannot be read .*No such file"
+    ),
+    "denied items in a device": Bad(
+        "recommend models/pop --user u1 --deny /dev/zero", r"/dev/zero: cannot be read .*it is a pipe or a device"
+    ),
     "empty allow file": Bad(
         "recommend models/pop --user u1 --allow a.txt", r"a\.txt: has no items in it", prepare=written("a.txt", "\n")
     ),

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import requires
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
@@ -16,7 +17,7 @@ from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, Un
 from segue.cli.app import app
 from segue.cli.renamed import renamed_option
 from segue.cli.signals import Terminated, prepare_signals
-from segue.errors import SegueError
+from segue.errors import DataError, SegueError
 from segue.reporting.console import printable, stderr
 from segue.reporting.streams import prepare_streams
 
@@ -38,6 +39,7 @@ def status(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     result = 0
     try:
+        _check_current_folder()
         result = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except SegueError as error:
@@ -61,6 +63,13 @@ def status(arguments: Sequence[str]) -> int:
         resume = "; the same command continues from there" if {*arguments[:1]} & RESUMABLE else ""
         return _fail(f"{word}{resume}", code)
     return result if isinstance(result, int) else 0  # a command may return another exit code
+
+
+def _check_current_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise DataError(f"the current folder is gone ({error.strerror}); change to another one with cd") from error
 
 
 def _what_is_missing(error: Exception) -> str | None:
@@ -107,5 +116,6 @@ def _see_help(error: CycloptsError) -> str:
 def _fail(message: str, code: int = 2) -> int:
     text = printable(f"segue: {message}")
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
-    stderr().print(text, markup=False, soft_wrap=True)
+    with suppress(OSError):  # where no message can be written, the exit code alone says it
+        stderr().print(text, markup=False, soft_wrap=True)
     return code

@@ -69,6 +69,7 @@ def check_folder_of_files(named: str, folder: Path) -> None:
         ConfigError: it is or lies in a saved model, a saved log, a search or a comparison.
         DataError: it is a file, or cannot be made or written to.
     """
+    _check_home(named, folder)
     target = folder.resolve()
     _check_name(named, target)
     if target.exists() and not target.is_dir():
@@ -81,8 +82,15 @@ def check_folder_of_files(named: str, folder: Path) -> None:
             raise ConfigError(f"{named}: lies in the {kind} {one}; choose another folder")
 
 
+def _check_home(named: str, path: Path) -> None:
+    """Refuse ~ that no shell has replaced, as in quotes or in --out=~/x: it would be a folder of this name."""
+    if path.parts[:1] == ("~",):
+        raise DataError(f"{named}: the shell has not replaced ~ by your home folder; write $HOME or the whole path")
+
+
 def _check_file(option: str, path: Path, inputs: Inputs) -> None:
     """Check the file of one option."""
+    _check_home(f"{option} {path}", path)
     target = path.resolve()
     _check_name(f"{option} {path}", target)
     _check_place(option, path, target.parent)
@@ -117,6 +125,7 @@ def _check_place(option: str, path: Path, folder: Path) -> None:
 
 def _check_folder(folder: Path, inputs: Inputs) -> None:
     """Check that the folder of the result is no input, contains none, and lies in none that would lose it."""
+    _check_home(str(folder), folder)
     target = folder.resolve()
     for one in _existing(inputs):
         place = one.resolve()

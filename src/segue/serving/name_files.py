@@ -15,7 +15,7 @@ import polars as pl
 
 from segue.data.log import Vocab
 from segue.errors import DataError
-from segue.io import reason
+from segue.io import check_regular_file, reason
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
@@ -33,9 +33,8 @@ def read_names(path: Path, kind: str, vocab: Vocab, *, may_be_empty: bool = Fals
         DataError: the file cannot be read, has no names, or does not have the expected form.
     """
     suffix = path.suffix.lower()
-    if not path.is_file():
-        raise DataError(f"{path}: is a folder, not a file of {kind}s" if path.is_dir() else f"{path}: no such file")
     try:
+        check_regular_file(path)
         if may_be_empty and path.stat().st_size == 0:
             return []
         if suffix in TABLES:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.errors import ConfigError
-from segue.io import reason
+from segue.io import check_regular_file, reason
 from segue.models.base.search_space import Choice, Domain, LogUniform, Uniform
 
 # RecBole's names of settings, and the names here: the first one that the model has is used
@@ -60,6 +60,7 @@ def read_space(path: str | Path, known: Collection[str]) -> dict[str, Domain]:
     """
     path = Path(path)
     try:
+        check_regular_file(path)
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read as a search space: {reason(error)}") from error

@@ -6,6 +6,7 @@ import os
 import polars as pl
 import pytest
 
+from segue.data.readers import folder_files
 from segue.data.readers.ingest import read_log
 from segue.errors import DataError
 
@@ -282,6 +283,32 @@ def test_bad_json_is_refused(folder, content, message):
 def test_other_compressions_are_named(folder, name, start, program):
     with pytest.raises(DataError, match=rf"unpack it first \({program} {name}\)"):
         read_log(folder({name: start + b"x" * 20}) / name)
+
+
+def test_a_folder_of_too_many_files_is_refused(folder, monkeypatch):
+    path = folder({f"{name}/{n}.csv": f"{HEAD}{n},{n}\n" for name in "ab" for n in range(3)})
+    monkeypatch.setattr(folder_files, "MOST", 8)  # 2 folders and 6 files
+    assert len(read_log(path)) == 6
+    folder({"a/c/notes.txt": ""})
+    with pytest.raises(DataError, match=r"log: holds more than 8 files and folders; give a folder of"):
+        read_log(path)
+
+
+def test_a_file_that_is_found_twice_by_a_link_is_refused(folder):
+    path = folder({"a/1.csv": f"{HEAD}1,5\n2,6\n"})
+    (path / "a" / "again").symlink_to(".")
+    with pytest.raises(DataError, match=r"again/1\.csv: is .*log/a/1\.csv again, by a symbolic link"):
+        read_log(path)
+
+
+@pytest.mark.parametrize(("place", "source"), [("log", "."), ("log/a", ".."), (".log", "."), (".log", "../.log")])
+def test_the_current_folder_has_its_name(tmp_path, monkeypatch, place, source):
+    (tmp_path / place).mkdir(parents=True)
+    ((tmp_path / place) / source / "1.csv").write_text(f"{HEAD}1,5\n2,6\n")
+    monkeypatch.chdir(tmp_path / place)
+    log = read_log(source)
+    assert log.name == "log"
+    assert log.steps[0].rule.startswith(f"read {place.partition('/')[0]}: user")
 
 
 def test_pipes_are_refused(tmp_path):

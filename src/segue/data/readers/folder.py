@@ -38,6 +38,7 @@ def folder_table(folder: Path, open_file: Callable[[Path], Table]) -> Table:
         return open_file(atomic[0])
     parts = find_parts(folder)
     opened, empty = [], []
+    name = folder.resolve().name or str(folder)  # of ".", too
     for path, partition in zip(parts.paths, parts.partitions, strict=True):
         try:
             opened.append(_Part(open_file(path), path, partition))
@@ -51,9 +52,9 @@ def folder_table(folder: Path, open_file: Callable[[Path], Table]) -> Table:
     if not parts.partitions[0] and all(table_suffix(path) in PARQUET for path in parts.paths):
         schemas = [parquet_schema(path) for path in parts.paths]
         if all(schema == schemas[0] for schema in schemas):
-            table = parquet_table(parts.paths, folder.name)
+            table = parquet_table(parts.paths, name)
             return replace(table, load=lambda kinds: (table.load(kinds)[0], tuple(parts.warnings)))
-    return _joined(opened, folder, parts.warnings)
+    return _joined(opened, name, parts.warnings)
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def _other_columns(path: Path, columns: Sequence[str], first: _Part, missing: st
     )
 
 
-def _joined(parts: Sequence[_Part], folder: Path, assumed: Sequence[str]) -> Table:
+def _joined(parts: Sequence[_Part], name: str, assumed: Sequence[str]) -> Table:
     columns = list(dict.fromkeys(column for part in parts for column in part.columns))
     load = partial(_load, parts, assumed)
-    return Table(folder.name, columns, load, partial(_head, parts), parts[0].table.hint)
+    return Table(name, columns, load, partial(_head, parts), parts[0].table.hint)
 
 
 def _head(parts: Sequence[_Part], kinds: Kinds) -> pl.DataFrame:

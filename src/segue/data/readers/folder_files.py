@@ -8,6 +8,7 @@ log/_SUCCESS  log/.a.crc  log/README.txt              no data
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ PARQUET = (".parquet", ".pq")
 FORMATS = (PARQUET, tuple(set(SUFFIXES) - {"", ".log", ATOMIC, ".item", ".user"}), JSON)
 METADATA = (".items", ".users")
 ABOUT = {"readme", "license", "licence", "copying", "notice", "changelog", "citation", "about"}
+MOST = 100_000  # files and folders that are looked at: a folder of more, such as /, is no log
 EMPTY = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark write for an empty value
 SHOWN = 5
 
@@ -47,23 +49,25 @@ def find_parts(folder: Path) -> Parts:
     """The tables in the folder, in its folders KEY=VALUE or, if it has neither, in all of its folders.
 
     Raises:
-        DataError: the folder has no tables, or tables of different formats or partitions.
+        DataError: the folder has no tables, tables of different formats or partitions, or too many files.
     """
+    _check_size(folder)
+    whole = folder.resolve().name or str(folder)
     paths, warnings = _tables(folder), []
     below = [path for path in _other_folders(folder) if _tables_below(path)]
     listed = _listed([str(path.relative_to(folder)) for path in below])
     if paths and below:
         warnings.append(
-            f"{folder.name}: it has tables of its own, and those in {listed} are not read; to read them, give a folder "
+            f"{whole}: it has tables of its own, and those in {listed} are not read; to read them, give a folder "
             "that holds only the parts of one log"
         )
     elif below:
         paths = _tables_below(folder)
-        warnings.append(f"{folder.name}: all tables in {listed} are read as the parts of one log")
+        warnings.append(f"{whole}: all tables in {listed} are read as the parts of one log")
     paths = [] if any(folder.glob(f"*{ATOMIC}")) else paths
     if (folder / "_delta_log").is_dir():
         warnings.append(
-            f"{folder.name}: a Delta table is read as all of its Parquet files, also those that it does not use any "
+            f"{whole}: a Delta table is read as all of its Parquet files, also those that it does not use any "
             "more; to be sure, export its rows"
         )
     if len({formats for formats in FORMATS for path in paths if table_suffix(path) in formats}) != 1:
@@ -77,6 +81,18 @@ def find_parts(folder: Path) -> Parts:
         if list(partition) != list(partitions[0]):
             raise DataError(f"{path}: its folders ({', '.join(partition)}) are not those of {paths[0]}")
     return Parts(paths, partitions, [*warnings, *_copies(folder, paths)])
+
+
+def _check_size(folder: Path) -> None:
+    """Raise `DataError` if there is more in a folder, and in those below it, than in any log."""
+    seen = 0
+    for _, below, files in os.walk(folder, followlinks=True):
+        below[:] = [name for name in below if not name.startswith((".", "_"))]
+        seen += len(below) + len(files)
+        if seen > MOST:
+            raise DataError(
+                f"{folder}: holds more than {MOST:,} files and folders; give a folder of the parts of one log alone"
+            )
 
 
 def table_suffix(path: Path) -> str:
@@ -149,7 +165,11 @@ def _partition(folder: Path, path: Path) -> dict[str, str | None]:
 
 
 def _copies(folder: Path, paths: Sequence[Path]) -> list[str]:
-    """A warning for files of one folder with the same content; an error for a file beside its compressed form."""
+    """A warning for files of one folder with the same content; an error for one that is there in two forms."""
+    files = dict[Path, Path]()
+    for path in sorted(paths, key=lambda path: len(path.parts)):  # the links behind what they lead to
+        if (same := files.setdefault(path.resolve(), path)) != path:
+            raise DataError(f"{path}: is {same} again, by a symbolic link; give a folder without the link")
     plain = {path: path for path in paths}
     for path in paths:
         if path.suffix.lower() == ".gz" and (twin := plain.get(path.with_suffix(""))):

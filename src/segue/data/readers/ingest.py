@@ -143,4 +143,6 @@ def _with_metadata(log: Log, users: Any, items: Any) -> Log:
 def _stem(source: Any) -> str:
     if is_store_url(source):
         return "store"
-    return Path(source).resolve().name.partition(".")[0] if isinstance(source, str | Path) else "log"
+    if not isinstance(source, str | Path):
+        return "log"
+    return Path(source).resolve().name.lstrip(".").partition(".")[0] or str(source)

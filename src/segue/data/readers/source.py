@@ -18,6 +18,7 @@ from segue.data.readers.table import Table, pandas_table, parquet_table, polars_
 from segue.data.readers.text import SUFFIXES
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
+from segue.folders import MARKERS, kind_without_marker
 
 
 def open_table(source: Any, *, delimiter: str | None = None, header: bool | None = None) -> Table:
@@ -49,6 +50,8 @@ def open_table(source: Any, *, delimiter: str | None = None, header: bool | None
 
 def _open_path(path: Path, delimiter: str | None, header: bool | None) -> Table:
     if path.is_dir():
+        if kind := kind_without_marker(path):
+            raise DataError(f"{path}: a {kind} without its file {MARKERS[kind]}; copy the whole folder again")
         return folder_table(path, partial(_open_path, delimiter=delimiter, header=header))
     if not path.exists():
         raise DataError(f"{path}: no such file")
