@@ -1,8 +1,7 @@
 """`EventLog`: the events of a store, and the history of each user in the order of time.
 
 An event is stored once, whatever its number of deliveries: its id identifies it. It is on the disk before `append`
-returns. Each change of a user's history gives it a new version, so that a service with histories in memory sees with
-one small read whether another one has changed them.
+returns. Each change of a user's history gives it a new version; see `HistoryVersions`.
 """
 
 from __future__ import annotations
@@ -18,11 +17,9 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from segue.event_store.database import Database
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import MICROSECONDS, Event
+from segue.event_store.history_versions import HistoryVersions
 from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes, salts
 
-_VERSIONS = select(histories.c.user, histories.c.version).where(
-    histories.c.user.in_(bindparam("users", expanding=True))
-)
 _HISTORY = (
     select(events.c.seq, events.c.time, events.c.item)
     .where(events.c.user == bindparam("user"))
@@ -97,12 +94,13 @@ class EventLog:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._versions = HistoryVersions(database)
 
     def append(self, new: Sequence[Event]) -> Appended:
         """Store events. They are on the disk when this returns, all of them or, after an error, none."""
         with self.database.write() as connection:
             owners = self._owners(connection, {event.user for event in new})
-            before = self._lock_histories(connection, sorted(set(owners.values())))
+            before = self._versions.lock(connection, sorted(set(owners.values())))
             rows = [
                 {
                     "id": event.id,
@@ -121,7 +119,7 @@ class EventLog:
             added: dict[str, list[PastEvent]] = {}
             for row in inserted:
                 added.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item))
-            after = self._new_versions(connection, sorted(added))
+            after = self._versions.renew(connection, sorted(added))
         changes = {user: Change(before[user], after[user], tuple(sorted(added[user], key=_order))) for user in added}
         fresh = {row.id for row in inserted}
         stored = []
@@ -136,9 +134,7 @@ class EventLog:
 
     def versions(self, users: Sequence[str]) -> dict[str, int]:
         """The versions of the histories of users, in one read; users without events are left out."""
-        with self.database.read() as connection:
-            rows = connection.execute(_VERSIONS, {"users": list(users)}).all()
-        return {user: version for user, version in rows if version}
+        return self._versions.read(users)
 
     def history(self, user: str, limit: int | None = None) -> list[PastEvent]:
         """The newest events of a user, oldest first: by time, and by arrival where the times are equal.
@@ -177,14 +173,14 @@ class EventLog:
             user = self._owners(connection, {user})[user]
             if session == user:
                 return 0
-            self._lock_histories(connection, sorted({session, user}))
+            self._versions.lock(connection, sorted({session, user}))
             statement = update(events).where(events.c.user == session).values(user=user)
             moved = connection.execute(statement).rowcount
             connection.execute(update(aliases).where(aliases.c.user == session).values(user=user))
             connection.execute(self.database.upsert(aliases, ["session"]), [{"session": session, "user": user}])
             connection.execute(delete(lists).where(lists.c.user == session))
             connection.execute(delete(histories).where(histories.c.user == session))
-            self._new_versions(connection, [user])
+            self._versions.renew(connection, [user])
         return int(moved)
 
     def erase(self, user: str) -> Erased:
@@ -199,7 +195,7 @@ class EventLog:
             user = self._owners(connection, {user})[user]
             sessions = connection.execute(select(aliases.c.session).where(aliases.c.user == user)).scalars().all()
             names = [user, *sorted(sessions)]
-            self._lock_histories(connection, sorted(names))
+            self._versions.lock(connection, sorted(names))
             num_events = connection.execute(delete(events).where(events.c.user.in_(names))).rowcount
             connection.execute(delete(aliases).where(aliases.c.user == user))
             num_lists = connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount
@@ -284,31 +280,6 @@ class EventLog:
         rows = connection.execute(select(aliases).where(aliases.c.session.in_(names))).all()
         joined = {row.session: row.user for row in rows}
         return {name: joined.get(name, name) for name in names}
-
-    def _lock_histories(self, connection: Connection, users: list[str]) -> dict[str, int | None]:
-        """The versions of histories, which no other transaction changes until this one ends.
-
-        The users are locked in the order of their names, so that two transactions never wait for each other.
-        """
-        if not users:
-            return {}
-        statement = select(histories).where(histories.c.user.in_(users)).order_by(histories.c.user)
-        found = {row.user: row.version for row in connection.execute(statement.with_for_update())}
-        missing = [user for user in users if user not in found]
-        if missing:
-            rows = [{"user": user, "version": 0} for user in missing]
-            connection.execute(self.database.insert_new(histories), rows)
-            # another process may have been faster with one of them
-            found |= {row.user: row.version for row in connection.execute(statement.with_for_update())}
-        return {user: found[user] or None for user in users}
-
-    def _new_versions(self, connection: Connection, users: list[str]) -> dict[str, int]:
-        """New versions of histories: random, so that an erased one that begins again is never taken for the old one."""
-        versions = {user: 1 + secrets.randbelow(2**63 - 1) for user in users}
-        if users:
-            rows = [{"user": user, "version": version} for user, version in versions.items()]
-            connection.execute(self.database.upsert(histories, ["user"]), rows)
-        return versions
 
 
 def _order(event: PastEvent) -> tuple[int, int]:
