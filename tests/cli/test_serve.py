@@ -20,6 +20,8 @@ BAD = {
     "label alone": Bad("serve models/pop --label shop", r"--label: goes with --new-key"),
     "negative rate": Bad("serve models/pop --rate-limit -1", r"--rate-limit -1\.0: must be at least 0"),
     "rate is no number": Bad("serve models/pop --rate-limit nan", r"--rate-limit nan: must be at least 0 and finite"),
+    "no time at all": Bad("serve models/pop --keep-outcomes 0", r"--keep-outcomes 0: must be above 0"),
+    "for no number of days": Bad("serve models/pop --keep-outcomes nan", r"--keep-outcomes nan: must be above 0"),
     "no connections": Bad("serve models/pop --max-connections 0", r"--max-connections 0: must be at least 1"),
     "keys of no store": Bad("serve --keys --store sqlite:///nothing.db", r"nothing\.db: there is no such file"),
     "store of no kind": Bad("serve --new-key read --store events.db", r"events\.db: not the address of a store"),

@@ -48,6 +48,7 @@ COMMANDS = {  # in this order, in one folder; words with which each command work
     "export": ["export models/hgn --no-onnx --out vectors", "export models/hgn --out export"],
     "serve": ["serve models/hgn --port 0"],
     "rules": ["rules list"],
+    "store": ["store copy sqlite:///segue-events.db sqlite:///backup.db"],
     "retrain": ["retrain models/hgn"],
     "monitor": ["monitor http://127.0.0.1:9 --once"],
 }
@@ -57,7 +58,7 @@ NEEDED = {
     "--out export": "export",
     "search": "tune",
     "compare": "tune",
-    **dict.fromkeys(("serve", "rules", "retrain", "monitor"), "serve"),
+    **dict.fromkeys(("serve", "rules", "store", "retrain", "monitor"), "serve"),
 }
 READ = ("data events.csv --out log", "run hgn log --set embedding_dim=4 epochs=2")  # what other commands read
 WITHOUT_ANSWER = {  # commands that need a network or a service, which they name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,9 +154,33 @@ def test_an_erased_person_leaves_neither_lists_nor_outcomes(store):
 def test_lists_that_wait_too_long_are_deleted(store):
     add(store, ("u", "a", 1))
     store.outcomes.exchange({}, [last(store, "u")])
-    assert store.outcomes.forget_before(int(time.time() * 1e6) - 10**9) == 0
-    assert store.outcomes.forget_before(int(time.time() * 1e6) + 10**9) == 1
+    assert store.outcomes.forget(lists_before=int(time.time() * 1e6) - 10**9, outcomes_before=0) == (0, 0)
+    assert store.outcomes.forget(lists_before=int(time.time() * 1e6) + 10**9, outcomes_before=0) == (1, 0)
     assert report(store) == []
+
+
+def test_outcomes_are_kept_as_long_as_was_said_and_events_for_ever(store):
+    add(store, ("u", "a", 1))
+    now = int(time.time() * 1e6)
+    day = 24 * 3600 * 10**6
+    old = [Outcome("u", "m", "f", "a", now - days * day, 1, 3) for days in (1, 6, 8, 100)]
+    store.outcomes.exchange({}, [replace(last(store, "u"), time=now - 2 * day)], old)
+    quality = LiveQuality(store, keep_days=7)
+    assert quality.forget_old() == (1, 2)
+    assert quality.forget_old() == (0, 0)
+    assert [row.lists for row in store.outcomes.sums(1, 0, now)] == [2]
+    assert len(store.events) == 1
+
+
+def test_no_report_goes_back_further_than_outcomes_are_kept(client, service):
+    assert client.get("/v1/quality?hours=8000").json()["hours"] == service.quality.keep_days * 24 == 90 * 24
+    assert client.get("/v1/quality?hours=5").json()["hours"] == 5
+
+
+def test_what_is_old_is_deleted_soon_after_the_start(client, service):
+    service.store.outcomes.exchange({}, [], [Outcome("u", "m", "f", "a", 0, 1, 3)])
+    service.quality._cleaned = -float("inf")
+    wait_for(client, lambda found: not service.store.outcomes.sums(1, 0, 1))
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=4), min_size=2, max_size=12))

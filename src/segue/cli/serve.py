@@ -28,16 +28,20 @@ class LimitOptions:
         rate_limit: Requests a second of each key; 0 for no limit. By default 1,000, and no limit on this machine's own
             address.
         max_connections: Connections at the same time; more are refused.
+        keep_outcomes: Days for which the ranks of what users did next are kept, from which live quality is computed.
     """
 
     require_keys: Annotated[bool, Parameter(negative=())] = False
     rate_limit: float | None = None
     max_connections: int = 512
+    keep_outcomes: float = 90
 
     def check(self) -> None:
         """Refuse impossible values."""
         rate = self.rate_limit
         require(rate is None or 0 <= rate < inf, f"--rate-limit {rate}: must be at least 0 and finite")
+        days = self.keep_outcomes
+        require(0 < days <= 36_500, f"--keep-outcomes {days:g}: must be above 0 and at most 36,500 days")
         require(self.max_connections >= 1, f"--max-connections {self.max_connections}: must be at least 1")
 
 
@@ -90,7 +94,15 @@ def serve(
     classes = [find(reference) for reference in model_class]
     listener = listen(host, port)
     try:
-        service = start_service(models, store, active=active, import_events=import_events, classes=classes, say=say)
+        service = start_service(
+            models,
+            store,
+            active=active,
+            import_events=import_events,
+            keep_days=limits.keep_outcomes,
+            classes=classes,
+            say=say,
+        )
     except BaseException:
         listener.close()
         raise

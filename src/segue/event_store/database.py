@@ -59,8 +59,12 @@ class Database:
         self._write_lock = threading.Lock() if self.embedded else None
         self._engine, self._reading = self._sqlite(parsed, create) if self.embedded else self._postgresql(parsed)
         self._readers = Readers(self._reading, self.name) if self.embedded else None
-        with self.errors():
-            migrate(self._engine, self.name)
+        try:
+            with self.errors():
+                migrate(self._engine, self.name)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Wait for reads of an SQLite file that are under way, and close all connections."""

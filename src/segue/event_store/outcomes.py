@@ -170,10 +170,12 @@ class Outcomes:
             for row in rows
         ]
 
-    def forget_before(self, time: int) -> int:
-        """Delete lists that are older than a time: no event followed them; how many there were."""
+    def forget(self, *, lists_before: int, outcomes_before: int) -> tuple[int, int]:
+        """Delete lists that no event followed, and outcomes, of lists that are older than a time; how many of each."""
         with self.database.write() as connection:
-            return int(connection.execute(delete(lists).where(lists.c.time < time)).rowcount)
+            num_lists = connection.execute(delete(lists).where(lists.c.time < lists_before)).rowcount
+            num_outcomes = connection.execute(delete(outcomes).where(outcomes.c.time < outcomes_before)).rowcount
+        return int(num_lists), int(num_outcomes)
 
 
 def _sums(k: int, since: int, until: int) -> Select[Any]:

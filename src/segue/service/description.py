@@ -10,8 +10,8 @@ from segue.service.problems import Problem, responses
 from segue.service.roles import role_of
 
 SCHEME = "key"  # name of the security scheme
-ALWAYS = (403, 422, 429, 500, 503)
-WITH_KEY, WITH_BODY, WITHOUT_BODY = (401,), (408, 413, 415), (400,)
+ALWAYS = (400, 403, 422, 429, 431, 500, 503)
+WITH_KEY, WITH_BODY = (401,), (408, 413, 415)
 
 
 def describe_gate(schema: dict[str, Any], *, keys: bool) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def describe_gate(schema: dict[str, Any], *, keys: bool) -> dict[str, Any]:
             needed: list[dict[str, list[str]]] = [] if role is None else [{SCHEME: [role]}]
             operation["security"] = needed if keys or not needed else [*needed, {}]
             statuses = (*ALWAYS, *(WITH_KEY if needed else ()))
-            statuses += WITH_BODY if "requestBody" in operation else WITHOUT_BODY
+            statuses += WITH_BODY if "requestBody" in operation else ()
             errors = {str(status): answer for status, answer in responses(*statuses).items()}
             operation["responses"] = dict(sorted({**errors, **operation["responses"]}.items()))
     return schema

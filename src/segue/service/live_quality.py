@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,8 @@ FLUSH_SECONDS = 0.5
 MAX_ITEMS = 100  # of a list that is remembered
 MAX_BUFFER = 20_000  # lists between two writes; more are not measured
 WAIT_SECONDS = 24 * 3600  # how long a list waits for an event
-CLEAN_SECONDS = 600.0  # between two deletions of lists that waited too long
+KEEP_DAYS = 90.0  # how long an outcome is kept
+CLEAN_SECONDS = 600.0  # between two deletions of what is too old
 
 logger = logging.getLogger("segue.service")
 Verdict = (
@@ -43,16 +45,17 @@ class LiveQuality:
     """The lists of a service on their way into the store, and the outcomes of those that were followed.
 
     Attributes:
+        keep_days: how long outcomes are kept, in days.
         skipped: number of lists that were not remembered, because too many came or the store could not be written.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, keep_days: float = KEEP_DAYS) -> None:
+        self.store, self.keep_days = store, keep_days
         self.skipped = 0
         self._buffer: list[RecommendedList] = []
         self._changed: set[str] = set()
         self._task: asyncio.Task[None] | None = None
-        self._cleaned = time.monotonic()
+        self._cleaned = -math.inf
 
     def start(self) -> None:
         """Write into the store until `close`."""
@@ -113,15 +116,22 @@ class LiveQuality:
         if done or waiting or found:
             outcomes.exchange(done, waiting, found)
 
+    def forget_old(self) -> tuple[int, int]:
+        """Delete lists that waited too long, and outcomes that are too old; how many of each."""
+        now = time.time()
+        lists_before, outcomes_before = now - WAIT_SECONDS, now - self.keep_days * 24 * 3600
+        return self.store.outcomes.forget(
+            lists_before=int(lists_before * MICROSECONDS), outcomes_before=int(outcomes_before * MICROSECONDS)
+        )
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
             if time.monotonic() - self._cleaned > CLEAN_SECONDS:
                 self._cleaned = time.monotonic()
-                before = int((time.time() - WAIT_SECONDS) * MICROSECONDS)
                 with suppress(Exception):  # the next attempt comes
-                    await asyncio.to_thread(self.store.outcomes.forget_before, before)
+                    await asyncio.to_thread(self.forget_old)
 
 
 def settle(chain: Sequence[RecommendedList], history: Sequence[PastEvent]) -> list[Verdict]:

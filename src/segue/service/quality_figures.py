@@ -48,7 +48,9 @@ class QualityReport(BaseModel):
     """The live quality of all models."""
 
     k: int = Field(description="The cut-off.", examples=[10])
-    hours: float = Field(description="The figures are over the lists of so many last hours.", examples=[24.0])
+    hours: float = Field(
+        description="The figures are over the lists of so many last hours: no more than are kept.", examples=[24.0]
+    )
     skipped: int = Field(description="Lists of this process that were not remembered: too many came at a time.")
     arms: list[ArmQuality] = Field(description="Each model in each arm.")
 
@@ -56,6 +58,7 @@ class QualityReport(BaseModel):
 def quality_report(service: Service, k: int = 10, hours: float = HOURS) -> QualityReport:
     """The live quality over the last hours; reads the store."""
     now = int(time.time() * MICROSECONDS)
+    hours = min(hours, service.quality.keep_days * 24)
     sums = service.store.outcomes.sums(k, now - int(hours * 3600 * MICROSECONDS), now + MICROSECONDS)
     skipped = service.quality.skipped + service.shown.skipped
     return QualityReport(k=k, hours=hours, skipped=skipped, arms=[_arm(service, one, k) for one in sums])

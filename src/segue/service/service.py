@@ -16,7 +16,7 @@ from segue.service.event_writer import EventWriter
 from segue.service.follower import Follower
 from segue.service.histories import Histories, History
 from segue.service.key_ring import KeyRing
-from segue.service.live_quality import LiveQuality
+from segue.service.live_quality import KEEP_DAYS, LiveQuality
 from segue.service.loaded_model import LoadedModel
 from segue.service.metrics import Metrics
 from segue.service.micro_batches import MicroBatches
@@ -37,12 +37,14 @@ class Service:
         deployment: the models that answer; replaced as a whole when a model is activated.
         folders: where further models can be loaded from.
         import_events: whether the events of a model's log are copied into the store when it is activated.
+        keep_days: how long the outcomes of recommended lists are kept, in days.
     """
 
     store: Store
     deployment: Deployment
     folders: ModelFolders
     import_events: bool = True
+    keep_days: float = KEEP_DAYS
 
     def __post_init__(self) -> None:
         self.histories = Histories(self.store.events)
@@ -52,7 +54,7 @@ class Service:
         self.writer = EventWriter(self.store.events, self._changed)
         self.keys = KeyRing(self.store.keys)
         self.activation = Activation(self)
-        self.quality = LiveQuality(self.store)
+        self.quality = LiveQuality(self.store, self.keep_days)
         self.shown = ShownLists(self.quality)
         self.watch = QualityWatch(self)
         self.metrics = Metrics(self)

@@ -12,6 +12,7 @@ from segue.models.base.model import Model
 from segue.service.activation import ACTIVE
 from segue.service.deployments import Arm, Deployment, Split, split_of
 from segue.service.history_import import import_histories, needs_import
+from segue.service.live_quality import KEEP_DAYS
 from segue.service.loaded_model import LoadedModel
 from segue.service.model_folders import ModelFolders
 from segue.service.service import Service
@@ -25,6 +26,7 @@ def start_service(
     *,
     active: str | None = None,
     import_events: bool = True,
+    keep_days: float = KEEP_DAYS,
     classes: Iterable[type[Model]] = (),
     say: Say = lambda text: None,
 ) -> Service:
@@ -35,6 +37,7 @@ def start_service(
         url: address of the store.
         active: name of the model that answers; by default the one that was activated last, or the only one.
         import_events: whether the events of the active model's log are copied into the store, once.
+        keep_days: how long the outcomes of recommended lists are kept, in days.
         classes: classes outside segue that a saved model may be an instance of.
         say: is called with what happens.
 
@@ -59,7 +62,7 @@ def start_service(
     except BaseException:
         store.close()
         raise
-    return Service(store, deployment, folders, import_events)
+    return Service(store, deployment, folders, import_events, keep_days)
 
 
 def _split(stored: dict[str, Any] | None, models: dict[str, LoadedModel], active: str | None) -> Split:

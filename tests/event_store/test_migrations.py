@@ -1,0 +1,96 @@
+"""A store of an older version is brought to the newest one in one step, or is left as it was."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from sqlalchemy import inspect
+
+from segue.errors import DataError
+from segue.event_store import migrations
+from segue.event_store.event import Event
+from segue.event_store.store import Store, open_store
+
+KILLED = """
+import os, signal, sys
+from segue.event_store import migrations
+from segue.event_store.store import open_store
+
+def add(connection):
+    connection.exec_driver_sql("ALTER TABLE events ADD COLUMN place TEXT")
+    connection.exec_driver_sql("UPDATE events SET place = 'moved'")
+
+def die(connection):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+migrations.STEPS, migrations.VERSION = (*migrations.STEPS, add, die), 3
+open_store(sys.argv[1])
+"""
+
+
+def columns(store: Store) -> set[str]:
+    with store.database.read() as connection:
+        return {column["name"] for column in inspect(connection).get_columns("events")}
+
+
+def version(store: Store) -> int:
+    with store.database.read() as connection:
+        return int(connection.exec_driver_sql("SELECT version FROM segue_schema").scalar_one())
+
+
+@pytest.fixture
+def old(url) -> str:
+    """The address of a store of version 1 with events."""
+    with closing(open_store(url)) as store:
+        store.events.append([Event(f"u{n}", "a", n) for n in range(5)])
+    return url
+
+
+def test_an_older_store_is_migrated_when_it_is_opened(old, monkeypatch):
+    def add(connection):
+        connection.exec_driver_sql("ALTER TABLE events ADD COLUMN place TEXT")
+
+    def fill(connection):
+        connection.exec_driver_sql("UPDATE events SET place = item")
+
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add, fill))
+    monkeypatch.setattr(migrations, "VERSION", 3)
+    for _ in range(2):  # the second time nothing is left to do
+        with closing(open_store(old)) as store:
+            assert version(store) == 3
+            assert len(store.events) == 5
+            with store.database.read() as connection:
+                assert set(connection.exec_driver_sql("SELECT place FROM events").scalars()) == {"a"}
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="version 3 of the store, and this segue knows versions up to 1; install"):
+        open_store(old)
+
+
+def test_a_process_that_is_killed_between_two_steps_changes_nothing(old):
+    done = subprocess.run([sys.executable, "-c", KILLED, old], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with closing(open_store(old)) as store:
+        assert version(store) == 1
+        assert "place" not in columns(store)
+        assert store.events.append([Event("u9", "b", 9)]).stored == [True]
+        assert len(store.events) == 6
+
+
+def test_an_error_in_a_step_changes_nothing(old, monkeypatch):
+    def add(connection):
+        connection.exec_driver_sql("ALTER TABLE events ADD COLUMN place TEXT")
+
+    def fail(connection):
+        connection.exec_driver_sql("UPDATE nothing SET place = item")
+
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add, fail))
+    monkeypatch.setattr(migrations, "VERSION", 3)
+    with pytest.raises(DataError, match="nothing"):
+        open_store(old)
+    monkeypatch.undo()
+    with closing(open_store(old)) as store:
+        assert (version(store), "place" in columns(store)) == (1, False)
