@@ -284,3 +284,37 @@ def test_metrics_name_no_user(client):
     assert 'segue_model_age_seconds{model="hgn"}' in text
     assert "somebody" not in text
     assert '"u1"' not in text
+
+
+def test_a_list_can_be_left_out_of_the_live_quality(client, service):
+    for measure, user in ((True, "u1"), (False, "u2")):
+        shown = client.get("/v1/recommend", params={"user": user, "measure": measure}).json()
+        client.post("/v1/events", json={"user": user, "item": shown["items"][0]["item"]})
+    wait_for(client, lambda one: sum(arm["lists"] for arm in one["arms"]) >= 1)
+    client.portal.call(service.quality.flush)
+    assert [(arm["lists"], arm["users"]) for arm in client.get("/v1/quality").json()["arms"]] == [(1, 1)]
+
+
+def test_a_series_counts_each_list_in_the_hour_in_which_it_was_shown(client, service):
+    hour = int(3600e6)
+    newest = int(time.time() * 1e6) // hour * hour
+    ages = [0, 0, 1, 5, 24]  # in hours; a day ago is no longer in the series
+    outcomes = [
+        Outcome(f"u{number}", "hgn", "f" * 16, "hgn", newest - age * hour, 1 if age else None, 10)
+        for number, age in enumerate(ages)
+    ]
+    service.store.outcomes.exchange({}, new_outcomes=outcomes)
+    series = client.get("/v1/quality/series", params={"hours": 24, "points": 24}).json()
+    points = series["points"]
+    assert [one["end"] for one in points[:-1]] == [one["start"] for one in points[1:]]
+    assert all(one["start"].endswith(":00:00Z") for one in points)
+    found = {
+        place - 23: [(arm["lists"], arm["recall"]["mean"]) for arm in one["arms"]] for place, one in enumerate(points)
+    }
+    assert {age: figures for age, figures in found.items() if figures} == {
+        0: [(2, 0.0)],
+        -1: [(1, 1.0)],
+        -5: [(1, 1.0)],
+    }
+    day = client.get("/v1/quality/series", params={"hours": 48, "points": 2}).json()["points"]
+    assert sum(arm["lists"] for one in day for arm in one["arms"]) == 5

@@ -112,3 +112,10 @@ def test_a_read_under_way_ends_before_the_service_closes_its_store(service):
         threading.Timer(0.1, may_end.set).start()
     assert len(rows) == 40 * 12
     reader.join()
+
+
+def test_the_users_of_the_newest_events_are_listed(client):
+    for user in ("u3", "u5", "somebody", "u3"):
+        client.post("/v1/events", json={"user": user, "item": "i1"})
+    assert client.get("/v1/users", params={"limit": 3}).json() == {"users": ["u3", "somebody", "u5"]}
+    assert len(client.get("/v1/users").json()["users"]) == 10

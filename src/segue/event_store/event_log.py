@@ -154,6 +154,19 @@ class EventLog:
         with self.database.read() as connection:
             return list(connection.execute(statement).scalars())
 
+    def recent_users(self, limit: int, among: int = 10_000) -> list[str]:
+        """The users of the events that arrived last, the last one first.
+
+        Args:
+            limit: number of users.
+            among: number of events to look at; fewer users are found if these events have fewer.
+        """
+        recent = select(events.c.user, events.c.seq).order_by(events.c.seq.desc()).limit(among).subquery()
+        last = func.max(recent.c.seq)
+        statement = select(recent.c.user).group_by(recent.c.user).order_by(last.desc()).limit(limit)
+        with self.database.read() as connection:
+            return list(connection.execute(statement).scalars())
+
     def newest(self, user: str, limit: int) -> list[Event]:
         """The newest events of a user with all their values, oldest first."""
         columns = (events.c.user, events.c.item, events.c.time, events.c.type, events.c.value, events.c.id)

@@ -26,18 +26,23 @@ MIN_LISTS, MIN_USERS = 100, 20  # before a drop is said
 HOURS = 24.0
 
 
-class ArmQuality(BaseModel):
-    """The live quality of a model in an arm."""
+class ArmFigures(BaseModel):
+    """What a model reached in an arm, over some stretch of time."""
 
     model: str = Field(description="Name of the model.", examples=["hgn"])
     fingerprint: str = Field(description="Identifies its weights: a model that was trained anew is counted apart.")
     arm: str = Field(description="The arm of the A/B split, or shadow for lists that were not shown.", examples=["hgn"])
-    active: bool = Field(description="Whether the model answers or runs along now.")
     lists: int = Field(description="Number of lists of at least k items that were followed by an event.")
     users: int = Field(description="Number of their users.")
     short: int = Field(description="Number of followed lists with fewer than k items, which are not counted.")
     recall: Figure | None = Field(description="Share of the lists with the next item among the first k.")
     mrr: Figure | None = Field(description="Mean of 1 / rank of the next item, 0 where it is not among the first k.")
+
+
+class ArmQuality(ArmFigures):
+    """The live quality of a model in an arm, beside that of its test."""
+
+    active: bool = Field(description="Whether the model answers or runs along now.")
     offline_recall: Figure | None = Field(description="Its recall@k in its test, if it was measured at this k.")
     offline_mrr: Figure | None = Field(description="Its mrr@k in its test.")
     drop: bool = Field(description="Whether the live recall is below that of the test, beyond both intervals.")
@@ -70,23 +75,30 @@ def _arm(service: Service, sums: Sums, k: int) -> ArmQuality:
     same = loaded is not None and loaded.fingerprint == sums.fingerprint
     is_active = sums.model in deployment.split.shadow if sums.arm == SHADOW else sums.model in deployment.split.shares()
     offline = comparable_figures(loaded.saved.about) if loaded is not None and same else {}
-    recall = _figure(sums.hits, sums.lists, sums.hit_squares, sums.users)
+    figures = arm_figures(sums)
     recall_before = offline.get(f"recall@{k}")
-    drop = has_dropped(recall, recall_before, sums)
+    drop = has_dropped(figures.recall, recall_before, sums)
     return ArmQuality(
-        model=sums.model,
-        fingerprint=sums.fingerprint,
-        arm=sums.arm,
+        **dict(figures),
         active=same and is_active,
-        lists=sums.lists,
-        users=sums.users,
-        short=sums.short,
-        recall=recall,
-        mrr=_figure(sums.reciprocal_ranks, sums.lists, sums.rank_squares, sums.users),
         offline_recall=recall_before,
         offline_mrr=offline.get(f"mrr@{k}"),
         drop=drop,
-        message=_message(sums, k, recall, recall_before) if drop else None,
+        message=_message(sums, k, figures.recall, recall_before) if drop else None,
+    )
+
+
+def arm_figures(sums: Sums) -> ArmFigures:
+    """The figures of an arm from its sums."""
+    return ArmFigures(
+        model=sums.model,
+        fingerprint=sums.fingerprint,
+        arm=sums.arm,
+        lists=sums.lists,
+        users=sums.users,
+        short=sums.short,
+        recall=_figure(sums.hits, sums.lists, sums.hit_squares, sums.users),
+        mrr=_figure(sums.reciprocal_ranks, sums.lists, sums.rank_squares, sums.users),
     )
 
 

@@ -19,6 +19,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {  # None: open to everybody
     ("GET", "/v1/items/{item}/similar"): "read",
     ("PUT", "/v1/items"): "write",
     ("POST", "/v1/items"): "write",
+    ("GET", "/v1/users"): "admin",  # other roles have to know the name of a user
     ("GET", "/v1/users/{user}"): "read",
     ("DELETE", "/v1/users/{user}"): "admin",
     ("POST", "/v1/sessions/{session}/join"): "write",
@@ -31,6 +32,7 @@ ROLES: Mapping[tuple[str, str], Role | None] = {  # None: open to everybody
     ("POST", "/v1/models/activate"): "admin",
     ("POST", "/v1/models/load"): "admin",
     ("GET", "/v1/quality"): "read",
+    ("GET", "/v1/quality/series"): "read",
 }
 
 

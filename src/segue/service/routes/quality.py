@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -10,27 +11,44 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from segue.service.dependencies import get_service
 from segue.service.live_quality import MAX_ITEMS
 from segue.service.problems import responses
-from segue.service.quality_figures import QualityReport
+from segue.service.quality_figures import HOURS, QualityReport
+from segue.service.quality_series import POINTS, QualitySeries, quality_series
 from segue.service.service import Service
 
 router = APIRouter(tags=["quality"])
 metrics_router = APIRouter(tags=["health"])
+Cutoff = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="The cut-off of recall and MRR.")]
+Hours = Annotated[float, Query(gt=0, le=24 * 366, description="Lists of so many last hours are counted.")]
 
 
 @router.get("/quality", summary="Live quality of the models", responses=responses(401, 403, 422, 429, 503))
 async def quality(
     service: Annotated[Service, Depends(get_service)],
-    k: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="The cut-off of recall and MRR.")] = 10,
-    hours: Annotated[float, Query(gt=0, le=24 * 366, description="Lists of so many last hours are counted.")] = 24.0,
+    k: Cutoff = 10,
+    hours: Hours = HOURS,
 ) -> QualityReport:
     """Live recall@k and MRR@k by model and arm, with 95% intervals, beside the figures of their tests.
 
     Each recommended list waits, at most a day, for the event that follows the history that it was made from. A list
     that no event follows is not counted; of several lists before an event the newest one is; an event of an item that
     the list left out because the user had it is not. Lists of popular items, and answers to requests that name a model,
-    candidates or a history of their own, are not measured.
+    candidates or a history of their own, or say measure=false, are not measured.
     """
     return await service.watch.report(k, hours)
+
+
+@router.get("/quality/series", summary="Live quality over time", responses=responses(401, 403, 422, 429, 503))
+async def series(
+    service: Annotated[Service, Depends(get_service)],
+    k: Cutoff = 10,
+    hours: Hours = HOURS,
+    points: Annotated[int, Query(ge=1, le=200, description="Number of stretches of time.")] = POINTS,
+) -> QualitySeries:
+    """Live recall@k and MRR@k of the last hours, one figure for each stretch of time: by default, hour by hour.
+
+    A list belongs to the stretch in which it was recommended. What is measured is what /v1/quality counts.
+    """
+    return await asyncio.to_thread(quality_series, service.store.outcomes, k, hours, points)
 
 
 @metrics_router.get(

@@ -47,11 +47,12 @@ class Wanted(BaseModel):
     model: str | None = Field(
         default=None, description="Name of a loaded model. By default the one that is active for the user."
     )
+    measure: bool = Field(default=True, description="Whether the list may count in the live quality.")
 
     def is_usual(self) -> bool:
-        """Whether the list is what anybody in the place of the user would get, so that its quality can be measured."""
+        """Whether the list is what anybody in the place of the user would get, and its quality is to be measured."""
         usual = self.model is None and self.exclude_seen is None and not self.where
-        return usual and self.available and self.rules
+        return usual and self.available and self.rules and self.measure
 
 
 class UserQuery(Wanted):

@@ -50,6 +50,12 @@ class ShownUser(BaseModel):
     history: list[UserEvent] = Field(description="The newest events, the newest last.")
 
 
+class RecentUsers(BaseModel):
+    """Users who did something lately."""
+
+    users: list[str] = Field(description="The users of the events that arrived last, the last one first.")
+
+
 class Join(BaseModel):
     """Whom a session belongs to."""
 
@@ -86,6 +92,15 @@ class ErasedUser(BaseModel):
         description="What was erased from the folders of the loaded models, in which names and histories are."
     )
     remains: list[str] = Field(description="What was not erased, in words.", examples=[REMAINS])
+
+
+@router.get("/users", summary="Users who did something lately", responses=responses(401, 403, 422, 429, 503))
+async def recent_users(
+    service: Annotated[Service, Depends(get_service)],
+    limit: Annotated[int, Query(ge=1, le=100, description="Number of users.")] = 10,
+) -> RecentUsers:
+    """Users of the last 10,000 events that arrived. Anonymous sessions are among them."""
+    return RecentUsers(users=await asyncio.to_thread(service.store.events.recent_users, limit))
 
 
 @router.get("/users/{user:path}", summary="What a user did", responses=responses(401, 403, 404, 422, 429, 503))
