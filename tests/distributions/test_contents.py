@@ -30,7 +30,7 @@ def test_the_source_distribution_holds_every_file(tracked: set[str], build: Buil
 def test_the_wheel_holds_the_package_alone(tracked: set[str], build: Build) -> None:
     held = {name for name in wheel_files(build.wheel) if ".dist-info/" not in name}
     assert held == {name.removeprefix("src/") for name in tracked if name.startswith("src/")}
-    assert "segue/py.typed" in held
+    assert {"segue/py.typed", "segue/service/page/index.html", "segue/service/page/main.js"} <= held
 
 
 def test_the_build_warns_of_nothing(build: Build) -> None:

@@ -17,7 +17,7 @@ from segue.service.hot_path import HotPath
 from segue.service.limits import Limits
 from segue.service.metrics import TimedRequests
 from segue.service.problems import add_handlers
-from segue.service.routes import events, health, items, models, popular, quality, recommend, rules, users
+from segue.service.routes import events, health, items, models, page, popular, quality, recommend, rules, users
 from segue.service.service import Service
 
 DESCRIPTION = "What comes next: events in, recommendations out."
@@ -50,6 +50,7 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     app.include_router(docs_page.router)
+    app.include_router(page.router)
     app.include_router(quality.metrics_router)
     app.openapi = partial(_describe, app, limits)  # type: ignore[method-assign]
     return app
