@@ -45,7 +45,7 @@ def run_server(service: Service, listener: socket.socket, limits: Limits, *, say
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=10,
     )
-    server = _Server(config, lambda: say(f"segue is ready: {address} (routes: {address}/docs)"))
+    server = _Server(config, lambda: say(f"segue is ready: {address} (a page for people; routes: {address}/docs)"))
     try:
         server.run([listener])
     finally:

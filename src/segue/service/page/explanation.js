@@ -22,8 +22,8 @@ export function explanationOf(explanation) {
     ? element("summary", {}, "Because of ", element("bdi", {}, helping[0].title), others)
     : element("summary", {}, "Why");
   const parts = partsOf(explanation);
-  const largest = Math.max(...parts.map(([, value]) => Math.abs(value)), 1e-12);
-  const hasNegative = parts.some(([, value]) => value < 0);
+  const values = parts.map(([, value]) => value);
+  const scale = { least: Math.min(0, ...values), most: Math.max(0, ...values) };
   const note = explanation.additive
     ? "The parts add up to the score."
     : "Each part is the score minus the score without the item; they need not add up.";
@@ -31,7 +31,7 @@ export function explanationOf(explanation) {
     "details",
     { class: "why" },
     summary,
-    element("ul", { class: "bars" }, ...parts.map(([name, value]) => bar(name, value, largest, hasNegative))),
+    element("ul", { class: "bars" }, ...parts.map(([name, value]) => bar(name, value, scale))),
     element("p", { class: "help" }, note),
   );
 }
@@ -61,12 +61,12 @@ function partsOf(explanation) {
 /**
  * @param {string} name
  * @param {number} value
- * @param {number} largest
- * @param {boolean} hasNegative
+ * @param {{least: number, most: number}} scale the ends of all bars
  */
-function bar(name, value, largest, hasNegative) {
-  const zero = hasNegative ? 50 : 0;
-  const length = (Math.abs(value) / largest) * (100 - zero);
+function bar(name, value, { least, most }) {
+  const percent = 100 / (most - least || 1);
+  const zero = -least * percent;
+  const length = Math.abs(value) * percent;
   return element(
     "li",
     {},
