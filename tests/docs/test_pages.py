@@ -97,7 +97,7 @@ def commands(page: Path) -> Iterator[str]:
 def test_commands_are_commands(page: Path) -> None:
     for line in commands(page):
         words = shlex.split(line, comments=True)
-        if "segue" in words:
+        if "segue" in words and words[0] != "useradd":  # the name of a user
             check_segue(words[words.index("segue") + 1 :], line)
         elif words[:1] == ["make"]:
             known = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)

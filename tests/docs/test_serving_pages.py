@@ -131,7 +131,8 @@ def test_the_image_runs_the_service_without_privileges():
     known = {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
     assert {name for name, _ in given} <= known
     assert all(":" in rest and ":latest" not in rest for name, rest in given if name == "FROM")
-    assert [rest for name, rest in given if name == "USER"][-1] == "segue"
+    assert [rest for name, rest in given if name == "USER"] == ["10001"]
+    assert "useradd --system --uid 10001 " in text
     entry, command = (yaml.safe_load(rest) for name, rest in given[-2:])
     assert entry == ["segue"]
     accepted(command)

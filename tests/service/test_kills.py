@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -122,6 +123,23 @@ def run(models, tmp_path, kills: int) -> int:
 
 def test_a_killed_service_loses_no_event(models, tmp_path):
     assert run(models, tmp_path, 2) > 0
+
+
+def test_a_service_that_is_asked_to_end_keeps_all_and_has_not_failed(models, tmp_path):
+    store = f"sqlite:///{tmp_path / 'events.db'}"
+    with (
+        running_service(models, store, "--active", "hgn") as (port, process, _),
+        closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as idle,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as silent,
+    ):
+        idle.request("POST", "/v1/events", json.dumps({"user": "u1", "item": "i1", "id": "last"}))
+        assert idle.getresponse().read() == b'{"stored":1,"duplicates":0}'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+        assert silent.recv(1) == b""
+    assert [path.name for path in tmp_path.iterdir()] == ["events.db"]  # no file of an open store is left
+    with closing(open_store(store)) as opened:
+        assert [event.id for event in opened.events.newest("u1", 1)] == ["last"]
 
 
 @pytest.mark.slow

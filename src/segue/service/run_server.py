@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
+from types import FrameType
 
 import uvicorn
 
@@ -22,7 +24,7 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def run_server(service: Service, listener: socket.socket, limits: Limits, *, say: Callable[[str], object]) -> None:
-    """Answer until the process is interrupted. Requests that are under way are answered first.
+    """Answer until a signal asks the process to end. Requests that are under way are answered first.
 
     Args:
         service: what answers.
@@ -98,6 +100,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer what is under way, and end; a second Ctrl-C ends at once.
+
+        A service that ends when it is asked to has not failed, so the signal is not raised again at the end.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:
