@@ -155,7 +155,7 @@ SAVED = {
     "order of an explanation": Bad("explain models/hgn --user u3 --order size", r"\"size\" for --order.*contribution"),
     "another format": Bad(
         "recommend models/pop --user u3",
-        r"models/pop: format 3 and this segue reads format 2; install the segue",
+        r"models/pop/model\.json: format 3, but this segue reads format 2; install the segue",
         prepare=edited("models/pop/model.json", described(format=3)),
     ),
     "description is no JSON": Bad(
@@ -165,7 +165,7 @@ SAVED = {
     ),
     "description of something else": Bad(
         "recommend models/pop --user u3",
-        r"model\.json: does not describe a saved model",
+        r"model\.json: damaged, its format is not a whole number",
         prepare=edited("models/pop/model.json", lambda _: b"[1]"),
     ),
     "description edited": Bad(
@@ -236,7 +236,7 @@ PROTOCOLS: dict[str, tuple[dict[str, object], str]] = {
     "setting": ({"colour": "red"}, r"unknown protocol setting 'colour'"),
     "history in words": ({"min_history": "1"}, r"min_history='1': must be a valid integer"),
     "huge history": ({"min_history": 2**70}, r"min_history=.*does not fit in 64 bits"),
-    "cut-offs in words": ({"ks": "5"}, r"ks='5': must be a valid tuple"),
+    "cut-offs in words": ({"ks": "5"}, r"ks='5': must be a valid array"),
     "task": ({"task": "weather"}, r"unknown task 'weather'"),
 }
 for name, (changes, message) in PROTOCOLS.items():

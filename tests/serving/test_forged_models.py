@@ -128,7 +128,7 @@ def test_a_forged_description(copy: Callable[[str], Path], model: str, edit: Any
         ('{"format": 2, "a": ' + "[" * 500 + "]" * 500 + "}", "recursion limit"),
         ('{"format": 2, "format": 2}', "the key 'format' is there twice"),
         ('{"format": 2, "log": NaN}', "NaN is not a number of JSON"),
-        ('{"format": [2]}', "format: must be a valid integer"),
+        ('{"format": [2]}', "damaged, its format is not a whole number"),
         ('{"format": 2, "a": "\\ud800"}', "invalid JSON"),
     ],
 )

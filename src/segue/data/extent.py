@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from segue.data.log import Log
 from segue.data.time_units import TICKS_PER_SECOND
+from segue.json_files import Whole, read_strictly
 
 
+@read_strictly
 @dataclass(frozen=True)
 class Extent:
     """The number of events of a part of a log, and its newest event.
@@ -22,8 +26,8 @@ class Extent:
     """
 
     part: str
-    events: int
-    newest: int | None = None
+    events: Whole
+    newest: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     newest_date: str | None = None
 
     @classmethod

@@ -25,6 +25,7 @@ import polars as pl
 from segue.data.time_units import TICKS_PER_SECOND, unit_of
 from segue.errors import DataError
 from segue.io import short_hash
+from segue.json_files import Count, Whole, read_strictly
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -104,14 +105,15 @@ def _usual_integer(text: str) -> int | None:
     return number if str(number) == text else None
 
 
+@read_strictly
 @dataclass(frozen=True)
 class Step:
     """One rule that was applied on the way from the source to the log, and the numbers of what it left."""
 
     rule: str
-    rows: int
-    users: int
-    items: int
+    rows: Whole
+    users: Count
+    items: Count
 
 
 @dataclass(frozen=True, eq=False)

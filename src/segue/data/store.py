@@ -29,7 +29,7 @@ from segue.data.verified import files_state, is_verified, remember_verified
 from segue.errors import ArtefactError
 from segue.folders import atomic_folder, check_folder, interrupted_folder, is_folder_of, recover_folder
 from segue.io import file_hash, json_hash, plain_values, reason, write_json
-from segue.json_files import Count, Stored, Whole, parse_json, plain_json, read_text
+from segue.json_files import Count, Stored, Whole, read_versioned
 from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes, file_size, map_column
 
 _FORMAT = "segue log"
@@ -46,13 +46,6 @@ _Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _ShortHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
 
-class _Step(Stored):
-    rule: str
-    rows: Whole
-    users: Count
-    items: Count
-
-
 class _About(Stored):
     """The content of `log.json`."""
 
@@ -64,14 +57,11 @@ class _About(Stored):
     items: Count
     columns: tuple[Literal["item", "time", "rating", "part"], ...]
     tables: tuple[Literal["user_table", "item_table"], ...]
-    steps: tuple[_Step, ...]
+    steps: tuple[Step, ...]
     warnings: tuple[str, ...]
     fingerprint: _ShortHash
     files: dict[str, _Hash]
     hash: _ShortHash  # of all other values
-
-    def own_hash(self) -> str:
-        return json_hash(self.model_dump(mode="json", exclude={"hash"}))
 
 
 def is_log(path: Any) -> bool:
@@ -160,17 +150,14 @@ def _about(folder: Path) -> _About:
     path = folder / "log.json"
     if not path.is_file():
         raise ArtefactError(f"{folder}: not a saved log; there is no log.json in it")
-    text = read_text(path, repair=REPAIR)
-    content = plain_json(text, where=str(path), repair=REPAIR)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise ArtefactError(f"{path}: does not describe a saved log")
-    if isinstance(version := content.get("version"), int) and version != VERSION:
-        raise ArtefactError(
-            f"{path}: version {version}, but this segue reads version {VERSION}; save the log again, from its source"
-        )
-    about = parse_json(text, _About, where=str(path), repair=REPAIR)
-    if about.own_hash() != about.hash:
-        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {REPAIR}")
+    about, _ = read_versioned(
+        path,
+        _About,
+        version=("version", VERSION),
+        own_hash=json_hash,
+        newer="save the log again, from its source",
+        repair=REPAIR,
+    )
     files = ["users.parquet", "items.parquet", "stop.npy"]
     files += [f"{name}.npy" for name in about.columns] + [f"{name}.parquet" for name in about.tables]
     if sorted(files) != sorted(about.files) or "item" not in about.columns:
@@ -213,7 +200,7 @@ def _open(folder: Path, about: _About) -> Log:
         items=vocab("items"),
         lengths=lengths,
         name=about.name,
-        steps=tuple(Step(**step.model_dump()) for step in about.steps),
+        steps=about.steps,
         warnings=about.warnings,
         user_metadata=metadata.get("user_table"),
         item_metadata=metadata.get("item_table"),

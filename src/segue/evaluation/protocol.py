@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
-
 from segue.data.diagnostics.leakage import leakage_warnings
 from segue.data.diagnostics.target_times import TargetTimes
 from segue.data.log import Log
@@ -23,7 +21,7 @@ from segue.errors import ConfigError, require, unknown
 from segue.evaluation.task import Predictions, Task, mean_metric
 from segue.evaluation.user_sample import draw_users
 from segue.io import json_hash
-from segue.json_files import problem_text
+from segue.json_files import checked
 
 if TYPE_CHECKING:
     from segue.models.base.model import Model
@@ -272,11 +270,10 @@ def _is_whole(value: object, least: int) -> bool:
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
     """Raise `ConfigError` if a stored setting is not of the type that its declaration has."""
-    value = tuple(value) if isinstance(value, list) else value
     try:
-        TypeAdapter(hint).validate_python(value, strict=True)
-    except ValidationError as error:
-        raise ConfigError(f"{name}={value!r}: {problem_text(error)}") from None
+        value = checked(value, hint)
+    except ValueError as error:
+        raise ConfigError(f"{name}={value!r}: {error}") from None
     numbers = value if isinstance(value, tuple) else (value,)
     small = all(not isinstance(number, int) or abs(number) < 2**63 for number in numbers)
     require(small, f"{name}={value!r}: does not fit in 64 bits")

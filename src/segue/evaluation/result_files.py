@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from segue.errors import ArtefactError, SegueError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.result import Result
 from segue.io import BAD_ARCHIVE, check_regular_file, reason, write_bytes
-from segue.json_files import plain_json, problem_text
+from segue.json_files import checked, plain_json
 
 DEFLATED = 1032  # bytes that one byte of a zip file can become at most
 # what facts raise that are JSON, but not those of a result: keys that are missing or unknown, values of other types
@@ -63,7 +62,7 @@ def read(path: Path) -> tuple[Result, dict[str, Any]]:
         values = {f.name: facts.pop(f.name) for f in STORED if f.name in facts or f.default is MISSING}
         counts = arrays.pop("counts", None)
         predictions = protocol.task.from_arrays(arrays, **facts)
-        values = {name: _typed(name, tuple(v) if isinstance(v, list) else v) for name, v in values.items()}
+        values = {name: _typed(name, value) for name, value in values.items()}
         result = Result(predictions=predictions, counts=counts, protocol=protocol, **values)
         _check_items(result)
         return result, dict(about)
@@ -115,6 +114,6 @@ def _check_items(result: Result) -> None:
 def _typed(name: str, value: Any) -> Any:
     """A stored field of a result, if it has the type that is declared."""
     try:
-        return TypeAdapter(get_type_hints(Result)[name]).validate_python(value, strict=True)
-    except ValidationError as error:
-        raise ValueError(f"{name}: {problem_text(error)}") from None
+        return checked(value, get_type_hints(Result)[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

@@ -18,10 +18,10 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from segue.data.cache_folder import cache_folder
 from segue.data.log import Log
@@ -31,7 +31,7 @@ from segue.evaluation.task import Predictions, can_measure, mean_metric
 from segue.experiments.blend import WEIGHTS, blend
 from segue.experiments.experiment import Experiment
 from segue.io import atomic_file, json_hash, reason, write_json
-from segue.json_files import Stored, read_json
+from segue.json_files import OpenStored, read_json, read_strictly
 from segue.models.registry import find
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel, load, save
@@ -42,6 +42,7 @@ RATING_DEPTH = 20  # stored in the identity of runs that predict ratings, which 
 _FORMAT = 2  # raised when the same experiment would give other numbers, or the files have other keys
 
 
+@read_strictly
 @dataclass(frozen=True, kw_only=True)
 class EpochSelection:
     """The number of epochs, or the weight of a blend, that validation chose.
@@ -55,7 +56,7 @@ class EpochSelection:
         cpu_seconds: CPU time of the training.
     """
 
-    epochs: int
+    epochs: Annotated[int, Field(ge=0)] = 0
     weight: float | None = None
     metric: float | None = None
     validation_curve: tuple[tuple[int, float], ...] = ()
@@ -63,62 +64,48 @@ class EpochSelection:
     cpu_seconds: float = 0.0
 
 
+@read_strictly
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a training took.
+
+    Attributes:
+        seconds: wall time.
+        cpu_seconds: CPU time.
+        peak_mb: peak memory of the process so far; None where the operating system does not report it.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float | None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Run:
-    """The test result of a trained model.
+class Run(Cost):
+    """The test result of a trained model, and what its training took.
 
     Attributes:
         seed: of the training.
         epochs: number of trained epochs; 0 for a model without gradient training.
         predictions: the ranks of the targets for each evaluation instance, or the predicted ratings.
-        seconds: wall time of the training.
-        cpu_seconds: CPU time of the training.
-        peak_mb: peak memory of the process so far; None where the operating system does not report it.
     """
 
     seed: int
     epochs: int
     predictions: Predictions
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float | None
 
     def mean(self, metric: str) -> float:
         """The mean of a metric, such as "recall@10" or "rmse", over the evaluation instances."""
         return mean_metric(self.predictions, metric)
 
 
-class StoredSelection(Stored):
-    """An `EpochSelection` as it is stored; that of a blend has neither epochs nor a curve."""
-
-    epochs: int = Field(default=0, ge=0)
-    weight: float | None = None
-    metric: float | None = None
-    validation_curve: tuple[tuple[int, float], ...] = ()
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-
-class StoredCost(Stored):
-    """The cost of a `Run` as it is stored."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float | None
-
-
-class StoredRun(Stored):
+class StoredRun(OpenStored):
     """The content of the JSON file of a run; a file has those parts that its kind of run needs."""
 
-    model_config = ConfigDict(extra="allow")
     configs: tuple[dict[str, Any], ...]
-    selection: StoredSelection = StoredSelection()
+    selection: EpochSelection = EpochSelection()
     ranks: dict[str, Any] = Field(default_factory=dict)
-    cost: StoredCost = StoredCost(seconds=0.0, cpu_seconds=0.0, peak_mb=None)
-
-    def chosen(self) -> EpochSelection:
-        """What validation chose."""
-        return EpochSelection(**self.selection.model_dump())
+    cost: Cost = Cost(seconds=0.0, cpu_seconds=0.0, peak_mb=None)
 
 
 class RunCache:
@@ -138,7 +125,7 @@ class RunCache:
         identity = _selection_identity(experiment, log)
         path = self._path("choose", identity)
         if stored := self._read_json(path, experiment):
-            return stored.chosen()
+            return stored.selection
         selection = _selection(experiment.select_epoch(experiment.build(log), experiment.split(log), folder=path))
         self._write_json(path, {"identity": identity, "configs": [_config(experiment)], "selection": vars(selection)})
         return selection
@@ -148,7 +135,7 @@ class RunCache:
         identity = _selection_identity(experiment, log)
         path = self._path("best", identity)
         if stored := self._read_json(path, experiment):
-            selection = stored.chosen()
+            selection = stored.selection
             return selection, self._read_run(path, experiment, selection.epochs, stored)
         outcome = replace(experiment, refit=False).run(log, folder=path)
         selection, cost = _selection(outcome.training), _cost(outcome.training)
@@ -190,7 +177,7 @@ class RunCache:
         identity = {"parts": parts, "monitor": first.monitor, "weights": WEIGHTS}
         path = self._path("blend", identity)
         if stored := self._read_json(path, first, second):
-            selection = stored.chosen()
+            selection = stored.selection
             return selection, self._read_run(path, first, 0, stored)
         outcome = blend(first, second, log)
         chosen: dict[str, Any] = {
@@ -205,7 +192,7 @@ class RunCache:
             first,
             {"identity": identity, "configs": [_config(first), _config(second)], "selection": chosen, "cost": cost},
         )
-        return EpochSelection(epochs=0, **chosen), run
+        return EpochSelection(**chosen), run
 
     def _read_run(self, path: Path, experiment: Experiment, epochs: int, stored: StoredRun) -> Run:
         arrays = read_arrays(path.with_suffix(".npz"))
@@ -215,7 +202,7 @@ class RunCache:
             raise ArtefactError(
                 f"{path}.npz: damaged ({reason(error)}); delete {path}.json to repeat the run"
             ) from error
-        return Run(seed=experiment.seed, epochs=epochs, predictions=predictions, **stored.cost.model_dump())
+        return Run(seed=experiment.seed, epochs=epochs, predictions=predictions, **vars(stored.cost))
 
     def _write_run(self, path: Path, run: Run, experiment: Experiment, content: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -9,36 +9,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from segue.data.extent import Extent
 from segue.errors import ArtefactError
 from segue.io import plain_values
-from segue.json_files import Count, Stored, Whole, parse_json, plain_json, read_text
+from segue.json_files import OpenStored, Whole, parse_json, read_versioned
+from segue.models.base.model import Sizes
 
 FORMAT = 2  # format 1 had other names of settings and weights
 PAYLOAD = ("weights.safetensors", "users.parquet", "items.parquet", "history.parquet")
 REPAIR = "copy the whole folder again, or save the model anew"
 ABSENT: Any = None  # the value of a key that may be missing, but may not be null: defaults are not checked
-Time = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
-class Facts(Stored):
-    """An object of `model.json`, which may have further keys."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class SizeFacts(Stored):
-    """The numbers of users, items and item features; see `segue.models.base.model.Sizes`."""
-
-    num_users: Count
-    num_items: Count
-    num_features: Count = 0
-
-
-class PartFacts(Facts):
+class PartFacts(OpenStored):
     """A model: its name, its settings and its sizes; the two parts of a blend or of two stages.
 
     A part without sizes, of an earlier version, has those of the whole.
@@ -46,12 +33,12 @@ class PartFacts(Facts):
 
     model: str = Field(min_length=1)
     config: dict[str, Any]
-    sizes: SizeFacts = ABSENT
+    sizes: Sizes = ABSENT
     parts: tuple[PartFacts, PartFacts] = ABSENT
     class_: str = Field(default=ABSENT, alias="class")
 
 
-class LogFacts(Facts):
+class LogFacts(OpenStored):
     """The log that the model was built for."""
 
     name: str
@@ -59,7 +46,7 @@ class LogFacts(Facts):
     events: Whole = ABSENT
 
 
-class ProtocolFacts(Facts):
+class ProtocolFacts(OpenStored):
     """The protocol; `segue.evaluation.protocol.Protocol` checks the settings that are not here."""
 
     name: str
@@ -70,7 +57,7 @@ class ProtocolFacts(Facts):
     leak: str = "keep"
 
 
-class ExperimentFacts(Facts):
+class ExperimentFacts(OpenStored):
     """How the model was trained and measured."""
 
     protocol: ProtocolFacts
@@ -78,7 +65,7 @@ class ExperimentFacts(Facts):
     final: bool = False
 
 
-class TrainingFacts(Facts):
+class TrainingFacts(OpenStored):
     """The training of the tested model."""
 
     seconds: float
@@ -87,46 +74,37 @@ class TrainingFacts(Facts):
     best: Whole | None = None
 
 
-class ExtentFacts(Stored):
-    """How much of the log the model was trained on; see `segue.data.extent.Extent`."""
-
-    part: str
-    events: Whole
-    newest: Time | None = None
-    newest_date: str | None = None
-
-
-class CellFacts(Facts):
+class CellFacts(OpenStored):
     """The figure of one metric."""
 
     mean: float | None
 
 
-class RowFacts(Facts):
+class RowFacts(OpenStored):
     """The figures of one model."""
 
     metrics: dict[str, CellFacts | None]
 
 
-class ResultFacts(Facts):
+class ResultFacts(OpenStored):
     """What `segue.evaluation.summary.summary` returned; other results than those of a table have no `models`."""
 
     models: tuple[RowFacts, ...] = Field(default=ABSENT, min_length=1)
 
 
-class StoreFacts(Facts):
+class StoreFacts(OpenStored):
     """The store of a service whose events are the log."""
 
     newest_seq: Whole
 
 
-class AboutFacts(Facts):
+class AboutFacts(OpenStored):
     """What the caller of `save` keeps in `model.json`."""
 
     experiment: ExperimentFacts = ABSENT
     training: TrainingFacts = ABSENT
-    trained_on: ExtentFacts = ABSENT
-    tested_model_trained_on: ExtentFacts = ABSENT
+    trained_on: Extent = ABSENT
+    tested_model_trained_on: Extent = ABSENT
     results: ResultFacts = ABSENT
     store: StoreFacts = ABSENT
 
@@ -142,7 +120,7 @@ class ModelFacts(AboutFacts, PartFacts):
 
     format: int
     identity: str = Field(default=ABSENT, pattern="^[0-9a-f]{16}$")
-    sizes: SizeFacts
+    sizes: Sizes
     log: LogFacts
     exclude_seen: bool | None = None
     saved: str = ABSENT  # when, ISO 8601
@@ -155,12 +133,6 @@ class ModelFacts(AboutFacts, PartFacts):
         if missing:
             raise ValueError(f"files has no hash of {missing[0]}")
         return self
-
-
-class FormatFacts(Facts):
-    """What a `model.json` of every format has."""
-
-    format: int
 
 
 def check_about(about: dict[str, Any], reserved: set[str], folder: Path) -> None:
@@ -182,20 +154,14 @@ def read_model_json(path: Path) -> dict[str, Any]:
     Raises:
         ArtefactError: it is missing, damaged, of another format, or a value has another type.
     """
-    text = read_text(path, repair=REPAIR)
-    content = plain_json(text, where=str(path), repair=REPAIR)
-    if not isinstance(content, dict) or "format" not in content:
-        raise ArtefactError(f"{path}: does not describe a saved model; {REPAIR}")
-    found = parse_json(text, FormatFacts, where=str(path), repair=REPAIR).format
-    if found != FORMAT:
-        raise ArtefactError(
-            f"{path.parent}: format {found} and this segue reads format {FORMAT}; "
-            "install the segue that saved it, or save the model anew"
-        )
-    expected = content.pop("hash", None)
-    if facts_hash(content) != expected:
-        raise ArtefactError(f"{path}: damaged (its hash is not the one written into it); {REPAIR}")
-    parse_json(text, ModelFacts, where=str(path), repair=REPAIR)
+    _, content = read_versioned(
+        path,
+        ModelFacts,
+        version=("format", FORMAT),
+        own_hash=facts_hash,
+        newer="install the segue that saved it, or save the model anew",
+        repair=REPAIR,
+    )
     return content
 
 

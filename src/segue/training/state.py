@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from segue import distributed
 from segue.data.log import Log
 from segue.errors import TrainingError
 from segue.io import atomic_file, reason, short_hash, write_text
-from segue.json_files import problem_text
+from segue.json_files import from_json
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
 from segue.temporary import delete_all_abandoned, locked_folder
@@ -96,10 +95,6 @@ class SavedRun:
 
     identity: dict[str, Any]
     training: Training
-
-
-Record = TypeVar("Record", Epoch, SavedRun)
-_EPOCH, _SAVED_RUN = TypeAdapter(Epoch), TypeAdapter(SavedRun)
 
 
 def run_identity(model: Model, log: Log, *, seed: int, eval_every: int, patience: int) -> dict[str, Any]:
@@ -265,7 +260,7 @@ def read_epochs(path: Path) -> list[Epoch]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [_parse(_EPOCH, line) for line in lines]
+        return [from_json(line, Epoch) for line in lines]
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"{path}: cannot be read ({reason(error)}); delete {path.parent} to start afresh"
@@ -280,19 +275,12 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], SavedRun]:
             text, expected = (file.metadata()[key] for key in ("segue", "hash"))
         if _state_hash(text, tensors) != expected:
             raise ValueError("its hash is not the one written into it")
-        saved = _parse(_SAVED_RUN, text)
+        saved = from_json(text, SavedRun)
         if saved.training.best > len(saved.training.epochs):
             raise ValueError("its best epoch is not one of its epochs")
         return tensors, saved
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:  # metadata may lack a key, or be None
         raise TrainingError(f"{path}: cannot be read ({reason(error)}); delete it to start afresh") from error
-
-
-def _parse(kind: TypeAdapter[Record], text: str) -> Record:
-    try:
-        return kind.validate_json(text, strict=True)
-    except ValidationError as error:
-        raise ValueError(problem_text(error)) from None
 
 
 def _log_line(epoch: Epoch) -> str:

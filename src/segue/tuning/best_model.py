@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
@@ -22,7 +22,7 @@ from segue.evaluation import result_files
 from segue.evaluation.result import Result
 from segue.experiments.experiment import Experiment
 from segue.io import plain_values
-from segue.json_files import Stored, parse_json
+from segue.json_files import OpenStored, Stored, parse_json
 from segue.serving import saved_model
 from segue.serving.model_facts import TrainingFacts
 from segue.tuning.search import Search
@@ -35,19 +35,17 @@ def search_folder(model_folder: Path) -> Path:
     return model_folder.with_name(f"{model_folder.name}.search")
 
 
-class TrialFacts(Stored):
+class TrialFacts(OpenStored):
     """The best trial: what is read of `segue.tuning.trial.Trial`."""
 
-    model_config = ConfigDict(extra="allow")
     metric: float
     best_epoch: int
     settings: dict[str, Any]
 
 
-class SearchFacts(Stored):
+class SearchFacts(OpenStored):
     """The trials of the search."""
 
-    model_config = ConfigDict(extra="allow")
     trials: int
     of: int = 0
     states: dict[str, int] = Field(default_factory=dict)
@@ -60,10 +58,9 @@ class CostFacts(Stored):
     peak_mb: float | None
 
 
-class TestedFacts(Stored):
+class TestedFacts(OpenStored):
     """What is stored with the test result of a best model."""
 
-    model_config = ConfigDict(extra="allow")
     experiment: dict[str, Any] = Field(default_factory=dict)
     training: TrainingFacts
     search: SearchFacts

@@ -11,18 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from segue.errors import ArtefactError, ConfigError, TrainingError
 from segue.io import write_json
-from segue.json_files import Stored, read_json
+from segue.json_files import OpenStored, read_json
 from segue.temporary import delete_all_abandoned, locked_folder
 
 
-class StoredState(Stored):
+class StoredState(OpenStored):
     """The content of `compare.json`: besides the seconds, what identifies the comparison."""
 
-    model_config = ConfigDict(extra="allow")
     spent: dict[str, Annotated[float, Field(ge=0)]]
 
 

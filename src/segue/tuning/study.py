@@ -22,23 +22,22 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import BaseFileLock, FileLock, Timeout
-from pydantic import ValidationError
 
 from segue.errors import ArtefactError, ConfigError
 from segue.io import write_text
-from segue.json_files import plain_json, read_text
+from segue.json_files import checked, plain_json, read_text
 from segue.models.base.search_space import Space, domain_values, nearest_value, num_points, space_to_dict
 from segue.temporary import delete_all_abandoned
 from segue.tuning.journal import open_journal
 from segue.tuning.optuna_space import import_optuna, to_distributions, to_params, to_settings
 from segue.tuning.pruning import is_pruned
-from segue.tuning.trial import Trial, TrialResult
+from segue.tuning.trial import RESULT, Trial
 
 _FORMAT = 2  # of the folder; raised when older folders can no longer be read
 _MAX_DRAWS = 9  # proposals of settings that were tried before, until an untried point is looked up
@@ -160,9 +159,12 @@ class Study:
 
     def _trial(self, number: int, params: Mapping[str, Any], result: Mapping[str, Any]) -> Trial:
         try:
-            fields = TrialResult.model_validate(result).model_dump() if result else {"state": "running"}
-            return Trial(number, to_settings(params, self.space), **fields)
-        except (ValidationError, StopIteration) as error:
+            if result and result.keys() != RESULT:
+                raise ValueError("not the result of a trial")
+            fields = dict(result) or {"state": "running"}
+            trial: Trial = checked({"number": number, "settings": {}, **fields}, Trial)
+            return replace(trial, settings=to_settings(params, self.space))
+        except (ValueError, StopIteration) as error:
             raise ArtefactError(
                 f"{self.folder / 'journal.log'}: damaged (trial {number} is not one of this search); "
                 f"delete {self.folder} to start afresh"

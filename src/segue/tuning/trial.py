@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from segue.json_files import Stored
+from segue.json_files import Whole, read_strictly
 from segue.reporting.numbers import validation_figure
 
 State = Literal["running", "complete", "timed_out", "pruned", "failed"]
 
 
+@read_strictly
 @dataclass(frozen=True)
 class Trial:
     """One choice of settings and the result it reached on validation.
@@ -34,9 +35,9 @@ class Trial:
     number: int
     settings: dict[str, Any]
     state: State
-    metric: float | None = None
-    best_epoch: int = 0
-    epochs: int = 0
+    metric: Annotated[float, Field(allow_inf_nan=True)] | None = None
+    best_epoch: Whole = 0
+    epochs: Whole = 0
     seconds: float = 0.0
     error: str = ""
 
@@ -60,15 +61,7 @@ class Trial:
         return self.metric is not None and self.state in ("complete", "timed_out")
 
 
-class TrialResult(Stored):
-    """How a trial ended, as the journal has it: fields of `Trial`."""
-
-    state: State
-    metric: float | None = Field(allow_inf_nan=True)
-    best_epoch: int = Field(ge=0)
-    epochs: int = Field(ge=0)
-    seconds: float
-    error: str
+RESULT = {one.name for one in fields(Trial)} - {"number", "settings"}  # what the journal has of a trial that ended
 
 
 def best_trial(trials: Iterable[Trial]) -> Trial | None:

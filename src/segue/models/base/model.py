@@ -24,10 +24,12 @@ from segue.config import Config, Field
 from segue.data.item_features import feature_ids
 from segue.data.log import Ids, Log
 from segue.errors import ConfigError, did_you_mean, require
+from segue.json_files import Count, read_strictly
 from segue.models.base.search_space import Space
 from segue.nn.optim import Adam, Optimizer, Schedule, constant_lr, polynomial_lr
 
 
+@read_strictly
 @dataclass(frozen=True)
 class Sizes:
     """The numbers of users, items and item features that a model is built for.
@@ -38,9 +40,9 @@ class Sizes:
         num_features: number of item features, with ids like those of users; 0 for models that use none.
     """
 
-    num_users: int
-    num_items: int
-    num_features: int = 0
+    num_users: Count
+    num_items: Count
+    num_features: Count = 0
 
     @classmethod
     def of(cls, log: Log, config: Config | None = None) -> Sizes:
