@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ BAD = {
     "no time at all": Bad("serve models/pop --keep-outcomes 0", r"--keep-outcomes 0: must be above 0"),
     "for no number of days": Bad("serve models/pop --keep-outcomes nan", r"--keep-outcomes nan: must be above 0"),
     "no connections": Bad("serve models/pop --max-connections 0", r"--max-connections 0: must be at least 1"),
+    "search of no kind": Bad("serve models/pop --search ivf", r"exact.*approximate"),
+    "missing extra": Bad(
+        "serve models/pop --search approximate",
+        r'approximate search needs the extra ann: pip install "segue\[ann\]"',
+        prepare=lambda patch: patch.setitem(sys.modules, "faiss", None),
+    ),
     "keys of no store": Bad("serve --keys --store sqlite:///nothing.db", r"nothing\.db: there is no such file"),
     "store of no kind": Bad("serve --new-key read --store events.db", r"events\.db: not the address of a store"),
     "store that is something else": Bad(

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -14,6 +15,7 @@ from segue.service.activation import ACTIVE
 from segue.service.app import create_app
 from segue.service.model_folders import ModelFolders
 from segue.service.start import start_service
+from segue.serving import approximate_finder, index_levels
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load, save
 
@@ -190,15 +192,47 @@ def test_services_of_a_store_follow_each_other(folder, tmp_path):
     asyncio.run(follow())
 
 
+@pytest.fixture
+def use_index(monkeypatch):
+    """An index that finds all of the best items, even of a few."""
+    monkeypatch.setattr(approximate_finder, "MIN_ITEMS", 16)
+    monkeypatch.setattr(approximate_finder, "DEPTHS", (29,))
+    monkeypatch.setattr(approximate_finder, "median_milliseconds", lambda ask, rows: np.inf)
+    monkeypatch.setattr(index_levels, "DEPTHS", (29,))
+    monkeypatch.setattr(index_levels, "MIN_RECALL", 1.0)
+
+
+def test_models_say_how_good_their_index_is(use_index, folder, tmp_path):
+    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", approximate=True)
+    with TestClient(create_app(service)) as client:
+        found = entries(client.get("/v1/models"))
+        assert found["item-knn"]["index"] is None
+        assert found["hgn"]["index"]["users"] == len(USERS)
+        (level,) = found["hgn"]["index"]["levels"]
+        assert (level["depth"], level["recall"]) == (29, 1.0)
+        client.post("/v1/models/activate", json={"model": "item-knn"}).raise_for_status()
+        saved = load(folder / "hgn")
+        save(saved.model, saved.log, folder / "hgn", note="trained anew")
+        assert entries(client.post("/v1/models/activate", json={"model": "hgn"}))["hgn"]["index"]["levels"]
+
+
 @pytest.mark.parametrize("swaps", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_requests_during_swaps_get_exactly_the_answer_of_the_model_they_name(folder, tmp_path, swaps):
+    check_swaps(folder, tmp_path, swaps)
+
+
+def test_requests_during_swaps_with_an_index_are_answered_alike(use_index, folder, tmp_path):
+    check_swaps(folder, tmp_path, 8, approximate=True)
+
+
+def check_swaps(folder, tmp_path, swaps, *, approximate=False):
     """Swaps between two models and between contents of one folder, under load: none fails, none mixes two models."""
     other = load(folder / "item-knn")
     save(other.model, other.log, folder / "hgn.other")
     contents = {"a": folder / "hgn", "b": shutil.copytree(folder / "hgn.other", tmp_path / "b")}
     shutil.copytree(folder / "hgn", tmp_path / "a")
     contents["a"] = tmp_path / "a"
-    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn")
+    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", approximate=approximate)
     expected: dict[str, dict[str, list[tuple[str, float]]]] = {}
 
     def remember() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
@@ -56,6 +56,7 @@ def serve(
     active: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
+    search: Literal["exact", "approximate"] = "exact",
     import_events: Annotated[bool, Parameter(name="--import-events", negative="--no-import-events")] = True,
     model_class: ModelClasses = (),
     limits: LimitOptions = LIMIT_DEFAULTS,
@@ -76,6 +77,9 @@ def serve(
         active: Name of the model that answers, if there are several. By default the one that was activated last.
         host: Address to listen on. Any other than this machine's own needs API keys.
         port: Port to listen on; 0 for a free one.
+        search: How the best items are found. exact: all items are scored. approximate: an index of items is asked if
+            the model scores with a dot product and that is faster; it finds at least 98% of the best items. This is
+            for catalogues of hundreds of thousands of items, and needs the extra ann.
         import_events: Copy the histories of the model into the store, once.
     """
     _check_extra()
@@ -101,6 +105,7 @@ def serve(
             import_events=import_events,
             keep_days=limits.keep_outcomes,
             classes=classes,
+            approximate=search == "approximate",
             say=say,
         )
     except BaseException:

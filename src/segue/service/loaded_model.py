@@ -15,13 +15,15 @@ from segue.models.base.model import Model
 from segue.service.histories import History
 from segue.service.live_states import LiveStates
 from segue.service.micro_batches import MicroBatches
+from segue.serving.approximate_finder import ApproximateFinder, make_finder
 from segue.serving.erase_users import log_without
+from segue.serving.index_levels import IndexFigures
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.query import Query
 from segue.serving.saved_model import SavedModel, load
 from segue.serving.score_rules import ScoreRules
 from segue.serving.similar import SimilarItemFinder
-from segue.serving.top_items import TopItemFinder, TopItems
+from segue.serving.top_items import TopItems
 
 MAX_ITEMS = 1_000  # of an answer
 _numbers = count()  # of the models that were loaded
@@ -61,32 +63,36 @@ class LoadedModel:
         titles: the title of each item, by its id.
     """
 
-    def __init__(self, name: str, saved: SavedModel) -> None:
+    def __init__(self, name: str, saved: SavedModel, *, approximate: bool = False) -> None:
         self.name, self.saved, self._number = name, saved, next(_numbers)
         log = saved.log
         self.tokens = ["", *(str(token) for token in log.items.tokens)]
         self.titles = ["", *(str(title) for title in log.titles(np.arange(1, log.num_items + 1)))]
         self.token_ids = {token: index for index, token in enumerate(self.tokens) if index}
         self._users = {str(token): index for index, token in enumerate(log.users.tokens, 1)}
-        self._finder = TopItemFinder(saved.model, log, k=min(10, max(1, log.num_items)))
+        self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self._states = LiveStates(saved.model) if live else None
         self._batches: MicroBatches[_Question, Answer] = MicroBatches(self._answer, self._finder.block_rows)
 
     @classmethod
-    def load(cls, folder: Path, classes: Iterable[type[Model]] = (), name: str = "") -> LoadedModel:
+    def load(
+        cls, folder: Path, classes: Iterable[type[Model]] = (), name: str = "", *, approximate: bool = False
+    ) -> LoadedModel:
         """Verify a saved model, load it, and score a few batches, so that its first answer is as fast as the others.
 
         Args:
             folder: of the saved model.
             classes: classes outside segue that it may be an instance of.
             name: of the model; by default that of the folder.
+            approximate: whether an index of the items is used where it is faster; see `make_finder`.
 
         Raises:
             ArtefactError: the folder is damaged, incomplete or no saved model.
+            ConfigError: the extra `ann` is missing.
             TrainingError: the model scores NaN.
         """
-        loaded = cls(name or folder.resolve().name, load(folder, models=classes))
+        loaded = cls(name or folder.resolve().name, load(folder, models=classes), approximate=approximate)
         some = list(range(1, min(4, len(loaded.tokens))))
         for rows in WARM_UP_ROWS:
             loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10)] * rows)
@@ -101,6 +107,11 @@ class LoadedModel:
     def num_items(self) -> int:
         """I, the number of items that the model knows."""
         return len(self.tokens) - 1
+
+    @property
+    def index(self) -> IndexFigures | None:
+        """What was measured of the index of its items; None without one."""
+        return self._finder.figures if isinstance(self._finder, ApproximateFinder) else None
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ models/hgn.rejected      what `segue retrain` did not replace it by: likewise
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from segue.service.loaded_model import LoadedModel
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
 
+logger = logging.getLogger("segue.service")
+
 PREVIOUS, REJECTED = ".previous", ".rejected"  # ends of names of folders that `segue retrain` leaves
 
 
@@ -27,11 +30,12 @@ class ModelFolders:
     Attributes:
         path: folder of a saved model, or a folder of such folders.
         classes: classes outside segue that a saved model may be an instance of.
+        approximate: whether an index of the items is built when a model is loaded; see `make_finder`.
         refused: why a model could not be loaded, by name.
     """
 
-    def __init__(self, path: Path, classes: Iterable[type[Model]] = ()) -> None:
-        self.path, self.classes = path.absolute(), tuple(classes)
+    def __init__(self, path: Path, classes: Iterable[type[Model]] = (), *, approximate: bool = False) -> None:
+        self.path, self.classes, self.approximate = path.absolute(), tuple(classes), approximate
         self.refused: dict[str, str] = {}
 
     def all(self) -> dict[str, Path]:
@@ -78,11 +82,13 @@ class ModelFolders:
         """
         folder = self.folder(name)
         try:
-            loaded = LoadedModel.load(folder, self.classes, name)
+            loaded = LoadedModel.load(folder, self.classes, name, approximate=self.approximate)
         except SegueError as error:
             self.refused[name] = str(error)
             raise ArtefactError(str(error)) from error
         self.refused.pop(name, None)
+        if loaded.index is not None:
+            logger.info("%s: %s", name, loaded.index.sentence())
         return loaded
 
     def load_all(self) -> dict[str, LoadedModel]:

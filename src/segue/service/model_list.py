@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from segue.data.extent import Extent
 from segue.errors import SegueError
+from segue.serving.index_levels import IndexFigures
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
 
@@ -38,6 +39,25 @@ class ProtocolOfModel(BaseModel):
     name: str = Field(description="Its name.", examples=["leave-one-out"])
     fingerprint: str = Field(description="Figures of one log and one protocol can be compared.")
     sentence: str | None = Field(default=None, description="What is trained on, tested and ranked.")
+
+
+class IndexLevel(BaseModel):
+    """A search of an index that is good enough."""
+
+    depth: int = Field(description="How many places of the exact ranking it is trusted for.", examples=[50])
+    lists: int = Field(description="Number of clusters that it searches.", examples=[8])
+    recall: float = Field(description="Mean share of the first `depth` items that it finds.", examples=[0.991])
+    milliseconds: float = Field(description="Median time of a query.", examples=[0.12])
+
+
+class IndexOfModel(BaseModel):
+    """The index of the items of a model, with `--search approximate`."""
+
+    lists: int = Field(description="Number of its clusters.", examples=[500])
+    users: int = Field(description="Number of users whose exact rankings it was compared with.", examples=[200])
+    seconds: float = Field(description="Time to build and to measure it.", examples=[12.5])
+    exact_milliseconds: float = Field(description="Median time of a query that scores all items.", examples=[13.9])
+    levels: list[IndexLevel] = Field(description="What it is used for; none if it is no faster or not good enough.")
 
 
 class ModelEntry(BaseModel):
@@ -72,6 +92,9 @@ class ModelEntry(BaseModel):
     protocol: ProtocolOfModel | None = Field(default=None, description="How it was measured.")
     metrics: dict[str, Figure] = Field(
         default_factory=dict, description="Its figures on the test data, from before it served."
+    )
+    index: IndexOfModel | None = Field(
+        default=None, description="The index of its items; null if all items are scored for every answer."
     )
     users: int | None = Field(default=None, description="Number of users that it knows.")
     items: int | None = Field(default=None, description="Number of items that it knows.")
@@ -126,8 +149,23 @@ def _entry(service: Service, name: str) -> ModelEntry:
         arms=[arm.name for arm in deployment.split.arms if arm.model == name],
         shadow=name in deployment.split.shadow,
         fingerprint_on_disk=found,
+        index=None if loaded is None or loaded.index is None else _index(loaded.index),
     )
     return entry.model_copy(update=_described(facts)) if facts else entry
+
+
+def _index(figures: IndexFigures) -> IndexOfModel:
+    levels = [
+        IndexLevel(depth=one.depth, lists=one.effort.lists, recall=one.recall, milliseconds=one.milliseconds)
+        for one in figures.levels
+    ]
+    return IndexOfModel(
+        lists=figures.lists,
+        users=figures.users,
+        seconds=figures.seconds,
+        exact_milliseconds=figures.exact_milliseconds,
+        levels=levels,
+    )
 
 
 def _status(

@@ -16,6 +16,7 @@ from segue.service.live_quality import KEEP_DAYS
 from segue.service.loaded_model import LoadedModel
 from segue.service.model_folders import ModelFolders
 from segue.service.service import Service
+from segue.serving.item_index import import_faiss
 
 Say = Callable[[str], object]
 
@@ -28,6 +29,7 @@ def start_service(
     import_events: bool = True,
     keep_days: float = KEEP_DAYS,
     classes: Iterable[type[Model]] = (),
+    approximate: bool = False,
     say: Say = lambda text: None,
 ) -> Service:
     """A service that is ready to answer.
@@ -39,15 +41,21 @@ def start_service(
         import_events: whether the events of the active model's log are copied into the store, once.
         keep_days: how long the outcomes of recommended lists are kept, in days.
         classes: classes outside segue that a saved model may be an instance of.
+        approximate: whether an index of the items is built when a model is loaded; see `make_finder`.
         say: is called with what happens.
 
     Raises:
         ArtefactError: no model can be loaded.
-        ConfigError: there are several models, and none is active.
+        ConfigError: there are several models, and none is active; or the extra `ann` is missing.
         DataError: the store cannot be opened.
     """
-    folders = ModelFolders(path, classes)
+    folders = ModelFolders(path, classes, approximate=approximate)
+    if approximate:
+        import_faiss()  # before the models are read
     models = folders.load_all()
+    for name, loaded in models.items():
+        if approximate:
+            say(f"{name}: {'all items are scored' if loaded.index is None else loaded.index.sentence()}")
     for reason in folders.refused.values():
         say(f"Warning: not loaded: {reason}.")
     store = open_store(url)

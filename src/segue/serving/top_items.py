@@ -92,6 +92,17 @@ class TopItemFinder:
         with evaluation_mode(self.model), torch.inference_mode():
             return self.best(queries, self._buffer.score_batch(self._batch(queries)), k)
 
+    def query_vectors(self, queries: Sequence[Query]) -> Float[Tensor, "B d"]:
+        """The query vectors of a model for which the finder `takes_query_vectors`."""
+        assert self._buffer.dot_product_model is not None
+        with evaluation_mode(self.model), torch.inference_mode():
+            return self._buffer.dot_product_model.query(self._batch(queries))
+
+    @property
+    def num_items(self) -> int:
+        """I, the number of items."""
+        return self._width
+
     @property
     def takes_query_vectors(self) -> bool:
         """Whether `find_nearest` can be used: the scores are dot products of a query vector and item vectors."""
