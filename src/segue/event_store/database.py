@@ -23,6 +23,7 @@ from segue.event_store.readers import Readers
 from segue.folders import Kind, is_folder_of
 
 BUSY_SECONDS = 30  # how long a process waits for the lock of another one on an SQLite file
+NETWORK = {"connect_timeout": "10", "tcp_user_timeout": "20000"}  # of a server that does not answer; milliseconds
 PRIVATE: dict[str, Any] = {"hide_parameters": True}  # errors do not show names of users
 REPLACED: tuple[Kind, ...] = ("saved model", "saved log", "search")  # folders that are replaced as a whole
 
@@ -65,6 +66,8 @@ class Database:
         except BaseException:
             self.close()
             raise
+        self._path = Path(parsed.database).absolute() if self.embedded and parsed.database else None
+        self._file = _file_number(self._path) if self._path else None
 
     def close(self) -> None:
         """Wait for reads of an SQLite file that are under way, and close all connections."""
@@ -75,6 +78,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that changes the store. When the block has ended, the change is on the disk."""
+        self.check()
         with self.errors():
             if self._write_lock is None:
                 with self._engine.begin() as connection:
@@ -82,6 +86,13 @@ class Database:
                 return
             with self._write_lock, self._engine.begin() as connection:
                 yield connection
+
+    def check(self) -> None:
+        """Raise `DataError` if the file of the store was deleted or replaced: what is written to it would be lost."""
+        if self._path is not None and _file_number(self._path) != self._file:
+            raise DataError(
+                f"{self.name}: the file was deleted or replaced while it was open; put it back and start again"
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -154,8 +165,18 @@ class Database:
         """The engines that write and read a database of a server; they share their connections."""
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-        engine = create_engine(url, pool_pre_ping=True, pool_size=10, **PRIVATE)
+        options = {**NETWORK, **url.query}
+        engine = create_engine(url, pool_pre_ping=True, pool_size=10, connect_args=options, **PRIVATE)
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _file_number(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None if it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_place(name: str, path: Path) -> None:

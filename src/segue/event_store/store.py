@@ -47,6 +47,11 @@ class Store:
         """Its address, without the password."""
         return self.database.name
 
+    def check(self) -> None:
+        """Raise `DataError` if it cannot be used now."""
+        self.database.check()
+        self.events.version("")
+
     def close(self) -> None:
         """Close its connections."""
         self.database.close()

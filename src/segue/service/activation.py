@@ -93,6 +93,7 @@ class Activation:
         """
         content = await self.service.read(self._stored)
         if content is None or content == self._followed:
+            self.problem = None
             return
         async with self._lock:
             deployment = await self._prepare(split_of(content), content.get("fingerprints", {}))

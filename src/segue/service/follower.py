@@ -19,6 +19,7 @@ class Follower:
     def __init__(self, seconds: float = SECONDS) -> None:
         """Prepare to ask every so many seconds."""
         self.seconds = seconds
+        self._failed = False
         self._followed: list[tuple[Callable[[], Any], Callable[[Any], object]]] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
@@ -28,12 +29,18 @@ class Follower:
         self._followed.append((read, apply))
 
     async def poll(self) -> None:
-        """Ask once. A failure is logged; the next time may be better."""
-        for read, apply in self._followed:
-            try:
+        """Ask once. The first failure is logged, and that the store can be followed again."""
+        try:
+            for read, apply in self._followed:
                 apply(await asyncio.to_thread(read))
-            except Exception as error:
-                _log.warning("the store could not be followed: %s", error)
+        except Exception as error:
+            if not self._failed:
+                _log.warning("the store cannot be followed: %s", error)
+            self._failed = True
+            return
+        if self._failed:
+            _log.warning("the store can be followed again")
+        self._failed = False
 
     def start(self) -> None:
         """Begin to ask."""

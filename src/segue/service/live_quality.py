@@ -23,6 +23,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from segue.errors import DataError
 from segue.event_store.event import MICROSECONDS
 from segue.event_store.event_log import PastEvent
 from segue.event_store.outcomes import Outcome, RecommendedList
@@ -52,6 +53,7 @@ class LiveQuality:
     def __init__(self, store: Store, keep_days: float = KEEP_DAYS) -> None:
         self.store, self.keep_days = store, keep_days
         self.skipped = 0
+        self._failed = False
         self._buffer: list[RecommendedList] = []
         self._changed: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +90,12 @@ class LiveQuality:
             return
         try:
             await asyncio.to_thread(self._write, new, users)
+            self._failed = False
+        except DataError as error:
+            self.skipped += len(new)
+            if not self._failed:  # the first time of an outage
+                logger.warning("outcomes cannot be stored: %s", error)
+            self._failed = True
         except Exception:
             self.skipped += len(new)
             logger.exception("the outcomes of %d lists could not be stored", len(new))

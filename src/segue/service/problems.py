@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from segue.errors import ArtefactError, ConfigError, DataError, SegueError, TrainingError
 
 MEDIA_TYPE = "application/problem+json"
+ASK_AGAIN = {"Retry-After": "1"}  # a store or a model that cannot be used now
 CLOSE = {"Connection": "close"}  # for requests of which the rest is not read
 
 
@@ -82,7 +83,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(SegueError)
     async def known(request: Request, error: SegueError) -> JSONResponse:
-        return problem_response(_status_of(error), str(error))
+        status = _status_of(error)
+        return problem_response(status, str(error), headers=ASK_AGAIN if status == 503 else None)
 
 
 def _place(parts: Sequence[str | int]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from segue.errors import DataError
 from segue.service.dependencies import get_service
-from segue.service.problems import responses
+from segue.service.problems import ASK_AGAIN, ProblemError, responses
 from segue.service.service import Service
 
+logger = logging.getLogger("segue.service")
 router = APIRouter(tags=["health"])
 
 
@@ -29,5 +32,9 @@ async def healthz() -> Health:
 @router.get("/readyz", summary="Whether the service can answer", responses=responses(503))
 async def readyz(service: Annotated[Service, Depends(get_service)]) -> Health:
     """Answers 200 when a model is loaded and the store can be read, else 503."""
-    await service.read(lambda: service.store.events.version(""))
+    try:
+        await service.read(service.store.check)
+    except DataError as error:
+        logger.warning("not ready: %s", error)
+        raise ProblemError(503, "the store cannot be used now; the log says why", ASK_AGAIN) from error
     return Health(status="ok")
