@@ -53,7 +53,7 @@ PLACES = {
     "disk full, weights": Bad(
         "run pop events.csv",
         r"models/pop: cannot be written \(Error while.*No space left.*\); nothing was changed",
-        prepare=full(saved_model, "save_tensors", SafetensorError("Error while serializing: No space left on device")),
+        prepare=full(saved_model, "save_file", SafetensorError("Error while serializing: No space left on device")),
     ),
     "disk full, description": Bad(
         "run pop events.csv",

@@ -11,7 +11,7 @@ import zipfile
 import polars as pl
 import pytest
 
-from segue.data.readers import sample, table
+from segue.data.readers import head, packed_text, table
 from segue.expansion import Expansion
 
 from .bad_input import Bad, Prepare, check, written
@@ -79,7 +79,7 @@ ODD = {
         "data bad.csv.gz",
         r"bad\.csv\.gz: cut short or damaged \(it unpacks to more than 100 times its size\)",
         prepare=repeated(
-            "bad.csv.gz", gzip.compress(TEXT + b"u1,1,1\n" * 50_000), sample, UNPACKED=Expansion(100, 100_000)
+            "bad.csv.gz", gzip.compress(TEXT + b"u1,1,1\n" * 50_000), packed_text, UNPACKED=Expansion(100, 100_000)
         ),
     ),
     "gzip of lines of one user": Bad(
@@ -88,7 +88,7 @@ ODD = {
         prepare=repeated(
             "bad.txt.gz",
             gzip.compress(b"1 2 3\n2 3 4 5\n3 4 5 6 7\n" * 20_000),
-            sample,
+            packed_text,
             UNPACKED=Expansion(100, 100_000),
         ),
     ),
@@ -96,13 +96,13 @@ ODD = {
         "data bad.jsonl.gz",
         r"bad\.jsonl\.gz: cut short or damaged \(it unpacks to more than 100 times its size\)",
         prepare=repeated(
-            "bad.jsonl.gz", gzip.compress(b'{"user":1}\n' * 50_000), sample, UNPACKED=Expansion(100, 100_000)
+            "bad.jsonl.gz", gzip.compress(b'{"user":1}\n' * 50_000), packed_text, UNPACKED=Expansion(100, 100_000)
         ),
     ),
     "a line without an end": Bad(
         "data bad.csv",
         r"bad\.csv: has a line that is longer than 1 MB; is this a table\?",
-        prepare=repeated("bad.csv", b"user,item\n" + b"a" * (1 << 21), sample, LONGEST=1 << 20),
+        prepare=repeated("bad.csv", b"user,item\n" + b"a" * (1 << 21), head, LONGEST=1 << 20),
     ),
     "Parquet of repetitions": Bad(
         "data bad.parquet",

@@ -15,6 +15,8 @@ import pytest
 
 from segue.cli import status
 from segue.data.datasets import catalog
+from segue.serving import saved_model
+from segue.temporary import locked_folder
 from segue.training import loop as train
 
 from .logs import PYTHON, done, weights
@@ -80,6 +82,56 @@ def test_a_signal_ends_a_process_and_keeps_the_training_state(here, number, code
     assert err == f"segue: {word}; the same command continues from there\n"
     assert state.exists()
     assert (here / "models/hgn/model.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["run pop events.csv --no-baselines -o new", "fit pop events.csv -o new"])
+def test_the_folder_of_a_result_is_locked_until_the_result_is_saved(segue, here, monkeypatch, command):
+    """Also after the training, and by a model that keeps no state."""
+    save, free = saved_model.save, []
+
+    def check_lock(*args, **options):
+        with locked_folder(here / "new.training") as is_free:
+            free.append(is_free)
+        return save(*args, **options)
+
+    monkeypatch.setattr(saved_model, "save", check_lock)
+    done(segue(command))
+    assert free == [False]
+    assert not (here / "new.training").exists()
+
+
+def test_a_second_run_into_one_folder_is_refused(segue, here):
+    (here / "new.training").mkdir()
+    with locked_folder(here / "new.training"):
+        code, _, err = segue("run pop events.csv --no-baselines -o new")
+    assert code == 2
+    assert err.startswith("segue: new.training: another process is training there; wait until it ends")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "choices"),
+    [
+        ("recommend models/pop --all --out new.csv", ("-k 1", "-k 7")),
+        ("blend models/hgn models/pop --data events.csv -o new", ("", "--no-baselines")),
+        ("run pop events.csv --no-baselines -o new", ("--seed 1", "--seed 2")),
+    ],
+)
+def test_two_processes_with_one_output_leave_one_whole_result(segue, here, command, choices):
+    """Or one of them is refused, and says so."""
+    started = [subprocess.Popen([*PYTHON, *command.split(), *choice.split()]) for choice in choices]
+    codes = [process.wait() for process in started]
+    assert 0 in codes
+    assert set(codes) <= {0, 2}
+    if (here / "new").exists():
+        saved_model.load(here / "new")
+    else:
+        both = {}
+        for choice in choices:
+            done(segue([*command.replace("new.csv", "alone.csv").split(), *choice.split()]))
+            both[choice] = (here / "alone.csv").read_bytes()
+        assert (here / "new.csv").read_bytes() in both.values()
+    assert not [path for path in here.iterdir() if path.name.startswith(".")]
 
 
 def test_an_interrupted_command_without_training_is_not_resumed(segue, monkeypatch):

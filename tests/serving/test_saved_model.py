@@ -217,7 +217,7 @@ def test_failed_write_keeps_the_old_model(folder: Path, monkeypatch: pytest.Monk
         real(source, target)
 
     if step == "write":
-        monkeypatch.setattr(saved_model, "save_tensors", full)
+        monkeypatch.setattr(saved_model, "save_file", full)
     elif step == "hash":
         monkeypatch.setattr(saved_model, "file_hash", full)
     else:

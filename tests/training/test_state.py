@@ -240,7 +240,7 @@ def test_forged_state_raises(tmp_path: Path, forge: Forge) -> None:
         text, tensors = json.loads(file.metadata()["segue"]), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     forge(tensors, text)
     written = json.dumps(text)
-    state.save_tensors(tensors, path, metadata={"segue": written, "hash": state._state_hash(written, tensors)})
+    state.save_file(tensors, path, metadata={"segue": written, "hash": state._state_hash(written, tensors)})
     with pytest.raises(TrainingError, match=r"state\.safetensors: (cannot be read .*delete it|belongs to)"):
         fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
 
@@ -264,7 +264,7 @@ def flip_bit(content: bytes, at: int) -> bytes:
 def test_state_file_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that dies during writing leaves the previous state."""
     saves = 0
-    save_file: Callable[..., None] = state.save_tensors
+    save_file: Callable[..., None] = state.save_file
 
     def die(tensors: Weights, path: Path, **rest: Any) -> None:
         nonlocal saves
@@ -274,7 +274,7 @@ def test_state_file_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.M
             raise KeyboardInterrupt
         save_file(tensors, path, **rest)
 
-    monkeypatch.setattr(state, "save_tensors", die)
+    monkeypatch.setattr(state, "save_file", die)
     with pytest.raises(KeyboardInterrupt):
         fit(build(), LOG, validate=ScriptedValidation(*METRICS), folder=tmp_path, patience=9)
     model, whole = build(), build()

@@ -318,7 +318,7 @@ def test_a_full_disk_ends_the_search_and_is_no_failure_of_the_settings(
     search = small_search(trials=2)
     expected = search.run_trials(LOG, tmp_path / "whole", on_trial=ignore)
     with monkeypatch.context() as patch:
-        patch.setattr(state, "save_tensors", full)
+        patch.setattr(state, "save_file", full)
         with pytest.raises(TrainingError, match=r"state of the training cannot be written \(No space left on device\)"):
             search.run_trials(LOG, tmp_path / "full", on_trial=ignore)
     assert results(search.run_trials(LOG, tmp_path / "full", on_trial=ignore)) == results(expected)

@@ -59,7 +59,7 @@ def fit(
     """
     from segue import distributed
     from segue.serving.saved_model import check_target, save, training_folder
-    from segue.training.state import delete_training_files
+    from segue.training.state import delete_training_files, kept
 
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank, like, *source_files(model, *rerank.classes)]
@@ -73,12 +73,13 @@ def fit(
     log = reading.load(data)
     experiment = replace(experiment, protocol=_protocol(experiment, log, saved), monitor="")
     progress = training_folder(folder)
-    fitted, about = rerank.fit(experiment, log, progress)
-    if distributed.process_rank() > 0:
-        return
-    replaced = replaced_model(folder, fitted, log)
-    save(fitted, log, folder, training_log=progress / "final" / "training.jsonl", **about)
-    delete_training_files(progress)
+    with kept(progress):
+        fitted, about = rerank.fit(experiment, log, progress)
+        if distributed.process_rank() > 0:
+            return
+        replaced = replaced_model(folder, fitted, log)
+        save(fitted, log, folder, training_log=progress / "final" / "training.jsonl", **about)
+        delete_training_files(progress)
     write_json_output(output.json, about)
     say_next(folder, log, about, classes=[model, *rerank.classes], remarks=replaced)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,17 +55,16 @@ def retrain(
     except ImportError as error:
         raise ConfigError(f'retraining needs the extra serve: pip install "segue[serve]" ({error})') from error
     from segue.serving.saved_model import check_target, training_folder
-    from segue.training.state import delete_training_files
+    from segue.training.state import delete_training_files, kept
 
     check_outputs({"--json": json}, None, inputs=[model, store, *source_files(*model_class)])
     saved = load_saved(model, model_class)
     for ending in ("", PREVIOUS, REJECTED):
         check_target(model.with_name(model.name + ending))
-    opened = open_store(store, create=False)
-    try:
+    opened, progress = open_store(store, create=False), training_folder(model)
+    with closing(opened), kept(progress):
         newest = opened.events.newest_seq()
         log = with_old_metadata(reading.load(store), saved.log)
-        progress = training_folder(model)
         reference = next((one for one in model_class if ":" in one), "")
         done = train_anew(saved, log, reference=reference, folder=progress)
         about = {**done.outcome.about(), "store": {"name": opened.name, "newest_seq": newest}}
@@ -75,9 +75,7 @@ def retrain(
         else:
             folder = reject(model, done.outcome.model, log, about)
             say(f"{_compared(done)}; {model} stays; the new model is {folder}, and --always lets it answer")
-    finally:
-        opened.close()
-    delete_training_files(progress)
+        delete_training_files(progress)
     write_json_output(json, _content(done, log, goes_live))
     return 0 if goes_live else NOT_LIVE
 

@@ -58,7 +58,8 @@ def run(
         data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
     """
     from segue import distributed
-    from segue.serving.saved_model import check_target
+    from segue.serving.saved_model import check_target, training_folder
+    from segue.training.state import kept
 
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank, *source_files(model, *rerank.classes)]
@@ -72,11 +73,12 @@ def run(
     check_outputs({"--json": output.json, "--picture": breakdown.picture}, folder, inputs=inputs)
     log = _read(data, reading, breakdown, ties)
     experiment = replace(experiment, protocol=protocol.for_log(log))
-    outcome = _train_and_test(experiment, log, rerank, training, folder)
-    compared = baseline_results(experiment, log, skip=names) if output.baselines else []
-    if distributed.process_rank() > 0:
-        return
-    replaced = _save(outcome, log, folder)
+    with kept(training_folder(folder)):
+        outcome = _train_and_test(experiment, log, rerank, training, folder)
+        compared = baseline_results(experiment, log, skip=names) if output.baselines else []
+        if distributed.process_rank() > 0:
+            return
+        replaced = _save(outcome, log, folder)
     results, metrics = [*compared, *outcome.results], experiment.protocol.table_metrics(protocol.cut_offs)
     content = _show(results, metrics, outcome, log, breakdown, ties, output.json)
     better = better_baseline(results, experiment.monitor, content)

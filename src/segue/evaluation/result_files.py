@@ -84,14 +84,14 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         check_regular_file(path)
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
-                _check_size(archive, member)
+                _check_length(archive, member)
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (OSError, *BAD_ARCHIVE) as error:
         raise ArtefactError(f"{path}: damaged ({type(error).__name__}: {reason(error)}); {REPAIR}") from error
 
 
-def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+def _check_length(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
     """Raise `ValueError` if an array is not as long as its header says, before memory is taken for it."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)

@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from segue.data.diagnostics.leakage import drop_leaking_users
 from segue.data.log import Log
@@ -35,7 +36,6 @@ from segue.serving.model_facts import FORMAT, PAYLOAD, REPAIR, check_about, fact
 from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.serving.weights import check_size, load_into, load_weights, weights_problem
 from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes
-from segue.tensor_files import save_tensors
 
 FILES = ("model.json", *PAYLOAD, "training.jsonl")
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
@@ -153,7 +153,7 @@ def check_target(folder: Path) -> None:
 
 def _write(model: Model, log: Log, folder: Path, about: dict[str, Any]) -> None:
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    save_tensors(weights, folder / "weights.safetensors")
+    save_file(weights, folder / "weights.safetensors")
     write_stored_log(log, folder)
     facts = {
         "format": FORMAT,

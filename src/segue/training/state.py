@@ -14,12 +14,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from segue import distributed
@@ -30,7 +32,6 @@ from segue.json_files import from_json
 from segue.models.base.model import Model
 from segue.nn.optim import Optimizer
 from segue.temporary import delete_all_abandoned, locked_folder
-from segue.tensor_files import save_tensors
 
 LOG_FILE = "training.jsonl"
 STATE_FILE = "state.safetensors"
@@ -85,7 +86,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class SavedRun:
+class SavedTraining:
     """The text of a state file.
 
     Attributes:
@@ -205,7 +206,24 @@ class TrainingState:
         tensors = {key: value.contiguous().cpu() for key, value in tensors.items()}
         text = json.dumps({"identity": self.identity, "training": asdict(training)})
         with atomic_file(path) as temporary:
-            save_tensors(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
+            save_file(tensors, temporary, metadata={"segue": text, "hash": _state_hash(text, tensors)})
+
+
+_KEPT: ContextVar[frozenset[Path]] = ContextVar("kept", default=frozenset())
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder from the first training in it until the model is saved.
+
+    The trainings of this process in the folder share the lock; see `in_use`.
+    """
+    with in_use(folder):
+        token = _KEPT.set(_KEPT.get() | {folder})
+        try:
+            yield
+        finally:
+            _KEPT.reset(token)
 
 
 @contextmanager
@@ -216,7 +234,7 @@ def in_use(folder: Path | None) -> Iterator[None]:
         TrainingError: another process trains in it.
         StateNotWrittenError: it cannot be made.
     """
-    if folder is None or distributed.process_rank() > 0:
+    if folder is None or folder in _KEPT.get() or distributed.process_rank() > 0:
         yield
         return
     try:
@@ -231,7 +249,7 @@ def in_use(folder: Path | None) -> Iterator[None]:
         try:
             yield
         finally:
-            if not any(folder.iterdir()):
+            if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
 
@@ -267,7 +285,7 @@ def read_epochs(path: Path) -> list[Epoch]:
         ) from error
 
 
-def _read_state(path: Path) -> tuple[dict[str, Tensor], SavedRun]:
+def _read_state(path: Path) -> tuple[dict[str, Tensor], SavedTraining]:
     """The tensors of a state file, and the identity and training of its run."""
     try:
         with safe_open(path, "pt") as file:
@@ -275,7 +293,7 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], SavedRun]:
             text, expected = (file.metadata()[key] for key in ("segue", "hash"))
         if _state_hash(text, tensors) != expected:
             raise ValueError("its hash is not the one written into it")
-        saved = from_json(text, SavedRun)
+        saved = from_json(text, SavedTraining)
         if saved.training.best > len(saved.training.epochs):
             raise ValueError("its best epoch is not one of its epochs")
         return tensors, saved

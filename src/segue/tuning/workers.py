@@ -53,7 +53,7 @@ def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(mapping)
 
 
-MOST_JOBS = 64  # processes, or twice the number of processors; each takes some hundred MB
+MAX_JOBS = 64  # processes, or twice the number of processors; each takes some hundred MB
 
 # pickle cannot serialise a MappingProxyType by itself
 ForkingPickler.register(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
@@ -61,7 +61,7 @@ ForkingPickler.register(MappingProxyType, lambda mapping: (_read_only, (dict(map
 
 def check_jobs(jobs: int) -> None:
     """Raise `ConfigError` for a number of processes below 1, or one that no machine of this kind can run at once."""
-    most = max(MOST_JOBS, 2 * (os.cpu_count() or 1))
+    most = max(MAX_JOBS, 2 * (os.cpu_count() or 1))
     if not 1 <= jobs <= most:
         raise ConfigError(f"jobs={jobs}: must be at least 1 and at most {most}")
 

@@ -287,7 +287,7 @@ def test_other_compressions_are_named(folder, name, start, program):
 
 def test_a_folder_of_too_many_files_is_refused(folder, monkeypatch):
     path = folder({f"{name}/{n}.csv": f"{HEAD}{n},{n}\n" for name in "ab" for n in range(3)})
-    monkeypatch.setattr(folder_files, "MOST", 8)  # 2 folders and 6 files
+    monkeypatch.setattr(folder_files, "MAX_FILES", 8)  # 2 folders and 6 files
     assert len(read_log(path)) == 6
     folder({"a/c/notes.txt": ""})
     with pytest.raises(DataError, match=r"log: holds more than 8 files and folders; give a folder of"):

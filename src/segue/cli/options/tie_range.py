@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segue.evaluation.result import Result
     from segue.models.base.model import Model
 
-MOST_ORDERS = 10_000  # of one command
+MAX_ORDERS = 10_000  # of one command
 CERTAIN = "No two events of a user have the same time, so there is no other order; --tie-range changes nothing."
 
 
@@ -50,9 +50,9 @@ class TieRangeOptions:
 
         if self.tie_range is None:
             return
-        if not 2 <= self.tie_range <= MOST_ORDERS:
+        if not 2 <= self.tie_range <= MAX_ORDERS:
             raise ConfigError(
-                f"--tie-range {self.tie_range}: a range needs at least 2 orders, and at most {MOST_ORDERS:,}"
+                f"--tie-range {self.tie_range}: a range needs at least 2 orders, and at most {MAX_ORDERS:,}"
             )
         if seeds > 1:
             raise ConfigError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SettingsOption = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=(), metavar="NAME=VALUE")]
 
-MOST_SEEDS = 1000  # trainings of one command
+MAX_SEEDS = 1000  # trainings of one command
 
 
 @Parameter(name="*", group=MODEL_GROUP)
@@ -116,10 +116,10 @@ class RunTrainingOptions(TrainingOptions):
         """The seeds of all trainings.
 
         Raises:
-            ConfigError: their number is below 1 or above `MOST_SEEDS`, or a seed is too large.
+            ConfigError: their number is below 1 or above `MAX_SEEDS`, or a seed is too large.
         """
-        if not 1 <= self.seeds <= MOST_SEEDS:
-            raise ConfigError(f"--seeds {self.seeds}: must be at least 1 and at most {MOST_SEEDS:,}")
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(f"--seeds {self.seeds}: must be at least 1 and at most {MAX_SEEDS:,}")
         if self.seed + self.seeds > 2**63:
             raise ConfigError(f"--seeds {self.seeds}: the last seed would be above 2^63 - 1")
         return range(self.seed, self.seed + self.seeds)

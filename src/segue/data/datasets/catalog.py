@@ -26,7 +26,7 @@ from segue.data.datasets.download import Unavailable
 from segue.data.filters import FilterOptions
 from segue.data.log import Log, Step
 from segue.data.readers.ingest import read_log
-from segue.data.readers.sample import DAMAGED
+from segue.data.readers.packed_text import DAMAGED
 from segue.data.readers.table import FAILED
 from segue.data.store import save_log
 from segue.errors import ArtefactError, DataError, did_you_mean

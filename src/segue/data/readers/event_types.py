@@ -21,7 +21,7 @@ from segue.errors import DataError
 
 # usual names of a column that says what kind of event a row is, compared without case and punctuation
 TYPE_COLUMNS = "event eventtype eventname action actiontype behavior behaviour behaviortype interactiontype type kind"
-MOST_TYPES = 50  # a column with more values does not hold types of events
+MAX_TYPES = 50  # a column with more values does not hold types of events
 SHOWN = 5
 
 
@@ -62,7 +62,7 @@ def mixed_types(values: pl.Series) -> str | None:
     if values.dtype.is_nested() or values.dtype.is_temporal() or values.dtype == pl.Binary:
         return None
     counts = values.cast(pl.String).drop_nulls().value_counts(sort=True)
-    if not 2 <= counts.height <= MOST_TYPES:
+    if not 2 <= counts.height <= MAX_TYPES:
         return None
     shares = [f"{value!r} {count / len(values):.0%}" for value, count in counts.head(SHOWN).iter_rows()]
     more = f", {counts.height - SHOWN} more" if counts.height > SHOWN else ""

@@ -25,7 +25,7 @@ PARQUET = (".parquet", ".pq")
 FORMATS = (PARQUET, tuple(set(SUFFIXES) - {"", ".log", ATOMIC, ".item", ".user"}), JSON)
 METADATA = (".items", ".users")
 ABOUT = {"readme", "license", "licence", "copying", "notice", "changelog", "citation", "about"}
-MOST = 100_000  # files and folders that are looked at: a folder of more, such as /, is no log
+MAX_FILES = 100_000  # files and folders that are looked at: a folder of more, such as /, is no log
 EMPTY = "__HIVE_DEFAULT_PARTITION__"  # what Hive and Spark write for an empty value
 SHOWN = 5
 
@@ -51,7 +51,7 @@ def find_parts(folder: Path) -> Parts:
     Raises:
         DataError: the folder has no tables, tables of different formats or partitions, or too many files.
     """
-    _check_size(folder)
+    _check_number_of_files(folder)
     whole = folder.resolve().name or str(folder)
     paths, warnings = _tables(folder), []
     below = [path for path in _other_folders(folder) if _tables_below(path)]
@@ -83,15 +83,15 @@ def find_parts(folder: Path) -> Parts:
     return Parts(paths, partitions, [*warnings, *_copies(folder, paths)])
 
 
-def _check_size(folder: Path) -> None:
+def _check_number_of_files(folder: Path) -> None:
     """Raise `DataError` if there is more in a folder, and in those below it, than in any log."""
     seen = 0
     for _, below, files in os.walk(folder, followlinks=True):
         below[:] = [name for name in below if not name.startswith((".", "_"))]
         seen += len(below) + len(files)
-        if seen > MOST:
+        if seen > MAX_FILES:
             raise DataError(
-                f"{folder}: holds more than {MOST:,} files and folders; give a folder of the parts of one log alone"
+                f"{folder}: holds more than {MAX_FILES:,} files and folders; give a folder of the parts of one log"
             )
 
 

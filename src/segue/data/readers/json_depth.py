@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from segue.data.readers.packed_text import open_text
 from segue.data.readers.rows import BLOCK, LF
-from segue.data.readers.sample import open_text
 from segue.errors import DataError
 
 DEEPEST = 64

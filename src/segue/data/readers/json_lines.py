@@ -16,8 +16,8 @@ import polars as pl
 from segue.data.readers.empty import NoRows
 from segue.data.readers.json_depth import check_depth
 from segue.data.readers.json_rows import read_rows
+from segue.data.readers.packed_text import DAMAGED, open_text
 from segue.data.readers.rows import BOM
-from segue.data.readers.sample import DAMAGED, open_text
 from segue.data.readers.table import FAILED, Kinds, Table, polars_table
 from segue.data.readers.text import Loaded
 from segue.errors import DataError

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from segue.data.readers.sample import DAMAGED, NOT_UTF8, open_text
+from segue.data.readers.head import NOT_UTF8
+from segue.data.readers.packed_text import DAMAGED, open_text
 from segue.errors import DataError
 
 ADVICE = "give one JSON object per line"

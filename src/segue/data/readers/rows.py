@@ -16,7 +16,7 @@ import numpy as np
 
 from segue.data.log import Ids
 from segue.data.readers.dialect import Dialect
-from segue.data.readers.sample import LONGEST
+from segue.data.readers.head import LONGEST
 
 BLOCK = 1 << 18  # bytes; larger blocks do not fit into the cache of a core
 UNIT = b"\x1f"  # the "unit separator" of ASCII

@@ -12,7 +12,7 @@ import polars as pl
 from segue.data.readers.folder import folder_table
 from segue.data.readers.folder_files import PARQUET, table_suffix
 from segue.data.readers.json_lines import JSON, json_table
-from segue.data.readers.sample import PACKED
+from segue.data.readers.packed_text import PACKED
 from segue.data.readers.store_table import store_table
 from segue.data.readers.table import Table, pandas_table, parquet_table, polars_table, text_table
 from segue.data.readers.text import SUFFIXES

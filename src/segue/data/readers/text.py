@@ -17,9 +17,10 @@ import polars as pl
 
 from segue.data.readers.dialect import Dialect
 from segue.data.readers.empty import NoRows
+from segue.data.readers.head import NOT_UTF8, Head
 from segue.data.readers.header import Header
+from segue.data.readers.packed_text import DAMAGED, check_unpacked, open_text
 from segue.data.readers.rows import UNIT, BadRow, RowCount, count_rows
-from segue.data.readers.sample import DAMAGED, NOT_UTF8, Sample, check_unpacked, open_text
 from segue.data.readers.user_lines import user_events, user_line_fields
 from segue.data.readers.values import WHOLE, is_empty
 from segue.errors import DataError
@@ -64,10 +65,10 @@ class TextFile:
         Raises:
             DataError: the file is empty, binary, not UTF-8, not what its suffix says, or its header repeats a name.
         """
-        sample = Sample.read(path)
+        head = Head.read(path)
         try:
-            dialect = Dialect.detect(path, sample.lines, sample.line_end, delimiter)
-            rows = [row for row in dialect.fields(sample.lines) if any(row)]
+            dialect = Dialect.detect(path, head.lines, head.line_end, delimiter)
+            rows = [row for row in dialect.fields(head.lines) if any(row)]
         except csv.Error as error:
             raise DataError(f"{path}: its first lines cannot be cut into fields ({error}); correct them") from error
         if not rows:
@@ -76,7 +77,7 @@ class TextFile:
             named = Header(False, ["user", "item"], hint=ONE_USER)
             return cls(path, dialect, named, [], user_line=pattern)
         names = Header.detect(path, rows, header)
-        if names.present and not sample.lines[1].strip() and sample.lines[0].count('"') % 2 == 0:
+        if names.present and not head.lines[1].strip() and head.lines[0].count('"') % 2 == 0:
             raise DataError(f"{path}: the line below the header is blank; remove it")
         body = rows[names.present :]
         types = [_type(row[n] for row in body if n < len(row)) for n in range(len(names.columns))]

@@ -9,7 +9,7 @@ from typing import Any
 
 from segue.errors import ConfigError
 
-MOST_STEPS = 100_000  # of a range of fractions, which are listed; whole numbers are not
+MAX_STEPS = 100_000  # of a range of fractions, which are listed; whole numbers are not
 
 
 @dataclass(frozen=True, init=False)
@@ -41,8 +41,8 @@ class Uniform:
         if self.step is not None and self.step <= 0:
             raise ConfigError(f"uniform: step={self.step} must be above 0")
         whole = isinstance(self.low, int) and isinstance(self.step, int)
-        if self.step is not None and not whole and (self.high - self.low) / self.step > MOST_STEPS:
-            raise ConfigError(f"uniform: step={self.step} makes over {MOST_STEPS:,} values; leave out the step")
+        if self.step is not None and not whole and (self.high - self.low) / self.step > MAX_STEPS:
+            raise ConfigError(f"uniform: step={self.step} makes over {MAX_STEPS:,} values; leave out the step")
 
 
 @dataclass(frozen=True)
