@@ -76,6 +76,24 @@ def test_the_commands_of_the_page_on_serving_work(here):
     assert '"similarity"' in answers
 
 
+def test_the_commands_of_the_page_on_items_and_rules_work(here):
+    page = "docs/how-to/items-and-rules.md"
+    train, serve = blocks("docs/how-to/serve-a-model.md")[:2]
+    files = re.findall(r"^```json\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for name, content in zip(("items.json", "rules.json"), files, strict=True):
+        (here / name).write_text(content, encoding="utf-8")
+    run(train, here)
+    with started(serve, here) as port:
+        items, filtered, rules, asked = (run(block, here, port) for block in blocks(page))
+        assert '"new":["oat"]' in items
+        assert items.count('"title":"Beer"') == 1
+        assert {"i1", "i2", "oat"} >= set(re.findall(r'"item":"(\w+)","title":"[^"]*","score"', filtered))
+        assert "recall@10" in rules
+        assert asked.count('"score"') == 10
+    with closing(open_store(f"sqlite:///{here / 'segue-events.db'}")) as store:
+        assert sorted(store.rules.all()) == ["no-alcohol", "own-brand"]
+
+
 def test_the_way_of_the_readme_works(here):
     way = next(block for block in blocks("README.md") if "segue serve" in block)
     train, serve, *ask = way.splitlines()

@@ -100,10 +100,12 @@ def test_an_outage_is_logged_once_and_its_end_too(caplog):
         if next(fails):
             raise OSError("gone")
 
-    follower = Follower()
+    follower, others = Follower(), []
     follower.add(read, lambda found: None)
+    follower.add(lambda: 1, others.append)
     for _ in range(7):
         asyncio.run(follower.poll())
+    assert len(others) == 7  # what does not fail is followed meanwhile
     said = [record.getMessage() for record in caplog.records if "followed" in record.getMessage()]
     assert said == [
         "the store cannot be followed: gone",

@@ -30,17 +30,17 @@ class Follower:
 
     async def poll(self) -> None:
         """Ask once. The first failure is logged, and that the store can be followed again."""
-        try:
-            for read, apply in self._followed:
+        fails = False
+        for read, apply in self._followed:
+            try:
                 apply(await asyncio.to_thread(read))
-        except Exception as error:
-            if not self._failed:
-                _log.warning("the store cannot be followed: %s", error)
-            self._failed = True
-            return
-        if self._failed:
+            except Exception as error:
+                fails = True
+                if not self._failed:
+                    _log.warning("the store cannot be followed: %s", error)
+        if self._failed and not fails:
             _log.warning("the store can be followed again")
-        self._failed = False
+        self._failed = fails
 
     def start(self) -> None:
         """Begin to ask."""
