@@ -27,7 +27,7 @@ test: .venv/.ok lint  ## every check of a change (under 10 minutes)
 	$(BIN)/pytest -n 2 -m "not slow"
 
 test-all: .venv/.ok lint  ## the longer checks too
-	$(BIN)/pytest -n 2
+	SEGUE_FUZZ=20 $(BIN)/pytest -n 2
 
 lint: .venv/.ok  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -76,10 +76,18 @@ def is_opened(folder: Path) -> bool:
     return True
 
 
-def check_changed(saved: Path, folder: Path, name: str, examples: int) -> None:
-    whole = (saved / name).read_bytes()
+def same_json(one: bytes, other: bytes) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except (ValueError, RecursionError):
+        return False
 
-    @fuzz(examples)
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_file_is_found(saved, tmp_path, name):
+    whole, folder = (saved / name).read_bytes(), tmp_path / "log"
+
+    @fuzz(10)
     @given(mutated(whole))
     def check(content: bytes) -> None:
         replaced(saved, folder, name, content)
@@ -94,15 +102,11 @@ def check_changed(saved: Path, folder: Path, name: str, examples: int) -> None:
     check()
 
 
-def same_json(one: bytes, other: bytes) -> bool:
-    try:
-        return bool(json.loads(one) == json.loads(other))
-    except (ValueError, RecursionError):
-        return False
+@pytest.mark.parametrize("name", FILES[1:])
+def test_a_changed_file_with_the_right_hash(saved, tmp_path, name):
+    folder = tmp_path / "log"
 
-
-def check_signed(saved: Path, folder: Path, name: str, examples: int) -> None:
-    @fuzz(examples)
+    @fuzz(10)
     @given(mutated((saved / name).read_bytes()))
     def check(content: bytes) -> None:
         replaced(saved, folder, name, content)
@@ -112,31 +116,8 @@ def check_signed(saved: Path, folder: Path, name: str, examples: int) -> None:
     check()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_changed_file_is_found(saved, tmp_path, name):
-    check_changed(saved, tmp_path / "log", name, 10)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FILES)
-def test_many_changed_files_are_found(saved, tmp_path, name):
-    check_changed(saved, tmp_path / "log", name, 100)
-
-
-@pytest.mark.parametrize("name", FILES[1:])
-def test_a_changed_file_with_the_right_hash(saved, tmp_path, name):
-    check_signed(saved, tmp_path / "log", name, 10)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FILES[1:])
-def test_many_changed_files_with_the_right_hash(saved, tmp_path, name):
-    check_signed(saved, tmp_path / "log", name, 100)
-
-
-@pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.slow)])
-def test_other_values_in_a_column(saved, tmp_path, examples):
-    @fuzz(examples)
+def test_other_values_in_a_column(saved, tmp_path):
+    @fuzz(40)
     @given(st.sampled_from(COLUMNS), st.integers(0, 29), st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 12))
     def check(name: str, row: int, value: int) -> None:
         replaced(saved, tmp_path / "log", name, (saved / name).read_bytes())
@@ -160,11 +141,10 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.slow)])
-def test_other_facts(saved, tmp_path, examples):
+def test_other_facts(saved, tmp_path):
     keys = list(json.loads((saved / "log.json").read_text()))
 
-    @fuzz(examples)
+    @fuzz(40)
     @given(st.dictionaries(st.sampled_from(keys) | st.text(max_size=5), VALUES, min_size=1, max_size=3))
     def check(changes: dict[str, object]) -> None:
         replaced(saved, tmp_path / "log", "log.json", (saved / "log.json").read_bytes())

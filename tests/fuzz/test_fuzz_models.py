@@ -127,13 +127,6 @@ def test_another_byte(world: Path, case: Any) -> None:
     check_byte(world, *case)
 
 
-@pytest.mark.slow
-@fuzz(600)
-@given(BYTES)
-def test_another_byte_many(world: Path, case: Any) -> None:
-    check_byte(world, *case)
-
-
 # ---------------------------------------------------------------------------------------- model.json
 
 
@@ -165,13 +158,6 @@ FACTS = st.tuples(MODELS, st.lists(st.integers(0, 30), min_size=1, max_size=6), 
 @fuzz(30)
 @given(FACTS, PICK)
 def test_another_description(world: Path, capsys: Any, case: Any, pick: int) -> None:
-    check_model(edit_facts(world, *case), pick, capsys)
-
-
-@pytest.mark.slow
-@fuzz(1200)
-@given(FACTS, PICK)
-def test_another_description_many(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_facts(world, *case), pick, capsys)
 
 
@@ -225,13 +211,6 @@ def test_another_table(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_table(world, *case), pick, capsys)
 
 
-@pytest.mark.slow
-@fuzz(600)
-@given(TABLES, PICK)
-def test_another_table_many(world: Path, capsys: Any, case: Any, pick: int) -> None:
-    check_model(edit_table(world, *case), pick, capsys)
-
-
 # ---------------------------------------------------------------------------------------- weights
 
 DTYPES = (torch.float16, torch.float64, torch.int64, torch.int32, torch.bool, torch.uint8, torch.complex64)
@@ -279,11 +258,4 @@ WEIGHTS = st.tuples(
 @fuzz(30)
 @given(WEIGHTS, PICK)
 def test_other_weights(world: Path, capsys: Any, case: Any, pick: int) -> None:
-    check_model(edit_weights(world, *case), pick, capsys)
-
-
-@pytest.mark.slow
-@fuzz(600)
-@given(WEIGHTS, PICK)
-def test_other_weights_many(world: Path, capsys: Any, case: Any, pick: int) -> None:
     check_model(edit_weights(world, *case), pick, capsys)

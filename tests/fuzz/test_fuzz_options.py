@@ -124,10 +124,3 @@ def test_every_command_is_here() -> None:
 @given(CASES)
 def test_random_options(place: Path, capsys: Any, case: tuple[str, list[tuple[str, str, bool]]]) -> None:
     check(place, *case, capsys)
-
-
-@pytest.mark.slow
-@fuzz(1500)
-@given(CASES)
-def test_random_options_many(place: Path, capsys: Any, case: tuple[str, list[tuple[str, str, bool]]]) -> None:
-    check(place, *case, capsys)

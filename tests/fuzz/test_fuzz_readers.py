@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -70,24 +71,14 @@ def check_reader(path: Path, content: bytes) -> None:
         assert log.num_users > 1 < log.num_items
 
 
-def check_damaged_file(name: str, folder: Path, examples: int) -> None:
-    @fuzz(examples)
-    @given(mutated(FILES[name]))
-    def check(content: bytes) -> None:
-        check_reader(folder / name, content)
-
-    check()
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file(name, tmp_path):
-    check_damaged_file(name, tmp_path, 15)
+    @fuzz(15)
+    @given(mutated(FILES[name]))
+    def check(content: bytes) -> None:
+        check_reader(tmp_path / name, content)
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FILES)
-def test_many_damaged_files(name, tmp_path):
-    check_damaged_file(name, tmp_path, 150)
+    check()
 
 
 NUMBERS = [
@@ -162,22 +153,13 @@ def odd_table(draw: st.DrawFn) -> bytes:
     return end.join(lines).encode(encoding, "replace")
 
 
-def check_odd_tables(folder: Path, examples: int) -> None:
-    @fuzz(examples)
+def test_odd_values(tmp_path):
+    @fuzz(60)
     @given(odd_table(), st.sampled_from(["a.csv", "a.inter", "a.txt"]))
     def check(content: bytes, name: str) -> None:
-        check_reader(folder / name, content)
+        check_reader(tmp_path / name, content)
 
     check()
-
-
-def test_odd_values(tmp_path):
-    check_odd_tables(tmp_path, 60)
-
-
-@pytest.mark.slow
-def test_many_odd_values(tmp_path):
-    check_odd_tables(tmp_path, 500)
 
 
 VALUES = st.recursive(
@@ -192,30 +174,18 @@ ROWS = st.lists(
 )
 
 
-def check_odd_json(folder: Path, examples: int) -> None:
-    import json
-
-    @fuzz(examples)
+def test_odd_json(tmp_path):
+    @fuzz(40)
     @given(ROWS, st.booleans())
     def check(rows: list[dict[str, object]], lines: bool) -> None:
         text = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows)
-        check_reader(folder / "a.json", text.encode())
+        check_reader(tmp_path / "a.json", text.encode())
 
     check()
 
 
-def test_odd_json(tmp_path):
-    check_odd_json(tmp_path, 40)
-
-
-@pytest.mark.slow
-def test_much_odd_json(tmp_path):
-    check_odd_json(tmp_path, 300)
-
-
-@pytest.mark.parametrize("examples", [30, pytest.param(300, marks=pytest.mark.slow)])
-def test_damaged_archives(tmp_path, examples):
-    @fuzz(examples)
+def test_damaged_archives(tmp_path):
+    @fuzz(30)
     @given(mutated(zipped()))
     def check(content: bytes) -> None:
         (tmp_path / "a.zip").write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,15 +18,13 @@ from segue.cli import status
 from segue.reporting.streams import prepare_streams
 
 SECONDS = 60  # that a command may take on a busy machine
-MOST_REPEATED = 60  # examples of a test that is not slow, which are the same in each run
+TIMES = int(os.environ.get("SEGUE_FUZZ", "1"))  # as many examples, which are new ones in each run if it is not 1
 
 
 def fuzz(examples: int) -> settings:
-    """Settings of a fuzz test. The many examples of slow tests are new ones in each run."""
+    """Settings of a fuzz test with so many examples, or a multiple of them; see `TIMES`."""
     lenient = list(HealthCheck)
-    return settings(
-        max_examples=examples, derandomize=examples <= MOST_REPEATED, suppress_health_check=lenient, database=None
-    )
+    return settings(max_examples=TIMES * examples, derandomize=TIMES == 1, suppress_health_check=lenient, database=None)
 
 
 NUMBERS = st.one_of(
