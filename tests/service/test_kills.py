@@ -125,7 +125,8 @@ def test_a_killed_service_loses_no_event(models, tmp_path):
     assert run(models, tmp_path, 2) > 0
 
 
-def test_a_service_that_is_asked_to_end_keeps_all_and_has_not_failed(models, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+def test_a_service_that_is_asked_to_end_keeps_all_and_has_not_failed(models, tmp_path, number):
     store = f"sqlite:///{tmp_path / 'events.db'}"
     with (
         running_service(models, store, "--active", "hgn") as (port, process, _),
@@ -134,7 +135,7 @@ def test_a_service_that_is_asked_to_end_keeps_all_and_has_not_failed(models, tmp
     ):
         idle.request("POST", "/v1/events", json.dumps({"user": "u1", "item": "i1", "id": "last"}))
         assert idle.getresponse().read() == b'{"stored":1,"duplicates":0}'
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(PATIENCE) == 0
         assert silent.recv(1) == b""
     assert [path.name for path in tmp_path.iterdir()] == ["events.db"]  # no file of an open store is left

@@ -25,14 +25,17 @@ class Documents:
 
     def put_all(self, contents: Mapping[str, Mapping[str, Any]]) -> None:
         """Add or replace several documents in one step."""
-        now = int(time.time() * MICROSECONDS)
-        rows = [
-            {"kind": self.kind, "name": name, "content": dict(content), "updated": now}
-            for name, content in contents.items()
-        ]
-        if rows:
-            with self.database.write() as connection:
-                connection.execute(self.database.upsert(documents, ["kind", "name"]), rows)
+        if not contents:
+            return
+        newest = select(func.coalesce(func.max(documents.c.updated), 0)).where(documents.c.kind == self.kind)
+        with self.database.write() as connection:
+            # later than all changes before, also on a machine whose clock is behind
+            now = max(int(time.time() * MICROSECONDS), int(connection.execute(newest).scalar_one()) + 1)
+            rows = [
+                {"kind": self.kind, "name": name, "content": dict(content), "updated": now}
+                for name, content in contents.items()
+            ]
+            connection.execute(self.database.upsert(documents, ["kind", "name"]), rows)
 
     def delete(self, name: str) -> bool:
         """Delete a document; whether it was there."""
@@ -47,7 +50,7 @@ class Documents:
             return {row.name: row.content for row in connection.execute(statement.order_by(documents.c.name))}
 
     def state(self) -> tuple[int, int]:
-        """Two numbers that change with every change of the documents, except for two changes in one microsecond."""
+        """Two numbers that change with every change of the documents."""
         statement = select(func.count(), func.coalesce(func.max(documents.c.updated), 0))
         with self.database.read() as connection:
             count, newest = connection.execute(statement.where(documents.c.kind == self.kind)).one()

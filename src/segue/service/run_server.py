@@ -20,6 +20,7 @@ from segue.service.service import Service
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than balancers keep theirs, usually 60
 USUAL_RATE = 1_000.0  # requests a second of a key, where other machines can reach the service
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # a terminal closes; Windows has no such signal
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -48,6 +49,8 @@ def run_server(service: Service, listener: socket.socket, limits: Limits, *, say
         timeout_graceful_shutdown=10,
     )
     server = _Server(config, lambda: say(f"segue is ready: {address} (a page for people; routes: {address}/docs)"))
+    if signal.getsignal(HANGUP) is not signal.SIG_IGN:  # as nohup sets it
+        signal.signal(HANGUP, server.handle_exit)
     try:
         server.run([listener])
     finally:

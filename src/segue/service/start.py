@@ -91,4 +91,4 @@ def _split(stored: dict[str, Any] | None, models: dict[str, LoadedModel], active
 def _import(store: Store, loaded: LoadedModel, say: Say) -> None:
     if needs_import(store, loaded.saved):
         added = import_histories(store, loaded.saved)
-        say(f"{store.name}: {added:,} events of {loaded.saved.log.name} were copied into the store")
+        say(f"{store.name}: {added:,} events of the log {loaded.saved.log.name} were copied into the store")
