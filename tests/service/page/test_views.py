@@ -50,6 +50,7 @@ def test_live_quality_over_time_beside_the_test(page, site, outcomes):
     chart.get_by_text("As a table").click()
     assert chart.locator("tbody td").all_inner_texts() == [text_of(one) for one in reversed(series)]
     assert f"Newest: hgn {series[-1]['mean']:.3f}" in chart.locator("svg[role=img]").get_attribute("aria-label")
+    page.get_by_label("Cut-off k").focus()
     page.get_by_label("Cut-off k").select_option("1")
     page.locator("figcaption", has_text="recall@1 over time").wait_for()
     hits = site.api("GET", "/v1/quality?k=1")["arms"][0]["recall"]["mean"]
@@ -76,6 +77,16 @@ def test_requests_are_counted_while_the_page_is_open(page, site):
     assert "fallback 50" in newest[3]
     for figure, names in zip(newest, (["/v1"], ["p50", "p99"], ["stored"], ["fallback"]), strict=True):
         assert all(name in figure for name in names)
+    summary = charts.first.get_by_text("As a table")
+    summary.click()
+    charts.nth(2).get_by_text("As a table").click()
+    rows = charts.nth(2).locator("tbody tr")
+    before = rows.count()
+    summary.focus()
+    with page.expect_response("**/metrics"):
+        page.clock.run_for(5_000)
+    rows.nth(before).wait_for()  # the table stays open, and has one row more
+    assert summary.evaluate("one => one === document.activeElement")
     assert "since the page was opened" in page.locator("#traffic-note").inner_text()
 
 

@@ -34,6 +34,24 @@ export function chartOf(chart) {
 }
 
 /**
+ * Show new charts in place of older ones. Tables stay open, and the chart in which the focus is waits for the next time.
+ * @param {HTMLElement} place
+ * @param {HTMLElement[]} charts
+ */
+export function showCharts(place, charts) {
+  const olds = [...place.children];
+  charts.forEach((chart, index) => {
+    const old = olds[index];
+    if (!old) place.append(chart);
+    else if (!old.contains(document.activeElement)) {
+      const [table, oldTable] = [chart, old].map((one) => one.querySelector("details"));
+      if (table && oldTable) table.open = oldTable.open;
+      old.replaceWith(chart);
+    }
+  });
+}
+
+/**
  * @param {Line[]} lines
  * @param {string | undefined} reference
  */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The view of the live quality: what users took from their lists, beside what the models reached in their tests. */
 
-import { chartOf } from "./chart.js";
+import { chartOf, showCharts } from "./chart.js";
 import { byId, element, table } from "./dom.js";
 import { interval, whole } from "./format.js";
 import { Traffic, chartWidth } from "./traffic.js";
@@ -60,9 +60,8 @@ export class QualityView {
     );
     byId("quality-table").replaceChildren(tableOf(report));
     const width = chartWidth(byId("quality-charts"));
-    byId("quality-charts").replaceChildren(
-      ...["recall", "mrr"].map((metric) => chartOf(chartOfMetric(metric, report, series, width))),
-    );
+    const charts = ["recall", "mrr"].map((metric) => chartOf(chartOfMetric(metric, report, series, width)));
+    showCharts(byId("quality-charts"), charts);
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Request rate, latency, events and fallback share, read from /metrics while the page is open. */
 
-import { chartOf } from "./chart.js";
+import { chartOf, showCharts } from "./chart.js";
 import { byId } from "./dom.js";
 import { moment } from "./format.js";
 import { readingOf, ratesBetween } from "./prometheus.js";
@@ -48,7 +48,6 @@ export class Traffic {
   }
 
   draw() {
-    const place = byId("traffic-charts");
     byId("traffic-note").textContent =
       `Of the process that answers this page, read from /metrics every ${SECONDS} s since the page was opened ` +
       `(${moment(new Date(this.begin).toISOString())}). The requests of this page are among them.`;
@@ -58,9 +57,7 @@ export class Traffic {
       this.#chart("Events", "events/s", { stored: (one) => one.events }),
       this.#chart("Answers without the model", "% of answers", { fallback: (one) => one.fallback }),
     ];
-    const open = [...place.querySelectorAll("details")].map((one) => one.open);
-    place.replaceChildren(...charts);
-    place.querySelectorAll("details").forEach((/** @type {any} */ one, /** @type {number} */ index) => (one.open = open[index] ?? false));
+    showCharts(byId("traffic-charts"), charts);
   }
 
   /**
