@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -150,3 +151,20 @@ def test_where_one_is_can_be_read(page):
         assert page.evaluate("document.activeElement.textContent") == view
     page.go_back()
     page.get_by_role("heading", name="Rules", level=2).wait_for()
+
+
+def test_no_question_grows_with_the_catalogue(page):
+    """What the page requests is bounded, however many items and users there are."""
+    asked = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url)))
+    page.reload()
+    for view in ("Session", "Quality", "Models", "Rules"):
+        open_everything(page, view)
+        page.keyboard.press("Escape")
+    limits = {"/v1/recommend": "k", "/v1/users": "limit", "/v1/users/u13": "limit", "/v1/quality/series": "points"}
+    free = {"/v1/models", "/v1/rules", "/v1/rules/try", "/v1/quality", "/metrics"}  # no items or users in the answers
+    of_data = [one for one in asked if one.path != "/" and not one.path.startswith("/page/")]
+    assert {one.path for one in of_data} <= {*limits, *free}
+    for one in of_data:
+        if one.path in limits:
+            assert int(dict(parse_qsl(one.query))[limits[one.path]]) <= 30
