@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from segue.cli.api_keys import KeyOptions, manage_keys
+from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.saved_models import ModelClasses
 from segue.errors import ConfigError, require
 from segue.reporting.console import say
@@ -82,47 +83,48 @@ def serve(
             for catalogues of hundreds of thousands of items, and needs the extra ann.
         import_events: Copy the histories of the model into the store, once.
     """
-    _check_extra()
-    if keys.actions():
-        require(keys.actions() == 1 and models is None, "give one of --new-key, --keys and --revoke, and no models")
-        manage_keys(store, keys)
-        return
-    if models is None:
-        raise ConfigError("give the folder of a saved model; `segue run MODEL DATA -o models/MODEL` makes one")
-    require(not keys.label, "--label: goes with --new-key")
-    limits.check()
-    from segue.models.registry import find
-    from segue.service.run_server import limits_of, listen, run_server
-    from segue.service.start import start_service
+    with paused_garbage_collection():
+        _check_extra()
+        if keys.actions():
+            require(keys.actions() == 1 and models is None, "give one of --new-key, --keys and --revoke, and no models")
+            manage_keys(store, keys)
+            return
+        if models is None:
+            raise ConfigError("give the folder of a saved model; `segue run MODEL DATA -o models/MODEL` makes one")
+        require(not keys.label, "--label: goes with --new-key")
+        limits.check()
+        from segue.models.registry import find
+        from segue.service.run_server import limits_of, listen, run_server
+        from segue.service.start import start_service
 
-    classes = [find(reference) for reference in model_class]
-    listener = listen(host, port)
-    try:
-        service = start_service(
-            models,
-            store,
-            active=active,
-            import_events=import_events,
-            keep_days=limits.keep_outcomes,
-            classes=classes,
-            approximate=search == "approximate",
-            say=say,
-        )
-    except BaseException:
-        listener.close()
-        raise
-    try:
-        found = limits_of(
-            host,
-            service.keys,
-            require_keys=limits.require_keys,
-            rate=limits.rate_limit,
-            connections=limits.max_connections,
-        )
-    except BaseException:
-        listener.close()
-        service.store.close()
-        raise
+        classes = [find(reference) for reference in model_class]
+        listener = listen(host, port)
+        try:
+            service = start_service(
+                models,
+                store,
+                active=active,
+                import_events=import_events,
+                keep_days=limits.keep_outcomes,
+                classes=classes,
+                approximate=search == "approximate",
+                say=say,
+            )
+        except BaseException:
+            listener.close()
+            raise
+        try:
+            found = limits_of(
+                host,
+                service.keys,
+                require_keys=limits.require_keys,
+                rate=limits.rate_limit,
+                connections=limits.max_connections,
+            )
+        except BaseException:
+            listener.close()
+            service.store.close()
+            raise
     run_server(service, listener, found, say=say)
 
 
