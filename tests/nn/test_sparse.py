@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from segue.nn.sparse import SparseMatrix, group_blocks
+from segue.nn.sparse import SparseMatrix
 
 
 def sparse(dense: np.ndarray) -> SparseMatrix:
@@ -81,25 +79,6 @@ def test_a_state_with_a_missing_buffer_is_refused() -> None:
     del state["values"]
     with pytest.raises(RuntimeError, match=r"Missing key.*values"):
         sparse(random(5, 7)).load_state_dict(state)
-
-
-@settings(max_examples=100)
-@given(sizes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 5)), max_size=8), max_work=st.integers(1, 12))
-def test_blocks_are_whole_groups_or_parts_of_one(sizes: list[tuple[int, int]], max_work: int) -> None:
-    group = np.repeat(np.arange(len(sizes)), [size for size, _ in sizes])
-    each = np.repeat(np.array([work for _, work in sizes], np.int64), [size for size, _ in sizes])
-    blocks = list(group_blocks(group, np.cumsum(each), max_work))
-    order = np.arange(len(group))
-    assert [index for parts in blocks for part in parts for index in order[part]] == list(order)
-    for parts in blocks:
-        groups = np.unique(np.concatenate([group[part] for part in parts]))
-        assert np.isin(group, groups).sum() == sum(len(group[part]) for part in parts)  # no group is divided
-        if len(parts) == 1:
-            assert each[parts[0]].sum() <= max_work or parts[0].stop - parts[0].start == 1
-        else:
-            assert len(groups) == 1
-            assert each[group == groups[0]].sum() > max_work
-            assert all(each[part].sum() < max_work + each[part].max() for part in parts)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7])

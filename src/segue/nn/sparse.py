@@ -1,9 +1,8 @@
-"""`SparseMatrix`: a scipy.sparse matrix that is part of a model; `group_blocks`: ranges of sorted groups."""
+"""`SparseMatrix`: a scipy.sparse matrix that is part of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,15 +11,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segue.data.log import Floats, distinct
+from segue.data.log import Floats
 from segue.errors import require
 from segue.nn.buffers import require_ids
 
 Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 Entries = tuple[Integers, Integers, Floats]
 """Row, column and value of each entry."""
-
-MAX_PAIRS = 4_000_000  # pairs that a neighbour model counts at a time, which bounds its memory
 
 
 class ResizableBuffers(nn.Module):
@@ -108,34 +105,6 @@ class SparseMatrix(ResizableBuffers):
         row = np.repeat(np.arange(len(rows)), np.diff(chosen.indptr))
         position, column, value = (torch.from_numpy(part) for part in (row, chosen.indices, chosen.data))
         return position.to(rows.device), column.to(rows.device), value.to(self.values)
-
-
-def group_blocks(group: Integers, work: Integers, max_work: int) -> Iterator[list[slice]]:
-    """Ranges of the sorted array `group`, each with at most about `max_work` work: [one range] of whole groups.
-
-    A single group with more work comes alone, as several ranges.
-
-    Args:
-        group: (n,) ascending.
-        work: (n,) cumulative work of the entries.
-        max_work: work of a range. One with a single entry may have more, and parts of a group that of one entry more.
-    """
-    begin = 0
-    while begin < len(group):
-        done = int(work[begin - 1]) if begin else 0
-        end = int(np.searchsorted(work, done + max_work, side="right"))
-        if end < len(group):
-            end = int(np.searchsorted(group, group[end], side="left"))
-        if end > begin:
-            yield [slice(begin, end)]
-        else:
-            end = int(np.searchsorted(group, group[begin], side="right"))
-            limits = np.arange(done + max_work, int(work[end - 1]), max_work)
-            cuts = distinct(
-                np.concatenate([[begin], begin + np.searchsorted(work[begin:end], limits, side="right"), [end]])
-            )
-            yield [slice(a, b) for a, b in pairwise(cuts.tolist())]
-        begin = end
 
 
 class _GrowingArray:

@@ -31,10 +31,11 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config, Field
 from segue.data.log import Floats, Log, distinct
+from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.buffers import require_ids
-from segue.nn.sparse import MAX_PAIRS, Entries, group_blocks
+from segue.nn.sparse import Entries
 
 
 class ItemKNNConfig(Config):
@@ -97,16 +98,14 @@ class ItemKNN(DirectModel):
     def fit(self, log: Log) -> None:
         self.neighbour.zero_()
         self.similarity.zero_()
-        width = self.neighbour.shape[1]
-        for block in _similarities(log, self.config):
-            nearest = _nearest(block, width)
+        for block in _similar_pairs(log, self.config):
+            nearest = nearest_entries(block, self.neighbour.shape[1])
             order = np.lexsort((nearest[1], -nearest[2], nearest[0]))  # by item, the most similar first
             item, other, similarity = (column[order] for column in nearest)
             rank = np.arange(len(item)) - np.searchsorted(item, item)
-            keep = rank < width
-            cell = torch.from_numpy(item[keep]), torch.from_numpy(rank[keep])
-            self.neighbour[cell] = torch.from_numpy(other[keep]).to(self.neighbour)
-            self.similarity[cell] = torch.from_numpy(similarity[keep]).to(self.similarity)
+            cell = torch.from_numpy(item), torch.from_numpy(rank)
+            self.neighbour[cell] = torch.from_numpy(other).to(self.neighbour)
+            self.similarity[cell] = torch.from_numpy(similarity).to(self.similarity)
 
     def check_buffers(self) -> None:
         """Raise `ConfigError` if loaded neighbours are no items."""
@@ -130,23 +129,7 @@ class ItemKNN(DirectModel):
         return scores if items is None else scores[:, items]
 
 
-def _nearest(pairs: Entries, width: int) -> Entries:
-    """The pairs of each item with its `width` most similar items, and with those that are as similar as the last one.
-
-    Args:
-        pairs: item, other item and similarity; ascending by item.
-        width: number of items.
-    """
-    item, other, similarity = pairs
-    ends = np.append(0, np.flatnonzero(np.diff(item, append=-1)) + 1)
-    keep = np.ones(len(item), np.bool_)
-    for row in np.flatnonzero(np.diff(ends) > width):
-        part = slice(ends[row], ends[row + 1])
-        keep[part] = similarity[part] >= np.partition(similarity[part], -width)[-width]
-    return item[keep], other[keep], similarity[keep]
-
-
-def _similarities(log: Log, config: ItemKNNConfig) -> Iterator[Entries]:
+def _similar_pairs(log: Log, config: ItemKNNConfig) -> Iterator[Entries]:
     """Item, other item and similarity of every pair that occurs together, in blocks of items.
 
     The counts of a block are a product of two sparse matrices: the users of its items, times the items of all users.
@@ -163,7 +146,7 @@ def _similarities(log: Log, config: ItemKNNConfig) -> Iterator[Entries]:
         items = users.T.tocsr()
     count = items.sum(axis=1).astype(np.float64)
     most = np.minimum(items @ np.diff(start), span)  # pairs of an item, at most
-    for [rows] in group_blocks(np.arange(span), np.cumsum(most), MAX_PAIRS):
+    for [rows] in group_blocks(np.arange(span), np.cumsum(most), MAX_PAIRS):  # an item is a group of one row, never cut
         pairs = (items[rows] @ users).tocoo()
         different = pairs.row + rows.start != pairs.col
         one, two = pairs.row[different] + rows.start, pairs.col[different]

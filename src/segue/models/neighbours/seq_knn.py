@@ -37,9 +37,10 @@ from torch import Tensor
 from segue.batches.batch import Batch
 from segue.config import Config, Field
 from segue.data.log import Codes, Floats, Ids, Log, ranges
+from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.sparse import MAX_PAIRS, Entries, SparseMatrix, group_blocks
+from segue.nn.sparse import Entries, SparseMatrix
 
 
 class SeqKNNConfig(Config):
@@ -128,8 +129,8 @@ class SeqKNN(DirectModel):
         self.similarity = SparseMatrix((sizes.num_items + 1, sizes.num_items + 1))
 
     def fit(self, log: Log) -> None:
-        pairs = _similarities(log, self.config)
-        self.similarity.set_rows(_nearest(block, self.config.num_neighbours) for block in pairs)
+        pairs = _similar_pairs(log, self.config)
+        self.similarity.set_rows(nearest_entries(block, self.config.num_neighbours) for block in pairs)
 
     def item_similarities(self, items: Int[Tensor, "K"]) -> Float[Tensor, "K I"]:
         row, column, value = self.similarity.entries(items)
@@ -147,7 +148,7 @@ class SeqKNN(DirectModel):
         return scores if items is None else scores[:, items]
 
 
-def _similarities(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
+def _similar_pairs(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
     """Item, other item and similarity of all pairs of items, each pair once, in ascending order, in blocks of items."""
     events = _Events.of(log, config)
     count = np.bincount(events.item, minlength=log.num_items + 1)
@@ -240,18 +241,3 @@ def _weights(config: SeqKNNConfig, max_distance: int) -> Floats:
     distance = np.arange(-max_distance, max_distance + 1)
     weight = np.maximum(np.abs(distance), 1.0) ** -config.distance_decay
     return np.where(distance > 0, weight, config.backward_weight * weight)
-
-
-def _nearest(pairs: Entries, num_neighbours: int | None) -> Entries:
-    """The pairs of each item with its most similar items; among equals, with the lower id."""
-    item, other, similarity = pairs
-    size = np.bincount(item)
-    if num_neighbours is None or size.max(initial=0) <= num_neighbours:
-        return pairs
-    large = np.flatnonzero(size[item] > num_neighbours)
-    large = large[np.lexsort((-similarity[large], item[large]))]
-    _, first = np.unique(item[large], return_index=True)
-    rank = np.arange(len(large)) - np.repeat(first, size[item[large[first]]])
-    keep = np.ones(len(item), np.bool_)
-    keep[large[rank >= num_neighbours]] = False
-    return item[keep], other[keep], similarity[keep]
