@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segue.event_store.aliases import Aliases
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import Event
 from segue.event_store.event_log import Erased, EventLog
@@ -80,6 +83,36 @@ def test_a_session_joined_to_a_user_is_the_users_history_from_then_on(store):
     assert set(appended.changes) == {"u1"}
     assert history(log, "u1") == [(1, "a"), (2, "b"), (3, "c")]
     assert log.owner("session") == "u1"
+
+
+@pytest.mark.parametrize(("change", "left"), [("join", ["y", "z"]), ("erase", [])])
+def test_an_event_that_crosses_a_join_or_an_erasure_is_not_left_with_the_session(store, url, monkeypatch, change, left):
+    log = store.events
+    log.append([Event("s", "x", 1), Event("u", "y", 2)])
+    if change == "erase":
+        log.join("s", "u")
+    asked, go, owners = threading.Event(), threading.Event(), Aliases.owners
+
+    def slow_owners(self, connection, names):
+        found = owners(self, connection, names)
+        if self is log._aliases:
+            asked.set()
+            assert go.wait(20)
+        return found
+
+    monkeypatch.setattr(Aliases, "owners", slow_owners)
+    with closing(open_store(url)) as other, ThreadPoolExecutor(2) as pool:
+        appending = pool.submit(log.append, [Event("s", "z", 3)])
+        assert asked.wait(20)
+        changing = (
+            pool.submit(other.events.join, "s", "u") if change == "join" else pool.submit(other.events.erase, "u")
+        )
+        wait([changing], timeout=0.5)
+        go.set()
+        appending.result()
+        changing.result()
+        assert other.events.history("s") == []
+        assert [event.item for event in other.events.history("u") if event.item != "x"] == left
 
 
 def test_an_erased_user_leaves_nothing_but_a_salted_hash(store):

@@ -74,6 +74,24 @@ def test_events_that_wait_are_stored_together_and_answered_each(tmp_path, monkey
         assert sum(len(change["u"].events) for change in changed) == len(store.events) == 6
 
 
+def test_events_are_answered_whatever_fails_after_they_were_stored(tmp_path, caplog):
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+
+        def fail(changes: object) -> None:
+            raise RuntimeError("of somebody")
+
+        async def write() -> None:
+            writer = EventWriter(store.events, fail)
+            async with asyncio.timeout(20):
+                assert await writer.write([Event("u", "i", 1)]) == [True]
+                assert await writer.write([Event("u", "i", 1), Event("u", "j", 1)]) == [False, True]
+                await writer.close()
+
+        asyncio.run(write())
+    assert "RuntimeError" in caplog.text
+    assert "somebody" not in caplog.text
+
+
 def test_events_that_cannot_be_stored_are_an_error_of_each_request(tmp_path, monkeypatch):
     with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
 

@@ -223,9 +223,9 @@ def test_a_drop_is_said_of_many_lists_only():
     assert not has_dropped(low, None, sums(200, 50))
 
 
-def wait_for(client, condition):
+def wait_for(client, condition, **params):
     for _ in range(100):
-        found = client.get("/v1/quality").json()
+        found = client.get("/v1/quality", params=params).json()
         if condition(found):
             return found
         time.sleep(0.05)
@@ -293,6 +293,21 @@ def test_a_list_can_be_left_out_of_the_live_quality(client, service):
     wait_for(client, lambda one: sum(arm["lists"] for arm in one["arms"]) >= 1)
     client.portal.call(service.quality.flush)
     assert [(arm["lists"], arm["users"]) for arm in client.get("/v1/quality").json()["arms"]] == [(1, 1)]
+
+
+def test_a_page_that_excludes_the_one_before_does_not_take_its_hit(client, service):
+    first = [one["item"] for one in client.get("/v1/recommend?user=u1&k=5").json()["items"]]
+    client.get("/v1/recommend", params={"user": "u1", "k": 5, "exclude": first})
+    client.post("/v1/events", json={"user": "u1", "item": first[0]})
+    arms = wait_for(client, lambda one: sum(arm["lists"] + arm["short"] for arm in one["arms"]) >= 1, k=5)["arms"]
+    assert [(arm["lists"], arm["recall"]["mean"]) for arm in arms] == [(1, 1.0)]
+
+
+def test_a_list_counts_where_what_is_excluded_was_left_out_anyway(client, service):
+    basket = [event["item"] for event in client.get("/v1/users/u1").json()["history"][-2:]]
+    shown = client.get("/v1/recommend", params={"user": "u1", "exclude": basket}).json()["items"]
+    client.post("/v1/events", json={"user": "u1", "item": shown[0]["item"]})
+    wait_for(client, lambda one: sum(arm["lists"] for arm in one["arms"]) >= 1)
 
 
 def test_a_series_counts_each_list_in_the_hour_in_which_it_was_shown(client, service):

@@ -43,6 +43,16 @@ def test_late_events_count_in_their_place_in_time(client):
     assert [one["score"] for one in by_user["items"]] == [one["score"] for one in by_history["items"]]
 
 
+def test_equal_events_without_a_time_are_several_events(client):
+    event = {"user": "new", "item": "i1", "type": "purchase"}
+    assert client.post("/v1/events", json={"events": [event] * 3}).json() == {"stored": 3, "duplicates": 0}
+    assert client.post("/v1/events", json=event).json() == {"stored": 1, "duplicates": 0}
+    assert client.get("/v1/users/new").json()["events"] == 4
+    for known in ({"id": "order-7"}, {"time": "2026-01-01T00:00:00Z"}):
+        sent = [client.post("/v1/events", json={**event, **known}).json() for _ in range(2)]
+        assert sent == [{"stored": 1, "duplicates": 0}, {"stored": 0, "duplicates": 1}]
+
+
 def test_items_are_left_out_or_chosen(client):
     everything = names(client.post("/v1/recommend", json={"history": ["i1"], "k": 1000}).json())
     assert len(everything) == 29

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from segue.event_store.aliases import Aliases
 from segue.event_store.database import Database
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import MICROSECONDS, Event
@@ -94,12 +95,13 @@ class EventLog:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._versions = HistoryVersions(database)
+        self._versions, self._aliases = HistoryVersions(database), Aliases(database)
 
     def append(self, new: Sequence[Event]) -> Appended:
         """Store events. They are on the disk when this returns, all of them or, after an error, none."""
         with self.database.write() as connection:
-            owners = self._owners(connection, {event.user for event in new})
+            self._aliases.read(connection)
+            owners = self._aliases.owners(connection, {event.user for event in new})
             before = self._versions.lock(connection, sorted(set(owners.values())))
             rows = [
                 {
@@ -178,12 +180,13 @@ class EventLog:
     def owner(self, session: str) -> str:
         """The user that an anonymous session was joined to; the name itself if it was not."""
         with self.database.read() as connection:
-            return self._owners(connection, {session})[session]
+            return self._aliases.owners(connection, {session})[session]
 
     def join(self, session: str, user: str) -> int:
         """Give all events of an anonymous session to a user, and those that will come; the number of events."""
         with self.database.write() as connection:
-            user = self._owners(connection, {user})[user]
+            self._aliases.change(connection)
+            user = self._aliases.owners(connection, {user})[user]
             if session == user:
                 return 0
             self._versions.lock(connection, sorted({session, user}))
@@ -205,7 +208,8 @@ class EventLog:
             user: the name of the user, or of a session that was joined to one.
         """
         with self.database.write() as connection:
-            user = self._owners(connection, {user})[user]
+            self._aliases.change(connection)
+            user = self._aliases.owners(connection, {user})[user]
             sessions = connection.execute(select(aliases.c.session).where(aliases.c.user == user)).scalars().all()
             names = [user, *sorted(sessions)]
             self._versions.lock(connection, sorted(names))
@@ -286,13 +290,6 @@ class EventLog:
         """The `seq` of the event that arrived last; 0 without events."""
         with self.database.read() as connection:
             return int(connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one())
-
-    def _owners(self, connection: Connection, names: Iterable[str]) -> dict[str, str]:
-        """The user whom each name belongs to: that of the alias, or the name itself."""
-        names = list(names)
-        rows = connection.execute(select(aliases).where(aliases.c.session.in_(names))).all()
-        joined = {row.session: row.user for row in rows}
-        return {name: joined.get(name, name) for name in names}
 
 
 def _order(event: PastEvent) -> tuple[int, int]:

@@ -7,6 +7,7 @@ all of them: many small requests cost as many commits as the disk allows, not as
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +15,8 @@ from segue.event_store.event import Event
 from segue.event_store.event_log import Appended, Change, EventLog
 
 MAX_EVENTS = 10_000  # in one transaction
+
+logger = logging.getLogger("segue.service")
 
 
 class EventWriter:
@@ -62,7 +65,10 @@ class EventWriter:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            self.on_change(appended.changes)
+            try:
+                self.on_change(appended.changes)
+            except Exception as error:  # the events are stored all the same, and their senders are told so
+                logger.error("what follows from stored events failed: %s", type(error).__name__)
             self.stored += sum(appended.stored)
             self.duplicates += len(events) - sum(appended.stored)
             first = 0

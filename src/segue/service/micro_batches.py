@@ -52,11 +52,11 @@ class MicroBatches(Generic[Query, Answer]):
             return
         self.sizes[len(batch)] += 1
         try:
-            answers = self.score([query for query, _ in batch])
+            answered = list(zip(batch, self.score([query for query, _ in batch]), strict=True))
         except Exception as error:
             self._fail(batch, error)
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in answered:
             future.set_result(answer)
 
     def _fail(self, batch: list[tuple[Query, asyncio.Future[Answer]]], error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -41,14 +42,17 @@ class NewEvent(BaseModel):
         "",
         description=(
             "Identifies the event: sent again, it is not stored again. By default it follows from user, item, time "
-            "and type."
+            "and type. An event without a time is a new one each time it is sent: give an id or a time where a request "
+            "may be repeated."
         ),
         examples=["b3c1"],
     )
 
     def to_event(self, now: int) -> Event:
         """The event for the store; `now` in microseconds since 1970."""
-        moment = now if self.time is None else (self.time - START) // timedelta(microseconds=1)
+        if self.time is None:
+            return Event(self.user, self.item, now, self.type, self.value, self.id or token_hex(16))
+        moment = (self.time - START) // timedelta(microseconds=1)
         return Event(self.user, self.item, moment, self.type, self.value, self.id)
 
 

@@ -49,10 +49,14 @@ class Wanted(BaseModel):
     )
     measure: bool = Field(default=True, description="Whether the list may count in the live quality.")
 
-    def is_usual(self) -> bool:
-        """Whether the list is what anybody in the place of the user would get, and its quality is to be measured."""
-        usual = self.model is None and self.exclude_seen is None and not self.where
-        return usual and self.available and self.rules and self.measure
+    def is_measured(self, left_out: Sequence[str]) -> bool:
+        """Whether the list counts in the live quality: no parameter made it another one than the user usually gets.
+
+        Args:
+            left_out: the items that the model leaves out anyway; to exclude these changes nothing.
+        """
+        usual = self.model is None and self.exclude_seen is None and not self.where and self.available and self.rules
+        return self.measure and usual and (not self.exclude or set(self.exclude) <= set(left_out))
 
 
 class UserQuery(Wanted):
@@ -185,7 +189,8 @@ async def answer(
 
     top = await ask(loaded, events)
     service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
-    if person is not None and after is not None and candidates is None and wanted.is_usual():
+    left_out = events.items if loaded.leaves_out_seen(None) else ()
+    if person is not None and after is not None and candidates is None and wanted.is_measured(left_out):
         service.shown.add(deployment, loaded, arm, Asked(person, events, after, ask), top)
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
