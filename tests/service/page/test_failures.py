@@ -125,7 +125,8 @@ def test_an_event_that_arrives_twice_is_one(browser, site):
 
 
 @pytest.mark.slow
-def test_too_many_requests_wait_as_long_as_they_are_told(browser, site):
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_page_asks_again_when_it_may(browser, site, status):
     answers = []
 
     def refuse_first(route):
@@ -133,12 +134,12 @@ def test_too_many_requests_wait_as_long_as_they_are_told(browser, site):
         if len(answers) > 1:
             route.continue_()
             return
-        route.fulfill(status=429, headers={"Retry-After": "1"}, json={"title": "Too Many Requests", "detail": "wait"})
+        route.fulfill(status=status, headers={"Retry-After": "1"}, json={"title": "Later", "detail": "not now"})
 
-    with shown(browser, site.url, allowed=("status of 429",)) as page:
+    with shown(browser, site.url, allowed=(f"status of {status}",)) as page:
         page.route("**/v1/users/u6*", refuse_first)
         page.get_by_label("User or session").fill("u6")
         page.keyboard.press("Enter")
-        page.get_by_text("too many requests from here. The page asks again in 1 s.").wait_for()
+        page.get_by_text("not now. The page asks again in 1 s.").wait_for()
         page.get_by_role("heading", name="History of u6").wait_for()
         assert page.locator("#connection").is_hidden()

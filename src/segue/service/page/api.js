@@ -100,9 +100,10 @@ export class Api {
         let wait = WAITS[Math.min(attempt, WAITS.length - 1)];
         try {
           const response = await fetch(address(path, options.query), { method, headers, body, signal: options.signal });
-          if (response.status !== 429) return response;
-          wait = Math.max(1, Number(response.headers.get("Retry-After")) || 1);
-          this.#sayLost(token, `The service has too many requests from here. The page asks again in ${wait} s.`);
+          const asked = Number(response.headers.get("Retry-After"));
+          if (response.ok || !asked) return response;
+          wait = asked;
+          this.#sayLost(token, `${(await problemOf(response)).detail}. The page asks again in ${wait} s.`);
         } catch (error) {
           if (!(error instanceof TypeError)) throw error;
           this.#sayLost(token, `The service cannot be reached. The page tries again in ${wait} s.`);
