@@ -136,6 +136,41 @@ def locked_folder(folder: Path) -> Iterator[bool]:
             os.close(descriptor)
 
 
+@contextmanager
+def exclusive_folder(folder: Path) -> Iterator[None]:
+    """Wait until no other thread or process rewrites a folder, and let them wait until the block ends.
+
+    A folder that is replaced meanwhile is locked anew, under the same name. Where there are no locks, nobody waits.
+    """
+    descriptor = None if sys.platform == "win32" else _wait_for_lock(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _wait_for_lock(folder: Path) -> int | None:
+    """The descriptor that holds the lock of a folder; None if there is no folder, or no lock."""
+    import fcntl
+
+    while True:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)
+
+
 def _try_lock(folder: Path) -> tuple[int | None, bool]:
     """The descriptor that holds the lock of a folder, or None; and whether no other process holds it.
 

@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from segue.errors import ConfigError
 from segue.event_store.api_keys import ROLES as ORDER
-from segue.service import key_ring
 from segue.service.app import create_app
 from segue.service.description import SCHEME
 from segue.service.key_ring import KeyRing
@@ -92,8 +91,9 @@ def test_a_role_that_does_not_suffice_is_named(guarded, keys):
     assert answer.json()["detail"] == "the key has the role read; this route needs the role write"
 
 
-def test_keys_made_and_revoked_elsewhere_count_soon(service, monkeypatch):
-    monkeypatch.setattr(key_ring, "POLL_SECONDS", 0.01)
+def test_keys_made_and_revoked_elsewhere_count_soon(service):
+    for one in service.periodic:
+        one.seconds = 0.01
     with TestClient(create_app(service, Limits(keys=True))) as client:
         new = service.store.keys.new("read")
         assert eventually(lambda: client.get("/v1/models", headers=bearer(new)).status_code == 200)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from segue.errors import ArtefactError
 from segue.event_store.store import open_store
 from segue.service.activation import ACTIVE
 from segue.service.app import create_app
@@ -173,11 +174,8 @@ def test_services_of_a_store_follow_each_other(folder, tmp_path):
                 save(saved.model, saved.log, folder / "item-knn", note="newer")
                 assert (await client.post("/v1/models/activate", json={"model": "item-knn"})).status_code == 200
             old = two.deployment.models["item-knn"].fingerprint
-            two.activation.start()
-            for _ in range(100):
-                await asyncio.sleep(0.05)
-                if two.activation.problem:
-                    break
+            with pytest.raises(ArtefactError, match="the folder here holds"):
+                await two.activation.follow_once()
             assert "copy the activated one to this machine" in (two.activation.problem or "")
             assert two.deployment.models["item-knn"].fingerprint == old
             shutil.rmtree(elsewhere / "item-knn")

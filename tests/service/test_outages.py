@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from contextlib import closing
@@ -13,7 +12,6 @@ from fastapi.testclient import TestClient
 from postgres import new_database, postgres_server
 
 from segue.service.app import create_app
-from segue.service.follower import Follower
 from segue.service.start import start_service
 
 EVENT = {"user": "u1", "item": "i1"}
@@ -91,24 +89,3 @@ def test_a_file_that_another_program_locks_delays_events_only(client, tmp_path):
         assert time.monotonic() - begin < 20  # a writer would wait for 30 seconds
         other.execute("COMMIT")
     assert client.post("/v1/events", json=EVENT).status_code == 201
-
-
-def test_an_outage_is_logged_once_and_its_end_too(caplog):
-    fails = iter([False, True, True, True, False, False, True])
-
-    def read():
-        if next(fails):
-            raise OSError("gone")
-
-    follower, others = Follower(), []
-    follower.add(read, lambda found: None)
-    follower.add(lambda: 1, others.append)
-    for _ in range(7):
-        asyncio.run(follower.poll())
-    assert len(others) == 7  # what does not fail is followed meanwhile
-    said = [record.getMessage() for record in caplog.records if "followed" in record.getMessage()]
-    assert said == [
-        "the store cannot be followed: gone",
-        "the store can be followed again",
-        "the store cannot be followed: gone",
-    ]

@@ -166,8 +166,8 @@ def test_outcomes_are_kept_as_long_as_was_said_and_events_for_ever(store):
     old = [Outcome("u", "m", "f", "a", now - days * day, 1, 3) for days in (1, 6, 8, 100)]
     store.outcomes.exchange({}, [replace(last(store, "u"), time=now - 2 * day)], old)
     quality = LiveQuality(store, keep_days=7)
-    assert quality.forget_old() == (1, 2)
-    assert quality.forget_old() == (0, 0)
+    assert asyncio.run(quality.forget_old()) == (1, 2)
+    assert asyncio.run(quality.forget_old()) == (0, 0)
     assert [row.lists for row in store.outcomes.sums(1, 0, now)] == [2]
     assert len(store.events) == 1
 

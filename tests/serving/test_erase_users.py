@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import polars as pl
 import pytest
@@ -59,6 +62,40 @@ def test_somebody_who_came_back_keeps_what_came_later(saved):
     log = load(folder).log
     assert name(2) in names(folder)
     assert log.history(2).size == 2
+
+
+def test_erasing_at_the_same_time_loses_nobody(saved):
+    folder, name = saved
+    with ThreadPoolExecutor(5) as pool:
+        erased = list(pool.map(lambda user: erase_users(folder, {name(user): None}), range(2, 7)))
+    assert [(one.users, one.events) for one in erased] == [(1, 5)] * 5
+    assert [user for user in map(name, range(1, 7)) if user in names(folder)] == [name(1)]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_saving_waits_until_a_folder_is_rewritten(saved, monkeypatch):
+    """The new model is there at the end, whichever began first."""
+    folder, name = saved
+    model = load(folder)
+    is_copying, may_go_on = Event(), Event()
+    copy = shutil.copytree
+
+    def slow(*args, **kwargs):
+        is_copying.set()
+        may_go_on.wait(30)
+        return copy(*args, **kwargs)
+
+    monkeypatch.setattr(shutil, "copytree", slow)
+    with ThreadPoolExecutor(2) as pool:
+        erasing = pool.submit(erase_users, folder, {name(2): None})
+        is_copying.wait(30)
+        saving = pool.submit(save, model.model, model.log, folder, note="newer")
+        with pytest.raises(TimeoutError):
+            saving.result(0.2)
+        may_go_on.set()
+        assert erasing.result(30).users == 1
+        saving.result(30)
+    assert load(folder).about["note"] == "newer"
 
 
 def test_a_folder_without_the_users_or_that_is_damaged_is_left_as_it_is(saved):

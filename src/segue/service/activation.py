@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from segue.errors import ArtefactError, ConfigError, SegueError
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from segue.service.service import Service
 
 ACTIVE = "active"  # the document of a store that says which models answer
-POLL_SECONDS = 1.0
-MAX_RETRY_SECONDS = 60.0  # between two attempts to follow an activation that cannot be followed
 
 logger = logging.getLogger("segue.service")
 
@@ -40,21 +37,9 @@ class Activation:
         self.service = service
         self.problem: str | None = None
         self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
         self._followed: dict[str, Any] | None = self._stored()
-        if self._followed is not None and split_of(self._followed) != service.deployment.split:
+        if self._followed != service.deployment.content():
             self._followed = None
-
-    def start(self) -> None:
-        """Follow the activations of other services until `close`."""
-        self._task = asyncio.create_task(self._follow())
-
-    async def close(self) -> None:
-        """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def activate(self, split: Split) -> None:
         """Let other models answer. A model whose folder was replaced is loaded anew.
@@ -69,6 +54,7 @@ class Activation:
             content = deployment.content()
             await asyncio.to_thread(self.service.store.deployments.put, ACTIVE, content)
             self._go_live(deployment, content)
+            self.problem = None
 
     async def load(self, name: str) -> LoadedModel:
         """Load the model that is in a folder now, so that requests can name it.
@@ -91,20 +77,23 @@ class Activation:
         Raises:
             SegueError: it cannot be done; the old models go on.
         """
-        content = await self.service.read(self._stored)
-        if content is None or content == self._followed:
+        async with self._lock:  # else what is read could be older than what is activated meanwhile
+            try:
+                content = await self.service.read(self._stored)
+                if content is not None and content != self._followed:
+                    deployment = await self._prepare(split_of(content), content.get("fingerprints", {}))
+                    self._go_live(deployment, content)
+            except SegueError as error:
+                self.problem = str(error)
+                raise
             self.problem = None
-            return
-        async with self._lock:
-            deployment = await self._prepare(split_of(content), content.get("fingerprints", {}))
-            self._go_live(deployment, content)
 
     def _stored(self) -> dict[str, Any] | None:
         return self.service.store.deployments.all().get(ACTIVE)
 
     def _go_live(self, deployment: Deployment, content: dict[str, Any]) -> None:
         self.service.deployment = deployment
-        self._followed, self.problem = content, None
+        self._followed = content
         answering = ", ".join(f"{name} {share:.0%}" for name, share in deployment.split.shares().items())
         logger.info("active: %s (%s)", answering, content["fingerprints"])
 
@@ -144,19 +133,3 @@ class Activation:
     def _import(self, loaded: LoadedModel) -> None:
         if needs_import(self.service.store, loaded.saved):
             import_histories(self.service.store, loaded.saved)
-
-    async def _follow(self) -> None:
-        wait = POLL_SECONDS
-        while True:
-            await asyncio.sleep(wait)
-            try:
-                await self.follow_once()
-                wait = POLL_SECONDS
-            except SegueError as error:
-                wait = min(2 * wait, MAX_RETRY_SECONDS)
-                if str(error) != self.problem:
-                    self.problem = str(error)
-                    logger.warning("not activated: %s", error)
-            except Exception:
-                wait = MAX_RETRY_SECONDS
-                logger.exception("following the activations of other services failed")

@@ -2,14 +2,17 @@
 
 The store says, by salted hashes, who was erased and when. Names and histories are taken out of the folders of the
 loaded models, and out of memory, when the service has started, when somebody was erased, and when another model was
-loaded.
+loaded. One folder is rewritten at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
+from segue.errors import ArtefactError, SegueError
+from segue.event_store.event import MICROSECONDS
 from segue.event_store.event_log import EventLog
 from segue.service.loaded_model import LoadedModel
 from segue.serving.erase_users import ErasedFromModel, erase_users
@@ -17,21 +20,12 @@ from segue.serving.erase_users import ErasedFromModel, erase_users
 Names = Mapping[str, int | None]
 
 
-@dataclass(frozen=True)
-class Found:
-    """Erased people whom models know.
+class Erasures:
+    """Who was erased.
 
     Attributes:
-        state: of the store and the models that this belongs to.
-        names: for each model, the names, and when they were erased.
+        failed: why people could not be taken out of a model, by its name.
     """
-
-    state: object
-    names: Sequence[tuple[LoadedModel, Names]]
-
-
-class Erasures:
-    """Who was erased."""
 
     def __init__(self, log: EventLog, models: Callable[[], Iterable[LoadedModel]]) -> None:
         """Prepare.
@@ -41,38 +35,71 @@ class Erasures:
             models: returns the loaded models.
         """
         self.log, self.models = log, models
-        self._state: object = ((0, 0), ())
+        self.failed: dict[str, str] = {}
+        self._done: object = None  # the erasures and the models of the last time that nothing failed
+        self._lock = asyncio.Lock()
 
-    def read_changes(self) -> Found | None:
-        """Take erased people out of the folders; None if nothing has changed. Runs in a thread."""
-        models = list(self.models())
-        state = (self.log.erasures(), tuple(map(id, models)))
-        if state == self._state:
-            return None
-        erased = self.log.erased()
-        names: list[tuple[LoadedModel, Names]] = []
+    async def erase(self, names: Names) -> dict[str, ErasedFromModel]:
+        """Take users out of all loaded models; what was taken out of each, without those in `failed`.
+
+        Args:
+            names: of the users; see `erase_users`.
+        """
+        async with self._lock:
+            return await self._erase(dict.fromkeys(self.models(), names))
+
+    async def follow(self) -> None:
+        """Take out whom another process has erased, and whom a model that was loaded meanwhile still knows.
+
+        Raises:
+            ArtefactError: a model cannot be rewritten; the others were.
+            DataError: the store cannot be read.
+        """
+        async with self._lock:
+            models = list(self.models())
+            state = (await asyncio.to_thread(self.log.erasures), models)
+            if state == self._done:
+                return
+            self.failed = {}
+            await self._erase(await asyncio.to_thread(self._known, models))
+            if self.failed:
+                raise ArtefactError("; ".join(self.failed.values()))
+            self._done = state
+
+    def _known(self, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
+        """The erased people whom models know, and the times up to which their events are erased."""
+        erased, known = self.log.erased(), dict[LoadedModel, Names]()
         for loaded in models if len(erased) else ():
-            known = loaded.user_names()
-            times = zip(known, map(erased.times.get, erased.hashes(known)), strict=True)
-            found = {name: time for name, time in times if time is not None}
+            names = loaded.user_names()
+            times = zip(names, map(erased.times.get, erased.hashes(names)), strict=True)
+            found = {name: _until(loaded, time) for name, time in times if time is not None}
             if found:
-                erase_from(loaded, found)
-                names.append((loaded, found))
-        return Found(state, names)
+                known[loaded] = found
+        return known
 
-    def apply(self, found: Found | None) -> None:
-        """Take them out of memory."""
-        if found is not None:
-            self._state = found.state
-            for loaded, names in found.names:
-                loaded.forget(names)
+    async def _erase(self, known: Mapping[LoadedModel, Names]) -> dict[str, ErasedFromModel]:
+        done = {}
+        for loaded, names in known.items():
+            try:
+                done[loaded.name] = await asyncio.to_thread(_erase_from, loaded, names)
+            except SegueError as error:
+                self.failed[loaded.name] = str(error)
+                continue
+            loaded.forget(names)
+            self.failed.pop(loaded.name, None)
+        return done
 
 
-def erase_from(loaded: LoadedModel, names: Names) -> ErasedFromModel:
-    """Take users out of the folder of a model.
+def _until(loaded: LoadedModel, erased: int) -> int | None:
+    """The time up to which the events of somebody who was erased are taken out of a model; None for all of them.
 
-    Raises:
-        ArtefactError: it cannot be rewritten.
+    Somebody who came back is in a model that was saved later. An older one may have events whose times were wrong.
     """
+    saved = loaded.saved.about.get("saved")
+    was_before = saved is not None and (datetime.fromisoformat(saved).timestamp() + 1) * MICROSECONDS < erased
+    return None if was_before else erased
+
+
+def _erase_from(loaded: LoadedModel, names: Names) -> ErasedFromModel:
     folder = loaded.saved.folder
     return ErasedFromModel(0, 0) if folder is None else erase_users(folder, names)

@@ -17,7 +17,6 @@ import asyncio
 import logging
 import math
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -28,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from segue.event_store.api_keys import ApiKey
 from segue.service.key_ring import KeyRing
 from segue.service.limits import Limits
+from segue.service.log_text import log_text
 from segue.service.problems import CLOSE, ProblemError, problem_response
 from segue.service.rate_limit import TokenBuckets
 from segue.service.route_table import RouteRule, RouteTable
@@ -89,8 +89,7 @@ class Gate:
             response = problem_response(problem.status, problem.detail, headers=problem.headers)
             await response(scope, receive, send_safely)
         except Exception as error:
-            frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
-            logger.error("%s in\n%s", type(error).__name__, "".join(frames))
+            logger.error("a request failed: %s", log_text(error))
             if is_sent:
                 raise ConnectionAbortedError from None  # the client sees that the answer is not complete
             response = problem_response(500, "an error of the service; its log says where")

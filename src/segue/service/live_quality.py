@@ -16,14 +16,10 @@ event may come to another service of the store.
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
-from segue.errors import DataError
 from segue.event_store.event import MICROSECONDS
 from segue.event_store.event_log import PastEvent
 from segue.event_store.outcomes import Outcome, RecommendedList
@@ -36,7 +32,6 @@ WAIT_SECONDS = 24 * 3600  # how long a list waits for an event
 KEEP_DAYS = 90.0  # how long an outcome is kept
 CLEAN_SECONDS = 600.0  # between two deletions of what is too old
 
-logger = logging.getLogger("segue.service")
 Verdict = (
     Outcome | RecommendedList | None
 )  # what became of a list: its outcome, the list itself if it waits, or nothing
@@ -53,23 +48,8 @@ class LiveQuality:
     def __init__(self, store: Store, keep_days: float = KEEP_DAYS) -> None:
         self.store, self.keep_days = store, keep_days
         self.skipped = 0
-        self._failed = False
         self._buffer: list[RecommendedList] = []
         self._changed: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._cleaned = -math.inf
-
-    def start(self) -> None:
-        """Write into the store until `close`."""
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Write what waits, and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self.flush()
 
     def recommended(self, one: RecommendedList) -> None:
         """Remember a list: it only goes into the buffer."""
@@ -83,22 +63,20 @@ class LiveQuality:
         self._changed.update(users)
 
     async def flush(self) -> None:
-        """Write the buffer into the store, and find the outcomes of users who did something."""
+        """Write the buffer into the store, and find the outcomes of users who did something.
+
+        Raises:
+            DataError: the store cannot be written; the lists of the buffer are not measured.
+        """
         new, users = self._buffer, self._changed
         self._buffer, self._changed = [], set()
         if not new and not users:
             return
         try:
             await asyncio.to_thread(self._write, new, users)
-            self._failed = False
-        except DataError as error:
-            self.skipped += len(new)
-            if not self._failed:  # the first time of an outage
-                logger.warning("outcomes cannot be stored: %s", error)
-            self._failed = True
         except Exception:
             self.skipped += len(new)
-            logger.exception("the outcomes of %d lists could not be stored", len(new))
+            raise
 
     def _write(self, new: Sequence[RecommendedList], changed: set[str]) -> None:
         outcomes = self.store.outcomes
@@ -124,22 +102,15 @@ class LiveQuality:
         if done or waiting or found:
             outcomes.exchange(done, waiting, found)
 
-    def forget_old(self) -> tuple[int, int]:
+    async def forget_old(self) -> tuple[int, int]:
         """Delete lists that waited too long, and outcomes that are too old; how many of each."""
         now = time.time()
         lists_before, outcomes_before = now - WAIT_SECONDS, now - self.keep_days * 24 * 3600
-        return self.store.outcomes.forget(
-            lists_before=int(lists_before * MICROSECONDS), outcomes_before=int(outcomes_before * MICROSECONDS)
+        return await asyncio.to_thread(
+            self.store.outcomes.forget,
+            lists_before=int(lists_before * MICROSECONDS),
+            outcomes_before=int(outcomes_before * MICROSECONDS),
         )
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
-            if time.monotonic() - self._cleaned > CLEAN_SECONDS:
-                self._cleaned = time.monotonic()
-                with suppress(Exception):  # the next attempt comes
-                    await asyncio.to_thread(self.forget_old)
 
 
 def settle(chain: Sequence[RecommendedList], history: Sequence[PastEvent]) -> list[Verdict]:

@@ -72,6 +72,9 @@ class ModelEntry(BaseModel):
         )
     )
     reason: str | None = Field(default=None, description="Why it is refused.")
+    not_erased: str | None = Field(
+        default=None, description="Why users who were erased could not be taken out of its folder; it is tried again."
+    )
     share: float = Field(default=0.0, description="Its share of the users, from 0 to 1.", examples=[0.5])
     arms: list[str] = Field(default_factory=list, description="The arms of the A/B split that it answers.")
     shadow: bool = Field(default=False, description="Whether it scores every request without being shown.")
@@ -145,6 +148,7 @@ def _entry(service: Service, name: str) -> ModelEntry:
         name=name,
         status=_status(None if loaded is None else loaded.fingerprint, found, reason),
         reason=reason,
+        not_erased=service.erasures.failed.get(name),
         share=deployment.split.shares().get(name, 0.0),
         arms=[arm.name for arm in deployment.split.arms if arm.model == name],
         shadow=name in deployment.split.shadow,

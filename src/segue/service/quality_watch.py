@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segue.service.quality_figures import HOURS, QualityReport, quality_report
@@ -28,31 +27,21 @@ class QualityWatch:
         self.latest: QualityReport | None = None
         self._time = -float("inf")
         self._said: set[tuple[str, str, str]] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Look once a minute until `close`."""
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def report(self, k: int = K, hours: float = HOURS) -> QualityReport:
         """The live quality now."""
         return await asyncio.to_thread(quality_report, self.service, k, hours)
 
-    async def fresh(self) -> QualityReport | None:
-        """The newest report, which is computed anew if it is old; None if the store cannot be read."""
+    async def look(self) -> None:
+        """Compute the newest report anew if it is old.
+
+        Raises:
+            DataError: the store cannot be read.
+        """
         if time.monotonic() - self._time > FRESH_SECONDS:
-            with suppress(Exception):  # whoever reads the store itself says what is wrong
-                self.latest = await self.report()
-                self._time = time.monotonic()
-                self._say_drops(self.latest)
-        return self.latest
+            self.latest = await self.report()
+            self._time = time.monotonic()
+            self._say_drops(self.latest)
 
     def _say_drops(self, report: QualityReport) -> None:
         """Log each drop when it begins."""
@@ -60,8 +49,3 @@ class QualityWatch:
         for key in dropped.keys() - self._said:
             logger.warning("%s", dropped[key])
         self._said = set(dropped)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            await self.fresh()

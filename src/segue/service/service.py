@@ -13,15 +13,15 @@ from segue.service.activation import Activation
 from segue.service.deployments import Deployment
 from segue.service.erasures import Erasures
 from segue.service.event_writer import EventWriter
-from segue.service.follower import Follower
 from segue.service.histories import Histories, History
 from segue.service.key_ring import KeyRing
-from segue.service.live_quality import KEEP_DAYS, LiveQuality
+from segue.service.live_quality import CLEAN_SECONDS, FLUSH_SECONDS, KEEP_DAYS, LiveQuality
 from segue.service.loaded_model import LoadedModel
 from segue.service.metrics import Metrics
 from segue.service.micro_batches import MicroBatches
 from segue.service.model_folders import ModelFolders
-from segue.service.quality_watch import QualityWatch
+from segue.service.periodic import Periodic
+from segue.service.quality_watch import WATCH_SECONDS, QualityWatch
 from segue.service.shop import Shop
 from segue.service.shown_lists import ShownLists
 
@@ -59,14 +59,26 @@ class Service:
         self.watch = QualityWatch(self)
         self.metrics = Metrics(self)
         self.erasures = Erasures(self.store.events, self.loaded_models)
-        self.follower = Follower()
-        self.shop.follow(self.follower)
-        self.follower.add(self.erasures.read_changes, self.erasures.apply)
+        self._flushing = Periodic("storing outcomes", self.quality.flush, FLUSH_SECONDS)
+        self.periodic = [
+            Periodic("reading API keys", self.keys.follow),
+            Periodic("following activations", self.activation.follow_once),
+            *self.shop.periodic(),
+            Periodic("erasing users from models", self.erasures.follow),
+            self._flushing,
+            Periodic("deleting old outcomes", self.quality.forget_old, CLEAN_SECONDS),
+            Periodic("watching the live quality", self.watch.look, WATCH_SECONDS),
+        ]
 
     def start(self) -> None:
         """Begin what runs beside the requests; in the event loop."""
-        for beside in (self.keys, self.activation, self.quality, self.watch, self.follower):
-            beside.start()
+        for one in self.periodic:
+            one.start()
+
+    async def catch_up(self) -> None:
+        """Do now what runs beside the requests: what other processes changed then counts here."""
+        for one in self.periodic:
+            await one.once()
 
     def loaded_models(self) -> Iterable[LoadedModel]:
         """The models that answer now or could."""
@@ -84,13 +96,10 @@ class Service:
 
     async def close(self) -> None:
         """Store what waits, and close the store."""
-        await self.keys.close()
-        await self.activation.close()
-        await self.watch.close()
-        await self.follower.close()
+        await asyncio.gather(*(one.close() for one in self.periodic))
         await self.writer.close()
         await self.shown.close()
-        await self.quality.close()
+        await self._flushing.once()
         await asyncio.to_thread(self.store.close)  # a thread may still read, for one who went away
 
     def _changed(self, changes: dict[str, Change]) -> None:

@@ -13,8 +13,8 @@ from segue.event_store.item_table import Item, ItemTable, Written
 from segue.event_store.store import Store
 from segue.service.catalogue import Catalogue
 from segue.service.fallback import Fallback
-from segue.service.follower import Follower
 from segue.service.loaded_model import Answer, LoadedModel
+from segue.service.periodic import Periodic, follow
 from segue.service.popularity import Popularity
 from segue.service.rules import RuleBook
 from segue.service.selection import Selection, Selector
@@ -47,12 +47,20 @@ class Shop:
         self.fallback = Fallback(self.catalogue, self.popularity)
         self._counting = asyncio.Lock()
 
-    def follow(self, follower: Follower) -> None:
-        """Let a follower ask for what other processes change."""
-        catalogue, popularity = self.catalogue, self.popularity
-        follower.add(lambda: catalogue.read_changes(now()), lambda changed: catalogue.apply(changed, now()))
-        follower.add(self.rules.read_changes, self.rules.apply)
-        follower.add(lambda: popularity.read_changes(now()), lambda followed: popularity.apply(followed, now()))
+    def periodic(self) -> list[Periodic]:
+        """What asks for that which other processes change."""
+        catalogue, rules, popularity = self.catalogue, self.rules, self.popularity
+        return [
+            Periodic(
+                "following the items",
+                lambda: follow(lambda: catalogue.read_changes(now()), lambda found: catalogue.apply(found, now())),
+            ),
+            Periodic("following the rules", lambda: follow(rules.read_changes, rules.apply)),
+            Periodic(
+                "counting events",
+                lambda: follow(lambda: popularity.read_changes(now()), lambda found: popularity.apply(found, now())),
+            ),
+        ]
 
     def add_events(self, changes: Mapping[str, Change]) -> None:
         """Count events that this process has stored."""

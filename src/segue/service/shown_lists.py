@@ -14,6 +14,7 @@ from segue.service.deployments import SHADOW, Deployment
 from segue.service.histories import History
 from segue.service.live_quality import MAX_ITEMS, LiveQuality
 from segue.service.loaded_model import Answer, LoadedModel
+from segue.service.log_text import log_text
 from segue.serving.top_items import leaves_out_seen
 
 MAX_TASKS = 256  # questions to models that run along at a time; more are left out
@@ -80,7 +81,7 @@ class ShownLists:
             self._remember(model, SHADOW, asked, answer)
         except Exception as error:
             self.skipped += 1
-            logger.warning("%s, which runs along, could not answer: %s", model.name, error)
+            logger.warning("%s, which runs along, could not answer: %s", model.name, log_text(error))
 
     def _remember(self, model: LoadedModel, arm: str, asked: Asked, answer: Answer) -> None:
         if answer.fallback is not None or not answer.ids:

@@ -20,6 +20,7 @@ from segue.service.activation import ACTIVE
 from segue.service.model_folders import PREVIOUS, REJECTED
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import check_target, read_facts, save
+from segue.temporary import exclusive_folder
 
 
 def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], deployments: Documents) -> str:
@@ -34,7 +35,7 @@ def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], depl
     """
     previous = folder.with_name(folder.name + PREVIOUS)
     check_target(previous)
-    with atomic_folder(previous) as temporary:
+    with exclusive_folder(folder), atomic_folder(previous) as temporary:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
     save(model, log, folder, **about)
     content = deployments.all().get(ACTIVE)

@@ -26,6 +26,7 @@ from segue.serving.model_facts import PAYLOAD, REPAIR, facts_hash, fingerprint_o
 from segue.serving.saved_model import read_facts
 from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.stored_files import check_hashes
+from segue.temporary import exclusive_folder
 
 MICROSECONDS = 1_000_000
 REPLACED = "the folder was replaced while users were erased from it; erase them again"
@@ -47,6 +48,8 @@ class ErasedFromModel:
 def erase_users(folder: Path, erased: Mapping[str, int | None]) -> ErasedFromModel:
     """Rewrite the folder of a saved model without some users, atomically; it stays as it is if it has none of them.
 
+    Whoever else rewrites or saves the model at the same time, in any process, does so before or afterwards.
+
     Args:
         folder: the folder.
         erased: names of users, and a time in microseconds since 1970 up to which their events are erased; None for all.
@@ -55,6 +58,11 @@ def erase_users(folder: Path, erased: Mapping[str, int | None]) -> ErasedFromMod
     Raises:
         ArtefactError: the folder is damaged or cannot be written.
     """
+    with exclusive_folder(folder):
+        return _rewrite(folder, erased)
+
+
+def _rewrite(folder: Path, erased: Mapping[str, int | None]) -> ErasedFromModel:
     facts = read_facts(folder)
     hashes = dict(facts["files"])
     facts["identity"] = fingerprint_of(facts)

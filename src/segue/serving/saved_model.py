@@ -36,6 +36,7 @@ from segue.serving.model_facts import FORMAT, PAYLOAD, REPAIR, check_about, fact
 from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.serving.weights import check_size, load_into, load_weights, weights_problem
 from segue.stored_files import TOO_REPETITIVE, StoredTables, check_hashes
+from segue.temporary import exclusive_folder
 
 FILES = ("model.json", *PAYLOAD, "training.jsonl")
 OWN_FACTS = {"format", "model", "config", "sizes", "parts", "class", "log", "saved", "versions", "files", "hash"}
@@ -111,7 +112,7 @@ def save(model: Model, log: Log, folder: str | Path, *, training_log: Path | Non
     check_about(about, OWN_FACTS, folder)
     _check_model(model, log, folder)
     try:
-        with atomic_folder(folder) as temporary:
+        with exclusive_folder(folder), atomic_folder(folder) as temporary:
             if training_log is not None and training_log.is_file():
                 shutil.copy(training_log, temporary / "training.jsonl")
             _write(model, log, temporary, about)

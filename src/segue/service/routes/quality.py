@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from segue.errors import SegueError
 from segue.service.dependencies import get_service
 from segue.service.live_quality import MAX_ITEMS
 from segue.service.problems import responses
@@ -59,5 +61,6 @@ async def series(
 )
 async def metrics(service: Annotated[Service, Depends(get_service)]) -> Response:
     """Counters, latencies, batch sizes, ages of models, live quality. Labels are routes, models and arms."""
-    await service.watch.fresh()
+    with suppress(SegueError):  # the other figures are there without the store
+        await service.watch.look()
     return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -9,10 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from segue.errors import SegueError
 from segue.event_store.event import MICROSECONDS
 from segue.service.dependencies import get_service
-from segue.service.erasures import erase_from
 from segue.service.names import Name
 from segue.service.problems import ProblemError, responses
 from segue.service.service import Service
@@ -138,21 +136,13 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     erased = await asyncio.to_thread(service.store.events.erase, user)
     service.histories.forget(erased.names)
     names = dict.fromkeys(erased.names)
-    models, failed = [], []
-    for name, loaded in service.deployment.models.items():
-        try:
-            found = await asyncio.to_thread(erase_from, loaded, names)
-        except SegueError as error:
-            failed.append(str(error))
-            continue
-        loaded.forget(names)
-        models.append(ErasedFromFolder(model=name, names=found.users, events=found.events))
+    found = await service.erasures.erase(names)
     await service.shop.count_again()
-    if failed:
+    if failed := service.erasures.failed:
         raise ProblemError(
             503,
-            "the store no longer has the person, but not all saved models could be rewritten; it is tried again each "
-            f"second: {'; '.join(failed)}",
+            "the store no longer has the person, but not all saved models could be rewritten; it is tried again: "
+            + "; ".join(failed.values()),
         )
     return ErasedUser(
         user=erased.names[0],
@@ -160,7 +150,7 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
         sessions=len(erased.names) - 1,
         lists=erased.lists,
         outcomes=erased.outcomes,
-        models=models,
+        models=[ErasedFromFolder(model=name, names=one.users, events=one.events) for name, one in found.items()],
         remains=REMAINS,
     )
 

@@ -1,0 +1,89 @@
+"""Persons who are erased at the same time, from damaged models, or with wrong times are gone from all models."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import closing
+
+import httpx2 as httpx
+import polars as pl
+import pytest
+from fastapi.testclient import TestClient
+
+from segue.data.readers.ingest import read_log
+from segue.evaluation.protocol import Protocol
+from segue.event_store.store import open_store
+from segue.experiments.experiment import Experiment
+from segue.service.app import create_app
+from segue.service.start import start_service
+from segue.serving.saved_model import load, save
+
+
+@pytest.fixture
+def url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path / 'events.db'}"
+
+
+def names(folder) -> set[str]:
+    return set(load(folder).log.users.tokens)
+
+
+def test_persons_who_are_erased_at_the_same_time_are_all_gone(own_models, url):
+    erased = [f"u{number}" for number in range(4)]
+
+    async def run() -> list[int]:
+        service = start_service(own_models, url, active="hgn")
+        transport = httpx.ASGITransport(create_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            answers = await asyncio.gather(*(client.delete(f"/v1/users/{user}") for user in erased))
+        await service.close()
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(run()) == [200] * 4
+    for model in ("hgn", "item-knn"):
+        assert names(own_models / model) & {"u4", *erased} == {"u4"}
+
+
+def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, url):
+    with closing(open_store(url)) as store:
+        store.events.erase("u1")
+    service = start_service(own_models, url, active="item-knn")
+    history = own_models / "hgn" / "history.parquet"
+    content = history.read_bytes()
+    history.write_bytes(content + b"x")
+
+    def entries(client) -> dict[str, str | None]:
+        return {one["name"]: one["not_erased"] for one in client.get("/v1/models").json()["models"]}
+
+    with TestClient(create_app(service)) as client:
+        client.portal.call(service.catch_up)
+        assert "u1" not in names(own_models / "item-knn")
+        found = entries(client)
+        assert found["item-knn"] is None
+        assert "history.parquet: damaged" in found["hgn"]
+        answer = client.delete("/v1/users/u2")
+        assert (answer.status_code, "it is tried again" in answer.json()["detail"]) == (503, True)
+        assert "u2" not in names(own_models / "item-knn")
+        history.write_bytes(content)
+        client.portal.call(service.catch_up)
+        assert entries(client) == {"hgn": None, "item-knn": None}
+        assert not {"u1", "u2"} & names(own_models / "hgn")
+
+
+def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
+    """Another process erased somebody of whom an older model has an event with a wrong time."""
+    later = int(time.time()) + 10 * 86_400
+    rows = [(f"u{user}", f"i{(user + step) % 9}", later + step) for user in range(9) for step in range(5)]
+    log = read_log(pl.DataFrame(rows, ["user", "item", "time"], orient="row"))
+    outcome = Experiment(model="pop", protocol=Protocol.named("leave-one-out")).run(log)
+    folder = save(outcome.model, log, tmp_path / "pop", **outcome.about())
+    time.sleep(1.1)  # the time of saving is in seconds
+    service = start_service(folder, url)
+    with closing(open_store(url)) as other:
+        other.events.erase("u1")
+    with TestClient(create_app(service)) as client:
+        client.portal.call(service.catch_up)
+        assert client.get("/v1/users/u1").json()["models"] == []
+    assert "u1" not in names(folder)
+    assert len(load(folder).log) == 40
