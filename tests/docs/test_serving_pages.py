@@ -100,7 +100,9 @@ def test_the_way_of_the_readme_works(here):
     run(train, here)
     with started(serve, here) as port:
         answers = run("\n".join(ask), here, port)
+        page = run("curl localhost:8000/", here, port)
     assert '"events":13' in answers
+    assert "<title>segue</title>" in page
 
 
 def test_the_unit_of_systemd_is_right_and_hardened(tmp_path):
