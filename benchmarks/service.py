@@ -1,6 +1,6 @@
 """Measures a running service: latency, throughput, events, and whether an answer knows the event before it.
 
-    python -m benchmarks.service models/hgn-cds                                 SQLite, in a temporary folder
+    python -m benchmarks.service models/hgn-cds models/seq-knn-cds              SQLite, in a temporary folder
     python -m benchmarks.service models/hgn-cds --store postgresql://...        an empty database
     python -m benchmarks.service models/hgn-cds --json service.json
 
@@ -195,6 +195,10 @@ async def measure(port: int, process: psutil.Process, model: Path, pairs: int, s
         await connection.get(_path(rng.choice(users)))
         return 1
 
+    async def with_filter(connection: Connection, _: int) -> int:
+        await connection.get(_path(rng.choice(users)) + "&where=group:1")
+        return 1
+
     async def health(connection: Connection, _: int) -> int:
         await connection.get("/healthz")
         return 1
@@ -211,12 +215,17 @@ async def measure(port: int, process: psutil.Process, model: Path, pairs: int, s
         await connection.post("/v1/events", {"user": rng.choice(users), "item": rng.choice(items)})
         return 1
 
+    for first in range(0, len(items), 1_000):
+        some = [{"item": item, "columns": {"group": first // 1_000 % 2}} for item in items[first : first + 1_000]]
+        await connections[0].post("/v1/items", {"items": some})
     await load("warm-up", process, connections, recommend, seconds / 2)
     return [
         await load("health (HTTP alone)", process, connections[:1], health, seconds / 2),
         await load("recommend", process, connections[:1], recommend, seconds),
         await load("recommend", process, connections[:16], recommend, seconds),
         await load("recommend", process, connections, recommend, seconds),
+        await load("recommend, one half of the items", process, connections[:1], with_filter, seconds),
+        await load("recommend, one half of the items", process, connections[:16], with_filter, seconds),
         await load("events one by one", process, connections[:1], event, seconds),
         await load("events one by one", process, connections, event, seconds),
         await load("events in batches of 100", process, connections[:4], events, seconds),
@@ -241,24 +250,31 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__.split("\n")[0])
-    parser.add_argument("model", type=Path, help="folder of a saved model")
-    parser.add_argument("--store", help="address of an empty store; by default SQLite in a temporary folder")
+    parser.add_argument("models", type=Path, nargs="+", help="folders of saved models, measured one after the other")
+    parser.add_argument("--store", help="an empty store, for one model; by default SQLite in a temporary folder")
     parser.add_argument("--pairs", type=int, default=100_000, help="pairs of an event and a question")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="duration of each row")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = args.store or f"sqlite:///{folder}/events.db"
-        with running_service(args.model, store) as (port, process, _):
-            rows = asyncio.run(measure(port, process, args.model, args.pairs, args.seconds))
-            memory = process.memory_info().rss / 1e6
-        with running_service(args.model, store) as (_, _, ready):
-            pass
-    print(table(rows))
-    print(f"\nmemory {memory:,.0f} MB; ready {ready:.1f} s after a restart")
+    found = {}
+    for model in args.models:
+        with tempfile.TemporaryDirectory() as folder:
+            store = args.store or f"sqlite:///{folder}/events.db"
+            found[model.name] = measure_model(model, store, args.pairs, args.seconds)
     if args.json:
-        content = {"rows": [asdict(row) for row in rows], "memory_mb": memory, "restart_seconds": ready}
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def measure_model(model: Path, store: str, pairs: int, seconds: float) -> dict[str, object]:
+    """All figures of one model, which are printed, too."""
+    with running_service(model, store) as (port, process, _):
+        rows = asyncio.run(measure(port, process, model, pairs, seconds))
+        memory = process.memory_info().rss / 1e6
+    with running_service(model, store) as (_, process, ready):
+        cpu = sum(process.cpu_times()[:2])
+    print(f"{model.name}\n\n{table(rows)}\n")
+    print(f"memory {memory:,.0f} MB; ready {ready:.1f} s ({cpu:.1f} s of processor time) after a restart\n")
+    return {"rows": [asdict(row) for row in rows], "memory_mb": memory, "restart_seconds": ready, "restart_cpu": cpu}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 
 from segue.data.log import Ids
 from segue.event_store.event_log import Change, EventLog, PastEvent
@@ -22,7 +23,7 @@ class History:
     Attributes:
         version: of the history in the store; None for a user without events.
         order: (time, number of arrival) of each event, ascending.
-        items: the names of the items.
+        items: the names of the items; each name is in memory once.
         ids: the ids of the items that a model knows, by the number of the model; see `LoadedModel.read`.
         user: name of the user; empty for an anonymous one.
     """
@@ -38,7 +39,7 @@ class History:
         place = (event.time, event.seq)
         index = len(self.order) if not self.order or self.order[-1] < place else bisect_right(self.order, place)
         self.order.insert(index, place)
-        self.items.insert(index, event.item)
+        self.items.insert(index, intern(event.item))
         self.ids.clear()
 
     def __len__(self) -> int:
@@ -82,7 +83,8 @@ class Histories:
             return History(user=user) if owner == user else self.get(owner)
         events = self.log.history(user)
         # read after the version: with a newer event in it, the version differs next time and it is read again
-        history = History(version, [(one.time, one.seq) for one in events], [one.item for one in events], user=user)
+        items = [intern(one.item) for one in events]
+        history = History(version, [(one.time, one.seq) for one in events], items, user=user)
         self._keep(user, history)
         return history
 
