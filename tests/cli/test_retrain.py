@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,14 +15,17 @@ import pytest
 from segue.cli import status
 from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
+from segue.event_store.documents import Documents
 from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
 from segue.service.activation import ACTIVE
+from segue.service.deployments import StoredDeployment
 from segue.service.retraining import retraining_experiment, trained_rows
 from segue.service.start import start_service
-from segue.serving.saved_model import load, save
+from segue.serving.model_facts import fingerprint_of
+from segue.serving.saved_model import load, read_facts, save
 
 USERS, START, DAY = 60, 1_600_000_000, 86_400
 
@@ -99,6 +103,40 @@ def test_a_model_that_is_no_worse_answers(served, tmp_path, capsys):
     service = start_service(folder, url)
     assert active(url)["fingerprints"] == {"knn": service.deployment.models["knn"].fingerprint}
     service.store.close()
+
+
+def test_a_new_store_gets_the_histories_of_a_retrained_model(served, tmp_path):
+    """The store that it was trained on has them, and so has a copy of it."""
+    folder, url = served
+    add(url, walk(8, 10, 1))
+    assert status(["retrain", str(folder), "--store", url, "--always"]) == 0
+    copy, new = (f"sqlite:///{tmp_path / name}" for name in ("copy.db", "new.db"))
+    assert status(["store", "copy", url, copy]) == 0
+    for store in (url, copy, new):
+        with closing(start_service(folder, store).store) as opened:
+            assert len(opened.events) == len(load(folder).log)
+            assert len(opened.events.history("u1")) == 10
+
+
+def test_an_activation_during_a_retraining_is_kept(served, monkeypatch):
+    folder, url = served
+    add(url, walk(8, 10, 1))
+    shutil.copytree(folder, folder.with_name("other"))
+    put, times = Documents.put, []
+
+    def activated_before(self, name, content, *, after=None):
+        times.append(after)
+        if len(times) == 1:  # somebody adds a model that runs along
+            stored = StoredDeployment.read(self.all()[ACTIVE])
+            put(self, name, replace(stored, split=replace(stored.split, shadow=("other",))).content())
+        return put(self, name, content, after=after)
+
+    monkeypatch.setattr(Documents, "put", activated_before)
+    assert status(["retrain", str(folder), "--store", url, "--always"]) == 0
+    assert len(times) == 2
+    stored = StoredDeployment.read(active(url))
+    assert stored.split.shadow == ("other",)
+    assert stored.fingerprints["knn"] == fingerprint_of(read_facts(folder))
 
 
 def test_a_worse_model_does_not_answer(served, capsys, monkeypatch):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 
-from segue.errors import ConfigError
-from segue.service.deployments import Arm, Split, split_content, split_of
+from segue.errors import ConfigError, DataError
+from segue.service.deployments import Arm, Split, StoredDeployment
 
 SPLIT = Split((Arm("a", "hgn", 3), Arm("b", "pop", 1)))
 
@@ -19,7 +20,7 @@ def test_arms_get_their_shares_of_users():
 
 def test_a_user_stays_in_an_arm_until_the_salt_changes():
     users = [f"user {number}" for number in range(1_000)]
-    stored = split_of(split_content(SPLIT))
+    stored = StoredDeployment.read(json.loads(json.dumps(StoredDeployment(SPLIT, {"hgn": "f"}).content()))).split
     assert stored == SPLIT
     assert [SPLIT.arm_of(user) for user in users] == [stored.arm_of(user) for user in users]
     other = Split(SPLIT.arms, salt="again")
@@ -39,3 +40,19 @@ def test_a_user_stays_in_an_arm_until_the_salt_changes():
 def test_impossible_splits_are_refused(arms, message):
     with pytest.raises(ConfigError, match=message):
         Split(arms)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"arms": {}},
+        {"split": {"arms": {}}, "fingerprints": {}},
+        {"split": {"arms": []}, "fingerprints": {}},
+        {"split": {"arms": [{"name": "a", "model": "x", "weight": "1"}]}, "fingerprints": {}},
+        {"split": {"arms": [{"name": "a", "model": "x"}]}, "fingerprints": {"x": 1}},
+        [],
+    ],
+)
+def test_what_a_store_says_in_another_shape_is_refused(content):
+    with pytest.raises(DataError, match="does not say which models answer"):
+        StoredDeployment.read(content)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from segue.errors import ArtefactError
+from segue.errors import ArtefactError, ConfigError
 from segue.event_store.store import open_store
 from segue.service.activation import ACTIVE
 from segue.service.app import create_app
+from segue.service.deployments import Arm, Split, StoredDeployment
 from segue.service.model_folders import ModelFolders
 from segue.service.start import start_service
 from segue.serving import approximate_finder, index_levels
@@ -188,6 +189,64 @@ def test_services_of_a_store_follow_each_other(folder, tmp_path):
             await two.close()
 
     asyncio.run(follow())
+
+
+def test_after_the_way_back_a_service_starts_with_the_previous_model(folder, tmp_path):
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    shutil.copytree(folder / "hgn", folder / "hgn.previous")
+    with TestClient(create_app(start_service(folder, url, active="hgn"))) as client:
+        client.post("/v1/models/activate", json={"model": "hgn.previous"}).raise_for_status()
+    shutil.rmtree(folder / "item-knn")
+    with TestClient(create_app(start_service(folder, url))) as client:
+        assert answer_of(client, "u1")[0] == "hgn.previous"
+    shutil.rmtree(folder / "hgn.previous")
+    with pytest.raises(ConfigError, match=r"says that hgn\.previous answers .*name another model with --active"):
+        start_service(folder, url)
+    with TestClient(create_app(start_service(folder, url, active="hgn"))) as client:
+        assert answer_of(client, "u1")[0] == "hgn"
+
+
+def test_a_service_that_starts_with_an_old_copy_says_so(folder, tmp_path):
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    elsewhere = shutil.copytree(folder, tmp_path / "elsewhere")
+    saved = load(folder / "hgn")
+    save(saved.model, saved.log, folder / "hgn", note="newer")
+    start_service(folder, url, active="hgn").store.close()
+    for _ in range(2):  # also after it was started again
+        service = start_service(elsewhere, url)
+        with TestClient(create_app(service)) as client:
+            client.portal.call(service.catch_up)
+            assert "copy the activated one to this machine" in client.get("/v1/models").json()["problem"]
+
+
+def test_what_is_activated_here_is_not_undone_by_what_was_read_before(folder, tmp_path, monkeypatch):
+    """Another service activates item-knn; while that is read from the store, somebody activates hgn.other here."""
+    shutil.copytree(folder / "hgn", folder / "hgn.other")
+    service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn")
+    read, documents = service.read, service.store.deployments
+    activations = []
+
+    async def slowly(ask):
+        found = await read(ask)
+        if ask == documents.all and not activations:
+            split = Split((Arm("a", "hgn.other"),))
+            activations.append(asyncio.create_task(service.activation.activate(split)))
+            await asyncio.sleep(0.05)
+        return found
+
+    async def run() -> None:
+        one = service.deployment.models["item-knn"]
+        stored = StoredDeployment(Split((Arm("a", "item-knn"),)), {"item-knn": one.fingerprint})
+        documents.put(ACTIVE, stored.content())
+        service.read = slowly
+        await service.activation.follow_once()
+        await activations[0]
+        await service.activation.follow_once()
+        assert service.deployment.split.models == ("hgn.other",)
+        assert StoredDeployment.read(documents.all()[ACTIVE]) == service.deployment.stored()
+        await service.close()
+
+    asyncio.run(run())
 
 
 @pytest.fixture

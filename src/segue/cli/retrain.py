@@ -67,7 +67,7 @@ def retrain(
         log = with_old_metadata(reading.load(store), saved.log)
         reference = next((one for one in model_class if ":" in one), "")
         done = train_anew(saved, log, reference=reference, folder=progress)
-        about = {**done.outcome.about(), "store": {"name": opened.name, "newest_seq": newest}}
+        about = {**done.outcome.about(), "store": {"name": opened.name, "id": opened.make_id(), "newest_seq": newest}}
         goes_live = always or done.is_no_worse
         if goes_live:
             live = succeed(model, done.outcome.model, log, about, opened.deployments)

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
+from segue.event_store.change_counts import ChangeCounts
 from segue.event_store.database import Database
-from segue.event_store.event import MICROSECONDS
 from segue.event_store.tables import documents
 
 
 class Documents:
     """The documents of one kind, by name."""
 
-    def __init__(self, database: Database, kind: str) -> None:
+    def __init__(self, database: Database, kind: Literal["rule", "deployment"]) -> None:
         self.database, self.kind = database, kind
+        self._counts = ChangeCounts(database)
 
-    def put(self, name: str, content: Mapping[str, Any]) -> None:
-        """Add a document, or replace the one of this name."""
-        self.put_all({name: content})
+    def put(self, name: str, content: Mapping[str, Any], *, after: int | None = None) -> bool:
+        """Add a document, or replace the one of this name.
 
-    def put_all(self, contents: Mapping[str, Mapping[str, Any]]) -> None:
-        """Add or replace several documents in one step."""
-        if not contents:
-            return
-        newest = select(func.coalesce(func.max(documents.c.updated), 0)).where(documents.c.kind == self.kind)
+        Args:
+            name: of the document.
+            content: plain values.
+            after: the number of changes that `content` takes into account, see `num_changes`; None for any.
+
+        Returns:
+            False if documents of this kind were changed since: then nothing is written.
+        """
+        return self.put_all({name: content}, after=after)
+
+    def put_all(self, contents: Mapping[str, Mapping[str, Any]], *, after: int | None = None) -> bool:
+        """Add or replace several documents in one step; as `put`."""
+        rows = [{"kind": self.kind, "name": name, "content": dict(content)} for name, content in contents.items()]
+        if not rows:
+            return True
         with self.database.write() as connection:
-            # later than all changes before, also on a machine whose clock is behind
-            now = max(int(time.time() * MICROSECONDS), int(connection.execute(newest).scalar_one()) + 1)
-            rows = [
-                {"kind": self.kind, "name": name, "content": dict(content), "updated": now}
-                for name, content in contents.items()
-            ]
+            if not self._counts.add(connection, self.kind, after):
+                return False
             connection.execute(self.database.upsert(documents, ["kind", "name"]), rows)
+        return True
 
     def delete(self, name: str) -> bool:
         """Delete a document; whether it was there."""
         with self.database.write() as connection:
+            self._counts.add(connection, self.kind)
             condition = (documents.c.kind == self.kind) & (documents.c.name == name)
             return connection.execute(delete(documents).where(condition)).rowcount > 0
 
@@ -49,9 +56,6 @@ class Documents:
         with self.database.read() as connection:
             return {row.name: row.content for row in connection.execute(statement.order_by(documents.c.name))}
 
-    def state(self) -> tuple[int, int]:
-        """Two numbers that change with every change of the documents."""
-        statement = select(func.count(), func.coalesce(func.max(documents.c.updated), 0))
-        with self.database.read() as connection:
-            count, newest = connection.execute(statement.where(documents.c.kind == self.kind)).one()
-        return int(count), int(newest)
+    def num_changes(self) -> int:
+        """How often documents of this kind were changed."""
+        return self._counts.read(self.kind)

@@ -6,20 +6,21 @@ returns. Each change of a user's history gives it a new version; see `HistoryVer
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from segue.event_store.aliases import Aliases
+from segue.event_store.change_counts import ChangeCounts
 from segue.event_store.database import Database
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import MICROSECONDS, Event
 from segue.event_store.history_versions import HistoryVersions
-from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes, salts
+from segue.event_store.identity import make_identity, read_identity
+from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes
 
 _HISTORY = (
     select(events.c.seq, events.c.time, events.c.item)
@@ -96,6 +97,7 @@ class EventLog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._versions, self._aliases = HistoryVersions(database), Aliases(database)
+        self._counts = ChangeCounts(database)
 
     def append(self, new: Sequence[Event]) -> Appended:
         """Store events. They are on the disk when this returns, all of them or, after an error, none."""
@@ -219,28 +221,22 @@ class EventLog:
             num_outcomes = connection.execute(delete(outcomes).where(outcomes.c.user.in_(names))).rowcount
             connection.execute(delete(histories).where(histories.c.user.in_(names)))
             now = int(time.time() * MICROSECONDS)
-            rows = [{"hash": one, "time": now} for one in ErasedNames(self._salt(connection)).hashes(names)]
+            salt = make_identity(connection, self.database).salt
+            rows = [{"hash": one, "time": now} for one in ErasedNames(salt).hashes(names)]
+            self._counts.add(connection, "erasure")
             connection.execute(self.database.upsert(erased, ["hash"]), rows)
         return Erased(tuple(names), int(num_events), int(num_lists), int(num_outcomes))
 
     def erased(self) -> ErasedNames:
         """The users who were erased."""
         with self.database.read() as connection:
-            salt = connection.execute(select(salts.c.salt)).scalar() or ""
-            return ErasedNames(salt, {row.hash: row.time for row in connection.execute(select(erased))})
+            identity = read_identity(connection)
+            times = {row.hash: row.time for row in connection.execute(select(erased))}
+        return ErasedNames("" if identity is None else identity.salt, times)
 
-    def erasures(self) -> tuple[int, int]:
-        """Two numbers that change when somebody is erased."""
-        with self.database.read() as connection:
-            statement = select(func.count(), func.coalesce(func.max(erased.c.time), 0))
-            count, newest = connection.execute(statement).one()
-        return int(count), int(newest)
-
-    def _salt(self, connection: Connection) -> str:
-        """The random salt of the store, which is made when it is needed first."""
-        row = {"number": 1, "salt": secrets.token_hex(16)}
-        connection.execute(self.database.insert_new(salts), [row])
-        return str(connection.execute(select(salts.c.salt)).scalar_one())
+    def num_erasures(self) -> int:
+        """How often somebody was erased."""
+        return self._counts.read("erasure")
 
     def __len__(self) -> int:
         """The number of events."""

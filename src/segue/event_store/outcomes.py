@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, delete, exists, func, select
+from sqlalchemy import Connection, Select, case, delete, func, select
 
+from segue.event_store.aliases import Aliases
 from segue.event_store.database import Database
 from segue.event_store.tables import histories, lists, outcomes
 
@@ -112,13 +113,13 @@ class Outcomes:
     def exchange(
         self,
         done: Mapping[int, Outcome | None],
-        new_lists: Iterable[RecommendedList] = (),
-        new_outcomes: Iterable[Outcome] = (),
+        new_lists: Sequence[RecommendedList] = (),
+        new_outcomes: Sequence[Outcome] = (),
     ) -> int:
         """Delete lists that are done with and keep their outcomes; add further lists and outcomes; in one step.
 
         A list that another service has deleted meanwhile has its outcome already. A user without events, who was erased
-        meanwhile, gets no list.
+        meanwhile, gets neither a list nor an outcome.
 
         Args:
             done: numbers of lists; None for one without an outcome.
@@ -129,26 +130,21 @@ class Outcomes:
             The number of outcomes that were added.
         """
         with self.database.write() as connection:
+            Aliases(self.database).read(connection)  # nobody is erased until this transaction ends
+            known = _with_events(connection, {*(one.user for one in new_lists), *(one.user for one in new_outcomes)})
             deleted: list[int] = []
             numbers = list(done)
             for first in range(0, len(numbers), MAX_NAMES):
                 condition = lists.c.seq.in_(numbers[first : first + MAX_NAMES])
                 deleted += connection.execute(delete(lists).where(condition).returning(lists.c.seq)).scalars()
             settled = [outcome for number in deleted if (outcome := done[number]) is not None]
-            rows = [_plain(outcome) for outcome in (*settled, *new_outcomes)]
+            rows = [_plain(one) for one in (*settled, *(one for one in new_outcomes if one.user in known))]
             if rows:
                 connection.execute(outcomes.insert(), rows)
-            waiting = [_plain(one) for one in new_lists]
-            if waiting:
-                connection.execute(self._insert_lists(), waiting)
+            waiting = [_plain(one) for one in new_lists if one.user in known]
+            if waiting:  # another service may have stored a list of this user, model and arm
+                connection.execute(self.database.insert_new(lists), waiting)
         return len(rows)
-
-    def _insert_lists(self) -> Any:
-        """An INSERT of lists of users who have events and no other list of this model and arm."""
-        names = [field.name for field in fields(RecommendedList)]
-        values = [bindparam(name, type_=lists.c[name].type).label(name) for name in names]
-        known = exists().where(histories.c.user == bindparam("user", type_=lists.c.user.type))
-        return self.database.insert_new(lists).from_select(names, select(*values).where(known))
 
     def sums(self, k: int, since: int, until: int) -> list[Sums]:
         """What figures at a cut-off are computed from, for each arm: the lists from `since` to before `until`."""
@@ -176,6 +172,15 @@ class Outcomes:
             num_lists = connection.execute(delete(lists).where(lists.c.time < lists_before)).rowcount
             num_outcomes = connection.execute(delete(outcomes).where(outcomes.c.time < outcomes_before)).rowcount
         return int(num_lists), int(num_outcomes)
+
+
+def _with_events(connection: Connection, users: Collection[str]) -> set[str]:
+    """Those of some users who have events."""
+    names, found = list(users), set[str]()
+    for first in range(0, len(names), MAX_NAMES):
+        condition = histories.c.user.in_(names[first : first + MAX_NAMES])
+        found.update(connection.execute(select(histories.c.user).where(condition)).scalars())
+    return found
 
 
 def _sums(k: int, since: int, until: int) -> Select[Any]:

@@ -13,6 +13,7 @@ from segue.event_store.api_keys import ApiKeys
 from segue.event_store.database import Database
 from segue.event_store.documents import Documents
 from segue.event_store.event_log import EventLog
+from segue.event_store.identity import make_identity
 from segue.event_store.imports import Imports
 from segue.event_store.item_table import ItemTable
 from segue.event_store.outcomes import Outcomes
@@ -46,6 +47,11 @@ class Store:
     def name(self) -> str:
         """Its address, without the password."""
         return self.database.name
+
+    def make_id(self) -> str:
+        """Its random id, which tells it from other stores; made when it is asked for first."""
+        with self.database.write() as connection:
+            return make_identity(connection, self.database).id
 
     def check(self) -> None:
         """Raise `DataError` if it cannot be used now."""

@@ -5,11 +5,12 @@
     aliases             anonymous sessions that belong to a user now
     items               titles, columns, availability
     imports             the logs whose events were copied into the store
-    documents           rules, deployments: named JSON documents with a version for each kind
+    documents           rules, deployments: named JSON documents
+    change_counts       how often each kind of document was changed, and how often somebody was erased
     api_keys            hashes of keys and what they may do
     lists, outcomes     recommended lists that wait for the next event, and the ranks that were found
     erased              users who were erased: a salted hash of the name, and when
-    salts               the random salt of these hashes, in one row
+    identity            a random id of the store, and the random salt of these hashes, in one row
 
 All times are microseconds since 1970 (UTC).
 """
@@ -84,7 +85,12 @@ documents = Table(
     Column("kind", String, primary_key=True),
     Column("name", String, primary_key=True),
     Column("content", JSON, nullable=False),
-    Column("updated", BigInteger, nullable=False),
+)
+change_counts = Table(
+    "change_counts",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
 )
 api_keys = Table(
     "api_keys",
@@ -129,9 +135,10 @@ erased = Table(
     Column("hash", String, primary_key=True),
     Column("time", BigInteger, nullable=False),
 )
-salts = Table(
-    "salts",
+identity = Table(
+    "identity",
     metadata,
     Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False),
     Column("salt", String, nullable=False),
 )

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segue.errors import ArtefactError, ConfigError, SegueError
-from segue.service.deployments import Deployment, Split, split_of
+from segue.service.deployments import Deployment, Split, StoredDeployment
 from segue.service.history_import import import_histories, needs_import
 from segue.service.loaded_model import LoadedModel
 
@@ -37,9 +37,6 @@ class Activation:
         self.service = service
         self.problem: str | None = None
         self._lock = asyncio.Lock()
-        self._followed: dict[str, Any] | None = self._stored()
-        if self._followed != service.deployment.content():
-            self._followed = None
 
     async def activate(self, split: Split) -> None:
         """Let other models answer. A model whose folder was replaced is loaded anew.
@@ -49,11 +46,15 @@ class Activation:
             ConfigError: there is no such model.
             DataError: the store cannot be written; the old models go on.
         """
+        documents = self.service.store.deployments
         async with self._lock:
-            deployment = await self._prepare(split, {})
-            content = deployment.content()
-            await asyncio.to_thread(self.service.store.deployments.put, ACTIVE, content)
-            self._go_live(deployment, content)
+            while True:  # until no other activation and no new model comes in between
+                num_changes = await self.service.read(documents.num_changes)
+                deployment = await self._prepare(split, {})
+                content = deployment.stored().content()
+                if await asyncio.to_thread(documents.put, ACTIVE, content, after=num_changes):
+                    break
+            self._go_live(deployment)
             self.problem = None
 
     async def load(self, name: str) -> LoadedModel:
@@ -79,23 +80,19 @@ class Activation:
         """
         async with self._lock:  # else what is read could be older than what is activated meanwhile
             try:
-                content = await self.service.read(self._stored)
-                if content is not None and content != self._followed:
-                    deployment = await self._prepare(split_of(content), content.get("fingerprints", {}))
-                    self._go_live(deployment, content)
+                content = (await self.service.read(self.service.store.deployments.all)).get(ACTIVE)
+                wanted = None if content is None else StoredDeployment.read(content)
+                if wanted is not None and wanted != self.service.deployment.stored():
+                    self._go_live(await self._prepare(wanted.split, wanted.fingerprints))
             except SegueError as error:
                 self.problem = str(error)
                 raise
             self.problem = None
 
-    def _stored(self) -> dict[str, Any] | None:
-        return self.service.store.deployments.all().get(ACTIVE)
-
-    def _go_live(self, deployment: Deployment, content: dict[str, Any]) -> None:
+    def _go_live(self, deployment: Deployment) -> None:
         self.service.deployment = deployment
-        self._followed = content
         answering = ", ".join(f"{name} {share:.0%}" for name, share in deployment.split.shares().items())
-        logger.info("active: %s (%s)", answering, content["fingerprints"])
+        logger.info("active: %s (%s)", answering, deployment.stored().fingerprints)
 
     async def _prepare(self, split: Split, fingerprints: Mapping[str, str]) -> Deployment:
         """A deployment with all models of a split in memory; those of given fingerprints, or what the folders hold."""

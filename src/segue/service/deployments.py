@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
-from segue.errors import ConfigError, did_you_mean, require
+from segue.errors import ConfigError, DataError, did_you_mean, require
+from segue.json_files import checked
 from segue.service.loaded_model import LoadedModel
 
 SHADOW = "shadow"  # in place of the arm, for lists of models that only run along
@@ -104,10 +106,9 @@ class Deployment:
             )
         return self.models[name]
 
-    def content(self) -> dict[str, object]:
-        """What a store keeps, so that other services follow: the split, and the fingerprint of each of its models."""
-        fingerprints = {name: self.models[name].fingerprint for name in self.split.models}
-        return {**split_content(self.split), "fingerprints": fingerprints}
+    def stored(self) -> StoredDeployment:
+        """What a store keeps of it."""
+        return StoredDeployment(self.split, {name: self.models[name].fingerprint for name in self.split.models})
 
     def choose(self, user: str | None) -> tuple[LoadedModel, str]:
         """The model that answers a user, and the name of its arm; anonymous histories get the first arm."""
@@ -115,16 +116,32 @@ class Deployment:
         return self.models[arm.model], arm.name
 
 
-def split_of(content: dict[str, object]) -> Split:
-    """The split that `split_content` returned."""
-    arms = content["arms"]
-    shadow = content.get("shadow", ())
-    assert isinstance(arms, list)
-    assert isinstance(shadow, (list, tuple))
-    return Split(tuple(Arm(**arm) for arm in arms), tuple(shadow), str(content.get("salt", "")))
+@dataclass(frozen=True)
+class StoredDeployment:
+    """What a store keeps of a deployment, so that other services follow.
 
+    Attributes:
+        split: which models answer.
+        fingerprints: of these models.
+    """
 
-def split_content(split: Split) -> dict[str, object]:
-    """A split as plain values."""
-    arms = [{"name": arm.name, "model": arm.model, "weight": arm.weight} for arm in split.arms]
-    return {"arms": arms, "shadow": list(split.shadow), "salt": split.salt}
+    split: Split
+    fingerprints: dict[str, str]
+
+    @classmethod
+    def read(cls, content: Any) -> StoredDeployment:
+        """A deployment from the plain values that `content` returned.
+
+        Raises:
+            DataError: they are of another shape.
+        """
+        try:
+            return cast(StoredDeployment, checked(content, cls))
+        except (ValueError, ConfigError) as error:
+            raise DataError(
+                f"the store does not say which models answer ({error}); name one with --active, or activate one"
+            ) from None
+
+    def content(self) -> dict[str, Any]:
+        """The plain values."""
+        return asdict(self)

@@ -57,7 +57,7 @@ class Erasures:
         """
         async with self._lock:
             models = list(self.models())
-            state = (await asyncio.to_thread(self.log.erasures), models)
+            state = (await asyncio.to_thread(self.log.num_erasures), models)
             if state == self._done:
                 return
             self.failed = {}

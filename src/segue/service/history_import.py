@@ -12,12 +12,13 @@ from segue.event_store.event import MICROSECONDS
 from segue.event_store.store import Store
 from segue.serving.saved_model import SavedModel
 
-FROM_STORE = "store"  # the key in model.json of a model that was trained on a store: its events are there already
-
 
 def needs_import(store: Store, saved: SavedModel) -> bool:
-    """Whether the events of a model's log are not in the store yet."""
-    return FROM_STORE not in saved.about and not store.imports.has(saved.about["log"]["fingerprint"])
+    """Whether the events of a model's log are not in the store yet; those of a model that was trained on it are."""
+    trained_on = saved.about.get("store")
+    if trained_on is not None and trained_on["id"] == store.make_id():
+        return False
+    return not store.imports.has(saved.about["log"]["fingerprint"])
 
 
 def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], object] = lambda count: None) -> int:

@@ -39,7 +39,7 @@ class Tally:
         cut: `groups` hold the events up to this number of arrival.
         groups: item, hour, and number of events.
         recent: the events after the cut, one by one.
-        erasures: the state of `EventLog.erasures` before they were counted.
+        erasures: `EventLog.num_erasures` before they were counted.
         time: when, in microseconds since 1970.
         number: of the tally.
     """
@@ -47,7 +47,7 @@ class Tally:
     cut: int
     groups: list[tuple[str, int, int]]
     recent: list[PastEvent]
-    erasures: tuple[int, int]
+    erasures: int
     time: int
     number: int
 
@@ -69,7 +69,7 @@ class Popularity:
         self._hour = 0  # the weights are those of this hour
         self._long, self._short, self._total = np.zeros(1024), np.zeros(1024), np.zeros(1024)
         self._cut, self._known = -1, set[int]()  # all up to the cut, and these numbers of arrival, are counted
-        self._newest, self._time, self._erasures = 0, 0, (0, 0)
+        self._newest, self._time, self._erasures = 0, 0, 0
         self._meanwhile: list[PastEvent] | None = None  # what this process stores while all events are counted
         self._started, self._applied = 0, 0  # numbers of tallies
 
@@ -102,13 +102,13 @@ class Popularity:
 
     def needs_tally(self, now: int) -> bool:
         """Whether all events must be counted anew. May run in a thread."""
-        return not self.is_counted or self.log.erasures() != self._erasures or now - self._time > COUNT_AGAIN
+        return not self.is_counted or self.log.num_erasures() != self._erasures or now - self._time > COUNT_AGAIN
 
     def tally(self, now: int) -> Tally:
         """Count all events of the store. May run in a thread."""
         self._started += 1
         number, self._meanwhile = self._started, []  # what was stored before is in the store
-        erasures = self.log.erasures()
+        erasures = self.log.num_erasures()
         cut = max(0, self.log.newest_seq() - UNSETTLED)
         return Tally(cut, list(self.log.counts(HOUR, cut)), self.log.after(cut), erasures, now, number)
 

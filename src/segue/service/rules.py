@@ -126,15 +126,15 @@ class RuleBook:
     def __post_init__(self) -> None:
         self.rules: Rules = {}
         self.version = 0
-        self._state: tuple[int, int] | None = None
+        self._num_changes: int | None = None
         self.apply(self.read_changes())
 
-    def read_changes(self) -> tuple[tuple[int, int], dict[str, Any]] | None:
+    def read_changes(self) -> tuple[int, dict[str, Any]] | None:
         """Read the rules if they changed; None if not. May run in a thread."""
-        state = self.documents.state()
-        return None if state == self._state else (state, self.documents.all())
+        num_changes = self.documents.num_changes()
+        return None if num_changes == self._num_changes else (num_changes, self.documents.all())
 
-    def apply(self, changed: tuple[tuple[int, int], dict[str, Any]] | None) -> None:
+    def apply(self, changed: tuple[int, dict[str, Any]] | None) -> None:
         """Take over what `read_changes` returned.
 
         Raises:
@@ -142,5 +142,5 @@ class RuleBook:
         """
         if changed is not None:
             self.rules = read_rules(changed[1], "the rules of the store")
-            self._state = changed[0]
+            self._num_changes = changed[0]
             self.version += 1

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from segue.errors import ConfigError
+from segue.errors import ConfigError, SegueError
 from segue.event_store.store import Store, open_store
 from segue.models.base.model import Model
 from segue.service.activation import ACTIVE
-from segue.service.deployments import Arm, Deployment, Split, split_of
+from segue.service.deployments import Arm, Deployment, Split, StoredDeployment
 from segue.service.history_import import import_histories, needs_import
 from segue.service.live_quality import KEEP_DAYS
 from segue.service.loaded_model import LoadedModel
@@ -46,7 +45,8 @@ def start_service(
 
     Raises:
         ArtefactError: no model can be loaded.
-        ConfigError: there are several models, and none is active; or the extra `ann` is missing.
+        ConfigError: there are several models, and none is active, or the one that is active cannot be loaded; or the
+            extra `ann` is missing.
         DataError: the store cannot be opened.
     """
     folders = ModelFolders(path, classes, approximate=approximate)
@@ -60,32 +60,38 @@ def start_service(
         say(f"Warning: not loaded: {reason}.")
     store = open_store(url)
     try:
-        stored = store.deployments.all().get(ACTIVE)
-        deployment = Deployment(models, _split(stored, models, active))
-        if stored is None or active is not None:
-            store.deployments.put(ACTIVE, deployment.content())
+        content = store.deployments.all().get(ACTIVE)
+        if active is not None or content is None:
+            deployment = Deployment(models, _split_of_one(models, active))
+            store.deployments.put(ACTIVE, deployment.stored().content())
+        else:
+            deployment = _stored_deployment(StoredDeployment.read(content), folders, models)
         if import_events:
             for arm in deployment.split.arms:
-                _import(store, models[arm.model], say)
+                _import(store, deployment.models[arm.model], say)
     except BaseException:
         store.close()
         raise
     return Service(store, deployment, folders, import_events, keep_days)
 
 
-def _split(stored: dict[str, Any] | None, models: dict[str, LoadedModel], active: str | None) -> Split:
-    """The split that is stored, or that of one model."""
-    if active is not None:
-        return Split((Arm(active, active),))
-    if stored is not None:
-        split = split_of(stored)
-        if all(name in models for name in split.models):
-            return split
-    if len(models) == 1:
-        (name,) = models
-        return Split((Arm(name, name),))
-    missing = "" if stored is None else "; the active one is not among them"
-    raise ConfigError(f"several models: {', '.join(models)}{missing}; name the one that answers with --active NAME")
+def _split_of_one(models: dict[str, LoadedModel], active: str | None) -> Split:
+    """The split of one model: the given one, or the only one."""
+    if active is None and len(models) > 1:
+        raise ConfigError(f"several models: {', '.join(models)}; name the one that answers with --active NAME")
+    name = active or next(iter(models))
+    return Split((Arm(name, name),))
+
+
+def _stored_deployment(stored: StoredDeployment, folders: ModelFolders, models: dict[str, LoadedModel]) -> Deployment:
+    """The deployment that a store remembers; models that it names beside the usual ones are loaded, too."""
+    try:
+        further = {name: folders.load(name) for name in stored.split.models if name not in models}
+    except SegueError as error:
+        raise ConfigError(
+            f"the store says that {', '.join(stored.split.models)} answers ({error}); name another model with --active"
+        ) from error
+    return Deployment({**models, **further}, stored.split)
 
 
 def _import(store: Store, loaded: LoadedModel, say: Say) -> None:

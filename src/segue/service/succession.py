@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from segue.event_store.documents import Documents
 from segue.folders import atomic_folder
 from segue.models.base.model import Model
 from segue.service.activation import ACTIVE
+from segue.service.deployments import StoredDeployment
 from segue.service.model_folders import PREVIOUS, REJECTED
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import check_target, read_facts, save
@@ -38,15 +40,18 @@ def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], depl
     with exclusive_folder(folder), atomic_folder(previous) as temporary:
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
     save(model, log, folder, **about)
-    content = deployments.all().get(ACTIVE)
-    name = folder.resolve().name
-    if content is None:
-        return "which answers when a service starts"
-    if name not in content.get("fingerprints", {}):
-        return "which is not among those that answer now"
-    fingerprints = {**content["fingerprints"], name: fingerprint_of(read_facts(folder))}
-    deployments.put(ACTIVE, {**content, "fingerprints": fingerprints})
-    return "which the services of the store load now"
+    name, fingerprint = folder.resolve().name, fingerprint_of(read_facts(folder))
+    while True:  # until nobody activates another model in between
+        num_changes = deployments.num_changes()
+        content = deployments.all().get(ACTIVE)
+        if content is None:
+            return "which answers when a service starts"
+        stored = StoredDeployment.read(content)
+        if name not in stored.fingerprints:
+            return "which is not among those that answer now"
+        new = replace(stored, fingerprints={**stored.fingerprints, name: fingerprint})
+        if deployments.put(ACTIVE, new.content(), after=num_changes):
+            return "which the services of the store load now"
 
 
 def reject(folder: Path, model: Model, log: Log, about: Mapping[str, Any]) -> Path:

@@ -95,6 +95,7 @@ class ResultFacts(OpenStored):
 class StoreFacts(OpenStored):
     """The store of a service whose events are the log."""
 
+    id: str
     newest_seq: Whole
 
 
