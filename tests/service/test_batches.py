@@ -126,3 +126,17 @@ def test_a_writer_that_ends_stores_what_waits(tmp_path, number):
 
         asyncio.run(write())
         assert len(store.events) == number
+
+
+def test_an_answer_says_how_many_events_it_was_scored_from(service, client, monkeypatch):
+    loaded = service.deployment.models["hgn"]
+    ask, scored = loaded._batches.ask, []
+
+    async def ask_after_an_event(question):
+        scored.append(len(question.query.items))
+        await service.writer.write([Event("u1", f"i{len(scored)}", 2 * 10**15)])
+        return await ask(question)
+
+    monkeypatch.setattr(loaded._batches, "ask", ask_after_an_event)
+    said = [client.get(f"/v1/recommend?user=u1{explain}").json()["events"] for explain in ("", "&explain=true")]
+    assert said == scored == [12, 13]

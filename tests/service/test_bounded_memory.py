@@ -7,7 +7,7 @@ from collections import Counter
 
 from segue.event_store.event_log import PastEvent
 from segue.service import popularity
-from segue.service.histories import History
+from segue.service.history import History
 
 REQUESTS = 100
 MAX_EVENTS = 50
@@ -43,7 +43,5 @@ def test_nothing_grows_with_the_requests(service, client, monkeypatch):
 
 
 def test_the_name_of_an_item_is_in_memory_once():
-    one, other = History(), History()
-    one.add(PastEvent(1, 1, "".join(["sku", "1"])))
-    other.add(PastEvent(2, 2, "".join(["sku", "1"])))
+    one, other = (History().after([PastEvent(1, 1, "".join(["sku", "1"]))], 1) for _ in range(2))
     assert one.items[0] is other.items[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from hypothesis import given, settings
@@ -10,17 +12,19 @@ from hypothesis import strategies as st
 from segue.event_store.event import Event
 from segue.event_store.store import open_store
 from segue.service.histories import Histories
+from segue.service.loaded_model import MAX_READERS, LoadedModel
 
 EVENT = st.builds(Event, st.sampled_from(["u1", "u2", "u3"]), st.sampled_from("abcd"), st.integers(0, 9))
 STEP = st.tuples(st.sampled_from(["here", "elsewhere", "erase", "join"]), st.lists(EVENT, max_size=4))
 
 
 @settings(max_examples=40)
-@given(st.lists(STEP, max_size=12), st.integers(1, 12))
-def test_a_history_is_that_of_the_store_after_every_change(tmp_path_factory, steps, max_events):
+@given(st.lists(STEP, max_size=12), st.integers(1, 12), st.integers(1, 9))
+def test_a_history_is_that_of_the_store_after_every_change(tmp_path_factory, steps, max_events, window):
     folder = tmp_path_factory.mktemp("histories")
     with closing(open_store(f"sqlite:///{folder / 'events.db'}")) as store:
-        histories = Histories(store.events, max_events)
+        histories = Histories(store.events, max_events, window)
+        read: dict[object, tuple[int, list[tuple[int, int]]]] = {}  # the latest history of each origin
         for kind, events in steps:
             if kind == "erase":
                 store.events.erase("u1")
@@ -31,9 +35,57 @@ def test_a_history_is_that_of_the_store_after_every_change(tmp_path_factory, ste
                 if kind == "here":
                     histories.apply(changes)
             for user in ("u1", "u2", "u3"):
-                assert histories.get(user).items == [
-                    event.item for event in store.events.history(store.events.owner(user))
-                ]
+                stored = store.events.history(store.events.owner(user), window)
+                history = histories.get(user)
+                assert list(history.items) == [event.item for event in stored]
+                assert list(history.order) == [(event.time, event.seq) for event in stored]
+                count, order = read.get(history.origin, (0, []))
+                whole = [*order, *history.order[len(history) - (history.count - count) :]]
+                assert list(history.order) == whole[-window:]  # whoever read the latest one goes on from there
+                read[history.origin] = history.count, whole
             kept = histories._histories
             assert sum(map(len, kept.values())) == histories._num_events
             assert histories._num_events <= max_events or len(kept) == 1
+
+
+def test_threads_that_read_histories_at_a_time_count_each_event_once(tmp_path):
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+            store.events.append([Event(f"u{number % 40}", f"i{number}", number) for number in range(400)])
+            histories = Histories(store.events, 60)
+            with ThreadPoolExecutor(8) as pool:
+                found = list(pool.map(histories.get, [f"u{number * 7 % 40}" for number in range(2000)]))
+            assert {len(history) for history in found} == {10}
+            assert histories.sizes()[1] == sum(map(len, histories._histories.values())) == 60
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_an_event_costs_one_look_up_of_a_name_and_other_models_keep_few_ids(models, tmp_path, monkeypatch):
+    loaded = [LoadedModel.load(models / "item-knn") for _ in range(MAX_READERS + 2)]
+    with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        histories = Histories(store.events, window=50)
+        store.events.append([Event("u", f"i{number % 30}", number) for number in range(50)])
+        asked: list[str] = []
+
+        class Names(dict[str, int]):
+            def get(self, name, default=None):
+                asked.append(name)
+                return super().get(name, default)
+
+        loaded[-1].token_ids = Names(loaded[-1].token_ids)
+        for model in loaded:
+            model.read(histories.get("u"))
+        assert len(asked) == 50
+        for number, item in enumerate(["i7", "unknown", "i3"], 50):
+            histories.apply(store.events.append([Event("u", item, number)]).changes)
+            history = histories.get("u")
+            ids = loaded[-1].read(history)
+            assert loaded[-1].read(history).tolist() == ids.tolist()
+            known = loaded[-1].known(list(history.items))[0]
+            del asked[-len(history) :]
+            assert ids.tolist() == known.tolist()
+        assert asked[50:] == ["i7", "unknown", "i3"]
+        assert len(histories.get("u").ids) <= MAX_READERS

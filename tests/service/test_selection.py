@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from segue.errors import ConfigError
 from segue.event_store.item_table import Item
-from segue.service.histories import History
+from segue.service.history import History
 from segue.service.rules import Boost, Cap, Include, Rules, read_rules
 from segue.service.selection import Where, parse_where
 

@@ -151,6 +151,12 @@ class EventLog:
             rows = connection.execute(_HISTORY, {"user": user, "limit": MOST if limit is None else limit}).all()
         return [PastEvent(row.time, row.seq, row.item) for row in reversed(rows)]
 
+    def count(self, user: str) -> int:
+        """The number of events of a user."""
+        with self.database.read() as connection:
+            statement = select(func.count()).where(events.c.user == user)
+            return int(connection.execute(statement).scalar_one())
+
     def newest_users(self, limit: int) -> list[str]:
         """The users with the newest events, the newest first."""
         newest = func.max(events.c.time)

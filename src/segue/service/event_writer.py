@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from segue.event_store.event import Event
 from segue.event_store.event_log import Appended, Change, EventLog
+from segue.service.log_text import log_text
 
 MAX_EVENTS = 10_000  # in one transaction
 
@@ -68,7 +69,7 @@ class EventWriter:
             try:
                 self.on_change(appended.changes)
             except Exception as error:  # the events are stored all the same, and their senders are told so
-                logger.error("what follows from stored events failed: %s", type(error).__name__)
+                logger.error("what follows from stored events failed: %s", log_text(error))
             self.stored += sum(appended.stored)
             self.duplicates += len(events) - sum(appended.stored)
             first = 0

@@ -10,8 +10,8 @@ import torch
 
 from segue.batches.batch import Batch
 from segue.explain.occlusion import is_additive, occlude, score_all_items
-from segue.service.histories import History
 from segue.service.loaded_model import LoadedModel
+from segue.serving.query import Query
 
 LAST = 20  # past items that are explained one by one
 
@@ -36,16 +36,15 @@ class ItemExplanation:
     additive: bool
 
 
-def explain_items(loaded: LoadedModel, user: str | None, history: History, ids: Sequence[int]) -> list[ItemExplanation]:
+def explain_items(loaded: LoadedModel, query: Query, ids: Sequence[int]) -> list[ItemExplanation]:
     """Explain items that a model recommended. It takes as long as scoring some 20 histories.
 
     Args:
         loaded: the model.
-        user: the user; None for an anonymous one.
-        history: what the user did.
+        query: the user and the history.
         ids: the items, by the ids of the model.
     """
-    model, query = loaded.model, loaded.query(user, history)
+    model = loaded.model
     batch = Batch(torch.tensor([query.user]), torch.from_numpy(query.items)[None])
     scores = score_all_items(model, model.readable(batch))
     found = occlude(

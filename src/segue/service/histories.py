@@ -6,62 +6,35 @@ an answer, its version is compared with the store's, so that events which anothe
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from sys import intern
+from threading import Lock
 
-from segue.data.log import Ids
-from segue.event_store.event_log import Change, EventLog, PastEvent
-
-
-@dataclass
-class History:
-    """The events of one user, oldest first.
-
-    Attributes:
-        version: of the history in the store; None for a user without events.
-        order: (time, number of arrival) of each event, ascending.
-        items: the names of the items; each name is in memory once.
-        ids: the ids of the items that a model knows, by the number of the model; see `LoadedModel.read`.
-        user: name of the user; empty for an anonymous one.
-    """
-
-    version: int | None = None
-    order: list[tuple[int, int]] = field(default_factory=list)
-    items: list[str] = field(default_factory=list)
-    ids: dict[int, Ids] = field(default_factory=dict)
-    user: str = ""
-
-    def add(self, event: PastEvent) -> None:
-        """Insert an event at its place in time."""
-        place = (event.time, event.seq)
-        index = len(self.order) if not self.order or self.order[-1] < place else bisect_right(self.order, place)
-        self.order.insert(index, place)
-        self.items.insert(index, intern(event.item))
-        self.ids.clear()
-
-    def __len__(self) -> int:
-        return len(self.items)
+from segue.event_store.event_log import Change, EventLog
+from segue.service.history import WINDOW, History
 
 
 class Histories:
-    """The histories of the users who were asked for last; the least recently used ones are dropped."""
+    """The histories of the users who were asked for last; the least recently used ones are dropped.
 
-    def __init__(self, log: EventLog, max_events: int = 5_000_000) -> None:
+    Several threads may ask at a time.
+    """
+
+    def __init__(self, log: EventLog, max_events: int = 5_000_000, window: int = WINDOW) -> None:
         """Prepare for the events of a store.
 
         Args:
             log: the events.
             max_events: how many events are kept in memory, over all users; the store holds all of them.
+            window: how many events of one user: the newest.
         """
-        self.log, self.max_events = log, max_events
+        self.log, self.max_events, self.window = log, max_events, window
         self._histories: OrderedDict[str, History] = OrderedDict()
         self._num_events = 0
+        self._lock = Lock()
 
     def get(self, user: str) -> History:
-        """The history of a user as the store holds it now. It is shared: do not change it.
+        """The history of a user as the store holds it now.
 
         For a session that was joined to a user, it is that of the user.
         """
@@ -72,36 +45,17 @@ class Histories:
         versions = self.log.versions(users)
         return [self._get(user, versions.get(user)) for user in users]
 
-    def _get(self, user: str, version: int | None) -> History:
-        known = self._histories.get(user)
-        if known is not None and known.version == version:
-            self._histories.move_to_end(user)
-            return known
-        if version is None:
-            self._drop(user)
-            owner = self.log.owner(user)
-            return History(user=user) if owner == user else self.get(owner)
-        events = self.log.history(user)
-        # read after the version: with a newer event in it, the version differs next time and it is read again
-        items = [intern(one.item) for one in events]
-        history = History(version, [(one.time, one.seq) for one in events], items, user=user)
-        self._keep(user, history)
-        return history
-
     def apply(self, changes: dict[str, Change]) -> None:
         """Add events that this process has stored to the histories in memory."""
-        for user, change in changes.items():
-            known = self._histories.get(user)
-            if known is None:
-                continue
-            if known.version != change.before:
-                self._drop(user)  # another process changed it in between
-                continue
-            for event in change.events:
-                known.add(event)
-            known.version = change.after
-            self._num_events += len(change.events)
-        self._shrink()
+        with self._lock:
+            for user, change in changes.items():
+                known = self._histories.get(user)
+                if known is None:
+                    continue
+                if known.version == change.before:
+                    self._keep(known.after(change.events, change.after, self.window))
+                else:
+                    self._drop(user)  # another process changed it in between
 
     def sizes(self) -> tuple[int, int]:
         """The numbers of users and of events in memory."""
@@ -109,21 +63,44 @@ class Histories:
 
     def forget(self, users: Iterable[str]) -> None:
         """Drop what is in memory of some users."""
-        for user in users:
-            self._drop(user)
+        with self._lock:
+            for user in users:
+                self._drop(user)
 
-    def _keep(self, user: str, history: History) -> None:
-        self._drop(user)
-        self._histories[user] = history
+    def _get(self, user: str, version: int | None) -> History:
+        with self._lock:
+            known = self._histories.get(user)
+            if known is not None and known.version == version:
+                self._histories.move_to_end(user)
+                return known
+        if version is None:
+            self.forget([user])
+            owner = self.log.owner(user)
+            return History(user=user) if owner == user else self.get(owner)
+        history = self._read(user, version, known or History(user=user))
+        with self._lock:
+            self._keep(history)
+        return history
+
+    def _read(self, user: str, version: int, known: History) -> History:
+        """The history that the store holds; it continues the known one where there only are newer events."""
+        events = self.log.history(user, self.window)
+        # read after the version: with a newer event in it, the version differs next time and it is read again
+        newer = [one for one in events if not known.order or (one.time, one.seq) > known.order[-1]]
+        continued = known.after(newer, version, self.window)
+        if continued.order == [(one.time, one.seq) for one in events]:
+            return continued
+        return History(user=user).after(events, version, self.window)
+
+    def _keep(self, history: History) -> None:
+        self._drop(history.user)
+        self._histories[history.user] = history
         self._num_events += len(history)
-        self._shrink()
+        while self._num_events > self.max_events and len(self._histories) > 1:
+            _, dropped = self._histories.popitem(last=False)
+            self._num_events -= len(dropped)
 
     def _drop(self, user: str) -> None:
         known = self._histories.pop(user, None)
         if known is not None:
             self._num_events -= len(known)
-
-    def _shrink(self) -> None:
-        while self._num_events > self.max_events and len(self._histories) > 1:
-            _, dropped = self._histories.popitem(last=False)
-            self._num_events -= len(dropped)

@@ -12,7 +12,7 @@ import numpy as np
 
 from segue.data.log import Ids, Mask
 from segue.models.base.model import Model
-from segue.service.histories import History
+from segue.service.history import History
 from segue.service.live_states import LiveStates
 from segue.service.micro_batches import MicroBatches
 from segue.serving.approximate_finder import ApproximateFinder, make_finder
@@ -26,6 +26,8 @@ from segue.serving.similar import SimilarItemFinder
 from segue.serving.top_items import TopItems
 
 MAX_ITEMS = 1_000  # of an answer
+MAX_READERS = 4  # models whose ids a history keeps: those that were loaded last
+NONE = np.array([], np.int64)
 _numbers = count()  # of the models that were loaded
 WARM_UP_ROWS = (1, 2, 16)  # batches that are scored before a model goes live
 
@@ -49,7 +51,7 @@ class Answer:
 class _Question:
     query: Query
     k: int
-    user: str | None = None
+    history: History
 
 
 class LoadedModel:
@@ -95,7 +97,7 @@ class LoadedModel:
         loaded = cls(name or folder.resolve().name, load(folder, models=classes), approximate=approximate)
         some = list(range(1, min(4, len(loaded.tokens))))
         for rows in WARM_UP_ROWS:
-            loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10)] * rows)
+            loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10, History())] * rows)
         return loaded
 
     @property
@@ -141,12 +143,21 @@ class LoadedModel:
         unknown = [name for name, index in zip(names, ids, strict=True) if index == 0]
         return np.array([index for index in ids if index], np.int64), unknown
 
-    def read(self, history: History) -> Ids:
-        """The ids of the items of a history that the model knows; they are computed once for each state of it."""
-        ids = history.ids.get(self._number)
-        if ids is None:
-            ids = history.ids[self._number] = self.known(history.items)[0]
+    def item_ids(self, history: History) -> Ids:
+        """(P,) the ids of the items of a history, 0 for those that the model does not know; each is looked up once."""
+        ids = history.ids.get(self._number, NONE)
+        if len(ids) < len(history):
+            get = self.token_ids.get
+            ids = np.append(ids, [get(name, 0) for name in history.items[len(ids) :]])
+            history.ids[self._number] = ids
+            if len(history.ids) > MAX_READERS:
+                del history.ids[min(history.ids)]
         return ids
+
+    def read(self, history: History) -> Ids:
+        """The ids of the items of a history that the model knows."""
+        ids = self.item_ids(history)
+        return ids if ids.all() else ids[ids > 0]
 
     def knows_user(self, name: str) -> bool:
         """Whether the model was trained on events of a user."""
@@ -190,7 +201,7 @@ class LoadedModel:
         """
         query = self.query(user, history)
         query = replace(query, hidden=hidden, exclude_seen=exclude_seen, rules=rules)
-        return await self._batches.ask(_Question(query, k, user))
+        return await self._batches.ask(_Question(query, k, history))
 
     def query(self, user: str | None, history: History) -> Query:
         """A user and a history as ids; the arguments are those of `ask`."""
@@ -215,13 +226,11 @@ class LoadedModel:
                 places = [place for place, is_live in enumerate(live) if is_live == kind]
                 answers |= zip(places, self._answer([questions[place] for place in places]), strict=True)
             return [answers[place] for place in range(len(questions))]
-        vectors = self._states.query_vectors(
-            [one.user or "" for one in questions], [one.query.items for one in questions]
-        )
+        vectors = self._states.query_vectors([(one.history, self.item_ids(one.history)) for one in questions])
         return self._answer_by(questions, lambda queries, k: self._finder.find_nearest(queries, vectors, k))
 
     def _is_live(self, question: _Question) -> bool:
-        return self._states is not None and question.user is not None and self._states.can_read(question.query.items)
+        return self._states is not None and bool(question.history.user) and self._states.can_read(question.query.items)
 
     def _answer_by(
         self, questions: Sequence[_Question], find: Callable[[Sequence[Query], int], TopItems]

@@ -19,7 +19,7 @@ from segue.data.log import Floats, Ids
 from segue.errors import ConfigError
 from segue.evaluation.significance import interval
 from segue.event_store.event_log import EventLog
-from segue.service.histories import History
+from segue.service.history import WINDOW, History
 from segue.service.loaded_model import LoadedModel
 from segue.service.selection import Selection
 from segue.serving.query import Query
@@ -126,7 +126,7 @@ def _questions(log: EventLog, loaded: LoadedModel, users: int) -> tuple[list[Que
     """The histories of the newest users without their newest item, and that item."""
     queries, targets = [], []
     for user in log.newest_users(users):
-        *history, newest = [event.item for event in log.history(user)] or [""]
+        *history, newest = [event.item for event in log.history(user, WINDOW)] or [""]
         target = loaded.token_ids.get(newest)
         query = loaded.query(user, History(items=history))
         if target is not None and query.empty_reason is None:

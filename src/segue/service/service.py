@@ -13,7 +13,8 @@ from segue.service.activation import Activation
 from segue.service.deployments import Deployment
 from segue.service.erasures import Erasures
 from segue.service.event_writer import EventWriter
-from segue.service.histories import Histories, History
+from segue.service.histories import Histories
+from segue.service.history import History
 from segue.service.key_ring import KeyRing
 from segue.service.live_quality import CLEAN_SECONDS, FLUSH_SECONDS, KEEP_DAYS, LiveQuality
 from segue.service.loaded_model import LoadedModel

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from segue.event_store.event import MICROSECONDS
 from segue.event_store.outcomes import RecommendedList
 from segue.service.deployments import SHADOW, Deployment
-from segue.service.histories import History
+from segue.service.history import History
 from segue.service.live_quality import MAX_ITEMS, LiveQuality
 from segue.service.loaded_model import Answer, LoadedModel
 from segue.service.log_text import log_text
@@ -27,16 +27,12 @@ class Asked:
     """A question of a user whose list is measured.
 
     Attributes:
-        user: name of the user.
         history: what the user did.
-        after: time and number of arrival of the newest event when the question was asked.
-        ask: asks a model the same, with a history of its own.
+        ask: asks a model the same.
     """
 
-    user: str
     history: History
-    after: tuple[int, int]
-    ask: Callable[[LoadedModel, History], Awaitable[Answer]]
+    ask: Callable[[LoadedModel], Awaitable[Answer]]
 
 
 class ShownLists:
@@ -63,11 +59,10 @@ class ShownLists:
         """
         self._remember(loaded, arm, asked, answer)
         for name in deployment.split.shadow:
-            if len(self._tasks) >= MAX_TASKS or asked.history.order[-1] != asked.after:  # it has changed since
+            if len(self._tasks) >= MAX_TASKS:
                 self.skipped += 1
                 continue
-            question = self._ask(deployment.models[name], asked, History(items=list(asked.history.items)))
-            task = asyncio.get_running_loop().create_task(question)
+            task = asyncio.get_running_loop().create_task(self._ask(deployment.models[name], asked))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -75,9 +70,9 @@ class ShownLists:
         """Wait for the models that run along."""
         await asyncio.gather(*self._tasks)
 
-    async def _ask(self, model: LoadedModel, asked: Asked, history: History) -> None:
+    async def _ask(self, model: LoadedModel, asked: Asked) -> None:
         try:
-            answer = await asked.ask(model, history)
+            answer = await asked.ask(model)
             self._remember(model, SHADOW, asked, answer)
         except Exception as error:
             self.skipped += 1
@@ -86,16 +81,16 @@ class ShownLists:
     def _remember(self, model: LoadedModel, arm: str, asked: Asked, answer: Answer) -> None:
         if answer.fallback is not None or not answer.ids:
             return
-        tokens = model.tokens
+        tokens, (after_time, after_seq) = model.tokens, asked.history.order[-1]
         self.quality.recommended(
             RecommendedList(
-                user=asked.user,
+                user=asked.history.user,
                 model=model.name,
                 fingerprint=model.fingerprint,
                 arm=arm,
                 time=int(time.time() * MICROSECONDS),
-                after_time=asked.after[0],
-                after_seq=asked.after[1],
+                after_time=after_time,
+                after_seq=after_seq,
                 allows_seen=not leaves_out_seen(model.model),
                 items=tuple(tokens[index] for index in answer.ids[:MAX_ITEMS]),
             )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.service.dependencies import get_service
 from segue.service.explanations import ItemExplanation, explain_items
-from segue.service.histories import History
+from segue.service.history import WINDOW, History
 from segue.service.loaded_model import MAX_ITEMS, Answer, LoadedModel
 from segue.service.names import Name
 from segue.service.problems import responses
@@ -131,7 +131,9 @@ class Recommended(BaseModel):
     model: str = Field(description="Name of the model that answered.", examples=["hgn"])
     arm: str = Field(description="The arm of the A/B split that the user is in.", examples=["hgn"])
     fingerprint: str = Field(description="Identifies the weights of the model.", examples=["0ac98e11867229de"])
-    events: int = Field(description="Number of events of the history that the answer knows.", examples=[12])
+    events: int = Field(
+        description=f"Number of events that the answer knows: the newest {WINDOW:,} at most.", examples=[12]
+    )
     fallback: str | None = Field(
         description="Why popular, trending and new items are recommended; null if the model answered."
     )
@@ -171,12 +173,11 @@ async def answer(
 ) -> Response:
     """The answer to one request; the parameters are those of `Request`."""
     begin, deployment = time.perf_counter(), service.deployment  # the same for the whole answer
-    events = await service.history(user or "") if history is None else History(items=list(history))
+    events = await service.history(user or "") if history is None else History(items=history)
     person = events.user or user  # of a session, the user whom it was joined to
     loaded, arm = deployment.choose(person) if wanted.model is None else (deployment.model(wanted.model), wanted.model)
-    after = events.order[-1] if events.order else None
 
-    def ask(model: LoadedModel, past: History) -> Awaitable[Answer]:
+    def ask(model: LoadedModel) -> Awaitable[Answer]:
         numbers = service.shop.catalogue.numbers_of(model)
         selection = service.shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
         hidden, rules = _hidden(model, wanted.exclude, candidates), selection.rules_of(model)
@@ -184,18 +185,18 @@ async def answer(
             numbers,
             selection,
             wanted.k,
-            lambda k: model.ask(person, past, k=k, exclude_seen=wanted.exclude_seen, hidden=hidden, rules=rules),
+            lambda k: model.ask(person, events, k=k, exclude_seen=wanted.exclude_seen, hidden=hidden, rules=rules),
         )
 
-    top = await ask(loaded, events)
+    top = await ask(loaded)
     service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
     left_out = events.items if loaded.leaves_out_seen(None) else ()
-    if person is not None and after is not None and candidates is None and wanted.is_measured(left_out):
-        service.shown.add(deployment, loaded, arm, Asked(person, events, after, ask), top)
+    if events.order and candidates is None and wanted.is_measured(left_out):
+        service.shown.add(deployment, loaded, arm, Asked(events, ask), top)
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
         if wanted.explain:
-            explained = await asyncio.to_thread(explain_items, loaded, person, events, top.ids)
+            explained = await asyncio.to_thread(explain_items, loaded, loaded.query(person, events), top.ids)
             for one, parts in zip(chosen, explained, strict=True):
                 one["explanation"] = _explanation(service, loaded, parts, one["score"])
     else:

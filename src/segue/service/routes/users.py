@@ -110,8 +110,7 @@ async def get_user(
     """The newest events of a user or of an anonymous session. Somebody without events has an empty history."""
     log, catalogue = service.store.events, service.shop.catalogue
     owner = await service.read(lambda: log.owner(user))
-    count = len(await service.history(owner))
-    events = await service.read(lambda: log.newest(owner, limit))
+    count, events = await service.read(lambda: (log.count(owner), log.newest(owner, limit)))
     history = [
         UserEvent(
             item=event.item,

@@ -1,0 +1,70 @@
+"""`History`: the newest events of one user, which never change: after an event, another history takes its place.
+
+events     a b c d          count 4
++ e        a b c d e        count 5, the same origin: who has read the first four reads one more
+window 4     b c d e        the oldest are dropped
++ late x   a x b c d e      another origin: who has read some of it reads it again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from sys import intern
+
+from segue.data.log import Ids
+from segue.event_store.event_log import PastEvent
+
+WINDOW = 10_000  # the newest events of a user that answers know
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class History:
+    """The newest events of one user, oldest first.
+
+    Attributes:
+        items: names of the items; each name is in memory once.
+        order: (time, number of arrival) of each event, ascending; empty for items that a request brought.
+        user: name of the user; empty for an anonymous one.
+        version: of the history in the store; None for a user without events.
+        origin: the same for histories of which one begins another, apart from old events that were dropped.
+        count: number of events, with those that were dropped from histories of this origin.
+        ids: for the numbers of models, the ids of the first items, 0 for those that it does not know; see
+            `LoadedModel.item_ids`.
+    """
+
+    items: Sequence[str] = ()
+    order: Sequence[tuple[int, int]] = ()
+    user: str = ""
+    version: int | None = None
+    origin: object = field(default_factory=object)
+    count: int = 0
+    ids: dict[int, Ids] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def after(self, events: Sequence[PastEvent], version: int, window: int = WINDOW) -> History:
+        """The history with further events.
+
+        Args:
+            events: the events, in the order of time.
+            version: of the new history.
+            window: number of events that are kept: the newest.
+        """
+        order = [*self.order, *((one.time, one.seq) for one in events)]
+        items = [*self.items, *(intern(one.item) for one in events)]
+        is_later = not self.order or not events or self.order[-1] < order[len(self.order)]
+        if not is_later:
+            places = sorted(range(len(order)), key=order.__getitem__)
+            order, items = [order[place] for place in places], [items[place] for place in places]
+        dropped = max(0, len(order) - window)
+        return History(
+            items=items[dropped:],
+            order=order[dropped:],
+            user=self.user,
+            version=version,
+            origin=self.origin if is_later else object(),
+            count=self.count + len(events) if is_later else len(order) - dropped,
+            ids={number: known[dropped:] for number, known in self.ids.items()} if is_later else {},
+        )
