@@ -22,12 +22,12 @@ from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
 from segue.service.activation import ACTIVE
 from segue.service.deployments import StoredDeployment
-from segue.service.retraining import retraining_experiment, trained_rows
+from segue.service.retraining import Comparison, retraining_experiment, trained_rows
 from segue.service.start import start_service
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import load, read_facts, save
 
-USERS, START, DAY = 60, 1_600_000_000, 86_400
+USERS, START, DAY = 110, 1_600_000_000, 86_400
 
 
 def walk(first: int, last: int, step: int) -> list[tuple[str, str, int]]:
@@ -137,6 +137,78 @@ def test_an_activation_during_a_retraining_is_kept(served, monkeypatch):
     stored = StoredDeployment.read(active(url))
     assert stored.split.shadow == ("other",)
     assert stored.fingerprints["knn"] == fingerprint_of(read_facts(folder))
+
+
+@pytest.mark.parametrize(
+    ("instances", "users", "old", "new", "low", "is_accepted", "verdict"),
+    [
+        (100, 20, 0.2, 0.2, -0.05, True, "at least as good"),
+        (100, 20, 0.2, 0.25, -0.01, True, "at least as good"),
+        (100, 20, 0.2, 0.195, -0.0099, True, "at most 5% worse"),
+        (100, 20, 0.2, 0.195, -0.0101, False, "perhaps more than 5% worse"),
+        (100, 20, 0.2, 0.19, -0.05, False, "perhaps more than 5% worse"),  # the interval may reach far above 0
+        (99, 99, 0.2, 0.9, 0.5, False, "too few to tell"),
+        (1000, 19, 0.2, 0.9, 0.5, False, "too few to tell"),
+        (4, 4, 0.75, 0.25, -1.0, False, "too few to tell"),
+        (100, 20, 0.0, 0.0, 0.0, True, "at least as good"),
+    ],
+)
+def test_which_models_are_accepted(instances, users, old, new, low, is_accepted, verdict):
+    comparison = Comparison("recall@10", instances, users, old, new, low, 0.5)
+    assert comparison.is_no_worse == is_accepted
+    assert f": {verdict}" in comparison.describe()
+
+
+def test_few_new_instances_are_not_enough_until_there_are_more(served, capsys):
+    folder, url = served
+    log = load(folder).log
+    outcome = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), final=True).run(log)
+    save(outcome.model, log, folder, **outcome.about())
+    fingerprint = fingerprint_of(read_facts(folder))
+    for first, last, code in ((0, 60, 1), (60, 110, 0)):
+        add(url, [row for row in walk(8, 12, 1) if first <= int(row[0][1:]) < last])
+        assert status(["retrain", str(folder), "--store", url]) == code
+        assert ("too few to tell" in " ".join(capsys.readouterr().err.split())) == bool(code)
+        assert (fingerprint_of(read_facts(folder)) == fingerprint) == bool(code)
+
+
+def test_events_that_were_imported_stay_when_events_are_selected_by_type(served, capsys):
+    folder, url = served
+    new = walk(8, 12, 1)
+    with closing(open_store(url)) as store:
+        store.events.append([Event(user, item, time * 1_000_000, "purchase") for user, item, time in new])
+        store.events.append([Event(user, item, time * 1_000_000 + 5, "view") for user, item, time in new])
+        old = len(load(folder).log)
+        assert len(store.events) == old + 2 * len(new)
+    assert status(["retrain", str(folder), "--store", url, "--where", "event=purchase"]) == 0
+    assert len(load(folder).log) == old + len(new)
+    assert "are not among them" not in capsys.readouterr().err
+    assert status(["retrain", str(folder), "--store", url, "--min-rating", "4.5"]) == 2  # purchases have no rating
+    with closing(open_store(url)) as store:
+        store.events.append([Event(user, item, time * 1_000_000 + 9, "like", 5) for user, item, time in new])
+        with store.database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM events WHERE type = 'imported' OR value IS NULL")
+    assert status(["retrain", str(folder), "--store", url, "--where", "event=like"]) in (0, 1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{old + len(new):,} of the {old + len(new):,} events that {folder} was saved with" in said
+
+
+def test_a_model_that_was_trained_on_the_store_brings_nothing_twice(served, tmp_path):
+    """Events have types and ids of their own, and a session was joined; another store gets all of them."""
+    _, url = served
+    with closing(open_store(url)) as store:
+        store.events.append([Event("u1", "i1", 10**15, "view", id="x"), Event("s", "i2", 10**15, "buy", id="y")])
+        before = len(store.events)
+    again = tmp_path / "models" / "again"
+    assert status(["run", "pop", url, "-o", str(again)]) == 0
+    with closing(open_store(url)) as store:
+        store.events.join("s", "u1")
+    start_service(again, url, active="again").store.close()
+    with closing(open_store(url)) as store:
+        assert len(store.events) == before
+    new = f"sqlite:///{tmp_path / 'new.db'}"
+    with closing(start_service(again, new).store) as store:
+        assert len(store.events) == before
 
 
 def test_a_worse_model_does_not_answer(served, capsys, monkeypatch):

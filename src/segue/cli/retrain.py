@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from segue.reporting.console import say
 
 if TYPE_CHECKING:
     from segue.data.log import Log
+    from segue.event_store.store import Store
     from segue.service.retraining import Retrained
 
 NOT_LIVE = 1  # exit code: the new model was trained, and the old one stays
@@ -35,10 +37,13 @@ def retrain(
     """Train a saved model anew on everything that a store holds, and let it answer if it is no worse.
 
     The experiment is that of the saved model: its settings, seed, protocol and --final. The old and the new model are
-    compared on the instances of the test that the old one was not trained on. If the 95% interval of the difference
-    does not lie below 0, the new model takes the folder of the old one, which is kept as MODEL.previous, and the
-    services of the store load it within a second or two. Otherwise it is saved as MODEL.rejected, nothing else changes,
-    and the exit code is 1.
+    compared on the instances of the test that the old one was not trained on. There must be at least 100 of them, of
+    20 users. If the new model is at least as good, or the whole 95% interval of the difference lies above a loss of 5%,
+    it takes the folder of the old one, which is kept as MODEL.previous, and the services of the store load it within a
+    second or two. Otherwise it is saved as MODEL.rejected, nothing else changes, and the exit code is 1.
+
+    Give the reading options of the first training again, such as --where event=purchase. The events that a service has
+    copied from the log of the model, whose type is "imported", stay with them.
 
     Args:
         model: Folder of the saved model.
@@ -49,8 +54,8 @@ def retrain(
     try:
         from segue.event_store.store import open_store
         from segue.service.model_folders import PREVIOUS, REJECTED
+        from segue.service.retraining import num_missing, with_old_metadata
         from segue.service.retraining import retrain as train_anew
-        from segue.service.retraining import with_old_metadata
         from segue.service.succession import reject, succeed
     except ImportError as error:
         raise ConfigError(f'retraining needs the extra serve: pip install "segue[serve]" ({error})') from error
@@ -64,7 +69,9 @@ def retrain(
     opened, progress = open_store(store, create=False), training_folder(model)
     with closing(opened), kept(progress):
         newest = opened.events.newest_seq()
-        log = with_old_metadata(reading.load(store), saved.log)
+        log = with_old_metadata(_with_imported(reading, opened).load(store), saved.log)
+        if missing := num_missing(saved, log):
+            say(f"{missing:,} of the {len(saved.log):,} events that {model} was saved with are not among them")
         reference = next((one for one in model_class if ":" in one), "")
         done = train_anew(saved, log, reference=reference, folder=progress)
         about = {**done.outcome.about(), "store": {"name": opened.name, "id": opened.make_id(), "newest_seq": newest}}
@@ -78,6 +85,16 @@ def retrain(
         delete_training_files(progress)
     write_json_output(json, _content(done, log, goes_live))
     return 0 if goes_live else NOT_LIVE
+
+
+def _with_imported(reading: ReadingOptions, store: Store) -> ReadingOptions:
+    """Reading options under which the imported events stay: they are those that the old model was trained on."""
+    from segue.event_store.imports import IMPORTED
+
+    selected = reading.where or []
+    if not any(word.startswith("event=") for word in selected) or not store.imports.has_events():
+        return reading
+    return replace(reading, where=[*selected, f"event={IMPORTED}"])
 
 
 def _compared(done: Retrained) -> str:

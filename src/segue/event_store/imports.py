@@ -1,23 +1,29 @@
 """`Imports`: copies the events of a log into a store once, so that a new service knows its users.
 
 The ids of the events follow from their content. A log that was imported before, or one that only has more rows, adds
-nothing twice.
+nothing twice; nor does one that was read from the store itself. The type of the events, which a log does not have, is
+"imported", so that those who select events by their types see them.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 
 from sqlalchemy import func, select
 
+from segue.event_store.aliases import Aliases
 from segue.event_store.database import Database
 from segue.event_store.event import MICROSECONDS, Event, content_id
 from segue.event_store.event_log import EventLog
-from segue.event_store.tables import imports
+from segue.event_store.tables import events, imports
 
 BLOCK = 20_000  # events in one transaction
+IMPORTED = "imported"  # the type of these events
+MAX_NAMES = 500  # in one statement
+Key = tuple[str, str, int]  # user, item and time of an event
 
 
 class Imports:
@@ -51,24 +57,40 @@ class Imports:
         Returns:
             The number of events that are new.
         """
-        log, seen, added = EventLog(self.database), Counter[tuple[str, str, int]](), 0
-        block: list[Event] = []
-
-        def store() -> None:
-            nonlocal added
-            added += sum(log.append(block).stored)
+        log, seen, added = EventLog(self.database), Counter[Key](), 0
+        is_empty = not len(log)
+        while block := list(islice(rows, BLOCK)):
+            present = Counter[Key]() if is_empty else self._present({user for user, *_ in block})
+            new = []
+            for user, item, moment, value in block:
+                key = (user, item, moment)
+                if present[key] <= seen[key]:
+                    new.append(Event(*key, type=IMPORTED, value=value, id=content_id(*key, "", seen[key])))
+                seen[key] += 1
+            added += sum(log.append(new).stored)
             advance(len(block))
-            block.clear()
-
-        for user, item, moment, value in rows:
-            key = (user, item, moment)
-            block.append(Event(user, item, moment, value=value, id=content_id(*key, "", seen[key])))
-            seen[key] += 1
-            if len(block) == BLOCK:
-                store()
-        if block:
-            store()
         row = {"fingerprint": fingerprint, "name": name, "events": added, "time": int(time.time() * MICROSECONDS)}
         with self.database.write() as connection:
             connection.execute(self.database.insert_new(imports), [row])
         return added
+
+    def has_events(self) -> bool:
+        """Whether the store has events that were imported."""
+        statement = select(events.c.seq).where(events.c.type == IMPORTED).limit(1)
+        with self.database.read() as connection:
+            return connection.execute(statement).first() is not None
+
+    def _present(self, users: Collection[str]) -> Counter[Key]:
+        """How often each event of some users is in the store."""
+        names, found = list(users), Counter[Key]()
+        with self.database.read() as connection:
+            for first in range(0, len(names), MAX_NAMES):
+                owners = Aliases(self.database).owners(connection, names[first : first + MAX_NAMES])
+                columns = (events.c.user, events.c.item, events.c.time)
+                statement = select(*columns, func.count()).where(events.c.user.in_(set(owners.values())))
+                counts: dict[str, dict[tuple[str, int], int]] = {owner: {} for owner in owners.values()}
+                for owner, item, moment, count in connection.execute(statement.group_by(*columns)):
+                    counts[owner][item, moment] = count
+                for name, owner in owners.items():
+                    found.update({(name, *what): count for what, count in counts[owner].items()})
+        return found

@@ -31,15 +31,22 @@ from segue.serving.saved_model import SavedModel
 from segue.serving.vocabulary_adapter import VocabularyAdapter
 
 ABSOLUTE = ("date", "after")  # arguments of splits that are times
+MARGIN = 0.05  # share of the old model's figure that a new one may lose for certain
+MIN_INSTANCES, MIN_USERS = 100, 20  # before a comparison says anything
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The old and the new model on the same instances.
 
+    A model that is trained anew every night is usually about as good as the old one, and knows newer items. So it is
+    accepted when it is at least as good, or when it is certain to lose little. With few instances neither says
+    anything; the instances of the next nights are added to them, since the old model does not know them either.
+
     Attributes:
         metric: that chose the epoch, such as "ndcg@10".
         instances: number of instances.
+        users: number of their users.
         old: figure of the old model.
         new: figure of the new one.
         low: lower end of the 95% interval of the difference new - old, over users.
@@ -48,6 +55,7 @@ class Comparison:
 
     metric: str
     instances: int
+    users: int
     old: float
     new: float
     low: float
@@ -55,15 +63,28 @@ class Comparison:
 
     @property
     def is_no_worse(self) -> bool:
-        """Whether the interval of the difference does not lie below 0."""
-        return self.high >= 0
+        """Whether there are enough instances, and the new model is as good on them or loses at most `MARGIN`."""
+        return self.is_enough and (self.new >= self.old or self.low >= -MARGIN * self.old)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough instances of enough users to tell."""
+        return self.instances >= MIN_INSTANCES and self.users >= MIN_USERS
 
     def describe(self) -> str:
         """Both figures, the difference and its interval, in words."""
         return (
             f"{self.metric} {self.new:.4f} against {self.old:.4f} of the old model on {self.instances:,} instances "
-            f"that neither has seen; difference {self.new - self.old:+.4f} ({self.low:+.4f} to {self.high:+.4f})"
+            f"that neither has seen; difference {self.new - self.old:+.4f} ({self.low:+.4f} to {self.high:+.4f}): "
+            f"{self._verdict()}"
         )
+
+    def _verdict(self) -> str:
+        if not self.is_enough:
+            return f"too few to tell, at least {MIN_INSTANCES} of {MIN_USERS} users are needed"
+        if self.new >= self.old:
+            return "at least as good"
+        return f"{'at most' if self.is_no_worse else 'perhaps more than'} {MARGIN:.0%} worse"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +101,7 @@ class Retrained:
 
     @property
     def is_no_worse(self) -> bool:
-        """Whether it is certain not to be worse than the old model."""
+        """Whether it may take the place of the old model; see `Comparison`."""
         return self.comparison is not None and self.comparison.is_no_worse
 
 
@@ -154,8 +175,10 @@ def compare_models(saved: SavedModel, outcome: Outcome) -> Comparison | None:
         name: protocol.rank_instances(model, instances) for name, model in (("old", adapter), ("new", outcome.model))
     }
     old, new = (ranks[name].values(metric) for name in ("old", "new"))
-    low, high = interval(new - old, ranks["new"].users(metric))
-    return Comparison(metric, len(ranks["new"]), float(old.mean()), float(new.mean()), low, high)
+    users = ranks["new"].users(metric)
+    low, high = interval(new - old, users)
+    num_users = len(np.unique(users))
+    return Comparison(metric, len(ranks["new"]), num_users, float(old.mean()), float(new.mean()), low, high)
 
 
 def trained_rows(saved: SavedModel, log: Log) -> Mask:
@@ -171,6 +194,12 @@ def trained_rows(saved: SavedModel, log: Log) -> Mask:
     mask = np.zeros(len(new), np.bool_)
     mask[marked["row"].to_numpy()] = True
     return mask
+
+
+def num_missing(saved: SavedModel, log: Log) -> int:
+    """The number of events of a saved model's log that another log does not have."""
+    key = ["user", "item", "time"] if saved.log.time is not None and log.time is not None else ["user", "item"]
+    return _events(saved.log).join(_events(log).select(key).unique(), on=key, how="anti").height
 
 
 def _events(log: Log) -> pl.DataFrame:

@@ -4,8 +4,8 @@ sqlite:///segue-events.db                   the file of a service on this machin
 postgresql://user:password@host/database    the database that services share
 
 The columns are user, item, timestamp (microseconds since 1970), event (the type) and rating (the value). There is no
-event if no row has a type, and no rating if a row has no value: a log with ratings goes on with clicks. Rows are in the
-order of arrival.
+event if no row has a type, and no rating if a row has no value: a log with ratings goes on with clicks. The type of
+events that a service copied from the log of its model is "imported". Rows are in the order of arrival.
 """
 
 from __future__ import annotations
@@ -85,4 +85,6 @@ def _events(url: str) -> pl.DataFrame:
 
 def _unused(frame: pl.DataFrame) -> dict[str, bool]:
     """For each column that events may lack, whether it is left out."""
-    return {"event": bool((frame["event"] == "").all()), "rating": frame["rating"].is_null().any()}
+    from segue.event_store.imports import IMPORTED
+
+    return {"event": frame["event"].is_in(["", IMPORTED]).all(), "rating": frame["rating"].is_null().any()}
