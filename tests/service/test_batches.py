@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -12,7 +13,11 @@ from segue.errors import DataError
 from segue.event_store.event import Event
 from segue.event_store.store import open_store
 from segue.service.event_writer import EventWriter
+from segue.service.history import History
+from segue.service.loaded_model import LoadedModel
 from segue.service.micro_batches import MicroBatches
+from segue.service.routes import items, recommend, rules
+from segue.service.service import COMPUTING
 
 
 def test_queries_of_one_moment_are_one_batch():
@@ -140,3 +145,66 @@ def test_an_answer_says_how_many_events_it_was_scored_from(service, client, monk
     monkeypatch.setattr(loaded._batches, "ask", ask_after_an_event)
     said = [client.get(f"/v1/recommend?user=u1{explain}").json()["events"] for explain in ("", "&explain=true")]
     assert said == scored == [12, 13]
+
+
+def test_long_lists_are_found_in_batches_of_their_own(service, monkeypatch):
+    loaded, widths = service.deployment.models["hgn"], []
+    find = loaded._finder.find
+    monkeypatch.setattr(loaded._finder, "find", lambda queries, k: widths.append((len(queries), k)) or find(queries, k))
+
+    async def ask() -> list[int]:
+        wanted = (10, 1000, 20, 10)
+        answers = await asyncio.gather(*(loaded.ask(None, History(items=["i1"]), k=k) for k in wanted))
+        return [len(one.ids) for one in answers]
+
+    assert asyncio.run(ask()) == [10, 29, 20, 10]
+    assert sorted(widths) == [(1, 1000), (3, 20)]
+
+
+def test_a_list_with_caps_is_asked_for_twice_at_most(client, service, monkeypatch):
+    client.put("/v1/items", json={"items": [{"item": f"i{n}", "columns": {"kind": "same"}} for n in range(30)]})
+    client.put("/v1/rules/few", json={"kind": "cap", "column": "kind", "at_most": 1})
+    asked, ask = [], LoadedModel.ask
+    monkeypatch.setattr(LoadedModel, "ask", lambda *args, **given: asked.append(given["k"]) or ask(*args, **given))
+    assert len(client.get("/v1/recommend?user=u1&k=2").json()["items"]) == 1
+    assert asked == [8, 31]
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "path", "body"),
+    [
+        (recommend, "explain_items", "/v1/recommend?user=u1&explain=true", None),
+        (items, "_find_similar", "/v1/items/i1/similar", None),
+        (rules, "try_rules", "/v1/rules/try", {"rules": {"none": {"kind": "exclude", "items": ["i1"]}}}),
+    ],
+)
+def test_what_takes_long_runs_in_threads_of_its_own(client, monkeypatch, module, function, path, body):
+    threads, work = [], getattr(module, function)
+
+    def watched(*args, **options):
+        threads.append(threading.current_thread().name)
+        return work(*args, **options)
+
+    monkeypatch.setattr(module, function, watched)
+    answer = client.get(path) if body is None else client.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    assert [name.startswith("segue-compute") for name in threads] == [True]
+
+
+def test_little_that_takes_long_runs_at_a_time_and_reads_do_not_wait_for_it(service):
+    go, running = threading.Event(), []
+
+    def work() -> None:
+        running.append(1)
+        assert go.wait(60)
+
+    async def ask() -> None:
+        long = [asyncio.ensure_future(service.compute(work)) for _ in range(50)]
+        others = asyncio.gather(service._in(service._reads, lambda: "read"), asyncio.to_thread(lambda: "other"))
+        assert await asyncio.wait_for(others, 30) == ["read", "other"]
+        assert len(running) <= COMPUTING
+        go.set()
+        await asyncio.gather(*long)
+        await service.close()
+
+    asyncio.run(ask())

@@ -68,6 +68,7 @@ class Activation:
             if name in self.service.deployment.split.models:
                 raise ConfigError(f"{name}: answers or runs along now; activate it to load what is in its folder")
             loaded = await asyncio.to_thread(self.service.folders.load, name)
+            await self.service.shop.add_model(loaded)
             before = self.service.deployment
             self.service.deployment = Deployment({**before.models, name: loaded}, before.split)
             return loaded
@@ -101,6 +102,7 @@ class Activation:
             wanted = fingerprints.get(name)
             if wanted is None or name not in models or models[name].fingerprint != wanted:
                 models[name] = await asyncio.to_thread(self._current, name, models.get(name), wanted)
+                await self.service.shop.add_model(models[name])
         if self.service.import_events:
             for arm in split.arms:
                 await asyncio.to_thread(self._import, models[arm.model])

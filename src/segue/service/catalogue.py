@@ -13,7 +13,7 @@ recommended; `segue.service.selection` makes those of a model from them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -28,6 +28,7 @@ from segue.service.item_column import ItemColumn
 from segue.service.loaded_model import LoadedModel
 
 REREAD = 60 * MICROSECONDS  # after which changes are read again that other processes may have made visible late
+STEP = 5_000  # items, of a change that is made step by step
 
 
 class Catalogue:
@@ -48,7 +49,6 @@ class Catalogue:
         self._items: dict[int, Item] = {}
         self._unavailable = np.zeros(1024, np.bool_)
         self._expiring: list[tuple[int, int]] = []  # a heap of (time, number)
-        self._sources: list[tuple[Ids, pl.DataFrame]] = []
         self._columns: dict[str, ItemColumn] = {}
         self._models: WeakKeyDictionary[LoadedModel, Ids] = WeakKeyDictionary()
         self._since, self._newest, self._read_at = 0, 0, 0
@@ -82,23 +82,50 @@ class Catalogue:
         return self._items.items()
 
     def numbers_of(self, loaded: LoadedModel) -> Ids:
-        """(I + 1,) the number of each item of a model; the metadata of its log is added to the catalogue."""
-        numbers = self._models.get(loaded)
-        if numbers is None:
-            numbers = np.array([0, *map(self.number, loaded.tokens[1:])], np.int64)
-            self._models[loaded] = numbers
-            self._add_source(numbers, loaded)
-        return numbers
+        """(I + 1,) the number of each item of a model, which is added to the catalogue if it was not."""
+        if loaded not in self._models:
+            for _ in self.adding(loaded):
+                pass
+        return self._models[loaded]
 
-    def _add_source(self, numbers: Ids, loaded: LoadedModel) -> None:
-        for number, title in zip(numbers.tolist(), loaded.titles, strict=True):
-            item = self._items.get(number)
-            if number and title is not None and (item is None or item.title is None):
-                self.titles[number] = title
-        if loaded.saved.log.item_metadata is not None:
-            self._sources.append((numbers[1:], loaded.saved.log.item_metadata))
-            self._columns.clear()
+    def adding(self, loaded: LoadedModel) -> Iterator[None]:
+        """Add the items of a model and the metadata of its log, step by step, so that others can be answered between.
+
+        The catalogue may change and be asked between two steps.
+        """
+        if loaded in self._models:
+            return
+        numbers = np.zeros(len(loaded.tokens), np.int64)
+        for first in range(1, len(numbers), STEP):
+            part = slice(first, first + STEP)
+            numbers[part] = found = [self.number(name) for name in loaded.tokens[part]]
+            for number, title in zip(found, loaded.titles[part], strict=True):
+                item = self._items.get(number)
+                if item is None or item.title is None:
+                    self.titles[number] = title
+            yield
+        self._models[loaded] = numbers  # from here on, columns that are made have its values
+        table = loaded.saved.log.item_metadata
+        for name, column in list(self._columns.items()):
+            if table is not None and name in table.columns:
+                for first in range(0, len(table), STEP):
+                    self._set(name, column, numbers[1:][first : first + STEP], table[name][first : first + STEP])
+                    yield
         self.version += 1
+
+    def _set(self, name: str, column: ItemColumn, numbers: Ids, values: pl.Series) -> None:
+        """Set values of a column for items of which the table of the store has no others."""
+        for number, value in zip(numbers.tolist(), values.to_list(), strict=True):
+            item = self._items.get(number)
+            if item is None or name not in item.columns:
+                column.set(number, value)
+
+    @property
+    def _sources(self) -> Iterable[tuple[Ids, pl.DataFrame]]:
+        """The metadata of the models that are in memory, with the numbers of its rows."""
+        for loaded, numbers in self._models.items():
+            if loaded.saved.log.item_metadata is not None:
+                yield numbers[1:], loaded.saved.log.item_metadata
 
     def columns(self) -> list[str]:
         """The names of all columns."""
@@ -113,8 +140,7 @@ class Catalogue:
             found = ItemColumn()
             for numbers, table in self._sources:
                 if name in table.columns:
-                    for number, value in zip(numbers.tolist(), table[name].to_list(), strict=True):
-                        found.set(number, value)
+                    self._set(name, found, numbers, table[name])
             for number, item in self._items.items():
                 if name in item.columns:
                     found.set(number, item.columns[name])

@@ -29,6 +29,7 @@ MAX_ITEMS = 1_000  # of an answer
 MAX_READERS = 4  # models whose ids a history keeps: those that were loaded last
 NONE = np.array([], np.int64)
 _numbers = count()  # of the models that were loaded
+USUAL_ITEMS = 100  # longer lists, such as whole rankings, are found in batches of their own
 WARM_UP_ROWS = (1, 2, 16)  # batches that are scored before a model goes live
 
 
@@ -216,16 +217,18 @@ class LoadedModel:
         return self._finder.exclude_seen if exclude_seen is None else exclude_seen
 
     def _answer(self, questions: Sequence[_Question]) -> list[Answer]:
-        """The answers to a batch: the users whose states are kept, and the others."""
-        live = [self._is_live(one) for one in questions]
-        if self._states is None or not any(live):
-            return self._answer_by(questions, self._finder.find)
-        if not all(live):
-            answers: dict[int, Answer] = {}
-            for kind in (True, False):
-                places = [place for place, is_live in enumerate(live) if is_live == kind]
-                answers |= zip(places, self._answer([questions[place] for place in places]), strict=True)
-            return [answers[place] for place in range(len(questions))]
+        """The answers to a batch: apart those to users whose states are kept, and those with more items than usual."""
+        kinds: dict[tuple[bool, bool], list[int]] = {}
+        for place, one in enumerate(questions):
+            kinds.setdefault((self._is_live(one), one.k > USUAL_ITEMS), []).append(place)
+        answers: dict[int, Answer] = {}
+        for (is_live, _), places in kinds.items():
+            chosen = [questions[place] for place in places]
+            answers |= zip(places, self._answer_live(chosen) if is_live else self._answer_by(chosen), strict=True)
+        return [answers[place] for place in range(len(questions))]
+
+    def _answer_live(self, questions: Sequence[_Question]) -> list[Answer]:
+        assert self._states is not None
         vectors = self._states.query_vectors([(one.history, self.item_ids(one.history)) for one in questions])
         return self._answer_by(questions, lambda queries, k: self._finder.find_nearest(queries, vectors, k))
 
@@ -233,15 +236,15 @@ class LoadedModel:
         return self._states is not None and bool(question.history.user) and self._states.can_read(question.query.items)
 
     def _answer_by(
-        self, questions: Sequence[_Question], find: Callable[[Sequence[Query], int], TopItems]
+        self, questions: Sequence[_Question], find: Callable[[Sequence[Query], int], TopItems] | None = None
     ) -> list[Answer]:
-        top = find([one.query for one in questions], max(one.k for one in questions))
+        top = (find or self._finder.find)([one.query for one in questions], max(one.k for one in questions))
         answers = []
-        for question, ids, scores, fallback in zip(
-            questions, top.items.tolist(), top.scores.tolist(), top.fallback, strict=True
-        ):
-            found = min(question.k, sum(map(bool, ids)))
-            answers.append(Answer(ids[:found], scores[:found], fallback))
+        rows = zip(questions, top.items.numpy(), top.scores.numpy(), top.fallback, strict=True)
+        for question, items, scores, fallback in rows:
+            ids = items[: question.k]
+            found = np.count_nonzero(ids)
+            answers.append(Answer(ids[:found].tolist(), scores[:found].tolist(), fallback))
         return answers
 
     def hidden_ids(self, allowed: Mask) -> Ids | None:

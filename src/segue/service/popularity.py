@@ -13,8 +13,9 @@ and once a day, all events are counted anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -36,20 +37,20 @@ class Tally:
     """The events of a store, counted.
 
     Attributes:
-        cut: `groups` hold the events up to this number of arrival.
-        groups: item, hour, and number of events.
+        cut: the sums hold the events up to this number of arrival.
+        items: names of the items.
+        sums: (3, items): the sum with each half-life, and the number of events.
         recent: the events after the cut, one by one.
         erasures: `EventLog.num_erasures` before they were counted.
-        time: when, in microseconds since 1970.
-        number: of the tally.
+        time: when, in microseconds since 1970; the weights are those of its hour.
     """
 
     cut: int
-    groups: list[tuple[str, int, int]]
+    items: Sequence[str]
+    sums: np.ndarray
     recent: list[PastEvent]
     erasures: int
     time: int
-    number: int
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,10 @@ class Popularity:
         """Prepare; `read_changes` counts the events that are there."""
         self.log, self.catalogue = log, catalogue
         self._hour = 0  # the weights are those of this hour
-        self._long, self._short, self._total = np.zeros(1024), np.zeros(1024), np.zeros(1024)
+        self._sums = np.zeros((3, 1024))  # of each item, with each half-life; its number of events
         self._cut, self._known = -1, set[int]()  # all up to the cut, and these numbers of arrival, are counted
         self._newest, self._time, self._erasures = 0, 0, 0
-        self._meanwhile: list[PastEvent] | None = None  # what this process stores while all events are counted
-        self._started, self._applied = 0, 0  # numbers of tallies
+        self._is_settled = False  # whether what was stored while all was counted has been read, too
 
     @property
     def is_counted(self) -> bool:
@@ -81,13 +81,11 @@ class Popularity:
     def add(self, events: Iterable[PastEvent], now: int) -> None:
         """Count events; those that were counted are known by their numbers of arrival."""
         for event in events:
-            if self._meanwhile is not None:
-                self._meanwhile.append(event)
             if event.seq <= self._cut or event.seq in self._known or not self.is_counted:
                 continue
             self._known.add(event.seq)
             self._newest = max(self._newest, event.seq)
-            self._count(self.catalogue.number(event.item), hour_of(event.time), hour_of(now), 1)
+            self._count(self.catalogue.number(event.item), hour_of(event.time), hour_of(now))
         if len(self._known) > 4 * UNSETTLED:
             self._cut = self._newest - UNSETTLED
             self._known = {seq for seq in self._known if seq > self._cut}
@@ -96,7 +94,7 @@ class Popularity:
         """Read what other processes stored, or count all events anew if that is due. May run in a thread."""
         if self.needs_tally(now):
             return Followed(tally=self.tally(now))
-        if self.log.newest_seq() <= self._newest:
+        if self._is_settled and self.log.newest_seq() <= self._newest:
             return Followed()
         return Followed(self.log.after(max(self._cut, self._newest - UNSETTLED)))
 
@@ -106,66 +104,70 @@ class Popularity:
 
     def tally(self, now: int) -> Tally:
         """Count all events of the store. May run in a thread."""
-        self._started += 1
-        number, self._meanwhile = self._started, []  # what was stored before is in the store
         erasures = self.log.num_erasures()
         cut = max(0, self.log.newest_seq() - UNSETTLED)
-        return Tally(cut, list(self.log.counts(HOUR, cut)), self.log.after(cut), erasures, now, number)
+        items: dict[str, int] = {}
+        groups = np.array(
+            [(items.setdefault(item, len(items)), hour, count) for item, hour, count in self.log.counts(HOUR, cut)],
+            np.int64,
+        ).reshape(-1, 3)
+        ages = hour_of(now) - np.minimum(groups[:, 1], hour_of(now))
+        sums = np.stack([np.bincount(groups[:, 0], one * groups[:, 2], len(items)) for one in _weights(ages)])
+        return Tally(cut, list(items), sums, self.log.after(cut), erasures, now)
 
     def apply(self, followed: Followed, now: int) -> None:
         """Take over what `read_changes` read."""
         if followed.tally is not None:
             self.replace(followed.tally)
+            return
+        self._is_settled |= bool(followed.events)
         self.add(followed.events, now)
 
     def replace(self, tally: Tally) -> None:
-        """Begin anew with the counts of a tally, and with the events that this process stored meanwhile."""
-        if tally.number < self._applied:
-            return  # a newer one was faster
-        meanwhile, self._meanwhile = self._meanwhile or [], None
-        self._applied, self._hour = tally.number, hour_of(tally.time)
-        self._long, self._short, self._total = (np.zeros(len(self._long)) for _ in range(3))
+        """Begin anew with the counts of a tally. Events that were stored meanwhile are in the next `read_changes`."""
+        self._hour = hour_of(tally.time)
         self._cut, self._known, self._newest = tally.cut, set(), tally.cut
-        self._time, self._erasures = tally.time, tally.erasures
-        for item, hour, count in tally.groups:
-            self._count(self.catalogue.number(item), hour, self._hour, count)
+        self._time, self._erasures, self._is_settled = tally.time, tally.erasures, False
+        numbers = [self.catalogue.number(item) for item in tally.items]
+        self._sums = np.zeros((3, max(self._sums.shape[1], len(self.catalogue.names))))
+        self._sums[:, numbers] = tally.sums
         self.add(tally.recent, tally.time)
-        self.add(meanwhile, tally.time)
 
     def totals(self) -> Floats:
         """(N + 1,) the number of events of each item."""
-        return self._padded(self._total)
+        return self._padded(2)
 
     def popular(self, now: int) -> Floats:
         """(N + 1,) how popular each item is; 0 for one without events."""
         decay = 2.0 ** ((self._hour - hour_of(now)) / HALF_LIFE)
-        return self._padded(self._long) * decay + FLOOR * self.totals()
+        return self._padded(0) * decay + FLOOR * self.totals()
 
     def recent(self, now: int) -> tuple[Floats, Floats]:
         """(recent, expected), each (N + 1,): the sum of the last day, and that of an average day of the last weeks."""
         hours = self._hour - hour_of(now)
-        expected = self._padded(self._long) * (2.0 ** (hours / HALF_LIFE) * SHORT_HALF_LIFE / HALF_LIFE)
-        return self._padded(self._short) * 2.0 ** (hours / SHORT_HALF_LIFE), expected
+        expected = self._padded(0) * (2.0 ** (hours / HALF_LIFE) * SHORT_HALF_LIFE / HALF_LIFE)
+        return self._padded(1) * 2.0 ** (hours / SHORT_HALF_LIFE), expected
 
     def trending(self, now: int) -> Floats:
         """(N + 1,) by how many standard deviations an item has more events than its average lets expect."""
         recent, expected = self.recent(now)
         return (recent - expected) / np.sqrt(expected + 1)
 
-    def _padded(self, values: Floats) -> Floats:
-        size = len(self.catalogue.names)
+    def _padded(self, row: int) -> Floats:
+        values, size = self._sums[row], len(self.catalogue.names)
         return values[:size] if len(values) >= size else np.concatenate([values, np.zeros(size - len(values))])
 
-    def _count(self, number: int, hour: int, now: int, count: int) -> None:
-        if number >= len(self._total):
-            more = np.zeros(max(len(self._total), number))
-            self._long, self._short, self._total = (
-                np.concatenate([one, more]) for one in (self._long, self._short, self._total)
-            )
-        age = self._hour - min(hour, now)  # negative for an hour after the one of the weights
-        self._long[number] += count * 2.0 ** (-age / HALF_LIFE)
-        self._short[number] += count * 2.0 ** (-age / SHORT_HALF_LIFE)
-        self._total[number] += count
+    def _count(self, number: int, hour: int, now: int) -> None:
+        width = self._sums.shape[1]
+        if number >= width:
+            self._sums = np.pad(self._sums, ((0, 0), (0, max(width, number))))
+        for row, weight in enumerate(_weights(self._hour - min(hour, now))):
+            self._sums[row, number] += weight
+
+
+def _weights(age: Any) -> tuple[Any, Any, float]:
+    """What an event adds to the three sums. Its age, in hours, is negative after the hour of the weights."""
+    return 2.0 ** (-age / HALF_LIFE), 2.0 ** (-age / SHORT_HALF_LIFE), 1.0
 
 
 def hour_of(time: int) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from segue.event_store.event_log import Change
@@ -26,6 +28,8 @@ from segue.service.quality_watch import WATCH_SECONDS, QualityWatch
 from segue.service.shop import Shop
 from segue.service.shown_lists import ShownLists
 
+READERS = 10  # threads that read from a server: as many as there are connections
+COMPUTING = 2  # threads that explain, try rules and find similar items
 Value = TypeVar("Value")
 
 
@@ -49,6 +53,8 @@ class Service:
 
     def __post_init__(self) -> None:
         self.histories = Histories(self.store.events)
+        self._reads = ThreadPoolExecutor(READERS, "segue-reads")
+        self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
         self._history_batches = MicroBatches(self.histories.get_all)
         active = self.deployment.choose(None)[0]
         self.shop = Shop(self.store, [*(one for one in self.deployment.models.values() if one is not active), active])
@@ -89,11 +95,18 @@ class Service:
         """The history of a user as the store holds it now."""
         if self.store.database.embedded:
             return await self._history_batches.ask(user)
-        return await asyncio.to_thread(self.histories.get, user)
+        return await self._in(self._reads, partial(self.histories.get, user))
 
     async def read(self, ask: Callable[[], Value]) -> Value:
         """Read from the store: at once if it is a file, in a thread if it is a server."""
-        return ask() if self.store.database.embedded else await asyncio.to_thread(ask)
+        return ask() if self.store.database.embedded else await self._in(self._reads, ask)
+
+    async def compute(self, work: Callable[[], Value]) -> Value:
+        """Compute what takes long, in a thread. Little of it runs at a time, so that it keeps no answer waiting."""
+        return await self._in(self._computing, work)
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], Value]) -> Value:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     async def close(self) -> None:
         """Store what waits, and close the store."""
@@ -101,6 +114,8 @@ class Service:
         await self.writer.close()
         await self.shown.close()
         await self._flushing.once()
+        for threads in (self._computing, self._reads):
+            await asyncio.to_thread(threads.shutdown)
         await asyncio.to_thread(self.store.close)  # a thread may still read, for one who went away
 
     def _changed(self, changes: dict[str, Change]) -> None:

@@ -49,17 +49,14 @@ class Shop:
 
     def periodic(self) -> list[Periodic]:
         """What asks for that which other processes change."""
-        catalogue, rules, popularity = self.catalogue, self.rules, self.popularity
+        catalogue, rules = self.catalogue, self.rules
         return [
             Periodic(
                 "following the items",
                 lambda: follow(lambda: catalogue.read_changes(now()), lambda found: catalogue.apply(found, now())),
             ),
             Periodic("following the rules", lambda: follow(rules.read_changes, rules.apply)),
-            Periodic(
-                "counting events",
-                lambda: follow(lambda: popularity.read_changes(now()), lambda found: popularity.apply(found, now())),
-            ),
+            Periodic("counting events", self.count_again),
         ]
 
     def add_events(self, changes: Mapping[str, Change]) -> None:
@@ -73,10 +70,16 @@ class Shop:
             await self.count_again()
 
     async def count_again(self) -> None:
-        """As `count`, where somebody may have been erased."""
+        """Count what other processes stored, or all events where somebody may have been erased."""
+        popularity = self.popularity
         async with self._counting:
-            if await asyncio.to_thread(self.popularity.needs_tally, now()):
-                self.popularity.replace(await asyncio.to_thread(self.popularity.tally, now()))
+            for _ in range(2):  # the second finds what is stored while all events are counted
+                await follow(lambda: popularity.read_changes(now()), lambda found: popularity.apply(found, now()))
+
+    async def add_model(self, loaded: LoadedModel) -> None:
+        """Add the items of a model before it answers, so that its first answers are as fast as the others."""
+        for _ in self.catalogue.adding(loaded):
+            await asyncio.sleep(0)
 
     async def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
         """Change the table of items; the change counts in the next answer."""
@@ -95,15 +98,13 @@ class Shop:
         """
         if not selection.caps:
             return await ask(k)
-        width = 4 * k
-        while True:
+        for width in (4 * k, len(numbers)):  # the whole ranking where the best items are of too few kinds
             answer = await ask(width)
             places = {int(numbers[index]): place for place, index in enumerate(answer.ids)}
             chosen = [places[number] for number in selection.capped(places, k)]
-            if len(chosen) == k or len(answer.ids) < width or width >= len(numbers):
-                ids = [answer.ids[place] for place in chosen]
-                return Answer(ids, [answer.scores[place] for place in chosen], answer.fallback)
-            width *= 4
+            if len(chosen) == k or len(answer.ids) < width:
+                break
+        return Answer([answer.ids[one] for one in chosen], [answer.scores[one] for one in chosen], answer.fallback)
 
 
 def now() -> int:

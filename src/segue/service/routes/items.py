@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -171,7 +171,7 @@ async def similar(
         known = shop.catalogue.find(item) is not None
         why = "does not know it yet; it learns it at the next retrain" if known else "knows no item of this name"
         raise ProblemError(404, f"item {item!r}: the model {loaded.name} {why}")
-    found = await asyncio.to_thread(_find_similar, loaded, item, k, selection)
+    found = await service.compute(partial(_find_similar, loaded, item, k, selection))
     names = [name for name, _ in found]
     similarities = dict(found)
     by_number = {int(numbers[loaded.token_ids[name]]): name for name in names}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -196,7 +196,7 @@ async def answer(
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
         if wanted.explain:
-            explained = await asyncio.to_thread(explain_items, loaded, loaded.query(person, events), top.ids)
+            explained = await service.compute(partial(explain_items, loaded, loaded.query(person, events), top.ids))
             for one, parts in zip(chosen, explained, strict=True):
                 one["explanation"] = _explanation(service, loaded, parts, one["score"])
     else:

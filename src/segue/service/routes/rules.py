@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Response
@@ -93,7 +94,9 @@ async def try_out(body: Trial, service: Annotated[Service, Depends(get_service)]
     rules = shop.rules.rules if body.rules is None else body.rules
     shop.selector.check(rules)
     selection = shop.selector.make({}, rules, available=False)
-    trial = await asyncio.to_thread(try_rules, service.store.events, loaded, selection, k=body.k, users=body.users)
+    trial = await service.compute(
+        partial(try_rules, service.store.events, loaded, selection, k=body.k, users=body.users)
+    )
     return _cost(trial)
 
 
