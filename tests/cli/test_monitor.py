@@ -95,3 +95,32 @@ def test_latency_and_rate_are_of_the_time_between_two_looks():
 def test_what_cannot_be_watched_is_said(address, capsys, arguments, message):
     assert status(["monitor", *(one.format(address=address) for one in arguments), "--once"]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_key_goes_to_no_other_host(address, monkeypatch, capsys):
+    """A redirect is not followed."""
+    keys = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.append(self.headers.get("Authorization"))
+            self.send_response(302)
+            self.send_header("Location", f"{address}{self.path}")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setenv("SEGUE_API_KEY", "the-key")
+    server = HTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        assert status(["monitor", f"http://localhost:{server.server_port}", "--once"]) == 2
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    said = " ".join(capsys.readouterr().err.split())
+    assert "answers 302 Found; give the address that it redirects to" in said
+    assert keys == ["Bearer the-key"]

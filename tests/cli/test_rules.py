@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.service.history_import import import_histories
@@ -70,9 +71,22 @@ def test_what_rules_cost_is_said_with_its_interval(segue, store, here):
 )
 def test_bad_rules_are_one_error(segue, store, here, content, message):
     (here / "rules.json").write_text(content)
-    code, out, err = segue("rules try rules.json models/hgn")
-    assert (code, out) == (2, "")
-    assert re.search(message, " ".join(err.split())), err
+    for command in ("try rules.json models/hgn", "put rules.json models/hgn", "put rules.json"):
+        code, out, err = segue(f"rules {command}")
+        assert (code, out) == (2, "")
+        assert re.search(message, " ".join(err.split())), err
+    assert store.rules.all() == {}
+
+
+def test_rules_on_what_only_a_model_or_an_event_names_can_be_put(segue, store, here):
+    store.events.append([Event("u1", "seen", 5)])
+    item = load("models/hgn").log.items.tokens[-1]
+    for name, command in (("seen", "put rules.json"), (str(item), "put rules.json models/hgn")):
+        (here / "rules.json").write_text(json.dumps({"r": {"kind": "exclude", "items": [name]}}))
+        done(segue(f"rules {command}"))
+    (here / "rules.json").write_text(json.dumps({"r": {"kind": "exclude", "where": {"year": ["1"]}}}))
+    code, _, err = segue("rules put rules.json")
+    assert (code, "if the log of a model has it, give that" in " ".join(err.split())) == (2, True)
 
 
 @pytest.mark.parametrize(

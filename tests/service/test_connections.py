@@ -12,8 +12,10 @@ from contextlib import closing, suppress
 import pytest
 import uvicorn
 
+from segue.errors import ConfigError
 from segue.service import connections
 from segue.service.connections import HEAD_BYTES, BoundedConnection
+from segue.service.run_server import listen
 
 FEW = 4
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -136,3 +138,9 @@ def test_what_is_no_request_is_refused_with_a_problem(port, sent):
         client.sendall(sent)
         answer = everything(client)
         assert problem(answer[answer.rindex(b"HTTP/1.1 ") :])[0] == 400
+
+
+def test_an_address_is_taken_by_one_service_alone():
+    """The second one fails at once, before it has loaded its models."""
+    with closing(listen("127.0.0.1", 0)) as first, pytest.raises(ConfigError, match="cannot be listened on"):
+        listen("127.0.0.1", first.getsockname()[1])

@@ -171,6 +171,28 @@ def test_rules_hold_from_the_next_answer_on(client, kinds):
     assert names(recommend(client, k=1000)) == everything
 
 
+def test_a_rule_that_no_item_fits_any_more_does_nothing_and_is_logged(client, kinds, caplog):
+    everything = names(recommend(client, k=1000))
+    client.put("/v1/items", json={"item": "i4", "columns": {"kind": "rare"}})
+    client.put("/v1/rules/rare", json={"kind": "include", "where": {"kind": ["rare"]}}).raise_for_status()
+    assert names(recommend(client, k=1000)) == ["i4"]
+    client.patch("/v1/items/i4", json={"columns": {"kind": "even"}}).raise_for_status()
+    for _ in range(2):
+        assert names(recommend(client, k=1000)) == everything
+        assert names(recommend(client, k=1000, where="kind:odd")) == [one for one in everything if int(one[1:]) % 2]
+    said = [record.getMessage() for record in caplog.records if "rule" in record.getMessage()]
+    assert said == ["rule rare: no item fits it any more, so it does nothing"]
+
+
+def test_an_answer_without_items_says_why(client, kinds):
+    assert recommend(client)["empty"] is None
+    client.put("/v1/items", json={"item": "i3", "columns": {"kind": "rare"}, "available": False})
+    assert recommend(client, where="kind:rare")["empty"] == "no item can be had that fits where and the rules"
+    left_out = recommend(client, where="kind:rare", available=False, exclude="i3")
+    assert (left_out["items"], "as excluded" in left_out["empty"]) == ([], True)
+    assert client.post("/v1/recommend", json={"user": "nobody", "candidates": []}).json()["empty"] is not None
+
+
 def test_what_rules_cost_is_measured_on_the_newest_events(client, kinds):
     nothing = client.post("/v1/rules/try", json={"k": 10}).json()
     assert (nothing["users"], nothing["changed"], nothing["recall"]["difference"]) == (40, 0, 0)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,10 @@ from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
 from segue.models.registry import MODELS
+from segue.serving import export
+from segue.serving.erase_users import erase_users
 from segue.serving.export import export_model, has_vectors
+from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import load, save
 
 LOG = synthetic.cycle(num_users=12, num_items=9, length=8)
@@ -53,6 +57,36 @@ def test_vectors_and_queries_give_the_scores_of_the_model(tmp_path):
     with torch.inference_mode():
         query, scores = saved.model.query(batch)[0].numpy(), saved.model.score(batch)[0, 1:].numpy()
     assert vectors @ query == pytest.approx(scores, rel=1e-5)
+
+
+def test_a_network_that_answers_nan_is_not_exported(tmp_path, monkeypatch):
+    saved = saved_model("hgn", tmp_path, embedding_dim=8)
+    answers = np.full((1, len(load(saved.folder).model.item_vectors()[0])), np.nan, np.float32)
+
+    class Network:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def get_inputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name="history")]
+
+        def run(self, *_: object) -> list[np.ndarray]:
+            return [answers]
+
+    monkeypatch.setattr(export, "check_onnx", lambda: None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(InferenceSession=Network))
+    program = SimpleNamespace(save=lambda path: Path(path).write_bytes(b"onnx"))
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: program)
+    done = export_model(saved, tmp_path / "out")
+    assert "differs from hgn by nan" in (done.why_not or "")
+    assert not (tmp_path / "out" / "query.onnx").exists()
+
+
+def test_an_export_names_the_model_as_a_service_does_also_after_an_erasure(tmp_path):
+    saved = saved_model("hgn", tmp_path, embedding_dim=8)
+    fingerprint = fingerprint_of(saved.about)
+    erase_users(saved.folder, {str(LOG.users.tokens[0]): None})
+    export_model(load(saved.folder), tmp_path / "out", onnx=False)
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["fingerprint"] == fingerprint
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from cyclopts import Parameter
 
@@ -134,14 +134,23 @@ def _look(address: str, k: int, hours: float) -> tuple[dict[str, Any], Traffic]:
     return report, read_traffic(_get(f"{address}/metrics"))
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """Follows no redirect, which would hand the API key to another host."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """No request in place of the one that was redirected."""
+
+
 def _get(url: str) -> str:
     key = os.environ.get(KEY)
     request = Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
     try:
-        with urlopen(request, timeout=TIMEOUT) as answer:
+        with build_opener(_NoRedirects).open(request, timeout=TIMEOUT) as answer:
             return str(answer.read().decode())
     except HTTPError as error:
         hint = f"; set {KEY} to a key that may read" if error.code in (401, 403) else ""
+        if error.code in range(300, 400):
+            hint = "; give the address that it redirects to, if you trust it with the key"
         raise DataError(f"{url}: answers {error.code} {error.reason}{hint}") from error
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +22,10 @@ from segue.reporting.console import say
 if TYPE_CHECKING:
     from segue.event_store.store import Store
     from segue.reporting.tables import FittedTable
+    from segue.service.loaded_model import LoadedModel
     from segue.service.rule_trial import RuleTrial
     from segue.service.rules import Rules
+    from segue.service.selection import Selector
 
 rules = App(
     name="rules",
@@ -31,7 +33,7 @@ rules = App(
     usage="Usage: segue rules (list | put | delete | try) [OPTIONS]",
     help_epilogue="""Examples:
   segue rules try rules.json models/hgn
-  segue rules put rules.json --store postgresql://segue@db/shop
+  segue rules put rules.json models/hgn --store postgresql://segue@db/shop
   segue rules list
   segue rules delete no-tobacco
 
@@ -61,19 +63,32 @@ def list_rules(*, store: str = DEFAULT_STORE, json: JsonFile = None) -> None:
 
 
 @rules.command
-def put(rules: Path, *, store: str = DEFAULT_STORE) -> None:
+def put(
+    rules: Path,
+    model: Path | None = None,
+    *,
+    store: str = DEFAULT_STORE,
+    model_class: ModelClasses = (),
+) -> None:
     """Add the rules of a file, or replace those of the same names. Services follow within seconds.
 
-    Try them first: `segue rules try` also says which columns and values no item has.
+    A rule on a column, a value or an item that nothing has is refused. Try rules first: `segue rules try`.
 
     Args:
         rules: JSON file of rules.
+        model: Folder of the saved model that answers. Without it, only the items and events of the store are known.
         store: The store of the service.
     """
     new, names = _read(rules)
     from segue.service.rules import check_number, plain_rule
 
+    loaded = [] if model is None else [_loaded(model, model_class)]
     with _opened(store) as opened:
+        try:
+            _selector(opened, loaded, new)
+        except ConfigError as error:
+            hint = "" if loaded else f"; if the log of a model has it, give that: segue rules put {rules} MODEL"
+            raise ConfigError(f"{error}{hint}") from error
         check_number({**dict.fromkeys(opened.rules.all()), **new})
         opened.rules.put_all({name: plain_rule(rule) for name, rule in new.items()})
     say(f"{store}: {', '.join(names)} hold now")
@@ -123,19 +138,36 @@ def try_rules(
         raise ConfigError(f"-k {k}, --users {users}: lists need at least 1 item, and an interval at least 2 users")
     check_outputs({"--json": json}, inputs=[rules, model, *source_files(*model_class)])
     wanted, _ = _read(rules)
-    from segue.models.registry import find
-    from segue.service.loaded_model import LoadedModel
     from segue.service.rule_trial import try_rules as try_out
-    from segue.service.shop import Shop
 
-    loaded = LoadedModel.load(model, [find(reference) for reference in model_class])
+    loaded = _loaded(model, model_class)
     with _opened(store) as opened:
-        selector = Shop(opened, [loaded]).selector
-        selector.check(wanted)
-        selection = selector.make({}, wanted, available=False)
+        selection = _selector(opened, [loaded], wanted).make({}, wanted, available=False)
         trial = try_out(opened.events, loaded, selection, k=k, users=users)
     show(_trial_table(trial))
     write_json_output(json, {"store": store, "rules": str(rules), **asdict(trial)})
+
+
+def _loaded(model: Path, classes: ModelClasses) -> LoadedModel:
+    from segue.models.registry import find
+    from segue.service.loaded_model import LoadedModel
+
+    return LoadedModel.load(model, [find(reference) for reference in classes])
+
+
+def _selector(store: Store, models: Sequence[LoadedModel], rules: Rules) -> Selector:
+    """What finds the items that rules choose, after the check that each rule chooses some.
+
+    Raises:
+        ConfigError: a rule names a column, a value or an item that nothing has.
+    """
+    from segue.service.shop import Shop, now
+
+    shop = Shop(store, models)
+    if any(rule.kind != "cap" and rule.items for rule in rules.values()):  # some items may have events only
+        shop.popularity.apply(shop.popularity.read_changes(now()), now())
+    shop.selector.check(rules)
+    return shop.selector
 
 
 def _read(path: Path) -> tuple[Rules, list[str]]:

@@ -6,8 +6,8 @@
     {"kind": "cap", "column": "category", "at_most": 3}              at most three of each category in a list
 
 In `where`, several values of one column are alternatives, and all columns must fit. `items` names items one by one; an
-item that it names, or that `where` fits, is meant. Where a rule names a value that no item has any more, it means
-nothing, and the other rules go on.
+item that it names, or that `where` fits, is meant. A rule that no item fits any more does nothing, which is logged,
+and the other rules go on.
 """
 
 from __future__ import annotations

@@ -130,6 +130,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # else another process could take the same address
     except (socket.gaierror, UnicodeError) as error:
         raise ConfigError(f"--host {host}: is not an address of this machine ({reason(error)})") from error
     except OSError as error:

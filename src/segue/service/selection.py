@@ -6,6 +6,7 @@ answer costs one look-up; the masks of each model are kept with the selection.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from segue.service.loaded_model import LoadedModel
 from segue.service.rules import Boost, Cap, Exclude, Include, RuleBook, Rules
 from segue.serving.score_rules import ScoreRules
 
+logger = logging.getLogger("segue.service")
+
 MAX_BYTES = 100_000_000  # of masks
 Where = Mapping[str, Sequence[str]]
 
@@ -36,12 +39,14 @@ class Selection:
         hidden: (N + 1,) whether an item may not be recommended; None if all may.
         boosts: (N + 1,) standard deviations to add to scores; None for none.
         caps: how many items of a kind.
+        idle: names of rules that no item fits, so that they do nothing.
     """
 
     catalogue: Catalogue
     hidden: Mask | None = None
     boosts: Floats | None = None
     caps: Sequence[Cap] = ()
+    idle: frozenset[str] = frozenset()
     _of_models: WeakKeyDictionary[LoadedModel, ScoreRules | None] = field(default_factory=WeakKeyDictionary)
 
     def rules_of(self, loaded: LoadedModel) -> ScoreRules | None:
@@ -116,7 +121,7 @@ class Selector:
 
     def __init__(self, catalogue: Catalogue, book: RuleBook) -> None:
         self.catalogue, self.book = catalogue, book
-        self._version = (-1, -1)
+        self._version, self._idle = (-1, -1), frozenset[str]()
         self._known: OrderedDict[tuple[tuple[str, ...], bool, bool], Selection] = OrderedDict()
 
     def get(self, where: Sequence[str] = (), *, available: bool = True, rules: bool = True) -> Selection:
@@ -140,6 +145,8 @@ class Selector:
         if found is None:
             conditions = parse_where(where)
             found = self.make(conditions, self.book.rules if rules else {}, available=available)
+            if rules:
+                self._log_idle(found.idle)
             self._known[key] = found
             # computing may have added items of a model
             self._version = (self.catalogue.version, self.book.version)
@@ -157,11 +164,14 @@ class Selector:
         for column, values in where.items():
             hidden |= ~catalogue.matching(column, values)
         boosts = np.zeros(len(hidden))
-        for rule in rules.values():
+        idle = []
+        for name, rule in rules.items():
             if isinstance(rule, Cap):
                 continue
             meant = self._meant(rule)
-            if isinstance(rule, Boost):
+            if not meant.any():
+                idle.append(name)  # an include that no item fits would hide all
+            elif isinstance(rule, Boost):
                 boosts[meant] += rule.by
             else:
                 hidden |= ~meant if isinstance(rule, Include) else meant
@@ -171,6 +181,7 @@ class Selector:
             hidden if hidden.any() else None,
             boosts if boosts.any() else None,
             tuple(rule for rule in rules.values() if isinstance(rule, Cap)),
+            frozenset(idle),
         )
 
     def check(self, rules: Rules) -> None:
@@ -193,6 +204,12 @@ class Selector:
                     raise ConfigError(f"unknown item {unknown[0]!r}")
             except ConfigError as error:
                 raise ConfigError(f"rule {name!r}: {error}") from error
+
+    def _log_idle(self, idle: frozenset[str]) -> None:
+        """Log the rules that do nothing, each once."""
+        for name in sorted(idle - self._idle):
+            logger.warning("rule %s: no item fits it any more, so it does nothing", name)
+        self._idle = idle
 
     def _meant(self, rule: Include | Exclude | Boost) -> Mask:
         """(N + 1,) the items that a rule means."""

@@ -30,7 +30,7 @@ from segue.io import reason, write_json
 from segue.models.base.model import DotProductModel, Model
 from segue.models.base.score_buffer import evaluation_mode
 from segue.models.registry import MODELS
-from segue.serving.model_facts import facts_hash
+from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import SavedModel
 
 LENGTH = 50  # of the histories of a model that reads whole ones
@@ -160,7 +160,7 @@ def _write_network(model: DotProductModel, log: Log, length: int, folder: Path) 
         program.save(str(path))
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         difference = _largest_difference(model, log, length, lambda given: session.run(None, given)[0], session)
-    if difference > TOLERANCE:
+    if not difference <= TOLERANCE:  # NaN is no answer, either
         path.unlink()
         return None, f"the exported network differs from {model.name} by {difference:.2g}"
     return difference, None
@@ -169,10 +169,13 @@ def _write_network(model: DotProductModel, log: Log, length: int, folder: Path) 
 def _largest_difference(
     model: DotProductModel, log: Log, length: int, run: Callable[[dict[str, np.ndarray]], np.ndarray], session: Any
 ) -> float:
-    """The largest difference between query vectors of an exported network and of the model, for users of the log."""
+    """The largest difference between query vectors of an exported network and of the model, for users of the log.
+
+    It is NaN if there is one.
+    """
     wanted = {one.name for one in session.get_inputs()}
     users = np.unique(np.linspace(1, log.num_users, CHECKED).astype(np.int64))
-    difference = 0.0
+    differences = []
     for user in (0, *users.tolist()):
         items = log.history(user)[-length:] if user and length else np.zeros(0, np.int64)
         history = np.zeros((1, length), np.int64)
@@ -180,14 +183,14 @@ def _largest_difference(
         given = {"user": np.array([user]), "history": history}
         found = run({name: value for name, value in given.items() if name in wanted})
         batch = Batch(torch.tensor([user]), torch.from_numpy(history))
-        difference = max(difference, float((torch.from_numpy(found) - model.query(batch)).abs().max()))
-    return difference
+        differences.append(float((torch.from_numpy(found) - model.query(batch)).abs().max()))
+    return float(np.max(differences))
 
 
 def _facts(saved: SavedModel, model: DotProductModel, exported: Exported) -> dict[str, Any]:
     return {
         "model": model.name,
-        "fingerprint": facts_hash(saved.about)[:16],
+        "fingerprint": fingerprint_of(saved.about),
         "log": saved.about.get("log"),
         "items": exported.items,
         "dim": exported.dim,

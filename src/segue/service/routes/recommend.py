@@ -137,6 +137,7 @@ class Recommended(BaseModel):
     fallback: str | None = Field(
         description="Why popular, trending and new items are recommended; null if the model answered."
     )
+    empty: str | None = Field(description="Why there are no items; null if there are.")
     items: list[RecommendedItem] = Field(description="The items, best first.")
 
 
@@ -208,9 +209,18 @@ async def answer(
         "fingerprint": loaded.fingerprint,
         "events": len(events),
         "fallback": top.fallback,
+        "empty": None if chosen else _why_empty(service, wanted),
         "items": chosen,
     }
     return Response(_encode(content), media_type="application/json")
+
+
+def _why_empty(service: Service, wanted: Wanted) -> str:
+    """Why nothing can be recommended."""
+    selection = service.shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
+    if selection.hidden is not None and selection.hidden[1:].all():
+        return "no item can be had that fits where and the rules"
+    return "all items that fit are left out: as seen, as excluded, as no candidates, or unknown to the model"
 
 
 def _items_of_model(service: Service, loaded: LoadedModel, top: Answer) -> list[dict[str, Any]]:

@@ -164,7 +164,10 @@ async def join(
     body: Join,
     service: Annotated[Service, Depends(get_service)],
 ) -> Joined:
-    """Give the events of an anonymous session to a user, and those that will come under its name."""
+    """Give the events of an anonymous session to a user, and those that will come under its name.
+
+    This cannot be undone. Give sessions names that no user has: what is joined is not asked whether it was a person.
+    """
     log = service.store.events
     moved = await asyncio.to_thread(log.join, session, body.user)
     service.histories.forget([session])
