@@ -176,7 +176,7 @@ def test_a_rule_that_no_item_fits_any_more_does_nothing_and_is_logged(client, ki
     client.put("/v1/items", json={"item": "i4", "columns": {"kind": "rare"}})
     client.put("/v1/rules/rare", json={"kind": "include", "where": {"kind": ["rare"]}}).raise_for_status()
     assert names(recommend(client, k=1000)) == ["i4"]
-    client.patch("/v1/items/i4", json={"columns": {"kind": "even"}}).raise_for_status()
+    client.put("/v1/items", json={"item": "i4", "columns": {"kind": "even"}}).raise_for_status()
     for _ in range(2):
         assert names(recommend(client, k=1000)) == everything
         assert names(recommend(client, k=1000, where="kind:odd")) == [one for one in everything if int(one[1:]) % 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from ipaddress import ip_address
 from types import FrameType
 
@@ -127,10 +128,12 @@ def listen(host: str, port: int) -> socket.socket:
     require(bool(host.strip()), "--host: is empty; 127.0.0.1 is this machine alone, 0.0.0.0 is every network")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen()  # else another process could take the same address
+        with ExitStack() as undo:
+            listener = undo.enter_context(socket.socket(family))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen()  # else another process could take the same address
+            undo.pop_all()
     except (socket.gaierror, UnicodeError) as error:
         raise ConfigError(f"--host {host}: is not an address of this machine ({reason(error)})") from error
     except OSError as error:
