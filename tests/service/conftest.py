@@ -15,6 +15,7 @@ from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.service.service import Service
 from segue.service.start import start_service
 from segue.serving.saved_model import save
@@ -62,5 +63,5 @@ def service(models, tmp_path) -> Service:
 
 @pytest.fixture
 def client(service) -> Iterator[TestClient]:
-    with TestClient(create_app(service)) as opened:
+    with TestClient(create_app(service, Limits())) as opened:
         yield opened

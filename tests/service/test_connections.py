@@ -21,7 +21,13 @@ FEW = 4
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
+WAITING = b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"  # until the client goes away
+
+
 async def application(scope, receive, send) -> None:
+    while scope["path"] == "/wait":
+        if (await receive())["type"] == "http.disconnect":
+            return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -108,13 +114,36 @@ def test_a_large_head_that_fits_is_read(port):
 def test_too_many_connections_are_refused(port):
     clients = [connect(port) for _ in range(FEW + 1)]
     try:
+        for client in clients[:-1]:
+            client.sendall(WAITING)
+        time.sleep(0.2)
         clients[-1].sendall(REQUEST)
         status, detail, headers = problem(everything(clients[-1]))
         assert (status, headers["retry-after"]) == (503, "1")
         assert detail == "too many connections; close idle ones, or ask again later"
         clients[0].close()
-        clients[1].sendall(REQUEST)  # one that was there before goes on
-        assert clients[1].recv(65_536).endswith(b"ok")
+        time.sleep(0.2)
+        with closing(connect(port)) as another:
+            another.sendall(REQUEST)
+            assert another.recv(65_536).endswith(b"ok")
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_the_connection_that_was_idle_for_longest_makes_room(port):
+    clients = [connect(port) for _ in range(FEW)]
+    try:
+        clients[0].sendall(WAITING)
+        for client in (clients[2], clients[1], clients[3]):
+            client.sendall(REQUEST)
+            assert client.recv(65_536).endswith(b"ok")
+        with closing(connect(port)) as another:
+            another.sendall(REQUEST)
+            assert another.recv(65_536).endswith(b"ok")
+            assert everything(clients[2]) == b""  # the first of those that wait for a request
+            clients[1].sendall(REQUEST)
+            assert clients[1].recv(65_536).endswith(b"ok")
     finally:
         for client in clients:
             client.close()

@@ -16,6 +16,7 @@ from segue.evaluation.protocol import Protocol
 from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.service.start import start_service
 from segue.serving.saved_model import load, save
 
@@ -34,7 +35,7 @@ def test_persons_who_are_erased_at_the_same_time_are_all_gone(own_models, url):
 
     async def run() -> list[int]:
         service = start_service(own_models, url, active="hgn")
-        transport = httpx.ASGITransport(create_app(service))
+        transport = httpx.ASGITransport(create_app(service, Limits()))
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             answers = await asyncio.gather(*(client.delete(f"/v1/users/{user}") for user in erased))
         await service.close()
@@ -56,7 +57,7 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
     def entries(client) -> dict[str, str | None]:
         return {one["name"]: one["not_erased"] for one in client.get("/v1/models").json()["models"]}
 
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         client.portal.call(service.catch_up)
         assert "u1" not in names(own_models / "item-knn")
         found = entries(client)
@@ -82,7 +83,7 @@ def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
     service = start_service(folder, url)
     with closing(open_store(url)) as other:
         other.events.erase("u1")
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         client.portal.call(service.catch_up)
         assert client.get("/v1/users/u1").json()["models"] == []
     assert "u1" not in names(folder)

@@ -8,7 +8,8 @@ import logging
 import pytest
 from fastapi.testclient import TestClient
 
-from segue.service import hot_path
+from segue.service import app as app_module
+from segue.service import docs_page, hot_path
 from segue.service.app import create_app
 from segue.service.limits import Limits
 from segue.service.rate_limit import TokenBuckets
@@ -53,6 +54,27 @@ def test_with_keys_any_name_of_the_service_will_do(service):
     with opened(service, keys=True) as client:
         headers = {"Host": "shop.example", "Authorization": f"Bearer {key}"}
         assert client.get("/v1/models", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/", "/healthz", "/v1/models"])
+def test_a_client_without_a_key_that_asks_too_often_waits(service, path):
+    service.store.keys.new("read")
+    service.keys.keys = service.store.keys.all()
+    with opened(service, keys=True, rate=0.5) as client:
+        statuses = [client.get(path).status_code for _ in range(3)]
+        assert 429 in statuses or (path, statuses) == ("/v1/models", [401] * 3)
+
+
+def test_the_description_and_its_page_are_made_once(service, monkeypatch):
+    app = create_app(service, Limits())
+    made, make = [], app_module.describe_gate
+    monkeypatch.setattr(app_module, "describe_gate", lambda *args, **given: made.append(1) or make(*args, **given))
+    pages, page = [], docs_page.docs_page
+    monkeypatch.setattr(docs_page, "docs_page", lambda schema: pages.append(1) or page(schema))
+    with TestClient(app) as client:
+        for path in ("/docs", "/openapi.json", "/v1/models") * 2:
+            assert client.get(path).status_code == 200
+    assert (made, pages) == ([1], [1])
 
 
 def test_a_client_that_asks_too_often_waits(service):

@@ -15,6 +15,7 @@ from segue.event_store.store import open_store
 from segue.service.activation import ACTIVE
 from segue.service.app import create_app
 from segue.service.deployments import Arm, Split, StoredDeployment
+from segue.service.limits import Limits
 from segue.service.model_folders import ModelFolders
 from segue.service.start import start_service
 from segue.serving import approximate_finder, index_levels
@@ -33,7 +34,7 @@ def folder(models, tmp_path):
 @pytest.fixture
 def served(folder, tmp_path):
     service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn")
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         yield client
 
 
@@ -166,7 +167,9 @@ def test_services_of_a_store_follow_each_other(folder, tmp_path):
             await two.activation.follow_once()
             assert two.activation.problem is None
             split = {"arms": [{"name": "a", "model": "item-knn", "weight": 1.0}], "shadow": ["hgn"], "salt": ""}
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(one)), base_url="http://s") as client:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(create_app(one, Limits())), base_url="http://s"
+            ) as client:
                 body = {"arms": split["arms"], "shadow": split["shadow"]}
                 assert (await client.post("/v1/models/activate", json=body)).status_code == 200
                 await two.activation.follow_once()
@@ -194,15 +197,15 @@ def test_services_of_a_store_follow_each_other(folder, tmp_path):
 def test_after_the_way_back_a_service_starts_with_the_previous_model(folder, tmp_path):
     url = f"sqlite:///{tmp_path / 'events.db'}"
     shutil.copytree(folder / "hgn", folder / "hgn.previous")
-    with TestClient(create_app(start_service(folder, url, active="hgn"))) as client:
+    with TestClient(create_app(start_service(folder, url, active="hgn"), Limits())) as client:
         client.post("/v1/models/activate", json={"model": "hgn.previous"}).raise_for_status()
     shutil.rmtree(folder / "item-knn")
-    with TestClient(create_app(start_service(folder, url))) as client:
+    with TestClient(create_app(start_service(folder, url), Limits())) as client:
         assert answer_of(client, "u1")[0] == "hgn.previous"
     shutil.rmtree(folder / "hgn.previous")
     with pytest.raises(ConfigError, match=r"says that hgn\.previous answers .*name another model with --active"):
         start_service(folder, url)
-    with TestClient(create_app(start_service(folder, url, active="hgn"))) as client:
+    with TestClient(create_app(start_service(folder, url, active="hgn"), Limits())) as client:
         assert answer_of(client, "u1")[0] == "hgn"
 
 
@@ -214,7 +217,7 @@ def test_a_service_that_starts_with_an_old_copy_says_so(folder, tmp_path):
     start_service(folder, url, active="hgn").store.close()
     for _ in range(2):  # also after it was started again
         service = start_service(elsewhere, url)
-        with TestClient(create_app(service)) as client:
+        with TestClient(create_app(service, Limits())) as client:
             client.portal.call(service.catch_up)
             assert "copy the activated one to this machine" in client.get("/v1/models").json()["problem"]
 
@@ -261,7 +264,7 @@ def use_index(monkeypatch):
 
 def test_models_say_how_good_their_index_is(use_index, folder, tmp_path):
     service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn", approximate=True)
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         found = entries(client.get("/v1/models"))
         assert found["item-knn"]["index"] is None
         assert found["hgn"]["index"]["users"] == len(USERS)
@@ -304,7 +307,7 @@ def check_swaps(folder, tmp_path, swaps, *, approximate=False):
     async def run() -> list[dict]:
         answers: list[dict] = []
         done = False
-        transport = httpx.ASGITransport(create_app(service))
+        transport = httpx.ASGITransport(create_app(service, Limits()))
 
         async def ask(number: int) -> None:
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:

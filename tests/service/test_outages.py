@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from postgres import new_database, postgres_server
 
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.service.start import start_service
 
 EVENT = {"user": "u1", "item": "i1"}
@@ -32,7 +33,7 @@ def test_a_postgresql_that_comes_back_is_used_again(models):
         name = url.rpartition("/")[2]
         service = start_service(models, url, active="hgn")
         with (
-            TestClient(create_app(service)) as client,
+            TestClient(create_app(service, Limits())) as client,
             psycopg.connect(f"{server}/postgres", autocommit=True) as admin,
         ):
             assert statuses(client) == [201, 200, 200, 200]

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load
 
@@ -115,7 +116,7 @@ def test_a_read_under_way_ends_before_the_service_closes_its_store(service):
             may_end.wait(60)
             rows.extend(found.all())
 
-    with TestClient(create_app(service)):
+    with TestClient(create_app(service, Limits())):
         reader = threading.Thread(target=read)
         reader.start()
         assert reading.wait(60)

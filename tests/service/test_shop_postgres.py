@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from postgres import new_database, postgres_server
 
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.service.start import start_service
 from segue.serving.saved_model import load
 
@@ -22,7 +23,7 @@ def url():
 def test_a_service_follows_another_one(own_models, tmp_path, url):
     other_models = shutil.copytree(own_models, tmp_path / "others")
     one, two = (start_service(folder / "hgn", url) for folder in (own_models, other_models))
-    with TestClient(create_app(one)) as first, TestClient(create_app(two)) as second:
+    with TestClient(create_app(one, Limits())) as first, TestClient(create_app(two, Limits())) as second:
         for client in (first, second):
             assert client.get("/v1/recommend", params={"user": "u1"}).json()["fallback"] is None
         best = first.get("/v1/recommend", params={"user": "u1"}).json()["items"][0]["item"]

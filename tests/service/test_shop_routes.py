@@ -16,6 +16,7 @@ from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.explain.occlusion import explain
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.service.start import start_service
 from segue.serving.saved_model import load
 from segue.serving.similar import similar_items
@@ -248,7 +249,7 @@ def holds(folder: Path, name: str) -> bool:
 def test_an_erased_person_is_gone_everywhere(own_models, tmp_path):
     url = f"sqlite:///{tmp_path / 'events.db'}"
     service = start_service(own_models, url, active="hgn")
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         client.post("/v1/events", json={"events": [{"user": "s", "item": "i2"}] * 1 + [{"user": "u2", "item": "i2"}]})
         client.post("/v1/sessions/s/join", json={"user": "u1"})
         before = client.get("/v1/items/i2").json()["events"]
@@ -280,7 +281,7 @@ def test_an_erased_person_is_gone_everywhere(own_models, tmp_path):
         assert holds(own_models / model, "u2")
         assert len(saved.log) == 39 * 12
     assert (own_models / "hgn" / "weights.safetensors").read_bytes() == weights
-    with TestClient(create_app(start_service(own_models, url))) as client:
+    with TestClient(create_app(start_service(own_models, url), Limits())) as client:
         assert recommend(client)["events"] == 0
 
 
@@ -289,7 +290,7 @@ def test_an_older_copy_of_a_model_is_cleaned_when_it_is_served_again(own_models,
     with closing(open_store(url)) as store:
         store.events.erase("u1")
     service = start_service(own_models, url, active="hgn")
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         assert holds(own_models / "hgn", "u1")
         client.portal.call(service.catch_up)
         assert not holds(own_models / "hgn", "u1")

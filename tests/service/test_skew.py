@@ -23,6 +23,7 @@ from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model
 from segue.service.app import create_app
+from segue.service.limits import Limits
 from segue.service.start import start_service
 from segue.serving.saved_model import save
 
@@ -45,7 +46,7 @@ def served(model: Model, split: Split, about: Mapping[str, Any], folder: Path) -
     """A service whose store begins with the events before the test."""
     save(model, split.train_valid, folder / "model", **about)
     service = start_service(folder / "model", f"sqlite:///{folder / 'events.db'}")
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         yield client
 
 

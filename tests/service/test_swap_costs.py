@@ -15,6 +15,7 @@ from segue.experiments.experiment import Experiment
 from segue.service import catalogue as module
 from segue.service.app import create_app
 from segue.service.catalogue import Catalogue
+from segue.service.limits import Limits
 from segue.service.loaded_model import LoadedModel
 from segue.service.start import start_service
 from segue.serving.saved_model import save
@@ -39,7 +40,7 @@ def save_with(tmp_path_factory):
 
 def test_no_request_adds_a_model_and_models_that_are_gone_leave_the_catalogue(save_with, tmp_path, monkeypatch):
     service = start_service(save_with(tmp_path / "knn", "red"), f"sqlite:///{tmp_path / 'events.db'}")
-    with TestClient(create_app(service)) as client:
+    with TestClient(create_app(service, Limits())) as client:
         for number in range(4):
             save_with(tmp_path / "knn", f"colour {number}")
             assert client.post("/v1/models/activate", json={"model": "knn"}).status_code == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -23,9 +23,13 @@ from segue.service.service import Service
 DESCRIPTION = "What comes next: events in, recommendations out."
 
 
-def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
-    """The application that answers for a service. The store is closed when it ends."""
-    limits = limits or Limits()
+def create_app(service: Service, limits: Limits) -> FastAPI:
+    """The application that answers for a service. The store is closed when it ends.
+
+    Args:
+        service: what answers.
+        limits: whom it answers, and what it refuses; see `limits_of`.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -42,9 +46,10 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.openapi = cache(partial(_describe, app, limits))  # type: ignore[method-assign]
     add_handlers(app)
     app.add_middleware(HotPath, service=service)
-    app.add_middleware(Gate, keys=service.keys, limits=limits, describe=partial(_describe, app, limits))
+    app.add_middleware(Gate, keys=service.keys, limits=limits, describe=app.openapi)
     app.add_middleware(TimedRequests, metrics=service.metrics)
     for module in (events, recommend, popular, items, users, rules, models, quality):
         app.include_router(module.router, prefix="/v1")
@@ -52,7 +57,6 @@ def create_app(service: Service, limits: Limits | None = None) -> FastAPI:
     app.include_router(docs_page.router)
     app.include_router(page.router)
     app.include_router(quality.metrics_router)
-    app.openapi = partial(_describe, app, limits)  # type: ignore[method-assign]
     return app
 
 

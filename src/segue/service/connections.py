@@ -2,7 +2,8 @@
 
 uvicorn limits how long a connection may be idle between two requests. What a client may send before the application is
 called has no limit there: a line of a header that never ends, or one byte a minute. Its own refusals are plain text;
-here they are problem details, like those of the application.
+here they are problem details, like those of the application. When there are too many connections, the one that has been
+idle for longest makes room for a request, so that clients which only hold connections cannot keep the others out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class BoundedConnection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = True
+    _idle_since = 0.0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -36,6 +38,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._idle_since = self.loop.time()
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -71,8 +74,27 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_waiting()
         limit = self._max_connections
         is_full = limit is not None and max(len(self.connections), len(self.tasks)) > limit
-        self.app = _refuse_connection if is_full else self.config.loaded_app
+        self.app = _refuse_connection if is_full and not self._close_idle() else self.config.loaded_app
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """The connection waits for the next request."""
+        super().on_response_complete()
+        self._idle_since = self.loop.time()
+
+    def _close_idle(self) -> bool:
+        """Close the connection that has waited for a request for longest, to make room; whether there was one."""
+        others = (one for one in self.connections if isinstance(one, BoundedConnection) and one is not self)
+        idle = [one for one in others if one._is_idle and not one.transport.is_closing()]
+        if not idle:
+            return False
+        min(idle, key=lambda one: one._idle_since).transport.close()
+        return True
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer with an error that no application sees, and close."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 router = APIRouter(include_in_schema=False)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -25,8 +26,13 @@ pre { overflow-x: auto; }
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """All routes."""
-    page = docs_page(request.app.openapi())
+    page = _page(request.app)
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+@lru_cache(1)
+def _page(app: FastAPI) -> str:
+    return docs_page(app.openapi())
 
 
 def docs_page(schema: Mapping[str, Any]) -> str:

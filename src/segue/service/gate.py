@@ -106,11 +106,12 @@ class Gate:
         if not self.limits.keys:
             self._check_source(headers)
         rule = self.routes.find(method, path)
-        if rule is None and not path.startswith(PREFIX):
-            return receive  # the page and its files
-        scope[RULE] = rule
-        key = self._key(headers, rule) if self.limits.keys else None
+        is_page = rule is None and not path.startswith(PREFIX)  # the page and its files, the routes for people
+        key = self._key(headers, rule) if self.limits.keys and not is_page else None
         self._check_rate(scope, key)
+        if is_page:
+            return receive
+        scope[RULE] = rule
         if rule is None:
             raise self._no_route(method, path)
         check_path(scope.get("raw_path") or path.encode())
