@@ -8,10 +8,10 @@ import sys
 from contextlib import closing
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import Column, MetaData, String, Table, inspect
 
 from segue.errors import DataError
-from segue.event_store import migrations
+from segue.event_store import migrations, tables
 from segue.event_store.event import Event
 from segue.event_store.store import Store, open_store
 
@@ -40,6 +40,40 @@ def columns(store: Store) -> set[str]:
 def version(store: Store) -> int:
     with store.database.read() as connection:
         return int(connection.exec_driver_sql("SELECT version FROM segue_schema").scalar_one())
+
+
+def schema(store: Store) -> dict[str, dict]:
+    """All that can be seen of the tables."""
+    found = {}
+    with store.database.read() as connection:
+        inspector = inspect(connection)
+        for name in tables.metadata.tables:
+            columns = [{**one, "type": str(one["type"]), "comment": None} for one in inspector.get_columns(name)]
+            found[name] = {
+                "columns": columns,
+                "key": inspector.get_pk_constraint(name)["constrained_columns"],
+                "indexes": sorted((one["name"], one["column_names"]) for one in inspector.get_indexes(name)),
+                "unique": sorted(one["column_names"] for one in inspector.get_unique_constraints(name)),
+            }
+    return found
+
+
+def test_the_steps_lead_to_the_tables_of_now(url):
+    with closing(open_store(url)) as store:
+        migrated = schema(store)
+        with store.database.write() as connection:
+            tables.metadata.drop_all(connection)
+            tables.metadata.create_all(connection)
+        assert migrated == schema(store)
+
+
+def test_a_released_step_does_not_follow_the_tables_of_now(url, monkeypatch):
+    monkeypatch.setattr(tables, "metadata", MetaData())
+    Table("later", tables.metadata, Column("name", String))
+    monkeypatch.setattr(migrations, "_check_tables", lambda connection, name: None)
+    with closing(open_store(url)) as store, store.database.read() as connection:
+        names = inspect(connection).get_table_names()
+        assert ("events" in names, "later" in names) == (True, False)
 
 
 @pytest.fixture

@@ -12,15 +12,13 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, ins
 
 from segue.errors import DataError
 from segue.event_store import tables
+from segue.event_store.first_schema import create_first_schema
 
 _version = Table("segue_schema", MetaData(), Column("version", Integer, nullable=False))
 
 
-def _create(connection: Connection) -> None:
-    tables.metadata.create_all(connection)
-
-
-STEPS: Sequence[Callable[[Connection], None]] = (_create,)  # step i leads to version i + 1
+# step i leads to version i + 1; a step that was released never changes, whatever becomes of `tables`
+STEPS: Sequence[Callable[[Connection], None]] = (create_first_schema,)
 VERSION = len(STEPS)
 
 

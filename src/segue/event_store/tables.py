@@ -1,4 +1,4 @@
-"""The tables of a store, for SQLite and PostgreSQL. `segue.event_store.migrations` creates them.
+"""The tables of a store as they are now, for SQLite and PostgreSQL. `segue.event_store.migrations` creates them.
 
     events              what happened; rows are only added, or erased with their user
     histories           a version for each user, which is another one after each change of the user's events
@@ -138,7 +138,7 @@ erased = Table(
 identity = Table(
     "identity",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     Column("id", String, nullable=False),
     Column("salt", String, nullable=False),
 )
