@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from segue.event_store.database import Database
 from segue.event_store.tables import change_counts
 
-Kind = Literal["rule", "deployment", "erasure"]
+Kind = Literal["rule", "deployment", "erasure", "item"]
 
 
 class ChangeCounts:

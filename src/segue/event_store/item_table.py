@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from segue.event_store.change_counts import ChangeCounts
 from segue.event_store.database import Database
 from segue.event_store.event import MICROSECONDS
 from segue.event_store.tables import items
@@ -61,11 +62,13 @@ class ItemTable:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._counts = ChangeCounts(database)
 
     def put(self, changed: Sequence[Item]) -> Written:
         """Add items, or replace those that are there; the last one of a name counts."""
         latest = {item.item: item for item in changed}
         with self.database.write() as connection:
+            self._counts.add(connection, "item")
             return self._write(connection, latest, self._present(connection, list(latest)))
 
     def update(self, changes: Sequence[tuple[str, Mapping[str, Any]]]) -> Written:
@@ -76,6 +79,7 @@ class ItemTable:
                 change, and None deletes one.
         """
         with self.database.write() as connection:
+            self._counts.add(connection, "item")
             present = self._present(connection, [name for name, _ in changes])
             changed = dict(present)
             for name, values in changes:
@@ -86,16 +90,16 @@ class ItemTable:
             return self._write(connection, changed, present)
 
     def _present(self, connection: Connection, names: Sequence[str]) -> dict[str, Item]:
-        """The items of these names; no other transaction changes them until this one ends."""
-        statement = select(items).where(items.c.item.in_(names)).order_by(items.c.item).with_for_update()
+        """The items of these names; no other transaction changes them until this one ends, since it was counted."""
+        statement = select(items).where(items.c.item.in_(names))
         return {row.item: _item(row) for row in connection.execute(statement)}
 
     def _write(self, connection: Connection, changed: Mapping[str, Item], present: Mapping[str, Item]) -> Written:
         before = self._newest(connection)
-        now = max(int(time.time() * MICROSECONDS), before + 1)
+        now = max(int(time.time() * MICROSECONDS), before + 1)  # later than all changes before, whatever the clock says
         written = [
-            replace(changed[name], created=present[name].created if name in present else now, updated=now)
-            for name in sorted(changed)  # so that two transactions never wait for each other
+            replace(item, created=present[name].created if name in present else now, updated=now)
+            for name, item in changed.items()
         ]
         rows = [_plain(item) for item in written]
         if rows:
@@ -108,20 +112,14 @@ class ItemTable:
             row = connection.execute(select(items).where(items.c.item == name)).first()
         return None if row is None else _item(row)
 
-    def changed_since(self, time: int) -> tuple[list[Item], int]:
-        """The items that were changed at or after a time, and the time from which the next call should read.
+    def changed_after(self, time: int) -> list[Item]:
+        """The items that were changed after a time, the newest change last.
 
-        The time steps back by a minute, because a change of another process can become visible a little late.
+        Changes become visible in the order of their times: whoever knows one knows all before.
         """
         with self.database.read() as connection:
-            rows = connection.execute(select(items).where(items.c.updated >= time).order_by(items.c.updated)).all()
-        newest = max((row.updated for row in rows), default=time)
-        return [_item(row) for row in rows], max(time, newest - 60 * MICROSECONDS)
-
-    def newest(self) -> int:
-        """The time of the newest change; 0 without items."""
-        with self.database.read() as connection:
-            return self._newest(connection)
+            rows = connection.execute(select(items).where(items.c.updated > time).order_by(items.c.updated)).all()
+        return [_item(row) for row in rows]
 
     def _newest(self, connection: Connection) -> int:
         return int(connection.execute(select(func.coalesce(func.max(items.c.updated), 0))).scalar_one())

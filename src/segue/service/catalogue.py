@@ -22,12 +22,10 @@ import polars as pl
 
 from segue.data.log import Ids, Mask
 from segue.errors import ConfigError, did_you_mean
-from segue.event_store.event import MICROSECONDS
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.service.item_column import ItemColumn
 from segue.service.loaded_model import LoadedModel
 
-REREAD = 60 * MICROSECONDS  # after which changes are read again that other processes may have made visible late
 STEP = 5_000  # items, of a change that is made step by step
 
 
@@ -51,9 +49,9 @@ class Catalogue:
         self._expiring: list[tuple[int, int]] = []  # a heap of (time, number)
         self._columns: dict[str, ItemColumn] = {}
         self._models: WeakKeyDictionary[LoadedModel, Ids] = WeakKeyDictionary()
-        self._since, self._newest, self._read_at = 0, 0, 0
+        self._newest = 0  # time of the newest change that was read
         self._lock = Lock()
-        self.apply(self.read_changes(0), 0)
+        self.apply(self.read_changes(), 0)
 
     def __len__(self) -> int:
         """The number of items."""
@@ -189,14 +187,12 @@ class Catalogue:
             _, number = heapq.heappop(self._expiring)
             self._note_availability(number, now)
 
-    def read_changes(self, now: int) -> list[Item] | None:
-        """Read from the store what changed; None if nothing did. May run in a thread."""
+    def read_changes(self) -> list[Item]:
+        """Read from the store what changed. May run in a thread."""
         with self._lock:
-            newest = self.table.newest()
-            if newest == self._newest and now - self._read_at < REREAD and now:
-                return None
-            changed, self._since = self.table.changed_since(self._since)
-            self._newest, self._read_at = newest, now
+            changed = self.table.changed_after(self._newest)
+            if changed:
+                self._newest = changed[-1].updated
         return changed
 
     def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
@@ -207,9 +203,9 @@ class Catalogue:
                 self._newest = written.time
         return written.items
 
-    def apply(self, changed: Iterable[Item] | None, now: int) -> None:
+    def apply(self, changed: Iterable[Item], now: int) -> None:
         """Take over what `read_changes` or `put` returned."""
-        for item in changed or ():
+        for item in changed:
             number = self.number(item.item)
             old = self._items.get(number)
             if old is not None and old.updated >= item.updated:

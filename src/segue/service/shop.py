@@ -53,7 +53,7 @@ class Shop:
         return [
             Periodic(
                 "following the items",
-                lambda: follow(lambda: catalogue.read_changes(now()), lambda found: catalogue.apply(found, now())),
+                lambda: follow(catalogue.read_changes, lambda found: catalogue.apply(found, now())),
             ),
             Periodic("following the rules", lambda: follow(rules.read_changes, rules.apply)),
             Periodic("counting events", self.count_again),

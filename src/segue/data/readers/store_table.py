@@ -42,7 +42,7 @@ def store_items(url: str, names: pl.Series) -> pl.DataFrame | None:
 
     store = open_store(url, create=False)
     try:
-        known = {item.item: item for item in store.items.changed_since(0)[0]}
+        known = {item.item: item for item in store.items.changed_after(0)}
     finally:
         store.close()
     wanted = [known.get(name, Item(name)) for name in names.cast(pl.String)]
