@@ -151,6 +151,17 @@ def test_an_erased_person_leaves_neither_lists_nor_outcomes(store):
     asyncio.run(run())
 
 
+def test_an_outcome_that_was_found_before_an_erasure_is_not_stored_after_it(store):
+    add(store, ("u", "a", 1), ("v", "a", 1))
+    waits = [last(store, user) for user in "uv"]
+    store.events.erase("u")
+    outcomes = [Outcome(user, "m", "f", "a", 5, 1, 3) for user in "uv"]
+    assert store.outcomes.exchange({}, waits, outcomes) == 1
+    assert store.events.erase("u").outcomes == 0
+    assert store.events.erase("v").outcomes == 1
+    assert store.outcomes.waiting(["u"]) == {}
+
+
 def test_lists_that_wait_too_long_are_deleted(store):
     add(store, ("u", "a", 1))
     store.outcomes.exchange({}, [last(store, "u")])
