@@ -133,6 +133,17 @@ def test_an_erased_user_leaves_nothing_but_a_salted_hash(store):
     assert log.erase("u1").events == 0
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_is_erased_is_overwritten_in_the_files_of_sqlite(store, tmp_path):
+    name, other = "a-name-to-forget", "a-name-to-keep"
+    for number in range(200):
+        store.events.append([Event(name, f"i{number}", number), Event(other, f"i{number}", number)])
+    store.events.erase(name)
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("events.db*"))
+    assert content.count(other.encode()) >= 200
+    assert content.count(name.encode()) < 5  # where SQLite moved a row from one page to another
+
+
 def test_writers_at_the_same_time_lose_nothing_and_store_nothing_twice(store):
     def write(writer: int) -> int:
         batches = [[Event(f"u{n % 3}", f"i{n}", n) for n in range(first, first + 5)] for first in range(0, 60, 5)]

@@ -94,6 +94,12 @@ class Database:
                 f"{self.name}: the file was deleted or replaced while it was open; put it back and start again"
             )
 
+    def empty_journal(self) -> None:
+        """Take what was written out of the journal of an SQLite file, where deleted values are still to be read."""
+        if self.embedded:
+            with self.read() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that reads. Each statement sees all changes that were complete when it began."""
@@ -192,7 +198,10 @@ def _check_place(name: str, path: Path) -> None:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Readers and one writer at a time (WAL); a commit waits for the disk; transactions begin where we say so."""
+    """Readers and one writer at a time (WAL); a commit waits for the disk; what is deleted is overwritten.
+
+    Transactions begin where we say so.
+    """
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")

@@ -231,6 +231,7 @@ class EventLog:
             rows = [{"hash": one, "time": now} for one in ErasedNames(salt).hashes(names)]
             self._counts.add(connection, "erasure")
             connection.execute(self.database.upsert(erased, ["hash"]), rows)
+        self.database.empty_journal()
         return Erased(tuple(names), int(num_events), int(num_lists), int(num_outcomes))
 
     def erased(self) -> ErasedNames:

@@ -1,4 +1,4 @@
-"""`Limits`: what a service refuses so that no client can take it from the others, and whom it answers."""
+"""`Limits`: what a service refuses so that one client does not take it from the others, and whom it answers."""
 
 from __future__ import annotations
 

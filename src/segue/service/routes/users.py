@@ -21,6 +21,8 @@ REMAINS = [
     "The weights of models that were trained before may carry traces of the events until they are trained anew.",
     "Copies elsewhere: backups of the store, logs that models were trained from, and saved models that this service "
     "has not loaded.",
+    "What the database keeps in unused space of its files until it is vacuumed: single copies of a row with SQLite, "
+    "deleted rows and the journal with PostgreSQL.",
     "A salted hash of the name and the time, so that the events do not come back with an older model.",
 ]
 
