@@ -15,8 +15,12 @@ from segue.event_store.event import MICROSECONDS, Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.explain.occlusion import explain
+from segue.service import recent_lists
 from segue.service.app import create_app
 from segue.service.limits import Limits
+from segue.service.popularity import Popularity
+from segue.service.routes import popular as routes_popular
+from segue.service.routes import recommend as routes_recommend
 from segue.service.start import start_service
 from segue.serving.saved_model import load
 from segue.serving.similar import similar_items
@@ -331,3 +335,23 @@ def test_bad_requests_say_what_is_wrong(client, kinds, method, path, body, statu
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert re.search(detail, answer.json()["detail"]), answer.json()["detail"]
+
+
+def test_lists_of_popular_items_in_a_large_catalogue_are_made_once_a_second(client, service, monkeypatch):
+    monkeypatch.setattr(recent_lists, "LARGE", 1)
+    made, popular = [], Popularity.popular
+    monkeypatch.setattr(Popularity, "popular", lambda self, now: made.append(now) or popular(self, now))
+    second = [1_900_000_000]
+    for module in (routes_popular, routes_recommend):
+        monkeypatch.setattr(module, "now", lambda: second[0] * MICROSECONDS)
+    paths = ("/v1/recommend?user=somebody", "/v1/recommend?user=nobody&k=3", "/v1/popular", "/v1/popular?k=3")
+    lists = [client.get(path).json()["items"] for path in paths]
+    assert [len(one) for one in lists] == [10, 3, 10, 3]
+    assert len(made) == 4
+    client.post("/v1/events", json={"user": "u1", "item": lists[2][9]["item"]})
+    assert [client.get(path).json()["items"] for path in paths] == lists
+    assert len(made) == 4
+    second[0] += 1
+    assert client.get("/v1/popular").json()["items"][9] != lists[2][9]
+    client.put("/v1/rules/none", json={"kind": "exclude", "items": [lists[3][0]["item"]]})
+    assert lists[3][0]["item"] not in names(client.get("/v1/popular?k=3").json())

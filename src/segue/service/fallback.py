@@ -16,6 +16,7 @@ from segue.data.log import Floats, Ids
 from segue.service.catalogue import Catalogue
 from segue.service.loaded_model import LoadedModel
 from segue.service.popularity import TRENDING, Popularity
+from segue.service.recent_lists import RecentLists
 from segue.service.selection import Selection
 
 PATTERN = ("popular",) * 3 + ("trending",) + ("popular",) * 3 + ("trending", "popular", "new")
@@ -39,8 +40,8 @@ class Pick:
 class Fallback:
     """Makes the lists."""
 
-    def __init__(self, catalogue: Catalogue, popularity: Popularity) -> None:
-        self.catalogue, self.popularity = catalogue, popularity
+    def __init__(self, catalogue: Catalogue, popularity: Popularity, lists: RecentLists) -> None:
+        self.catalogue, self.popularity, self.lists = catalogue, popularity, lists
         self._new: WeakKeyDictionary[LoadedModel, tuple[int, Floats]] = WeakKeyDictionary()
 
     def find(
@@ -55,6 +56,14 @@ class Fallback:
             now: microseconds since 1970.
             hidden: numbers of further items that are left out.
         """
+        if hidden:
+            return self._make(loaded, selection, k, now, hidden)
+        key = (loaded.name, loaded.fingerprint, k)
+        return self.lists.get(selection, key, now, lambda: self._make(loaded, selection, k, now))
+
+    def _make(
+        self, loaded: LoadedModel, selection: Selection, k: int, now: int, hidden: Collection[int] = ()
+    ) -> list[Pick]:
         new = self.new_items(loaded)
         popularity = self.popularity.popular(now)
         trending = self.popularity.trending(now)

@@ -16,6 +16,7 @@ from segue.service.fallback import Fallback
 from segue.service.loaded_model import Answer, LoadedModel
 from segue.service.periodic import Periodic, follow
 from segue.service.popularity import Popularity
+from segue.service.recent_lists import RecentLists
 from segue.service.rules import RuleBook
 from segue.service.selection import Selection, Selector
 
@@ -28,6 +29,7 @@ class Shop:
         rules: of the shop.
         selector: finds the items that a request may get.
         popularity: counts of the events of all items.
+        lists: of popular items, in large catalogues those of this second.
         fallback: lists for those whom no model knows.
     """
 
@@ -44,7 +46,8 @@ class Shop:
         self.rules = RuleBook(store.rules)
         self.selector = Selector(self.catalogue, self.rules)
         self.popularity = Popularity(store.events, self.catalogue)
-        self.fallback = Fallback(self.catalogue, self.popularity)
+        self.lists = RecentLists(self.catalogue)
+        self.fallback = Fallback(self.catalogue, self.popularity, self.lists)
         self._counting = asyncio.Lock()
 
     def periodic(self) -> list[Periodic]:

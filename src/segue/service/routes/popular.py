@@ -12,8 +12,9 @@ from segue.service.loaded_model import MAX_ITEMS
 from segue.service.popularity import TRENDING
 from segue.service.problems import responses
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
+from segue.service.selection import Selection
 from segue.service.service import Service
-from segue.service.shop import now
+from segue.service.shop import Shop, now
 
 router = APIRouter(tags=["popular"])
 K = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Number of items.")]
@@ -70,18 +71,8 @@ async def popular(
     shop = service.shop
     await shop.count()
     selection = shop.selector.get(where or (), available=available, rules=rules)
-    scores, totals = shop.popularity.popular(now()), shop.popularity.totals()
-    return PopularItems(
-        items=[
-            PopularItem(
-                item=shop.catalogue.names[number],
-                title=shop.catalogue.titles[number],
-                score=scores[number],
-                events=int(totals[number]),
-            )
-            for number in selection.best(scores, k).tolist()
-        ]
-    )
+    time = now()
+    return shop.lists.get(selection, ("popular", k), time, lambda: _popular(shop, selection, k, time))
 
 
 @router.get("/trending", summary="Items with more events than usual", responses=responses(401, 403, 422, 429, 503))
@@ -100,6 +91,25 @@ async def trending(
     await shop.count()
     selection = shop.selector.get(where or (), available=available, rules=rules)
     time = now()
+    return shop.lists.get(selection, ("trending", k), time, lambda: _trending(shop, selection, k, time))
+
+
+def _popular(shop: Shop, selection: Selection, k: int, time: int) -> PopularItems:
+    scores, totals = shop.popularity.popular(time), shop.popularity.totals()
+    return PopularItems(
+        items=[
+            PopularItem(
+                item=shop.catalogue.names[number],
+                title=shop.catalogue.titles[number],
+                score=scores[number],
+                events=int(totals[number]),
+            )
+            for number in selection.best(scores, k).tolist()
+        ]
+    )
+
+
+def _trending(shop: Shop, selection: Selection, k: int, time: int) -> TrendingItems:
     scores, (recent, expected) = shop.popularity.trending(time), shop.popularity.recent(time)
     scores[scores < TRENDING] = 0
     return TrendingItems(
