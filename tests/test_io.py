@@ -195,3 +195,18 @@ def test_files_have_the_permissions_of_the_umask(tmp_path, umask, mode):
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("file")} == {mode}
+
+
+def test_errors_name_the_target(tmp_path):
+    """The hidden folder in which a file is written means nothing to its user."""
+    too_long = tmp_path / ("x" * 250)
+    with pytest.raises(OSError, match="too long") as made, atomic_file(too_long):
+        pass
+    target = tmp_path / "table.csv"
+    with pytest.raises(IsADirectoryError) as written, atomic_file(target) as temporary:
+        temporary.write_text(str(temporary.mkdir()))
+    folder = tmp_path / "model"
+    with pytest.raises(FileNotFoundError) as inside, atomic_folder(folder) as place:
+        (place / "nowhere" / "weights").write_text("never")
+    found = [error.value.filename for error in (made, written, inside)]
+    assert found == [str(too_long), str(target), str(folder / "nowhere" / "weights")]

@@ -46,17 +46,27 @@ def temporary_folder(target: Path) -> Iterator[Path]:
     Folders that killed processes left for the same target are deleted first.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be made, or what the block raises. It names `target`, not the hidden folder.
     """
     delete_abandoned(target)
     folder, descriptor = target.with_name(_temporary_name(target)), None
     try:  # Ctrl-C may come as soon as the folder is there
         descriptor = _make_locked(folder)
         yield folder
+    except OSError as error:
+        _name_target(error, folder, target)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _name_target(error: OSError, folder: Path, target: Path) -> None:
+    """Let an error about the temporary folder of a target, or about a file in it, name the target."""
+    if isinstance(error.filename, str) and Path(error.filename).is_relative_to(folder):
+        inside = Path(error.filename).relative_to(folder)
+        error.filename = str(target if inside == Path(target.name) else target / inside)
 
 
 def give_usual_mode(path: Path, folder: Path) -> None:
