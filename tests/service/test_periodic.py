@@ -59,7 +59,7 @@ def test_whatever_fails_is_tried_again_later_and_later(monkeypatch):
             raise KeyError(times)
 
     async def run():
-        periodic = Periodic("following", work, 1.0)
+        periodic = Periodic("following", work, 1.0, longest=60.0)
 
         async def wait_for(waiting, seconds):
             waiting.close()

@@ -11,7 +11,7 @@ from typing import Any
 from segue.service.log_text import log_text
 
 SECONDS = 1.0
-MAX_SECONDS = 60.0  # between two attempts of work that fails
+LONGEST = 5.0  # seconds between two attempts of work that fails
 
 logger = logging.getLogger("segue.service")
 
@@ -26,8 +26,18 @@ class Periodic:
         problem: why the last attempt failed; None if it did not.
     """
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[object]], seconds: float = SECONDS) -> None:
-        self.name, self.work, self.seconds = name, work, seconds
+    def __init__(
+        self, name: str, work: Callable[[], Awaitable[object]], seconds: float = SECONDS, longest: float = LONGEST
+    ) -> None:
+        """Prepare.
+
+        Args:
+            name: of the work, for the log.
+            work: what is done.
+            seconds: between two times.
+            longest: seconds between two attempts after failures.
+        """
+        self.name, self.work, self.seconds, self.longest = name, work, seconds, longest
         self.problem: str | None = None
         self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +70,7 @@ class Periodic:
         wait = self.seconds
         while not self._closed.is_set():
             await self.once()
-            wait = self.seconds if self.problem is None else max(self.seconds, min(2 * wait, MAX_SECONDS))
+            wait = self.seconds if self.problem is None else max(self.seconds, min(2 * wait, self.longest))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), wait)
 

@@ -31,6 +31,7 @@ from segue.service.shown_lists import ShownLists
 READERS = 10  # threads that read from a server: as many as there are connections
 COMPUTING = 2  # threads that explain, try rules and find similar items
 Value = TypeVar("Value")
+RETRY_SECONDS = 60.0  # at most, before a folder of a model that was no good is read again
 
 
 @dataclass
@@ -69,9 +70,9 @@ class Service:
         self._flushing = Periodic("storing outcomes", self.quality.flush, FLUSH_SECONDS)
         self.periodic = [
             Periodic("reading API keys", self.keys.follow),
-            Periodic("following activations", self.activation.follow_once),
+            Periodic("following activations", self.activation.follow_once, longest=RETRY_SECONDS),
             *self.shop.periodic(),
-            Periodic("erasing users from models", self.erasures.follow),
+            Periodic("erasing users from models", self.erasures.follow, longest=RETRY_SECONDS),
             self._flushing,
             Periodic("deleting old outcomes", self.quality.forget_old, CLEAN_SECONDS),
             Periodic("watching the live quality", self.watch.look, WATCH_SECONDS),
