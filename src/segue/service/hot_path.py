@@ -1,24 +1,21 @@
-"""`HotPath`: answers GET /v1/recommend?user=U&k=K without the machinery of the framework, which takes as long as HGN.
+"""`HotPath`: answers GET /v1/recommend without the machinery of the framework, which takes as long as HGN.
 
-    GET /v1/recommend?user=42&k=10        answered here
-    anything else, also another parameter passed on to the routes, which check and describe everything
-
-A request that fails here is passed on, too, so that its error has the same form as all others.
+The parameters are read and checked by the class of the route, `UserQuery`. A request in which something is wrong is
+passed on to the route, so that its error has the same form as all others.
 """
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from segue.service.loaded_model import MAX_ITEMS
-from segue.service.names import MAX_LENGTH, usual_form
-from segue.service.routes.recommend import Wanted, answer
+from segue.service.routes.recommend import UserQuery, answer
 from segue.service.service import Service
 
-MAX_DIGITS = len(str(MAX_ITEMS))
 PATH = "/v1/recommend"
+LISTS = [name for name, field in UserQuery.model_fields.items() if field.default_factory is list]
 
 
 class HotPath:
@@ -29,15 +26,15 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
-            plain = plain_question(scope["query_string"])
-            if plain is not None and await self._answer(*plain, send):
+            query = read_query(scope["query_string"])
+            if query is not None and await self._answer(query, send):
                 return
         await self.app(scope, receive, send)
 
-    async def _answer(self, user: str, k: int, send: Send) -> bool:
+    async def _answer(self, query: UserQuery, send: Send) -> bool:
         """Answer, or say that something is wrong; then nothing was sent."""
         try:
-            response = await answer(self.service, user, Wanted(k=k))
+            response = await answer(self.service, query.user, query)
         except Exception:
             return False
         await send({"type": "http.response.start", "status": 200, "headers": response.raw_headers})
@@ -45,21 +42,22 @@ class HotPath:
         return True
 
 
-def plain_question(query: bytes) -> tuple[str, int] | None:
-    """The user and the number of items, if the query has nothing else and both are right; otherwise None.
+def read_query(query: bytes) -> UserQuery | None:
+    """The parameters of a request, or None if anything is wrong with them.
 
-    >>> plain_question(b"user=42&k=5"), plain_question(b"user=a%20b"), plain_question(b"user=42&k=0")
-    (('42', 5), ('a b', 10), None)
+    >>> found = read_query(b"user=a%20b&k=5&where=genre:Drama&where=genre:War")
+    >>> found.user, found.k, found.where
+    ('a b', 5, ['genre:Drama', 'genre:War'])
+    >>> read_query(b"user=42&k=0"), read_query(b"user=42&user=43")
+    (None, None)
     """
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
-        values = dict(pairs)
-        if len(values) < len(pairs):
-            return None
-        user, k = values.pop("user"), values.pop("k", "10")
-        if values or not k.isascii() or not k.isdigit() or len(k) > MAX_DIGITS or len(user) > MAX_LENGTH:
-            return None
-        user = usual_form(user)
-    except (ValueError, KeyError):
+        values: dict[str, Any] = {}
+        for name, value in parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict"):
+            if name in LISTS:
+                values.setdefault(name, []).append(value)
+            elif values.setdefault(name, value) is not value:
+                return None
+        return UserQuery.model_validate(values)
+    except ValueError:
         return None
-    return (user, int(k)) if 1 <= int(k) <= MAX_ITEMS else None
