@@ -240,11 +240,10 @@ class LoadedModel:
     ) -> list[Answer]:
         top = (find or self._finder.find)([one.query for one in questions], max(one.k for one in questions))
         answers = []
-        rows = zip(questions, top.items.numpy(), top.scores.numpy(), top.fallback, strict=True)
-        for question, items, scores, fallback in rows:
-            ids = items[: question.k]
-            found = np.count_nonzero(ids)
-            answers.append(Answer(ids[:found].tolist(), scores[:found].tolist(), fallback))
+        rows = zip(questions, top.items.tolist(), top.scores.tolist(), top.fallback, strict=True)
+        for question, ids, scores, fallback in rows:
+            found = min(question.k, sum(map(bool, ids)))
+            answers.append(Answer(ids[:found], scores[:found], fallback))
         return answers
 
     def hidden_ids(self, allowed: Mask) -> Ids | None:
