@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,13 @@ from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
 from segue.service.activation import ACTIVE
 from segue.service.deployments import StoredDeployment
-from segue.service.retraining import Comparison, retraining_experiment, trained_rows
+from segue.service.retraining import (
+    Comparison,
+    num_missing,
+    retraining_experiment,
+    trained_rows,
+    with_old_metadata,
+)
 from segue.service.start import start_service
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import load, read_facts, save
@@ -51,6 +58,13 @@ def served(tmp_path):
     url = f"sqlite:///{tmp_path / 'events.db'}"
     start_service(folder, url).store.close()
     return folder, url
+
+
+def fit_to_all(folder: Path) -> None:
+    """Save the model anew, trained on its whole log."""
+    log = load(folder).log
+    outcome = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), final=True).run(log)
+    save(outcome.model, log, folder, **outcome.about())
 
 
 def test_a_note_in_a_folder_that_is_replaced_is_not_lost(served, capsys):
@@ -161,9 +175,7 @@ def test_which_models_are_accepted(instances, users, old, new, low, is_accepted,
 
 def test_few_new_instances_are_not_enough_until_there_are_more(served, capsys):
     folder, url = served
-    log = load(folder).log
-    outcome = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), final=True).run(log)
-    save(outcome.model, log, folder, **outcome.about())
+    fit_to_all(folder)
     fingerprint = fingerprint_of(read_facts(folder))
     for first, last, code in ((0, 60, 1), (60, 110, 0)):
         add(url, [row for row in walk(8, 12, 1) if first <= int(row[0][1:]) < last])
@@ -247,9 +259,7 @@ def _forgetful(build):
 
 def test_a_test_that_the_old_model_was_trained_on_is_no_comparison(served, tmp_path, capsys):
     folder, url = served
-    saved = load(folder)
-    outcome = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), final=True).run(saved.log)
-    save(outcome.model, saved.log, folder, **outcome.about())
+    fit_to_all(folder)
     assert status(["retrain", str(folder), "--store", url]) == 1
     assert "the two cannot be compared" in " ".join(capsys.readouterr().err.split())
 
@@ -259,12 +269,41 @@ def test_rows_of_the_training_are_found_in_the_store(served):
     saved = load(folder)
     add(url, [("u0", "i0", START + 100 * DAY), ("somebody", "i0", START)])
     log = read_log(url)
-    mask = trained_rows(saved, log)
+    mask = trained_rows(saved, log, {})
     assert mask.sum() == len(saved.trained_rows()) == USERS * 6
     assert len(mask) == len(log)
     user, _ = log.events()
     rows_of_u0 = mask[user == log.users.ids(["u0"])[0]]
     assert rows_of_u0.tolist() == [True] * 6 + [False] * 3
+
+
+def test_events_of_sessions_that_were_joined_since_are_not_new(served, capsys):
+    """One session belongs to a new user, two to one user, and one to a user whom the old model knows."""
+    folder, url = served
+    fit_to_all(folder)
+    saved = load(folder)
+    with closing(open_store(url)) as store:
+        for session, user in (("u0", "anna"), ("u1", "ben"), ("u2", "ben"), ("u3", "u4")):
+            store.events.join(session, user)
+        joined = store.events.joined()
+    assert joined == {"u0": "anna", "u1": "ben", "u2": "ben", "u3": "u4"}
+    log = read_log(url)
+    assert trained_rows(saved, log, joined).sum() == len(saved.trained_rows())
+    assert num_missing(saved, log, joined) == 0
+    assert status(["retrain", str(folder), "--store", url]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the two cannot be compared" in said
+    assert "are not among them" not in said
+
+
+def test_a_user_keeps_the_metadata_of_the_old_log_and_of_a_joined_session():
+    people = pl.DataFrame({"user": ["s1", "s2", "s3", "u"], "country": ["FR", "DE", "IT", "ES"]})
+    rows = pl.DataFrame({"item": ["i", "j"], "time": [1, 2]})
+    old = read_log(people.select("user").join(rows, how="cross"), users=people)
+    new = read_log(pl.DataFrame({"user": ["anna", "u", "new"]}).join(rows, how="cross"))
+    log = with_old_metadata(new, old, {"s1": "anna", "s2": "anna", "s3": "u"})
+    countries = dict(zip(log.users.tokens, log.user_metadata["country"], strict=True))
+    assert countries == {"anna": "FR", "u": "ES", "new": None}
 
 
 def test_dates_of_a_protocol_are_moved_to_the_unit_of_the_store(served):

@@ -69,11 +69,13 @@ def retrain(
     opened, progress = open_store(store, create=False), training_folder(model)
     with closing(opened), kept(progress):
         newest = opened.events.newest_seq()
-        log = with_old_metadata(_with_imported(reading, opened).load(store), saved.log)
-        if missing := num_missing(saved, log):
+        log = _with_imported(reading, opened).load(store)
+        joined = opened.events.joined()
+        log = with_old_metadata(log, saved.log, joined)
+        if missing := num_missing(saved, log, joined):
             say(f"{missing:,} of the {len(saved.log):,} events that {model} was saved with are not among them")
         reference = next((one for one in model_class if ":" in one), "")
-        done = train_anew(saved, log, reference=reference, folder=progress)
+        done = train_anew(saved, log, joined, reference=reference, folder=progress)
         about = {**done.outcome.about(), "store": {"name": opened.name, "id": opened.make_id(), "newest_seq": newest}}
         goes_live = always or done.is_no_worse
         if goes_live:

@@ -190,6 +190,11 @@ class EventLog:
         with self.database.read() as connection:
             return self._aliases.owners(connection, {session})[session]
 
+    def joined(self) -> dict[str, str]:
+        """The user of each session that was joined to one."""
+        with self.database.read() as connection:
+            return {row.session: row.user for row in connection.execute(select(aliases))}
+
     def join(self, session: str, user: str) -> int:
         """Give all events of an anonymous session to a user, and those that will come; the number of events."""
         with self.database.write() as connection:

@@ -5,18 +5,20 @@
                                                         old model ────┘
 
 Both rank the same items for the same instances of the protocol's test, without those whose target the old model was
-trained on. An item that the old model does not know is a miss for it, as it was for the users.
+trained on. An item that the old model does not know is a miss for it, as it was for the users. Sessions that were
+joined to a user after the old training count as this user in the old log, too: their events are not new.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from segue.data.log import Log, Mask
+from segue.data.log import Log, Mask, Vocab
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
@@ -105,12 +107,15 @@ class Retrained:
         return self.comparison is not None and self.comparison.is_no_worse
 
 
-def retrain(saved: SavedModel, log: Log, *, reference: str = "", folder: Path | None = None) -> Retrained:
+def retrain(
+    saved: SavedModel, log: Log, joined: Mapping[str, str], *, reference: str = "", folder: Path | None = None
+) -> Retrained:
     """Train a saved model anew.
 
     Args:
         saved: the old model.
         log: all events of a store.
+        joined: the user of each session that was joined to one in the store.
         reference: of the class of a model outside segue, such as ./fmc.py:FMC.
         folder: where the state of an interrupted training is kept; the same call resumes it.
 
@@ -120,7 +125,7 @@ def retrain(saved: SavedModel, log: Log, *, reference: str = "", folder: Path | 
     """
     experiment = retraining_experiment(saved, log, reference)
     outcome = experiment.train_and_test(log, folder=folder)
-    comparison = compare_models(saved, outcome)
+    comparison = compare_models(saved, outcome, joined)
     return Retrained(outcome.add_final(log, folder=folder) if experiment.final else outcome, comparison)
 
 
@@ -160,12 +165,12 @@ def _in_microseconds(protocol: Protocol, old: Log) -> Protocol:
     return replace(protocol, arguments={**protocol.arguments, **moved}) if moved else protocol
 
 
-def compare_models(saved: SavedModel, outcome: Outcome) -> Comparison | None:
+def compare_models(saved: SavedModel, outcome: Outcome, joined: Mapping[str, str]) -> Comparison | None:
     """The old model beside the tested one of an outcome, on the test instances that the old one was not trained on."""
     protocol, split, metric = outcome.experiment.protocol, outcome.split, outcome.experiment.monitor
     assert isinstance(protocol, RankingProtocol)
     instances = protocol.instances(split, "test")
-    trained = np.concatenate([[0], np.cumsum(trained_rows(saved, split.log))])
+    trained = np.concatenate([[0], np.cumsum(trained_rows(saved, split.log, joined))])
     instances = instances.take(np.flatnonzero(trained[instances.stop] == trained[instances.row]))
     if not len(instances):
         return None
@@ -181,7 +186,7 @@ def compare_models(saved: SavedModel, outcome: Outcome) -> Comparison | None:
     return Comparison(metric, len(ranks["new"]), num_users, float(old.mean()), float(new.mean()), low, high)
 
 
-def trained_rows(saved: SavedModel, log: Log) -> Mask:
+def trained_rows(saved: SavedModel, log: Log, joined: Mapping[str, str]) -> Mask:
     """(rows of `log`,) whether a saved model was trained on each row; of events that it cannot date, on user and item.
 
     If it does not say what it was trained on, it is taken to have been trained on all that it was saved with.
@@ -189,33 +194,49 @@ def trained_rows(saved: SavedModel, log: Log) -> Mask:
     known = saved.trained_rows()
     rows = saved.log if known is None else known
     key = ["user", "item", "time"] if rows.time is not None and log.time is not None else ["user", "item"]
-    new, old = _events(log), _events(rows)
+    new, old = _events(log, joined), _events(rows, joined)
     marked = new.with_row_index("row").join(old.select(key).unique(), on=key, how="semi")
     mask = np.zeros(len(new), np.bool_)
     mask[marked["row"].to_numpy()] = True
     return mask
 
 
-def num_missing(saved: SavedModel, log: Log) -> int:
+def num_missing(saved: SavedModel, log: Log, joined: Mapping[str, str]) -> int:
     """The number of events of a saved model's log that another log does not have."""
     key = ["user", "item", "time"] if saved.log.time is not None and log.time is not None else ["user", "item"]
-    return _events(saved.log).join(_events(log).select(key).unique(), on=key, how="anti").height
+    present = _events(log, joined).select(key).unique()
+    return _events(saved.log, joined).join(present, on=key, how="anti").height
 
 
-def _events(log: Log) -> pl.DataFrame:
+def _events(log: Log, joined: Mapping[str, str]) -> pl.DataFrame:
     """Names of user and item, and time in microseconds, of each event; the rows are those of the log."""
     user, item = log.events()
     names = {
-        name: vocab.tokens.cast(pl.String).gather(ids.astype(np.int64) - 1)
-        for name, vocab, ids in (("user", log.users, user), ("item", log.items, item))
+        name: tokens.gather(ids.astype(np.int64) - 1)
+        for name, tokens, ids in (
+            ("user", _owners(log.users, joined), user),
+            ("item", log.items.tokens.cast(pl.String), item),
+        )
     }
     return pl.DataFrame({**names, "time": event_times(log)})
 
 
-def with_old_metadata(log: Log, old: Log) -> Log:
-    """The log of a store with what the old log knew of its users and items, where the store says nothing else."""
+def _owners(users: Vocab, joined: Mapping[str, str]) -> pl.Series:
+    """(U,) the name of each user; of a session that was joined, that of its user."""
+    names = users.tokens.cast(pl.String)
+    return names.replace(dict(joined)) if joined else names
+
+
+def with_old_metadata(log: Log, old: Log, joined: Mapping[str, str]) -> Log:
+    """The log of a store with what the old log knew of its users and items, where the store says nothing else.
+
+    A user gets the metadata of the old log, or those of the first session that was joined to this user since.
+    """
     items = _merged(log.items.tokens, log.item_metadata, old.items.tokens, old.item_metadata)
-    users = _merged(log.users.tokens, log.user_metadata, old.users.tokens, old.user_metadata)
+    owners = pl.DataFrame({"name": old.users.tokens.cast(pl.String), "owner": _owners(old.users, joined)})
+    rows = owners.with_row_index("row").sort(pl.col("name") != pl.col("owner"), "row").unique("owner", keep="first")
+    known = None if old.user_metadata is None else old.user_metadata[rows["row"]]
+    users = _merged(log.users.tokens, log.user_metadata, rows["owner"], known)
     return replace(log, item_metadata=items, user_metadata=None if users is None else users.drop("split", strict=False))
 
 
