@@ -129,6 +129,37 @@ def test_lists_are_those_of_a_plain_reference(service, columns, where, content, 
         assert [shop.catalogue.names[n] for n in popular] == reference(in_order, columns, where, rules, k)
 
 
+@pytest.mark.parametrize("number", [1, 1_023, 1_024, 1_100])
+def test_an_unavailable_item_of_a_large_catalogue_is_hidden_and_no_other(service, number):
+    catalogue, loaded = service.shop.catalogue, service.deployment.models["hgn"]
+    for one in range(1_100):
+        catalogue.number(f"i{one}")
+    catalogue.apply([Item(catalogue.names[number], available=False, updated=1)], 0)
+    hidden = service.shop.selector.get().hidden
+    assert np.flatnonzero(hidden).tolist() == [number]
+    assert len(hidden) == len(catalogue.names)
+    popular = service.shop.fallback.find(loaded, service.shop.selector.get(), 1_000, 1)
+    assert number not in [pick.number for pick in popular]
+    catalogue.number("one more")
+    assert not service.shop.selector.get().hidden[-1]
+
+
+def test_boosts_and_masks_of_a_selection_fit_a_catalogue_that_has_grown(service):
+    shop = service.shop
+    shop.catalogue.apply([Item("i3", available=False, updated=1)], 0)
+    selection = shop.selector.make(
+        {}, read_rules({"b": {"kind": "boost", "items": ["i4"], "by": 3}}, "rules"), available=True
+    )
+    for one in range(1_100):
+        shop.catalogue.number(f"i{one}")
+    scores = np.arange(len(shop.catalogue.names), 0, -1, dtype=np.float64)
+    scores[0] = 0
+    best = [shop.catalogue.names[number] for number in selection.best(scores, 2_000)]
+    assert "i3" not in best
+    assert best[0] == "i4"
+    assert len(best) == len(shop.catalogue) - 1
+
+
 def test_an_expired_item_is_hidden_from_then_on(service, monkeypatch):
     from segue.service import selection
 

@@ -84,6 +84,30 @@ def test_titles_and_availability_count_in_the_next_answer(client):
     assert names(recommend(client))[0] == first["item"]
 
 
+@pytest.mark.parametrize("gone", ["i1", "i29", "more1", "more1099"])
+def test_one_item_that_cannot_be_had_in_a_large_catalogue_leaves_all_answers_whole(client, gone):
+    events = [{"user": f"x{number}", "item": f"more{number}"} for number in range(1_100)]
+    for part in (events[:600], events[600:]):
+        assert client.post("/v1/events", json={"events": part}).status_code == 201
+    client.post("/v1/events", json={"events": [{"user": f"y{n}", "item": gone} for n in range(50)]})
+    assert names(client.get("/v1/popular").json())[0] == gone
+    client.post("/v1/items", json={"item": gone, "available": False})
+    assert client.get("/readyz").status_code == 200
+    for path in ("recommend?user=u1&", "recommend?user=nobody&", "popular?", "trending?", "items/i7/similar?"):
+        answer = client.get(f"/v1/{path}k=1000")
+        assert answer.status_code == 200, answer.text
+        assert gone not in names(answer.json())
+
+
+def test_a_service_that_can_select_no_items_is_not_ready(client, service, monkeypatch):
+    def fail() -> None:
+        raise ValueError("of masks")
+
+    monkeypatch.setattr(service.shop.selector, "get", fail)
+    assert client.get("/readyz").status_code == 500
+    assert client.get("/healthz").status_code == 200
+
+
 def test_conditions_choose_among_the_items(client, kinds):
     everything = names(recommend(client, k=1000))
     even = names(recommend(client, k=1000, where="kind:even"))

@@ -15,17 +15,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
 
-from segue.data.log import Ids, Mask
+from segue.data.log import Floats, Ids, Mask
 from segue.errors import ConfigError, did_you_mean
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.service.item_column import ItemColumn
 from segue.service.loaded_model import LoadedModel
 
+Values = TypeVar("Values", Mask, Floats)
 STEP = 5_000  # items, of a change that is made step by step
 
 
@@ -178,8 +180,15 @@ class Catalogue:
     def unavailable(self, now: int) -> Mask | None:
         """(N + 1,) whether each item cannot be had at a time; None if all can."""
         self.expire(now)
-        mask = self._unavailable[: len(self.names)]
+        mask = self.padded(self._unavailable)
         return mask if mask.any() else None
+
+    def padded(self, values: Values) -> Values:
+        """(..., N + 1) values of the items, by their numbers; 0 for those that came later than the array."""
+        missing = len(self.names) - values.shape[-1]
+        if missing <= 0:
+            return values[..., : len(self.names)]
+        return np.concatenate([values, np.zeros((*values.shape[:-1], missing), values.dtype)], axis=-1)
 
     def expire(self, now: int) -> None:
         """Take note of the items that have expired."""
@@ -220,7 +229,7 @@ class Catalogue:
 
     def _note_availability(self, number: int, now: int) -> None:
         if number >= len(self._unavailable):
-            self._unavailable = np.concatenate([self._unavailable, np.zeros(number, np.bool_)])
+            self._unavailable = np.pad(self._unavailable, (0, number))
         unavailable = not self._items[number].is_available(now)
         if self._unavailable[number] != unavailable:
             self._unavailable[number] = unavailable

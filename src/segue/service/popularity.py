@@ -154,8 +154,7 @@ class Popularity:
         return (recent - expected) / np.sqrt(expected + 1)
 
     def _padded(self, row: int) -> Floats:
-        values, size = self._sums[row], len(self.catalogue.names)
-        return values[:size] if len(values) >= size else np.concatenate([values, np.zeros(size - len(values))])
+        return self.catalogue.padded(self._sums[row])
 
     def _count(self, number: int, hour: int, now: int) -> None:
         width = self._sums.shape[1]

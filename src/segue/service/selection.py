@@ -74,9 +74,7 @@ class Selection:
         candidates = np.flatnonzero(scores > -np.inf)
         values = scores[candidates]
         if self.boosts is not None and len(values) > 1:
-            boosts = np.zeros(len(scores))
-            boosts[: len(self.boosts)] = self.boosts
-            values = values + boosts[candidates] * values.std()
+            values = values + self.catalogue.padded(self.boosts)[candidates] * values.std()
         if self.caps:
             order = np.argsort(-values, kind="stable")
             chosen = self.capped(candidates[order].tolist(), k)

@@ -31,9 +31,10 @@ async def healthz() -> Health:
 
 @router.get("/readyz", summary="Whether the service can answer", responses=responses(503))
 async def readyz(service: Annotated[Service, Depends(get_service)]) -> Health:
-    """Answers 200 when a model is loaded and the store can be read, else 503."""
+    """Answers 200 when a model is loaded, the store can be read and items can be selected by the rules, else 503."""
     try:
         await service.read(service.store.check)
+        service.shop.selector.get()
     except DataError as error:
         logger.warning("not ready: %s", error)
         raise ProblemError(503, "the store cannot be used now; the log says why", ASK_AGAIN) from error
