@@ -306,6 +306,24 @@ def test_a_user_keeps_the_metadata_of_the_old_log_and_of_a_joined_session():
     assert countries == {"anna": "FR", "u": "ES", "new": None}
 
 
+def test_what_a_shop_says_of_an_item_is_kept_whatever_its_type(served):
+    """The old log has lists and whole numbers; the shop writes texts into both."""
+    _, url = served
+    tables = {"item": ["i0", "i1", "i2"], "genres": [["Drama", "War"], ["Crime"], None], "year": [1999, 2001, 2003]}
+    log = read_log(url)
+    old = read_log(pl.DataFrame(walk(0, 2, 1), ["user", "item", "time"], orient="row"), items=pl.DataFrame(tables))
+    add(url, [], [Item("i0", columns={"genres": "Comedy", "year": "n/a"}), Item("i4", columns={"genres": ["A", "B"]})])
+    merged = with_old_metadata(read_log(url), old, {})
+    rows = merged.item_metadata.select("genres", "year").rows()
+    found = {name: row for name, row in zip(log.items.tokens, rows, strict=True) if row != (None, None)}
+    assert found == {
+        "i0": (["Comedy"], "n/a"),
+        "i1": (["Crime"], "2001"),
+        "i2": (None, "2003"),
+        "i4": (["A", "B"], None),
+    }
+
+
 def test_dates_of_a_protocol_are_moved_to_the_unit_of_the_store(served):
     folder, url = served
     saved = load(folder)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from segue.data.item_values import value_texts
 from segue.data.log import Mask
 
 
@@ -45,20 +46,3 @@ class ItemColumn:
             items = self._items.get(value_texts(text)[0] if text else text, ())
             mask[np.fromiter(items, np.int64, len(items))] = True
         return mask
-
-
-def value_texts(value: Any) -> tuple[str, ...]:
-    """A value as texts that can be compared.
-
-    >>> value_texts(True), value_texts(7.0), value_texts(["Drama", "War"]), value_texts(None)
-    (('true',), ('7',), ('Drama', 'War'), ())
-    """
-    if value is None or value == "":
-        return ()
-    if isinstance(value, (list, tuple)):
-        return tuple(dict.fromkeys(text for one in value for text in value_texts(one)))
-    if isinstance(value, bool):
-        return ("true" if value else "false",)
-    if isinstance(value, float) and value.is_integer():
-        return (str(int(value)),)
-    return (str(value),)

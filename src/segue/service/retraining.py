@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from segue.data.item_values import common_column
 from segue.data.log import Log, Mask, Vocab
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import ConfigError
@@ -246,17 +247,15 @@ def _merged(
     if old is None:
         return new
     keys = pl.DataFrame({"\0name": names.cast(pl.String)})
-    before = old.with_columns(old_names.cast(pl.String).alias("\0name"))
-    merged = keys.join(before, on="\0name", how="left", maintain_order="left").drop("\0name")
+    known = old.with_columns(old_names.cast(pl.String).alias("\0name"))
+    merged = keys.join(known, on="\0name", how="left", maintain_order="left").drop("\0name")
     for column in [] if new is None else new.get_columns():
         value = column
         if column.name == "title":  # an item without a title has its name in this place
             value = column.set(column == keys["\0name"], None)
         if column.name in merged.columns:
-            before_value = merged[column.name]
-            if value.dtype != before_value.dtype:
-                value = value.cast(before_value.dtype, strict=False)
-            value = value.zip_with(value.is_not_null(), before_value)
+            pairs = zip(value.to_list(), merged[column.name].to_list(), strict=True)
+            value = common_column([before if now is None else now for now, before in pairs])
         merged = merged.with_columns(value.alias(column.name))
     if "title" in merged.columns:
         title = merged["title"]

@@ -10,10 +10,9 @@ events that a service copied from the log of its model is "imported". Rows are i
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
+from segue.data.item_values import common_column
 from segue.data.readers.table import Table, polars_table
 from segue.errors import DataError
 
@@ -50,15 +49,7 @@ def store_items(url: str, names: pl.Series) -> pl.DataFrame | None:
         return None
     rows = [{**item.columns, "item": item.item, "title": item.title} for item in wanted]
     columns = dict.fromkeys(["item", "title", *(name for row in rows for name in row)])
-    return pl.DataFrame({name: _column([row.get(name) for row in rows]) for name in columns})
-
-
-def _column(values: list[Any]) -> pl.Series:
-    """A column of the values that items have; as text if they are of different types."""
-    try:
-        return pl.Series(values)
-    except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+    return pl.DataFrame({name: common_column([row.get(name) for row in rows]) for name in columns})
 
 
 def _events(url: str) -> pl.DataFrame:
