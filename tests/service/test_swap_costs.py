@@ -12,7 +12,8 @@ from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
 from segue.event_store.item_table import Item
 from segue.experiments.experiment import Experiment
-from segue.service import catalogue as module
+from segue.service import catalogue as catalogue_module
+from segue.service import metadata as metadata_module
 from segue.service.app import create_app
 from segue.service.catalogue import Catalogue
 from segue.service.limits import Limits
@@ -49,33 +50,37 @@ def test_no_request_adds_a_model_and_models_that_are_gone_leave_the_catalogue(sa
                 shown = client.get("/v1/recommend", params={"user": "u1", "where": f"colour:colour {number}"})
                 assert len(shown.json()["items"]) == 10
         gc.collect()
-        assert len(list(service.shop.catalogue._sources)) <= 2  # the one before may still be in use
+        assert len(service.shop.catalogue._models) <= 2  # the one before may still be in use
 
 
 def test_a_catalogue_that_is_asked_and_changed_between_the_steps_is_as_one_that_is_made_at_once(
     save_with, tmp_path, monkeypatch, service
 ):
-    monkeypatch.setattr(module, "STEP", 7)
+    monkeypatch.setattr(catalogue_module, "STEP", 7)
+    monkeypatch.setattr(metadata_module, "STEP", 7)
     table = service.store.items
     old, new = (LoadedModel.load(save_with(tmp_path / colour, colour)) for colour in ("red", "blue"))
     table.put([Item("i1", "One", {"colour": "green"}), Item("i2", "Two", {"size": 3})])
     catalogue = Catalogue(table)
-    catalogue.numbers_of(old)
+    catalogue.follow(catalogue.metadata_of([old]))
     assert catalogue.column("colour").values() == ["green", "red"]
     for step, _ in enumerate(catalogue.adding(new)):
         catalogue.column("size")
         if step == 1:
             catalogue.apply(table.put([Item("i3", "Three", {"colour": "black"})]).items, 0)
-        if step == 6:
+    metadata = catalogue.metadata_of([new])
+    for step, _ in enumerate(metadata.reading(catalogue.columns_in_use)):
+        assert "red" in catalogue.column("colour").values()
+        if step == 3:
             catalogue.apply(table.put([Item("i4", None, {"colour": "white"}), Item("i1", None, {})]).items, 0)
+    catalogue.follow(metadata)
     fresh = Catalogue(table)
-    for loaded in (old, new):
-        fresh.numbers_of(loaded)
+    fresh.follow(fresh.metadata_of([new]))
     for name in ("colour", "size"):
         assert catalogue.column(name).values() == fresh.column(name).values()
     for number, name in enumerate(catalogue.names[1:], 1):
         other = fresh.find(name)
         assert other is not None
-        assert catalogue.titles[number] == fresh.titles[other]
+        assert catalogue.title(number) == fresh.title(other)
         assert catalogue.values(number) == fresh.values(other)
     assert catalogue.column("colour").values() == ["black", "blue", "white"]

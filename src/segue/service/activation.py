@@ -17,6 +17,7 @@ from segue.errors import ArtefactError, ConfigError, SegueError
 from segue.service.deployments import Deployment, Split, StoredDeployment
 from segue.service.history_import import import_histories, needs_import
 from segue.service.loaded_model import LoadedModel
+from segue.service.metadata import Metadata
 
 if TYPE_CHECKING:
     from segue.service.service import Service
@@ -50,11 +51,11 @@ class Activation:
         async with self._lock:
             while True:  # until no other activation and no new model comes in between
                 num_changes = await self.service.read(documents.num_changes)
-                deployment = await self._prepare(split, {})
+                deployment, metadata = await self._prepare(split, {})
                 content = deployment.stored().content()
                 if await asyncio.to_thread(documents.put, ACTIVE, content, after=num_changes):
                     break
-            self._go_live(deployment)
+            self._go_live(deployment, metadata)
             self.problem = None
 
     async def load(self, name: str) -> LoadedModel:
@@ -68,9 +69,9 @@ class Activation:
             if name in self.service.deployment.split.models:
                 raise ConfigError(f"{name}: answers or runs along now; activate it to load what is in its folder")
             loaded = await asyncio.to_thread(self.service.folders.load, name)
-            await self.service.shop.add_model(loaded)
             before = self.service.deployment
-            self.service.deployment = Deployment({**before.models, name: loaded}, before.split)
+            deployment = Deployment({**before.models, name: loaded}, before.split)
+            self._take_over(deployment, await self.service.shop.prepare(deployment))
             return loaded
 
     async def follow_once(self) -> None:
@@ -84,29 +85,33 @@ class Activation:
                 content = (await self.service.read(self.service.store.deployments.all)).get(ACTIVE)
                 wanted = None if content is None else StoredDeployment.read(content)
                 if wanted is not None and wanted != self.service.deployment.stored():
-                    self._go_live(await self._prepare(wanted.split, wanted.fingerprints))
+                    self._go_live(*await self._prepare(wanted.split, wanted.fingerprints))
             except SegueError as error:
                 self.problem = str(error)
                 raise
             self.problem = None
 
-    def _go_live(self, deployment: Deployment) -> None:
+    def _take_over(self, deployment: Deployment, metadata: Metadata) -> None:
         self.service.deployment = deployment
+        self.service.shop.catalogue.follow(metadata)
+
+    def _go_live(self, deployment: Deployment, metadata: Metadata) -> None:
+        self._take_over(deployment, metadata)
         answering = ", ".join(f"{name} {share:.0%}" for name, share in deployment.split.shares().items())
         logger.info("active: %s (%s)", answering, deployment.stored().fingerprints)
 
-    async def _prepare(self, split: Split, fingerprints: Mapping[str, str]) -> Deployment:
+    async def _prepare(self, split: Split, fingerprints: Mapping[str, str]) -> tuple[Deployment, Metadata]:
         """A deployment with all models of a split in memory; those of given fingerprints, or what the folders hold."""
         models = dict(self.service.deployment.models)
         for name in split.models:
             wanted = fingerprints.get(name)
             if wanted is None or name not in models or models[name].fingerprint != wanted:
                 models[name] = await asyncio.to_thread(self._current, name, models.get(name), wanted)
-                await self.service.shop.add_model(models[name])
         if self.service.import_events:
             for arm in split.arms:
                 await asyncio.to_thread(self._import, models[arm.model])
-        return Deployment(models, split)
+        deployment = Deployment(models, split)
+        return deployment, await self.service.shop.prepare(deployment)
 
     def _current(self, name: str, loaded: LoadedModel | None, wanted: str | None) -> LoadedModel:
         """The model that a folder holds now, which is loaded unless it is in memory."""

@@ -19,16 +19,15 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import polars as pl
 
 from segue.data.log import Floats, Ids, Mask
 from segue.errors import ConfigError, did_you_mean
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.service.item_column import ItemColumn
 from segue.service.loaded_model import LoadedModel
+from segue.service.metadata import STEP, Metadata
 
 Values = TypeVar("Values", Mask, Floats)
-STEP = 5_000  # items, of a change that is made step by step
 
 
 class Catalogue:
@@ -37,14 +36,14 @@ class Catalogue:
     Attributes:
         table: the items in the store.
         names: the name of each item, by its number; entry 0 is empty.
-        titles: the title of each item, or its name.
+        metadata: what the models say, where the table says nothing.
         version: another one after each change that a mask can depend on.
     """
 
     def __init__(self, table: ItemTable) -> None:
         """Read the table of the store."""
         self.table = table
-        self.names, self.titles, self.version = [""], [""], 0
+        self.names, self.metadata, self.version = [""], Metadata(), 0
         self._numbers: dict[str, int] = {}
         self._items: dict[int, Item] = {}
         self._unavailable = np.zeros(1024, np.bool_)
@@ -65,13 +64,17 @@ class Catalogue:
         if number is None:
             number = self._numbers[name] = len(self.names)
             self.names.append(name)
-            self.titles.append(name)
             self.version += 1
         return number
 
     def find(self, name: str) -> int | None:
         """The number of an item; None for a name that is not known."""
         return self._numbers.get(name)
+
+    def title(self, number: int) -> str:
+        """The title of an item, or its name if it has none."""
+        item = self._items.get(number)
+        return self.metadata.title(self.names[number]) if item is None or item.title is None else item.title
 
     def item(self, number: int) -> Item | None:
         """What the table of the store holds of an item; None for nothing."""
@@ -89,58 +92,43 @@ class Catalogue:
         return self._models[loaded]
 
     def adding(self, loaded: LoadedModel) -> Iterator[None]:
-        """Add the items of a model and the metadata of its log, step by step, so that others can be answered between.
-
-        The catalogue may change and be asked between two steps.
-        """
+        """Add the items of a model step by step, so that requests can be answered between."""
         if loaded in self._models:
             return
         numbers = np.zeros(len(loaded.tokens), np.int64)
         for first in range(1, len(numbers), STEP):
             part = slice(first, first + STEP)
-            numbers[part] = found = [self.number(name) for name in loaded.tokens[part]]
-            for number, title in zip(found, loaded.titles[part], strict=True):
-                item = self._items.get(number)
-                if item is None or item.title is None:
-                    self.titles[number] = title
+            numbers[part] = [self.number(name) for name in loaded.tokens[part]]
             yield
-        self._models[loaded] = numbers  # from here on, columns that are made have its values
-        table = loaded.saved.log.item_metadata
-        for name, column in list(self._columns.items()):
-            if table is not None and name in table.columns:
-                for first in range(0, len(table), STEP):
-                    self._set(name, column, numbers[1:][first : first + STEP], table[name][first : first + STEP])
-                    yield
+        self._models[loaded] = numbers
+
+    def metadata_of(self, in_use: Sequence[LoadedModel], others: Sequence[LoadedModel] = ()) -> Metadata:
+        """What models say of the items; the parameters are those of `Metadata`."""
+        return Metadata(in_use, [self.numbers_of(loaded) for loaded in in_use], others)
+
+    def follow(self, metadata: Metadata) -> None:
+        """Let other metadata count from now on; it has read the columns that are in use."""
+        self.metadata = metadata
+        for name, column in self._columns.items():
+            column.below = metadata.column(name)
         self.version += 1
 
-    def _set(self, name: str, column: ItemColumn, numbers: Ids, values: pl.Series) -> None:
-        """Set values of a column for items of which the table of the store has no others."""
-        for number, value in zip(numbers.tolist(), values.to_list(), strict=True):
-            item = self._items.get(number)
-            if item is None or name not in item.columns:
-                column.set(number, value)
-
     @property
-    def _sources(self) -> Iterable[tuple[Ids, pl.DataFrame]]:
-        """The metadata of the models that are in memory, with the numbers of its rows."""
-        for loaded, numbers in self._models.items():
-            if loaded.saved.log.item_metadata is not None:
-                yield numbers[1:], loaded.saved.log.item_metadata
+    def columns_in_use(self) -> list[str]:
+        """The names of the columns that something was selected by or that were shown."""
+        return list(self._columns)
 
     def columns(self) -> list[str]:
         """The names of all columns."""
-        named = dict.fromkeys(name for _, table in self._sources for name in table.columns)
+        named = dict.fromkeys(self.metadata.columns())
         named.update(dict.fromkeys(name for item in self._items.values() for name in item.columns))
         return list(named)
 
     def column(self, name: str) -> ItemColumn:
-        """A column: the values of the models' metadata, where the table does not have others."""
+        """A column: the values of the table, over those of the models' metadata."""
         found = self._columns.get(name)
         if found is None:
-            found = ItemColumn()
-            for numbers, table in self._sources:
-                if name in table.columns:
-                    self._set(name, found, numbers, table[name])
+            found = ItemColumn(self.metadata.column(name))
             for number, item in self._items.items():
                 if name in item.columns:
                     found.set(number, item.columns[name])
@@ -168,9 +156,9 @@ class Catalogue:
             if column not in known:
                 listed = f"; the columns are {', '.join(known)}" if known else "; the items have no columns"
                 raise ConfigError(f"no column {column!r} to select by{did_you_mean(column, known)}{listed}")
-            values = self.column(column).values()
             for value in wanted:
                 if not self.column(column).mask([value], len(self.names)).any():
+                    values = self.column(column).values()
                     shown = f"; it has {', '.join(map(repr, values[:10]))}" + (" and more" if len(values) > 10 else "")
                     raise ConfigError(
                         f"column {column!r} never has the value {value!r}{did_you_mean(value, values)}{shown}"
@@ -221,8 +209,7 @@ class Catalogue:
                 continue
             self._items[number] = item
             self.version += 1
-            self._note_title(number, item)
-            self._note_columns(number, {} if old is None else dict(old.columns), item)
+            self._note_columns(number, item)
             self._note_availability(number, now)
             if item.expires is not None:
                 heapq.heappush(self._expiring, (item.expires, number))
@@ -235,19 +222,9 @@ class Catalogue:
             self._unavailable[number] = unavailable
             self.version += 1
 
-    def _note_title(self, number: int, item: Item) -> None:
-        if item.title is not None:
-            self.titles[number] = item.title
-            return
-        self.titles[number] = item.item
-        for loaded in self._models:
-            index = loaded.token_ids.get(item.item)
-            if index is not None:
-                self.titles[number] = loaded.titles[index]
-
-    def _note_columns(self, number: int, before: dict[str, object], item: Item) -> None:
-        for name, column in list(self._columns.items()):
+    def _note_columns(self, number: int, item: Item) -> None:
+        for name, column in self._columns.items():
             if name in item.columns:
                 column.set(number, item.columns[name])
-            elif name in before:  # the value of the metadata comes back
-                del self._columns[name]
+            else:  # what the metadata says counts
+                column.discard(number)

@@ -106,6 +106,16 @@ class Deployment:
             )
         return self.models[name]
 
+    @property
+    def in_use(self) -> list[LoadedModel]:
+        """The models that answer or run along, in the order of the split."""
+        return [self.models[name] for name in self.split.models]
+
+    @property
+    def others(self) -> list[LoadedModel]:
+        """The models that only requests which name them ask, in the order of their names."""
+        return [self.models[name] for name in sorted(self.models.keys() - {*self.split.models})]
+
     def stored(self) -> StoredDeployment:
         """What a store keeps of it."""
         return StoredDeployment(self.split, {name: self.models[name].fingerprint for name in self.split.models})

@@ -57,8 +57,7 @@ class Service:
         self._reads = ThreadPoolExecutor(READERS, "segue-reads")
         self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
         self._history_batches = MicroBatches(self.histories.get_all)
-        active = self.deployment.choose(None)[0]
-        self.shop = Shop(self.store, [*(one for one in self.deployment.models.values() if one is not active), active])
+        self.shop = Shop(self.store, self.deployment.in_use, self.deployment.others)
         self.writer = EventWriter(self.store.events, self._changed)
         self.keys = KeyRing(self.store.keys)
         self.activation = Activation(self)

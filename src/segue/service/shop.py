@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from segue.data.log import Ids
 from segue.event_store.event import MICROSECONDS
@@ -12,8 +12,10 @@ from segue.event_store.event_log import Change
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.event_store.store import Store
 from segue.service.catalogue import Catalogue
+from segue.service.deployments import Deployment
 from segue.service.fallback import Fallback
 from segue.service.loaded_model import Answer, LoadedModel
+from segue.service.metadata import Metadata
 from segue.service.periodic import Periodic, follow
 from segue.service.popularity import Popularity
 from segue.service.recent_lists import RecentLists
@@ -33,16 +35,18 @@ class Shop:
         fallback: lists for those whom no model knows.
     """
 
-    def __init__(self, store: Store, models: Iterable[LoadedModel]) -> None:
+    def __init__(self, store: Store, in_use: Sequence[LoadedModel], others: Sequence[LoadedModel] = ()) -> None:
         """Read the items and the rules of a store.
 
         Args:
             store: the store.
-            models: their items and metadata; where two know an item, the later one counts.
+            in_use: models whose metadata counts, the first one first.
+            others: models that only lend titles.
         """
         self.catalogue = Catalogue(store.items)
-        for loaded in models:
+        for loaded in others:
             self.catalogue.numbers_of(loaded)
+        self.catalogue.follow(self.catalogue.metadata_of(in_use, others))
         self.rules = RuleBook(store.rules)
         self.selector = Selector(self.catalogue, self.rules)
         self.popularity = Popularity(store.events, self.catalogue)
@@ -79,10 +83,19 @@ class Shop:
             for _ in range(2):  # the second finds what is stored while all events are counted
                 await follow(lambda: popularity.read_changes(now()), lambda found: popularity.apply(found, now()))
 
-    async def add_model(self, loaded: LoadedModel) -> None:
-        """Add the items of a model before it answers, so that its first answers are as fast as the others."""
-        for _ in self.catalogue.adding(loaded):
+    async def prepare(self, deployment: Deployment) -> Metadata:
+        """Add the items of models before they answer, so that their first answers are as fast as the others.
+
+        Returns:
+            What the models say of the items, for `Catalogue.follow`.
+        """
+        for loaded in deployment.models.values():
+            for _ in self.catalogue.adding(loaded):
+                await asyncio.sleep(0)
+        metadata = self.catalogue.metadata_of(deployment.in_use, deployment.others)
+        for _ in metadata.reading(self.catalogue.columns_in_use):
             await asyncio.sleep(0)
+        return metadata
 
     async def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
         """Change the table of items; the change counts in the next answer."""

@@ -176,13 +176,13 @@ async def similar(
     similarities = dict(found)
     by_number = {int(numbers[loaded.token_ids[name]]): name for name in names}
     chosen = selection.capped(by_number, k) if selection.caps else list(by_number)[:k]
-    title = shop.catalogue.titles
+    title = shop.catalogue.title
     return SimilarItems(
         item=item,
-        title=title[int(numbers[loaded.token_ids[item]])],
+        title=title(int(numbers[loaded.token_ids[item]])),
         model=loaded.name,
         items=[
-            SimilarItem(item=by_number[number], title=title[number], similarity=similarities[by_number[number]])
+            SimilarItem(item=by_number[number], title=title(number), similarity=similarities[by_number[number]])
             for number in chosen
         ],
     )
@@ -200,7 +200,7 @@ async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_servi
     expires = None if stored is None or stored.expires is None else stored.expires
     return ShownItem(
         item=item,
-        title=shop.catalogue.titles[number],
+        title=shop.catalogue.title(number),
         columns=shop.catalogue.values(number),
         available=stored is None or stored.is_available(now()),
         expires=None if expires is None else START + timedelta(microseconds=expires),

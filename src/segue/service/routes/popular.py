@@ -100,7 +100,7 @@ def _popular(shop: Shop, selection: Selection, k: int, time: int) -> PopularItem
         items=[
             PopularItem(
                 item=shop.catalogue.names[number],
-                title=shop.catalogue.titles[number],
+                title=shop.catalogue.title(number),
                 score=scores[number],
                 events=int(totals[number]),
             )
@@ -116,7 +116,7 @@ def _trending(shop: Shop, selection: Selection, k: int, time: int) -> TrendingIt
         items=[
             TrendingItem(
                 item=shop.catalogue.names[number],
-                title=shop.catalogue.titles[number],
+                title=shop.catalogue.title(number),
                 score=scores[number],
                 recent=recent[number],
                 expected=expected[number],

@@ -225,9 +225,9 @@ def _why_empty(service: Service, wanted: Wanted) -> str:
 
 def _items_of_model(service: Service, loaded: LoadedModel, top: Answer) -> list[dict[str, Any]]:
     catalogue = service.shop.catalogue
-    numbers, names, titles = catalogue.numbers_of(loaded)[top.ids].tolist(), loaded.tokens, catalogue.titles
+    numbers, names, title = catalogue.numbers_of(loaded)[top.ids].tolist(), loaded.tokens, catalogue.title
     return [
-        {"item": names[index], "title": titles[number], "score": score, "source": "model"}
+        {"item": names[index], "title": title(number), "score": score, "source": "model"}
         for index, number, score in zip(top.ids, numbers, top.scores, strict=True)
     ]
 
@@ -240,9 +240,9 @@ async def _items_of_all(
     await shop.count()
     selection = shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
     left_out = _left_out(service, loaded, events.items, wanted, candidates)
-    names, titles = shop.catalogue.names, shop.catalogue.titles
+    names, title = shop.catalogue.names, shop.catalogue.title
     return [
-        {"item": names[pick.number], "title": titles[pick.number], "score": pick.score, "source": pick.source}
+        {"item": names[pick.number], "title": title(pick.number), "score": pick.score, "source": pick.source}
         for pick in shop.fallback.find(loaded, selection, wanted.k, now(), left_out)
     ]
 
@@ -253,7 +253,7 @@ def _explanation(service: Service, loaded: LoadedModel, parts: ItemExplanation, 
     past = [
         {
             "item": loaded.tokens[index],
-            "title": catalogue.titles[int(numbers[index])],
+            "title": catalogue.title(int(numbers[index])),
             "age": age,
             "contribution": contribution,
         }

@@ -116,7 +116,7 @@ async def get_user(
     history = [
         UserEvent(
             item=event.item,
-            title=event.item if (number := catalogue.find(event.item)) is None else catalogue.titles[number],
+            title=event.item if (number := catalogue.find(event.item)) is None else catalogue.title(number),
             time=_date(event.time),
             type=event.type,
             value=event.value,
