@@ -344,3 +344,21 @@ def test_a_series_counts_each_list_in_the_hour_in_which_it_was_shown(client, ser
     }
     day = client.get("/v1/quality/series", params={"hours": 48, "points": 2}).json()["points"]
     assert sum(arm["lists"] for one in day for arm in one["arms"]) == 5
+
+
+@pytest.mark.parametrize("answering", ["hgn", "item-knn"])
+def test_a_list_counts_if_the_parameters_change_nothing_for_the_model_that_made_it(
+    client, service, monkeypatch, answering
+):
+    other = {"hgn": "item-knn", "item-knn": "hgn"}[answering]
+    monkeypatch.setattr(service.deployment.models["item-knn"]._finder, "exclude_seen", False)
+    body = {"arms": [{"model": answering}], "shadow": [other]}
+    assert client.post("/v1/models/activate", json=body).status_code == 200
+    remembered: list[RecommendedList] = []
+    monkeypatch.setattr(service.quality, "recommended", remembered.append)
+    client.post("/v1/events", json={"user": "new", "item": "i3"})
+    for exclude, expected in (([], {"hgn", "item-knn"}), (["i3"], {"hgn"}), (["i3", "i9"], set())):
+        remembered.clear()
+        client.get("/v1/recommend", params={"user": "new", "exclude": exclude})
+        client.portal.call(service.shown.close)
+        assert {one.model for one in remembered} == expected

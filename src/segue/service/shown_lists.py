@@ -24,15 +24,18 @@ logger = logging.getLogger("segue.service")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question of a user whose list is measured.
+    """A question of a user.
 
     Attributes:
         history: what the user did.
         ask: asks a model the same.
+        is_measured: whether the list of a model counts. To exclude what it leaves out anyway changes nothing; a model
+            that recommends seen items makes another list than usual.
     """
 
     history: History
     ask: Callable[[LoadedModel], Awaitable[Answer]]
+    is_measured: Callable[[LoadedModel], bool]
 
 
 class ShownLists:
@@ -57,8 +60,11 @@ class ShownLists:
             asked: the question.
             answer: its list; one of popular items, because the model could not answer, is not remembered.
         """
-        self._remember(loaded, arm, asked, answer)
+        if asked.is_measured(loaded):
+            self._remember(loaded, arm, asked, answer)
         for name in deployment.split.shadow:
+            if not asked.is_measured(deployment.models[name]):
+                continue
             if len(self._tasks) >= MAX_TASKS:
                 self.skipped += 1
                 continue

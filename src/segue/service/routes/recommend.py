@@ -189,11 +189,13 @@ async def answer(
             lambda k: model.ask(person, events, k=k, exclude_seen=wanted.exclude_seen, hidden=hidden, rules=rules),
         )
 
+    def is_measured(model: LoadedModel) -> bool:
+        return wanted.is_measured(events.items if model.leaves_out_seen(None) else ())
+
     top = await ask(loaded)
     service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
-    left_out = events.items if loaded.leaves_out_seen(None) else ()
-    if events.order and candidates is None and wanted.is_measured(left_out):
-        service.shown.add(deployment, loaded, arm, Asked(events, ask), top)
+    if events.order and candidates is None:
+        service.shown.add(deployment, loaded, arm, Asked(events, ask, is_measured), top)
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
         if wanted.explain:
