@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -42,6 +43,23 @@ def test_late_events_count_in_their_place_in_time(client):
     by_history = client.post("/v1/recommend", json={"history": ["i1", "i2", "i0"]}).json()
     assert names(by_user) == names(by_history)
     assert [one["score"] for one in by_user["items"]] == [one["score"] for one in by_history["items"]]
+
+
+def test_events_of_a_clock_that_is_ahead_do_not_hide_what_comes_after_them(client):
+    """A few minutes are mended; more, such as local time that is called UTC, is refused with all of its request."""
+    now = datetime.now(UTC)
+    ahead = {"user": "new", "item": "i1", "time": (now + timedelta(minutes=4)).isoformat()}
+    assert client.post("/v1/events", json=ahead).json() == {"stored": 1, "duplicates": 0}
+    assert client.post("/v1/events", json=ahead).json() == {"stored": 0, "duplicates": 1}
+    client.post("/v1/events", json={"user": "new", "item": "i2"})
+    history = client.get("/v1/users/new").json()["history"]
+    assert [event["item"] for event in history] == ["i1", "i2"]
+    assert all(datetime.fromisoformat(event["time"]) < now + timedelta(minutes=3) for event in history)
+    far = {"user": "new", "item": "i3", "time": (now + timedelta(hours=2)).isoformat()}
+    refused = client.post("/v1/events", json={"events": [{"user": "new", "item": "i4"}, far]})
+    assert refused.status_code == 422
+    assert re.search(r"events 1 time: .*\+00:00 is to come, the clock of the service says 20", refused.json()["detail"])
+    assert client.get("/v1/users/new").json()["events"] == 2
 
 
 def test_equal_events_without_a_time_are_several_events(client):
@@ -93,6 +111,7 @@ def test_an_answer_names_its_model(client):
         ("post", "/v1/events", {"user": "u1"}, "item: Field required"),
         ("post", "/v1/events", {"user": "u1", "item": "a\0b"}, "must not contain the character 0"),
         ("post", "/v1/events", {"user": "u1", "item": "i", "time": "2026-01-01T00:00:00"}, "timezone"),
+        ("post", "/v1/events", {"user": "u1", "item": "i", "time": "9000-01-01T00:00:00Z"}, "body time: .*to come"),
         ("post", "/v1/events", {"events": []}, "at least 1"),
         ("post", "/v1/events", {"events": [{"user": "u", "item": "i"}] * 1001}, "at most 1000"),
     ],

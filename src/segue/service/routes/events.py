@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from segue.event_store.event import MICROSECONDS, Event
+from segue.event_store.event import MICROSECONDS, Event, content_id
 from segue.service.dependencies import get_service
 from segue.service.names import Name, Text
 from segue.service.problems import responses
 from segue.service.service import Service
-from segue.service.times import Time
+from segue.service.times import PastTime
 
 router = APIRouter(tags=["events"])
 MAX_BATCH = 1_000
@@ -29,10 +29,13 @@ class NewEvent(BaseModel):
 
     user: Name = Field(description="The user, or an anonymous session.", examples=["42"])
     item: Name = Field(description="The item.", examples=["sku7"])
-    time: Time | None = Field(
+    time: PastTime | None = Field(
         None,
-        description="When, as ISO 8601 with a zone. By default the time of arrival.",
-        examples=["2026-11-29T10:00:00Z"],
+        description=(
+            "When, as ISO 8601 with a zone. By default the time of arrival, which also counts for a time that is up to "
+            "five minutes ahead of the clock of the service; one further ahead is refused."
+        ),
+        examples=["2026-01-31T10:00:00Z"],
     )
     type: Annotated[Text, Field(max_length=100)] = Field("", description="The kind of event.", examples=["view"])
     value: float | None = Field(
@@ -53,7 +56,8 @@ class NewEvent(BaseModel):
         if self.time is None:
             return Event(self.user, self.item, now, self.type, self.value, self.id or token_hex(16))
         moment = (self.time - START) // timedelta(microseconds=1)
-        return Event(self.user, self.item, moment, self.type, self.value, self.id)
+        identity = self.id or content_id(self.user, self.item, moment, self.type)
+        return Event(self.user, self.item, min(moment, now), self.type, self.value, identity)
 
 
 class NewEvents(BaseModel):
