@@ -39,6 +39,7 @@ def follow(counts: Popularity) -> None:
 
 def check(counts: Popularity, store: Store) -> None:
     names, expected = counts.catalogue.names, reference(store)
+    assert set(expected) <= set(names)
     rows = np.array([expected.get(name, (0, 0, 0)) for name in names], np.float64)
     recent, usual = counts.recent(NOW)
     np.testing.assert_array_equal(counts.totals(), rows[:, 2])
@@ -66,6 +67,22 @@ def test_counts_follow_the_store(tmp_path_factory, steps, unsettled):
                     counts.add(change.events, NOW)
             follow(counts)
             check(counts, store)
+
+
+def test_what_another_service_stored_counts_though_an_own_event_is_newer(tmp_path_factory):
+    with closing(open_store(_url(tmp_path_factory))) as store, pytest.MonkeyPatch.context() as patch:
+        counts = Popularity(store.events, Catalogue(store.items))
+        follow(counts)
+        store.events.append([Event("u1", "c", NOW)])  # elsewhere
+        follow(counts)
+        store.events.append([Event("u1", "a", NOW)])  # elsewhere, too
+        counts.add(store.events.append([Event("u2", "b", NOW)]).changes["u2"].events, NOW)
+        follow(counts)
+        check(counts, store)
+        patch.setattr(store.events, "after", lambda *args: pytest.fail("nothing is new"))
+        counts.add(store.events.append([Event("u2", "c", NOW)]).changes["u2"].events, NOW)
+        follow(counts)
+        check(counts, store)
 
 
 def test_what_is_stored_while_all_is_counted_counts_once(tmp_path_factory):

@@ -281,6 +281,11 @@ class EventLog:
         with self.database.read() as connection:
             return [PastEvent(row.time, row.seq, row.item) for row in connection.execute(statement)]
 
+    def num_after(self, seq: int) -> int:
+        """The number of events that arrived after the one of a number."""
+        with self.database.read() as connection:
+            return int(connection.execute(select(func.count()).where(events.c.seq > seq)).scalar_one())
+
     def counts(self, width: int, until: int) -> Iterator[tuple[str, int, int]]:
         """The number of events of each item in each stretch of time: (item, number of the stretch, events).
 

@@ -71,7 +71,6 @@ class Popularity:
         self._sums = np.zeros((3, 1024))  # of each item, with each half-life; its number of events
         self._cut, self._known = -1, set[int]()  # all up to the cut, and these numbers of arrival, are counted
         self._newest, self._time, self._erasures = 0, 0, 0
-        self._is_settled = False  # whether what was stored while all was counted has been read, too
 
     @property
     def is_counted(self) -> bool:
@@ -94,9 +93,9 @@ class Popularity:
         """Read what other processes stored, or count all events anew if that is due. May run in a thread."""
         if self.needs_tally(now):
             return Followed(tally=self.tally(now))
-        if self._is_settled and self.log.newest_seq() <= self._newest:
-            return Followed()
-        return Followed(self.log.after(max(self._cut, self._newest - UNSETTLED)))
+        first = max(self._cut, self._newest - UNSETTLED)
+        num_known = sum(seq > first for seq in self._known.copy())  # the newest of all may be an own event
+        return Followed() if self.log.num_after(first) == num_known else Followed(self.log.after(first))
 
     def needs_tally(self, now: int) -> bool:
         """Whether all events must be counted anew. May run in a thread."""
@@ -120,14 +119,13 @@ class Popularity:
         if followed.tally is not None:
             self.replace(followed.tally)
             return
-        self._is_settled |= bool(followed.events)
         self.add(followed.events, now)
 
     def replace(self, tally: Tally) -> None:
         """Begin anew with the counts of a tally. Events that were stored meanwhile are in the next `read_changes`."""
         self._hour = hour_of(tally.time)
         self._cut, self._known, self._newest = tally.cut, set(), tally.cut
-        self._time, self._erasures, self._is_settled = tally.time, tally.erasures, False
+        self._time, self._erasures = tally.time, tally.erasures
         numbers = [self.catalogue.number(item) for item in tally.items]
         self._sums = np.zeros((3, max(self._sums.shape[1], len(self.catalogue.names))))
         self._sums[:, numbers] = tally.sums
