@@ -33,10 +33,20 @@ async def application(scope, receive, send) -> None:
 
 
 @pytest.fixture
-def port(monkeypatch) -> Iterator[int]:
+def server() -> uvicorn.Server:
+    limits = {"limit_concurrency": FEW, "timeout_keep_alive": 60}
+    return uvicorn.Server(
+        uvicorn.Config(application, http=BoundedConnection, lifespan="off", log_config=None, **limits)
+    )
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
-    config = uvicorn.Config(application, http=BoundedConnection, limit_concurrency=FEW, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
+
+
+@pytest.fixture
+def port(server) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -49,6 +59,12 @@ def port(monkeypatch) -> Iterator[int]:
 
 def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def wait_for_requests(server: uvicorn.Server, number: int) -> None:
+    """Wait until the server is answering so many requests."""
+    while len(server.server_state.tasks) != number:
+        time.sleep(0.01)
 
 
 def everything(client: socket.socket) -> bytes:
@@ -71,6 +87,7 @@ def problem(answer: bytes) -> tuple[int, str, dict[str, str]]:
     return content["status"], content["detail"], headers
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", REQUEST[:-2], REQUEST[:-2] + b"X: " + b"y" * 1_000])
 def test_a_head_that_does_not_come_is_given_up(port, sent):
     with closing(connect(port)) as client:
@@ -78,6 +95,7 @@ def test_a_head_that_does_not_come_is_given_up(port, sent):
         assert everything(client) == b""
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_second_request_has_a_time_limit_too(port):
     with closing(connect(port)) as client:
         client.sendall(REQUEST)
@@ -111,18 +129,18 @@ def test_a_large_head_that_fits_is_read(port):
         assert client.recv(65_536).endswith(b"ok")
 
 
-def test_too_many_connections_are_refused(port):
+def test_too_many_connections_are_refused(server, port):
     clients = [connect(port) for _ in range(FEW + 1)]
     try:
         for client in clients[:-1]:
             client.sendall(WAITING)
-        time.sleep(0.2)
+        wait_for_requests(server, FEW)
         clients[-1].sendall(REQUEST)
         status, detail, headers = problem(everything(clients[-1]))
         assert (status, headers["retry-after"]) == (503, "1")
         assert detail == "too many connections; close idle ones, or ask again later"
         clients[0].close()
-        time.sleep(0.2)
+        wait_for_requests(server, FEW - 1)
         with closing(connect(port)) as another:
             another.sendall(REQUEST)
             assert another.recv(65_536).endswith(b"ok")

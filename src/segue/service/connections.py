@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -38,7 +39,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._idle_since = self.loop.time()
+        self._idle_since = time.monotonic()  # the time of the loop is in whole milliseconds
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,7 +81,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The connection waits for the next request."""
         super().on_response_complete()
-        self._idle_since = self.loop.time()
+        self._idle_since = time.monotonic()
 
     def _close_idle(self) -> bool:
         """Close the connection that has waited for a request for longest, to make room; whether there was one."""
