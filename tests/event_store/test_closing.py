@@ -69,12 +69,13 @@ def test_more_threads_read_than_a_pool_has_connections(opened):
 
     def read():
         with opened.database.read():
-            barrier.wait(10)
+            reading.append(barrier.wait(10))
 
-    threads = [threading.Thread(target=read) for _ in range(32)]
+    reading, threads = [], [threading.Thread(target=read) for _ in range(32)]
     for thread in threads:
         thread.start()
     barrier.wait(10)
     for thread in threads:
         thread.join()
+    assert len(reading) == 32
     opened.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from segue.event_store import item_table
+from segue.event_store import clock
 from segue.event_store.item_table import Item
 
 
@@ -44,7 +44,7 @@ def test_names_and_values_are_stored_as_they_are(store):
 
 def test_changes_at_the_same_time_by_a_stopped_clock_are_all_read(store, monkeypatch):
     """Each change is later than the ones that were there, so that no reader misses one."""
-    monkeypatch.setattr(item_table.time, "time", lambda: 1000.0)
+    monkeypatch.setattr(clock.time, "time", lambda: 1000.0)
     read, done = {}, threading.Event()
 
     def follow() -> None:

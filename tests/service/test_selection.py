@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segue.errors import ConfigError
+from segue.event_store import clock
 from segue.event_store.item_table import Item
 from segue.service.history import History
 from segue.service.rules import Boost, Cap, Include, Rules, read_rules
@@ -161,11 +162,10 @@ def test_boosts_and_masks_of_a_selection_fit_a_catalogue_that_has_grown(service)
 
 
 def test_an_expired_item_is_hidden_from_then_on(service, monkeypatch):
-    from segue.service import selection
 
     shop, loaded = service.shop, service.deployment.models["hgn"]
     time = [1_000.0]
-    monkeypatch.setattr(selection.time, "time", lambda: time[0])
+    monkeypatch.setattr(clock.time, "time", lambda: time[0])
     shop.catalogue.apply([Item("i3", expires=2_000 * 1_000_000, updated=1)], 0)
     assert shop.selector.get().hidden is None
     time[0] = 2_000.0

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from segue.event_store.event import MICROSECONDS, Event
+from segue.event_store.clock import MICROSECONDS
+from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.explain.occlusion import explain

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 from segue.cli.output import grid, show
 from segue.errors import require
+from segue.event_store.clock import to_datetime
 from segue.reporting.console import printable, say
 
 if TYPE_CHECKING:
     from segue.event_store.api_keys import ApiKey
 
 DIGITS = 16  # of the hash of a key that are shown
-MICROSECONDS = 1_000_000
 KEYS_GROUP = Group.create_ordered("API keys")
 
 
@@ -74,7 +73,7 @@ def _show_keys(found: list[ApiKey], name: str) -> None:
         {
             "hash": key.hash[:DIGITS],
             "role": key.role,
-            "made": f"{datetime.fromtimestamp(key.created / MICROSECONDS, UTC):%Y-%m-%d %H:%M} UTC",
+            "made": f"{to_datetime(key.created):%Y-%m-%d %H:%M} UTC",
             "label": printable(key.label),
         }
         for key in found

@@ -17,6 +17,7 @@ from segue.cli.output import JsonFile, show, write_json_output
 from segue.cli.saved_models import ModelClasses
 from segue.cli.serve import DEFAULT_STORE
 from segue.errors import ConfigError
+from segue.event_store.clock import now
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _selector(store: Store, models: Sequence[LoadedModel], rules: Rules) -> Sele
     Raises:
         ConfigError: a rule names a column, a value or an item that nothing has.
     """
-    from segue.service.shop import Shop, now
+    from segue.service.shop import Shop
 
     shop = Shop(store, models)
     if any(rule.kind != "cap" and rule.items for rule in rules.values()):  # some items may have events only

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sqlalchemy import delete, select
 
 from segue.errors import require
+from segue.event_store.clock import now
 from segue.event_store.database import Database
-from segue.event_store.event import MICROSECONDS
 from segue.event_store.tables import api_keys
 
 Role = Literal["read", "write", "admin"]
@@ -55,7 +54,7 @@ class ApiKeys:
         """
         require(role in ROLES, f"role={role!r}: must be one of {', '.join(ROLES)}")
         key = f"segue-{role}-{secrets.token_urlsafe(32)}"
-        row = {"hash": key_hash(key), "role": role, "label": label, "created": int(time.time() * MICROSECONDS)}
+        row = {"hash": key_hash(key), "role": role, "label": label, "created": now()}
         with self.database.write() as connection:
             connection.execute(api_keys.insert(), [row])
         return key

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-MICROSECONDS = 1_000_000  # in a second: the unit of all times in a store
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -6,7 +6,6 @@ returns. Each change of a user's history gives it a new version; see `HistoryVer
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,10 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from segue.event_store.aliases import Aliases
 from segue.event_store.change_counts import ChangeCounts
+from segue.event_store.clock import now
 from segue.event_store.database import Database
 from segue.event_store.erased_names import ErasedNames
-from segue.event_store.event import MICROSECONDS, Event
+from segue.event_store.event import Event
 from segue.event_store.history_versions import HistoryVersions
 from segue.event_store.identity import make_identity, read_identity
 from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes
@@ -231,9 +231,9 @@ class EventLog:
             num_lists = connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount
             num_outcomes = connection.execute(delete(outcomes).where(outcomes.c.user.in_(names))).rowcount
             connection.execute(delete(histories).where(histories.c.user.in_(names)))
-            now = int(time.time() * MICROSECONDS)
+            erased_at = now()
             salt = make_identity(connection, self.database).salt
-            rows = [{"hash": one, "time": now} for one in ErasedNames(salt).hashes(names)]
+            rows = [{"hash": one, "time": erased_at} for one in ErasedNames(salt).hashes(names)]
             self._counts.add(connection, "erasure")
             connection.execute(self.database.upsert(erased, ["hash"]), rows)
         self.database.empty_journal()

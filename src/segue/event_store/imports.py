@@ -7,7 +7,6 @@ nothing twice; nor does one that was read from the store itself. The type of the
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
@@ -15,8 +14,9 @@ from itertools import islice
 from sqlalchemy import func, select
 
 from segue.event_store.aliases import Aliases
+from segue.event_store.clock import now
 from segue.event_store.database import Database
-from segue.event_store.event import MICROSECONDS, Event, content_id
+from segue.event_store.event import Event, content_id
 from segue.event_store.event_log import EventLog
 from segue.event_store.tables import events, imports
 
@@ -69,7 +69,7 @@ class Imports:
                 seen[key] += 1
             added += sum(log.append(new).stored)
             advance(len(block))
-        row = {"fingerprint": fingerprint, "name": name, "events": added, "time": int(time.time() * MICROSECONDS)}
+        row = {"fingerprint": fingerprint, "name": name, "events": added, "time": now()}
         with self.database.write() as connection:
             connection.execute(self.database.insert_new(imports), [row])
         return added

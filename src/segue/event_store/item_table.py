@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from segue.event_store.change_counts import ChangeCounts
+from segue.event_store.clock import now
 from segue.event_store.database import Database
-from segue.event_store.event import MICROSECONDS
 from segue.event_store.tables import items
 
 
@@ -96,15 +95,15 @@ class ItemTable:
 
     def _write(self, connection: Connection, changed: Mapping[str, Item], present: Mapping[str, Item]) -> Written:
         before = self._newest(connection)
-        now = max(int(time.time() * MICROSECONDS), before + 1)  # later than all changes before, whatever the clock says
+        moment = max(now(), before + 1)  # later than all changes before, whatever the clock says
         written = [
-            replace(item, created=present[name].created if name in present else now, updated=now)
+            replace(item, created=present[name].created if name in present else moment, updated=moment)
             for name, item in changed.items()
         ]
         rows = [_plain(item) for item in written]
         if rows:
             connection.execute(self.database.upsert(items, ["item"], keep=["created"]), rows)
-        return Written(tuple(written), before, now if rows else before)
+        return Written(tuple(written), before, moment if rows else before)
 
     def get(self, name: str) -> Item | None:
         """One item; None if it is not in the table."""

@@ -95,9 +95,12 @@ class SparseMatrix(ResizableBuffers):
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """For each b, the sum over l of `weights[b, l]` times row `rows[b, l]` of the matrix, as a dense tensor."""
         count, length = rows.shape
-        entries = weights.numpy(force=True).ravel(), rows.numpy(force=True).ravel(), np.arange(count + 1) * length
-        query = sp.csr_array(entries, shape=(count, self.shape[0]))  # (B, rows of the matrix)
-        return torch.from_numpy((query @ self.to_scipy()).toarray()).to(weights)
+        matrix = self.to_scipy()
+        # of the matrix's type, or scipy converts all indices of the matrix in each product
+        row = rows.numpy(force=True).ravel().astype(matrix.indices.dtype)
+        start = np.arange(count + 1, dtype=matrix.indptr.dtype) * length
+        query = sp.csr_array((weights.numpy(force=True).ravel(), row, start), shape=(count, self.shape[0]))
+        return torch.from_numpy((query @ matrix).toarray()).to(weights)
 
     def entries(self, rows: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m"], Float[Tensor, "m"]]:
         """All entries of some rows: for each entry, the position of its row in `rows`, its column and its value."""

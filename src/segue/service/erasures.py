@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from segue.errors import ArtefactError, SegueError
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event_log import EventLog
 from segue.service.loaded_model import LoadedModel
 from segue.serving.erase_users import ErasedFromModel, erase_users

@@ -8,7 +8,7 @@ import numpy as np
 
 from segue.data.log import Ids, Log
 from segue.data.time_units import TICKS_PER_SECOND
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS
 from segue.event_store.store import Store
 from segue.serving.saved_model import SavedModel
 

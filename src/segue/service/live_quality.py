@@ -20,7 +20,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event_log import PastEvent
 from segue.event_store.outcomes import Outcome, RecommendedList
 from segue.event_store.store import Store

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from segue.data.log import Floats
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event_log import EventLog, PastEvent
 from segue.service.catalogue import Catalogue
 

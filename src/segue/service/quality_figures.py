@@ -7,14 +7,13 @@ lies below the interval of the test.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
 from segue.evaluation.score_interval import ratio_error, score_interval
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS, now
 from segue.event_store.outcomes import Sums
 from segue.service.deployments import SHADOW
 from segue.service.model_list import Figure, offline_figures
@@ -62,9 +61,9 @@ class QualityReport(BaseModel):
 
 def quality_report(service: Service, k: int = 10, hours: float = HOURS) -> QualityReport:
     """The live quality over the last hours; reads the store."""
-    now = int(time.time() * MICROSECONDS)
+    end = now()
     hours = min(hours, service.quality.keep_days * 24)
-    sums = service.store.outcomes.sums(k, now - int(hours * 3600 * MICROSECONDS), now + MICROSECONDS)
+    sums = service.store.outcomes.sums(k, end - int(hours * 3600 * MICROSECONDS), end + MICROSECONDS)
     skipped = service.quality.skipped + service.shown.skipped
     return QualityReport(k=k, hours=hours, skipped=skipped, arms=[_arm(service, one, k) for one in sums])
 

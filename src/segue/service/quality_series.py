@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS, now, to_datetime
 from segue.event_store.outcomes import Outcomes
 from segue.service.quality_figures import HOURS, ArmFigures, arm_figures
 
-START = datetime(1970, 1, 1, tzinfo=UTC)
 POINTS = 24
 
 
@@ -37,15 +35,11 @@ def quality_series(outcomes: Outcomes, k: int = 10, hours: float = HOURS, points
     at which one asks. The last one is under way.
     """
     width = max(1, int(hours * 3600 * MICROSECONDS / points))
-    last = int(time.time() * MICROSECONDS) // width
+    last = now() // width
     found = [_point(outcomes, k, number * width, width) for number in range(last - points + 1, last + 1)]
     return QualitySeries(k=k, points=found)
 
 
 def _point(outcomes: Outcomes, k: int, start: int, width: int) -> QualityPoint:
     arms = [arm_figures(sums) for sums in outcomes.sums(k, start, start + width)]
-    return QualityPoint(start=_date(start), end=_date(start + width), arms=arms)
-
-
-def _date(microseconds: int) -> datetime:
-    return START + timedelta(microseconds=microseconds)
+    return QualityPoint(start=to_datetime(start), end=to_datetime(start + width), arms=arms)

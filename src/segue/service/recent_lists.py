@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS
 from segue.service.catalogue import Catalogue
 from segue.service.selection import Selection
 

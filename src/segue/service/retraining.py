@@ -25,7 +25,7 @@ from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.significance import interval
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import MICROSECONDS
 from segue.experiments.experiment import Experiment
 from segue.experiments.outcome import Outcome
 from segue.experiments.saved_models import stored_protocol

@@ -7,7 +7,6 @@ answer costs one look-up; the masks of each model are kept with the selection.
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import torch
 
 from segue.data.log import Floats, Ids, Mask
 from segue.errors import ConfigError
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import now
 from segue.service.catalogue import Catalogue
 from segue.service.loaded_model import LoadedModel
 from segue.service.rules import Boost, Cap, Exclude, Include, RuleBook, Rules
@@ -133,7 +132,7 @@ class Selector:
         Raises:
             ConfigError: a condition on an unknown column, or with a value that no item has.
         """
-        self.catalogue.expire(int(time.time() * MICROSECONDS))
+        self.catalogue.expire(now())
         version = (self.catalogue.version, self.book.version)
         if version != self._version:
             self._known.clear()
@@ -156,7 +155,7 @@ class Selector:
         """A selection that is not kept."""
         catalogue = self.catalogue
         hidden = np.zeros(len(catalogue.names), np.bool_)
-        unavailable = catalogue.unavailable(int(time.time() * MICROSECONDS)) if available else None
+        unavailable = catalogue.unavailable(now()) if available else None
         if unavailable is not None:
             hidden |= unavailable
         for column, values in where.items():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from segue.data.log import Ids
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import now
 from segue.event_store.event_log import Change
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.event_store.store import Store
@@ -121,8 +120,3 @@ class Shop:
             if len(chosen) == k or len(answer.ids) < width:
                 break
         return Answer([answer.ids[one] for one in chosen], [answer.scores[one] for one in chosen], answer.fallback)
-
-
-def now() -> int:
-    """Microseconds since 1970."""
-    return int(time.time() * MICROSECONDS)

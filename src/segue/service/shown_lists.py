@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import now
 from segue.event_store.outcomes import RecommendedList
 from segue.service.deployments import SHADOW, Deployment
 from segue.service.history import History
@@ -94,7 +93,7 @@ class ShownLists:
                 model=model.name,
                 fingerprint=model.fingerprint,
                 arm=arm,
-                time=int(time.time() * MICROSECONDS),
+                time=now(),
                 after_time=after_time,
                 after_seq=after_seq,
                 allows_seen=not leaves_out_seen(model.model),

@@ -19,6 +19,7 @@ import polars as pl
 from segue.data.log import Ids, Log, Vocab
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import ArtefactError
+from segue.event_store.clock import MICROSECONDS
 from segue.folders import atomic_folder
 from segue.io import file_hash, reason, write_json
 from segue.models.base.model import Sizes
@@ -28,7 +29,6 @@ from segue.serving.stored_log import read_stored_log, write_stored_log
 from segue.stored_files import check_hashes
 from segue.temporary import exclusive_folder
 
-MICROSECONDS = 1_000_000
 REPLACED = "the folder was replaced while users were erased from it; erase them again"
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
 from secrets import token_hex
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Field
 
-from segue.event_store.event import MICROSECONDS, Event, content_id
+from segue.event_store.clock import now, to_microseconds
+from segue.event_store.event import Event, content_id
 from segue.service.dependencies import get_service
 from segue.service.names import Name, Text
 from segue.service.problems import responses
+from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.service import Service
 from segue.service.times import PastTime
 
 router = APIRouter(tags=["events"])
 MAX_BATCH = 1_000
-START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NewEvent(BaseModel):
@@ -51,13 +50,13 @@ class NewEvent(BaseModel):
         examples=["b3c1"],
     )
 
-    def to_event(self, now: int) -> Event:
-        """The event for the store; `now` in microseconds since 1970."""
+    def to_event(self, arrival: int) -> Event:
+        """The event for the store; `arrival` in microseconds since 1970."""
         if self.time is None:
-            return Event(self.user, self.item, now, self.type, self.value, self.id or token_hex(16))
-        moment = (self.time - START) // timedelta(microseconds=1)
+            return Event(self.user, self.item, arrival, self.type, self.value, self.id or token_hex(16))
+        moment = to_microseconds(self.time)
         identity = self.id or content_id(self.user, self.item, moment, self.type)
-        return Event(self.user, self.item, min(moment, now), self.type, self.value, identity)
+        return Event(self.user, self.item, min(moment, arrival), self.type, self.value, identity)
 
 
 class NewEvents(BaseModel):
@@ -68,12 +67,7 @@ class NewEvents(BaseModel):
     events: list[NewEvent] = Field(min_length=1, max_length=MAX_BATCH, description="The events.")
 
 
-def _which(body: Any) -> str:
-    is_list = "events" in body if isinstance(body, dict) else isinstance(body, NewEvents)
-    return "(several)" if is_list else "(one)"
-
-
-Body = Annotated[Annotated[NewEvent, Tag("(one)")] | Annotated[NewEvents, Tag("(several)")], Discriminator(_which)]
+Body = Annotated[Annotated[NewEvent, ONE] | Annotated[NewEvents, SEVERAL], one_or_several("events")]
 
 
 class Stored(BaseModel):
@@ -91,7 +85,7 @@ async def add_events(body: Body, service: Annotated[Service, Depends(get_service
 
     The answer comes when the events are on the disk. They count in every answer from then on.
     """
-    now = int(time.time() * MICROSECONDS)
-    events = [one.to_event(now) for one in (body.events if isinstance(body, NewEvents) else [body])]
+    arrival = now()
+    events = [one.to_event(arrival) for one in (body.events if isinstance(body, NewEvents) else [body])]
     stored = await service.writer.write(events)
     return Stored(stored=sum(stored), duplicates=len(stored) - sum(stored))

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Field
 
 from segue.errors import DataError
+from segue.event_store.clock import now, to_datetime, to_microseconds
 from segue.event_store.item_table import Item
 from segue.service.dependencies import get_service
 from segue.service.loaded_model import MAX_ITEMS, LoadedModel
 from segue.service.names import Name, Text
 from segue.service.problems import ProblemError, responses
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
+from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.selection import Selection
 from segue.service.service import Service
-from segue.service.shop import now
 from segue.service.times import Time
 from segue.serving.item_filter import ItemFilter
 
 router = APIRouter(tags=["items"])
 MAX_BATCH = 1_000
-START = datetime(1970, 1, 1, tzinfo=UTC)
 Value = Annotated[Text, Field(max_length=1_000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
 Column = Annotated[Text, Field(min_length=1, max_length=200)]
@@ -59,7 +59,7 @@ class NewItem(BaseModel):
         """The given values, by the attributes of `Item`."""
         values = {name: getattr(self, name) for name in self.model_fields_set - {"item"}}
         if self.expires is not None:
-            values["expires"] = (self.expires - START) // timedelta(microseconds=1)
+            values["expires"] = to_microseconds(self.expires)
         return values
 
 
@@ -71,12 +71,7 @@ class NewItems(BaseModel):
     items: list[NewItem] = Field(min_length=1, max_length=MAX_BATCH, description="The items.")
 
 
-def _which(body: Any) -> str:
-    is_list = "items" in body if isinstance(body, dict) else isinstance(body, NewItems)
-    return "(several)" if is_list else "(one)"
-
-
-Body = Annotated[Annotated[NewItem, Tag("(one)")] | Annotated[NewItems, Tag("(several)")], Discriminator(_which)]
+Body = Annotated[Annotated[NewItem, ONE] | Annotated[NewItems, SEVERAL], one_or_several("items")]
 
 
 class StoredItems(BaseModel):
@@ -203,7 +198,7 @@ async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_servi
         title=shop.catalogue.title(number),
         columns=shop.catalogue.values(number),
         available=stored is None or stored.is_available(now()),
-        expires=None if expires is None else START + timedelta(microseconds=expires),
+        expires=None if expires is None else to_datetime(expires),
         events=int(shop.popularity.totals()[number]),
         models=[name for name, loaded in service.deployment.models.items() if item in loaded.token_ids],
     )

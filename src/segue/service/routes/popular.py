@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from segue.event_store.clock import now
 from segue.service.dependencies import get_service
 from segue.service.loaded_model import MAX_ITEMS
 from segue.service.popularity import TRENDING
@@ -14,7 +15,7 @@ from segue.service.problems import responses
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
 from segue.service.selection import Selection
 from segue.service.service import Service
-from segue.service.shop import Shop, now
+from segue.service.shop import Shop
 
 router = APIRouter(tags=["popular"])
 K = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Number of items.")]

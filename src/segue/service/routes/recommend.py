@@ -12,6 +12,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from segue.event_store.clock import now
 from segue.service.dependencies import get_service
 from segue.service.explanations import ItemExplanation, explain_items
 from segue.service.history import WINDOW, History
@@ -20,7 +21,6 @@ from segue.service.names import Name
 from segue.service.problems import responses
 from segue.service.routes.conditions import AVAILABLE, EXAMPLE, RULES, WHERE, Condition
 from segue.service.service import Service
-from segue.service.shop import now
 from segue.service.shown_lists import Asked
 
 router = APIRouter(tags=["recommend"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from segue.event_store.event import MICROSECONDS
+from segue.event_store.clock import to_datetime
 from segue.service.dependencies import get_service
 from segue.service.names import Name
 from segue.service.problems import ProblemError, responses
@@ -179,6 +179,6 @@ async def join(
 
 def _date(time: int) -> datetime | None:
     try:
-        return datetime.fromtimestamp(time / MICROSECONDS, UTC)
-    except (OverflowError, ValueError, OSError):
+        return to_datetime(time)
+    except OverflowError:
         return None
