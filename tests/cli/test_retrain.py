@@ -21,9 +21,9 @@ from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
-from segue.service.activation import ACTIVE
-from segue.service.deployments import StoredDeployment
-from segue.service.retraining import (
+from segue.service.deployment.activation import ACTIVE
+from segue.service.models.deployments import StoredDeployment
+from segue.service.retraining.retrain import (
     Comparison,
     num_missing,
     retraining_experiment,

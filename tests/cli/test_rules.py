@@ -11,7 +11,7 @@ import pytest
 from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
-from segue.service.history_import import import_histories
+from segue.service.users.history_import import import_histories
 from segue.serving.saved_model import load
 
 from .logs import done

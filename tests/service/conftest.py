@@ -15,7 +15,7 @@ from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.service.service import Service
 from segue.service.start import start_service
 from segue.serving.saved_model import save

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 from segue.errors import ConfigError
 from segue.event_store.api_keys import ROLES as ORDER
 from segue.service.app import create_app
-from segue.service.description import SCHEME
-from segue.service.key_ring import KeyRing
-from segue.service.limits import Limits
-from segue.service.roles import ROLES
+from segue.service.http.api_key_cache import ApiKeyCache
+from segue.service.http.limits import Limits
+from segue.service.http.openapi import SCHEME
+from segue.service.http.roles import ROLES
 from segue.service.run_server import limits_of
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
@@ -130,6 +130,6 @@ def test_other_machines_need_keys(service):
         with pytest.raises(ConfigError, match="make one with `segue serve --new-key read`"):
             limits(host, require_keys=require)
     service.store.keys.new("read")
-    service.keys = KeyRing(service.store.keys)
+    service.keys = ApiKeyCache(service.store.keys)
     assert limits("0.0.0.0") == Limits(keys=True, rate=1000.0, connections=9)
     assert limits("127.0.0.1", require_keys=True, rate=0) == Limits(keys=True, connections=9)

@@ -12,12 +12,12 @@ import pytest
 from segue.errors import DataError
 from segue.event_store.event import Event
 from segue.event_store.store import open_store
-from segue.service.event_writer import EventWriter
-from segue.service.history import History
-from segue.service.loaded_model import LoadedModel
-from segue.service.micro_batches import MicroBatches
+from segue.service.models.loaded_model import LoadedModel
+from segue.service.models.micro_batches import MicroBatches
 from segue.service.routes import items, recommend, rules
 from segue.service.service import COMPUTING
+from segue.service.users.event_writer import EventWriter
+from segue.service.users.history import History
 
 
 def test_queries_of_one_moment_are_one_batch():

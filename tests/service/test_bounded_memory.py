@@ -6,8 +6,8 @@ import gc
 from collections import Counter
 
 from segue.event_store.event_log import PastEvent
-from segue.service import popularity
-from segue.service.history import History
+from segue.service.items import popularity
+from segue.service.users.history import History
 
 REQUESTS = 100
 MAX_EVENTS = 50
@@ -39,7 +39,7 @@ def test_nothing_grows_with_the_requests(service, client, monkeypatch):
     assert grown.total() < REQUESTS / 4, grown
     assert service.histories.sizes()[1] <= MAX_EVENTS
     assert len(service.shop.popularity._known) <= 4 * popularity.UNSETTLED
-    assert len(service.shown._tasks) == 0
+    assert len(service.impressions._tasks) == 0
 
 
 def test_the_name_of_an_item_is_in_memory_once():

@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 
 from segue.errors import ConfigError
-from segue.service import connections
-from segue.service.connections import HEAD_BYTES, BoundedConnection
+from segue.service.http import connections
+from segue.service.http.connections import HEAD_BYTES, BoundedConnection
 from segue.service.run_server import listen
 
 FEW = 4

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from segue.errors import ConfigError, DataError
-from segue.service.deployments import Arm, Split, StoredDeployment
+from segue.service.models.deployments import Arm, Split, StoredDeployment
 
 SPLIT = Split((Arm("a", "hgn", 3), Arm("b", "pop", 1)))
 

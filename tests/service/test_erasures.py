@@ -16,7 +16,7 @@ from segue.evaluation.protocol import Protocol
 from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.service.start import start_service
 from segue.serving.saved_model import load, save
 

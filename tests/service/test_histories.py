@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from segue.event_store.event import Event
 from segue.event_store.store import open_store
-from segue.service.histories import Histories
-from segue.service.loaded_model import MAX_READERS, LoadedModel
+from segue.service.models.loaded_model import MAX_READERS, LoadedModel
+from segue.service.users.histories import Histories
 
 EVENT = st.builds(Event, st.sampled_from(["u1", "u2", "u3"]), st.sampled_from("abcd"), st.integers(0, 9))
 STEP = st.tuples(st.sampled_from(["here", "elsewhere", "erase", "join"]), st.lists(EVENT, max_size=4))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data.log import BLANKS
-from segue.service import hot_path
-from segue.service.hot_path import read_query
+from segue.service.routes import hot_path
+from segue.service.routes.hot_path import read_query
 
 RIGHT = [
     *(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from segue.batches.batch import Batch
 from segue.event_store.event_log import PastEvent
 from segue.models.registry import MODELS
-from segue.service.history import History
-from segue.service.live_states import LiveStates
+from segue.service.models.live_states import LiveStates
+from segue.service.users.history import History
 from segue.testing.subject import subject
 
 KEEPING = sorted(name for name, kind in MODELS.items() if kind.keeps_state)

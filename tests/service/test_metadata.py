@@ -13,10 +13,10 @@ from segue.evaluation.protocol import Protocol
 from segue.event_store.item_table import Item
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
-from segue.service.catalogue import Catalogue
-from segue.service.item_column import ItemColumn
-from segue.service.limits import Limits
-from segue.service.loaded_model import LoadedModel
+from segue.service.http.limits import Limits
+from segue.service.items.catalogue import Catalogue
+from segue.service.items.item_column import ItemColumn
+from segue.service.models.loaded_model import LoadedModel
 from segue.service.start import start_service
 from segue.serving.saved_model import save
 

@@ -12,11 +12,11 @@ from fastapi.testclient import TestClient
 
 from segue.errors import ArtefactError, ConfigError
 from segue.event_store.store import open_store
-from segue.service.activation import ACTIVE
 from segue.service.app import create_app
-from segue.service.deployments import Arm, Split, StoredDeployment
-from segue.service.limits import Limits
-from segue.service.model_folders import ModelFolders
+from segue.service.deployment.activation import ACTIVE
+from segue.service.deployment.model_folders import ModelFolders
+from segue.service.http.limits import Limits
+from segue.service.models.deployments import Arm, Split, StoredDeployment
 from segue.service.start import start_service
 from segue.serving import approximate_finder, index_levels
 from segue.serving.recommend import recommend
@@ -135,7 +135,7 @@ def test_no_folder_elsewhere_is_read(served, folder, name):
         ({"model": "hgm"}, "no saved model 'hgm'"),
         ({"arms": [{"model": "hgn"}, {"model": "hgn"}]}, "a name of its own"),
         ({"arms": [{"model": "hgn", "weight": 0}]}, "greater than 0"),
-        ({"arms": [{"model": "hgn", "name": "shadow"}]}, "only run along"),
+        ({"arms": [{"model": "hgn", "name": "shadow"}]}, "shadow models"),
         ({"model": "hgn", "shadow": ["nothing"]}, "no saved model 'nothing'"),
         ({"model": "hgn", "weights": 1}, "Extra inputs"),
     ],

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from postgres import new_database, postgres_server
 
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.service.start import start_service
 
 EVENT = {"user": "u1", "item": "i1"}

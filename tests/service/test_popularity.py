@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from segue.event_store.event import Event
 from segue.event_store.store import Store, open_store
-from segue.service import popularity as module
-from segue.service.catalogue import Catalogue
-from segue.service.popularity import FLOOR, HALF_LIFE, HOUR, SHORT_HALF_LIFE, Popularity, hour_of
+from segue.service.items import popularity as module
+from segue.service.items.catalogue import Catalogue
+from segue.service.items.popularity import FLOOR, HALF_LIFE, HOUR, SHORT_HALF_LIFE, Popularity, hour_of
 
 NOW = 500_000 * HOUR
 TIME = st.integers(NOW - 40 * 24 * HOUR, NOW + 3 * HOUR)  # some are late, some are still to come

@@ -17,9 +17,9 @@ from segue.event_store.event import Event
 from segue.event_store.event_log import PastEvent
 from segue.event_store.outcomes import Outcome, RecommendedList
 from segue.event_store.store import open_store
-from segue.service.live_quality import LiveQuality, settle
-from segue.service.model_list import Figure
-from segue.service.quality_figures import has_dropped
+from segue.service.deployment.model_list import Figure
+from segue.service.monitoring.live_quality import LiveQuality, settle
+from segue.service.monitoring.quality_figures import has_dropped
 
 
 def shown(after: int, items: str = "def", *, user: str = "u", arm: str = "a", seen: bool = False) -> RecommendedList:
@@ -360,5 +360,5 @@ def test_a_list_counts_if_the_parameters_change_nothing_for_the_model_that_made_
     for exclude, expected in (([], {"hgn", "item-knn"}), (["i3"], {"hgn"}), (["i3", "i9"], set())):
         remembered.clear()
         client.get("/v1/recommend", params={"user": "new", "exclude": exclude})
-        client.portal.call(service.shown.close)
+        client.portal.call(service.impressions.close)
         assert {one.model for one in remembered} == expected

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.serving.recommend import recommend
 from segue.serving.saved_model import load
 

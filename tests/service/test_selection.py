@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from segue.errors import ConfigError
 from segue.event_store import clock
 from segue.event_store.item_table import Item
-from segue.service.history import History
-from segue.service.rules import Boost, Cap, Include, Rules, read_rules
-from segue.service.selection import Where, parse_where
+from segue.service.items.rules import Boost, Cap, Include, Rules, read_rules
+from segue.service.items.selection import Where, parse_where
+from segue.service.users.history import History
 
 KINDS, COLOURS = ("x", "y", "z"), ("red", "blue")
 WHERE = st.dictionaries(

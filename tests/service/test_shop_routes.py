@@ -16,10 +16,10 @@ from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.explain.occlusion import explain
-from segue.service import recent_lists
 from segue.service.app import create_app
-from segue.service.limits import Limits
-from segue.service.popularity import Popularity
+from segue.service.http.limits import Limits
+from segue.service.items import recent_lists
+from segue.service.items.popularity import Popularity
 from segue.service.routes import popular as routes_popular
 from segue.service.routes import recommend as routes_recommend
 from segue.service.start import start_service

@@ -23,7 +23,7 @@ from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import Model
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.service.start import start_service
 from segue.serving.saved_model import save
 from segue.serving.top_items import EQUAL_SCORES

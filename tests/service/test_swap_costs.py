@@ -12,12 +12,12 @@ from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
 from segue.event_store.item_table import Item
 from segue.experiments.experiment import Experiment
-from segue.service import catalogue as catalogue_module
-from segue.service import metadata as metadata_module
 from segue.service.app import create_app
-from segue.service.catalogue import Catalogue
-from segue.service.limits import Limits
-from segue.service.loaded_model import LoadedModel
+from segue.service.http.limits import Limits
+from segue.service.items import catalogue as catalogue_module
+from segue.service.items import metadata as metadata_module
+from segue.service.items.catalogue import Catalogue
+from segue.service.models.loaded_model import LoadedModel
 from segue.service.start import start_service
 from segue.serving.saved_model import save
 

@@ -20,7 +20,7 @@ from segue.reporting.console import say
 if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.event_store.store import Store
-    from segue.service.retraining import Retrained
+    from segue.service.retraining.retrain import Retrained
 
 NOT_LIVE = 1  # exit code: the new model was trained, and the old one stays
 
@@ -53,10 +53,10 @@ def retrain(
     """
     try:
         from segue.event_store.store import open_store
-        from segue.service.model_folders import PREVIOUS, REJECTED
-        from segue.service.retraining import num_missing, with_old_metadata
-        from segue.service.retraining import retrain as train_anew
-        from segue.service.succession import reject, succeed
+        from segue.service.deployment.model_folders import PREVIOUS, REJECTED
+        from segue.service.retraining.retrain import num_missing, with_old_metadata
+        from segue.service.retraining.retrain import retrain as train_anew
+        from segue.service.retraining.succession import reject, succeed
     except ImportError as error:
         raise ConfigError(f'retraining needs the extra serve: pip install "segue[serve]" ({error})') from error
     from segue.serving.saved_model import check_target, training_folder

@@ -23,10 +23,10 @@ from segue.reporting.console import say
 if TYPE_CHECKING:
     from segue.event_store.store import Store
     from segue.reporting.tables import FittedTable
-    from segue.service.loaded_model import LoadedModel
-    from segue.service.rule_trial import RuleTrial
-    from segue.service.rules import Rules
-    from segue.service.selection import Selector
+    from segue.service.items.rule_trial import RuleTrial
+    from segue.service.items.rules import Rules
+    from segue.service.items.selection import Selector
+    from segue.service.models.loaded_model import LoadedModel
 
 rules = App(
     name="rules",
@@ -81,7 +81,7 @@ def put(
         store: The store of the service.
     """
     new, names = _read(rules)
-    from segue.service.rules import check_number, plain_rule
+    from segue.service.items.rules import check_number, plain_rule
 
     loaded = [] if model is None else [_loaded(model, model_class)]
     with _opened(store) as opened:
@@ -139,7 +139,7 @@ def try_rules(
         raise ConfigError(f"-k {k}, --users {users}: lists need at least 1 item, and an interval at least 2 users")
     check_outputs({"--json": json}, inputs=[rules, model, *source_files(*model_class)])
     wanted, _ = _read(rules)
-    from segue.service.rule_trial import try_rules as try_out
+    from segue.service.items.rule_trial import try_rules as try_out
 
     loaded = _loaded(model, model_class)
     with _opened(store) as opened:
@@ -151,7 +151,7 @@ def try_rules(
 
 def _loaded(model: Path, classes: ModelClasses) -> LoadedModel:
     from segue.models.registry import find
-    from segue.service.loaded_model import LoadedModel
+    from segue.service.models.loaded_model import LoadedModel
 
     return LoadedModel.load(model, [find(reference) for reference in classes])
 
@@ -162,7 +162,7 @@ def _selector(store: Store, models: Sequence[LoadedModel], rules: Rules) -> Sele
     Raises:
         ConfigError: a rule names a column, a value or an item that nothing has.
     """
-    from segue.service.shop import Shop
+    from segue.service.items.shop import Shop
 
     shop = Shop(store, models)
     if any(rule.kind != "cap" and rule.items for rule in rules.values()):  # some items may have events only
@@ -178,7 +178,7 @@ def _read(path: Path) -> tuple[Rules, list[str]]:
     repair = "give a JSON object with a rule for each name"
     content = plain_json(read_text(path, repair=repair), where=str(path), repair=repair)
     try:
-        from segue.service.rules import read_rules
+        from segue.service.items.rules import read_rules
     except ImportError as error:
         raise _missing(error) from error
     found = read_rules(content, str(path))

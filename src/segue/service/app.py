@@ -10,14 +10,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from segue.service import docs_page
-from segue.service.description import describe_gate
-from segue.service.gate import Gate
-from segue.service.hot_path import HotPath
-from segue.service.limits import Limits
-from segue.service.metrics import TimedRequests
-from segue.service.problems import add_handlers
+from segue.service.http import docs_page
+from segue.service.http.limits import Limits
+from segue.service.http.openapi import describe_checks
+from segue.service.http.problems import add_handlers
+from segue.service.http.request_checks import RequestChecks
+from segue.service.monitoring.metrics import TimedRequests
 from segue.service.routes import events, health, items, models, page, popular, quality, recommend, rules, users
+from segue.service.routes.hot_path import HotPath
 from segue.service.service import Service
 
 DESCRIPTION = "What comes next: events in, recommendations out."
@@ -49,7 +49,7 @@ def create_app(service: Service, limits: Limits) -> FastAPI:
     app.openapi = cache(partial(_describe, app, limits))  # type: ignore[method-assign]
     add_handlers(app)
     app.add_middleware(HotPath, service=service)
-    app.add_middleware(Gate, keys=service.keys, limits=limits, describe=app.openapi)
+    app.add_middleware(RequestChecks, keys=service.keys, limits=limits, describe=app.openapi)
     app.add_middleware(TimedRequests, metrics=service.metrics)
     for module in (events, recommend, popular, items, users, rules, models, quality):
         app.include_router(module.router, prefix="/v1")
@@ -62,4 +62,4 @@ def create_app(service: Service, limits: Limits) -> FastAPI:
 
 def _describe(app: FastAPI, limits: Limits) -> dict[str, Any]:
     """The OpenAPI document of an app, with keys, roles and errors."""
-    return describe_gate(FastAPI.openapi(app), keys=limits.keys)
+    return describe_checks(FastAPI.openapi(app), keys=limits.keys)

@@ -14,9 +14,9 @@ import uvicorn
 from segue.errors import ConfigError, require
 from segue.io import reason
 from segue.service.app import create_app
-from segue.service.connections import BoundedConnection
-from segue.service.key_ring import KeyRing
-from segue.service.limits import Limits
+from segue.service.http.api_key_cache import ApiKeyCache
+from segue.service.http.connections import BoundedConnection
+from segue.service.http.limits import Limits
 from segue.service.service import Service
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than balancers keep theirs, usually 60
@@ -58,7 +58,7 @@ def run_server(service: Service, listener: socket.socket, limits: Limits, *, say
         listener.close()
 
 
-def limits_of(host: str, keys: KeyRing, *, require_keys: bool, rate: float | None, connections: int) -> Limits:
+def limits_of(host: str, keys: ApiKeyCache, *, require_keys: bool, rate: float | None, connections: int) -> Limits:
     """The limits of a service that listens on an address.
 
     Without keys a service answers its own machine only.

@@ -11,22 +11,22 @@ from typing import TypeVar
 
 from segue.event_store.event_log import Change
 from segue.event_store.store import Store
-from segue.service.activation import Activation
-from segue.service.deployments import Deployment
-from segue.service.erasures import Erasures
-from segue.service.event_writer import EventWriter
-from segue.service.histories import Histories
-from segue.service.history import History
-from segue.service.key_ring import KeyRing
-from segue.service.live_quality import CLEAN_SECONDS, FLUSH_SECONDS, KEEP_DAYS, LiveQuality
-from segue.service.loaded_model import LoadedModel
-from segue.service.metrics import Metrics
-from segue.service.micro_batches import MicroBatches
-from segue.service.model_folders import ModelFolders
+from segue.service.deployment.activation import Activation
+from segue.service.deployment.erasures import Erasures
+from segue.service.deployment.model_folders import ModelFolders
+from segue.service.http.api_key_cache import ApiKeyCache
+from segue.service.items.shop import Shop
+from segue.service.models.deployments import Deployment
+from segue.service.models.loaded_model import LoadedModel
+from segue.service.models.micro_batches import MicroBatches
+from segue.service.monitoring.impressions import Impressions
+from segue.service.monitoring.live_quality import CLEAN_SECONDS, FLUSH_SECONDS, KEEP_DAYS, LiveQuality
+from segue.service.monitoring.metrics import Metrics
+from segue.service.monitoring.quality_watch import WATCH_SECONDS, QualityWatch
 from segue.service.periodic import Periodic
-from segue.service.quality_watch import WATCH_SECONDS, QualityWatch
-from segue.service.shop import Shop
-from segue.service.shown_lists import ShownLists
+from segue.service.users.event_writer import EventWriter
+from segue.service.users.histories import Histories
+from segue.service.users.history import History
 
 READERS = 10  # threads that read from a server: as many as there are connections
 COMPUTING = 2  # threads that explain, try rules and find similar items
@@ -59,10 +59,10 @@ class Service:
         self._history_batches = MicroBatches(self.histories.get_all)
         self.shop = Shop(self.store, self.deployment.in_use, self.deployment.others)
         self.writer = EventWriter(self.store.events, self._changed)
-        self.keys = KeyRing(self.store.keys)
+        self.keys = ApiKeyCache(self.store.keys)
         self.activation = Activation(self)
         self.quality = LiveQuality(self.store, self.keep_days)
-        self.shown = ShownLists(self.quality)
+        self.impressions = Impressions(self.quality)
         self.watch = QualityWatch(self)
         self.metrics = Metrics(self)
         self.erasures = Erasures(self.store.events, self.loaded_models)
@@ -112,7 +112,7 @@ class Service:
         """Store what waits, and close the store."""
         await asyncio.gather(*(one.close() for one in self.periodic))
         await self.writer.close()
-        await self.shown.close()
+        await self.impressions.close()
         await self._flushing.once()
         for threads in (self._computing, self._reads):
             await asyncio.to_thread(threads.shutdown)

@@ -8,13 +8,13 @@ from pathlib import Path
 from segue.errors import ConfigError, SegueError
 from segue.event_store.store import Store, open_store
 from segue.models.base.model import Model
-from segue.service.activation import ACTIVE
-from segue.service.deployments import Arm, Deployment, Split, StoredDeployment
-from segue.service.history_import import import_histories, needs_import
-from segue.service.live_quality import KEEP_DAYS
-from segue.service.loaded_model import LoadedModel
-from segue.service.model_folders import ModelFolders
+from segue.service.deployment.activation import ACTIVE
+from segue.service.deployment.model_folders import ModelFolders
+from segue.service.models.deployments import Arm, Deployment, Split, StoredDeployment
+from segue.service.models.loaded_model import LoadedModel
+from segue.service.monitoring.live_quality import KEEP_DAYS
 from segue.service.service import Service
+from segue.service.users.history_import import import_histories, needs_import
 from segue.serving.item_index import import_faiss
 
 Say = Callable[[str], object]

@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.service.run_server import listen
 from segue.service.service import Service
 from segue.service.start import start_service

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segue.service.app import create_app
-from segue.service.limits import Limits
+from segue.service.http.limits import Limits
 from segue.service.routes.page import FILES, POLICY
 
 FOLDER = Path(str(files("segue.service") / "page"))

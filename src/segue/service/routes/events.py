@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import now, to_microseconds
 from segue.event_store.event import Event, content_id
-from segue.service.dependencies import get_service
-from segue.service.names import Name, Text
-from segue.service.problems import responses
+from segue.service.http.names import Name, Text
+from segue.service.http.problems import responses
+from segue.service.http.times import PastTime
+from segue.service.routes.dependencies import get_service
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.service import Service
-from segue.service.times import PastTime
 
 router = APIRouter(tags=["events"])
 MAX_BATCH = 1_000

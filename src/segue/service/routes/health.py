@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from segue.errors import DataError
-from segue.service.dependencies import get_service
-from segue.service.problems import ASK_AGAIN, ProblemError, responses
+from segue.service.http.problems import ASK_AGAIN, ProblemError, responses
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
 logger = logging.getLogger("segue.service")

@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from segue.errors import DataError
 from segue.event_store.clock import now, to_datetime, to_microseconds
 from segue.event_store.item_table import Item
-from segue.service.dependencies import get_service
-from segue.service.loaded_model import MAX_ITEMS, LoadedModel
-from segue.service.names import Name, Text
-from segue.service.problems import ProblemError, responses
+from segue.service.http.names import Name, Text
+from segue.service.http.problems import ProblemError, responses
+from segue.service.http.times import Time
+from segue.service.items.selection import Selection
+from segue.service.models.loaded_model import MAX_ITEMS, LoadedModel
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
+from segue.service.routes.dependencies import get_service
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
-from segue.service.selection import Selection
 from segue.service.service import Service
-from segue.service.times import Time
 from segue.serving.item_filter import ItemFilter
 
 router = APIRouter(tags=["items"])

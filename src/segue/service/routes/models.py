@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.errors import ArtefactError
-from segue.service.dependencies import get_service
-from segue.service.deployments import Arm, Split
-from segue.service.model_list import ModelList, list_models
-from segue.service.problems import ProblemError, responses
+from segue.service.deployment.model_list import ModelList, list_models
+from segue.service.http.problems import ProblemError, responses
+from segue.service.models.deployments import Arm, Split
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
 router = APIRouter(tags=["models"])

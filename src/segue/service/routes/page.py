@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
 
-from segue.service.problems import ProblemError
+from segue.service.http.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 INDEX = "index.html"

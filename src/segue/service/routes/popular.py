@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from segue.event_store.clock import now
-from segue.service.dependencies import get_service
-from segue.service.loaded_model import MAX_ITEMS
-from segue.service.popularity import TRENDING
-from segue.service.problems import responses
+from segue.service.http.problems import responses
+from segue.service.items.popularity import TRENDING
+from segue.service.items.selection import Selection
+from segue.service.items.shop import Shop
+from segue.service.models.loaded_model import MAX_ITEMS
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
-from segue.service.selection import Selection
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
-from segue.service.shop import Shop
 
 router = APIRouter(tags=["popular"])
 K = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Number of items.")]

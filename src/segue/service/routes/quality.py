@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from segue.errors import SegueError
-from segue.service.dependencies import get_service
-from segue.service.live_quality import MAX_ITEMS
-from segue.service.problems import responses
-from segue.service.quality_figures import HOURS, QualityReport
-from segue.service.quality_series import POINTS, QualitySeries, quality_series
+from segue.service.http.problems import responses
+from segue.service.monitoring.live_quality import MAX_ITEMS
+from segue.service.monitoring.quality_figures import HOURS, QualityReport
+from segue.service.monitoring.quality_series import POINTS, QualitySeries, quality_series
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
 router = APIRouter(tags=["quality"])

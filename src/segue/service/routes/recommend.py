@@ -13,22 +13,22 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.event_store.clock import now
-from segue.service.dependencies import get_service
-from segue.service.explanations import ItemExplanation, explain_items
-from segue.service.history import WINDOW, History
-from segue.service.loaded_model import MAX_ITEMS, Answer, LoadedModel
-from segue.service.names import Name
-from segue.service.problems import responses
+from segue.service.http.names import Name
+from segue.service.http.problems import responses
+from segue.service.models.explanations import ItemExplanation, explain_items
+from segue.service.models.loaded_model import MAX_ITEMS, Answer, LoadedModel
+from segue.service.monitoring.impressions import ImpressionQuery
 from segue.service.routes.conditions import AVAILABLE, EXAMPLE, RULES, WHERE, Condition
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
-from segue.service.shown_lists import Asked
+from segue.service.users.history import WINDOW, History
 
 router = APIRouter(tags=["recommend"])
 EXPLAIN = "Say what each item of the history contributes to the scores. It takes some 20 times as long."
 _encode = msgspec.json.Encoder().encode
 
 
-class Wanted(BaseModel):
+class RecommendationOptions(BaseModel):
     """What is recommended."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,13 +59,13 @@ class Wanted(BaseModel):
         return self.measure and usual and (not self.exclude or set(self.exclude) <= set(left_out))
 
 
-class UserQuery(Wanted):
+class UserQuery(RecommendationOptions):
     """A user, and what is recommended to them."""
 
     user: Name = Field(description="A user, or an anonymous session whose events were sent.", examples=["42"])
 
 
-class Request(Wanted):
+class RecommendRequest(RecommendationOptions):
     """Whom to recommend to, and what."""
 
     model_config = ConfigDict(strict=True)
@@ -84,7 +84,7 @@ class Request(Wanted):
     )
 
     @model_validator(mode="after")
-    def _needs_somebody(self) -> Request:
+    def _needs_somebody(self) -> RecommendRequest:
         if self.user is None and self.history is None:
             raise ValueError("give a user or a history")
         return self
@@ -160,7 +160,7 @@ async def recommend_to_user(
     summary="Recommend items for a history, or among candidates",
     responses=responses(401, 403, 413, 422, 429, 503),
 )
-async def recommend(body: Request, service: Annotated[Service, Depends(get_service)]) -> Response:
+async def recommend(body: RecommendRequest, service: Annotated[Service, Depends(get_service)]) -> Response:
     """As GET, for long lists: a history of its own, candidates, items to leave out."""
     return await answer(service, body.user, body, body.history, body.candidates)
 
@@ -168,42 +168,44 @@ async def recommend(body: Request, service: Annotated[Service, Depends(get_servi
 async def answer(
     service: Service,
     user: str | None,
-    wanted: Wanted,
+    options: RecommendationOptions,
     history: Sequence[str] | None = None,
     candidates: Sequence[str] | None = None,
 ) -> Response:
-    """The answer to one request; the parameters are those of `Request`."""
+    """The answer to one request; the parameters are those of `RecommendRequest`."""
     begin, deployment = time.perf_counter(), service.deployment  # the same for the whole answer
     events = await service.history(user or "") if history is None else History(items=history)
     person = events.user or user  # of a session, the user whom it was joined to
-    loaded, arm = deployment.choose(person) if wanted.model is None else (deployment.model(wanted.model), wanted.model)
+    loaded, arm = (
+        deployment.choose(person) if options.model is None else (deployment.model(options.model), options.model)
+    )
 
     def ask(model: LoadedModel) -> Awaitable[Answer]:
         numbers = service.shop.catalogue.numbers_of(model)
-        selection = service.shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
-        hidden, rules = _hidden(model, wanted.exclude, candidates), selection.rules_of(model)
+        selection = service.shop.selector.get(options.where, available=options.available, rules=options.rules)
+        hidden, rules = _hidden(model, options.exclude, candidates), selection.rules_of(model)
         return service.shop.ask(
             numbers,
             selection,
-            wanted.k,
-            lambda k: model.ask(person, events, k=k, exclude_seen=wanted.exclude_seen, hidden=hidden, rules=rules),
+            options.k,
+            lambda k: model.ask(person, events, k=k, exclude_seen=options.exclude_seen, hidden=hidden, rules=rules),
         )
 
     def is_measured(model: LoadedModel) -> bool:
-        return wanted.is_measured(events.items if model.leaves_out_seen(None) else ())
+        return options.is_measured(events.items if model.leaves_out_seen(None) else ())
 
     top = await ask(loaded)
     service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
     if events.order and candidates is None:
-        service.shown.add(deployment, loaded, arm, Asked(events, ask, is_measured), top)
+        service.impressions.add(deployment, loaded, arm, ImpressionQuery(events, ask, is_measured), top)
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
-        if wanted.explain:
+        if options.explain:
             explained = await service.compute(partial(explain_items, loaded, loaded.query(person, events), top.ids))
             for one, parts in zip(chosen, explained, strict=True):
                 one["explanation"] = _explanation(service, loaded, parts, one["score"])
     else:
-        chosen = await _items_of_all(service, loaded, events, wanted, candidates)
+        chosen = await _items_of_all(service, loaded, events, options, candidates)
     content = {
         "user": user,
         "model": loaded.name,
@@ -211,15 +213,15 @@ async def answer(
         "fingerprint": loaded.fingerprint,
         "events": len(events),
         "fallback": top.fallback,
-        "empty": None if chosen else _why_empty(service, wanted),
+        "empty": None if chosen else _why_empty(service, options),
         "items": chosen,
     }
     return Response(_encode(content), media_type="application/json")
 
 
-def _why_empty(service: Service, wanted: Wanted) -> str:
+def _why_empty(service: Service, options: RecommendationOptions) -> str:
     """Why nothing can be recommended."""
-    selection = service.shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
+    selection = service.shop.selector.get(options.where, available=options.available, rules=options.rules)
     if selection.hidden is not None and selection.hidden[1:].all():
         return "no item can be had that fits where and the rules"
     return "all items that fit are left out: as seen, as excluded, as no candidates, or unknown to the model"
@@ -235,17 +237,21 @@ def _items_of_model(service: Service, loaded: LoadedModel, top: Answer) -> list[
 
 
 async def _items_of_all(
-    service: Service, loaded: LoadedModel, events: History, wanted: Wanted, candidates: Sequence[str] | None
+    service: Service,
+    loaded: LoadedModel,
+    events: History,
+    options: RecommendationOptions,
+    candidates: Sequence[str] | None,
 ) -> list[dict[str, Any]]:
     """Popular, trending and new items."""
     shop = service.shop
     await shop.count()
-    selection = shop.selector.get(wanted.where, available=wanted.available, rules=wanted.rules)
-    left_out = _left_out(service, loaded, events.items, wanted, candidates)
+    selection = shop.selector.get(options.where, available=options.available, rules=options.rules)
+    left_out = _left_out(service, loaded, events.items, options, candidates)
     names, title = shop.catalogue.names, shop.catalogue.title
     return [
         {"item": names[pick.number], "title": title(pick.number), "score": pick.score, "source": pick.source}
-        for pick in shop.fallback.find(loaded, selection, wanted.k, now(), left_out)
+        for pick in shop.fallback.find(loaded, selection, options.k, now(), left_out)
     ]
 
 
@@ -276,11 +282,15 @@ def _hidden(loaded: LoadedModel, exclude: Sequence[str], candidates: Sequence[st
 
 
 def _left_out(
-    service: Service, loaded: LoadedModel, history: Sequence[str], wanted: Wanted, candidates: Sequence[str] | None
+    service: Service,
+    loaded: LoadedModel,
+    history: Sequence[str],
+    options: RecommendationOptions,
+    candidates: Sequence[str] | None,
 ) -> list[int]:
     """The numbers of the items that a list without the model leaves out."""
     catalogue = service.shop.catalogue
-    names = [*wanted.exclude, *(history if loaded.leaves_out_seen(wanted.exclude_seen) else ())]
+    names = [*options.exclude, *(history if loaded.leaves_out_seen(options.exclude_seen) else ())]
     left_out = {number for number in map(catalogue.find, names) if number is not None}
     if candidates is not None:
         left_out |= set(range(1, len(catalogue.names))) - {catalogue.find(name) for name in candidates}

@@ -9,10 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from segue.service.dependencies import get_service
-from segue.service.problems import ProblemError, responses
-from segue.service.rule_trial import MAX_USERS, RuleTrial, try_rules
-from segue.service.rules import Rule, RuleName, check_number, plain_rule
+from segue.service.http.problems import ProblemError, responses
+from segue.service.items.rule_trial import MAX_USERS, RuleTrial, try_rules
+from segue.service.items.rules import Rule, RuleName, check_number, plain_rule
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
 router = APIRouter(tags=["rules"])

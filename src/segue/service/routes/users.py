@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import to_datetime
-from segue.service.dependencies import get_service
-from segue.service.names import Name
-from segue.service.problems import ProblemError, responses
+from segue.service.http.names import Name
+from segue.service.http.problems import ProblemError, responses
+from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
 router = APIRouter(tags=["users"])

@@ -1,0 +1,105 @@
+"""`Erasures`: takes erased people out of the saved models of this service, whichever process erased them.
+
+The store says, by salted hashes, who was erased and when. Names and histories are taken out of the folders of the
+loaded models, and out of memory, when the service has started, when somebody was erased, and when another model was
+loaded. One folder is rewritten at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from segue.errors import ArtefactError, SegueError
+from segue.event_store.clock import MICROSECONDS
+from segue.event_store.event_log import EventLog
+from segue.service.models.loaded_model import LoadedModel
+from segue.serving.erase_users import ErasedFromModel, erase_users
+
+Names = Mapping[str, int | None]
+
+
+class Erasures:
+    """Who was erased.
+
+    Attributes:
+        failed: why people could not be taken out of a model, by its name.
+    """
+
+    def __init__(self, log: EventLog, models: Callable[[], Iterable[LoadedModel]]) -> None:
+        """Prepare.
+
+        Args:
+            log: the events.
+            models: returns the loaded models.
+        """
+        self.log, self.models = log, models
+        self.failed: dict[str, str] = {}
+        self._done: object = None  # the erasures and the models of the last time that nothing failed
+        self._lock = asyncio.Lock()
+
+    async def erase(self, names: Names) -> dict[str, ErasedFromModel]:
+        """Take users out of all loaded models; what was taken out of each, without those in `failed`.
+
+        Args:
+            names: of the users; see `erase_users`.
+        """
+        async with self._lock:
+            return await self._erase(dict.fromkeys(self.models(), names))
+
+    async def follow(self) -> None:
+        """Take out whom another process has erased, and whom a model that was loaded meanwhile still knows.
+
+        Raises:
+            ArtefactError: a model cannot be rewritten; the others were.
+            DataError: the store cannot be read.
+        """
+        async with self._lock:
+            models = list(self.models())
+            state = (await asyncio.to_thread(self.log.num_erasures), models)
+            if state == self._done:
+                return
+            self.failed = {}
+            await self._erase(await asyncio.to_thread(self._known, models))
+            if self.failed:
+                raise ArtefactError("; ".join(self.failed.values()))
+            self._done = state
+
+    def _known(self, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
+        """The erased people whom models know, and the times up to which their events are erased."""
+        erased, known = self.log.erased(), dict[LoadedModel, Names]()
+        for loaded in models if len(erased) else ():
+            names = loaded.user_names()
+            times = zip(names, map(erased.times.get, erased.hashes(names)), strict=True)
+            found = {name: _until(loaded, time) for name, time in times if time is not None}
+            if found:
+                known[loaded] = found
+        return known
+
+    async def _erase(self, known: Mapping[LoadedModel, Names]) -> dict[str, ErasedFromModel]:
+        done = {}
+        for loaded, names in known.items():
+            try:
+                done[loaded.name] = await asyncio.to_thread(_erase_from, loaded, names)
+            except SegueError as error:
+                self.failed[loaded.name] = str(error)
+                continue
+            loaded.forget(names)
+            self.failed.pop(loaded.name, None)
+        return done
+
+
+def _until(loaded: LoadedModel, erased: int) -> int | None:
+    """The time up to which the events of somebody who was erased are taken out of a model; None for all of them.
+
+    Somebody who came back is in a model that was saved later. An older one may have events whose times were wrong.
+    """
+    saved = loaded.saved.about.get("saved")
+    was_before = saved is not None and (datetime.fromisoformat(saved).timestamp() + 1) * MICROSECONDS < erased
+    return None if was_before else erased
+
+
+def _erase_from(loaded: LoadedModel, names: Names) -> ErasedFromModel:
+    folder = loaded.saved.folder
+    return ErasedFromModel(0, 0) if folder is None else erase_users(folder, names)

@@ -1,0 +1,67 @@
+"""`RouteTable`: what each route takes, read from the OpenAPI document of the service. Nothing else is accepted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segue.event_store.api_keys import Role
+from segue.service.http.roles import role_of
+
+
+@dataclass(frozen=True)
+class RouteRule:
+    """What a route takes.
+
+    Attributes:
+        path: as it is described, such as /v1/users/{user}.
+        role: that a key needs; None if everybody may ask.
+        query: names of the parameters of the query, and whether each can be repeated.
+        has_body: whether it takes a body.
+    """
+
+    path: str
+    role: Role | None
+    query: Mapping[str, bool]
+    has_body: bool
+
+
+class RouteTable:
+    """The routes of an OpenAPI document."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._fixed: dict[str, dict[str, RouteRule]] = {}  # by path and method
+        self._patterns: list[tuple[re.Pattern[str], dict[str, RouteRule]]] = []
+        for path, operations in schema["paths"].items():
+            rules = {method.upper(): _rule(method.upper(), path, one) for method, one in operations.items()}
+            if "{" in path:
+                parts = re.split(r"\{[^}]*\}", path)
+                self._patterns.append((re.compile(".+".join(map(re.escape, parts)), re.DOTALL), rules))
+            else:
+                self._fixed[path] = rules
+
+    def find(self, method: str, path: str) -> RouteRule | None:
+        """The route of a request; None if there is none."""
+        fixed = self._fixed.get(path)
+        if fixed is not None and method in fixed:
+            return fixed[method]
+        return next((rules[method] for rules in self._of_pattern(path) if method in rules), None)
+
+    def methods(self, path: str) -> list[str]:
+        """The methods that a path has."""
+        found = [self._fixed.get(path, {}), *self._of_pattern(path)]
+        return sorted({method for rules in found for method in rules})
+
+    def _of_pattern(self, path: str) -> list[dict[str, RouteRule]]:
+        return [rules for pattern, rules in self._patterns if pattern.fullmatch(path)]
+
+
+def _rule(method: str, path: str, operation: Mapping[str, Any]) -> RouteRule:
+    query = {one["name"]: _is_list(one["schema"]) for one in operation.get("parameters", ()) if one["in"] == "query"}
+    return RouteRule(path, role_of(method, path), query, "requestBody" in operation)
+
+
+def _is_list(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "array" or any(_is_list(one) for one in schema.get("anyOf", ()))

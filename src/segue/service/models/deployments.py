@@ -1,0 +1,157 @@
+"""`Deployments`: which model answers whom: one model, the arms of an A/B split, and shadow models.
+
+The arm of a user follows from a hash of the name, so a user stays in an arm over restarts and replicas. A change is one
+assignment: a request keeps the model that it began with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from segue.errors import ConfigError, DataError, did_you_mean, require
+from segue.json_files import checked
+from segue.service.models.loaded_model import LoadedModel
+
+SHADOW = "shadow"  # in place of the arm, for lists of shadow models
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of an A/B split.
+
+    Attributes:
+        name: of the arm.
+        model: name of the model.
+        weight: its share of the users is its weight over the sum of all weights.
+    """
+
+    name: str
+    model: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which models answer.
+
+    Attributes:
+        arms: at least one.
+        shadow: names of models that score every request too; their answers are measured and not shown.
+        salt: another salt puts the users into the arms anew.
+    """
+
+    arms: tuple[Arm, ...]
+    shadow: tuple[str, ...] = ()
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        require(bool(self.arms), "arms: at least one model must answer")
+        names = [arm.name for arm in self.arms]
+        require(len(set(names)) == len(names), f"arms: {', '.join(names)}: each arm needs a name of its own")
+        require(SHADOW not in names, f"arms: {SHADOW} is the name for shadow models")
+        require(all(0 < arm.weight < float("inf") for arm in self.arms), "arms: each weight must be above 0 and finite")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that are in use, each once."""
+        return tuple(dict.fromkeys((*(arm.model for arm in self.arms), *self.shadow)))
+
+    def shares(self) -> dict[str, float]:
+        """The share of the users whom each answering model answers."""
+        total = sum(arm.weight for arm in self.arms)
+        shares: dict[str, float] = {}
+        for arm in self.arms:
+            shares[arm.model] = shares.get(arm.model, 0.0) + arm.weight / total
+        return shares
+
+    def arm_of(self, user: str) -> Arm:
+        """The arm of a user: the same each time."""
+        digest = hashlib.blake2b(f"{self.salt}\x1f{user}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        place = int.from_bytes(digest) / 2**64 * sum(arm.weight for arm in self.arms)
+        for arm in self.arms:
+            place -= arm.weight
+            if place < 0:
+                return arm
+        return self.arms[-1]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The loaded models and the split between them. It is never changed: a new one takes its place.
+
+    Attributes:
+        models: by name.
+        split: which of them answers.
+    """
+
+    models: Mapping[str, LoadedModel]
+    split: Split
+
+    def __post_init__(self) -> None:
+        for name in self.split.models:
+            self.model(name)
+
+    def model(self, name: str) -> LoadedModel:
+        """A model by its name.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        if name not in self.models:
+            raise ConfigError(
+                f"unknown model {name!r}{did_you_mean(name, self.models)}; loaded: {', '.join(self.models)}"
+            )
+        return self.models[name]
+
+    @property
+    def in_use(self) -> list[LoadedModel]:
+        """The models that are in use, in the order of the split."""
+        return [self.models[name] for name in self.split.models]
+
+    @property
+    def others(self) -> list[LoadedModel]:
+        """The models that only requests which name them ask, in the order of their names."""
+        return [self.models[name] for name in sorted(self.models.keys() - {*self.split.models})]
+
+    def stored(self) -> StoredDeployment:
+        """What a store keeps of it."""
+        return StoredDeployment(self.split, {name: self.models[name].fingerprint for name in self.split.models})
+
+    def choose(self, user: str | None) -> tuple[LoadedModel, str]:
+        """The model that answers a user, and the name of its arm; anonymous histories get the first arm."""
+        arm = self.split.arms[0] if user is None else self.split.arm_of(user)
+        return self.models[arm.model], arm.name
+
+
+@dataclass(frozen=True)
+class StoredDeployment:
+    """What a store keeps of a deployment, so that other services follow.
+
+    Attributes:
+        split: which models answer.
+        fingerprints: of these models.
+    """
+
+    split: Split
+    fingerprints: dict[str, str]
+
+    @classmethod
+    def read(cls, content: Any) -> StoredDeployment:
+        """A deployment from the plain values that `content` returned.
+
+        Raises:
+            DataError: they are of another shape.
+        """
+        try:
+            return cast(StoredDeployment, checked(content, cls))
+        except (ValueError, ConfigError) as error:
+            raise DataError(
+                f"the store does not say which models answer ({error}); name one with --active, or activate one"
+            ) from None
+
+    def content(self) -> dict[str, Any]:
+        """The plain values."""
+        return asdict(self)

@@ -1,0 +1,186 @@
+"""`Metrics`: what Prometheus reads at /metrics. Labels are routes, models and arms, never users or items.
+
+segue_request_seconds{route,method,status}     latency of requests
+segue_answer_seconds{model}                    latency of a recommendation without HTTP: history, scores, list
+segue_answers_total{model,arm,fallback}        recommendations; fallback="true" where popular items were recommended
+segue_events_total{result}                     events: stored, duplicate
+segue_batch_size{model}                        questions that were scored together
+segue_model_age_seconds, segue_model_share     of each active model; age since it was saved
+segue_live_recall, segue_live_mrr, segue_live_lists, segue_live_drop      see `segue.service.monitoring.quality_figures`
+segue_histories, segue_history_events          users and events in memory
+process_*                                      memory, processor time, open files
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from segue.service.http.request_checks import RULE
+from segue.service.monitoring.quality_figures import ArmQuality
+from segue.service.monitoring.quality_watch import K
+
+if TYPE_CHECKING:
+    from segue.service.service import Service
+
+BUCKETS = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+UNKNOWN = "unknown"  # the route of a request that none fits
+
+
+class Metrics:
+    """The counters of a service, in a registry of their own."""
+
+    def __init__(self, service: Service) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.registry.register(ServiceState(service))
+        self._requests = Histogram(
+            "segue_request_seconds",
+            "Latency of requests",
+            ["route", "method", "status"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "segue_answer_seconds",
+            "Latency of recommendations without HTTP",
+            ["model"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._answers = Counter(
+            "segue_answers", "Recommendations", ["model", "arm", "fallback"], registry=self.registry
+        )
+
+    def requested(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(route, method, str(status)).observe(seconds)
+
+    def answered(self, model: str, arm: str, *, fallback: bool, seconds: float) -> None:
+        """Count a recommendation."""
+        self._seconds.labels(model).observe(seconds)
+        self._answers.labels(model, arm, "true" if fallback else "false").inc()
+
+    def text(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+class ServiceState(Collector):
+    """What is read from the state of a service when it is asked for."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def describe(self) -> list[Metric]:
+        """Nothing: what there is depends on the state."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures of this moment."""
+        service = self.service
+        events = CounterMetricFamily("segue_events", "Events that were sent", labels=["result"])
+        events.add_metric(["stored"], service.writer.stored)
+        events.add_metric(["duplicate"], service.writer.duplicates)
+        yield events
+        users, past = service.histories.sizes()
+        yield GaugeMetricFamily("segue_histories", "Users whose histories are in memory", users)
+        yield GaugeMetricFamily("segue_history_events", "Events of the histories in memory", past)
+        skipped = service.quality.skipped + service.impressions.skipped
+        yield CounterMetricFamily("segue_unmeasured_lists", "Lists that were not remembered", skipped)
+        yield from self._models()
+        yield from self._quality()
+
+    def _models(self) -> Iterator[Metric]:
+        deployment, now = self.service.deployment, datetime.now(UTC)
+        age = GaugeMetricFamily("segue_model_age_seconds", "Time since a model was saved", labels=["model"])
+        share = GaugeMetricFamily("segue_model_share", "Share of the users that a model answers", labels=["model"])
+        sizes = HistogramMetricFamily("segue_batch_size", "Questions that were scored together", labels=["model"])
+        shares = deployment.split.shares()
+        for name, loaded in deployment.models.items():
+            saved = loaded.saved.about.get("saved")
+            if saved is not None and name in deployment.split.models:
+                age.add_metric([name], max(0.0, (now - datetime.fromisoformat(saved)).total_seconds()))
+            share.add_metric([name], shares.get(name, 0.0))
+            buckets, total = size_buckets(loaded.batch_sizes)
+            sizes.add_metric([name], buckets=buckets, sum_value=total)
+        yield from (age, share, sizes)
+
+    def _quality(self) -> Iterator[Metric]:
+        report = self.service.watch.latest
+        labels = ["model", "arm", "end"]
+        recall = GaugeMetricFamily("segue_live_recall", f"Live recall@{K} and its interval", labels=labels)
+        mrr = GaugeMetricFamily("segue_live_mrr", f"Live MRR@{K} and its interval", labels=labels)
+        lists = GaugeMetricFamily("segue_live_lists", "Lists behind the live figures", labels=labels[:2])
+        drop = GaugeMetricFamily("segue_live_drop", "1 if a model is below its test", labels=labels[:2])
+        for one in [] if report is None else report.arms:
+            if one.active:
+                _add_arm(one, recall, mrr, lists, drop)
+        yield from (recall, mrr, lists, drop)
+
+
+def _add_arm(
+    one: ArmQuality,
+    recall: GaugeMetricFamily,
+    mrr: GaugeMetricFamily,
+    lists: GaugeMetricFamily,
+    drop: GaugeMetricFamily,
+) -> None:
+    for family, figure in ((recall, one.recall), (mrr, one.mrr)):
+        if figure is not None:
+            for end, value in (("mean", figure.mean), ("low", figure.low), ("high", figure.high)):
+                family.add_metric([one.model, one.arm, end], float(value or 0.0))
+    lists.add_metric([one.model, one.arm], one.lists)
+    drop.add_metric([one.model, one.arm], float(one.drop))
+
+
+def size_buckets(sizes: Mapping[int, int]) -> tuple[list[tuple[str, float]], float]:
+    """The cumulative buckets of Prometheus, and the sum, of numbers of batches by size.
+
+    >>> size_buckets({1: 5, 3: 1})[0][:3], size_buckets({1: 5, 3: 1})[1]
+    ([('1', 5.0), ('2', 5.0), ('4', 6.0)], 8.0)
+    """
+    limits: list[tuple[str, float]] = [(str(limit), float(limit)) for limit in BATCHES]
+    limits.append(("+Inf", float("inf")))
+    buckets = [(name, float(sum(count for size, count in sizes.items() if size <= limit))) for name, limit in limits]
+    return buckets, float(sum(size * count for size, count in sizes.items()))
+
+
+class TimedRequests:
+    """An ASGI application around another one, which measures how long its answers take."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begin, status = time.perf_counter(), 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            route = route_of(scope)
+            method = scope["method"] if route != UNKNOWN else UNKNOWN
+            self.metrics.requested(route, method, status, time.perf_counter() - begin)
+
+
+def route_of(scope: Scope) -> str:
+    """The path of a route as it is described, such as /v1/users/{user}: it holds no name of a user."""
+    rule = scope.get(RULE)
+    return UNKNOWN if rule is None else str(rule.path)
