@@ -12,16 +12,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
 from segue.cli import status
 from segue.data.readers.ingest import read_log
+from segue.data.readers.store_items import read_store_items
 from segue.evaluation.protocol import Protocol
 from segue.event_store.documents import Documents
 from segue.event_store.event import Event
 from segue.event_store.item_table import Item
 from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
+from segue.service.app import create_app
 from segue.service.deployment.activation import ACTIVE
+from segue.service.http.limits import Limits
 from segue.service.models.deployments import StoredDeployment
 from segue.service.retraining.retrain import (
     Comparison,
@@ -301,7 +305,7 @@ def test_a_user_keeps_the_metadata_of_the_old_log_and_of_a_joined_session():
     rows = pl.DataFrame({"item": ["i", "j"], "time": [1, 2]})
     old = read_log(people.select("user").join(rows, how="cross"), users=people)
     new = read_log(pl.DataFrame({"user": ["anna", "u", "new"]}).join(rows, how="cross"))
-    log = with_old_metadata(new, old, {"s1": "anna", "s2": "anna", "s3": "u"})
+    log = with_old_metadata(new, old, {"s1": "anna", "s2": "anna", "s3": "u"}, {})
     countries = dict(zip(log.users.tokens, log.user_metadata["country"], strict=True))
     assert countries == {"anna": "FR", "u": "ES", "new": None}
 
@@ -313,7 +317,7 @@ def test_what_a_shop_says_of_an_item_is_kept_whatever_its_type(served):
     log = read_log(url)
     old = read_log(pl.DataFrame(walk(0, 2, 1), ["user", "item", "time"], orient="row"), items=pl.DataFrame(tables))
     add(url, [], [Item("i0", columns={"genres": "Comedy", "year": "n/a"}), Item("i4", columns={"genres": ["A", "B"]})])
-    merged = with_old_metadata(read_log(url), old, {})
+    merged = with_old_metadata(read_log(url), old, {}, read_store_items(url))
     rows = merged.item_metadata.select("genres", "year").rows()
     found = {name: row for name, row in zip(log.items.tokens, rows, strict=True) if row != (None, None)}
     assert found == {
@@ -322,6 +326,58 @@ def test_what_a_shop_says_of_an_item_is_kept_whatever_its_type(served):
         "i2": (None, "2003"),
         "i4": (["A", "B"], None),
     }
+
+
+def shown(folder: Path) -> dict[str, tuple]:
+    """Title and category of the items of a model."""
+    items = load(folder).log.items.tokens
+    table = load(folder).log.item_metadata.select("title", "category")
+    return dict(zip(items, table.rows(), strict=True))
+
+
+def test_what_a_shop_took_away_from_an_item_does_not_come_back(served):
+    """Neither from the metadata of the model that learned it, nor with the training after the next one."""
+    folder, url = served
+    mine = {f"i{n}": {"title": f"Mine {n}", "columns": {"category": "alcohol"}} for n in range(5)}
+    rule = {"kind": "exclude", "where": {"category": ["alcohol"]}}
+    for again in range(3):
+        assert status(["retrain", str(folder), "--store", url, "--always"]) == 0
+        with TestClient(create_app(start_service(folder, url), Limits())) as client:
+            if not again:  # the next model learns what the shop says now
+                client.post("/v1/items", json={"items": [{"item": item, **said} for item, said in mine.items()]})
+                client.put("/v1/rules/no-alcohol", json=rule)
+                continue
+            assert again == 2 or shown(folder)["i1"] == ("Mine 1", "alcohol")
+            client.post("/v1/items", json={"item": "i1", "columns": {"category": None}})
+            client.post("/v1/items", json={"item": "i2", "title": None})
+            client.put("/v1/items", json={"item": "i3"})
+            client.post("/v1/items", json={"item": "i4", "available": True})
+            found = [client.get(f"/v1/items/i{n}").json() for n in range(1, 6)]
+            titles = ["Mine 1", "i2", "i3", "Mine 4", "Item 5"]
+            kinds = [{}, {"category": ["alcohol"]}, {}, {"category": ["alcohol"]}, {}]
+            assert [one["title"] for one in found] == titles
+            assert [one["columns"] for one in found] == kinds
+            path = "/v1/popular?k=100&rules=false&where=category:alcohol"
+            assert {one["item"] for one in client.get(path).json()["items"]} == {"i0", "i2", "i4"}
+            popular = {one["item"] for one in client.get("/v1/popular?k=100").json()["items"]}
+            assert popular == {f"i{n}" for n in range(20)} - {"i0", "i2", "i4"}
+    assert status(["retrain", str(folder), "--store", url, "--always"]) == 0
+    wanted = {"i0": ("Mine 0", "alcohol"), "i1": ("Mine 1", None), "i2": ("i2", "alcohol"), "i3": ("i3", None)}
+    assert {item: row for item, row in shown(folder).items() if item in wanted} == wanted
+
+
+def test_items_of_a_store_are_read_as_they_are_there(served):
+    """No column is taken for the name, the year or the title of the items. A model keeps all of them."""
+    folder, url = served
+    said = {"item_id": "i5", "movie_id": "i6", "name": "N", "name_": "M", "year": "x", "split": "train"}
+    add(url, [], [Item("i0", "Bond", said), Item("i1", None, {"item_id": "i0", "year": 7})])
+    assert status(["retrain", str(folder), "--store", url, "--always"]) == 0
+    log = read_log(url)
+    assert load(folder).log.item_metadata.drop("title").equals(log.item_metadata.drop("title"))
+    table = dict(zip(log.items.tokens, log.item_metadata.rows(named=True), strict=True))
+    assert table["i0"] == {"title": "Bond", **said}
+    assert table["i1"] == {"title": "i1", **dict.fromkeys(said), "item_id": "i0", "year": "7"}
+    assert set(table["i2"].values()) == {"i2", None}
 
 
 def test_dates_of_a_protocol_are_moved_to_the_unit_of_the_store(served):

@@ -21,7 +21,7 @@ def test_put_replaces_and_update_changes(store):
     assert plain(store.items.get("a")) == ("a", "A2", {"kind": "y", "tags": ["p", "q"]}, False, None)
     assert plain(store.items.get("c")) == ("c", "C", {}, True, None)
     store.items.update([("a", {"columns": {"kind": None}, "title": None})])
-    assert plain(store.items.get("a")) == ("a", None, {"tags": ["p", "q"]}, False, None)
+    assert plain(store.items.get("a")) == ("a", None, {"kind": None, "tags": ["p", "q"]}, False, None)
 
 
 def test_a_change_is_read_once_it_is_there(store):

@@ -15,6 +15,7 @@ from segue.event_store import migrations, tables
 from segue.event_store.event import Event
 from segue.event_store.store import Store, open_store
 
+NOW = migrations.VERSION
 KILLED = """
 import os, signal, sys
 from segue.event_store import migrations
@@ -27,7 +28,7 @@ def add(connection):
 def die(connection):
     os.kill(os.getpid(), signal.SIGKILL)
 
-migrations.STEPS, migrations.VERSION = (*migrations.STEPS, add, die), 3
+migrations.STEPS, migrations.VERSION = (*migrations.STEPS, add, die), migrations.VERSION + 2
 open_store(sys.argv[1])
 """
 
@@ -76,9 +77,22 @@ def test_a_released_step_does_not_follow_the_tables_of_now(url, monkeypatch):
         assert ("events" in names, "later" in names) == (True, False)
 
 
+def test_items_of_a_store_of_version_1_are_not_complete(url, monkeypatch):
+    row = "INSERT INTO items VALUES ('a', 'A', '{\"kind\": \"x\"}', TRUE, NULL, 1, 1)"
+    with monkeypatch.context() as before:
+        before.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        before.setattr(migrations, "VERSION", 1)
+        before.setattr(migrations, "_check_tables", lambda connection, name: None)
+        with closing(open_store(url)) as store, store.database.write() as connection:
+            connection.exec_driver_sql(row)
+    with closing(open_store(url)) as store:
+        (item,) = store.items.changed_after(0)
+        assert (item.title, item.columns, item.complete) == ("A", {"kind": "x"}, False)
+
+
 @pytest.fixture
 def old(url) -> str:
-    """The address of a store of version 1 with events."""
+    """The address of a store with events."""
     with closing(open_store(url)) as store:
         store.events.append([Event(f"u{n}", "a", n) for n in range(5)])
     return url
@@ -92,15 +106,16 @@ def test_an_older_store_is_migrated_when_it_is_opened(old, monkeypatch):
         connection.exec_driver_sql("UPDATE events SET place = item")
 
     monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add, fill))
-    monkeypatch.setattr(migrations, "VERSION", 3)
+    monkeypatch.setattr(migrations, "VERSION", NOW + 2)
     for _ in range(2):  # the second time nothing is left to do
         with closing(open_store(old)) as store:
-            assert version(store) == 3
+            assert version(store) == NOW + 2
             assert len(store.events) == 5
             with store.database.read() as connection:
                 assert set(connection.exec_driver_sql("SELECT place FROM events").scalars()) == {"a"}
     monkeypatch.undo()
-    with pytest.raises(DataError, match="version 3 of the store, and this segue knows versions up to 1; install"):
+    message = f"version {NOW + 2} of the store, and this segue knows versions up to {NOW}; install"
+    with pytest.raises(DataError, match=message):
         open_store(old)
 
 
@@ -108,7 +123,7 @@ def test_a_process_that_is_killed_between_two_steps_changes_nothing(old):
     done = subprocess.run([sys.executable, "-c", KILLED, old], check=False)
     assert done.returncode == -signal.SIGKILL
     with closing(open_store(old)) as store:
-        assert version(store) == 1
+        assert version(store) == NOW
         assert "place" not in columns(store)
         assert store.events.append([Event("u9", "b", 9)]).stored == [True]
         assert len(store.events) == 6
@@ -122,9 +137,9 @@ def test_an_error_in_a_step_changes_nothing(old, monkeypatch):
         connection.exec_driver_sql("UPDATE nothing SET place = item")
 
     monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add, fail))
-    monkeypatch.setattr(migrations, "VERSION", 3)
+    monkeypatch.setattr(migrations, "VERSION", NOW + 2)
     with pytest.raises(DataError, match="nothing"):
         open_store(old)
     monkeypatch.undo()
     with closing(open_store(old)) as store:
-        assert (version(store), "place" in columns(store)) == (1, False)
+        assert (version(store), "place" in columns(store)) == (NOW, False)

@@ -135,7 +135,7 @@ def test_the_first_model_with_a_value_counts_whatever_was_in_use_before(loaded, 
         assert catalogue.title(number) == ("Two" if item == "i2" else title)
 
 
-def test_a_value_of_the_table_that_is_taken_back_lets_the_metadata_count_again(loaded, service):
+def test_what_the_table_says_counts_also_where_it_says_that_there_is_nothing(loaded, service):
     catalogue = Catalogue(service.store.items)
     catalogue.follow(catalogue.metadata_of([loaded["full"]]))
     number = catalogue.find("i1")
@@ -143,7 +143,13 @@ def test_a_value_of_the_table_that_is_taken_back_lets_the_metadata_count_again(l
         (Item("i1", "One", {"kind": "mine"}), ("mine",), "One"),
         (Item("i1", None, {"kind": ""}), (), "Item i1"),
         (Item("i1"), ("food",), "Item i1"),
+        (Item("i1", "", {"kind": None}), (), "i1"),
+        (Item("i1", complete=True), (), "i1"),
+        (Item("i1", "Mine", {"kind": "mine"}, complete=True), ("mine",), "Mine"),
     ):
         catalogue.apply(service.store.items.put([item]).items, 0)
         assert (catalogue.column("kind").of(number), catalogue.title(number)) == (kinds, title)
-    assert catalogue.column("kind").values() == ["food", "toys"]
+        has = {text: bool(catalogue.matching("kind", [text], strict=False)[number]) for text in ("mine", "food")}
+        assert has == {"mine": "mine" in kinds, "food": "food" in kinds}
+        assert catalogue.column("title").of(number) == ((title,) if title != "i1" else ())
+    assert catalogue.column("kind").values() == ["food", "mine", "toys"]

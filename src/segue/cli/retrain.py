@@ -71,7 +71,7 @@ def retrain(
         newest = opened.events.newest_seq()
         log = _with_imported(reading, opened).load(store)
         joined = opened.events.joined()
-        log = with_old_metadata(log, saved.log, joined)
+        log = with_old_metadata(log, saved.log, joined, opened.items.by_name())
         if missing := num_missing(saved, log, joined):
             say(f"{missing:,} of the {len(saved.log):,} events that {model} was saved with are not among them")
         reference = next((one for one in model_class if ":" in one), "")

@@ -1,4 +1,12 @@
-"""`ItemTable`: what a store knows of items: title, columns, whether they can be had, until when."""
+"""`ItemTable`: what a store knows of items: title, columns, whether they can be had, until when.
+
+What the table says of an item counts before what the logs of models say, also where it says that there is nothing:
+
+    log of the model      table                                    what counts
+    kind: tea, size: 7    kind: null                               size: 7
+    kind: tea, size: 7    colour: red                              kind: tea, size: 7, colour: red
+    kind: tea, size: 7    colour: red, complete                    colour: red
+"""
 
 from __future__ import annotations
 
@@ -20,12 +28,13 @@ class Item:
 
     Attributes:
         item: its name.
-        title: what people call it; None where the model knows better or the name is all there is.
-        columns: further values, such as a category; a value may be a list.
+        title: what people call it; empty for none, None where the table does not say.
+        columns: further values, such as a category; a value may be a list, or None where there is none.
         available: whether it can be had now.
         expires: microseconds since 1970 from which on it cannot be had; None for never.
         created: microseconds since 1970 when it was first written to the table.
         updated: microseconds since 1970 when it was last written.
+        complete: whether it has nothing that the table does not say.
     """
 
     item: str
@@ -35,6 +44,15 @@ class Item:
     expires: int | None = None
     created: int = 0
     updated: int = 0
+    complete: bool = False
+
+    def says(self, column: str) -> bool:
+        """Whether the table says what an item has in a column, if only that it has nothing there."""
+        return self.complete or (self.title is not None if column == "title" else column in self.columns)
+
+    def value(self, column: str) -> Any:
+        """What the table says that an item has in a column; None for nothing."""
+        return self.title if column == "title" else self.columns.get(column)
 
     def is_available(self, now: int) -> bool:
         """Whether it can be had at a time (microseconds since 1970)."""
@@ -75,7 +93,7 @@ class ItemTable:
 
         Args:
             changes: name of an item, and its new values by the attributes of `Item`. In `columns`, only the given ones
-                change, and None deletes one.
+                change.
         """
         with self.database.write() as connection:
             self._counts.add(connection, "item")
@@ -84,8 +102,7 @@ class ItemTable:
             for name, values in changes:
                 old = changed.get(name) or Item(name)
                 columns = {**old.columns, **values.get("columns", {})}
-                kept = {column: value for column, value in columns.items() if value is not None}
-                changed[name] = replace(old, **{**values, "columns": kept})
+                changed[name] = replace(old, **{**values, "columns": columns})
             return self._write(connection, changed, present)
 
     def _present(self, connection: Connection, names: Sequence[str]) -> dict[str, Item]:
@@ -111,6 +128,10 @@ class ItemTable:
             row = connection.execute(select(items).where(items.c.item == name)).first()
         return None if row is None else _item(row)
 
+    def by_name(self) -> dict[str, Item]:
+        """All items, by their names."""
+        return {item.item: item for item in self.changed_after(0)}
+
     def changed_after(self, time: int) -> list[Item]:
         """The items that were changed after a time, the newest change last.
 
@@ -125,7 +146,7 @@ class ItemTable:
 
 
 def _item(row: Any) -> Item:
-    return Item(row.item, row.title, row.columns, row.available, row.expires, row.created, row.updated)
+    return Item(**row._mapping)
 
 
 def _plain(item: Item) -> dict[str, Any]:

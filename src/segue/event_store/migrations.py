@@ -17,8 +17,13 @@ from segue.event_store.first_schema import create_first_schema
 _version = Table("segue_schema", MetaData(), Column("version", Integer, nullable=False))
 
 
+def _add_complete(connection: Connection) -> None:
+    """Say of the items that were written before that the models may know more of them."""
+    connection.exec_driver_sql("ALTER TABLE items ADD COLUMN complete BOOLEAN NOT NULL DEFAULT FALSE")
+
+
 # step i leads to version i + 1; a step that was released never changes, whatever becomes of `tables`
-STEPS: Sequence[Callable[[Connection], None]] = (create_first_schema,)
+STEPS: Sequence[Callable[[Connection], None]] = (create_first_schema, _add_complete)
 VERSION = len(STEPS)
 
 

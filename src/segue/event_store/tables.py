@@ -29,6 +29,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -70,6 +71,7 @@ items = Table(
     Column("expires", BigInteger),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False, index=True),
+    Column("complete", Boolean, nullable=False, server_default=text("FALSE")),
 )
 imports = Table(
     "imports",

@@ -49,9 +49,11 @@ def _history(log: Log) -> pl.DataFrame:
 
 
 def _names(vocab: Vocab, metadata: pl.DataFrame | None) -> pl.DataFrame:
-    """The names, then the metadata. The first column is `name`, or `name_` if there is metadata called `name`."""
-    metadata = pl.DataFrame() if metadata is None else metadata
-    return vocab.tokens.alias("name_" if "name" in metadata.columns else "name").to_frame().hstack(metadata)
+    """The names, then the metadata. The first column is `name`, or `name_` and so on if metadata are called that."""
+    metadata, column = pl.DataFrame() if metadata is None else metadata, "name"
+    while column in metadata.columns:
+        column += "_"
+    return vocab.tokens.alias(column).to_frame().hstack(metadata)
 
 
 def read_stored_log(folder: Path, name: str, sizes: Sizes, events: int | None, *, repair: str) -> Log:

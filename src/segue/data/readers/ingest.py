@@ -21,7 +21,7 @@ from segue.data.readers.events import read_events
 from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.roles import guess_column
 from segue.data.readers.source import check_no_text_options, open_table
-from segue.data.readers.store_table import store_items
+from segue.data.readers.store_items import read_store_items, with_store_items
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
@@ -100,9 +100,11 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         if filters.get("duplicates") is None and log.time is not None:
             filters["duplicates"] = "exact"
         users = find_metadata(source, "user") if users is None else users
-        if items is None:
-            is_store = is_store_url(source)
-            items = store_items(source, log.items.tokens) if is_store else find_metadata(source, "item")
+        if items is None and is_store_url(source):
+            known = with_store_items(log.items.tokens, None, read_store_items(source))
+            log = replace(log, item_metadata=known)
+        elif items is None:
+            items = find_metadata(source, "item")
     if name is not None:
         log = replace(log, name=name)
     log = _with_metadata(log, users, items)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from segue.data.item_values import common_column
 from segue.data.readers.table import Table, polars_table
 from segue.errors import DataError
 
@@ -27,29 +26,6 @@ def store_table(url: str) -> Table:
     if frame.is_empty():
         raise DataError(f"{url}: the store has no events yet")
     return polars_table(frame.lazy(), url)
-
-
-def store_items(url: str, names: pl.Series) -> pl.DataFrame | None:
-    """What a store knows of the items of a log: item, title and further columns; None if it knows none of them.
-
-    Args:
-        url: address of the store.
-        names: the names of the items of the log.
-    """
-    from segue.event_store.item_table import Item
-    from segue.event_store.store import open_store
-
-    store = open_store(url, create=False)
-    try:
-        known = {item.item: item for item in store.items.changed_after(0)}
-    finally:
-        store.close()
-    wanted = [known.get(name, Item(name)) for name in names.cast(pl.String)]
-    if not any(item.item in known for item in wanted):
-        return None
-    rows = [{**item.columns, "item": item.item, "title": item.title} for item in wanted]
-    columns = dict.fromkeys(["item", "title", *(name for row in rows for name in row)])
-    return pl.DataFrame({name: common_column([row.get(name) for row in rows]) for name in columns})
 
 
 def _events(url: str) -> pl.DataFrame:

@@ -74,7 +74,9 @@ class Catalogue:
     def title(self, number: int) -> str:
         """The title of an item, or its name if it has none."""
         item = self._items.get(number)
-        return self.metadata.title(self.names[number]) if item is None or item.title is None else item.title
+        if item is None or (item.title is None and not item.complete):
+            return self.metadata.title(self.names[number])
+        return item.title or item.item
 
     def item(self, number: int) -> Item | None:
         """What the table of the store holds of an item; None for nothing."""
@@ -121,7 +123,9 @@ class Catalogue:
     def columns(self) -> list[str]:
         """The names of all columns."""
         named = dict.fromkeys(self.metadata.columns())
-        named.update(dict.fromkeys(name for item in self._items.values() for name in item.columns))
+        for item in self._items.values():
+            named.update({"title": None} if item.title else {})
+            named.update({name: None for name, value in item.columns.items() if value is not None})
         return list(named)
 
     def column(self, name: str) -> ItemColumn:
@@ -130,8 +134,8 @@ class Catalogue:
         if found is None:
             found = ItemColumn(self.metadata.column(name))
             for number, item in self._items.items():
-                if name in item.columns:
-                    found.set(number, item.columns[name])
+                if item.says(name):
+                    found.set(number, item.value(name))
             self._columns[name] = found
         return found
 
@@ -159,9 +163,10 @@ class Catalogue:
             for value in wanted:
                 if not self.column(column).mask([value], len(self.names)).any():
                     values = self.column(column).values()
-                    shown = f"; it has {', '.join(map(repr, values[:10]))}" + (" and more" if len(values) > 10 else "")
+                    listed = ", ".join(map(repr, values[:10])) + (" and more" if len(values) > 10 else "")
                     raise ConfigError(
-                        f"column {column!r} never has the value {value!r}{did_you_mean(value, values)}{shown}"
+                        f"column {column!r} never has the value {value!r}{did_you_mean(value, values)}; it has "
+                        f"{listed or 'no values'}"
                     )
         return self.column(column).mask(wanted, len(self.names))
 
@@ -224,7 +229,7 @@ class Catalogue:
 
     def _note_columns(self, number: int, item: Item) -> None:
         for name, column in self._columns.items():
-            if name in item.columns:
-                column.set(number, item.columns[name])
+            if item.says(name):
+                column.set(number, item.value(name))
             else:  # what the metadata says counts
                 column.discard(number)

@@ -20,12 +20,14 @@ import polars as pl
 
 from segue.data.item_values import common_column
 from segue.data.log import Log, Mask, Vocab
+from segue.data.readers.store_items import with_store_items
 from segue.data.time_units import TICKS_PER_SECOND
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.significance import interval
 from segue.event_store.clock import MICROSECONDS
+from segue.event_store.item_table import Item
 from segue.experiments.experiment import Experiment
 from segue.experiments.outcome import Outcome
 from segue.experiments.saved_models import stored_protocol
@@ -228,17 +230,25 @@ def _owners(users: Vocab, joined: Mapping[str, str]) -> pl.Series:
     return names.replace(dict(joined)) if joined else names
 
 
-def with_old_metadata(log: Log, old: Log, joined: Mapping[str, str]) -> Log:
+def with_old_metadata(log: Log, old: Log, joined: Mapping[str, str], items: Mapping[str, Item]) -> Log:
     """The log of a store with what the old log knew of its users and items, where the store says nothing else.
 
     A user gets the metadata of the old log, or those of the first session that was joined to this user since.
+
+    Args:
+        log: of the store.
+        old: that of the old model.
+        joined: the user of each session that was joined to one in the store.
+        items: what the store says of the items, by name; what it took away does not come back from the old log.
     """
-    items = _merged(log.items.tokens, log.item_metadata, old.items.tokens, old.item_metadata)
+    known = _merged(log.items.tokens, log.item_metadata, old.items.tokens, old.item_metadata)
+    known = with_store_items(log.items.tokens, known, items)
     owners = pl.DataFrame({"name": old.users.tokens.cast(pl.String), "owner": _owners(old.users, joined)})
     rows = owners.with_row_index("row").sort(pl.col("name") != pl.col("owner"), "row").unique("owner", keep="first")
-    known = None if old.user_metadata is None else old.user_metadata[rows["row"]]
-    users = _merged(log.users.tokens, log.user_metadata, rows["owner"], known)
-    return replace(log, item_metadata=items, user_metadata=None if users is None else users.drop("split", strict=False))
+    old_users = None if old.user_metadata is None else old.user_metadata[rows["row"]]
+    users = _merged(log.users.tokens, log.user_metadata, rows["owner"], old_users)
+    users = None if users is None else users.drop("split", strict=False)
+    return replace(log, item_metadata=known, user_metadata=users)
 
 
 def _merged(

@@ -40,12 +40,14 @@ class NewItem(BaseModel):
 
     item: Name = Field(description="Its name.", examples=["sku7"])
     title: Annotated[Text, Field(max_length=1_000)] | None = Field(
-        None, description="What people call it. By default as the model's log has it.", examples=["A kettle"]
+        None,
+        description="What people call it. Without a title, or with null, its name is shown.",
+        examples=["A kettle"],
     )
     columns: dict[Column, Value | Values | None] = Field(
         default_factory=dict,
         max_length=100,
-        description="Further values, such as a category; a list has several. Others are as the model's log has them.",
+        description="Further values, such as a category; a list has several, and null says that there is none.",
         examples=[{"category": ["kitchen", "sale"], "price": 19.5}],
     )
     available: bool = Field(True, strict=True, description="Whether it can be had now.")
@@ -58,6 +60,8 @@ class NewItem(BaseModel):
     def values(self) -> dict[str, Any]:
         """The given values, by the attributes of `Item`."""
         values = {name: getattr(self, name) for name in self.model_fields_set - {"item"}}
+        if "title" in values:
+            values["title"] = self.title or ""
         if self.expires is not None:
             values["expires"] = to_microseconds(self.expires)
         return values
@@ -122,18 +126,18 @@ class SimilarItems(BaseModel):
 
 @router.put("/items", summary="Write one item or several", responses=responses(401, 403, 413, 422, 429, 503))
 async def put_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
-    """Write items. What the table held of them is replaced: a value that is not given is gone."""
-    items = [Item(one.item, **one.values()) for one in _items(body)]
-    items = [Item(**{**_fields(one), "columns": _without_none(one.columns)}) for one in items]
+    """Write whole items. They have nothing that is not given, whatever was known of them, or a model knows."""
+    items = [Item(one.item, **one.values(), complete=True) for one in _items(body)]
     await service.shop.write(lambda table: table.put(items))
     return _stored(service, [one.item for one in items])
 
 
 @router.post("/items", summary="Change one item or several", responses=responses(401, 403, 413, 422, 429, 503))
 async def change_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
-    """Change the given values of items, such as `available` alone. Columns that are not given stay; null deletes one.
+    """Change the given values of items, such as `available` alone. Columns that are not given stay.
 
-    An item that is not there is added.
+    Null takes away a title, or the value of a column, also if a model knows one. An item that is not there is added;
+    what models know of it counts where nothing is given.
     """
     changes = [(one.item, one.values()) for one in _items(body)]
     await service.shop.write(lambda table: table.update(changes))
@@ -206,14 +210,6 @@ async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_servi
 
 def _items(body: NewItem | NewItems) -> Sequence[NewItem]:
     return body.items if isinstance(body, NewItems) else [body]
-
-
-def _fields(item: Item) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
-
-
-def _without_none(columns: Any) -> dict[str, Any]:
-    return {name: value for name, value in columns.items() if value is not None}
 
 
 def _stored(service: Service, names: Sequence[str]) -> StoredItems:
