@@ -275,12 +275,29 @@ def test_every_metric_is_defined() -> None:
     assert set(rows("docs/concepts/metrics-and-tests.md", "Metrics")) >= {*METRICS, *RATING_METRICS}
 
 
-def test_layers_are_those_of_the_contract() -> None:
-    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
-    layers = "\n".join(layer.replace("segue.", "") for layer in contract["layers"])
-    page = ROOT / "docs/concepts/architecture.md"
+@pytest.mark.parametrize(("name", "container"), [("architecture", "segue"), ("service", "segue.service")])
+def test_layers_are_those_of_the_contract(name: str, container: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next("\n".join(one["layers"]) for one in contracts if one.get("containers") == [container])
+    page = ROOT / f"docs/concepts/{name}.md"
     drawn = ["\n".join(re.split(r" {2,}", line)[0] for line in text.splitlines()) for _, text in blocks(page, "text")]
-    assert layers in drawn, f"docs/concepts/architecture.md must draw the layers of pyproject.toml:\n{layers}"
+    assert layers in drawn, f"docs/concepts/{name}.md must draw the layers of pyproject.toml:\n{layers}"
+
+
+@pytest.mark.parametrize("name", ["architecture", "service"])
+def test_classes_are_where_the_page_says(name: str) -> None:
+    text = (ROOT / f"docs/concepts/{name}.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)` \|.*\| `([\w/]+\.py)` \|$", text, re.MULTILINE)
+    assert named
+    for noun, path in named:
+        code = (ROOT / "src/segue" / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(class|def|async def) {noun}\b", code, re.MULTILINE), f"no {noun} in {path}"
+
+
+def test_work_beside_the_requests_is_that_of_the_service() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/segue/service").rglob("*.py"))
+    named = set(re.findall(r'\bPeriodic\(\s*"([^"]+)"', code))
+    assert set(rows("docs/concepts/service.md", "What services share")) == named
 
 
 @pytest.mark.parametrize(
