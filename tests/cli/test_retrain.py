@@ -209,6 +209,20 @@ def test_events_that_were_imported_stay_when_events_are_selected_by_type(served,
     assert f"{old + len(new):,} of the {old + len(new):,} events that {folder} was saved with" in said
 
 
+def test_events_without_a_value_do_not_keep_a_model_of_likes_from_being_trained_anew(served, capsys):
+    folder, url = served
+    add(url, [("u1", "i5", START + 30 * DAY)])
+    with closing(open_store(url)) as store:
+        store.events.append([Event("u2", "i7", (START + 31 * DAY) * 1_000_000, value=5.0)])
+    before = len(load(folder).log)
+    assert status(["retrain", str(folder), "--store", url, "--min-rating", "4", "--always"]) == 0
+    assert f"1 of {before + 2:,} events have no value" in " ".join(capsys.readouterr().err.split())
+    assert len(load(folder).log) == before + 1
+    assert status(["retrain", str(folder), "--store", url, "--where", "event=purchase"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "column 'event' never has the value 'purchase'; it has '', 'imported'" in said
+
+
 def test_a_model_that_was_trained_on_the_store_brings_nothing_twice(served, tmp_path):
     """Events have types and ids of their own, and a session was joined; another store gets all of them."""
     _, url = served

@@ -49,6 +49,41 @@ def test_a_store_is_read(store, segue):
     assert "90 events" in done(segue("data sqlite:///shop/events.db"))
 
 
+@pytest.fixture
+def rated(store):
+    """The store with a rating of each second event, and clicks beside them."""
+    with closing(open_store(f"sqlite:///{store}")) as opened:
+        ratings = [Event(f"u{n % 9}", f"i{n % 7}", 10**15 - n - 1, value=float(n % 4 + 1)) for n in range(60)]
+        opened.events.append(ratings)
+
+
+@pytest.mark.parametrize(
+    ("options", "events", "said"),
+    [
+        ("", 150, ""),
+        ("--min-rating 3", 30, "90 of 150 events have no value and are left out"),
+        ("--rating-col rating", 60, "90 of 150 events have no value and are left out"),
+        ("--where rating=4", 15, ""),
+        ("--where rating=4 --min-rating 3", 15, ""),
+    ],
+)
+def test_a_column_that_an_option_names_is_read_although_some_events_have_nothing_there(
+    options, events, said, rated, segue
+):
+    status, text, message = segue(f"data sqlite:///shop/events.db {options}")
+    assert status == 0, message
+    assert f"{events} events" in text
+    message = " ".join(message.split())
+    assert said in message
+    assert ("have no value" in message) == bool(said)
+
+
+def test_a_type_of_which_there_is_no_event_yet_is_said(store, segue):
+    status, _, message = segue("data sqlite:///shop/events.db --where event=purchase")
+    assert status == 2
+    assert "column 'event' never has the value 'purchase'; it has ''" in message
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

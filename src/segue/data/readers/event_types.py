@@ -51,6 +51,19 @@ def select_events(table: Table, where: Mapping[str, Any]) -> Table:
     return replace(table, where=name, load=load)
 
 
+def with_values(table: Table, column: str) -> Table:
+    """A table in which a column has no empty values where it is read: other rows are left out, and counted."""
+
+    def load(kinds: Kinds) -> Loaded:
+        frame, notes = table.load(kinds)
+        if column not in kinds or not (empty := frame[column].null_count()):
+            return frame, notes
+        said = f"{empty:,} of {frame.height:,} events have no value and are left out, since the {column}s are read"
+        return frame.drop_nulls(column), (*notes, said)
+
+    return replace(table, load=load)
+
+
 def type_columns(columns: Sequence[str]) -> list[str]:
     """The columns that may say what kind of event a row is."""
     known = TYPE_COLUMNS.split()

@@ -14,14 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from segue.data.conditions import as_conditions
 from segue.data.filters import FilterOptions, apply_filters
 from segue.data.log import Log
-from segue.data.readers.event_types import select_events
+from segue.data.readers.event_types import select_events, with_values
 from segue.data.readers.events import read_events
 from segue.data.readers.metadata import find_metadata, read_metadata
 from segue.data.readers.roles import guess_column
 from segue.data.readers.source import check_no_text_options, open_table
 from segue.data.readers.store_items import read_store_items, with_store_items
+from segue.data.readers.table import Table
 from segue.data.store import is_log, open_log
 from segue.errors import DataError
 from segue.event_store.address import is_store_url
@@ -91,10 +93,12 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         check_no_text_options(str(source), delimiter, header)
         log, timed = open_log(source, verify=verify), True
     else:
-        table = select_events(open_table(source, delimiter=delimiter, header=header), where or {})
+        needs_ratings = filters.get("min_rating") is not None
+        named_rating = rating or ("rating" if needs_ratings else "")
+        table = _open_events(source, delimiter, header, as_conditions(where or {}), named_rating)
         if verify:
             raise DataError(f"{table.where}: no saved log, so it has no hashes to verify; leave out verify (--verify)")
-        if filters.get("min_rating") is not None and rating is None:
+        if needs_ratings and rating is None:
             named["rating"] = guess_column("rating", table.columns)  # its empty values are an error then
         log, timed = read_events(table, named, _stem(source), time_format, drop_empty=drop_empty)
         if filters.get("duplicates") is None and log.time is not None:
@@ -103,14 +107,22 @@ def read_log(  # noqa: PLR0913  one keyword for each column
         if items is None and is_store_url(source):
             known = with_store_items(log.items.tokens, None, read_store_items(source))
             log = replace(log, item_metadata=known)
-        elif items is None:
-            items = find_metadata(source, "item")
+        items = find_metadata(source, "item") if items is None else items
     if name is not None:
         log = replace(log, name=name)
     log = _with_metadata(log, users, items)
     log = apply_filters(_without_split(log) if split == "" else log, **filters)
     # the values of an order tell copies apart, but they are no times
     return _check_counts(log if timed else replace(log, time=None))
+
+
+def _open_events(
+    source: Any, delimiter: str | None, header: bool | None, where: Mapping[str, list[Any]], rating: str
+) -> Table:
+    """The rows of a source that fit conditions; `rating` is the column of ratings that was asked for, if one was."""
+    table = open_table(source, delimiter=delimiter, header=header, needed={*where, rating})
+    table = select_events(table, where)
+    return with_values(table, "rating") if is_store_url(source) else table  # a store keeps ratings and clicks together
 
 
 def _without_split(log: Log) -> Log:

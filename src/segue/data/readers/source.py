@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,20 +22,23 @@ from segue.event_store.address import is_store_url
 from segue.folders import MARKERS, kind_without_marker
 
 
-def open_table(source: Any, *, delimiter: str | None = None, header: bool | None = None) -> Table:
+def open_table(
+    source: Any, *, delimiter: str | None = None, header: bool | None = None, needed: Collection[str] = ()
+) -> Table:
     """Open a path or a data frame, without reading its rows.
 
     Args:
         source: a path, or a polars or pandas data frame.
         delimiter: the field separator of a text file; None to detect it.
         header: whether the first line of a text file is a header; None to detect it.
+        needed: columns of a store that are needed; see `store_table`.
 
     Raises:
         DataError: there is no such file, or it cannot be read as a table; the message says why.
     """
     if is_store_url(source):
         check_no_text_options(source, delimiter, header)
-        return store_table(source)
+        return store_table(source, needed)
     if isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
         raise DataError(f"{source}: an address is not read; download the file, and give its path")
     if isinstance(source, str | Path):

@@ -4,11 +4,14 @@ sqlite:///segue-events.db                   the file of a service on this machin
 postgresql://user:password@host/database    the database that services share
 
 The columns are user, item, timestamp (microseconds since 1970), event (the type) and rating (the value). There is no
-event if no row has a type, and no rating if a row has no value: a log with ratings goes on with clicks. The type of
-events that a service copied from the log of its model is "imported". Rows are in the order of arrival.
+event if no row has a type, and no rating if a row has no value, unless they are asked for: a log with ratings goes on
+with clicks. The type of events that a service copied from the log of its model is "imported". Rows are in the order of
+arrival.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import polars as pl
 
@@ -16,8 +19,12 @@ from segue.data.readers.table import Table, polars_table
 from segue.errors import DataError
 
 
-def store_table(url: str) -> Table:
+def store_table(url: str, needed: Collection[str] = ()) -> Table:
     """The events of a store.
+
+    Args:
+        url: its address.
+        needed: columns that stay, even if no row has a type or some have no value.
 
     Raises:
         DataError: the extra `serve` is not installed, the store cannot be opened, or it has no events.
@@ -25,7 +32,8 @@ def store_table(url: str) -> Table:
     frame = _events(url)
     if frame.is_empty():
         raise DataError(f"{url}: the store has no events yet")
-    return polars_table(frame.lazy(), url)
+    unused = [name for name, is_unused in _unused(frame).items() if is_unused and name not in needed]
+    return polars_table(frame.drop(unused).lazy(), url)
 
 
 def _events(url: str) -> pl.DataFrame:
@@ -45,9 +53,7 @@ def _events(url: str) -> pl.DataFrame:
         raise DataError(f"{url}: an event has a value of another type; restore the store from its backup") from error
     finally:
         store.close()
-    frame = pl.concat(blocks) if blocks else pl.DataFrame(schema=schema)
-    unused = [name for name, is_unused in _unused(frame).items() if is_unused]
-    return frame.drop(unused)
+    return pl.concat(blocks) if blocks else pl.DataFrame(schema=schema)
 
 
 def _unused(frame: pl.DataFrame) -> dict[str, bool]:
