@@ -68,8 +68,9 @@ def rated(store):
     ],
 )
 def test_a_column_that_an_option_names_is_read_although_some_events_have_nothing_there(
-    options, events, said, rated, segue
+    options, events, said, rated, segue, monkeypatch
 ):
+    monkeypatch.delenv("SEGUE_QUIET")
     status, text, message = segue(f"data sqlite:///shop/events.db {options}")
     assert status == 0, message
     assert f"{events} events" in text
