@@ -8,6 +8,7 @@
     <!-- comparison: ml-100k --> a short table of a file in results/comparisons
     <!-- example: fmc -->       a file of examples/
     <!-- commands -->           what every command prints for --help
+    <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
     ...
     <!-- end -->
 
@@ -18,6 +19,7 @@ code. Tables of results have blocks of their own; see `segue.papers.report`.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -35,7 +37,8 @@ from segue.models.registry import MODELS, find
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"(<!-- (settings|commands|comparison|renamed|options|example)(?:: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (settings|commands|comparison|renamed|options|example|service)(?:: (\S+))? -->\n).*?(<!-- end -->)",
+    re.DOTALL,
 )
 MANY = 8
 NDCG = ("mean", "low", "high")
@@ -43,6 +46,8 @@ COMMANDS = ["run", "fit", "models", "search", "compare", "blend"]
 COMMANDS += ["evaluate", "recommend", "explain", "similar", "export"]
 COMMANDS += ["serve", "rules", "store", "monitor", "retrain", "data", "reproduce", "demo"]
 WIDTH = 100
+SERVICE_COLUMNS = ["service", "what", "connections", "per second", "p50 ms", "p99 ms"]
+SERVICE_ROWS = ("recommend", "events in batches of 100", "event, then ask")
 
 
 def refresh(text: str) -> str:
@@ -137,6 +142,21 @@ def commands_block(_: str) -> str:
     return "\n".join(f"## segue {name}\n\n```text\n{help_text(name)}```\n" for name in COMMANDS)
 
 
+def service_block(_: str) -> str:
+    """The rows of the benchmarks that say how much a service answers, and how fast."""
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    begin = text.index(f"| {SERVICE_COLUMNS[0]} |")
+    names, _line, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in _table_lines(text[begin:])]
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    chosen = [[row[name] for name in SERVICE_COLUMNS] for row in found if row["what"] in SERVICE_ROWS]
+    lines = [f"| {' | '.join(cells)} |" for cells in (SERVICE_COLUMNS, ["---", "---", *["---:"] * 4], *chosen)]
+    return "\n".join([*lines, ""])
+
+
+def _table_lines(text: str) -> Iterator[str]:
+    return itertools.takewhile(lambda line: line.startswith("|"), text.splitlines())
+
+
 def help_text(command: str) -> str:
     """What `segue COMMAND --help` prints on a terminal of `WIDTH` columns."""
     printed = io.StringIO()
@@ -163,6 +183,7 @@ MAKERS = {
     "renamed": renamed_block,
     "options": options_block,
     "example": example_block,
+    "service": service_block,
 }
 
 

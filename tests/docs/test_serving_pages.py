@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx2
 import polars as pl
 import pytest
 import yaml
@@ -68,11 +70,15 @@ def test_the_commands_of_the_page_on_serving_work(here):
     run(train, here)
     with started(serve, here) as port:
         answers = run(ask, here, port)
+        refused = httpx2.get(f"http://localhost:{port}/v1/recommend?user=u1&k=0")
         run(backup, here)
     with closing(open_store(f"sqlite:///{here / 'backup.db'}")) as store:
         assert len(store.events) == 30 * 12 + 1
     assert [int(number) for number in re.findall(r'"events":(\d+)', answers)[:2]] == [12, 13]
     assert '"stored":1' in answers
+    page = (ROOT / "docs/how-to/serve-a-model.md").read_text(encoding="utf-8")
+    (problem,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert json.loads(problem) == refused.json()
     assert '"similarity"' in answers
 
 
