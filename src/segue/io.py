@@ -28,11 +28,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from segue.temporary import give_usual_mode, temporary_folder
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # what zipfile and its decompressors raise for archives that are damaged, encrypted, or packed in an unknown way
 BAD_ARCHIVE = (
@@ -149,7 +150,7 @@ def short_hash(parts: Iterable[bytes | np.ndarray]) -> str:
     """16 hex digits (BLAKE2b) of bytes and arrays, one after the other."""
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).ravel().data)
+        digest.update(part if isinstance(part, bytes) else part.ravel().data)
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from segue.cli import status
-from segue.cli.monitor import Traffic, read_traffic
+from segue.cli.service_client import Traffic, read_traffic
 
 ARM = {
     "model": "hgn",

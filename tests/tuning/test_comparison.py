@@ -21,7 +21,7 @@ from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.base.model import DirectModel
 from segue.models.popularity.pop import Pop
-from segue.models.registry import MODELS
+from segue.models.registry import LOCATIONS, MODELS
 from segue.serving.saved_model import load, read_facts, save
 from segue.temporary import locked_folder
 from segue.tuning import scheduler as scheduler_module
@@ -70,7 +70,7 @@ class Choosy(Pop):
 @pytest.fixture
 def failing_models(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (Broken, Choosy):
-        monkeypatch.setitem(MODELS, kind.name, kind)
+        monkeypatch.setitem(LOCATIONS, kind.name, f"{__name__}:{kind.__name__}")
 
 
 def test_each_model_has_the_same_trials_and_one_test(

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import requires
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
@@ -89,6 +88,8 @@ def _what_is_missing(error: Exception) -> str | None:
 
 def _extra_with(package: str) -> str:
     """The extra of segue that brings a package, such as "[viz]"; empty if it is a dependency of segue itself."""
+    from importlib.metadata import requires
+
     name = re.escape(package.replace("_", "-"))
     found = (re.match(rf"{name}\b.*extra == ['\"](\w+)", needed) for needed in requires("segue") or ())
     return next((f"[{match[1]}]" for match in found if match), "")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from cyclopts import App, Parameter
 
 from segue.cli.blend import blend
@@ -28,6 +26,13 @@ from segue.cli.serve import serve
 from segue.cli.similar import similar
 from segue.cli.store import store
 
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"segue {version('segue')}"
+
+
 app = App(
     name="segue",
     help="Train, evaluate and serve sequential recommenders on an interaction log.",
@@ -38,7 +43,7 @@ app = App(
   segue compare events.csv       tune every model with the same budget, and see which to use
   segue models                   list the models and their settings
   segue COMMAND --help           show all options of a command""",
-    version=lambda: f"segue {version('segue')}",
+    version=_version,
     help_format="plaintext",
     help_formatter=HelpFormatter(),
     suppress_keyboard_interrupt=False,

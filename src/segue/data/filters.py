@@ -16,10 +16,9 @@ from typing import Any, Literal, TypedDict, get_args
 import numpy as np
 
 from segue.data.copies import exact_copies
+from segue.data.duplicates import Duplicates
 from segue.data.log import Codes, Log, Mask, Step, Vocab, bounds, distinct
 from segue.errors import ConfigError, DataError, did_you_mean
-
-Duplicates = Literal["exact", "keep", "first", "last"]
 
 
 class FilterOptions(TypedDict, total=False):

@@ -1,75 +1,86 @@
 """The built-in models by name, and `find`, which also takes models from outside segue."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, TypeVar
+
 from segue.errors import ConfigError, did_you_mean
 from segue.models import external
 from segue.models.base.model import Model
-from segue.models.ensembles.blend import Blend
-from segue.models.ensembles.rerank import Rerank
-from segue.models.factorization.bprmf import BPRMF
-from segue.models.factorization.coevent_mf import CoEventMF
-from segue.models.factorization.item2vec import Item2Vec
-from segue.models.factorization.mp2vec import MP2Vec
-from segue.models.factorization.neumf import NeuMF
-from segue.models.neighbours.item_knn import ItemKNN
-from segue.models.neighbours.seq_knn import SeqKNN
-from segue.models.neighbours.vs_knn import VSKNN
-from segue.models.popularity.pop import Pop
-from segue.models.popularity.recent_pop import RecentPop
-from segue.models.popularity.s_pop import SPop
-from segue.models.ratings.biases import Biases, GlobalMean, ItemMean, UserMean
-from segue.models.ratings.hievh import HieVH
-from segue.models.ratings.iarn.model import IARN
-from segue.models.ratings.mf import MF
-from segue.models.ratings.timesvd.model import TimeSVD
-from segue.models.sequential.caser import Caser
-from segue.models.sequential.gru import GRU, LSTM4Rec
-from segue.models.sequential.gru4rec import GRU4Rec, GRU4RecPlus
-from segue.models.sequential.hcrnn.model import HCRNN
-from segue.models.sequential.hcrnn.running import RunningHCRNN
-from segue.models.sequential.hgn import HGN
-from segue.models.sequential.hm_lstm.model import HMLSTM
-from segue.models.sequential.narm import NARM
-from segue.models.sequential.nextitnet import NextItNet
-from segue.models.sequential.sasrec import SASRec
-from segue.models.sequential.stamp import STAMP
 
-MODELS: dict[str, type[Model]] = {
-    "pop": Pop,
-    "s-pop": SPop,
-    "recent-pop": RecentPop,
-    "item-knn": ItemKNN,
-    "seq-knn": SeqKNN,
-    "vs-knn": VSKNN,
-    "bprmf": BPRMF,
-    "neumf": NeuMF,
-    "item2vec": Item2Vec,
-    "mp2vec": MP2Vec,
-    "gru4rec": GRU4Rec,
-    "gru4rec+": GRU4RecPlus,
-    "coevent-mf": CoEventMF,
-    "gru": GRU,
-    "lstm4rec": LSTM4Rec,
-    "hm-lstm": HMLSTM,
-    "narm": NARM,
-    "stamp": STAMP,
-    "hgn": HGN,
-    "hcrnn": HCRNN,
-    "hcrnn-running": RunningHCRNN,
-    "sasrec": SASRec,
-    "nextitnet": NextItNet,
-    "caser": Caser,
-    "global-mean": GlobalMean,
-    "user-mean": UserMean,
-    "item-mean": ItemMean,
-    "biases": Biases,
-    "mf": MF,
-    "timesvd++": TimeSVD,
-    "hievh": HieVH,
-    "iarn": IARN,
+if TYPE_CHECKING:
+    from segue.models.ensembles.blend import Blend
+    from segue.models.ensembles.rerank import Rerank
+
+M = TypeVar("M", bound=Model)
+
+
+class ModelClasses(Mapping[str, type[M]]):
+    """The classes of models by name. Each is imported when it is asked for: a command imports those that it uses.
+
+    Args:
+        locations: where the class of each name is, as MODULE:CLASS.
+    """
+
+    def __init__(self, locations: Mapping[str, str]) -> None:
+        self._locations = locations
+
+    def __getitem__(self, name: str) -> type[M]:
+        kind: type[M] = resolve_name(self._locations[name])
+        return kind
+
+    def __contains__(self, name: object) -> bool:  # the method of Mapping would import the class
+        return name in self._locations
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._locations)
+
+    def __len__(self) -> int:
+        return len(self._locations)
+
+
+LOCATIONS = {
+    "pop": "segue.models.popularity.pop:Pop",
+    "s-pop": "segue.models.popularity.s_pop:SPop",
+    "recent-pop": "segue.models.popularity.recent_pop:RecentPop",
+    "item-knn": "segue.models.neighbours.item_knn:ItemKNN",
+    "seq-knn": "segue.models.neighbours.seq_knn:SeqKNN",
+    "vs-knn": "segue.models.neighbours.vs_knn:VSKNN",
+    "bprmf": "segue.models.factorization.bprmf:BPRMF",
+    "neumf": "segue.models.factorization.neumf:NeuMF",
+    "item2vec": "segue.models.factorization.item2vec:Item2Vec",
+    "mp2vec": "segue.models.factorization.mp2vec:MP2Vec",
+    "gru4rec": "segue.models.sequential.gru4rec:GRU4Rec",
+    "gru4rec+": "segue.models.sequential.gru4rec:GRU4RecPlus",
+    "coevent-mf": "segue.models.factorization.coevent_mf:CoEventMF",
+    "gru": "segue.models.sequential.gru:GRU",
+    "lstm4rec": "segue.models.sequential.gru:LSTM4Rec",
+    "hm-lstm": "segue.models.sequential.hm_lstm.model:HMLSTM",
+    "narm": "segue.models.sequential.narm:NARM",
+    "stamp": "segue.models.sequential.stamp:STAMP",
+    "hgn": "segue.models.sequential.hgn:HGN",
+    "hcrnn": "segue.models.sequential.hcrnn.model:HCRNN",
+    "hcrnn-running": "segue.models.sequential.hcrnn.running:RunningHCRNN",
+    "sasrec": "segue.models.sequential.sasrec:SASRec",
+    "nextitnet": "segue.models.sequential.nextitnet:NextItNet",
+    "caser": "segue.models.sequential.caser:Caser",
+    "global-mean": "segue.models.ratings.biases:GlobalMean",
+    "user-mean": "segue.models.ratings.biases:UserMean",
+    "item-mean": "segue.models.ratings.biases:ItemMean",
+    "biases": "segue.models.ratings.biases:Biases",
+    "mf": "segue.models.ratings.mf:MF",
+    "timesvd++": "segue.models.ratings.timesvd.model:TimeSVD",
+    "hievh": "segue.models.ratings.hievh:HieVH",
+    "iarn": "segue.models.ratings.iarn.model:IARN",
 }
+MODELS: Mapping[str, type[Model]] = ModelClasses(LOCATIONS)
 
 # models that consist of two trained models; they are not trained themselves
-ENSEMBLES: dict[str, type[Blend] | type[Rerank]] = {"blend": Blend, "rerank": Rerank}
+ENSEMBLES: Mapping[str, type[Blend | Rerank]] = ModelClasses(
+    {"blend": "segue.models.ensembles.blend:Blend", "rerank": "segue.models.ensembles.rerank:Rerank"}
+)
 
 
 def find(name: str) -> type[Model]:

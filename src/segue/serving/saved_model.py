@@ -199,7 +199,7 @@ def load(folder: str | Path, *, models: Iterable[type[Model]] = ()) -> SavedMode
     check_hashes(folder, {name: facts["files"][name] for name in PAYLOAD}, repair=REPAIR)
     sizes, about_log = Sizes(**facts["sizes"]), facts["log"]
     log = read_stored_log(folder, about_log["name"], sizes, about_log.get("events"), repair=REPAIR)
-    model = _load_model(folder, facts, {**{kind.name: kind for kind in models}, **MODELS})
+    model = _load_model(folder, facts, {kind.name: kind for kind in models})
     model.exclude_seen = facts.get("experiment", {}).get("protocol", {}).get("exclude_seen", facts.get("exclude_seen"))
     return SavedModel(model, log, facts, folder)
 
@@ -249,12 +249,12 @@ def _build(folder: Path, facts: dict[str, Any], classes: Mapping[str, type[Model
         first, second = (_build(folder, {"sizes": facts["sizes"], **part}, classes) for part in facts["parts"])
         config = ENSEMBLES[name].Config.make(facts["config"])
         return ENSEMBLES[name](first, second, **config.as_dict())
-    if name not in classes:
+    kind = MODELS.get(name) or classes.get(name)
+    if kind is None:
         raise ArtefactError(
             f"{folder}: holds a model {name!r} that this segue does not have; if the class is your own, name it with "
             f"--model-class {facts.get('class', FORMS)} (in Python: load(folder, models=[CLASS]))"
         )
-    kind = classes[name]
     return kind(kind.Config.make(facts["config"]), Sizes(**facts["sizes"]))
 
 

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 
 from segue.errors import ArtefactError, ConfigError
 from segue.expansion import Expansion
@@ -25,6 +27,7 @@ from segue.nn.buffers import CheckedBuffers
 # of tables in memory from the file of weights: a table may have two names, and some, such as masks, are not stored
 BUILT = Expansion(ratio=2, spare=64 * 2**20)
 MODULES_PER_TENSOR, SPARE_MODULES = 100, 1000
+SET_VALUES = (Tensor.normal_, Tensor.div_, Tensor.clamp_, nn.init.normal_)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -62,8 +65,20 @@ def check_size(path: Path, build: Callable[[], nn.Module], *, repair: str) -> No
     num_bytes = BUILT.limit(path)
     num_modules = MODULES_PER_TENSOR * num_tensors + SPARE_MODULES
     message = f"{path}: too small for a model of the settings and sizes in model.json; {repair}"
-    with limited_tables(num_bytes, num_modules, message), torch.device("meta"):
+    with limited_tables(num_bytes, num_modules, message), torch.device("meta"), _WithoutValues():
         build()
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Sets no values of new tables. Without memory there are none, and to check these calls torch loads a compiler."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function in SET_VALUES:
+            return args[0] if args else kwargs["tensor"]  # nn.init names it
+        return (torch.empty if function is torch.randn else function)(*args, **kwargs)
 
 
 @contextmanager

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from segue.cli.help import READING_GROUP
 from segue.cli.options.where import WhereOption, parse_where
-from segue.data.datasets import catalog
-from segue.data.filters import Duplicates
-from segue.data.log import Log
+from segue.data.duplicates import Duplicates
 from segue.errors import DataError
 from segue.folders import is_folder_of
 from segue.io import is_unicode
 from segue.reporting.console import say
+
+if TYPE_CHECKING:
+    from segue.data.log import Log
 
 # options whose argument of `load_log` has another name
 ARGUMENTS = {"user_col": "user", "item_col": "item", "time_col": "time", "rating_col": "rating", "split_col": "split"}
@@ -78,6 +79,8 @@ class ReadingOptions:
         Raises:
             DataError: the source is missing or cannot be read as a log.
         """
+        from segue.data.datasets import catalog
+
         if not source.strip():
             raise DataError("no data: the name is empty; give a named data set, a file or a folder")
         for path in self.paths(source):

@@ -332,7 +332,10 @@ def _last_position(valid: Bool[Tensor, "B P"]) -> Bool[Tensor, "B P"]:
 
 def _glorot(rows: int, *columns: int) -> nn.Parameter:
     """Matrices side by side, each initialised by Glorot's rule for its own size."""
-    return nn.Parameter(torch.cat([nn.init.xavier_uniform_(torch.empty(rows, size)) for size in columns], 1))
+    matrix = torch.empty(rows, sum(columns))
+    for part in matrix.split(columns, 1):
+        nn.init.xavier_uniform_(part)
+    return nn.Parameter(matrix)
 
 
 def _zeros(size: int) -> nn.Parameter:

@@ -126,8 +126,10 @@ class NormalisedLinear(nn.Module):
     def __init__(self, input_dim: int, hidden_dim: int, has_boundary: bool, norm: bool) -> None:
         super().__init__()
         self.num_normalised = 4 * hidden_dim
-        blocks = [glorot_blocks(4, hidden_dim, input_dim), glorot_blocks(1, int(has_boundary), input_dim)]
-        self.weight = nn.Parameter(torch.cat(blocks))
+        self.weight = nn.Parameter(torch.empty(self.num_normalised + has_boundary, input_dim))
+        with torch.no_grad():
+            self.weight[: self.num_normalised] = glorot_blocks(4, hidden_dim, input_dim)
+            self.weight[self.num_normalised :] = glorot_blocks(1, int(has_boundary), input_dim)
         self.gain = nn.Parameter(torch.ones(4 * hidden_dim)) if norm else None
 
     def forward(self, inputs: Float[Tensor, "B x"]) -> Float[Tensor, "B g"]:

@@ -1,0 +1,46 @@
+"""What is imported at the start: a command loads the packages and the models that it uses, and no others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segue.data import synthetic
+from segue.models.popularity.pop import Pop
+from segue.models.registry import LOCATIONS
+from segue.serving.saved_model import save
+from segue.testing import subject
+
+COMMAND = "import sys; from segue.cli import status; assert not status(sys.argv[1:]); print(*sys.modules)"
+
+
+@pytest.fixture(scope="module")
+def pop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    log = synthetic.cycle(num_users=20, num_items=8, length=6)
+    return save(subject(Pop).train(log), log, tmp_path_factory.mktemp("models") / "pop")
+
+
+def imported(code: str, *arguments: str) -> set[str]:
+    """The modules that a new interpreter has after `code`, which prints them on its last line."""
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return {*ran.stdout.splitlines()[-1].split()}
+
+
+def models_in(modules: set[str]) -> set[str]:
+    """The built-in models whose modules were imported."""
+    return {name for name, location in LOCATIONS.items() if location.partition(":")[0] in modules}
+
+
+def test_help_needs_no_package_for_data_or_models() -> None:
+    modules = imported(COMMAND, "--help")
+    assert not modules & {"torch", "scipy", "polars", "numpy", "pydantic", "sqlalchemy", "urllib.request"}
+
+
+def test_recommending_imports_one_model(pop: Path) -> None:
+    modules = imported(COMMAND, "recommend", str(pop), "--user", "1")
+    assert models_in(modules) == {"pop"}
+    assert not modules & {"scipy", "sympy", "sqlalchemy", "fastapi", "optuna", "altair", "sklearn"}
