@@ -1,4 +1,4 @@
-"""The gate: sources, limits, headers, and a log without anything of a user."""
+"""The checks of every request: sources, limits, headers, and a log without anything of a user."""
 
 from __future__ import annotations
 
@@ -63,7 +63,20 @@ def test_a_client_without_a_key_that_asks_too_often_waits(service, path):
     service.keys.keys = service.store.keys.all()
     with opened(service, keys=True, rate=0.5) as client:
         statuses = [client.get(path).status_code for _ in range(3)]
-        assert 429 in statuses or (path, statuses) == ("/v1/models", [401] * 3)
+        assert statuses[1:] == [429] * 2
+
+
+def test_an_address_cannot_guess_keys_as_fast_as_it_likes(service):
+    key = service.store.keys.new("read")
+    service.keys.keys = service.store.keys.all()
+    with opened(service, keys=True, rate=0.5) as client:
+
+        def status(key: str, path: str = "/v1/models") -> int:
+            return client.get(path, headers={"Authorization": f"Bearer {key}"}).status_code
+
+        assert [status(f"segue-admin-{guess}") for guess in range(3)] == [401, 429, 429]
+        assert status(key) == 200  # the guesses of others at the same address do not lock a client out
+        assert status("", "/healthz") == 200
 
 
 def test_the_description_and_its_page_are_made_once(service, monkeypatch):
@@ -112,6 +125,17 @@ def test_large_bodies_are_refused_before_they_are_read(service):
             answer = client.post("/v1/events", content=content)
             assert (answer.status_code, answer.headers["connection"]) == (413, "close")
             assert "100 bytes" in answer.json()["detail"]
+
+
+def test_every_body_is_read_strictly_and_within_the_limits(service):
+    with opened(service, body=100) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        takers = [(method, path) for path, all in paths.items() for method, one in all.items() if "requestBody" in one]
+        assert ("post", "/v1/events") in takers
+        for method, path in takers:
+            answers = [client.request(method, path, content=body) for body in (b'{"a": 1, "a": 2}', b" " * 101)]
+            assert [answer.status_code for answer in answers] == [422, 413], path
+            assert "a: given twice" in answers[0].json()["detail"]
 
 
 def test_a_body_that_does_not_arrive_is_given_up(service):

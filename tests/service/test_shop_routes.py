@@ -6,6 +6,7 @@ import re
 import time
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 import pytest
@@ -273,6 +274,18 @@ def test_a_user_is_shown_with_titles_and_a_session_is_joined(client):
 def holds(folder: Path, name: str) -> bool:
     """Whether a saved model has a user's name, or an event under it."""
     return name in pl.read_parquet(folder / "users.parquet").to_series(0).cast(pl.String).to_list()
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\nb", "a\r\n/join", "?#%", "a\x85b"])
+def test_names_of_any_characters_are_found_in_a_path(client, name):
+    client.post("/v1/events", json={"user": name, "item": name})
+    client.put("/v1/items", json={"item": name, "title": "A kettle"})
+    part = quote(name, safe="")
+    assert client.get(f"/v1/items/{part}").json()["title"] == "A kettle"
+    assert client.get(f"/v1/users/{part}").json()["events"] == 1
+    joined = client.post(f"/v1/sessions/{part}/join", json={"user": "new"}).json()
+    assert joined == {"session": name, "user": "new", "events": 1}
+    assert client.delete(f"/v1/users/{part}").json()["user"] == "new"
 
 
 def test_an_erased_person_is_gone_everywhere(own_models, tmp_path):

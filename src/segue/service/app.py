@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from segue.service.http import docs_page
 from segue.service.http.limits import Limits
-from segue.service.http.openapi import describe_checks
+from segue.service.http.openapi import ALWAYS, describe_checks, responses
 from segue.service.http.problems import add_handlers
 from segue.service.http.request_checks import RequestChecks
 from segue.service.monitoring.metrics import TimedRequests
@@ -44,8 +44,9 @@ def create_app(service: Service, limits: Limits) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        responses=responses(*ALWAYS),
     )
-    app.state.service = service
+    app.state.service, app.state.limits = service, limits
     app.openapi = cache(partial(_describe, app, limits))  # type: ignore[method-assign]
     add_handlers(app)
     app.add_middleware(HotPath, service=service)

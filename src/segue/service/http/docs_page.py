@@ -10,6 +10,8 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from segue.service.http.openapi import ROLE
+
 router = APIRouter(include_in_schema=False)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 STYLE = """
@@ -52,13 +54,12 @@ def docs_page(schema: Mapping[str, Any]) -> str:
 
 
 def _route(schema: Mapping[str, Any], method: str, path: str, operation: Mapping[str, Any]) -> str:
-    roles = [role for one in operation["security"] for needed in one.values() for role in needed]
     rows = [
         (one["name"], one.get("description", ""), one["in"] + (", needed" if one.get("required") else ""))
         for one in operation.get("parameters", ())
     ]
     parts = [f"<p>{escape(operation.get('description', ''))}</p>"]
-    parts.append(f"<p>Role of the key: {escape(roles[0] if roles else 'none needed')}</p>")
+    parts.append(f"<p>Role of the key: {operation[ROLE]}</p>")
     if rows:
         parts.append(_table(("parameter", "what it is", "where"), rows))
     if "requestBody" in operation:

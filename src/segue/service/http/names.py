@@ -6,6 +6,7 @@ from typing import Annotated
 from unicodedata import normalize
 
 from pydantic import AfterValidator, Field
+from starlette.convertors import Convertor, register_url_convertor
 
 from segue.data.log import BLANKS
 
@@ -37,3 +38,20 @@ def storable(text: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(usual_form)]
 Text = Annotated[str, AfterValidator(storable)]
+
+
+class NameConvertor(Convertor[str]):
+    """A name in the path of a route, such as /users/{user:name}: with slashes and, unlike `path`, with line breaks."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        """The name."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The name as a part of a path."""
+        return value
+
+
+register_url_convertor("name", NameConvertor())

@@ -9,9 +9,8 @@ Content-Type: application/problem+json
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -43,26 +42,12 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(default_factory=list, description="Each field that is wrong.")
 
 
-class ProblemError(Exception):
-    """An error with a status and a sentence for the client."""
-
-    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.headers = status, detail, headers
-
-
 def problem_response(
-    status: int, detail: str, errors: Sequence[FieldProblem] = (), headers: dict[str, str] | None = None
+    status: int, detail: str, errors: Sequence[FieldProblem] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The answer to a request that failed."""
     problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors))
     return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
-
-
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a route, for OpenAPI."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -75,11 +60,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(error.status_code, str(error.detail), headers=dict(error.headers or {}) or None)
-
-    @app.exception_handler(ProblemError)
-    async def problem(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.status, error.detail, headers=error.headers)
+        return problem_response(error.status_code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(SegueError)
     async def known(request: Request, error: SegueError) -> JSONResponse:

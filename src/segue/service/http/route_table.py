@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segue.event_store.api_keys import Role
-from segue.service.http.roles import role_of
+from segue.service.http.openapi import ROLE, Needed
 
 
 @dataclass(frozen=True)
@@ -17,13 +16,13 @@ class RouteRule:
 
     Attributes:
         path: as it is described, such as /v1/users/{user}.
-        role: that a key needs; None if everybody may ask.
+        role: that a key needs.
         query: names of the parameters of the query, and whether each can be repeated.
         has_body: whether it takes a body.
     """
 
     path: str
-    role: Role | None
+    role: Needed
     query: Mapping[str, bool]
     has_body: bool
 
@@ -35,7 +34,7 @@ class RouteTable:
         self._fixed: dict[str, dict[str, RouteRule]] = {}  # by path and method
         self._patterns: list[tuple[re.Pattern[str], dict[str, RouteRule]]] = []
         for path, operations in schema["paths"].items():
-            rules = {method.upper(): _rule(method.upper(), path, one) for method, one in operations.items()}
+            rules = {method.upper(): _rule(path, one) for method, one in operations.items()}
             if "{" in path:
                 parts = re.split(r"\{[^}]*\}", path)
                 self._patterns.append((re.compile(".+".join(map(re.escape, parts)), re.DOTALL), rules))
@@ -58,9 +57,9 @@ class RouteTable:
         return [rules for pattern, rules in self._patterns if pattern.fullmatch(path)]
 
 
-def _rule(method: str, path: str, operation: Mapping[str, Any]) -> RouteRule:
+def _rule(path: str, operation: Mapping[str, Any]) -> RouteRule:
     query = {one["name"]: _is_list(one["schema"]) for one in operation.get("parameters", ()) if one["in"] == "query"}
-    return RouteRule(path, role_of(method, path), query, "requestBody" in operation)
+    return RouteRule(path, operation[ROLE], query, "requestBody" in operation)
 
 
 def _is_list(schema: Mapping[str, Any]) -> bool:

@@ -10,14 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import now, to_microseconds
 from segue.event_store.event import Event, content_id
+from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name, Text
-from segue.service.http.problems import responses
+from segue.service.http.openapi import needs
 from segue.service.http.times import PastTime
 from segue.service.routes.dependencies import get_service
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.service import Service
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=JsonRoute)
 MAX_BATCH = 1_000
 
 
@@ -77,9 +78,7 @@ class Stored(BaseModel):
     duplicates: int = Field(description="How many were there already.", examples=[0])
 
 
-@router.post(
-    "/events", status_code=201, summary="Store one event or several", responses=responses(401, 403, 413, 422, 429, 503)
-)
+@router.post("/events", status_code=201, summary="Store one event or several", openapi_extra=needs("write"))
 async def add_events(body: Body, service: Annotated[Service, Depends(get_service)]) -> Stored:
     """Store events. An event that was sent before, with the same id, is counted as a duplicate and not stored again.
 

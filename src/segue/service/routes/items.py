@@ -8,14 +8,15 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from segue.errors import DataError
 from segue.event_store.clock import now, to_datetime, to_microseconds
 from segue.event_store.item_table import Item
+from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name, Text
-from segue.service.http.problems import ProblemError, responses
+from segue.service.http.openapi import needs, responses
 from segue.service.http.times import Time
 from segue.service.items.selection import Selection
 from segue.service.models.loaded_model import MAX_ITEMS, LoadedModel
@@ -25,7 +26,7 @@ from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.service import Service
 from segue.serving.item_filter import ItemFilter
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], route_class=JsonRoute)
 MAX_BATCH = 1_000
 Value = Annotated[Text, Field(max_length=1_000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
@@ -124,7 +125,7 @@ class SimilarItems(BaseModel):
     items: list[SimilarItem] = Field(description="The similar items.")
 
 
-@router.put("/items", summary="Write one item or several", responses=responses(401, 403, 413, 422, 429, 503))
+@router.put("/items", summary="Write one item or several", openapi_extra=needs("write"))
 async def put_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
     """Write whole items. They have nothing that is not given, whatever was known of them, or a model knows."""
     items = [Item(one.item, **one.values(), complete=True) for one in _items(body)]
@@ -132,7 +133,7 @@ async def put_items(body: Body, service: Annotated[Service, Depends(get_service)
     return _stored(service, [one.item for one in items])
 
 
-@router.post("/items", summary="Change one item or several", responses=responses(401, 403, 413, 422, 429, 503))
+@router.post("/items", summary="Change one item or several", openapi_extra=needs("write"))
 async def change_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
     """Change the given values of items, such as `available` alone. Columns that are not given stay.
 
@@ -145,9 +146,10 @@ async def change_items(body: Body, service: Annotated[Service, Depends(get_servi
 
 
 @router.get(
-    "/items/{item:path}/similar",
+    "/items/{item:name}/similar",
     summary="The items that are similar to one",
-    responses=responses(401, 403, 404, 422, 429, 503),
+    responses=responses(404),
+    openapi_extra=needs("read"),
 )
 async def similar(
     item: ItemPath,
@@ -169,7 +171,7 @@ async def similar(
     if item not in loaded.token_ids:
         known = shop.catalogue.find(item) is not None
         why = "does not know it yet; it learns it at the next retrain" if known else "knows no item of this name"
-        raise ProblemError(404, f"item {item!r}: the model {loaded.name} {why}")
+        raise HTTPException(404, f"item {item!r}: the model {loaded.name} {why}")
     found = await service.compute(partial(_find_similar, loaded, item, k, selection))
     names = [name for name, _ in found]
     similarities = dict(found)
@@ -187,14 +189,16 @@ async def similar(
     )
 
 
-@router.get("/items/{item:path}", summary="What is known of an item", responses=responses(401, 403, 404, 422, 429, 503))
+@router.get(
+    "/items/{item:name}", summary="What is known of an item", responses=responses(404), openapi_extra=needs("read")
+)
 async def get_item(item: ItemPath, service: Annotated[Service, Depends(get_service)]) -> ShownItem:
     """Title, columns and availability of an item, from the table of items and from the models."""
     shop = service.shop
     await shop.count()
     number = shop.catalogue.find(item)
     if number is None:
-        raise ProblemError(404, f"item {item!r}: nobody knows it; PUT /v1/items adds it")
+        raise HTTPException(404, f"item {item!r}: nobody knows it; PUT /v1/items adds it")
     stored = shop.catalogue.item(number)
     expires = None if stored is None or stored.expires is None else stored.expires
     return ShownItem(
@@ -230,5 +234,5 @@ def _find_similar(loaded: LoadedModel, item: str, k: int, selection: Selection) 
     try:
         found = loaded.similar.find([token], wanted, candidates=ItemFilter(mask))
     except DataError as error:  # the model was trained without an event of it
-        raise ProblemError(404, str(error)) from error
+        raise HTTPException(404, str(error)) from error
     return [(str(one.item), one.similarity) for one in found]

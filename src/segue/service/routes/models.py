@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.errors import ArtefactError
 from segue.service.deployment.model_list import ModelList, list_models
-from segue.service.http.problems import ProblemError, responses
+from segue.service.http.json_body import JsonRoute
+from segue.service.http.openapi import needs, responses
 from segue.service.models.deployments import Arm, Split
 from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=JsonRoute)
 ModelName = Annotated[str, Field(min_length=1, max_length=255, description="Name of the folder of a saved model.")]
 
 
@@ -80,16 +81,14 @@ class ModelFolder(BaseModel):
     )
 
 
-@router.get("/models", summary="List the models", responses=responses(401, 403, 429, 503))
+@router.get("/models", summary="List the models", openapi_extra=needs("read"))
 async def models(service: Annotated[Service, Depends(get_service)]) -> ModelList:
     """All saved models where the models of this service are: what they are, what they reached, which of them answer."""
     return await asyncio.to_thread(list_models, service)
 
 
 @router.post(
-    "/models/activate",
-    summary="Choose the models that answer",
-    responses=responses(401, 403, 409, 413, 422, 429, 503),
+    "/models/activate", summary="Choose the models that answer", responses=responses(409), openapi_extra=needs("admin")
 )
 async def activate(body: NewSplit, service: Annotated[Service, Depends(get_service)]) -> ModelList:
     """Let one model answer everybody, or several share the users; a user stays in an arm.
@@ -102,19 +101,20 @@ async def activate(body: NewSplit, service: Annotated[Service, Depends(get_servi
     try:
         await service.activation.activate(split)
     except ArtefactError as error:
-        raise ProblemError(409, f"not activated, the models that answered before go on: {error}") from error
+        raise HTTPException(409, f"not activated, the models that answered before go on: {error}") from error
     return await asyncio.to_thread(list_models, service)
 
 
 @router.post(
     "/models/load",
     summary="Load a model without letting it answer",
-    responses=responses(401, 403, 409, 413, 422, 429, 503),
+    responses=responses(409),
+    openapi_extra=needs("admin"),
 )
 async def load(body: ModelFolder, service: Annotated[Service, Depends(get_service)]) -> ModelList:
     """Verify and load the model of a folder, so that requests can name it. It answers nobody who does not name it."""
     try:
         await service.activation.load(body.folder)
     except ArtefactError as error:
-        raise ProblemError(409, f"not loaded: {error}") from error
+        raise HTTPException(409, f"not loaded: {error}") from error
     return await asyncio.to_thread(list_models, service)

@@ -12,9 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 
-from fastapi import APIRouter, Request, Response
-
-from segue.service.http.problems import ProblemError
+from fastapi import APIRouter, HTTPException, Request, Response
 
 router = APIRouter(include_in_schema=False)
 INDEX = "index.html"
@@ -71,7 +69,7 @@ async def file(request: Request, name: str) -> Response:
     """A file of the page."""
     found = FILES.get(name)
     if found is None:
-        raise ProblemError(404, f"{name}: is no file of the page; /docs describes all routes")
+        raise HTTPException(404, f"{name}: is no file of the page; /docs describes all routes")
     return _answer(request, found)
 
 

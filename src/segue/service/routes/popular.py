@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from segue.event_store.clock import now
-from segue.service.http.problems import responses
+from segue.service.http.openapi import needs
 from segue.service.items.popularity import TRENDING
 from segue.service.items.selection import Selection
 from segue.service.items.shop import Shop
@@ -60,7 +60,7 @@ class TrendingItems(BaseModel):
     items: list[TrendingItem] = Field(description="The items. There may be none.")
 
 
-@router.get("/popular", summary="The most popular items", responses=responses(401, 403, 422, 429, 503))
+@router.get("/popular", summary="The most popular items", openapi_extra=needs("read"))
 async def popular(
     service: Annotated[Service, Depends(get_service)],
     k: K = 10,
@@ -76,7 +76,7 @@ async def popular(
     return shop.lists.get(selection, ("popular", k), time, lambda: _popular(shop, selection, k, time))
 
 
-@router.get("/trending", summary="Items with more events than usual", responses=responses(401, 403, 422, 429, 503))
+@router.get("/trending", summary="Items with more events than usual", openapi_extra=needs("read"))
 async def trending(
     service: Annotated[Service, Depends(get_service)],
     k: K = 10,

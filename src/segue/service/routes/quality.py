@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from segue.errors import SegueError
-from segue.service.http.problems import responses
+from segue.service.http.openapi import needs
 from segue.service.monitoring.live_quality import MAX_ITEMS
 from segue.service.monitoring.quality_figures import HOURS, QualityReport
 from segue.service.monitoring.quality_series import POINTS, QualitySeries, quality_series
@@ -23,7 +23,7 @@ Cutoff = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="The cut-off of re
 Hours = Annotated[float, Query(gt=0, le=24 * 366, description="Lists of so many last hours are counted.")]
 
 
-@router.get("/quality", summary="Live quality of the models", responses=responses(401, 403, 422, 429, 503))
+@router.get("/quality", summary="Live quality of the models", openapi_extra=needs("read"))
 async def quality(
     service: Annotated[Service, Depends(get_service)],
     k: Cutoff = 10,
@@ -39,7 +39,7 @@ async def quality(
     return await service.watch.report(k, hours)
 
 
-@router.get("/quality/series", summary="Live quality over time", responses=responses(401, 403, 422, 429, 503))
+@router.get("/quality/series", summary="Live quality over time", openapi_extra=needs("read"))
 async def series(
     service: Annotated[Service, Depends(get_service)],
     k: Cutoff = 10,
@@ -58,6 +58,7 @@ async def series(
     summary="Figures for Prometheus",
     response_class=Response,
     responses={200: {"description": "Figures in the text format of Prometheus.", "content": {"text/plain": {}}}},
+    openapi_extra=needs("read"),
 )
 async def metrics(service: Annotated[Service, Depends(get_service)]) -> Response:
     """Counters, latencies, batch sizes, ages of models, live quality. Labels are routes, models and arms."""

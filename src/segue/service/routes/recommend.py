@@ -13,8 +13,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.event_store.clock import now
+from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
-from segue.service.http.problems import responses
+from segue.service.http.openapi import needs
 from segue.service.models.explanations import ItemExplanation, explain_items
 from segue.service.models.loaded_model import MAX_ITEMS, Answer, LoadedModel
 from segue.service.monitoring.impressions import ImpressionQuery
@@ -23,7 +24,7 @@ from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 from segue.service.users.history import WINDOW, History
 
-router = APIRouter(tags=["recommend"])
+router = APIRouter(tags=["recommend"], route_class=JsonRoute)
 EXPLAIN = "Say what each item of the history contributes to the scores. It takes some 20 times as long."
 _encode = msgspec.json.Encoder().encode
 
@@ -141,12 +142,7 @@ class Recommended(BaseModel):
     items: list[RecommendedItem] = Field(description="The items, best first.")
 
 
-@router.get(
-    "/recommend",
-    response_model=Recommended,
-    summary="Recommend items to a user",
-    responses=responses(401, 403, 422, 429, 503),
-)
+@router.get("/recommend", response_model=Recommended, summary="Recommend items to a user", openapi_extra=needs("read"))
 async def recommend_to_user(
     query: Annotated[UserQuery, Query()], service: Annotated[Service, Depends(get_service)]
 ) -> Response:
@@ -158,7 +154,7 @@ async def recommend_to_user(
     "/recommend",
     response_model=Recommended,
     summary="Recommend items for a history, or among candidates",
-    responses=responses(401, 403, 413, 422, 429, 503),
+    openapi_extra=needs("read"),
 )
 async def recommend(body: RecommendRequest, service: Annotated[Service, Depends(get_service)]) -> Response:
     """As GET, for long lists: a history of its own, candidates, items to leave out."""

@@ -6,16 +6,17 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from segue.service.http.problems import ProblemError, responses
+from segue.service.http.json_body import JsonRoute
+from segue.service.http.openapi import needs, responses
 from segue.service.items.rule_trial import MAX_USERS, RuleTrial, try_rules
 from segue.service.items.rules import Rule, RuleName, check_number, plain_rule
 from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
-router = APIRouter(tags=["rules"])
+router = APIRouter(tags=["rules"], route_class=JsonRoute)
 RulePath = Annotated[RuleName, Path(description="Name of the rule.", examples=["no-tobacco"])]
 EXAMPLES = {
     "exclude": {"value": {"kind": "exclude", "where": {"category": ["tobacco"]}}},
@@ -75,14 +76,14 @@ class Cost(BaseModel):
     mrr: Difference = Field(description="Mean of 1 / rank of that item, and 0 where it is not in the list.")
 
 
-@router.get("/rules", summary="The rules that hold", responses=responses(401, 403, 429, 503))
+@router.get("/rules", summary="The rules that hold", openapi_extra=needs("read"))
 async def all_rules(service: Annotated[Service, Depends(get_service)]) -> AllRules:
     """The rules that hold for all answers."""
     await _read(service)
     return AllRules(rules=[NamedRule(name=name, rule=rule) for name, rule in service.shop.rules.rules.items()])
 
 
-@router.post("/rules/try", summary="What rules cost", responses=responses(401, 403, 413, 422, 429, 503))
+@router.post("/rules/try", summary="What rules cost", openapi_extra=needs("admin"))
 async def try_out(body: Trial, service: Annotated[Service, Depends(get_service)]) -> Cost:
     """Say what rules cost before they hold: recall and MRR of the newest event of the newest users.
 
@@ -100,17 +101,17 @@ async def try_out(body: Trial, service: Annotated[Service, Depends(get_service)]
     return _cost(trial)
 
 
-@router.get("/rules/{name}", summary="One rule", responses=responses(401, 403, 404, 422, 429, 503))
+@router.get("/rules/{name}", summary="One rule", responses=responses(404), openapi_extra=needs("read"))
 async def one_rule(name: RulePath, service: Annotated[Service, Depends(get_service)]) -> NamedRule:
     """One rule."""
     await _read(service)
     rule = service.shop.rules.rules.get(name)
     if rule is None:
-        raise ProblemError(404, f"rule {name!r}: there is none of this name")
+        raise HTTPException(404, f"rule {name!r}: there is none of this name")
     return NamedRule(name=name, rule=rule)
 
 
-@router.put("/rules/{name}", summary="Add or replace a rule", responses=responses(401, 403, 404, 413, 422, 429, 503))
+@router.put("/rules/{name}", summary="Add or replace a rule", openapi_extra=needs("admin"))
 async def put_rule(
     name: RulePath,
     rule: Annotated[Rule, Body(openapi_examples=EXAMPLES)],
@@ -128,12 +129,12 @@ async def put_rule(
 
 
 @router.delete(
-    "/rules/{name}", status_code=204, summary="Delete a rule", responses=responses(401, 403, 404, 422, 429, 503)
+    "/rules/{name}", status_code=204, summary="Delete a rule", responses=responses(404), openapi_extra=needs("admin")
 )
 async def delete_rule(name: RulePath, service: Annotated[Service, Depends(get_service)]) -> Response:
     """Delete a rule. It holds no longer from the next answer on."""
     if not await asyncio.to_thread(service.store.rules.delete, name):
-        raise ProblemError(404, f"rule {name!r}: there is none of this name")
+        raise HTTPException(404, f"rule {name!r}: there is none of this name")
     await _read(service)
     return Response(status_code=204)
 

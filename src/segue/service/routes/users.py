@@ -6,16 +6,17 @@ import asyncio
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import to_datetime
+from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
-from segue.service.http.problems import ProblemError, responses
+from segue.service.http.openapi import needs
 from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=JsonRoute)
 UserPath = Annotated[Name, Path(description="Name of the user.", examples=["42"])]
 REMAINS = [
     "The weights of models that were trained before may carry traces of the events until they are trained anew.",
@@ -94,7 +95,7 @@ class ErasedUser(BaseModel):
     remains: list[str] = Field(description="What was not erased, in words.", examples=[REMAINS])
 
 
-@router.get("/users", summary="Users who did something lately", responses=responses(401, 403, 422, 429, 503))
+@router.get("/users", summary="Users who did something lately", openapi_extra=needs("admin"))
 async def recent_users(
     service: Annotated[Service, Depends(get_service)],
     limit: Annotated[int, Query(ge=1, le=100, description="Number of users.")] = 10,
@@ -103,7 +104,7 @@ async def recent_users(
     return RecentUsers(users=await asyncio.to_thread(service.store.events.recent_users, limit))
 
 
-@router.get("/users/{user:path}", summary="What a user did", responses=responses(401, 403, 404, 422, 429, 503))
+@router.get("/users/{user:name}", summary="What a user did", openapi_extra=needs("read"))
 async def get_user(
     user: UserPath,
     service: Annotated[Service, Depends(get_service)],
@@ -127,7 +128,7 @@ async def get_user(
     return ShownUser(user=owner, events=count, models=models, history=history)
 
 
-@router.delete("/users/{user:path}", summary="Erase a person", responses=responses(401, 403, 404, 422, 429, 503))
+@router.delete("/users/{user:name}", summary="Erase a person", openapi_extra=needs("admin"))
 async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_service)]) -> ErasedUser:
     """Erase a person: the events, the sessions, the lists, and the names and histories in all loaded models.
 
@@ -140,7 +141,7 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     found = await service.erasures.erase(names)
     await service.shop.count_again()
     if failed := service.erasures.failed:
-        raise ProblemError(
+        raise HTTPException(
             503,
             "the store no longer has the person, but not all saved models could be rewritten; it is tried again: "
             + "; ".join(failed.values()),
@@ -156,11 +157,7 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     )
 
 
-@router.post(
-    "/sessions/{session:path}/join",
-    summary="Give a session to a user",
-    responses=responses(401, 403, 404, 413, 422, 429, 503),
-)
+@router.post("/sessions/{session:name}/join", summary="Give a session to a user", openapi_extra=needs("write"))
 async def join(
     session: Annotated[Name, Path(description="Name of the anonymous session.", examples=["s-81f"])],
     body: Join,
