@@ -37,7 +37,10 @@ Statuses = Mapping[str, Counter[int]]  # the statuses of the answers of each ope
 
 
 def attack(address: str, mode: GenerationMode, examples: int) -> Statuses:
-    """Send so many requests to every route that can be asked so: one to those that take nothing, and none wrong."""
+    """Send so many different requests to every route that takes something, and one to the others.
+
+    Fewer are sent where there are no more.
+    """
     answers: Statuses = defaultdict(Counter)
     for found in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations():
         operation = found.ok()
@@ -59,7 +62,7 @@ def attack(address: str, mode: GenerationMode, examples: int) -> Statuses:
         takes_something = bool(list(operation.iter_parameters()) or list(operation.body))
         if takes_something or mode is GenerationMode.POSITIVE:
             send()
-            assert answers[operation.label].total() >= (examples if takes_something else 1)
+            assert answers[operation.label].total() >= (5 if takes_something else 1)
     return answers
 
 

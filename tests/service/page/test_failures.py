@@ -62,6 +62,10 @@ def test_a_role_that_is_missing_is_said_in_plain_words(locked, guarded):
     locked.get_by_role("button", name="Activate: item-knn").click()
     locked.get_by_role("button", name="Activate item-knn", exact=True).click()
     locked.get_by_text("To activate item-knn, a key with the role admin is needed.").wait_for()
+    locked.get_by_label("Weight of item-knn").fill("1")
+    locked.get_by_role("button", name="Apply").click()
+    locked.get_by_role("dialog").get_by_role("button", name="Apply").click()
+    locked.get_by_text("To change who answers, a key with the role admin is needed.").wait_for()
     assert guarded.api("GET", "/v1/models")["arms"][0]["model"] == "hgn"
     assert guarded.keys["write"] not in locked.content()
 

@@ -128,6 +128,61 @@ def test_the_weights_of_a_split_are_shown(page, site):
         site.api("POST", "/v1/models/activate", {"model": "hgn"})
 
 
+def test_weights_and_shadow_models_are_set(page, site):
+    visit(page, "Models")
+    form = page.get_by_role("form", name="Who answers")
+    weights = {name: form.get_by_label(f"Weight of {name}") for name in ("hgn", "item-knn")}
+    assert [one.input_value() for one in weights.values()] == ["1", "0"]
+    weights["item-knn"].fill("3")
+    assert form.locator("tbody td:nth-child(3)").all_inner_texts() == ["25.0%", "75.0%"]
+    form.get_by_label("hgn as a shadow model").check()
+    form.get_by_role("button", name="Apply").click()
+    dialog = page.get_by_role("dialog")
+    said = "hgn answers 25.0% of the users, item-knn answers 75.0% of the users. Shadow models: hgn."
+    assert said in dialog.inner_text()
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="hidden")
+    assert [one["model"] for one in site.api("GET", "/v1/models")["arms"]] == ["hgn"]
+    form.get_by_role("button", name="Apply").click()
+    dialog.get_by_role("button", name="Apply").click()
+    try:
+        page.get_by_text("live, 75.0% of the users").wait_for()
+        assert page.locator("#announcement").inner_text() == f"Changed. {said}"
+        assert page.evaluate("document.activeElement.id") == "title-split"
+        found = site.api("GET", "/v1/models")
+        assert [(one["model"], one["weight"]) for one in found["arms"]] == [("hgn", 1), ("item-knn", 3)]
+        assert found["shadow"] == ["hgn"]
+    finally:
+        site.api("POST", "/v1/models/activate", {"model": "hgn"})
+
+
+def test_a_change_of_the_weights_keeps_the_names_of_arms_and_the_salt(page, site):
+    arms = [{"model": "hgn", "name": "old"}, {"model": "item-knn", "name": "new"}]
+    site.api("POST", "/v1/models/activate", {"arms": arms, "salt": "of this test"})
+    try:
+        visit(page, "Models")
+        form = page.get_by_role("form", name="Who answers")
+        form.get_by_label("Weight of item-knn").fill("1.5")
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").get_by_role("button", name="Apply").click()
+        page.get_by_text("live, 60.0% of the users").wait_for()
+        found = site.api("GET", "/v1/models")
+        assert [(one["name"], one["weight"]) for one in found["arms"]] == [("old", 1), ("new", 1.5)]
+        assert found["salt"] == "of this test"
+    finally:
+        site.api("POST", "/v1/models/activate", {"model": "hgn"})
+
+
+def test_somebody_has_to_answer(page, site):
+    visit(page, "Models")
+    form = page.get_by_role("form", name="Who answers")
+    form.get_by_label("Weight of hgn").fill("0")
+    assert form.locator("tbody td:nth-child(3)").all_inner_texts() == ["–", "–"]
+    form.get_by_role("button", name="Apply").click()
+    page.locator("#view-models .notice").get_by_text("No model has a weight above 0.").wait_for()
+    assert [one["model"] for one in site.api("GET", "/v1/models")["arms"]] == ["hgn"]
+
+
 def test_a_rule_is_tried_put_live_and_deleted(page, site):
     visit(page, "Rules")
     page.get_by_text("No rule holds.").wait_for()

@@ -5,6 +5,7 @@ import { confirmed } from "./confirm.js";
 import { button, byId, element, table } from "./dom.js";
 import { interval, moment, percent, whole } from "./format.js";
 import { announce } from "./notices.js";
+import { SplitForm } from "./split.js";
 
 const FIRST = ["recall@10", "ndcg@10", "mrr@10"];
 
@@ -17,6 +18,7 @@ export class ModelsView {
   constructor(api, notices) {
     this.api = api;
     this.notices = notices;
+    this.split = new SplitForm(api, notices, (list) => this.#draw(list));
   }
 
   async show() {
@@ -29,6 +31,7 @@ export class ModelsView {
     const cards = list.models.map((/** @type {any} */ one) => this.#card(one, list));
     const problem = list.problem ? element("p", { class: "notice" }, `${list.problem}.`) : null;
     byId("models").replaceChildren(...(problem ? [problem] : []), ...cards);
+    this.split.show(list);
   }
 
   /**
