@@ -58,7 +58,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     search: Literal["exact", "approximate"] = "exact",
-    import_events: Annotated[bool, Parameter(name="--import-events", negative="--no-import-events")] = True,
+    import_events: Annotated[bool | None, Parameter(name="--import-events", negative="--no-import-events")] = None,
     model_class: ModelClasses = (),
     limits: LimitOptions = LIMIT_DEFAULTS,
     keys: KeyOptions = KEY_DEFAULTS,
@@ -81,7 +81,8 @@ def serve(
         search: How the best items are found. exact: all items are scored. approximate: an index of items is asked if
             the model scores with a dot product and that is faster; it finds at least 98% of the best items. This is
             for catalogues of hundreds of thousands of items, and needs the extra ann.
-        import_events: Copy the histories of the model into the store, once.
+        import_events: Copy the histories of the model into the store, once. By default, if the store has most of them
+            already, or no other events.
     """
     with paused_garbage_collection():
         _check_extra()

@@ -29,6 +29,7 @@ _HISTORY = (
     .limit(bindparam("limit"))
 )
 MOST = 2**31 - 1
+MAX_NAMES = 500  # in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,13 @@ class EventLog:
     def versions(self, users: Sequence[str]) -> dict[str, int]:
         """The versions of the histories of users, in one read; users without events are left out."""
         return self._versions.read(users)
+
+    def num_known(self, names: Sequence[str]) -> int:
+        """How many of some users and sessions have events."""
+        joined = self.joined()
+        owners = [joined.get(name, name) for name in names]
+        parts = (owners[first : first + MAX_NAMES] for first in range(0, len(owners), MAX_NAMES))
+        return sum(sum(map(self.versions(part).__contains__, part)) for part in parts)
 
     def history(self, user: str, limit: int | None = None) -> list[PastEvent]:
         """The newest events of a user, oldest first: by time, and by arrival where the times are equal.

@@ -24,6 +24,7 @@ BLOCK = 20_000  # events in one transaction
 IMPORTED = "imported"  # the type of these events
 MAX_NAMES = 500  # in one statement
 Key = tuple[str, str, int]  # user, item and time of an event
+Row = tuple[str, str, int, float | None]  # of a log: user, item, time in microseconds, and value of an event
 
 
 class Imports:
@@ -40,7 +41,7 @@ class Imports:
 
     def add(
         self,
-        rows: Iterator[tuple[str, str, int, float | None]],
+        rows: Iterator[Row],
         *,
         fingerprint: str,
         name: str,
@@ -49,7 +50,7 @@ class Imports:
         """Import the rows of a log; an import that was interrupted is taken up.
 
         Args:
-            rows: user, item, time in microseconds, and value of each event, in the order of the log.
+            rows: the events, in the order of the log.
             fingerprint: of the log.
             name: of the log.
             advance: is called with the number of rows of each block that is stored.
@@ -57,18 +58,10 @@ class Imports:
         Returns:
             The number of events that are new.
         """
-        log, seen, added = EventLog(self.database), Counter[Key](), 0
-        is_empty = not len(log)
-        while block := list(islice(rows, BLOCK)):
-            present = Counter[Key]() if is_empty else self._present({user for user, *_ in block})
-            new = []
-            for user, item, moment, value in block:
-                key = (user, item, moment)
-                if present[key] <= seen[key]:
-                    new.append(Event(*key, type=IMPORTED, value=value, id=content_id(*key, "", seen[key])))
-                seen[key] += 1
+        log, added = EventLog(self.database), 0
+        for size, new in self._new_events(rows):
             added += sum(log.append(new).stored)
-            advance(len(block))
+            advance(size)
         row = {"fingerprint": fingerprint, "name": name, "events": added, "time": now()}
         with self.database.write() as connection:
             connection.execute(self.database.insert_new(imports), [row])
@@ -79,6 +72,24 @@ class Imports:
         statement = select(events.c.seq).where(events.c.type == IMPORTED).limit(1)
         with self.database.read() as connection:
             return connection.execute(statement).first() is not None
+
+    def count(self, rows: Iterator[Row]) -> tuple[int, int]:
+        """The number of rows of a log, and how many of them are in the store."""
+        sizes = [(size, size - len(new)) for size, new in self._new_events(rows)]
+        return sum(size for size, _ in sizes), sum(present for _, present in sizes)
+
+    def _new_events(self, rows: Iterator[Row]) -> Iterator[tuple[int, list[Event]]]:
+        """The size of each block of rows, and the events of it that the store does not have."""
+        seen, is_empty = Counter[Key](), not len(EventLog(self.database))
+        while block := list(islice(rows, BLOCK)):
+            present = Counter[Key]() if is_empty else self._present({user for user, *_ in block})
+            new = []
+            for user, item, moment, value in block:
+                key = (user, item, moment)
+                if present[key] <= seen[key]:
+                    new.append(Event(*key, type=IMPORTED, value=value, id=content_id(*key, "", seen[key])))
+                seen[key] += 1
+            yield len(block), new
 
     def _present(self, users: Collection[str]) -> Counter[Key]:
         """How often each event of some users is in the store."""

@@ -42,7 +42,8 @@ class Service:
         store: events and items.
         deployment: the models that answer; replaced as a whole when a model is activated.
         folders: where further models can be loaded from.
-        import_events: whether the events of a model's log are copied into the store when it is activated.
+        import_events: whether events of a model's log may be copied into the store when it is activated, without being
+            asked for.
         keep_days: how long the outcomes of recommended lists are kept, in days.
     """
 

@@ -14,7 +14,7 @@ from segue.service.models.deployments import Arm, Deployment, Split, StoredDeplo
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.monitoring.live_quality import KEEP_DAYS
 from segue.service.service import Service
-from segue.service.users.history_import import import_histories, needs_import
+from segue.service.users.history_import import OtherLogError, import_histories, needs_import
 from segue.serving.item_index import import_faiss
 
 Say = Callable[[str], object]
@@ -25,7 +25,7 @@ def start_service(
     url: str,
     *,
     active: str | None = None,
-    import_events: bool = True,
+    import_events: bool | None = None,
     keep_days: float = KEEP_DAYS,
     classes: Iterable[type[Model]] = (),
     approximate: bool = False,
@@ -37,7 +37,8 @@ def start_service(
         path: folder of a saved model, or a folder of such folders.
         url: address of the store.
         active: name of the model that answers; by default the one that was activated last, or the only one.
-        import_events: whether the events of the active model's log are copied into the store, once.
+        import_events: whether the events of the active model's log are copied into the store, once. By default, if it
+            has most of them, or no others.
         keep_days: how long the outcomes of recommended lists are kept, in days.
         classes: classes outside segue that a saved model may be an instance of.
         approximate: whether an index of the items is built when a model is loaded; see `make_finder`.
@@ -45,8 +46,8 @@ def start_service(
 
     Raises:
         ArtefactError: no model can be loaded.
-        ConfigError: there are several models, and none is active, or the one that is active cannot be loaded; or the
-            extra `ann` is missing.
+        ConfigError: there are several models, and none is active, or the one that is active cannot be loaded; its log
+            seems not to be the one that the store has; or the extra `ann` is missing.
         DataError: the store cannot be opened.
     """
     folders = ModelFolders(path, classes, approximate=approximate)
@@ -61,18 +62,18 @@ def start_service(
     store = open_store(url)
     try:
         content = store.deployments.all().get(ACTIVE)
-        if active is not None or content is None:
+        is_chosen = active is not None or content is None
+        if is_chosen:
             deployment = Deployment(models, _split_of_one(models, active))
-            store.deployments.put(ACTIVE, deployment.stored().content())
         else:
             deployment = _stored_deployment(StoredDeployment.read(content), folders, models)
-        if import_events:
-            for arm in deployment.split.arms:
-                _import(store, deployment.models[arm.model], say)
+        _import(store, deployment, import_events, say, is_chosen=is_chosen)
+        if is_chosen:
+            store.deployments.put(ACTIVE, deployment.stored().content())
     except BaseException:
         store.close()
         raise
-    return Service(store, deployment, folders, import_events, keep_days)
+    return Service(store, deployment, folders, import_events is not False, keep_days)
 
 
 def _split_of_one(models: dict[str, LoadedModel], active: str | None) -> Split:
@@ -94,7 +95,25 @@ def _stored_deployment(stored: StoredDeployment, folders: ModelFolders, models: 
     return Deployment({**models, **further}, stored.split)
 
 
-def _import(store: Store, loaded: LoadedModel, say: Say) -> None:
-    if needs_import(store, loaded.saved):
-        added = import_histories(store, loaded.saved)
-        say(f"{store.name}: {added:,} events of the log {loaded.saved.log.name} were copied into the store")
+def _import(store: Store, deployment: Deployment, wanted: bool | None, say: Say, *, is_chosen: bool) -> None:
+    """Copy the events of the logs of the models that answer into the store.
+
+    Raises:
+        OtherLogError: a model that was chosen now has another log than the store; one that answered before goes on.
+    """
+    for name in deployment.split.shares():
+        saved = deployment.models[name].saved
+        try:
+            if not needs_import(store, saved, wanted):
+                continue
+        except OtherLogError as error:
+            advice = (
+                f"{name}: {error}. Give --import-events to copy them all into the store, which cannot be undone, or "
+                "--no-import-events to go on with the events that the store has"
+            )
+            if is_chosen:
+                raise OtherLogError(advice) from error
+            say(f"Warning: {advice}.")
+            continue
+        added = import_histories(store, saved)
+        say(f"{store.name}: {added:,} events of the log {saved.log.name} were copied into the store")

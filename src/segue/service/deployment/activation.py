@@ -17,7 +17,7 @@ from segue.errors import ArtefactError, ConfigError, SegueError
 from segue.service.items.metadata import Metadata
 from segue.service.models.deployments import Deployment, Split, StoredDeployment
 from segue.service.models.loaded_model import LoadedModel
-from segue.service.users.history_import import import_histories, needs_import
+from segue.service.users.history_import import OtherLogError, import_histories, needs_import
 
 if TYPE_CHECKING:
     from segue.service.service import Service
@@ -39,24 +39,36 @@ class Activation:
         self.problem: str | None = None
         self._lock = asyncio.Lock()
 
-    async def activate(self, split: Split) -> None:
+    async def activate(self, split: Split, *, import_events: bool | None = None) -> int:
         """Let other models answer. A model whose folder was replaced is loaded anew.
+
+        Args:
+            split: which models.
+            import_events: whether the events of their logs are copied into the store. By default, if it has most of
+                them, or no others.
+
+        Returns:
+            The number of events that were copied.
 
         Raises:
             ArtefactError: a model cannot be loaded; the old ones go on.
             ConfigError: there is no such model.
             DataError: the store cannot be written; the old models go on.
+            OtherLogError: the log of a model seems not to be the one that the store has; the old models go on.
         """
-        documents = self.service.store.deployments
+        documents, imported = self.service.store.deployments, 0
         async with self._lock:
             while True:  # until no other activation and no new model comes in between
                 num_changes = await self.service.read(documents.num_changes)
-                deployment, metadata = await self._prepare(split, {})
+                deployment = await self._load(split, {})
+                imported += await self._import(deployment, import_events)
+                metadata = await self.service.shop.prepare(deployment)
                 content = deployment.stored().content()
                 if await asyncio.to_thread(documents.put, ACTIVE, content, after=num_changes):
                     break
             self._go_live(deployment, metadata)
             self.problem = None
+        return imported
 
     async def load(self, name: str) -> LoadedModel:
         """Load the model that is in a folder now, so that requests can name it.
@@ -70,7 +82,7 @@ class Activation:
                 raise ConfigError(f"{name}: is in use now; activate it to load what is in its folder")
             loaded = await asyncio.to_thread(self.service.folders.load, name)
             before = self.service.deployment
-            deployment = Deployment({**before.models, name: loaded}, before.split)
+            deployment = await self._deployment({**before.models, name: loaded}, before.split)
             self._take_over(deployment, await self.service.shop.prepare(deployment))
             return loaded
 
@@ -85,7 +97,8 @@ class Activation:
                 content = (await self.service.read(self.service.store.deployments.all)).get(ACTIVE)
                 wanted = None if content is None else StoredDeployment.read(content)
                 if wanted is not None and wanted != self.service.deployment.stored():
-                    self._go_live(*await self._prepare(wanted.split, wanted.fingerprints))
+                    deployment = await self._load(wanted.split, wanted.fingerprints)
+                    self._go_live(deployment, await self.service.shop.prepare(deployment))
             except SegueError as error:
                 self.problem = str(error)
                 raise
@@ -100,18 +113,19 @@ class Activation:
         answering = ", ".join(f"{name} {share:.0%}" for name, share in deployment.split.shares().items())
         logger.info("active: %s (%s)", answering, deployment.stored().fingerprints)
 
-    async def _prepare(self, split: Split, fingerprints: Mapping[str, str]) -> tuple[Deployment, Metadata]:
+    async def _load(self, split: Split, fingerprints: Mapping[str, str]) -> Deployment:
         """A deployment with all models of a split in memory; those of given fingerprints, or what the folders hold."""
         models = dict(self.service.deployment.models)
         for name in split.models:
             wanted = fingerprints.get(name)
             if wanted is None or name not in models or models[name].fingerprint != wanted:
                 models[name] = await asyncio.to_thread(self._current, name, models.get(name), wanted)
-        if self.service.import_events:
-            for arm in split.arms:
-                await asyncio.to_thread(self._import, models[arm.model])
-        deployment = Deployment(models, split)
-        return deployment, await self.service.shop.prepare(deployment)
+        return await self._deployment(models, split)
+
+    async def _deployment(self, models: Mapping[str, LoadedModel], split: Split) -> Deployment:
+        """A deployment with the models that answer or run along, and those whose folders are still there."""
+        names = {*split.models, *await asyncio.to_thread(self.service.folders.all)}
+        return Deployment({name: loaded for name, loaded in models.items() if name in names}, split)
 
     def _current(self, name: str, loaded: LoadedModel | None, wanted: str | None) -> LoadedModel:
         """The model that a folder holds now, which is loaded unless it is in memory."""
@@ -134,6 +148,22 @@ class Activation:
             raise ArtefactError(f"{name}: the folder was replaced while it was loaded; activate it again")
         return new
 
-    def _import(self, loaded: LoadedModel) -> None:
-        if needs_import(self.service.store, loaded.saved):
-            import_histories(self.service.store, loaded.saved)
+    async def _import(self, deployment: Deployment, wanted: bool | None) -> int:
+        """Copy the events of the logs of models that answer into the store; the number of events that are new."""
+        imported, store = 0, self.service.store
+        if wanted is None and not self.service.import_events:
+            return 0
+        for name in deployment.split.shares():
+            loaded = deployment.models[name]
+            try:
+                if not await asyncio.to_thread(needs_import, store, loaded.saved, wanted):
+                    continue
+            except OtherLogError as error:
+                raise OtherLogError(
+                    f'{name}: {error}. Give "import": true to copy them all into the store, which cannot be undone, or '
+                    '"import": false to go on with the events that the store has'
+                ) from error
+            added = await asyncio.to_thread(import_histories, store, loaded.saved)
+            logger.info("%s: %d events of its log were copied into the store", name, added)
+            imported += added
+        return imported

@@ -15,6 +15,7 @@ from segue.service.http.openapi import needs, responses
 from segue.service.models.deployments import Arm, Split
 from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
+from segue.service.users.history_import import OtherLogError
 
 router = APIRouter(tags=["models"], route_class=JsonRoute)
 ModelName = Annotated[str, Field(min_length=1, max_length=255, description="Name of the folder of a saved model.")]
@@ -54,6 +55,16 @@ class NewSplit(BaseModel):
         description="Models that score every request, too. Their lists are measured and not shown.",
     )
     salt: str = Field(default="", max_length=100, description="Another salt puts the users into the arms anew.")
+    import_events: bool | None = Field(
+        default=None,
+        alias="import",
+        strict=True,
+        description=(
+            "Whether the events of the models' logs are copied into the store, where they stay for ever. By default, "
+            "if the store has most of them already, or no other events; else the answer is 409. Those of models in "
+            "shadow never are."
+        ),
+    )
 
     @model_validator(mode="after")
     def _needs_one_answer(self) -> NewSplit:
@@ -69,6 +80,12 @@ class NewSplit(BaseModel):
             tuple(dict.fromkeys(self.shadow)),
             self.salt,
         )
+
+
+class Activated(ModelList):
+    """The models of a service after an activation."""
+
+    imported: int = Field(description="Number of events that were copied from the logs of the models into the store.")
 
 
 class ModelFolder(BaseModel):
@@ -90,19 +107,23 @@ async def models(service: Annotated[Service, Depends(get_service)]) -> ModelList
 @router.post(
     "/models/activate", summary="Choose the models that answer", responses=responses(409), openapi_extra=needs("admin")
 )
-async def activate(body: NewSplit, service: Annotated[Service, Depends(get_service)]) -> ModelList:
+async def activate(body: NewSplit, service: Annotated[Service, Depends(get_service)]) -> Activated:
     """Let one model answer everybody, or several share the users; a user stays in an arm.
 
     A model that is not in memory, or whose folder was replaced, is verified, loaded and tried first. If that fails,
     the answer is 409 with the reason, and the models that answered before go on. Requests that are under way are
     answered by the model that they began with. Other services of the store follow within a second or two.
+
+    A model of another log than the one that the store has is refused with 409, until `import` says whether the events
+    of its log are copied.
     """
     split = body.to_split()
     try:
-        await service.activation.activate(split)
-    except ArtefactError as error:
+        imported = await service.activation.activate(split, import_events=body.import_events)
+    except (ArtefactError, OtherLogError) as error:
         raise HTTPException(409, f"not activated, the models that answered before go on: {error}") from error
-    return await asyncio.to_thread(list_models, service)
+    listed = await asyncio.to_thread(list_models, service)
+    return Activated(**dict(listed), imported=imported)
 
 
 @router.post(

@@ -1,24 +1,93 @@
-"""Copies the histories of a saved model into a store, so that a new service knows the users whom the model knows."""
+"""Copies the histories of a saved model into a store, so that a new service knows the users whom the model knows.
+
+Events stay in a store for ever. So a log is copied without being asked only into a store that has no other events:
+
+    store                                   log of the model                           copied
+    empty                                   any                                        all
+    the first half of the same log          a log that went on                         the rest
+    any                                     the log of `segue retrain` on this store   nothing: all is there
+    events of another log                   users of the same names, other events      only if somebody says so
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from segue.data.log import Ids, Log
 from segue.data.time_units import TICKS_PER_SECOND
+from segue.errors import ConfigError
 from segue.event_store.clock import MICROSECONDS
+from segue.event_store.imports import Row
 from segue.event_store.store import Store
 from segue.serving.saved_model import SavedModel
 
 
-def needs_import(store: Store, saved: SavedModel) -> bool:
-    """Whether the events of a model's log are not in the store yet; those of a model that was trained on it are."""
-    trained_on = saved.about.get("store")
+class OtherLogError(ConfigError):
+    """The log of a model seems not to be the one that a store has."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of a log a store has.
+
+    Attributes:
+        events: number of events of the log.
+        present: how many of them the store has.
+        users: number of users of the log.
+        known: how many of them have events in the store.
+        stored: number of events of the store.
+    """
+
+    events: int
+    present: int
+    users: int
+    known: int
+    stored: int
+
+    @property
+    def is_same_log(self) -> bool:
+        """Whether one is most of the other: an empty store, a log that went on, or a copy that was interrupted."""
+        return 2 * self.present >= min(self.events, self.stored)
+
+    def __str__(self) -> str:
+        return (
+            f"its log has {self.events:,} events of {self.users:,} users; the store has {self.present:,} of these "
+            f"events and {self.known:,} of these users, and {self.stored - self.present:,} other events"
+        )
+
+
+def needs_import(store: Store, saved: SavedModel, wanted: bool | None = None) -> bool:
+    """Whether the events of a model's log are to be copied; those of a model that was trained on the store are there.
+
+    Args:
+        store: the store.
+        saved: the model.
+        wanted: whether somebody wants it; None if nobody says so.
+
+    Raises:
+        OtherLogError: it cannot be told, and somebody must say so.
+    """
+    trained_on, log = saved.about.get("store"), saved.about["log"]
     if trained_on is not None and trained_on["id"] == store.make_id():
         return False
-    return not store.imports.has(saved.about["log"]["fingerprint"])
+    if wanted is False or store.imports.has(log["fingerprint"]):
+        return False
+    if wanted:
+        return True
+    overlap = find_overlap(store, saved)
+    if not overlap.is_same_log:
+        raise OtherLogError(str(overlap))
+    return True
+
+
+def find_overlap(store: Store, saved: SavedModel) -> Overlap:
+    """How much of a model's log, without users who were erased, a store has."""
+    rows, users = _kept_rows(store, saved.log)
+    events, present = store.imports.count(rows)
+    return Overlap(events, present, len(users), store.events.num_known(users), len(store.events))
 
 
 def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], object] = lambda count: None) -> int:
@@ -32,16 +101,16 @@ def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], o
     Returns:
         The number of events that are new.
     """
+    rows, _ = _kept_rows(store, saved.log)
+    return store.imports.add(rows, fingerprint=saved.about["log"]["fingerprint"], name=saved.log.name, advance=advance)
+
+
+def _kept_rows(store: Store, log: Log) -> tuple[Iterator[Row], list[str]]:
+    """The events of a log, and the names of their users, without those who were erased from the store."""
     erased = store.events.erased()
-    log = saved.log
     tokens = [str(token) for token in log.users.tokens]
     kept = np.array([False, *(token not in erased for token in tokens)])
-    return store.imports.add(
-        _rows(log, tokens, kept),
-        fingerprint=saved.about["log"]["fingerprint"],
-        name=log.name,
-        advance=advance,
-    )
+    return _rows(log, tokens, kept), [token for token in tokens if token not in erased]
 
 
 def event_times(log: Log) -> Ids:
@@ -57,7 +126,7 @@ def event_times(log: Log) -> Ids:
     return times * (MICROSECONDS // ticks) if ticks <= MICROSECONDS else times // (ticks // MICROSECONDS)
 
 
-def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[tuple[str, str, int, float | None]]:
+def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[Row]:
     """User, item, time in microseconds and rating of each event."""
     items = [str(token) for token in log.items.tokens]
     user, item = log.events()

@@ -1,0 +1,182 @@
+"""The events of a model's log are copied into a store that has the same log, or none; another one only when asked."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+
+import polars as pl
+import pytest
+from fastapi.testclient import TestClient
+
+from segue.cli import status
+from segue.data.readers.ingest import read_log
+from segue.evaluation.protocol import Protocol
+from segue.event_store.event import Event
+from segue.event_store.imports import Imports
+from segue.event_store.store import open_store
+from segue.experiments.experiment import Experiment
+from segue.service.app import create_app
+from segue.service.http.limits import Limits
+from segue.service.start import start_service
+from segue.service.users.history_import import OtherLogError
+from segue.serving.saved_model import load, save
+
+from .conftest import EVENTS, USERS, events
+
+SAME = USERS * EVENTS  # events of the log of hgn and item-knn
+
+
+def add_model(folder, name: str, frame: pl.DataFrame) -> int:
+    """Save item-knn of some events; their number."""
+    log = read_log(frame)
+    outcome = Experiment(model="item-knn", protocol=Protocol.named("leave-one-out"), settings={}).run(log)
+    save(outcome.model, log, folder / name, **outcome.about())
+    return len(log)
+
+
+@pytest.fixture(scope="module")
+def made(models, tmp_path_factory):
+    """Beside hgn: longer, of the same log that went on, and other, of another shop with users of the same names."""
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copytree(models / "hgn", folder / "hgn")
+    later = events().with_columns(pl.col("time") + 86_400 * 100).head(50)
+    add_model(folder, "longer", pl.concat([events(), later]))
+    add_model(folder, "other", events().with_columns(pl.format("x{}", "item").alias("item"), pl.col("time") + 7))
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy, from which people can be erased."""
+    return shutil.copytree(made, tmp_path / "models")
+
+
+@pytest.fixture
+def url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path / 'events.db'}"
+
+
+@pytest.fixture
+def client(folder, url):
+    with TestClient(create_app(start_service(folder, url, active="hgn"), Limits())) as opened:
+        yield opened
+
+
+def activate(client, **body):
+    return client.post("/v1/models/activate", json=body)
+
+
+def num_events(url) -> int:
+    with closing(open_store(url)) as store:
+        return len(store.events)
+
+
+def test_a_log_that_went_on_is_copied_and_counted(client, url):
+    assert num_events(url) == SAME
+    assert activate(client, model="longer").json()["imported"] == 50
+    assert activate(client, model="longer").json()["imported"] == 0
+    assert num_events(url) == SAME + 50
+
+
+def test_another_log_is_copied_only_when_somebody_says_so(client, url):
+    for body in ({"model": "other"}, {"arms": [{"model": "hgn"}, {"model": "other"}]}):
+        answer = activate(client, **body)
+        assert answer.status_code == 409
+        assert (
+            f"other: its log has {SAME} events of {USERS} users; the store has 0 of these events and {USERS} of these "
+            f'users, and {SAME} other events. Give "import": true'
+        ) in answer.json()["detail"]
+    assert {one["name"] for one in client.get("/v1/models").json()["arms"]} == {"hgn"}
+    assert client.post("/v1/models/load", json={"folder": "other"}).status_code == 200
+    assert activate(client, model="hgn", shadow=["other"]).json()["imported"] == 0
+    answer = activate(client, model="other", **{"import": False}).json()
+    assert (answer["imported"], [one["name"] for one in answer["arms"]]) == (0, ["other"])
+    assert num_events(url) == SAME
+    assert activate(client, model="other", **{"import": True}).json()["imported"] == SAME
+    assert activate(client, model="other", **{"import": True}).json()["imported"] == 0
+    assert activate(client, model="other").json()["imported"] == 0
+    assert num_events(url) == 2 * SAME
+
+
+@pytest.mark.parametrize("value", ["true", 1, []])
+def test_import_is_true_or_false(client, value):
+    answer = activate(client, model="hgn", **{"import": value})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body import")
+
+
+def test_sessions_that_were_joined_and_people_who_were_erased_do_not_make_it_another_log(client, folder, url):
+    for user in range(USERS - 1):
+        assert client.post(f"/v1/sessions/u{user}/join", json={"user": "everybody"}).status_code == 200
+    assert client.delete(f"/v1/users/u{USERS - 1}").status_code == 200
+    assert activate(client, model="longer").json()["imported"] == 50
+    assert client.delete("/v1/users/everybody").status_code == 200
+    assert activate(client, model="hgn").status_code == 200
+    assert num_events(url) == 0
+
+
+def test_a_model_that_was_trained_on_the_store_needs_no_word(client, folder, url, tmp_path):
+    """Also if most of its events have other users now, or are gone."""
+    mine = shutil.copytree(folder / "longer", tmp_path / "mine" / "longer")
+    client.post("/v1/events", json={"events": [{"user": f"v{n % 9}", "item": f"i{n % 7}"} for n in range(90)]})
+    assert status(["retrain", str(mine), "--store", url, "--always"]) == 0
+    with closing(open_store(url)) as store:
+        for user in range(USERS):
+            store.events.erase(f"u{user}")
+    client.post("/v1/events", json={"events": [{"user": "w", "item": f"i{n % 7}"} for n in range(900)]})
+    before = num_events(url)
+    service = start_service(mine.parent, url, active="longer")
+    service.store.close()
+    assert num_events(url) == before
+
+
+def test_a_start_asks_in_the_same_way(folder, url):
+    said: list[str] = []
+    start_service(folder, url, active="hgn", say=said.append).store.close()
+    with pytest.raises(OtherLogError, match=r"other: its log has .*--import-events to copy"):
+        start_service(folder, url, active="other")
+    start_service(folder, url, say=said.append).store.close()
+    assert said == [f"{url}: {SAME} events of the log log were copied into the store"]  # hgn goes on
+    start_service(folder, url, active="other", import_events=False).store.close()
+    start_service(folder, url, say=said.append).store.close()
+    assert "Warning: other: its log has" in said.pop()
+    assert num_events(url) == SAME
+    start_service(folder, url, import_events=True).store.close()
+    assert num_events(url) == 2 * SAME
+    assert (
+        status(["serve", str(folder), "--store", url.replace("events", "new"), "--active", "none", "--port", "0"]) == 2
+    )
+
+
+def test_a_copy_that_was_interrupted_is_taken_up(folder, url, monkeypatch):
+    """Few of the events of the log are there, and no others."""
+    log = load(folder / "hgn").log
+    user, item = log.events()
+    tokens = log.users.tokens, log.items.tokens
+    first = [
+        Event(tokens[0][int(user[row]) - 1], tokens[1][int(item[row]) - 1], int(log.column(log.time)[row]) * 1_000_000)
+        for row in range(20)
+    ]
+    with closing(open_store(url)) as store:
+        store.events.append(first)
+    monkeypatch.setattr(Imports, "has", lambda self, fingerprint: False)
+    start_service(folder, url, active="hgn").store.close()
+    assert num_events(url) == SAME
+
+
+def test_a_service_that_follows_copies_nothing(client, folder, url):
+    with TestClient(create_app(start_service(folder, url, import_events=False), Limits())) as second:
+        assert activate(second, model="other", **{"import": False}).status_code == 200
+        client.portal.call(client.app.state.service.catch_up)
+        assert client.get("/v1/models").json()["arms"][0]["model"] == "other"
+        assert num_events(url) == SAME
+
+
+def test_a_model_whose_folder_is_gone_leaves_memory_with_the_next_change(folder, url):
+    service = start_service(folder, url, active="hgn")
+    with TestClient(create_app(service, Limits())) as client:
+        shutil.rmtree(folder / "longer")
+        shutil.rmtree(folder / "hgn")
+        assert client.post("/v1/models/load", json={"folder": "other"}).status_code == 200
+        assert set(service.deployment.models) == {"hgn", "other"}  # hgn answers
+        assert client.get("/v1/recommend?user=u1&model=longer").status_code == 422
