@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from segue.errors import ConfigError
 from segue.event_store.api_keys import ROLES
-from segue.service.app import create_app
+from segue.service.app import create_app, create_routes
 from segue.service.http.api_key_cache import ApiKeyCache
 from segue.service.http.limits import Limits
 from segue.service.http.openapi import ROLE, SCHEME, describe_checks
@@ -142,7 +142,7 @@ def eventually(is_true) -> bool:
 
 @pytest.mark.parametrize("keys_needed", [True, False])
 def test_openapi_has_the_scheme_and_the_role_of_each_route(service, keys_needed):
-    schema = create_app(service, Limits(keys=keys_needed)).openapi()
+    schema = create_routes(service, Limits(keys=keys_needed)).openapi()
     assert schema["components"]["securitySchemes"][SCHEME]["scheme"] == "bearer"
     needed = [{SCHEME: ["write"]}] if keys_needed else [{SCHEME: ["write"]}, {}]
     assert schema["paths"]["/v1/events"]["post"]["security"] == needed

@@ -191,3 +191,30 @@ def test_an_address_is_taken_by_one_service_alone():
     """The second one fails at once, before it has loaded its models."""
     with closing(listen("127.0.0.1", 0)) as first, pytest.raises(ConfigError, match="cannot be listened on"):
         listen("127.0.0.1", first.getsockname()[1])
+
+
+def test_the_head_and_the_body_of_an_answer_are_one_packet(port):
+    with connect(port) as client:
+        for _ in range(20):
+            client.sendall(REQUEST)
+            assert client.recv(65_536).endswith(b"\r\n\r\nok")
+
+
+def test_an_answer_in_parts_arrives_while_it_is_made(server):
+    async def endless(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    server.config.app = endless
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        with connect(listener.getsockname()[1]) as client:
+            client.sendall(REQUEST)
+            found = b""
+            while b"first" not in found:
+                found += client.recv(65_536)
+        server.should_exit = True
+        thread.join()

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from segue.service.http import docs_page
 from segue.service.http.limits import Limits
@@ -23,8 +24,22 @@ from segue.service.service import Service
 DESCRIPTION = "What comes next: events in, recommendations out."
 
 
-def create_app(service: Service, limits: Limits) -> FastAPI:
-    """The application that answers for a service. The store is closed when it ends.
+def create_app(service: Service, limits: Limits) -> ASGIApp:
+    """The application that answers for a service: each request is timed and checked before a route answers it.
+
+    These checks stand around FastAPI and not among its middleware, so that the hot path skips all of it.
+
+    Args:
+        service: what answers.
+        limits: whom it answers, and what it refuses; see `limits_of`.
+    """
+    routes = create_routes(service, limits)
+    checked = RequestChecks(HotPath(routes, service), service.keys, limits, routes.openapi)
+    return TimedRequests(checked, service.metrics)
+
+
+def create_routes(service: Service, limits: Limits) -> FastAPI:
+    """The routes of a service, without the checks of requests. The store is closed when the application ends.
 
     Args:
         service: what answers.
@@ -49,9 +64,6 @@ def create_app(service: Service, limits: Limits) -> FastAPI:
     app.state.service, app.state.limits = service, limits
     app.openapi = cache(partial(_describe, app, limits))  # type: ignore[method-assign]
     add_handlers(app)
-    app.add_middleware(HotPath, service=service)
-    app.add_middleware(RequestChecks, keys=service.keys, limits=limits, describe=app.openapi)
-    app.add_middleware(TimedRequests, metrics=service.metrics)
     for module in (events, recommend, popular, items, users, rules, models, quality):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)

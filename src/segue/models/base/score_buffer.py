@@ -21,13 +21,14 @@ BLOCK_BYTES = 20_000_000  # of scores at a time, which fit into a usual last-lev
 @contextmanager
 def evaluation_mode(model: Model) -> Iterator[None]:
     """Put a model into evaluation mode; the mode of every module is restored afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in training:
+            module.training = True
 
 
 def instance_batch(model: Model, instances: EvalInstances) -> Batch:

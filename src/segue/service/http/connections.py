@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -22,6 +22,34 @@ HEAD_SECONDS = 10.0  # until the headers of a request are there, from the start 
 HEAD_BYTES = 65_536  # of the address and the headers of a request
 
 logger = logging.getLogger("segue.service")
+
+
+class JoinedWrites:
+    """A transport that sends the head and the body of an answer together: one system call, and one packet."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send data at the end of the answer, or of this turn of the event loop."""
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def close(self) -> None:
+        """Send what waits, and close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -38,7 +66,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        self._writes = JoinedWrites(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._writes))
         self._idle_since = time.monotonic()  # the time of the loop is in whole milliseconds
         self._wait()
 
@@ -79,7 +108,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """The connection waits for the next request."""
+        """The answer is sent, and the connection waits for the next request."""
+        self._writes.flush()
         super().on_response_complete()
         self._idle_since = time.monotonic()
 

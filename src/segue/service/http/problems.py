@@ -9,6 +9,7 @@ Content-Type: application/problem+json
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
@@ -19,10 +20,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from segue.errors import ArtefactError, ConfigError, DataError, SegueError, TrainingError
+from segue.service.log_text import log_text
 
 MEDIA_TYPE = "application/problem+json"
 ASK_AGAIN = {"Retry-After": "1"}  # a store or a model that cannot be used now
 CLOSE = {"Connection": "close"}  # for requests of which the rest is not read
+
+logger = logging.getLogger("segue.service")
 
 
 class FieldProblem(BaseModel):
@@ -50,8 +54,18 @@ def problem_response(
     return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
 
 
+def unforeseen_error(error: Exception) -> JSONResponse:
+    """The answer to an error that nothing foresees; the log says where it is, and nothing of users."""
+    logger.error("a request failed: %s", log_text(error))
+    return problem_response(500, "an error of the service; its log says where")
+
+
 def add_handlers(app: FastAPI) -> None:
-    """Answer every error that is foreseen with problem details; `RequestChecks` answers the others."""
+    """Answer every error with problem details."""
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        return unforeseen_error(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -13,7 +13,6 @@ logged with its place in the code and without its message, which may hold names 
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -27,14 +26,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from segue.event_store.api_keys import ApiKey
 from segue.service.http.api_key_cache import ApiKeyCache
 from segue.service.http.limits import Limits
-from segue.service.http.problems import CLOSE, problem_response
+from segue.service.http.problems import CLOSE, problem_response, unforeseen_error
 from segue.service.http.rate_limit import TokenBuckets
 from segue.service.http.route_table import RouteRule, RouteTable
 from segue.service.http.strict_requests import check_path, check_query
-from segue.service.log_text import log_text
 
 PREFIX = "/v1/"
 RULE = "segue.rule"  # the `RouteRule` of a request, in its scope
+QUERY = "segue.query"  # names and values of its parameters, in its scope
 NO_STORE = (b"cache-control", b"no-store")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -42,8 +41,6 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-
-logger = logging.getLogger("segue.service")
 
 
 class RequestChecks:
@@ -72,16 +69,18 @@ class RequestChecks:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        is_sent = False
+        is_begun = is_complete = False
         path: str = scope["path"]
         extra = [*HEADERS, NO_STORE] if path.startswith(PREFIX) else HEADERS
 
         async def send_safely(message: Message) -> None:
-            nonlocal is_sent
+            nonlocal is_begun, is_complete
             if message["type"] == "http.response.start":
-                is_sent = True
+                is_begun = True
                 given = {name for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(one for one in extra if one[0] not in given)]
+            else:
+                is_complete = not message.get("more_body", False)
             await send(message)
 
         try:
@@ -91,10 +90,11 @@ class RequestChecks:
             response = problem_response(error.status_code, error.detail, headers=error.headers)
             await response(scope, receive, send_safely)
         except Exception as error:
-            logger.error("a request failed: %s", log_text(error))
-            if is_sent:
+            if is_complete:  # a handler has answered and logged it
+                return
+            response = unforeseen_error(error)
+            if is_begun:
                 raise ConnectionAbortedError from None  # the client sees that the answer is not complete
-            response = problem_response(500, "an error of the service; its log says where")
             await response(scope, receive, send_safely)
 
     def _check(self, scope: Scope) -> None:
@@ -117,7 +117,7 @@ class RequestChecks:
         if rule is None:
             raise self._no_route(method, path)
         check_path(scope.get("raw_path") or path.encode())
-        check_query(scope["query_string"], rule)
+        scope[QUERY] = check_query(scope["query_string"], rule)
         if not rule.has_body and (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers):
             raise HTTPException(400, f"{method} takes no body here; give parameters in the query", CLOSE)
 

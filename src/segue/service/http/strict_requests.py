@@ -19,14 +19,14 @@ from segue.service.http.route_table import RouteRule
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-def check_query(query: bytes, rule: RouteRule) -> None:
-    """Refuse unknown and doubled parameters, and what is not UTF-8.
+def check_query(query: bytes, rule: RouteRule) -> list[tuple[str, str]]:
+    """The names and values of the parameters. Refuses unknown and doubled ones, and what is not UTF-8.
 
     Raises:
         HTTPException: 422, with what is wrong.
     """
     if not query:
-        return
+        return []
     _check_escapes(query, "query")
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
@@ -41,6 +41,7 @@ def check_query(query: bytes, rule: RouteRule) -> None:
             raise _wrong(f"query {name}: given twice; give it once")
         seen.add(name)
         _check_text(value, f"query {name}")
+    return pairs
 
 
 def check_path(path: bytes) -> None:

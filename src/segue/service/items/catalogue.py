@@ -46,6 +46,7 @@ class Catalogue:
         self.names, self.metadata, self.version = [""], Metadata(), 0
         self._numbers: dict[str, int] = {}
         self._items: dict[int, Item] = {}
+        self._titles: dict[int, str] = {}  # those that were asked for
         self._unavailable = np.zeros(1024, np.bool_)
         self._expiring: list[tuple[int, int]] = []  # a heap of (time, number)
         self._columns: dict[str, ItemColumn] = {}
@@ -73,6 +74,12 @@ class Catalogue:
 
     def title(self, number: int) -> str:
         """The title of an item, or its name if it has none."""
+        title = self._titles.get(number)
+        if title is None:
+            title = self._titles[number] = self._find_title(number)
+        return title
+
+    def _find_title(self, number: int) -> str:
         item = self._items.get(number)
         if item is None or (item.title is None and not item.complete):
             return self.metadata.title(self.names[number])
@@ -111,6 +118,7 @@ class Catalogue:
     def follow(self, metadata: Metadata) -> None:
         """Let other metadata count from now on; it has read the columns that are in use."""
         self.metadata = metadata
+        self._titles = {}
         for name, column in self._columns.items():
             column.below = metadata.column(name)
         self.version += 1
@@ -213,6 +221,7 @@ class Catalogue:
             if old is not None and old.updated >= item.updated:
                 continue
             self._items[number] = item
+            self._titles.pop(number, None)
             self.version += 1
             self._note_columns(number, item)
             self._note_availability(number, now)

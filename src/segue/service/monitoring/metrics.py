@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -42,32 +43,32 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(ServiceState(service))
-        self._requests = Histogram(
+        requests = Histogram(
             "segue_request_seconds",
             "Latency of requests",
             ["route", "method", "status"],
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "segue_answer_seconds",
             "Latency of recommendations without HTTP",
             ["model"],
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._answers = Counter(
-            "segue_answers", "Recommendations", ["model", "arm", "fallback"], registry=self.registry
-        )
+        answers = Counter("segue_answers", "Recommendations", ["model", "arm", "fallback"], registry=self.registry)
+        self._requests = cache(requests.labels)
+        self._seconds, self._answers = cache(seconds.labels), cache(answers.labels)
 
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, method, str(status)).observe(seconds)
+        self._requests(route, method, str(status)).observe(seconds)
 
     def answered(self, model: str, arm: str, *, fallback: bool, seconds: float) -> None:
         """Count a recommendation."""
-        self._seconds.labels(model).observe(seconds)
-        self._answers.labels(model, arm, "true" if fallback else "false").inc()
+        self._seconds(model).observe(seconds)
+        self._answers(model, arm, "true" if fallback else "false").inc()
 
     def text(self) -> bytes:
         """The text that Prometheus reads."""
