@@ -30,7 +30,7 @@ from segue.evaluation.rating_predictions import RATING_METRICS
 from segue.models.base.model import GradientModelConfig
 from segue.models.base.ranking import RankingConfig
 from segue.models.external import is_reference
-from segue.models.registry import MODELS, find
+from segue.models.registry import LOCATIONS, MODELS, find
 from segue.papers import find_table
 from segue.testing import LAWS
 
@@ -69,7 +69,7 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
     module = ModuleType(f"page_{page.stem.replace('-', '_')}")
     names = vars(module)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with chdir(tmp_path), patch.dict(MODELS):
+    with chdir(tmp_path), patch.dict(LOCATIONS):
         for line, source in blocks(page, "python"):
             if source.startswith(">>>"):
                 run_session(source, names, page, line)

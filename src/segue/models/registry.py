@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,19 +17,26 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 
-class ModelClasses(Mapping[str, type[M]]):
+class ModelClasses(MutableMapping[str, type[M]]):
     """The classes of models by name. Each is imported when it is asked for: a command imports those that it uses.
 
     Args:
-        locations: where the class of each name is, as MODULE:CLASS.
+        locations: where the class of each name is, as MODULE:CLASS; or a class that was added.
     """
 
-    def __init__(self, locations: Mapping[str, str]) -> None:
+    def __init__(self, locations: dict[str, str | type[M]]) -> None:
         self._locations = locations
 
     def __getitem__(self, name: str) -> type[M]:
-        kind: type[M] = resolve_name(self._locations[name])
+        found = self._locations[name]
+        kind: type[M] = resolve_name(found) if isinstance(found, str) else found
         return kind
+
+    def __setitem__(self, name: str, kind: type[M]) -> None:
+        self._locations[name] = kind
+
+    def __delitem__(self, name: str) -> None:
+        del self._locations[name]
 
     def __contains__(self, name: object) -> bool:  # the method of Mapping would import the class
         return name in self._locations
@@ -41,7 +48,7 @@ class ModelClasses(Mapping[str, type[M]]):
         return len(self._locations)
 
 
-LOCATIONS = {
+LOCATIONS: dict[str, str | type[Model]] = {
     "pop": "segue.models.popularity.pop:Pop",
     "s-pop": "segue.models.popularity.s_pop:SPop",
     "recent-pop": "segue.models.popularity.recent_pop:RecentPop",
@@ -75,7 +82,7 @@ LOCATIONS = {
     "hievh": "segue.models.ratings.hievh:HieVH",
     "iarn": "segue.models.ratings.iarn.model:IARN",
 }
-MODELS: Mapping[str, type[Model]] = ModelClasses(LOCATIONS)
+MODELS: MutableMapping[str, type[Model]] = ModelClasses(LOCATIONS)
 
 # models that consist of two trained models; they are not trained themselves
 ENSEMBLES: Mapping[str, type[Blend | Rerank]] = ModelClasses(
