@@ -88,7 +88,7 @@ class Impressions:
     def _remember(self, model: LoadedModel, arm: str, query: ImpressionQuery, answer: Answer) -> None:
         if answer.fallback is not None or not answer.ids:
             return
-        tokens, (after_time, after_seq) = model.tokens, query.history.order[-1]
+        tokens, (after_time, after_seq) = model.tokens, query.history.last
         self.quality.recommended(
             RecommendedList(
                 user=query.history.user,

@@ -192,7 +192,7 @@ async def answer(
 
     top = await ask(loaded)
     service.metrics.answered(loaded.name, arm, fallback=top.fallback is not None, seconds=time.perf_counter() - begin)
-    if events.order and candidates is None:
+    if len(events.order) and candidates is None:
         service.impressions.add(deployment, loaded, arm, ImpressionQuery(events, ask, is_measured), top)
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)

@@ -86,9 +86,9 @@ class Histories:
         """The history that the store holds; it continues the known one where there only are newer events."""
         events = self.log.history(user, self.window)
         # read after the version: with a newer event in it, the version differs next time and it is read again
-        newer = [one for one in events if not known.order or (one.time, one.seq) > known.order[-1]]
+        newer = [one for one in events if not len(known.order) or (one.time, one.seq) > known.last]
         continued = known.after(newer, version, self.window)
-        if continued.order == [(one.time, one.seq) for one in events]:
+        if continued.order.tolist() == [[one.time, one.seq] for one in events]:
             return continued
         return History(user=user).after(events, version, self.window)
 

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from sys import intern
 
+import numpy as np
+
 from segue.data.log import Ids
 from segue.event_store.event_log import PastEvent
 
 WINDOW = 10_000  # the newest events of a user that answers know
+NO_ORDER = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,7 +27,7 @@ class History:
 
     Attributes:
         items: names of the items; each name is in memory once.
-        order: (time, number of arrival) of each event, ascending; empty for items that a request brought.
+        order: (P, 2) time and number of arrival of each event, ascending; none for items that a request brought.
         user: name of the user; empty for an anonymous one.
         version: of the history in the store; None for a user without events.
         origin: the same for histories of which one begins another, apart from old events that were dropped.
@@ -34,7 +37,7 @@ class History:
     """
 
     items: Sequence[str] = ()
-    order: Sequence[tuple[int, int]] = ()
+    order: Ids = field(default_factory=lambda: NO_ORDER)
     user: str = ""
     version: int | None = None
     origin: object = field(default_factory=object)
@@ -44,6 +47,12 @@ class History:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def last(self) -> tuple[int, int]:
+        """Time and number of arrival of the newest event."""
+        time, seq = self.order[-1].tolist()
+        return time, seq
+
     def after(self, events: Sequence[PastEvent], version: int, window: int = WINDOW) -> History:
         """The history with further events.
 
@@ -52,12 +61,13 @@ class History:
             version: of the new history.
             window: number of events that are kept: the newest.
         """
-        order = [*self.order, *((one.time, one.seq) for one in events)]
+        added = [(one.time, one.seq) for one in events]
+        order = np.concatenate([self.order, np.array(added, np.int64).reshape(-1, 2)])
         items = [*self.items, *(intern(one.item) for one in events)]
-        is_later = not self.order or not events or self.order[-1] < order[len(self.order)]
+        is_later = not len(self.order) or not added or self.last < added[0]
         if not is_later:
-            places = sorted(range(len(order)), key=order.__getitem__)
-            order, items = [order[place] for place in places], [items[place] for place in places]
+            places = np.lexsort((order[:, 1], order[:, 0]))
+            order, items = order[places], [items[place] for place in places.tolist()]
         dropped = max(0, len(order) - window)
         return History(
             items=items[dropped:],
