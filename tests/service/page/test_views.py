@@ -10,6 +10,8 @@ import pytest
 
 from segue.event_store.outcomes import Outcome
 
+from .conftest import shown
+
 
 def visit(page, view: str) -> None:
     page.get_by_role("navigation").get_by_role("link", name=view).click()
@@ -171,6 +173,23 @@ def test_a_change_of_the_weights_keeps_the_names_of_arms_and_the_salt(page, site
         assert found["salt"] == "of this test"
     finally:
         site.api("POST", "/v1/models/activate", {"model": "hgn"})
+
+
+@pytest.mark.parametrize(("choice", "sent"), [("Copy none", False), ("Copy all into the store, for ever", True)])
+def test_whether_events_of_other_logs_are_copied_is_said(browser, site, choice, sent):
+    refusal = {"title": "Conflict", "detail": "of another log"}
+    with shown(browser, site.url, allowed=("status of 409",)) as page:
+        page.route("**/v1/models/activate", lambda route: route.fulfill(status=409, json=refusal))
+        visit(page, "Models")
+        form = page.get_by_role("form", name="Who answers")
+        form.get_by_label("Events of the models' logs").select_option(label=choice)
+        for button in (form.get_by_role("button", name="Apply"), page.get_by_role("button", name="Activate: item-knn")):
+            button.click()
+            with page.expect_request("**/v1/models/activate") as asked:
+                page.get_by_role("dialog").locator("#confirm-yes").click()
+            assert asked.value.post_data_json["import"] is sent
+            page.locator("#view-models .notice").get_by_text("of another log").wait_for()
+            page.get_by_role("button", name="Close").click()
 
 
 def test_somebody_has_to_answer(page, site):

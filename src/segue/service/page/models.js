@@ -5,7 +5,7 @@ import { confirmed } from "./confirm.js";
 import { button, byId, element, table } from "./dom.js";
 import { interval, moment, percent, whole } from "./format.js";
 import { announce } from "./notices.js";
-import { SplitForm } from "./split.js";
+import { SplitForm, importChoice } from "./split.js";
 
 const FIRST = ["recall@10", "ndcg@10", "mrr@10"];
 
@@ -67,7 +67,7 @@ export class ModelsView {
     const split = list.arms.length > 1 ? " The A/B split ends." : "";
     const text = `${now} ${list.arms.length > 1 ? "answer" : "answers"} now. Requests under way are answered as they began.${split}`;
     if (!(await confirmed(`Let ${model.name} answer everybody?`, text, `Activate ${model.name}`))) return;
-    const body = { model: model.name, shadow: list.shadow.filter((/** @type {string} */ one) => one !== model.name) };
+    const body = { model: model.name, shadow: list.shadow.filter((/** @type {string} */ one) => one !== model.name), ...importChoice() };
     const found = await this.notices.guard(`activate ${model.name}`, () => this.api.send("POST", "/v1/models/activate", body));
     if (found === undefined) return;
     this.#draw(found);

@@ -65,13 +65,22 @@ export class SplitForm {
     const found = await this.notices.guard("change who answers", async () => {
       if (!shares.length) throw new Error("No model has a weight above 0. Give one to at least one model.");
       const arms = shares.map((one) => ({ ...one, name: armOf(one.model, this.list) }));
-      return this.api.send("POST", "/v1/models/activate", { arms, shadow, salt: this.list.salt });
+      return this.api.send("POST", "/v1/models/activate", { arms, shadow, salt: this.list.salt, ...importChoice() });
     });
     if (found === undefined) return;
     this.draw(found);
     announce(`Changed. ${sentenceOf(shares, shadow)}`);
     byId("title-split").focus();
   }
+}
+
+/**
+ * Whether the events of the logs of models are copied into the store, as a part of a request; empty for the usual.
+ * @returns {{import?: boolean}}
+ */
+export function importChoice() {
+  const chosen = byId("split-import").value;
+  return chosen === "" ? {} : { import: chosen === "true" };
 }
 
 /** @param {any} model */
