@@ -144,9 +144,9 @@ def test_an_activation_during_a_retraining_is_kept(served, monkeypatch):
 
     def activated_before(self, name, content, *, after=None):
         times.append(after)
-        if len(times) == 1:  # somebody adds a model that runs along
-            stored = StoredDeployment.read(self.all()[ACTIVE])
-            put(self, name, replace(stored, split=replace(stored.split, shadow=("other",))).content())
+        if len(times) == 1:  # somebody adds a shadow model
+            old = self.all()[ACTIVE]
+            put(self, name, {**old, "split": {**old["split"], "shadow": ["other"]}})
         return put(self, name, content, after=after)
 
     monkeypatch.setattr(Documents, "put", activated_before)

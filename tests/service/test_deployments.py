@@ -6,11 +6,12 @@ import json
 from collections import Counter
 
 import pytest
+from pydantic import ValidationError
 
-from segue.errors import ConfigError, DataError
+from segue.errors import DataError
 from segue.service.models.deployments import Arm, Split, StoredDeployment
 
-SPLIT = Split((Arm("a", "hgn", 3), Arm("b", "pop", 1)))
+SPLIT = Split(arms=(Arm(name="a", model="hgn", weight=3.0), Arm(name="b", model="pop")))
 
 
 def test_arms_get_their_shares_of_users():
@@ -20,10 +21,12 @@ def test_arms_get_their_shares_of_users():
 
 def test_a_user_stays_in_an_arm_until_the_salt_changes():
     users = [f"user {number}" for number in range(1_000)]
-    stored = StoredDeployment.read(json.loads(json.dumps(StoredDeployment(SPLIT, {"hgn": "f"}).content()))).split
+    stored = StoredDeployment.read(
+        json.loads(json.dumps(StoredDeployment(split=SPLIT, fingerprints={"hgn": "f"}).content()))
+    ).split
     assert stored == SPLIT
     assert [SPLIT.arm_of(user) for user in users] == [stored.arm_of(user) for user in users]
-    other = Split(SPLIT.arms, salt="again")
+    other = Split(arms=SPLIT.arms, salt="again")
     moved = sum(SPLIT.arm_of(user) != other.arm_of(user) for user in users)
     assert 250 < moved < 500  # 2 x .75 x .25 of them
 
@@ -31,15 +34,17 @@ def test_a_user_stays_in_an_arm_until_the_salt_changes():
 @pytest.mark.parametrize(
     ("arms", "message"),
     [
-        ((), "at least one model"),
-        ((Arm("a", "x"), Arm("a", "y")), "a name of its own"),
-        ((Arm("a", "x", 0),), "above 0"),
-        ((Arm("a", "x", float("nan")),), "above 0"),
+        ([], "at least 1 item"),
+        ([{"name": "a", "model": "x"}, {"name": "a", "model": "y"}], "a name of its own"),
+        ([{"model": "a"}, {"name": "a", "model": "b"}], "a name of its own"),
+        ([{"model": "x", "weight": 0.0}], "greater than 0"),
+        ([{"model": "x", "weight": float("nan")}], "finite"),
+        ([{"name": "shadow", "model": "x"}], "for shadow models"),
     ],
 )
 def test_impossible_splits_are_refused(arms, message):
-    with pytest.raises(ConfigError, match=message):
-        Split(arms)
+    with pytest.raises(ValidationError, match=message):
+        Split.model_validate({"arms": arms})
 
 
 @pytest.mark.parametrize(

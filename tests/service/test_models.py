@@ -232,14 +232,16 @@ def test_what_is_activated_here_is_not_undone_by_what_was_read_before(folder, tm
     async def slowly(ask):
         found = await read(ask)
         if ask == documents.all and not activations:
-            split = Split((Arm("a", "hgn.other"),))
+            split = Split(arms=(Arm(name="a", model="hgn.other"),))
             activations.append(asyncio.create_task(service.activation.activate(split)))
             await asyncio.sleep(0.05)
         return found
 
     async def run() -> None:
         one = service.deployment.models["item-knn"]
-        stored = StoredDeployment(Split((Arm("a", "item-knn"),)), {"item-knn": one.fingerprint})
+        stored = StoredDeployment(
+            split=Split(arms=(Arm(name="a", model="item-knn"),)), fingerprints={"item-knn": one.fingerprint}
+        )
         documents.put(ACTIVE, stored.content())
         service.read = slowly
         await service.activation.follow_once()

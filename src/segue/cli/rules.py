@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -146,7 +145,7 @@ def try_rules(
         selection = _selector(opened, [loaded], wanted).make({}, wanted, available=False)
         trial = try_out(opened.events, loaded, selection, k=k, users=users)
     show(_trial_table(trial))
-    write_json_output(json, {"store": store, "rules": str(rules), **asdict(trial)})
+    write_json_output(json, {"store": store, "rules": str(rules), **trial.model_dump()})
 
 
 def _loaded(model: Path, classes: ModelClasses) -> LoadedModel:

@@ -81,7 +81,7 @@ def _split_of_one(models: dict[str, LoadedModel], active: str | None) -> Split:
     if active is None and len(models) > 1:
         raise ConfigError(f"several models: {', '.join(models)}; name the one that answers with --active NAME")
     name = active or next(iter(models))
-    return Split((Arm(name, name),))
+    return Split(arms=(Arm(model=name),))
 
 
 def _stored_deployment(stored: StoredDeployment, folders: ModelFolders, models: dict[str, LoadedModel]) -> Deployment:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from segue.data.extent import Extent
 from segue.errors import SegueError
+from segue.service.models.deployments import Arm, Shadow
 from segue.serving.index_levels import IndexFigures
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
@@ -103,19 +104,11 @@ class ModelEntry(BaseModel):
     items: int | None = Field(default=None, description="Number of items that it knows.")
 
 
-class ArmEntry(BaseModel):
-    """One side of the A/B split."""
-
-    name: str = Field(description="Its name.")
-    model: str = Field(description="The model that answers.")
-    weight: float = Field(description="Its share of the users is its weight over the sum of all weights.")
-
-
 class ModelList(BaseModel):
     """The models of a service."""
 
-    arms: list[ArmEntry] = Field(description="Which models answer.")
-    shadow: list[str] = Field(description="Models that score every request without being shown.")
+    arms: tuple[Arm, ...] = Field(description="Which models answer.")
+    shadow: Shadow
     salt: str = Field(description="The salt of the hash that puts users into arms.")
     problem: str | None = Field(description="Why this service could not follow what another one activated.")
     models: list[ModelEntry] = Field(description="All models, by name.")
@@ -127,8 +120,8 @@ def list_models(service: Service) -> ModelList:
     split = deployment.split
     names = sorted({*service.folders.all(), *deployment.models})
     return ModelList(
-        arms=[ArmEntry(name=arm.name, model=arm.model, weight=arm.weight) for arm in split.arms],
-        shadow=list(split.shadow),
+        arms=split.arms,
+        shadow=split.shadow,
         salt=split.salt,
         problem=service.activation.problem,
         models=[_entry(service, name) for name in names],

@@ -11,9 +11,10 @@ over users. Availability is left out on both sides: it is that of today, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from segue.data.log import Floats, Ids
 from segue.errors import ConfigError
@@ -28,47 +29,25 @@ from segue.serving.top_items import TopItemFinder
 MAX_USERS = 10_000
 
 
-@dataclass(frozen=True)
-class RuleCost:
-    """A metric with and without rules.
+class RuleCost(BaseModel):
+    """A metric with and without rules."""
 
-    Attributes:
-        without: its mean without rules.
-        with_rules: its mean with them.
-        low: lower end of the 95% interval of the difference.
-        high: upper end.
-    """
-
-    without: float
-    with_rules: float
-    low: float
-    high: float
-
-    @property
-    def difference(self) -> float:
-        """With rules, minus without."""
-        return self.with_rules - self.without
+    without: float = Field(description="Mean over the users, without any rule.", examples=[0.21])
+    with_rules: float = Field(description="Mean over the users, with the rules.", examples=[0.2])
+    difference: float = Field(description="With the rules, minus without.", examples=[-0.01])
+    low: float = Field(description="Lower end of the 95% interval of the difference.", examples=[-0.02])
+    high: float = Field(description="Upper end.", examples=[0.001])
 
 
-@dataclass(frozen=True)
-class RuleTrial:
-    """What rules cost.
+class RuleTrial(BaseModel):
+    """What rules cost."""
 
-    Attributes:
-        model: name of the model.
-        k: length of the lists.
-        users: number of users.
-        changed: number of users who get another list.
-        recall: share of the users whose newest item is in the list.
-        mrr: mean of 1 / rank.
-    """
-
-    model: str
-    k: int
-    users: int
-    changed: int
-    recall: RuleCost
-    mrr: RuleCost
+    model: str = Field(description="Name of the model.", examples=["hgn"])
+    k: int = Field(description="Length of the lists.", examples=[10])
+    users: int = Field(description="Number of users.", examples=[1000])
+    changed: int = Field(description="How many of them get another list.", examples=[412])
+    recall: RuleCost = Field(description="Share of the users whose newest item is in the list.")
+    mrr: RuleCost = Field(description="Mean of 1 / rank of that item, and 0 where it is not in the list.")
 
 
 def try_rules(
@@ -159,4 +138,5 @@ def _found(row: Ids) -> list[int]:
 
 def _cost(without: Floats, with_rules: Floats) -> RuleCost:
     low, high = interval(with_rules - without)
-    return RuleCost(float(without.mean()), float(with_rules.mean()), low, high)
+    means = float(without.mean()), float(with_rules.mean())
+    return RuleCost(without=means[0], with_rules=means[1], difference=means[1] - means[0], low=low, high=high)

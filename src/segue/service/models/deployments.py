@@ -8,51 +8,76 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from segue.errors import ConfigError, DataError, did_you_mean, require
-from segue.json_files import checked
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from segue.errors import ConfigError, DataError, did_you_mean
+from segue.json_files import problem_text
 from segue.service.models.loaded_model import LoadedModel
 
 SHADOW = "shadow"  # in place of the arm, for lists of shadow models
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One side of an A/B split.
-
-    Attributes:
-        name: of the arm.
-        model: name of the model.
-        weight: its share of the users is its weight over the sum of all weights.
-    """
-
-    name: str
-    model: str
-    weight: float = 1.0
+ModelName = Annotated[str, Field(min_length=1, max_length=255, description="Name of the folder of a saved model.")]
+Shadow = Annotated[
+    tuple[ModelName, ...],
+    Field(
+        max_length=10,
+        description="Models that score every request, too. Their lists are measured and not shown.",
+        examples=[["item-knn"]],
+    ),
+    AfterValidator(lambda names: tuple(dict.fromkeys(names))),
+]
 
 
-@dataclass(frozen=True)
-class Split:
-    """Which models answer.
+class Arm(BaseModel):
+    """One side of an A/B split."""
 
-    Attributes:
-        arms: at least one.
-        shadow: names of models that score every request too; their answers are measured and not shown.
-        salt: another salt puts the users into the arms anew.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    arms: tuple[Arm, ...]
-    shadow: tuple[str, ...] = ()
-    salt: str = ""
+    model: ModelName = Field(examples=["hgn"])
+    weight: float = Field(
+        default=1.0,
+        strict=True,
+        gt=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Its share of the users is its weight over the sum of all weights.",
+    )
+    name: str = Field(
+        default_factory=lambda given: given.get("model", ""),
+        min_length=1,
+        max_length=100,
+        description="Name of the arm; by default that of its model.",
+    )
 
-    def __post_init__(self) -> None:
-        require(bool(self.arms), "arms: at least one model must answer")
-        names = [arm.name for arm in self.arms]
-        require(len(set(names)) == len(names), f"arms: {', '.join(names)}: each arm needs a name of its own")
-        require(SHADOW not in names, f"arms: {SHADOW} is the name for shadow models")
-        require(all(0 < arm.weight < float("inf") for arm in self.arms), "arms: each weight must be above 0 and finite")
+
+def _with_own_names(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    names = [arm.name for arm in arms]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{', '.join(names)}: each arm needs a name of its own")
+    if SHADOW in names:
+        raise ValueError(f"{SHADOW} is the name for shadow models")
+    return arms
+
+
+Arms = Annotated[
+    tuple[Arm, ...],
+    Field(min_length=1, max_length=20, description="The sides of an A/B split, or the one model that answers all."),
+    AfterValidator(_with_own_names),
+]
+
+
+class Split(BaseModel):
+    """Which models answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arms: Arms
+    shadow: Shadow = ()
+    salt: str = Field(default="", max_length=100, description="Another salt puts the users into the arms anew.")
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -118,7 +143,9 @@ class Deployment:
 
     def stored(self) -> StoredDeployment:
         """What a store keeps of it."""
-        return StoredDeployment(self.split, {name: self.models[name].fingerprint for name in self.split.models})
+        return StoredDeployment(
+            split=self.split, fingerprints={name: self.models[name].fingerprint for name in self.split.models}
+        )
 
     def choose(self, user: str | None) -> tuple[LoadedModel, str]:
         """The model that answers a user, and the name of its arm; anonymous histories get the first arm."""
@@ -126,8 +153,7 @@ class Deployment:
         return self.models[arm.model], arm.name
 
 
-@dataclass(frozen=True)
-class StoredDeployment:
+class StoredDeployment(BaseModel):
     """What a store keeps of a deployment, so that other services follow.
 
     Attributes:
@@ -146,12 +172,13 @@ class StoredDeployment:
             DataError: they are of another shape.
         """
         try:
-            return cast(StoredDeployment, checked(content, cls))
-        except (ValueError, ConfigError) as error:
+            return cls.model_validate(content)
+        except ValidationError as error:
             raise DataError(
-                f"the store does not say which models answer ({error}); name one with --active, or activate one"
+                f"the store does not say which models answer ({problem_text(error)}); name one with --active, or "
+                "activate one"
             ) from None
 
     def content(self) -> dict[str, Any]:
         """The plain values."""
-        return asdict(self)
+        return self.model_dump(mode="json")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], depl
         stored = StoredDeployment.read(content)
         if name not in stored.fingerprints:
             return "which is not among those that answer now"
-        new = replace(stored, fingerprints={**stored.fingerprints, name: fingerprint})
+        new = StoredDeployment(split=stored.split, fingerprints={**stored.fingerprints, name: fingerprint})
         if deployments.put(ACTIVE, new.content(), after=num_changes):
             return "which the services of the store load now"
 

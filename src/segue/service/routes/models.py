@@ -12,32 +12,12 @@ from segue.errors import ArtefactError
 from segue.service.deployment.model_list import ModelList, list_models
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.openapi import needs, responses
-from segue.service.models.deployments import Arm, Split
+from segue.service.models.deployments import Arm, Arms, ModelName, Shadow, Split
 from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
 from segue.service.users.history_import import OtherLogError
 
 router = APIRouter(tags=["models"], route_class=JsonRoute)
-ModelName = Annotated[str, Field(min_length=1, max_length=255, description="Name of the folder of a saved model.")]
-
-
-class NewArm(BaseModel):
-    """One side of an A/B split."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: ModelName = Field(examples=["hgn"])
-    weight: float = Field(
-        default=1.0,
-        strict=True,
-        gt=0,
-        le=1e9,
-        allow_inf_nan=False,
-        description="Its share of the users is its weight over the sum of all weights.",
-    )
-    name: str | None = Field(
-        default=None, min_length=1, max_length=100, description="Name of the arm; by default that of its model."
-    )
 
 
 class NewSplit(BaseModel):
@@ -46,14 +26,8 @@ class NewSplit(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: ModelName | None = Field(default=None, description="The model that answers everybody.", examples=["hgn"])
-    arms: list[NewArm] | None = Field(
-        default=None, min_length=1, max_length=20, description="The sides of an A/B split, in place of one model."
-    )
-    shadow: list[ModelName] = Field(
-        default_factory=list,
-        max_length=10,
-        description="Models that score every request, too. Their lists are measured and not shown.",
-    )
+    arms: Arms | None = None
+    shadow: Shadow = ()
     salt: str = Field(default="", max_length=100, description="Another salt puts the users into the arms anew.")
     import_events: bool | None = Field(
         default=None,
@@ -74,12 +48,8 @@ class NewSplit(BaseModel):
 
     def to_split(self) -> Split:
         """The split of the service."""
-        arms = self.arms or [NewArm(model=self.model or "")]
-        return Split(
-            tuple(Arm(arm.name or arm.model, arm.model, arm.weight) for arm in arms),
-            tuple(dict.fromkeys(self.shadow)),
-            self.salt,
-        )
+        arms = self.arms or (Arm(model=self.model or ""),)
+        return Split(arms=arms, shadow=self.shadow, salt=self.salt)
 
 
 class Activated(ModelList):

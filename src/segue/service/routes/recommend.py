@@ -16,7 +16,7 @@ from segue.event_store.clock import now
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
 from segue.service.http.openapi import needs
-from segue.service.models.explanations import ItemExplanation, explain_items
+from segue.service.items.explanations import Explanation, explain_items
 from segue.service.models.loaded_model import MAX_ITEMS, Answer, LoadedModel
 from segue.service.monitoring.impressions import ImpressionQuery
 from segue.service.routes.conditions import AVAILABLE, EXAMPLE, RULES, WHERE, Condition
@@ -89,25 +89,6 @@ class RecommendRequest(RecommendationOptions):
         if self.user is None and self.history is None:
             raise ValueError("give a user or a history")
         return self
-
-
-class Contribution(BaseModel):
-    """What an item of the history does to the score of a recommended one."""
-
-    item: str = Field(description="Name of the item.", examples=["sku1"])
-    title: str = Field(description="Its title.", examples=["A tea pot"])
-    age: int = Field(description="1 for the newest item of the history, 2 for the one before, and so on.", examples=[1])
-    contribution: float = Field(description="The score minus the score without the item.", examples=[0.7])
-
-
-class Explanation(BaseModel):
-    """The parts of a score."""
-
-    past: list[Contribution] = Field(description="The newest items of the history that matter, the largest first.")
-    older: float | None = Field(description="What older items contribute together; null where it has no score then.")
-    rest: float | None = Field(description="What no item carries, such as popularity; null where it has no score then.")
-    rules: float = Field(description="What the boosts of the shop's rules add.", examples=[0])
-    additive: bool = Field(description="Whether the parts add up to the score, except for rounding.")
 
 
 class RecommendedItem(BaseModel):
@@ -197,9 +178,10 @@ async def answer(
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
         if options.explain:
-            explained = await service.compute(partial(explain_items, loaded, loaded.query(person, events), top.ids))
-            for one, parts in zip(chosen, explained, strict=True):
-                one["explanation"] = _explanation(service, loaded, parts, one["score"])
+            query = loaded.query(person, events)
+            explained = await service.compute(partial(explain_items, service.shop.catalogue, loaded, query, top))
+            for one, explanation in zip(chosen, explained, strict=True):
+                one["explanation"] = explanation.model_dump()
     else:
         chosen = await _items_of_all(service, loaded, events, options, candidates)
     content = {
@@ -249,22 +231,6 @@ async def _items_of_all(
         {"item": names[pick.number], "title": title(pick.number), "score": pick.score, "source": pick.source}
         for pick in shop.fallback.find(loaded, selection, options.k, now(), left_out)
     ]
-
-
-def _explanation(service: Service, loaded: LoadedModel, parts: ItemExplanation, score: float) -> dict[str, Any]:
-    catalogue = service.shop.catalogue
-    numbers = catalogue.numbers_of(loaded)
-    past = [
-        {
-            "item": loaded.tokens[index],
-            "title": catalogue.title(int(numbers[index])),
-            "age": age,
-            "contribution": contribution,
-        }
-        for index, age, contribution in parts.past
-    ]
-    rules = score - parts.score
-    return {"past": past, "older": parts.older, "rest": parts.rest, "rules": rules, "additive": parts.additive}
 
 
 def _hidden(loaded: LoadedModel, exclude: Sequence[str], candidates: Sequence[str] | None) -> np.ndarray | None:

@@ -39,7 +39,7 @@ class AllRules(BaseModel):
     rules: list[NamedRule] = Field(description="The rules, in the order of their names.")
 
 
-class Trial(BaseModel):
+class RulesToTry(BaseModel):
     """Rules to try."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -55,27 +55,6 @@ class Trial(BaseModel):
     model: str | None = Field(None, description="Name of a loaded model. By default the active one.")
 
 
-class Difference(BaseModel):
-    """A metric with and without the rules."""
-
-    without: float = Field(description="Mean over the users, without any rule.", examples=[0.21])
-    with_rules: float = Field(description="Mean over the users, with the rules.", examples=[0.2])
-    difference: float = Field(description="With the rules, minus without.", examples=[-0.01])
-    low: float = Field(description="Lower end of the 95% interval of the difference.", examples=[-0.02])
-    high: float = Field(description="Upper end.", examples=[0.001])
-
-
-class Cost(BaseModel):
-    """What the rules cost."""
-
-    model: str = Field(description="Name of the model.", examples=["hgn"])
-    k: int = Field(description="Length of the lists.", examples=[10])
-    users: int = Field(description="Number of users.", examples=[1000])
-    changed: int = Field(description="How many of them get another list.", examples=[412])
-    recall: Difference = Field(description="Share of the users whose newest item is in the list.")
-    mrr: Difference = Field(description="Mean of 1 / rank of that item, and 0 where it is not in the list.")
-
-
 @router.get("/rules", summary="The rules that hold", openapi_extra=needs("read"))
 async def all_rules(service: Annotated[Service, Depends(get_service)]) -> AllRules:
     """The rules that hold for all answers."""
@@ -84,7 +63,7 @@ async def all_rules(service: Annotated[Service, Depends(get_service)]) -> AllRul
 
 
 @router.post("/rules/try", summary="What rules cost", openapi_extra=needs("admin"))
-async def try_out(body: Trial, service: Annotated[Service, Depends(get_service)]) -> Cost:
+async def try_out(body: RulesToTry, service: Annotated[Service, Depends(get_service)]) -> RuleTrial:
     """Say what rules cost before they hold: recall and MRR of the newest event of the newest users.
 
     For each of these users the model recommends from the history before the newest event, with and without the rules.
@@ -95,10 +74,9 @@ async def try_out(body: Trial, service: Annotated[Service, Depends(get_service)]
     rules = shop.rules.rules if body.rules is None else body.rules
     shop.selector.check(rules)
     selection = shop.selector.make({}, rules, available=False)
-    trial = await service.compute(
+    return await service.compute(
         partial(try_rules, service.store.events, loaded, selection, k=body.k, users=body.users)
     )
-    return _cost(trial)
 
 
 @router.get("/rules/{name}", summary="One rule", responses=responses(404), openapi_extra=needs("read"))
@@ -142,13 +120,3 @@ async def delete_rule(name: RulePath, service: Annotated[Service, Depends(get_se
 async def _read(service: Service) -> None:
     """Take over the rules that other processes may have changed."""
     service.shop.rules.apply(await service.read(service.shop.rules.read_changes))
-
-
-def _cost(trial: RuleTrial) -> Cost:
-    recall, mrr = (
-        Difference(
-            without=one.without, with_rules=one.with_rules, difference=one.difference, low=one.low, high=one.high
-        )
-        for one in (trial.recall, trial.mrr)
-    )
-    return Cost(model=trial.model, k=trial.k, users=trial.users, changed=trial.changed, recall=recall, mrr=mrr)
