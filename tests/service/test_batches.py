@@ -11,6 +11,7 @@ import pytest
 
 from segue.errors import DataError
 from segue.event_store.event import Event
+from segue.event_store.event_ids import UsedIdError
 from segue.event_store.store import open_store
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.models.micro_batches import MicroBatches
@@ -77,6 +78,32 @@ def test_events_that_wait_are_stored_together_and_answered_each(tmp_path, monkey
         assert sum(transactions) == 10
         assert len(transactions) <= 2
         assert sum(len(change["u"].events) for change in changed) == len(store.events) == 6
+
+
+def test_a_request_with_a_used_id_is_refused_alone(tmp_path):
+    """All in one transaction: the second has an id of the store, the third one that only the second would have."""
+    requests = [
+        [Event("u", "i", 1, id="a"), Event("u", "j", 2, id="b")],
+        [Event("v", "i", 1, id="c"), Event("v", "i", 2, id="old"), Event("v", "k", 3, id="a")],
+        [Event("w", "j", 1, id="c")],
+        [Event("u", "i", 9, id="a")],
+        [Event("u", "k", 3, id="d"), Event("w", "k", 3, id="d")],
+        [Event("u", "k", 3, id="d")],
+        [Event("x", "k", 3, id="d")],
+    ]
+
+    async def main() -> list:
+        with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+            store.events.append([Event("old", "i", 1, id="old")])
+            writer = EventWriter(store.events, lambda changes: None)
+            answers = await asyncio.gather(*(writer.write(events) for events in requests), return_exceptions=True)
+            await writer.close()
+            assert (writer.stored, writer.duplicates, writer.conflicts) == (4, 1, 4)
+            assert [len(store.events.history(user)) for user in "uvwx"] == [3, 0, 1, 0]
+            return [sorted(one.places) if isinstance(one, UsedIdError) else one for one in answers]
+
+    answers = asyncio.run(main())
+    assert answers == [[True, True], [1, 2], [True], [False], [1], [True], [0]]
 
 
 def test_events_are_answered_whatever_fails_after_they_were_stored(tmp_path, caplog):

@@ -72,6 +72,29 @@ def test_equal_events_without_a_time_are_several_events(client):
         assert sent == [{"stored": 1, "duplicates": 0}, {"stored": 0, "duplicates": 1}]
 
 
+def test_an_id_of_another_event_is_refused_and_an_event_that_is_sent_again_is_not(client):
+    first = {"user": "s", "item": "i1", "id": "7"}
+    assert client.post("/v1/events", json=first).json() == {"stored": 1, "duplicates": 0}
+    for other in ({**first, "user": "somebody"}, {**first, "item": "i2"}):
+        answer = client.post("/v1/events", json=other)
+        assert answer.status_code == 409
+        assert answer.json()["detail"].startswith("id: used before for another user or item; nothing is stored")
+    batch = [{"user": "new", "item": f"i{n}", "id": str(n)} for n in range(9)]
+    again = [*batch, {**batch[3], "user": "other"}, batch[4]]
+    for events, places in (
+        (batch, "1 of 9 events (from 0): 7;"),
+        (again, "2 of 11 events (from 0): 7, 9;"),
+    ):
+        answer = client.post("/v1/events", json={"events": events})
+        assert answer.status_code == 409
+        assert places in answer.json()["detail"]
+    assert client.get("/v1/users/new").json()["events"] == 0
+    assert client.post("/v1/sessions/s/join", json={"user": "anna"}).json()["events"] == 1
+    for same in (first, {**first, "user": "anna"}):
+        assert client.post("/v1/events", json=same).json() == {"stored": 0, "duplicates": 1}
+    assert 'segue_events_total{result="conflict"} 5.0' in client.get("/metrics").text
+
+
 def test_items_are_left_out_or_chosen(client):
     everything = names(client.post("/v1/recommend", json={"history": ["i1"], "k": 1000}).json())
     assert len(everything) == 29
@@ -112,6 +135,7 @@ def test_an_answer_names_its_model(client):
         ("post", "/v1/events", {"user": "u1", "item": "a\0b"}, "must not contain the character 0"),
         ("post", "/v1/events", {"user": "u1", "item": "i", "time": "2026-01-01T00:00:00"}, "timezone"),
         ("post", "/v1/events", {"user": "u1", "item": "i", "time": "9000-01-01T00:00:00Z"}, "body time: .*to come"),
+        ("post", "/v1/events", {"user": "u1", "item": "i", "type": "imported"}, "body type: .*the model's log"),
         ("post", "/v1/events", {"events": []}, "at least 1"),
         ("post", "/v1/events", {"events": [{"user": "u", "item": "i"}] * 1001}, "at most 1000"),
     ],

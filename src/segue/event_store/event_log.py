@@ -18,6 +18,7 @@ from segue.event_store.clock import now
 from segue.event_store.database import Database
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import Event
+from segue.event_store.event_ids import UsedIdError, find_used_ids
 from segue.event_store.history_versions import HistoryVersions
 from segue.event_store.identity import make_identity, read_identity
 from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes
@@ -101,7 +102,11 @@ class EventLog:
         self._counts = ChangeCounts(database)
 
     def append(self, new: Sequence[Event]) -> Appended:
-        """Store events. They are on the disk when this returns, all of them or, after an error, none."""
+        """Store events. They are on the disk when this returns, all of them or, after an error, none.
+
+        Raises:
+            UsedIdError: an event has the id of one of another user or item.
+        """
         with self.database.write() as connection:
             self._aliases.read(connection)
             owners = self._aliases.owners(connection, {event.user for event in new})
@@ -121,16 +126,17 @@ class EventLog:
                 events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item
             )
             inserted = connection.execute(statement, rows).all() if rows else []
+            stored, fresh = [], {row.id for row in inserted}
+            for event in new:
+                stored.append(event.id in fresh)
+                fresh.discard(event.id)
+            if used := find_used_ids(connection, new, owners, stored):
+                raise UsedIdError(used)
             added: dict[str, list[PastEvent]] = {}
             for row in inserted:
                 added.setdefault(row.user, []).append(PastEvent(row.time, row.seq, row.item))
             after = self._versions.renew(connection, sorted(added))
         changes = {user: Change(before[user], after[user], tuple(sorted(added[user], key=_order))) for user in added}
-        fresh = {row.id for row in inserted}
-        stored = []
-        for event in new:
-            stored.append(event.id in fresh)
-            fresh.discard(event.id)
         return Appended(stored, changes)
 
     def version(self, user: str) -> int | None:

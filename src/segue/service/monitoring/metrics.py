@@ -3,7 +3,7 @@
 segue_request_seconds{route,method,status}     latency of requests
 segue_answer_seconds{model}                    latency of a recommendation without HTTP: history, scores, list
 segue_answers_total{model,arm,fallback}        recommendations; fallback="true" where popular items were recommended
-segue_events_total{result}                     events: stored, duplicate
+segue_events_total{result}                     events: stored, duplicate, conflict
 segue_batch_size{model}                        questions that were scored together
 segue_model_age_seconds, segue_model_share     of each active model; age since it was saved
 segue_live_recall, segue_live_mrr, segue_live_lists, segue_live_drop      see `segue.service.monitoring.quality_figures`
@@ -91,6 +91,7 @@ class ServiceState(Collector):
         events = CounterMetricFamily("segue_events", "Events that were sent", labels=["result"])
         events.add_metric(["stored"], service.writer.stored)
         events.add_metric(["duplicate"], service.writer.duplicates)
+        events.add_metric(["conflict"], service.writer.conflicts)
         yield events
         users, past = service.histories.sizes()
         yield GaugeMetricFamily("segue_histories", "Users whose histories are in memory", users)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from secrets import token_hex
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, HTTPException
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import now, to_microseconds
 from segue.event_store.event import Event, content_id
+from segue.event_store.event_ids import UsedIdError
+from segue.event_store.imports import IMPORTED
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name, Text
-from segue.service.http.openapi import needs
+from segue.service.http.openapi import needs, responses
 from segue.service.http.times import PastTime
 from segue.service.routes.dependencies import get_service
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
@@ -20,6 +22,18 @@ from segue.service.service import Service
 
 router = APIRouter(tags=["events"], route_class=JsonRoute)
 MAX_BATCH = 1_000
+SHOWN = 20  # places of events in a message
+
+
+def not_imported(value: str) -> str:
+    """Refuse the type of the events that a service copies from the log of a model: they would be taken for these.
+
+    Raises:
+        ValueError: it is that type.
+    """
+    if value == IMPORTED:
+        raise ValueError(f"{IMPORTED} is the type of the events of the model's log; give another one")
+    return value
 
 
 class NewEvent(BaseModel):
@@ -37,14 +51,17 @@ class NewEvent(BaseModel):
         ),
         examples=["2026-01-31T10:00:00Z"],
     )
-    type: Annotated[Text, Field(max_length=100)] = Field("", description="The kind of event.", examples=["view"])
+    type: Annotated[Text, Field(max_length=100), AfterValidator(not_imported)] = Field(
+        "", description="The kind of event.", examples=["view"]
+    )
     value: float | None = Field(
         None, allow_inf_nan=False, strict=True, description="A number, such as a rating.", examples=[4.5]
     )
     id: Annotated[Text, Field(max_length=200)] = Field(
         "",
         description=(
-            "Identifies the event: sent again, it is not stored again. By default it follows from user, item, time "
+            "Identifies the event: sent again, it is not stored again. An id that another user or item has is refused "
+            "(409). By default it follows from user, item, time "
             "and type. An event without a time is a new one each time it is sent: give an id or a time where a request "
             "may be repeated."
         ),
@@ -78,13 +95,31 @@ class Stored(BaseModel):
     duplicates: int = Field(description="How many were there already.", examples=[0])
 
 
-@router.post("/events", status_code=201, summary="Store one event or several", openapi_extra=needs("write"))
+@router.post(
+    "/events",
+    status_code=201,
+    summary="Store one event or several",
+    responses=responses(409),
+    openapi_extra=needs("write"),
+)
 async def add_events(body: Body, service: Annotated[Service, Depends(get_service)]) -> Stored:
     """Store events. An event that was sent before, with the same id, is counted as a duplicate and not stored again.
 
     The answer comes when the events are on the disk. They count in every answer from then on.
+
+    If the id of an event was used for another user or item, the answer is 409, and no event of the request is stored.
     """
     arrival = now()
     events = [one.to_event(arrival) for one in (body.events if isinstance(body, NewEvents) else [body])]
-    stored = await service.writer.write(events)
+    try:
+        stored = await service.writer.write(events)
+    except UsedIdError as error:
+        raise HTTPException(409, _used(list(error.places), len(events))) from error
     return Stored(stored=sum(stored), duplicates=len(stored) - sum(stored))
+
+
+def _used(places: list[int], size: int) -> str:
+    """What to say of the events of a request whose ids others have."""
+    shown = ", ".join(map(str, places[:SHOWN])) + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
+    where = "" if size == 1 else f" in {len(places)} of {size} events (from 0): {shown}"
+    return f"id: used before for another user or item{where}; nothing is stored; give each event an id of its own"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from segue.event_store.event import Event
+from segue.event_store.event_ids import UsedIdError
 from segue.event_store.event_log import Appended, Change, EventLog
 from segue.service.log_text import log_text
 
 MAX_EVENTS = 10_000  # in one transaction
+Request = tuple[Sequence[Event], asyncio.Future[list[bool]]]
 
 logger = logging.getLogger("segue.service")
 
@@ -31,8 +33,8 @@ class EventWriter:
             on_change: is called with the changed histories after each commit, before the requests are answered.
         """
         self.log, self.on_change = log, on_change
-        self.stored = self.duplicates = 0  # events since the start
-        self._waiting: list[tuple[Sequence[Event], asyncio.Future[list[bool]]]] = []
+        self.stored = self.duplicates = self.conflicts = 0  # events since the start
+        self._waiting: list[Request] = []
         self._thread = ThreadPoolExecutor(1, "segue-events")
         self._task: asyncio.Task[None] | None = None
 
@@ -41,6 +43,7 @@ class EventWriter:
 
         Raises:
             DataError: the store cannot be written; none of the events is stored.
+            UsedIdError: an event has the id of one of another user or item; none of the events is stored.
         """
         future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         self._waiting.append((events, future))
@@ -61,6 +64,9 @@ class EventWriter:
             events = [event for wanted, _ in requests for event in wanted]
             try:
                 appended: Appended = await loop.run_in_executor(self._thread, self.log.append, events)
+            except UsedIdError as error:
+                self._waiting = [*self._refuse(requests, error.places), *self._waiting]
+                continue
             except Exception as error:
                 for _, future in requests:
                     if not future.done():
@@ -78,7 +84,22 @@ class EventWriter:
                     future.set_result(appended.stored[first : first + len(wanted)])
                 first += len(wanted)
 
-    def _next_requests(self) -> list[tuple[Sequence[Event], asyncio.Future[list[bool]]]]:
+    def _refuse(self, requests: Sequence[Request], places: Mapping[int, int | None]) -> list[Request]:
+        """Answer the requests with used ids; the others. A request does not suffer from one that is refused itself."""
+        origin = [(number, place) for number, (events, _) in enumerate(requests) for place in range(len(events))]
+        used: dict[int, dict[int, int | None]] = {}
+        for one, other in sorted(places.items()):
+            number, place = origin[one]
+            if other is None or origin[other][0] == number or origin[other][0] not in used:
+                used.setdefault(number, {})[place] = other
+        for number, found in used.items():
+            self.conflicts += len(found)
+            future = requests[number][1]
+            if not future.done():
+                future.set_exception(UsedIdError(found))
+        return [request for number, request in enumerate(requests) if number not in used]
+
+    def _next_requests(self) -> list[Request]:
         """The requests of the next transaction, in the order of arrival."""
         total, count = 0, 0
         for events, _ in self._waiting:
