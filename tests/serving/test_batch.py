@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import polars as pl
 import pytest
+from every_model import LOG, NAMES, train
 
 from segue.data import synthetic
-from segue.data.log import Log, Vocab
 from segue.errors import DataError
 from segue.models.base.model import Model
-from segue.models.ensembles.blend import Blend
-from segue.models.ensembles.rerank import Rerank
 from segue.models.registry import MODELS
 from segue.serving.batch import recommend_blocks
 from segue.serving.item_filter import filter_items
 from segue.serving.recommend import recommend
 from segue.serving.top_items import TopItemFinder
 from segue.testing import subject
-from segue.testing.subject import with_metadata
 
-
-def make_log() -> Log:
-    """30 users and 12 items with names, titles, ratings and features; the last user has no events."""
-    log = with_metadata(synthetic.markov(30, 12, 9, seed=3, shortest=4))
-    assert log.item_metadata is not None
-    stop = log.stop.copy()
-    stop[-1] = log.start[-1]
-    return replace(
-        log,
-        users=Vocab(pl.Series([f"u{n}" for n in range(30)])),
-        items=Vocab(pl.Series([f"i{n}" for n in range(12)])),
-        item_metadata=log.item_metadata.with_columns(
-            title=pl.Series([f"Film {n}" for n in range(12)]), even=pl.Series([n % 2 == 0 for n in range(12)])
-        ),
-    ).until(stop)
-
-
-LOG = make_log()
-
-
-@cache
-def train(name: str) -> Model:
-    return subject(MODELS[name]).train(LOG)
-
-
-COMBINED = {
-    "blend": lambda: Blend(train("item-knn"), train("hgn"), weight=0.4),
-    "rerank": lambda: Rerank(train("pop"), train("gru"), candidates=5),
-}
 SHORT_AND_LONG, OTHERS = [(4, None), (1000, False)], [(1, None), (1, False), (4, False), (1000, None)]
 CASES = [  # (model, k, exclude_seen)
-    *((name, k, exclude_seen) for name in [*MODELS, *COMBINED] for k, exclude_seen in SHORT_AND_LONG),
+    *((name, k, exclude_seen) for name in NAMES for k, exclude_seen in SHORT_AND_LONG),
     *((name, k, exclude_seen) for name in ("item-knn", "gru", "blend") for k, exclude_seen in OTHERS),
 ]
 
@@ -73,7 +39,7 @@ def test_lists_are_those_of_one_by_one(
     name: str, k: int, exclude_seen: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TopItemFinder, "block_rows", 7)
-    model = COMBINED[name]() if name in COMBINED else train(name)
+    model = train(name)
     users = ["u3", "u29", "nobody", "u0", "u17", *(f"u{n}" for n in range(4, 12))]
     items = filter_items(LOG, deny=["i2"], where={"even": "true"}) if k == 4 else None
     options: dict[str, Any] = {"k": k, "exclude_seen": exclude_seen, "items": items}
