@@ -71,10 +71,7 @@ def recommend(
         k: Number of items.
         out: File for the recommendations to many users: .parquet, .csv or .jsonl.
     """
-    from segue.serving.batch import recommend_blocks
     from segue.serving.name_files import read_names
-    from segue.serving.query import make_query
-    from segue.serving.recommend import recommend as recommend_items
     from segue.serving.table_writer import check_format
 
     who.check(out)
@@ -83,6 +80,10 @@ def recommend(
     if out is not None:
         check_format(out)
     saved = load_saved(model, model_class)
+    from segue.serving.batch import recommend_blocks
+    from segue.serving.query import make_query
+    from segue.serving.recommend import recommend as recommend_items
+
     log, strict = saved.log, who.strict
     items = candidates.filter(log, strict=strict)
     if out is not None:

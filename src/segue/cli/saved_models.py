@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.help import MODEL_GROUP
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ def load_saved(folder: Path, classes: Iterable[str] = ()) -> SavedModel:
         ArtefactError: the folder is no saved model, is damaged, or needs a class that is not given.
         ConfigError: a class cannot be imported or used.
     """
-    from segue.models.registry import find
-    from segue.serving.saved_model import load
+    with paused_garbage_collection():
+        from segue.models.registry import find
+        from segue.serving.saved_model import load
 
-    return load(folder, models=[find(reference) for reference in classes])
+        return load(folder, models=[find(reference) for reference in classes])
 
 
 def folder_names(saved: Mapping[Path, SavedModel]) -> list[str]:

@@ -38,12 +38,12 @@ def similar(
         item: Name of an item. Repeat the option for several items; their similarities are averaged.
         k: Number of items.
     """
-    from segue.serving.similar import similar_items
-
     if not item:
         raise ConfigError("no item given: name one with --item ITEM")
     check_outputs({"--json": json}, inputs=[model, filters.allow, filters.deny, *source_files(*model_class)])
     saved = load_saved(model, model_class)
+    from segue.serving.similar import similar_items
+
     neighbours = similar_items(saved, list(item), k, candidates=filters.filter(saved.log))
     titles = saved.log.titles(saved.log.items.ids(list(dict.fromkeys(item))))
     show(*similar_tables(neighbours, titles, saved.model.item_similarity))

@@ -7,8 +7,7 @@ independent observations that would have the same standard error. With no hit am
 from __future__ import annotations
 
 import math
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from segue.errors import require
 
@@ -31,7 +30,7 @@ def score_interval(mean: float, error: float, clusters: int, *, confidence: floa
     """
     require(0 <= mean <= 1, f"mean={mean}: must be between 0 and 1")
     require(clusters >= 1, f"clusters={clusters}: must be at least 1")
-    z = float(ndtri((1 + confidence) / 2))
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     n = mean * (1 - mean) / error**2 if error > 0 else float(clusters)
     n = max(n, 1.0)
     centre = (mean + z * z / (2 * n)) / (1 + z * z / n)

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtr
 
 from segue.data.log import Floats, Ids
 from segue.errors import ConfigError, did_you_mean, require
@@ -126,6 +125,8 @@ def t_test(a: Floats, b: Floats, users: Ids | None = None) -> float:
     # if all differences are the same number, their spread is only rounding error
     if error <= 1e-15 * abs(mean):
         return 1.0 if mean == 0 else 0.0
+    from scipy.special import stdtr  # not at the top: a service that starts makes no tests
+
     return float(2 * stdtr(n - 1, -abs(mean) / error))
 
 

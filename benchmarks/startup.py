@@ -1,0 +1,152 @@
+"""Measures how long commands take to start: processor time, wall time and memory of whole processes.
+
+    python -m benchmarks.startup models/hgn-cds models/seq-knn-cds
+    python -m benchmarks.startup models/hgn-cds --against ../before/src --json startup.json
+
+The commands run in turn, so that a busy phase of the machine meets all of them, with one thread each. With --against,
+each also runs with another version of segue. The first run of each command is not counted: it writes the bytecode,
+as an installation does, and copies the histories of the models into the store of the services, which then has a
+million events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from random import Random
+from urllib.request import urlopen
+
+import segue
+from segue.event_store.clock import now
+from segue.event_store.event import Event
+from segue.event_store.store import open_store
+from segue.serving.saved_model import load
+
+SOURCE = Path(segue.__file__).parents[1]
+EVENTS = 1_000_000
+BLOCK = 50_000  # events that are stored at a time
+READY = re.compile(r"segue is ready: (http://127\.0\.0\.1:\d+)")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process, or the median of several, took.
+
+    Attributes:
+        cpu: seconds of processor time.
+        wall: seconds from start to end; for a service until /readyz answers 200.
+        peak_mb: largest memory, in megabytes.
+    """
+
+    cpu: float
+    wall: float
+    peak_mb: float
+
+
+def measure(arguments: list[str], source: Path, folder: Path) -> Cost:
+    """Run a command of segue with the package in `source` to its end, or a service until it is ready."""
+    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command, begin, ready = [sys.executable, "-m", "segue", *arguments], time.perf_counter(), 0.0
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder
+    ) as process:
+        assert process.stderr is not None
+        message = ""
+        for line in process.stderr:
+            message += line
+            if found := READY.search(line):
+                with urlopen(f"{found[1]}/readyz") as answer:
+                    assert answer.status == 200
+                ready = time.perf_counter() - begin
+                process.send_signal(signal.SIGTERM)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{message}")
+    megabytes = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return Cost(used.ru_utime + used.ru_stime, ready or time.perf_counter() - begin, megabytes)
+
+
+def fill_store(url: str) -> None:
+    """Put events of random users and items into a store until it has a million."""
+    store, random = open_store(url), Random(0)
+    start = now()
+    for block in range(len(store.events), EVENTS, BLOCK):
+        new = [
+            Event(f"u{random.randrange(50_000)}", f"i{random.randrange(30_000)}", start + block + number)
+            for number in range(min(BLOCK, EVENTS - block))
+        ]
+        store.events.append(new)
+    store.close()
+
+
+def commands(models: list[Path], store: str) -> Iterator[list[str]]:
+    """The commands that are measured."""
+    yield ["--help"]
+    yield ["models"]
+    for model in models:
+        yield ["recommend", str(model), "--user", str(load(model).log.users.tokens[0])]
+    yield ["run", "item-knn", "ml-100k"]
+    for model in models:
+        yield ["serve", str(model), "--store", store, "--port", "0"]
+
+
+def compare(models: list[Path], sources: list[Path], runs: int) -> dict[str, dict[str, Cost]]:
+    """The median costs of each command with each version of segue: by the command, then by the folder of the source."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = f"sqlite:///{folder}/events.db"
+        for command in commands(models, store):
+            for source in sources:
+                measure(command, source, folder)
+        fill_store(store)
+        costs: dict[tuple[str, ...], dict[Path, list[Cost]]] = defaultdict(lambda: defaultdict(list))
+        for _ in range(runs):
+            for command in commands(models, store):
+                for source in sources:
+                    costs[tuple(command)][source].append(measure(command, source, folder))
+    return {
+        " ".join(command[:2]): {str(source): median(found) for source, found in by_source.items()}
+        for command, by_source in costs.items()
+    }
+
+
+def median(costs: list[Cost]) -> Cost:
+    """The median of each figure."""
+    return Cost(*(statistics.median(values) for values in zip(*map(astuple, costs), strict=True)))
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__.split("\n")[0])
+    parser.add_argument("models", type=Path, nargs="+", help="folders of saved models")
+    parser.add_argument("--against", type=Path, help="the folder of the package of another version, such as ../old/src")
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each command")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args()
+    sources = [path.resolve() for path in (args.against, SOURCE) if path is not None]
+    found = compare([model.resolve() for model in args.models], sources, args.runs)
+    print("| command | source | CPU s | wall s | peak MB |\n|---|---|---:|---:|---:|")
+    for command, by_source in found.items():
+        for source, cost in by_source.items():
+            print(f"| {command} | {source} | {cost.cpu:.2f} | {cost.wall:.2f} | {cost.peak_mb:.0f} |")
+    if args.json:
+        content = {key: {source: asdict(cost) for source, cost in value.items()} for key, value in found.items()}
+        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
