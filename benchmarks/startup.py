@@ -28,6 +28,8 @@ from pathlib import Path
 from random import Random
 from urllib.request import urlopen
 
+import psutil
+
 import segue
 from segue.event_store.clock import now
 from segue.event_store.event import Event
@@ -45,8 +47,8 @@ class Cost:
     """What one process, or the median of several, took.
 
     Attributes:
-        cpu: seconds of processor time.
-        wall: seconds from start to end; for a service until /readyz answers 200.
+        cpu: seconds of processor time, to the end of the command; of a service until /readyz answers 200.
+        wall: seconds, likewise.
         peak_mb: largest memory, in megabytes.
     """
 
@@ -59,7 +61,7 @@ def measure(arguments: list[str], source: Path, folder: Path) -> Cost:
     """Run a command of segue with the package in `source` to its end, or a service until it is ready."""
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command, begin, ready = [sys.executable, "-m", "segue", *arguments], time.perf_counter(), 0.0
+    command, begin, ready = [sys.executable, "-m", "segue", *arguments], time.perf_counter(), None
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder
     ) as process:
@@ -70,14 +72,15 @@ def measure(arguments: list[str], source: Path, folder: Path) -> Cost:
             if found := READY.search(line):
                 with urlopen(f"{found[1]}/readyz") as answer:
                     assert answer.status == 200
-                ready = time.perf_counter() - begin
+                ready = sum(psutil.Process(process.pid).cpu_times()[:2]), time.perf_counter() - begin
                 process.send_signal(signal.SIGTERM)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{message}")
     megabytes = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    return Cost(used.ru_utime + used.ru_stime, ready or time.perf_counter() - begin, megabytes)
+    cpu, wall = ready or (used.ru_utime + used.ru_stime, time.perf_counter() - begin)
+    return Cost(cpu, wall, megabytes)
 
 
 def fill_store(url: str) -> None:
@@ -101,7 +104,7 @@ def commands(models: list[Path], store: str) -> Iterator[list[str]]:
         yield ["recommend", str(model), "--user", str(load(model).log.users.tokens[0])]
     yield ["run", "item-knn", "ml-100k"]
     for model in models:
-        yield ["serve", str(model), "--store", store, "--port", "0"]
+        yield ["serve", str(model), "--active", model.name, "--store", store, "--port", "0"]
 
 
 def compare(models: list[Path], sources: list[Path], runs: int) -> dict[str, dict[str, Cost]]:

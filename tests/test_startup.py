@@ -16,6 +16,17 @@ from segue.testing import subject
 
 COMMAND = "import sys; from segue.cli import status; assert not status(sys.argv[1:]); print(*sys.modules)"
 
+SERVICE = """
+import sys
+from pathlib import Path
+from segue.service.app import create_app
+from segue.service.run_server import limits_of
+from segue.service.start import start_service
+service = start_service(Path(sys.argv[1]), "sqlite:///" + sys.argv[2])
+create_app(service, limits_of("127.0.0.1", service.keys, require_keys=False, rate=None, connections=8))
+print(*sys.modules)
+"""
+
 
 @pytest.fixture(scope="module")
 def pop(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -44,3 +55,10 @@ def test_recommending_imports_one_model(pop: Path) -> None:
     modules = imported(COMMAND, "recommend", str(pop), "--user", "1")
     assert models_in(modules) == {"pop"}
     assert not modules & {"scipy", "sympy", "sqlalchemy", "fastapi", "optuna", "altair", "sklearn"}
+
+
+def test_a_service_imports_its_model_and_nothing_that_trains_or_draws(pop: Path, tmp_path: Path) -> None:
+    modules = imported(SERVICE, str(pop), str(tmp_path / "events.db"))
+    assert models_in(modules) == {"pop"}
+    assert not modules & {"scipy", "sympy", "torch._dynamo", "optuna", "altair", "sklearn", "onnx", "rich", "cyclopts"}
+    assert not any(name.startswith(("segue.tuning", "segue.training", "segue.papers")) for name in modules)
