@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_outputs, source_files
+from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
 from segue.cli.next_step import replaced_model, say_next
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
@@ -57,9 +58,10 @@ def fit(
         data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
         seed: Seed of the random numbers. The default is that of --like, or 0.
     """
-    from segue import distributed
-    from segue.serving.saved_model import check_target, save, training_folder
-    from segue.training.state import delete_training_files, kept
+    with paused_garbage_collection():
+        from segue import distributed
+        from segue.serving.saved_model import check_target, save, training_folder
+        from segue.training.state import delete_training_files, kept
 
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank, like, *source_files(model, *rerank.classes)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import BetterBaseline, better_baseline
 from segue.cli.check_outputs import check_outputs, source_files
+from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.next_step import replaced_model, run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
 from segue.cli.options.protocol import PROTOCOL_DEFAULTS, ProtocolOptions
@@ -57,9 +58,10 @@ def run(
             package.module:CLASS.
         data: A named data set (ml-100k, ml-1m, ...), a file (CSV, TSV, Parquet, .inter) or a folder.
     """
-    from segue import distributed
-    from segue.serving.saved_model import check_target, training_folder
-    from segue.training.state import kept
+    with paused_garbage_collection():
+        from segue import distributed
+        from segue.serving.saved_model import check_target, training_folder
+        from segue.training.state import kept
 
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank, *source_files(model, *rerank.classes)]
