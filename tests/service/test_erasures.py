@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from contextlib import closing
 
@@ -17,6 +18,7 @@ from segue.event_store.store import open_store
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
+from segue.service.models import loaded_model
 from segue.service.start import start_service
 from segue.serving.saved_model import load, save
 
@@ -44,6 +46,27 @@ def test_persons_who_are_erased_at_the_same_time_are_all_gone(own_models, url):
     assert asyncio.run(run()) == [200] * 4
     for model in ("hgn", "item-knn"):
         assert names(own_models / model) & {"u4", *erased} == {"u4"}
+
+
+def test_logs_are_made_anew_beside_the_event_loop(own_models, url, monkeypatch):
+    threads = []
+    log_without = loaded_model.log_without
+
+    def watched(*args):
+        threads.append(threading.get_ident())
+        return log_without(*args)
+
+    monkeypatch.setattr(loaded_model, "log_without", watched)
+
+    async def run() -> None:
+        service = start_service(own_models, url, active="hgn")
+        await service.erasures.erase({"u1": None})
+        assert not any(loaded.knows_user("u1") for loaded in service.loaded_models())
+        await service.close()
+
+    asyncio.run(run())
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
 
 
 def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, url):

@@ -85,7 +85,7 @@ class Erasures:
             except SegueError as error:
                 self.failed[loaded.name] = str(error)
                 continue
-            loaded.forget(names)
+            await loaded.forget(names)
             self.failed.pop(loaded.name, None)
         return done
 

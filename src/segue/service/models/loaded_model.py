@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segue.data.log import Ids, Mask
+from segue.data.log import Ids, Log, Mask
 from segue.models.base.model import Model
 from segue.service.models.live_states import LiveStates
 from segue.service.models.micro_batches import MicroBatches
@@ -72,7 +73,7 @@ class LoadedModel:
         self.tokens = ["", *(str(token) for token in log.items.tokens)]
         self.titles = ["", *(str(title) for title in log.titles(np.arange(1, log.num_items + 1)))]
         self.token_ids = {token: index for index, token in enumerate(self.tokens) if index}
-        self._users = {str(token): index for index, token in enumerate(log.users.tokens, 1)}
+        self._users = _ids_of_users(log)
         self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self._states = LiveStates(saved.model) if live else None
@@ -168,11 +169,13 @@ class LoadedModel:
         """The users whom the model was trained on."""
         return list(self._users)
 
-    def forget(self, erased: Mapping[str, int | None]) -> None:
-        """Drop names, histories and states of users from memory; see `segue.serving.erase_users`."""
-        log, _ = log_without(self.saved.log, erased)
-        self.saved = replace(self.saved, log=log)
-        self._users = {str(token): index for index, token in enumerate(log.users.tokens, 1)}
+    async def forget(self, erased: Mapping[str, int | None]) -> None:
+        """Drop names, histories and states of users from memory; see `segue.serving.erase_users`.
+
+        A thread makes the log without them, and requests are answered meanwhile.
+        """
+        log, users = await asyncio.to_thread(_log_and_users_without, self.saved.log, erased)
+        self.saved, self._users = replace(self.saved, log=log), users
         if self._states is not None:
             self._states.forget(erased)
         self.__dict__.pop("similar", None)  # it holds the log
@@ -250,3 +253,12 @@ class LoadedModel:
         """The ids of the items that a mask (I + 1,) does not allow; None if it allows all."""
         hidden = np.flatnonzero(~allowed)
         return hidden[hidden > 0] if len(hidden) else None
+
+
+def _ids_of_users(log: Log) -> dict[str, int]:
+    return {str(token): index for index, token in enumerate(log.users.tokens, 1)}
+
+
+def _log_and_users_without(log: Log, erased: Mapping[str, int | None]) -> tuple[Log, dict[str, int]]:
+    without, _ = log_without(log, erased)
+    return without, _ids_of_users(without)
