@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 
 import httpx2 as httpx
 import numpy as np
@@ -226,26 +227,28 @@ def test_what_is_activated_here_is_not_undone_by_what_was_read_before(folder, tm
     """Another service activates item-knn; while that is read from the store, somebody activates hgn.other here."""
     shutil.copytree(folder / "hgn", folder / "hgn.other")
     service = start_service(folder, f"sqlite:///{tmp_path / 'events.db'}", active="hgn")
-    read, documents = service.read, service.store.deployments
-    activations = []
-
-    async def slowly(ask):
-        found = await read(ask)
-        if ask == documents.all and not activations:
-            split = Split(arms=(Arm(name="a", model="hgn.other"),))
-            activations.append(asyncio.create_task(service.activation.activate(split)))
-            await asyncio.sleep(0.05)
-        return found
+    documents, activations = service.store.deployments, []
+    read = documents.all
 
     async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def slowly():
+            found = read()
+            if not activations:
+                activation = service.activation.activate(Split(arms=(Arm(name="a", model="hgn.other"),)))
+                activations.append(asyncio.run_coroutine_threadsafe(activation, loop))
+                time.sleep(0.05)
+            return found
+
         one = service.deployment.models["item-knn"]
         stored = StoredDeployment(
             split=Split(arms=(Arm(name="a", model="item-knn"),)), fingerprints={"item-knn": one.fingerprint}
         )
         documents.put(ACTIVE, stored.content())
-        service.read = slowly
+        monkeypatch.setattr(documents, "all", slowly)
         await service.activation.follow_once()
-        await activations[0]
+        await asyncio.wrap_future(activations[0])
         await service.activation.follow_once()
         assert service.deployment.split.models == ("hgn.other",)
         assert StoredDeployment.read(documents.all()[ACTIVE]) == service.deployment.stored()

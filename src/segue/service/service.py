@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -34,39 +33,41 @@ Value = TypeVar("Value")
 RETRY_SECONDS = 60.0  # at most, before a folder of a model that was no good is read again
 
 
-@dataclass
 class Service:
-    """What the requests of one process share.
+    """What the requests of one process share."""
 
-    Attributes:
-        store: events and items.
-        deployment: the models that answer; replaced as a whole when a model is activated.
-        folders: where further models can be loaded from.
-        import_events: whether events of a model's log may be copied into the store when it is activated, without being
-            asked for.
-        keep_days: how long the outcomes of recommended lists are kept, in days.
-    """
+    def __init__(
+        self,
+        store: Store,
+        deployment: Deployment,
+        folders: ModelFolders,
+        import_events: bool = True,
+        keep_days: float = KEEP_DAYS,
+    ) -> None:
+        """Read what is kept in memory.
 
-    store: Store
-    deployment: Deployment
-    folders: ModelFolders
-    import_events: bool = True
-    keep_days: float = KEEP_DAYS
-
-    def __post_init__(self) -> None:
-        self.histories = Histories(self.store.events)
+        Args:
+            store: events and items.
+            deployment: the models that answer.
+            folders: where further models can be loaded from.
+            import_events: whether events of a model's log may be copied into the store when it is activated, without
+                being asked for.
+            keep_days: how long the outcomes of recommended lists are kept, in days.
+        """
+        self.store, self.folders = store, folders
+        self.histories = Histories(store.events)
         self._reads = ThreadPoolExecutor(READERS, "segue-reads")
         self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
         self._history_batches = MicroBatches(self.histories.get_all)
-        self.shop = Shop(self.store, self.deployment.in_use, self.deployment.others)
-        self.writer = EventWriter(self.store.events, self._changed)
-        self.keys = ApiKeyCache(self.store.keys)
-        self.activation = Activation(self)
-        self.quality = LiveQuality(self.store, self.keep_days)
+        self.shop = Shop(store, deployment.in_use, deployment.others)
+        self.writer = EventWriter(store.events, self._changed)
+        self.keys = ApiKeyCache(store.keys)
+        self.activation = Activation(store, folders, self.shop, deployment, import_events=import_events)
+        self.quality = LiveQuality(store, keep_days)
         self.impressions = Impressions(self.quality)
-        self.watch = QualityWatch(self)
-        self.metrics = Metrics(self)
-        self.erasures = Erasures(self.store.events, self.loaded_models)
+        self.watch = QualityWatch(self.impressions, lambda: self.deployment)
+        self.metrics = Metrics(self.writer, self.histories, self.watch)
+        self.erasures = Erasures(store.events, self.loaded_models)
         self._flushing = Periodic("storing outcomes", self.quality.flush, FLUSH_SECONDS)
         self.periodic = [
             Periodic("reading API keys", self.keys.follow),
@@ -87,6 +88,11 @@ class Service:
         """Do now what runs beside the requests: what other processes changed then counts here."""
         for one in self.periodic:
             await one.once()
+
+    @property
+    def deployment(self) -> Deployment:
+        """The models that answer now; replaced as a whole when a model is activated."""
+        return self.activation.deployment
 
     def loaded_models(self) -> Iterable[LoadedModel]:
         """The models that answer now or could."""

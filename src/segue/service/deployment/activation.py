@@ -1,6 +1,6 @@
 """`Activation`: changes which models answer, while the service answers, and follows what other services activated.
 
-    folder ──► hashes ──► loaded in a thread, warmed ──► the store remembers it ──► service.deployment = new
+    folder ──► hashes ──► loaded in a thread, warmed ──► the store remembers it ──► deployment = new
                └ damaged: refused, the old one goes on     └ other services see it within a second or two
 
 A request keeps the deployment that it began with, so each answer is of one model from its start to its end.
@@ -11,16 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from segue.errors import ArtefactError, ConfigError, SegueError
+from segue.event_store.store import Store
+from segue.service.deployment.model_folders import ModelFolders
 from segue.service.items.metadata import Metadata
+from segue.service.items.shop import Shop
 from segue.service.models.deployments import Deployment, Split, StoredDeployment
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.history_import import OtherLogError, import_histories, needs_import
-
-if TYPE_CHECKING:
-    from segue.service.service import Service
 
 ACTIVE = "active"  # the document of a store that says which models answer
 
@@ -31,11 +30,24 @@ class Activation:
     """Loads and activates models of a service.
 
     Attributes:
+        deployment: the models that answer.
         problem: why this service could not follow the activation of another one; None if it could.
     """
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(
+        self, store: Store, folders: ModelFolders, shop: Shop, deployment: Deployment, *, import_events: bool
+    ) -> None:
+        """Prepare.
+
+        Args:
+            store: remembers what is active.
+            folders: where models are loaded from.
+            shop: learns the items of the models.
+            deployment: the models that answer at the start.
+            import_events: whether events of a model's log may be copied into the store without being asked for.
+        """
+        self.store, self.folders, self.shop, self.deployment = store, folders, shop, deployment
+        self.import_events = import_events
         self.problem: str | None = None
         self._lock = asyncio.Lock()
 
@@ -56,13 +68,13 @@ class Activation:
             DataError: the store cannot be written; the old models go on.
             OtherLogError: the log of a model seems not to be the one that the store has; the old models go on.
         """
-        documents, imported = self.service.store.deployments, 0
+        documents, imported = self.store.deployments, 0
         async with self._lock:
             while True:  # until no other activation and no new model comes in between
-                num_changes = await self.service.read(documents.num_changes)
+                num_changes = await asyncio.to_thread(documents.num_changes)
                 deployment = await self._load(split, {})
                 imported += await self._import(deployment, import_events)
-                metadata = await self.service.shop.prepare(deployment)
+                metadata = await self.shop.prepare(deployment)
                 content = deployment.stored().content()
                 if await asyncio.to_thread(documents.put, ACTIVE, content, after=num_changes):
                     break
@@ -78,12 +90,12 @@ class Activation:
             ConfigError: there is no such folder, or the model answers users: then its successor is to be activated.
         """
         async with self._lock:
-            if name in self.service.deployment.split.models:
+            if name in self.deployment.split.models:
                 raise ConfigError(f"{name}: is in use now; activate it to load what is in its folder")
-            loaded = await asyncio.to_thread(self.service.folders.load, name)
-            before = self.service.deployment
+            loaded = await asyncio.to_thread(self.folders.load, name)
+            before = self.deployment
             deployment = await self._deployment({**before.models, name: loaded}, before.split)
-            self._take_over(deployment, await self.service.shop.prepare(deployment))
+            self._take_over(deployment, await self.shop.prepare(deployment))
             return loaded
 
     async def follow_once(self) -> None:
@@ -94,19 +106,19 @@ class Activation:
         """
         async with self._lock:  # else what is read could be older than what is activated meanwhile
             try:
-                content = (await self.service.read(self.service.store.deployments.all)).get(ACTIVE)
+                content = (await asyncio.to_thread(self.store.deployments.all)).get(ACTIVE)
                 wanted = None if content is None else StoredDeployment.read(content)
-                if wanted is not None and wanted != self.service.deployment.stored():
+                if wanted is not None and wanted != self.deployment.stored():
                     deployment = await self._load(wanted.split, wanted.fingerprints)
-                    self._go_live(deployment, await self.service.shop.prepare(deployment))
+                    self._go_live(deployment, await self.shop.prepare(deployment))
             except SegueError as error:
                 self.problem = str(error)
                 raise
             self.problem = None
 
     def _take_over(self, deployment: Deployment, metadata: Metadata) -> None:
-        self.service.deployment = deployment
-        self.service.shop.catalogue.follow(metadata)
+        self.deployment = deployment
+        self.shop.catalogue.follow(metadata)
 
     def _go_live(self, deployment: Deployment, metadata: Metadata) -> None:
         self._take_over(deployment, metadata)
@@ -115,7 +127,7 @@ class Activation:
 
     async def _load(self, split: Split, fingerprints: Mapping[str, str]) -> Deployment:
         """A deployment with all models of a split in memory; those of given fingerprints, or what the folders hold."""
-        models = dict(self.service.deployment.models)
+        models = dict(self.deployment.models)
         for name in split.models:
             wanted = fingerprints.get(name)
             if wanted is None or name not in models or models[name].fingerprint != wanted:
@@ -124,12 +136,12 @@ class Activation:
 
     async def _deployment(self, models: Mapping[str, LoadedModel], split: Split) -> Deployment:
         """A deployment with the models that answer or run along, and those whose folders are still there."""
-        names = {*split.models, *await asyncio.to_thread(self.service.folders.all)}
+        names = {*split.models, *await asyncio.to_thread(self.folders.all)}
         return Deployment({name: loaded for name, loaded in models.items() if name in names}, split)
 
     def _current(self, name: str, loaded: LoadedModel | None, wanted: str | None) -> LoadedModel:
         """The model that a folder holds now, which is loaded unless it is in memory."""
-        folders = self.service.folders
+        folders = self.folders
         found = folders.fingerprint(name)
         if wanted is not None and found != wanted:
             raise ArtefactError(
@@ -150,8 +162,8 @@ class Activation:
 
     async def _import(self, deployment: Deployment, wanted: bool | None) -> int:
         """Copy the events of the logs of models that answer into the store; the number of events that are new."""
-        imported, store = 0, self.service.store
-        if wanted is None and not self.service.import_events:
+        imported, store = 0, self.store
+        if wanted is None and not self.import_events:
             return 0
         for name in deployment.split.shares():
             loaded = deployment.models[name]

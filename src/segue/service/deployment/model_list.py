@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from segue.data.extent import Extent
 from segue.errors import SegueError
-from segue.service.models.deployments import Arm, Shadow
+from segue.service.deployment.model_folders import ModelFolders
+from segue.service.models.deployments import Arm, Deployment, Shadow
 from segue.serving.index_levels import IndexFigures
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import read_facts
-
-if TYPE_CHECKING:
-    from segue.service.service import Service
 
 
 class Figure(BaseModel):
@@ -114,25 +112,32 @@ class ModelList(BaseModel):
     models: list[ModelEntry] = Field(description="All models, by name.")
 
 
-def list_models(service: Service) -> ModelList:
-    """The models of a service; reads the description of every folder."""
-    deployment = service.deployment
+def list_models(
+    deployment: Deployment, folders: ModelFolders, *, problem: str | None, not_erased: Mapping[str, str]
+) -> ModelList:
+    """The models of a service; reads the description of every folder.
+
+    Args:
+        deployment: the models in memory.
+        folders: all models.
+        problem: why the service could not follow what another one activated.
+        not_erased: why users could not be taken out of a folder, by the name of the model.
+    """
     split = deployment.split
-    names = sorted({*service.folders.all(), *deployment.models})
+    names = sorted({*folders.all(), *deployment.models})
     return ModelList(
         arms=split.arms,
         shadow=split.shadow,
         salt=split.salt,
-        problem=service.activation.problem,
-        models=[_entry(service, name) for name in names],
+        problem=problem,
+        models=[_entry(deployment, folders, name, not_erased.get(name)) for name in names],
     )
 
 
-def _entry(service: Service, name: str) -> ModelEntry:
-    deployment = service.deployment
-    loaded, reason, on_disk = deployment.models.get(name), service.folders.refused.get(name), None
+def _entry(deployment: Deployment, folders: ModelFolders, name: str, not_erased: str | None) -> ModelEntry:
+    loaded, reason, on_disk = deployment.models.get(name), folders.refused.get(name), None
     try:
-        on_disk = read_facts(service.folders.folder(name))
+        on_disk = read_facts(folders.folder(name))
     except SegueError as error:
         reason = str(error)
     facts: Mapping[str, Any] = loaded.saved.about if loaded else on_disk or {}
@@ -141,7 +146,7 @@ def _entry(service: Service, name: str) -> ModelEntry:
         name=name,
         status=_status(None if loaded is None else loaded.fingerprint, found, reason),
         reason=reason,
-        not_erased=service.erasures.failed.get(name),
+        not_erased=not_erased,
         share=deployment.split.shares().get(name, 0.0),
         arms=[arm.name for arm in deployment.split.arms if arm.model == name],
         shadow=name in deployment.split.shadow,

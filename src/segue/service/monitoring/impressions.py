@@ -73,6 +73,11 @@ class Impressions:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    @property
+    def unmeasured(self) -> int:
+        """Number of lists that were not remembered, of all models."""
+        return self.skipped + self.quality.skipped
+
     async def close(self) -> None:
         """Wait for shadow models."""
         await asyncio.gather(*self._tasks)

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -26,10 +25,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segue.service.http.request_checks import RULE
 from segue.service.monitoring.quality_figures import ArmQuality
-from segue.service.monitoring.quality_watch import K
-
-if TYPE_CHECKING:
-    from segue.service.service import Service
+from segue.service.monitoring.quality_watch import K, QualityWatch
+from segue.service.users.event_writer import EventWriter
+from segue.service.users.histories import Histories
 
 BUCKETS = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -39,10 +37,10 @@ UNKNOWN = "unknown"  # the route of a request that none fits
 class Metrics:
     """The counters of a service, in a registry of their own."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, writer: EventWriter, histories: Histories, watch: QualityWatch) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.registry.register(ServiceState(service))
+        self.registry.register(ServiceState(writer, histories, watch))
         requests = Histogram(
             "segue_request_seconds",
             "Latency of requests",
@@ -78,8 +76,8 @@ class Metrics:
 class ServiceState(Collector):
     """What is read from the state of a service when it is asked for."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, writer: EventWriter, histories: Histories, watch: QualityWatch) -> None:
+        self.writer, self.histories, self.watch = writer, histories, watch
 
     def describe(self) -> list[Metric]:
         """Nothing: what there is depends on the state."""
@@ -87,22 +85,21 @@ class ServiceState(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All figures of this moment."""
-        service = self.service
         events = CounterMetricFamily("segue_events", "Events that were sent", labels=["result"])
-        events.add_metric(["stored"], service.writer.stored)
-        events.add_metric(["duplicate"], service.writer.duplicates)
-        events.add_metric(["conflict"], service.writer.conflicts)
+        events.add_metric(["stored"], self.writer.stored)
+        events.add_metric(["duplicate"], self.writer.duplicates)
+        events.add_metric(["conflict"], self.writer.conflicts)
         yield events
-        users, past = service.histories.sizes()
+        users, past = self.histories.sizes()
         yield GaugeMetricFamily("segue_histories", "Users whose histories are in memory", users)
         yield GaugeMetricFamily("segue_history_events", "Events of the histories in memory", past)
-        skipped = service.quality.skipped + service.impressions.skipped
-        yield CounterMetricFamily("segue_unmeasured_lists", "Lists that were not remembered", skipped)
+        unmeasured = self.watch.impressions.unmeasured
+        yield CounterMetricFamily("segue_unmeasured_lists", "Lists that were not remembered", unmeasured)
         yield from self._models()
         yield from self._quality()
 
     def _models(self) -> Iterator[Metric]:
-        deployment, now = self.service.deployment, datetime.now(UTC)
+        deployment, now = self.watch.deployment(), datetime.now(UTC)
         age = GaugeMetricFamily("segue_model_age_seconds", "Time since a model was saved", labels=["model"])
         share = GaugeMetricFamily("segue_model_share", "Share of the users that a model answers", labels=["model"])
         sizes = HistogramMetricFamily("segue_batch_size", "Questions that were scored together", labels=["model"])
@@ -117,7 +114,7 @@ class ServiceState(Collector):
         yield from (age, share, sizes)
 
     def _quality(self) -> Iterator[Metric]:
-        report = self.service.watch.latest
+        report = self.watch.latest
         labels = ["model", "arm", "end"]
         recall = GaugeMetricFamily("segue_live_recall", f"Live recall@{K} and its interval", labels=labels)
         mrr = GaugeMetricFamily("segue_live_mrr", f"Live MRR@{K} and its interval", labels=labels)

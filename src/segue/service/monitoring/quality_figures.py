@@ -8,7 +8,7 @@ lies below the interval of the test.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -16,10 +16,8 @@ from segue.evaluation.score_interval import ratio_error, score_interval
 from segue.event_store.clock import MICROSECONDS, now
 from segue.event_store.outcomes import Sums
 from segue.service.deployment.model_list import Figure, offline_figures
-from segue.service.models.deployments import SHADOW
-
-if TYPE_CHECKING:
-    from segue.service.service import Service
+from segue.service.models.deployments import SHADOW, Deployment
+from segue.service.monitoring.impressions import Impressions
 
 MIN_LISTS, MIN_USERS = 100, 20  # before a drop is said
 HOURS = 24.0
@@ -59,17 +57,16 @@ class QualityReport(BaseModel):
     arms: list[ArmQuality] = Field(description="Each model in each arm.")
 
 
-def quality_report(service: Service, k: int = 10, hours: float = HOURS) -> QualityReport:
+def quality_report(impressions: Impressions, deployment: Deployment, k: int, hours: float) -> QualityReport:
     """The live quality over the last hours; reads the store."""
-    end = now()
-    hours = min(hours, service.quality.keep_days * 24)
-    sums = service.store.outcomes.sums(k, end - int(hours * 3600 * MICROSECONDS), end + MICROSECONDS)
-    skipped = service.quality.skipped + service.impressions.skipped
-    return QualityReport(k=k, hours=hours, skipped=skipped, arms=[_arm(service, one, k) for one in sums])
+    end, quality = now(), impressions.quality
+    hours = min(hours, quality.keep_days * 24)
+    sums = quality.store.outcomes.sums(k, end - int(hours * 3600 * MICROSECONDS), end + MICROSECONDS)
+    arms = [_arm(deployment, one, k) for one in sums]
+    return QualityReport(k=k, hours=hours, skipped=impressions.unmeasured, arms=arms)
 
 
-def _arm(service: Service, sums: Sums, k: int) -> ArmQuality:
-    deployment = service.deployment
+def _arm(deployment: Deployment, sums: Sums, k: int) -> ArmQuality:
     loaded = deployment.models.get(sums.model)
     same = loaded is not None and loaded.fingerprint == sums.fingerprint
     is_active = sums.model in deployment.split.shadow if sums.arm == SHADOW else sums.model in deployment.split.shares()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from segue.service.models.deployments import Deployment
+from segue.service.monitoring.impressions import Impressions
 from segue.service.monitoring.quality_figures import HOURS, QualityReport, quality_report
-
-if TYPE_CHECKING:
-    from segue.service.service import Service
 
 WATCH_SECONDS = 60.0
 FRESH_SECONDS = 10.0  # a younger report is not computed again for /metrics
@@ -22,15 +21,21 @@ logger = logging.getLogger("segue.service")
 class QualityWatch:
     """The newest report on the live quality at the usual cut-off."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, impressions: Impressions, deployment: Callable[[], Deployment]) -> None:
+        """Prepare.
+
+        Args:
+            impressions: counts what was not measured, and knows the store.
+            deployment: returns the models that answer.
+        """
+        self.impressions, self.deployment = impressions, deployment
         self.latest: QualityReport | None = None
         self._time = -float("inf")
         self._said: set[tuple[str, str, str]] = set()
 
     async def report(self, k: int = K, hours: float = HOURS) -> QualityReport:
         """The live quality now."""
-        return await asyncio.to_thread(quality_report, self.service, k, hours)
+        return await asyncio.to_thread(quality_report, self.impressions, self.deployment(), k, hours)
 
     async def look(self) -> None:
         """Compute the newest report anew if it is old.

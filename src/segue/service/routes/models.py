@@ -71,7 +71,7 @@ class ModelFolder(BaseModel):
 @router.get("/models", summary="List the models", openapi_extra=needs("read"))
 async def models(service: Annotated[Service, Depends(get_service)]) -> ModelList:
     """All saved models where the models of this service are: what they are, what they reached, which of them answer."""
-    return await asyncio.to_thread(list_models, service)
+    return await _listed(service)
 
 
 @router.post(
@@ -92,7 +92,7 @@ async def activate(body: NewSplit, service: Annotated[Service, Depends(get_servi
         imported = await service.activation.activate(split, import_events=body.import_events)
     except (ArtefactError, OtherLogError) as error:
         raise HTTPException(409, f"not activated, the models that answered before go on: {error}") from error
-    listed = await asyncio.to_thread(list_models, service)
+    listed = await _listed(service)
     return Activated(**dict(listed), imported=imported)
 
 
@@ -108,4 +108,14 @@ async def load(body: ModelFolder, service: Annotated[Service, Depends(get_servic
         await service.activation.load(body.folder)
     except ArtefactError as error:
         raise HTTPException(409, f"not loaded: {error}") from error
-    return await asyncio.to_thread(list_models, service)
+    return await _listed(service)
+
+
+async def _listed(service: Service) -> ModelList:
+    return await asyncio.to_thread(
+        list_models,
+        service.deployment,
+        service.folders,
+        problem=service.activation.problem,
+        not_erased=service.erasures.failed,
+    )
