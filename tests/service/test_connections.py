@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import socket
 import threading
 import time
@@ -15,9 +17,11 @@ import uvicorn
 from segue.errors import ConfigError
 from segue.service.http import connections
 from segue.service.http.connections import HEAD_BYTES, BoundedConnection
+from segue.service.http.log_limit import LogLimit
 from segue.service.run_server import listen
 
 FEW = 4
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -168,23 +172,51 @@ def test_the_connection_that_was_idle_for_longest_makes_room(port):
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "said"),
     [
-        b"\0\0\0\0\r\n\r\n",
-        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        (b"\0\0\0\0\r\n\r\n", "Invalid method"),
+        (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n", "Invalid char in url path; .*percent signs"),
+        (b"GET http:// HTTP/1.1\r\nHost: localhost\r\n\r\n", "Invalid address; .*percent signs"),
+        (b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "Invalid header value"),
+        (b"GET / HTTP/1.1\nHost: a\n\n", "Expected CRLF"),
+        (b"GET / HTTP/9.9\r\n\r\n", "Invalid HTTP version"),
+        (POST + b"Content-Length: -5\r\n\r\n", "Invalid character in Content-Length"),
+        (POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n", "Content-Length"),
+        (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "chunk size"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "Invalid method encountered; .*no TLS"),
     ],
 )
-def test_what_is_no_request_is_refused_with_a_problem(port, sent):
+def test_what_is_no_request_is_refused_with_the_reason(port, sent, said):
     with closing(connect(port)) as client:
         client.sendall(sent)
         answer = everything(client)
-        assert problem(answer[answer.rindex(b"HTTP/1.1 ") :])[0] == 400
+        status, detail, _ = problem(answer[answer.rindex(b"HTTP/1.1 ") :])
+        assert status == 400
+        assert re.search(said, detail), detail
+        assert ("percent" in detail) == ("percent" in said)
+
+
+def test_strangers_do_not_fill_the_log(port, caplog):
+    times: list[float] = []
+    limit, logger = LogLimit(clock=lambda: times[-1]), logging.getLogger("uvicorn.error")
+    logger.addFilter(limit)
+    try:
+        for seconds in (0.0, 1.0, 30.0, 59.9, 60.0, 119.9, 120.0):
+            times.append(seconds)
+            with closing(connect(port)) as client:
+                client.sendall(b"no request\r\n\r\n")
+                everything(client)
+            logger.warning("something else")
+    finally:
+        logger.removeFilter(limit)
+    lines = [record.getMessage() for record in caplog.records if record.name == "uvicorn.error"]
+    assert lines.count("something else") == 7
+    assert [line for line in lines if line.startswith("Invalid")] == [
+        "Invalid HTTP request received.",
+        "Invalid HTTP request received. (3 more since the last such line)",
+        "Invalid HTTP request received. (1 more since the last such line)",
+    ]
 
 
 def test_an_address_is_taken_by_one_service_alone():

@@ -17,6 +17,7 @@ from segue.service.app import create_app
 from segue.service.http.api_key_cache import ApiKeyCache
 from segue.service.http.connections import BoundedConnection
 from segue.service.http.limits import Limits
+from segue.service.http.log_limit import limit_logs
 from segue.service.service import Service
 
 KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than balancers keep theirs, usually 60
@@ -49,6 +50,7 @@ def run_server(service: Service, listener: socket.socket, limits: Limits, *, say
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=10,
     )
+    limit_logs()
     server = _Server(config, lambda: say(f"segue is ready: {address} (a page for people; routes: {address}/docs)"))
     if signal.getsignal(HANGUP) is not signal.SIG_IGN:  # as nohup sets it
         signal.signal(HANGUP, server.handle_exit)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from typing import Any, cast
 
+import httptools
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -20,6 +22,7 @@ from segue.service.http.problems import CLOSE, problem_response
 
 HEAD_SECONDS = 10.0  # until the headers of a request are there, from the start of the connection or of the request
 HEAD_BYTES = 65_536  # of the address and the headers of a request
+ADDRESS = "; in an address, percent signs stand for characters other than ASCII"
 
 logger = logging.getLogger("segue.service")
 
@@ -86,10 +89,8 @@ class BoundedConnection(HttpToolsProtocol):
                 self._refuse(431, f"the address and the headers have more than {HEAD_BYTES:,} bytes; send less")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP."""
-        self._refuse(
-            400, "not a request of HTTP/1.1; percent signs stand for characters other than ASCII in an address"
-        )
+        """Refuse what is not HTTP; uvicorn asks for it while it handles the error of the parser."""
+        self._refuse(400, _why_no_http(sys.exception()))
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -148,6 +149,18 @@ class BoundedConnection(HttpToolsProtocol):
         self._timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _why_no_http(error: BaseException | None) -> str:
+    """What is wrong with a request, by the error of the parser."""
+    reason, advice = str(error), ""
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        advice = "; is it meant for https? The service has no TLS of its own"
+    elif isinstance(error, httptools.HttpParserInvalidURLError):
+        advice = ADDRESS
+    elif isinstance(error, httptools.HttpParserCallbackError):  # the address is split in a callback
+        reason, advice = "Invalid address", ADDRESS
+    return f"not a request of HTTP/1.1: {reason}{advice}"
 
 
 async def _refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, NoReturn
 
 from fastapi import HTTPException, Request, Response
@@ -76,19 +76,25 @@ class JsonRoute(APIRoute):
         return answer_json if self.body_field else answer
 
 
-def check_content_type(headers: Mapping[str, str]) -> None:
+def check_content_type(headers: Headers) -> None:
     """Refuse bodies that are compressed or say that they are something else than JSON.
 
     Raises:
         HTTPException: 415, with what is wrong.
     """
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise HTTPException(415, f"Content-Encoding {encoding}: send the body without compression")
-    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
+    for name, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
+        encoding = _value(headers, name)
+        if encoding not in ("", plain):
+            raise HTTPException(415, f"{name} {encoding}: send the body without compression")
+    kind, _, parameters = _value(headers, "Content-Type").partition(";")
     charset = parameters.replace(" ", "").replace('"', "")
     if kind.strip() not in JSON_TYPES or charset not in ("", "charset=utf-8"):
         raise HTTPException(415, "send JSON in UTF-8, with the header Content-Type: application/json")
+
+
+def _value(headers: Headers, name: str) -> str:
+    """All values of a header, in lower case; a header may stand several times."""
+    return ", ".join(value.strip().lower() for value in headers.getlist(name))
 
 
 def read_json(body: bytes) -> Any:
