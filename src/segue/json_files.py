@@ -11,6 +11,7 @@ file, the result is a value of the type or one `ArtefactError`.
 from __future__ import annotations
 
 import json
+import math
 import reprlib
 from collections.abc import Callable
 from functools import cache
@@ -135,6 +136,16 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+def strict_json(text: str) -> Any:
+    """The dictionaries, lists and plain values of a JSON text.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+        ValueError: it is not JSON, a key is there twice, or a number is NaN or infinite.
+    """
+    return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse, parse_float=_finite)
+
+
 def plain_json(text: str, *, where: str, repair: str) -> Any:
     """The dictionaries, lists and plain values of a JSON text.
 
@@ -142,7 +153,7 @@ def plain_json(text: str, *, where: str, repair: str) -> Any:
         ArtefactError: the text is not JSON, a key is there twice, or a number is NaN or infinite.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse)
+        return strict_json(text)
     except ValueError as error:
         raise ArtefactError(f"{where}: damaged, not JSON ({error}); {repair}") from None
     except RecursionError:
@@ -174,6 +185,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
 
 
 def problem_text(error: ValidationError) -> str:

@@ -126,6 +126,7 @@ def test_a_forged_description(copy: Callable[[str], Path], model: str, edit: Any
         ('{"format": 2, "a":' + "[" * 100_000, "too deep"),
         ('{"format": 2, "a": ' + "[" * 500 + "]" * 500 + "}", "recursion limit"),
         ('{"format": 2, "format": 2}', "the key 'format' is there twice"),
+        ('{"format": 2, "seconds": 1e999}', "the number 1e999 is too large"),
         ('{"format": 2, "log": NaN}', "NaN is not a number of JSON"),
         ('{"format": [2]}', "damaged, its format is not a whole number"),
         ('{"format": 2, "a": "\\ud800"}', "invalid JSON"),

@@ -117,7 +117,7 @@ class ItemTable:
             replace(item, created=present[name].created if name in present else moment, updated=moment)
             for name, item in changed.items()
         ]
-        rows = [_plain(item) for item in written]
+        rows = [{**vars(item), "columns": dict(item.columns)} for item in written]
         if rows:
             connection.execute(self.database.upsert(items, ["item"], keep=["created"]), rows)
         return Written(tuple(written), before, moment if rows else before)
@@ -147,7 +147,3 @@ class ItemTable:
 
 def _item(row: Any) -> Item:
     return Item(**row._mapping)
-
-
-def _plain(item: Item) -> dict[str, Any]:
-    return {**{field: getattr(item, field) for field in item.__dataclass_fields__}, "columns": dict(item.columns)}

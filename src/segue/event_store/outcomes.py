@@ -223,5 +223,4 @@ def _list_of(row: Any) -> RecommendedList:
 
 
 def _plain(one: Any) -> dict[str, Any]:
-    values = {field.name: getattr(one, field.name) for field in fields(one)}
-    return {**values, "items": list(one.items)} if isinstance(one, RecommendedList) else values
+    return {field.name: getattr(one, field.name) for field in fields(one)}

@@ -17,9 +17,8 @@ import numpy as np
 import polars as pl
 
 from segue.data.log import Ids, Log, Vocab
-from segue.data.time_units import TICKS_PER_SECOND
+from segue.data.time_units import in_microseconds
 from segue.errors import ArtefactError
-from segue.event_store.clock import MICROSECONDS
 from segue.folders import atomic_folder
 from segue.io import file_hash, reason, write_json
 from segue.models.base.model import Sizes
@@ -119,8 +118,7 @@ def _microseconds(log: Log) -> Ids:
     assert log.time is not None
     if log.time_unit is None:
         return np.full(len(log), np.iinfo(np.int64).min)
-    ticks, times = TICKS_PER_SECOND[log.time_unit], log.column(log.time)
-    return times * (MICROSECONDS // ticks) if ticks <= MICROSECONDS else times // (ticks // MICROSECONDS)
+    return in_microseconds(log.column(log.time), log.time_unit)
 
 
 def _renamed(tokens: pl.Series, ids: list[int]) -> pl.Series:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 
+from segue.json_files import strict_json
 from segue.service.http.limits import Limits
 from segue.service.http.names import storable
 from segue.service.http.problems import CLOSE
@@ -105,7 +105,7 @@ def read_json(body: bytes) -> Any:
     """
     try:
         text = body.decode()
-        content = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_finite, parse_float=_finite)
+        content = strict_json(text)
         if "\\u" in text:
             _check_texts(content)
     except UnicodeDecodeError as error:
@@ -129,22 +129,3 @@ def _check_texts(content: Any) -> None:
             waiting += [*one, *one.values()]
         elif isinstance(one, list):
             waiting += one
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)}: given twice; give it once")
-    return found
-
-
-def _not_finite(text: str) -> NoReturn:
-    raise ValueError(f"{text}: not a number of JSON; leave the field out, or write null")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]}: the number is too large")
-    return value

@@ -71,9 +71,9 @@ class Fallback:
         without_caps = replace(selection, caps=())
         size = len(self.catalogue) if selection.caps else k
         ranked = {source: without_caps.best(values, size, hidden) for source, values in scores.items()}
-        source_of = dict(_merge(ranked, size))
-        chosen = selection.capped(source_of, k) if selection.caps else list(source_of)[:k]
-        return [Pick(number, float(popularity[number]), source_of[number]) for number in chosen]
+        ranking = list(_merge(ranked, size))
+        chosen = [ranking[place] for place in selection.capped([number for number, _ in ranking], k)]
+        return [Pick(number, float(popularity[number]), source) for number, source in chosen]
 
     def new_items(self, loaded: LoadedModel) -> Floats:
         """(N + 1,) when each item of the table was added that a model does not know; 0 for the others."""

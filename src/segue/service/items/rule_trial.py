@@ -127,8 +127,8 @@ def _lists(
     numbers = selection.catalogue.numbers_of(loaded)
     lists = []
     for row in finder.find(block, loaded.num_items).items.numpy():
-        places = {int(numbers[index]): index for index in _found(row)}
-        lists.append([places[number] for number in selection.capped(places, k)])
+        ids = _found(row)
+        lists.append([ids[place] for place in selection.capped(numbers[ids].tolist(), k)])
     return lists
 
 

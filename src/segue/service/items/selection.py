@@ -75,9 +75,8 @@ class Selection:
         if self.boosts is not None and len(values) > 1:
             values = values + self.catalogue.padded(self.boosts)[candidates] * values.std()
         if self.caps:
-            order = np.argsort(-values, kind="stable")
-            chosen = self.capped(candidates[order].tolist(), k)
-            return np.array(chosen, np.int64)
+            ranking = candidates[np.argsort(-values, kind="stable")]
+            return ranking[self.capped(ranking.tolist(), k)]
         if k < len(values):
             least = np.partition(values, len(values) - k)[len(values) - k]
             kept = values >= least
@@ -85,7 +84,7 @@ class Selection:
         return candidates[np.argsort(-values, kind="stable")[:k]]
 
     def capped(self, ranking: Iterable[int], k: int) -> list[int]:
-        """The first k items of a ranking, without those of which the list has enough.
+        """The places, from 0, of the first k items of a ranking, without those of which the list has enough.
 
         Args:
             ranking: numbers of items, best first.
@@ -93,14 +92,14 @@ class Selection:
         """
         counts: list[Counter[str]] = [Counter() for _ in self.caps]
         chosen: list[int] = []
-        for number in ranking:
+        for place, number in enumerate(ranking):
             kinds = [_counted(self.catalogue, cap, number) for cap in self.caps]
             if all(
                 count[value] < cap.at_most
                 for cap, count, values in zip(self.caps, counts, kinds, strict=True)
                 for value in values
             ):
-                chosen.append(number)
+                chosen.append(place)
                 for count, values in zip(counts, kinds, strict=True):
                     count.update(values)
             if len(chosen) == k:

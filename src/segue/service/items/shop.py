@@ -115,8 +115,7 @@ class Shop:
             return await ask(k)
         for width in (4 * k, len(numbers)):  # the whole ranking where the best items are of too few kinds
             answer = await ask(width)
-            places = {int(numbers[index]): place for place, index in enumerate(answer.ids)}
-            chosen = [places[number] for number in selection.capped(places, k)]
+            chosen = selection.capped(numbers[answer.ids].tolist(), k)
             if len(chosen) == k or len(answer.ids) < width:
                 break
         return Answer([answer.ids[one] for one in chosen], [answer.scores[one] for one in chosen], answer.fallback)

@@ -21,12 +21,11 @@ import polars as pl
 from segue.data.item_values import common_column
 from segue.data.log import Log, Mask, Vocab
 from segue.data.readers.store_items import with_store_items
-from segue.data.time_units import TICKS_PER_SECOND
+from segue.data.time_units import in_microseconds
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.evaluation.significance import interval
-from segue.event_store.clock import MICROSECONDS
 from segue.event_store.item_table import Item
 from segue.experiments.experiment import Experiment
 from segue.experiments.outcome import Outcome
@@ -159,9 +158,8 @@ def retraining_experiment(saved: SavedModel, log: Log, reference: str = "") -> E
 
 def _in_microseconds(protocol: Protocol, old: Log) -> Protocol:
     """The protocol with times in the unit of a store."""
-    ticks = TICKS_PER_SECOND[old.time_unit] if old.time_unit else MICROSECONDS
     moved = {
-        name: int(value * MICROSECONDS / ticks)
+        name: in_microseconds(int(value), old.time_unit)
         for name, value in protocol.arguments.items()
         if name in ABSOLUTE and value is not None
     }

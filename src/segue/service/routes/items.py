@@ -173,18 +173,15 @@ async def similar(
         why = "does not know it yet; it learns it at the next retrain" if known else "knows no item of this name"
         raise HTTPException(404, f"item {item!r}: the model {loaded.name} {why}")
     found = await service.compute(partial(_find_similar, loaded, item, k, selection))
-    names = [name for name, _ in found]
-    similarities = dict(found)
-    by_number = {int(numbers[loaded.token_ids[name]]): name for name in names}
-    chosen = selection.capped(by_number, k) if selection.caps else list(by_number)[:k]
+    places = selection.capped([int(numbers[loaded.token_ids[name]]) for name, _ in found], k)
     title = shop.catalogue.title
     return SimilarItems(
         item=item,
         title=title(int(numbers[loaded.token_ids[item]])),
         model=loaded.name,
         items=[
-            SimilarItem(item=by_number[number], title=title(number), similarity=similarities[by_number[number]])
-            for number in chosen
+            SimilarItem(item=name, title=title(int(numbers[loaded.token_ids[name]])), similarity=similarity)
+            for name, similarity in (found[place] for place in places)
         ],
     )
 

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from segue.data.log import Ids, Log
-from segue.data.time_units import TICKS_PER_SECOND
+from segue.data.time_units import in_microseconds
 from segue.errors import ConfigError
-from segue.event_store.clock import MICROSECONDS
 from segue.event_store.imports import Row
 from segue.event_store.store import Store
 from segue.serving.saved_model import SavedModel
@@ -121,9 +120,7 @@ def event_times(log: Log) -> Ids:
     """
     if log.time is None:
         return np.arange(len(log))
-    times = log.column(log.time).astype(np.int64)
-    ticks = TICKS_PER_SECOND[log.time_unit] if log.time_unit else MICROSECONDS
-    return times * (MICROSECONDS // ticks) if ticks <= MICROSECONDS else times // (ticks // MICROSECONDS)
+    return in_microseconds(log.column(log.time), log.time_unit)
 
 
 def _rows(log: Log, users: list[str], kept: np.ndarray) -> Iterator[Row]:
