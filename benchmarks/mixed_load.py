@@ -36,6 +36,7 @@ class Mix:
 
     def __init__(self, models: list[str], users: list[str], items: list[str]) -> None:
         self.models, self.users, self.items = models, users, items
+        self.popular: list[str] = []
         self.rng = random.Random(0)
         self.done: Counter[str] = Counter()
         self.kinds: dict[str, tuple[int, Callable[[Connection], Awaitable[bytes]]]] = {
@@ -86,8 +87,11 @@ class Mix:
         return await connection.post("/v1/recommend", content)
 
     async def similar(self, connection: Connection) -> bytes:
-        """Ask for similar items."""
-        return await connection.get(f"/v1/items/{quote(self.rng.choice(self.items), safe='')}/similar")
+        """Ask for items similar to a popular one, which every model was trained with."""
+        if not self.popular:
+            found = json.loads(await connection.get("/v1/popular?k=200&available=false"))
+            self.popular = [one["item"] for one in found["items"]]
+        return await connection.get(f"/v1/items/{quote(self.rng.choice(self.popular), safe='')}/similar")
 
     async def item(self, connection: Connection) -> bytes:
         """Change an item; now and then a new one."""
