@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 from segue.event_store.event_log import Change
@@ -28,6 +27,7 @@ from segue.service.users.histories import Histories
 from segue.service.users.history import History
 
 READERS = 10  # threads that read from a server: as many as there are connections
+READ_TOGETHER = 16  # histories that one of them reads
 COMPUTING = 2  # threads that explain, try rules and find similar items
 Value = TypeVar("Value")
 RETRY_SECONDS = 60.0  # at most, before a folder of a model that was no good is read again
@@ -58,7 +58,10 @@ class Service:
         self.histories = Histories(store.events)
         self._reads = ThreadPoolExecutor(READERS, "segue-reads")
         self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
-        self._history_batches = MicroBatches(self.histories.get_all)
+        if store.database.embedded:
+            self._history_batches = MicroBatches(self.histories.get_all)
+        else:
+            self._history_batches = MicroBatches(self.histories.get_all, READ_TOGETHER, self._reads)
         self.shop = Shop(store, deployment.in_use, deployment.others)
         self.writer = EventWriter(store.events, self._changed)
         self.keys = ApiKeyCache(store.keys)
@@ -100,9 +103,7 @@ class Service:
 
     async def history(self, user: str) -> History:
         """The history of a user as the store holds it now."""
-        if self.store.database.embedded:
-            return await self._history_batches.ask(user)
-        return await self._in(self._reads, partial(self.histories.get, user))
+        return await self._history_batches.ask(user)
 
     async def read(self, ask: Callable[[], Value]) -> Value:
         """Read from the store: at once if it is a file, in a thread if it is a server."""

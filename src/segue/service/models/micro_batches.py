@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from typing import Generic, TypeVar
 
 Query = TypeVar("Query")
@@ -22,14 +24,17 @@ Answer = TypeVar("Answer")
 class MicroBatches(Generic[Query, Answer]):
     """Collects the queries of one event loop, and scores them in batches."""
 
-    def __init__(self, score: Callable[[Sequence[Query]], Sequence[Answer]], max_rows: int = 64) -> None:
+    def __init__(
+        self, score: Callable[[Sequence[Query]], Sequence[Answer]], max_rows: int = 64, threads: Executor | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             score: scores a batch; it returns one answer for each query.
             max_rows: the largest batch.
+            threads: where batches are scored, for a `score` that waits for a server; None for the event loop.
         """
-        self.score, self.max_rows = score, max_rows
+        self.score, self.max_rows, self.threads = score, max_rows, threads
         self.sizes: Counter[int] = Counter()  # how many batches there were of each size
         self._waiting: list[tuple[Query, asyncio.Future[Answer]]] = []
 
@@ -51,20 +56,27 @@ class MicroBatches(Generic[Query, Answer]):
         if not batch:
             return
         self.sizes[len(batch)] += 1
-        try:
-            answered = list(zip(batch, self.score([query for query, _ in batch]), strict=True))
-        except Exception as error:
-            self._fail(batch, error)
-            return
-        for (_, future), answer in answered:
-            future.set_result(answer)
+        work = partial(self._score, [query for query, _ in batch])
+        if self.threads is None:
+            self._answer(batch, work())
+        else:
+            scored = asyncio.get_running_loop().run_in_executor(self.threads, work)
+            scored.add_done_callback(lambda done: self._answer(batch, done.result()))
 
-    def _fail(self, batch: list[tuple[Query, asyncio.Future[Answer]]], error: Exception) -> None:
-        """Score the queries one by one after an error, so that one bad query does not fail the others."""
-        for query, future in batch:
-            try:
-                if len(batch) == 1:
-                    raise error
-                future.set_result(self.score([query])[0])
-            except Exception as own_error:
-                future.set_exception(own_error)
+    def _score(self, queries: list[Query]) -> list[Answer | Exception]:
+        """The answers to a batch; after an error, to each query alone, so that one bad query fails alone."""
+        try:
+            return [answer for _, answer in zip(queries, self.score(queries), strict=True)]
+        except Exception as error:
+            if len(queries) == 1:
+                return [error]
+        return [answer for query in queries for answer in self._score([query])]
+
+    def _answer(self, batch: list[tuple[Query, asyncio.Future[Answer]]], answers: list[Answer | Exception]) -> None:
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # the client went away meanwhile
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
