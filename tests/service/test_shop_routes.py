@@ -45,12 +45,12 @@ def now() -> int:
 @pytest.fixture
 def kinds(client) -> None:
     items = [{"item": f"i{n}", "columns": {"kind": "even" if n % 2 == 0 else "odd"}} for n in range(30)]
-    assert client.put("/v1/items", json={"items": items}).json() == {"stored": 30, "new": []}
+    assert client.put("/v1/items", json={"items": items}).json() == {"stored": 30, "new": [], "expired": []}
 
 
 def test_items_are_replaced_or_changed_and_shown(client):
     item = {"item": "i3", "title": "<b>Three</b>", "columns": {"kind": ["x", "y"], "price": 2.0}}
-    assert client.put("/v1/items", json=item).json() == {"stored": 1, "new": []}
+    assert client.put("/v1/items", json=item).json() == {"stored": 1, "new": [], "expired": []}
     shown = client.get("/v1/items/i3").json()
     assert shown == {
         "item": "i3",
@@ -110,6 +110,39 @@ def test_a_service_that_can_select_no_items_is_not_ready(client, service, monkey
     assert client.get("/healthz").status_code == 200
 
 
+def test_an_item_whose_time_is_over_is_said(client):
+    past, to_come = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+    items = [{"item": "i1", "expires": past}, {"item": "i2", "expires": to_come}, {"item": "i3"}]
+    assert client.put("/v1/items", json={"items": items}).json()["expired"] == ["i1"]
+    again = [{"item": one["item"], "available": True} for one in items]
+    assert client.post("/v1/items", json={"items": again}).json()["expired"] == ["i1"]
+    assert "i1" not in names(client.get("/v1/popular?k=100").json())
+    assert client.post("/v1/items", json={"item": "i1", "expires": None}).json()["expired"] == []
+    assert "i1" in names(client.get("/v1/popular?k=100").json())
+
+
+def test_names_of_columns_and_values_have_colons(client):
+    for item, columns in {
+        "i1": {"x:y": "v"},
+        "i2": {"x": "y:v"},
+        "i3": {"size:eu": "4:2"},
+        "i4": {"url": "a://b"},
+    }.items():
+        client.post("/v1/items", json={"item": item, "columns": columns})
+
+    def found(where: str) -> list[str] | str:
+        answer = client.get("/v1/popular", params={"where": where}).json()
+        return answer["detail"] if "detail" in answer else names(answer)
+
+    assert "fits the columns 'x' and 'x:y'" in found("x:y:v")
+    assert [found(where) for where in ("size:eu:4:2", "url:a://b")] == [["i3"], ["i4"]]
+    client.post("/v1/items", json={"item": "i2", "columns": {"x": None}})
+    assert found("x:y:v") == ["i1"]
+    rule = {"kind": "include", "where": {"x:y": ["v"]}}
+    assert client.put("/v1/rules/colon", json=rule).status_code == 200
+    assert names(client.get("/v1/popular").json()) == ["i1"]
+
+
 def test_conditions_choose_among_the_items(client, kinds):
     everything = names(recommend(client, k=1000))
     even = names(recommend(client, k=1000, where="kind:even"))
@@ -121,7 +154,7 @@ def test_conditions_choose_among_the_items(client, kinds):
 
 def test_an_item_that_no_model_knows_is_recommended_as_new_to_those_whom_no_model_knows(client):
     stored = client.put("/v1/items", json={"item": "brand-new", "title": "Brand new"}).json()
-    assert stored == {"stored": 1, "new": ["brand-new"]}
+    assert stored == {"stored": 1, "new": ["brand-new"], "expired": []}
     cold = client.get("/v1/recommend", params={"user": "nobody"}).json()
     new = [one for one in cold["items"] if one["source"] == "new"]
     assert [(one["item"], one["title"]) for one in new] == [("brand-new", "Brand new")]
@@ -350,7 +383,17 @@ def test_an_older_copy_of_a_model_is_cleaned_when_it_is_served_again(own_models,
         ("get", "/v1/items/i1/similar?model=hgm", None, 422, "unknown model 'hgm'"),
         ("put", "/v1/items", {"item": " "}, 422, "must not be empty"),
         ("put", "/v1/items", {"items": []}, 422, "at least 1"),
-        ("put", "/v1/items", {"items": [{"item": "i"}] * 1001}, 422, "at most 1000"),
+        (
+            "put",
+            "/v1/items",
+            {"items": [{"item": "a"}, {"item": "i"}, {"item": "i "}]},
+            422,
+            r"items: .*1 and 2 \(from 0\)",
+        ),
+        ("post", "/v1/items", {"items": [{"item": "i"}] * 2}, 422, "are the same item; give each item once"),
+        ("post", "/v1/items", {"item": "i", "columns": {"title": "x"}}, 422, "title: no column"),
+        ("put", "/v1/items", {"item": "i", "columns": {"item": "x"}}, 422, "item: no column"),
+        ("put", "/v1/items", {"items": [{"item": f"i{n}"} for n in range(1001)]}, 422, "at most 1000"),
         ("put", "/v1/items", {"item": "i", "expires": "2026-01-01T00:00:00"}, 422, "timezone"),
         ("put", "/v1/items", {"item": "i", "columns": {"a": {"b": 1}}}, 422, "columns a"),
         ("put", "/v1/items", {"item": "i", "columns": {"a": "b\0"}}, 422, "character 0"),

@@ -243,9 +243,7 @@ def in_use(folder: Path | None) -> Iterator[None]:
         raise _not_written(folder, error) from error
     with locked_folder(folder) as is_free:
         if not is_free:
-            raise TrainingError(
-                f"{folder}: another process is training there; wait until it ends, or choose another folder with -o"
-            )
+            raise TrainingError(f"{folder}: another process is training there; wait until it ends")
         try:
             yield
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -139,7 +139,7 @@ class Selector:
         key = (tuple(where), available, rules)
         found = self._known.get(key)
         if found is None:
-            conditions = parse_where(where)
+            conditions = parse_where(where, self.catalogue.columns)
             found = self.make(conditions, self.book.rules if rules else {}, available=available)
             if rules:
                 self._log_idle(found.idle)
@@ -217,19 +217,29 @@ class Selector:
         return meant
 
 
-def parse_where(where: Sequence[str]) -> dict[str, list[str]]:
+def parse_where(where: Sequence[str], columns: Callable[[], Collection[str]] = list) -> dict[str, list[str]]:
     """The values of each column, from conditions such as "category:kitchen".
 
     >>> parse_where(["category:kitchen", "category:toys", "brand:own"])
     {'category': ['kitchen', 'toys'], 'brand': ['own']}
+    >>> parse_where(["size:eu:42", "url:https://a"], lambda: ["size:eu", "url"])
+    {'size:eu': ['42'], 'url': ['https://a']}
+
+    Args:
+        where: the conditions.
+        columns: returns the names of all columns. It is asked where a name or a value has a colon.
 
     Raises:
-        ConfigError: a condition has another form.
+        ConfigError: a condition has another form, or fits two columns.
     """
     conditions: dict[str, list[str]] = {}
     for text in where:
-        column, colon, value = text.partition(":")
-        if not (column and colon and value):
+        names = [text[:place] for place, character in enumerate(text) if character == ":" and text[place + 1 :]]
+        if not names or not names[0]:
             raise ConfigError(f"where={text!r}: give a column and a value, such as category:kitchen")
-        conditions.setdefault(column, []).append(value)
+        known = names if len(names) == 1 else [name for name in names if name in columns()]
+        if len(known) > 1:
+            raise ConfigError(f"where={text!r}: fits the columns {' and '.join(map(repr, known))}; select by a rule")
+        column = known[0] if known else names[0]
+        conditions.setdefault(column, []).append(text[len(column) + 1 :])
     return conditions

@@ -9,7 +9,7 @@ from pydantic import Field
 
 WHERE = (
     "Conditions on the columns of the items, as column:value. Those on one column are alternatives, and all columns "
-    "must fit."
+    "must fit. Names and values may have colons."
 )
 AVAILABLE = "Leave out items that cannot be had now or have expired."
 RULES = "Whether the rules of the shop hold."

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from segue.errors import DataError
 from segue.event_store.clock import now, to_datetime, to_microseconds
@@ -28,9 +28,22 @@ from segue.serving.item_filter import ItemFilter
 
 router = APIRouter(tags=["items"], route_class=JsonRoute)
 MAX_BATCH = 1_000
+
+
+def not_a_field(column: str) -> str:
+    """Refuse columns with the names of what an item has besides: a table would have two columns of the name.
+
+    Raises:
+        ValueError: it is item or title.
+    """
+    if column in ("item", "title"):
+        raise ValueError(f"{column}: no column; give it beside the columns")
+    return column
+
+
 Value = Annotated[Text, Field(max_length=1_000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
-Column = Annotated[Text, Field(min_length=1, max_length=200)]
+Column = Annotated[Text, Field(min_length=1, max_length=200), AfterValidator(not_a_field)]
 Values = Annotated[list[Value], Field(max_length=1_000)]
 
 
@@ -69,11 +82,20 @@ class NewItem(BaseModel):
 
 
 class NewItems(BaseModel):
-    """Several items; of those with the same name, the last one counts."""
+    """Several items, each once."""
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[NewItem] = Field(min_length=1, max_length=MAX_BATCH, description="The items.")
+    items: list[NewItem] = Field(min_length=1, max_length=MAX_BATCH, description="The items, each once.")
+
+    @field_validator("items")
+    @classmethod
+    def _are_distinct(cls, items: list[NewItem]) -> list[NewItem]:
+        first: dict[str, int] = {}
+        for place, one in enumerate(items):
+            if first.setdefault(one.item, place) != place:
+                raise ValueError(f"{first[one.item]} and {place} (from 0) are the same item; give each item once")
+        return items
 
 
 Body = Annotated[Annotated[NewItem, ONE] | Annotated[NewItems, SEVERAL], one_or_several("items")]
@@ -89,6 +111,13 @@ class StoredItems(BaseModel):
             "recommended, as new, to those whom the model knows nothing of."
         ),
         examples=[["sku7"]],
+    )
+    expired: list[str] = Field(
+        description=(
+            "Those that cannot be had, whatever `available` says, since the time of `expires` is over. Change "
+            "`expires` to bring them back; null is never."
+        ),
+        examples=[[]],
     )
 
 
@@ -129,8 +158,7 @@ class SimilarItems(BaseModel):
 async def put_items(body: Body, service: Annotated[Service, Depends(get_service)]) -> StoredItems:
     """Write whole items. They have nothing that is not given, whatever was known of them, or a model knows."""
     items = [Item(one.item, **one.values(), complete=True) for one in _items(body)]
-    await service.shop.write(lambda table: table.put(items))
-    return _stored(service, [one.item for one in items])
+    return _stored(service, await service.shop.write(lambda table: table.put(items)))
 
 
 @router.post("/items", summary="Change one item or several", openapi_extra=needs("write"))
@@ -141,8 +169,7 @@ async def change_items(body: Body, service: Annotated[Service, Depends(get_servi
     what models know of it counts where nothing is given.
     """
     changes = [(one.item, one.values()) for one in _items(body)]
-    await service.shop.write(lambda table: table.update(changes))
-    return _stored(service, [name for name, _ in changes])
+    return _stored(service, await service.shop.write(lambda table: table.update(changes)))
 
 
 @router.get(
@@ -213,10 +240,13 @@ def _items(body: NewItem | NewItems) -> Sequence[NewItem]:
     return body.items if isinstance(body, NewItems) else [body]
 
 
-def _stored(service: Service, names: Sequence[str]) -> StoredItems:
-    known = service.deployment.choose(None)[0].token_ids
-    distinct = list(dict.fromkeys(names))
-    return StoredItems(stored=len(distinct), new=[name for name in distinct if name not in known])
+def _stored(service: Service, items: Sequence[Item]) -> StoredItems:
+    known, moment = service.deployment.choose(None)[0].token_ids, now()
+    return StoredItems(
+        stored=len(items),
+        new=[one.item for one in items if one.item not in known],
+        expired=[one.item for one in items if one.expires is not None and one.expires <= moment],
+    )
 
 
 def _find_similar(loaded: LoadedModel, item: str, k: int, selection: Selection) -> list[tuple[str, float]]:
