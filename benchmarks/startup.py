@@ -22,8 +22,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from urllib.request import urlopen
@@ -31,10 +32,6 @@ from urllib.request import urlopen
 import psutil
 
 import segue
-from segue.event_store.clock import now
-from segue.event_store.event import Event
-from segue.event_store.store import open_store
-from segue.serving.saved_model import load
 
 SOURCE = Path(segue.__file__).parents[1]
 EVENTS = 1_000_000
@@ -85,6 +82,10 @@ def measure(arguments: list[str], source: Path, folder: Path) -> Cost:
 
 def fill_store(url: str) -> None:
     """Put events of random users and items into a store until it has a million."""
+    from segue.event_store.clock import now
+    from segue.event_store.event import Event
+    from segue.event_store.store import open_store
+
     store, random = open_store(url), Random(0)
     start = now()
     for block in range(len(store.events), EVENTS, BLOCK):
@@ -96,29 +97,38 @@ def fill_store(url: str) -> None:
     store.close()
 
 
-def commands(models: list[Path], store: str) -> Iterator[list[str]]:
-    """The commands that are measured."""
+def first_user(model: Path) -> str:
+    """The name of a user whom a saved model knows."""
+    from segue.serving.saved_model import load
+
+    return str(load(model).log.users.tokens[0])
+
+
+def commands(users: Mapping[Path, str], store: str) -> Iterator[list[str]]:
+    """The commands that are measured, with saved models and a user of each."""
     yield ["--help"]
     yield ["models"]
-    for model in models:
-        yield ["recommend", str(model), "--user", str(load(model).log.users.tokens[0])]
+    for model, user in users.items():
+        yield ["recommend", str(model), "--user", user]
     yield ["run", "item-knn", "ml-100k"]
-    for model in models:
+    for model in users:
         yield ["serve", str(model), "--active", model.name, "--store", store, "--port", "0"]
 
 
 def compare(models: list[Path], sources: list[Path], runs: int) -> dict[str, dict[str, Cost]]:
     """The median costs of each command with each version of segue: by the command, then by the folder of the source."""
-    with tempfile.TemporaryDirectory() as name:
+    # the largest memory of a process counts that of its parent at the start, so this process stays small
+    with tempfile.TemporaryDirectory() as name, get_context("spawn").Pool(1) as other:
         folder = Path(name)
         store = f"sqlite:///{folder}/events.db"
-        for command in commands(models, store):
+        users = {model: other.apply(first_user, (model,)) for model in models}
+        for command in commands(users, store):
             for source in sources:
                 measure(command, source, folder)
-        fill_store(store)
+        other.apply(fill_store, (store,))
         costs: dict[tuple[str, ...], dict[Path, list[Cost]]] = defaultdict(lambda: defaultdict(list))
         for _ in range(runs):
-            for command in commands(models, store):
+            for command in commands(users, store):
                 for source in sources:
                     costs[tuple(command)][source].append(measure(command, source, folder))
     return {

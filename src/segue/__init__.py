@@ -6,7 +6,7 @@ torch. `_LOCATIONS` gives the module of each name.
 
 from __future__ import annotations
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ if not TYPE_CHECKING:  # so that type checkers report misspelt names
     def __getattr__(name: str) -> Any:
         if name not in _LOCATIONS:
             raise AttributeError(f"module 'segue' has no attribute {name!r}")
-        module, _, attribute = _LOCATIONS[name].partition(":")
-        value = globals()[name] = getattr(import_module(module), attribute)
+        value = globals()[name] = resolve_name(_LOCATIONS[name])
         return value
 
 

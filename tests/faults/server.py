@@ -18,9 +18,11 @@ from pathlib import Path
 def preload() -> None:
     """Import what commands need, and start no thread: a copy of a process has none but the one that copies it."""
     import optuna
+    import scipy.special
     import torch
 
     import segue.cli.app
+    import segue.data.datasets.catalog
     import segue.experiments.blend
     import segue.experiments.rerank
     import segue.models.registry
@@ -31,6 +33,8 @@ def preload() -> None:
     from support.sequential_pool import SequentialPool
 
     assert optuna
+    assert scipy.special
+    assert [*segue.models.registry.MODELS.values()]  # which imports them
     segue.training.state.SAVE_EVERY = 0  # after every epoch, so that equal runs make equal changes
     torch.set_num_threads(1)
     segue.tuning.comparison.WorkerPool = SequentialPool  # type: ignore[assignment,misc]  processes take seconds
