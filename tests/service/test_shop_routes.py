@@ -245,7 +245,7 @@ def test_a_rule_that_no_item_fits_any_more_does_nothing_and_is_logged(client, ki
         assert names(recommend(client, k=1000)) == everything
         assert names(recommend(client, k=1000, where="kind:odd")) == [one for one in everything if int(one[1:]) % 2]
     said = [record.getMessage() for record in caplog.records if "rule" in record.getMessage()]
-    assert said == ["rule rare: no item fits it any more, so it does nothing"]
+    assert said == ["rule rare: matches no item any more, so it does nothing"]
 
 
 def test_an_answer_without_items_says_why(client, kinds):

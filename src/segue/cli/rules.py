@@ -50,7 +50,7 @@ A file of rules is a JSON object with a rule for each name:
 
 @rules.command(name="list")
 def list_rules(*, store: str = DEFAULT_STORE, json: JsonFile = None) -> None:
-    """Show the rules that hold.
+    """Show the active rules.
 
     Args:
         store: The store of the service.
@@ -91,7 +91,7 @@ def put(
             raise ConfigError(f"{error}{hint}") from error
         check_number({**dict.fromkeys(opened.rules.all()), **new})
         opened.rules.put_all({name: plain_rule(rule) for name, rule in new.items()})
-    say(f"{store}: {', '.join(names)} hold now")
+    say(f"{store}: {', '.join(names)}: active now")
 
 
 @rules.command
@@ -108,7 +108,7 @@ def delete(name: str, *, store: str = DEFAULT_STORE) -> None:
             raise ConfigError(
                 f"{name}: there is no such rule; " + (f"the rules are {held}" if held else "there are none")
             )
-    say(f"{store}: {name} holds no longer")
+    say(f"{store}: {name} is deleted")
 
 
 @rules.command(name="try")
@@ -122,10 +122,10 @@ def try_rules(
     model_class: ModelClasses = (),
     json: JsonFile = None,
 ) -> None:
-    """Say what rules cost before they hold: recall and MRR of the newest event of the newest users.
+    """Say what rules cost before they are active: recall and MRR of the newest event of the newest users.
 
     For each of these users the model recommends from the history before the newest event, with and without the rules.
-    Rules that hold in the store are not among them, unless they are in the file, too.
+    The active rules of the store are not among them, unless they are in the file, too.
 
     Args:
         rules: JSON file of rules.

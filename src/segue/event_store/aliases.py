@@ -1,9 +1,9 @@
 """`Aliases`: the users whom anonymous sessions belong to since they were joined.
 
-Whoever stores an event first asks whom its session belongs to. In PostgreSQL, where transactions run side by side, a
-join or an erasure between this question and the end of the transaction would leave the event with the session. An
-advisory lock keeps them apart: many transactions may `read` at a time, and one that may `change` is alone. In SQLite
-every transaction that writes is alone.
+A transaction that stores an event first reads which user its session belongs to. In PostgreSQL, where transactions run
+at the same time, a join or an erasure between this read and the end of the transaction would leave the event with the
+session. An advisory lock keeps them apart: many transactions may `read` at a time, and one that may `change` is alone.
+In SQLite every transaction that writes is alone.
 """
 
 from __future__ import annotations

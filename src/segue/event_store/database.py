@@ -44,8 +44,8 @@ class Database:
             create: whether an SQLite file that does not exist is created.
 
         Raises:
-            DataError: the address is none, the server cannot be reached, the file is no store, or a newer segue wrote
-                it.
+            DataError: it is not the address of a store, the server cannot be reached, the file is no store, or a newer
+                segue wrote it.
         """
         if not is_store_url(url):
             raise DataError(

@@ -1,4 +1,4 @@
-"""`Event`: somebody did something with an item at a time. What a service receives, and what its store keeps."""
+"""`Event`: what a user did with an item, and when. What a service receives, and what its store keeps."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class EventLog:
         return int(moved)
 
     def erase(self, user: str) -> Erased:
-        """Delete a person's events, sessions and recommended lists.
+        """Delete a user's events, sessions and recommended lists.
 
         A salted hash of the name stays, so that a model which was trained before does not bring the events back.
 
@@ -261,7 +261,7 @@ class EventLog:
         return ErasedNames("" if identity is None else identity.salt, times)
 
     def num_erasures(self) -> int:
-        """How often somebody was erased."""
+        """The number of erasures."""
         return self._counts.read("erasure")
 
     def __len__(self) -> int:

@@ -118,8 +118,8 @@ class Outcomes:
     ) -> int:
         """Delete lists that are done with and keep their outcomes; add further lists and outcomes; in one step.
 
-        A list that another service has deleted meanwhile has its outcome already. A user without events, who was erased
-        meanwhile, gets neither a list nor an outcome.
+        A list that another service has deleted meanwhile has its outcome already. Users without events, such
+        as those who were erased meanwhile, get neither lists nor outcomes.
 
         Args:
             done: numbers of lists; None for one without an outcome.
@@ -130,7 +130,7 @@ class Outcomes:
             The number of outcomes that were added.
         """
         with self.database.write() as connection:
-            Aliases(self.database).read(connection)  # nobody is erased until this transaction ends
+            Aliases(self.database).read(connection)  # no user is erased until this transaction ends
             known = _with_events(connection, {*(one.user for one in new_lists), *(one.user for one in new_outcomes)})
             deleted: list[int] = []
             numbers = list(done)

@@ -49,7 +49,7 @@ class Store:
         return self.database.name
 
     def make_id(self) -> str:
-        """Its random id, which tells it from other stores; made when it is asked for first."""
+        """Its random id, which tells it from other stores; made when it is first needed."""
         with self.database.write() as connection:
             return make_identity(connection, self.database).id
 

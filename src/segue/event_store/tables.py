@@ -6,7 +6,7 @@
     items               titles, columns, availability
     imports             the logs whose events were copied into the store
     documents           rules, deployments: named JSON documents
-    change_counts       how often rules, deployments and items were changed, and how often somebody was erased
+    change_counts       how often rules, deployments and items were changed, and users were erased
     api_keys            hashes of keys and what they may do
     lists, outcomes     recommended lists that wait for the next event, and the ranks that were found
     erased              users who were erased: a salted hash of the name, and when

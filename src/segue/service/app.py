@@ -31,7 +31,7 @@ def create_app(service: Service, limits: Limits) -> ASGIApp:
 
     Args:
         service: what answers.
-        limits: whom it answers, and what it refuses; see `limits_of`.
+        limits: see `limits_of`.
     """
     routes = create_routes(service, limits)
     checked = RequestChecks(HotPath(routes, service), service.keys, limits, routes.openapi)
@@ -43,7 +43,7 @@ def create_routes(service: Service, limits: Limits) -> FastAPI:
 
     Args:
         service: what answers.
-        limits: whom it answers, and what it refuses; see `limits_of`.
+        limits: see `limits_of`.
     """
 
     @asynccontextmanager

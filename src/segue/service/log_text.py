@@ -1,4 +1,4 @@
-"""`log_text`: what the log of a service says of an error. It holds no names of users."""
+"""`log_text`: what the log of a service says of an error. It has no names of users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segue.errors import SegueError
 def log_text(error: BaseException) -> str:
     """What the log says of an error: the message of one that is foreseen, and else its type and place in the code.
 
-    The message of any other error may hold names of users.
+    The message of any other error may have names of users.
     """
     if isinstance(error, SegueError):
         return str(error)

@@ -1,4 +1,4 @@
-"""`Periodic`: work that is done again and again beside the requests, such as reading what other processes changed."""
+"""`Periodic`: background work that is done again and again, such as reading what other processes changed."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def run_server(service: Service, listener: socket.socket, limits: Limits, *, say: Callable[[str], object]) -> None:
-    """Answer until a signal asks the process to end. Requests that are under way are answered first.
+    """Answer until a signal ends the process. Requests that are under way are answered first.
 
     Args:
         service: what answers.

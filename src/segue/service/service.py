@@ -50,8 +50,8 @@ class Service:
             store: events and items.
             deployment: the models that answer.
             folders: where further models can be loaded from.
-            import_events: whether events of a model's log may be copied into the store when it is activated, without
-                being asked for.
+            import_events: whether events of a model's log may be copied into the store by default when it is
+                activated.
             keep_days: how long the outcomes of recommended lists are kept, in days.
         """
         self.store, self.folders = store, folders
@@ -83,12 +83,12 @@ class Service:
         ]
 
     def start(self) -> None:
-        """Begin what runs beside the requests; in the event loop."""
+        """Begin the periodic work; in the event loop."""
         for one in self.periodic:
             one.start()
 
     async def catch_up(self) -> None:
-        """Do now what runs beside the requests: what other processes changed then counts here."""
+        """Do all periodic work now: what other processes changed then counts here."""
         for one in self.periodic:
             await one.once()
 

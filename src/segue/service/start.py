@@ -85,7 +85,7 @@ def _split_of_one(models: dict[str, LoadedModel], active: str | None) -> Split:
 
 
 def _stored_deployment(stored: StoredDeployment, folders: ModelFolders, models: dict[str, LoadedModel]) -> Deployment:
-    """The deployment that a store remembers; models that it names beside the usual ones are loaded, too."""
+    """The deployment that a store remembers; models that it names and that are not loaded yet are loaded, too."""
     try:
         further = {name: folders.load(name) for name in stored.split.models if name not in models}
     except SegueError as error:

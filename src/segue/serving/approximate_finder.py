@@ -1,4 +1,4 @@
-"""`ApproximateFinder`: a `TopItemFinder` that asks an index of the item vectors where that is known to be good enough.
+"""`ApproximateFinder`: a `TopItemFinder` that searches an index of the item vectors where it is good enough.
 
     the index finds the first 50 items of a ranking ──► without hidden and seen items ──► k are left: the answer
         └ fewer are left: the first 250, and then all items, as `TopItemFinder` does

@@ -80,7 +80,7 @@ def recommend_blocks(
 
 
 def _name_column(users: Sequence[Any], log: Log) -> pl.Series:
-    """The names as asked for, in the type of the log's names if all of them can be."""
+    """The given names, in the type of the log's names if all of them can be."""
     texts = pl.Series([str(user) for user in users], dtype=pl.String)
     typed = texts.cast(log.users.tokens.dtype, strict=False)
     return texts if typed.null_count() else typed

@@ -130,7 +130,7 @@ def _renamed(tokens: pl.Series, ids: list[int]) -> pl.Series:
 
 
 def _blanked(table: pl.DataFrame | None, ids: list[int]) -> pl.DataFrame | None:
-    """The metadata of users, empty for the erased ones. The part of a split stays: it says nothing of a person."""
+    """The metadata of users, empty for the erased ones. The part of a split stays: it says nothing about a user."""
     if table is None or not ids:
         return table
     rows = pl.Series([row in set(ids) for row in range(1, table.height + 1)])

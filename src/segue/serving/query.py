@@ -1,4 +1,4 @@
-"""`Query`: who is asked for, as ids: a user and a history, and the names that the log does not know."""
+"""`Query`: what a recommendation is made for, as ids: a user and a history, and names that the log does not know."""
 
 from __future__ import annotations
 

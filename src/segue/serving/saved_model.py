@@ -136,7 +136,7 @@ def _check_model(model: Model, log: Log, folder: Path) -> None:
 
 
 def training_folder(folder: Path) -> Path:
-    """The folder, beside the saved model's `folder`, where its training keeps its state."""
+    """The folder, next to the saved model's `folder`, where its training keeps its state."""
     return folder.with_name(f"{folder.name}.training")
 
 

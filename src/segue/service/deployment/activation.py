@@ -44,7 +44,7 @@ class Activation:
             folders: where models are loaded from.
             shop: learns the items of the models.
             deployment: the models that answer at the start.
-            import_events: whether events of a model's log may be copied into the store without being asked for.
+            import_events: whether events of a model's log may be copied into the store by default.
         """
         self.store, self.folders, self.shop, self.deployment = store, folders, shop, deployment
         self.import_events = import_events
@@ -135,7 +135,7 @@ class Activation:
         return await self._deployment(models, split)
 
     async def _deployment(self, models: Mapping[str, LoadedModel], split: Split) -> Deployment:
-        """A deployment with the models that answer or run along, and those whose folders are still there."""
+        """A deployment with the models that answer, shadow models, and those whose folders are still there."""
         names = {*split.models, *await asyncio.to_thread(self.folders.all)}
         return Deployment({name: loaded for name, loaded in models.items() if name in names}, split)
 

@@ -1,7 +1,7 @@
-"""`Erasures`: takes erased people out of the saved models of this service, whichever process erased them.
+"""`Erasures`: takes erased users out of the saved models of this service, whichever process erased them.
 
 The store says, by salted hashes, who was erased and when. Names and histories are taken out of the folders of the
-loaded models, and out of memory, when the service has started, when somebody was erased, and when another model was
+loaded models, and out of memory, when the service has started, after an erasure, and when another model was
 loaded. One folder is rewritten at a time.
 """
 
@@ -24,7 +24,7 @@ class Erasures:
     """Who was erased.
 
     Attributes:
-        failed: why people could not be taken out of a model, by its name.
+        failed: why users could not be taken out of a model, by its name.
     """
 
     def __init__(self, log: EventLog, models: Callable[[], Iterable[LoadedModel]]) -> None:
@@ -49,7 +49,7 @@ class Erasures:
             return await self._erase(dict.fromkeys(self.models(), names))
 
     async def follow(self) -> None:
-        """Take out whom another process has erased, and whom a model that was loaded meanwhile still knows.
+        """Take out users who were erased by other processes, or are in a model that was loaded meanwhile.
 
         Raises:
             ArtefactError: a model cannot be rewritten; the others were.
@@ -67,7 +67,7 @@ class Erasures:
             self._done = state
 
     def _known(self, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
-        """The erased people whom models know, and the times up to which their events are erased."""
+        """The erased users whom models know, and the times up to which their events are erased."""
         erased, known = self.log.erased(), dict[LoadedModel, Names]()
         for loaded in models if len(erased) else ():
             names = loaded.user_names()
@@ -91,7 +91,7 @@ class Erasures:
 
 
 def _until(loaded: LoadedModel, erased: int) -> int | None:
-    """The time up to which the events of somebody who was erased are taken out of a model; None for all of them.
+    """The time up to which the events of an erased user are taken out of a model; None for all of them.
 
     Somebody who came back is in a model that was saved later. An older one may have events whose times were wrong.
     """

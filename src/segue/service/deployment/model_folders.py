@@ -2,7 +2,7 @@
 
 models/hgn               loaded when the service starts
 models/sasrec            likewise
-models/hgn.previous      what `segue retrain` replaced: loaded when it is asked for
+models/hgn.previous      what `segue retrain` replaced: loaded on request
 models/hgn.rejected      what `segue retrain` did not replace it by: likewise
 """
 

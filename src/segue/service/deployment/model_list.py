@@ -1,4 +1,4 @@
-"""`list_models`: what people want to know of the models of a service: what they are, what they reached, who answers."""
+"""`list_models`: the models of a service: what each is, its test figures, and which of them answer."""
 
 from __future__ import annotations
 

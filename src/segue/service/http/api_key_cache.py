@@ -10,7 +10,7 @@ MAX_LENGTH = 200  # of a key
 
 
 class ApiKeyCache:
-    """The keys that a service knows. While the store cannot be read, the known ones hold."""
+    """The keys that a service knows. While the store cannot be read, the known ones stay valid."""
 
     def __init__(self, keys: ApiKeys) -> None:
         self.store = keys

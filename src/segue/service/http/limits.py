@@ -1,4 +1,4 @@
-"""`Limits`: what a service refuses so that one client does not take it from the others, and whom it answers."""
+"""`Limits`: whose requests a service answers, and what one client may use of it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ BURST = 2.0  # seconds whose requests may come at once
 
 
 class TokenBuckets:
-    """The buckets of the clients who asked last."""
+    """The buckets of the clients with the newest requests."""
 
     def __init__(self, rate: float, max_clients: int = 10_000) -> None:
         """Prepare.
@@ -27,7 +27,7 @@ class TokenBuckets:
         """Take a token: 0 if there is one, else the seconds until there is.
 
         Args:
-            client: who asks.
+            client: name of the client.
             now: seconds of a clock that never goes back.
 
         >>> buckets = TokenBuckets(rate=0.5)

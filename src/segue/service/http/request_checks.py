@@ -8,7 +8,7 @@
     body             none where none is read; see `JsonRoute`        400
 
 Answers get headers that keep browsers from doing anything with them but showing text. An unforeseen error is
-logged with its place in the code and without its message, which may hold names of users.
+logged with its place in the code and without its message, which may have names of users.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ MAX_AHEAD = timedelta(minutes=5)  # by which the clock of a client may be ahead
 
 
 def not_a_number(value: object) -> object:
-    """Refuse numbers, of which nobody can tell whether they are seconds or milliseconds.
+    """Refuse numbers: they could be seconds or milliseconds.
 
     Raises:
         ValueError: it is one.

@@ -46,7 +46,7 @@ class Catalogue:
         self.names, self.metadata, self.version = [""], Metadata(), 0
         self._numbers: dict[str, int] = {}
         self._items: dict[int, Item] = {}
-        self._titles: dict[int, str] = {}  # those that were asked for
+        self._titles: dict[int, str] = {}  # those that were looked up
         self._unavailable = np.zeros(1024, np.bool_)
         self._expiring: list[tuple[int, int]] = []  # a heap of (time, number)
         self._columns: dict[str, ItemColumn] = {}

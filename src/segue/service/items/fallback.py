@@ -1,4 +1,4 @@
-"""`Fallback`: what is recommended to those whom the model knows nothing of: popular, trending and new items.
+"""`Fallback`: what is recommended to users without a history that the model knows: popular, trending and new items.
 
 Of ten items, seven are popular, two are trending and one is new: an item of the table that the model was trained
 without, the newest first. Where there are no trending or no new ones, popular ones take their places.
@@ -47,7 +47,7 @@ class Fallback:
     def find(
         self, loaded: LoadedModel, selection: Selection, k: int, now: int, hidden: Collection[int] = ()
     ) -> list[Pick]:
-        """The k items for somebody new.
+        """The k items for a user without a history.
 
         Args:
             loaded: the model, whose items are not new.

@@ -1,13 +1,13 @@
 """`Popularity`: how popular items are, and which become so, counted from all events of the store.
 
     popular     the sum over an item's events of 2 ** (-age / 7 days), and a thousandth of the number of its events: an
-                event counts half after a week, and what is old still orders the items that nobody asks for any more
+                event counts half after a week, and the old events still order items without new ones
     trending    (recent - expected) / sqrt(expected + 1): `recent` is the same sum with a half-life of one day, and
-                `expected` what it would be if the events of the last weeks were spread evenly. It is about how many
+                `expected` what it would be on an average day of the last weeks. It is about how many
                 standard deviations more events an item has than its own average lets expect. At least 1 is trending.
 
 Ages are counted in hours, so that the sums do not depend on when the service was started. An event whose time is still
-to come counts as one of now. Each event is counted once, in whatever order events arrive. After somebody was erased,
+to come counts as one of now. Each event is counted once, in whatever order events arrive. After an erasure,
 and once a day, all events are counted anew.
 """
 
@@ -37,7 +37,7 @@ class Tally:
     """The events of a store, counted.
 
     Attributes:
-        cut: the sums hold the events up to this number of arrival.
+        cut: the sums are of the events up to this number of arrival.
         items: names of the items.
         sums: (3, items): the sum with each half-life, and the number of events.
         recent: the events after the cut, one by one.

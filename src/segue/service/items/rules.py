@@ -1,13 +1,13 @@
 """The rules of a shop, as data: which items may be recommended, which are moved up, and how many of a kind a list has.
 
     {"kind": "exclude", "where": {"category": ["tobacco"]}}          never these
-    {"kind": "include", "where": {"shop": ["uk"]}}                   only these; each further one must hold, too
+    {"kind": "include", "where": {"shop": ["uk"]}}                   only these; with several, those that match all
     {"kind": "boost", "where": {"brand": ["own"]}, "by": 0.5}        scores rise by half a standard deviation
     {"kind": "cap", "column": "category", "at_most": 3}              at most three of each category in a list
 
-In `where`, several values of one column are alternatives, and all columns must fit. `items` names items one by one; an
-item that it names, or that `where` fits, is meant. A rule that no item fits any more does nothing, which is logged,
-and the other rules go on.
+In `where`, several values of one column are alternatives, and all columns must fit. `items` names items one by one; a
+rule matches an item that it names, or that `where` fits. A rule that matches no item any more is logged and does
+nothing.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class Exclude(_ItemRule):
 
 
 class Boost(_ItemRule):
-    """The scores of these items rise, or fall, by standard deviations of all scores of the answer."""
+    """A multiple of the standard deviation of the answer's scores is added to the scores of these items."""
 
     kind: Literal["boost"]
-    by: float = Field(ge=-10, le=10, description="Standard deviations; below 0 the items move down.", examples=[0.5])
+    by: float = Field(ge=-10, le=10, description="The multiple; below 0 the items move down.", examples=[0.5])
 
 
 class Cap(_Rule):
@@ -108,7 +108,7 @@ def plain_rule(rule: Include | Exclude | Boost | Cap) -> dict[str, Any]:
 
 def check_number(rules: Sized) -> None:
     """Raise `ConfigError` if there are too many rules to compute masks from."""
-    require(len(rules) <= MAX_RULES, f"{len(rules):,} rules: at most {MAX_RULES:,} can hold at once")
+    require(len(rules) <= MAX_RULES, f"{len(rules):,} rules: at most {MAX_RULES:,} can be active at once")
 
 
 @dataclass

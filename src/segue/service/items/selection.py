@@ -38,7 +38,7 @@ class Selection:
         hidden: (N + 1,) whether an item may not be recommended; None if all may.
         boosts: (N + 1,) standard deviations to add to scores; None for none.
         caps: how many items of a kind.
-        idle: names of rules that no item fits, so that they do nothing.
+        idle: names of rules that match no item, so that they do nothing.
     """
 
     catalogue: Catalogue
@@ -126,7 +126,7 @@ class Selector:
         Args:
             where: conditions such as "category:kitchen"; those on one column are alternatives.
             available: whether only items that can be had are selected.
-            rules: whether the rules of the shop hold.
+            rules: whether the rules of the shop are applied.
 
         Raises:
             ConfigError: a condition on an unknown column, or with a value that no item has.
@@ -164,13 +164,13 @@ class Selector:
         for name, rule in rules.items():
             if isinstance(rule, Cap):
                 continue
-            meant = self._meant(rule)
-            if not meant.any():
-                idle.append(name)  # an include that no item fits would hide all
+            matching = self._matching(rule)
+            if not matching.any():
+                idle.append(name)  # an include that matches no item would hide all
             elif isinstance(rule, Boost):
-                boosts[meant] += rule.by
+                boosts[matching] += rule.by
             else:
-                hidden |= ~meant if isinstance(rule, Include) else meant
+                hidden |= ~matching if isinstance(rule, Include) else matching
         hidden[0] = False
         return Selection(
             catalogue,
@@ -181,7 +181,7 @@ class Selector:
         )
 
     def check(self, rules: Rules) -> None:
-        """Check that rules mean something.
+        """Check that each rule matches something.
 
         Raises:
             ConfigError: a rule names an unknown item, column or value.
@@ -204,17 +204,17 @@ class Selector:
     def _log_idle(self, idle: frozenset[str]) -> None:
         """Log the rules that do nothing, each once."""
         for name in sorted(idle - self._idle):
-            logger.warning("rule %s: no item fits it any more, so it does nothing", name)
+            logger.warning("rule %s: matches no item any more, so it does nothing", name)
         self._idle = idle
 
-    def _meant(self, rule: Include | Exclude | Boost) -> Mask:
-        """(N + 1,) the items that a rule means."""
+    def _matching(self, rule: Include | Exclude | Boost) -> Mask:
+        """(N + 1,) whether a rule matches each item."""
         catalogue = self.catalogue
-        meant = np.full(len(catalogue.names), bool(rule.where))
+        matching = np.full(len(catalogue.names), bool(rule.where))
         for column, values in rule.where.items():
-            meant &= catalogue.matching(column, values, strict=False)
-        meant[[number for number in map(catalogue.find, rule.items) if number is not None]] = True
-        return meant
+            matching &= catalogue.matching(column, values, strict=False)
+        matching[[number for number in map(catalogue.find, rule.items) if number is not None]] = True
+        return matching
 
 
 def parse_where(where: Sequence[str], columns: Callable[[], Collection[str]] = list) -> dict[str, list[str]]:

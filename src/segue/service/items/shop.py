@@ -31,7 +31,7 @@ class Shop:
         selector: finds the items that a request may get.
         popularity: counts of the events of all items.
         lists: of popular items, in large catalogues those of this second.
-        fallback: lists for those whom no model knows.
+        fallback: lists for users whom no model knows.
     """
 
     def __init__(self, store: Store, in_use: Sequence[LoadedModel], others: Sequence[LoadedModel] = ()) -> None:
@@ -40,7 +40,7 @@ class Shop:
         Args:
             store: the store.
             in_use: models whose metadata counts, the first one first.
-            others: models that only lend titles.
+            others: models of which only the titles count.
         """
         self.catalogue = Catalogue(store.items)
         for loaded in others:
@@ -54,7 +54,7 @@ class Shop:
         self._counting = asyncio.Lock()
 
     def periodic(self) -> list[Periodic]:
-        """What asks for that which other processes change."""
+        """The work that follows what other processes change."""
         catalogue, rules = self.catalogue, self.rules
         return [
             Periodic(
@@ -71,12 +71,12 @@ class Shop:
             self.popularity.add(change.events, now())
 
     async def count(self) -> None:
-        """Count all events of the store, if that was not done since the start and since somebody was erased."""
+        """Count all events of the store, if that was not done since the start and since the last erasure."""
         if not self.popularity.is_counted:
             await self.count_again()
 
     async def count_again(self) -> None:
-        """Count what other processes stored, or all events where somebody may have been erased."""
+        """Count what other processes stored, or all events after an erasure."""
         popularity = self.popularity
         async with self._counting:
             for _ in range(2):  # the second finds what is stored while all events are counted
@@ -109,7 +109,7 @@ class Shop:
             numbers: (I + 1,) those of the model's items in the catalogue.
             selection: which items are possible.
             k: number of items.
-            ask: asks the model for a number of items.
+            ask: returns the best items of the model, for a number of items.
         """
         if not selection.caps:
             return await ask(k)

@@ -1,4 +1,4 @@
-"""`Deployments`: which model answers whom: one model, the arms of an A/B split, and shadow models.
+"""`Deployments`: which model answers which users: one model, or the arms of an A/B split; and shadow models.
 
 The arm of a user follows from a hash of the name, so a user stays in an arm over restarts and replicas. A change is one
 assignment: a request keeps the model that it began with.
@@ -85,7 +85,7 @@ class Split(BaseModel):
         return tuple(dict.fromkeys((*(arm.model for arm in self.arms), *self.shadow)))
 
     def shares(self) -> dict[str, float]:
-        """The share of the users whom each answering model answers."""
+        """The share of the users that each model answers."""
         total = sum(arm.weight for arm in self.arms)
         shares: dict[str, float] = {}
         for arm in self.arms:
@@ -138,7 +138,7 @@ class Deployment:
 
     @property
     def others(self) -> list[LoadedModel]:
-        """The models that only requests which name them ask, in the order of their names."""
+        """The models that answer only requests with their names, in the order of these names."""
         return [self.models[name] for name in sorted(self.models.keys() - {*self.split.models})]
 
     def stored(self) -> StoredDeployment:

@@ -24,7 +24,7 @@ from segue.service.users.history import History
 
 
 class LiveStates:
-    """The states of the users who were asked for last."""
+    """The states of the users with the newest requests."""
 
     def __init__(self, model: Any, max_users: int = 100_000) -> None:
         """Prepare for a model.

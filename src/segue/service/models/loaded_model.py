@@ -216,7 +216,7 @@ class LoadedModel:
         return Query(user=0 if user is None else self._users.get(user, 0), items=items, empty_reason=reason)
 
     def leaves_out_seen(self, exclude_seen: bool | None) -> bool:
-        """Whether items of the history are left out; None asks for the rule of the model."""
+        """Whether items of the history are left out; None for the rule of the model."""
         return self._finder.exclude_seen if exclude_seen is None else exclude_seen
 
     def _answer(self, questions: Sequence[_Question]) -> list[Answer]:

@@ -27,7 +27,7 @@ class ImpressionQuery:
 
     Attributes:
         history: what the user did.
-        ask: asks a model the same.
+        ask: sends the same query to a model.
         is_measured: whether the list of a model counts. To exclude what it leaves out anyway changes nothing; a model
             that recommends seen items makes another list than usual.
     """
@@ -38,7 +38,7 @@ class ImpressionQuery:
 
 
 class Impressions:
-    """Hands lists to `LiveQuality`, and asks shadow models, after the answer has been sent.
+    """Hands lists to `LiveQuality`, and queries shadow models, after the answer has been sent.
 
     Attributes:
         skipped: number of questions to shadow models which were left out or failed.

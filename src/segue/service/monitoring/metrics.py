@@ -74,7 +74,7 @@ class Metrics:
 
 
 class ServiceState(Collector):
-    """What is read from the state of a service when it is asked for."""
+    """Figures that are read from the state of a service for each scrape."""
 
     def __init__(self, writer: EventWriter, histories: Histories, watch: QualityWatch) -> None:
         self.writer, self.histories, self.watch = writer, histories, watch
@@ -180,6 +180,6 @@ class TimedRequests:
 
 
 def route_of(scope: Scope) -> str:
-    """The path of a route as it is described, such as /v1/users/{user}: it holds no name of a user."""
+    """The path of a route as it is described, such as /v1/users/{user}: it has no name of a user."""
     rule = scope.get(RULE)
     return UNKNOWN if rule is None else str(rule.path)

@@ -1,4 +1,4 @@
-"""`QualityReport`: live recall@k and MRR@k of each model and arm, with intervals, beside what was measured before.
+"""`QualityReport`: live recall@k and MRR@k of each model and arm, with intervals, and the figures of its test.
 
 A figure is over lists that were followed by an event and have at least k items. Its interval takes users as the
 independent observations. `drop` says that a model does worse than in its test: the whole interval of its live recall@k
@@ -37,7 +37,7 @@ class ArmFigures(BaseModel):
 
 
 class ArmQuality(ArmFigures):
-    """The live quality of a model in an arm, beside that of its test."""
+    """The live quality of a model in an arm, and that of its test."""
 
     active: bool = Field(description="Whether the model is in use now.")
     offline_recall: Figure | None = Field(description="Its recall@k in its test, if it was measured at this k.")
@@ -107,7 +107,7 @@ def _figure(total: float, lists: int, squares: tuple[float, float, float], users
 
 
 def comparable_figures(facts: Mapping[str, Any]) -> dict[str, Figure]:
-    """The figures of the test of a model, if its test asked what live lists are asked: which one item comes next."""
+    """The figures of the test of a model, if it was tested as live lists are: on which one item comes next."""
     protocol = facts.get("experiment", {}).get("protocol", {})
     if protocol.get("horizon", 1) != 1 or protocol.get("task", "ranking") != "ranking":
         return {}

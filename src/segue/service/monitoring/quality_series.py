@@ -32,7 +32,7 @@ def quality_series(outcomes: Outcomes, k: int = 10, hours: float = HOURS, points
     """The live quality of the last hours, in stretches of equal length; reads the store.
 
     The stretches begin at whole multiples of their length since 1970, so that a figure does not change with the moment
-    at which one asks. The last one is under way.
+    of the request. The last one is under way.
     """
     width = max(1, int(hours * 3600 * MICROSECONDS / points))
     last = now() // width

@@ -149,7 +149,7 @@ export function sentenceOf(rule) {
 /**
  * @param {string} name
  * @param {any} cost with the new rule
- * @param {any} before with the rules that hold; null without any
+ * @param {any} before with the active rules; null without any
  */
 function costOf(name, cost, before) {
   const change = (/** @type {any} */ one) => `${signed(one.difference)} (${signed(one.low)} to ${signed(one.high)})`;
@@ -160,7 +160,7 @@ function costOf(name, cost, before) {
     change(one.mrr),
     `${whole(one.changed)} of ${whole(one.users)}`,
   ];
-  const rows = [...(before ? [row("The rules that hold now", before)] : []), row(`With ${name}`, cost)];
+  const rows = [...(before ? [row("The active rules", before)] : []), row(`With ${name}`, cost)];
   const head = ["Against no rules", `recall@${cost.k}`, "Change of recall", `Change of MRR@${cost.k}`, "Other lists"];
   return [
     element("p", {}, `Asked of ${cost.model}: the newest event of each user, from the events before it.`),

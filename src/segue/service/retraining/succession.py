@@ -40,7 +40,7 @@ def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], depl
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
     save(model, log, folder, **about)
     name, fingerprint = folder.resolve().name, fingerprint_of(read_facts(folder))
-    while True:  # until nobody activates another model in between
+    while True:  # until no other model is activated in between
         num_changes = deployments.num_changes()
         content = deployments.all().get(ACTIVE)
         if content is None:
@@ -54,7 +54,7 @@ def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], depl
 
 
 def reject(folder: Path, model: Model, log: Log, about: Mapping[str, Any]) -> Path:
-    """Save a model beside the one that it does not replace; its folder.
+    """Save a model next to the one that it does not replace; its folder.
 
     Raises:
         ArtefactError: it cannot be saved.

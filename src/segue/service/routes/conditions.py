@@ -12,7 +12,7 @@ WHERE = (
     "must fit. Names and values may have colons."
 )
 AVAILABLE = "Leave out items that cannot be had now or have expired."
-RULES = "Whether the rules of the shop hold."
+RULES = "Whether the rules of the shop are applied."
 EXAMPLE = ["category:kitchen"]
 
 Condition = Annotated[str, Field(min_length=1, max_length=1_000)]

@@ -1,4 +1,4 @@
-"""What routes ask for: the service that answers."""
+"""`get_service`: the dependency of the routes on the service."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class StoredItems(BaseModel):
     new: list[str] = Field(
         description=(
             "Those that the active model does not know. It learns them at the next retrain. Until then they are "
-            "recommended, as new, to those whom the model knows nothing of."
+            "recommended, as new, to users without a history that the model knows."
         ),
         examples=[["sku7"]],
     )

@@ -3,7 +3,7 @@
 /                  index.html
 /page/main.js      the other files of the folder `segue/service/page`
 
-Every answer names the hash of its content, so that a browser asks each time and loads a file again only if it changed.
+Every answer names the hash of its content, so that a browser loads a file again only if it changed.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ async def quality(
     k: Cutoff = 10,
     hours: Hours = HOURS,
 ) -> QualityReport:
-    """Live recall@k and MRR@k by model and arm, with 95% intervals, beside the figures of their tests.
+    """Live recall@k and MRR@k by model and arm, with 95% intervals, and the figures of their tests.
 
     Each recommended list waits, at most a day, for the event that follows the history that it was made from. A list
     that no event follows is not counted; of several lists before an event the newest one is; an event of an item that

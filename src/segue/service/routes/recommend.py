@@ -25,7 +25,7 @@ from segue.service.service import Service
 from segue.service.users.history import WINDOW, History
 
 router = APIRouter(tags=["recommend"], route_class=JsonRoute)
-EXPLAIN = "Say what each item of the history contributes to the scores. It takes some 20 times as long."
+EXPLAIN = "Say what each item of the history contributes to the scores. This takes about 20 times as long."
 _encode = msgspec.json.Encoder().encode
 
 
@@ -152,9 +152,9 @@ async def answer(
     """The answer to one request; the parameters are those of `RecommendRequest`."""
     begin, deployment = time.perf_counter(), service.deployment  # the same for the whole answer
     events = await service.history(user or "") if history is None else History(items=history)
-    person = events.user or user  # of a session, the user whom it was joined to
+    owner = events.user or user  # of a session, the user that it was joined to
     loaded, arm = (
-        deployment.choose(person) if options.model is None else (deployment.model(options.model), options.model)
+        deployment.choose(owner) if options.model is None else (deployment.model(options.model), options.model)
     )
 
     def ask(model: LoadedModel) -> Awaitable[Answer]:
@@ -165,7 +165,7 @@ async def answer(
             numbers,
             selection,
             options.k,
-            lambda k: model.ask(person, events, k=k, exclude_seen=options.exclude_seen, hidden=hidden, rules=rules),
+            lambda k: model.ask(owner, events, k=k, exclude_seen=options.exclude_seen, hidden=hidden, rules=rules),
         )
 
     def is_measured(model: LoadedModel) -> bool:
@@ -178,7 +178,7 @@ async def answer(
     if top.fallback is None:
         chosen = _items_of_model(service, loaded, top)
         if options.explain:
-            query = loaded.query(person, events)
+            query = loaded.query(owner, events)
             explained = await service.compute(partial(explain_items, service.shop.catalogue, loaded, query, top))
             for one, explanation in zip(chosen, explained, strict=True):
                 one["explanation"] = explanation.model_dump()

@@ -34,7 +34,7 @@ class NamedRule(BaseModel):
 
 
 class AllRules(BaseModel):
-    """The rules that hold."""
+    """The active rules."""
 
     rules: list[NamedRule] = Field(description="The rules, in the order of their names.")
 
@@ -47,7 +47,7 @@ class RulesToTry(BaseModel):
     rules: dict[RuleName, Rule] | None = Field(
         None,
         max_length=1_000,
-        description="The rules, by name. By default those that hold.",
+        description="The rules, by name. By default the active ones.",
         examples=[{"no-tobacco": {"kind": "exclude", "where": {"category": ["tobacco"]}}}],
     )
     k: int = Field(10, ge=1, le=100, description="Length of the lists.")
@@ -55,16 +55,16 @@ class RulesToTry(BaseModel):
     model: str | None = Field(None, description="Name of a loaded model. By default the active one.")
 
 
-@router.get("/rules", summary="The rules that hold", openapi_extra=needs("read"))
+@router.get("/rules", summary="The active rules", openapi_extra=needs("read"))
 async def all_rules(service: Annotated[Service, Depends(get_service)]) -> AllRules:
-    """The rules that hold for all answers."""
+    """The rules that are applied to all answers."""
     await _read(service)
     return AllRules(rules=[NamedRule(name=name, rule=rule) for name, rule in service.shop.rules.rules.items()])
 
 
 @router.post("/rules/try", summary="What rules cost", openapi_extra=needs("admin"))
 async def try_out(body: RulesToTry, service: Annotated[Service, Depends(get_service)]) -> RuleTrial:
-    """Say what rules cost before they hold: recall and MRR of the newest event of the newest users.
+    """Say what rules cost before they are active: recall and MRR of the newest event of the newest users.
 
     For each of these users the model recommends from the history before the newest event, with and without the rules.
     """
@@ -95,7 +95,7 @@ async def put_rule(
     rule: Annotated[Rule, Body(openapi_examples=EXAMPLES)],
     service: Annotated[Service, Depends(get_service)],
 ) -> NamedRule:
-    """Add a rule, or replace the one of this name. It holds from the next answer on.
+    """Add a rule, or replace the one of this name. It counts from the next answer on.
 
     A rule on a column, a value or an item that nothing has is refused.
     """
@@ -110,7 +110,7 @@ async def put_rule(
     "/rules/{name}", status_code=204, summary="Delete a rule", responses=responses(404), openapi_extra=needs("admin")
 )
 async def delete_rule(name: RulePath, service: Annotated[Service, Depends(get_service)]) -> Response:
-    """Delete a rule. It holds no longer from the next answer on."""
+    """Delete a rule. From the next answer on it does not count."""
     if not await asyncio.to_thread(service.store.rules.delete, name):
         raise HTTPException(404, f"rule {name!r}: there is none of this name")
     await _read(service)

@@ -1,4 +1,4 @@
-"""/v1/users and /v1/sessions: what a user did, joining a session to a user, and erasing a person everywhere."""
+"""/v1/users and /v1/sessions: what a user did, joining a session to a user, and erasing a user everywhere."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ async def join(
 ) -> Joined:
     """Give the events of an anonymous session to a user, and those that will come under its name.
 
-    This cannot be undone. Give sessions names that no user has: what is joined is not asked whether it was a person.
+    This cannot be undone. Give sessions names that no user has: no check keeps you from joining a user to another one.
     """
     log = service.store.events
     moved = await asyncio.to_thread(log.join, session, body.user)
