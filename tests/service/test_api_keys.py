@@ -163,3 +163,24 @@ def test_other_machines_need_keys(service):
     service.keys = ApiKeyCache(service.store.keys)
     assert limits("0.0.0.0") == Limits(keys=True, rate=1000.0, connections=9)
     assert limits("127.0.0.1", require_keys=True, rate=0) == Limits(keys=True, connections=9)
+
+
+def test_only_an_admin_merges_two_users(guarded, keys):
+    """A session that was trained on after it came is still a session."""
+    write, admin = ({"Authorization": f"Bearer {keys[role]}"} for role in ("write", "admin"))
+
+    def join(session: str, headers: dict[str, str]) -> tuple[int, str]:
+        answer = guarded.post(f"/v1/sessions/{session}/join", json={"user": "anna"}, headers=headers)
+        return answer.status_code, answer.json().get("detail", "")
+
+    for name in ("s1", "s2", "s3"):
+        assert guarded.post("/v1/events", json={"user": name, "item": "i1"}, headers=write).status_code == 201
+    assert join("s1", write) == join("s1", write) == (200, "")
+    status, detail = join("u1", write)
+    assert (status, "a model was trained on it" in detail, "role admin" in detail) == (409, True, True)
+    assert guarded.post("/v1/sessions/s2/join", json={"user": "s3"}, headers=write).status_code == 200
+    status, detail = join("s3", write)
+    assert (status, "other sessions belong to it" in detail) == (409, True)
+    assert guarded.get("/v1/users/anna", headers=write).json()["events"] == 1
+    assert join("u1", admin) == join("s3", admin) == (200, "")
+    assert guarded.get("/v1/users/anna", headers=write).json()["events"] == 15

@@ -165,10 +165,11 @@ def test_a_copy_that_was_interrupted_is_taken_up(folder, url, monkeypatch):
 
 
 def test_a_service_that_follows_copies_nothing(client, folder, url):
-    with TestClient(create_app(start_service(folder, url, import_events=False), Limits())) as second:
-        assert activate(second, model="other", **{"import": False}).status_code == 200
-        client.portal.call(client.app.state.service.catch_up)
-        assert client.get("/v1/models").json()["arms"][0]["model"] == "other"
+    follower = start_service(folder, url)
+    with TestClient(create_app(follower, Limits())) as second:
+        assert activate(client, model="other", **{"import": False}).status_code == 200
+        second.portal.call(follower.catch_up)
+        assert second.get("/v1/models").json()["arms"][0]["model"] == "other"
         assert num_events(url) == SAME
 
 

@@ -91,7 +91,7 @@ def retrain(
 
 def _with_imported(reading: ReadingOptions, store: Store) -> ReadingOptions:
     """Reading options under which the imported events stay: they are those that the old model was trained on."""
-    from segue.event_store.imports import IMPORTED
+    from segue.event_store.event import IMPORTED
 
     selected = reading.where or []
     if not any(word.startswith("event=") for word in selected) or not store.imports.has_events():

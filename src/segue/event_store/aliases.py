@@ -12,10 +12,16 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, func, select
 
+from segue.errors import SegueError
 from segue.event_store.database import Database
-from segue.event_store.tables import aliases
+from segue.event_store.event import IMPORTED
+from segue.event_store.tables import aliases, events
 
 LOCK = 0x5E90E  # the number of the advisory lock
+
+
+class UserNotSessionError(SegueError):
+    """A name that is to be joined to a user is one itself: two persons would become one for ever."""
 
 
 class Aliases:
@@ -38,6 +44,18 @@ class Aliases:
         rows = connection.execute(select(aliases).where(aliases.c.session.in_(names))).all()
         joined = {row.session: row.user for row in rows}
         return {name: joined.get(name, name) for name in names}
+
+    def check_session(self, connection: Connection, name: str) -> None:
+        """Check that a name may be an anonymous session: that nothing says that it is a user.
+
+        Raises:
+            UserNotSessionError: it has events of the log of a model, or other sessions belong to it.
+        """
+        imported = select(events.c.seq).where((events.c.user == name) & (events.c.type == IMPORTED)).limit(1)
+        joined = select(aliases.c.session).where(aliases.c.user == name).limit(1)
+        for statement, why in ((imported, "a model was trained on it"), (joined, "other sessions belong to it")):
+            if connection.execute(statement).first() is not None:
+                raise UserNotSessionError(f"it is a user and no anonymous session: {why}")
 
     def _lock(self, connection: Connection, function: str) -> None:
         if not self.database.embedded:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+IMPORTED = "imported"  # the type of events that were copied from the log of a model
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

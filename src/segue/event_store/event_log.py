@@ -209,13 +209,24 @@ class EventLog:
         with self.database.read() as connection:
             return {row.session: row.user for row in connection.execute(select(aliases))}
 
-    def join(self, session: str, user: str) -> int:
-        """Give all events of an anonymous session to a user, and those that will come; the number of events."""
+    def join(self, session: str, user: str, *, check: bool = False) -> int:
+        """Give all events of an anonymous session to a user, and those that will come; the number of events.
+
+        Args:
+            session: its name.
+            user: name of the user, or of a session that was joined to one.
+            check: whether a name that is known to be a user's is refused.
+
+        Raises:
+            UserNotSessionError: with `check`; see `Aliases.check_session`.
+        """
         with self.database.write() as connection:
             self._aliases.change(connection)
             user = self._aliases.owners(connection, {user})[user]
             if session == user:
                 return 0
+            if check:
+                self._aliases.check_session(connection, session)
             self._versions.lock(connection, sorted({session, user}))
             statement = update(events).where(events.c.user == session).values(user=user)
             moved = connection.execute(statement).rowcount

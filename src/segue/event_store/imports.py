@@ -16,12 +16,11 @@ from sqlalchemy import func, select
 from segue.event_store.aliases import Aliases
 from segue.event_store.clock import now
 from segue.event_store.database import Database
-from segue.event_store.event import Event, content_id
+from segue.event_store.event import IMPORTED, Event, content_id
 from segue.event_store.event_log import EventLog
 from segue.event_store.tables import events, imports
 
 BLOCK = 20_000  # events in one transaction
-IMPORTED = "imported"  # the type of these events
 MAX_NAMES = 500  # in one statement
 Key = tuple[str, str, int]  # user, item and time of an event
 Row = tuple[str, str, int, float | None]  # of a log: user, item, time in microseconds, and value of an event

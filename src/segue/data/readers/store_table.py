@@ -58,6 +58,6 @@ def _events(url: str) -> pl.DataFrame:
 
 def _unused(frame: pl.DataFrame) -> dict[str, bool]:
     """For each column that events may lack, whether it is left out."""
-    from segue.event_store.imports import IMPORTED
+    from segue.event_store.event import IMPORTED
 
     return {"event": frame["event"].is_in(["", IMPORTED]).all(), "rating": frame["rating"].is_null().any()}

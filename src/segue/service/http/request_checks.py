@@ -32,7 +32,7 @@ from segue.service.http.route_table import RouteRule, RouteTable
 from segue.service.http.strict_requests import check_path, check_query
 
 PREFIX = "/v1/"
-RULE = "segue.rule"  # the `RouteRule` of a request, in its scope
+RULE, KEY = "segue.rule", "segue.key"  # the `RouteRule` and the `ApiKey` of a request, in its scope
 QUERY = "segue.query"  # names and values of its parameters, in its scope
 NO_STORE = (b"cache-control", b"no-store")
 HEADERS = [
@@ -113,7 +113,7 @@ class RequestChecks:
         self._check_rate(_address(scope) if key is None else key.hash)
         if is_page:
             return
-        scope[RULE] = rule
+        scope[RULE], scope[KEY] = rule, key
         if rule is None:
             raise self._no_route(method, path)
         check_path(scope.get("raw_path") or path.encode())

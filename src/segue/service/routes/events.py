@@ -9,9 +9,8 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import now, to_microseconds
-from segue.event_store.event import Event, content_id
+from segue.event_store.event import IMPORTED, Event, content_id
 from segue.event_store.event_ids import UsedIdError
-from segue.event_store.imports import IMPORTED
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name, Text
 from segue.service.http.openapi import needs, responses

@@ -9,11 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from segue.event_store.aliases import UserNotSessionError
 from segue.event_store.clock import to_datetime
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
-from segue.service.http.openapi import needs
-from segue.service.routes.dependencies import get_service
+from segue.service.http.openapi import needs, responses
+from segue.service.routes.dependencies import get_is_admin, get_service
 from segue.service.service import Service
 
 router = APIRouter(tags=["users"], route_class=JsonRoute)
@@ -157,18 +158,31 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     )
 
 
-@router.post("/sessions/{session:name}/join", summary="Give a session to a user", openapi_extra=needs("write"))
+@router.post(
+    "/sessions/{session:name}/join",
+    summary="Give a session to a user",
+    responses=responses(409),
+    openapi_extra=needs("write"),
+)
 async def join(
     session: Annotated[Name, Path(description="Name of the anonymous session.", examples=["s-81f"])],
     body: Join,
     service: Annotated[Service, Depends(get_service)],
+    is_admin: Annotated[bool, Depends(get_is_admin)],
 ) -> Joined:
     """Give the events of an anonymous session to a user, and those that will come under its name.
 
-    This cannot be undone. Give sessions names that no user has: no check keeps you from joining a user to another one.
+    This cannot be undone. Give sessions names that no user has. A name with events of the model's log, or to which
+    sessions were joined, is a user: only a key of the role admin, or a client that needs no key, joins it to another
+    user; else the answer is 409.
     """
     log = service.store.events
-    moved = await asyncio.to_thread(log.join, session, body.user)
+    try:
+        moved = await asyncio.to_thread(log.join, session, body.user, check=not is_admin)
+    except UserNotSessionError as error:
+        raise HTTPException(
+            409, f"session {session!r}: {error}; to merge two users for ever takes a key of the role admin"
+        ) from error
     service.histories.forget([session])
     owner = await service.read(lambda: log.owner(body.user))
     return Joined(session=session, user=owner, events=moved)
