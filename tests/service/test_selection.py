@@ -174,6 +174,16 @@ def test_an_expired_item_is_hidden_from_then_on(service, monkeypatch):
     assert shop.selector.get(available=False).hidden is None
 
 
+def test_masks_in_use_stay_when_others_are_dropped(service, monkeypatch):
+    monkeypatch.setattr("segue.service.items.selection.MAX_BYTES", 0)  # four selections are kept
+    selector = service.shop.selector
+    service.shop.catalogue.apply([Item("i3", columns={"number": list(range(9))}, updated=1)], 0)
+    usual = selector.get()
+    for number in range(9):
+        selector.get([f"number:{number}"])
+        assert selector.get() is usual
+
+
 def test_masks_are_kept_until_something_changes(service):
     shop = service.shop
     first = shop.selector.get()

@@ -148,6 +148,7 @@ class Selector:
             self._version = (self.catalogue.version, self.book.version)
             while len(self._known) > max(4, MAX_BYTES // (4 * len(self.catalogue.names))):
                 self._known.popitem(last=False)
+        self._known.move_to_end(key)
         return found
 
     def make(self, where: Where, rules: Rules, *, available: bool) -> Selection:
