@@ -12,7 +12,7 @@ from segue.event_store.outcomes import RecommendedList
 from segue.service.log_text import log_text
 from segue.service.models.deployments import SHADOW, Deployment
 from segue.service.models.loaded_model import Answer, LoadedModel
-from segue.service.monitoring.live_quality import MAX_ITEMS, LiveQuality
+from segue.service.monitoring.live_quality import MAX_CUTOFF, LiveQuality
 from segue.service.users.history import History
 from segue.serving.top_items import leaves_out_seen
 
@@ -104,6 +104,6 @@ class Impressions:
                 after_time=after_time,
                 after_seq=after_seq,
                 allows_seen=not leaves_out_seen(model.model),
-                items=tuple(tokens[index] for index in answer.ids[:MAX_ITEMS]),
+                items=tuple(tokens[index] for index in answer.ids[:MAX_CUTOFF]),
             )
         )

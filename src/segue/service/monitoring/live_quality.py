@@ -26,7 +26,7 @@ from segue.event_store.outcomes import Outcome, RecommendedList
 from segue.event_store.store import Store
 
 FLUSH_SECONDS = 0.5
-MAX_ITEMS = 100  # of a list that is remembered
+MAX_CUTOFF = 100  # of a list that is remembered
 MAX_BUFFER = 20_000  # lists between two writes; more are not measured
 WAIT_SECONDS = 24 * 3600  # how long a list waits for an event
 KEEP_DAYS = 90.0  # how long an outcome is kept

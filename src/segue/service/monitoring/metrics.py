@@ -115,7 +115,7 @@ class ServiceState(Collector):
 
     def _quality(self) -> Iterator[Metric]:
         report = self.watch.latest
-        labels = ["model", "arm", "end"]
+        labels = ["model", "arm", "statistic"]
         recall = GaugeMetricFamily("segue_live_recall", f"Live recall@{K} and its interval", labels=labels)
         mrr = GaugeMetricFamily("segue_live_mrr", f"Live MRR@{K} and its interval", labels=labels)
         lists = GaugeMetricFamily("segue_live_lists", "Lists behind the live figures", labels=labels[:2])
@@ -135,8 +135,8 @@ def _add_arm(
 ) -> None:
     for family, figure in ((recall, one.recall), (mrr, one.mrr)):
         if figure is not None:
-            for end, value in (("mean", figure.mean), ("low", figure.low), ("high", figure.high)):
-                family.add_metric([one.model, one.arm, end], float(value or 0.0))
+            for statistic, value in (("mean", figure.mean), ("low", figure.low), ("high", figure.high)):
+                family.add_metric([one.model, one.arm, statistic], float(value or 0.0))
     lists.add_metric([one.model, one.arm], one.lists)
     drop.add_metric([one.model, one.arm], float(one.drop))
 

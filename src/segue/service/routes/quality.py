@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from segue.errors import SegueError
 from segue.service.http.openapi import needs
-from segue.service.monitoring.live_quality import MAX_ITEMS
+from segue.service.monitoring.live_quality import MAX_CUTOFF
 from segue.service.monitoring.quality_figures import HOURS, QualityReport
 from segue.service.monitoring.quality_series import POINTS, QualitySeries, quality_series
 from segue.service.routes.dependencies import get_service
@@ -19,7 +19,7 @@ from segue.service.service import Service
 
 router = APIRouter(tags=["quality"])
 metrics_router = APIRouter(tags=["health"])
-Cutoff = Annotated[int, Query(ge=1, le=MAX_ITEMS, description="The cut-off of recall and MRR.")]
+Cutoff = Annotated[int, Query(ge=1, le=MAX_CUTOFF, description="The cut-off of recall and MRR.")]
 Hours = Annotated[float, Query(gt=0, le=24 * 366, description="Lists of so many last hours are counted.")]
 
 
