@@ -33,6 +33,7 @@ import psutil
 
 READY = re.compile(r"segue is ready: http://127\.0\.0\.1:(\d+)")
 SECONDS = 10.0
+RATE = 2_500
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,19 @@ async def load(
     connections: list[Connection],
     ask: Callable[[Connection, int], Awaitable[int]],
     seconds: float,
+    rate: float | None = None,
 ) -> Row:
-    """Let every connection ask again and again for some seconds; `ask` returns the number of units of one request."""
+    """Let every connection ask again and again for some seconds.
+
+    Args:
+        what: is asked.
+        process: of the service.
+        connections: each asks when its last request was answered.
+        ask: makes one request; it returns the number of its units.
+        seconds: duration.
+        rate: requests a second, over all connections, at equal distances; None for as many as are answered. The
+            latency of a request counts from the time at which it was due.
+    """
     latencies: list[float] = []
     units = 0
     cpu = sum(process.cpu_times()[:2])
@@ -135,8 +147,10 @@ async def load(
 
     async def client(connection: Connection, number: int) -> None:
         nonlocal units
-        while time.perf_counter() - begin < seconds:
-            start = time.perf_counter()
+        due = begin + number / (rate or 1)
+        while (start := time.perf_counter() if rate is None else due) < begin + seconds:
+            await asyncio.sleep(start - time.perf_counter())
+            due += len(connections) / (rate or 1)
             done = await ask(connection, number)
             units += done  # after the await: other clients count meanwhile
             latencies.append(time.perf_counter() - start)
@@ -152,7 +166,7 @@ async def read_your_own_event(
     process: psutil.Process, connections: list[Connection], users: list[str], items: list[str], pairs: int
 ) -> Row:
     """Send an event, ask at once, over any connection: how many answers know all events that were stored before."""
-    rng = random.Random(1)
+    rng = random.Random(len(connections))  # ids of events that no other row has sent
     stored = {user: json.loads(await connections[0].get(_path(user)))["events"] for user in users}
     latencies: list[float] = []
     left, known = pairs, 0
@@ -224,11 +238,14 @@ async def measure(port: int, process: psutil.Process, model: Path, pairs: int, s
         await load("recommend", process, connections[:1], recommend, seconds),
         await load("recommend", process, connections[:16], recommend, seconds),
         await load("recommend", process, connections, recommend, seconds),
+        await load(f"recommend, {RATE:,} a second", process, connections, recommend, seconds, RATE),
         await load("recommend, one half of the items", process, connections[:1], with_filter, seconds),
+        await load("recommend, one half of the items", process, connections[:8], with_filter, seconds),
         await load("recommend, one half of the items", process, connections[:16], with_filter, seconds),
         await load("events one by one", process, connections[:1], event, seconds),
         await load("events one by one", process, connections, event, seconds),
         await load("events in batches of 100", process, connections[:4], events, seconds),
+        await read_your_own_event(process, connections[:1], users[:500], items, min(pairs, 2_000)),
         await read_your_own_event(process, connections[:8], users[:500], items, pairs),
     ]
 
