@@ -22,7 +22,7 @@ from segue.service.start import start_service
 from segue.service.users.history_import import OtherLogError
 from segue.serving.saved_model import load, save
 
-from .conftest import EVENTS, USERS, events
+from ..conftest import EVENTS, USERS, events
 
 SAME = USERS * EVENTS  # events of the log of hgn and item-knn
 
