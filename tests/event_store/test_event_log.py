@@ -14,6 +14,7 @@ from segue.event_store.aliases import Aliases
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import Event
 from segue.event_store.event_log import Erased, EventLog
+from segue.event_store.later_events import EarlierItems, later_events
 from segue.event_store.store import open_store
 
 names = st.sampled_from(["u1", "u2", "ü", "'; DROP TABLE events; --"])
@@ -191,3 +192,18 @@ def test_each_store_has_a_salt_of_its_own(store):
     log.erase("u1")
     assert log.num_erasures() == 2  # the second time counts, too
     assert log.erased().salt == salt
+
+
+def test_events_after_a_place_and_items_up_to_it(store):
+    users = [f"u{number}" for number in range(250)]  # more than one statement asks for
+    store.events.append([Event(user, item, time) for user in users for item, time in (("a", 5), ("b", 5), ("c", 7))])
+    store.events.append([Event("u0", "late", 3)])
+    _, first, second, last = store.events.history("u0")
+    assert [one.item for one in (first, second, last)] == ["a", "b", "c"]
+    places = {user: store.events.history(user)[-3] for user in users}
+    wanted = {user: (one.time, one.seq) for user, one in places.items()} | {"nobody": (0, 0)}
+    later = later_events(store.database, wanted)
+    assert {user: [one.item for one in found] for user, found in later.items()} == {user: ["b", "c"] for user in users}
+    earlier = EarlierItems(store.database, "u0", (first.time, first.seq))
+    assert [item in earlier for item in ("late", "a", "b", "c", "d")] == [True, True, False, False, False]
+    assert later_events(store.database, {}) == {}

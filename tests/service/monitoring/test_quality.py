@@ -117,6 +117,23 @@ def test_lists_and_events_may_come_to_different_services(store):
     asyncio.run(run())
 
 
+def test_an_event_that_another_service_looked_at_before_the_list_was_written_settles_it(store):
+    """The user does nothing more, and the service of the list learns of the event from the store alone."""
+
+    async def run() -> None:
+        one, two = LiveQuality(store), LiveQuality(store)
+        add(store, ("u", "a", 1), ("v", "d", 1), ("v", "a", 1), ("w", "a", 1))
+        for user in "uvw":
+            one.recommended(last(store, user))
+        two.changed(add(store, ("u", "f", 2), ("v", "d", 2), ("w", "x", 0)))  # v had d before; the last one comes late
+        await two.flush()
+        await one.flush()
+        assert report(store) == [("a", 1, 0, 1, pytest.approx(1 / 3))]
+        assert [one.user for one in store.outcomes.waiting(["u", "v", "w"]).values()] == ["w"]
+
+    asyncio.run(run())
+
+
 def test_a_list_and_its_event_before_one_write(store):
     async def run() -> None:
         quality = LiveQuality(store)
@@ -355,7 +372,7 @@ def test_a_list_counts_if_the_parameters_change_nothing_for_the_model_that_made_
     body = {"arms": [{"model": answering}], "shadow": [other]}
     assert client.post("/v1/models/activate", json=body).status_code == 200
     remembered: list[RecommendedList] = []
-    monkeypatch.setattr(service.quality, "recommended", remembered.append)
+    monkeypatch.setattr(service.quality, "recommended", lambda one, version: remembered.append(one))
     client.post("/v1/events", json={"user": "new", "item": "i3"})
     for exclude, expected in (([], {"hgn", "item-knn"}), (["i3"], {"hgn"}), (["i3", "i9"], set())):
         remembered.clear()

@@ -105,5 +105,6 @@ class Impressions:
                 after_seq=after_seq,
                 allows_seen=not leaves_out_seen(model.model),
                 items=tuple(tokens[index] for index in answer.ids[:MAX_CUTOFF]),
-            )
+            ),
+            query.history.version,
         )

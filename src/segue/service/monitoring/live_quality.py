@@ -18,10 +18,11 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event_log import PastEvent
+from segue.event_store.later_events import EarlierItems, Place, later_events
 from segue.event_store.outcomes import Outcome, RecommendedList
 from segue.event_store.store import Store
 
@@ -48,13 +49,18 @@ class LiveQuality:
     def __init__(self, store: Store, keep_days: float = KEEP_DAYS) -> None:
         self.store, self.keep_days = store, keep_days
         self.skipped = 0
-        self._buffer: list[RecommendedList] = []
+        self._buffer: list[tuple[RecommendedList, int | None]] = []
         self._changed: set[str] = set()
 
-    def recommended(self, one: RecommendedList) -> None:
-        """Remember a list: it only goes into the buffer."""
+    def recommended(self, one: RecommendedList, version: int | None = None) -> None:
+        """Remember a list: it only goes into the buffer.
+
+        Args:
+            one: the list.
+            version: of the history that it was made from; None if it is not known.
+        """
         if len(self._buffer) < MAX_BUFFER:
-            self._buffer.append(one)
+            self._buffer.append((one, version))
         else:
             self.skipped += 1
 
@@ -78,20 +84,25 @@ class LiveQuality:
             self.skipped += len(new)
             raise
 
-    def _write(self, new: Sequence[RecommendedList], changed: set[str]) -> None:
-        outcomes = self.store.outcomes
-        stored = outcomes.waiting(sorted({*changed, *(one.user for one in new)}))
+    def _write(self, new: Sequence[tuple[RecommendedList, int | None]], changed: set[str]) -> None:
+        """Store lists, or their outcomes if they were followed: another service may have stored the event already."""
+        outcomes, database = self.store.outcomes, self.store.database
+        versions = self.store.events.versions(sorted({one.user for one, _ in new}))
+        changed = changed | {one.user for one, version in new if versions.get(one.user) != version}
+        stored = outcomes.waiting(sorted({*changed, *(one.user for one, _ in new)}))
         chains: dict[tuple[str, ...], list[tuple[int | None, RecommendedList]]] = {}
-        for number, one in [*stored.items(), *((None, one) for one in new)]:
+        first: dict[str, Place] = {}  # by user, the oldest place in time that a list was made at
+        for number, one in [*stored.items(), *((None, one) for one, _ in new)]:
             chains.setdefault((one.user, one.model, one.fingerprint, one.arm), []).append((number, one))
-        histories: dict[str, list[PastEvent]] = {}
+            place = (one.after_time, one.after_seq)
+            if place != first.setdefault(one.user, place):
+                changed.add(one.user)
+            first[one.user] = min(place, first[one.user])
+        newer = later_events(database, {user: place for user, place in first.items() if user in changed})
         done: dict[int, Outcome | None] = {}
         waiting, found = [], []
         for (user, *_), chain in chains.items():
-            moved = len({(one.after_time, one.after_seq) for _, one in chain}) > 1
-            if (user in changed or moved) and user not in histories:
-                histories[user] = self.store.events.history(user)
-            verdicts = settle([one for _, one in chain], histories.get(user, []))
+            verdicts = settle([one for _, one in chain], newer.get(user, ()), EarlierItems(database, user, first[user]))
             for (number, _), verdict in zip(chain, verdicts, strict=True):
                 if number is not None and not isinstance(verdict, RecommendedList):
                     done[number] = verdict
@@ -113,34 +124,34 @@ class LiveQuality:
         )
 
 
-def settle(chain: Sequence[RecommendedList], history: Sequence[PastEvent]) -> list[Verdict]:
+def settle(chain: Sequence[RecommendedList], newer: Sequence[PastEvent], older: Container[str] = ()) -> list[Verdict]:
     """What became of the lists that one model made for one user.
 
     Args:
         chain: the lists, oldest first.
-        history: all events of the user, in the order of time.
+        newer: events of the user, in the order of time: at least all after the first list.
+        older: the items of the events before these.
 
     Returns:
         For each list its outcome; the list itself if it waits for an event; or None if it does not count, because a
         newer one came before the same event, or because its event was of a seen item that it left out.
     """
-    order = [(event.time, event.seq) for event in history]
+    order = [(event.time, event.seq) for event in newer]
     following = [bisect_right(order, (one.after_time, one.after_seq)) for one in chain]
     verdicts: list[Verdict] = []
     for place, (one, index) in enumerate(zip(chain, following, strict=True)):
         if index in following[place + 1 :]:
             verdicts.append(None)
-        elif index == len(history):
+        elif index == len(newer):
             verdicts.append(one)
         else:
-            verdicts.append(_outcome(one, [event.item for event in history[: index + 1]]))
+            item = newer[index].item
+            is_left_out = not one.allows_seen and (item in [event.item for event in newer[:index]] or item in older)
+            verdicts.append(None if is_left_out else _outcome(one, item))
     return verdicts
 
 
-def _outcome(one: RecommendedList, items: list[str]) -> Outcome | None:
-    """The outcome of a list whose user's history and next item are `items`."""
-    *seen, item = items
-    if not one.allows_seen and item in seen:
-        return None
+def _outcome(one: RecommendedList, item: str) -> Outcome:
+    """The outcome of a list whose user took an item next."""
     rank = one.items.index(item) + 1 if item in one.items else None
     return Outcome(one.user, one.model, one.fingerprint, one.arm, one.time, rank, len(one.items))
