@@ -94,11 +94,21 @@ class Database:
                 f"{self.name}: the file was deleted or replaced while it was open; put it back and start again"
             )
 
-    def empty_journal(self) -> None:
-        """Take what was written out of the journal of an SQLite file, where deleted values are still to be read."""
-        if self.embedded:
-            with self.read() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    def empty_journal(self) -> bool:
+        """Take what was written out of the journal of an SQLite file, where deleted values are still to be read.
+
+        Returns:
+            Whether the journal is empty. It is not while somebody reads a state of before, such as a backup; nobody
+            waits for that.
+        """
+        if self._write_lock is None:
+            return True
+        with self.errors(), self._reading.connect() as connection:  # one of its own, which never waits for a lock
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()  # the long part, beside others who write
+            with self._write_lock:
+                (is_busy, _, _), *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+        return not is_busy
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -85,12 +85,14 @@ class Erased:
         events: number of events.
         lists: number of recommended lists that waited for the next event.
         outcomes: number of ranks that were found for lists.
+        in_journal: whether the deleted rows are still in the journal; see `Database.empty_journal`.
     """
 
     names: tuple[str, ...]
     events: int
     lists: int
     outcomes: int
+    in_journal: bool = False
 
 
 class EventLog:
@@ -261,8 +263,8 @@ class EventLog:
             rows = [{"hash": one, "time": erased_at} for one in ErasedNames(salt).hashes(names)]
             self._counts.add(connection, "erasure")
             connection.execute(self.database.upsert(erased, ["hash"]), rows)
-        self.database.empty_journal()
-        return Erased(tuple(names), int(num_events), int(num_lists), int(num_outcomes))
+        is_empty = self.database.empty_journal()
+        return Erased(tuple(names), int(num_events), int(num_lists), int(num_outcomes), in_journal=not is_empty)
 
     def erased(self) -> ErasedNames:
         """The users who were erased."""

@@ -77,6 +77,7 @@ class Service:
             Periodic("following activations", self.activation.follow_once, longest=RETRY_SECONDS),
             *self.shop.periodic(),
             Periodic("erasing users from models", self.erasures.follow, longest=RETRY_SECONDS),
+            Periodic("emptying the journal", self.erasures.empty_journal),
             self._flushing,
             Periodic("deleting old outcomes", self.quality.forget_old, CLEAN_SECONDS),
             Periodic("watching the live quality", self.watch.look, WATCH_SECONDS),

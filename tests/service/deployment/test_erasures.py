@@ -111,3 +111,19 @@ def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
         assert client.get("/v1/users/u1").json()["models"] == []
     assert "u1" not in names(folder)
     assert len(load(folder).log) == 40
+
+
+def test_the_journal_is_emptied_when_a_backup_has_ended(own_models, url, tmp_path):
+    service = start_service(own_models / "item-knn", url)
+    emptying = next(one for one in service.periodic if one.name == "emptying the journal")
+    with closing(open_store(url)) as backup, TestClient(create_app(service, Limits())) as client:
+        assert client.post("/v1/events", json={"user": "a-person-with-a-name", "item": "i1"}).status_code == 201
+        with backup.database.snapshot() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM events").scalar()
+            remains = client.delete("/v1/users/a-person-with-a-name").json()["remains"]
+            assert any("journal beside the file" in one for one in remains)
+            assert b"a-person-with-a-name" in (tmp_path / "events.db-wal").read_bytes()
+        client.portal.call(emptying.once)
+        assert b"a-person-with-a-name" not in (tmp_path / "events.db-wal").read_bytes()
+        remains = client.delete("/v1/users/another").json()["remains"]
+        assert not any("journal beside the file" in one for one in remains)

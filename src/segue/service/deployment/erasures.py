@@ -37,6 +37,7 @@ class Erasures:
         self.log, self.models = log, models
         self.failed: dict[str, str] = {}
         self._done: object = None  # the erasures and the models of the last time that nothing failed
+        self._num_emptied = 0  # the erasures before the journal was empty the last time
         self._lock = asyncio.Lock()
 
     async def erase(self, names: Names) -> dict[str, ErasedFromModel]:
@@ -65,6 +66,12 @@ class Erasures:
             if self.failed:
                 raise ArtefactError("; ".join(self.failed.values()))
             self._done = state
+
+    async def empty_journal(self) -> None:
+        """Take erased rows out of the journal of the store, as soon as nobody reads a state of before the erasure."""
+        num_erasures = await asyncio.to_thread(self.log.num_erasures)
+        if num_erasures != self._num_emptied and await asyncio.to_thread(self.log.database.empty_journal):
+            self._num_emptied = num_erasures
 
     def _known(self, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
         """The erased users whom models know, and the times up to which their events are erased."""

@@ -27,6 +27,10 @@ REMAINS = [
     "deleted rows and the journal with PostgreSQL.",
     "A salted hash of the name and the time, so that the events do not come back with an older model.",
 ]
+IN_JOURNAL = (
+    "The journal beside the file of the store (-wal): somebody reads a state of before, such as a backup. The rows go "
+    "within seconds after that has ended."
+)
 
 
 class UserEvent(BaseModel):
@@ -154,7 +158,7 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
         lists=erased.lists,
         outcomes=erased.outcomes,
         models=[ErasedFromFolder(model=name, names=one.users, events=one.events) for name, one in found.items()],
-        remains=REMAINS,
+        remains=[*REMAINS, IN_JOURNAL] if erased.in_journal else REMAINS,
     )
 
 
