@@ -95,6 +95,19 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
         assert not {"u1", "u2"} & names(own_models / "hgn")
 
 
+def test_an_erasure_says_what_failed_whatever_is_tried_again_meanwhile(own_models, url, monkeypatch):
+    service = start_service(own_models, url, active="item-knn")
+    history = own_models / "hgn" / "history.parquet"
+    history.write_bytes(history.read_bytes() + b"x")
+
+    async def count_again() -> None:
+        service.erasures.failed = {}  # as background work does that begins now
+
+    monkeypatch.setattr(service.shop, "count_again", count_again)
+    with TestClient(create_app(service, Limits())) as client:
+        assert client.delete("/v1/users/u2").status_code == 503
+
+
 def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
     """Another process erased somebody of whom an older model has an event with a wrong time."""
     later = int(time.time()) + 10 * 86_400

@@ -436,3 +436,12 @@ def test_lists_of_popular_items_in_a_large_catalogue_are_made_once_a_second(clie
     assert client.get("/v1/popular").json()["items"][9] != lists[2][9]
     client.put("/v1/rules/none", json={"kind": "exclude", "items": [lists[3][0]["item"]]})
     assert lists[3][0]["item"] not in names(client.get("/v1/popular?k=3").json())
+
+
+def test_the_value_of_a_column_is_a_text_or_a_number_as_it_is_written(client):
+    for value in ("1" * 1_001, "0" * 2_000, "9" * 1_001 + ".5"):
+        answer = client.put("/v1/items", json={"item": "i5", "columns": {"size": value}})
+        assert (answer.status_code, "columns size" in answer.json()["detail"]) == (422, True)
+    for value, shown in (("007", "007"), ("1.0", "1.0"), (1.0, "1"), (7, "7"), (True, "true")):
+        client.put("/v1/items", json={"item": "i5", "columns": {"size": value}})
+        assert client.get("/v1/items/i5").json()["columns"] == {"size": [shown]}

@@ -25,7 +25,7 @@ Shadow = Annotated[
     tuple[ModelName, ...],
     Field(
         max_length=10,
-        description="Models that score every request, too. Their lists are measured and not shown.",
+        description="Models that make lists for the live quality, too. Their lists are measured and not shown.",
         examples=[["item-knn"]],
     ),
     AfterValidator(lambda names: tuple(dict.fromkeys(names))),

@@ -41,7 +41,8 @@ def not_a_field(column: str) -> str:
     return column
 
 
-Value = Annotated[Text, Field(max_length=1_000)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Value = Annotated[Text, Field(max_length=1_000)] | bool | Number
 ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
 Column = Annotated[Text, Field(min_length=1, max_length=200), AfterValidator(not_a_field)]
 Values = Annotated[list[Value], Field(max_length=1_000)]

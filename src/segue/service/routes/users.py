@@ -144,8 +144,9 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     service.histories.forget(erased.names)
     names = dict.fromkeys(erased.names)
     found = await service.erasures.erase(names)
+    failed = dict(service.erasures.failed)  # as it is now: background work may begin anew while events are counted
     await service.shop.count_again()
-    if failed := service.erasures.failed:
+    if failed:
         raise HTTPException(
             503,
             "the store no longer has the person, but not all saved models could be rewritten; it is tried again: "
