@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -30,12 +30,12 @@ class ErasedNames:
             for name in names
         ]
 
-    def time_of(self, name: str) -> int | None:
-        """When a user was erased last; None for never."""
-        return self.times.get(self.hashes([name])[0]) if self.times else None
-
-    def __contains__(self, name: str) -> bool:
-        return self.time_of(name) is not None
+    def among(self, names: Sequence[str]) -> dict[str, int]:
+        """Those of some users who were erased, and when."""
+        if not self.times:
+            return {}
+        times = zip(names, map(self.times.get, self.hashes(names)), strict=True)
+        return {name: time for name, time in times if time is not None}
 
     def __len__(self) -> int:
         return len(self.times)

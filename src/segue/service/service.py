@@ -70,7 +70,7 @@ class Service:
         self.impressions = Impressions(self.quality)
         self.watch = QualityWatch(self.impressions, lambda: self.deployment)
         self.metrics = Metrics(self.writer, self.histories, self.watch)
-        self.erasures = Erasures(store.events, self.loaded_models)
+        self.erasures = Erasures(store.events, self.loaded_models, self.histories)
         self._flushing = Periodic("storing outcomes", self.quality.flush, FLUSH_SECONDS)
         self.periodic = [
             Periodic("reading API keys", self.keys.follow),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 import time
 from contextlib import closing
@@ -83,12 +84,14 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
     with TestClient(create_app(service, Limits())) as client:
         client.portal.call(service.catch_up)
         assert "u1" not in names(own_models / "item-knn")
+        assert not any(loaded.knows_user("u1") for loaded in service.loaded_models())
         found = entries(client)
         assert found["item-knn"] is None
         assert "history.parquet: damaged" in found["hgn"]
         answer = client.delete("/v1/users/u2")
         assert (answer.status_code, "it is tried again" in answer.json()["detail"]) == (503, True)
         assert "u2" not in names(own_models / "item-knn")
+        assert client.get("/v1/users/u2").json()["models"] == []
         history.write_bytes(content)
         client.portal.call(service.catch_up)
         assert entries(client) == {"hgn": None, "item-knn": None}
@@ -140,3 +143,29 @@ def test_the_journal_is_emptied_when_a_backup_has_ended(own_models, url, tmp_pat
         assert b"a-person-with-a-name" not in (tmp_path / "events.db-wal").read_bytes()
         remains = client.delete("/v1/users/another").json()["remains"]
         assert not any("journal beside the file" in one for one in remains)
+
+
+@pytest.fixture(scope="module")
+def recurrent(log, tmp_path_factory):
+    """A saved model that keeps the states of users."""
+    outcome = Experiment(model="gru4rec", protocol=Protocol.named("leave-one-out"), settings={"epochs": 1}).run(log)
+    return save(outcome.model, log, tmp_path_factory.mktemp("recurrent") / "gru4rec", **outcome.about())
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_other_services_keep_nothing_of_an_erased_person_in_memory(recurrent, url, tmp_path, is_damaged):
+    """Neither of somebody who came after the training, whom no model knows, nor of others when folders are damaged."""
+    services = [start_service(shutil.copytree(recurrent, tmp_path / name / "gru4rec"), url) for name in ("one", "two")]
+    one, two = (create_app(service, Limits()) for service in services)
+    with TestClient(one) as here, TestClient(two) as there:
+        for user in ("u1", "newcomer", "other"):
+            assert here.post("/v1/events", json={"user": user, "item": "i3"}).status_code == 201
+            assert there.get(f"/v1/recommend?user={user}").json()["fallback"] is None
+        (states,) = (loaded.states for loaded in services[1].loaded_models())
+        assert set(states.users()) == set(services[1].histories.users()) == {"u1", "newcomer", "other"}
+        if is_damaged:
+            (tmp_path / "two" / "gru4rec" / "history.parquet").write_bytes(b"x")
+        for user in ("u1", "newcomer"):
+            assert here.delete(f"/v1/users/{user}").status_code == 200
+        there.portal.call(services[1].catch_up)
+        assert states.users() == services[1].histories.users() == ["other"]

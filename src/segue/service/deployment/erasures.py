@@ -1,8 +1,8 @@
-"""`Erasures`: takes erased users out of the saved models of this service, whichever process erased them.
+"""`Erasures`: takes erased users out of memory and the saved models of this service, whichever process erased them.
 
-The store says, by salted hashes, who was erased and when. Names and histories are taken out of the folders of the
-loaded models, and out of memory, when the service has started, after an erasure, and when another model was
-loaded. One folder is rewritten at a time.
+The store says, by salted hashes, who was erased and when. Names, histories and states go from memory, and then from
+the folders of the loaded models, when the service has started, after an erasure, and when another model was loaded.
+One folder is rewritten at a time.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from segue.errors import ArtefactError, SegueError
 from segue.event_store.clock import MICROSECONDS
+from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event_log import EventLog
+from segue.service.models.live_states import LiveStates
 from segue.service.models.loaded_model import LoadedModel
+from segue.service.users.histories import Histories
 from segue.serving.erase_users import ErasedFromModel, erase_users
 
 Names = Mapping[str, int | None]
@@ -27,25 +31,29 @@ class Erasures:
         failed: why users could not be taken out of a model, by its name.
     """
 
-    def __init__(self, log: EventLog, models: Callable[[], Iterable[LoadedModel]]) -> None:
+    def __init__(self, log: EventLog, models: Callable[[], Iterable[LoadedModel]], histories: Histories) -> None:
         """Prepare.
 
         Args:
             log: the events.
             models: returns the loaded models.
+            histories: of the users in memory.
         """
-        self.log, self.models = log, models
+        self.log, self.models, self.histories = log, models, histories
         self.failed: dict[str, str] = {}
+        self._left: WeakKeyDictionary[LoadedModel, Names] = WeakKeyDictionary()  # users who are still in its folder
         self._done: object = None  # the erasures and the models of the last time that nothing failed
         self._num_emptied = 0  # the erasures before the journal was empty the last time
         self._lock = asyncio.Lock()
 
     async def erase(self, names: Names) -> dict[str, ErasedFromModel]:
-        """Take users out of all loaded models; what was taken out of each, without those in `failed`.
+        """Take users out of memory and all loaded models; what was taken out of each, without those in `failed`.
 
         Args:
             names: of the users; see `erase_users`.
         """
+        for one in self._of_users():
+            one.forget(names)
         async with self._lock:
             return await self._erase(dict.fromkeys(self.models(), names))
 
@@ -62,7 +70,10 @@ class Erasures:
             if state == self._done:
                 return
             self.failed = {}
-            await self._erase(await asyncio.to_thread(self._known, models))
+            erased = await asyncio.to_thread(self.log.erased)
+            for one in self._of_users():
+                one.forget(await asyncio.to_thread(erased.among, one.users()))
+            await self._erase(await asyncio.to_thread(self._known, erased, models))
             if self.failed:
                 raise ArtefactError("; ".join(self.failed.values()))
             self._done = state
@@ -73,27 +84,31 @@ class Erasures:
         if num_erasures != self._num_emptied and await asyncio.to_thread(self.log.database.empty_journal):
             self._num_emptied = num_erasures
 
-    def _known(self, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
-        """The erased users whom models know, and the times up to which their events are erased."""
-        erased, known = self.log.erased(), dict[LoadedModel, Names]()
-        for loaded in models if len(erased) else ():
-            names = loaded.user_names()
-            times = zip(names, map(erased.times.get, erased.hashes(names)), strict=True)
-            found = {name: _until(loaded, time) for name, time in times if time is not None}
-            if found:
+    def _of_users(self) -> list[Histories | LiveStates]:
+        """What is in memory of users, whether or not a model was trained on them."""
+        return [self.histories, *(loaded.states for loaded in self.models() if loaded.states is not None)]
+
+    def _known(self, erased: ErasedNames, models: Iterable[LoadedModel]) -> dict[LoadedModel, Names]:
+        """The erased users whom models or their folders know, and the times up to which their events are erased."""
+        known = dict[LoadedModel, Names]()
+        for loaded in models:
+            found = {name: _until(loaded, time) for name, time in erased.among(loaded.user_names()).items()}
+            if found or loaded in self._left:
                 known[loaded] = found
         return known
 
     async def _erase(self, known: Mapping[LoadedModel, Names]) -> dict[str, ErasedFromModel]:
         done = {}
         for loaded, names in known.items():
-            try:
-                done[loaded.name] = await asyncio.to_thread(_erase_from, loaded, names)
-            except SegueError as error:
-                self.failed[loaded.name] = str(error)
-                continue
             await loaded.forget(names)
+            left = {**self._left.get(loaded, {}), **names}
+            try:
+                done[loaded.name] = await asyncio.to_thread(_erase_from, loaded, left)
+            except SegueError as error:
+                self.failed[loaded.name], self._left[loaded] = str(error), left
+                continue
             self.failed.pop(loaded.name, None)
+            self._left.pop(loaded, None)
         return done
 
 

@@ -45,6 +45,10 @@ class LiveStates:
         with torch.inference_mode():
             return torch.cat([self.model.state_query(self._state(history, ids)) for history, ids in histories])
 
+    def users(self) -> list[str]:
+        """The users whose states are kept."""
+        return list(self._kept)
+
     def forget(self, users: Iterable[str]) -> None:
         """Drop the states of some users."""
         for user in users:

@@ -65,6 +65,7 @@ class LoadedModel:
         token_ids: the id of each item, by its name.
         tokens: the name of each item, by its id; entry 0 is empty.
         titles: the title of each item, by its id.
+        states: the hidden states of users; None if the model keeps none.
     """
 
     def __init__(self, name: str, saved: SavedModel, *, approximate: bool = False) -> None:
@@ -76,7 +77,7 @@ class LoadedModel:
         self._users = _ids_of_users(log)
         self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
-        self._states = LiveStates(saved.model) if live else None
+        self.states = LiveStates(saved.model) if live else None
         self._batches: MicroBatches[_Question, Answer] = MicroBatches(self._answer, self._finder.block_rows)
 
     @classmethod
@@ -170,14 +171,12 @@ class LoadedModel:
         return list(self._users)
 
     async def forget(self, erased: Mapping[str, int | None]) -> None:
-        """Drop names, histories and states of users from memory; see `segue.serving.erase_users`.
+        """Drop names and histories of users from memory; see `segue.serving.erase_users`.
 
         A thread makes the log without them, and requests are answered meanwhile.
         """
         log, users = await asyncio.to_thread(_log_and_users_without, self.saved.log, erased)
         self.saved, self._users = replace(self.saved, log=log), users
-        if self._states is not None:
-            self._states.forget(erased)
         self.__dict__.pop("similar", None)  # it holds the log
 
     async def ask(
@@ -231,12 +230,12 @@ class LoadedModel:
         return [answers[place] for place in range(len(questions))]
 
     def _answer_live(self, questions: Sequence[_Question]) -> list[Answer]:
-        assert self._states is not None
-        vectors = self._states.query_vectors([(one.history, self.item_ids(one.history)) for one in questions])
+        assert self.states is not None
+        vectors = self.states.query_vectors([(one.history, self.item_ids(one.history)) for one in questions])
         return self._answer_by(questions, lambda queries, k: self._finder.find_nearest(queries, vectors, k))
 
     def _is_live(self, question: _Question) -> bool:
-        return self._states is not None and bool(question.history.user) and self._states.can_read(question.query.items)
+        return self.states is not None and bool(question.history.user) and self.states.can_read(question.query.items)
 
     def _answer_by(
         self, questions: Sequence[_Question], find: Callable[[Sequence[Query], int], TopItems] | None = None

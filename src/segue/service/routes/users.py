@@ -141,7 +141,6 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     Other services of the same store rewrite the folders of their models within seconds.
     """
     erased = await asyncio.to_thread(service.store.events.erase, user)
-    service.histories.forget(erased.names)
     names = dict.fromkeys(erased.names)
     found = await service.erasures.erase(names)
     failed = dict(service.erasures.failed)  # as it is now: background work may begin anew while events are counted

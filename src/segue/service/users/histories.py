@@ -61,6 +61,11 @@ class Histories:
         """The numbers of users and of events in memory."""
         return len(self._histories), self._num_events
 
+    def users(self) -> list[str]:
+        """The users in memory."""
+        with self._lock:
+            return list(self._histories)
+
     def forget(self, users: Iterable[str]) -> None:
         """Drop what is in memory of some users."""
         with self._lock:
