@@ -67,7 +67,9 @@ def connect(port: int) -> socket.socket:
 
 def wait_for_requests(server: uvicorn.Server, number: int) -> None:
     """Wait until the server is answering so many requests."""
-    while len(server.server_state.tasks) != number:
+    end = time.monotonic() + 60
+    while (found := len(server.server_state.tasks)) != number:
+        assert time.monotonic() < end, f"the server answers {found} requests in place of {number}"
         time.sleep(0.01)
 
 
