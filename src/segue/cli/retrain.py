@@ -54,9 +54,9 @@ def retrain(
     try:
         from segue.event_store.store import open_store
         from segue.service.deployment.model_folders import PREVIOUS, REJECTED
+        from segue.service.retraining.promotion import promote, reject
         from segue.service.retraining.retrain import num_missing, with_old_metadata
         from segue.service.retraining.retrain import retrain as train_anew
-        from segue.service.retraining.succession import reject, succeed
     except ImportError as error:
         raise ConfigError(f'retraining needs the extra serve: pip install "segue[serve]" ({error})') from error
     from segue.serving.saved_model import check_target, training_folder
@@ -79,7 +79,7 @@ def retrain(
         about = {**done.outcome.about(), "store": {"name": opened.name, "id": opened.make_id(), "newest_seq": newest}}
         goes_live = always or done.is_no_worse
         if goes_live:
-            live = succeed(model, done.outcome.model, log, about, opened.deployments)
+            live = promote(model, done.outcome.model, log, about, opened.deployments)
             say(f"{_compared(done)}; {model} is the new model, {live}; the old one is {model}.previous")
         else:
             folder = reject(model, done.outcome.model, log, about)

@@ -1,4 +1,4 @@
-"""`succeed` and `reject`: where a model goes that was trained anew, and what becomes of the old one.
+"""`promote` and `reject`: where a model goes that was trained anew, and what becomes of the old one.
 
 models/hgn                the new model, if it is no worse
 models/hgn.previous       the old one then; POST /v1/models/activate {"model": "hgn.previous"} brings it back
@@ -24,7 +24,7 @@ from segue.serving.saved_model import check_target, read_facts, save
 from segue.temporary import exclusive_folder
 
 
-def succeed(folder: Path, model: Model, log: Log, about: Mapping[str, Any], deployments: Documents) -> str:
+def promote(folder: Path, model: Model, log: Log, about: Mapping[str, Any], deployments: Documents) -> str:
     """Save a model in place of the one in a folder, keep that one, and tell the services of a store.
 
     Returns:
