@@ -57,6 +57,8 @@ class Imports:
         Returns:
             The number of events that are new.
         """
+        if self.has(fingerprint):  # events never go, but with their user
+            return 0
         log, added = EventLog(self.database), 0
         for size, new in self._new_events(rows):
             added += sum(log.append(new).stored)

@@ -15,6 +15,7 @@ from segue.evaluation.protocol import Protocol
 from segue.event_store.event import Event
 from segue.event_store.imports import Imports
 from segue.event_store.store import open_store
+from segue.event_store.store_copy import copy_store
 from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
@@ -128,6 +129,40 @@ def test_a_model_that_was_trained_on_the_store_needs_no_word(client, folder, url
     service = start_service(mine.parent, url, active="longer")
     service.store.close()
     assert num_events(url) == before
+
+
+@pytest.mark.parametrize("by_request", [False, True])
+def test_events_that_a_restored_backup_lacks_come_back_from_a_model_of_the_store(folder, url, tmp_path, by_request):
+    """Each once, under the user whom it belongs to now, and without those who were erased."""
+    mine = shutil.copytree(folder / "longer", tmp_path / "mine" / "longer")
+    backup = url.replace("events.db", "backup.db")
+    with closing(open_store(url)) as store, closing(open_store(backup)) as copied:
+        store.events.append([Event(f"v{n % 9}", f"i{n % 37}", 1_764_410_400_123_456 + n) for n in range(45)])
+        copy_store(store, copied)
+        store.events.append([Event(f"v{n % 9}", f"i{n % 37}", 1_764_410_400_123_456 + n) for n in range(45, 135)])
+        copied.events.join("v1", "bert")
+        copied.events.erase("v2")
+    assert status(["retrain", str(mine), "--store", url, "--always"]) == 0
+    said: list[str] = []
+    if by_request:
+        service = start_service(mine, backup, import_events=False)
+        with TestClient(create_app(service, Limits())) as client:
+            assert activate(client, model="longer").json()["imported"] == 0
+            assert activate(client, model="longer", **{"import": True}).json()["imported"] == 80
+            assert activate(client, model="longer", **{"import": True}).json()["imported"] == 0
+    else:
+        start_service(mine, backup, import_events=True, say=said.append).store.close()
+        assert "80 events" in said[-1]
+        start_service(mine, backup, import_events=True, say=said.append).store.close()
+        assert "0 events" in said[-1]
+    with closing(open_store(backup)) as copied:
+        assert {user: copied.events.count(user) for user in ("bert", "v1", "v2", "v3")} == {
+            "bert": 15,
+            "v1": 0,
+            "v2": 0,
+            "v3": 15,
+        }
+        assert len(copied.events) == 120
 
 
 def test_a_start_asks_in_the_same_way(folder, url):

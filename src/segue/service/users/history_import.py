@@ -6,6 +6,7 @@ Events stay in a store for ever. So a log is copied without being asked only int
     empty                                   any                                        all
     the first half of the same log          a log that went on                         the rest
     any                                     the log of `segue retrain` on this store   nothing: all is there
+    a backup that was put back              the same, made after the backup            the rest if somebody says so
     events of another log                   users of the same names, other events      only if somebody says so
 """
 
@@ -69,13 +70,13 @@ def needs_import(store: Store, saved: SavedModel, wanted: bool | None = None) ->
     Raises:
         OtherLogError: it cannot be told, and somebody must say so.
     """
+    if wanted is not None:
+        return wanted
     trained_on, log = saved.about.get("store"), saved.about["log"]
     if trained_on is not None and trained_on["id"] == store.make_id():
         return False
-    if wanted is False or store.imports.has(log["fingerprint"]):
+    if store.imports.has(log["fingerprint"]):
         return False
-    if wanted:
-        return True
     overlap = find_overlap(store, saved)
     if not overlap.is_same_log:
         raise OtherLogError(str(overlap))
