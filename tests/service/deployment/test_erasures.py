@@ -61,7 +61,7 @@ def test_logs_are_made_anew_beside_the_event_loop(own_models, url, monkeypatch):
 
     async def run() -> None:
         service = start_service(own_models, url, active="hgn")
-        await service.erasures.erase({"u1": None})
+        await service.erasures.erase("u1")
         assert not any(loaded.knows_user("u1") for loaded in service.loaded_models())
         await service.close()
 
@@ -96,6 +96,30 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
         client.portal.call(service.catch_up)
         assert entries(client) == {"hgn": None, "item-knn": None}
         assert not {"u1", "u2"} & names(own_models / "hgn")
+
+
+def test_an_erasure_counts_what_background_work_would_have_taken_out_first(own_models, url, monkeypatch):
+    service = start_service(own_models, url, active="item-knn")
+    events, erase = service.store.events, service.store.events.erase
+    following = []
+
+    def erase_while_others_follow(user: str):
+        erased = erase(user)
+        following.append(asyncio.run_coroutine_threadsafe(service.erasures.follow(), loops[0]))
+        time.sleep(0.2)  # so long that the background work has begun
+        return erased
+
+    loops = []
+    monkeypatch.setattr(events, "erase", erase_while_others_follow)
+
+    async def run() -> dict[str, int]:
+        loops.append(asyncio.get_running_loop())
+        _, found = await service.erasures.erase("u1")
+        await asyncio.wrap_future(following[0])
+        await service.close()
+        return {name: one.events for name, one in found.items()}
+
+    assert asyncio.run(run()) == {"hgn": 12, "item-knn": 12}
 
 
 def test_an_erasure_says_what_failed_whatever_is_tried_again_meanwhile(own_models, url, monkeypatch):

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from segue.errors import ArtefactError, SegueError
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.erased_names import ErasedNames
-from segue.event_store.event_log import EventLog
+from segue.event_store.event_log import Erased, EventLog
 from segue.service.models.live_states import LiveStates
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.histories import Histories
@@ -46,16 +46,18 @@ class Erasures:
         self._num_emptied = 0  # the erasures before the journal was empty the last time
         self._lock = asyncio.Lock()
 
-    async def erase(self, names: Names) -> dict[str, ErasedFromModel]:
-        """Take users out of memory and all loaded models; what was taken out of each, without those in `failed`.
+    async def erase(self, user: str) -> tuple[Erased, dict[str, ErasedFromModel]]:
+        """Take a user out of the store, memory and all loaded models.
 
-        Args:
-            names: of the users; see `erase_users`.
+        Returns:
+            What was taken out of the store, and out of each model that is not in `failed`.
         """
-        for one in self._of_users():
-            one.forget(names)
-        async with self._lock:
-            return await self._erase(dict.fromkeys(self.models(), names))
+        async with self._lock:  # or `follow` may take the user out of the models first, and it is not counted here
+            erased = await asyncio.to_thread(self.log.erase, user)
+            names = dict.fromkeys(erased.names)
+            for one in self._of_users():
+                one.forget(names)
+            return erased, await self._erase(dict.fromkeys(self.models(), names))
 
     async def follow(self) -> None:
         """Take out users who were erased by other processes, or are in a model that was loaded meanwhile.

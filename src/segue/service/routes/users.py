@@ -140,9 +140,7 @@ async def erase_user(user: UserPath, service: Annotated[Service, Depends(get_ser
     The folders of the models are rewritten, and their weights stay. The answer says what was erased and what was not.
     Other services of the same store rewrite the folders of their models within seconds.
     """
-    erased = await asyncio.to_thread(service.store.events.erase, user)
-    names = dict.fromkeys(erased.names)
-    found = await service.erasures.erase(names)
+    erased, found = await service.erasures.erase(user)
     failed = dict(service.erasures.failed)  # as it is now: background work may begin anew while events are counted
     await service.shop.count_again()
     if failed:
