@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from segue.event_store.event_log import Change
 from segue.event_store.store import Store
+from segue.service.batcher import Batcher
 from segue.service.deployment.activation import Activation
 from segue.service.deployment.erasures import Erasures
 from segue.service.deployment.model_folders import ModelFolders
@@ -16,7 +17,6 @@ from segue.service.http.api_key_cache import ApiKeyCache
 from segue.service.items.shop import Shop
 from segue.service.models.deployments import Deployment
 from segue.service.models.loaded_model import LoadedModel
-from segue.service.models.micro_batches import MicroBatches
 from segue.service.monitoring.impressions import Impressions
 from segue.service.monitoring.live_quality import CLEAN_SECONDS, FLUSH_SECONDS, KEEP_DAYS, LiveQuality
 from segue.service.monitoring.metrics import Metrics
@@ -59,9 +59,9 @@ class Service:
         self._reads = ThreadPoolExecutor(READERS, "segue-reads")
         self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
         if store.database.embedded:
-            self._history_batches = MicroBatches(self.histories.get_all)
+            self._history_batches = Batcher(self.histories.get_all, retry=False)
         else:
-            self._history_batches = MicroBatches(self.histories.get_all, READ_TOGETHER, self._reads)
+            self._history_batches = Batcher(self.histories.get_all, READ_TOGETHER, self._reads, retry=False)
         self.shop = Shop(store, deployment.in_use, deployment.others)
         self.writer = EventWriter(store.events, self._changed)
         self.keys = ApiKeyCache(store.keys)

@@ -74,6 +74,16 @@ def test_a_split_puts_users_into_arms_for_good(served):
     assert again == [one["arm"] for one in before]
 
 
+def test_a_request_that_names_a_model_is_in_no_arm(served):
+    arms = [{"model": "item-knn", "name": "hgn"}, {"model": "item-knn", "name": "other"}]
+    entries(served.post("/v1/models/activate", json={"arms": arms}))
+    answer = served.get("/v1/recommend", params={"user": "u1", "model": "hgn"}).json()
+    assert (answer["model"], answer["arm"]) == ("hgn", None)
+    figures = served.get("/metrics").text
+    assert 'segue_answers_total{arm="named",fallback="false",model="hgn"} 1.0' in figures
+    assert 'arm="hgn"' not in "".join(line for line in figures.splitlines() if line.startswith("segue_answers_total"))
+
+
 def test_a_replaced_folder_is_noticed_and_can_be_activated(served, folder):
     saved = load(folder / "hgn")
     before = entries(served.get("/v1/models"))["hgn"]["fingerprint"]

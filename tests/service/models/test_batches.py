@@ -14,8 +14,8 @@ from segue.errors import DataError
 from segue.event_store.event import Event
 from segue.event_store.event_ids import UsedIdError
 from segue.event_store.store import open_store
+from segue.service.batcher import Batcher
 from segue.service.models.loaded_model import LoadedModel
-from segue.service.models.micro_batches import MicroBatches
 from segue.service.routes import items, recommend, rules
 from segue.service.service import COMPUTING
 from segue.service.users.event_writer import EventWriter
@@ -40,7 +40,7 @@ def test_queries_of_one_moment_are_one_batch(threads):
         return [query * query for query in queries]
 
     async def ask() -> list[int]:
-        batches = MicroBatches(score, max_rows=8, threads=threads)
+        batches = Batcher(score, max_size=8, threads=threads)
         return await asyncio.gather(*(batches.ask(number) for number in range(20)))
 
     assert asyncio.run(ask()) == [number * number for number in range(20)]
@@ -52,7 +52,7 @@ def test_a_query_that_fails_fails_alone(threads):
         return [1 / query for query in queries]
 
     async def ask() -> list[float | BaseException]:
-        batches = MicroBatches(score, threads=threads)
+        batches = Batcher(score, threads=threads)
         return await asyncio.gather(*(batches.ask(number) for number in (1, 0, 2)), return_exceptions=True)
 
     one, error, half = asyncio.run(ask())
@@ -60,9 +60,42 @@ def test_a_query_that_fails_fails_alone(threads):
     assert isinstance(error, ZeroDivisionError)
 
 
+def test_an_error_of_all_is_not_tried_again_for_each(threads):
+    """As of one statement for all: with a server that does not answer, each attempt would wait as long as the first."""
+    asked = []
+
+    def read(queries: Sequence[int]) -> list[int]:
+        asked.append(len(queries))
+        raise DataError("no server")
+
+    async def ask() -> list[int | BaseException]:
+        batches = Batcher(read, threads=threads, retry=False)
+        return await asyncio.gather(*(batches.ask(number) for number in range(16)), return_exceptions=True)
+
+    assert [str(error) for error in asyncio.run(ask())] == ["no server"] * 16
+    assert asked == [16]
+
+
+def test_histories_of_a_store_that_does_not_answer_are_asked_for_once(service, monkeypatch):
+    asked = []
+
+    def away(users: Sequence[str]) -> dict[str, int]:
+        asked.append(len(users))
+        raise DataError("no server")
+
+    async def ask() -> None:
+        monkeypatch.setattr(service.store.events, "versions", away)
+        users = [f"u{number}" for number in range(16)]
+        errors = await asyncio.gather(*map(service.history, users), return_exceptions=True)
+        assert [str(error) for error in errors] == ["no server"] * 16
+
+    asyncio.run(ask())
+    assert asked == [16]
+
+
 def test_a_client_that_goes_away_does_not_disturb_the_others(threads):
     async def ask() -> list[int]:
-        batches = MicroBatches(lambda queries: [query + 1 for query in queries], threads=threads)
+        batches = Batcher(lambda queries: [query + 1 for query in queries], threads=threads)
         gone = asyncio.ensure_future(batches.ask(1))
         stays = asyncio.ensure_future(batches.ask(2))
         await asyncio.sleep(0)

@@ -40,6 +40,7 @@ def test_a_user_stays_in_an_arm_until_the_salt_changes():
         ([{"model": "x", "weight": 0.0}], "greater than 0"),
         ([{"model": "x", "weight": float("nan")}], "finite"),
         ([{"name": "shadow", "model": "x"}], "for shadow models"),
+        ([{"name": "named", "model": "x"}], "for requests that name a model"),
     ],
 )
 def test_impossible_splits_are_refused(arms, message):

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data.log import BLANKS
+from segue.errors import ConfigError, DataError
 from segue.service.http.route_table import RouteRule
 from segue.service.http.strict_requests import check_query
-from segue.service.routes import hot_path
+from segue.service.routes import hot_path, recommend
 from segue.service.routes.hot_path import read_query
 
 RIGHT = [
@@ -57,12 +58,38 @@ def test_the_answer_is_that_of_the_route(client, query, monkeypatch):
     assert (short.status_code == 200) == (query in RIGHT)
 
 
-def test_an_error_on_the_short_way_is_answered_as_any_other(client, service, monkeypatch):
-    async def failing(*args, **options):
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (RuntimeError("of a user"), 500, "an error of the service; its log says where"),
+        (DataError("no server"), 503, "no server"),
+        (ConfigError("unknown"), 422, "unknown"),
+    ],
+)
+def test_an_error_is_answered_at_once_as_any_other(client, service, monkeypatch, error, status, detail):
+    asked = []
+
+    async def failing(user):
+        asked.append(user)
+        raise error
+
+    monkeypatch.setattr(service, "history", failing)
+    answer = client.get("/v1/recommend?user=u1")
+    assert (answer.status_code, answer.json()["detail"]) == (status, detail)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert asked == ["u1"]
+
+
+def test_a_failed_request_counts_once(client, monkeypatch):
+    def failing(*args):
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(hot_path, "answer", failing)
-    assert client.get("/v1/recommend?user=u1").status_code == 200
+    monkeypatch.setattr(recommend, "explain_items", failing)
+    assert client.get("/v1/recommend?user=u1&explain=true").status_code == 500
+    figures = client.get("/metrics").text
+    assert 'segue_answers_total{arm="hgn",fallback="false",model="hgn"} 1.0' in figures
+    assert 'segue_request_seconds_count{method="GET",route="/v1/recommend",status="500"} 1.0' in figures
 
 
 @given(st.text(max_size=20), st.integers(-5, 2_000))

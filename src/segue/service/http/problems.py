@@ -54,8 +54,13 @@ def problem_response(
     return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
 
 
-def unforeseen_error(error: Exception) -> JSONResponse:
-    """The answer to an error that nothing foresees; the log says where it is, and nothing of users."""
+def error_response(error: Exception) -> JSONResponse:
+    """The answer to an error of a request; of an unforeseen one, the log says where it is, and nothing of users."""
+    if isinstance(error, HTTPException):
+        return problem_response(error.status_code, str(error.detail), headers=error.headers)
+    if isinstance(error, SegueError):
+        status = _status_of(error)
+        return problem_response(status, str(error), headers=ASK_AGAIN if status == 503 else None)
     logger.error("a request failed: %s", log_text(error))
     return problem_response(500, "an error of the service; its log says where")
 
@@ -63,23 +68,16 @@ def unforeseen_error(error: Exception) -> JSONResponse:
 def add_handlers(app: FastAPI) -> None:
     """Answer every error with problem details."""
 
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        return unforeseen_error(error)
-
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [FieldProblem(field=_place(one["loc"]), detail=str(one["msg"])) for one in error.errors()]
         return problem_response(422, f"{errors[0].field}: {errors[0].detail}", errors)
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(error.status_code, str(error.detail), headers=error.headers)
-
     @app.exception_handler(SegueError)
-    async def known(request: Request, error: SegueError) -> JSONResponse:
-        status = _status_of(error)
-        return problem_response(status, str(error), headers=ASK_AGAIN if status == 503 else None)
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        return error_response(error)
 
 
 def _place(parts: Sequence[str | int]) -> str:

@@ -1,14 +1,18 @@
 """`RequestChecks`: every request passes it before a route sees it.
 
-    host, origin     from this machine, where no key is needed       403
-    key, role        where keys are needed                           401, 403
+    key              where keys are needed                           401
     rate             requests a second of a key or an address        429
+    role             where keys are needed                           403
+    host, origin     from this machine, where no key is needed       403
     route            what is not described is refused                404, 405
     query, path      no unknown, doubled or damaged parameter        422
     body             none where none is read; see `JsonRoute`        400
 
-Answers get headers that keep browsers from doing anything with them but showing text. An unforeseen error is
-logged with its place in the code and without its message, which may have names of users.
+So a request that is refused counts for the rate, too. What asks whether the service is well has none: behind a proxy
+all clients may have one address, and the proxy would take the service for dead.
+
+Errors of the routes that FastAPI does not see are answered as all others. Answers get headers that keep browsers from
+doing anything with them but showing text.
 """
 
 from __future__ import annotations
@@ -26,12 +30,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from segue.event_store.api_keys import ApiKey
 from segue.service.http.api_key_cache import ApiKeyCache
 from segue.service.http.limits import Limits
-from segue.service.http.problems import CLOSE, problem_response, unforeseen_error
+from segue.service.http.problems import CLOSE, error_response
 from segue.service.http.rate_limit import TokenBuckets
 from segue.service.http.route_table import RouteRule, RouteTable
 from segue.service.http.strict_requests import check_path, check_query
 
 PREFIX = "/v1/"
+WITHOUT_RATE = ("/healthz", "/readyz")
 RULE, KEY = "segue.rule", "segue.key"  # the `RouteRule` and the `ApiKey` of a request, in its scope
 QUERY = "segue.query"  # names and values of its parameters, in its scope
 NO_STORE = (b"cache-control", b"no-store")
@@ -86,13 +91,10 @@ class RequestChecks:
         try:
             self._check(scope)
             await self.app(scope, receive, send_safely)
-        except HTTPException as error:
-            response = problem_response(error.status_code, error.detail, headers=error.headers)
-            await response(scope, receive, send_safely)
         except Exception as error:
             if is_complete:  # a handler has answered and logged it
                 return
-            response = unforeseen_error(error)
+            response = error_response(error)
             if is_begun:
                 raise ConnectionAbortedError from None  # the client sees that the answer is not complete
             await response(scope, receive, send_safely)
@@ -105,12 +107,16 @@ class RequestChecks:
         """
         headers = dict(scope["headers"])
         path, method = scope["path"], scope["method"]
-        if not self.limits.keys:
-            self._check_source(headers)
         rule = self.routes.find(method, path)
         is_page = rule is None and not path.startswith(PREFIX)  # the page and its files, the routes for people
-        key = self._key(scope, headers, rule) if self.limits.keys and not is_page else None
-        self._check_rate(_address(scope) if key is None else key.hash)
+        is_open = is_page or (rule is not None and rule.role == "none")
+        key = self._key(scope, headers) if self.limits.keys and not is_open else None
+        if path not in WITHOUT_RATE:
+            self._check_rate(_address(scope) if key is None else key.hash)
+        if key is not None and rule is not None:
+            _check_role(key, rule)
+        if not self.limits.keys:
+            self._check_source(headers)
         if is_page:
             return
         scope[RULE], scope[KEY] = rule, key
@@ -139,11 +145,8 @@ class RequestChecks:
                 403, "Origin: pages of other sites may not ask; ask from a program, or from the page at /"
             )
 
-    def _key(self, scope: Scope, headers: Mapping[bytes, bytes], rule: RouteRule | None) -> ApiKey | None:
-        """The key of a request, which may do what its route needs."""
-        role = None if rule is None else rule.role
-        if role == "none":
-            return None
+    def _key(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ApiKey:
+        """The key of a request."""
         given = headers.get(b"authorization", b"").decode("latin-1")
         key = self.keys.find(given)
         if key is None:
@@ -154,8 +157,6 @@ class RequestChecks:
                 f"Authorization: {what}; send Authorization: Bearer KEY, with a key that `segue serve --new-key` made",
                 {"WWW-Authenticate": "Bearer"},
             )
-        if role is not None and not key.allows(role):
-            raise HTTPException(403, f"the key has the role {key.role}; this route needs the role {role}")
         return key
 
     def _check_rate(self, client: str) -> None:
@@ -174,6 +175,11 @@ class RequestChecks:
             return HTTPException(404, "no such route; /docs and /openapi.json describe all")
         allowed = ", ".join(methods)
         return HTTPException(405, f"{method}: not for this path, which has {allowed}", {"Allow": allowed})
+
+
+def _check_role(key: ApiKey, rule: RouteRule) -> None:
+    if rule.role != "none" and not key.allows(rule.role):
+        raise HTTPException(403, f"the key has the role {key.role}; this route needs the role {rule.role}")
 
 
 def _address(scope: Scope) -> str:

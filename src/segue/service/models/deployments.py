@@ -18,6 +18,7 @@ from segue.json_files import problem_text
 from segue.service.models.loaded_model import LoadedModel
 
 SHADOW = "shadow"  # in place of the arm, for lists of shadow models
+NAMED = "named"  # in place of the arm, in figures of answers to requests that name a model
 
 
 ModelName = Annotated[str, Field(min_length=1, max_length=255, description="Name of the folder of a saved model.")]
@@ -60,6 +61,8 @@ def _with_own_names(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
         raise ValueError(f"{', '.join(names)}: each arm needs a name of its own")
     if SHADOW in names:
         raise ValueError(f"{SHADOW} is the name for shadow models")
+    if NAMED in names:
+        raise ValueError(f"{NAMED} is the name for requests that name a model")
     return arms
 
 

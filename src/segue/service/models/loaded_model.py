@@ -13,8 +13,8 @@ import numpy as np
 
 from segue.data.log import Ids, Log, Mask
 from segue.models.base.model import Model
+from segue.service.batcher import Batcher
 from segue.service.models.live_states import LiveStates
-from segue.service.models.micro_batches import MicroBatches
 from segue.service.users.history import History
 from segue.serving.approximate_finder import ApproximateFinder, make_finder
 from segue.serving.erase_users import log_without
@@ -78,7 +78,7 @@ class LoadedModel:
         self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self.states = LiveStates(saved.model) if live else None
-        self._batches: MicroBatches[_Question, Answer] = MicroBatches(self._answer, self._finder.block_rows)
+        self._batches: Batcher[_Question, Answer] = Batcher(self._answer, self._finder.block_rows)
 
     @classmethod
     def load(

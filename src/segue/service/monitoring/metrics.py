@@ -1,8 +1,11 @@
 """`Metrics`: what Prometheus reads at /metrics. Labels are routes, models and arms, never users or items.
 
 segue_request_seconds{route,method,status}     latency of requests
-segue_answer_seconds{model}                    latency of a recommendation without HTTP: history, scores, list
-segue_answers_total{model,arm,fallback}        recommendations; fallback="true" where popular items were recommended
+segue_answer_seconds{model}                    latency of a model's answer: history, selection and scores; without HTTP,
+                                               lists of popular items and explanations
+segue_answers_total{model,arm,fallback}        recommendations; fallback="true" where popular items were recommended,
+                                               arm="named" where the request names the model
+segue_unmeasured_lists_total                   lists that the live quality does not know
 segue_events_total{result}                     events: stored, duplicate, conflict
 segue_batch_size{model}                        questions that were scored together
 segue_model_age_seconds, segue_model_share     of each active model; age since it was saved

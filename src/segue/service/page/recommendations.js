@@ -29,7 +29,7 @@ export function recommendationsOf(answer, other, id, act) {
     element(
       "p",
       { class: "help" },
-      `${answer.arm === answer.model ? "" : `Arm ${answer.arm} · `}${whole(answer.events)} events known · weights `,
+      `${answer.arm === null || answer.arm === answer.model ? "" : `Arm ${answer.arm} · `}${whole(answer.events)} events known · weights `,
       element("code", {}, answer.fingerprint.slice(0, 8)),
       other ? ` · ${both} of ${answer.items.length} in both lists` : null,
     ),

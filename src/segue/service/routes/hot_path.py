@@ -1,7 +1,7 @@
 """`HotPath`: answers GET /v1/recommend without the machinery of the framework, which takes as long as HGN.
 
-The parameters are read and checked by the class of the route, `UserQuery`. A request in which something is wrong is
-passed on to the route, so that its error has the same form as all others.
+The parameters are read and checked by the class of the route, `UserQuery`. A request whose parameters are wrong is
+passed on to the route, which says so. Errors of an answer are those of every route: `RequestChecks` answers them.
 """
 
 from __future__ import annotations
@@ -28,19 +28,12 @@ class HotPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
             query = read_query(scope[QUERY])
-            if query is not None and await self._answer(query, send):
+            if query is not None:
+                response = await answer(self.service, query.user, query)
+                await send({"type": "http.response.start", "status": 200, "headers": response.raw_headers})
+                await send({"type": "http.response.body", "body": response.body})
                 return
         await self.app(scope, receive, send)
-
-    async def _answer(self, query: UserQuery, send: Send) -> bool:
-        """Answer, or say that something is wrong; then nothing was sent."""
-        try:
-            response = await answer(self.service, query.user, query)
-        except Exception:
-            return False
-        await send({"type": "http.response.start", "status": 200, "headers": response.raw_headers})
-        await send({"type": "http.response.body", "body": response.body})
-        return True
 
 
 def read_query(pairs: Iterable[tuple[str, str]]) -> UserQuery | None:

@@ -17,6 +17,7 @@ from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
 from segue.service.http.openapi import needs
 from segue.service.items.explanations import Explanation, explain_items
+from segue.service.models.deployments import NAMED
 from segue.service.models.loaded_model import MAX_ITEMS, Answer, LoadedModel
 from segue.service.monitoring.impressions import ImpressionQuery
 from segue.service.routes.conditions import AVAILABLE, EXAMPLE, RULES, WHERE, Condition
@@ -111,7 +112,10 @@ class Recommended(BaseModel):
 
     user: str | None = Field(description="The user.", examples=["42"])
     model: str = Field(description="Name of the model that answered.", examples=["hgn"])
-    arm: str = Field(description="The arm of the A/B split that the user is in.", examples=["hgn"])
+    arm: str | None = Field(
+        description="The arm of the A/B split that the user is in; null if the request names the model.",
+        examples=["hgn"],
+    )
     fingerprint: str = Field(description="Identifies the weights of the model.", examples=["0ac98e11867229de"])
     events: int = Field(
         description=f"Number of events that the answer knows: the newest {WINDOW:,} at most.", examples=[12]
@@ -153,9 +157,7 @@ async def answer(
     begin, deployment = time.perf_counter(), service.deployment  # the same for the whole answer
     events = await service.history(user or "") if history is None else History(items=history)
     owner = events.user or user  # of a session, the user that it was joined to
-    loaded, arm = (
-        deployment.choose(owner) if options.model is None else (deployment.model(options.model), options.model)
-    )
+    loaded, arm = deployment.choose(owner) if options.model is None else (deployment.model(options.model), NAMED)
 
     def ask(model: LoadedModel) -> Awaitable[Answer]:
         numbers = service.shop.catalogue.numbers_of(model)
@@ -187,7 +189,7 @@ async def answer(
     content = {
         "user": user,
         "model": loaded.name,
-        "arm": arm,
+        "arm": arm if options.model is None else None,
         "fingerprint": loaded.fingerprint,
         "events": len(events),
         "fallback": top.fallback,

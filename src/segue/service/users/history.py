@@ -76,5 +76,6 @@ class History:
             version=version,
             origin=self.origin if is_later else object(),
             count=self.count + len(events) if is_later else len(order) - dropped,
-            ids={number: known[dropped:] for number, known in self.ids.items()} if is_later else {},
+            # a copy, because models add ids in the event loop, while a thread makes this history
+            ids={number: known[dropped:] for number, known in self.ids.copy().items()} if is_later else {},
         )
