@@ -148,6 +148,22 @@ def test_a_list_and_its_event_before_one_write(store):
     asyncio.run(run())
 
 
+def test_an_event_before_a_write_that_failed_settles_the_list(store, monkeypatch):
+    store.events.append([Event("u", item, time) for time, item in enumerate("abc", 1)])
+    quality = LiveQuality(store)
+    quality.recommended(shown(3))
+    asyncio.run(quality.flush())
+    store.events.append([Event("u", "e", 4)])
+    quality.changed(["u"])
+    with monkeypatch.context() as away:
+        away.setattr(type(store.outcomes), "waiting", None)
+        with pytest.raises(TypeError):
+            asyncio.run(quality.flush())
+    asyncio.run(quality.flush())
+    assert store.outcomes.waiting(["u"]) == {}
+    assert [(one.lists, one.hits) for one in store.outcomes.sums(3, 0, 2**62)] == [(1, 1)]
+
+
 def test_an_erased_person_leaves_neither_lists_nor_outcomes(store):
     async def run() -> None:
         quality = LiveQuality(store)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from segue.event_store.event import Event
 from segue.event_store.store import open_store
-from segue.service.models.loaded_model import MAX_READERS, LoadedModel
+from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.histories import Histories
 
 EVENT = st.builds(Event, st.sampled_from(["u1", "u2", "u3"]), st.sampled_from("abcd"), st.integers(0, 9))
@@ -64,8 +64,8 @@ def test_threads_that_read_histories_at_a_time_count_each_event_once(tmp_path):
         sys.setswitchinterval(interval)
 
 
-def test_an_event_costs_one_look_up_of_a_name_and_other_models_keep_few_ids(models, tmp_path, monkeypatch):
-    loaded = [LoadedModel.load(models / "item-knn") for _ in range(MAX_READERS + 2)]
+def test_an_event_costs_each_of_many_models_one_look_up_of_a_name(models, tmp_path):
+    loaded = [LoadedModel.load(models / "item-knn") for _ in range(6)]
     with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
         histories = Histories(store.events, window=50)
         store.events.append([Event("u", f"i{number % 30}", number) for number in range(50)])
@@ -76,17 +76,18 @@ def test_an_event_costs_one_look_up_of_a_name_and_other_models_keep_few_ids(mode
                 asked.append(name)
                 return super().get(name, default)
 
-        loaded[-1].token_ids = Names(loaded[-1].token_ids)
         for model in loaded:
+            model.token_ids = Names(model.token_ids)
             model.read(histories.get("u"))
-        assert len(asked) == 50
+        assert len(asked) == 50 * len(loaded)
+        del asked[:]
         for number, item in enumerate(["i7", "unknown", "i3"], 50):
             histories.apply(store.events.append([Event("u", item, number)]).changes)
             history = histories.get("u")
-            ids = loaded[-1].read(history)
-            assert loaded[-1].read(history).tolist() == ids.tolist()
-            known = loaded[-1].known(list(history.items))[0]
-            del asked[-len(history) :]
-            assert ids.tolist() == known.tolist()
-        assert asked[50:] == ["i7", "unknown", "i3"]
-        assert len(histories.get("u").ids) <= MAX_READERS
+            ids = [model.read(history).tolist() for model in loaded for _ in range(2)]
+            assert asked == [item] * len(loaded)
+            assert ids == [loaded[0].known(list(history.items))[0].tolist()] * 2 * len(loaded)
+            del asked[:]
+        del history
+        histories.forget(["u"])
+        assert not any(model._item_ids for model in loaded)

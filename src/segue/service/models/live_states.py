@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from segue.data.log import Ids
-from segue.service.users.history import History
+from segue.service.users.history import History, Origin
+
+NO_ORIGIN = ref(Origin())  # which is gone at once
 
 
 class LiveStates:
@@ -34,7 +37,7 @@ class LiveStates:
             max_users: how many states are kept; the least recently used ones are dropped.
         """
         self.model, self.max_users = model, max_users
-        self._kept: OrderedDict[str, tuple[object, int, Any]] = OrderedDict()  # origin, count, state
+        self._kept: OrderedDict[str, tuple[ref[Origin], int, Any]] = OrderedDict()  # origin, count, state
 
     def can_read(self, items: Ids) -> bool:
         """Whether the model reads all known items of a history."""
@@ -56,14 +59,14 @@ class LiveStates:
 
     def _state(self, history: History, ids: Ids) -> Any:
         """The state after a history: from the one that is kept, if that belongs to a beginning of the history."""
-        origin, count, state = self._kept.get(history.user, (None, 0, None))
+        origin, count, state = self._kept.get(history.user, (NO_ORIGIN, 0, None))
         new = history.count - count
-        if origin is not history.origin or not 0 <= new <= len(ids):
+        if origin() is not history.origin or not 0 <= new <= len(ids):
             state, new = None, len(ids)
         for item in ids[len(ids) - new :].tolist():
             if item:
                 state = self.model.advance(state, torch.tensor([item]))
-        self._kept[history.user] = history.origin, history.count, state
+        self._kept[history.user] = ref(history.origin), history.count, state
         self._kept.move_to_end(history.user)
         if len(self._kept) > self.max_users:
             self._kept.popitem(last=False)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import count
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from segue.data.log import Ids, Log, Mask
 from segue.models.base.model import Model
 from segue.service.batcher import Batcher
 from segue.service.models.live_states import LiveStates
-from segue.service.users.history import History
+from segue.service.users.history import History, Origin
 from segue.serving.approximate_finder import ApproximateFinder, make_finder
 from segue.serving.erase_users import log_without
 from segue.serving.index_levels import IndexFigures
@@ -27,9 +27,7 @@ from segue.serving.similar import SimilarItemFinder
 from segue.serving.top_items import TopItems
 
 MAX_ITEMS = 1_000  # of an answer
-MAX_READERS = 4  # models whose ids a history keeps: those that were loaded last
 NONE = np.array([], np.int64)
-_numbers = count()  # of the models that were loaded
 USUAL_ITEMS = 100  # longer lists, such as whole rankings, are found in batches of their own
 WARM_UP_ROWS = (1, 2, 16)  # batches that are scored before a model goes live
 
@@ -69,12 +67,13 @@ class LoadedModel:
     """
 
     def __init__(self, name: str, saved: SavedModel, *, approximate: bool = False) -> None:
-        self.name, self.saved, self._number = name, saved, next(_numbers)
+        self.name, self.saved = name, saved
         log = saved.log
         self.tokens = ["", *(str(token) for token in log.items.tokens)]
         self.titles = ["", *(str(title) for title in log.titles(np.arange(1, log.num_items + 1)))]
         self.token_ids = {token: index for index, token in enumerate(self.tokens) if index}
         self._users = _ids_of_users(log)
+        self._item_ids: WeakKeyDictionary[Origin, tuple[int, Ids]] = WeakKeyDictionary()  # of `count` events
         self._finder = make_finder(saved.model, log, approximate=approximate)
         live = saved.model.keeps_state and self._finder.takes_query_vectors
         self.states = LiveStates(saved.model) if live else None
@@ -148,13 +147,16 @@ class LoadedModel:
 
     def item_ids(self, history: History) -> Ids:
         """(P,) the ids of the items of a history, 0 for those that the model does not know; each is looked up once."""
-        ids = history.ids.get(self._number, NONE)
-        if len(ids) < len(history):
-            get = self.token_ids.get
-            ids = np.append(ids, [get(name, 0) for name in history.items[len(ids) :]])
-            history.ids[self._number] = ids
-            if len(history.ids) > MAX_READERS:
-                del history.ids[min(history.ids)]
+        get = self.token_ids.get
+        if not history.count:
+            return np.array([get(name, 0) for name in history.items], np.int64)
+        count, ids = self._item_ids.get(history.origin, (0, NONE))
+        new = history.count - count
+        if not 0 <= new <= len(history):
+            new, ids = len(history), NONE
+        if new:
+            ids = np.append(ids, [get(name, 0) for name in history.items[-new:]])[-len(history) :]
+            self._item_ids[history.origin] = history.count, ids
         return ids
 
     def read(self, history: History) -> Ids:

@@ -72,7 +72,8 @@ class LiveQuality:
         """Write the buffer into the store, and find the outcomes of users who did something.
 
         Raises:
-            DataError: the store cannot be written; the lists of the buffer are not measured.
+            DataError: the store cannot be written; the lists of the buffer are not measured. Users who did something
+                are looked at again the next time.
         """
         new, users = self._buffer, self._changed
         self._buffer, self._changed = [], set()
@@ -82,6 +83,7 @@ class LiveQuality:
             await asyncio.to_thread(self._write, new, users)
         except Exception:
             self.skipped += len(new)
+            self._changed |= users
             raise
 
     def _write(self, new: Sequence[tuple[RecommendedList, int | None]], changed: set[str]) -> None:

@@ -21,6 +21,12 @@ WINDOW = 10_000  # the newest events of a user that answers know
 NO_ORDER = np.empty((0, 2), np.int64)
 
 
+class Origin:
+    """What histories have in common of which one begins another."""
+
+    __slots__ = ("__weakref__",)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class History:
     """The newest events of one user, oldest first.
@@ -31,18 +37,16 @@ class History:
         user: name of the user; empty for an anonymous one.
         version: of the history in the store; None for a user without events.
         origin: the same for histories of which one begins another, apart from old events that were dropped.
-        count: number of events, with those that were dropped from histories of this origin.
-        ids: for the numbers of models, the ids of the first items, 0 for those that it does not know; see
-            `LoadedModel.item_ids`.
+        count: number of events, with those that were dropped from histories of this origin; 0 for items that a request
+            brought.
     """
 
     items: Sequence[str] = ()
     order: Ids = field(default_factory=lambda: NO_ORDER)
     user: str = ""
     version: int | None = None
-    origin: object = field(default_factory=object)
+    origin: Origin = field(default_factory=Origin)
     count: int = 0
-    ids: dict[int, Ids] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -74,8 +78,6 @@ class History:
             order=order[dropped:],
             user=self.user,
             version=version,
-            origin=self.origin if is_later else object(),
+            origin=self.origin if is_later else Origin(),
             count=self.count + len(events) if is_later else len(order) - dropped,
-            # a copy, because models add ids in the event loop, while a thread makes this history
-            ids={number: known[dropped:] for number, known in self.ids.copy().items()} if is_later else {},
         )
