@@ -232,7 +232,7 @@ def test_a_model_that_was_trained_on_the_store_brings_nothing_twice(served, tmp_
     again = tmp_path / "models" / "again"
     assert status(["run", "pop", url, "-o", str(again)]) == 0
     with closing(open_store(url)) as store:
-        store.events.join("s", "u1")
+        store.sessions.join("s", "u1")
     start_service(again, url, active="again").store.close()
     with closing(open_store(url)) as store:
         assert len(store.events) == before
@@ -302,8 +302,8 @@ def test_events_of_sessions_that_were_joined_since_are_not_new(served, capsys):
     saved = load(folder)
     with closing(open_store(url)) as store:
         for session, user in (("u0", "anna"), ("u1", "ben"), ("u2", "ben"), ("u3", "u4")):
-            store.events.join(session, user)
-        joined = store.events.joined()
+            store.sessions.join(session, user)
+        joined = store.sessions.joined()
     assert joined == {"u0": "anna", "u1": "ben", "u2": "ben", "u3": "u4"}
     log = read_log(url)
     assert trained_rows(saved, log, joined).sum() == len(saved.trained_rows())

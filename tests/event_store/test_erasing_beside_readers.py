@@ -33,7 +33,7 @@ def test_an_erasure_beside_a_reader_keeps_nobody_waiting(store, path):
     store.events.append([Event(NAME, "a", 1)])
     with closing(open_store(store.name)) as backup, backup.database.snapshot() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1
-        assert store.events.erase(NAME).in_journal
+        assert store.erasures.erase(NAME).in_journal
         assert not store.database.empty_journal()
         assert store.events.append([Event("another", "a", 1)]).stored == [True]
         assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1
@@ -44,7 +44,7 @@ def test_an_erasure_beside_a_reader_keeps_nobody_waiting(store, path):
 
 def test_an_erasure_without_readers_leaves_nothing(store, path):
     store.events.append([Event(NAME, "a", 1)])
-    assert not store.events.erase(NAME).in_journal
+    assert not store.erasures.erase(NAME).in_journal
     assert not files_with_name(path)
 
 

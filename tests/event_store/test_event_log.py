@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
@@ -9,13 +10,18 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.event import listen
 
-from segue.event_store.aliases import Aliases
+from segue.errors import DataError
 from segue.event_store.erased_names import ErasedNames
+from segue.event_store.erasure_table import Erased
 from segue.event_store.event import Event
-from segue.event_store.event_log import Erased, EventLog
+from segue.event_store.event_log import EventLog
+from segue.event_store.item_table import Item
 from segue.event_store.later_events import EarlierItems, later_events
+from segue.event_store.sessions import Sessions
 from segue.event_store.store import open_store
+from segue.event_store.tables import aliases
 
 names = st.sampled_from(["u1", "u2", "ü", "'; DROP TABLE events; --"])
 
@@ -76,14 +82,14 @@ def test_events_are_there_after_the_store_was_closed(url):
 def test_a_session_joined_to_a_user_is_the_users_history_from_then_on(store):
     log = store.events
     log.append([Event("u1", "a", 1), Event("session", "b", 2)])
-    assert log.join("session", "u1") == 1
+    assert store.sessions.join("session", "u1") == 1
     assert history(log, "u1") == [(1, "a"), (2, "b")]
     assert log.history("session") == []
     assert log.version("session") is None
     appended = log.append([Event("session", "c", 3)])
     assert set(appended.changes) == {"u1"}
     assert history(log, "u1") == [(1, "a"), (2, "b"), (3, "c")]
-    assert log.owner("session") == "u1"
+    assert store.sessions.owner("session") == "u1"
 
 
 @pytest.mark.parametrize(("change", "left"), [("join", ["y", "z"]), ("erase", [])])
@@ -91,22 +97,22 @@ def test_an_event_that_crosses_a_join_or_an_erasure_is_not_left_with_the_session
     log = store.events
     log.append([Event("s", "x", 1), Event("u", "y", 2)])
     if change == "erase":
-        log.join("s", "u")
-    asked, go, owners = threading.Event(), threading.Event(), Aliases.owners
+        store.sessions.join("s", "u")
+    asked, go, owners = threading.Event(), threading.Event(), Sessions.owners
 
     def slow_owners(self, connection, names):
         found = owners(self, connection, names)
-        if self is log._aliases:
+        if self is log._sessions:
             asked.set()
             assert go.wait(20)
         return found
 
-    monkeypatch.setattr(Aliases, "owners", slow_owners)
+    monkeypatch.setattr(Sessions, "owners", slow_owners)
     with closing(open_store(url)) as other, ThreadPoolExecutor(2) as pool:
         appending = pool.submit(log.append, [Event("s", "z", 3)])
         assert asked.wait(20)
         changing = (
-            pool.submit(other.events.join, "s", "u") if change == "join" else pool.submit(other.events.erase, "u")
+            pool.submit(other.sessions.join, "s", "u") if change == "join" else pool.submit(other.erasures.erase, "u")
         )
         wait([changing], timeout=0.5)
         go.set()
@@ -119,17 +125,17 @@ def test_an_event_that_crosses_a_join_or_an_erasure_is_not_left_with_the_session
 def test_an_erased_user_leaves_nothing_but_a_salted_hash(store):
     log = store.events
     log.append([Event("u1", "a", 1), Event("s", "b", 2), Event("u2", "c", 3)])
-    log.join("s", "u1")
-    assert log.erase("s") == Erased(("u1", "s"), events=2, lists=0, outcomes=0)
+    store.sessions.join("s", "u1")
+    assert store.erasures.erase("s") == Erased(("u1", "s"), events=2, lists=0, outcomes=0)
     assert log.history("u1") == []
     assert log.version("u1") is None
-    assert log.owner("s") == "s"
-    erased = log.erased()
+    assert store.sessions.owner("s") == "s"
+    erased = store.erasures.names()
     assert len(erased) == 2
     assert set(erased.among(["u1", "u2", "s"])) == {"u1", "s"}
     assert ErasedNames("").hashes(["u1"])[0] not in erased.times
     assert history(log, "u2") == [(3, "c")]
-    assert log.erase("u1").events == 0
+    assert store.erasures.erase("u1").events == 0
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -137,7 +143,7 @@ def test_what_is_erased_is_overwritten_in_the_files_of_sqlite(store, tmp_path):
     name, other = "a-name-to-forget", "a-name-to-keep"
     for number in range(200):
         store.events.append([Event(name, f"i{number}", number), Event(other, f"i{number}", number)])
-    store.events.erase(name)
+    store.erasures.erase(name)
     content = b"".join(path.read_bytes() for path in tmp_path.glob("events.db*"))
     assert content.count(other.encode()) >= 200
     assert content.count(name.encode()) < 5  # where SQLite moved a row from one page to another
@@ -181,15 +187,36 @@ def test_the_newest_users_and_events_come_first(store):
     assert [event.item for event in store.events.newest("u1", 1)] == ["c"]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_statements_keep_within_the_limit_of_the_database(store):
+    """SQLite has a limit of 32,766 values in a statement, PostgreSQL one of 65,535."""
+    limit = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 600
+    for engine in (store.database._engine, store.database._reading):
+        listen(engine, "checkout", lambda connection, *_: connection.setlimit(*limit))
+    many = [f"s{number}" for number in range(1_300)]
+    with store.database.write() as connection:
+        connection.execute(aliases.insert(), [{"session": session, "user": "u"} for session in many])
+    with pytest.raises(DataError, match="too many SQL variables"), store.database.write() as connection:
+        connection.execute(aliases.select().where(aliases.c.session.in_(many)))
+    for first in range(0, len(many), 100):
+        store.events.append([Event(session, "a", 1) for session in many[first : first + 100]])
+    assert store.events.num_known(many) == len(many)
+    assert store.events.versions(["u", *many]).keys() == {"u"}
+    assert store.outcomes.waiting(many) == {}
+    assert len(store.items.put([Item(name) for name in many]).items) == len(many)
+    assert store.erasures.erase("s7").events == len(many)
+    assert len(store.erasures.names()) == 1 + len(many)
+    assert store.events.num_known(many) == 0
+
+
 def test_each_store_has_a_salt_of_its_own(store):
-    log = store.events
-    assert log.num_erasures() == 0
-    log.erase("u1")
-    salt = log.erased().salt
-    assert (log.num_erasures(), len(salt)) == (1, 32)
-    log.erase("u1")
-    assert log.num_erasures() == 2  # the second time counts, too
-    assert log.erased().salt == salt
+    assert store.erasures.count() == 0
+    store.erasures.erase("u1")
+    salt = store.erasures.names().salt
+    assert (store.erasures.count(), len(salt)) == (1, 32)
+    store.erasures.erase("u1")
+    assert store.erasures.count() == 2  # the second time counts, too
+    assert store.erasures.names().salt == salt
 
 
 def test_events_after_a_place_and_items_up_to_it(store):

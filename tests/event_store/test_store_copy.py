@@ -40,14 +40,14 @@ def fill(store: Store) -> None:
     events = [Event(f"u{n % 4}", "ü <b>\U0001f600", -n, "view", n / 3, f"x{n}") for n in range(10)]
     store.imports.add(iter([("u9", "a", 1, None)]), fingerprint="f", name="log")
     store.events.append([*events, Event("u8", "a", 10**15)])
-    store.events.join("u1", "u2")
+    store.sessions.join("u1", "u2")
     store.items.put([Item("a", "A", {"kind": ["x", 1, True], "price": 2.5}, False, 7), Item("b")])
     store.rules.put("few", {"kind": "cap", "column": "kind", "at_most": 2})
     store.deployments.put("active", {"arms": [{"model": "hgn", "weight": 0.5}]})
     store.keys.new("admin", "shop")
     one = RecommendedList("u0", "hgn", "f", "hgn", 5, 0, 1, False, ("a", "b"))
     store.outcomes.exchange({}, [one], [Outcome("u0", "hgn", "f", "hgn", 5, None, 2)])
-    store.events.erase("u8")
+    store.erasures.erase("u8")
 
 
 def content(store: Store) -> dict[str, list[tuple]]:

@@ -70,7 +70,7 @@ def retrain(
     with closing(opened), kept(progress):
         newest = opened.events.newest_seq()
         log = _with_imported(reading, opened).load(store)
-        joined = opened.events.joined()
+        joined = opened.sessions.joined()
         log = with_old_metadata(log, saved.log, joined, opened.items.by_name())
         if missing := num_missing(saved, log, joined):
             say(f"{missing:,} of the {len(saved.log):,} events that {model} was saved with are not among them")

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, select
 
 from segue.errors import SegueError
 from segue.event_store.event import Event
+from segue.event_store.slices import is_one_of
 from segue.event_store.tables import events
-
-MAX_NAMES = 500  # in one statement
 
 
 class UsedIdError(SegueError):
@@ -56,9 +55,8 @@ def find_used_ids(
 
 def _contents(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """User and item of stored events, by their ids."""
-    wanted, found = list(ids), dict[str, tuple[str, str]]()
-    for start in range(0, len(wanted), MAX_NAMES):
-        condition = events.c.id.in_(wanted[start : start + MAX_NAMES])
+    found = dict[str, tuple[str, str]]()
+    for condition in is_one_of(events.c.id, ids):
         rows = connection.execute(select(events.c.id, events.c.user, events.c.item).where(condition))
         found |= {row.id: (row.user, row.item) for row in rows}
     return found

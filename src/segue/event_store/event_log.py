@@ -10,18 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, func, select
 
-from segue.event_store.aliases import Aliases
-from segue.event_store.change_counts import ChangeCounts
-from segue.event_store.clock import now
 from segue.event_store.database import Database
-from segue.event_store.erased_names import ErasedNames
 from segue.event_store.event import Event
 from segue.event_store.event_ids import UsedIdError, find_used_ids
 from segue.event_store.history_versions import HistoryVersions
-from segue.event_store.identity import make_identity, read_identity
-from segue.event_store.tables import aliases, erased, events, histories, lists, outcomes
+from segue.event_store.sessions import Sessions
+from segue.event_store.slices import slices
+from segue.event_store.tables import events
 
 _HISTORY = (
     select(events.c.seq, events.c.time, events.c.item)
@@ -30,7 +27,6 @@ _HISTORY = (
     .limit(bindparam("limit"))
 )
 MOST = 2**31 - 1
-MAX_NAMES = 500  # in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class PastEvent:
 
 @dataclass(frozen=True)
 class Change:
-    """How `append` or `join` changed the history of one user.
+    """How `append` changed the history of one user.
 
     Attributes:
         before: the version of the history before; None if there was none.
@@ -76,32 +72,12 @@ class Appended:
     changes: dict[str, Change]
 
 
-@dataclass(frozen=True)
-class Erased:
-    """What `erase` deleted.
-
-    Attributes:
-        names: the user, and the sessions that belonged to them.
-        events: number of events.
-        lists: number of recommended lists that waited for the next event.
-        outcomes: number of ranks that were found for lists.
-        in_journal: whether the deleted rows are still in the journal; see `Database.empty_journal`.
-    """
-
-    names: tuple[str, ...]
-    events: int
-    lists: int
-    outcomes: int
-    in_journal: bool = False
-
-
 class EventLog:
     """The events of a store."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._versions, self._aliases = HistoryVersions(database), Aliases(database)
-        self._counts = ChangeCounts(database)
+        self._versions, self._sessions = HistoryVersions(database), Sessions(database)
 
     def append(self, new: Sequence[Event]) -> Appended:
         """Store events. They are on the disk when this returns, all of them or, after an error, none.
@@ -110,8 +86,8 @@ class EventLog:
             UsedIdError: an event has the id of one of another user or item.
         """
         with self.database.write() as connection:
-            self._aliases.read(connection)
-            owners = self._aliases.owners(connection, {event.user for event in new})
+            self._sessions.lock_shared(connection)
+            owners = self._sessions.owners(connection, {event.user for event in new})
             before = self._versions.lock(connection, sorted(set(owners.values())))
             rows = [
                 {
@@ -151,10 +127,9 @@ class EventLog:
 
     def num_known(self, names: Sequence[str]) -> int:
         """How many of some users and sessions have events."""
-        joined = self.joined()
+        joined = self._sessions.joined()
         owners = [joined.get(name, name) for name in names]
-        parts = (owners[first : first + MAX_NAMES] for first in range(0, len(owners), MAX_NAMES))
-        return sum(sum(map(self.versions(part).__contains__, part)) for part in parts)
+        return sum(sum(map(self.versions(part).__contains__, part)) for part in slices(owners))
 
     def history(self, user: str, limit: int | None = None) -> list[PastEvent]:
         """The newest events of a user, oldest first: by time, and by arrival where the times are equal.
@@ -200,82 +175,6 @@ class EventLog:
         with self.database.read() as connection:
             rows = connection.execute(statement.order_by(events.c.time.desc(), events.c.seq.desc())).all()
         return [Event(*row) for row in reversed(rows)]
-
-    def owner(self, session: str) -> str:
-        """The user that an anonymous session was joined to; the name itself if it was not."""
-        with self.database.read() as connection:
-            return self._aliases.owners(connection, {session})[session]
-
-    def joined(self) -> dict[str, str]:
-        """The user of each session that was joined to one."""
-        with self.database.read() as connection:
-            return {row.session: row.user for row in connection.execute(select(aliases))}
-
-    def join(self, session: str, user: str, *, check: bool = False) -> int:
-        """Give all events of an anonymous session to a user, and those that will come; the number of events.
-
-        Args:
-            session: its name.
-            user: name of the user, or of a session that was joined to one.
-            check: whether a name that is known to be a user's is refused.
-
-        Raises:
-            UserNotSessionError: with `check`; see `Aliases.check_session`.
-        """
-        with self.database.write() as connection:
-            self._aliases.change(connection)
-            user = self._aliases.owners(connection, {user})[user]
-            if session == user:
-                return 0
-            if check:
-                self._aliases.check_session(connection, session)
-            self._versions.lock(connection, sorted({session, user}))
-            statement = update(events).where(events.c.user == session).values(user=user)
-            moved = connection.execute(statement).rowcount
-            connection.execute(update(aliases).where(aliases.c.user == session).values(user=user))
-            connection.execute(self.database.upsert(aliases, ["session"]), [{"session": session, "user": user}])
-            connection.execute(delete(lists).where(lists.c.user == session))
-            connection.execute(delete(histories).where(histories.c.user == session))
-            self._versions.renew(connection, [user])
-        return int(moved)
-
-    def erase(self, user: str) -> Erased:
-        """Delete a user's events, sessions and recommended lists.
-
-        A salted hash of the name stays, so that a model which was trained before does not bring the events back.
-
-        Args:
-            user: the name of the user, or of a session that was joined to one.
-        """
-        with self.database.write() as connection:
-            self._aliases.change(connection)
-            user = self._aliases.owners(connection, {user})[user]
-            sessions = connection.execute(select(aliases.c.session).where(aliases.c.user == user)).scalars().all()
-            names = [user, *sorted(sessions)]
-            self._versions.lock(connection, sorted(names))
-            num_events = connection.execute(delete(events).where(events.c.user.in_(names))).rowcount
-            connection.execute(delete(aliases).where(aliases.c.user == user))
-            num_lists = connection.execute(delete(lists).where(lists.c.user.in_(names))).rowcount
-            num_outcomes = connection.execute(delete(outcomes).where(outcomes.c.user.in_(names))).rowcount
-            connection.execute(delete(histories).where(histories.c.user.in_(names)))
-            erased_at = now()
-            salt = make_identity(connection, self.database).salt
-            rows = [{"hash": one, "time": erased_at} for one in ErasedNames(salt).hashes(names)]
-            self._counts.add(connection, "erasure")
-            connection.execute(self.database.upsert(erased, ["hash"]), rows)
-        is_empty = self.database.empty_journal()
-        return Erased(tuple(names), int(num_events), int(num_lists), int(num_outcomes), in_journal=not is_empty)
-
-    def erased(self) -> ErasedNames:
-        """The users who were erased."""
-        with self.database.read() as connection:
-            identity = read_identity(connection)
-            times = {row.hash: row.time for row in connection.execute(select(erased))}
-        return ErasedNames("" if identity is None else identity.salt, times)
-
-    def num_erasures(self) -> int:
-        """The number of erasures."""
-        return self._counts.read("erasure")
 
     def __len__(self) -> int:
         """The number of events."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select
 
 from segue.event_store.database import Database
+from segue.event_store.slices import slices
 from segue.event_store.tables import histories
 
 _VERSIONS = select(histories.c.user, histories.c.version)
@@ -31,7 +32,8 @@ class HistoryVersions:
             if len(users) == 1:
                 rows = connection.execute(_OF_ONE, {"user": users[0]}).all()
             else:
-                rows = connection.execute(_OF_SEVERAL, {"users": list(users)}).all()
+                parts = [connection.execute(_OF_SEVERAL, {"users": part}) for part in slices(users)]
+                rows = [row for part in parts for row in part]
         return {user: version for user, version in rows if version}
 
     def lock(self, connection: Connection, users: list[str]) -> dict[str, int | None]:
@@ -41,16 +43,16 @@ class HistoryVersions:
             connection: of the transaction.
             users: in the order of their names, so that two transactions never wait for each other.
         """
-        if not users:
-            return {}
-        statement = select(histories).where(histories.c.user.in_(users)).order_by(histories.c.user)
-        found = {row.user: row.version for row in connection.execute(statement.with_for_update())}
-        missing = [user for user in users if user not in found]
-        if missing:
-            rows = [{"user": user, "version": 0} for user in missing]
-            connection.execute(self.database.insert_new(histories), rows)
-            # another process may have been faster with one of them
-            found |= {row.user: row.version for row in connection.execute(statement.with_for_update())}
+        found: dict[str, int] = {}
+        for part in slices(users):
+            statement = _VERSIONS.where(histories.c.user.in_(part)).order_by(histories.c.user).with_for_update()
+            found |= {row.user: row.version for row in connection.execute(statement)}
+            missing = [user for user in part if user not in found]
+            if missing:
+                rows = [{"user": user, "version": 0} for user in missing]
+                connection.execute(self.database.insert_new(histories), rows)
+                # another process may have been faster with one of them
+                found |= {row.user: row.version for row in connection.execute(statement)}
         return {user: found[user] or None for user in users}
 
     def renew(self, connection: Connection, users: list[str]) -> dict[str, int]:

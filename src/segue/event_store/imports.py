@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from itertools import islice
 
 from sqlalchemy import func, select
 
-from segue.event_store.aliases import Aliases
 from segue.event_store.clock import now
 from segue.event_store.database import Database
 from segue.event_store.event import IMPORTED, Event, content_id
 from segue.event_store.event_log import EventLog
+from segue.event_store.sessions import Sessions
+from segue.event_store.slices import slices
 from segue.event_store.tables import events, imports
 
 BLOCK = 20_000  # events in one transaction
-MAX_NAMES = 500  # in one statement
 Key = tuple[str, str, int]  # user, item and time of an event
 Row = tuple[str, str, int, float | None]  # of a log: user, item, time in microseconds, and value of an event
 
@@ -82,7 +81,7 @@ class Imports:
     def _new_events(self, rows: Iterator[Row]) -> Iterator[tuple[int, list[Event]]]:
         """The size of each block of rows, and the events of it that the store does not have."""
         seen, is_empty = Counter[Key](), not len(EventLog(self.database))
-        while block := list(islice(rows, BLOCK)):
+        for block in slices(rows, BLOCK):
             present = Counter[Key]() if is_empty else self._present({user for user, *_ in block})
             new = []
             for user, item, moment, value in block:
@@ -94,10 +93,10 @@ class Imports:
 
     def _present(self, users: Collection[str]) -> Counter[Key]:
         """How often each event of some users is in the store."""
-        names, found = list(users), Counter[Key]()
+        found, sessions = Counter[Key](), Sessions(self.database)
         with self.database.read() as connection:
-            for first in range(0, len(names), MAX_NAMES):
-                owners = Aliases(self.database).owners(connection, names[first : first + MAX_NAMES])
+            for names in slices(users):
+                owners = sessions.owners(connection, names)
                 columns = (events.c.user, events.c.item, events.c.time)
                 statement = select(*columns, func.count()).where(events.c.user.in_(set(owners.values())))
                 counts: dict[str, dict[tuple[str, int], int]] = {owner: {} for owner in owners.values()}

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, func, select
 from segue.event_store.change_counts import ChangeCounts
 from segue.event_store.clock import now
 from segue.event_store.database import Database
+from segue.event_store.slices import is_one_of
 from segue.event_store.tables import items
 
 
@@ -107,8 +108,8 @@ class ItemTable:
 
     def _present(self, connection: Connection, names: Sequence[str]) -> dict[str, Item]:
         """The items of these names; no other transaction changes them until this one ends, since it was counted."""
-        statement = select(items).where(items.c.item.in_(names))
-        return {row.item: _item(row) for row in connection.execute(statement)}
+        statements = (select(items).where(condition) for condition in is_one_of(items.c.item, names))
+        return {row.item: _item(row) for statement in statements for row in connection.execute(statement)}
 
     def _write(self, connection: Connection, changed: Mapping[str, Item], present: Mapping[str, Item]) -> Written:
         before = self._newest(connection)

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, or_, select, tuple_
 
 from segue.event_store.database import Database
 from segue.event_store.event_log import PastEvent
+from segue.event_store.slices import slices
 from segue.event_store.tables import events
 
 Place = tuple[int, int]
@@ -29,10 +30,8 @@ def later_events(database: Database, places: Mapping[str, Place]) -> dict[str, l
     """The events of users after a place each, oldest first; users without such events are left out."""
     columns = (events.c.user, events.c.time, events.c.seq, events.c.item)
     found: dict[str, list[PastEvent]] = {}
-    wanted = list(places.items())
-    for first in range(0, len(wanted), MAX_USERS):
-        parts = wanted[first : first + MAX_USERS]
-        condition = or_(*(and_(events.c.user == user, events.c.time >= place[0]) for user, place in parts))
+    for part in slices(places.items(), MAX_USERS):
+        condition = or_(*(and_(events.c.user == user, events.c.time >= place[0]) for user, place in part))
         statement = select(*columns).where(condition).order_by(events.c.time, events.c.seq)
         with database.read() as connection:
             for row in connection.execute(statement):

@@ -8,11 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, delete, func, select
 
-from segue.event_store.aliases import Aliases
 from segue.event_store.database import Database
+from segue.event_store.sessions import Sessions
+from segue.event_store.slices import is_one_of
 from segue.event_store.tables import histories, lists, outcomes
-
-MAX_NAMES = 500  # in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +97,12 @@ class Outcomes:
     """The lists and outcomes of a store."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        self.database, self._sessions = database, Sessions(database)
 
     def waiting(self, users: Sequence[str]) -> dict[int, RecommendedList]:
         """The lists that wait for the next event of some users, by their numbers, oldest first."""
         found: dict[int, RecommendedList] = {}
-        for first in range(0, len(users), MAX_NAMES):
-            condition = lists.c.user.in_(list(users[first : first + MAX_NAMES]))
+        for condition in is_one_of(lists.c.user, users):
             with self.database.read() as connection:
                 rows = connection.execute(select(lists).where(condition).order_by(lists.c.seq)).all()
             found |= {row.seq: _list_of(row) for row in rows}
@@ -130,12 +128,10 @@ class Outcomes:
             The number of outcomes that were added.
         """
         with self.database.write() as connection:
-            Aliases(self.database).read(connection)  # no user is erased until this transaction ends
+            self._sessions.lock_shared(connection)  # no user is erased until this transaction ends
             known = _with_events(connection, {*(one.user for one in new_lists), *(one.user for one in new_outcomes)})
             deleted: list[int] = []
-            numbers = list(done)
-            for first in range(0, len(numbers), MAX_NAMES):
-                condition = lists.c.seq.in_(numbers[first : first + MAX_NAMES])
+            for condition in is_one_of(lists.c.seq, done):
                 deleted += connection.execute(delete(lists).where(condition).returning(lists.c.seq)).scalars()
             settled = [outcome for number in deleted if (outcome := done[number]) is not None]
             rows = [_plain(one) for one in (*settled, *(one for one in new_outcomes if one.user in known))]
@@ -176,9 +172,8 @@ class Outcomes:
 
 def _with_events(connection: Connection, users: Collection[str]) -> set[str]:
     """Those of some users who have events."""
-    names, found = list(users), set[str]()
-    for first in range(0, len(names), MAX_NAMES):
-        condition = histories.c.user.in_(names[first : first + MAX_NAMES])
+    found = set[str]()
+    for condition in is_one_of(histories.c.user, users):
         found.update(connection.execute(select(histories.c.user).where(condition)).scalars())
     return found
 

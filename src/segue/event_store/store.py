@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from segue.event_store.api_keys import ApiKeys
 from segue.event_store.database import Database
 from segue.event_store.documents import Documents
+from segue.event_store.erasure_table import ErasureTable
 from segue.event_store.event_log import EventLog
 from segue.event_store.identity import make_identity
 from segue.event_store.imports import Imports
 from segue.event_store.item_table import ItemTable
 from segue.event_store.outcomes import Outcomes
+from segue.event_store.sessions import Sessions
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Store:
     Attributes:
         database: its connections.
         events: what happened.
+        sessions: whom anonymous sessions belong to.
+        erasures: who was erased.
         items: titles, columns and availability.
         imports: the logs that were copied into it.
         rules: the rules of the shop.
@@ -36,6 +40,8 @@ class Store:
 
     database: Database
     events: EventLog
+    sessions: Sessions
+    erasures: ErasureTable
     items: ItemTable
     imports: Imports
     rules: Documents
@@ -77,6 +83,8 @@ def open_store(url: str, *, create: bool = True) -> Store:
     return Store(
         database=database,
         events=EventLog(database),
+        sessions=Sessions(database),
+        erasures=ErasureTable(database),
         items=ItemTable(database),
         imports=Imports(database),
         rules=Documents(database, "rule"),

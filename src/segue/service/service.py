@@ -55,7 +55,7 @@ class Service:
             keep_days: how long the outcomes of recommended lists are kept, in days.
         """
         self.store, self.folders = store, folders
-        self.histories = Histories(store.events)
+        self.histories = Histories(store)
         self._reads = ThreadPoolExecutor(READERS, "segue-reads")
         self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
         if store.database.embedded:
@@ -70,7 +70,7 @@ class Service:
         self.impressions = Impressions(self.quality)
         self.watch = QualityWatch(self.impressions, lambda: self.deployment)
         self.metrics = Metrics(self.writer, self.histories, self.watch)
-        self.erasures = Erasures(store.events, self.loaded_models, self.histories)
+        self.erasures = Erasures(store.erasures, self.loaded_models, self.histories)
         self._flushing = Periodic("storing outcomes", self.quality.flush, FLUSH_SECONDS)
         self.periodic = [
             Periodic("reading API keys", self.keys.follow),

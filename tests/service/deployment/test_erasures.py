@@ -72,7 +72,7 @@ def test_logs_are_made_anew_beside_the_event_loop(own_models, url, monkeypatch):
 
 def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, url):
     with closing(open_store(url)) as store:
-        store.events.erase("u1")
+        store.erasures.erase("u1")
     service = start_service(own_models, url, active="item-knn")
     history = own_models / "hgn" / "history.parquet"
     content = history.read_bytes()
@@ -100,7 +100,7 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
 
 def test_an_erasure_counts_what_background_work_would_have_taken_out_first(own_models, url, monkeypatch):
     service = start_service(own_models, url, active="item-knn")
-    events, erase = service.store.events, service.store.events.erase
+    table, erase = service.store.erasures, service.store.erasures.erase
     following = []
 
     def erase_while_others_follow(user: str):
@@ -110,7 +110,7 @@ def test_an_erasure_counts_what_background_work_would_have_taken_out_first(own_m
         return erased
 
     loops = []
-    monkeypatch.setattr(events, "erase", erase_while_others_follow)
+    monkeypatch.setattr(table, "erase", erase_while_others_follow)
 
     async def run() -> dict[str, int]:
         loops.append(asyncio.get_running_loop())
@@ -145,7 +145,7 @@ def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
     time.sleep(1.1)  # the time of saving is in seconds
     service = start_service(folder, url)
     with closing(open_store(url)) as other:
-        other.events.erase("u1")
+        other.erasures.erase("u1")
     with TestClient(create_app(service, Limits())) as client:
         client.portal.call(service.catch_up)
         assert client.get("/v1/users/u1").json()["models"] == []

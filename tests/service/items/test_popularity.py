@@ -54,13 +54,13 @@ def check(counts: Popularity, store: Store) -> None:
 def test_counts_follow_the_store(tmp_path_factory, steps, unsettled):
     with pytest.MonkeyPatch.context() as patch, closing(open_store(_url(tmp_path_factory))) as store:
         patch.setattr(module, "UNSETTLED", unsettled)
-        counts = Popularity(store.events, Catalogue(store.items))
+        counts = Popularity(store, Catalogue(store.items))
         follow(counts)
         for kind, events in steps:
             if kind == "erase":
-                store.events.erase("u1")
+                store.erasures.erase("u1")
             elif kind == "restart":
-                counts = Popularity(store.events, Catalogue(store.items))
+                counts = Popularity(store, Catalogue(store.items))
             else:
                 changes = store.events.append(events).changes
                 for change in changes.values() if kind == "here" else ():
@@ -71,7 +71,7 @@ def test_counts_follow_the_store(tmp_path_factory, steps, unsettled):
 
 def test_what_another_service_stored_counts_though_an_own_event_is_newer(tmp_path_factory):
     with closing(open_store(_url(tmp_path_factory))) as store, pytest.MonkeyPatch.context() as patch:
-        counts = Popularity(store.events, Catalogue(store.items))
+        counts = Popularity(store, Catalogue(store.items))
         follow(counts)
         store.events.append([Event("u1", "c", NOW)])  # elsewhere
         follow(counts)
@@ -87,7 +87,7 @@ def test_what_another_service_stored_counts_though_an_own_event_is_newer(tmp_pat
 
 def test_what_is_stored_while_all_is_counted_counts_once(tmp_path_factory):
     with closing(open_store(_url(tmp_path_factory))) as store:
-        counts = Popularity(store.events, Catalogue(store.items))
+        counts = Popularity(store, Catalogue(store.items))
         before = store.events.append([Event("u1", "a", NOW)]).changes["u1"].events
         tally = counts.tally(NOW)
         after = store.events.append([Event("u1", "b", NOW)]).changes["u1"].events
@@ -103,7 +103,7 @@ def test_the_event_loop_only_takes_over_sums_however_many_events_are_counted(tmp
     with closing(open_store(_url(tmp_path_factory))) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "UNSETTLED", 5)
         store.events.append([Event("u", "abc"[n % 3], NOW - n * HOUR) for n in range(300)])
-        counts, counted = Popularity(store.events, Catalogue(store.items)), []
+        counts, counted = Popularity(store, Catalogue(store.items)), []
         patch.setattr(Popularity, "_count", lambda *args: counted.append(args))
         tally = counts.tally(NOW)
         assert tally.sums.shape == (3, 3)
@@ -116,7 +116,7 @@ def test_a_rise_is_trending_and_what_is_always_popular_is_not(tmp_path_factory):
         steady = [Event("u", "steady", NOW - hour * HOUR, id=f"s{hour}") for hour in range(0, 60 * 24, 2)]
         risen = [Event("u", "risen", NOW - hour * HOUR, id=f"r{hour}") for hour in range(6)]
         store.events.append([*steady, *risen, Event("u", "once", NOW)])
-        counts = Popularity(store.events, Catalogue(store.items))
+        counts = Popularity(store, Catalogue(store.items))
         follow(counts)
         scores = dict(zip(counts.catalogue.names, counts.trending(NOW), strict=True))
         assert scores["risen"] > 1 > scores["once"] > abs(scores["steady"])
@@ -127,7 +127,7 @@ def test_a_rise_is_trending_and_what_is_always_popular_is_not(tmp_path_factory):
 def test_events_of_long_ago_still_have_an_order(tmp_path_factory):
     with closing(open_store(_url(tmp_path_factory))) as store:
         store.events.append([Event(f"u{n}", "abc"[n % 3] if n else "a", n) for n in range(10)])
-        counts = Popularity(store.events, Catalogue(store.items))
+        counts = Popularity(store, Catalogue(store.items))
         follow(counts)
         assert dict(zip(counts.catalogue.names, counts.popular(NOW), strict=True))["a"] == pytest.approx(4 * FLOOR)
 

@@ -175,7 +175,7 @@ def test_an_erased_person_leaves_neither_lists_nor_outcomes(store):
         quality.recommended(waits)
         await quality.flush()
         quality.recommended(waits)
-        erased = store.events.erase("u")
+        erased = store.erasures.erase("u")
         assert (erased.lists, erased.outcomes) == (1, 1)
         await quality.flush()  # what was still in the buffer
         assert report(store) == []
@@ -187,11 +187,11 @@ def test_an_erased_person_leaves_neither_lists_nor_outcomes(store):
 def test_an_outcome_that_was_found_before_an_erasure_is_not_stored_after_it(store):
     add(store, ("u", "a", 1), ("v", "a", 1))
     waits = [last(store, user) for user in "uv"]
-    store.events.erase("u")
+    store.erasures.erase("u")
     outcomes = [Outcome(user, "m", "f", "a", 5, 1, 3) for user in "uv"]
     assert store.outcomes.exchange({}, waits, outcomes) == 1
-    assert store.events.erase("u").outcomes == 0
-    assert store.events.erase("v").outcomes == 1
+    assert store.erasures.erase("u").outcomes == 0
+    assert store.erasures.erase("v").outcomes == 1
     assert store.outcomes.waiting(["u"]) == {}
 
 

@@ -363,7 +363,7 @@ def test_an_erased_person_is_gone_everywhere(own_models, tmp_path):
 def test_an_older_copy_of_a_model_is_cleaned_when_it_is_served_again(own_models, models, tmp_path):
     url = f"sqlite:///{tmp_path / 'events.db'}"
     with closing(open_store(url)) as store:
-        store.events.erase("u1")
+        store.erasures.erase("u1")
     service = start_service(own_models, url, active="hgn")
     with TestClient(create_app(service, Limits())) as client:
         assert holds(own_models / "hgn", "u1")

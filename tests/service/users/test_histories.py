@@ -23,19 +23,19 @@ STEP = st.tuples(st.sampled_from(["here", "elsewhere", "erase", "join"]), st.lis
 def test_a_history_is_that_of_the_store_after_every_change(tmp_path_factory, steps, max_events, window):
     folder = tmp_path_factory.mktemp("histories")
     with closing(open_store(f"sqlite:///{folder / 'events.db'}")) as store:
-        histories = Histories(store.events, max_events, window)
+        histories = Histories(store, max_events, window)
         read: dict[object, tuple[int, list[tuple[int, int]]]] = {}  # the latest history of each origin
         for kind, events in steps:
             if kind == "erase":
-                store.events.erase("u1")
+                store.erasures.erase("u1")
             elif kind == "join":
-                store.events.join("u3", "u2")
+                store.sessions.join("u3", "u2")
             else:
                 changes = store.events.append(events).changes
                 if kind == "here":
                     histories.apply(changes)
             for user in ("u1", "u2", "u3"):
-                stored = store.events.history(store.events.owner(user), window)
+                stored = store.events.history(store.sessions.owner(user), window)
                 history = histories.get(user)
                 assert list(history.items) == [event.item for event in stored]
                 kept_order = [(time, seq) for time, seq in history.order.tolist()]
@@ -55,7 +55,7 @@ def test_threads_that_read_histories_at_a_time_count_each_event_once(tmp_path):
     try:
         with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
             store.events.append([Event(f"u{number % 40}", f"i{number}", number) for number in range(400)])
-            histories = Histories(store.events, 60)
+            histories = Histories(store, 60)
             with ThreadPoolExecutor(8) as pool:
                 found = list(pool.map(histories.get, [f"u{number * 7 % 40}" for number in range(2000)]))
             assert {len(history) for history in found} == {10}
@@ -67,7 +67,7 @@ def test_threads_that_read_histories_at_a_time_count_each_event_once(tmp_path):
 def test_an_event_costs_each_of_many_models_one_look_up_of_a_name(models, tmp_path):
     loaded = [LoadedModel.load(models / "item-knn") for _ in range(6)]
     with closing(open_store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
-        histories = Histories(store.events, window=50)
+        histories = Histories(store, window=50)
         store.events.append([Event("u", f"i{number % 30}", number) for number in range(50)])
         asked: list[str] = []
 

@@ -123,7 +123,7 @@ def test_a_model_that_was_trained_on_the_store_needs_no_word(client, folder, url
     assert status(["retrain", str(mine), "--store", url, "--always"]) == 0
     with closing(open_store(url)) as store:
         for user in range(USERS):
-            store.events.erase(f"u{user}")
+            store.erasures.erase(f"u{user}")
     client.post("/v1/events", json={"events": [{"user": "w", "item": f"i{n % 7}"} for n in range(900)]})
     before = num_events(url)
     service = start_service(mine.parent, url, active="longer")
@@ -140,8 +140,8 @@ def test_events_that_a_restored_backup_lacks_come_back_from_a_model_of_the_store
         store.events.append([Event(f"v{n % 9}", f"i{n % 37}", 1_764_410_400_123_456 + n) for n in range(45)])
         copy_store(store, copied)
         store.events.append([Event(f"v{n % 9}", f"i{n % 37}", 1_764_410_400_123_456 + n) for n in range(45, 135)])
-        copied.events.join("v1", "bert")
-        copied.events.erase("v2")
+        copied.sessions.join("v1", "bert")
+        copied.erasures.erase("v2")
     assert status(["retrain", str(mine), "--store", url, "--always"]) == 0
     said: list[str] = []
     if by_request:

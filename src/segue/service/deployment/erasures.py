@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from segue.errors import ArtefactError, SegueError
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.erased_names import ErasedNames
-from segue.event_store.event_log import Erased, EventLog
+from segue.event_store.erasure_table import Erased, ErasureTable
 from segue.service.models.live_states import LiveStates
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.histories import Histories
@@ -31,15 +31,15 @@ class Erasures:
         failed: why users could not be taken out of a model, by its name.
     """
 
-    def __init__(self, log: EventLog, models: Callable[[], Iterable[LoadedModel]], histories: Histories) -> None:
+    def __init__(self, table: ErasureTable, models: Callable[[], Iterable[LoadedModel]], histories: Histories) -> None:
         """Prepare.
 
         Args:
-            log: the events.
+            table: who was erased.
             models: returns the loaded models.
             histories: of the users in memory.
         """
-        self.log, self.models, self.histories = log, models, histories
+        self.table, self.models, self.histories = table, models, histories
         self.failed: dict[str, str] = {}
         self._left: WeakKeyDictionary[LoadedModel, Names] = WeakKeyDictionary()  # users who are still in its folder
         self._done: object = None  # the erasures and the models of the last time that nothing failed
@@ -53,7 +53,7 @@ class Erasures:
             What was taken out of the store, and out of each model that is not in `failed`.
         """
         async with self._lock:  # or `follow` may take the user out of the models first, and it is not counted here
-            erased = await asyncio.to_thread(self.log.erase, user)
+            erased = await asyncio.to_thread(self.table.erase, user)
             names = dict.fromkeys(erased.names)
             for one in self._of_users():
                 one.forget(names)
@@ -68,11 +68,11 @@ class Erasures:
         """
         async with self._lock:
             models = list(self.models())
-            state = (await asyncio.to_thread(self.log.num_erasures), models)
+            state = (await asyncio.to_thread(self.table.count), models)
             if state == self._done:
                 return
             self.failed = {}
-            erased = await asyncio.to_thread(self.log.erased)
+            erased = await asyncio.to_thread(self.table.names)
             for one in self._of_users():
                 one.forget(await asyncio.to_thread(erased.among, one.users()))
             await self._erase(await asyncio.to_thread(self._known, erased, models))
@@ -82,8 +82,8 @@ class Erasures:
 
     async def empty_journal(self) -> None:
         """Take erased rows out of the journal of the store, as soon as nobody reads a state of before the erasure."""
-        num_erasures = await asyncio.to_thread(self.log.num_erasures)
-        if num_erasures != self._num_emptied and await asyncio.to_thread(self.log.database.empty_journal):
+        num_erasures = await asyncio.to_thread(self.table.count)
+        if num_erasures != self._num_emptied and await asyncio.to_thread(self.table.database.empty_journal):
             self._num_emptied = num_erasures
 
     def _of_users(self) -> list[Histories | LiveStates]:

@@ -21,7 +21,8 @@ import numpy as np
 
 from segue.data.log import Floats
 from segue.event_store.clock import MICROSECONDS
-from segue.event_store.event_log import EventLog, PastEvent
+from segue.event_store.event_log import PastEvent
+from segue.event_store.store import Store
 from segue.service.items.catalogue import Catalogue
 
 HOUR = 3_600 * MICROSECONDS
@@ -41,7 +42,7 @@ class Tally:
         items: names of the items.
         sums: (3, items): the sum with each half-life, and the number of events.
         recent: the events after the cut, one by one.
-        erasures: `EventLog.num_erasures` before they were counted.
+        erasures: `ErasureTable.count` before they were counted.
         time: when, in microseconds since 1970; the weights are those of its hour.
     """
 
@@ -64,9 +65,9 @@ class Followed:
 class Popularity:
     """The counts of all items, by their numbers in a catalogue."""
 
-    def __init__(self, log: EventLog, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
         """Prepare; `read_changes` counts the events that are there."""
-        self.log, self.catalogue = log, catalogue
+        self.log, self.erasures, self.catalogue = store.events, store.erasures, catalogue
         self._hour = 0  # the weights are those of this hour
         self._sums = np.zeros((3, 1024))  # of each item, with each half-life; its number of events
         self._cut, self._known = -1, set[int]()  # all up to the cut, and these numbers of arrival, are counted
@@ -99,11 +100,11 @@ class Popularity:
 
     def needs_tally(self, now: int) -> bool:
         """Whether all events must be counted anew. May run in a thread."""
-        return not self.is_counted or self.log.num_erasures() != self._erasures or now - self._time > COUNT_AGAIN
+        return not self.is_counted or self.erasures.count() != self._erasures or now - self._time > COUNT_AGAIN
 
     def tally(self, now: int) -> Tally:
         """Count all events of the store. May run in a thread."""
-        erasures = self.log.num_erasures()
+        erasures = self.erasures.count()
         cut = max(0, self.log.newest_seq() - UNSETTLED)
         items: dict[str, int] = {}
         groups = np.array(

@@ -48,7 +48,7 @@ class Shop:
         self.catalogue.follow(self.catalogue.metadata_of(in_use, others))
         self.rules = RuleBook(store.rules)
         self.selector = Selector(self.catalogue, self.rules)
-        self.popularity = Popularity(store.events, self.catalogue)
+        self.popularity = Popularity(store, self.catalogue)
         self.lists = RecentLists(self.catalogue)
         self.fallback = Fallback(self.catalogue, self.popularity, self.lists)
         self._counting = asyncio.Lock()

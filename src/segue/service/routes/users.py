@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from segue.event_store.aliases import UserNotSessionError
 from segue.event_store.clock import to_datetime
+from segue.event_store.sessions import UserNotSessionError
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
 from segue.service.http.openapi import needs, responses
@@ -117,7 +117,7 @@ async def get_user(
 ) -> ShownUser:
     """The newest events of a user or of an anonymous session. Somebody without events has an empty history."""
     log, catalogue = service.store.events, service.shop.catalogue
-    owner = await service.read(lambda: log.owner(user))
+    owner = await service.read(lambda: service.store.sessions.owner(user))
     count, events = await service.read(lambda: (log.count(owner), log.newest(owner, limit)))
     history = [
         UserEvent(
@@ -178,15 +178,15 @@ async def join(
     sessions were joined, is a user: only a key of the role admin, or a client that needs no key, joins it to another
     user; else the answer is 409.
     """
-    log = service.store.events
+    sessions = service.store.sessions
     try:
-        moved = await asyncio.to_thread(log.join, session, body.user, check=not is_admin)
+        moved = await asyncio.to_thread(sessions.join, session, body.user, check=not is_admin)
     except UserNotSessionError as error:
         raise HTTPException(
             409, f"session {session!r}: {error}; to merge two users for ever takes a key of the role admin"
         ) from error
     service.histories.forget([session])
-    owner = await service.read(lambda: log.owner(body.user))
+    owner = await service.read(lambda: sessions.owner(body.user))
     return Joined(session=session, user=owner, events=moved)
 
 

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from threading import Lock
 
-from segue.event_store.event_log import Change, EventLog
+from segue.event_store.event_log import Change
+from segue.event_store.store import Store
 from segue.service.users.history import WINDOW, History
 
 
@@ -20,15 +21,15 @@ class Histories:
     Several threads may ask at a time.
     """
 
-    def __init__(self, log: EventLog, max_events: int = 5_000_000, window: int = WINDOW) -> None:
-        """Prepare for the events of a store.
+    def __init__(self, store: Store, max_events: int = 5_000_000, window: int = WINDOW) -> None:
+        """Prepare for a store.
 
         Args:
-            log: the events.
+            store: events and sessions.
             max_events: how many events are kept in memory, over all users; the store holds all of them.
             window: how many events of one user: the newest.
         """
-        self.log, self.max_events, self.window = log, max_events, window
+        self.log, self.sessions, self.max_events, self.window = store.events, store.sessions, max_events, window
         self._histories: OrderedDict[str, History] = OrderedDict()
         self._num_events = 0
         self._lock = Lock()
@@ -80,7 +81,7 @@ class Histories:
                 return known
         if version is None:
             self.forget([user])
-            owner = self.log.owner(user)
+            owner = self.sessions.owner(user)
             return History(user=user) if owner == user else self.get(owner)
         history = self._read(user, version, known or History(user=user))
         with self._lock:

@@ -108,7 +108,7 @@ def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], o
 def _kept_rows(store: Store, log: Log) -> tuple[Iterator[Row], list[str]]:
     """The events of a log, and the names of their users, without those who were erased from the store."""
     tokens = [str(token) for token in log.users.tokens]
-    erased = store.events.erased().among(tokens)
+    erased = store.erasures.names().among(tokens)
     kept = np.array([False, *(token not in erased for token in tokens)])
     return _rows(log, tokens, kept), [token for token in tokens if token not in erased]
 
