@@ -174,9 +174,9 @@ async def join(
 ) -> Joined:
     """Give the events of an anonymous session to a user, and those that will come under its name.
 
-    This cannot be undone. Give sessions names that no user has. A name with events of the model's log, or to which
-    sessions were joined, is a user: only a key of the role admin, or a client that needs no key, joins it to another
-    user; else the answer is 409.
+    This cannot be undone. Give sessions names that no user has. A name with events that were imported from the log of
+    a model, or to which sessions were joined, counts as a user: only a key of the role admin, or a client that needs
+    no key, joins it to another user; else the answer is 409. Every other name counts as a session.
     """
     sessions = service.store.sessions
     try:
