@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from postgres import new_database, postgres_server
 
+from segue.service import deadline
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
 from segue.service.start import start_service
@@ -49,6 +50,37 @@ def test_a_postgresql_that_comes_back_is_used_again(models):
             client.portal.call(service.activation.follow_once)
             assert client.get("/v1/models").json()["problem"] is None
             assert client.get("/v1/users/u1").json()["events"] == 12 + 2
+
+
+def test_a_postgresql_that_hangs_is_given_up(models, monkeypatch):
+    """A lock on a table of the store stands for a server that is stopped: its answers do not come, nor do errors."""
+    with postgres_server() as server, new_database(server) as url:
+        service = start_service(models, url, active="hgn")
+        monkeypatch.setattr(deadline, "STORE_SECONDS", 0.3)
+        with TestClient(create_app(service, Limits())) as client, psycopg.connect(url) as other:
+            assert statuses(client) == [201, 200, 200, 200]
+            other.execute("LOCK TABLE histories, documents, items IN ACCESS EXCLUSIVE MODE")
+            for number in range(2):  # the transaction of the first begins, the second waits for it and is dropped
+                answer = client.post("/v1/events", json={**EVENT, "id": f"id{number}"})
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+                assert "may be stored or not: send them again with the same ids" in answer.json()["detail"]
+            assert not service.writer._waiting
+            for method, path, body in [
+                ("GET", "/v1/recommend?user=u1", None),
+                ("GET", "/v1/recommend?user=u2", None),
+                ("PUT", "/v1/items", {"item": "i1"}),
+                ("PUT", "/v1/rules/none", {"kind": "exclude", "items": ["i1"]}),
+                ("POST", "/v1/sessions/s/join", {"user": "u1"}),
+                ("DELETE", "/v1/users/u3", None),
+            ]:
+                answer = client.request(method, path, json=body)
+                assert (answer.status_code, "retry-after" in answer.headers) == (503, True), path
+            assert client.get("/healthz").status_code == 200
+            other.rollback()
+            monkeypatch.setattr(deadline, "STORE_SECONDS", 30)
+            assert client.post("/v1/events", json={**EVENT, "id": "id0"}).json() == {"stored": 0, "duplicates": 1}
+            assert client.post("/v1/events", json={**EVENT, "id": "id1"}).json() == {"stored": 1, "duplicates": 0}
+            assert client.get("/v1/recommend?user=u1").json()["events"] == 12 + 3
 
 
 def test_no_event_is_acknowledged_that_goes_into_a_deleted_file(client, service, tmp_path):

@@ -144,23 +144,18 @@ class Outcomes:
 
     def sums(self, k: int, since: int, until: int) -> list[Sums]:
         """What figures at a cut-off are computed from, for each arm: the lists from `since` to before `until`."""
+        return self.series(k, since, until, until - since).get(0, [])
+
+    def series(self, k: int, since: int, until: int, width: int) -> dict[int, list[Sums]]:
+        """As `sums`, for stretches of time that are `width` microseconds long, by their numbers from 0; in one read.
+
+        Stretches without lists are left out.
+        """
+        found: dict[int, list[Sums]] = {}
         with self.database.read() as connection:
-            rows = connection.execute(_sums(k, since, until)).all()
-        return [
-            Sums(
-                model=row.model,
-                fingerprint=row.fingerprint,
-                arm=row.arm,
-                lists=int(row.lists),
-                users=int(row.users),
-                short=int(row.short),
-                hits=int(row.hits),
-                reciprocal_ranks=float(row.ranks),
-                hit_squares=(float(row.hits_hits), float(row.hits_lists), float(row.lists_lists)),
-                rank_squares=(float(row.ranks_ranks), float(row.ranks_lists), float(row.lists_lists)),
-            )
-            for row in rows
-        ]
+            for row in connection.execute(_sums(k, since, until, width)):
+                found.setdefault(int(row.stretch), []).append(_sums_of(row))
+        return found
 
     def forget(self, *, lists_before: int, outcomes_before: int) -> tuple[int, int]:
         """Delete lists that no event followed, and outcomes, of lists that are older than a time; how many of each."""
@@ -178,13 +173,15 @@ def _with_events(connection: Connection, users: Collection[str]) -> set[str]:
     return found
 
 
-def _sums(k: int, since: int, until: int) -> Select[Any]:
-    """For each model and arm, the sums over its users of the sums over their lists."""
+def _sums(k: int, since: int, until: int, width: int) -> Select[Any]:
+    """For each stretch of time, model and arm, the sums over its users of the sums over their lists."""
     arm = ("model", "fingerprint", "arm")
+    stretch = ((outcomes.c.time - since) // width).label("stretch")
     is_long = outcomes.c.size >= k
     is_hit = is_long & outcomes.c.rank.is_not(None) & (outcomes.c.rank <= k)
     by_user = (
         select(
+            stretch,
             *(outcomes.c[name] for name in arm),
             func.sum(case((is_long, 1), else_=0)).label("lists"),
             func.sum(case((is_long, 0), else_=1)).label("short"),
@@ -192,7 +189,7 @@ def _sums(k: int, since: int, until: int) -> Select[Any]:
             func.sum(case((is_hit, 1.0 / outcomes.c.rank), else_=0.0)).label("ranks"),
         )
         .where((outcomes.c.time >= since) & (outcomes.c.time < until))
-        .group_by(*(outcomes.c[name] for name in arm), outcomes.c.user)
+        .group_by(stretch, *(outcomes.c[name] for name in arm), outcomes.c.user)
         .subquery()
     )
     one = by_user.c
@@ -202,13 +199,29 @@ def _sums(k: int, since: int, until: int) -> Select[Any]:
     }
     return (
         select(
+            one.stretch,
             *(one[name] for name in arm),
             *(func.sum(one[name]).label(name) for name in ("lists", "short", "hits", "ranks")),
             func.sum(case((one.lists > 0, 1), else_=0)).label("users"),
             *(product.label(name) for name, product in products.items()),
         )
-        .group_by(*(one[name] for name in arm))
-        .order_by(one.arm, one.model, one.fingerprint)
+        .group_by(one.stretch, *(one[name] for name in arm))
+        .order_by(one.stretch, one.arm, one.model, one.fingerprint)
+    )
+
+
+def _sums_of(row: Any) -> Sums:
+    return Sums(
+        model=row.model,
+        fingerprint=row.fingerprint,
+        arm=row.arm,
+        lists=int(row.lists),
+        users=int(row.users),
+        short=int(row.short),
+        hits=int(row.hits),
+        reciprocal_ranks=float(row.ranks),
+        hit_squares=(float(row.hits_hits), float(row.hits_lists), float(row.lists_lists)),
+        rank_squares=(float(row.ranks_ranks), float(row.ranks_lists), float(row.lists_lists)),
     )
 
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 from segue.event_store.event_log import Change
 from segue.event_store.store import Store
 from segue.service.batcher import Batcher
+from segue.service.bounded_threads import BoundedThreads
+from segue.service.deadline import CHANGE_ADVICE, in_time
 from segue.service.deployment.activation import Activation
 from segue.service.deployment.erasures import Erasures
 from segue.service.deployment.model_folders import ModelFolders
@@ -28,7 +30,7 @@ from segue.service.users.history import History
 
 READERS = 10  # threads that read from a server: as many as there are connections
 READ_TOGETHER = 16  # histories that one of them reads
-COMPUTING = 2  # threads that explain, try rules and find similar items
+COMPUTE_THREADS = 2  # that explain, try rules and sum up the live quality; as many find similar items
 Value = TypeVar("Value")
 RETRY_SECONDS = 60.0  # at most, before a folder of a model that was no good is read again
 
@@ -57,18 +59,17 @@ class Service:
         self.store, self.folders = store, folders
         self.histories = Histories(store)
         self._reads = ThreadPoolExecutor(READERS, "segue-reads")
-        self._computing = ThreadPoolExecutor(COMPUTING, "segue-compute")
-        if store.database.embedded:
-            self._history_batches = Batcher(self.histories.get_all, retry=False)
-        else:
-            self._history_batches = Batcher(self.histories.get_all, READ_TOGETHER, self._reads, retry=False)
+        self.computing = BoundedThreads(COMPUTE_THREADS, "segue-compute")
+        self.comparing = BoundedThreads(COMPUTE_THREADS, "segue-compare")
+        self._known_histories = Batcher(self.histories.get_all, retry=False)
+        self._other_histories = Batcher(self.histories.get_all, READ_TOGETHER, self._reads, retry=False)
         self.shop = Shop(store, deployment.in_use, deployment.others)
         self.writer = EventWriter(store.events, self._changed)
         self.keys = ApiKeyCache(store.keys)
         self.activation = Activation(store, folders, self.shop, deployment, import_events=import_events)
         self.quality = LiveQuality(store, keep_days)
         self.impressions = Impressions(self.quality)
-        self.watch = QualityWatch(self.impressions, lambda: self.deployment)
+        self.watch = QualityWatch(self.impressions, lambda: self.deployment, self.computing)
         self.metrics = Metrics(self.writer, self.histories, self.watch)
         self.erasures = Erasures(store.erasures, self.loaded_models, self.histories)
         self._flushing = Periodic("storing outcomes", self.quality.flush, FLUSH_SECONDS)
@@ -103,29 +104,38 @@ class Service:
         return self.deployment.models.values()
 
     async def history(self, user: str) -> History:
-        """The history of a user as the store holds it now."""
-        return await self._history_batches.ask(user)
+        """The history of a user as the store holds it now.
+
+        One that is in memory is compared with an SQLite file in the event loop; all others are read in threads.
+        """
+        if self.store.database.embedded and user in self.histories:
+            return await self._known_histories.ask(user)
+        return await in_time(self._other_histories.ask(user))
 
     async def read(self, ask: Callable[[], Value]) -> Value:
-        """Read from the store: at once if it is a file, in a thread if it is a server."""
-        return ask() if self.store.database.embedded else await self._in(self._reads, ask)
+        """Read a little from the store: at once if it is a file, in a thread if it is a server."""
+        return ask() if self.store.database.embedded else await self.read_much(ask)
 
-    async def compute(self, work: Callable[[], Value]) -> Value:
-        """Compute what takes long, in a thread. Little of it runs at a time, so that it keeps no answer waiting."""
-        return await self._in(self._computing, work)
+    async def read_much(self, ask: Callable[[], Value]) -> Value:
+        """Read from the store what takes longer, in a thread."""
+        return await in_time(asyncio.get_running_loop().run_in_executor(self._reads, ask))
 
-    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+    async def change(self, change: Callable[[], Value]) -> Value:
+        """Change the store, in a thread."""
+        return await in_time(asyncio.to_thread(change), CHANGE_ADVICE)
 
     async def close(self) -> None:
         """Store what waits, and close the store."""
-        await asyncio.gather(*(one.close() for one in self.periodic))
-        await self.writer.close()
-        await self.impressions.close()
-        await self._flushing.once()
-        for threads in (self._computing, self._reads):
-            await asyncio.to_thread(threads.shutdown)
-        await asyncio.to_thread(self.store.close)  # a thread may still read, for one who went away
+        try:
+            await asyncio.gather(*(one.close() for one in self.periodic))
+            await self.writer.close()
+            await self.impressions.close()
+            await self._flushing.once()
+        finally:
+            for threads in (self.computing, self.comparing):
+                await asyncio.to_thread(threads.close)
+            await asyncio.to_thread(self._reads.shutdown, cancel_futures=True)
+            await asyncio.to_thread(self.store.close)  # a thread may still read, for one who went away
 
     def _changed(self, changes: dict[str, Change]) -> None:
         """What follows from events that were stored."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,8 +15,6 @@ from segue.event_store.event_ids import UsedIdError
 from segue.event_store.store import open_store
 from segue.service.batcher import Batcher
 from segue.service.models.loaded_model import LoadedModel
-from segue.service.routes import items, recommend, rules
-from segue.service.service import COMPUTING
 from segue.service.users.event_writer import EventWriter
 from segue.service.users.history import History
 
@@ -239,43 +236,3 @@ def test_a_list_with_caps_is_asked_for_twice_at_most(client, service, monkeypatc
     monkeypatch.setattr(LoadedModel, "ask", lambda *args, **given: asked.append(given["k"]) or ask(*args, **given))
     assert len(client.get("/v1/recommend?user=u1&k=2").json()["items"]) == 1
     assert asked == [8, 31]
-
-
-@pytest.mark.parametrize(
-    ("module", "function", "path", "body"),
-    [
-        (recommend, "explain_items", "/v1/recommend?user=u1&explain=true", None),
-        (items, "_find_similar", "/v1/items/i1/similar", None),
-        (rules, "try_rules", "/v1/rules/try", {"rules": {"none": {"kind": "exclude", "items": ["i1"]}}}),
-    ],
-)
-def test_what_takes_long_runs_in_threads_of_its_own(client, monkeypatch, module, function, path, body):
-    threads, work = [], getattr(module, function)
-
-    def watched(*args, **options):
-        threads.append(threading.current_thread().name)
-        return work(*args, **options)
-
-    monkeypatch.setattr(module, function, watched)
-    answer = client.get(path) if body is None else client.post(path, json=body)
-    assert answer.status_code == 200, answer.text
-    assert [name.startswith("segue-compute") for name in threads] == [True]
-
-
-def test_little_that_takes_long_runs_at_a_time_and_reads_do_not_wait_for_it(service):
-    go, running = threading.Event(), []
-
-    def work() -> None:
-        running.append(1)
-        assert go.wait(60)
-
-    async def ask() -> None:
-        long = [asyncio.ensure_future(service.compute(work)) for _ in range(50)]
-        others = asyncio.gather(service._in(service._reads, lambda: "read"), asyncio.to_thread(lambda: "other"))
-        assert await asyncio.wait_for(others, 30) == ["read", "other"]
-        assert len(running) <= COMPUTING
-        go.set()
-        await asyncio.gather(*long)
-        await service.close()
-
-    asyncio.run(ask())

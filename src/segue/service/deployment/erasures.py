@@ -16,6 +16,7 @@ from segue.errors import ArtefactError, SegueError
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.erased_names import ErasedNames
 from segue.event_store.erasure_table import Erased, ErasureTable
+from segue.service.deadline import CHANGE_ADVICE, in_time
 from segue.service.models.live_states import LiveStates
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.users.histories import Histories
@@ -53,7 +54,7 @@ class Erasures:
             What was taken out of the store, and out of each model that is not in `failed`.
         """
         async with self._lock:  # or `follow` may take the user out of the models first, and it is not counted here
-            erased = await asyncio.to_thread(self.table.erase, user)
+            erased = await in_time(asyncio.to_thread(self.table.erase, user), CHANGE_ADVICE)
             names = dict.fromkeys(erased.names)
             for one in self._of_users():
                 one.forget(names)
@@ -68,11 +69,11 @@ class Erasures:
         """
         async with self._lock:
             models = list(self.models())
-            state = (await asyncio.to_thread(self.table.count), models)
+            state = (await in_time(asyncio.to_thread(self.table.count)), models)
             if state == self._done:
                 return
             self.failed = {}
-            erased = await asyncio.to_thread(self.table.names)
+            erased = await in_time(asyncio.to_thread(self.table.names))
             for one in self._of_users():
                 one.forget(await asyncio.to_thread(erased.among, one.users()))
             await self._erase(await asyncio.to_thread(self._known, erased, models))

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from segue.errors import ArtefactError, ConfigError, DataError, SegueError, TrainingError
+from segue.service.bounded_threads import BusyError
 from segue.service.log_text import log_text
 
 MEDIA_TYPE = "application/problem+json"
@@ -86,7 +87,7 @@ def _place(parts: Sequence[str | int]) -> str:
 
 
 def _status_of(error: SegueError) -> int:
-    """The request is wrong (422), or the store or a model fails (503)."""
+    """The request is wrong (422), or the store or a model fails, or too much is to be computed (503)."""
     if isinstance(error, ConfigError):
         return 422
-    return 503 if isinstance(error, (DataError, TrainingError, ArtefactError)) else 500
+    return 503 if isinstance(error, (DataError, TrainingError, ArtefactError, BusyError)) else 500

@@ -10,6 +10,7 @@ from segue.event_store.clock import now
 from segue.event_store.event_log import Change
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.event_store.store import Store
+from segue.service.deadline import in_time
 from segue.service.items.catalogue import Catalogue
 from segue.service.items.fallback import Fallback
 from segue.service.items.metadata import Metadata
@@ -73,7 +74,7 @@ class Shop:
     async def count(self) -> None:
         """Count all events of the store, if that was not done since the start and since the last erasure."""
         if not self.popularity.is_counted:
-            await self.count_again()
+            await in_time(self.count_again())
 
     async def count_again(self) -> None:
         """Count what other processes stored, or all events after an erasure."""
@@ -98,7 +99,9 @@ class Shop:
 
     async def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
         """Change the table of items; the change counts in the next answer."""
-        items = await asyncio.to_thread(self.catalogue.write, write)
+        items = await in_time(
+            asyncio.to_thread(self.catalogue.write, write), "the items may be written: send them again"
+        )
         self.catalogue.apply(items, now())
         return items
 

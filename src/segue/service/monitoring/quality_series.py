@@ -35,11 +35,16 @@ def quality_series(outcomes: Outcomes, k: int = 10, hours: float = HOURS, points
     of the request. The last one is under way.
     """
     width = max(1, int(hours * 3600 * MICROSECONDS / points))
-    last = now() // width
-    found = [_point(outcomes, k, number * width, width) for number in range(last - points + 1, last + 1)]
-    return QualitySeries(k=k, points=found)
-
-
-def _point(outcomes: Outcomes, k: int, start: int, width: int) -> QualityPoint:
-    arms = [arm_figures(sums) for sums in outcomes.sums(k, start, start + width)]
-    return QualityPoint(start=to_datetime(start), end=to_datetime(start + width), arms=arms)
+    first = (now() // width - points + 1) * width
+    found = outcomes.series(k, first, first + points * width, width)
+    return QualitySeries(
+        k=k,
+        points=[
+            QualityPoint(
+                start=to_datetime(first + number * width),
+                end=to_datetime(first + (number + 1) * width),
+                arms=[arm_figures(sums) for sums in found.get(number, ())],
+            )
+            for number in range(points)
+        ],
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
+from segue.service.bounded_threads import BoundedThreads
+from segue.service.deadline import in_time
 from segue.service.models.deployments import Deployment
 from segue.service.monitoring.impressions import Impressions
 from segue.service.monitoring.quality_figures import HOURS, QualityReport, quality_report
@@ -21,21 +23,24 @@ logger = logging.getLogger("segue.service")
 class QualityWatch:
     """The newest report on the live quality at the usual cut-off."""
 
-    def __init__(self, impressions: Impressions, deployment: Callable[[], Deployment]) -> None:
+    def __init__(
+        self, impressions: Impressions, deployment: Callable[[], Deployment], computing: BoundedThreads
+    ) -> None:
         """Prepare.
 
         Args:
             impressions: counts what was not measured, and knows the store.
             deployment: returns the models that answer.
+            computing: where reports are computed.
         """
-        self.impressions, self.deployment = impressions, deployment
+        self.impressions, self.deployment, self.computing = impressions, deployment, computing
         self.latest: QualityReport | None = None
         self._time = -float("inf")
         self._said: set[tuple[str, str, str]] = set()
 
     async def report(self, k: int = K, hours: float = HOURS) -> QualityReport:
         """The live quality now."""
-        return await asyncio.to_thread(quality_report, self.impressions, self.deployment(), k, hours)
+        return await in_time(self.computing.run(partial(quality_report, self.impressions, self.deployment(), k, hours)))
 
     async def look(self) -> None:
         """Compute the newest report anew if it is old.

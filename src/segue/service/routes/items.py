@@ -200,7 +200,7 @@ async def similar(
         known = shop.catalogue.find(item) is not None
         why = "does not know it yet; it learns it at the next retrain" if known else "knows no item of this name"
         raise HTTPException(404, f"item {item!r}: the model {loaded.name} {why}")
-    found = await service.compute(partial(_find_similar, loaded, item, k, selection))
+    found = await service.comparing.run(partial(_find_similar, loaded, item, k, selection))
     places = selection.capped([int(numbers[loaded.token_ids[name]]) for name, _ in found], k)
     title = shop.catalogue.title
     return SimilarItems(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from segue.errors import SegueError
+from segue.service.deadline import in_time
 from segue.service.http.openapi import needs
 from segue.service.monitoring.live_quality import MAX_CUTOFF
 from segue.service.monitoring.quality_figures import HOURS, QualityReport
@@ -50,7 +51,7 @@ async def series(
 
     A list belongs to the stretch in which it was recommended. What is measured is what /v1/quality counts.
     """
-    return await asyncio.to_thread(quality_series, service.store.outcomes, k, hours, points)
+    return await in_time(service.computing.run(partial(quality_series, service.store.outcomes, k, hours, points)))
 
 
 @metrics_router.get(

@@ -181,7 +181,7 @@ async def answer(
         chosen = _items_of_model(service, loaded, top)
         if options.explain:
             query = loaded.query(owner, events)
-            explained = await service.compute(partial(explain_items, service.shop.catalogue, loaded, query, top))
+            explained = await service.computing.run(partial(explain_items, service.shop.catalogue, loaded, query, top))
             for one, explanation in zip(chosen, explained, strict=True):
                 one["explanation"] = explanation.model_dump()
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Annotated
 
@@ -74,7 +73,7 @@ async def try_out(body: RulesToTry, service: Annotated[Service, Depends(get_serv
     rules = shop.rules.rules if body.rules is None else body.rules
     shop.selector.check(rules)
     selection = shop.selector.make({}, rules, available=False)
-    return await service.compute(
+    return await service.computing.run(
         partial(try_rules, service.store.events, loaded, selection, k=body.k, users=body.users)
     )
 
@@ -101,7 +100,7 @@ async def put_rule(
     """
     check_number({**service.shop.rules.rules, name: rule})
     service.shop.selector.check({name: rule})
-    await asyncio.to_thread(service.store.rules.put, name, plain_rule(rule))
+    await service.change(lambda: service.store.rules.put(name, plain_rule(rule)))
     await _read(service)
     return NamedRule(name=name, rule=rule)
 
@@ -111,7 +110,7 @@ async def put_rule(
 )
 async def delete_rule(name: RulePath, service: Annotated[Service, Depends(get_service)]) -> Response:
     """Delete a rule. From the next answer on it does not count."""
-    if not await asyncio.to_thread(service.store.rules.delete, name):
+    if not await service.change(lambda: service.store.rules.delete(name)):
         raise HTTPException(404, f"rule {name!r}: there is none of this name")
     await _read(service)
     return Response(status_code=204)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -106,7 +105,7 @@ async def recent_users(
     limit: Annotated[int, Query(ge=1, le=100, description="Number of users.")] = 10,
 ) -> RecentUsers:
     """Users of the last 10,000 events that arrived. Anonymous sessions are among them."""
-    return RecentUsers(users=await asyncio.to_thread(service.store.events.recent_users, limit))
+    return RecentUsers(users=await service.read_much(lambda: service.store.events.recent_users(limit)))
 
 
 @router.get("/users/{user:name}", summary="What a user did", openapi_extra=needs("read"))
@@ -118,7 +117,7 @@ async def get_user(
     """The newest events of a user or of an anonymous session. Somebody without events has an empty history."""
     log, catalogue = service.store.events, service.shop.catalogue
     owner = await service.read(lambda: service.store.sessions.owner(user))
-    count, events = await service.read(lambda: (log.count(owner), log.newest(owner, limit)))
+    count, events = await service.read_much(lambda: (log.count(owner), log.newest(owner, limit)))
     history = [
         UserEvent(
             item=event.item,
@@ -180,7 +179,7 @@ async def join(
     """
     sessions = service.store.sessions
     try:
-        moved = await asyncio.to_thread(sessions.join, session, body.user, check=not is_admin)
+        moved = await service.change(lambda: sessions.join(session, body.user, check=not is_admin))
     except UserNotSessionError as error:
         raise HTTPException(
             409, f"session {session!r}: {error}; to merge two users for ever takes a key of the role admin"

@@ -14,10 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from segue.event_store.event import Event
 from segue.event_store.event_ids import UsedIdError
 from segue.event_store.event_log import Appended, Change, EventLog
+from segue.service.deadline import in_time
 from segue.service.log_text import log_text
 
 MAX_EVENTS = 10_000  # in one transaction
-Request = tuple[Sequence[Event], asyncio.Future[list[bool]]]
+ADVICE = "the events may be stored or not: send them again with the same ids"
+Request = tuple[asyncio.Future[list[bool]], Sequence[Event]]
 
 logger = logging.getLogger("segue.service")
 
@@ -34,7 +36,7 @@ class EventWriter:
         """
         self.log, self.on_change = log, on_change
         self.stored = self.duplicates = self.conflicts = 0  # events since the start
-        self._waiting: list[Request] = []
+        self._waiting: dict[asyncio.Future[list[bool]], Sequence[Event]] = {}
         self._thread = ThreadPoolExecutor(1, "segue-events")
         self._task: asyncio.Task[None] | None = None
 
@@ -42,14 +44,18 @@ class EventWriter:
         """Store events; they are on the disk when this returns. For each, whether it is new.
 
         Raises:
-            DataError: the store cannot be written; none of the events is stored.
+            DataError: the store cannot be written; none of the events is stored. Or there was no answer in time: then
+                they may be stored if their transaction had begun, and are dropped if it had not.
             UsedIdError: an event has the id of one of another user or item; none of the events is stored.
         """
         future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((events, future))
+        self._waiting[future] = events
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
-        return await future
+        try:
+            return await in_time(future, ADVICE)
+        finally:
+            self._waiting.pop(future, None)
 
     async def close(self) -> None:
         """Store what waits, and end the thread."""
@@ -61,14 +67,14 @@ class EventWriter:
         loop = asyncio.get_running_loop()
         while self._waiting:
             requests = self._next_requests()
-            events = [event for wanted, _ in requests for event in wanted]
+            events = [event for _, wanted in requests for event in wanted]
             try:
                 appended: Appended = await loop.run_in_executor(self._thread, self.log.append, events)
             except UsedIdError as error:
-                self._waiting = [*self._refuse(requests, error.places), *self._waiting]
+                self._waiting = dict(self._refuse(requests, error.places)) | self._waiting
                 continue
             except Exception as error:
-                for _, future in requests:
+                for future, _ in requests:
                     if not future.done():
                         future.set_exception(error)
                 continue
@@ -79,14 +85,14 @@ class EventWriter:
             self.stored += sum(appended.stored)
             self.duplicates += len(events) - sum(appended.stored)
             first = 0
-            for wanted, future in requests:
+            for future, wanted in requests:
                 if not future.done():
                     future.set_result(appended.stored[first : first + len(wanted)])
                 first += len(wanted)
 
     def _refuse(self, requests: Sequence[Request], places: Mapping[int, int | None]) -> list[Request]:
         """Answer the requests with used ids; the others. A request does not suffer from one that is refused itself."""
-        origin = [(number, place) for number, (events, _) in enumerate(requests) for place in range(len(events))]
+        origin = [(number, place) for number, (_, events) in enumerate(requests) for place in range(len(events))]
         used: dict[int, dict[int, int | None]] = {}
         for one, other in sorted(places.items()):
             number, place = origin[one]
@@ -94,17 +100,21 @@ class EventWriter:
                 used.setdefault(number, {})[place] = other
         for number, found in used.items():
             self.conflicts += len(found)
-            future = requests[number][1]
+            future = requests[number][0]
             if not future.done():
                 future.set_exception(UsedIdError(found))
-        return [request for number, request in enumerate(requests) if number not in used]
+        others = (request for number, request in enumerate(requests) if number not in used)
+        return [(future, events) for future, events in others if not future.done()]  # without those that wait no more
 
     def _next_requests(self) -> list[Request]:
         """The requests of the next transaction, in the order of arrival."""
-        total, count = 0, 0
-        for events, _ in self._waiting:
-            if count and total + len(events) > MAX_EVENTS:
+        total = 0
+        requests: list[Request] = []
+        for future, events in self._waiting.items():
+            if requests and total + len(events) > MAX_EVENTS:
                 break
-            total, count = total + len(events), count + 1
-        requests, self._waiting = self._waiting[:count], self._waiting[count:]
+            requests.append((future, events))
+            total += len(events)
+        for future, _ in requests:
+            del self._waiting[future]
         return requests

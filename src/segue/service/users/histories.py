@@ -34,6 +34,10 @@ class Histories:
         self._num_events = 0
         self._lock = Lock()
 
+    def __contains__(self, user: str) -> bool:
+        """Whether the history of a user is in memory, as it was or is."""
+        return user in self._histories
+
     def get(self, user: str) -> History:
         """The history of a user as the store holds it now.
 
