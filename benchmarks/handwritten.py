@@ -1,8 +1,9 @@
-"""Every hand-written part of segue against the plain way in torch: `python -m benchmarks.handwritten [PART ...]`.
+"""Every hand-written part of segue against the plain way: `python -m benchmarks.handwritten [PART ...]`.
 
-A part is a layer, a loss or an optimiser whose code or gradient is written by hand although torch has a plain way to
-compute the same. It stays hand-written only while a training step with the plain way takes more than a quarter longer,
-or while the reason named in its docstring holds. Each part is measured twice, in turns with the plain way:
+A part is a layer, a loss, an optimiser or a loop whose code or gradient is written by hand although torch or scipy has
+a plain way to compute the same. It stays hand-written only while a training step, or the loop, takes more than a
+quarter longer the plain way, or while the reason named in its docstring holds. Each part is measured twice, in turns
+with the plain way:
 
     layer   forward and backward pass alone, at a realistic size
     step    whole training steps of a model that uses it, with the part replaced inside segue by the plain way
@@ -48,12 +49,14 @@ from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
+from segue.nn.compiled import row_sums
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
 from segue.nn.matmul import fast_matmul
 from segue.nn.sampled_loss import sampled_loss
 from segue.nn.softmax_loss import all_items_cross_entropy
+from segue.nn.sparse import SparseMatrix
 from segue.nn.topk import topk
 from segue.training.loop import fit
 
@@ -167,6 +170,19 @@ def _topk_layer() -> tuple[Run, Run]:
     return lambda: topk(scores, 20)[0], lambda: scores.topk(20)[0]
 
 
+def _row_sums_layer() -> tuple[Run, Run]:
+    """A block of histories scored by a table of similarities: 20,000 items with 300 similar ones each."""
+    count, similar = 20_000, 300
+    matrix = SparseMatrix((count, count))
+    matrix.indptr = torch.arange(0, count * similar + 1, similar)
+    matrix.indices = torch.randint(count, (count, similar), dtype=torch.int32).sort().values.view(-1)
+    matrix.values = torch.rand(count * similar)
+    rows, weights = torch.randint(count, (256, 50)), torch.rand(256, 50)
+    row_sums.load_at_first_use()
+    plain = partial(matrix.plain_row_sums, rows.numpy(), weights.numpy())
+    return partial(matrix.weighted_row_sums, rows, weights), lambda: torch.from_numpy(plain())
+
+
 def _adam_import() -> tuple[Run, Run]:
     """Processes that make an optimiser; their CPU seconds count as those of this process."""
     way = "import torch; from {} import Adam; Adam([torch.ones(1, requires_grad=True)], lr=0.1).step()"
@@ -235,6 +251,9 @@ PARTS: dict[str, Part] = {
         replaced=((CausalConv1d, "forward", plain_convolution),),
     ),
     "topk": Part(module="segue.nn.topk", plain="torch.topk (ties in any order)", layer=_topk_layer),
+    "sparse-row-sums": Part(
+        module="segue.nn.compiled_row_sums", plain="a product of sparse matrices in scipy", layer=_row_sums_layer
+    ),
     "adam-import": Part(module="segue.nn.optim", plain="import and make torch.optim.Adam", layer=_adam_import),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from segue.data import synthetic
+from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.popularity.pop import Pop
 from segue.models.registry import LOCATIONS
 from segue.serving.saved_model import save
@@ -27,11 +28,25 @@ create_app(service, limits_of("127.0.0.1", service.keys, require_keys=False, rat
 print(*sys.modules)
 """
 
+LOADED = """
+import sys
+from pathlib import Path
+from segue.service.models.loaded_model import LoadedModel
+LoadedModel.load(Path(sys.argv[1]))
+print(*sys.modules)
+"""
+
 
 @pytest.fixture(scope="module")
 def pop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = synthetic.cycle(num_users=20, num_items=8, length=6)
     return save(subject(Pop).train(log), log, tmp_path_factory.mktemp("models") / "pop")
+
+
+@pytest.fixture(scope="module")
+def seq_knn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    log = synthetic.cycle(num_users=20, num_items=8, length=6)
+    return save(subject(SeqKNN).train(log), log, tmp_path_factory.mktemp("models") / "seq-knn")
 
 
 def imported(code: str, *arguments: str) -> set[str]:
@@ -48,17 +63,24 @@ def models_in(modules: set[str]) -> set[str]:
 
 def test_help_needs_no_package_for_data_or_models() -> None:
     modules = imported(COMMAND, "--help")
-    assert not modules & {"torch", "scipy", "polars", "numpy", "pydantic", "sqlalchemy", "urllib.request"}
+    assert not modules & {"torch", "scipy", "polars", "numpy", "numba", "pydantic", "sqlalchemy", "urllib.request"}
 
 
 def test_recommending_imports_one_model(pop: Path) -> None:
     modules = imported(COMMAND, "recommend", str(pop), "--user", "1")
     assert models_in(modules) == {"pop"}
-    assert not modules & {"scipy", "sympy", "sqlalchemy", "fastapi", "optuna", "altair", "sklearn"}
+    assert not modules & {"scipy", "numba", "sympy", "sqlalchemy", "fastapi", "optuna", "altair", "sklearn"}
 
 
 def test_a_service_imports_its_model_and_nothing_that_trains_or_draws(pop: Path, tmp_path: Path) -> None:
     modules = imported(SERVICE, str(pop), str(tmp_path / "events.db"))
     assert models_in(modules) == {"pop"}
-    assert not modules & {"scipy", "sympy", "torch._dynamo", "optuna", "altair", "sklearn", "onnx", "rich", "cyclopts"}
+    unused = {"scipy", "numba", "sympy", "torch._dynamo", "optuna", "altair", "sklearn", "onnx", "rich", "cyclopts"}
+    assert not modules & unused
     assert not any(name.startswith(("segue.tuning", "segue.training", "segue.papers")) for name in modules)
+
+
+def test_numba_is_imported_for_a_service_of_a_neighbour_model_and_not_for_one_recommendation(seq_knn: Path) -> None:
+    pytest.importorskip("numba")
+    assert "numba" not in imported(COMMAND, "recommend", str(seq_knn), "--user", "1")
+    assert "numba" in imported(LOADED, str(seq_knn))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from segue.data.log import Floats
 from segue.errors import require
 from segue.nn.buffers import require_ids
+from segue.nn.compiled import row_sums
 
 Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 Entries = tuple[Integers, Integers, Floats]
@@ -94,13 +95,25 @@ class SparseMatrix(ResizableBuffers):
 
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """For each b, the sum over l of `weights[b, l]` times row `rows[b, l]` of the matrix, as a dense tensor."""
+        row, weight, indptr = (part.numpy(force=True) for part in (rows, weights, self.indptr))
+        add_rows = row_sums.get(int((indptr[row + 1] - indptr[row]).sum()))
+        if add_rows is None or weights.dtype != self.values.dtype:
+            return torch.from_numpy(self.plain_row_sums(row, weight)).to(weights)
+        indices, values = (part.numpy(force=True) for part in (self.indices, self.values))
+        sums = torch.zeros(len(row), self.shape[1], dtype=weights.dtype)
+        row, weight = np.ascontiguousarray(row, np.int64), np.ascontiguousarray(weight)
+        add_rows(row, weight, indptr, indices, values, sums.numpy())
+        return sums.to(weights)
+
+    def plain_row_sums(self, rows: Integers, weights: np.ndarray) -> np.ndarray:
+        """`weighted_row_sums` as a product of sparse matrices: the plain form of the compiled loop."""
         count, length = rows.shape
         matrix = self.to_scipy()
         # of the matrix's type, or scipy converts all indices of the matrix in each product
-        row = rows.numpy(force=True).ravel().astype(matrix.indices.dtype)
+        row = rows.ravel().astype(matrix.indices.dtype)
         start = np.arange(count + 1, dtype=matrix.indptr.dtype) * length
-        query = sp.csr_array((weights.numpy(force=True).ravel(), row, start), shape=(count, self.shape[0]))
-        return torch.from_numpy((query @ matrix).toarray()).to(weights)
+        query = sp.csr_array((weights.ravel(), row, start), shape=(count, self.shape[0]))
+        return (query @ matrix).toarray()
 
     def entries(self, rows: Int[Tensor, "n"]) -> tuple[Int[Tensor, "m"], Int[Tensor, "m"], Float[Tensor, "m"]]:
         """All entries of some rows: for each entry, the position of its row in `rows`, its column and its value."""

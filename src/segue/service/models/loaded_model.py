@@ -13,6 +13,7 @@ import numpy as np
 
 from segue.data.log import Ids, Log, Mask
 from segue.models.base.model import Model
+from segue.nn.compiled import row_sums
 from segue.service.batcher import Batcher
 from segue.service.models.live_states import LiveStates
 from segue.service.users.history import History, Origin
@@ -98,6 +99,7 @@ class LoadedModel:
         """
         loaded = cls(name or folder.resolve().name, load(folder, models=classes), approximate=approximate)
         some = list(range(1, min(4, len(loaded.tokens))))
+        row_sums.load_at_first_use()  # in the first batch, not in a request
         for rows in WARM_UP_ROWS:
             loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10, History())] * rows)
         return loaded

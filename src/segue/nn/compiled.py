@@ -1,0 +1,57 @@
+"""`CompiledLoop`: a loop that numba compiles, loaded once it pays.
+
+numba is the extra `fast`. To import it and to load a loop from its cache takes .4 to .6 s of CPU time and 120 MB; the
+first process also compiles the loop, which takes .5 s more. The plain form of a small piece of work is faster than
+that. So a process works the plain way until it has about as much to do as would take that time. Work is counted, not
+timed, so that a program always loads the loop at the same place. A service loads it before the first request: see
+`CompiledLoop.load_at_first_use`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
+
+logger = logging.getLogger("segue")
+
+
+class CompiledLoop:
+    """A function of a module that imports numba.
+
+    Args:
+        module: imported when the loop is loaded.
+        function: its name in the module.
+        worth: the amount of work whose plain form takes as long as loading the loop.
+    """
+
+    def __init__(self, module: str, function: str, worth: int) -> None:
+        self.module, self.name = module, function
+        self._work_left = worth
+
+    def load_at_first_use(self) -> None:
+        """Count no work: this process has much of it, or has to answer fast."""
+        self._work_left = 0
+
+    def get(self, work: int) -> Callable[..., None] | None:
+        """The loop for a piece of work; None if the plain form is to do it."""
+        if self._work_left > 0:
+            self._work_left -= work
+        return None if self._work_left > 0 else self.function
+
+    @cached_property
+    def function(self) -> Callable[..., None] | None:
+        """The loop; None without numba, and with one that does not work here, of which a log line tells."""
+        try:
+            loaded = getattr(import_module(self.module), self.name)
+        except Exception as error:  # numba refuses this NumPy, finds no folder for its cache, ...
+            if not (isinstance(error, ModuleNotFoundError) and error.name == "numba"):
+                logger.warning("the extra fast does not work here: slower, with the same results (%s)", error)
+            return None
+        logger.info("numba computes %s", self.name)
+        return loaded
+
+
+row_sums = CompiledLoop("segue.nn.compiled_row_sums", "add_weighted_rows", worth=50_000_000)
+"""Adds weighted rows of a sparse matrix. Its work is the entries to be added; scipy takes 2 to 12 ns for each."""

@@ -1,0 +1,137 @@
+"""Loops that numba compiles: they give the bits of the plain form, and are loaded only where they pay and work."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segue.data import synthetic
+from segue.evaluation.protocols import Protocol
+from segue.models.registry import find
+from segue.nn import sparse
+from segue.nn.compiled import CompiledLoop
+from segue.nn.sparse import SparseMatrix
+from segue.testing import subject
+
+MODULE = "segue.nn.compiled_row_sums"
+
+
+def loop(worth: int = 0) -> CompiledLoop:
+    return CompiledLoop(MODULE, "add_weighted_rows", worth)
+
+
+def never() -> CompiledLoop:
+    return loop(worth=sys.maxsize)
+
+
+def random_matrix(rng: np.random.Generator, rows: int, columns: int, dtype: torch.dtype) -> SparseMatrix:
+    """Some rows are empty, and row 0 need not be."""
+    lengths = rng.integers(0, columns + 1, rows) * rng.integers(0, 2, rows)
+    matrix = SparseMatrix((rows, columns)).to(dtype)
+    matrix.indptr.copy_(torch.from_numpy(np.append(0, np.cumsum(lengths))))
+    chosen = [np.sort(rng.permutation(columns)[:length]) for length in lengths]
+    matrix.indices = torch.from_numpy(np.concatenate(chosen).astype(np.int32))
+    matrix.values = torch.from_numpy(rng.normal(size=int(lengths.sum()))).to(dtype)
+    return matrix
+
+
+def sums(matrix: SparseMatrix, rows: torch.Tensor, weights: torch.Tensor, how: CompiledLoop) -> torch.Tensor:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "row_sums", how)
+        return matrix.weighted_row_sums(rows, weights)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 40)),
+    batch=st.tuples(st.integers(0, 4), st.integers(0, 9)),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    expanded=st.booleans(),
+)
+def test_sums_of_rows_equal_the_product_of_scipy_to_the_bit(
+    seed: int, shape: tuple[int, int], batch: tuple[int, int], dtype: torch.dtype, expanded: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = random_matrix(rng, *shape, dtype)
+    rows = torch.from_numpy(rng.integers(0, shape[0], (batch[1], batch[0]))).T  # rows repeat, and do not lie in order
+    weights = torch.from_numpy(rng.normal(size=batch[1] if expanded else batch)).to(dtype).expand(batch)
+    one, two = (sums(matrix, rows, weights, how) for how in (loop(), never()))
+    assert one.dtype == two.dtype == dtype
+    assert one.numpy().tobytes() == two.numpy().tobytes()
+
+
+def test_weights_of_another_type_are_summed_the_plain_way() -> None:
+    matrix = random_matrix(np.random.default_rng(0), 5, 9, torch.float64)
+    rows, weights = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+    assert torch.equal(sums(matrix, rows, weights, loop()), sums(matrix, rows, weights, never()))
+
+
+@pytest.mark.parametrize("name", ["seq-knn", "vs-knn"])
+def test_ranks_are_the_same_with_both_forms(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = Protocol.named("leave-one-out").split(log := synthetic.markov(num_users=120, num_items=60, length=15))
+    model = subject(find(name)).train(log)
+    ranks = []
+    for how in (loop(), never()):
+        monkeypatch.setattr(sparse, "row_sums", how)
+        ranks.append(Protocol.named("leave-one-out").rank(model, split, "test"))
+    assert np.array_equal(ranks[0].rank, ranks[1].rank)
+    assert np.array_equal(ranks[0].top, ranks[1].top)
+
+
+def test_threads_may_sum_at_once() -> None:
+    rng = np.random.default_rng(1)
+    matrix = random_matrix(rng, 50, 400, torch.float32)
+    questions = [(torch.from_numpy(rng.integers(0, 50, (30, 20))), torch.rand(30, 20)) for _ in range(16)]
+    expected = [sums(matrix, *question, never()) for question in questions]
+    with ThreadPoolExecutor(4) as threads, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "row_sums", loop(worth=3000))  # the threads load it
+        found = list(threads.map(lambda question: matrix.weighted_row_sums(*question), questions * 4))
+    assert all(torch.equal(one, two) for one, two in zip(found, expected * 4, strict=True))
+
+
+def test_the_loop_is_loaded_when_there_is_enough_work() -> None:
+    pytest.importorskip("numba")
+    patient = loop(worth=10)
+    assert [patient.get(work) is None for work in (4, 5, 1, 0)] == [True, True, False, False]
+    assert loop(worth=10).get(10) is not None, "one large piece is enough"
+    (early := loop(worth=10)).load_at_first_use()
+    assert early.get(0) is not None
+
+
+def test_without_numba_the_plain_form_stands_in_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    assert loop().get(1) is None
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("Numba needs NumPy 2.2 or less. Got NumPy 2.4."),
+        RuntimeError("cannot cache function '_add_weighted_rows': no locator available for file 'x.py'"),
+        EOFError("Ran out of input"),
+    ],
+)
+def test_a_numba_that_does_not_work_is_logged_once(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr("segue.nn.compiled.import_module", fail)
+    broken = loop()
+    with caplog.at_level(logging.WARNING, "segue"):
+        assert broken.get(1) is broken.get(1) is None
+    assert len(caplog.records) == 1
+    assert str(error) in caplog.text
