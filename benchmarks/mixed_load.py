@@ -88,7 +88,7 @@ class Mix:
 
     async def similar(self, connection: Connection) -> bytes:
         """Ask for similar items."""
-        return await connection.get(f"/v1/items/{quote(self.rng.choice(self.items), safe='')}/similar")
+        return await connection.get(f"/v1/similar?item={quote(self.rng.choice(self.items), safe='')}")
 
     async def item(self, connection: Connection) -> bytes:
         """Change an item; now and then a new one."""

@@ -47,6 +47,11 @@ def address():
                 "/metrics": METRICS,
             }
             body = answers.get(self.path.partition("?")[0])
+            if "hours=9000" in self.path:
+                self.send_response(422)
+                self.end_headers()
+                self.wfile.write(b'{"detail": "query hours: must be at most 8784"}')
+                return
             self.send_response(200 if body else 404)
             self.end_headers()
             self.wfile.write((body or "").encode())
@@ -88,6 +93,7 @@ def test_latency_and_rate_are_of_the_time_between_two_looks():
         (["ftp://x"], "not the address of a service"),
         (["http://127.0.0.1:9"], "does not answer"),
         (["{address}/elsewhere"], "answers 404"),
+        (["{address}", "--hours", "9000"], "answers 422 Unprocessable Entity: query hours: must be at most 8784"),
         (["{address}", "-k", "0"], "from 1 to 100"),
         (["{address}", "--every", "0"], "above 0"),
     ],

@@ -87,7 +87,7 @@ def test_nothing_grows_with_the_requests(service, monkeypatch):
             user, item = f"new-{number}", f"i{number % 30}"
             sent = {"user": user, "item": item, "id": str(number)}
             assert client.post("/v1/events", json=sent).status_code == 201
-            for path in (f"recommend?user={user}", f"recommend?user=nobody-{number}", f"items/{item}/similar"):
+            for path in (f"recommend?user={user}", f"recommend?user=nobody-{number}", f"similar?item={item}"):
                 assert client.get(f"/v1/{path}").status_code == 200
             client.get(f"/v1/items/unknown-{number}")
         client.portal.call(service.catch_up)

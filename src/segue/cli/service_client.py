@@ -93,10 +93,18 @@ def _get(url: str) -> str:
         hint = f"; set {KEY} to a key that may read" if error.code in (401, 403) else ""
         if error.code in range(300, 400):
             hint = "; give the address that it redirects to, if you trust it with the key"
-        raise DataError(f"{url}: answers {error.code} {error.reason}{hint}") from error
+        raise DataError(f"{url}: answers {error.code} {error.reason}{hint or _detail(error)}") from error
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise DataError(f"{url}: does not answer ({reason}); `segue serve MODELS` starts a service") from error
+
+
+def _detail(error: HTTPError) -> str:
+    """The sentence of a service's problem details, if there is one."""
+    try:
+        return f": {json.loads(error.read())['detail']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def read_traffic(text: str) -> Traffic:

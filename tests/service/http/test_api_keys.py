@@ -26,7 +26,7 @@ ROUTES = {  # each route, and the role that it needs
     "GET /v1/popular": "read",
     "GET /v1/trending": "read",
     "GET /v1/items/{item}": "read",
-    "GET /v1/items/{item}/similar": "read",
+    "GET /v1/similar": "read",
     "PUT /v1/items": "write",
     "POST /v1/items": "write",
     "GET /v1/users": "admin",  # other roles have to know the name of a user

@@ -12,6 +12,7 @@ from segue.service import app as app_module
 from segue.service.app import create_app
 from segue.service.http import docs_page
 from segue.service.http.limits import Limits
+from segue.service.http.log_limit import LogLimit
 from segue.service.http.rate_limit import TokenBuckets
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -246,3 +247,29 @@ def test_the_page_of_all_routes_loads_nothing(client):
     for path, operations in client.get("/openapi.json").json()["paths"].items():
         for method in operations:
             assert f"<code>{method.upper()} {path}</code>" in answer.text
+
+
+def test_requests_that_fail_do_not_fill_the_log(client, service, monkeypatch, caplog):
+    """Neither those of users, nor those to a shadow model."""
+    times = [0.0]
+    limit, logger = LogLimit(clock=lambda: times[0]), logging.getLogger("segue.service")
+
+    async def failing(*args, **options):
+        raise RuntimeError("out of order")
+
+    logger.addFilter(limit)
+    try:
+        client.post("/v1/models/activate", json={"model": "hgn", "shadow": ["item-knn"]})
+        monkeypatch.setattr(service.deployment.models["item-knn"], "ask", failing)
+        for path in ("/v1/recommend?user=u1", "/v1/users/u1"):
+            if path == "/v1/users/u1":
+                monkeypatch.setattr(service, "read", failing)
+            for times[0] in (0.0, 59.0, 60.0):
+                client.get(path)
+                service.metrics.text()
+    finally:
+        logger.removeFilter(limit)
+    lines = [record.getMessage().splitlines() for record in caplog.records if record.name == "segue.service"]
+    for begin in ("the shadow model", "a request failed"):
+        found = [line for line in lines if line[0].startswith(begin)]
+        assert ["(1 more since the last such line)" in line[-1] for line in found] == [False, True], begin

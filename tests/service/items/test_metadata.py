@@ -64,7 +64,7 @@ def answers(client) -> list:
         "recommend?user=u1",
         "recommend?user=nobody",
         "popular?k=30",
-        "items/i7/similar",
+        "similar?item=i7",
         "popular?where=kind:food",
     )
     found = [client.get(f"/v1/{path}").json()["items"] for path in paths]

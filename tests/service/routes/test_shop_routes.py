@@ -95,7 +95,7 @@ def test_one_item_that_cannot_be_had_in_a_large_catalogue_leaves_all_answers_who
     assert names(client.get("/v1/popular").json())[0] == gone
     client.post("/v1/items", json={"item": gone, "available": False})
     assert client.get("/readyz").status_code == 200
-    for path in ("recommend?user=u1&", "recommend?user=nobody&", "popular?", "trending?", "items/i7/similar?"):
+    for path in ("recommend?user=u1&", "recommend?user=nobody&", "popular?", "trending?", "similar?item=i7&"):
         answer = client.get(f"/v1/{path}k=1000")
         assert answer.status_code == 200, answer.text
         assert gone not in names(answer.json())
@@ -187,17 +187,17 @@ def test_popular_and_trending_count_events_at_once_and_obey_filters(client, kind
 def test_similar_items_are_those_of_the_library(client, models, kinds):
     for model in ("hgn", "item-knn"):
         saved = load(models / model)
-        answer = client.get("/v1/items/i7/similar", params={"model": model, "k": 4}).json()
+        answer = client.get("/v1/similar", params={"item": "i7", "model": model, "k": 4}).json()
         expected = similar_items(saved, "i7", 4)
         assert [(one["item"], one["similarity"]) for one in answer["items"]] == [
             (one.item, one.similarity) for one in expected
         ]
-    even = client.get("/v1/items/i7/similar", params={"where": "kind:even", "k": 30}).json()
+    even = client.get("/v1/similar", params={"item": "i7", "where": "kind:even", "k": 30}).json()
     assert even["model"] == "hgn"
     assert set(names(even)) == {f"i{n}" for n in range(0, 30, 2)}
     client.put("/v1/items", json={"item": "other"})
-    assert "learns it at the next retrain" in client.get("/v1/items/other/similar").json()["detail"]
-    assert client.get("/v1/items/nothing/similar").status_code == 404
+    assert "learns it at the next retrain" in client.get("/v1/similar?item=other").json()["detail"]
+    assert client.get("/v1/similar?item=nothing").status_code == 404
 
 
 def test_explanations_are_those_of_the_library_and_add_up(client, models, kinds):
@@ -215,6 +215,14 @@ def test_explanations_are_those_of_the_library_and_add_up(client, models, kinds)
         assert found["additive"]
         assert parts == pytest.approx(by_name[one.item]["score"], rel=1e-4)
     assert "explanation" not in recommend(client)["items"][0]
+
+
+@pytest.mark.parametrize("name", ["i3/similar", "i3/similar/similar", "similar", "i3?k=1", "/i3"])
+def test_an_item_of_any_name_can_be_read(client, name):
+    client.put("/v1/items", json={"item": name, "title": "Another one"})
+    answer = client.get(f"/v1/items/{quote(name, safe='')}")
+    assert (answer.status_code, answer.json()["title"]) == (200, "Another one")
+    assert "learns it" in client.get("/v1/similar", params={"item": name}).json()["detail"]
 
 
 def test_rules_hold_from_the_next_answer_on(client, kinds):
@@ -380,7 +388,7 @@ def test_an_older_copy_of_a_model_is_cleaned_when_it_is_served_again(own_models,
         ("get", "/v1/recommend?user=u1&where=knd:even", None, 422, "no column 'knd'.*did you mean 'kind'"),
         ("get", "/v1/popular?where=kind:evn", None, 422, "never has the value 'evn', did you mean 'even'"),
         ("get", "/v1/popular?k=0", None, 422, "greater than or equal to 1"),
-        ("get", "/v1/items/i1/similar?model=hgm", None, 422, "unknown model 'hgm'"),
+        ("get", "/v1/similar?item=i1&model=hgm", None, 422, "unknown model 'hgm'"),
         ("put", "/v1/items", {"item": " "}, 422, "must not be empty"),
         ("put", "/v1/items", {"items": []}, 422, "at least 1"),
         (

@@ -18,6 +18,7 @@ import httptools
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from segue.service.http.log_limit import LIMITED
 from segue.service.http.problems import CLOSE, problem_response
 
 HEAD_SECONDS = 10.0  # until the headers of a request are there, from the start of the connection or of the request
@@ -165,7 +166,7 @@ def _why_no_http(error: BaseException | None) -> str:
 
 async def _refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
     """The application for a connection more than are allowed."""
-    logger.warning("too many connections: one is refused")
+    logger.warning("too many connections: one is refused", extra=LIMITED)
     headers = {**CLOSE, "Retry-After": "1"}
     answer = problem_response(503, "too many connections; close idle ones, or ask again later", headers=headers)
     await answer(scope, receive, send)

@@ -1,5 +1,7 @@
 """`LogLimit`: keeps clients from filling the log: what any of their requests can cause is logged once a minute.
 
+A line is limited that was logged with `extra=LIMITED`; lines of one text before its values are filled in are of a kind.
+
 10:00:00  Invalid HTTP request received.
 10:00:01  (the same, nine times: left out)
 10:01:00  Invalid HTTP request received. (9 more since the last such line)
@@ -13,13 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 
 SECONDS = 60.0  # between two lines of a kind
-BEGINNINGS = (  # of the lines; the first three are those of uvicorn
-    "Invalid HTTP request",
-    "Unsupported upgrade request",
-    "No supported WebSocket library",
-    "too many connections",
-    "not ready",
-)
+LIMITED = {"limited": True}
+OF_UVICORN = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")  # beginnings
 
 
 class LogLimit(logging.Filter):
@@ -33,16 +30,15 @@ class LogLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a line is logged."""
-        text = str(record.msg)
-        kind = next((one for one in BEGINNINGS if text.startswith(one)), None)
-        if kind is None:
+        kind = str(record.msg)
+        if not getattr(record, "limited", False) and not kind.startswith(OF_UVICORN):
             return True
         if self.clock() < self._next.get(kind, 0.0):
             self._left_out[kind] += 1
             return False
         self._next[kind] = self.clock() + SECONDS
         if left_out := self._left_out.pop(kind, 0):
-            record.msg = f"{text} ({left_out:,} more since the last such line)"
+            record.msg = f"{kind} ({left_out:,} more since the last such line)"
         return True
 
 

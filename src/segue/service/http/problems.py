@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from segue.errors import ArtefactError, ConfigError, DataError, SegueError, TrainingError
 from segue.service.bounded_threads import BusyError
+from segue.service.http.log_limit import LIMITED
 from segue.service.log_text import log_text
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,7 +63,7 @@ def error_response(error: Exception) -> JSONResponse:
     if isinstance(error, SegueError):
         status = _status_of(error)
         return problem_response(status, str(error), headers=ASK_AGAIN if status == 503 else None)
-    logger.error("a request failed: %s", log_text(error))
+    logger.error("a request failed: %s", log_text(error), extra=LIMITED)
     return problem_response(500, "an error of the service; its log says where")
 
 

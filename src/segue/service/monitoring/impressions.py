@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from segue.event_store.clock import now
 from segue.event_store.outcomes import RecommendedList
+from segue.service.http.log_limit import LIMITED
 from segue.service.log_text import log_text
 from segue.service.models.deployments import SHADOW, Deployment
 from segue.service.models.loaded_model import Answer, LoadedModel
@@ -88,7 +89,7 @@ class Impressions:
             self._remember(model, SHADOW, query, answer)
         except Exception as error:
             self.skipped += 1
-            logger.warning("the shadow model %s could not answer: %s", model.name, log_text(error))
+            logger.warning("the shadow model %s could not answer: %s", model.name, log_text(error), extra=LIMITED)
 
     def _remember(self, model: LoadedModel, arm: str, query: ImpressionQuery, answer: Answer) -> None:
         if answer.fallback is not None or not answer.ids:

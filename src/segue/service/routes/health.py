@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, Field
 
 from segue.errors import DataError
+from segue.service.http.log_limit import LIMITED
 from segue.service.http.openapi import needs
 from segue.service.http.problems import ASK_AGAIN
 from segue.service.routes.dependencies import get_service
@@ -37,6 +38,6 @@ async def readyz(service: Annotated[Service, Depends(get_service)]) -> Health:
         await service.read(service.store.check)
         service.shop.selector.get()
     except DataError as error:
-        logger.warning("not ready: %s", error)
+        logger.warning("not ready: %s", error, extra=LIMITED)
         raise HTTPException(503, "the store cannot be used now; the log says why", ASK_AGAIN) from error
     return Health(status="ok")

@@ -1,4 +1,4 @@
-"""/v1/items: titles, columns and availability of items, and the items that are similar to one."""
+"""/v1/items: titles, columns and availability of items. /v1/similar: the items that are similar to one."""
 
 from __future__ import annotations
 
@@ -174,13 +174,13 @@ async def change_items(body: Body, service: Annotated[Service, Depends(get_servi
 
 
 @router.get(
-    "/items/{item:name}/similar",
+    "/similar",
     summary="The items that are similar to one",
     responses=responses(404),
     openapi_extra=needs("read"),
 )
 async def similar(
-    item: ItemPath,
+    item: Annotated[Name, Query(description="Name of the item.", examples=["sku7"])],
     service: Annotated[Service, Depends(get_service)],
     k: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="Number of items.")] = 10,
     where: WhereQuery = None,
