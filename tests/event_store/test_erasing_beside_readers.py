@@ -29,7 +29,7 @@ def files_with_name(path) -> set[str]:
     return {one.name for one in path.parent.glob("events.db*") if NAME.encode() in one.read_bytes()}
 
 
-def test_an_erasure_beside_a_reader_keeps_nobody_waiting(store, path):
+def test_an_erasure_beside_a_reader_blocks_no_writes(store, path):
     store.events.append([Event(NAME, "a", 1)])
     with closing(open_store(store.name)) as backup, backup.database.snapshot() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1

@@ -14,7 +14,7 @@ from segue.service.models.deployments import Arm, Deployment, Split, StoredDeplo
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.monitoring.live_quality import KEEP_DAYS
 from segue.service.service import Service
-from segue.service.users.history_import import OtherLogError, import_histories, needs_import
+from segue.service.users.history_import import OtherLogError, import_histories, lacks_events, needs_import
 from segue.serving.item_index import import_faiss
 
 Say = Callable[[str], object]
@@ -105,6 +105,8 @@ def _import(store: Store, deployment: Deployment, wanted: bool | None, say: Say,
         saved = deployment.models[name].saved
         try:
             if not needs_import(store, saved, wanted):
+                if wanted is None and lacks_events(store, saved):
+                    say(f"Warning: {name} was trained on events that the store lacks; --import-events copies them.")
                 continue
         except OtherLogError as error:
             advice = (

@@ -138,12 +138,17 @@ def test_events_that_a_restored_backup_lacks_come_back_from_a_model_of_the_store
     backup = url.replace("events.db", "backup.db")
     with closing(open_store(url)) as store, closing(open_store(backup)) as copied:
         store.events.append([Event(f"v{n % 9}", f"i{n % 37}", 1_764_410_400_123_456 + n) for n in range(45)])
+        store.make_id()
         copy_store(store, copied)
         store.events.append([Event(f"v{n % 9}", f"i{n % 37}", 1_764_410_400_123_456 + n) for n in range(45, 135)])
         copied.sessions.join("v1", "bert")
         copied.erasures.erase("v2")
     assert status(["retrain", str(mine), "--store", url, "--always"]) == 0
     said: list[str] = []
+    start_service(mine, url, say=said.append).store.close()
+    assert said == []
+    start_service(mine, backup, say=said.append).store.close()
+    assert said == ["Warning: longer was trained on events that the store lacks; --import-events copies them."]
     if by_request:
         service = start_service(mine, backup, import_events=False)
         with TestClient(create_app(service, Limits())) as client:

@@ -72,15 +72,26 @@ def needs_import(store: Store, saved: SavedModel, wanted: bool | None = None) ->
     """
     if wanted is not None:
         return wanted
-    trained_on, log = saved.about.get("store"), saved.about["log"]
-    if trained_on is not None and trained_on["id"] == store.make_id():
-        return False
-    if store.imports.has(log["fingerprint"]):
+    if _newest_seq(store, saved) is not None or store.imports.has(saved.about["log"]["fingerprint"]):
         return False
     overlap = find_overlap(store, saved)
     if not overlap.is_same_log:
         raise OtherLogError(str(overlap))
     return True
+
+
+def lacks_events(store: Store, saved: SavedModel) -> bool:
+    """Whether a model was trained on newer events of the store than there are: a backup was put back."""
+    newest_seq = _newest_seq(store, saved)
+    return newest_seq is not None and newest_seq > store.events.newest_seq()
+
+
+def _newest_seq(store: Store, saved: SavedModel) -> int | None:
+    """The `seq` of the newest event of the store that a model was trained on; None for a model of another log."""
+    trained_on = saved.about.get("store")
+    if trained_on is None or trained_on["id"] != store.make_id():
+        return None
+    return int(trained_on["newest_seq"])
 
 
 def find_overlap(store: Store, saved: SavedModel) -> Overlap:
