@@ -184,6 +184,27 @@ def test_masks_in_use_stay_when_others_are_dropped(service, monkeypatch):
         assert selector.get() is usual
 
 
+def test_masks_of_models_and_boosts_count_for_the_bound(service, monkeypatch):
+    shop, models = service.shop, list(service.deployment.models.values())
+    asyncio.run(shop.write(lambda table: table.put([Item("i3", columns={"number": list(range(40))})])))
+    service.store.rules.put("up", {"kind": "boost", "items": ["i4"], "by": 1.0})
+    shop.rules.apply(shop.rules.read_changes())
+
+    def kept(bound: int) -> int:
+        shop.selector._known.clear()
+        monkeypatch.setattr("segue.service.items.selection.MAX_BYTES", bound)
+        for number in range(40):
+            selection = shop.selector.get([f"number:{number}"])
+            for loaded in models:
+                selection.rules_of(loaded)
+        return len(shop.selector._known)
+
+    assert kept(10**6) == 40
+    size = next(iter(shop.selector._known.values())).num_bytes
+    assert size == 9 * 31 * (1 + len(models))
+    assert 8 <= kept(8 * size) <= 10  # all are counted anew when an eighth of them is new
+
+
 def test_masks_are_kept_until_something_changes(service):
     shop = service.shop
     first = shop.selector.get()

@@ -26,6 +26,7 @@ from segue.serving.score_rules import ScoreRules
 logger = logging.getLogger("segue.service")
 
 MAX_BYTES = 100_000_000  # of masks
+MIN_SELECTIONS = 4  # that are kept, however large they are
 Where = Mapping[str, Sequence[str]]
 
 
@@ -57,6 +58,12 @@ class Selection:
             nothing = hidden is None and boosts is None
             self._of_models[loaded] = None if nothing else ScoreRules(hidden, boosts)
         return self._of_models[loaded]
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of all masks, with those of models."""
+        of_models = [mask for one in self._of_models.values() if one for mask in (one.hidden, one.boosts)]
+        return sum(mask.nbytes for mask in (self.hidden, self.boosts, *of_models) if mask is not None)
 
     def best(self, scores: Floats, k: int, hidden: Iterable[int] = ()) -> Ids:
         """The numbers of the k items with the highest scores above 0; of equal ones the lower number first.
@@ -118,6 +125,7 @@ class Selector:
     def __init__(self, catalogue: Catalogue, book: RuleBook) -> None:
         self.catalogue, self.book = catalogue, book
         self._version, self._idle = (-1, -1), frozenset[str]()
+        self._num_new = 0  # selections since the masks were counted
         self._known: OrderedDict[tuple[tuple[str, ...], bool, bool], Selection] = OrderedDict()
 
     def get(self, where: Sequence[str] = (), *, available: bool = True, rules: bool = True) -> Selection:
@@ -146,8 +154,7 @@ class Selector:
             self._known[key] = found
             # computing may have added items of a model
             self._version = (self.catalogue.version, self.book.version)
-            while len(self._known) > max(4, MAX_BYTES // (4 * len(self.catalogue.names))):
-                self._known.popitem(last=False)
+            self._shrink()
         self._known.move_to_end(key)
         return found
 
@@ -201,6 +208,20 @@ class Selector:
                     raise ConfigError(f"unknown item {unknown[0]!r}")
             except ConfigError as error:
                 raise ConfigError(f"rule {name!r}: {error}") from error
+
+    def _shrink(self) -> None:
+        """Drop the selections that were used least recently, until the masks fit.
+
+        Masks of models are added to a selection later, so all are counted anew, as often as an eighth of them is new.
+        """
+        self._num_new += 1
+        if 8 * self._num_new < len(self._known):
+            return
+        self._num_new = 0
+        total = sum(one.num_bytes for one in self._known.values())
+        while total > MAX_BYTES and len(self._known) > MIN_SELECTIONS:
+            _, dropped = self._known.popitem(last=False)
+            total -= dropped.num_bytes
 
     def _log_idle(self, idle: frozenset[str]) -> None:
         """Log the rules that do nothing, each once."""

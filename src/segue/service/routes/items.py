@@ -18,13 +18,13 @@ from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name, Text
 from segue.service.http.openapi import needs, responses
 from segue.service.http.times import Time
-from segue.service.items.selection import Selection
 from segue.service.models.loaded_model import MAX_ITEMS, LoadedModel
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
 from segue.service.routes.dependencies import get_service
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.service import Service
 from segue.serving.item_filter import ItemFilter
+from segue.serving.score_rules import ScoreRules
 
 router = APIRouter(tags=["items"], route_class=JsonRoute)
 MAX_BATCH = 1_000
@@ -200,7 +200,8 @@ async def similar(
         known = shop.catalogue.find(item) is not None
         why = "does not know it yet; it learns it at the next retrain" if known else "knows no item of this name"
         raise HTTPException(404, f"item {item!r}: the model {loaded.name} {why}")
-    found = await service.comparing.run(partial(_find_similar, loaded, item, k, selection))
+    width = loaded.num_items if selection.caps else k
+    found = await service.comparing.run(partial(_find_similar, loaded, item, width, selection.rules_of(loaded)))
     places = selection.capped([int(numbers[loaded.token_ids[name]]) for name, _ in found], k)
     title = shop.catalogue.title
     return SimilarItems(
@@ -250,17 +251,15 @@ def _stored(service: Service, items: Sequence[Item]) -> StoredItems:
     )
 
 
-def _find_similar(loaded: LoadedModel, item: str, k: int, selection: Selection) -> list[tuple[str, float]]:
-    """Names and similarities; without caps k of them, else all."""
+def _find_similar(loaded: LoadedModel, item: str, k: int, rules: ScoreRules | None) -> list[tuple[str, float]]:
+    """Names and similarities of k items."""
     mask = np.ones(loaded.num_items + 1, np.bool_)
-    rules = selection.rules_of(loaded)
     if rules is not None and rules.hidden is not None:
         mask &= ~rules.hidden.numpy()
     mask[0] = False
-    wanted = loaded.num_items if selection.caps else k
     token = loaded.saved.log.items.tokens[loaded.token_ids[item] - 1]
     try:
-        found = loaded.similar.find([token], wanted, candidates=ItemFilter(mask))
+        found = loaded.similar.find([token], k, candidates=ItemFilter(mask))
     except DataError as error:  # the model was trained without an event of it
         raise HTTPException(404, str(error)) from error
     return [(str(one.item), one.similarity) for one in found]
