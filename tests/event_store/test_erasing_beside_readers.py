@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -31,9 +32,13 @@ def files_with_name(path) -> set[str]:
 
 def test_an_erasure_beside_a_reader_blocks_no_writes(store, path):
     store.events.append([Event(NAME, "a", 1)])
-    with closing(open_store(store.name)) as backup, backup.database.snapshot() as connection:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(open_store(store.name)) as backup,
+        backup.database.snapshot() as connection,
+    ):
         assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1
-        assert store.erasures.erase(NAME).in_journal
+        assert pool.submit(store.erasures.erase, NAME).result(20).in_journal
         assert not store.database.empty_journal()
         assert store.events.append([Event("another", "a", 1)]).stored == [True]
         assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1

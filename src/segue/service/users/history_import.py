@@ -74,6 +74,8 @@ def needs_import(store: Store, saved: SavedModel, wanted: bool | None = None) ->
         return wanted
     if _newest_seq(store, saved) is not None or store.imports.has(saved.about["log"]["fingerprint"]):
         return False
+    if not len(store.events):
+        return True
     overlap = find_overlap(store, saved)
     if not overlap.is_same_log:
         raise OtherLogError(str(overlap))
