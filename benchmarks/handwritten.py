@@ -43,13 +43,15 @@ from segue.data import synthetic
 from segue.models.base import ranking
 from segue.models.base.model import Sizes
 from segue.models.factorization import bprmf
+from segue.models.neighbours import seq_knn
+from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.registry import find
 from segue.models.sequential import narm, sasrec
 from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
-from segue.nn.compiled import row_sums
+from segue.nn.compiled import CompiledLoop, row_sums
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
@@ -183,6 +185,20 @@ def _row_sums_layer() -> tuple[Run, Run]:
     return partial(matrix.weighted_row_sums, rows, weights), lambda: torch.from_numpy(plain())
 
 
+def _pair_counts_layer() -> tuple[Run, Run]:
+    """Fitting seq-knn on 600 users with 120 events each."""
+    log = synthetic.random(num_users=600, num_items=3000, length=120, seed=0)
+    model = SeqKNN(SeqKNN.configure({}), Sizes(log.num_users, log.num_items))
+    loop = seq_knn.pair_counts
+
+    def run(worth: int) -> Tensor:
+        with patch.object(seq_knn, "pair_counts", CompiledLoop(loop.module, loop.name, worth)):
+            model.fit(log)
+        return model.similarity.values
+
+    return partial(run, 0), partial(run, sys.maxsize)
+
+
 def _adam_import() -> tuple[Run, Run]:
     """Processes that make an optimiser; their CPU seconds count as those of this process."""
     way = "import torch; from {} import Adam; Adam([torch.ones(1, requires_grad=True)], lr=0.1).step()"
@@ -253,6 +269,11 @@ PARTS: dict[str, Part] = {
     "topk": Part(module="segue.nn.topk", plain="torch.topk (ties in any order)", layer=_topk_layer),
     "sparse-row-sums": Part(
         module="segue.nn.compiled_row_sums", plain="a product of sparse matrices in scipy", layer=_row_sums_layer
+    ),
+    "pair-counts": Part(
+        module="segue.nn.compiled_pair_counts",
+        plain="all pairs in numpy, and a product of sparse matrices",
+        layer=_pair_counts_layer,
     ),
     "adam-import": Part(module="segue.nn.optim", plain="import and make torch.optim.Adam", layer=_adam_import),
 }

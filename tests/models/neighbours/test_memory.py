@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
@@ -14,6 +15,7 @@ from segue.models.base.model import DirectModel, Sizes
 from segue.models.neighbours import item_knn, seq_knn
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.seq_knn import SeqKNN
+from segue.nn.compiled import CompiledLoop
 
 PAIRS = 50_000  # of a block
 USERS, LENGTH, ITEMS = 300, 100, 3000
@@ -27,11 +29,18 @@ def long_histories() -> Log:
     return synthetic.from_sequences(items.tolist(), num_items=ITEMS)
 
 
-@pytest.mark.parametrize(("module", "kind"), [(seq_knn, SeqKNN), (item_knn, ItemKNN)])
+@pytest.mark.parametrize(
+    ("module", "kind", "compiled"), [(seq_knn, SeqKNN, False), (seq_knn, SeqKNN, True), (item_knn, ItemKNN, False)]
+)
 def test_memory_is_that_of_the_kept_neighbours(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel]
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel], compiled: bool
 ) -> None:
     monkeypatch.setattr(module, "MAX_PAIRS", PAIRS)
+    if compiled:
+        monkeypatch.setattr(
+            module, "pair_counts", loop := CompiledLoop(seq_knn.pair_counts.module, seq_knn.pair_counts.name, 0)
+        )
+        assert loop.get(1) or not find_spec("numba")
     log = long_histories()
     model = kind(kind.configure({"num_neighbours": 500}), Sizes(log.num_users, log.num_items))
     tracemalloc.start()

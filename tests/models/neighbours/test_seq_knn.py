@@ -18,6 +18,7 @@ from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.neighbours import seq_knn
 from segue.models.neighbours.seq_knn import SeqKNN
+from segue.nn.compiled import CompiledLoop
 
 ITEMS = 5
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
@@ -35,6 +36,8 @@ SETTINGS = st.fixed_dictionaries(
         "min_position_weight": st.sampled_from([0.0, 0.2]),
     }
 )
+
+COMPILED = CompiledLoop(seq_knn.pair_counts.module, seq_knn.pair_counts.name, worth=0)
 
 
 def fitted(log: Log, preset: str | None = None, **choices: Any) -> SeqKNN:
@@ -80,6 +83,25 @@ def test_scores_equal_a_plain_implementation(
             if past
         )
         assert scores[item - 1].item() == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=60)
+@given(
+    histories=HISTORIES, choices=SETTINGS, max_pairs=st.sampled_from([1, 5, 1000]), num_items=st.sampled_from([5, 300])
+)
+def test_the_compiled_loop_counts_pairs_to_the_bit(
+    histories: list[list[int]], choices: dict[str, Any], max_pairs: int, num_items: int
+) -> None:
+    pytest.importorskip("numba")
+    log = synthetic.from_sequences(histories, num_items=num_items)
+    states = []
+    for loop in (COMPILED, seq_knn.pair_counts):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(seq_knn, "pair_counts", loop)
+            patch.setattr(seq_knn, "MAX_PAIRS", max_pairs)
+            states.append(fitted(log, **choices).state_dict())
+    assert COMPILED.function is not None
+    assert all(torch.equal(states[0][key], value) for key, value in states[1].items())
 
 
 def test_blocks_of_a_large_catalogue_equal_one_block() -> None:

@@ -24,7 +24,7 @@ Sources: Deshpande and Karypis, TOIS 2004 (item-KNN normalised by powers of coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +40,7 @@ from segue.data.log import Codes, Floats, Ids, Log, ranges
 from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.nn.compiled import pair_counts
 from segue.nn.sparse import Entries, SparseMatrix
 
 
@@ -156,8 +157,12 @@ def _similar_pairs(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
     width = events.before + events.after
     order = np.argsort(events.item, kind="stable")
     order = order[width[order] > 0]
+    count_pairs = pair_counts.get(int(width.sum()))
     for parts in group_blocks(events.item[order], np.cumsum(width[order]), MAX_PAIRS):
-        if len(parts) == 1:
+        if count_pairs is not None:
+            event = order[parts[0].start : parts[-1].stop]
+            one, two, counts = _compiled_counts(events, event, log.num_items + 1, count_pairs)
+        elif len(parts) == 1:
             one, two, counts = _counts(events, order[parts[0]], log.num_items + 1)
         else:
             one, two, counts = _counts_of_item(events, [order[part] for part in parts], log.num_items + 1)
@@ -206,8 +211,19 @@ class _Events:
         return width, self.item[other], weight
 
 
+def _compiled_counts(events: _Events, event: Ids, num_ids: int, count_pairs: Callable[..., int]) -> Entries:
+    """The weighted counts of the pairs of some events, which are sorted by item, by the compiled loop."""
+    pairs = (events.before[event] + events.after[event]).sum()
+    most = int(min(pairs, num_ids * (1 + np.count_nonzero(np.diff(events.item[event])))))
+    one, two, counts = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most)
+    scale = np.empty(0) if events.scale is None else events.scale
+    sizes = events.before, events.after, scale, events.weights
+    written = count_pairs(event, events.item, *sizes, num_ids, (one, two, counts))
+    return one[:written], two[:written], counts[:written]
+
+
 def _counts(events: _Events, event: Ids, num_ids: int) -> Entries:
-    """The weighted counts of the pairs of some events, which are sorted by item.
+    """The same in the plain form.
 
     They are a product of two sparse matrices: one row for each item with a 1 at each of its events, times one row for
     each event with the weights of the items around it.
@@ -227,7 +243,7 @@ def _counts(events: _Events, event: Ids, num_ids: int) -> Entries:
 
 
 def _counts_of_item(events: _Events, parts: list[Ids], num_ids: int) -> Entries:
-    """The same for all events of one item that has too many pairs to hold at a time, part by part."""
+    """The same in the plain form for all events of one item that has too many pairs to hold at a time, part by part."""
     total = np.zeros(num_ids)
     for event in parts:
         _, other, weight = events.pairs(event)
