@@ -10,7 +10,7 @@ from segue.event_store.clock import now
 from segue.event_store.event_log import Change
 from segue.event_store.item_table import Item, ItemTable, Written
 from segue.event_store.store import Store
-from segue.service.deadline import in_time
+from segue.service.deadline import CHANGE_ADVICE, in_time
 from segue.service.items.catalogue import Catalogue
 from segue.service.items.fallback import Fallback
 from segue.service.items.metadata import Metadata
@@ -99,9 +99,7 @@ class Shop:
 
     async def write(self, write: Callable[[ItemTable], Written]) -> Sequence[Item]:
         """Change the table of items; the change counts in the next answer."""
-        items = await in_time(
-            asyncio.to_thread(self.catalogue.write, write), "the items may be written: send them again"
-        )
+        items = await in_time(asyncio.to_thread(self.catalogue.write, write), CHANGE_ADVICE)
         self.catalogue.apply(items, now())
         return items
 

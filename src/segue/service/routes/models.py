@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.errors import ArtefactError
+from segue.service.deadline import in_time
 from segue.service.deployment.model_list import ModelList, list_models
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.openapi import needs, responses
@@ -112,10 +113,11 @@ async def load(body: ModelFolder, service: Annotated[Service, Depends(get_servic
 
 
 async def _listed(service: Service) -> ModelList:
-    return await asyncio.to_thread(
+    found = asyncio.to_thread(
         list_models,
         service.deployment,
         service.folders,
         problem=service.activation.problem,
         not_erased=service.erasures.failed,
     )
+    return await in_time(found)  # a store that hangs keeps threads
