@@ -21,7 +21,7 @@ from segue.service.start import start_service
 from segue.service.users.history import History
 from segue.serving.saved_model import save
 
-REQUESTS = 100  # of each kind, in each of two equal phases
+REQUESTS = 60  # of each kind, in each of three equal phases
 MAX_EVENTS = 50
 MAX_STATES = 20
 CONTAINERS = (dict, list, set, frozenset, tuple, deque)
@@ -75,7 +75,7 @@ def service(log, tmp_path):
 
 
 def test_nothing_grows_with_the_requests(service, monkeypatch):
-    monkeypatch.setattr(popularity, "UNSETTLED", 10)
+    monkeypatch.setattr(popularity, "UNSETTLED", 5)
     monkeypatch.setattr(recent_lists, "LARGE", 1)  # lists of popular items are kept for a second
     service.histories.max_events = MAX_EVENTS
     (loaded,) = service.loaded_models()
