@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -99,11 +99,7 @@ class SparseMatrix(ResizableBuffers):
         add_rows = row_sums.get(int((indptr[row + 1] - indptr[row]).sum()))
         if add_rows is None or weights.dtype != self.values.dtype:
             return torch.from_numpy(self.plain_row_sums(row, weight)).to(weights)
-        indices, values = (part.numpy(force=True) for part in (self.indices, self.values))
-        sums = torch.zeros(len(row), self.shape[1], dtype=weights.dtype)
-        row, weight = np.ascontiguousarray(row, np.int64), np.ascontiguousarray(weight)
-        add_rows(row, weight, indptr, indices, values, sums.numpy())
-        return sums.to(weights)
+        return compiled_row_sums(add_rows, rows, weights, (self.indptr, self.indices, self.values), self.shape[1])
 
     def plain_row_sums(self, rows: Integers, weights: np.ndarray) -> np.ndarray:
         """`weighted_row_sums` as a product of sparse matrices: the plain form of the compiled loop."""
@@ -121,6 +117,29 @@ class SparseMatrix(ResizableBuffers):
         row = np.repeat(np.arange(len(rows)), np.diff(chosen.indptr))
         position, column, value = (torch.from_numpy(part) for part in (row, chosen.indices, chosen.data))
         return position.to(rows.device), column.to(rows.device), value.to(self.values)
+
+
+def compiled_row_sums(
+    add_rows: Callable[..., None],
+    rows: Int[Tensor, "B L"],
+    weights: Float[Tensor, "B L"],
+    matrix: tuple[Tensor, Tensor, Tensor],
+    num_columns: int,
+) -> Float[Tensor, "B K"]:
+    """Weighted sums of rows by the compiled loop.
+
+    Args:
+        add_rows: the loop, from `segue.nn.compiled.row_sums`.
+        rows: numbers of rows.
+        weights: of the type of the matrix.
+        matrix: in CSR format: `indptr`, column of each entry, value of each entry.
+        num_columns: K, the number of columns of the matrix.
+    """
+    parts = [part.numpy(force=True) for part in matrix]
+    row, weight = (np.ascontiguousarray(part.numpy(force=True)) for part in (rows, weights))
+    sums = torch.zeros(len(rows), num_columns, dtype=weights.dtype)
+    add_rows(row, weight, *parts, sums.numpy())
+    return sums.to(weights)
 
 
 class _GrowingArray:

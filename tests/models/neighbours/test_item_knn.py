@@ -17,6 +17,7 @@ from segue.data.log import Log
 from segue.models.base.model import Sizes
 from segue.models.neighbours import item_knn
 from segue.models.neighbours.item_knn import ItemKNN
+from segue.nn.compiled import CompiledLoop
 
 ITEMS = 5
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
@@ -100,3 +101,17 @@ def test_an_item_without_events_has_no_neighbours() -> None:
     log = synthetic.from_sequences([[1, 2], [2, 1]], num_items=4)
     scores = fitted(log).score(Batch(torch.tensor([0]), torch.tensor([[4]])))
     assert scores.tolist() == [[-math.inf, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "gru4rec"])
+def test_the_compiled_loop_scores_to_the_bit(similarity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    log = synthetic.markov(30, 40, 9, seed=1)
+    model = ItemKNN(ItemKNN.configure({"similarity": similarity, "window": None}), Sizes(log.num_users, log.num_items))
+    model.fit(log)
+    batch = Batch(torch.arange(6), torch.randint(0, 41, (6, 12), generator=torch.Generator().manual_seed(0)))
+    plain = model.score(batch)
+    compiled = CompiledLoop(item_knn.row_sums.module, item_knn.row_sums.name, worth=0)
+    monkeypatch.setattr(item_knn, "row_sums", compiled)
+    assert compiled.function is not None
+    assert torch.equal(model.score(batch), plain)

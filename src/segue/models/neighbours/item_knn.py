@@ -35,7 +35,8 @@ from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entrie
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.buffers import require_ids
-from segue.nn.sparse import Entries
+from segue.nn.compiled import row_sums
+from segue.nn.sparse import Entries, compiled_row_sums
 
 
 class ItemKNNConfig(Config):
@@ -121,12 +122,23 @@ class ItemKNN(DirectModel):
         history = batch.history if self.window is None else batch.last_items(self.window)
         age = torch.arange(history.shape[1] - 1, -1, -1, device=history.device)
         weight = self.config.position_decay ** age.to(self.similarity)
-        scores = self.similarity.new_zeros(len(batch), self.sizes.num_items + 1)
-        for position in range(history.shape[1]):
-            item = history[:, position]
-            scores.scatter_add_(1, self.neighbour[item].long(), self.similarity[item] * weight[position])
+        scores = self._sums(history, weight.expand(history.shape))
         scores[:, 0] = -torch.inf
         return scores if items is None else scores[:, items]
+
+    def _sums(self, history: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B I"]:
+        """The weighted similarities to the items of each history, summed by item, the oldest item first."""
+        num_ids, width = self.neighbour.shape
+        add_rows = row_sums.get(history.numel() * width)
+        if add_rows is not None:
+            start = torch.arange(0, num_ids * width + 1, width)
+            start[0] = width  # the row of padding has no entries
+            matrix = start, self.neighbour.view(-1), self.similarity.view(-1)
+            return compiled_row_sums(add_rows, history, weights, matrix, num_ids)
+        sums = self.similarity.new_zeros(len(history), num_ids)
+        for item, weight in zip(history.unbind(1), weights.unbind(1), strict=True):
+            sums.scatter_add_(1, self.neighbour[item].long(), self.similarity[item] * weight.unsqueeze(1))
+        return sums
 
 
 def _similar_pairs(log: Log, config: ItemKNNConfig) -> Iterator[Entries]:
