@@ -61,12 +61,13 @@ def start_service(
         say(f"Warning: not loaded: {reason}.")
     store = open_store(url)
     try:
+        version = store.deployments.num_changes()  # before the content, which then is at least as new
         content = store.deployments.all().get(ACTIVE)
         is_chosen = active is not None or content is None
         if is_chosen:
-            deployment = Deployment(models, _split_of_one(models, active))
+            deployment = Deployment(models, _split_of_one(models, active), version + 1)
         else:
-            deployment = _stored_deployment(StoredDeployment.read(content), folders, models)
+            deployment = _stored_deployment(StoredDeployment.read(content), folders, models, version)
         _import(store, deployment, import_events, say, is_chosen=is_chosen)
         if is_chosen:
             store.deployments.put(ACTIVE, deployment.stored().content())
@@ -84,7 +85,9 @@ def _split_of_one(models: dict[str, LoadedModel], active: str | None) -> Split:
     return Split(arms=(Arm(model=name),))
 
 
-def _stored_deployment(stored: StoredDeployment, folders: ModelFolders, models: dict[str, LoadedModel]) -> Deployment:
+def _stored_deployment(
+    stored: StoredDeployment, folders: ModelFolders, models: dict[str, LoadedModel], version: int
+) -> Deployment:
     """The deployment that a store remembers; models that it names and that are not loaded yet are loaded, too."""
     try:
         further = {name: folders.load(name) for name in stored.split.models if name not in models}
@@ -92,7 +95,7 @@ def _stored_deployment(stored: StoredDeployment, folders: ModelFolders, models: 
         raise ConfigError(
             f"the store says that {', '.join(stored.split.models)} answers ({error}); name another model with --active"
         ) from error
-    return Deployment({**models, **further}, stored.split)
+    return Deployment({**models, **further}, stored.split, version)
 
 
 def _import(store: Store, deployment: Deployment, wanted: bool | None, say: Say, *, is_chosen: bool) -> None:

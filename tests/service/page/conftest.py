@@ -133,3 +133,9 @@ def page(browser, site) -> Iterator[object]:
     """The page of a service without keys."""
     with shown(browser, site.url) as opened:
         yield opened
+
+
+def visit(page, view: str) -> None:
+    """Open a view."""
+    page.get_by_role("navigation").get_by_role("link", name=view).click()
+    page.get_by_role("heading", name=view, level=2).wait_for()

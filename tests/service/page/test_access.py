@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from .conftest import shown
+from .conftest import shown, visit
 from .test_session import find, settled
-from .test_views import outcomes, visit
+from .test_views import outcomes
 
 __all__ = ["outcomes"]
 LAWS = (Path(__file__).parent / "laws.js").read_text(encoding="utf-8").partition("\n")[2]

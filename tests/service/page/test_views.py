@@ -10,12 +10,7 @@ import pytest
 
 from segue.event_store.outcomes import Outcome
 
-from .conftest import shown
-
-
-def visit(page, view: str) -> None:
-    page.get_by_role("navigation").get_by_role("link", name=view).click()
-    page.get_by_role("heading", name=view, level=2).wait_for()
+from .conftest import visit
 
 
 def text_of(figure: dict | None) -> str:
@@ -115,91 +110,6 @@ def test_models_with_their_tests_and_a_switch(page, site):
     assert [one["model"] for one in site.api("GET", "/v1/models")["arms"]] == ["item-knn"]
     assert page.locator("#announcement").inner_text() == "item-knn answers now."
     site.api("POST", "/v1/models/activate", {"model": "hgn"})
-
-
-def test_the_weights_of_a_split_are_shown(page, site):
-    arms = [{"model": "hgn", "weight": 3, "name": "old"}, {"model": "item-knn", "weight": 1}]
-    site.api("POST", "/v1/models/activate", {"arms": arms})
-    try:
-        visit(page, "Models")
-        assert "live, 75.0% of the users" in page.get_by_role("article", name="hgn").inner_text()
-        assert "live, 25.0% of the users" in page.get_by_role("article", name="item-knn").inner_text()
-        page.get_by_role("button", name="Activate: hgn").click()
-        assert "The A/B split ends." in page.get_by_role("dialog").inner_text()
-    finally:
-        site.api("POST", "/v1/models/activate", {"model": "hgn"})
-
-
-def test_weights_and_shadow_models_are_set(page, site):
-    visit(page, "Models")
-    form = page.get_by_role("form", name="Who answers")
-    weights = {name: form.get_by_label(f"Weight of {name}") for name in ("hgn", "item-knn")}
-    assert [one.input_value() for one in weights.values()] == ["1", "0"]
-    weights["item-knn"].fill("3")
-    assert form.locator("tbody td:nth-child(3)").all_inner_texts() == ["25.0%", "75.0%"]
-    form.get_by_label("hgn as a shadow model").check()
-    form.get_by_role("button", name="Apply").click()
-    dialog = page.get_by_role("dialog")
-    said = "hgn answers 25.0% of the users, item-knn answers 75.0% of the users. Shadow models: hgn."
-    assert said in dialog.inner_text()
-    dialog.get_by_role("button", name="Cancel").click()
-    dialog.wait_for(state="hidden")
-    assert [one["model"] for one in site.api("GET", "/v1/models")["arms"]] == ["hgn"]
-    form.get_by_role("button", name="Apply").click()
-    dialog.get_by_role("button", name="Apply").click()
-    try:
-        page.get_by_text("live, 75.0% of the users").wait_for()
-        assert page.locator("#announcement").inner_text() == f"Changed. {said}"
-        assert page.evaluate("document.activeElement.id") == "title-split"
-        found = site.api("GET", "/v1/models")
-        assert [(one["model"], one["weight"]) for one in found["arms"]] == [("hgn", 1), ("item-knn", 3)]
-        assert found["shadow"] == ["hgn"]
-    finally:
-        site.api("POST", "/v1/models/activate", {"model": "hgn"})
-
-
-def test_a_change_of_the_weights_keeps_the_names_of_arms_and_the_salt(page, site):
-    arms = [{"model": "hgn", "name": "old"}, {"model": "item-knn", "name": "new"}]
-    site.api("POST", "/v1/models/activate", {"arms": arms, "salt": "of this test"})
-    try:
-        visit(page, "Models")
-        form = page.get_by_role("form", name="Who answers")
-        form.get_by_label("Weight of item-knn").fill("1.5")
-        page.keyboard.press("Enter")
-        page.get_by_role("dialog").get_by_role("button", name="Apply").click()
-        page.get_by_text("live, 60.0% of the users").wait_for()
-        found = site.api("GET", "/v1/models")
-        assert [(one["name"], one["weight"]) for one in found["arms"]] == [("old", 1), ("new", 1.5)]
-        assert found["salt"] == "of this test"
-    finally:
-        site.api("POST", "/v1/models/activate", {"model": "hgn"})
-
-
-@pytest.mark.parametrize(("choice", "sent"), [("Copy none", False), ("Copy all into the store, for ever", True)])
-def test_whether_events_of_other_logs_are_copied_is_said(browser, site, choice, sent):
-    refusal = {"title": "Conflict", "detail": "of another log"}
-    with shown(browser, site.url, allowed=("status of 409",)) as page:
-        page.route("**/v1/models/activate", lambda route: route.fulfill(status=409, json=refusal))
-        visit(page, "Models")
-        form = page.get_by_role("form", name="Who answers")
-        form.get_by_label("Events of the models' logs").select_option(label=choice)
-        for button in (form.get_by_role("button", name="Apply"), page.get_by_role("button", name="Activate: item-knn")):
-            button.click()
-            with page.expect_request("**/v1/models/activate") as asked:
-                page.get_by_role("dialog").locator("#confirm-yes").click()
-            assert asked.value.post_data_json["import"] is sent
-            page.locator("#view-models .notice").get_by_text("of another log").wait_for()
-            page.get_by_role("button", name="Close").click()
-
-
-def test_somebody_has_to_answer(page, site):
-    visit(page, "Models")
-    form = page.get_by_role("form", name="Who answers")
-    form.get_by_label("Weight of hgn").fill("0")
-    assert form.locator("tbody td:nth-child(3)").all_inner_texts() == ["–", "–"]
-    form.get_by_role("button", name="Apply").click()
-    page.locator("#view-models .notice").get_by_text("No model has a weight above 0.").wait_for()
-    assert [one["model"] for one in site.api("GET", "/v1/models")["arms"]] == ["hgn"]
 
 
 def test_a_rule_is_tried_put_live_and_deleted(page, site):

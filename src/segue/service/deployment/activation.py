@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from segue.errors import ArtefactError, ConfigError, SegueError
 from segue.event_store.store import Store
@@ -24,6 +26,10 @@ from segue.service.users.history_import import OtherLogError, import_histories, 
 ACTIVE = "active"  # the document of a store that says which models answer
 
 logger = logging.getLogger("segue.service")
+
+
+class StaleVersionError(ConfigError):
+    """Somebody changed which models answer since the one who asks for a change looked."""
 
 
 class Activation:
@@ -51,13 +57,14 @@ class Activation:
         self.problem: str | None = None
         self._lock = asyncio.Lock()
 
-    async def activate(self, split: Split, *, import_events: bool | None = None) -> int:
+    async def activate(self, split: Split, *, import_events: bool | None = None, seen: int | None = None) -> int:
         """Let other models answer. A model whose folder was replaced is loaded anew.
 
         Args:
             split: which models.
             import_events: whether the events of their logs are copied into the store. By default, if it has most of
                 them, or no others.
+            seen: the version of the deployment that the change takes into account; None for any.
 
         Returns:
             The number of events that were copied.
@@ -67,12 +74,15 @@ class Activation:
             ConfigError: there is no such model.
             DataError: the store cannot be written; the old models go on.
             OtherLogError: the log of a model seems not to be the one that the store has; the old models go on.
+            StaleVersionError: another split was activated since `seen`; it goes on.
         """
         documents, imported = self.store.deployments, 0
         async with self._lock:
             while True:  # until no other activation and no new model comes in between
                 num_changes = await asyncio.to_thread(documents.num_changes)
-                deployment = await self._load(split, {})
+                if seen not in (None, num_changes):
+                    await self._check_same(split)
+                deployment = await self._load(split, {}, num_changes + 1)
                 imported += await self._import(deployment, import_events)
                 metadata = await self.shop.prepare(deployment)
                 content = deployment.stored().content()
@@ -94,7 +104,7 @@ class Activation:
                 raise ConfigError(f"{name}: is in use now; activate it to load what is in its folder")
             loaded = await asyncio.to_thread(self.folders.load, name)
             before = self.deployment
-            deployment = await self._deployment({**before.models, name: loaded}, before.split)
+            deployment = await self._deployment({**before.models, name: loaded}, before.split, before.version)
             self._take_over(deployment, await self.shop.prepare(deployment))
             return loaded
 
@@ -105,16 +115,29 @@ class Activation:
             SegueError: it cannot be done; the old models go on.
         """
         async with self._lock:  # else what is read could be older than what is activated meanwhile
-            try:
-                content = (await asyncio.to_thread(self.store.deployments.all)).get(ACTIVE)
-                wanted = None if content is None else StoredDeployment.read(content)
-                if wanted is not None and wanted != self.deployment.stored():
-                    deployment = await self._load(wanted.split, wanted.fingerprints)
-                    self._go_live(deployment, await self.shop.prepare(deployment))
-            except SegueError as error:
-                self.problem = str(error)
-                raise
-            self.problem = None
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """As `follow_once`. A change that cannot be followed counts as seen, too: the problem tells of it."""
+        documents, version = self.store.deployments, self.deployment.version
+        try:
+            version = await asyncio.to_thread(documents.num_changes)
+            content = (await asyncio.to_thread(documents.all)).get(ACTIVE)
+            wanted = None if content is None else StoredDeployment.read(content)
+            if wanted is not None and wanted != self.deployment.stored():
+                deployment = await self._load(wanted.split, wanted.fingerprints, version)
+                self._go_live(deployment, await self.shop.prepare(deployment))
+        except SegueError as error:
+            self.deployment, self.problem = replace(self.deployment, version=version), str(error)
+            raise
+        self.deployment, self.problem = replace(self.deployment, version=version), None
+
+    async def _check_same(self, split: Split) -> None:
+        """Refuse a split that would undo a change; the same one is welcome, such as a request that is sent again."""
+        with suppress(SegueError):
+            await self._follow()
+        if self.problem is not None or self.deployment.split != split:
+            raise StaleVersionError("which models answer was changed meanwhile; look again")
 
     def _take_over(self, deployment: Deployment, metadata: Metadata) -> None:
         self.deployment = deployment
@@ -125,19 +148,19 @@ class Activation:
         answering = ", ".join(f"{name} {share:.0%}" for name, share in deployment.split.shares().items())
         logger.info("active: %s (%s)", answering, deployment.stored().fingerprints)
 
-    async def _load(self, split: Split, fingerprints: Mapping[str, str]) -> Deployment:
+    async def _load(self, split: Split, fingerprints: Mapping[str, str], version: int) -> Deployment:
         """A deployment with all models of a split in memory; those of given fingerprints, or what the folders hold."""
         models = dict(self.deployment.models)
         for name in split.models:
             wanted = fingerprints.get(name)
             if wanted is None or name not in models or models[name].fingerprint != wanted:
                 models[name] = await asyncio.to_thread(self._current, name, models.get(name), wanted)
-        return await self._deployment(models, split)
+        return await self._deployment(models, split, version)
 
-    async def _deployment(self, models: Mapping[str, LoadedModel], split: Split) -> Deployment:
+    async def _deployment(self, models: Mapping[str, LoadedModel], split: Split, version: int) -> Deployment:
         """A deployment with the models that answer, shadow models, and those whose folders are still there."""
         names = {*split.models, *await asyncio.to_thread(self.folders.all)}
-        return Deployment({name: loaded for name, loaded in models.items() if name in names}, split)
+        return Deployment({name: loaded for name, loaded in models.items() if name in names}, split, version)
 
     def _current(self, name: str, loaded: LoadedModel | None, wanted: str | None) -> LoadedModel:
         """The model that a folder holds now, which is loaded unless it is in memory."""

@@ -108,6 +108,13 @@ class ModelList(BaseModel):
     arms: tuple[Arm, ...] = Field(description="Which models answer.")
     shadow: Shadow
     salt: str = Field(description="The salt of the hash that puts users into arms.")
+    version: int = Field(
+        description=(
+            "How often the stored choice of models was changed until it was this one. Send it with the next "
+            "activation, and nothing is undone that you have not seen."
+        ),
+        examples=[7],
+    )
     problem: str | None = Field(description="Why this service could not follow what another one activated.")
     models: list[ModelEntry] = Field(description="All models, by name.")
 
@@ -129,6 +136,7 @@ def list_models(
         arms=split.arms,
         shadow=split.shadow,
         salt=split.salt,
+        version=deployment.version,
         problem=problem,
         models=[_entry(deployment, folders, name, not_erased.get(name)) for name in names],
     )

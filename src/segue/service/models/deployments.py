@@ -113,10 +113,12 @@ class Deployment:
     Attributes:
         models: by name.
         split: which of them answers.
+        version: how often the stored split was changed until it was this one.
     """
 
     models: Mapping[str, LoadedModel]
     split: Split
+    version: int
 
     def __post_init__(self) -> None:
         for name in self.split.models:

@@ -1,11 +1,11 @@
 // @ts-check
 /** The view of the models: what they are, what they reached in their tests, which of them answer. */
 
-import { confirmed } from "./confirm.js";
+import { Activation, modelsOf } from "./activation.js";
 import { button, byId, element, table } from "./dom.js";
 import { interval, moment, percent, whole } from "./format.js";
 import { announce } from "./notices.js";
-import { SplitForm, importChoice } from "./split.js";
+import { SplitForm } from "./split.js";
 
 const FIRST = ["recall@10", "ndcg@10", "mrr@10"];
 
@@ -18,7 +18,8 @@ export class ModelsView {
   constructor(api, notices) {
     this.api = api;
     this.notices = notices;
-    this.split = new SplitForm(api, notices, (list) => this.#draw(list));
+    this.activation = new Activation(api, notices, (list) => this.#draw(list));
+    this.split = new SplitForm(this.activation, notices);
   }
 
   async show() {
@@ -63,14 +64,13 @@ export class ModelsView {
    * @param {any} list
    */
   async #activate(model, list) {
-    const now = list.arms.map((/** @type {any} */ arm) => arm.model).join(" and ");
+    const now = modelsOf(list.arms);
     const split = list.arms.length > 1 ? " The A/B split ends." : "";
-    const text = `${now} ${list.arms.length > 1 ? "answer" : "answers"} now. Requests under way are answered as they began.${split}`;
-    if (!(await confirmed(`Let ${model.name} answer everybody?`, text, `Activate ${model.name}`))) return;
-    const body = { model: model.name, shadow: list.shadow.filter((/** @type {string} */ one) => one !== model.name), ...importChoice() };
-    const found = await this.notices.guard(`activate ${model.name}`, () => this.api.send("POST", "/v1/models/activate", body));
-    if (found === undefined) return;
-    this.#draw(found);
+    const text = `${now.join(" and ")} ${now.length > 1 ? "answer" : "answers"} now. Requests under way are answered as they began.${split}`;
+    const words = { what: `activate ${model.name}`, title: `Let ${model.name} answer everybody?`, text, yes: `Activate ${model.name}` };
+    const arms = [{ model: model.name, name: model.name, weight: 1 }];
+    const shadow = list.shadow.filter((/** @type {string} */ one) => one !== model.name);
+    if (!(await this.activation.change(list, arms, shadow, words))) return;
     announce(`${model.name} answers now.`);
     byId("title-models").focus();
   }

@@ -1,25 +1,22 @@
 // @ts-check
-/** The form of the split of traffic: the weights of the models in an A/B test, and the shadow models. */
+/** The form of the split of traffic: the weights of the arms of an A/B test, and the shadow models. */
 
-import { confirmed } from "./confirm.js";
 import { byId, element, table } from "./dom.js";
 import { percent } from "./format.js";
 import { announce } from "./notices.js";
 
-/** @typedef {{model: string, weight: number}} Share */
-/** @typedef {{name: string, weight: HTMLInputElement, share: HTMLElement, shadow: HTMLInputElement}} Row */
+/** @typedef {import("./activation.js").Arm} Arm */
+/** @typedef {{arm: Arm, weight: HTMLInputElement, share: HTMLElement, shadow: HTMLInputElement | null}} Row */
 
 /** The form. */
 export class SplitForm {
   /**
-   * @param {import("./api.js").Api} api
+   * @param {import("./activation.js").Activation} activation
    * @param {import("./notices.js").Notices} notices
-   * @param {(list: any) => void} draw is given the models after a change.
    */
-  constructor(api, notices, draw) {
-    this.api = api;
+  constructor(activation, notices) {
+    this.activation = activation;
     this.notices = notices;
-    this.draw = draw;
     /** @type {any} */
     this.list = null;
     /** @type {Row[]} */
@@ -38,95 +35,92 @@ export class SplitForm {
    */
   show(list) {
     this.list = list;
-    this.rows = list.models.filter(isLoaded).map((/** @type {any} */ model) => rowOf(model.name, list));
+    this.rows = rowsOf(list);
     byId("split").hidden = this.rows.length < 2;
-    const cells = this.rows.map((row) => [row.name, row.weight, row.share, row.shadow]);
+    const cells = this.rows.map((row) => [labelOf(row.arm), row.weight, row.share, row.shadow]);
     byId("split-models").replaceChildren(table("Who answers", ["Model", "Weight", "Share", "Shadow"], cells));
     this.#showShares();
   }
 
-  /** @returns {Share[]} of the models that the form lets answer */
-  #shares() {
-    const given = this.rows.map((row) => ({ model: row.name, weight: Number(row.weight.value) }));
-    return given.filter((one) => one.weight > 0);
+  /** @returns {Arm[]} that the form lets answer */
+  #arms() {
+    const given = this.rows.map((row) => ({ ...row.arm, weight: Number(row.weight.value) }));
+    return given.filter((arm) => arm.weight > 0);
   }
 
   #showShares() {
-    const total = this.#shares().reduce((sum, one) => sum + one.weight, 0);
+    const total = this.#arms().reduce((sum, arm) => sum + arm.weight, 0);
     for (const { weight, share } of this.rows) {
       share.textContent = total > 0 ? percent(Math.max(0, Number(weight.value)) / total) : "–";
     }
   }
 
   async #apply() {
-    const shares = this.#shares();
-    const shadow = this.rows.filter((row) => row.shadow.checked).map((row) => row.name);
-    if (shares.length && !(await confirmed("Change who answers?", sentenceOf(shares, shadow), "Apply"))) return;
-    const found = await this.notices.guard("change who answers", async () => {
-      if (!shares.length) throw new Error("No model has a weight above 0. Give one to at least one model.");
-      const arms = shares.map((one) => ({ ...one, name: armOf(one.model, this.list) }));
-      return this.api.send("POST", "/v1/models/activate", { arms, shadow, salt: this.list.salt, ...importChoice() });
-    });
-    if (found === undefined) return;
-    this.draw(found);
-    announce(`Changed. ${sentenceOf(shares, shadow)}`);
+    const what = "change who answers";
+    const arms = this.#arms();
+    if (!arms.length) {
+      this.notices.show(what, new Error("No model has a weight above 0. Give one to at least one model."));
+      return;
+    }
+    const shadow = this.rows.filter((row) => row.shadow?.checked).map((row) => row.arm.model);
+    const text = sentenceOf(arms, shadow);
+    const words = { what, title: "Change who answers?", text, yes: "Apply" };
+    if (!(await this.activation.change(this.list, arms, shadow, words))) return;
+    announce(`Changed. ${text}`);
     byId("title-split").focus();
   }
-}
-
-/**
- * Whether the events of the logs of models are copied into the store, as a part of a request; empty for the usual.
- * @returns {{import?: boolean}}
- */
-export function importChoice() {
-  const chosen = byId("split-import").value;
-  return chosen === "" ? {} : { import: chosen === "true" };
 }
 
 /** @param {any} model */
 const isLoaded = (model) => ["loaded", "changed"].includes(model.status) || model.share > 0 || model.shadow;
 
 /**
- * @param {string} name of a model
+ * The arms in their order, which decides who is in which one; then the other models that could answer.
  * @param {any} list
- * @returns {Row}
+ * @returns {Row[]}
  */
-function rowOf(name, list) {
-  const weight = armsOf(name, list).reduce((sum, arm) => sum + arm.weight, 0);
-  const limits = { type: "number", min: 0, max: 1e9, step: "any", value: weight };
-  const field = (/** @type {Record<string, any>} */ attributes) => /** @type {HTMLInputElement} */ (element("input", attributes));
-  return {
-    name,
-    weight: field({ ...limits, "aria-label": `Weight of ${name}` }),
-    share: element("span", { class: "number" }),
-    shadow: field({ type: "checkbox", checked: list.shadow.includes(name), "aria-label": `${name} as a shadow model` }),
-  };
+function rowsOf(list) {
+  const answering = new Set(list.arms.map((/** @type {Arm} */ arm) => arm.model));
+  const names = list.models.filter(isLoaded).map((/** @type {any} */ model) => model.name);
+  const others = names.filter((/** @type {string} */ name) => !answering.has(name));
+  const arms = [...list.arms, ...others.map((/** @type {string} */ name) => ({ model: name, name, weight: 0 }))];
+  const isFirst = (/** @type {Arm} */ arm) => arms.find((one) => one.model === arm.model) === arm;
+  return arms.map((arm) => rowOf(arm, isFirst(arm) ? shadowBox(arm.model, list) : null));
 }
 
 /**
- * @param {string} name of a model
- * @param {any} list
- * @returns {any[]}
+ * @param {Arm} arm
+ * @param {HTMLInputElement | null} shadow of its model, in one of the rows of this model
+ * @returns {Row}
  */
-const armsOf = (name, list) => list.arms.filter((/** @type {any} */ arm) => arm.model === name);
+function rowOf(arm, shadow) {
+  const limits = { type: "number", min: 0, max: 1e9, step: "any", value: arm.weight };
+  return { arm, weight: input({ ...limits, "aria-label": `Weight of ${labelOf(arm)}` }), share: element("span", { class: "number" }), shadow };
+}
 
 /**
- * The name of the arm of a model: the one that it has, so that its live quality goes on.
  * @param {string} model
  * @param {any} list
  */
-function armOf(model, list) {
-  const arms = armsOf(model, list);
-  return arms.length === 1 ? arms[0].name : model;
-}
+const shadowBox = (model, list) =>
+  input({ type: "checkbox", checked: list.shadow.includes(model), "aria-label": `${model} as a shadow model` });
+
+/**
+ * @param {Record<string, any>} attributes
+ * @returns {HTMLInputElement}
+ */
+const input = (attributes) => /** @type {HTMLInputElement} */ (element("input", attributes));
+
+/** @param {Arm} arm */
+const labelOf = (arm) => (arm.name === arm.model ? arm.model : `${arm.model} (arm ${arm.name})`);
 
 /**
  * Who answers, in words.
- * @param {Share[]} shares
+ * @param {Arm[]} arms
  * @param {string[]} shadow
  */
-function sentenceOf(shares, shadow) {
-  const total = shares.reduce((sum, one) => sum + one.weight, 0);
-  const answering = shares.map((one) => `${one.model} answers ${percent(one.weight / total)} of the users`).join(", ");
+function sentenceOf(arms, shadow) {
+  const total = arms.reduce((sum, arm) => sum + arm.weight, 0);
+  const answering = arms.map((arm) => `${labelOf(arm)} answers ${percent(arm.weight / total)} of the users`).join(", ");
   return `${answering}. ${shadow.length ? `Shadow models: ${shadow.join(", ")}` : "No model is a shadow"}.`;
 }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from segue.errors import ArtefactError
 from segue.service.deadline import in_time
+from segue.service.deployment.activation import StaleVersionError
 from segue.service.deployment.model_list import ModelList, list_models
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.openapi import needs, responses
@@ -39,6 +40,17 @@ class NewSplit(BaseModel):
             "if the store has most of them already, or no other events; else the answer is 409. Those of models in "
             "shadow never are."
         ),
+    )
+    version: int | None = Field(
+        default=None,
+        strict=True,
+        ge=0,
+        le=2**63 - 1,
+        description=(
+            "The `version` of the list of models that you have seen. If another choice was activated since, the answer "
+            "is 409, and that one goes on. By default nothing is compared."
+        ),
+        examples=[7],
     )
 
     @model_validator(mode="after")
@@ -86,11 +98,13 @@ async def activate(body: NewSplit, service: Annotated[Service, Depends(get_servi
     answered by the model that they began with. Other services of the store follow within a second or two.
 
     A model of another log than the one that the store has is refused with 409, until `import` says whether the events
-    of its log are copied.
+    of its log are copied. With a `version` that is not the newest, the answer is 409, too: list the models again.
     """
     split = body.to_split()
     try:
-        imported = await service.activation.activate(split, import_events=body.import_events)
+        imported = await service.activation.activate(split, import_events=body.import_events, seen=body.version)
+    except StaleVersionError as error:
+        raise HTTPException(409, f"not activated: {error}") from error
     except (ArtefactError, OtherLogError) as error:
         raise HTTPException(409, f"not activated, the models that answered before go on: {error}") from error
     listed = await _listed(service)
