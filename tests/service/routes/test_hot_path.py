@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segue.data.log import BLANKS
 from segue.errors import ConfigError, DataError
-from segue.service.http.route_table import RouteRule
+from segue.service.http.route_table import RouteSpec
 from segue.service.http.strict_requests import check_query
 from segue.service.routes import hot_path, recommend
 from segue.service.routes.hot_path import read_query
@@ -94,7 +94,7 @@ def test_a_failed_request_counts_once(client, monkeypatch):
 
 @given(st.text(max_size=20), st.integers(-5, 2_000))
 def test_any_name_is_read_as_it_was_written(user, k):
-    rule = RouteRule("/v1/recommend", "read", {"user": False, "k": False}, has_body=False)
+    rule = RouteSpec("/v1/recommend", "read", {"user": False, "k": False}, has_body=False)
     query = urlencode({"user": user, "k": k}, errors="surrogatepass").encode()
     try:
         found = read_query(check_query(query, rule))

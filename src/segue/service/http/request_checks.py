@@ -32,12 +32,12 @@ from segue.service.http.api_key_cache import ApiKeyCache
 from segue.service.http.limits import Limits
 from segue.service.http.problems import CLOSE, error_response
 from segue.service.http.rate_limit import TokenBuckets
-from segue.service.http.route_table import RouteRule, RouteTable
+from segue.service.http.route_table import RouteSpec, RouteTable
 from segue.service.http.strict_requests import check_path, check_query
 
 PREFIX = "/v1/"
 WITHOUT_RATE = ("/healthz", "/readyz")
-RULE, KEY = "segue.rule", "segue.key"  # the `RouteRule` and the `ApiKey` of a request, in its scope
+ROUTE, KEY = "segue.route", "segue.key"  # the `RouteSpec` and the `ApiKey` of a request, in its scope
 QUERY = "segue.query"  # names and values of its parameters, in its scope
 NO_STORE = (b"cache-control", b"no-store")
 HEADERS = [
@@ -107,24 +107,24 @@ class RequestChecks:
         """
         headers = dict(scope["headers"])
         path, method = scope["path"], scope["method"]
-        rule = self.routes.find(method, path)
-        is_page = rule is None and not path.startswith(PREFIX)  # the page and its files, the routes for people
-        is_open = is_page or (rule is not None and rule.role == "none")
+        route = self.routes.find(method, path)
+        is_page = route is None and not path.startswith(PREFIX)  # the page and its files, the routes for people
+        is_open = is_page or (route is not None and route.role == "none")
         key = self._key(scope, headers) if self.limits.keys and not is_open else None
         if path not in WITHOUT_RATE:
             self._check_rate(_address(scope) if key is None else key.hash)
-        if key is not None and rule is not None:
-            _check_role(key, rule)
+        if key is not None and route is not None:
+            _check_role(key, route)
         if not self.limits.keys:
             self._check_source(headers)
         if is_page:
             return
-        scope[RULE], scope[KEY] = rule, key
-        if rule is None:
+        scope[ROUTE], scope[KEY] = route, key
+        if route is None:
             raise self._no_route(method, path)
         check_path(scope.get("raw_path") or path.encode())
-        scope[QUERY] = check_query(scope["query_string"], rule)
-        if not rule.has_body and (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers):
+        scope[QUERY] = check_query(scope["query_string"], route)
+        if not route.has_body and (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers):
             raise HTTPException(400, f"{method} takes no body here; give parameters in the query", CLOSE)
 
     def _check_source(self, headers: Mapping[bytes, bytes]) -> None:
@@ -177,9 +177,9 @@ class RequestChecks:
         return HTTPException(405, f"{method}: not for this path, which has {allowed}", {"Allow": allowed})
 
 
-def _check_role(key: ApiKey, rule: RouteRule) -> None:
-    if rule.role != "none" and not key.allows(rule.role):
-        raise HTTPException(403, f"the key has the role {key.role}; this route needs the role {rule.role}")
+def _check_role(key: ApiKey, route: RouteSpec) -> None:
+    if route.role != "none" and not key.allows(route.role):
+        raise HTTPException(403, f"the key has the role {key.role}; this route needs the role {route.role}")
 
 
 def _address(scope: Scope) -> str:

@@ -14,12 +14,12 @@ from fastapi import HTTPException
 
 from segue.errors import did_you_mean
 from segue.service.http.names import storable
-from segue.service.http.route_table import RouteRule
+from segue.service.http.route_table import RouteSpec
 
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-def check_query(query: bytes, rule: RouteRule) -> list[tuple[str, str]]:
+def check_query(query: bytes, route: RouteSpec) -> list[tuple[str, str]]:
     """The names and values of the parameters. Refuses unknown and doubled ones, and what is not UTF-8.
 
     Raises:
@@ -34,10 +34,10 @@ def check_query(query: bytes, rule: RouteRule) -> list[tuple[str, str]]:
         raise _wrong("query: not UTF-8; write names in UTF-8, with percent signs for other than ASCII") from error
     seen: set[str] = set()
     for name, value in pairs:
-        if name not in rule.query:
-            known = ", ".join(rule.query) or "none"
-            raise _wrong(f"query {name}: unknown{did_you_mean(name, rule.query)}; the parameters are: {known}")
-        if name in seen and not rule.query[name]:
+        if name not in route.query:
+            known = ", ".join(route.query) or "none"
+            raise _wrong(f"query {name}: unknown{did_you_mean(name, route.query)}; the parameters are: {known}")
+        if name in seen and not route.query[name]:
             raise _wrong(f"query {name}: given twice; give it once")
         seen.add(name)
         _check_text(value, f"query {name}")

@@ -26,7 +26,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from segue.service.http.request_checks import RULE
+from segue.service.http.request_checks import ROUTE
 from segue.service.monitoring.quality_figures import ArmQuality
 from segue.service.monitoring.quality_watch import K, QualityWatch
 from segue.service.users.event_writer import EventWriter
@@ -184,5 +184,5 @@ class TimedRequests:
 
 def route_of(scope: Scope) -> str:
     """The path of a route as it is described, such as /v1/users/{user}: it has no name of a user."""
-    rule = scope.get(RULE)
-    return UNKNOWN if rule is None else str(rule.path)
+    route = scope.get(ROUTE)
+    return UNKNOWN if route is None else str(route.path)
