@@ -82,7 +82,7 @@ def serve(
             the model scores with a dot product and that is faster; it finds at least 98% of the best items. This is
             for catalogues of hundreds of thousands of items, and needs the extra ann.
         import_events: Copy the histories of the model into the store, once. By default, if the store has most of them
-            already, or no other events.
+            already, or no other events. The store remembers a refusal.
     """
     with paused_garbage_collection():
         _check_extra()

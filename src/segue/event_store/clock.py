@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 MICROSECONDS = 1_000_000  # in a second
+MAX_AHEAD = timedelta(minutes=5)  # by which the clock that dated an event may be ahead
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -8,13 +8,15 @@ nothing twice; nor does one that was read from the store itself. The type of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
 from segue.event_store.clock import now
 from segue.event_store.database import Database
 from segue.event_store.event import IMPORTED, Event, content_id
+from segue.event_store.event_ids import UsedIdError
 from segue.event_store.event_log import EventLog
 from segue.event_store.sessions import Sessions
 from segue.event_store.slices import slices
@@ -25,47 +27,55 @@ Key = tuple[str, str, int]  # user, item and time of an event
 Row = tuple[str, str, int, float | None]  # of a log: user, item, time in microseconds, and value of an event
 
 
+@dataclass(frozen=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        events: number of events that are new.
+        skipped: number of events that are not in the store, because an event of another user or item has their id.
+    """
+
+    events: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Imported) -> Imported:
+        return Imported(self.events + other.events, self.skipped + other.skipped)
+
+
 class Imports:
-    """The logs whose events are in a store."""
+    """The logs whose events are in a store, and those that somebody does not want in it."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def has(self, fingerprint: str) -> bool:
-        """Whether a log was imported completely."""
-        with self.database.read() as connection:
-            statement = select(func.count()).where(imports.c.fingerprint == fingerprint)
-            return connection.execute(statement).scalar_one() > 0
+        """Whether a log was imported completely, or refused."""
+        return self._num_events(fingerprint) is not None
 
-    def add(
-        self,
-        rows: Iterator[Row],
-        *,
-        fingerprint: str,
-        name: str,
-        advance: Callable[[int], object] = lambda count: None,
-    ) -> int:
+    def refuse(self, fingerprint: str, name: str) -> None:
+        """Remember that nothing of a log is wanted, as an import without events, unless it was imported."""
+        row = {"fingerprint": fingerprint, "name": name, "events": 0, "time": now()}
+        with self.database.write() as connection:
+            connection.execute(self.database.insert_new(imports), [row])
+
+    def add(self, rows: Iterator[Row], *, fingerprint: str, name: str) -> Imported:
         """Import the rows of a log; an import that was interrupted is taken up.
 
         Args:
             rows: the events, in the order of the log.
             fingerprint: of the log.
             name: of the log.
-            advance: is called with the number of rows of each block that is stored.
-
-        Returns:
-            The number of events that are new.
         """
-        if self.has(fingerprint):  # events never go, but with their user
-            return 0
-        log, added = EventLog(self.database), 0
-        for size, new in self._new_events(rows):
-            added += sum(log.append(new).stored)
-            advance(size)
-        row = {"fingerprint": fingerprint, "name": name, "events": added, "time": now()}
+        if self._num_events(fingerprint):  # events never go, but with their user
+            return Imported()
+        log, done = EventLog(self.database), Imported()
+        for _, new in self._new_events(rows):
+            done += _append(log, new)
+        row = {"fingerprint": fingerprint, "name": name, "events": done.events, "time": now()}
         with self.database.write() as connection:
-            connection.execute(self.database.insert_new(imports), [row])
-        return added
+            connection.execute(self.database.upsert(imports, ["fingerprint"]), [row])
+        return done
 
     def has_events(self) -> bool:
         """Whether the store has events that were imported."""
@@ -77,6 +87,12 @@ class Imports:
         """The number of rows of a log, and how many of them are in the store."""
         sizes = [(size, size - len(new)) for size, new in self._new_events(rows)]
         return sum(size for size, _ in sizes), sum(present for _, present in sizes)
+
+    def _num_events(self, fingerprint: str) -> int | None:
+        """The number of events that the import of a log brought; None if there was none."""
+        with self.database.read() as connection:
+            statement = select(imports.c.events).where(imports.c.fingerprint == fingerprint)
+            return connection.execute(statement).scalar_one_or_none()
 
     def _new_events(self, rows: Iterator[Row]) -> Iterator[tuple[int, list[Event]]]:
         """The size of each block of rows, and the events of it that the store does not have."""
@@ -105,3 +121,13 @@ class Imports:
                 for name, owner in owners.items():
                     found.update({(name, *what): count for what, count in counts[owner].items()})
         return found
+
+
+def _append(log: EventLog, new: Sequence[Event]) -> Imported:
+    """Store events, without those whose ids others have: nobody could give the event of a log another id."""
+    size = len(new)
+    while True:
+        try:
+            return Imported(sum(log.append(new).stored), size - len(new))
+        except UsedIdError as error:
+            new = [event for place, event in enumerate(new) if place not in error.places]

@@ -14,7 +14,7 @@ from segue.service.models.deployments import Arm, Deployment, Split, StoredDeplo
 from segue.service.models.loaded_model import LoadedModel
 from segue.service.monitoring.live_quality import KEEP_DAYS
 from segue.service.service import Service
-from segue.service.users.history_import import OtherLogError, import_histories, lacks_events, needs_import
+from segue.service.users.history_import import NotImportedError, import_histories, lacks_events
 from segue.serving.item_index import import_faiss
 
 Say = Callable[[str], object]
@@ -37,8 +37,8 @@ def start_service(
         path: folder of a saved model, or a folder of such folders.
         url: address of the store.
         active: name of the model that answers; by default the one that was activated last, or the only one.
-        import_events: whether the events of the active model's log are copied into the store, once. By default, if it
-            has most of them, or no others.
+        import_events: whether the events of the active model's log are copied into the store, once; the store remembers
+            a refusal. By default, if it has most of them, or no others.
         keep_days: how long the outcomes of recommended lists are kept, in days.
         classes: classes outside segue that a saved model may be an instance of.
         approximate: whether an index of the items is built when a model is loaded; see `make_finder`.
@@ -47,7 +47,7 @@ def start_service(
     Raises:
         ArtefactError: no model can be loaded.
         ConfigError: there are several models, and none is active, or the one that is active cannot be loaded; its log
-            seems not to be the one that the store has; or the extra `ann` is missing.
+            seems not to be the one that the store has, or has times to come; or the extra `ann` is missing.
         DataError: the store cannot be opened.
     """
     folders = ModelFolders(path, classes, approximate=approximate)
@@ -102,23 +102,24 @@ def _import(store: Store, deployment: Deployment, wanted: bool | None, say: Say,
     """Copy the events of the logs of the models that answer into the store.
 
     Raises:
-        OtherLogError: a model that was chosen now has another log than the store; one that answered before goes on.
+        NotImportedError: the events of a model that was chosen now; one that answered before goes on.
     """
     for name in deployment.split.shares():
         saved = deployment.models[name].saved
         try:
-            if not needs_import(store, saved, wanted):
-                if wanted is None and lacks_events(store, saved):
-                    say(f"Warning: {name} was trained on events that the store lacks; --import-events copies them.")
-                continue
-        except OtherLogError as error:
-            advice = (
-                f"{name}: {error}. Give --import-events to copy them all into the store, which cannot be undone, or "
-                "--no-import-events to go on with the events that the store has"
-            )
+            imported = import_histories(store, saved, wanted)
+        except NotImportedError as error:
+            advice = error.advice(name, copy="--import-events", leave="--no-import-events")
             if is_chosen:
-                raise OtherLogError(advice) from error
+                raise ConfigError(advice) from error
             say(f"Warning: {advice}.")
             continue
-        added = import_histories(store, saved)
-        say(f"{store.name}: {added:,} events of the log {saved.log.name} were copied into the store")
+        if imported is None:
+            if wanted is None and lacks_events(store, saved):
+                say(f"Warning: {name} was trained on events that the store lacks; --import-events copies them.")
+        else:
+            say(f"{store.name}: {imported.events:,} events of the log {saved.log.name} were copied into the store")
+            if imported.skipped:
+                say(
+                    f"Warning: {imported.skipped:,} more were not, since events of other users or items have their ids."
+                )

@@ -11,8 +11,10 @@ from fastapi.testclient import TestClient
 
 from segue.cli import status
 from segue.data.readers.ingest import read_log
+from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
-from segue.event_store.event import Event
+from segue.event_store.clock import MICROSECONDS
+from segue.event_store.event import Event, content_id
 from segue.event_store.imports import Imports
 from segue.event_store.store import open_store
 from segue.event_store.store_copy import copy_store
@@ -20,7 +22,6 @@ from segue.experiments.experiment import Experiment
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
 from segue.service.start import start_service
-from segue.service.users.history_import import OtherLogError
 from segue.serving.saved_model import load, save
 
 from ..conftest import EVENTS, USERS, events
@@ -173,13 +174,14 @@ def test_events_that_a_restored_backup_lacks_come_back_from_a_model_of_the_store
 def test_a_start_asks_in_the_same_way(folder, url):
     said: list[str] = []
     start_service(folder, url, active="hgn", say=said.append).store.close()
-    with pytest.raises(OtherLogError, match=r"other: its log has .*--import-events to copy"):
+    with pytest.raises(ConfigError, match=r"other: its log has .*--import-events to copy"):
         start_service(folder, url, active="other")
     start_service(folder, url, say=said.append).store.close()
     assert said == [f"{url}: {SAME} events of the log log were copied into the store"]  # hgn goes on
-    start_service(folder, url, active="other", import_events=False).store.close()
+    shutil.rmtree(folder / "hgn")
+    shutil.copytree(folder / "other", folder / "hgn")
     start_service(folder, url, say=said.append).store.close()
-    assert "Warning: other: its log has" in said.pop()
+    assert "Warning: hgn: its log has" in said.pop()
     assert num_events(url) == SAME
     start_service(folder, url, import_events=True).store.close()
     assert num_events(url) == 2 * SAME
@@ -221,3 +223,85 @@ def test_a_model_whose_folder_is_gone_leaves_memory_with_the_next_change(folder,
         assert client.post("/v1/models/load", json={"folder": "other"}).status_code == 200
         assert set(service.deployment.models) == {"hgn", "other"}  # hgn answers
         assert client.get("/v1/recommend?user=u1&model=longer").status_code == 422
+
+
+def undated(added: dict[str, int] | None = None) -> pl.DataFrame:
+    """The events without times, user by user, and some more at the end of some users."""
+    more = [(user, f"i{n}", None) for user, count in (added or {}).items() for n in range(count)]
+    grown = pl.concat([events(), pl.DataFrame(more, events().schema, orient="row")])
+    return grown.sort("user", maintain_order=True).select("user", "item")
+
+
+def test_only_the_rest_of_a_grown_log_without_times_is_copied(tmp_path, url):
+    """Its first new event moves the rows of all users after it."""
+    folder = tmp_path / "models"
+    add_model(folder, "shop", undated())
+    with TestClient(create_app(start_service(folder, url, active="shop"), Limits())) as client:
+        assert num_events(url) == SAME
+        shutil.rmtree(folder / "shop")
+        add_model(folder, "shop", undated({"u0": 2, "u31": 1}))
+        assert activate(client, model="shop").json()["imported"] == 3
+        history = [event["item"] for event in client.get("/v1/users/u0").json()["history"]]
+        assert history == [f"i{n}" for n in range(EVENTS)] + ["i0", "i1"]
+
+
+def test_a_refusal_holds_for_every_later_start_activation_and_service(client, folder, url):
+    assert activate(client, model="longer", **{"import": False}).json()["imported"] == 0
+    said: list[str] = []
+    start_service(folder, url, say=said.append).store.close()
+    start_service(folder, url, active="longer", say=said.append).store.close()
+    changed = activate(client, arms=[{"model": "hgn"}, {"model": "longer", "weight": 9}]).json()
+    assert (said, changed["imported"], num_events(url)) == ([], 0, SAME)
+    assert activate(client, model="longer", **{"import": True}).json()["imported"] == 50
+    assert activate(client, model="longer", **{"import": False}).json()["imported"] == 0
+    assert activate(client, model="longer", **{"import": True}).json()["imported"] == 0  # all are there
+
+
+def test_a_service_without_imports_refuses_for_others_too(folder, url):
+    start_service(folder, url, active="hgn").store.close()
+    with TestClient(create_app(start_service(folder, url, import_events=False), Limits())) as client:
+        assert activate(client, model="longer").json()["imported"] == 0
+    start_service(folder, url).store.close()
+    assert num_events(url) == SAME
+
+
+@pytest.mark.parametrize("by_request", [False, True])
+def test_an_event_whose_id_is_used_is_left_out_and_counted(client, folder, url, by_request):
+    later = [*events().head(3).iter_rows()]
+    ids = [content_id(user, item, (time + 86_400 * 100) * MICROSECONDS) for user, item, time in later]
+    sent = [{"user": "mallory", "item": "i1", "id": one} for one in ids]
+    assert client.post("/v1/events", json={"events": sent}).json()["stored"] == 3
+    if by_request:
+        answer = activate(client, model="longer").json()
+        assert (answer["imported"], answer["skipped"]) == (47, 3)
+        assert activate(client, model="longer").json()["skipped"] == 0
+    else:
+        said: list[str] = []
+        start_service(folder, url, active="longer", say=said.append).store.close()
+        assert said[0].startswith(f"{url}: 47 events")
+        assert said[1].startswith("Warning: 3 more")
+    assert num_events(url) == SAME + 3 + 47
+
+
+def test_a_log_with_times_to_come_is_not_copied(client, folder, url):
+    """Its events would stay the newest of their users until then."""
+    start_of_2100 = 4_102_444_799
+    ahead = (
+        events()
+        .with_row_index("row")
+        .with_columns(pl.when(pl.col("row") == 5).then(pl.lit(start_of_2100)).otherwise("time").alias("time"))
+    )
+    add_model(folder, "ahead", ahead.drop("row"))
+    for body in ({"model": "ahead"}, {"model": "ahead", "import": True}):
+        answer = activate(client, **body)
+        assert answer.status_code == 409
+        assert (
+            f"ahead: 1 of the {SAME} events of its log are to come, the latest at 2099-12-31 23:59:59 UTC; check the "
+            "unit and the zone"
+        ) in answer.json()["detail"]
+        assert answer.json()["detail"].endswith('Give "import": false to go on with the events that the store has')
+    for store, wanted in ((url, None), (url, True), (url.replace("events", "new"), None)):
+        with pytest.raises(ConfigError, match=r"ahead: 1 of .*check the unit .*Give --no-import-events to go on"):
+            start_service(folder, store, active="ahead", import_events=wanted)
+    assert num_events(url) == SAME
+    assert activate(client, model="ahead", **{"import": False}).json()["imported"] == 0

@@ -15,13 +15,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from segue.errors import ArtefactError, ConfigError, SegueError
+from segue.event_store.imports import Imported
 from segue.event_store.store import Store
 from segue.service.deployment.model_folders import ModelFolders
 from segue.service.items.metadata import Metadata
 from segue.service.items.shop import Shop
 from segue.service.models.deployments import Deployment, Split, StoredDeployment
 from segue.service.models.loaded_model import LoadedModel
-from segue.service.users.history_import import OtherLogError, import_histories, needs_import
+from segue.service.users.history_import import NotImportedError, import_histories
 
 ACTIVE = "active"  # the document of a store that says which models answer
 
@@ -57,26 +58,27 @@ class Activation:
         self.problem: str | None = None
         self._lock = asyncio.Lock()
 
-    async def activate(self, split: Split, *, import_events: bool | None = None, seen: int | None = None) -> int:
+    async def activate(self, split: Split, *, import_events: bool | None = None, seen: int | None = None) -> Imported:
         """Let other models answer. A model whose folder was replaced is loaded anew.
 
         Args:
             split: which models.
-            import_events: whether the events of their logs are copied into the store. By default, if it has most of
-                them, or no others.
+            import_events: whether the events of their logs are copied into the store, which remembers a refusal. By
+                default, if it has most of them, or no others.
             seen: the version of the deployment that the change takes into account; None for any.
 
         Returns:
-            The number of events that were copied.
+            What was copied.
 
         Raises:
             ArtefactError: a model cannot be loaded; the old ones go on.
             ConfigError: there is no such model.
             DataError: the store cannot be written; the old models go on.
-            OtherLogError: the log of a model seems not to be the one that the store has; the old models go on.
+            NotImportedError: the log of a model seems not to be the one that the store has, or has times to come; the
+                old models go on.
             StaleVersionError: another split was activated since `seen`; it goes on.
         """
-        documents, imported = self.store.deployments, 0
+        documents, imported = self.store.deployments, Imported()
         async with self._lock:
             while True:  # until no other activation and no new model comes in between
                 num_changes = await asyncio.to_thread(documents.num_changes)
@@ -183,22 +185,23 @@ class Activation:
             raise ArtefactError(f"{name}: the folder was replaced while it was loaded; activate it again")
         return new
 
-    async def _import(self, deployment: Deployment, wanted: bool | None) -> int:
-        """Copy the events of the logs of models that answer into the store; the number of events that are new."""
-        imported, store = 0, self.store
+    async def _import(self, deployment: Deployment, wanted: bool | None) -> Imported:
+        """Copy the events of the logs of models that answer into the store."""
+        done = Imported()
         if wanted is None and not self.import_events:
-            return 0
+            wanted = False
         for name in deployment.split.shares():
-            loaded = deployment.models[name]
+            saved = deployment.models[name].saved
             try:
-                if not await asyncio.to_thread(needs_import, store, loaded.saved, wanted):
-                    continue
-            except OtherLogError as error:
-                raise OtherLogError(
-                    f'{name}: {error}. Give "import": true to copy them all into the store, which cannot be undone, or '
-                    '"import": false to go on with the events that the store has'
+                imported = await asyncio.to_thread(import_histories, self.store, saved, wanted)
+            except NotImportedError as error:
+                raise NotImportedError(
+                    error.advice(name, copy='"import": true', leave='"import": false'),
+                    can_be_copied=error.can_be_copied,
                 ) from error
-            added = await asyncio.to_thread(import_histories, store, loaded.saved)
-            logger.info("%s: %d events of its log were copied into the store", name, added)
-            imported += added
-        return imported
+            if imported is not None:
+                logger.info(
+                    "%s: %d events of its log were copied, %d left out", name, imported.events, imported.skipped
+                )
+                done += imported
+        return done

@@ -6,13 +6,14 @@ and hide all that the user really does in between.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from segue.event_store.clock import MAX_AHEAD
+
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)  # in every zone, too
-MAX_AHEAD = timedelta(minutes=5)  # by which the clock of a client may be ahead
 
 
 def not_a_number(value: object) -> object:

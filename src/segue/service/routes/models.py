@@ -17,7 +17,7 @@ from segue.service.http.openapi import needs, responses
 from segue.service.models.deployments import Arm, Arms, ModelName, Shadow, Split
 from segue.service.routes.dependencies import get_service
 from segue.service.service import Service
-from segue.service.users.history_import import OtherLogError
+from segue.service.users.history_import import NotImportedError
 
 router = APIRouter(tags=["models"], route_class=JsonRoute)
 
@@ -37,8 +37,8 @@ class NewSplit(BaseModel):
         strict=True,
         description=(
             "Whether the events of the models' logs are copied into the store, where they stay for ever. By default, "
-            "if the store has most of them already, or no other events; else the answer is 409. Those of models in "
-            "shadow never are."
+            "if the store has most of them already, or no other events; else the answer is 409. The store remembers "
+            "`false` for these logs. Those of models in shadow never are copied."
         ),
     )
     version: int | None = Field(
@@ -69,6 +69,9 @@ class Activated(ModelList):
     """The models of a service after an activation."""
 
     imported: int = Field(description="Number of events that were copied from the logs of the models into the store.")
+    skipped: int = Field(
+        description="Number of events of these logs that were left out, since other events in the store have their ids."
+    )
 
 
 class ModelFolder(BaseModel):
@@ -98,17 +101,18 @@ async def activate(body: NewSplit, service: Annotated[Service, Depends(get_servi
     answered by the model that they began with. Other services of the store follow within a second or two.
 
     A model of another log than the one that the store has is refused with 409, until `import` says whether the events
-    of its log are copied. With a `version` that is not the newest, the answer is 409, too: list the models again.
+    of its log are copied. Events with times to come never are: 409, too. With a `version` that is not the newest, the
+    answer is 409 as well: list the models again.
     """
     split = body.to_split()
     try:
         imported = await service.activation.activate(split, import_events=body.import_events, seen=body.version)
     except StaleVersionError as error:
         raise HTTPException(409, f"not activated: {error}") from error
-    except (ArtefactError, OtherLogError) as error:
+    except (ArtefactError, NotImportedError) as error:
         raise HTTPException(409, f"not activated, the models that answered before go on: {error}") from error
     listed = await _listed(service)
-    return Activated(**dict(listed), imported=imported)
+    return Activated(**dict(listed), imported=imported.events, skipped=imported.skipped)
 
 
 @router.post(

@@ -8,25 +8,47 @@ Events stay in a store for ever. So a log is copied without being asked only int
     any                                     the log of `segue retrain` on this store   nothing: all is there
     a backup that was put back              the same, made after the backup            the rest if somebody says so
     events of another log                   users of the same names, other events      only if somebody says so
+    any                                     one that somebody refused                  only if somebody says so
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
-from segue.data.log import Ids, Log
-from segue.data.time_units import in_microseconds
+from segue.data.log import Ids, Log, ranges
+from segue.data.time_units import in_microseconds, time_text
 from segue.errors import ConfigError
-from segue.event_store.imports import Row
+from segue.event_store.clock import MAX_AHEAD, now
+from segue.event_store.imports import Imported, Row
 from segue.event_store.store import Store
 from segue.serving.saved_model import SavedModel
 
 
-class OtherLogError(ConfigError):
-    """The log of a model seems not to be the one that a store has."""
+class NotImportedError(ConfigError):
+    """The events of a model's log are not copied into a store, and somebody must say what is to be done.
+
+    Attributes:
+        can_be_copied: whether they are when somebody says so.
+    """
+
+    def __init__(self, message: str, *, can_be_copied: bool) -> None:
+        super().__init__(message)
+        self.can_be_copied = can_be_copied
+
+    def advice(self, model: str, *, copy: str, leave: str) -> str:
+        """The message with what can be done.
+
+        Args:
+            model: name of the model.
+            copy: what to give so that the events are copied.
+            leave: what to give so that they are not.
+        """
+        copying = f"{copy} to copy them all into the store, which cannot be undone, or " if self.can_be_copied else ""
+        return f"{model}: {self}. Give {copying}{leave} to go on with the events that the store has"
 
 
 @dataclass(frozen=True)
@@ -59,27 +81,53 @@ class Overlap:
         )
 
 
-def needs_import(store: Store, saved: SavedModel, wanted: bool | None = None) -> bool:
-    """Whether the events of a model's log are to be copied; those of a model that was trained on the store are there.
+def import_histories(store: Store, saved: SavedModel, wanted: bool | None = None) -> Imported | None:
+    """Copy the events of a model's log, except those of users who were erased from the store.
 
     Args:
         store: the store.
         saved: the model.
-        wanted: whether somebody wants it; None if nobody says so.
+        wanted: whether somebody wants it; None if nobody says so. The store remembers a refusal.
+
+    Returns:
+        What was copied; None if nothing had to be.
 
     Raises:
-        OtherLogError: it cannot be told, and somebody must say so.
+        NotImportedError: the log seems not to be the one that the store has, or it has times to come.
     """
-    if wanted is not None:
-        return wanted
-    if _newest_seq(store, saved) is not None or store.imports.has(saved.about["log"]["fingerprint"]):
-        return False
-    if not len(store.events):
-        return True
-    overlap = find_overlap(store, saved)
-    if not overlap.is_same_log:
-        raise OtherLogError(str(overlap))
-    return True
+    fingerprint, name = saved.about["log"]["fingerprint"], saved.log.name
+    if wanted is False:
+        store.imports.refuse(fingerprint, name)
+        return None
+    if not (wanted or _is_missing(store, saved)):
+        return None
+    _check_times(saved.log)
+    if wanted is None and len(store.events) and not (overlap := find_overlap(store, saved)).is_same_log:
+        raise NotImportedError(str(overlap), can_be_copied=True)
+    rows, _ = _kept_rows(store, saved.log)
+    return store.imports.add(rows, fingerprint=fingerprint, name=name)
+
+
+def _is_missing(store: Store, saved: SavedModel) -> bool:
+    """Whether nothing says that a store has the log of a model, as it has that of a model that was trained on it."""
+    return _newest_seq(store, saved) is None and not store.imports.has(saved.about["log"]["fingerprint"])
+
+
+def _check_times(log: Log) -> None:
+    """Check that the events of a log have happened: one to come would hide all that its user really does until then.
+
+    Raises:
+        NotImportedError: some are to come.
+    """
+    times = event_times(log)
+    num_ahead = int((times > now() + MAX_AHEAD // timedelta(microseconds=1)).sum())
+    if num_ahead:
+        latest = time_text(int(times.max()), "microseconds")
+        raise NotImportedError(
+            f"{num_ahead:,} of the {len(log):,} events of its log are to come, the latest at {latest}; check the unit "
+            "and the zone of the time column, and train the model on the corrected log",
+            can_be_copied=False,
+        )
 
 
 def lacks_events(store: Store, saved: SavedModel) -> bool:
@@ -103,21 +151,6 @@ def find_overlap(store: Store, saved: SavedModel) -> Overlap:
     return Overlap(events, present, len(users), store.events.num_known(users), len(store.events))
 
 
-def import_histories(store: Store, saved: SavedModel, advance: Callable[[int], object] = lambda count: None) -> int:
-    """Copy the events of a model's log, except those of users who were erased from the store.
-
-    Args:
-        store: the store.
-        saved: the model.
-        advance: is called with the number of events of each block that is stored.
-
-    Returns:
-        The number of events that are new.
-    """
-    rows, _ = _kept_rows(store, saved.log)
-    return store.imports.add(rows, fingerprint=saved.about["log"]["fingerprint"], name=saved.log.name, advance=advance)
-
-
 def _kept_rows(store: Store, log: Log) -> tuple[Iterator[Row], list[str]]:
     """The events of a log, and the names of their users, without those who were erased from the store."""
     tokens = [str(token) for token in log.users.tokens]
@@ -129,11 +162,11 @@ def _kept_rows(store: Store, log: Log) -> tuple[Iterator[Row], list[str]]:
 def event_times(log: Log) -> Ids:
     """The times of all events in microseconds since 1970, as a store has them.
 
-    Times that are no dates stay as they are, and a log without times has the positions of its rows: both come before
-    everything that happens from now on.
+    Times that are no dates stay as they are, and an event of a log without times has its position in the history of its
+    user, which stays the same when the log goes on. Both come before everything that happens from now on.
     """
     if log.time is None:
-        return np.arange(len(log))
+        return ranges(np.zeros_like(log.lengths), log.lengths)
     return in_microseconds(log.column(log.time), log.time_unit)
 
 
