@@ -19,7 +19,8 @@ from segue.event_store.event import Event
 from segue.event_store.event_log import EventLog
 from segue.event_store.item_table import Item
 from segue.event_store.later_events import EarlierItems, later_events
-from segue.event_store.sessions import Sessions
+from segue.event_store.outcomes import RecommendedList
+from segue.event_store.sessions import Sessions, TakenSessionError
 from segue.event_store.store import open_store
 from segue.event_store.tables import aliases
 
@@ -90,6 +91,31 @@ def test_a_session_joined_to_a_user_is_the_users_history_from_then_on(store):
     assert set(appended.changes) == {"u1"}
     assert history(log, "u1") == [(1, "a"), (2, "b"), (3, "c")]
     assert store.sessions.owner("session") == "u1"
+
+
+def test_a_session_belongs_to_one_user_for_ever(store):
+    store.events.append([Event("s", "a", 1)])
+    assert [store.sessions.join("s", "anna"), store.sessions.join("s", "anna")] == [1, 0]
+    with pytest.raises(TakenSessionError, match="begin a new session"):
+        store.sessions.join("s", "ben")
+    assert store.sessions.join("anna", "carl") == 1  # two users become one, and the session goes with them
+    assert [store.sessions.join("s", "anna"), store.sessions.join("s", "carl")] == [0, 0]
+    with pytest.raises(TakenSessionError):
+        store.sessions.join("anna", "ben")
+    assert store.sessions.joined() == {"s": "carl", "anna": "carl"}
+    assert history(store.events, "carl") == [(1, "a")]
+
+
+def test_lists_that_wait_go_with_the_session(store):
+    """Of two lists of one model and arm, the newer one stays, whoever had it."""
+    store.events.append([Event("s", "a", 1), Event("u", "b", 2)])
+    places = [("s", "hgn", 7), ("u", "hgn", 5), ("s", "pop", 5), ("u", "pop", 7), ("s", "knn", 5), ("u", "gru", 5)]
+    waiting = [RecommendedList(user, model, "f", "a", time, 1, 1, False, (user,)) for user, model, time in places]
+    store.outcomes.exchange({}, waiting)
+    store.sessions.join("s", "u")
+    assert store.outcomes.waiting(["s"]) == {}
+    found = sorted((one.model, one.time, *one.items) for one in store.outcomes.waiting(["u"]).values())
+    assert found == [("gru", 5, "u"), ("hgn", 7, "s"), ("knn", 5, "s"), ("pop", 7, "u")]
 
 
 @pytest.mark.parametrize(("change", "left"), [("join", ["y", "z"]), ("erase", [])])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, exists, func, select, tuple_, update
 
 from segue.errors import SegueError
 from segue.event_store.database import Database
@@ -26,6 +26,10 @@ class UserNotSessionError(SegueError):
     """A name that is to be joined to a user is one itself: two persons would become one for ever."""
 
 
+class TakenSessionError(SegueError):
+    """A session that is to be joined to a user belongs to another one."""
+
+
 class Sessions:
     """The sessions of a store that were joined to users."""
 
@@ -35,8 +39,12 @@ class Sessions:
 
     def owner(self, session: str) -> str:
         """The user that an anonymous session was joined to; the name itself if it was not."""
+        return self.read_owners({session})[session]
+
+    def read_owners(self, names: Iterable[str]) -> dict[str, str]:
+        """The user whom each name belongs to now: the one that it was joined to, or the name itself."""
         with self.database.read() as connection:
-            return self.owners(connection, {session})[session]
+            return self.owners(connection, names)
 
     def joined(self) -> dict[str, str]:
         """The user of each session that was joined to one."""
@@ -46,27 +54,34 @@ class Sessions:
     def join(self, session: str, user: str, *, check: bool = False) -> int:
         """Give all events of an anonymous session to a user, and those that will come; the number of events.
 
+        The recommended lists that wait for its next event go with them; of two lists of one model, the newer one stays.
+
         Args:
             session: its name.
             user: name of the user, or of a session that was joined to one.
             check: whether a name that is known to be a user's is refused.
 
         Raises:
+            TakenSessionError: it belongs to another user. Events of both persons are among its own, and models may have
+                been trained on them.
             UserNotSessionError: with `check`: it has events of the log of a model, or other sessions belong to it.
         """
         with self.database.write() as connection:
             self.lock(connection)
-            user = self.owners(connection, {user})[user]
-            if session == user:
+            owners = self.owners(connection, {user, session})
+            user, owner = owners[user], owners[session]
+            if owner == user:
                 return 0
+            if owner != session:
+                raise TakenSessionError("it belongs to another user already; begin a new session at each log-in")
             if check:
                 _check_session(connection, session)
             self._versions.lock(connection, sorted({session, user}))
             statement = update(events).where(events.c.user == session).values(user=user)
             moved = connection.execute(statement).rowcount
             connection.execute(update(aliases).where(aliases.c.user == session).values(user=user))
-            connection.execute(self.database.upsert(aliases, ["session"]), [{"session": session, "user": user}])
-            connection.execute(delete(lists).where(lists.c.user == session))
+            connection.execute(aliases.insert(), [{"session": session, "user": user}])
+            _move_lists(connection, session, user)
             connection.execute(delete(histories).where(histories.c.user == session))
             self._versions.renew(connection, [user])
         return int(moved)
@@ -80,7 +95,7 @@ class Sessions:
         self._lock(connection, "pg_advisory_xact_lock")
 
     def owners(self, connection: Connection, names: Iterable[str]) -> dict[str, str]:
-        """The user whom each name belongs to: the one that it was joined to, or the name itself."""
+        """As `read_owners`, in a transaction."""
         owners = {name: name for name in names}
         for condition in is_one_of(aliases.c.session, list(owners)):
             owners |= {row.session: row.user for row in connection.execute(select(aliases).where(condition))}
@@ -102,3 +117,15 @@ def _check_session(connection: Connection, name: str) -> None:
     for statement, why in ((imported, "a model was trained on it"), (joined, "other sessions belong to it")):
         if connection.execute(statement).first() is not None:
             raise UserNotSessionError(f"it is a user and no anonymous session: {why}")
+
+
+def _move_lists(connection: Connection, session: str, user: str) -> None:
+    """Give the waiting lists of a session to a user, who has one list of a model and arm at a time: the newest."""
+    other = lists.alias()
+    newer = exists().where(
+        *(other.c[name] == lists.c[name] for name in ("model", "fingerprint", "arm")),
+        other.c.user.in_((session, user)),
+        tuple_(other.c.time, other.c.seq) > tuple_(lists.c.time, lists.c.seq),
+    )
+    connection.execute(delete(lists).where(lists.c.user.in_((session, user)), newer))
+    connection.execute(update(lists).where(lists.c.user == session).values(user=user))

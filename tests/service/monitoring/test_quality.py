@@ -148,6 +148,23 @@ def test_a_list_and_its_event_before_one_write(store):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_list_that_was_shown_before_a_log_in_counts_for_what_came_after_it(store, is_written):
+    async def run() -> None:
+        quality = LiveQuality(store)
+        add(store, ("u", "b", 1), ("s", "a", 2))
+        quality.recommended(last(store, "s"), store.events.version("s"))
+        if is_written:
+            await quality.flush()
+        store.sessions.join("s", "u")
+        quality.changed(add(store, ("u", "e", 3)))
+        await quality.flush()
+        assert report(store) == [("a", 1, 0, 1, 0.5)]
+        assert store.outcomes.waiting(["s", "u"]) == {}
+
+    asyncio.run(run())
+
+
 def test_an_event_before_a_write_that_failed_settles_the_list(store, monkeypatch):
     store.events.append([Event("u", item, time) for time, item in enumerate("abc", 1)])
     quality = LiveQuality(store)

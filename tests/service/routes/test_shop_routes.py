@@ -297,6 +297,8 @@ def test_a_user_is_shown_with_titles_and_a_session_is_joined(client):
     client.post("/v1/events", json=event)
     joined = client.post("/v1/sessions/session/join", json={"user": "u1"}).json()
     assert joined == {"session": "session", "user": "u1", "events": 1}
+    taken = client.post("/v1/sessions/session/join", json={"user": "u2"})
+    assert (taken.status_code, "session 'session': it belongs to another user" in taken.json()["detail"]) == (409, True)
     client.post("/v1/events", json={**event, "time": "2026-01-02T00:00:00Z"})
     shown = client.get("/v1/users/session", params={"limit": 2}).json()
     assert (shown["user"], shown["events"], shown["models"]) == ("u1", 14, ["hgn", "item-knn"])

@@ -19,6 +19,7 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event_log import PastEvent
@@ -89,6 +90,8 @@ class LiveQuality:
     def _write(self, new: Sequence[tuple[RecommendedList, int | None]], changed: set[str]) -> None:
         """Store lists, or their outcomes if they were followed: another service may have stored the event already."""
         outcomes, database = self.store.outcomes, self.store.database
+        owners = self.store.sessions.read_owners({one.user for one, _ in new})
+        new = [(replace(one, user=owners[one.user]), version) for one, version in new]
         versions = self.store.events.versions(sorted({one.user for one, _ in new}))
         changed = changed | {one.user for one, version in new if versions.get(one.user) != version}
         stored = outcomes.waiting(sorted({*changed, *(one.user for one, _ in new)}))

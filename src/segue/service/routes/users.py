@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from segue.event_store.clock import to_datetime
-from segue.event_store.sessions import UserNotSessionError
+from segue.event_store.sessions import TakenSessionError, UserNotSessionError
 from segue.service.http.json_body import JsonRoute
 from segue.service.http.names import Name
 from segue.service.http.openapi import needs, responses
@@ -173,13 +173,17 @@ async def join(
 ) -> Joined:
     """Give the events of an anonymous session to a user, and those that will come under its name.
 
-    This cannot be undone. Give sessions names that no user has. A name with events that were imported from the log of
-    a model, or to which sessions were joined, counts as a user: only a key of the role admin, or a client that needs
-    no key, joins it to another user; else the answer is 409. Every other name counts as a session.
+    This cannot be undone: a session that belongs to a user cannot be joined to another one (409), so begin a new
+    session at each log-in. The lists that wait for its next event go with it. Give sessions names that no user has. A
+    name with events that were imported from the log of a model, or to which sessions were joined, counts as a user:
+    only a key of the role admin, or a client that needs no key, joins it to another user; else the answer is 409. Every
+    other name counts as a session.
     """
     sessions = service.store.sessions
     try:
         moved = await service.change(lambda: sessions.join(session, body.user, check=not is_admin))
+    except TakenSessionError as error:
+        raise HTTPException(409, f"session {session!r}: {error}") from error
     except UserNotSessionError as error:
         raise HTTPException(
             409, f"session {session!r}: {error}; to merge two users for ever takes a key of the role admin"
