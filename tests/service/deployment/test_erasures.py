@@ -143,7 +143,7 @@ def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
     outcome = Experiment(model="pop", protocol=Protocol.named("leave-one-out")).run(log)
     folder = save(outcome.model, log, tmp_path / "pop", **outcome.about())
     time.sleep(1.1)  # the time of saving is in seconds
-    service = start_service(folder, url)
+    service = start_service(folder, url, import_events=False)
     with closing(open_store(url)) as other:
         other.erasures.erase("u1")
     with TestClient(create_app(service, Limits())) as client:

@@ -43,6 +43,7 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {  # bodies that are accepted
     ("POST", "/v1/models/activate"): {"model": "hgn", "shadow": [], "salt": ""},
     ("POST", "/v1/models/load"): {"folder": "item-knn"},
 }
+PYTHON = ("function-", "functools", "<function", "tagged-union", "constrained-", "0x7")  # no words for a client
 MANY = 100_001  # more than any list may have
 DEEP = json.loads("[" * 500 + "]" * 500)
 
@@ -55,7 +56,17 @@ BAD_FIELDS: dict[str, list[Any]] = {
     "number": ["x", True, [], {}, DEEP, *NUMBERS],
     "boolean": ["yes", 1, 0, [], {}, DEEP],
     "array": ["x", 1, True, {}, [None], [1], ["a\0b"], ["\ud800"], ["x" * 1_001], ["x"] * MANY, DEEP],
-    "object": ["x", 1, True, [], DEEP, {"a\0b": []}, {"a": DEEP}],
+    "object": [
+        "x",
+        1,
+        True,
+        [],
+        DEEP,
+        {"a\0b": []},
+        {"a": DEEP},
+        {"a": {}},
+        *({"a": [bad]} for bad in (None, {}, "a\0b")),
+    ],
 }
 BAD_QUERIES = {
     "string": ["", "%00", "%FF", "%ED%A0%80", "%", "x" * 1_001],
@@ -145,7 +156,8 @@ def test_bad_values_are_refused_by_name(client, document):
         count += 1
         is_right = 400 <= answer.status_code < 500 and answer.headers["content-type"] == "application/problem+json"
         detail = answer.json()["detail"] if is_right else ""
-        if not (name in detail or detail.startswith(("query: ", "body: "))):  # these are said of the whole
+        is_named = name in detail or detail.startswith(("query: ", "body: "))  # these are said of the whole
+        if not is_named or any(inside in answer.text for inside in PYTHON):
             faults.append((method, address[:80], name, body[:80], answer.status_code, answer.text[:200]))
     assert faults == []
     assert count > 500

@@ -21,6 +21,7 @@ from segue.service.http.times import Time
 from segue.service.models.loaded_model import MAX_ITEMS, LoadedModel
 from segue.service.routes.conditions import AVAILABLE, RULES, WhereQuery
 from segue.service.routes.dependencies import get_service
+from segue.service.routes.item_values import ColumnValue
 from segue.service.routes.one_or_several import ONE, SEVERAL, one_or_several
 from segue.service.service import Service
 from segue.serving.item_filter import ItemFilter
@@ -41,11 +42,8 @@ def not_a_field(column: str) -> str:
     return column
 
 
-Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Value = Annotated[Text, Field(max_length=1_000)] | bool | Number
 ItemPath = Annotated[Name, Path(description="Name of the item; a slash in it stays as it is.", examples=["sku7"])]
 Column = Annotated[Text, Field(min_length=1, max_length=200), AfterValidator(not_a_field)]
-Values = Annotated[list[Value], Field(max_length=1_000)]
 
 
 class NewItem(BaseModel):
@@ -59,7 +57,7 @@ class NewItem(BaseModel):
         description="What people call it. Without a title, or with null, its name is shown.",
         examples=["A kettle"],
     )
-    columns: dict[Column, Value | Values | None] = Field(
+    columns: dict[Column, ColumnValue] = Field(
         default_factory=dict,
         max_length=100,
         description="Further values, such as a category; a list has several, and null says that there is none.",
