@@ -14,7 +14,9 @@ from segue.data.readers.ingest import read_log
 from segue.errors import ArtefactError
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
+from segue.serving.batch import recommend_blocks
 from segue.serving.erase_users import erase_users
+from segue.serving.erased_names import named_users
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import load, read_facts, save
 
@@ -53,6 +55,16 @@ def test_an_erased_user_keeps_an_id_and_nothing_else(saved):
     assert after.about["log"] == {**before.about["log"], "events": 25}
     assert after.about["results"] == before.about["results"]
     assert erase_users(folder, {name(2): None}).users == 0
+
+
+def test_nothing_is_recommended_to_an_erased_user(saved):
+    folder, name = saved
+    erase_users(folder, {name(2): None, name(4): None})
+    one = load(folder)
+    (block,) = recommend_blocks(one.model, one.log, k=2, exclude_seen=False)
+    assert block.num_users == 4
+    assert block.rows["user"].cast(pl.String).unique(maintain_order=True).to_list() == [name(n) for n in (1, 3, 5, 6)]
+    assert named_users(one.log.users.tokens).tolist() == [1, 3, 5, 6]
 
 
 def test_somebody_who_came_back_keeps_what_came_later(saved):

@@ -87,6 +87,8 @@ def test_an_export_names_the_model_as_a_service_does_also_after_an_erasure(tmp_p
     erase_users(saved.folder, {str(LOG.users.tokens[0]): None})
     export_model(load(saved.folder), tmp_path / "out", onnx=False)
     assert json.loads((tmp_path / "out" / "export.json").read_text())["fingerprint"] == fingerprint
+    users = pl.read_parquet(tmp_path / "out" / "users.parquet")["user"].to_list()
+    assert users == [None, *LOG.users.tokens.to_list()[1:]]  # nothing is said of a person who was erased
 
 
 @pytest.mark.slow

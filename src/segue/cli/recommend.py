@@ -81,6 +81,7 @@ def recommend(
         check_format(out)
     saved = load_saved(model, model_class)
     from segue.serving.batch import recommend_blocks
+    from segue.serving.erased_names import named_users
     from segue.serving.query import make_query
     from segue.serving.recommend import recommend as recommend_items
 
@@ -91,7 +92,7 @@ def recommend(
         blocks = recommend_blocks(
             saved.model, log, users, k=k, exclude_seen=candidates.exclude_seen, items=items, strict=strict
         )
-        counts = write_recommendations(blocks, log.num_users if users is None else len(users), out)
+        counts = write_recommendations(blocks, len(named_users(log.users.tokens) if users is None else users), out)
         write_json_output(json, {"model": str(model), "out": str(out), **asdict(counts)})
         return
     history = read_history(log, who.history, who.item)

@@ -18,6 +18,7 @@ import polars as pl
 from segue.data.log import Log
 from segue.errors import DataError
 from segue.models.base.model import Model
+from segue.serving.erased_names import named_users
 from segue.serving.item_filter import ItemFilter
 from segue.serving.query import Query, lookup_ids
 from segue.serving.top_items import TopItemFinder, TopItems
@@ -57,7 +58,8 @@ def recommend_blocks(
     Args:
         model: a model trained on the vocabularies of `log`.
         log: the names of users and items, and the histories of the users.
-        users: names of users; None for all users of the log. An unknown user gets the most popular items.
+        users: names of users; None for all users of the log but those who were erased. An unknown user gets the most
+            popular items.
         k: the number of items for each user.
         exclude_seen: as in `recommend`.
         items: the items that may be recommended; None for all.
@@ -69,7 +71,8 @@ def recommend_blocks(
     """
     finder = TopItemFinder(model, log, k=k, exclude_seen=exclude_seen, items=items)
     if users is None:
-        ids, names = np.arange(1, log.num_users + 1), log.users.tokens
+        ids = named_users(log.users.tokens)
+        names = log.users.tokens.gather(ids - 1)
     else:
         if strict:
             lookup_ids(log, "user", users)

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import randbelow, token_hex
 
 import numpy as np
 import polars as pl
@@ -22,6 +21,7 @@ from segue.errors import ArtefactError
 from segue.folders import atomic_folder
 from segue.io import file_hash, reason, write_json
 from segue.models.base.model import Sizes
+from segue.serving.erased_names import erased_name
 from segue.serving.model_facts import PAYLOAD, REPAIR, facts_hash, fingerprint_of
 from segue.serving.saved_model import read_facts
 from segue.serving.stored_log import read_stored_log, write_stored_log
@@ -125,7 +125,7 @@ def _renamed(tokens: pl.Series, ids: list[int]) -> pl.Series:
     """The names of users, with names that say nothing for the erased ones."""
     values, whole = tokens.to_list(), tokens.dtype.is_integer()
     for index in ids:
-        values[index - 1] = -(2**62) - randbelow(2**61) if whole else f"erased {token_hex(16)}"
+        values[index - 1] = erased_name(is_number=whole)
     return pl.Series(tokens.name, values, dtype=pl.Int64 if whole else tokens.dtype)
 
 

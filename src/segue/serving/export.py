@@ -2,7 +2,7 @@
 
 items.parquet        item, title (if the log has titles), vector; row i - 1 is the item with the id i
 item_vectors.npy     the same vectors, (I, d), float32
-users.parquet        user; row u - 1 is the user with the id u
+users.parquet        user; row u - 1 is the user with the id u, null if erased
 query.onnx           (user, history) -> query, (1, d): one question at a time; history is padded with 0 on the left
 export.json          what this is: model, fingerprint, window, inputs
 
@@ -30,6 +30,7 @@ from segue.io import reason, write_json
 from segue.models.base.model import DotProductModel, Model
 from segue.models.base.score_buffer import evaluation_mode
 from segue.models.registry import MODELS
+from segue.serving.erased_names import is_erased
 from segue.serving.model_facts import fingerprint_of
 from segue.serving.saved_model import SavedModel
 
@@ -90,7 +91,8 @@ def export_model(saved: SavedModel, folder: Path, *, onnx: bool = True, length: 
     try:
         with atomic_folder(folder) as temporary:
             _write_items(log, vectors, temporary)
-            pl.DataFrame({"user": log.users.tokens}).write_parquet(temporary / "users.parquet")
+            names = log.users.tokens.set(pl.Series(is_erased(log.users.tokens)), None)
+            pl.DataFrame({"user": names}).write_parquet(temporary / "users.parquet")
             error, why_not = _write_network(model, log, length, temporary) if onnx else (None, "it was not asked for")
             exported = Exported(len(vectors), vectors.shape[1], length, error, why_not)
             write_json(temporary / "export.json", _facts(saved, model, exported))

@@ -221,6 +221,14 @@ def test_strangers_do_not_fill_the_log(port, caplog):
     ]
 
 
+def test_another_protocol_is_not_spoken_and_no_package_is_advised(port, caplog):
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+    with caplog.at_level(logging.WARNING), closing(connect(port)) as client:
+        client.sendall(REQUEST[:-2] + upgrade + b"\r\n")
+        assert everything(client).startswith(b"HTTP/1.1 200")
+    assert caplog.messages == []
+
+
 def test_an_address_is_taken_by_one_service_alone():
     """The second one fails at once, before it has loaded its models."""
     with closing(listen("127.0.0.1", 0)) as first, pytest.raises(ConfigError, match="cannot be listened on"):

@@ -93,6 +93,9 @@ class BoundedConnection(HttpToolsProtocol):
         """Refuse what is not HTTP; uvicorn asks for it while it handles the error of the parser."""
         self._refuse(400, _why_no_http(sys.exception()))
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing when a client asks for another protocol: it is answered in HTTP/1.1, as the standard allows."""
+
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
