@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 
@@ -22,7 +23,7 @@ from segue.event_store.later_events import EarlierItems, later_events
 from segue.event_store.outcomes import RecommendedList
 from segue.event_store.sessions import Sessions, TakenSessionError
 from segue.event_store.store import open_store
-from segue.event_store.tables import aliases
+from segue.event_store.tables import aliases, metadata
 
 names = st.sampled_from(["u1", "u2", "ü", "'; DROP TABLE events; --"])
 
@@ -146,6 +147,25 @@ def test_an_event_that_crosses_a_join_or_an_erasure_is_not_left_with_the_session
         changing.result()
         assert other.events.history("s") == []
         assert [event.item for event in other.events.history("u") if event.item != "x"] == left
+
+
+def test_two_transactions_with_the_same_ids_do_not_wait_for_each_other(store, url):
+    """Of two services of a PostgreSQL; in SQLite every transaction is alone."""
+    if store.database.embedded:
+        pytest.skip("one transaction at a time")
+    table = metadata.tables["events"]
+    rows = [{"id": name, "user": "u", "item": "x", "time": 1, "type": ""} for name in "ab"]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with closing(open_store(url)) as other, ThreadPoolExecutor(1) as pool:
+        with other.database.write() as connection:
+            connection.execute(table.insert(), rows[:1])
+            appending = pool.submit(store.events.append, [Event("u", "x", 1, id=name) for name in "cba"])
+            while not connection.exec_driver_sql(waiting).scalar():
+                time.sleep(0.01)
+            connection.execute(table.insert(), rows[1:])
+        assert appending.result().stored == [True, False, False]
+    store.events.append([Event("v", item, 1, id=item) for item in "zyx"])
+    assert history(store.events, "v") == [(1, "z"), (1, "y"), (1, "x")]  # in the order of arrival
 
 
 def test_an_erased_user_leaves_nothing_but_a_salted_hash(store):

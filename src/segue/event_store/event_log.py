@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from segue.event_store.database import Database
 from segue.event_store.event import Event
@@ -100,6 +101,8 @@ class EventLog:
                 }
                 for event in new
             ]
+            if not self.database.embedded:
+                rows = _in_order_of_ids(connection, rows)
             statement = self.database.insert_new(events).returning(
                 events.c.id, events.c.seq, events.c.user, events.c.time, events.c.item
             )
@@ -233,3 +236,15 @@ class EventLog:
 
 def _order(event: PastEvent) -> tuple[int, int]:
     return event.time, event.seq
+
+
+def _in_order_of_ids(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of new events with the numbers of their arrival, in the order of their ids.
+
+    PostgreSQL locks each id until the transaction ends. All transactions take them in the same order, so that two of
+    them never wait for each other.
+    """
+    next_number = func.nextval(func.pg_get_serial_sequence(events.name, "seq"))
+    numbers = connection.execute(select(next_number).select_from(func.generate_series(1, len(rows)))).scalars()
+    numbered = [{**row, "seq": number} for row, number in zip(rows, sorted(numbers), strict=True)]
+    return sorted(numbered, key=itemgetter("id"))
