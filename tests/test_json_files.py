@@ -46,13 +46,13 @@ def test_a_file_that_fits_its_schema(tmp_path):
         (GOOD.replace("3", "3.0"), r"parts\.0\.rows: must be a valid integer, not 3\.0"),
         (GOOD.replace("3", "true"), r"parts\.0\.rows: must be a valid integer, not True"),
         (GOOD.replace("3", "-1"), r"parts\.0\.rows: must be greater than or equal to 0, not -1"),
-        (GOOD.replace("3", "1e999"), r"x\.json: parts\.0\.rows: "),
+        (GOOD.replace("3", "1e999"), r"x\.json: damaged, not JSON \(the number 1e999 is too large\)"),
         (GOOD.replace("rows", "row s"), r"x\.json: parts\.0\.rows is missing"),
         (
             GOOD.replace("rows", "a\\nb").replace('"a\\nb": 3', '"rows": 3, "a\\nb": 3'),
             r"parts\.0\.'a\\nb' is not a known",
         ),
-        ('{"parts": [], "share": 1e999}', r"x\.json: share: must be a finite number"),
+        ('{"parts": [], "share": 1e999}', r"x\.json: damaged, not JSON \(the number 1e999"),
         (GOOD.replace('"a"', '"\\ud800"'), r"x\.json: .*; mend it"),
     ],
 )

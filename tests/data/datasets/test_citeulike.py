@@ -64,7 +64,8 @@ def test_data_files_are_installed_with_the_package():
         for glob in globs
         for path in (root / "src" / package.replace(".", "/")).glob(glob)
     }
-    files = {path for path in (root / "src/segue").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    found = {path for path in (root / "src/segue").rglob("*") if path.is_file() and path.suffix != ".py"}
+    files = {path for path in found if path.parent.name != "__pycache__"}
     assert files == installed
 
 
