@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fastapi.testclient import TestClient
+from periodic_work import catch_up
 
 from segue.evaluation.protocol import Protocol
 from segue.event_store.event_log import PastEvent
@@ -90,7 +91,7 @@ def test_nothing_grows_with_the_requests(service, monkeypatch):
             for path in (f"recommend?user={user}", f"recommend?user=nobody-{number}", f"similar?item={item}"):
                 assert client.get(f"/v1/{path}").status_code == 200
             client.get(f"/v1/items/unknown-{number}")
-        client.portal.call(service.catch_up)
+        catch_up(client, service)
         gc.collect()
         return elements(app)
 

@@ -89,11 +89,6 @@ class Service:
         for one in self.periodic:
             one.start()
 
-    async def catch_up(self) -> None:
-        """Do all periodic work now: what other processes changed then counts here."""
-        for one in self.periodic:
-            await one.once()
-
     @property
     def deployment(self) -> Deployment:
         """The models that answer now; replaced as a whole when a model is activated."""

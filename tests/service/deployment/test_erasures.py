@@ -12,6 +12,7 @@ import httpx2 as httpx
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
+from periodic_work import catch_up
 
 from segue.data.readers.ingest import read_log
 from segue.evaluation.protocol import Protocol
@@ -82,7 +83,7 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
         return {one["name"]: one["not_erased"] for one in client.get("/v1/models").json()["models"]}
 
     with TestClient(create_app(service, Limits())) as client:
-        client.portal.call(service.catch_up)
+        catch_up(client, service)
         assert "u1" not in names(own_models / "item-knn")
         assert not any(loaded.knows_user("u1") for loaded in service.loaded_models())
         found = entries(client)
@@ -93,7 +94,7 @@ def test_a_model_that_cannot_be_rewritten_does_not_keep_the_others(own_models, u
         assert "u2" not in names(own_models / "item-knn")
         assert client.get("/v1/users/u2").json()["models"] == []
         history.write_bytes(content)
-        client.portal.call(service.catch_up)
+        catch_up(client, service)
         assert entries(client) == {"hgn": None, "item-knn": None}
         assert not {"u1", "u2"} & names(own_models / "hgn")
 
@@ -147,7 +148,7 @@ def test_events_with_times_to_come_are_erased_with_the_others(tmp_path, url):
     with closing(open_store(url)) as other:
         other.erasures.erase("u1")
     with TestClient(create_app(service, Limits())) as client:
-        client.portal.call(service.catch_up)
+        catch_up(client, service)
         assert client.get("/v1/users/u1").json()["models"] == []
     assert "u1" not in names(folder)
     assert len(load(folder).log) == 40
@@ -191,5 +192,5 @@ def test_other_services_keep_nothing_of_an_erased_person_in_memory(recurrent, ur
             (tmp_path / "two" / "gru4rec" / "history.parquet").write_bytes(b"x")
         for user in ("u1", "newcomer"):
             assert here.delete(f"/v1/users/{user}").status_code == 200
-        there.portal.call(services[1].catch_up)
+        catch_up(there, services[1])
         assert states.users() == services[1].histories.users() == ["other"]

@@ -10,6 +10,7 @@ import httpx2 as httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from periodic_work import catch_up
 
 from segue.errors import ArtefactError, ConfigError
 from segue.event_store.store import open_store
@@ -229,7 +230,7 @@ def test_a_service_that_starts_with_an_old_copy_says_so(folder, tmp_path):
     for _ in range(2):  # also after it was started again
         service = start_service(elsewhere, url)
         with TestClient(create_app(service, Limits())) as client:
-            client.portal.call(service.catch_up)
+            catch_up(client, service)
             assert "copy the activated one to this machine" in client.get("/v1/models").json()["problem"]
 
 

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from fastapi.testclient import TestClient
+from periodic_work import catch_up
 from postgres import new_database, postgres_server
 
 from segue.service.app import create_app
@@ -30,15 +31,15 @@ def test_a_service_follows_another_one(own_models, tmp_path, url):
         first.put("/v1/items", json={"items": [{"item": best, "available": False}, {"item": "new", "title": "New"}]})
         first.put("/v1/rules/few", json={"kind": "exclude", "items": ["i4"]})
         first.post("/v1/events", json={"events": [{"user": f"x{n}", "item": "new"} for n in range(9)]})
-        second.portal.call(two.catch_up)
+        catch_up(second, two)
         found = second.get("/v1/recommend", params={"user": "u1", "k": 100}).json()["items"]
         assert not {best, "i4"} & {one["item"] for one in found}
         popular = second.get("/v1/popular", params={"k": 1}).json()["items"]
         assert [(one["item"], one["title"], one["events"]) for one in popular] == [("new", "New", 9)]
         assert second.delete("/v1/users/x1").json()["events"] == 1
         assert first.delete("/v1/users/u1").json()["models"] == [{"model": "hgn", "names": 1, "events": 12}]
-        second.portal.call(two.catch_up)
-        first.portal.call(one.catch_up)
+        catch_up(second, two)
+        catch_up(first, one)
         for client in (first, second):
             assert client.get("/v1/recommend", params={"user": "u1"}).json()["events"] == 0
             assert client.get("/v1/popular", params={"k": 1}).json()["items"][0]["events"] == 8

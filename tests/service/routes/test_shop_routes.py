@@ -11,6 +11,7 @@ from urllib.parse import quote
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
+from periodic_work import catch_up
 
 from segue.event_store.clock import MICROSECONDS
 from segue.event_store.event import Event
@@ -284,7 +285,7 @@ def test_changes_of_another_process_are_followed(service, client):
         other.items.put([Item("i3", "Three", {"kind": "x"}, available=False), Item("elsewhere", "Elsewhere")])
         other.rules.put("no-x", {"kind": "exclude", "items": ["i4"]})
         other.events.append([Event(f"x{n}", "i5", now()) for n in range(7)])
-        client.portal.call(service.catch_up)
+        catch_up(client, service)
     found = names(recommend(client, k=1000))
     assert not {"i3", "i4"} & set(found)
     assert client.get("/v1/items/elsewhere").json()["title"] == "Elsewhere"
@@ -377,7 +378,7 @@ def test_an_older_copy_of_a_model_is_cleaned_when_it_is_served_again(own_models,
     service = start_service(own_models, url, active="hgn")
     with TestClient(create_app(service, Limits())) as client:
         assert holds(own_models / "hgn", "u1")
-        client.portal.call(service.catch_up)
+        catch_up(client, service)
         assert not holds(own_models / "hgn", "u1")
         assert client.get("/v1/users/u1").json()["models"] == []
         assert recommend(client)["events"] == 0

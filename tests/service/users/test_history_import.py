@@ -8,6 +8,7 @@ from contextlib import closing
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
+from periodic_work import catch_up
 
 from segue.cli import status
 from segue.data.readers.ingest import read_log
@@ -210,7 +211,7 @@ def test_a_service_that_follows_copies_nothing(client, folder, url):
     follower = start_service(folder, url)
     with TestClient(create_app(follower, Limits())) as second:
         assert activate(client, model="other", **{"import": False}).status_code == 200
-        second.portal.call(follower.catch_up)
+        catch_up(second, follower)
         assert second.get("/v1/models").json()["arms"][0]["model"] == "other"
         assert num_events(url) == SAME
 

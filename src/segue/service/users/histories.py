@@ -1,4 +1,4 @@
-"""`Histories`: what users did, in memory for those who were asked for last, and always what the store holds.
+"""`Histories`: what users did, in memory for those who were asked for last, and always what the store has.
 
 A history is read from the store once. Events that this process stores are added to it in their place in time. Before
 an answer, its version is compared with the store's, so that events which another process stored count at once, too.
@@ -39,7 +39,7 @@ class Histories:
         return user in self._histories
 
     def get(self, user: str) -> History:
-        """The history of a user as the store holds it now.
+        """The history of a user as the store has it now.
 
         For a session that was joined to a user, it is that of the user.
         """
