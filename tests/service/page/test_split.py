@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import shown, visit
 
+expect = pytest.importorskip("playwright.sync_api").expect
+
 
 @contextmanager
 def split(site, body: dict) -> Iterator[None]:
@@ -122,8 +124,8 @@ def test_the_arms_of_one_model_stay_apart_in_their_order(page, site):
     with split(site, {"arms": arms, "salt": "xyz"}):
         visit(page, "Models")
         form = page.get_by_role("form", name="Who answers")
-        assert form.locator("tbody th").all_inner_texts() == ["item-knn", "hgn (arm a1)", "hgn (arm a2)"]
-        assert form.locator("tbody td:nth-child(3)").all_inner_texts() == ["50.0%", "37.5%", "12.5%"]
+        expect(form.locator("tbody th")).to_have_text(["item-knn", "hgn (arm a1)", "hgn (arm a2)"])
+        expect(form.locator("tbody td:nth-child(3)")).to_have_text(["50.0%", "37.5%", "12.5%"])
         form.get_by_label("hgn as a shadow model").check()
         form.get_by_role("button", name="Apply").click()
         assert "hgn (arm a2) answers 12.5% of the users. Shadow models: hgn." in question(page)
