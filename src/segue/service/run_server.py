@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from segue.errors import ConfigError, require
 from segue.io import reason
@@ -41,11 +42,31 @@ def run_server(service: Service, listener: socket.socket, limits: Limits, *, say
     app = create_app(service, limits)
     host, port = listener.getsockname()[:2]
     address = f"http://{host if ':' not in host else f'[{host}]'}:{port}"
-    config = uvicorn.Config(
+    limit_logs()
+    server = _Server(
+        server_config(app, limits.connections),
+        lambda: say(f"segue is ready: {address} (a page for people; routes: {address}/docs)"),
+    )
+    if signal.getsignal(HANGUP) is not signal.SIG_IGN:  # as nohup sets it
+        signal.signal(HANGUP, server.handle_exit)
+    try:
+        server.run([listener])
+    finally:
+        listener.close()
+
+
+def server_config(app: ASGIApp, connections: int) -> uvicorn.Config:
+    """How uvicorn serves an app: HTTP alone, whatever packages for other protocols are installed.
+
+    Args:
+        app: what answers.
+        connections: at the same time.
+    """
+    return uvicorn.Config(
         app,
         http=BoundedConnection,
         ws="none",
-        limit_concurrency=limits.connections,
+        limit_concurrency=connections,
         server_header=False,
         access_log=False,
         log_level="warning",
@@ -53,14 +74,6 @@ def run_server(service: Service, listener: socket.socket, limits: Limits, *, say
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=10,
     )
-    limit_logs()
-    server = _Server(config, lambda: say(f"segue is ready: {address} (a page for people; routes: {address}/docs)"))
-    if signal.getsignal(HANGUP) is not signal.SIG_IGN:  # as nohup sets it
-        signal.signal(HANGUP, server.handle_exit)
-    try:
-        server.run([listener])
-    finally:
-        listener.close()
 
 
 def limits_of(host: str, keys: ApiKeyCache, *, require_keys: bool, rate: float | None, connections: int) -> Limits:

@@ -16,9 +16,9 @@ import uvicorn
 
 from segue.errors import ConfigError
 from segue.service.http import connections
-from segue.service.http.connections import HEAD_BYTES, BoundedConnection
+from segue.service.http.connections import HEAD_BYTES
 from segue.service.http.log_limit import LogLimit
-from segue.service.run_server import listen
+from segue.service.run_server import listen, server_config
 
 FEW = 4
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -38,10 +38,7 @@ async def application(scope, receive, send) -> None:
 
 @pytest.fixture
 def server() -> uvicorn.Server:
-    limits = {"limit_concurrency": FEW, "timeout_keep_alive": 60}
-    return uvicorn.Server(
-        uvicorn.Config(application, http=BoundedConnection, lifespan="off", log_config=None, **limits)
-    )
+    return uvicorn.Server(server_config(application, FEW))
 
 
 @pytest.fixture

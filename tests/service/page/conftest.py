@@ -17,7 +17,7 @@ import uvicorn
 
 from segue.service.app import create_app
 from segue.service.http.limits import Limits
-from segue.service.run_server import listen
+from segue.service.run_server import listen, server_config
 from segue.service.service import Service
 from segue.service.start import start_service
 
@@ -55,8 +55,8 @@ def running(models: Path, folder: Path, *, keys: bool = False) -> Iterator[Site]
     made = {role: service.store.keys.new(role) for role in ("read", "write", "admin")} if keys else {}
     service.keys.keys = service.store.keys.all()
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(create_app(service, Limits(keys=keys)), ws="none", log_level="warning")
-    server = uvicorn.Server(config)
+    limits = Limits(keys=keys)
+    server = uvicorn.Server(server_config(create_app(service, limits), limits.connections))
     thread = Thread(target=server.run, args=([listener],))
     thread.start()
     try:
