@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -41,9 +42,10 @@ from benchmarks.plain_layers import (
 from benchmarks.report import handwritten_table
 from segue.data import synthetic
 from segue.models.base import ranking
-from segue.models.base.model import Sizes
+from segue.models.base.model import DirectModel, Sizes
 from segue.models.factorization import bprmf
-from segue.models.neighbours import seq_knn
+from segue.models.neighbours import item_knn, seq_knn
+from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.registry import find
 from segue.models.sequential import narm, sasrec
@@ -185,16 +187,15 @@ def _row_sums_layer() -> tuple[Run, Run]:
     return partial(matrix.weighted_row_sums, rows, weights), lambda: torch.from_numpy(plain())
 
 
-def _pair_counts_layer() -> tuple[Run, Run]:
-    """Fitting seq-knn on 600 users with 120 events each."""
+def _fit_layer(kind: type[DirectModel], module: ModuleType, name: str) -> tuple[Run, Run]:
+    """Fitting a model on 600 users with 120 events each, with a loop of its module and without it."""
     log = synthetic.random(num_users=600, num_items=3000, length=120, seed=0)
-    model = SeqKNN(SeqKNN.configure({}), Sizes(log.num_users, log.num_items))
-    loop = seq_knn.pair_counts
+    model = kind(kind.configure({}), Sizes(log.num_users, log.num_items))
+    loop = getattr(module, name)
 
-    def run(worth: int) -> Tensor:
-        with patch.object(seq_knn, "pair_counts", CompiledLoop(loop.module, loop.name, worth)):
+    def run(worth: int) -> None:
+        with patch.object(module, name, CompiledLoop(loop.module, loop.name, worth)):
             model.fit(log)
-        return model.similarity.values
 
     return partial(run, 0), partial(run, sys.maxsize)
 
@@ -273,7 +274,12 @@ PARTS: dict[str, Part] = {
     "pair-counts": Part(
         module="segue.nn.compiled_pair_counts",
         plain="all pairs in numpy, and a product of sparse matrices",
-        layer=_pair_counts_layer,
+        layer=partial(_fit_layer, SeqKNN, seq_knn, "pair_counts"),
+    ),
+    "neighbours": Part(
+        module="segue.nn.compiled_neighbours",
+        plain="a product of sparse matrices, and its sorted entries",
+        layer=partial(_fit_layer, ItemKNN, item_knn, "neighbours"),
     ),
     "adam-import": Part(module="segue.nn.optim", plain="import and make torch.optim.Adam", layer=_adam_import),
 }

@@ -59,3 +59,6 @@ row_sums = CompiledLoop("segue.nn.compiled_row_sums", "add_weighted_rows", worth
 
 pair_counts = CompiledLoop("segue.nn.compiled_pair_counts", "count_pairs", worth=25_000_000)
 """Counts pairs of events for seq-knn. Its work is the number of pairs; numpy and scipy take 20 ns for each."""
+
+neighbours = CompiledLoop("segue.nn.compiled_neighbours", "find_neighbours", worth=5_000_000)
+"""Finds neighbours for item-knn. Its work is the pairs to be compared; numpy and scipy take 100 ns for each."""

@@ -20,6 +20,7 @@ from segue.models.neighbours.item_knn import ItemKNN
 from segue.nn.compiled import CompiledLoop
 
 ITEMS = 5
+COMPILED = CompiledLoop(item_knn.neighbours.module, item_knn.neighbours.name, worth=0)
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
 
 
@@ -93,8 +94,43 @@ def test_the_size_of_blocks_changes_no_bit(monkeypatch: pytest.MonkeyPatch, max_
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = fitted(log, similarity=similarity).state_dict()
     monkeypatch.setattr(item_knn, "MAX_PAIRS", max_pairs)
-    for key, value in fitted(log, similarity=similarity).state_dict().items():
-        assert torch.equal(value, whole[key])
+    for loop in (COMPILED, item_knn.neighbours):
+        monkeypatch.setattr(item_knn, "neighbours", loop)
+        for key, value in fitted(log, similarity=similarity).state_dict().items():
+            assert torch.equal(value, whole[key])
+
+
+@settings(max_examples=60)
+@given(
+    histories=st.lists(st.lists(st.integers(1, 12), max_size=9), min_size=1, max_size=12),
+    kind=st.sampled_from(["cosine", "gru4rec", "lift"]),
+    num_neighbours=st.sampled_from([None, 1, 3, 6]),
+    shrinkage=st.sampled_from([0.0, 0.7, 5.0]),
+)
+def test_the_compiled_loop_finds_the_same_neighbours_to_the_bit(
+    histories: list[list[int]], kind: str, num_neighbours: int | None, shrinkage: float
+) -> None:
+    """Small counts make many equal similarities; the lower items come first."""
+    pytest.importorskip("numba")
+    log = synthetic.from_sequences(histories, num_items=12)
+    choices = {"similarity": kind, "num_neighbours": num_neighbours, "shrinkage": shrinkage, "alpha": 0.3}
+    states = []
+    for loop in (COMPILED, item_knn.neighbours):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(item_knn, "neighbours", loop)
+            states.append(fitted(log, **choices).state_dict())
+    assert COMPILED.function is not None
+    for key, value in states[0].items():
+        assert torch.equal(value, states[1][key])
+
+
+def test_of_equal_items_the_lower_ones_are_stored() -> None:
+    """Ten items occur with item 11 once each."""
+    log = synthetic.from_sequences([[item, 11] for item in range(10, 0, -1)], num_items=11)
+    for loop in (COMPILED, item_knn.neighbours):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(item_knn, "neighbours", loop)
+            assert fitted(log, num_neighbours=4).neighbour[11].tolist() == [1, 2, 3, 4]
 
 
 def test_an_item_without_events_has_no_neighbours() -> None:

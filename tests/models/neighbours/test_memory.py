@@ -29,17 +29,16 @@ def long_histories() -> Log:
     return synthetic.from_sequences(items.tolist(), num_items=ITEMS)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
-    ("module", "kind", "compiled"), [(seq_knn, SeqKNN, False), (seq_knn, SeqKNN, True), (item_knn, ItemKNN, False)]
+    ("module", "kind", "name"), [(seq_knn, SeqKNN, "pair_counts"), (item_knn, ItemKNN, "neighbours")]
 )
 def test_memory_is_that_of_the_kept_neighbours(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel], compiled: bool
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel], name: str, compiled: bool
 ) -> None:
     monkeypatch.setattr(module, "MAX_PAIRS", PAIRS)
     if compiled:
-        monkeypatch.setattr(
-            module, "pair_counts", loop := CompiledLoop(seq_knn.pair_counts.module, seq_knn.pair_counts.name, 0)
-        )
+        monkeypatch.setattr(module, name, loop := CompiledLoop(vars(module)[name].module, vars(module)[name].name, 0))
         assert loop.get(1) or not find_spec("numba")
     log = long_histories()
     model = kind(kind.configure({"num_neighbours": 500}), Sizes(log.num_users, log.num_items))

@@ -20,6 +20,7 @@ Sources: Sarwar et al., WWW 2001; Hidasi et al., ICLR 2016.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -30,12 +31,12 @@ from torch import Tensor
 
 from segue.batches.batch import Batch
 from segue.config import Config, Field
-from segue.data.log import Floats, Log, distinct
+from segue.data.log import Codes, Floats, Ids, Log, distinct
 from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.buffers import require_ids
-from segue.nn.compiled import row_sums
+from segue.nn.compiled import neighbours, row_sums
 from segue.nn.sparse import Entries, compiled_row_sums
 
 
@@ -99,14 +100,9 @@ class ItemKNN(DirectModel):
     def fit(self, log: Log) -> None:
         self.neighbour.zero_()
         self.similarity.zero_()
-        for block in _similar_pairs(log, self.config):
-            nearest = nearest_entries(block, self.neighbour.shape[1])
-            order = np.lexsort((nearest[1], -nearest[2], nearest[0]))  # by item, the most similar first
-            item, other, similarity = (column[order] for column in nearest)
-            rank = np.arange(len(item)) - np.searchsorted(item, item)
-            cell = torch.from_numpy(item), torch.from_numpy(rank)
-            self.neighbour[cell] = torch.from_numpy(other).to(self.neighbour)
-            self.similarity[cell] = torch.from_numpy(similarity).to(self.similarity)
+        for items, neighbour, similarity in _nearest(_Pairs.of(log, self.config), self.neighbour.shape[1]):
+            self.neighbour[items] = torch.from_numpy(neighbour)
+            self.similarity[items] = torch.from_numpy(similarity).to(self.similarity)
 
     def check_buffers(self) -> None:
         """Raise `ConfigError` if loaded neighbours are no items."""
@@ -141,34 +137,82 @@ class ItemKNN(DirectModel):
         return sums
 
 
-def _similar_pairs(log: Log, config: ItemKNNConfig) -> Iterator[Entries]:
-    """Item, other item and similarity of every pair that occurs together, in blocks of items.
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """The pairs of items that occur together, and what their similarity is made of.
 
-    The counts of a block are a product of two sparse matrices: the users of its items, times the items of all users.
+    The product `items @ users` counts the pairs. With a count c, items i and j have the similarity c / (d + shrinkage),
+    where d is `factors[0][i] factors[1][j]`, or the square root of that.
+
+    Attributes:
+        users: (U + 1, I + 1) a 1 for each item that a user has.
+        items: (I + 1, U + 1) the same for each item; with similarity=gru4rec, the number of its events.
+        factors: two of (I + 1,).
+        root: whether d is a square root.
+        shrinkage: added to d.
     """
-    user, item = log.events()
-    span = log.num_items + 1
-    keys = distinct(user * span + item)  # the distinct items of each user
-    start = np.append(0, np.cumsum(np.bincount(keys // span, minlength=log.num_users + 1)))
-    ones = np.ones(max(len(keys), len(item)), np.int32)
-    users = sp.csr_array((ones[: len(keys)], (keys % span).astype(np.int32), start), shape=(log.num_users + 1, span))
-    if config.similarity == "gru4rec":  # all events on the left side of a pair
-        items = sp.csr_array((ones[: len(item)], (item, user)), shape=users.shape[::-1])
-    else:
-        items = users.T.tocsr()
-    count = items.sum(axis=1).astype(np.float64)
-    most = np.minimum(items @ np.diff(start), span)  # pairs of an item, at most
-    for [rows] in group_blocks(np.arange(span), np.cumsum(most), MAX_PAIRS):  # an item is a group of one row, never cut
-        pairs = (items[rows] @ users).tocoo()
-        different = pairs.row + rows.start != pairs.col
-        one, two = pairs.row[different] + rows.start, pairs.col[different]
-        yield one, two, pairs.data[different] / _norm(count[one], count[two], config)
+
+    users: sp.csr_array
+    items: sp.csr_array
+    factors: tuple[Floats, Floats]
+    root: bool
+    shrinkage: float
+
+    @classmethod
+    def of(cls, log: Log, config: ItemKNNConfig) -> _Pairs:
+        user, item = log.events()
+        span = log.num_items + 1
+        keys = distinct(user * span + item)  # the distinct items of each user
+        start = np.append(0, np.cumsum(np.bincount(keys // span, minlength=log.num_users + 1)))
+        ones = np.ones(max(len(keys), len(item)), np.int32)
+        users = sp.csr_array(
+            (ones[: len(keys)], (keys % span).astype(np.int32), start), shape=(log.num_users + 1, span)
+        )
+        if config.similarity == "gru4rec":  # all events on the left side of a pair
+            items = sp.csr_array((ones[: len(item)], (item, user)), shape=users.shape[::-1])
+        else:
+            items = users.T.tocsr()
+        count = items.sum(axis=1).astype(np.float64)
+        if config.similarity != "gru4rec":
+            return cls(users, items, (count, count), config.similarity == "cosine", config.shrinkage)
+        one, two = ((count + config.shrinkage) ** power for power in (config.alpha, 1 - config.alpha))
+        return cls(users, items, (one, two), root=False, shrinkage=0.0)
+
+    def most(self) -> Ids:
+        """(I + 1,) an upper bound of the number of pairs of each item."""
+        return np.minimum(self.items @ np.diff(self.users.indptr), self.users.shape[1])
+
+    def similar(self, items: slice) -> Entries:
+        """Item, other item and similarity of all pairs of some items, ascending by item."""
+        counts = (self.items[items] @ self.users).tocoo()
+        different = counts.row + items.start != counts.col
+        one, two = counts.row[different] + items.start, counts.col[different]
+        norm = self.factors[0][one] * self.factors[1][two]
+        return one, two, counts.data[different] / ((np.sqrt(norm) if self.root else norm) + self.shrinkage)
 
 
-def _norm(one: Floats, two: Floats, config: ItemKNNConfig) -> Floats:
-    """The denominator of the similarity of items with these counts."""
-    if config.similarity == "cosine":
-        return np.sqrt(one * two) + config.shrinkage
-    if config.similarity == "lift":
-        return one * two + config.shrinkage
-    return (one + config.shrinkage) ** config.alpha * (two + config.shrinkage) ** (1 - config.alpha)
+def _nearest(pairs: _Pairs, k: int) -> Iterator[tuple[slice, Codes, Floats]]:
+    """A block of items, (n, k) their most similar items and (n, k) the similarities, the most similar first.
+
+    Of equals, the lower id comes first; 0 fills up the rows of items with fewer.
+    """
+    most = pairs.most()
+    find = neighbours.get(int(most.sum()))
+    matrices = [
+        (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+        for matrix in (pairs.items, pairs.users)
+    ]
+    work = np.cumsum(np.maximum(most, k))
+    for [items] in group_blocks(np.arange(len(most)), work, MAX_PAIRS):  # an item is a group of one, and is never cut
+        neighbour = np.zeros((items.stop - items.start, k), np.int32)
+        similarity = np.zeros(neighbour.shape)
+        if find is None:
+            one, two, value = nearest_entries(pairs.similar(items), k)
+            order = np.lexsort((two, -value, one))
+            rank = np.arange(len(one)) - np.searchsorted(one, one)
+            cell = one - items.start, rank
+            neighbour[cell], similarity[cell] = two[order], value[order]
+        else:
+            bounds = items.start, items.stop
+            find(bounds, *matrices, pairs.factors, pairs.root, pairs.shrinkage, neighbour, similarity)
+        yield items, neighbour, similarity
