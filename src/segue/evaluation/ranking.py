@@ -108,7 +108,9 @@ class _FlatIndex:
             return cls(all_targets, target, target[:0], num_repeated, 0)
         first = instances.log.start[instances.user]
         past = np.repeat(line, instances.row - first) + instances.log.item[ranges(first, instances.row)]
-        new = target[~np.isin(target, past)]
+        is_past = np.zeros(len(instances) * stride, np.bool_)  # `np.isin` would sort the past
+        is_past[past] = True
+        new = target[~is_past[target]]
         return cls(all_targets, new, past, num_repeated, len(target) - len(new))
 
 
