@@ -93,17 +93,19 @@ def table(rows: Iterator[Setting]) -> str:
 
 
 def comparison_block(name: str) -> str:
-    """The models of a comparison by their NDCG@10, with intervals, marks and training time."""
+    """The models of a comparison by their NDCG@10, with intervals, marks and cost."""
     facts = json.loads((ROOT / "results" / "comparisons" / f"{name}.json").read_text(encoding="utf-8"))
-    lines = ["| model | recall@10 | ndcg@10 | 95% interval | training, CPU s |", "|---|---:|---:|---|---:|"]
+    lines = [
+        "| model | recall@10 | ndcg@10 | 95% interval | training, CPU s | peak MB |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
     for model in facts["models"]:
         ndcg, recall = model["metrics"]["ndcg@10"], model["metrics"]["recall@10"]["mean"]
         mean, low, high, recall = (f"{v:.4f}".removeprefix("0") for v in (*(ndcg[k] for k in NDCG), recall))
         marks = ndcg.get("against", {"stars": ""})["stars"].replace("*", "▾")
-        seconds = facts["best_models"][model["model"]]["training"]["cpu_seconds"]
-        lines.append(
-            f"| {model['model']} | {recall} | {mean} {marks} | {low}–{high} | {seconds:.1f} |".replace("  ", " ")
-        )
+        best = facts["best_models"][model["model"]]
+        cost = f"{best['training']['cpu_seconds']:.1f} | {best['cost']['peak_mb']:,.0f}"
+        lines.append(f"| {model['model']} | {recall} | {mean} {marks} | {low}–{high} | {cost} |".replace("  ", " "))
     how, protocol = facts["comparison"], facts["protocol"]
     command = f"segue compare {name} --trials {how['trials']} --minutes {how['minutes']:g} --jobs {how['jobs']}"
     about = (

@@ -83,7 +83,7 @@ def test_ratings_are_predicted_and_evaluated(segue, here):
     rows = (f"u{t % 7},i{t % 31},{1 + t * 3 % 5},{1_600_000_000 + 100 * t}\n" for t in range(200))
     (here / "rated.csv").write_text("".join(["user,item,rating,time\n", *rows]))
     out = done(segue("run mf rated.csv --protocol ratings --set embedding_dim=2 --json run.json"))
-    assert re.search(r"^ model +rmse +mae +auc +s ", out, re.MULTILINE)
+    assert re.search(r"^ model +rmse +mae +auc +test +MB *$", out, re.MULTILINE)
     assert re.search(r"^ pop +– +– +[.\d]+ ", out, re.MULTILINE)
     assert " ratings, 31 items" in out
     found = json.loads((here / "run.json").read_text())

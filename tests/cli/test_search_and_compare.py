@@ -78,7 +78,7 @@ def test_compare_ranks_and_saves_models_and_names_the_best_on_validation(segue, 
     means = [row["metrics"]["ndcg@10"]["mean"] for row in found["models"]]
     assert means == sorted(means, reverse=True)
     assert found == json.loads((here / "field/result.json").read_text())
-    assert "Cost (training of the best in CPU seconds" in out
+    assert "Cost (training and test of the best in CPU seconds" in out
     assert re.search(r"peak.*\n.* MB ", out)
     best = max(found["best_models"], key=lambda name: found["best_models"][name]["search"]["trial"]["metric"])
     assert found["serve"] == best

@@ -167,7 +167,14 @@ def test_models_that_rank_have_an_auc_and_no_error() -> None:
     assert other["metrics"]["rmse"]["against"]["model"] == best["model"]
     assert other["metrics"]["rmse"]["against"]["difference"] < 0  # worse: its squared errors are larger
     shown = table([o.result for o in outcomes], ("rmse", "mae", "auc"))
-    assert [column.name for column in shown.columns] == ["model", "rmse", "mae", "auc", "train\ns"]
+    assert [column.name for column in shown.columns] == [
+        "model",
+        "rmse",
+        "mae",
+        "auc",
+        "CPU s\ntrain\ntest",
+        "peak\nMB",
+    ]
     assert str(shown.rows[2][1]) == "–"
 
 

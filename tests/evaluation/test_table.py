@@ -222,3 +222,20 @@ def test_three_cut_offs_keep_the_names_and_the_figures(width: int) -> None:
             mean, low, high = (f"{cell[name]:.4f}".removeprefix("0") for name in ("mean", "low", "high"))
             assert mean in text
             assert f"{low}–{high}" in text
+
+
+def test_the_cost_stands_beside_the_figures() -> None:
+    cost = {"cpu_seconds": 12.34, "test_cpu_seconds": 0.56, "peak_mb": 1234}
+    costly, old = replace(RESULTS[0], **cost), RESULTS[1]
+    rows = summary([costly, old], ["recall@10"])["models"]
+    assert {name: rows[0][name] for name in cost} == cost
+    assert {name: rows[1][name] for name in cost} == dict.fromkeys(cost)
+    cells = {row[0].plain: [cell.plain for cell in row[-2:]] for row in table([costly, old], ["recall@10"]).rows}
+    assert cells["pop"] == ["12\n0.6", "1,234"]
+    assert cells["item-knn"] == ["–\n–", "–"]  # a result of an earlier version does not know what it took
+
+
+def test_three_metrics_and_the_cost_fit_in_eighty_columns() -> None:
+    cost = {"cpu_seconds": 12345.0, "test_cpu_seconds": 1.0, "peak_mb": 9876}
+    text = printed([replace(r, **cost, counts=np.arange(ITEMS + 1)) for r in RESULTS], 80)
+    assert len([line for line in text.splitlines() if " pop " in line]) == 1

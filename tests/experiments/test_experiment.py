@@ -59,7 +59,10 @@ def test_any_model_runs(model: str, refit: bool) -> None:
     assert (result.model, result.log, result.items, result.baseline) == (model, LOG.fingerprint, LOG.num_items, True)
     assert 0 < measure(result.predictions, "ndcg@10").mean() < 1
     assert len(result.predictions) + sum(result.predictions.dropped.values()) >= LOG.num_users
-    assert result.seconds == outcome.training.seconds
+    assert (result.seconds, result.cpu_seconds) == (outcome.training.seconds, outcome.training.cpu_seconds)
+    assert result.test_cpu_seconds is not None
+    assert result.test_cpu_seconds > 0
+    assert result.peak_mb is None or result.peak_mb >= (outcome.training.peak_mb or 0) > 0
 
 
 def test_the_best_epoch_on_validation_is_tested() -> None:

@@ -23,8 +23,8 @@ from segue.experiments.blend import blend
 from segue.experiments.experiment import Experiment
 from segue.models.factorization.bprmf import BPRMF, BPRMFConfig
 from segue.papers import methods
-from segue.papers.methods import BlendedMethod, Method, run_methods
-from segue.papers.run_cache import Run, RunCache
+from segue.papers.methods import BlendedMethod, Method, MethodResult, run_methods
+from segue.papers.run_cache import EpochSelection, Run, RunCache
 
 LOG = synthetic.markov(40, 15, 12, seed=1, shortest=6)
 HGN = Protocol.named("hgn")
@@ -313,3 +313,18 @@ def test_each_seed_has_its_own_best_epoch(tmp_path: Path) -> None:
         assert run.epochs == replace(experiment, seed=run.seed).run(LOG).training.best
     counted = Method(name="POP", experiment=replace(DIRECT, refit=False)).run(LOG, RunCache(tmp_path))
     assert counted.selection.epochs == 0
+
+
+def test_the_cost_of_a_run_of_an_earlier_version_is_unknown_and_not_invented(tmp_path: Path) -> None:
+    run = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    method = Method(name="BPR", experiment=EXPERIMENT)
+    known = MethodResult(method=method, selection=EpochSelection(epochs=3), runs=(run,)).costs
+    assert known["test_cpu_seconds"] == round(run.test_cpu_seconds or 0.0, 2)
+    file = next(tmp_path.glob("final-*.json"))
+    stored = json.loads(file.read_text())
+    del stored["cost"]["test_cpu_seconds"]
+    file.write_text(json.dumps(stored))
+    older = RunCache(tmp_path).run_refit(EXPERIMENT, LOG, 3)
+    result = MethodResult(method=method, selection=EpochSelection(epochs=3), runs=(older,))
+    assert result.costs == {key: cost for key, cost in known.items() if key != "test_cpu_seconds"}
+    assert [row.metric for row in result.cost_rows("part")] == ["train CPU s", "peak MB"]

@@ -192,14 +192,16 @@ ROWS = (
 
 
 def test_the_text_table_leaves_out_empty_columns() -> None:
-    facts = Reproduction(title="T", rows=ROWS, details={"cpu_seconds": {"HGN": 1234.4}}).as_dict()
+    facts = Reproduction(
+        title="T", rows=ROWS, details={"cpu_seconds": {"HGN": 1234.4}, "peak_mb": {"HGN": 512}}
+    ).as_dict()
     assert text_table(facts) == [
         [
             *("method", "recall@10", "recall@10 seeds", "recall@10 published", "recall@10 ratio"),
-            *("seconds", "seconds published", "seconds ratio", "Books", "train CPU s"),
+            *("seconds", "seconds published", "seconds ratio", "Books", "train CPU s", "peak MB"),
         ],
-        ["POP", ".0100", "", "", "", "", "", "", "", ""],
-        ["HGN", ".0500 **", ".0400–.0600", ".0400", "1.25", "12.34", "24", "0.51", "7", "1,234"],
+        ["POP", ".0100", "", "", "", "", "", "", "", "", ""],
+        ["HGN", ".0500 **", ".0400–.0600", ".0400", "1.25", "12.34", "24", "0.51", "7", "1,234", "512"],
     ]
 
 

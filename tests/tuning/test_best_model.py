@@ -92,7 +92,7 @@ def test_a_last_training_that_the_limit_stopped_is_repeated_with_more_time_only(
 
     monkeypatch.setattr(loop, "train_epoch", slow)
     monkeypatch.setattr("segue.training.budget.time", clock)
-    monkeypatch.setattr(loop, "_stopwatch", lambda: nullcontext(SimpleNamespace(seconds=5.0, cpu_seconds=5.0)))
+    monkeypatch.setattr(loop, "stopwatch", lambda: nullcontext(SimpleNamespace(seconds=5.0, cpu_seconds=5.0)))
     trials = [Trial(0, {"lr": 0.01, "embedding_dim": 4}, "complete", 0.5, best_epoch=8, epochs=8, seconds=1.0)]
     search, path = small_search(seconds=20.0), tmp_path / "m"
     _, about = refit_and_test(search, LOG, trials, path)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from segue.errors import ConfigError
-from segue.tuning.workers import WorkerPool, peak_memory_mb
+from segue.tuning.workers import WorkerPool
 
 
 def echo(value: Any, *, send: Any) -> Any:
@@ -63,8 +63,3 @@ def test_arguments_that_cannot_be_unpickled_fail_without_waiting() -> None:
         (message,) = pool.messages()
         assert message.kind == "failed"
         assert pool.running == []
-
-
-def test_peak_memory_is_in_megabytes() -> None:
-    memory = peak_memory_mb()
-    assert memory is None or 50 < memory < 50_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +42,7 @@ def blend(
         data: The log that they were trained on: a named data set, a file or a folder.
         monitor: Validation metric that chooses the weights.
     """
-    from segue.experiments.blend import about_blend, select_weight
+    from segue.experiments.blend import about_blend, blended_result, select_weight
     from segue.experiments.saved_models import evaluate_saved, stored_protocol
     from segue.models.ensembles.blend import Blend
     from segue.serving.saved_model import check_target, save
@@ -65,9 +64,7 @@ def blend(
     model = Blend(one, two, weight=selection.weight)
     options = EvaluationOptions(k=list(protocol.cut_offs))
     results = [evaluate_saved(part, log, adapt=options.adapt) for part in parts.values()]
-    predictions = protocol.evaluate(model, protocol.split(log), "test")
-    seconds = sum(result.seconds or 0.0 for result in results)
-    results.append(replace(results[0], model=str(folder), predictions=predictions, seconds=seconds))
+    results.append(blended_result(results, model, protocol.split(log), name=str(folder)))
     about = about_blend([part.about for part in parts.values()], selection, results[-1])
     replaced = replaced_model(folder, model, log)
     save(model, log, folder, **about)

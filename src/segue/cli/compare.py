@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _TRIALS, MINUTES = 10, 40.0
 MAX_JOBS = 4  # by default, as each process holds the log, a model and torch in memory
-COSTS = "Cost (training of the best in CPU seconds; peak memory of its process, with torch and the log)"
+COSTS = "Cost (training and test of the best in CPU seconds; peak memory of its process, with torch and the log)"
 CHOSEN = "Settings chosen on validation (to three digits; in full in the JSON file and in the saved models)"
 
 

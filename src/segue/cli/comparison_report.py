@@ -78,7 +78,10 @@ def write_comparison_report(
     sections: list[tuple[str, list[Any]]] = [
         ("Model to take first", [facts["take_first"], f"Its recommendations: {take}"]),
         ("Ranking", ["Below each figure on the test data stands its 95% interval.", ranking, *chart]),
-        ("Cost", ["Training of the best in CPU seconds; peak memory of its process, with torch and the log.", cost]),
+        (
+            "Cost",
+            ["Training and test of the best in CPU seconds; peak memory of its process, with torch and the log.", cost],
+        ),
         (
             "Chosen settings",
             [CHOSEN, [{"model": name, "settings": row["settings"] or "none"} for name, row in costs.items()]],

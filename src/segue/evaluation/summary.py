@@ -21,6 +21,7 @@ from segue.evaluation.significance import PairedComparison, Test, best, compare_
 from segue.evaluation.task import mean_metric
 
 CONFIDENCE = 0.95
+COST = ("seconds", "cpu_seconds", "test_cpu_seconds", "peak_mb")  # fields of a result
 
 
 def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, test: Test = "t") -> dict[str, Any]:
@@ -63,7 +64,7 @@ def summary(results: Sequence[Result], metrics: Sequence[str] | None = None, *, 
         "models": [
             {
                 "model": r.model,
-                "seconds": r.seconds,
+                **{name: getattr(r, name) for name in COST},
                 **({"trainings": len(r.predictions.runs)} if len(r.predictions.runs) > 1 else {}),
                 **r.predictions.list_statistics(metrics[0], r.items, r.counts),
                 "metrics": {m: _cell(m, values[m], r, tested.get((m, r.model))) for m in metrics},

@@ -1,10 +1,12 @@
 """`table`: models side by side, with intervals, tests, and how the figures were computed.
 
-    model      recall@10      ndcg@10       coverage@10   train s
-    pop         .0065 ***      .0058 ***          .1%         2        mean, and whether it differs from the best
-               .0060–.0071    .0052–.0064                              95% interval
-    hgn         .0458          .0394             31.2%      102
-               .0438–.0479    .0376–.0412
+                                                      CPU s
+                                         coverage@10  train  peak
+    model     recall@10    ndcg@10        popularity   test    MB
+    pop       .0065 ***    .0058 ***             .1%   <0.1   291    mean, and whether it differs from the best
+              .0060–.0071  .0052–.0064           .99    1.0          95% interval
+    hgn       .0458        .0394               31.2%    102   602
+              .0438–.0479  .0376–.0412           .71    1.4
     protocol ... · left out ... · what the stars mean
 
 A table only holds results of the same evaluation instances: same log, same protocol.
@@ -21,7 +23,7 @@ from segue.data.diagnostics.target_times import SOME_TIED
 from segue.evaluation.result import Result
 from segue.evaluation.significance import Test
 from segue.evaluation.summary import summary
-from segue.reporting.numbers import cut_off, metric_text, percent_text, seconds_text
+from segue.reporting.numbers import cut_off, metric_text, number_text, percent_text, seconds_text
 from segue.reporting.tables import Column, FittedTable
 
 TIES_MATTER = 0.01  # relative change of a figure under the other tie rule, above which the table mentions it
@@ -41,12 +43,12 @@ def table(results: Sequence[Result], metrics: Sequence[str] | None = None, *, te
     columns = [Column(name="model"), *(Column(name=metric, group=cut_off(metric)) for metric in metrics)]
     if coverage:
         columns.append(Column(name=f"{coverage}\npopularity", right=True))
-    columns.append(Column(name="train\ns", right=True))
+    columns += [Column(name=name, right=True, group="cost") for name in ("CPU s\ntrain\ntest", "peak\nMB")]
     rows: list[list[Text | str]] = []
     for row in facts["models"]:
         cells = [_cell_text(row["metrics"][metric]) for metric in metrics]
         lists = [_list_text(row[coverage], row[coverage.replace("coverage", "popularity")])] if coverage else []
-        rows.append([row["model"], *cells, *lists, seconds_text(row["seconds"])])
+        rows.append([row["model"], *cells, *lists, _time_text(row), number_text(row["peak_mb"])])
     return FittedTable(columns, rows, title=_title(facts), notes=_footnotes(facts))
 
 
@@ -57,6 +59,11 @@ def _coverage_column(facts: dict[str, Any]) -> str | None:
 def _list_text(coverage: float, popularity: float | None) -> Text:
     text = Text(percent_text(coverage))
     return text if popularity is None else text.append(f"\n{_percentile(popularity)}", "dim")
+
+
+def _time_text(row: dict[str, Any]) -> Text:
+    """The processor time of the training above that of the test."""
+    return Text(seconds_text(row["cpu_seconds"])).append(f"\n{seconds_text(row['test_cpu_seconds'])}", "dim")
 
 
 def _percentile(share: float) -> str:
@@ -89,7 +96,7 @@ def _repetition_notes(facts: dict[str, Any]) -> list[str]:
         return []
     return [
         f"Trained several times, with other seeds: {', '.join(repeated)}. The value of an instance is the mean over "
-        "the trainings; ± is the standard deviation between them; train s is their mean."
+        "the trainings; ± is the standard deviation between them; the seconds are their means."
     ]
 
 
@@ -130,6 +137,7 @@ def _footnotes(facts: dict[str, Any]) -> list[str]:
         f"Left out: {left_out}.",
         f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
         + (popularity if _coverage_column(facts) else ""),
+        "CPU s: of the training steps, below it of the test; peak MB: of the process meanwhile, with torch and log.",
         *_repetition_notes(facts),
         *_tie_notes(facts),
         *(f"Warning: {warning}." for warning in facts["warnings"]),

@@ -29,7 +29,7 @@ from segue.data.splits import EvalInstances, Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.ranking_protocol import RankingProtocol
-from segue.evaluation.result import Result
+from segue.evaluation.result import Result, measured_test
 from segue.evaluation.summary import summary
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
@@ -37,6 +37,7 @@ from segue.experiments.outcome import Outcome
 from segue.models.base.model import Model, Sizes
 from segue.models.base.score_buffer import evaluation_mode, instance_batch
 from segue.models.ensembles.blend import Blend, BlendConfig, mix, standardised_scores
+from segue.resource_usage import largest, total
 
 WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 MAX_SCORES = 5_000_000  # scores of one model in a block
@@ -157,6 +158,25 @@ class Blended:
         return about_blend([part.about() for part in self.parts], self.selection, self.result)
 
 
+def blended_result(parts: Sequence[Result], model: Blend, split: Split, *, name: str) -> Result:
+    """The test result of a blend under the protocol of its parts; its training cost is that of all parts.
+
+    Args:
+        parts: the test results of the blended models.
+        model: the blend.
+        split: of the log.
+        name: of the blend in the table.
+    """
+    peak = largest(*(part.peak_mb for part in parts))
+    return replace(
+        parts[0],
+        model=name,
+        **measured_test(parts[0].protocol, model, split, training_peak=peak)._asdict(),
+        seconds=total(*(part.seconds for part in parts)),
+        cpu_seconds=total(*(part.cpu_seconds for part in parts)),
+    )
+
+
 def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, result: Result) -> dict[str, Any]:
     """What is stored with a saved blend, from what is stored with its parts."""
     experiments, trainings = [part["experiment"] for part in parts], [part["training"] for part in parts]
@@ -164,13 +184,14 @@ def about_blend(parts: Sequence[dict[str, Any]], selection: WeightSelection, res
     extents: dict[str, Any] = {
         key: parts[0][key] for key in ("trained_on", "tested_model_trained_on") if key in parts[0]
     }
-    time = {key: sum(training[key] for training in trainings) for key in ("seconds", "cpu_seconds")}
+    cost: dict[str, Any] = {key: sum(training[key] for training in trainings) for key in ("seconds", "cpu_seconds")}
+    cost["peak_mb"] = largest(*(training.get("peak_mb") for training in trainings))
     return {
         "experiment": {"model": Blend.name, "parts": experiments, "monitor": selection.monitor, **common},
         "training": {
             "validation": {selection.monitor: selection.values[selection.weight]},
             "weights": selection.as_dict(),
-            **time,
+            **cost,
         },
         **extents,
         "results": summary([result]),
@@ -204,9 +225,7 @@ def blend(first: Experiment, second: Experiment, log: Log, *, weights: Sequence[
         for experiment, model, training in zip(experiments, models, trainings, strict=True)
     )
     model = Blend(one.model, two.model, weight=selection.weight)
-    seconds = one.training.seconds + two.training.seconds
-    predictions = first.protocol.evaluate(model, split, "test")
-    result = replace(one.result, model=Blend.name, predictions=predictions, seconds=seconds)
+    result = blended_result([one.result, two.result], model, split, name=Blend.name)
     if first.final:
         one, two = one.add_final(log), two.add_final(log)
         model = Blend(one.model, two.model, weight=selection.weight)

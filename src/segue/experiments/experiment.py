@@ -23,11 +23,12 @@ from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import DataError, require
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.result import Result
+from segue.evaluation.result import Result, measured_test
 from segue.experiments.outcome import FinalFit, Outcome
 from segue.models.base.model import GradientModel, Model, Sizes
 from segue.models.registry import find
 from segue.reporting.console import say
+from segue.resource_usage import largest
 from segue.training.budget import TimeBudget
 from segue.training.loop import fit
 from segue.training.state import Training
@@ -171,6 +172,7 @@ class Experiment:
                 selection,
                 seconds=selection.seconds + training.seconds,
                 cpu_seconds=selection.cpu_seconds + training.cpu_seconds,
+                peak_mb=largest(selection.peak_mb, training.peak_mb),
             )
         return model, training
 
@@ -235,12 +237,13 @@ class Experiment:
         """The result of a trained model on the test part."""
         return Result(
             model=self.name,
-            predictions=self.protocol.evaluate(model, split, "test"),
+            **measured_test(self.protocol, model, split, training_peak=training.peak_mb)._asdict(),
             protocol=self.protocol,
             log=split.log.fingerprint,
             items=split.log.num_items,
             counts=(split.train_valid if self.refit else split.train).counts(),
             seconds=training.seconds,
+            cpu_seconds=training.cpu_seconds,
             baseline=self.baseline,
             settings=self.all_settings,
             **self.protocol.check(split, refit=self.refit)._asdict(),

@@ -18,7 +18,7 @@ from segue.data.time_units import time_text
 from segue.errors import ArtefactError, ConfigError, DataError
 from segue.evaluation.protocol import Protocol, differences, differing_settings
 from segue.evaluation.ranking_protocol import RankingProtocol
-from segue.evaluation.result import Result
+from segue.evaluation.result import Result, measured_test
 from segue.experiments.saved_models import Adapt, stored_protocol, unchanged
 from segue.serving.saved_model import SavedModel
 from segue.serving.vocabulary_adapter import VocabularyAdapter
@@ -85,15 +85,17 @@ def _not_newer(saved: Sequence[SavedModel], until: Sequence[int], log: Log, erro
 
 
 def _result(saved: SavedModel, protocol: Protocol, newer: NewerEvents, split: Split) -> Result:
+    training = saved.about["training"]
     model = VocabularyAdapter(saved.model, saved.log, newer.log.users, newer.log.items)
     return Result(
         model=saved.name,
-        predictions=protocol.evaluate(model, split, "test"),
+        **measured_test(protocol, model, split, training_peak=training.get("peak_mb"))._asdict(),
         protocol=protocol,
         log=newer.log.fingerprint,
         items=newer.log.num_items,
         counts=split.train.counts(),
-        seconds=saved.about["training"]["seconds"],
+        seconds=training["seconds"],
+        cpu_seconds=training["cpu_seconds"],
         **protocol.check(split)._asdict(),
     )
 

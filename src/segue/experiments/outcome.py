@@ -96,6 +96,7 @@ def about_training(experiment: Experiment, training: Training) -> dict[str, Any]
         "validation": {experiment.monitor: validation_figure(training.metric)},
         "seconds": training.seconds,
         "cpu_seconds": training.cpu_seconds,
+        "peak_mb": training.peak_mb,
         **({} if training.time_limit is None else {"stopped_after_minutes": training.time_limit / 60}),
     }
 

@@ -7,7 +7,7 @@ seed 2 ─> outcome ─┘
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from segue.evaluation.task import can_measure, mean_metric
 from segue.experiments.outcome import Outcome
 from segue.models.base.model import Model
 from segue.reporting.console import say
+from segue.resource_usage import largest, total
 from segue.training.budget import TimeBudget
 
 RunSeed = Callable[[int, Path, TimeBudget | None], Outcome]
@@ -124,9 +125,20 @@ def mean_result(results: Sequence[Result]) -> Result:
     """One result for several trainings of a model; the only one, if there is one."""
     if len(results) == 1:
         return results[0]
-    seconds = [result.seconds or 0.0 for result in results]
-    predictions = RepeatedPredictions([result.predictions for result in results])
-    return replace(results[0], predictions=predictions, seconds=sum(seconds) / len(seconds))
+    return replace(
+        results[0],
+        predictions=RepeatedPredictions([result.predictions for result in results]),
+        seconds=_mean(result.seconds for result in results),
+        cpu_seconds=_mean(result.cpu_seconds for result in results),
+        test_cpu_seconds=_mean(result.test_cpu_seconds for result in results),
+        peak_mb=largest(*(result.peak_mb for result in results)),
+    )
+
+
+def _mean(times: Iterable[float | None]) -> float | None:
+    known = list(times)
+    seconds = total(*known)
+    return None if seconds is None else seconds / len(known)
 
 
 def _figures(result: Result) -> dict[str, float]:

@@ -21,12 +21,13 @@ from segue.data.log import Log
 from segue.data.splits import Split
 from segue.errors import ConfigError, require
 from segue.evaluation.ranking_protocol import RankingProtocol
-from segue.evaluation.result import Result
+from segue.evaluation.result import Result, measured_test
 from segue.evaluation.summary import summary
 from segue.experiments.experiment import REFIT_FOLDER, Experiment
 from segue.experiments.outcome import Outcome, about_extents, about_fit, about_training
 from segue.models.base.model import Model
 from segue.models.ensembles.rerank import Rerank, RerankConfig
+from segue.resource_usage import largest, total
 from segue.training.budget import TimeBudget
 from segue.training.state import Training
 
@@ -102,10 +103,11 @@ def about_stages(
     two = second.as_dict()
     common = {key: two[key] for key in ("protocol", "seed", "monitor", "refit", "final") if key in two}
     time = {key: first["training"][key] + getattr(training, key) for key in ("seconds", "cpu_seconds")}
+    peak = largest(first["training"].get("peak_mb"), training.peak_mb)
     parts = [first["experiment"], two]
     return {
         "experiment": {"model": Rerank.name, "parts": parts, **config.as_dict(), **common},
-        "training": {**about_training(second, training), **time},
+        "training": {**about_training(second, training), **time, "peak_mb": peak},
     }
 
 
@@ -170,11 +172,13 @@ def train_and_test_stages(
         refit_folder = folder / REFIT_FOLDER if folder else None
         model, training = second.refit_model(split, training.best, selection=training, folder=refit_folder)
     both = Rerank(alone.model, model, candidates=candidates)
+    peak = largest(alone.result.peak_mb, training.peak_mb)
     result = replace(
         alone.result,
         model=f"{second.name} after {alone.result.model}",
-        predictions=second.protocol.evaluate(both, split, "test"),
-        seconds=(alone.result.seconds or 0.0) + training.seconds,
+        **measured_test(second.protocol, both, split, training_peak=peak)._asdict(),
+        seconds=total(alone.result.seconds, training.seconds),
+        cpu_seconds=total(alone.result.cpu_seconds, training.cpu_seconds),
         baseline=second.baseline,
     )
     return Reranked(second, split, both, training, result, first=alone)

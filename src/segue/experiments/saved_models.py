@@ -12,7 +12,7 @@ from typing import Any
 from segue.data.log import Log
 from segue.errors import ArtefactError, ConfigError
 from segue.evaluation.protocol import Protocol
-from segue.evaluation.result import Result
+from segue.evaluation.result import Result, measured_test
 from segue.reporting.numbers import metric_text
 from segue.serving.model_facts import REPAIR
 from segue.serving.saved_model import SavedModel
@@ -39,14 +39,16 @@ def evaluate_saved(saved: SavedModel, log: Log, *, adapt: Adapt = unchanged) -> 
     check_test_unseen(saved)
     protocol = adapt(protocol_on(saved, log))
     split, refit = protocol.split(log), saved.about["experiment"]["refit"]
+    training = saved.about["training"]
     return Result(
         model=saved.name,
-        predictions=protocol.evaluate(saved.model, split, "test"),
+        **measured_test(protocol, saved.model, split, training_peak=training.get("peak_mb"))._asdict(),
         protocol=protocol,
         log=split.log.fingerprint,
         items=log.num_items,
         counts=(split.train_valid if refit else split.train).counts(),
-        seconds=saved.about["training"]["seconds"],
+        seconds=training["seconds"],
+        cpu_seconds=training["cpu_seconds"],
         **protocol.check(split, refit=refit)._asdict(),
     )
 

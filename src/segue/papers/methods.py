@@ -15,9 +15,10 @@ from segue.data.log import Floats, Log
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
-from segue.papers.reproduction import Row
+from segue.papers.reproduction import COSTS, Row
 from segue.papers.run_cache import EpochSelection, Run, RunCache
 from segue.reporting.console import say
+from segue.resource_usage import largest, total
 
 SEEDS = (0, 1, 2)  # of methods that are trained three times
 QUICK_EPOCHS = 1  # epochs of each training of a quick version
@@ -141,9 +142,25 @@ class MethodResult:
         )
 
     @property
-    def cpu_seconds(self) -> float:
-        """CPU time of one final training: the mean over seeds."""
-        return round(sum(run.cpu_seconds for run in self.runs) / len(self.runs), 2)
+    def costs(self) -> dict[str, float]:
+        """The cost of one final training and its test: mean CPU seconds over the seeds, largest peak memory in MB.
+
+        The keys are those of `COSTS`, without what is unknown, as for runs of earlier versions.
+        """
+        count, test = len(self.runs), total(*(run.test_cpu_seconds for run in self.runs))
+        costs = {
+            "cpu_seconds": round(sum(run.cpu_seconds for run in self.runs) / count, 2),
+            "test_cpu_seconds": None if test is None else round(test / count, 2),
+            "peak_mb": largest(*(run.peak_mb for run in self.runs)),
+        }
+        return {key: cost for key, cost in costs.items() if cost is not None}
+
+    def cost_rows(self, part: str) -> list[Row]:
+        """The costs as rows of a part of a table."""
+        return [
+            Row(method=self.method.name, metric=COSTS[key], measured=(cost,), lower_is_better=True, part=part)
+            for key, cost in self.costs.items()
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -176,6 +193,6 @@ def run_details(results: Sequence[MethodResult], log: str, *, quick: bool) -> di
     return {
         "quick": quick,
         "log": log,
-        "cpu_seconds": {result.method.name: result.cpu_seconds for result in results},
+        **{key: {result.method.name: result.costs[key] for result in results if key in result.costs} for key in COSTS},
         "runs": {result.method.name: result.as_dict() for result in results},
     }

@@ -19,12 +19,12 @@ from typing import Any
 
 from segue.errors import DataError
 from segue.io import write_text
-from segue.papers.reproduction import CPU_SECONDS, Picture, markdown_table, to_markdown
+from segue.papers.reproduction import COSTS, Picture, markdown_table, to_markdown
 from segue.reporting.chart_files import save_charts
 from segue.reporting.numbers import metric_text
 
 _METRICS = ("recall@10", "ndcg@10")
-COST_COLUMNS = ("epochs", "trials", CPU_SECONDS, "peak MB")
+COST_COLUMNS = ("epochs", "trials", *COSTS.values())
 _BLOCK = re.compile(r"(<!-- (\S+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -75,13 +75,18 @@ def _reproduction_block(result: Mapping[str, Any], folder: Path) -> str:
 
 
 def _comparison_block(result: Mapping[str, Any]) -> str:
-    """The setup of a comparison, and a table with a row for each model."""
+    """The setup of a comparison, and a table with a row for each model, without empty columns."""
     protocol = result["protocol"]
     header = ["model", *(name for metric in _METRICS for name in (metric, "95% interval")), *COST_COLUMNS]
     rows = [_comparison_row(model, result["best_models"][model["model"]]) for model in result["models"]]
+    columns = [column for column in zip(header, *rows, strict=True) if any(column[1:])]
     setup = f"{result['instances']:,} evaluation instances, protocol {protocol['name']} ({protocol['fingerprint']})"
     left_out = [f"{name} is left out: {reason}" for name, reason in result["left_out_models"].items()]
-    lines = [f"{setup}. Best on validation: {result['serve']}.", markdown_table([header, *rows]).rstrip(), *left_out]
+    lines = [
+        f"{setup}. Best on validation: {result['serve']}.",
+        markdown_table(list(zip(*columns, strict=True))).rstrip(),
+        *left_out,
+    ]
     return "\n" + "\n\n".join(lines) + "\n\n"
 
 
@@ -93,9 +98,14 @@ def _comparison_row(model: Mapping[str, Any], best: Mapping[str, Any]) -> list[s
         marks = value.get("against", {"stars": ""})["stars"].replace("*", "▾")
         mean, low, high = (metric_text(value[name]) for name in ("mean", "low", "high"))
         cells += [mean, f"{low}–{high} {marks}".rstrip()]
-    search, seconds = best["search"], best["training"]["cpu_seconds"]
+    search = best["search"]
     epochs = str(search["trial"]["best_epoch"] or "")
-    return [*cells, epochs, str(search["trials"]), f"{seconds:.1f}", f"{best['cost']['peak_mb']:.0f}"]
+    training, test = (_seconds(cost) for cost in (best["training"]["cpu_seconds"], model.get("test_cpu_seconds")))
+    return [*cells, epochs, str(search["trials"]), training, test, f"{best['cost']['peak_mb']:.0f}"]
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FOUR_DECIMALS = ("rmse", "mae", "auc")  # methods differ in the last digits
 CPU_SECONDS = "train CPU s"  # the column, or the metric of a row, with the CPU seconds of a training
+# details of a result file that hold a figure of each method, and their columns, or the metrics of their rows
+COSTS = {"cpu_seconds": CPU_SECONDS, "test_cpu_seconds": "test CPU s", "peak_mb": "peak MB"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,10 +206,9 @@ def text_table(result: Mapping[str, Any], part: str = "") -> list[list[str]]:
     for name in dict.fromkeys(name for row in rows for name in row["other_logs"]):
         figures = {row["method"]: row["other_logs"][name] for row in rows if name in row["other_logs"]}
         columns.append([name, *(_format_figure(figures.get(method), name) for method in methods)])
-    if cpu_seconds := result.get("cpu_seconds"):
-        columns.append(
-            [CPU_SECONDS, *(f"{cpu_seconds[method]:,.0f}" if method in cpu_seconds else "" for method in methods)]
-        )
+    for key, name in COSTS.items():
+        if costs := result.get(key):
+            columns.append([name, *(f"{costs[method]:,.0f}" if method in costs else "" for method in methods)])
     return [list(cells) for cells in zip(*columns, strict=True)]
 
 

@@ -26,6 +26,7 @@ from pydantic import Field
 from segue.data.cache_folder import cache_folder
 from segue.data.log import Log
 from segue.errors import ArtefactError, DataError
+from segue.evaluation.result import Result
 from segue.evaluation.result_files import read_arrays
 from segue.evaluation.task import Predictions, can_measure, mean_metric
 from segue.experiments.blend import WEIGHTS, blend
@@ -36,7 +37,6 @@ from segue.models.registry import find
 from segue.reporting.console import say
 from segue.serving.saved_model import SavedModel, load, save
 from segue.training.state import Training
-from segue.tuning.workers import peak_memory_mb
 
 RATING_DEPTH = 20  # stored in the identity of runs that predict ratings, which have no depth
 _FORMAT = 2  # raised when the same experiment would give other numbers, or the files have other keys
@@ -67,17 +67,19 @@ class EpochSelection:
 @read_strictly
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a training took.
+    """What a training and its test took.
 
     Attributes:
-        seconds: wall time.
-        cpu_seconds: CPU time.
-        peak_mb: peak memory of the process so far; None where the operating system does not report it.
+        seconds: wall time of the training.
+        cpu_seconds: CPU time of the training.
+        peak_mb: peak memory of the process meanwhile; None where the operating system does not report it.
+        test_cpu_seconds: CPU time of the test; None for a run of an earlier version.
     """
 
     seconds: float
     cpu_seconds: float
-    peak_mb: float | None
+    peak_mb: int | None
+    test_cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +140,7 @@ class RunCache:
             selection = stored.selection
             return selection, self._read_run(path, experiment, selection.epochs, stored)
         outcome = replace(experiment, refit=False).run(log, folder=path)
-        selection, cost = _selection(outcome.training), _cost(outcome.training)
+        selection, cost = _selection(outcome.training), _cost(outcome.result, outcome.training)
         run = Run(seed=experiment.seed, epochs=selection.epochs, predictions=outcome.result.predictions, **cost)
         self._write_run(
             path,
@@ -166,7 +168,7 @@ class RunCache:
         if stored := self._read_json(path, experiment):
             return self._read_run(path, experiment, epochs, stored)
         outcome = experiment.run_refit(log, epochs, folder=path)
-        cost = _cost(outcome.training)
+        cost = _cost(outcome.result, outcome.training)
         run = Run(seed=experiment.seed, epochs=epochs, predictions=outcome.result.predictions, **cost)
         self._write_run(path, run, experiment, {"identity": identity, "configs": [_config(experiment)], "cost": cost})
         return run
@@ -184,7 +186,7 @@ class RunCache:
             "weight": outcome.selection.weight,
             "metric": outcome.selection.values[outcome.selection.weight],
         }
-        cost = _cost(*(part.training for part in outcome.parts))
+        cost = _cost(outcome.result, *(part.training for part in outcome.parts))
         run = Run(seed=first.seed, epochs=0, predictions=outcome.result.predictions, **cost)
         self._write_run(
             path,
@@ -287,12 +289,13 @@ def _selection(training: Training) -> EpochSelection:
     )
 
 
-def _cost(*trainings: Training) -> dict[str, Any]:
-    """Time of all trainings together, and the peak memory so far."""
+def _cost(result: Result, *trainings: Training) -> dict[str, Any]:
+    """Time of all trainings together, time of the test, and the peak memory."""
     return {
         "seconds": sum(training.seconds for training in trainings),
         "cpu_seconds": sum(training.cpu_seconds for training in trainings),
-        "peak_mb": peak_memory_mb(),
+        "test_cpu_seconds": result.test_cpu_seconds,
+        "peak_mb": result.peak_mb,
     }
 
 

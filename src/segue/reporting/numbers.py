@@ -18,7 +18,7 @@ from typing import Any
 MISSING = "–"
 METRICS = ("rmse", "mae", "auc")  # those whose names have no cut-off
 SHARES = ("share", "importance")
-SECONDS = ("seconds", "train s", "tuning s", "train CPU s", "training, CPU s")
+SECONDS = ("seconds", "train s", "tuning s", "train CPU s", "test CPU s", "CPU s", "wall s", "training, CPU s")
 SIGNIFICANT = 3  # digits of a setting, and of a number whose meaning is unknown
 
 

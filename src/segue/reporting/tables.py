@@ -114,7 +114,7 @@ class FittedTable(JupyterMixin):
         return parts
 
     def _table(self, chosen: Sequence[int]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for index in chosen:
             column = self.columns[index]
             table.add_column(

@@ -70,6 +70,7 @@ class TrainingFacts(OpenStored):
 
     seconds: float
     cpu_seconds: float
+    peak_mb: Whole | None = None
     seed: Whole = ABSENT
     best: Whole | None = None
 

@@ -6,9 +6,8 @@ two epochs and ends with the same weights, to the bit (law 12). `segue.training.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from segue.nn.matmul import fast_matmul
 from segue.nn.optim import Optimizer
 from segue.reporting.console import progress, say
 from segue.reporting.numbers import metric_text, validation_figure
+from segue.resource_usage import PeakMemory, largest, stopwatch
 from segue.training.budget import TimeBudget
 from segue.training.state import Epoch, Training, TrainingState, in_use, run_identity
 
@@ -84,9 +84,9 @@ def fit(  # noqa: PLR0913  one keyword for each rule of stopping
     if eval_every < 1 or patience < 1:
         raise ConfigError(f"eval_every={eval_every} and patience={patience} must be at least 1")
     if isinstance(model, DirectModel):
-        with _stopwatch() as watch:
+        with stopwatch() as watch, PeakMemory() as memory:
             model.fit(log)
-        return Training(seconds=watch.seconds, cpu_seconds=watch.cpu_seconds)
+        return Training(seconds=watch.seconds, cpu_seconds=watch.cpu_seconds, peak_mb=memory.mb)
     if not isinstance(model, GradientModel):
         raise ConfigError(f"{type(model).__name__} is neither a DirectModel nor a GradientModel: it cannot be fitted")
 
@@ -144,14 +144,17 @@ def _train(
     """The loop over epochs; the arguments are those of `fit`."""
     training, budget = state.resume(), schedule.budget
     _keep_freed_memory()
-    with progress(
-        f"training {model.name}",
-        total=schedule.epochs,
-        unit="epochs",
-        at_most=validate is not None or budget is not None,
-        done=len(training.epochs),
-        seconds=budget.left if budget else None,
-    ) as bar:
+    with (
+        PeakMemory() as memory,
+        progress(
+            f"training {model.name}",
+            total=schedule.epochs,
+            unit="epochs",
+            at_most=validate is not None or budget is not None,
+            done=len(training.epochs),
+            seconds=budget.left if budget else None,
+        ) as bar,
+    ):
         stop = schedule.has_ended(training)
         if not stop:
             training.time_limit = None
@@ -159,7 +162,7 @@ def _train(
             epoch = len(training.epochs) + 1
 
             # one pass over the log
-            with _stopwatch() as watch:
+            with stopwatch() as watch:
                 loss = train_epoch(model, optimizer, log, seed, epoch)
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds
@@ -186,6 +189,7 @@ def _train(
             if time_is_up and budget and not ended:
                 training.time_limit = budget.user_limit
             stop = was_stopped or time_is_up or ended
+            training.peak_mb = largest(training.peak_mb or 0, memory.mb)
             state.record(training, force=was_stopped or time_is_up)
             bar.note(_summary(training))
             bar.advance()
@@ -194,7 +198,7 @@ def _train(
 
 def _validate(validate: Validate, model: Model, budget: TimeBudget | None) -> tuple[float, bool]:
     """The validation metric, and whether the training is to end."""
-    with _stopwatch() as watch:
+    with stopwatch() as watch:
         try:
             metric, stop = validate(model), False
         except StopTraining as stopped:
@@ -283,18 +287,3 @@ def _keep_freed_memory() -> None:
     block of this size (31 MiB) has been freed, it keeps blocks up to that size.
     """
     torch.empty(31 << 18)
-
-
-@dataclass
-class _Stopwatch:
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-
-@contextmanager
-def _stopwatch() -> Iterator[_Stopwatch]:
-    """Measure the wall time and the processor time of a block."""
-    watch = _Stopwatch()
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield watch
-    watch.seconds, watch.cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu

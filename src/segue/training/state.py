@@ -70,6 +70,7 @@ class Training:
         best: the number of the epoch whose weights the model has at the end; 0 for a model without epochs.
         seconds: wall time of the training steps, in seconds; validation is not counted.
         cpu_seconds: processor time of the same.
+        peak_mb: peak memory of the process during the training, in MB; None where it is unknown.
         time_limit: the limit, in seconds, that ended the training; None if it ended without it.
     """
 
@@ -77,6 +78,7 @@ class Training:
     best: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    peak_mb: int | None = None
     time_limit: float | None = None
 
     @property

@@ -23,11 +23,11 @@ from segue.evaluation.result import Result
 from segue.experiments.experiment import Experiment
 from segue.io import plain_values
 from segue.json_files import OpenStored, Stored, parse_json
+from segue.resource_usage import peak_memory_mb
 from segue.serving import saved_model
 from segue.serving.model_facts import TrainingFacts
 from segue.tuning.search import Search
 from segue.tuning.trial import Trial
-from segue.tuning.workers import peak_memory_mb
 
 
 def search_folder(model_folder: Path) -> Path:

@@ -137,7 +137,7 @@ def best_on_validation(entries: list[Entry]) -> Entry:
 
 
 def cost_rows(entries: list[Entry], monitor: str) -> list[dict[str, Any]]:
-    """Rows of the chosen settings and the cost: training in CPU seconds, peak memory of the process in MB."""
+    """Rows of the chosen settings and the cost: training and test in CPU seconds, peak memory of the process in MB."""
     return [
         {
             "model": entry.model,
@@ -145,6 +145,7 @@ def cost_rows(entries: list[Entry], monitor: str) -> list[dict[str, Any]]:
             f"validation {monitor}": entry.validation_metric,
             "epochs": entry.about["search"]["trial"]["best_epoch"] or None,
             "train CPU s": entry.about["training"]["cpu_seconds"],
+            "test CPU s": entry.result.test_cpu_seconds,
             "peak MB": entry.about["cost"]["peak_mb"],
             "tuning s": entry.tuning_seconds,
             "settings": format_settings(entry.about["search"]["trial"]["settings"]),

@@ -13,7 +13,6 @@ pickled.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 import traceback
@@ -25,7 +24,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -173,22 +171,3 @@ def _exit_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def peak_memory_mb() -> int | None:
-    """The peak resident memory of this process in MB; None where the operating system does not report it."""
-    try:  # getrusage is the second choice: on Linux it also counts the process that this one was forked from
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return _peak_memory_mb_by_getrusage()
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return round(int(found[1]) * 1024 / 1e6) if found else None
-
-
-def _peak_memory_mb_by_getrusage() -> int | None:
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_per_unit / 1e6)

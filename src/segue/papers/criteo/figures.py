@@ -16,7 +16,7 @@ from segue.evaluation.metrics import at_step
 from segue.evaluation.ranks import Ranks
 from segue.papers.criteo.common import HORIZON, LOG, NETWORKS, best_baseline, common_notes, run_on_yoochoose
 from segue.papers.methods import MethodResult, run_details
-from segue.papers.reproduction import Picture, Reproduction, Row
+from segue.papers.reproduction import COSTS, Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 METHODS = NETWORKS  # and the best baseline and the sequential rules
@@ -46,7 +46,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             f"over {base.method.name}. The paper shows it for an internal log.",
         ),
         pictures=(*_log_pictures(log), *_step_pictures(recall, base.method.name)),
-        details={key: value for key, value in run_details(results, LOG, quick=quick).items() if key != "cpu_seconds"},
+        details={key: value for key, value in run_details(results, LOG, quick=quick).items() if key not in COSTS},
     )
 
 

@@ -21,7 +21,7 @@ from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import best, stars, t_test
 from segue.papers.hcrnn.common import BEST_VARIANT, METHOD_SPECS, METRICS, MONITOR, PROTOCOL, methods_on
 from segue.papers.methods import QUICK_EPOCHS, SEEDS, MethodResult, run_methods
-from segue.papers.reproduction import CPU_SECONDS, Reproduction, Row
+from segue.papers.reproduction import Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 AUTHORS_SPLIT, CLEAN, WITHOUT_LEAK, MOVIELENS = (
@@ -78,7 +78,7 @@ class TableSection:
                 row = result.row(metric, self.instances)
                 row = row if self.is_papers_log else replace(row, published=None)
                 rows.append(replace(row, stars=marks[metric]) if result.method.name == BEST_VARIANT else row)
-            rows.append(Row(method=result.method.name, metric=CPU_SECONDS, measured=(result.cpu_seconds,)))
+            rows += result.cost_rows(self.title)
         return [replace(row, part=self.title) for row in rows]
 
     def tests(self) -> list[dict[str, Any]]:

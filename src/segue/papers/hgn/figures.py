@@ -12,7 +12,7 @@ from typing import Any
 from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn.common import PROTOCOL, TRAINING_NOTE, make_table, run_on_cds, variant
 from segue.papers.methods import MethodResult
-from segue.papers.reproduction import Picture, Reproduction
+from segue.papers.reproduction import COSTS, Picture, Reproduction
 from segue.papers.run_cache import RunCache
 
 EMBEDDING_DIMS = (10, 20, 30, 40, 50, 60, 70, 80)
@@ -37,7 +37,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     )
     title = "HGN (KDD 2019), Figures 5 and 8, Amazon-CDs"
     table = make_table(title, results, _METRICS, quick=quick, notes=notes, pictures=pictures)
-    details = {key: value for key, value in table.details.items() if key != "cpu_seconds"}
+    details = {key: value for key, value in table.details.items() if key not in COSTS}
     return replace(
         table, rows=tuple(replace(row, measured=(row.mean,), published=None) for row in table.rows), details=details
     )

@@ -23,7 +23,7 @@ from segue.evaluation.significance import interval, t_test
 from segue.evaluation.task import can_measure
 from segue.experiments.experiment import Experiment
 from segue.papers.methods import QUICK_EPOCHS, SEEDS, Method, MethodResult, run_methods
-from segue.papers.reproduction import CPU_SECONDS, Row
+from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
 
 METRICS = ("rmse", "auc")
@@ -87,14 +87,7 @@ class LogSetup:
         for result in results:
             metrics = [metric for metric in METRICS if can_measure(result.runs[0].predictions, metric)]
             rows += [replace(result.row(metric), part=self.title) for metric in metrics]
-            cost = Row(
-                method=result.method.name,
-                metric=CPU_SECONDS,
-                measured=(result.cpu_seconds,),
-                lower_is_better=True,
-                part=self.title,
-            )
-            rows.append(cost)
+            rows += result.cost_rows(self.title)
         return rows
 
 
