@@ -53,7 +53,7 @@ from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
-from segue.nn.compiled import CompiledLoop, row_sums
+from segue.nn.compiled import CompiledLoop, best_columns, row_sums
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
@@ -61,7 +61,7 @@ from segue.nn.matmul import fast_matmul
 from segue.nn.sampled_loss import sampled_loss
 from segue.nn.softmax_loss import all_items_cross_entropy
 from segue.nn.sparse import SparseMatrix
-from segue.nn.topk import topk
+from segue.nn.topk import plain_topk, topk
 from segue.training.loop import fit
 
 Run = Callable[[], Tensor | None]
@@ -171,7 +171,13 @@ def _hcrnn_layer() -> tuple[Run, Run]:
 
 def _topk_layer() -> tuple[Run, Run]:
     scores = torch.rand(148, 35_136)  # a block of evaluation
-    return lambda: topk(scores, 20)[0], lambda: scores.topk(20)[0]
+    return lambda: plain_topk(scores, 20)[0], lambda: scores.topk(20)[0]
+
+
+def _compiled_topk_layer() -> tuple[Run, Run]:
+    scores = torch.rand(148, 35_136)
+    best_columns.load_at_first_use()
+    return lambda: topk(scores, 20)[0], lambda: plain_topk(scores, 20)[0]
 
 
 def _row_sums_layer() -> tuple[Run, Run]:
@@ -268,6 +274,7 @@ PARTS: dict[str, Part] = {
         replaced=((CausalConv1d, "forward", plain_convolution),),
     ),
     "topk": Part(module="segue.nn.topk", plain="torch.topk (ties in any order)", layer=_topk_layer),
+    "compiled-topk": Part(module="segue.nn.compiled_topk", plain="the same in torch", layer=_compiled_topk_layer),
     "sparse-row-sums": Part(
         module="segue.nn.compiled_row_sums", plain="a product of sparse matrices in scipy", layer=_row_sums_layer
     ),

@@ -62,3 +62,6 @@ pair_counts = CompiledLoop("segue.nn.compiled_pair_counts", "count_pairs", worth
 
 neighbours = CompiledLoop("segue.nn.compiled_neighbours", "find_neighbours", worth=5_000_000)
 """Finds neighbours for item-knn. Its work is the pairs to be compared; numpy and scipy take 100 ns for each."""
+
+best_columns = CompiledLoop("segue.nn.compiled_topk", "best_columns", worth=25_000)
+"""Finds the best columns of each row of scores. Its work is the rows; torch takes 20 us longer for each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from unicodedata import normalize
 
@@ -11,6 +12,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from segue.data.log import BLANKS
 
 MAX_LENGTH = 500
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def usual_form(name: str) -> str:
@@ -31,7 +33,7 @@ def storable(text: str) -> str:
     Raises:
         ValueError: it has a character that PostgreSQL or UTF-8 cannot hold.
     """
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if UNSTORABLE.search(text):
         raise ValueError("a text must not contain the character 0 or half a surrogate pair")
     return text
 

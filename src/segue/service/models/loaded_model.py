@@ -13,7 +13,7 @@ import numpy as np
 
 from segue.data.log import Ids, Log, Mask
 from segue.models.base.model import Model
-from segue.nn.compiled import row_sums
+from segue.nn.compiled import best_columns, row_sums
 from segue.service.batcher import Batcher
 from segue.service.models.live_states import LiveStates
 from segue.service.users.history import History, Origin
@@ -99,7 +99,8 @@ class LoadedModel:
         """
         loaded = cls(name or folder.resolve().name, load(folder, models=classes), approximate=approximate)
         some = list(range(1, min(4, len(loaded.tokens))))
-        row_sums.load_at_first_use()  # in the first batch, not in a request
+        for loop in (row_sums, best_columns):
+            loop.load_at_first_use()  # in the first batch, not in a request
         for rows in WARM_UP_ROWS:
             loaded._answer([_Question(Query(0, np.array(some, np.int64)), 10, History())] * rows)
         return loaded
@@ -206,17 +207,31 @@ class LoadedModel:
         Raises:
             TrainingError: the model scores NaN.
         """
-        query = self.query(user, history)
-        query = replace(query, hidden=hidden, exclude_seen=exclude_seen, rules=rules)
+        query = self.query(user, history, hidden=hidden, exclude_seen=exclude_seen, rules=rules)
         return await self._batches.ask(_Question(query, k, history))
 
-    def query(self, user: str | None, history: History) -> Query:
-        """A user and a history as ids; the arguments are those of `ask`."""
+    def query(
+        self,
+        user: str | None,
+        history: History,
+        *,
+        hidden: Ids | None = None,
+        exclude_seen: bool | None = None,
+        rules: ScoreRules | None = None,
+    ) -> Query:
+        """A user and a history as ids, and what may be recommended; the arguments are those of `ask`."""
         items = self.read(history)
         reason = None
         if not len(items):
             reason = "no item of the history is known to the model" if len(history) else "the history is empty"
-        return Query(user=0 if user is None else self._users.get(user, 0), items=items, empty_reason=reason)
+        return Query(
+            user=0 if user is None else self._users.get(user, 0),
+            items=items,
+            empty_reason=reason,
+            hidden=hidden,
+            exclude_seen=exclude_seen,
+            rules=rules,
+        )
 
     def leaves_out_seen(self, exclude_seen: bool | None) -> bool:
         """Whether items of the history are left out; None for the rule of the model."""
