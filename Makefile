@@ -1,4 +1,5 @@
 TORCH ?= torch==2.13.0
+PEERS ?= .bench
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # trust what the machine trusts, as pip does: package indexes behind a company's proxy have its certificate
 export UV_SYSTEM_CERTS ?= 1
@@ -6,7 +7,7 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format docs docs-serve bench dist clean
+.PHONY: help setup demo test test-all lint format docs docs-serve bench bench-check dist clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -47,8 +48,12 @@ docs: .venv/.ok  ## the site, in site/index.html
 docs-serve: docs  ## the site on http://127.0.0.1:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
-bench: .venv/.ok  ## segue beside its peers, in one run
-	$(BIN)/python -m benchmarks
+bench: .venv/.ok  ## segue beside its peers, in one run (over an hour); PEERS=FOLDER has their environments
+	$(BIN)/python -m benchmarks --peers $(PEERS)
+	$(BIN)/python -m benchmarks.check --peers $(PEERS) --write
+
+bench-check: .venv/.ok  ## fails if segue is less far ahead of its peers than the committed ratios say
+	$(BIN)/python -m benchmarks.check --peers $(PEERS)
 
 dist: .venv/.ok  ## the source distribution and the wheel, in dist/
 	rm -rf dist

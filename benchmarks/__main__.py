@@ -3,48 +3,43 @@
     python -m benchmarks                                       all benchmarks: about an hour
     python -m benchmarks --only epoch-ce,eval                  some of them
     python -m benchmarks --quick                               a test that everything runs; its figures mean nothing
+    python -m benchmarks --page                                only writes the tables of README.md again
 
 Every measurement is stored in .bench/results. An interrupted run is resumed: only what is missing, or was measured
-with another version of the code, is measured. When all benchmarks are complete, the table in benchmarks/README.md is
-updated.
+with another version of the code, is measured. When all benchmarks are complete, the results are written to
+benchmarks/results/complete.json, which is committed, and the tables in benchmarks/README.md are made from it.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.benchmark import Variant, segue_version
-from benchmarks.jobs import ROOT, Job, MeasurementFailed, measure
-from benchmarks.peer_setups import PEER_SETUPS, Peer
+from benchmarks.benchmark import Variant, segue_version, unavailable_data
+from benchmarks.jobs import BENCH, ROOT, Job, MeasurementFailed
+from benchmarks.peer_setups import find_peers
 from benchmarks.plan import BENCHMARKS
+from benchmarks.results_file import COMPLETE, CompleteRun, Results
 
 Jobs = list[tuple[Variant, Job]]
 
-BENCH = ROOT / ".bench"
 README = ROOT / "benchmarks" / "README.md"
-EVENTS = BENCH / "ml-1m.npz"
-VERSIONS = """
-import json, platform, sys
-from importlib.metadata import version
-packages = ", ".join(f"{name} {version(name)}" for name in sys.argv[1:])
-print(json.dumps(f"Python {platform.python_version()}, {packages}"))
-"""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure what is missing, print the table, and write it to the README if it is complete."""
+    """Measure what is missing, print the table, and store it if it is complete."""
     args = parse(sys.argv[1:] if argv is None else argv)
+    if args.page:
+        return write_page()
     folder = BENCH / ("quick" if args.quick else "results")
     if args.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     missing = missing_data()
     peer_names = {peer: None for name in args.only if name not in missing for peer in BENCHMARKS[name].peers}
-    peers = {} if args.no_peer else find_peers(list(peer_names), args.peers)
+    peers = {} if args.no_peer else find_peers(list(peer_names), args.peers, set_up=not args.quick)
     version = segue_version()
     plan = {
         name: list(benchmark.jobs(name, version, peers, quick=args.quick)) for name, benchmark in BENCHMARKS.items()
@@ -53,17 +48,23 @@ def main(argv: list[str] | None = None) -> None:
     for name in args.only:
         if name not in missing:
             failed |= run_benchmark(name, plan[name], folder)
-    results = load_results(plan, folder)
-    text = report.block(results, missing | failed, peers)
-    print(f"\n{text}")
-    reason = "--quick measures too little" if args.quick else reason_not_to_publish(results, missing, version)
+    versions = {name: peer.versions for name, peer in peers.items()}
+    run = CompleteRun.here(load_results(plan, folder), missing | failed, versions)
+    print("\n" + "\n".join(report.blocks(run).values()))
+    reason = "--quick measures too little" if args.quick else reason_not_to_publish(run.results, missing, version)
     if reason:
         print(f"{README.name} is unchanged: {reason}")
     else:
-        report.replace(README, text)
-        print(f"wrote {README}")
+        run.write(COMPLETE)
+        write_page()
     if failed:
         raise SystemExit(1)
+
+
+def write_page() -> None:
+    """Write the tables of README.md from the committed results."""
+    report.replace(README, report.blocks(CompleteRun.read(COMPLETE)))
+    print(f"wrote {README}")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -75,8 +76,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--only", type=benchmark_names, default=list(BENCHMARKS), metavar="NAME,...", help=f"of {', '.join(BENCHMARKS)}"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="short runs, stored separately, never written to README.md"
+        "--quick",
+        action="store_true",
+        help="short runs with the peers that are set up, stored separately, never written to README.md",
     )
+    parser.add_argument("--page", action="store_true", help="measure nothing; write README.md from the stored results")
     parser.add_argument("--fresh", action="store_true", help="delete the stored measurements")
     parser.add_argument("--no-peer", action="store_true", help="leave the peers out")
     parser.add_argument(
@@ -94,37 +98,9 @@ def benchmark_names(text: str) -> list[str]:
     return [name for name in BENCHMARKS if name in names]
 
 
-def find_peers(names: list[str], folder: Path) -> dict[str, Peer]:
-    """The environments of these peers; missing ones are set up. A peer whose set-up fails is left out."""
-    peers = {}
-    for name in names:
-        setup = PEER_SETUPS[name]
-        print(f"{name} in {folder / setup.folder}: set up if it is missing ({setup.size})", flush=True)
-        script = ROOT / f"benchmarks/{setup.folder}_setup.sh"
-        done = subprocess.run(["bash", script, folder / setup.folder], check=False)
-        # not resolved: the Python of a virtual environment is a symbolic link
-        python = (folder / setup.environment / "venv/bin/python").absolute()
-        try:
-            if done.returncode:
-                raise MeasurementFailed("its set-up failed")
-            versions = measure([str(python), "-c", VERSIONS, *setup.packages])["output"]
-        except (OSError, MeasurementFailed) as error:
-            print(f"{name} is left out: {error}", flush=True)
-            continue
-        paths = {"folder": str((folder / setup.folder).absolute()), "events": str(EVENTS)}
-        arguments = tuple(word.format(**paths) for word in setup.arguments.split())
-        peers[name] = Peer(python=python, arguments=arguments, versions=versions)
-    if any("{events}" in PEER_SETUPS[name].arguments for name in peers):
-        measure([sys.executable, "-m", "benchmarks.segue_side", "export", "--events", str(EVENTS)])
-    return peers
-
-
 def missing_data() -> dict[str, str]:
     """The benchmarks whose data sets are not available, with the reason."""
-    print("data sets: downloaded if they are missing", flush=True)
-    missing = measure([sys.executable, "-m", "benchmarks.segue_side", "fetch"])["output"]["missing"]
-    for reason in missing.values():
-        print(reason)
+    missing = unavailable_data()
     unavailable = {}
     for name, benchmark in BENCHMARKS.items():
         lacking = [data for data in benchmark.data if data in missing]
@@ -150,9 +126,9 @@ def run_benchmark(name: str, jobs: Jobs, folder: Path) -> dict[str, str]:
     return {}
 
 
-def load_results(plan: dict[str, Jobs], folder: Path) -> report.Results:
+def load_results(plan: dict[str, Jobs], folder: Path) -> Results:
     """All valid stored results."""
-    results: report.Results = {}
+    results: Results = {}
     for name, jobs in plan.items():
         for variant, job in jobs:
             record = job.load(folder)
@@ -161,7 +137,7 @@ def load_results(plan: dict[str, Jobs], folder: Path) -> report.Results:
     return results
 
 
-def reason_not_to_publish(results: report.Results, missing: dict[str, str], version: str) -> str:
+def reason_not_to_publish(results: Results, missing: dict[str, str], version: str) -> str:
     """The reason not to publish the table; empty if all available benchmarks are complete for one version."""
     if segue_version() != version:
         return "the source was changed while it was measured; run it again"
@@ -169,7 +145,7 @@ def reason_not_to_publish(results: report.Results, missing: dict[str, str], vers
     return f"not measured: {', '.join(lacking)}" if lacking else ""
 
 
-def is_complete(name: str, results: report.Results) -> bool:
+def is_complete(name: str, results: Results) -> bool:
     """Whether a benchmark has every run of every variant."""
     benchmark = BENCHMARKS[name]
     num_runs = {label: len(records) for label, records in results.get(name, {}).items()}

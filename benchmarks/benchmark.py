@@ -2,7 +2,7 @@
 
 Benchmark  "epoch-ce"                   variants that are measured together, in turn: A B C A B C A B C
 Variant    "RecBole"                    a program with certain settings; figures are medians over its runs
-TableRow   "... windows_per_row=16"     a variant of segue, the fastest peer, and a target
+TableRow   "... windows_per_row=16"     a variant of segue, all peers, and a target
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.jobs import ROOT, Job, files_hash
+from benchmarks.jobs import ROOT, Job, files_hash, measure
 from benchmarks.peer_setups import PEER_SETUPS, Peers, peer_version
 
 
@@ -52,7 +52,7 @@ class TableRow:
         label: describes what is measured.
         variant: the label of a variant of segue.
         part: the list in the output of the process that holds the measured seconds; None for the whole process.
-        min_speedup: target: CPU seconds of the fastest peer divided by those of segue.
+        min_speedup: target: CPU seconds of every peer divided by those of segue.
         cpu_s: target in CPU seconds.
         peak_mb: target in megabytes.
         quality_metrics: test metrics whose mean over the runs must be at least that of every peer.
@@ -107,7 +107,15 @@ class Benchmark:
 
 def segue_version() -> str:
     """A hash of everything that a measurement of segue runs."""
-    measured = [
-        ROOT / "benchmarks" / name for name in ("segue_side.py", "sequence_models.py", "ingest.py", "handwritten.py")
-    ]
+    names = "segue_side", "segue_common", "sequence_models", "collaborative", "ingest", "handwritten", "plain_layers"
+    measured = [ROOT / f"benchmarks/{name}.py" for name in names]
     return files_hash([*(ROOT / "src/segue").rglob("*.py"), *measured])
+
+
+def unavailable_data() -> dict[str, str]:
+    """The data sets that are not available, with the reason; those that can be downloaded are."""
+    print("data sets: downloaded if they are missing", flush=True)
+    missing: dict[str, str] = measure([sys.executable, "-m", "benchmarks.segue_side", "fetch"])["output"]["missing"]
+    for reason in missing.values():
+        print(reason)
+    return missing

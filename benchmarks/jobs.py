@@ -1,7 +1,7 @@
 """`Job`: one measurement in a process of its own, stored as a JSON file.
 
 .bench/results/epoch-ce.recbole.0.json
-{"command": [...], "version": "9f2c...", "when": "2026-01-31T12:00:00",
+{"command": [...], "version": "9f2c...", "when": "2026-01-31T12:00:00", "load": 0.8,
  "wall_s": 31.2, "cpu_s": 29.8, "peak_mb": 702.4,          the whole process, measured from outside by os.wait4
  "output": {...}}                                            the JSON line that it printed
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / ".bench"
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 Record = dict[str, Any]
 
@@ -70,9 +71,10 @@ class Job:
 def measure(command: Iterable[str]) -> Record:
     """Run a command with one thread; returns its time, its peak memory and the JSON line that it printed last."""
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "SEGUE_QUIET": "1"}
-    if {"whole", "epoch", "eval", "sequence", "export"} & set(command):
+    if {"whole", "epoch", "eval", "sequence", "item-knn", "bprmf", "export"} & set(command):
         environment.pop("SEGUE_DATA", None)  # MovieLens is in the cache, memory-mapped, as in any second run
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a normal start reads compiled modules
+    load = os.getloadavg()[0]
     with tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -91,6 +93,7 @@ def measure(command: Iterable[str]) -> Record:
             raise MeasurementFailed(f"exit code {process.returncode}; its last lines:\n{last}")
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": load,
         "wall_s": wall,
         "cpu_s": used.ru_utime + used.ru_stime,
         "peak_mb": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6,

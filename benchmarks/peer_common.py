@@ -95,7 +95,8 @@ def stopwatch(base: type[Any]) -> Any:
                 self.start = clock()
 
         def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
-            loss = float(trainer.callback_metrics.get("train_loss_epoch", trainer.callback_metrics["train_loss"]))
+            names = ("train_loss_epoch", "train_loss", "loss")  # of RecTools and RePlay, RePlay, WarpRec
+            loss = next(float(trainer.callback_metrics[name]) for name in names if name in trainer.callback_metrics)
             self.epochs.append({**since(self.start), "loss": round(loss, 5)})
             self.start = clock()
 

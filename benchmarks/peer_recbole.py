@@ -8,8 +8,8 @@ Runs in the environment that `recbole_setup.sh` sets up:
 
 `whole` is the command of RecBole's HGN page, from process start to the test metrics. `epoch` is one training epoch
 after a warm-up epoch. If an epoch takes too long, the first BATCHES batches are run and their time is scaled to the
-epoch. `eval` is one full ranking of the validation part and one of the test part. RecBole's data preparation,
-trainer, model and metrics run unchanged.
+epoch; otherwise the model is tested after the last epoch. `eval` is full rankings of the test part. RecBole's data
+preparation, trainer, model and metrics run unchanged.
 
 RecBole 1.2.1 is older than NumPy 2 and torch 2.6, and requires ray. Therefore some names are added:
 
@@ -186,10 +186,11 @@ def parts(args: argparse.Namespace) -> dict[str, Any]:
     if args.what == "epoch":
         out["warm_up"] = [epoch(i) for i in range(args.warm_up)]
         out["epochs"] = [epoch(args.warm_up + i) for i in range(args.repeat)]
+        if not args.batches:
+            out["test"] = evaluate(test)
     else:
         evaluate(valid)
-        out["valid"] = [evaluate(valid) for _ in range(args.repeat)]
-        out["test"] = [evaluate(test) for _ in range(args.repeat)]
+        out["rankings"] = [evaluate(test) for _ in range(args.repeat)]
     return out
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from benchmarks.benchmark import Benchmark, TableRow, Variant
 
 
-def prefixes(model: str, min_speedup: float, *variants: Variant, data: str = "ml-1m") -> Benchmark:
-    """A sequence model of RecBole, which copies every prefix, and of segue. Few batches are run; times are scaled."""
-    peer = Variant(
-        "RecBole", f"epoch --data {data} --model {model} --batches 3", 60, seed=2020, quick="--batches 1 --repeat 1"
-    )
+def prefixes(
+    model: str, min_speedup: float, *variants: Variant, data: str = "ml-1m", warprec: bool = False
+) -> Benchmark:
+    """A sequence model of RecBole or WarpRec, which copy every prefix, and of segue. Few batches are run and scaled."""
+    short = "--batches 1 --repeat 1"
+    peers = [
+        Variant("RecBole", f"epoch --data {data} --model {model} --batches 3", 60, seed=2020, quick=short),
+        *[Variant("WarpRec", f"--model {model} --batches 3", 60, quick=short)] * warprec,
+    ]
     table_rows = tuple(
         TableRow(
             label=f"epoch, CE, {data}, {model}, every prefix of 50{_suffix(variant)}",
@@ -19,26 +23,33 @@ def prefixes(model: str, min_speedup: float, *variants: Variant, data: str = "ml
         )
         for variant in variants
     )
-    return Benchmark(data=(data,), variants=(peer, *variants), rounds=1, table_rows=table_rows)
+    return Benchmark(data=(data,), variants=(*peers, *variants), rounds=1, table_rows=table_rows)
+
+
+def truncated(setting: str, batches: int, expected_seconds: float) -> Variant:
+    """segue with the first batches of each epoch; the time is scaled."""
+    arguments = f"sequence --setting {setting} --batches {batches} --repeat 2"
+    return Variant("segue", arguments, expected_seconds, quick="--batches 10 --repeat 1")
 
 
 def sessions(loss: str, setting: str) -> Benchmark:
-    """The GRU4Rec author's program and segue: 100 units, 64 parallel sessions, 2,048 shared negatives."""
+    """The GRU4Rec author's program and segue: 100 units, 64 parallel sessions, 2,048 shared negatives; one epoch."""
+    short = "--batches 50 --warm-up 1"
+    whole = "--warm-up 0 --repeat 1"
     return Benchmark(
         data=("ml-1m",),
         variants=(
-            Variant("GRU4Rec", f"--loss {loss} --batches 500 --repeat 3", 15, quick="--batches 50 --repeat 1"),
-            Variant(
-                "segue", f"sequence --setting {setting} --batches 2000 --repeat 2", 25, quick="--batches 50 --repeat 1"
-            ),
+            Variant("GRU4Rec", f"--loss {loss} {whole}", 100, quick=short),
+            Variant("segue", f"sequence --setting {setting} {whole}", 90, quick=short),
         ),
-        rounds=3,
+        rounds=1,
         table_rows=(
             TableRow(
                 label=f"epoch, {loss}, ml-1m, GRU4Rec, 64 parallel sessions",
                 variant="segue",
                 part="epochs",
-                min_speedup=3,
+                min_speedup=1.8,
+                quality_metrics=("ndcg@10",),
             ),
         ),
     )
@@ -69,11 +80,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "epoch-ce": Benchmark(
         data=("ml-100k",),
         variants=(
-            Variant("RecBole", "epoch --data ml-100k --loss CE", 35, seed=2020),
+            Variant("RecBole", "epoch --data ml-100k --loss CE --repeat 2", 45, seed=2020, quick="--batches 3"),
             Variant("windows_per_row=1", "epoch --data ml-100k --loss CE --windows-per-row 1 --repeat 2", 25),
-            Variant("windows_per_row=16", "epoch --data ml-100k --loss CE --windows-per-row 16", 15),
+            Variant("windows_per_row=16", "epoch --data ml-100k --loss CE --windows-per-row 16 --repeat 2", 10),
         ),
-        rounds=3,
+        rounds=2,
         table_rows=tuple(
             TableRow(label=f"epoch, CE, ml-100k, window 50, {variant}", variant=variant, part="epochs", min_speedup=4)
             for variant in ("windows_per_row=1", "windows_per_row=16")
@@ -82,11 +93,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "epoch-bpr": Benchmark(
         data=("ml-1m",),
         variants=(
-            Variant("RecBole", "epoch --data ml-1m --loss BPR", 60, seed=2020),
-            Variant("windows_per_row=1", "epoch --data ml-1m --loss BPR --windows-per-row 1 --repeat 3", 20),
-            Variant("windows_per_row=16", "epoch --data ml-1m --loss BPR --windows-per-row 16 --repeat 3", 12),
+            Variant("RecBole", "epoch --data ml-1m --loss BPR --repeat 2", 75, seed=2020, quick="--batches 20"),
+            Variant("windows_per_row=1", "epoch --data ml-1m --loss BPR --windows-per-row 1 --repeat 2", 25),
+            Variant("windows_per_row=16", "epoch --data ml-1m --loss BPR --windows-per-row 16 --repeat 2", 12),
         ),
-        rounds=3,
+        rounds=2,
         table_rows=tuple(
             TableRow(label=f"epoch, BPR, ml-1m, window 5, {variant}", variant=variant, part="epochs", min_speedup=6)
             for variant in ("windows_per_row=1", "windows_per_row=16")
@@ -101,7 +112,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         rounds=3,
         table_rows=(
             TableRow(
-                label="full ranking of ml-1m's test part, window 5", variant="segue", part="test", min_speedup=2.5
+                label="full ranking of ml-1m's test part, window 5", variant="segue", part="rankings", min_speedup=2.5
             ),
         ),
     ),
@@ -129,7 +140,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             TableRow(
                 label="full ranking of Amazon CDs' test part",
                 variant="windows_per_row=1",
-                part="test",
+                part="rankings",
                 cpu_s=1.5,
                 peak_mb=700,
                 reported_elsewhere=("26 to 32", "–", "2,000"),
@@ -185,19 +196,44 @@ BENCHMARKS: dict[str, Benchmark] = {
             ),
         ),
     ),
-    "sasrec-50": prefixes("SASRec", 50, Variant("segue", "sequence --setting sasrec-50 --batches 100 --repeat 2", 35)),
-    "gru4rec-50": prefixes(
-        "GRU4Rec", 50, Variant("segue", "sequence --setting gru4rec-50 --batches 100 --repeat 2", 25)
+    "item-knn": Benchmark(
+        data=("ml-1m",),
+        variants=(Variant("implicit", "item-knn --repeat 5", 12), Variant("segue", "item-knn --repeat 5", 20)),
+        rounds=2,
+        table_rows=(
+            TableRow(
+                label="fitting item-KNN, ml-1m: cosine, 100 neighbours",
+                variant="segue",
+                part="fits",
+                min_speedup=0.65,
+            ),
+            TableRow(
+                label="ranking of ml-1m's test part by item-KNN, whole history",
+                variant="segue",
+                part="rankings",
+                min_speedup=0.65,
+            ),
+        ),
     ),
-    "nextitnet-50": prefixes(
-        "NextItNet", 50, Variant("segue", "sequence --setting nextitnet-50 --batches 100 --repeat 2", 45)
+    "bprmf": Benchmark(
+        data=("ml-1m",),
+        variants=(Variant("implicit", "bprmf --repeat 19", 10), Variant("segue", "bprmf --repeat 19", 60)),
+        rounds=3,
+        table_rows=(
+            TableRow(
+                label="epoch, BPR-MF, ml-1m, 64 dimensions",
+                variant="segue",
+                part="epochs",
+                min_speedup=0.5,
+                quality_metrics=("ndcg@10",),
+            ),
+        ),
     ),
-    "narm-50": prefixes(
-        "NARM", 3, Variant("segue", "sequence --setting narm-50 --batches 40 --repeat 2", 35), data="ml-100k"
-    ),
-    "stamp-50": prefixes(
-        "STAMP", 3, Variant("segue", "sequence --setting stamp-50 --batches 40 --repeat 2", 20), data="ml-100k"
-    ),
+    "sasrec-50": prefixes("SASRec", 50, truncated("sasrec-50", 100, 35), warprec=True),
+    "gru4rec-50": prefixes("GRU4Rec", 50, truncated("gru4rec-50", 100, 25), warprec=True),
+    "nextitnet-50": prefixes("NextItNet", 50, truncated("nextitnet-50", 100, 45)),
+    "narm-50": prefixes("NARM", 3, truncated("narm-50", 40, 35), data="ml-100k"),
+    "stamp-50": prefixes("STAMP", 3, truncated("stamp-50", 40, 20), data="ml-100k"),
     "caser-50": prefixes(
         "Caser",
         5,

@@ -1,26 +1,24 @@
-"""The table in README.md, from the records of the measurements."""
+"""The tables in README.md, from the records of the measurements."""
 
 from __future__ import annotations
 
-import os
-import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 from benchmarks.benchmark import TableRow
 from benchmarks.jobs import Record, write
-from benchmarks.peer_setups import PEER_SETUPS, Peers
+from benchmarks.peer_setups import PEER_SETUPS
 from benchmarks.plan import BENCHMARKS
+from benchmarks.results_file import CompleteRun, Results
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-Results = dict[str, dict[str, list[Record]]]  # benchmark -> variant -> runs
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 HEAD = (
-    "| what | peer | CPU s | wall s | peak MB | segue: CPU s | wall s | peak MB | ratio CPU | ratio wall "
-    "| target | reached |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|\n"
+    "| what | program | CPU s | wall s | peak MB | ratio CPU | ratio wall | Recall@10 | NDCG@10 | epochs "
+    "| target | reached |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---|---|---|\n"
 )
+SHOWN = ("recall@10", "ndcg@10")
 
 
 @dataclass(frozen=True)
@@ -50,27 +48,44 @@ def quality(records: list[Record], metric: str) -> float:
     return mean(record["output"]["test"][metric] for record in records)
 
 
-def fastest(runs: dict[str, list[Record]], part: str | None) -> tuple[str, Figures] | None:
-    """The peer with the fewest CPU seconds, if there is one."""
-    peers = {label: figures(records, part) for label, records in runs.items() if label in PEER_SETUPS}
-    known = [(label, of) for label, of in peers.items() if of]
-    return min(known, key=lambda peer: peer[1].cpu_s) if known else None
+def peers_of(runs: dict[str, list[Record]], part: str | None) -> dict[str, Figures]:
+    """The figures of the peers, the fastest first."""
+    found = {label: figures(records, part) for label, records in runs.items() if label in PEER_SETUPS}
+    known = {label: of for label, of in found.items() if of}
+    return dict(sorted(known.items(), key=lambda peer: peer[1].cpu_s))
 
 
-def row_cells(row: TableRow, runs: dict[str, list[Record]], missing: str | None) -> list[str]:
-    """The cells of a row of the table."""
-    segue, peer = figures(runs.get(row.variant, []), row.part), fastest(runs, row.part)
-    other = [peer[0], *peer[1].cells()] if peer else ["–", *_reported_cells(row)]
+def row_lines(row: TableRow, runs: dict[str, list[Record]], missing: str | None) -> list[list[str]]:
+    """The lines of a row, each a list of cells: segue, then the peers."""
+    segue, peers = figures(runs.get(row.variant, []), row.part), peers_of(runs, row.part)
+    lines = []
     if segue is None:
-        return [row.label, *other, "–", "–", "–", "–", "–", target(row), missing or "not measured"]
-    ratios = ["–", "–"]
-    if peer:
-        ratios = [f"{peer[1].cpu_s / segue.cpu_s:.1f}", f"{peer[1].wall_s / segue.wall_s:.1f}"]
-    return [row.label, *other, *segue.cells(), *ratios, target(row), verdict(row, segue, runs)]
+        lines.append([row.label, "segue", *["–"] * 8, target(row), missing or "not measured"])
+    else:
+        tested = _quality_cells(runs[row.variant])
+        lines.append([row.label, "segue", *segue.cells(), "", "", *tested, target(row), verdict(row, segue, runs)])
+    for label, peer in peers.items():
+        ratios = [f"{peer.cpu_s / segue.cpu_s:.1f}", f"{peer.wall_s / segue.wall_s:.1f}"] if segue else ["–", "–"]
+        lines.append(["", label, *peer.cells(), *ratios, *_quality_cells(runs[label]), "", ""])
+    if row.reported_elsewhere:
+        lines.append(["", "authors' program†", *row.reported_elsewhere, *["–"] * 5, "", ""])
+    return lines
 
 
-def _reported_cells(row: TableRow) -> list[str]:
-    return [f"{cell}†" if cell != "–" else cell for cell in row.reported_elsewhere or ["–"] * 3]
+def _quality_cells(records: list[Record]) -> list[str]:
+    """Recall, NDCG and the number of epochs before the test."""
+    if "test" not in records[0]["output"]:
+        return ["–", "–", "–"]
+    epochs = [_num_epochs(record["output"]) for record in records]
+    shown = epochs[:1] if len(set(epochs)) == 1 else epochs
+    return [*(f"{quality(records, metric):.4f}" for metric in SHOWN), ", ".join(shown)]
+
+
+def _num_epochs(output: dict[str, Any]) -> str:
+    epochs = output.get("epochs")
+    if epochs is None:
+        return "–"
+    return str(epochs if isinstance(epochs, int) else len(output["warm_up"]) + len(epochs))
 
 
 def target(row: TableRow) -> str:
@@ -85,20 +100,19 @@ def target(row: TableRow) -> str:
 
 
 def verdict(row: TableRow, segue: Figures, runs: dict[str, list[Record]]) -> str:
-    """Whether the target is reached; otherwise what is not."""
+    """Whether the target is reached against every peer; otherwise what is not."""
     failing = []
-    peer = fastest(runs, row.part)
-    if (row.min_speedup or row.quality_metrics) and peer is None:
+    peers = peers_of(runs, row.part)
+    if (row.min_speedup or row.quality_metrics) and not peers:
         return "no peer"
-    if peer and row.min_speedup and peer[1].cpu_s / segue.cpu_s < row.min_speedup:
+    if row.min_speedup and min(peer.cpu_s for peer in peers.values()) / segue.cpu_s < row.min_speedup:
         failing.append("time")
     if row.cpu_s and segue.cpu_s > row.cpu_s:
         failing.append("time")
     if row.peak_mb and segue.peak_mb > row.peak_mb:
         failing.append("memory")
     for metric in row.quality_metrics:
-        best_peer = max(quality(records, metric) for label, records in runs.items() if label in PEER_SETUPS)
-        if quality(runs[row.variant], metric) < best_peer:
+        if quality(runs[row.variant], metric) < max(quality(runs[label], metric) for label in peers):
             failing.append(titled(metric))
     return f"no: {', '.join(failing)}" if failing else "yes"
 
@@ -118,23 +132,12 @@ def number(value: float) -> str:
 def table(results: Results, missing: dict[str, str]) -> str:
     """All rows as Markdown."""
     lines = [
-        row_cells(row, results.get(name, {}), missing.get(name))
+        cells
         for name, benchmark in BENCHMARKS.items()
         for row in benchmark.table_rows
+        for cells in row_lines(row, results.get(name, {}), missing.get(name))
     ]
     return HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def notes(results: Results) -> str:
-    """Notes below the table: test metrics, and lower bounds of the time on Amazon CDs."""
-    parts = [_test_note(results.get("whole", {})), *map(_training_note, BENCHMARKS, map(results.get, BENCHMARKS))]
-    parts += [*_floor_notes(results.get("cds", {})), _handwritten_note(results.get("handwritten", {}))]
-    return "\n".join(filter(None, parts))
-
-
-def _handwritten_note(runs: dict[str, list[Record]]) -> str:
-    output = _output(runs, "segue") or {}
-    return handwritten_table(output["parts"]) if "parts" in output else ""
 
 
 def handwritten_table(parts: dict[str, dict[str, Any]]) -> str:
@@ -151,36 +154,13 @@ def handwritten_table(parts: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _training_note(name: str, runs: dict[str, list[Record]] | None) -> str:
-    """For variants that train some epochs and are then tested: seconds per epoch and NDCG@10."""
-    parts = []
-    for variant, records in (runs or {}).items():
-        output, segue = records[0]["output"], figures(records, "epochs") if name.startswith("sasrec") else None
-        if segue and "test" in output:
-            epochs = len(output["warm_up"]) + len(output["epochs"])
-            values = f"NDCG@10 {quality(records, 'ndcg@10'):.4f} after {epochs} epochs"
-            parts.append(f"{variant} {number(segue.cpu_s)} CPU s per epoch of {output['examples']:,} pairs, {values}")
-    return f"{name}: {'; '.join(parts)}.\n" if parts else ""
-
-
-def _test_note(runs: dict[str, list[Record]]) -> str:
-    parts = []
-    for variant, records in runs.items():
-        values = ", ".join(
-            f"{titled(metric)} {quality(records, metric):.4f}" for metric in ("recall@10", "ndcg@10", "mrr@10")
-        )
-        epochs = ", ".join(str(record["output"]["epochs"]) for record in records)
-        parts.append(f"{variant} {values} (mean of {len(records)} seeds; {epochs} epochs)")
-    return f"Test of the whole command: {'; '.join(parts)}.\n" if parts else ""
-
-
 def _floor_notes(runs: dict[str, list[Record]]) -> list[str]:
     parts = []
     for variant in ("windows_per_row=1", "windows_per_row=4"):
         segue, output = figures(runs.get(variant, []), "epochs"), _output(runs, f"floor {variant}")
         if segue and output:
             parts.append(_epoch_floor_note(variant, segue, output))
-    segue, output = figures(runs.get("windows_per_row=1", []), "test"), _output(runs, "floor windows_per_row=1")
+    segue, output = figures(runs.get("windows_per_row=1", []), "rankings"), _output(runs, "floor windows_per_row=1")
     if segue and output:
         floor = output["eval_flops"] / output["gemm_flops_s"]
         parts.append(
@@ -206,50 +186,40 @@ def _output(runs: dict[str, list[Record]], variant: str) -> dict[str, Any] | Non
     return runs[variant][0]["output"] if runs.get(variant) else None
 
 
-def setting(results: Results, peers: Peers) -> str:
-    """The date, command, machine and versions of the measurements."""
-    records = [record for variants in results.values() for runs in variants.values() for record in runs]
-    whens = sorted(record["when"] for record in records)
-    dates = sorted({when[:10] for when in whens[:1] + whens[-1:]})
-    best_peer = "".join(f" {name} ran on {peer.versions}." for name, peer in peers.items())
+def setting(run: CompleteRun) -> str:
+    """The date, command, machine, load and versions of the measurements."""
+    records = [record for variants in run.results.values() for runs in variants.values() for record in runs]
+    if not records:
+        return ""
+    dates = sorted({record["when"][:10] for record in records})
+    loads = [record["load"] for record in records]
+    peers = "".join(f" {name} ran on {versions}." for name, versions in run.peers.items())
     return (
-        f"Measured {' to '.join(dates)} by `make bench` (`python -m benchmarks`) on {machine()}; "
-        f"Python {platform.python_version()}, {_versions('torch', 'numpy', 'polars')}, one thread.{best_peer}\n"
+        f"Measured {' to '.join(dict.fromkeys([dates[0], dates[-1]]))} by `make bench` (`python -m benchmarks`) on "
+        f"{run.machine}; the load average before a measurement was {median(loads):.1f} (median; highest "
+        f"{max(loads):.1f}). {run.software}, one thread.{peers}\n"
     )
 
 
-def machine() -> str:
-    """Processor, cores, memory."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
+def blocks(run: CompleteRun) -> dict[str, str]:
+    """The generated parts of README.md, by the name in their markers."""
+    marks = "† Measured on another machine: there is no ratio.\n"
+    notes = _floor_notes(run.results.get("cds", {}))
+    parts = (_output(run.results.get("handwritten", {}), "segue") or {}).get("parts", {})
+    return {
+        "results": "\n".join([table(run.results, run.missing), marks, *notes, setting(run)]),
+        "handwritten": handwritten_table(parts),
+    }
 
 
-def _versions(*packages: str) -> str:
-    found = []
-    for package in packages:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
-
-
-def block(results: Results, missing: dict[str, str], peers: Peers) -> str:
-    """The table, the notes and the setting of a run."""
-    marks = "† The authors' own program, measured elsewhere: no ratio is taken.\n"
-    return "\n".join([table(results, missing), marks, notes(results), setting(results, peers)])
-
-
-def replace(path: Path, content: str) -> None:
-    """Replace the text between the two markers of a file."""
+def replace(path: Path, contents: dict[str, str]) -> None:
+    """Replace the texts between the markers of a file."""
     text = path.read_text("utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{path}: has no {BEGIN} ... {END}; put both lines back, the table goes between them")
-    write(path, f"{before}{BEGIN}\n\n{content.strip()}\n\n{END}{after}")
+    for name, content in contents.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise SystemExit(f"{path}: has no {begin} ... {end}; put both lines back, the table goes between them")
+        text = f"{before}{begin}\n\n{content.strip()}\n\n{end}{after}"
+    write(path, text)

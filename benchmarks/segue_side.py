@@ -9,6 +9,8 @@ eval      full rankings of the test part, including metrics, after a warm-up
 cds       both of these for HGN on Amazon CDs
 floor     the speed of the machine, and the arithmetic and memory traffic of HGN on Amazon CDs
 sequence  training epochs of other models with a peer's settings (sequence_models.py), and a test if epochs are whole
+item-knn  fits and full rankings as implicit's (collaborative.py), and a test
+bprmf     training epochs as implicit's (collaborative.py), and a test
 export    ml-1m as the peers' scripts read it
 ingest    reading 20 million rows; each reading is a process of its own
 handwritten  every hand-written part against the plain way in torch (handwritten.py)
@@ -21,10 +23,11 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.collaborative import bprmf, item_knn
+from benchmarks.segue_common import quality, timed
 from benchmarks.sequence_models import SETTINGS, export, sequence
 
 if TYPE_CHECKING:
@@ -45,22 +48,13 @@ SMALL = {
     "BPR": {"loss": "bpr", "window": 5},
 }
 CDS: dict[str, Any] = {"embedding_dim": 50, "window": 5, "num_targets": 3, "batch_size": 4096, "loss": "bpr"}
-METRICS = ("recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10")
 ADAM_BYTES = 28  # per float32 parameter: weight, gradient and two moments are read; all but the gradient are written
-
-
-def timed(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Wall and CPU seconds of `work`, and its result."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}, result
 
 
 def whole(args: argparse.Namespace) -> dict[str, Any]:
     """Load the log, split, train with early stopping, test."""
     from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
-    from segue.evaluation.task import measure
     from segue.experiments.experiment import Experiment
 
     shorter = {"epochs": args.repeat} if args.quick else {}
@@ -72,16 +66,18 @@ def whole(args: argparse.Namespace) -> dict[str, Any]:
         "best": outcome.training.best,
         "train_cpu_s": outcome.training.cpu_seconds,
         "experiment": experiment.as_dict(),
-        "test": {metric: float(measure(outcome.result.predictions, metric).mean()) for metric in METRICS},
+        "test": quality(outcome.result.predictions),
     }
 
 
 def epoch(args: argparse.Namespace) -> dict[str, Any]:
-    """Train on the same examples as RecBole: every prefix of the leave-one-out training part."""
+    """Train on the same examples as RecBole: every prefix of the leave-one-out training part. Then test."""
     from segue.evaluation.protocol import Protocol
 
     log, model = _small(args)
-    return _epochs(model, Protocol.named("recbole").split(log).train, args)
+    protocol = Protocol.named("recbole")
+    trained = _epochs(model, protocol.split(log).train, args)
+    return {**trained, "test": quality(protocol.rank(model, protocol.split(log), "test"))}
 
 
 def evaluate(args: argparse.Namespace) -> dict[str, Any]:
@@ -98,12 +94,17 @@ def cds(args: argparse.Namespace) -> dict[str, Any]:
 
     log, model = _cds(args)
     protocol = Protocol.named("hgn")
-    trained = _epochs(model, protocol.split(log).train_valid, args)
-    return {**trained, **_rankings(model, log, protocol, args)}
+    split = protocol.split(log)
+    trained = _epochs(model, split.train_valid, args)
+    tested = quality(protocol.rank(model, split, "test"))
+    return {**trained, **_rankings(model, log, protocol, args), "test": tested}
 
 
 def floor(args: argparse.Namespace) -> dict[str, Any]:
-    """Rates of this machine, and the minimal arithmetic and memory traffic of HGN on Amazon CDs."""
+    """Rates of this machine, and the minimal arithmetic and memory traffic of HGN on Amazon CDs.
+
+    `epochs` and `rankings` are the seconds that these take, in the form of a measurement.
+    """
     import numpy as np
 
     from segue.evaluation.protocol import Protocol
@@ -113,14 +114,21 @@ def floor(args: argparse.Namespace) -> dict[str, Any]:
     batches = list(model.batches(split.train_valid, np.random.default_rng(args.seed)))
     parameters = sum(weight.numel() for weight in model.parameters())
     num_instances = len(split.instances("test"))
+    epoch_flops = sum(products(batch, model.config.embedding_dim) for batch in batches)
+    eval_flops = 2 * num_instances * (log.num_items + 1) * model.config.embedding_dim
+    epoch_bytes = ADAM_BYTES * parameters * len(batches)
+    gemm, memory = _gemm_rate(), _memory_rate()
+    epoch_s, ranking_s = epoch_flops / gemm + epoch_bytes / memory, eval_flops / gemm
     return {
-        "gemm_flops_s": _gemm_rate(),
-        "memory_bytes_s": _memory_rate(),
-        "epoch_flops": sum(products(batch, model.config.embedding_dim) for batch in batches),
-        "epoch_bytes": ADAM_BYTES * parameters * len(batches),
-        "eval_flops": 2 * num_instances * (log.num_items + 1) * model.config.embedding_dim,
+        "gemm_flops_s": gemm,
+        "memory_bytes_s": memory,
+        "epoch_flops": epoch_flops,
+        "epoch_bytes": epoch_bytes,
+        "eval_flops": eval_flops,
         "steps": len(batches),
         "parameters": parameters,
+        "epochs": [{"wall_s": epoch_s, "cpu_s": epoch_s}],
+        "rankings": [{"wall_s": ranking_s, "cpu_s": ranking_s}],
     }
 
 
@@ -242,24 +250,18 @@ def _epochs(model: HGN, log: Log, args: argparse.Namespace) -> dict[str, Any]:
         {"wall_s": done.seconds, "cpu_s": done.cpu_seconds, "loss": done.loss}
         for done in fit(model, log, seed=args.seed).epochs
     )
-    return {"examples": examples, "warm_up": warm_up, "epochs": epochs}
+    return {"examples": examples, "warm_up": [warm_up], "epochs": epochs}
 
 
 def _rankings(model: HGN, log: Log, protocol: Protocol, args: argparse.Namespace) -> dict[str, Any]:
-    from segue.evaluation.task import measure
-
     split = protocol.split(log)
 
     def once() -> dict[str, float]:
-        ranks = protocol.rank(model, split, "test")
-        return {metric: float(measure(ranks, metric).mean()) for metric in METRICS}
+        return quality(protocol.rank(model, split, "test"))
 
     once()
-    rankings = []
-    for _ in range(args.repeat):
-        seconds, values = timed(once)
-        rankings.append({**seconds, **values})
-    return {"users": log.num_users, "items": log.num_items, "depth": protocol.depth, "test": rankings}
+    rankings = [timed(once)[0] for _ in range(args.repeat)]
+    return {"users": log.num_users, "items": log.num_items, "depth": protocol.depth, "rankings": rankings}
 
 
 MEASUREMENTS = {
@@ -269,6 +271,8 @@ MEASUREMENTS = {
     "cds": cds,
     "floor": floor,
     "sequence": sequence,
+    "item-knn": item_knn,
+    "bprmf": bprmf,
     "export": export,
     "ingest": ingest,
     "handwritten": handwritten,
@@ -287,7 +291,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=5, help="measurements after the warm-up")
-    parser.add_argument("--warm-up", type=int, default=1, help="sequence: number of warm-up epochs")
+    parser.add_argument("--warm-up", type=int, default=1, help="sequence, item-knn, bprmf: epochs or fits not counted")
     parser.add_argument(
         "--setting", choices=SETTINGS, default="sasrec-bce", help="sequence: the model and its settings"
     )

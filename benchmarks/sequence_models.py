@@ -14,6 +14,8 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.segue_common import quality
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -83,12 +85,10 @@ ON_ML_100K = "narm-50", "stamp-50"  # the others are on ml-1m
 
 def sequence(args: argparse.Namespace) -> dict[str, Any]:
     """Training epochs after warm-up epochs, or the first batches of epochs; a test if epochs are whole."""
-    import numpy as np
     import torch
 
     from segue.data.datasets import catalog
     from segue.evaluation.protocol import Protocol
-    from segue.evaluation.task import measure
     from segue.models.base.model import Sizes
     from segue.models.registry import find
     from segue.training.loop import fit
@@ -117,9 +117,7 @@ def sequence(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.batches:
         return result
-    ranks = protocol.rank(model, split, "test")
-    metrics = ("recall@10", "ndcg@10", "mrr@10")
-    return {**result, "test": {metric: float(np.mean(measure(ranks, metric))) for metric in metrics}}
+    return {**result, "test": quality(protocol.rank(model, split, "test"))}
 
 
 def truncated(model_class: Any, batches: int) -> Any:

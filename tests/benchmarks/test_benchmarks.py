@@ -13,8 +13,9 @@ from benchmarks.__main__ import parse, reason_not_to_publish, run_benchmark
 from benchmarks.benchmark import segue_version
 from benchmarks.jobs import Job, MeasurementFailed, Record, measure
 from benchmarks.peer_common import Events, count_pairs, ranking_metrics
-from benchmarks.peer_setups import PEER_SETUPS, Peer
+from benchmarks.peer_setups import PEER_SETUPS, Peer, find_peers
 from benchmarks.plan import BENCHMARKS
+from benchmarks.results_file import COMPLETE, CompleteRun, Results
 from benchmarks.segue_side import MEASUREMENTS, products
 from benchmarks.sequence_models import SETTINGS, count_examples, truncated
 from benchmarks.sequence_models import count_pairs as count_epoch_pairs
@@ -35,24 +36,33 @@ PEERS = {
 
 
 def record(cpu: float = 1.0, *, peak: float = 100.0, **output: object) -> Record:
-    return {"when": "2026-01-31T12:00:00+00:00", "cpu_s": cpu, "wall_s": 2 * cpu, "peak_mb": peak, "output": output}
+    measured = {"cpu_s": cpu, "wall_s": 2 * cpu, "peak_mb": peak, "output": output}
+    return {"when": "2026-01-31T12:00:00+00:00", "load": 0.5, **measured}
 
 
 def entries(*seconds: float) -> list[dict[str, float]]:
     return [{"cpu_s": cpu, "wall_s": 2 * cpu} for cpu in seconds]
 
 
-def cells(table: str, label: str) -> list[str]:
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {label}")]
-    return [cell.strip() for cell in line.strip("|").split("|")]
+def cells(table: str, label: str, below: int = 0) -> list[str]:
+    """The cells of the line with this label, or of a line below it, which is that of a peer."""
+    lines = table.splitlines()
+    (found,) = [number for number, line in enumerate(lines) if line.startswith(f"| {label}")]
+    return [cell.strip() for cell in lines[found + below].removeprefix("|").removesuffix("|").split("|")]
+
+
+def notes(results: Results) -> str:
+    run = CompleteRun(results=results, missing={}, peers={}, machine="a machine", software="Python")
+    return report.blocks(run)["results"]
 
 
 def test_a_row_has_medians_of_medians_and_ratios() -> None:
     peer = [record(epochs=entries(30.0), peak=1000), record(epochs=entries(10.0), peak=1200)]
     own = [record(epochs=entries(9.0, 4.0, 5.0), peak=500)]
     table = report.table({"epoch-ce": {"RecBole": peer, "windows_per_row=1": own}}, {})
-    line = cells(table, "epoch, CE, ml-100k, window 50, windows_per_row=1 ")
-    assert line[1:] == ["RecBole", "20.0", "40.0", "1,100", "5.00", "10.0", "500", "4.0", "4.0", "4 times", "yes"]
+    label = "epoch, CE, ml-100k, window 50, windows_per_row=1 "
+    assert cells(table, label)[1:] == ["segue", "5.00", "10.0", "500", "", "", "–", "–", "–", "4 times", "yes"]
+    assert cells(table, label, below=1) == ["", "RecBole", "20.0", "40.0", "1,100", "4.0", "4.0", *"–––", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -69,24 +79,25 @@ def test_the_target_of_the_whole_command_is_time_and_accuracy(segue_cpu: float, 
     figures = {"ndcg@10": 0.05, "mrr@10": 0.03}
     peer = record(500.0, test={"recall@10": 0.1, **figures}, epochs=27)
     own = record(segue_cpu, test={"recall@10": recall, **figures}, epochs=20)
-    results = {"whole": {"RecBole": [peer], "segue": [own]}}
-    assert cells(report.table(results, {}), "whole")[-1] == reached
-    assert f"segue Recall@10 {recall:.4f}, NDCG@10 0.0500" in report.notes(results)
+    table = report.table({"whole": {"RecBole": [peer, peer], "segue": [own]}}, {})
+    assert cells(table, "whole")[-1] == reached
+    assert cells(table, "whole")[7:10] == [f"{recall:.4f}", "0.0500", "20"]
+    assert cells(table, "whole", below=1)[7:10] == ["0.1000", "0.0500", "27"]
 
 
 def test_absolute_targets_and_figures_reported_elsewhere() -> None:
-    own = record(epochs=entries(0.9), test=entries(2.0), peak=800)
+    own = record(epochs=entries(0.9), rankings=entries(2.0), peak=800)
     table = report.table({"cds": {"windows_per_row=1": [own]}}, {})
-    epoch = cells(table, "epoch, BPR, Amazon CDs, windows of 5 then 3, windows_per_row=1")
-    assert epoch[1:5] == ["–", "4.8†", "–", "2,000†"]
-    assert epoch[8:] == ["–", "–", "1 CPU s, 700 MB", "no: memory"]
+    label = "epoch, BPR, Amazon CDs, windows of 5 then 3, windows_per_row=1"
+    assert cells(table, label)[10:] == ["1 CPU s, 700 MB", "no: memory"]
+    assert cells(table, label, below=1)[1:7] == ["authors' program†", "4.8", "–", "2,000", "–", "–"]
     assert cells(table, "full ranking of Amazon")[-1] == "no: time, memory"
 
 
 def test_every_reading_has_its_own_peak_memory() -> None:
     readings = [{"cpu_s": 10.0, "wall_s": 8.0, "peak_mb": 1500.0}]
     table = report.table({"ingest": {"segue": [record(peak=70, readings=readings)]}}, {})
-    assert cells(table, "reading 20 million")[5:8] == ["10.0", "8.00", "1,500"]
+    assert cells(table, "reading 20 million")[2:5] == ["10.0", "8.00", "1,500"]
 
 
 def test_a_missing_measurement_has_a_reason() -> None:
@@ -101,28 +112,43 @@ def test_a_missing_measurement_has_a_reason() -> None:
 def test_the_lower_bound_is_arithmetic_and_memory_traffic() -> None:
     floor = {"gemm_flops_s": 1e11, "memory_bytes_s": 3e10, "epoch_flops": 3e10, "epoch_bytes": 6e9, "eval_flops": 5e10}
     output = {**floor, "steps": 62, "parameters": 4_369_900}
-    own = record(epochs=entries(1.0), test=entries(1.5))
-    text = report.notes({"cds": {"windows_per_row=1": [own], "floor windows_per_row=1": [record(**output)]}})
+    own = record(epochs=entries(1.0), rankings=entries(1.5))
+    text = notes({"cds": {"windows_per_row=1": [own], "floor windows_per_row=1": [record(**output)]}})
     assert "30.0 GFLOP at the 100 GFLOP/s that a large matrix product reaches, 0.300 s" in text
     assert "at 30 GB/s, 0.200 s; together 0.500 s. segue takes 2.0 times that." in text
     assert "0.500 s; segue takes 3.0 times that." in text
 
 
-def test_only_the_block_is_replaced(tmp_path: Path) -> None:
+def test_only_the_blocks_are_replaced(tmp_path: Path) -> None:
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.replace(page, "new")
-    assert page.read_text() == f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
-    page.write_text("no markers")
-    with pytest.raises(SystemExit, match="put both lines back"):
-        report.replace(page, "new")
-    assert page.read_text() == "no markers"
+    begin, end = report.BEGIN.format("results"), report.END.format("results")
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    report.replace(page, {"results": "new"})
+    assert page.read_text() == f"before\n{begin}\n\nnew\n\n{end}\nafter\n"
+    with pytest.raises(SystemExit, match=r"no <!-- handwritten: begin --> .* put both lines back"):
+        report.replace(page, {"results": "newer", "handwritten": "new"})
+    assert "newer" not in page.read_text()
     assert list(tmp_path.iterdir()) == [page]
 
 
-def test_the_readme_has_the_markers() -> None:
-    text = (Path(__file__).resolve().parents[2] / "benchmarks/README.md").read_text()
-    assert 0 < text.index(report.BEGIN) < text.index(report.END)
+def test_the_readme_has_the_markers_and_the_tables_of_the_committed_results() -> None:
+    text = bench.README.read_text("utf-8")
+    for name in ("results", "handwritten"):
+        assert 0 < text.index(report.BEGIN.format(name)) < text.index(report.END.format(name))
+    if COMPLETE.exists():
+        for block in report.blocks(CompleteRun.read(COMPLETE)).values():
+            assert block.strip() in text
+
+
+def test_results_are_stored_without_commands(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "complete.json"
+    own = {**record(2.0, readings=entries(1.0)), "command": ["/a/folder/python"], "version": "9f2c"}
+    run = CompleteRun.here({"ingest": {"segue": [own]}}, {"eval": "no data"}, {"RecBole": "1.2.1"})
+    run.write(path)
+    assert "command" not in path.read_text()
+    read = CompleteRun.read(path)
+    assert (read.machine, read.software, read.missing) == (run.machine, run.software, run.missing)
+    assert report.blocks(read) == report.blocks(run)
 
 
 def test_arguments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,17 +181,20 @@ def test_every_peer_has_a_script_and_a_setup() -> None:
     assert {setup.environment for setup in PEER_SETUPS.values()} <= {p.folder for p in PEER_SETUPS.values()}
 
 
-def test_time_is_compared_with_the_fastest_and_accuracy_with_the_best_peer() -> None:
-    peers = {
-        "RecTools": [record(epochs=entries(60.0), test={"ndcg@10": 0.03}, warm_up=[], examples=9)],
-        "RePlay": [record(epochs=entries(30.0), test={"ndcg@10": 0.02}, warm_up=entries(31.0), examples=9)],
-    }
-    own = record(epochs=entries(20.0), test={"ndcg@10": 0.025}, warm_up=[], examples=9)
-    results = {"sasrec-ce": {**peers, "segue": [own]}}
-    line = cells(report.table(results, {}), "epoch, CE, ml-1m, SASRec, the last 100")
-    assert line[1:3] == ["RePlay", "30.0"]
-    assert line[8:] == ["1.5", "1.5", "1.5 times, no worse NDCG@10", "no: NDCG@10"]
-    assert "RePlay 30.0 CPU s per epoch of 9 pairs, NDCG@10 0.0200 after 2 epochs" in report.notes(results)
+def test_time_is_compared_with_the_fastest_peer_and_accuracy_with_the_best() -> None:
+    def trained(seconds: float, ndcg: float) -> list[Record]:
+        test = {"recall@10": 0.2, "ndcg@10": ndcg}
+        return [record(epochs=entries(seconds), warm_up=entries(seconds), examples=9, test=test)]
+
+    peers = {"RecTools": trained(60.0, 0.03), "RePlay": trained(30.0, 0.02)}
+    results = {"sasrec-ce": {**peers, "segue": trained(20.0, 0.025)}}
+    label = "epoch, CE, ml-1m, SASRec, the last 100"
+    table = report.table(results, {})
+    assert cells(table, label)[10:] == ["1.5 times, no worse NDCG@10", "no: NDCG@10"]
+    assert cells(table, label, below=1)[1:10] == [
+        *("RePlay", "30.0", "60.0", "100", "1.5", "1.5", "0.2000", "0.0200", "2")
+    ]
+    assert cells(table, label, below=2)[1:3] == ["RecTools", "60.0"]
 
 
 EVENTS = Events(np.array([1, 2, 3, 4, 5, 3, 1, 2, 2, 4]), np.array([0, 5, 8, 10]))  # users of 5, 3 and 2 rows
@@ -261,8 +290,10 @@ def test_a_failed_measurement_ends_its_benchmark(tmp_path: Path, monkeypatch: py
 def test_a_peer_without_setup_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert find_peers(["RePlay"], tmp_path, set_up=False) == {}
+    assert f"RePlay is left out: it is not in {tmp_path}" in capsys.readouterr().out
     monkeypatch.setenv("PYTHON", "false")
-    assert bench.find_peers(["RePlay"], tmp_path) == {}
+    assert find_peers(["RePlay"], tmp_path, set_up=True) == {}
     assert "RePlay is left out: its set-up failed" in capsys.readouterr().out
 
 
@@ -272,6 +303,8 @@ CANNED = record(
     test={"recall@10": 0.1, "ndcg@10": 0.05, "mrr@10": 0.03},
     epochs=entries(1.0),
     readings=entries(9.0),
+    rankings=entries(0.5),
+    fits=entries(2.0),
     rows=20_000_000,
 )
 
@@ -281,15 +314,14 @@ def test_an_interrupted_run_is_resumed_and_published(
 ) -> None:
     page = tmp_path / "README.md"
     ran: list[str] = []
-    page.write_text(f"{report.BEGIN}\n{report.END}\n")
+    page.write_text("".join(f"<!-- {name}: begin -->\n<!-- {name}: end -->\n" for name in ("results", "handwritten")))
 
     def run(job: Job, folder: Path) -> Record:
         if job.name.startswith("eval.segue") and not ran.count("eval.segue.0"):
             ran.append("eval.segue.0")
             raise MeasurementFailed("no such data")
         ran.append(job.name)
-        output = {**CANNED["output"], **({"test": entries(0.5)} if job.name.startswith("eval") else {})}
-        stored = {**CANNED, "output": output, "command": list(job.command), "version": job.version}
+        stored = {**CANNED, "command": list(job.command), "version": job.version}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{job.name}.json").write_text(json.dumps(stored))
         return stored
@@ -297,7 +329,8 @@ def test_an_interrupted_run_is_resumed_and_published(
     monkeypatch.setattr(Job, "run", run)
     monkeypatch.setattr(bench, "BENCH", tmp_path)
     monkeypatch.setattr(bench, "README", page)
-    monkeypatch.setattr(bench, "find_peers", lambda names, folder: PEERS)
+    monkeypatch.setattr(bench, "COMPLETE", tmp_path / "complete.json")
+    monkeypatch.setattr(bench, "find_peers", lambda names, folder, set_up: PEERS)
     monkeypatch.setattr(bench, "missing_data", lambda: {"cds": "not measured: hgn-cds is not available"})
     with pytest.raises(SystemExit, match="1"):
         bench.main([])
@@ -308,7 +341,8 @@ def test_an_interrupted_run_is_resumed_and_published(
     bench.main([])
     assert ran[first:] == ["eval.segue.0", *(f"eval.{variant}.{n}" for n in (1, 2) for variant in ("recbole", "segue"))]
     text = page.read_text()
-    assert cells(text, "full ranking of ml-1m")[8:] == ["1.0", "1.0", "2.5 times", "no: time"]
+    assert cells(text, "full ranking of ml-1m")[10:] == ["2.5 times", "no: time"]
+    assert cells(text, "full ranking of ml-1m", below=1)[5:7] == ["1.0", "1.0"]
     assert cells(text, "full ranking of Amazon")[-1] == "not measured: hgn-cds is not available"
     assert "Measured 2026-01-31 by `make bench`" in text
     assert "RecBole ran on recbole 1.2.1" in text
