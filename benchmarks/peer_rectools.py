@@ -48,6 +48,7 @@ def fit(events: Events, args: argparse.Namespace) -> tuple[Any, list[dict[str, f
     def trainer() -> Any:
         return Trainer(
             max_epochs=args.warm_up + args.repeat,
+            limit_train_batches=args.batches or 1.0,
             accelerator="cpu",
             devices=1,
             logger=False,
@@ -102,6 +103,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warm-up", type=int, default=1, help="epochs not counted")
     parser.add_argument("--repeat", type=int, default=2, help="epochs after them")
+    parser.add_argument("--batches", type=int, help="a test with few batches; times are not scaled")
     return parser.parse_args(argv)
 
 

@@ -9,7 +9,7 @@ def prefixes(
     model: str, min_speedup: float, *variants: Variant, data: str = "ml-1m", warprec: bool = False
 ) -> Benchmark:
     """A sequence model of RecBole or WarpRec, which copy every prefix, and of segue. Few batches are run and scaled."""
-    short = "--batches 1 --repeat 1"
+    short = "--batches 1 --warm-up 0 --repeat 1"
     peers = [
         Variant("RecBole", f"epoch --data {data} --model {model} --batches 3", 60, seed=2020, quick=short),
         *[Variant("WarpRec", f"--model {model} --batches 3", 60, quick=short)] * warprec,
@@ -29,7 +29,7 @@ def prefixes(
 def truncated(setting: str, batches: int, expected_seconds: float) -> Variant:
     """segue with the first batches of each epoch; the time is scaled."""
     arguments = f"sequence --setting {setting} --batches {batches} --repeat 2"
-    return Variant("segue", arguments, expected_seconds, quick="--batches 10 --repeat 1")
+    return Variant("segue", arguments, expected_seconds, quick="--batches 5 --repeat 1")
 
 
 def sessions(loss: str, setting: str) -> Benchmark:
@@ -164,8 +164,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sasrec-bce": Benchmark(
         data=("ml-1m",),
         variants=(
-            Variant("RecTools", "--loss BCE --repeat 9", 130),
-            Variant("segue", "sequence --setting sasrec-bce --repeat 9", 60),
+            Variant("RecTools", "--loss BCE --repeat 9", 130, quick="--batches 5 --repeat 1"),
+            Variant("segue", "sequence --setting sasrec-bce --repeat 9", 60, quick="--batches 5 --repeat 1"),
         ),
         rounds=1,
         table_rows=(
@@ -181,9 +181,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sasrec-ce": Benchmark(
         data=("ml-1m",),
         variants=(
-            Variant("RecTools", "--loss softmax --repeat 4", 360),
-            Variant("RePlay", "--repeat 4", 240),
-            Variant("segue", "sequence --setting sasrec-ce --repeat 4", 80),
+            Variant("RecTools", "--loss softmax --repeat 4", 360, quick="--batches 5 --repeat 1"),
+            Variant("RePlay", "--repeat 4", 240, quick="--batches 5 --repeat 1"),
+            Variant("segue", "sequence --setting sasrec-ce --repeat 4", 80, quick="--batches 5 --repeat 1"),
         ),
         rounds=1,
         table_rows=(
@@ -241,20 +241,20 @@ BENCHMARKS: dict[str, Benchmark] = {
             "windows_per_row=1",
             "sequence --setting caser-50 --windows-per-row 1 --batches 4 --repeat 2",
             80,
-            quick="--batches 1 --repeat 1",
+            quick="--batches 1 --warm-up 0 --repeat 1",
         ),
         Variant(
             "windows_per_row=16",
             "sequence --setting caser-50 --windows-per-row 16 --batches 40 --repeat 2",
             90,
-            quick="--batches 1 --repeat 1",
+            quick="--batches 1 --warm-up 0 --repeat 1",
         ),
     ),
     "gru4rec-ce": sessions("cross-entropy", "gru4rec-ce"),
     "gru4rec-bprmax": sessions("bpr-max", "gru4rec-bprmax"),
     "handwritten": Benchmark(
         data=(),
-        variants=(Variant("segue", "handwritten --repeat 15", 300, quick="--repeat 1"),),
+        variants=(Variant("segue", "handwritten --repeat 9", 200, quick="--repeat 1"),),
         rounds=1,
         table_rows=(),  # a table of its own
     ),
