@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,7 +54,7 @@ from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
-from segue.nn.compiled import CompiledLoop, best_columns, row_sums
+from segue.nn.compiled import CompiledLoop, best_columns, gated_queries, row_sums, target_loss
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
@@ -77,6 +78,7 @@ class Part:
         layer: makes two functions, segue's and the plain one, each of which runs the part once at a realistic size.
         model: name, settings and number of items of a model whose training steps use it; None if there is no step.
         replaced: what is replaced by the plain way in those steps: an object, the name of its attribute, the plain way.
+        loop: the compiled loop that is the part. It is used in all steps of segue's way, and in none of the plain way.
     """
 
     module: str
@@ -84,6 +86,7 @@ class Part:
     layer: Callable[[], tuple[Run, Run]]
     model: tuple[str, dict[str, Any], int] | None = None
     replaced: tuple[tuple[Any, str, Any], ...] = ()
+    loop: CompiledLoop | None = None
 
 
 def _backward(loss: Callable[[], Tensor], *leaves: Tensor) -> Run:
@@ -206,6 +209,25 @@ def _fit_layer(kind: type[DirectModel], module: ModuleType, name: str) -> tuple[
     return partial(run, 0), partial(run, sys.maxsize)
 
 
+def _training_loop_layer(settings: dict[str, Any], loop: CompiledLoop) -> tuple[Run, Run]:
+    """A forward and a backward pass of HGN on a batch of Amazon CDs, with a compiled loop and without it."""
+    log = synthetic.random(num_users=2000, num_items=35_118, length=22, seed=0)
+    kind = find("hgn")
+    model = kind(kind.configure({"loss": "bpr", "embedding_dim": 50, **settings}), Sizes(log.num_users, log.num_items))
+    batch = next(iter(model.batches(log, np.random.default_rng(0))))
+    leaves = [weight for weight in model.parameters() if weight.requires_grad]
+    for leaf in leaves:
+        leaf.grad = torch.zeros_like(leaf)
+
+    def run(worth: int) -> Tensor:
+        with patch.object(loop, "worth", worth):
+            loss = model(batch)
+            loss.backward()
+        return loss.detach()
+
+    return partial(run, 0), partial(run, sys.maxsize)
+
+
 def _adam_import() -> tuple[Run, Run]:
     """Processes that make an optimiser; their CPU seconds count as those of this process."""
     way = "import torch; from {} import Adam; Adam([torch.ones(1, requires_grad=True)], lr=0.1).step()"
@@ -288,6 +310,20 @@ PARTS: dict[str, Part] = {
         plain="a product of sparse matrices, and its sorted entries",
         layer=partial(_fit_layer, ItemKNN, item_knn, "neighbours"),
     ),
+    "gates": Part(
+        module="segue.nn.compiled_gates",
+        plain="the equations of HGN in torch, under autograd",
+        layer=partial(_training_loop_layer, {"batch_size": 4096}, gated_queries),
+        model=("hgn", {"loss": "bpr", "batch_size": 4096}, 3416),
+        loop=gated_queries,
+    ),
+    "target-loss": Part(
+        module="segue.nn.compiled_target_loss",
+        plain="logsigmoid(query . target - query . negative)",
+        layer=partial(_training_loop_layer, {"batch_size": 4096, "window_encoder": "none"}, target_loss),
+        model=("hgn", {"loss": "bpr", "batch_size": 4096, "window_encoder": "none"}, 3416),
+        loop=target_loss,
+    ),
     "adam-import": Part(module="segue.nn.optim", plain="import and make torch.optim.Adam", layer=_adam_import),
 }
 
@@ -319,6 +355,8 @@ def replaced_by_plain(part: Part) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for owner, name, plain in part.replaced:
             stack.enter_context(patch.object(owner, name, plain))
+        if part.loop is not None:
+            stack.enter_context(patch.object(part.loop, "worth", sys.maxsize))
         yield
 
 
@@ -335,7 +373,11 @@ def training_steps(part: Part) -> tuple[Run, Run]:
         with replaced_by_plain(part):
             fit(model, log)
 
-    return partial(fit, model, log), plain
+    def segue() -> None:
+        with patch.object(part.loop, "worth", 0) if part.loop else contextlib.nullcontext():
+            fit(model, log)
+
+    return segue, plain
 
 
 def measure(names: list[str], repeat: int) -> dict[str, dict[str, Any]]:

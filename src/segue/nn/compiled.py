@@ -5,17 +5,37 @@ first process also compiles the loop, which takes .5 s more. The plain form of a
 that. So a process works the plain way until it has about as much to do as would take that time. Work is counted, not
 timed, so that a program always loads the loop at the same place. A service loads it before the first request: see
 `CompiledLoop.load_at_first_use`.
+
+Loops that train models round otherwise than their plain form. Whether they are used depends on the size of the whole
+training alone (`training`): one that is resumed by another process ends with the same weights.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+import torch
+from torch import Tensor
+
 logger = logging.getLogger("segue")
+
+_TRAINING_WORK = ContextVar("training_work", default=0)
+
+
+@contextmanager
+def training(work: int) -> Iterator[None]:
+    """Inside the block a model is trained, on `work` events in all epochs together."""
+    token = _TRAINING_WORK.set(work)
+    try:
+        yield
+    finally:
+        _TRAINING_WORK.reset(token)
 
 
 class CompiledLoop:
@@ -28,7 +48,7 @@ class CompiledLoop:
     """
 
     def __init__(self, module: str, function: str, worth: int) -> None:
-        self.module, self.name = module, function
+        self.module, self.name, self.worth = module, function, worth
         self._work_left = worth
 
     def load_at_first_use(self) -> None:
@@ -40,6 +60,15 @@ class CompiledLoop:
         if self._work_left > 0:
             self._work_left -= work
         return None if self._work_left > 0 else self.function
+
+    def in_training(self, table: Tensor) -> Callable[..., Any] | None:
+        """The loop that computes gradients, with some of the rows of `table`, in a training that is large enough.
+
+        None if the plain form is to do it.
+        """
+        is_leaf = torch.is_grad_enabled() and table.requires_grad and table.is_leaf
+        is_array = table.device.type == "cpu" and table.dtype in (torch.float32, torch.float64)
+        return self.function if is_leaf and is_array and _TRAINING_WORK.get() >= self.worth else None
 
     @cached_property
     def function(self) -> Callable[..., Any] | None:
@@ -65,3 +94,9 @@ neighbours = CompiledLoop("segue.nn.compiled_neighbours", "find_neighbours", wor
 
 best_columns = CompiledLoop("segue.nn.compiled_topk", "best_columns", worth=25_000)
 """Finds the best columns of each row of scores. Its work is the rows; torch takes 20 us longer for each."""
+
+gated_queries = CompiledLoop("segue.nn.compiled_gates", "gated_queries", worth=1_000_000)
+"""The queries of HGN. Its work is the events of a training, all epochs together; torch takes 1 us more for each."""
+
+target_loss = CompiledLoop("segue.nn.compiled_target_loss", "target_loss", worth=1_000_000)
+"""The loss of targets and their own negatives. Its work is as that of `gated_queries`."""

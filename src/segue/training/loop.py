@@ -20,6 +20,7 @@ from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import DirectModel, GradientModel, Model
+from segue.nn import compiled
 from segue.nn.matmul import fast_matmul
 from segue.nn.optim import Optimizer
 from segue.reporting.console import progress, say
@@ -222,7 +223,8 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
     # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
     losses, num_batches = torch.zeros(64, device=device), 0
     matmul = fast_matmul() if model.fixed_shapes else nullcontext()
-    with torch.random.fork_rng(devices=[]), matmul:
+    compiled_loops = compiled.training(len(log) * model.config.epochs)
+    with torch.random.fork_rng(devices=[]), matmul, compiled_loops:
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng((seed, epoch))):
             optimizer.zero_grad()

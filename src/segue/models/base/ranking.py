@@ -12,7 +12,7 @@ queries is implemented here (`ranking_loss`), so that models can be compared und
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal
@@ -29,6 +29,7 @@ from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
+from segue.nn.compiled import target_loss
 from segue.nn.embedding import embedding
 from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, sampled_loss
 from segue.nn.sliding_windows import positions_to_windows
@@ -147,6 +148,9 @@ class RankingModel(GradientModel, DotProductModel):
         return all_items_cross_entropy(query, self.item_vectors(), target)
 
     def _per_target_loss(self, query: Float[Tensor, "B C d"], batch: SequenceBatch) -> Float[Tensor, ""]:
+        compiled = self._compiled_loss()
+        if compiled is not None:
+            return compiled(query, self.item_embeddings, batch.targets, batch.negatives)
         target = self._item_vectors_of(batch.target)  # (B, R, d)
         if batch.target.shape[1] == query.shape[1]:
             positive = (query * target).sum(-1, keepdim=True)  # (B, C, 1)
@@ -156,6 +160,24 @@ class RankingModel(GradientModel, DotProductModel):
         target_mask = batch.targets > 0  # (B, C, T)
         negative_mask = target_mask.unsqueeze(3) & (batch.negatives > 0)  # (B, C, T, G)
         return (self._loss(positive, negative, negative_mask, batch) * target_mask).sum()
+
+    def _compiled_loss(self) -> Callable[..., Tensor] | None:
+        """The loss of targets and their own negatives as a compiled loop; None if there is none, or it cannot pay."""
+        config = self.config
+        if config.temperature or config.loss not in ("bpr", "bce", "gbce"):
+            return None
+        loop = target_loss.in_training(self.item_embeddings)
+        return loop and partial(loop, pairwise=config.loss == "bpr", beta=self._beta)
+
+    @property
+    def _beta(self) -> float:
+        """The weight of the target in binary cross-entropy."""
+        config = self.config
+        return (
+            losses.gbce_beta(config.num_negatives, self.sizes.num_items, config.gbce_t)
+            if config.loss == "gbce"
+            else 1.0
+        )
 
     def _loss(
         self,
@@ -169,8 +191,7 @@ class RankingModel(GradientModel, DotProductModel):
         if config.loss == "bpr-max":
             return losses.bpr_max(positive, negative, negative_mask, config.bpreg)
         if config.loss == "gbce":
-            beta = losses.gbce_beta(config.num_negatives, self.sizes.num_items, config.gbce_t)
-            return losses.bce(positive, negative, negative_mask, beta)
+            return losses.bce(positive, negative, negative_mask, self._beta)
         if config.loss == "sampled-ce" and config.logq_correction:
             negative = negative - self._log_expected_count(negative, batch)
         plain = {

@@ -239,6 +239,9 @@ class GRU4Rec(RecurrentModel):
         """The state as a query, with a 1 appended if items have a bias."""
         return torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1) if self.config.item_bias else hidden
 
+    def _compiled_loss(self) -> None:
+        """None: the scores are activated, and the gradient of the table may be sparse."""
+
     def _loss(self, positive: Tensor, negative: Tensor, negative_mask: Tensor, batch: SequenceBatch) -> Tensor:
         return super()._loss(self.activate(positive), self.activate(negative), negative_mask, batch)
 

@@ -36,7 +36,8 @@ padding is masked (RecBole: it adds noise).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -52,6 +53,7 @@ from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
+from segue.nn.compiled import gated_queries
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.recorder import record
@@ -245,7 +247,10 @@ class HGN(RankingModel):
         config = self.config
         query = embedding(self.user_embedding, batch.user).unsqueeze(1)  # (B, 1, d)
         valid = (batch.history > 0).to(query.dtype).unfold(1, config.window, 1)  # (B, C, L)
-        if config.reads_history:
+        compiled = self._compiled_queries()
+        if compiled is not None:
+            query = compiled(query.squeeze(1), self.input_embeddings, batch.history)
+        elif config.reads_history:
             item = embedding(self.input_embeddings, batch.history)  # (B, P, d); zeros at padding
             if config.dropout:
                 item = nn.functional.dropout(item, config.dropout, self.training)
@@ -255,6 +260,21 @@ class HGN(RankingModel):
                 query = query + in_window.expand(len(valid), -1, -1) @ item
         query = query.expand(-1, valid.shape[1], -1)  # (B, C, d)
         return torch.cat([query, torch.ones_like(query[..., :1])], 2) if config.item_bias else query
+
+    def _compiled_queries(self) -> Callable[..., Tensor] | None:
+        """The queries with both gates as a compiled loop; None where there is none, or it cannot pay."""
+        config = self.config
+        has_gates = config.window_encoder == "gates" and config.feature_gate and config.instance_gate
+        if not has_gates or config.pooling == "max" or config.dropout:
+            return None
+        loop = gated_queries.in_training(self.input_embeddings)
+        return loop and partial(
+            loop,
+            feature_gate=(self.feature_gate_item.weight, self.feature_gate_user.weight, self.feature_gate_user.bias),
+            instance_gate=(self.instance_gate_item, self.instance_gate_user),
+            weighted_mean=config.pooling == "gate_avg",
+            item_item_product=config.item_item_product,
+        )
 
     def encode_windows(
         self, user: Float[Tensor, "B 1 d"], item: Float[Tensor, "B P d"], valid: Float[Tensor, "B C L"]
