@@ -14,7 +14,18 @@ import numpy as np
 from segue.data import synthetic
 
 # what differs from one run to the next: times, memory, and the hashes of files that hold them
-VOLATILE = {"seconds", "cpu_seconds", "tuning_seconds", "peak_mb", "hash", "spent", "number", "train_seconds", "saved"}
+VOLATILE = {
+    "seconds",
+    "cpu_seconds",
+    "test_cpu_seconds",
+    "tuning_seconds",
+    "peak_mb",
+    "hash",
+    "spent",
+    "number",
+    "train_seconds",
+    "saved",
+}
 # kinds of files that are compared by their names alone: they hold times, or the history of an optimiser
 UNCOMPARED = (".log", ".html", ".svg", ".lock")
 
