@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_outputs, source_files
+from segue.cli.estimate import check_estimate, cpu_seconds_so_far, show_estimate
 from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
 from segue.cli.next_step import replaced_model, say_next
 from segue.cli.options.reading import READING_DEFAULTS, ReadingOptions
 from segue.cli.options.rerank import RERANK_DEFAULTS, RerankOptions
 from segue.cli.options.training import MODEL_DEFAULTS, ModelOptions, TrainingOptions, make_experiment
-from segue.cli.output import OUTPUT_DEFAULTS, OutputOptions, write_json_output
+from segue.cli.output import FIT_OUTPUT_DEFAULTS, FitOutputOptions, write_json_output
 from segue.cli.saved_models import load_saved
 from segue.errors import ConfigError
 
@@ -45,7 +46,7 @@ def fit(
     seed: Seed = None,
     rerank: RerankOptions = RERANK_DEFAULTS,
     reading: ReadingOptions = READING_DEFAULTS,
-    output: OutputOptions = OUTPUT_DEFAULTS,
+    output: FitOutputOptions = FIT_OUTPUT_DEFAULTS,
 ) -> None:
     """Fit a model on the whole log and save it, without measuring it.
 
@@ -64,6 +65,8 @@ def fit(
         from segue.training.state import delete_training_files, kept
 
     distributed.init()
+    if output.estimate:
+        check_estimate(rerank.rerank)
     inputs = [*reading.paths(data), rerank.rerank, like, *source_files(model, *rerank.classes)]
     saved = None if like is None else load_saved(like, [model] if ":" in model else [])
     if seed is None:
@@ -74,6 +77,12 @@ def fit(
     check_outputs({"--json": output.json}, folder, inputs=inputs)
     log = reading.load(data)
     experiment = replace(experiment, protocol=_protocol(experiment, log, saved), monitor="")
+    if output.estimate:
+        from segue.experiments.estimate import estimate_fit
+
+        started = cpu_seconds_so_far()
+        show_estimate(estimate_fit(experiment, log), started, output.json)
+        return
     progress = training_folder(folder)
     with kept(progress):
         fitted, about = rerank.fit(experiment, log, progress)

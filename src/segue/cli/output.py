@@ -60,6 +60,37 @@ class ExperimentOutputOptions(OutputOptions):
 
 EXPERIMENT_OUTPUT_DEFAULTS = ExperimentOutputOptions()
 
+EstimateOption = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Train nothing to the end: do some seconds of the work, and show how much time and memory all of it will "
+        "take. Nothing is saved.",
+    ),
+]
+
+
+@Parameter(name="*", group=OUTPUT_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class RunOutputOptions(ExperimentOutputOptions):
+    """Where the result of a run is written, or whether only its cost is estimated."""
+
+    estimate: EstimateOption = False
+
+
+RUN_OUTPUT_DEFAULTS = RunOutputOptions()
+
+
+@Parameter(name="*", group=OUTPUT_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class FitOutputOptions(OutputOptions):
+    """Where a fitted model is written, or whether only the cost of the fit is estimated."""
+
+    estimate: EstimateOption = False
+
+
+FIT_OUTPUT_DEFAULTS = FitOutputOptions()
+
 
 def show(*things: Any) -> None:
     """Print answers on stdout."""

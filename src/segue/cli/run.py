@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import BetterBaseline, better_baseline
 from segue.cli.check_outputs import check_outputs, source_files
+from segue.cli.estimate import check_estimate, cpu_seconds_so_far, estimate_run, show_estimate
 from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.next_step import replaced_model, run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
@@ -24,7 +25,7 @@ from segue.cli.options.training import (
     RunTrainingOptions,
     make_experiment,
 )
-from segue.cli.output import EXPERIMENT_OUTPUT_DEFAULTS, ExperimentOutputOptions, finish
+from segue.cli.output import RUN_OUTPUT_DEFAULTS, RunOutputOptions, finish
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def run(
     protocol: ProtocolOptions = PROTOCOL_DEFAULTS,
     rerank: RerankOptions = RERANK_DEFAULTS,
     reading: ReadingOptions = READING_DEFAULTS,
-    output: ExperimentOutputOptions = EXPERIMENT_OUTPUT_DEFAULTS,
+    output: RunOutputOptions = RUN_OUTPUT_DEFAULTS,
     breakdown: BreakdownOptions = BREAKDOWN_DEFAULTS,
     ties: TieRangeOptions = TIE_RANGE_DEFAULTS,
 ) -> None:
@@ -66,6 +67,8 @@ def run(
     distributed.init()
     inputs = [*reading.paths(data), rerank.rerank, *source_files(model, *rerank.classes)]
     training.check()
+    if output.estimate:
+        check_estimate(rerank.rerank)
     experiment = make_experiment(model, protocol.without_log(), settings, training)
     breakdown.check(experiment.protocol)
     ties.check(experiment.protocol, final=experiment.final, seeds=training.seeds)
@@ -75,6 +78,9 @@ def run(
     check_outputs({"--json": output.json, "--picture": breakdown.picture}, folder, inputs=inputs)
     log = _read(data, reading, breakdown, ties)
     experiment = replace(experiment, protocol=protocol.for_log(log))
+    if output.estimate:
+        _show_estimate(experiment, log, training, output)
+        return
     with kept(training_folder(folder)):
         outcome = _train_and_test(experiment, log, rerank, training, folder)
         compared = baseline_results(experiment, log, skip=names) if output.baselines else []
@@ -89,6 +95,14 @@ def run(
     remarks = [*replaced, *outcome.remarks(), *([better] if better else [])]
     say_next(folder, log, outcome.about(), classes=[model, *rerank.classes], remarks=remarks, command=command)
     breakdown.draw(content)
+
+
+def _show_estimate(experiment: Experiment, log: Log, training: RunTrainingOptions, output: RunOutputOptions) -> None:
+    """Show what the run would take."""
+    started = cpu_seconds_so_far()
+    names = [name for name in experiment.protocol.baselines(log) if name != experiment.name] if output.baselines else []
+    found = estimate_run(experiment, log, seeds=training.seeds, baselines=names)
+    show_estimate(found, started, output.json, minutes=training.minutes)
 
 
 def _read(data: str, reading: ReadingOptions, breakdown: BreakdownOptions, ties: TieRangeOptions) -> Log:

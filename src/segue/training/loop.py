@@ -144,7 +144,7 @@ def _train(
 ) -> Training:
     """The loop over epochs; the arguments are those of `fit`."""
     training, budget = state.resume(), schedule.budget
-    _keep_freed_memory()
+    keep_freed_memory()
     with (
         PeakMemory() as memory,
         progress(
@@ -227,16 +227,13 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
     with torch.random.fork_rng(devices=[]), matmul, compiled_loops:
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
         for batch in model.batches(log, np.random.default_rng((seed, epoch))):
-            optimizer.zero_grad()
-            loss = _compute_gradients(model, batch, device)
-            distributed.all_reduce_gradients(model.parameters())
-            optimizer.step()
+            loss = train_batch(model, optimizer, batch, device)
             if num_batches == len(losses):
                 losses = torch.cat([losses, torch.zeros_like(losses)])
             losses[num_batches] = loss
             num_batches += 1
     if num_batches == 0:
-        raise TrainingError(f"{log.name} has nothing to train {model.name} on: no user has two events or more")
+        raise nothing_to_train_on(model, log)
     losses = distributed.all_reduce(losses[:num_batches])
     if not losses.isfinite().all():
         first = int((~losses.isfinite()).nonzero()[0]) + 1
@@ -245,6 +242,20 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
             f"try a smaller lr (now {model.config.lr:g})"
         )
     return float(losses.double().mean())
+
+
+def train_batch(model: GradientModel, optimizer: Optimizer, batch: Batch, device: torch.device) -> Tensor:
+    """One step of the optimiser; the mean loss of a target of this process's share."""
+    optimizer.zero_grad()
+    loss = _compute_gradients(model, batch, device)
+    distributed.all_reduce_gradients(model.parameters())
+    optimizer.step()
+    return loss
+
+
+def nothing_to_train_on(model: Model, log: Log) -> TrainingError:
+    """The error for a log without a training example."""
+    return TrainingError(f"{log.name} has nothing to train {model.name} on: no user has two events or more")
 
 
 def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device) -> Tensor:
@@ -282,7 +293,7 @@ def _summary(training: Training) -> str:
     return text
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Make glibc keep the memory that the tensors of a batch free.
 
     By default it returns large freed blocks to the operating system, and every batch has to fetch them again. Once a

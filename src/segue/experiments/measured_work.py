@@ -1,0 +1,109 @@
+"""The parts of a training or an evaluation that are really done, so that the whole can be estimated."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from segue.data.log import Log, distinct
+from segue.data.splits import Part, Split
+from segue.errors import DataError
+from segue.experiments.experiment import Experiment
+from segue.experiments.samples import Samples, Time, take_samples
+from segue.models.base.model import DirectModel, GradientModel, Model
+from segue.resource_usage import peak_memory_mb, stopwatch
+from segue.training.loop import keep_freed_memory, nothing_to_train_on, train_batch
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What some work takes as a whole.
+
+    Attributes:
+        time: that of all of it.
+        loading: what libraries take that it loads once.
+        peak_mb: the peak memory of the process; None if it is unknown.
+    """
+
+    time: Time
+    loading: Time
+    peak_mb: int | None
+
+    @classmethod
+    def of(cls, samples: Samples, size: int) -> Measured:
+        """The whole of some work, from samples of it."""
+        return cls(samples.time(size), samples.loading, samples.peak_mb(size))
+
+
+def measure_training(model: Model, rows: Log, seed: int, limit: float) -> Measured:
+    """What an epoch of a model, or fitting it, takes. The model is trained a little.
+
+    Args:
+        model: an untrained model.
+        rows: the training events.
+        seed: of the training.
+        limit: CPU seconds after which the rest is extrapolated.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(model, GradientModel):
+            return _measure_epoch(model, rows, seed, limit)
+        assert isinstance(model, DirectModel)
+        return _measure_fit(model, rows, limit)
+
+
+def measure_evaluation(experiment: Experiment, model: Model, split: Split, part: Part, limit: float) -> Measured:
+    """What the evaluation of a held-out part takes, with all metrics for the test, and one for the validation."""
+    protocol, instances = experiment.protocol, experiment.protocol.instances(split, part)
+    setting = "sample_users" if part == "valid" else "sample_test_users"
+    metrics = (experiment.monitor,) if part == "valid" else None
+
+    def evaluate(users: int) -> int:
+        drawn = protocol.with_settings({setting: users})
+        with suppress(DataError):  # few users may have no target that is new to them
+            drawn.evaluate(model, split, part, metrics)
+        return len(drawn.instances(split, part))
+
+    with torch.random.fork_rng(devices=[]):
+        samples = take_samples(evaluate, len(distinct(instances.user)), limit)
+    return Measured.of(samples, len(instances))
+
+
+def _measure_fit(model: DirectModel, rows: Log, limit: float) -> Measured:
+    known = np.random.default_rng(0).permutation(np.flatnonzero(rows.lengths > 0))
+
+    def fit(users: int) -> int:
+        stop = rows.start.copy()
+        stop[known[:users]] = rows.stop[known[:users]]
+        some = rows.until(stop) if users < len(known) else rows
+        model.fit(some)
+        return len(some)
+
+    return Measured.of(take_samples(fit, len(known), limit), len(rows))
+
+
+def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> Measured:
+    """All batches of an epoch are made, and the model is trained on the first ones. The very first loads libraries."""
+    optimizer, device = model.optimizer(), next(model.parameters()).device
+    model.train()
+    keep_freed_memory()
+    steps: list[Time] = []
+    sizes: list[int] = []  # targets of every batch
+    with stopwatch() as whole:
+        for batch in model.batches(rows, np.random.default_rng((seed, 1))):
+            sizes.append(int(batch.num_targets))
+            if len(steps) < 2 or sum(step.cpu_seconds for step in steps[1:]) < limit:
+                with stopwatch() as watch:
+                    train_batch(model, optimizer, batch, device)
+                steps.append(Time.of(watch))
+    if not steps:
+        raise nothing_to_train_on(model, rows)
+    making = Time.of(whole).beyond(sum(steps, Time()))
+    if len(steps) == 1:  # one batch is an epoch
+        return Measured(making + steps[0], Time(), peak_memory_mb())
+    per_target = sum(steps[1:], Time()) * (1 / max(sum(sizes[1 : len(steps)]), 1))
+    loading = steps[0].beyond(per_target * sizes[0])
+    return Measured(making + per_target * sum(sizes), loading, peak_memory_mb())

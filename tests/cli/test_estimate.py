@@ -1,0 +1,47 @@
+"""`--estimate`: a table and JSON of what a command would take, with all its options, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = "--set embedding_dim=4 epochs=6 batch_size=64"
+
+
+def test_a_run_is_estimated_with_its_options_and_nothing_is_saved(segue: Any, here: Path) -> None:
+    before = sorted(here.rglob("*"))
+    words = f"run bprmf events.csv {SMALL} --patience 2 --seeds 2 --final --minutes 3 --estimate"
+    code, out, _ = segue(f"{words} --json cost.json")
+    assert code == 0
+    assert sorted(path for path in here.rglob("*") if path.name != "cost.json") == before
+    found = json.loads((here / "cost.json").read_text())
+    parts = {part["part"]: (part["least"], part["most"]) for part in found["parts"]}
+    assert parts["epoch"] == (6, 12)
+    assert parts["fit on the whole log"] == (2, 12)
+    assert {name for name in parts if name.startswith("baseline")} == {
+        "baseline pop",
+        "baseline item-knn",
+        "baseline seq-knn",
+    }
+    assert found["least"]["cpu_seconds"] <= found["most"]["cpu_seconds"]
+    for text in ("epoch", "6–12", "total", "Peak memory", "Most of the time goes to", "--minutes 3"):
+        assert text in out
+
+
+def test_a_fit_is_estimated(segue: Any, here: Path) -> None:
+    before = sorted(here.rglob("*"))
+    code, out, _ = segue(f"fit bprmf events.csv {SMALL} --estimate")
+    assert code == 0
+    assert sorted(here.rglob("*")) == before
+    assert "epoch" in out
+    assert "range" not in out  # no validation: all epochs are trained
+
+
+@pytest.mark.parametrize("command", ["run", "fit"])
+def test_two_stages_are_estimated_one_by_one(segue: Any, here: Path, command: str) -> None:
+    code, _, err = segue(f"{command} bprmf events.csv --rerank pop --estimate")
+    assert code == 2
+    assert "--estimate: not with --rerank; estimate each of the two models by itself" in err

@@ -1,0 +1,107 @@
+"""Estimates know what would be done and how often, and leave nothing behind."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from segue.data import synthetic
+from segue.evaluation.protocol import Protocol
+from segue.experiments.estimate import Estimate, PartOfRun, estimate, estimate_fit
+from segue.experiments.experiment import Experiment
+from segue.experiments.samples import Time
+from segue.models.base.model import GradientModel
+from segue.models.registry import MODELS
+
+LOG = synthetic.markov(80, 20, 12, seed=1, shortest=5)
+RATED = synthetic.with_ratings(LOG)
+SMALL = {"embedding_dim": 4, "epochs": 20, "batch_size": 32}
+
+
+def experiment(model: str = "bprmf", **changes: Any) -> Experiment:
+    settings = SMALL if MODELS[model].trained_by_gradient else {}
+    protocol = Protocol.named("ratings" if MODELS[model].task == "rating" else "leave-one-out")
+    return Experiment(**{"model": model, "protocol": protocol, "settings": settings, **changes})
+
+
+def times(found: Estimate) -> dict[str, tuple[int, int]]:
+    return {part.name: (part.least, part.most) for part in found.parts[1:]}
+
+
+def test_epochs_are_between_the_first_stop_and_all_of_them() -> None:
+    assert times(estimate(experiment(patience=3, eval_every=2), LOG)) == {
+        "epoch": (8, 20),
+        "validation": (4, 10),
+        "test": (1, 1),
+    }
+    assert times(estimate(experiment(patience=50), LOG))["epoch"] == (20, 20)
+
+
+def test_refit_and_final_train_for_the_number_of_the_best_epoch_on_more_rows() -> None:
+    found = estimate(experiment(refit=True, final=True, patience=3), LOG)
+    assert times(found) == {
+        "epoch": (4, 20),
+        "validation": (4, 20),
+        "refit": (1, 20),
+        "test": (1, 1),
+        "fit on the whole log": (1, 20),
+    }
+    cost = {part.name: part.time.cpu_seconds for part in found.parts}
+    split = experiment().split(LOG)
+    assert cost["refit"] == pytest.approx(cost["epoch"] * len(split.train_valid) / len(split.train))
+    assert cost["fit on the whole log"] == pytest.approx(cost["epoch"] * len(LOG) / len(split.train))
+
+
+def test_a_model_that_counts_is_fitted_once_and_not_validated() -> None:
+    assert times(estimate(experiment("seq-knn"), LOG)) == {"fit": (1, 1), "test": (1, 1)}
+    assert times(estimate_fit(experiment("seq-knn"), LOG)) == {"fit": (1, 1)}
+    assert times(estimate_fit(experiment("bprmf"), LOG)) == {"epoch": (20, 20)}
+
+
+def test_an_epoch_is_extrapolated_by_its_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def step(model: GradientModel, optimizer: Any, batch: Any, device: torch.device) -> torch.Tensor:
+        steps.append(int(batch.num_targets))
+        clock[0] += 0.01 * steps[-1]
+        return torch.zeros(())
+
+    clock = [0.0]
+    monkeypatch.setattr("segue.experiments.measured_work.train_batch", step)
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
+    found = estimate(experiment(), LOG, limit=1.0)
+    targets = len(experiment().split(LOG).train)
+    assert sum(steps) < targets / 2  # a few batches are trained on, all are made
+    epoch = next(part for part in found.parts if part.name == "epoch")
+    assert epoch.time.cpu_seconds == pytest.approx(0.01 * targets)
+
+
+def test_the_ends_of_an_estimate_are_sums_of_its_parts() -> None:
+    found = Estimate((PartOfRun("a", Time(1.0, 2.0)), PartOfRun("b", Time(0.5, 0.5), 2, 6)), 500)
+    assert (found.least, found.most, found.dominant.name) == (Time(2.0, 3.0), Time(4.0, 5.0), "b")
+    assert found.repeated(3).most == Time(12.0, 15.0)
+    longer = found.followed_by(found.as_one_part("again"), peak_mb=700)
+    assert (longer.most, longer.peak_mb) == (Time(8.0, 10.0), 700)
+    assert longer.as_dict()["most"] == {"cpu_seconds": 8.0, "seconds": 10.0}
+
+
+@pytest.mark.parametrize("model", ["pop", "item-knn", "bprmf", "hgn", "sasrec", "mf", "biases"])
+def test_nothing_lasts(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = RATED if MODELS[model].task == "rating" else LOG
+    rows, random_state = log.item.copy(), torch.get_rng_state()
+    settings = {**SMALL, "epochs": 2} if MODELS[model].trained_by_gradient else {}
+    short = experiment(model, settings=settings)
+    before = short.run(log).model.state_dict()
+    estimate(replace(short, refit=True), log)
+    estimate_fit(short, log)
+    assert list(tmp_path.iterdir()) == []
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert (log.item == rows).all()
+    after = short.run(log).model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
