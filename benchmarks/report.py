@@ -72,9 +72,14 @@ def row_lines(row: TableRow, runs: dict[str, list[Record]], missing: str | None)
     return lines
 
 
+def is_tested(records: list[Record]) -> bool:
+    """Whether the models were tested; they are not if only some batches of an epoch were run."""
+    return all("test" in record["output"] for record in records)
+
+
 def _quality_cells(records: list[Record]) -> list[str]:
     """Recall, NDCG and the number of epochs before the test."""
-    if "test" not in records[0]["output"]:
+    if not is_tested(records):
         return ["–", "–", "–"]
     epochs = [_num_epochs(record["output"]) for record in records]
     shown = epochs[:1] if len(set(epochs)) == 1 else epochs
@@ -105,6 +110,8 @@ def verdict(row: TableRow, segue: Figures, runs: dict[str, list[Record]]) -> str
     peers = peers_of(runs, row.part)
     if (row.min_speedup or row.quality_metrics) and not peers:
         return "no peer"
+    if row.quality_metrics and not all(map(is_tested, [runs[row.variant], *map(runs.__getitem__, peers)])):
+        return "not tested"
     if row.min_speedup and min(peer.cpu_s for peer in peers.values()) / segue.cpu_s < row.min_speedup:
         failing.append("time")
     if row.cpu_s and segue.cpu_s > row.cpu_s:

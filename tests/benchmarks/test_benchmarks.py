@@ -197,6 +197,13 @@ def test_time_is_compared_with_the_fastest_peer_and_accuracy_with_the_best() -> 
     assert cells(table, label, below=2)[1:3] == ["RecTools", "60.0"]
 
 
+def test_without_a_test_there_is_no_verdict_on_accuracy() -> None:
+    runs = {"GRU4Rec": [record(epochs=entries(60.0))], "segue": [record(epochs=entries(20.0))]}
+    line = cells(report.table({"gru4rec-ce": runs}, {}), "epoch, cross-entropy, ml-1m, GRU4Rec")
+    assert line[7:10] == ["–", "–", "–"]
+    assert line[-1] == "not tested"
+
+
 EVENTS = Events(np.array([1, 2, 3, 4, 5, 3, 1, 2, 2, 4]), np.array([0, 5, 8, 10]))  # users of 5, 3 and 2 rows
 
 
