@@ -54,11 +54,12 @@ from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
-from segue.nn.compiled import CompiledLoop, best_columns, gated_queries, row_sums, target_loss
+from segue.nn.compiled import CompiledLoop, best_columns, gated_queries, pairwise_sgd, row_sums, target_loss
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
 from segue.nn.matmul import fast_matmul
+from segue.nn.pairwise_sgd import plain_descent
 from segue.nn.sampled_loss import sampled_loss
 from segue.nn.softmax_loss import all_items_cross_entropy
 from segue.nn.sparse import SparseMatrix
@@ -202,9 +203,10 @@ def _fit_layer(kind: type[DirectModel], module: ModuleType, name: str) -> tuple[
     model = kind(kind.configure({}), Sizes(log.num_users, log.num_items))
     loop = getattr(module, name)
 
-    def run(worth: int) -> None:
+    def run(worth: int) -> Tensor:
         with patch.object(module, name, CompiledLoop(loop.module, loop.name, worth)):
             model.fit(log)
+        return torch.cat([values.flatten() for values in model.state_dict().values()])
 
     return partial(run, 0), partial(run, sys.maxsize)
 
@@ -226,6 +228,20 @@ def _training_loop_layer(settings: dict[str, Any], loop: CompiledLoop) -> tuple[
         return loss.detach()
 
     return partial(run, 0), partial(run, sys.maxsize)
+
+
+def _pairwise_sgd_layer() -> tuple[Run, Run]:
+    """20,000 steps of SGD on users and items as many as those of ml-1m."""
+    rng = np.random.default_rng(0)
+    triples = rng.integers([1, 1, 1854], [6041, 1854, 3707], (20_000, 3)).astype(np.int32)
+    tables = [(0.1 * rng.normal(size=shape)).astype(np.float32) for shape in ((6041, 64), (3707, 65))]
+
+    def run(descend: Callable[..., float]) -> Tensor:
+        users, items = (table.copy() for table in tables)
+        descend(triples, users, items, 0.01, 0.001)
+        return torch.from_numpy(items)
+
+    return partial(run, pairwise_sgd.get(len(triples)) or plain_descent), partial(run, plain_descent)
 
 
 def _adam_import() -> tuple[Run, Run]:
@@ -323,6 +339,11 @@ PARTS: dict[str, Part] = {
         layer=partial(_training_loop_layer, {"batch_size": 4096, "window_encoder": "none"}, target_loss),
         model=("hgn", {"loss": "bpr", "batch_size": 4096, "window_encoder": "none"}, 3416),
         loop=target_loss,
+    ),
+    "pairwise-sgd": Part(
+        module="segue.nn.compiled_pairwise_sgd",
+        plain="a loop over the triples in numpy",
+        layer=_pairwise_sgd_layer,
     ),
     "adam-import": Part(module="segue.nn.optim", plain="import and make torch.optim.Adam", layer=_adam_import),
 }

@@ -81,6 +81,12 @@ def test_an_epoch_is_extrapolated_by_its_targets(monkeypatch: pytest.MonkeyPatch
     assert epoch.time.cpu_seconds == pytest.approx(0.01 * targets)
 
 
+def test_a_model_with_its_own_loop_makes_no_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("segue.experiments.measured_work.train_batch")
+    found = estimate_fit(experiment(settings={**SMALL, "optimizer": "sgd"}), LOG)
+    assert times(found) == {"epoch": (20, 20)}
+
+
 def test_the_ends_of_an_estimate_are_sums_of_its_parts() -> None:
     found = Estimate((PartOfRun("a", Time(1.0, 2.0)), PartOfRun("b", Time(0.5, 0.5), 2, 6)), 500)
     assert (found.least, found.most, found.dominant.name) == (Time(2.0, 3.0), Time(4.0, 5.0), "b")

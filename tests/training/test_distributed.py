@@ -34,6 +34,7 @@ out = Path(sys.argv[1])
 log = synthetic.from_sequences([[1 + (5 * u + i) % 17 for i in range(6)] for u in range(65)])
 SETTINGS = {
     "bprmf": {"batch_size": 389},
+    "bprmf sgd": {"optimizer": "sgd"},
     "hgn": {},
     "hgn chunks": {"windows_per_row": 2, "pooling": "max"},
     "hgn ce": {"loss": "ce", "reduction": "mean"},
@@ -55,7 +56,7 @@ if distributed.world_size() > 1:
     torch.distributed.destroy_process_group()
 """
 
-VARIANTS = ("bprmf", "hgn", "hgn chunks", "hgn ce", "gru4rec+", "experiment")
+VARIANTS = ("bprmf", "bprmf sgd", "hgn", "hgn chunks", "hgn ce", "gru4rec+", "experiment")
 
 
 def free_port() -> int:

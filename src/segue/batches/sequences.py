@@ -20,7 +20,7 @@ import torch
 
 from segue.batches.batch import SequenceBatch
 from segue.batches.negative_sampling import UniformNegatives
-from segue.data.log import Floats, Ids, Log, Mask
+from segue.data.log import Codes, Floats, Ids, Log, Mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +156,7 @@ def user_item_pairs(
     Every event of the log is used once. With `recency`, as many events are drawn instead, each with a probability
     proportional to e^-(age / recency).
     """
-    user, item = log.events()
-    if recency > 0 and len(user):
-        weight = np.exp(-event_ages(log) / recency)
-        row = np.sort(rng.choice(len(user), len(user), p=weight / weight.sum()))
-        user, item = user[row], item[row]
+    user, item = _drawn_events(log, rng, recency)
     negatives = UniformNegatives(log).draw(user, (1, 1, num_negatives), rng)
     order = rng.permutation(len(user))
     for begin in range(0, len(order), batch_size):
@@ -169,6 +165,24 @@ def user_item_pairs(
         mask = torch.ones((len(index), 1), dtype=torch.bool)
         target = _ids(item[index]).unsqueeze(1)
         yield SequenceBatch(_ids(user[index]), no_history, target, mask, torch.from_numpy(negatives[index]))
+
+
+def user_item_triples(log: Log, rng: np.random.Generator, *, recency: float = 0.0) -> Codes:
+    """(n, 3) user, item and negative of the examples of `user_item_pairs` with one negative each, in the same order."""
+    user, item = _drawn_events(log, rng, recency)
+    negative = UniformNegatives(log).draw(user, (), rng)
+    order = rng.permutation(len(user))
+    return np.stack([user[order], item[order], negative[order]], axis=1, dtype=np.int32, casting="same_kind")
+
+
+def _drawn_events(log: Log, rng: np.random.Generator, recency: float) -> tuple[Ids, Codes]:
+    """Users and items of the events of an epoch, sorted by user."""
+    user, item = log.events()
+    if recency > 0 and len(user):
+        weight = np.exp(-event_ages(log) / recency)
+        row = np.sort(rng.choice(len(user), len(user), p=weight / weight.sum()))
+        user, item = user[row], item[row]
+    return user, item
 
 
 def event_ages(log: Log) -> Floats:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -49,10 +51,12 @@ def measure_training(model: Model, rows: Log, seed: int, limit: float) -> Measur
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        if isinstance(model, GradientModel) and model.has_own_loop:
+            return _measure_users(partial(model.train_without_batches, rng=np.random.default_rng(seed)), rows, limit)
         if isinstance(model, GradientModel):
             return _measure_epoch(model, rows, seed, limit)
         assert isinstance(model, DirectModel)
-        return _measure_fit(model, rows, limit)
+        return _measure_users(model.fit, rows, limit)
 
 
 def measure_evaluation(experiment: Experiment, model: Model, split: Split, part: Part, limit: float) -> Measured:
@@ -72,17 +76,18 @@ def measure_evaluation(experiment: Experiment, model: Model, split: Split, part:
     return Measured.of(samples, len(instances))
 
 
-def _measure_fit(model: DirectModel, rows: Log, limit: float) -> Measured:
+def _measure_users(train: Callable[[Log], object], rows: Log, limit: float) -> Measured:
+    """What training on all users at once takes, from some of them."""
     known = np.random.default_rng(0).permutation(np.flatnonzero(rows.lengths > 0))
 
-    def fit(users: int) -> int:
+    def train_on(users: int) -> int:
         stop = rows.start.copy()
         stop[known[:users]] = rows.stop[known[:users]]
         some = rows.until(stop) if users < len(known) else rows
-        model.fit(some)
+        train(some)
         return len(some)
 
-    return Measured.of(take_samples(fit, len(known), limit), len(rows))
+    return Measured.of(take_samples(train_on, len(known), limit), len(rows))
 
 
 def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> Measured:

@@ -219,22 +219,15 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
         TrainingError: the loss is not finite, or the log has no training example.
     """
     model.train()
-    device = next(model.parameters()).device
-    # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
-    losses, num_batches = torch.zeros(64, device=device), 0
-    matmul = fast_matmul() if model.fixed_shapes else nullcontext()
-    compiled_loops = compiled.training(len(log) * model.config.epochs)
-    with torch.random.fork_rng(devices=[]), matmul, compiled_loops:
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
-        for batch in model.batches(log, np.random.default_rng((seed, epoch))):
-            loss = train_batch(model, optimizer, batch, device)
-            if num_batches == len(losses):
-                losses = torch.cat([losses, torch.zeros_like(losses)])
-            losses[num_batches] = loss
-            num_batches += 1
-    if num_batches == 0:
+        rng = np.random.default_rng((seed, epoch))
+        if model.has_own_loop:
+            losses = model.train_without_batches(log, rng)
+        else:
+            losses = _train_batches(model, optimizer, log, rng)
+    if len(losses) == 0:
         raise nothing_to_train_on(model, log)
-    losses = distributed.all_reduce(losses[:num_batches])
     if not losses.isfinite().all():
         first = int((~losses.isfinite()).nonzero()[0]) + 1
         raise TrainingError(
@@ -242,6 +235,22 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
             f"try a smaller lr (now {model.config.lr:g})"
         )
     return float(losses.double().mean())
+
+
+def _train_batches(model: GradientModel, optimizer: Optimizer, log: Log, rng: np.random.Generator) -> Tensor:
+    """Train for one pass over `log`; return the mean loss of a target in each batch."""
+    device = next(model.parameters()).device
+    # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
+    losses, num_batches = torch.zeros(64, device=device), 0
+    compiled_loops = compiled.training(len(log) * model.config.epochs)
+    with fast_matmul() if model.fixed_shapes else nullcontext(), compiled_loops:
+        for batch in model.batches(log, rng):
+            loss = train_batch(model, optimizer, batch, device)
+            if num_batches == len(losses):
+                losses = torch.cat([losses, torch.zeros_like(losses)])
+            losses[num_batches] = loss
+            num_batches += 1
+    return distributed.all_reduce(losses[:num_batches]) if num_batches else losses[:0]
 
 
 def train_batch(model: GradientModel, optimizer: Optimizer, batch: Batch, device: torch.device) -> Tensor:

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from segue import testing
 from segue.batches.batch import Batch, SequenceBatch
+from segue.batches.sequences import user_item_pairs
 from segue.data import synthetic
-from segue.errors import ConfigError
+from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import Sizes
 from segue.models.factorization.bprmf import BPRMF
+from segue.nn import pairwise_sgd
 from segue.training.loop import fit
 
 SIZES = Sizes(num_users=4, num_items=6, num_features=3)
@@ -182,3 +184,72 @@ def test_invalid_and_renamed_settings_are_rejected() -> None:
     ):
         with pytest.raises(ConfigError, match=f"unknown setting '{old}': {message}"):
             BPRMF.configure({old: 1})
+
+
+@pytest.mark.parametrize("law", testing.LAWS)
+def test_sgd_obeys_every_law(law: str) -> None:
+    testing.LAWS[law](testing.subject(BPRMF, optimizer="sgd", lr=0.1))
+
+
+@pytest.mark.parametrize("recency", [0.0, 0.3])
+def test_sgd_makes_the_steps_of_batches_of_one(recency: float) -> None:
+    log = synthetic.markov(30, 12, 8, seed=3)
+    config = BPRMF.configure({"embedding_dim": 3, "optimizer": "sgd", "lr": 0.1, "epochs": 1, "recency": recency})
+    one, two = (BPRMF(config, Sizes(30, 12)).double() for _ in range(2))
+    two.load_state_dict(one.state_dict())
+    losses = []
+    for batch in user_item_pairs(log, 1, np.random.default_rng((5, 1)), recency=recency):
+        two.zero_grad()
+        loss = two(batch)
+        loss.backward()
+        losses.append(loss.item())
+        with torch.no_grad():
+            for weight in two.parameters():
+                weight.sub_(0.1 * weight.grad)
+    training = fit(one, log, seed=5)
+    assert training.epochs[0].loss == pytest.approx(np.mean(losses))
+    for weight, expected in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_sgd_needs_no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = synthetic.markov(30, 12, 8, seed=3)
+    config = BPRMF.configure({"embedding_dim": 3, "optimizer": "sgd", "lr": 0.1, "epochs": 3})
+    one, two = (BPRMF(config, Sizes(30, 12)).double() for _ in range(2))
+    two.load_state_dict(one.state_dict())
+    fit(one, log)
+    monkeypatch.setitem(pairwise_sgd.pairwise_sgd.__dict__, "function", None)
+    fit(two, log)
+    for weight, expected in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_threads_train_together() -> None:
+    log = synthetic.markov(60, 12, 8, seed=3)
+    settings = {"embedding_dim": 4, "optimizer": "sgd", "lr": 0.1, "epochs": 20, "num_threads": 2}
+    epochs = fit(BPRMF(BPRMF.configure(settings), Sizes(60, 12)), log).epochs
+    assert epochs[-1].loss < 0.9 * epochs[0].loss
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_learning_rate_of_sgd_that_is_too_large_is_said(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not compiled:
+        monkeypatch.setitem(pairwise_sgd.pairwise_sgd.__dict__, "function", None)
+    log = synthetic.markov(30, 12, 8, seed=3)
+    model = BPRMF(BPRMF.configure({"optimizer": "sgd", "lr": 1e30}), Sizes(30, 12))
+    with pytest.raises(TrainingError, match=r"bprmf: the loss is not finite from batch 1 of epoch \d+ on"):
+        fit(model, log)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"optimizer": "sgd", "feature_column": "genre"}, "feature_column=genre: is not available with optimizer=sgd"),
+        ({"optimizer": "sgd", "weight_decay": 0.1}, "weight_decay=0.1: is not available with optimizer=sgd"),
+        ({"optimizer": "sgd", "lr_decay_steps": 9}, "lr_decay_steps=9: is not available with optimizer=sgd"),
+        ({"num_threads": 2}, "num_threads=2: needs optimizer=sgd"),
+    ],
+)
+def test_settings_that_do_not_fit_together(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        BPRMF.configure(choices)

@@ -277,6 +277,15 @@ class GradientModel(Model):
         """The optimiser of the parameters; Adam by default."""
         return Adam(self.parameters(), lr=self.config.schedule, weight_decay=self.config.weight_decay)
 
+    @property
+    def has_own_loop(self) -> bool:
+        """Whether `train_without_batches` makes an epoch, instead of `batches`, `forward` and `optimizer`."""
+        return False
+
+    def train_without_batches(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"]:
+        """Train for one epoch in the model's own loop; return the mean loss of a target in each part of it."""
+        raise NotImplementedError(f"{self.name} has no loop of its own")
+
     @abstractmethod
     def forward(self, batch: Any) -> Float[Tensor, ""]:
         """The loss, summed over the targets of the batch, so that the losses of parts of a batch add up."""

@@ -11,8 +11,9 @@ where i is an item of the user, j is a sampled item without an event of the user
 item with few events is known by the features that it shares with others.
 
 Source: Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian personalized ranking from implicit feedback",
-UAI 2009, section 4. Differs from the paper's LearnBPR in: it draws triples at random, here each event is used once per
-epoch with a new negative; Adam replaces SGD; features are an addition.
+UAI 2009, section 4. The paper's LearnBPR makes a step of SGD for each triple. So does `optimizer=sgd`, which the extra
+`fast` compiles; by default, Adam makes a step for each batch. Differs from LearnBPR in: it draws triples at random,
+here each event is used once per epoch with a new negative; features are an addition.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segue import distributed
 from segue.batches.batch import Batch, SequenceBatch
-from segue.batches.sequences import user_item_pairs
+from segue.batches.sequences import user_item_pairs, user_item_triples
 from segue.config import Field
 from segue.data.log import Log
+from segue.errors import require
 from segue.models.base.model import DotProductModel, FeaturedConfig, GradientModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.item_features import ItemFeatures
 from segue.nn.losses import bpr, l2_penalty
+from segue.nn.optim import Optimizer
+from segue.nn.pairwise_sgd import NoOptimizer, descend
 
 
 class BPRMFConfig(FeaturedConfig):
@@ -51,9 +56,33 @@ class BPRMFConfig(FeaturedConfig):
             "later. 0 uses each event once per epoch."
         ),
     )
+    optimizer: Literal["adam", "sgd"] = Field(
+        "adam",
+        description=(
+            "adam makes a step for each batch. sgd makes one for each event, as in the paper: it is faster and wants a "
+            "larger lr; batch_size is not used."
+        ),
+    )
+    num_threads: int = Field(
+        1,
+        ge=1,
+        description=(
+            "Number of threads; optimizer=sgd only. Several threads update the same embeddings at once (Hogwild), so "
+            "the same seed gives other weights each time."
+        ),
+    )
     batch_size: int = 1024
     reduction: Literal["sum", "mean"] = "sum"
     lr: float = 5e-3
+
+    def check(self) -> None:
+        super().check()
+        if self.optimizer == "sgd":
+            for name in ("feature_column", "weight_decay", "lr_decay_steps"):
+                value = getattr(self, name)
+                require(not value, f"{name}={value}: is not available with optimizer=sgd; use optimizer=adam")
+        else:
+            require(self.num_threads == 1, f"num_threads={self.num_threads}: needs optimizer=sgd")
 
 
 class BPRMF(GradientModel, DotProductModel):
@@ -63,6 +92,7 @@ class BPRMF(GradientModel, DotProductModel):
     training_cost = "low"
     Config = BPRMFConfig
     config: BPRMFConfig
+    presets: ClassVar = {"learnbpr": {"optimizer": "sgd", "lr": 0.05}}
     space: ClassVar[Space] = {
         "embedding_dim": Choice(32, 64, 128),
         "lr": LogUniform(1e-3, 2e-2),
@@ -86,6 +116,26 @@ class BPRMF(GradientModel, DotProductModel):
         if self.config.feature_column:
             self.features.set_features(*self.config.item_features(log))
         return user_item_pairs(log, self.config.batch_size, rng, recency=self.config.recency)
+
+    def optimizer(self) -> Optimizer:
+        return NoOptimizer() if self.has_own_loop else super().optimizer()
+
+    @property
+    def has_own_loop(self) -> bool:
+        return self.config.optimizer == "sgd"
+
+    @torch.no_grad()
+    def train_without_batches(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"]:
+        config = self.config
+        alone = config.num_threads == 1 or distributed.world_size() == 1  # or the weights of the processes would differ
+        require(alone, f"num_threads={config.num_threads}: several processes need num_threads=1")
+        triples = user_item_triples(log, rng, recency=config.recency)
+        weights = self.user_embedding, self.item_embedding
+        users, items = (weight.cpu().numpy() for weight in weights)
+        losses = descend(triples, users, items, lr=config.lr, l2=config.l2, num_threads=config.num_threads)
+        for weight, values in zip(weights, (users, items), strict=True):
+            weight.copy_(torch.from_numpy(values))  # from another device
+        return torch.from_numpy(losses)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:
         target, negative = batch.target.flatten(), batch.negatives.flatten()  # (B,) each
