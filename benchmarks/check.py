@@ -117,7 +117,7 @@ CHECKS: dict[str, Check | PlainCheck] = {
     "implicit-item-knn": Check(
         Variant("implicit", "item-knn", 8), own("item-knn --repeat 3", 15), ("fits", "rankings")
     ),
-    "implicit-bprmf": Check(Variant("implicit", "bprmf --repeat 5", 5), own("bprmf --repeat 2", 12)),
+    "implicit-bprmf": Check(Variant("implicit", "bprmf --repeat 5", 5), own("bprmf --preset learnbpr --repeat 5", 6)),
     "floor-hgn-cds": Check(
         own("floor --windows-per-row 4", 8),
         own("cds --windows-per-row 4 --repeat 3", 15),

@@ -1,7 +1,7 @@
 """item-KNN and BPR of segue on ml-1m (leave-one-out), as implicit has them: the counterpart of peer_implicit.py.
 
 item-knn  the cosine of items, 100 neighbours, the whole history with equal weights: what implicit computes
-bprmf     64 dimensions and an item bias; the learning rate and the penalty are segue's own defaults
+bprmf     64 dimensions and an item bias; the learning rate and the penalty are segue's own, of its defaults or a preset
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def item_knn(args: argparse.Namespace) -> dict[str, Any]:
     """Fits and rankings after the first ones, which load what is compiled."""
     from segue.training.loop import fit
 
-    split, new_model, rank = _prepared("item-knn", KNN, args.seed)
+    split, new_model, rank = _prepared("item-knn", KNN, None, args.seed)
     fits, rankings = [], []
     for _ in range(args.warm_up + args.repeat):
         model = new_model()
@@ -39,7 +39,7 @@ def bprmf(args: argparse.Namespace) -> dict[str, Any]:
     """Passes over the training rows, then one ranking."""
     from segue.training.loop import fit
 
-    split, new_model, rank = _prepared("bprmf", {"epochs": args.warm_up + args.repeat}, args.seed)
+    split, new_model, rank = _prepared("bprmf", {"epochs": args.warm_up + args.repeat}, args.preset, args.seed)
     model = new_model()
     epochs = [
         {"wall_s": done.seconds, "cpu_s": done.cpu_seconds} for done in fit(model, split.train, seed=args.seed).epochs
@@ -55,7 +55,7 @@ def bprmf(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _prepared(
-    name: str, settings: dict[str, Any], seed: int
+    name: str, settings: dict[str, Any], preset: str | None, seed: int
 ) -> tuple[Split, Callable[[], Model], Callable[[Model], Ranks]]:
     """The split of ml-1m, a function that makes an untrained model, and one that ranks the test part."""
     import torch
@@ -72,6 +72,6 @@ def _prepared(
 
     def new_model() -> Model:
         torch.manual_seed(seed)
-        return kind(kind.configure(settings, None), Sizes(log.num_users, log.num_items))
+        return kind(kind.configure(settings, preset), Sizes(log.num_users, log.num_items))
 
     return split, new_model, lambda model: protocol.rank(model, split, "test")

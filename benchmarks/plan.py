@@ -63,7 +63,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "whole": Benchmark(
         data=("ml-100k",),
         variants=(
-            Variant("RecBole", "whole", 540, seed=2020, quick=None),
+            Variant("RecBole", "whole", 640, seed=2020, quick=None),
             Variant("segue", "whole", 60, runs_per_round=3, quick="--quick --repeat 2"),
         ),
         rounds=1,
@@ -181,9 +181,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sasrec-ce": Benchmark(
         data=("ml-1m",),
         variants=(
-            Variant("RecTools", "--loss softmax --repeat 4", 360, quick="--batches 5 --repeat 1"),
-            Variant("RePlay", "--repeat 4", 240, quick="--batches 5 --repeat 1"),
-            Variant("segue", "sequence --setting sasrec-ce --repeat 4", 80, quick="--batches 5 --repeat 1"),
+            Variant("RecTools", "--loss softmax --repeat 2", 220, quick="--batches 5 --repeat 1"),
+            Variant("RePlay", "--repeat 2", 150, quick="--batches 5 --repeat 1"),
+            Variant("segue", "sequence --setting sasrec-ce --repeat 2", 50, quick="--batches 5 --repeat 1"),
         ),
         rounds=1,
         table_rows=(
@@ -217,16 +217,21 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "bprmf": Benchmark(
         data=("ml-1m",),
-        variants=(Variant("implicit", "bprmf --repeat 19", 10), Variant("segue", "bprmf --repeat 19", 60)),
-        rounds=3,
-        table_rows=(
+        variants=(
+            Variant("implicit", "bprmf --repeat 19", 10),
+            Variant("optimizer=sgd", "bprmf --preset learnbpr --repeat 19", 15),
+            Variant("optimizer=adam", "bprmf --repeat 19", 50),
+        ),
+        rounds=2,
+        table_rows=tuple(
             TableRow(
-                label="epoch, BPR-MF, ml-1m, 64 dimensions",
-                variant="segue",
+                label=f"epoch, BPR-MF, ml-1m, 64 dimensions, {variant}",
+                variant=variant,
                 part="epochs",
                 min_speedup=0.5,
                 quality_metrics=("ndcg@10",),
-            ),
+            )
+            for variant in ("optimizer=sgd", "optimizer=adam")
         ),
     ),
     "sasrec-50": prefixes("SASRec", 50, truncated("sasrec-50", 100, 35), warprec=True),
@@ -239,8 +244,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         5,
         Variant(
             "windows_per_row=1",
-            "sequence --setting caser-50 --windows-per-row 1 --batches 4 --repeat 2",
-            80,
+            "sequence --setting caser-50 --windows-per-row 1 --batches 4 --repeat 1",
+            90,
             quick="--batches 1 --warm-up 0 --repeat 1",
         ),
         Variant(

@@ -298,6 +298,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--batches", type=int, help="sequence: number of batches of each epoch that are run; all by default"
     )
+    parser.add_argument("--preset", help="bprmf: a preset of the model's settings")
     parser.add_argument("--events", type=Path, help="export: the file to write")
     parser.add_argument("--quick", action="store_true", help="whole: REPEAT epochs; ingest: 200,000 rows")
     args = parser.parse_args(argv)
