@@ -67,7 +67,7 @@ class Check:
 
 @dataclass(frozen=True)
 class PlainCheck:
-    """Every hand-written part against the plain way, in one process (`handwritten.py`)."""
+    """The layer of every hand-written part against the plain way, in one process (`handwritten.py`)."""
 
     segue: Variant
     data: str | None = None
@@ -124,7 +124,7 @@ CHECKS: dict[str, Check | PlainCheck] = {
         ("epochs", "rankings"),
         data="hgn-cds",
     ),
-    "plain": PlainCheck(own("handwritten --repeat 5", 120)),
+    "plain": PlainCheck(own("handwritten --repeat 9 --layers", 60)),
 }
 
 

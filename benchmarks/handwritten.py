@@ -401,15 +401,15 @@ def training_steps(part: Part) -> tuple[Run, Run]:
     return segue, plain
 
 
-def measure(names: list[str], repeat: int) -> dict[str, dict[str, Any]]:
-    """What each of some parts replaces, and the times of its layer and its step."""
+def measure(names: list[str], repeat: int, *, steps: bool = True) -> dict[str, dict[str, Any]]:
+    """What each of some parts replaces, and the times of its layer and, with `steps`, its step."""
     results: dict[str, dict[str, Any]] = {}
     for name in names:
         part = PARTS[name]
         torch.manual_seed(0)
         with fast_matmul():
             results[name] = {"plain": part.plain, "layer": compare(part.layer(), repeat)}
-        if part.model is not None:
+        if steps and part.model is not None:
             results[name]["step"] = compare(training_steps(part), max(1, repeat // 3))
     return results
 

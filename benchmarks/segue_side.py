@@ -194,7 +194,7 @@ def handwritten(args: argparse.Namespace) -> dict[str, Any]:
     """Measure every hand-written part and the plain way in torch."""
     from benchmarks.handwritten import PARTS, measure
 
-    return {"parts": measure(list(PARTS), args.repeat)}
+    return {"parts": measure(list(PARTS), args.repeat, steps=not args.layers)}
 
 
 def fetch(_args: argparse.Namespace) -> dict[str, Any]:
@@ -299,6 +299,7 @@ def main(argv: list[str] | None = None) -> None:
         "--batches", type=int, help="sequence: number of batches of each epoch that are run; all by default"
     )
     parser.add_argument("--preset", help="bprmf: a preset of the model's settings")
+    parser.add_argument("--layers", action="store_true", help="handwritten: the layers alone, without training steps")
     parser.add_argument("--events", type=Path, help="export: the file to write")
     parser.add_argument("--quick", action="store_true", help="whole: REPEAT epochs; ingest: 200,000 rows")
     args = parser.parse_args(argv)
