@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -171,6 +171,24 @@ def test_item_vectors_of_a_dot_product_model_are_computed_once() -> None:
     fixed = rank(FixedScores(users @ items.T), instances, exclude_seen=True)
     assert np.array_equal(ranks.rank, fixed.rank)
     assert np.array_equal(ranks.top, fixed.top)
+
+
+def test_queries_of_small_blocks_are_computed_at_once() -> None:
+    class Counted(Dots):
+        rows: ClassVar[list[int]] = []
+
+        def query(self, batch: Batch) -> torch.Tensor:
+            self.rows.append(len(batch))
+            return super().query(batch)
+
+    g = torch.Generator().manual_seed(1)
+    model = Counted(torch.randn(1101, 4, generator=g), torch.randn(501, 4, generator=g))
+    instances, done = make_instances([[1, 2]] * 1100, [[5, 9, 400]] * 1100, 500), []
+    ranks = rank(model, instances, exclude_seen=True, block=100, progress=done.append)
+    assert model.rows == [1000, 100]
+    assert done == [100] * 11
+    assert np.array_equal(ranks.rank, rank(model, instances, exclude_seen=True, block=1100).rank)
+    assert model.rows == [1000, 100, 1100]
 
 
 def test_an_overridden_score_of_a_dot_product_model_is_used() -> None:

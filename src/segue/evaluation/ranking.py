@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from segue.data.log import Ids, distinct, ranges
 from segue.data.splits import EvalInstances
@@ -72,9 +73,9 @@ def rank(
     with evaluation_mode(model), torch.inference_mode():
         buffer = ScoreBuffer(model, instances.log.num_items + 1)
         rows = block or buffer.block_rows
-        for first in range(0, len(instances), rows):
-            part = instances.take(slice(first, first + rows))
-            blocks.append(_rank_block(buffer, part, exclude_seen=exclude_seen, ties=ties, depth=depth, horizon=horizon))
+        for part, scores in buffer.blocks(instances, rows):
+            index = _FlatIndex.of(part, stride=buffer.stride, exclude_seen=exclude_seen)
+            blocks.append(_rank_block(buffer, part, scores, index, ties=ties, depth=depth, horizon=horizon))
             if progress is not None:
                 progress(len(part))
     return _join(blocks, instances, depth)
@@ -128,11 +129,16 @@ class _BlockRanks:
 
 
 def _rank_block(
-    buffer: ScoreBuffer, instances: EvalInstances, *, exclude_seen: bool, ties: Ties, depth: int, horizon: int
+    buffer: ScoreBuffer,
+    instances: EvalInstances,
+    scores: Tensor,
+    index: _FlatIndex,
+    *,
+    ties: Ties,
+    depth: int,
+    horizon: int,
 ) -> _BlockRanks:
-    """Rank the targets of one block of instances."""
-    index = _FlatIndex.of(instances, stride=buffer.stride, exclude_seen=exclude_seen)
-    scores = buffer.score(instances)  # (B, stride)
+    """Rank the targets of one block of instances, whose scores are (B, stride)."""
     flat, target = scores.view(-1), torch.from_numpy(index.target).to(scores.device)
     target_scores = flat[target]  # (n,)
     flat[target] = -torch.inf

@@ -54,11 +54,9 @@ def user_aucs(
     users, values = [], []
     with evaluation_mode(model), torch.inference_mode():
         buffer = ScoreBuffer(model, instances.log.num_items + 1)
-        rows = buffer.block_rows
         allowed = torch.from_numpy(candidate).to(device_of(model))
-        for first in range(0, len(instances), rows):
-            block = instances.take(slice(first, first + rows))
-            scores = buffer.score(block)[:, : len(candidate)]  # (B, I)
+        for block, all_scores in buffer.blocks(instances, buffer.block_rows):
+            scores = all_scores[:, : len(candidate)]  # (B, I)
             for line in range(len(block)):
                 begin, row, stop = block.log.start[block.user[line]], block.row[line], block.stop[line]
                 mask = allowed.clone()

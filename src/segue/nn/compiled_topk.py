@@ -56,10 +56,12 @@ def _best_columns(scores: Array, maxima: Array, values: Array, columns: Array) -
             if np.isnan(maxima[row, group]):
                 return False
             count = _insert(maxima[row, group], group, count, best, groups)
-        count = 0
+        bound = best[-1] if count == k else -np.inf  # the k best columns are no lower: k groups have one as high
+        row_values, row_columns, count = values[row], columns[row], 0
         for group in np.sort(groups):
             for column in range(group * size, (group + 1) * size):
-                count = _insert(scores[row, column], column, count, values[row], columns[row])
+                if scores[row, column] >= bound:
+                    count = _insert(scores[row, column], column, count, row_values, row_columns)
     return True
 
 

@@ -13,9 +13,11 @@ from segue.batches.batch import Batch
 from segue.data.splits import EvalInstances
 from segue.errors import SegueError, TrainingError
 from segue.models.base.model import DotProductModel, Model
+from segue.nn.matmul import fast_matmul
 from segue.nn.topk import GROUP
 
 BLOCK_BYTES = 20_000_000  # of scores at a time, which fit into a usual last-level cache
+MAX_ROWS = 1024  # instances whose histories are read at a time
 
 
 @contextmanager
@@ -67,19 +69,37 @@ class ScoreBuffer:
         is_dot_product = isinstance(model, DotProductModel) and type(model).score is DotProductModel.score
         self.dot_product_model = model if isinstance(model, DotProductModel) and is_dot_product else None
         self.vectors = self.dot_product_model.item_vectors() if self.dot_product_model else torch.empty(0)
+        self.transposed: Tensor | None = None  # the vectors, copied once there are many blocks
         self.buffer = torch.empty(0, self.stride)
 
     @property
     def block_rows(self) -> int:
         """The number of instances of a block whose scores take about `BLOCK_BYTES`."""
-        return min(max(BLOCK_BYTES // (4 * self.stride), 32), 1024)
+        return min(max(BLOCK_BYTES // (4 * self.stride), 32), MAX_ROWS)
 
-    def score(self, instances: EvalInstances) -> Tensor:
-        """(B, stride) the scores of a block; they may be changed in place, and the next call overwrites them."""
-        return self.score_batch(instance_batch(self.model, instances))
+    def blocks(self, instances: EvalInstances, rows: int) -> Iterator[tuple[EvalInstances, Tensor]]:
+        """The instances in blocks of `rows`, each with its scores, as `score_batch` returns them.
+
+        The queries of several small blocks are computed at once.
+        """
+        model = self.dot_product_model
+        if model is not None and self.transposed is None:
+            self.transposed = self.vectors.T.contiguous()
+        at_a_time = max(1, MAX_ROWS // rows) * rows if model else rows
+        for first in range(0, len(instances), at_a_time):
+            part = instances.take(slice(first, first + at_a_time))
+            batch = instance_batch(self.model, part)
+            query = model.query(batch) if model else None
+            for begin in range(0, len(part), rows):
+                block = slice(begin, begin + rows)
+                scores = self.score_batch(batch) if query is None else self.score_queries(query[block])
+                yield part.take(block), scores
 
     def score_batch(self, batch: Batch) -> Tensor:
-        """As `score`, of users and histories on the device of the model."""
+        """(B, stride) the scores of users with histories, which are on the device of the model.
+
+        They may be changed in place, and the next call overwrites them.
+        """
         if self.dot_product_model:
             return self.score_queries(self.dot_product_model.query(batch))
         rows = len(batch)
@@ -91,11 +111,16 @@ class ScoreBuffer:
         return self.buffer[:rows]
 
     def score_queries(self, query: Float[Tensor, "B d"]) -> Tensor:
-        """As `score`, of the query vectors of a `dot_product_model`."""
+        """As `score_batch`, of the query vectors of a `dot_product_model`."""
         rows = len(query)
         self._check_shape((rows, len(self.vectors)), rows)
         self._reserve(rows, self.vectors)
-        torch.matmul(query, self.vectors.T, out=self.buffer[:rows, : self.width])
+        scores = self.buffer[:rows, : self.width]
+        if self.transposed is None:
+            torch.matmul(query, self.vectors.T, out=scores)
+        else:
+            with fast_matmul():
+                torch.matmul(query, self.transposed, out=scores)
         self.buffer[:rows, 0] = -torch.inf
         return self.buffer[:rows]
 
