@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from segue.data import synthetic
 from segue.evaluation.protocols import Protocol
 from segue.models.registry import find
-from segue.nn import sparse
+from segue.nn import compiled, sparse
 from segue.nn.compiled import CompiledLoop
 from segue.nn.sparse import SparseMatrix
 from segue.testing import subject
@@ -135,3 +135,11 @@ def test_a_numba_that_does_not_work_is_logged_once(
         assert broken.get(1) is broken.get(1) is None
     assert len(caplog.records) == 1
     assert str(error) in caplog.text
+
+
+def test_work_that_stands_for_more_counts_as_much() -> None:
+    loop = compiled.CompiledLoop("math", "sqrt", worth=100)
+    with compiled.repeated(10):
+        assert loop.get(9) is None
+    assert loop.get(9) is None
+    assert loop.get(1) is not None

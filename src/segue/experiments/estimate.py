@@ -21,7 +21,7 @@ from segue.experiments.samples import Time
 from segue.models.base.model import GradientModel, Model
 from segue.resource_usage import largest, peak_memory_mb, stopwatch
 
-LIMIT = 1.0  # CPU seconds of each kind of work
+LIMIT = 2.0  # CPU seconds of each kind of work
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,24 @@ def estimate(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> Estim
         experiment.warnings(split)
     model = experiment.build(log)
     training = measure_training(model, split.train, experiment.seed, limit)
-    test = measure_evaluation(experiment, model, split, "test", limit)
-    loading = training.loading + test.loading
+    loading = training.loading
     epochs, best = _epochs(experiment, model, split)
     parts = [PartOfRun("epoch" if model.trained_by_gradient else "fit", training.time, *epochs)]
     weights = 0.0
     if model.trained_by_gradient and len(experiment.protocol.instances(split, "valid")):
-        validation = measure_evaluation(experiment, model, split, "valid", limit)
-        parts.append(PartOfRun("validation", validation.time, *(-(-n // experiment.eval_every) for n in epochs)))
+        least, most = (-(-number // experiment.eval_every) for number in epochs)
+        validation = measure_evaluation(experiment, model, split, "valid", limit, times=most)
+        parts.append(PartOfRun("validation", validation.time, least, most))
+        loading += validation.loading
         weights = sum(tensor.nbytes for tensor in model.state_dict().values()) / 1e6  # those of the best epoch
+    test = measure_evaluation(experiment, model, split, "test", limit)
     if experiment.refit:
         parts.append(_with_more_rows("refit", training, split, split.train_valid, best))
     parts.append(PartOfRun("test", test.time))
     if experiment.final:
         parts.append(_with_more_rows("fit on the whole log", training, split, log, best))
     peak = largest(peak_memory_mb(), training.peak_mb, test.peak_mb)
-    preparation = PartOfRun("split, checks, loading code", Time.of(watch) + loading)
+    preparation = PartOfRun("split, checks, loading code", Time.of(watch) + loading + test.loading)
     return Estimate((preparation, *parts), None if peak is None else round(peak + weights))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from segue.data.log import Log, distinct
 from segue.data.splits import Part, Split
 from segue.errors import DataError
 from segue.experiments.experiment import Experiment
-from segue.experiments.samples import Samples, Time, take_samples
+from segue.experiments.samples import Sample, Samples, Time, take_samples
 from segue.models.base.model import DirectModel, GradientModel, Model
+from segue.nn import compiled
 from segue.resource_usage import peak_memory_mb, stopwatch
 from segue.training.loop import keep_freed_memory, nothing_to_train_on, train_batch
 
@@ -54,13 +56,25 @@ def measure_training(model: Model, rows: Log, seed: int, limit: float) -> Measur
         if isinstance(model, GradientModel) and model.has_own_loop:
             return _measure_users(partial(model.train_without_batches, rng=np.random.default_rng(seed)), rows, limit)
         if isinstance(model, GradientModel):
-            return _measure_epoch(model, rows, seed, limit)
+            with compiled.training(len(rows) * model.config.epochs):
+                return _measure_epoch(model, rows, seed, limit)
         assert isinstance(model, DirectModel)
         return _measure_users(model.fit, rows, limit)
 
 
-def measure_evaluation(experiment: Experiment, model: Model, split: Split, part: Part, limit: float) -> Measured:
-    """What the evaluation of a held-out part takes, with all metrics for the test, and one for the validation."""
+def measure_evaluation(
+    experiment: Experiment, model: Model, split: Split, part: Part, limit: float, *, times: int = 1
+) -> Measured:
+    """What the evaluation of a held-out part takes, with all metrics for the test, and one for the validation.
+
+    Args:
+        experiment: whose model is evaluated.
+        model: a model, trained or not.
+        split: of the log.
+        part: "valid" or "test".
+        limit: CPU seconds after which the rest is extrapolated.
+        times: how often the run does it, on which it depends whether loops are compiled.
+    """
     protocol, instances = experiment.protocol, experiment.protocol.instances(split, part)
     setting = "sample_users" if part == "valid" else "sample_test_users"
     metrics = (experiment.monitor,) if part == "valid" else None
@@ -71,7 +85,7 @@ def measure_evaluation(experiment: Experiment, model: Model, split: Split, part:
             drawn.evaluate(model, split, part, metrics)
         return len(drawn.instances(split, part))
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), compiled.repeated(times):
         samples = take_samples(evaluate, len(distinct(instances.user)), limit)
     return Measured.of(samples, len(instances))
 
@@ -91,24 +105,31 @@ def _measure_users(train: Callable[[Log], object], rows: Log, limit: float) -> M
 
 
 def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> Measured:
-    """All batches of an epoch are made, and the model is trained on the first ones. The very first loads libraries."""
+    """All batches of an epoch are made, and the model is trained on the first ones; those that load code count once."""
     optimizer, device = model.optimizer(), next(model.parameters()).device
     model.train()
     keep_freed_memory()
-    steps: list[Time] = []
-    sizes: list[int] = []  # targets of every batch
+    steps: list[Sample] = []  # since code was loaded for the last time; the size is the number of targets
+    loading: list[Sample] = []
+    trained, num_targets, num_batches = Time(), 0, 0
     with stopwatch() as whole:
         for batch in model.batches(rows, np.random.default_rng((seed, 1))):
-            sizes.append(int(batch.num_targets))
-            if len(steps) < 2 or sum(step.cpu_seconds for step in steps[1:]) < limit:
-                with stopwatch() as watch:
-                    train_batch(model, optimizer, batch, device)
-                steps.append(Time.of(watch))
-    if not steps:
+            num_batches, num_targets = num_batches + 1, num_targets + int(batch.num_targets)
+            if sum(step.time.cpu_seconds for step in steps) >= limit:
+                continue
+            modules = len(sys.modules)
+            with stopwatch() as watch:
+                train_batch(model, optimizer, batch, device)
+            step = Sample(int(batch.num_targets), Time.of(watch), None)
+            trained += step.time
+            if num_batches == 1 or len(sys.modules) > modules:
+                loading, steps = [*loading, step], []
+            else:
+                steps.append(step)
+    if not num_batches:
         raise nothing_to_train_on(model, rows)
-    making = Time.of(whole).beyond(sum(steps, Time()))
-    if len(steps) == 1:  # one batch is an epoch
-        return Measured(making + steps[0], Time(), peak_memory_mb())
-    per_target = sum(steps[1:], Time()) * (1 / max(sum(sizes[1 : len(steps)]), 1))
-    loading = steps[0].beyond(per_target * sizes[0])
-    return Measured(making + per_target * sum(sizes), loading, peak_memory_mb())
+    usual = steps or loading[-1:]  # where one batch is an epoch
+    per_target = sum((step.time for step in usual), Time()) * (1 / max(sum(step.size for step in usual), 1))
+    making = Time.of(whole).beyond(trained)
+    loaded = sum((step.time.beyond(per_target * step.size) for step in loading), Time())
+    return Measured(making + per_target * num_targets, loaded, peak_memory_mb())

@@ -26,6 +26,7 @@ from torch import Tensor
 logger = logging.getLogger("segue")
 
 _TRAINING_WORK = ContextVar("training_work", default=0)
+_REPEATS = ContextVar("repeats", default=1)
 
 
 @contextmanager
@@ -36,6 +37,16 @@ def training(work: int) -> Iterator[None]:
         yield
     finally:
         _TRAINING_WORK.reset(token)
+
+
+@contextmanager
+def repeated(times: int) -> Iterator[None]:
+    """Inside the block, work is a sample of what a process does `times` times, and counts as that much."""
+    token = _REPEATS.set(times)
+    try:
+        yield
+    finally:
+        _REPEATS.reset(token)
 
 
 class CompiledLoop:
@@ -58,7 +69,7 @@ class CompiledLoop:
     def get(self, work: int) -> Callable[..., Any] | None:
         """The loop for a piece of work; None if the plain form is to do it."""
         if self._work_left > 0:
-            self._work_left -= work
+            self._work_left -= work * _REPEATS.get()
         return None if self._work_left > 0 else self.function
 
     def in_training(self, table: Tensor) -> Callable[..., Any] | None:
