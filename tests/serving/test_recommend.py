@@ -279,3 +279,16 @@ def test_a_list_of_a_re_ranker_ends_with_its_candidates() -> None:
     short = recommend(model, log, user=log.users.names([1])[0], k=2, exclude_seen=True)
     assert short.items == found.items[:2]
     assert short.notes() == []
+
+
+def test_an_answer_of_the_model_does_not_count_the_events_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    count = Log.counts
+    monkeypatch.setattr(Log, "counts", lambda self: (counted.append(len(self)), count(self))[1])
+    log = film_log()
+    assert recommend(AfterNewest(), log, user="ann", k=2).fallback is None
+    assert counted == []  # its time does not grow with the log
+    found = recommend(AfterNewest(), log, user="cy", k=2)
+    assert found.fallback is not None
+    assert [one.item for one in found] == ["a", "b"]
+    assert counted == [7]

@@ -233,7 +233,7 @@ class Log:
 
     def counts(self) -> Ids:
         """(I + 1,) number of rows of each item; 0 for item 0."""
-        return np.bincount(self.item[self.rows()], minlength=self.num_items + 1)
+        return np.bincount(self.column(self.item), minlength=self.num_items + 1)
 
     def until(self, stop: Ids) -> Log:
         """The rows before `stop` (U + 1,) of every user: a view that shares the columns."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.batches.batch import Batch
-from segue.data.log import Log
+from segue.data.log import Floats, Log
 from segue.errors import DataError
 from segue.models.base.model import Model
 from segue.models.base.score_buffer import ScoreBuffer, check_no_nan, device_of, evaluation_mode
@@ -71,8 +72,14 @@ class TopItemFinder:
         with evaluation_mode(model), torch.inference_mode():
             self._buffer = ScoreBuffer(model, log.num_items + 1)
         self._excluded = None if items is None else torch.from_numpy(np.flatnonzero(~items.mask))
-        self._counts = np.full(self._buffer.stride, -np.inf)
-        self._counts[1 : log.num_items + 1] = log.counts()[1:]
+        self._log = log
+
+    @cached_property
+    def _counts(self) -> Floats:
+        """(stride,) the events of each item, counted when an answer needs them: that takes longer than the answer."""
+        counts = np.full(self._buffer.stride, -np.inf)
+        counts[1 : self._width + 1] = self._log.counts()[1:]
+        return counts
 
     @property
     def block_rows(self) -> int:
@@ -119,7 +126,7 @@ class TopItemFinder:
         The scores of items that may not be recommended become -inf in place: pass a copy to keep them.
         """
         rest = rest_score(self.model, scores)
-        missing = len(self._counts) - scores.shape[1]
+        missing = self._buffer.stride - scores.shape[1]
         if missing:
             scores = torch.nn.functional.pad(scores, (0, missing), value=-torch.inf)
         k = self.k if k is None else min(k, self._width)
