@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     versions = {name: peer.versions for name, peer in peers.items()}
     run = CompleteRun.here(load_results(plan, folder), missing | failed, versions)
     print("\n" + "\n".join(report.blocks(run).values()))
-    reason = "--quick measures too little" if args.quick else reason_not_to_publish(run.results, missing, version)
+    wanted = [] if args.incomplete else [name for name in BENCHMARKS if name not in missing]
+    reason = "--quick measures too little" if args.quick else reason_not_to_publish(run.results, wanted, version)
     if reason:
         print(f"{README.name} is unchanged: {reason}")
     else:
@@ -79,6 +80,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--quick",
         action="store_true",
         help="short runs with the peers that are set up, stored separately, never written to README.md",
+    )
+    parser.add_argument(
+        "--incomplete",
+        action="store_true",
+        help="store the results and write README.md although some are missing",
     )
     parser.add_argument("--page", action="store_true", help="measure nothing; write README.md from the stored results")
     parser.add_argument("--fresh", action="store_true", help="delete the stored measurements")
@@ -137,11 +143,11 @@ def load_results(plan: dict[str, Jobs], folder: Path) -> Results:
     return results
 
 
-def reason_not_to_publish(results: Results, missing: dict[str, str], version: str) -> str:
-    """The reason not to publish the table; empty if all available benchmarks are complete for one version."""
+def reason_not_to_publish(results: Results, wanted: list[str], version: str) -> str:
+    """The reason not to publish the table; empty if all wanted benchmarks are complete for one version."""
     if segue_version() != version:
         return "the source was changed while it was measured; run it again"
-    lacking = [name for name in BENCHMARKS if name not in missing and not is_complete(name, results)]
+    lacking = [name for name in wanted if not is_complete(name, results)]
     return f"not measured: {', '.join(lacking)}" if lacking else ""
 
 
