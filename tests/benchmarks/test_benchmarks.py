@@ -255,9 +255,8 @@ def test_only_complete_results_of_one_version_are_published() -> None:
     }
     version, everything = segue_version(), list(BENCHMARKS)
     assert reason_not_to_publish(full, everything, version) == ""
-    assert (
-        reason_not_to_publish(full, everything, "older") == "the source was changed while it was measured; run it again"
-    )
+    changed = "the source was changed while it was measured; run it again"
+    assert reason_not_to_publish(full, everything, "older") == changed
     del full["cds"], full["eval"]["RecBole"]
     assert reason_not_to_publish(full, everything, version) == "not measured: eval, cds"
     assert reason_not_to_publish(full, [], version) == ""
