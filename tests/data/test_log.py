@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.data import log as module
-from segue.data.log import Log, Vocab, ranges
+from segue.data.log import FEW, Log, Vocab, ranges
 from segue.data.synthetic import from_sequences
 from segue.errors import DataError
 
@@ -108,6 +108,19 @@ def test_names_and_ids_are_inverse():
     assert text.names([3, 1]) == ["7", "a"]
     assert whole.names(np.array([1, 3])) == [7, -1]
     assert len(whole) == 3
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1])
+def test_few_names_and_many_are_looked_up_alike(count):
+    log = from_sequences([list(range(1, 151))])
+    log = replace(log, item_metadata=pl.DataFrame({"title": [f"title {i}" for i in range(1, 151)]}))
+    ids = np.arange(150, 150 - count, -1)
+    assert log.items.names(ids) == ids.tolist()
+    assert log.titles(ids) == [f"title {i}" for i in ids]
+    for look_up in (log.items.names, log.titles):
+        for outside in (0, 151):
+            with pytest.raises((IndexError, pl.exceptions.OutOfBoundsError)):
+                look_up([*ids[1:], outside])
 
 
 def test_titles_default_to_names():
