@@ -6,6 +6,7 @@ torch's device "meta"), and its tables are counted while they are made. Only the
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,7 +119,8 @@ def weights_problem(weights: dict[str, Tensor]) -> str:
     for name, values in weights.items():
         if values.is_complex() or (values.is_floating_point() and values.dtype not in FLOATS):
             return f"{name} has numbers of the type {values.dtype}, which are no weights"
-        if values.is_floating_point() and not bool(values.isfinite().all()):
+        # `aminmax` passes NaN on; `isfinite` would make tables of the size of the weights
+        if values.is_floating_point() and values.numel() and not all(map(math.isfinite, values.aminmax())):
             return f"{name} has numbers that are not finite, which cannot rank items"
     return ""
 
