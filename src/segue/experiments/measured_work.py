@@ -18,8 +18,9 @@ from segue.experiments.experiment import Experiment
 from segue.experiments.samples import Sample, Samples, Time, take_samples
 from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn import compiled
+from segue.nn.memory import keep_freed_memory
 from segue.resource_usage import peak_memory_mb, stopwatch
-from segue.training.loop import keep_freed_memory, nothing_to_train_on, train_batch
+from segue.training.loop import nothing_to_train_on, train_batch
 
 
 @dataclass(frozen=True)

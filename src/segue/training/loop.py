@@ -22,6 +22,7 @@ from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn import compiled
 from segue.nn.matmul import fast_matmul
+from segue.nn.memory import keep_freed_memory
 from segue.nn.optim import Optimizer
 from segue.reporting.console import progress, say
 from segue.reporting.numbers import metric_text, validation_figure
@@ -300,12 +301,3 @@ def _summary(training: Training) -> str:
         last, best = (metric_text(validation_figure(metric)) for metric in (metrics[-1], training.metric))
         text += f", validation {last}, best {best} in {training.best}"
     return text
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep the memory that the tensors of a batch free.
-
-    By default it returns large freed blocks to the operating system, and every batch has to fetch them again. Once a
-    block of this size (31 MiB) has been freed, it keeps blocks up to that size.
-    """
-    torch.empty(31 << 18)

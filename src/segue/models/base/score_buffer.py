@@ -14,6 +14,7 @@ from segue.data.splits import EvalInstances
 from segue.errors import SegueError, TrainingError
 from segue.models.base.model import DotProductModel, Model
 from segue.nn.matmul import fast_matmul
+from segue.nn.memory import keep_freed_memory
 from segue.nn.topk import GROUP
 
 BLOCK_BYTES = 20_000_000  # of scores at a time, which fit into a usual last-level cache
@@ -82,6 +83,7 @@ class ScoreBuffer:
 
         The queries of several small blocks are computed at once.
         """
+        keep_freed_memory()
         model = self.dot_product_model
         if model is not None and self.transposed is None:
             self.transposed = self.vectors.T.contiguous()
