@@ -2,7 +2,7 @@
 
 For each run, `segue run ... --estimate` and then the run itself, in turns, each a process of its own with one thread. A
 network is trained for a few epochs and all of them are validated, so that their number is known. Figures are medians of
-the repeats. They are stored in benchmarks/estimates.json, and printed as the table of docs/how-to/estimate-a-run.md.
+the repeats. They are stored in benchmarks/estimates.json, from which the table of the page about estimates is made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ STORED = Path(__file__).with_name("estimates.json")
 EPOCHS = {"sasrec": 2, "gru4rec": 2, "hgn": 5, "bprmf": 5}
 MODELS = ("pop", "item-knn", "seq-knn", "bprmf", "hgn", "sasrec", "gru4rec")
 RUNS = [(model, log) for log in ("ml-100k", "ml-1m") for model in MODELS] + [("hgn", "hgn_cds"), ("seq-knn", "hgn_cds")]
-FACTOR = 1.5
 
 
 def measure(words: list[str], folder: Path) -> dict[str, Any]:
@@ -63,18 +62,6 @@ def medians(repeats: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, f
     }
 
 
-def markdown(rows: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The table of the page: estimate / real = factor, for each run."""
-    names = list(next(iter(rows.values())))
-    lines = [f"| run | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
-    for run, figures in rows.items():
-        cells = [
-            f"{one['estimate']:,g} / {one['real']:,g} = {one['estimate'] / one['real']:.2f}" for one in figures.values()
-        ]
-        lines.append(f"| {run} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(MODELS))
@@ -87,7 +74,7 @@ def main() -> None:
             rows[f"{model}, {log}"] = medians([compare(model, log) for _ in range(args.repeats)])
             content = {"command": "python -m benchmarks.estimates", "rows": rows}
             STORED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            print(markdown({f"{model}, {log}": rows[f"{model}, {log}"]}).splitlines()[-1], flush=True)
+            print(model, log, rows[f"{model}, {log}"], flush=True)
 
 
 if __name__ == "__main__":

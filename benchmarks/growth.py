@@ -72,6 +72,7 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     """The CPU seconds of fitting (or of an epoch), of ranking and of an answer, and the memory in MB."""
     import segue
     from segue.models.base.model import DirectModel
+    from segue.nn.compiled import best_columns, neighbours, pair_counts, row_sums
     from segue.resource_usage import PeakMemory, memory_mb
     from segue.serving.recommend import recommend
     from segue.training.loop import train_epoch
@@ -79,6 +80,8 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     settings = {**MODELS[model]}
     if sweep == "window":
         settings["window"] = WINDOWS[model] * factor
+    for loop in (row_sums, pair_counts, neighbours, best_columns):
+        loop.load_at_first_use()  # so that all sizes are computed by the same code
     small = generate(60, 30, 12)
     experiment = segue.Experiment(model=model, protocol=segue.Protocol.named("leave-one-out"), settings=settings)
 

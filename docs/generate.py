@@ -9,6 +9,8 @@
     <!-- example: fmc -->       a file of examples/
     <!-- commands -->           what every command prints for --help
     <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
+    <!-- estimates -->          estimates beside real runs, from benchmarks/estimates.json
+    <!-- growth -->             exponents, from benchmarks/growth.json
     ...
     <!-- end -->
 
@@ -37,7 +39,8 @@ from segue.models.registry import MODELS, find
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 BLOCK = re.compile(
-    r"(<!-- (settings|commands|comparison|renamed|options|example|service)(?:: (\S+))? -->\n).*?(<!-- end -->)",
+    r"(<!-- (settings|commands|comparison|renamed|options|example|service|estimates|growth)(?:: (\S+))? -->\n)"
+    r".*?(<!-- end -->)",
     re.DOTALL,
 )
 MANY = 8
@@ -155,6 +158,27 @@ def service_block(_: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def estimates_block(_: str) -> str:
+    """Estimates of runs beside what they took: estimate / real = factor."""
+    rows = json.loads((ROOT / "benchmarks" / "estimates.json").read_text(encoding="utf-8"))["rows"]
+    names = list(next(iter(rows.values())))
+    lines = [f"| run | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    for run, figures in rows.items():
+        pairs = [(one["estimate"], one["real"]) for one in figures.values()]
+        lines.append(f"| {run} | {' | '.join(f'{one:,g} / {two:,g} = {one / two:.2f}' for one, two in pairs)} |")
+    return "\n".join([*lines, ""])
+
+
+def growth_block(_: str) -> str:
+    """The exponents of a fit (an epoch), a ranking, an answer and memory, by model and by what grows."""
+    rows = json.loads((ROOT / "benchmarks" / "growth.json").read_text(encoding="utf-8"))["exponents"]
+    lines = ["| model | what grows | fit | ranking | answer | memory |", "|---|---|---:|---:|---:|---:|"]
+    for row in rows:
+        cells = [row["model"], row["sweep"], *(f"{row[name]:.1f}" for name in ("fit", "rank", "answer", "memory"))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
 def _table_lines(text: str) -> Iterator[str]:
     return itertools.takewhile(lambda line: line.startswith("|"), text.splitlines())
 
@@ -186,6 +210,8 @@ MAKERS = {
     "options": options_block,
     "example": example_block,
     "service": service_block,
+    "estimates": estimates_block,
+    "growth": growth_block,
 }
 
 

@@ -1,6 +1,7 @@
 """Draw the pictures of the README: `python docs/pictures.py` (a minute; needs MovieLens 100K and the extra viz).
 
 docs/images/terminal.svg   what `segue demo` prints
+docs/images/growth.svg     the time of a fit or an epoch by size, from benchmarks/growth.json
 docs/images/quality.svg    quality against training time, from results/comparisons/ml-100k.json
 """
 
@@ -23,6 +24,7 @@ from segue.reporting import chart_files, charts
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 COMPARISON = ROOT / "results" / "comparisons" / "ml-100k.json"
+GROWTH = ROOT / "benchmarks" / "growth.json"
 WIDTH = 78
 
 
@@ -51,7 +53,17 @@ def quality() -> None:
     chart_files.save_chart(chart, IMAGES / "quality.svg")
 
 
+def growth() -> None:
+    """The CPU seconds of a fit or an epoch on logs with more users and items, and as many events of each user."""
+    stored = json.loads(GROWTH.read_text(encoding="utf-8"))["rows"]
+    x, y = "size of the log: users, items and events", "fit or epoch, CPU s"
+    rows = [{x: row["factor"], y: row["fit"], "model": row["model"]} for row in stored if row["sweep"] == "events"]
+    chart = charts.line_chart(rows, x=x, y=y, by="model", title="Time of a fit or an epoch", log="xy")
+    chart_files.save_chart(chart, IMAGES / "growth.svg")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / "terminal.svg").write_text(terminal(), encoding="utf-8")
     quality()
+    growth()
