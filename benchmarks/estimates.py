@@ -2,7 +2,7 @@
 
 For each run, `segue run ... --estimate` and then the run itself, in turns, each a process of its own with one thread. A
 network is trained for a few epochs and all of them are validated, so that their number is known. Figures are medians of
-the repeats. They are stored in benchmarks/estimates.json, from which the table of the page about estimates is made.
+the repeats, stored in benchmarks/results/estimates.json, from which the table of the page about estimates is made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-STORED = Path(__file__).with_name("estimates.json")
+STORED = Path(__file__).parent / "results" / "estimates.json"
 EPOCHS = {"sasrec": 2, "gru4rec": 2, "hgn": 5, "bprmf": 5}
 MODELS = ("pop", "item-knn", "seq-knn", "bprmf", "hgn", "sasrec", "gru4rec")
 RUNS = [(model, log) for log in ("ml-100k", "ml-1m") for model in MODELS] + [("hgn", "hgn_cds"), ("seq-knn", "hgn_cds")]

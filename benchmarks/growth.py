@@ -1,6 +1,6 @@
 """How time and memory grow with users, items, events and the length of histories: `python -m benchmarks.growth`.
 
-    python -m benchmarks.growth                     # all models, some ten CPU minutes; writes benchmarks/growth.json
+    python -m benchmarks.growth                     # all models, ten CPU minutes, to benchmarks/results/growth.json
     python -m benchmarks.growth --only hgn,pop      # these models; what is already stored stays
     python -m benchmarks.growth --measure hgn users 4   # one measurement: JSON on stdout
 
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-STORED = Path(__file__).with_name("growth.json")
+STORED = Path(__file__).parent / "results" / "growth.json"
 FACTORS = (1, 2, 4, 8)
 SWEEPS = ("users", "items", "events", "length", "window")
 MEASURES = ("fit", "rank", "answer", "memory")

@@ -9,8 +9,8 @@
     <!-- example: fmc -->       a file of examples/
     <!-- commands -->           what every command prints for --help
     <!-- service -->            what a service answers a second, from the rows of benchmarks/README.md
-    <!-- estimates -->          estimates beside real runs, from benchmarks/estimates.json
-    <!-- growth -->             exponents, from benchmarks/growth.json
+    <!-- estimates -->          estimates beside real runs, from benchmarks/results/estimates.json
+    <!-- growth -->             exponents, from benchmarks/results/growth.json
     ...
     <!-- end -->
 
@@ -160,7 +160,7 @@ def service_block(_: str) -> str:
 
 def estimates_block(_: str) -> str:
     """Estimates of runs beside what they took: estimate / real = factor."""
-    rows = json.loads((ROOT / "benchmarks" / "estimates.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((ROOT / "benchmarks" / "results" / "estimates.json").read_text(encoding="utf-8"))["rows"]
     names = list(next(iter(rows.values())))
     lines = [f"| run | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for run, figures in rows.items():
@@ -171,7 +171,7 @@ def estimates_block(_: str) -> str:
 
 def growth_block(_: str) -> str:
     """The exponents of a fit (an epoch), a ranking, an answer and memory, by model and by what grows."""
-    rows = json.loads((ROOT / "benchmarks" / "growth.json").read_text(encoding="utf-8"))["exponents"]
+    rows = json.loads((ROOT / "benchmarks" / "results" / "growth.json").read_text(encoding="utf-8"))["exponents"]
     lines = ["| model | what grows | fit | ranking | answer | memory |", "|---|---|---:|---:|---:|---:|"]
     for row in rows:
         cells = [row["model"], row["sweep"], *(f"{row[name]:.1f}" for name in ("fit", "rank", "answer", "memory"))]

@@ -1,7 +1,7 @@
 """Draw the pictures of the README: `python docs/pictures.py` (a minute; needs MovieLens 100K and the extra viz).
 
 docs/images/terminal.svg   what `segue demo` prints
-docs/images/growth.svg     the time of a fit or an epoch by size, from benchmarks/growth.json
+docs/images/growth.svg     the time of a fit or an epoch by size, from benchmarks/results/growth.json
 docs/images/quality.svg    quality against training time, from results/comparisons/ml-100k.json
 """
 
@@ -24,7 +24,7 @@ from segue.reporting import chart_files, charts
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 COMPARISON = ROOT / "results" / "comparisons" / "ml-100k.json"
-GROWTH = ROOT / "benchmarks" / "growth.json"
+GROWTH = ROOT / "benchmarks" / "results" / "growth.json"
 WIDTH = 78
 
 

@@ -49,7 +49,7 @@ COMMANDS = {  # in this order, in one folder; words with which each command work
     "serve": ["serve models/hgn --port 0"],
     "rules": ["rules list"],
     "store": ["store copy sqlite:///segue-events.db sqlite:///backup.db"],
-    "retrain": ["retrain models/hgn"],
+    "retrain": ["retrain models/hgn --always"],
     "monitor": ["monitor http://127.0.0.1:9 --once"],
 }
 NEEDED = {

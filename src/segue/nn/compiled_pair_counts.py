@@ -12,9 +12,34 @@ import numba
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+BLOCK = 256  # items that are looked through together
 
 
 @no_type_check  # a function that numba can compile has no other decorator; the signature below checks
+def _take(
+    begin: int, end: int, one: int, seen: Array, total: Array, entries: tuple[Array, Array, Array], written: int
+) -> int:
+    """Write the sums of the items that were seen among begin, ..., end - 1, and clear them; the new number of entries.
+
+    Few are seen: to look at eight at a time is faster than to sort them.
+    """
+    eight_seen = seen.view(np.uint64)
+    for eight in range(begin // 8, end // 8):
+        if not eight_seen[eight]:
+            continue
+        for two in range(8 * eight, 8 * eight + 8):
+            if seen[two]:
+                entries[0][written], entries[1][written], entries[2][written] = one, two, total[two]
+                total[two] = 0.0
+                written += 1
+        eight_seen[eight] = 0
+    return written
+
+
+take = numba.njit(nogil=True)(_take)
+
+
+@no_type_check
 def _count_pairs(
     event: Array,
     item: Array,
@@ -43,9 +68,9 @@ def _count_pairs(
     Returns:
         The number of entries that were written.
     """
-    total, seen = np.zeros(num_ids), np.zeros(-(-num_ids // 8) * 8, np.bool_)
-    eight_seen = seen.view(np.uint64)  # most are 0: to look at eight at a time is faster than to sort those seen
-    same, written = len(weights) // 2, 0
+    block_seen = np.zeros(-(-num_ids // BLOCK), np.bool_)
+    total, seen = np.zeros(num_ids), np.zeros(len(block_seen) * BLOCK, np.bool_)
+    same, written, first, num_pairs = len(weights) // 2, 0, 0, 0
     for place in range(len(event)):
         e = event[place]
         factor = scale[e] if len(scale) else 1.0
@@ -53,16 +78,19 @@ def _count_pairs(
             if other != e:
                 seen[item[other]] = True
                 total[item[other]] += weights[other - e + same] * factor
+        num_pairs += before[e] + after[e]
         if place + 1 < len(event) and item[event[place + 1]] == item[e]:
             continue
-        for eight in range(len(eight_seen)):
-            if eight_seen[eight]:
-                for j in range(8 * eight, 8 * eight + 8):
-                    if seen[j]:
-                        entries[0][written], entries[1][written], entries[2][written] = item[e], j, total[j]
-                        total[j] = 0.0
-                        written += 1
-                eight_seen[eight] = 0
+        if num_pairs < len(block_seen):  # a rare item: only few blocks need a look
+            for one in event[first : place + 1]:
+                for other in range(one - before[one], one + after[one] + 1):
+                    block_seen[item[other] // BLOCK] = True
+            for block in np.flatnonzero(block_seen):
+                written = take(block * BLOCK, (block + 1) * BLOCK, item[e], seen, total, entries, written)
+            block_seen[:] = False
+        else:
+            written = take(0, len(seen), item[e], seen, total, entries, written)
+        first, num_pairs = place + 1, 0
     return written
 
 

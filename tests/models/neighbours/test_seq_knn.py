@@ -87,13 +87,16 @@ def test_scores_equal_a_plain_implementation(
 
 @settings(max_examples=60)
 @given(
-    histories=HISTORIES, choices=SETTINGS, max_pairs=st.sampled_from([1, 5, 1000]), num_items=st.sampled_from([5, 300])
+    histories=HISTORIES,
+    choices=SETTINGS,
+    max_pairs=st.sampled_from([1, 5, 1000]),
+    apart=st.sampled_from([1, 60, 2000]),  # so that the loop looks at few, or at most, of its blocks
 )
 def test_the_compiled_loop_counts_pairs_to_the_bit(
-    histories: list[list[int]], choices: dict[str, Any], max_pairs: int, num_items: int
+    histories: list[list[int]], choices: dict[str, Any], max_pairs: int, apart: int
 ) -> None:
     pytest.importorskip("numba")
-    log = synthetic.from_sequences(histories, num_items=num_items)
+    log = synthetic.from_sequences([[item * apart for item in one] for one in histories], num_items=5 * apart)
     states = []
     for loop in (COMPILED, seq_knn.pair_counts):
         with pytest.MonkeyPatch.context() as patch:
