@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from segue.cli.output import grid, show, write_json_output
 from segue.errors import ConfigError
-from segue.reporting.numbers import percent_text
+from segue.reporting.console import format_duration
+from segue.reporting.numbers import percent_text, seconds_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from segue.data.log import Log
     from segue.experiments.estimate import Estimate
@@ -70,29 +71,29 @@ def _rows(whole: Estimate) -> list[dict[str, Any]]:
     parts = [
         {
             "part": part.name,
-            "times": _range(part.least, part.most, "{:,}"),
+            "times": _range(part.least, part.most, "{:,}".format),
             "CPU s": part.time.cpu_seconds,
             "wall s": part.time.seconds,
-            "all, CPU s": _range(part.least * part.time.cpu_seconds, part.most * part.time.cpu_seconds, "{:,.1f}"),
+            "all, CPU s": _range(part.least * part.time.cpu_seconds, part.most * part.time.cpu_seconds, seconds_text),
         }
         for part in whole.parts
     ]
     total = {"part": "total", "times": "", "CPU s": None, "wall s": None}
-    return [*parts, {**total, "all, CPU s": _range(whole.least.cpu_seconds, whole.most.cpu_seconds, "{:,.1f}")}]
+    return [*parts, {**total, "all, CPU s": _range(whole.least.cpu_seconds, whole.most.cpu_seconds, seconds_text)}]
 
 
-def _range(least: float, most: float, form: str) -> str:
+def _range(least: float, most: float, text: Callable[[float], str]) -> str:
     """Both ends of a range, or the one value."""
-    low, high = form.format(least), form.format(most)
+    low, high = text(least), text(most)
     return low if low == high else f"{low}–{high}"
 
 
 def _notes(whole: Estimate, minutes: float | None) -> list[str]:
-    wall = _range(whole.least.seconds, whole.most.seconds, "{:,.0f}")
+    wall = _range(whole.least.seconds, whole.most.seconds, format_duration)
     dominant, most = whole.dominant, whole.most.cpu_seconds
     share = dominant.most * dominant.time.cpu_seconds / most if most else 0.0
     peak = "unknown" if whole.peak_mb is None else f"about {whole.peak_mb:,} MB"
-    notes = [f"Wall time {wall} s on this machine as it is now. Peak memory {peak}."]
+    notes = [f"Wall time {wall} on this machine as it is now. Peak memory {peak}."]
     notes.append(f"Most of the time goes to: {dominant.name} ({percent_text(share)}).")
     if any(part.least < part.most for part in whole.parts):
         notes.append("Validation decides when training stops, and so the number of epochs: the figures are a range.")
