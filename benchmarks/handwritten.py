@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
+import itertools
 import os
 import subprocess
 import sys
@@ -54,7 +56,16 @@ from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
-from segue.nn.compiled import CompiledLoop, best_columns, gated_queries, pairwise_sgd, row_sums, target_loss
+from segue.nn.compiled import (
+    CompiledLoop,
+    best_columns,
+    gated_queries,
+    pairwise_sgd,
+    row_sums,
+    session_step,
+    target_loss,
+    training,
+)
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
@@ -64,7 +75,7 @@ from segue.nn.sampled_loss import sampled_loss
 from segue.nn.softmax_loss import all_items_cross_entropy
 from segue.nn.sparse import SparseMatrix
 from segue.nn.topk import plain_topk, topk
-from segue.training.loop import fit
+from segue.training.loop import fit, training_step
 
 Run = Callable[[], Tensor | None]
 
@@ -230,6 +241,22 @@ def _training_loop_layer(settings: dict[str, Any], loop: CompiledLoop) -> tuple[
     return partial(run, 0), partial(run, sys.maxsize)
 
 
+def _session_step_layer() -> tuple[Run, Run]:
+    """Ten steps of GRU4Rec on 64 sessions."""
+    log = synthetic.random(num_users=256, num_items=3416, length=60, seed=0)
+    kind = find("gru4rec")
+    untrained = kind(kind.configure(SESSIONS), Sizes(log.num_users, log.num_items))
+    batches = list(itertools.islice(untrained.batches(log, np.random.default_rng(0)), 10))
+
+    def run(worth: int) -> Tensor:
+        model = copy.deepcopy(untrained)
+        with patch.object(session_step, "worth", worth), training(1):
+            step = training_step(model, model.optimizer(), torch.device("cpu"))
+            return torch.stack([step(batch) for batch in batches]).detach()
+
+    return partial(run, 0), partial(run, sys.maxsize)
+
+
 def _pairwise_sgd_layer() -> tuple[Run, Run]:
     """20,000 steps of SGD on users and items as many as those of ml-1m."""
     rng = np.random.default_rng(0)
@@ -256,6 +283,14 @@ def _adam_import() -> tuple[Run, Run]:
 
 LARGE = {"bptt": "full", "window": 50, "optimizer": "adam", "num_negatives": 2048, "activation": "linear"}
 SAMPLED = {"top1": losses.top1, "bpr-max": losses.bpr_max, "sampled-ce": losses.sampled_cross_entropy}
+SESSIONS = {
+    "embedding_dim": 100,
+    "batch_size": 64,
+    "num_negatives": 2048,
+    "input_embedding": "tied",
+    "loss": "sampled-ce",
+    "logq_correction": False,
+}
 NEXTITNET = {"embedding_dim": 64, "window": 50, "dilations": (1, 4), "num_repeats": 5, "batch_size": 41}
 
 PARTS: dict[str, Part] = {
@@ -339,6 +374,13 @@ PARTS: dict[str, Part] = {
         layer=partial(_training_loop_layer, {"batch_size": 4096, "window_encoder": "none"}, target_loss),
         model=("hgn", {"loss": "bpr", "batch_size": 4096, "window_encoder": "none"}, 3416),
         loop=target_loss,
+    ),
+    "session-step": Part(
+        module="segue.nn.compiled_session_step",
+        plain="the equations of GRU4Rec in torch, under autograd",
+        layer=_session_step_layer,
+        model=("gru4rec", SESSIONS, 3416),
+        loop=session_step,
     ),
     "pairwise-sgd": Part(
         module="segue.nn.compiled_pairwise_sgd",

@@ -72,7 +72,7 @@ def test_an_epoch_is_extrapolated_by_its_targets(monkeypatch: pytest.MonkeyPatch
         return torch.zeros(())
 
     clock = [0.0]
-    monkeypatch.setattr("segue.experiments.measured_work.train_batch", step)
+    monkeypatch.setattr("segue.training.loop.train_batch", step)
     monkeypatch.setattr(time, "process_time", lambda: clock[0])
     found = estimate(experiment(), LOG, limit=1.0)
     targets = len(experiment().split(LOG).train)
@@ -82,7 +82,7 @@ def test_an_epoch_is_extrapolated_by_its_targets(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_model_with_its_own_loop_makes_no_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("segue.experiments.measured_work.train_batch")
+    monkeypatch.delattr("segue.training.loop.train_batch")
     found = estimate_fit(experiment(settings={**SMALL, "optimizer": "sgd"}), LOG)
     assert times(found) == {"epoch": (20, 20)}
 

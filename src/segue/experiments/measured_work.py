@@ -20,7 +20,7 @@ from segue.models.base.model import DirectModel, GradientModel, Model
 from segue.nn import compiled
 from segue.nn.memory import keep_freed_memory
 from segue.resource_usage import peak_memory_mb, stopwatch
-from segue.training.loop import nothing_to_train_on, train_batch
+from segue.training.loop import nothing_to_train_on, training_step
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> 
     keep_freed_memory()
     steps: list[Sample] = []  # since code was loaded for the last time; the size is the number of targets
     loading: list[Sample] = []
-    trained, num_targets, num_batches = Time(), 0, 0
+    trained, num_targets, num_batches, train = Time(), 0, 0, None
     with stopwatch() as whole:
         for batch in model.batches(rows, np.random.default_rng((seed, 1))):
             num_batches, num_targets = num_batches + 1, num_targets + int(batch.num_targets)
@@ -120,7 +120,8 @@ def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> 
                 continue
             modules = len(sys.modules)
             with stopwatch() as watch:
-                train_batch(model, optimizer, batch, device)
+                train = train or training_step(model, optimizer, device)  # which may load code
+                train(batch)
             step = Sample(int(batch.num_targets), Time.of(watch), None)
             trained += step.time
             if num_batches == 1 or len(sys.modules) > modules:

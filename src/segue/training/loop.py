@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -243,10 +245,10 @@ def _train_batches(model: GradientModel, optimizer: Optimizer, log: Log, rng: np
     device = next(model.parameters()).device
     # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
     losses, num_batches = torch.zeros(64, device=device), 0
-    compiled_loops = compiled.training(len(log) * model.config.epochs)
-    with fast_matmul() if model.fixed_shapes else nullcontext(), compiled_loops:
+    with compiled.training(len(log) * model.config.epochs):
+        train = training_step(model, optimizer, device)
         for batch in model.batches(log, rng):
-            loss = train_batch(model, optimizer, batch, device)
+            loss = train(batch)
             if num_batches == len(losses):
                 losses = torch.cat([losses, torch.zeros_like(losses)])
             losses[num_batches] = loss
@@ -254,10 +256,17 @@ def _train_batches(model: GradientModel, optimizer: Optimizer, log: Log, rng: np
     return distributed.all_reduce(losses[:num_batches]) if num_batches else losses[:0]
 
 
+def training_step(model: GradientModel, optimizer: Optimizer, device: torch.device) -> Callable[[Any], Tensor]:
+    """What trains on a batch, and returns the mean loss of a target of this process's share."""
+    compiled_step = model.compiled_step(optimizer) if distributed.world_size() == 1 else None
+    return compiled_step or partial(train_batch, model, optimizer, device=device)
+
+
 def train_batch(model: GradientModel, optimizer: Optimizer, batch: Batch, device: torch.device) -> Tensor:
     """One step of the optimiser; the mean loss of a target of this process's share."""
     optimizer.zero_grad()
-    loss = _compute_gradients(model, batch, device)
+    with fast_matmul() if model.fixed_shapes else nullcontext():
+        loss = _compute_gradients(model, batch, device)
     distributed.all_reduce_gradients(model.parameters())
     optimizer.step()
     return loss

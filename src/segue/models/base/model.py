@@ -9,7 +9,7 @@ DotProductModel   scores with a dot product: it implements `query` and `item_vec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -276,6 +276,14 @@ class GradientModel(Model):
     def optimizer(self) -> Optimizer:
         """The optimiser of the parameters; Adam by default."""
         return Adam(self.parameters(), lr=self.config.schedule, weight_decay=self.config.weight_decay)
+
+    def compiled_step(self, optimizer: Optimizer) -> Callable[[Any], Float[Tensor, ""]] | None:
+        """A whole training step as compiled loops: it updates the weights for a batch, and returns the mean loss.
+
+        None, by default, if `forward`, its gradients and the optimiser are to make the step. Both ways make the same
+        step but for rounding.
+        """
+        return None
 
     @property
     def has_own_loop(self) -> bool:

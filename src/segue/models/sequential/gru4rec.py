@@ -31,8 +31,8 @@ Differs from the authors' program (github.com/hidasib/GRU4Rec) in:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingModel
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
+from segue.nn.compiled import session_step
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.losses import GRADIENTS
@@ -176,6 +177,29 @@ class GRU4Rec(RecurrentModel):
             weight_decay=config.weight_decay,
             sparse=tables,
         )
+
+    def compiled_step(self, optimizer: Optimizer) -> Callable[[Any], Tensor] | None:
+        """For bptt=one with Adagrad, shared negatives, and a loss whose gradient is written out."""
+        config = self.config
+        has_loop = config.bptt == "one" and config.negative_sampling == "shared" and config.loss in GRADIENTS
+        if not has_loop or config.temperature or not isinstance(optimizer, Adagrad):
+            return None
+        step = session_step.in_training(self.output_embedding)
+        if step is None or not all(weight.requires_grad for weight in self.parameters()):
+            return None
+        is_tied = config.input_embedding == "tied"
+        found: Callable[[Any], Tensor] = step(
+            (self.output_embedding, self.output_embedding if is_tied else self.input_embedding),
+            self.cell,
+            optimizer,
+            loss=config.loss,
+            bpreg=config.bpreg,
+            logq_correction=config.logq_correction,
+            activation=None if self._activation == "linear" else (self.activate, self.activation_grad),
+            dropout=(config.dropout, config.hidden_dropout),
+            mean=config.reduction == "mean",
+        )
+        return found
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config
