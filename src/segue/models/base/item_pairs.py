@@ -33,9 +33,10 @@ def nearest_entries(entries: Entries, k: int | None) -> Entries:
         part = slice(ends[row], ends[row + 1])
         last = np.partition(similarity[part], -k)[-k]
         keep[part] = similarity[part] >= last
-        equal = ends[row] + np.flatnonzero(similarity[part] == last)
         surplus = np.count_nonzero(keep[part]) - k
-        keep[equal[np.argsort(other[equal])[len(equal) - surplus :]]] = False
+        if surplus:
+            equal = ends[row] + np.flatnonzero(similarity[part] == last)
+            keep[equal[np.argsort(other[equal])[len(equal) - surplus :]]] = False
     return item[keep], other[keep], similarity[keep]
 
 

@@ -166,7 +166,9 @@ def _similar_pairs(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
             one, two, counts = _counts(events, order[parts[0]], log.num_items + 1)
         else:
             one, two, counts = _counts_of_item(events, [order[part] for part in parts], log.num_items + 1)
-        yield one, two, counts * norm[0][one] * norm[1][two]
+        counts *= norm[0][one]
+        counts *= norm[1][two]
+        yield one, two, counts
 
 
 @dataclass(frozen=True, eq=False)
