@@ -64,6 +64,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def write_page() -> None:
     """Write the tables of README.md from the committed results."""
+    if not COMPLETE.exists():
+        raise SystemExit(f"{COMPLETE}: there is none; a complete run of the benchmarks writes it")
     report.replace(README, report.blocks(CompleteRun.read(COMPLETE)))
     print(f"wrote {README}")
 

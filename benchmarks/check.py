@@ -166,6 +166,8 @@ def table(measured: Ratios, committed: Mapping[str, float]) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Measure, print the table, and end with 1 if a ratio fell or a measurement failed."""
     args = parse(sys.argv[1:] if argv is None else argv)
+    if not (args.write or RATIOS.exists()):
+        raise SystemExit(f"{RATIOS}: there is none to compare with; --write measures the ratios and writes it")
     stored: dict[str, Any] = (
         json.loads(RATIOS.read_text("utf-8")) if RATIOS.exists() else {"machine": machine(), "ratios": {}}
     )
@@ -181,6 +183,8 @@ def main(argv: list[str] | None = None) -> None:
         write_ratios({**stored["ratios"], **measured})
     if failed or fallen(measured, committed):
         raise SystemExit(1)
+    if not (args.write or committed.keys() & measured.keys()):
+        raise SystemExit("nothing was compared: no peer is set up, no data is there, or no ratio is committed")
 
 
 def measure_all(names: list[str], peers: Peers, committed: Mapping[str, float]) -> tuple[Ratios, list[str]]:

@@ -140,6 +140,12 @@ def test_the_readme_has_the_markers_and_the_tables_of_the_committed_results() ->
             assert block.strip() in text
 
 
+def test_without_results_no_page_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "COMPLETE", tmp_path / "complete.json")
+    with pytest.raises(SystemExit, match=r"complete\.json: there is none; a complete run"):
+        bench.main(["--page"])
+
+
 def test_results_are_stored_without_commands(tmp_path: Path) -> None:
     path = tmp_path / "results" / "complete.json"
     own = {**record(2.0, readings=entries(1.0)), "command": ["/a/folder/python"], "version": "9f2c"}

@@ -129,13 +129,17 @@ def test_writing_keeps_the_ratios_that_were_not_measured(prepared: Path, monkeyp
     }
 
 
-def test_without_the_data_a_check_is_left_out(
+def test_a_check_that_compares_nothing_has_failed(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(check, "unavailable_data", lambda: {"hgn-cds": "no such file"})
     monkeypatch.setattr(Check, "measure", returning(1.0))
-    main(ONLY)
+    with pytest.raises(SystemExit, match="nothing was compared"):
+        main(ONLY)
     assert "floor-hgn-cds" not in capsys.readouterr().out
+    prepared.unlink()
+    with pytest.raises(SystemExit, match=r"ratios\.json: there is none to compare with; --write"):
+        main(ONLY)
 
 
 def test_an_unknown_check_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
