@@ -13,6 +13,7 @@ from training_runs import LOG, assert_same_weights, build, copy_weights
 
 from segue.batches.batch import SequenceBatch
 from segue.models.registry import MODELS
+from segue.models.sequential.hgn import HGN
 from segue.models.sequential.sasrec import SASRec
 from segue.nn import compiled
 from segue.nn.compiled import CompiledLoop, gated_queries, target_loss, training
@@ -89,6 +90,37 @@ def test_scores_that_are_no_products_have_no_compiled_loss(calls: Calls) -> None
         batch = random_batch(np.random.default_rng(6), rows=3, per_row=1, window=4, targets=2, negatives=1)
         small_hgn()(batch)
     assert calls.count == {"gated_queries": 0, "target_loss": 0}
+
+
+class ChangedLoss(HGN):
+    def _loss(self, *args: Any) -> torch.Tensor:
+        return super()._loss(*args) * 2
+
+
+class ChangedItems(HGN):
+    def _item_vectors_of(self, ids: torch.Tensor) -> torch.Tensor:
+        return super()._item_vectors_of(ids) / 10
+
+
+class ChangedQueries(HGN):
+    def encode_windows(self, *args: Any) -> torch.Tensor:
+        return super().encode_windows(*args) / 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (ChangedLoss, {"gated_queries": 1, "target_loss": 0}),
+        (ChangedItems, {"gated_queries": 1, "target_loss": 0}),
+        (ChangedQueries, {"gated_queries": 0, "target_loss": 1}),
+    ],
+)
+def test_what_a_subclass_changes_is_not_compiled(kind: Any, expected: dict[str, int], calls: Calls) -> None:
+    model = build(kind)
+    batch = next(model.batches(LOG, np.random.default_rng(0)))
+    model(batch)
+    assert calls.count == expected
+    assert_same_as_plain(model, batch, rtol=1e-4)
 
 
 @pytest.mark.parametrize("law", ["determinism", "padding_row_is_zero", "all_weights_get_gradients", "exact_resume"])

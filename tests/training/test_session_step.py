@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,15 @@ def test_frozen_weights_are_trained_the_plain_way() -> None:
     model = small()
     model.bias_hh.requires_grad_(False)
     assert model.compiled_step(model.optimizer()) is None
+
+
+@pytest.mark.parametrize("name", ["forward", "queries", "embed_input", "_loss_with_grad", "_item_vectors_of"])
+def test_what_a_subclass_changes_is_trained_the_plain_way(name: str) -> None:
+    plain = getattr(GRU4Rec, name)
+    changed = type("Changed", (GRU4Rec,), {name: partialmethod(plain)})
+    for kind, is_compiled in ((GRU4Rec, True), (changed, False)):
+        model = build(kind, **SMALL)
+        assert (model.compiled_step(model.optimizer()) is not None) == is_compiled
 
 
 def test_several_processes_train_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:

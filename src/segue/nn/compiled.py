@@ -49,6 +49,11 @@ def repeated(times: int) -> Iterator[None]:
         _REPEATS.reset(token)
 
 
+def overrides(model: object, owner: type, *names: str) -> bool:
+    """Whether the class of `model` has another version of one of these methods of `owner`, which a loop would skip."""
+    return any(getattr(type(model), name) is not getattr(owner, name) for name in names)
+
+
 class CompiledLoop:
     """A function of a module that imports numba.
 

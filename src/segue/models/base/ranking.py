@@ -29,7 +29,7 @@ from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
-from segue.nn.compiled import target_loss
+from segue.nn.compiled import overrides, target_loss
 from segue.nn.embedding import embedding
 from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, sampled_loss
 from segue.nn.sliding_windows import positions_to_windows
@@ -165,6 +165,8 @@ class RankingModel(GradientModel, DotProductModel):
         """The loss of targets and their own negatives as a compiled loop; None if there is none, or it cannot pay."""
         config = self.config
         if config.temperature or config.loss not in ("bpr", "bce", "gbce"):
+            return None
+        if overrides(self, RankingModel, "_loss", "_item_vectors_of"):
             return None
         loop = target_loss.in_training(self.item_embeddings)
         return loop and partial(loop, pairwise=config.loss == "bpr", beta=self._beta)

@@ -48,7 +48,7 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingModel
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.compiled import session_step
+from segue.nn.compiled import overrides, session_step
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.losses import GRADIENTS
@@ -61,6 +61,19 @@ ScoreActivation = Literal["linear", "tanh", "elu"]
 InputEmbedding = Literal["one-hot", "separate", "tied"]
 ELU_ALPHA = 0.5
 LOG2_E = 1 / math.log(2)
+STEP = (
+    "forward",
+    "ranking_loss",
+    "queries",
+    "embed_input",
+    "project",
+    "item_embeddings",
+    "_item_vectors_of",
+    "_scaled",
+    "_loss_with_grad",
+    "_log_expected_count",
+)
+"""The methods of GRU4Rec whose work its compiled step does."""
 
 
 class GRU4RecConfig(RecurrentConfig):
@@ -182,7 +195,7 @@ class GRU4Rec(RecurrentModel):
         """For bptt=one with Adagrad, shared negatives, and a loss whose gradient is written out."""
         config = self.config
         has_loop = config.bptt == "one" and config.negative_sampling == "shared" and config.loss in GRADIENTS
-        if not has_loop or config.temperature or not isinstance(optimizer, Adagrad):
+        if not has_loop or config.temperature or overrides(self, GRU4Rec, *STEP) or type(optimizer) is not Adagrad:
             return None
         step = session_step.in_training(self.output_embedding)
         if step is None or not all(weight.requires_grad for weight in self.parameters()):
@@ -262,9 +275,6 @@ class GRU4Rec(RecurrentModel):
     def project(self, hidden: Float[Tensor, "*n h"]) -> Float[Tensor, "*n d"]:
         """The state as a query, with a 1 appended if items have a bias."""
         return torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1) if self.config.item_bias else hidden
-
-    def _compiled_loss(self) -> None:
-        """None: the scores are activated, and the gradient of the table may be sparse."""
 
     def _loss(self, positive: Tensor, negative: Tensor, negative_mask: Tensor, batch: SequenceBatch) -> Tensor:
         return super()._loss(self.activate(positive), self.activate(negative), negative_mask, batch)

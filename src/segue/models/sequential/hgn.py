@@ -53,7 +53,7 @@ from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.nn.compiled import gated_queries
+from segue.nn.compiled import gated_queries, overrides
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.recorder import record
@@ -265,7 +265,7 @@ class HGN(RankingModel):
         """The queries with both gates as a compiled loop; None where there is none, or it cannot pay."""
         config = self.config
         has_gates = config.window_encoder == "gates" and config.feature_gate and config.instance_gate
-        if not has_gates or config.pooling == "max" or config.dropout:
+        if not has_gates or config.pooling == "max" or config.dropout or overrides(self, HGN, "encode_windows"):
             return None
         loop = gated_queries.in_training(self.input_embeddings)
         return loop and partial(
