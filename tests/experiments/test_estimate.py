@@ -14,7 +14,8 @@ from segue.data import synthetic
 from segue.evaluation.protocol import Protocol
 from segue.experiments.estimate import Estimate, PartOfRun, estimate, estimate_fit
 from segue.experiments.experiment import Experiment
-from segue.experiments.samples import Time
+from segue.experiments.measured_work import measure_training
+from segue.experiments.samples import Sample, Time
 from segue.models.base.model import GradientModel
 from segue.models.registry import MODELS
 
@@ -79,6 +80,22 @@ def test_an_epoch_is_extrapolated_by_its_targets(monkeypatch: pytest.MonkeyPatch
     assert sum(steps) < targets / 2  # a few batches are trained on, all are made
     epoch = next(part for part in found.parts if part.name == "epoch")
     assert epoch.time.cpu_seconds == pytest.approx(0.01 * targets)
+
+
+def test_the_steps_of_an_epoch_are_added_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    class Counted(Sample):
+        def __getattribute__(self, name: str) -> Any:
+            read.append(name)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr("segue.experiments.measured_work.Sample", Counted)
+    one = experiment(settings={**SMALL, "batch_size": 2})
+    measure_training(one.build(LOG), LOG, 0, limit=1e9)
+    batches = len(LOG) // 2
+    assert batches > 100
+    assert read.count("time") < 10 * batches
 
 
 def test_a_model_with_its_own_loop_makes_no_batches(monkeypatch: pytest.MonkeyPatch) -> None:

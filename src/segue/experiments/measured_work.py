@@ -113,10 +113,11 @@ def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> 
     steps: list[Sample] = []  # since code was loaded for the last time; the size is the number of targets
     loading: list[Sample] = []
     trained, num_targets, num_batches, train = Time(), 0, 0, None
+    spent = 0.0  # CPU seconds of `steps`
     with stopwatch() as whole:
         for batch in model.batches(rows, np.random.default_rng((seed, 1))):
             num_batches, num_targets = num_batches + 1, num_targets + int(batch.num_targets)
-            if sum(step.time.cpu_seconds for step in steps) >= limit:
+            if spent >= limit:
                 continue
             modules = len(sys.modules)
             with stopwatch() as watch:
@@ -125,9 +126,10 @@ def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> 
             step = Sample(int(batch.num_targets), Time.of(watch), None)
             trained += step.time
             if num_batches == 1 or len(sys.modules) > modules:
-                loading, steps = [*loading, step], []
+                loading, steps, spent = [*loading, step], [], 0.0
             else:
                 steps.append(step)
+                spent += step.time.cpu_seconds
     if not num_batches:
         raise nothing_to_train_on(model, rows)
     usual = steps or loading[-1:]  # where one batch is an epoch
