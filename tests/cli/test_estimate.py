@@ -20,7 +20,8 @@ def test_a_run_is_estimated_with_its_options_and_nothing_is_saved(segue: Any, he
     found = json.loads((here / "cost.json").read_text())
     parts = {part["part"]: (part["least"], part["most"]) for part in found["parts"]}
     assert parts["epoch"] == (6, 12)
-    assert parts["fit on the whole log"] == (2, 12)
+    assert parts["fit on the whole log"] == (1, 6)  # of the kept model alone
+    assert (parts["loading code"], parts["split, checks"]) == ((1, 1), (2, 2))
     assert {name for name in parts if name.startswith("baseline")} == {
         "baseline pop",
         "baseline item-knn",

@@ -22,6 +22,7 @@ from segue.models.registry import MODELS
 LOG = synthetic.markov(80, 20, 12, seed=1, shortest=5)
 RATED = synthetic.with_ratings(LOG)
 SMALL = {"embedding_dim": 4, "epochs": 20, "batch_size": 32}
+PREPARATION = ("loading code", "split, checks")
 
 
 def experiment(model: str = "bprmf", **changes: Any) -> Experiment:
@@ -31,7 +32,7 @@ def experiment(model: str = "bprmf", **changes: Any) -> Experiment:
 
 
 def times(found: Estimate) -> dict[str, tuple[int, int]]:
-    return {part.name: (part.least, part.most) for part in found.parts[1:]}
+    return {part.name: (part.least, part.most) for part in found.parts if part.name not in PREPARATION}
 
 
 def test_epochs_are_between_the_first_stop_and_all_of_them() -> None:
@@ -56,6 +57,19 @@ def test_refit_and_final_train_for_the_number_of_the_best_epoch_on_more_rows() -
     split = experiment().split(LOG)
     assert cost["refit"] == pytest.approx(cost["epoch"] * len(split.train_valid) / len(split.train))
     assert cost["fit on the whole log"] == pytest.approx(cost["epoch"] * len(LOG) / len(split.train))
+
+
+def test_several_seeds_share_what_a_run_does_once() -> None:
+    found = estimate(experiment(refit=True, final=True, patience=3), LOG).repeated(3)
+    assert {part.name: (part.least, part.most) for part in found.parts} == {
+        "loading code": (1, 1),
+        "split, checks": (3, 3),
+        "epoch": (12, 60),
+        "validation": (12, 60),
+        "refit": (3, 60),
+        "test": (3, 3),
+        "fit on the whole log": (1, 20),
+    }
 
 
 def test_a_model_that_counts_is_fitted_once_and_not_validated() -> None:

@@ -33,12 +33,18 @@ class PartOfRun:
         time: what doing it once takes.
         least: how often it is done at least.
         most: how often it is done at most.
+        once: whether several seeds share it.
     """
 
     name: str
     time: Time
     least: int = 1
     most: int = 1
+    once: bool = False
+
+    def repeated(self, times: int) -> PartOfRun:
+        """The same, done so many times as often, if it is not shared."""
+        return self if self.once else replace(self, least=self.least * times, most=self.most * times)
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,8 @@ class Estimate:
         return max(self.parts, key=lambda part: part.time.cpu_seconds * part.most)
 
     def repeated(self, times: int) -> Estimate:
-        """The same with everything done so many times, as with several seeds."""
-        parts = (replace(part, least=part.least * times, most=part.most * times) for part in self.parts)
-        return Estimate(tuple(parts), self.peak_mb)
+        """The same with so many seeds."""
+        return Estimate(tuple(part.repeated(times) for part in self.parts), self.peak_mb)
 
     def as_one_part(self, name: str) -> PartOfRun:
         """All of it as one part of another run, with all epochs."""
@@ -115,10 +120,10 @@ def estimate(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> Estim
         parts.append(_with_more_rows("refit", training, split, split.train_valid, best))
     parts.append(PartOfRun("test", test.time))
     if experiment.final:
-        parts.append(_with_more_rows("fit on the whole log", training, split, log, best))
+        parts.append(replace(_with_more_rows("fit on the whole log", training, split, log, best), once=True))
     peak = largest(peak_memory_mb(), training.peak_mb, test.peak_mb)
-    preparation = PartOfRun("split, checks, loading code", Time.of(watch) + loading + test.loading)
-    return Estimate((preparation, *parts), None if peak is None else round(peak + weights))
+    first = (PartOfRun("loading code", loading + test.loading, once=True), PartOfRun("split, checks", Time.of(watch)))
+    return Estimate((*first, *parts), None if peak is None else round(peak + weights))
 
 
 def estimate_fit(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> Estimate:
@@ -127,7 +132,7 @@ def estimate_fit(experiment: Experiment, log: Log, *, limit: float = LIMIT) -> E
     training = measure_training(model, log, experiment.seed, limit)
     times = model.config.epochs if isinstance(model, GradientModel) else 1
     name = "epoch" if model.trained_by_gradient else "fit"
-    parts = (PartOfRun("loading code", training.loading), PartOfRun(name, training.time, times, times))
+    parts = (PartOfRun("loading code", training.loading, once=True), PartOfRun(name, training.time, times, times))
     return Estimate(parts, largest(peak_memory_mb(), training.peak_mb))
 
 
