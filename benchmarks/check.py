@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from benchmarks.benchmark import Variant, unavailable_data
 from benchmarks.jobs import BENCH, MeasurementFailed, Record, measure, write
@@ -168,19 +167,17 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(sys.argv[1:] if argv is None else argv)
     if not (args.write or RATIOS.exists()):
         raise SystemExit(f"{RATIOS}: there is none to compare with; --write measures the ratios and writes it")
-    stored: dict[str, Any] = (
-        json.loads(RATIOS.read_text("utf-8")) if RATIOS.exists() else {"machine": machine(), "ratios": {}}
-    )
-    committed = {} if args.write else stored["ratios"]
-    if stored["machine"] != machine():
-        print(f"the committed ratios are of another machine, {stored['machine']}; this is {machine()}")
+    stored, measured_on = read_ratios()
+    committed = {} if args.write else stored
+    if measured_on != machine():
+        print(f"the committed ratios are of another machine, {measured_on}; this is {machine()}")
     missing = unavailable_data()
     names = [name for name in args.only if CHECKS[name].data not in missing]
     peers = find_peers(peers_of(names), args.peers, set_up=False)
     measured, failed = measure_all(names, peers, committed)
     print(f"\n{table(measured, committed)}\n")
     if args.write and not failed:
-        write_ratios({**stored["ratios"], **measured})
+        write_ratios({**stored, **measured})
     if failed or fallen(measured, committed):
         raise SystemExit(1)
     if not (args.write or committed.keys() & measured.keys()):
@@ -202,6 +199,17 @@ def measure_all(names: list[str], peers: Peers, committed: Mapping[str, float]) 
             print(f"{name} failed: {error}", flush=True)
             failed.append(name)
     return measured, failed
+
+
+def read_ratios() -> tuple[Ratios, str]:
+    """The committed ratios and their machine; none and this one if there is no file."""
+    if not RATIOS.exists():
+        return {}, machine()
+    try:
+        stored = json.loads(RATIOS.read_text("utf-8"))
+        return dict(stored["ratios"]), str(stored["machine"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise SystemExit(f"{RATIOS}: not a file of ratios ({error!r}); restore it, or delete it and --write") from None
 
 
 def write_ratios(ratios: Ratios) -> None:

@@ -47,8 +47,11 @@ class CompleteRun:
 
     @classmethod
     def read(cls, path: Path) -> CompleteRun:
-        """Read the file that `write` wrote."""
-        return cls(**json.loads(path.read_text("utf-8")))
+        """Read the file that `write` wrote. Ends the program if it is no such file."""
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise SystemExit(f"{path}: not a file of results ({error}); measure again, or restore it") from None
 
     def write(self, path: Path) -> None:
         """Write the file. The commands are left out: they name folders of the machine, and the plan has them."""

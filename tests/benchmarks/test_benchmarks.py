@@ -144,6 +144,10 @@ def test_without_results_no_page_is_written(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(bench, "COMPLETE", tmp_path / "complete.json")
     with pytest.raises(SystemExit, match=r"complete\.json: there is none; a complete run"):
         bench.main(["--page"])
+    for text in ("{", '{"results": {}}'):
+        (tmp_path / "complete.json").write_text(text)
+        with pytest.raises(SystemExit, match=r"complete\.json: not a file of results"):
+            bench.main(["--page"])
 
 
 def test_results_are_stored_without_commands(tmp_path: Path) -> None:

@@ -137,6 +137,10 @@ def test_a_check_that_compares_nothing_has_failed(
     with pytest.raises(SystemExit, match="nothing was compared"):
         main(ONLY)
     assert "floor-hgn-cds" not in capsys.readouterr().out
+    for text in ("{", "[]", '{"machine": "x"}'):
+        prepared.write_text(text)
+        with pytest.raises(SystemExit, match=r"ratios\.json: not a file of ratios"):
+            main(ONLY)
     prepared.unlink()
     with pytest.raises(SystemExit, match=r"ratios\.json: there is none to compare with; --write"):
         main(ONLY)

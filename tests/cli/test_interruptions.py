@@ -55,6 +55,14 @@ def test_the_same_command_resumes_an_interrupted_run(segue, here, monkeypatch):
     assert not (here / "parts.training").exists()
 
 
+def test_an_interrupted_estimate_promises_nothing(segue, here, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train_batch", stop)
+    assert segue(f"{HGN} --estimate") == (130, "", "segue: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )

@@ -59,7 +59,8 @@ def status(arguments: Sequence[str]) -> int:
         return _fail(f"{error.filename or 'writing failed'}: {reason(error)}")
     except KeyboardInterrupt as stop:
         word, code = ("terminated", 128 + stop.number) if isinstance(stop, Terminated) else ("interrupted", 130)
-        resume = "; the same command continues from there" if {*arguments[:1]} & RESUMABLE else ""
+        continues = {*arguments[:1]} & RESUMABLE and "--estimate" not in arguments
+        resume = "; the same command continues from there" if continues else ""
         return _fail(f"{word}{resume}", code)
     return result if isinstance(result, int) else 0  # a command may return another exit code
 
