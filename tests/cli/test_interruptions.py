@@ -56,7 +56,7 @@ def test_the_same_command_resumes_an_interrupted_run(segue, here, monkeypatch):
 
 
 def test_an_interrupted_estimate_promises_nothing(segue, here, monkeypatch):
-    def stop(*args):
+    def stop(*args, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "train_batch", stop)
