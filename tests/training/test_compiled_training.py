@@ -68,6 +68,19 @@ def test_losses_and_gradients_of_hgn_equal_its_equations(
     assert (calls.count["target_loss"] > 0) == (loss != "ce")
 
 
+@pytest.mark.parametrize("logit", [-26.0, -27.6, -29.0])
+def test_gates_whose_sum_is_tiny_are_divided_by_the_same_total(logit: float, calls: Calls) -> None:
+    """The total of four gates lies above, around or below the smallest one, 1e-12."""
+    model = small_hgn(pooling="gate_avg")
+    with torch.no_grad():
+        model.user_embedding.fill_(1 / 3)
+        model.instance_gate_user.fill_(logit)
+        model.instance_gate_item.mul_(0.1)
+    batch = random_batch(np.random.default_rng(3), rows=20, per_row=1, window=4, targets=2, negatives=1)
+    assert_same_as_plain(model, batch, rtol=1e-10)
+    assert calls.count["gated_queries"] > 0
+
+
 def test_gradients_in_32_bits_are_close(calls: Calls) -> None:
     batch = random_batch(np.random.default_rng(5), rows=200, per_row=3, window=4, targets=2, negatives=2)
     assert_same_as_plain(small_hgn(windows_per_row=3, num_negatives=2).float(), batch, rtol=2e-4)

@@ -199,12 +199,13 @@ def _pool(
             multiply(gated, p, vectors, 2 * np.uint32(place[b, p]), gate, b * positions + p)
             logit[p] = dot(gated, p, instance_item, 0)
         for c in range(queries):
-            total = user.dtype.type(TINY)
+            total = user.dtype.type(0)
             for l in range(window):
                 weight[b, c, l] = 0
                 if place[b, c + l]:
                     weight[b, c, l] = one / (one + np.exp(-logit[c + l] - user_logit[b, dim + l]))
                     total += weight[b, c, l] if weighted_mean else one
+            total = max(total, user.dtype.type(TINY))
             for k in range(dim):
                 query[b * queries + c, k] = user[b, k]
             for l in range(window):
@@ -233,8 +234,9 @@ def _instance_gradients(
             mean += weight[b, c, l] * share[c, l]
             if place[b, c + l]:
                 total += weight[b, c, l] if weighted_mean else grad.dtype.type(1)
+        is_constant = not weighted_mean or total < TINY
         total = max(total, grad.dtype.type(TINY))
-        mean = mean / total if weighted_mean else grad.dtype.type(0)
+        mean = grad.dtype.type(0) if is_constant else mean / total
         for l in range(window):
             gate = weight[b, c, l]
             slope[c, l] = (share[c, l] - mean) * gate * (1 - gate) / total
