@@ -21,6 +21,7 @@ def _take(
 ) -> int:
     """Write the sums of the items that were seen among begin, ..., end - 1, and clear them; the new number of entries.
 
+    Sums of 0 are left out, as in a product of sparse matrices.
     Few are seen: to look at eight at a time is faster than to sort them.
     """
     eight_seen = seen.view(np.uint64)
@@ -28,7 +29,7 @@ def _take(
         if not eight_seen[eight]:
             continue
         for two in range(8 * eight, 8 * eight + 8):
-            if seen[two]:
+            if seen[two] and total[two]:
                 entries[0][written], entries[1][written], entries[2][written] = one, two, total[two]
                 total[two] = 0.0
                 written += 1

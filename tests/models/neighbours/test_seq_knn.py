@@ -25,7 +25,7 @@ HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, ma
 SETTINGS = st.fixed_dictionaries(
     {
         "max_distance": st.sampled_from([1, 2, 9]),
-        "distance_decay": st.sampled_from([0.0, 0.7]),
+        "distance_decay": st.sampled_from([0.0, 0.7, 2000.0]),  # the last makes weights of 0
         "backward_weight": st.sampled_from([0.0, 0.4]),
         "length_discount": st.sampled_from([0.0, 0.5]),
         "alpha": st.sampled_from([0.0, 0.6]),
