@@ -9,6 +9,6 @@ def keep_freed_memory() -> None:
     """Make glibc keep the memory that the tensors of a batch free.
 
     By default it returns large freed blocks to the operating system, and every batch has to fetch them again. Once a
-    block of this size (31 MiB) has been freed, it keeps blocks up to that size.
+    block of this size (31 MiB) has been freed, it keeps blocks up to that size, until the process ends.
     """
-    torch.empty(31 << 18)
+    torch.empty(31 << 20, dtype=torch.uint8)
