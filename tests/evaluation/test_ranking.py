@@ -15,6 +15,8 @@ from segue.data.splits import leave_last_out, whole_users
 from segue.errors import ConfigError, DataError, SegueError, TrainingError
 from segue.evaluation.ranking import rank
 from segue.evaluation.ranks import Ranks
+from segue.models.base import score_buffer
+from segue.models.base.score_buffer import ScoreBuffer
 
 from .worlds import Dots, FixedScores, full_rank, make_instances, make_log, naive
 
@@ -279,3 +281,17 @@ def test_full_ranks_of_one_target_agree_with_those_of_rank(ties: str) -> None:
     instances = make_instances([[]] * 30, [[int(t)] for t in target], 20)
     full = full_rank(scores[1:, 1:], torch.from_numpy(target) - 1, ties)  # type: ignore[arg-type]
     assert np.array_equal(rank(FixedScores(scores), instances, exclude_seen=False, ties=ties).rank, full.numpy())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("many", "is_copied"), [(4, False), (3, True)])
+def test_item_vectors_are_copied_for_many_instances_only(
+    many: int, is_copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_buffer, "MANY_ROWS", many)
+    model = Dots(torch.randn(4, 5), torch.randn(7, 5))
+    instances = make_instances([[1], [2], [3]], [[4], [5], [6]], items=6)
+    with torch.inference_mode():
+        buffer = ScoreBuffer(model, 7)
+        scores = torch.cat([block[:, 1:7].clone() for _, block in buffer.blocks(instances, 2)])
+        assert (buffer.transposed is not None) == is_copied
+        torch.testing.assert_close(scores, (model.users[1:] @ model.items.T)[:, 1:])

@@ -57,7 +57,7 @@ def rank(
         ties: "conservative" ranks a target behind all other items of the same score, "optimistic" before them.
         depth: ranks below this depth are not distinguished; the largest cut-off of the metrics.
         horizon: number of next items that are targets; above 1 each of them is also ranked alone (`Ranks.next_steps`).
-        block: instances scored at a time; None for about 20 MB of scores.
+        block: instances whose scores are held at a time; None for about 20 MB of scores.
         progress: called with the number of instances of each block that is finished.
 
     Raises:
