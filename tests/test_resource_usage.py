@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
 
-import numpy as np
 import pytest
 
 from segue import resource_usage
@@ -29,11 +30,29 @@ def test_peak_memory_is_in_megabytes() -> None:
 
 @pytest.mark.skipif(memory_mb() is None, reason="the operating system does not report the memory")
 def test_a_block_that_raises_the_peak_of_the_process_has_that_peak() -> None:
-    base = peak_memory_mb() or 0
+    code = """
+import numpy as np
+from segue.resource_usage import PeakMemory, peak_memory_mb
+
+before = peak_memory_mb()
+with PeakMemory() as memory:
+    np.ones((before + 200) * 125_000)  # 8 bytes each
+print(before, memory.mb, peak_memory_mb())
+"""  # in a process of its own, since it takes more than the process has ever taken
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    before, within, peak = map(int, printed.split())
+    assert within == peak
+    assert before + 200 <= within < 2 * before + 400
+
+
+def test_the_peak_of_a_block_stays_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"VmHWM": 900, "VmRSS": 300}
+    monkeypatch.setattr(resource_usage, "_status_mb", lambda name: now[name])
     with PeakMemory() as memory:
-        np.ones((base + 200) * 125_000)  # 8 bytes each
-    assert memory.mb == peak_memory_mb()
-    assert base + 200 <= (memory.mb or 0) < 2 * base + 400
+        now["VmHWM"] = 950
+        assert memory.mb == 950
+    now["VmHWM"] = 2000
+    assert memory.mb == 950
 
 
 def test_a_later_block_has_its_own_peak(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self._before, self._sampled = peak_memory_mb(), memory_mb()
+        self._mb: int | None = None  # when the block has ended
         self._ended = Event()
         self._thread = Thread(target=self._take_samples, name="peak memory", daemon=True)
 
@@ -63,10 +64,14 @@ class PeakMemory:
         if self._sampled is not None:
             self._thread.join()
             self._sample()
+        self._mb = self._so_far()
 
     @property
     def mb(self) -> int | None:
-        """The peak so far, in MB; None where the operating system does not report it."""
+        """The peak of the block in MB, before its end that so far; None where the system does not report it."""
+        return self._mb if self._ended.is_set() else self._so_far()
+
+    def _so_far(self) -> int | None:
         now = peak_memory_mb()
         if now is not None and self._before is not None and now > self._before:
             return now
