@@ -99,7 +99,7 @@ def comparison_block(name: str) -> str:
     """The models of a comparison by their NDCG@10, with intervals, marks and cost."""
     facts = json.loads((ROOT / "results" / "comparisons" / f"{name}.json").read_text(encoding="utf-8"))
     lines = [
-        "| model | recall@10 | ndcg@10 | 95% interval | training, CPU s | peak MB |",
+        "| model | recall@10 | ndcg@10 | 95% interval | training, CPU s | peak MB of its process |",
         "|---|---:|---:|---|---:|---:|",
     ]
     for model in facts["models"]:

@@ -233,6 +233,8 @@ def test_the_cost_stands_beside_the_figures() -> None:
     cells = {row[0].plain: [cell.plain for cell in row[-2:]] for row in table([costly, old], ["recall@10"]).rows}
     assert cells["pop"] == ["12\n0.6", "1,234"]
     assert cells["item-knn"] == ["–\n–", "–"]  # a result of an earlier version does not know what it took
+    note = "peak MB: of the process while this model was trained and tested, with what ran before it."
+    assert note in " ".join(printed([costly], 80).split())
 
 
 def test_three_metrics_and_the_cost_fit_in_eighty_columns() -> None:

@@ -31,7 +31,8 @@ class Result:
         seconds: wall time of the training; None if there was no training.
         cpu_seconds: processor time of the training; None if it is unknown.
         test_cpu_seconds: processor time of the predictions for the test part; None if it is unknown.
-        peak_mb: peak memory of the process while the model was trained and tested, in MB; None if it is unknown.
+        peak_mb: peak memory of the process while the model was trained and tested, in MB, with what earlier work has
+            left in it; None if it is unknown.
         baseline: whether other models are compared with this one. If no result is a baseline, all are compared with the
             best.
         warnings: what makes figures of this log and protocol doubtful, one sentence each.

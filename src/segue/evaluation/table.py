@@ -137,7 +137,8 @@ def _footnotes(facts: dict[str, Any]) -> list[str]:
         f"Left out: {left_out}.",
         f"Below each mean its {100 * facts['confidence']:g}% bootstrap interval over the {drawn}; best value bold."
         + (popularity if _coverage_column(facts) else ""),
-        "CPU s: of the training steps, below it of the test; peak MB: of the process meanwhile, with torch and log.",
+        "CPU s: of the training steps, below it of the test; peak MB: of the process while this model was trained and "
+        "tested, with what ran before it.",
         *_repetition_notes(facts),
         *_tie_notes(facts),
         *(f"Warning: {warning}." for warning in facts["warnings"]),
