@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from segue.cli.options.reading import ReadingOptions
 
 SMALL = "--set embedding_dim=4 epochs=6 batch_size=64"
 
@@ -30,6 +33,23 @@ def test_a_run_is_estimated_with_its_options_and_nothing_is_saved(segue: Any, he
     assert found["least"]["cpu_seconds"] <= found["most"]["cpu_seconds"]
     for text in ("epoch", "6–12", "total", "Peak memory", "Most of the time goes to", "--minutes 3"):
         assert text in out
+
+
+def test_waiting_for_the_log_is_wall_time(segue: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, load = time.perf_counter, ReadingOptions.load
+    waited = [0.0]
+
+    def slow(self: ReadingOptions, *args: Any) -> Any:
+        waited[0] += 1000.0
+        return load(self, *args)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + waited[0])
+    monkeypatch.setattr(ReadingOptions, "load", slow)
+    segue("fit pop events.csv --estimate --json cost.json")
+    start = json.loads((here / "cost.json").read_text())["parts"][0]
+    assert start["part"] == "start, reading the log"
+    assert start["seconds"] >= 1000.0
+    assert start["cpu_seconds"] == pytest.approx(time.process_time(), abs=60)
 
 
 def test_a_fit_is_estimated(segue: Any, here: Path) -> None:

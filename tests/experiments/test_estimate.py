@@ -12,12 +12,14 @@ import torch
 
 from segue.data import synthetic
 from segue.evaluation.protocol import Protocol
+from segue.evaluation.ranking_protocol import RankingProtocol
 from segue.experiments.estimate import Estimate, PartOfRun, estimate, estimate_fit
 from segue.experiments.experiment import Experiment
-from segue.experiments.measured_work import measure_training
+from segue.experiments.measured_work import measure_evaluation, measure_training
 from segue.experiments.samples import Sample, Time
 from segue.models.base.model import GradientModel
 from segue.models.registry import MODELS
+from segue.resource_usage import PeakMemory
 
 LOG = synthetic.markov(80, 20, 12, seed=1, shortest=5)
 RATED = synthetic.with_ratings(LOG)
@@ -70,6 +72,22 @@ def test_several_seeds_share_what_a_run_does_once() -> None:
         "test": (3, 3),
         "fit on the whole log": (1, 20),
     }
+
+
+def test_the_instances_of_a_ranking_are_drawn_once_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, drawn = experiment("pop"), []
+    split = one.split(LOG)
+    instances, enter = RankingProtocol.instances, PeakMemory.__enter__
+    monkeypatch.setattr(RankingProtocol, "instances", lambda *args: (drawn.append("drawn"), instances(*args))[1])
+    monkeypatch.setattr(PeakMemory, "__enter__", lambda self: (drawn.append("begin"), enter(self))[1])
+    leave = PeakMemory.__exit__
+    monkeypatch.setattr(PeakMemory, "__exit__", lambda self, *args: (leave(self, *args), drawn.append("end"))[0])
+    model = one.build(LOG)
+    model.fit(split.train)
+    measure_evaluation(one, model, split, "test", 1.0)
+    timed = " ".join(drawn).split("begin")[1:]
+    assert timed
+    assert all(block.split("end")[0].count("drawn") == 1 for block in timed)
 
 
 def test_a_model_that_counts_is_fitted_once_and_not_validated() -> None:

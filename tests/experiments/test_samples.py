@@ -28,45 +28,52 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_work_with_a_fixed_part_is_extrapolated_exactly(clock: Clock) -> None:
     done = []
 
-    def work(users: int) -> int:
+    def work(users: int) -> None:
         done.append(users)
         clock.now += 0.5 + 0.001 * 10 * users  # ten events a user
-        return 10 * users
 
-    samples = take_samples(work, 100_000, limit=5.0)
+    samples = take_samples(work, lambda users: 10 * users, 100_000, limit=5.0)
     assert done == [64, 256, 1024]
     expected = samples.time(1_000_000)
     assert (expected.cpu_seconds, expected.seconds) == (pytest.approx(1000.5), pytest.approx(2001.0))
 
 
 def test_all_of_it_is_done_if_there_is_time(clock: Clock) -> None:
-    def work(users: int) -> int:
+    def work(users: int) -> None:
         clock.now += 0.001 * users**2
-        return users
 
-    samples = take_samples(work, 100, limit=100.0)
+    samples = take_samples(work, int, 100, limit=100.0)
     assert [sample.size for sample in samples.taken] == [64, 100]
     assert samples.time(100).cpu_seconds == pytest.approx(10.0)
 
 
-def test_no_sample_is_taken_after_the_limit(clock: Clock) -> None:
-    def work(users: int) -> int:
-        clock.now += 1.0
+def test_finding_out_the_size_takes_no_time(clock: Clock) -> None:
+    def work(users: int) -> None:
+        clock.now += 0.001 * users
+
+    def size(users: int) -> int:
+        clock.now += 100.0
         return users
 
-    assert [sample.size for sample in take_samples(work, 10_000, limit=0.5).taken] == [64]
-    assert take_samples(work, 0, limit=0.5).time(0) == Time()
+    assert take_samples(work, size, 100, limit=5.0).time(100).cpu_seconds == pytest.approx(0.1)
+
+
+def test_no_sample_is_taken_after_the_limit(clock: Clock) -> None:
+    def work(users: int) -> None:
+        clock.now += 1.0
+
+    assert [sample.size for sample in take_samples(work, int, 10_000, limit=0.5).taken] == [64]
+    assert take_samples(work, int, 0, limit=0.5).time(0) == Time()
 
 
 def test_what_loads_libraries_counts_once_and_not_in_proportion(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    def work(users: int) -> int:
+    def work(users: int) -> None:
         if users > 64 and "loaded_late" not in sys.modules:
             monkeypatch.setitem(sys.modules, "loaded_late", ModuleType("loaded_late"))
             clock.now += 30.0
         clock.now += 0.01 * users
-        return users
 
-    samples = take_samples(work, 10_000, limit=4.0)
+    samples = take_samples(work, int, 10_000, limit=4.0)
     assert samples.loading.cpu_seconds == pytest.approx(30.0)
     assert samples.time(10_000).cpu_seconds == pytest.approx(100.0)
     assert samples.taken[0].size == 256  # the sample before was taken in the slow form

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from segue.data.log import Log
     from segue.experiments.estimate import Estimate
     from segue.experiments.experiment import Experiment
+    from segue.experiments.samples import Time
 
+_LOADED = (time.process_time(), time.perf_counter())  # clocks when this module was imported, early in a command
 BASELINE_LIMIT = 0.5  # CPU seconds of each kind of work of a baseline
 
 
@@ -44,27 +46,29 @@ def estimate_run(experiment: Experiment, log: Log, *, seeds: int, baselines: Seq
     return whole
 
 
-def show_estimate(found: Estimate, started: float, json: Path | None, *, minutes: float | None = None) -> None:
+def show_estimate(found: Estimate, started: Time, json: Path | None, *, minutes: float | None = None) -> None:
     """Print an estimate and write it as JSON.
 
     Args:
         found: the estimate of all that follows the reading of the log.
-        started: CPU seconds that the process has taken until then.
+        started: what the process has taken until then.
         json: the JSON file; None for no file.
         minutes: the limit of --minutes; None without one.
     """
     from segue.experiments.estimate import PartOfRun
-    from segue.experiments.samples import Time
 
-    start = PartOfRun("start, reading the log", Time(started, started))
+    start = PartOfRun("start, reading the log", started)
     whole = type(found)((start, *found.parts), found.peak_mb)
     show(grid(_rows(whole), "Estimate; nothing is trained to the end, and nothing is saved"), *_notes(whole, minutes))
     write_json_output(json, {**whole.as_dict(), "minutes": minutes})
 
 
-def cpu_seconds_so_far() -> float:
-    """CPU seconds of this process since it began."""
-    return time.process_time()
+def time_so_far() -> Time:
+    """What this process has taken since it began; before this module was imported, wall time is taken as CPU time."""
+    from segue.experiments.samples import Time
+
+    cpu_seconds, clock = _LOADED
+    return Time(time.process_time(), cpu_seconds + time.perf_counter() - clock)
 
 
 def _rows(whole: Estimate) -> list[dict[str, Any]]:

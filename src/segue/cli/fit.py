@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from segue.cli.check_outputs import check_outputs, source_files
-from segue.cli.estimate import check_estimate, cpu_seconds_so_far, show_estimate
+from segue.cli.estimate import check_estimate, show_estimate, time_so_far
 from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.help import MODEL_GROUP, TRAINING_GROUP
 from segue.cli.next_step import replaced_model, say_next
@@ -80,7 +80,7 @@ def fit(
     if output.estimate:
         from segue.experiments.estimate import estimate_fit
 
-        started = cpu_seconds_so_far()
+        started = time_so_far()
         show_estimate(estimate_fit(experiment, log), started, output.json)
         return
     progress = training_folder(folder)

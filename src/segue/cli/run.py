@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.cli.better_baseline import BetterBaseline, better_baseline
 from segue.cli.check_outputs import check_outputs, source_files
-from segue.cli.estimate import check_estimate, cpu_seconds_so_far, estimate_run, show_estimate
+from segue.cli.estimate import check_estimate, estimate_run, show_estimate, time_so_far
 from segue.cli.garbage_collection import paused_garbage_collection
 from segue.cli.next_step import replaced_model, run_command, say_next
 from segue.cli.options.breakdown import BREAKDOWN_DEFAULTS, BreakdownOptions
@@ -99,7 +99,7 @@ def run(
 
 def _show_estimate(experiment: Experiment, log: Log, training: RunTrainingOptions, output: RunOutputOptions) -> None:
     """Show what the run would take."""
-    started = cpu_seconds_so_far()
+    started = time_so_far()
     names = [name for name in experiment.protocol.baselines(log) if name != experiment.name] if output.baselines else []
     found = estimate_run(experiment, log, seeds=training.seeds, baselines=names)
     show_estimate(found, started, output.json, minutes=training.minutes)

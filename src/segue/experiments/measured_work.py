@@ -80,14 +80,15 @@ def measure_evaluation(
     setting = "sample_users" if part == "valid" else "sample_test_users"
     metrics = (experiment.monitor,) if part == "valid" else None
 
-    def evaluate(users: int) -> int:
-        drawn = protocol.with_settings({setting: users})
+    def evaluate(users: int) -> None:
         with suppress(DataError):  # few users may have no target that is new to them
-            drawn.evaluate(model, split, part, metrics)
-        return len(drawn.instances(split, part))
+            protocol.with_settings({setting: users}).evaluate(model, split, part, metrics)
+
+    def size(users: int) -> int:
+        return len(protocol.with_settings({setting: users}).instances(split, part))
 
     with torch.random.fork_rng(devices=[]), compiled.repeated(times):
-        samples = take_samples(evaluate, len(distinct(instances.user)), limit)
+        samples = take_samples(evaluate, size, len(distinct(instances.user)), limit)
     return Measured.of(samples, len(instances))
 
 
@@ -95,14 +96,15 @@ def _measure_users(train: Callable[[Log], object], rows: Log, limit: float) -> M
     """What training on all users at once takes, from some of them."""
     known = np.random.default_rng(0).permutation(np.flatnonzero(rows.lengths > 0))
 
-    def train_on(users: int) -> int:
+    def train_on(users: int) -> None:
         stop = rows.start.copy()
         stop[known[:users]] = rows.stop[known[:users]]
-        some = rows.until(stop) if users < len(known) else rows
-        train(some)
-        return len(some)
+        train(rows.until(stop) if users < len(known) else rows)
 
-    return Measured.of(take_samples(train_on, len(known), limit), len(rows))
+    def size(users: int) -> int:
+        return int(rows.lengths[known[:users]].sum())
+
+    return Measured.of(take_samples(train_on, size, len(known), limit), len(rows))
 
 
 def _measure_epoch(model: GradientModel, rows: Log, seed: int, limit: float) -> Measured:

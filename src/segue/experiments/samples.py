@@ -92,20 +92,21 @@ class Samples:
         return round(last.peak_mb + max(0.0, slope) * (size - last.size))
 
 
-def take_samples(work: Callable[[int], int], num_users: int, limit: float) -> Samples:
+def take_samples(work: Callable[[int], object], size: Callable[[int], int], num_users: int, limit: float) -> Samples:
     """Do some work for more and more users.
 
     Args:
-        work: does it for a number of users, and returns how much work that was.
+        work: does it for a number of users.
+        size: how much work that is; it is not timed.
         num_users: how many there are; the last sample is of all of them, if there is time.
         limit: CPU seconds after which no further sample is taken.
     """
     taken: list[Sample] = []
     loading, spent, users = Time(), 0.0, min(FIRST, num_users)
     while True:
-        sample, has_loaded = _take(work, users)
+        sample, has_loaded = _take(work, size, users)
         if has_loaded:
-            again, _ = _take(work, users)
+            again, _ = _take(work, size, users)
             loading += sample.time.beyond(again.time)
             taken, sample = [], again
         taken.append(sample)
@@ -115,10 +116,10 @@ def take_samples(work: Callable[[int], int], num_users: int, limit: float) -> Sa
         users = min(num_users, GROWTH * users)
 
 
-def _take(work: Callable[[int], int], users: int) -> tuple[Sample, bool]:
+def _take(work: Callable[[int], object], size: Callable[[int], int], users: int) -> tuple[Sample, bool]:
     """A sample, and whether modules were imported for it."""
     with PeakMemory() as memory, stopwatch() as watch:
         modules = len(sys.modules)
-        size = work(users)
+        work(users)
         has_loaded = len(sys.modules) > modules
-    return Sample(size, Time.of(watch), memory.mb), has_loaded
+    return Sample(size(users), Time.of(watch), memory.mb), has_loaded
