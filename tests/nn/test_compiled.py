@@ -135,6 +135,29 @@ def test_a_numba_that_does_not_work_is_logged_once(
         assert broken.get(1) is broken.get(1) is None
     assert len(caplog.records) == 1
     assert str(error) in caplog.text
+    assert "slower, with the same results" in caplog.text
+
+
+@pytest.mark.parametrize("loop", [compiled.gated_queries, compiled.target_loss, compiled.session_step])
+def test_a_type_for_which_numba_fails_is_trained_the_plain_way(
+    loop: CompiledLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("numba")
+    tables = [torch.zeros(3, 2, dtype=dtype, requires_grad=True) for dtype in (torch.float32, torch.float64)]
+    own = CompiledLoop(loop.module, loop.name, worth=0, exact=loop.exact)
+    assert own.in_training(tables[0]) is loop.function is not None
+
+    def fail(dtype: torch.dtype) -> None:
+        raise RuntimeError(f"no locator available for {dtype}")
+
+    monkeypatch.setattr(sys.modules[loop.module], "loops", fail)
+    with caplog.at_level(logging.WARNING, "segue"):
+        assert own.in_training(tables[1]) is own.in_training(tables[1]) is None
+    assert own.in_training(tables[0]) is loop.function
+    assert [record.getMessage() for record in caplog.records] == [
+        "the extra fast does not work here: slower, with results that are the same but for rounding "
+        "(no locator available for torch.float64)"
+    ]
 
 
 def test_work_that_stands_for_more_counts_as_much() -> None:

@@ -61,11 +61,13 @@ class CompiledLoop:
         module: imported when the loop is loaded.
         function: its name in the module.
         worth: the amount of work whose plain form takes as long as loading the loop.
+        exact: whether it gives the bits of its plain form; a loop used in training rounds differently.
     """
 
-    def __init__(self, module: str, function: str, worth: int) -> None:
-        self.module, self.name, self.worth = module, function, worth
+    def __init__(self, module: str, function: str, worth: int, *, exact: bool = True) -> None:
+        self.module, self.name, self.worth, self.exact = module, function, worth, exact
         self._work_left = worth
+        self._compiles: dict[torch.dtype, bool] = {}
 
     def load_at_first_use(self) -> None:
         """Count no work: this process has much of it, or has to answer fast."""
@@ -84,19 +86,32 @@ class CompiledLoop:
         """
         is_leaf = torch.is_grad_enabled() and table.requires_grad and table.is_leaf
         is_array = table.device.type == "cpu" and table.dtype in (torch.float32, torch.float64)
-        return self.function if is_leaf and is_array and _TRAINING_WORK.get() >= self.worth else None
+        return self._of(table.dtype) if is_leaf and is_array and _TRAINING_WORK.get() >= self.worth else None
 
     @cached_property
     def function(self) -> Callable[..., Any] | None:
         """The loop; None without numba, and with one that does not work here, of which a log line tells."""
+        loaded = self._attempt(lambda: getattr(import_module(self.module), self.name))
+        if loaded is not None:
+            logger.info("numba computes %s", self.name)
+        return loaded
+
+    def _of(self, dtype: torch.dtype) -> Callable[..., Any] | None:
+        """The loop if it can be compiled for arrays of `dtype`, by the function `loops` of its module."""
+        if self.function is not None and dtype not in self._compiles:
+            loops = self._attempt(lambda: import_module(self.module).loops(dtype))
+            self._compiles[dtype] = loops is not None
+        return self.function if self._compiles.get(dtype) else None
+
+    def _attempt(self, load: Callable[[], Any]) -> Any:
+        """What `load` returns; None where numba is missing or fails."""
         try:
-            loaded = getattr(import_module(self.module), self.name)
+            return load()
         except Exception as error:  # numba refuses this NumPy, finds no folder for its cache, ...
             if not (isinstance(error, ModuleNotFoundError) and error.name == "numba"):
-                logger.warning("the extra fast does not work here: slower, with the same results (%s)", error)
+                results = "the same results" if self.exact else "results that are the same but for rounding"
+                logger.warning("the extra fast does not work here: slower, with %s (%s)", results, error)
             return None
-        logger.info("numba computes %s", self.name)
-        return loaded
 
 
 row_sums = CompiledLoop("segue.nn.compiled_row_sums", "add_weighted_rows", worth=50_000_000)
@@ -111,14 +126,14 @@ neighbours = CompiledLoop("segue.nn.compiled_neighbours", "find_neighbours", wor
 best_columns = CompiledLoop("segue.nn.compiled_topk", "best_columns", worth=25_000)
 """Finds the best columns of each row of scores. Its work is the rows; torch takes 20 us longer for each."""
 
-gated_queries = CompiledLoop("segue.nn.compiled_gates", "gated_queries", worth=1_000_000)
+gated_queries = CompiledLoop("segue.nn.compiled_gates", "gated_queries", worth=1_000_000, exact=False)
 """The queries of HGN. Its work is the events of a training, all epochs together; torch takes 1 us more for each."""
 
-target_loss = CompiledLoop("segue.nn.compiled_target_loss", "target_loss", worth=1_000_000)
+target_loss = CompiledLoop("segue.nn.compiled_target_loss", "target_loss", worth=1_000_000, exact=False)
 """The loss of targets and their own negatives. Its work is as that of `gated_queries`."""
 
-session_step = CompiledLoop("segue.nn.compiled_session_step", "SessionStep", worth=50_000)
+session_step = CompiledLoop("segue.nn.compiled_session_step", "SessionStep", worth=50_000, exact=False)
 """The training step of GRU4Rec. Its work is as that of `gated_queries`; torch takes 30 us more for each event."""
 
-pairwise_sgd = CompiledLoop("segue.nn.compiled_pairwise_sgd", "descend", worth=1)
+pairwise_sgd = CompiledLoop("segue.nn.compiled_pairwise_sgd", "descend", worth=1, exact=False)
 """Trains bprmf by SGD. It is loaded at once, so that a resumed training computes as one that was not interrupted."""

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from segue.batches.batch import SequenceBatch
+from segue.nn import compiled_table_rows, compiled_weighted_losses
 from segue.nn.compile_loop import Array, Loop, arrays, compile_loop
 from segue.nn.compiled_table_rows import TableRows
 from segue.nn.compiled_weighted_losses import Negatives, WeightedLoss, bpr_max, sampled_cross_entropy, top1
@@ -66,7 +67,7 @@ class SessionStep:
         mean: bool,
     ) -> None:
         self.cell, self.optimizer, self.activation = cell, optimizer, activation
-        self.dropout, self.mean, self.cell_backward = dropout, mean, cell_backward(tables[0].dtype)
+        self.dropout, self.mean, self.cell_backward = dropout, mean, loops(tables[0].dtype)
         losses: dict[str, WeightedLoss] = {
             "top1": top1,
             "bpr-max": partial(bpr_max, bpreg=bpreg),
@@ -188,10 +189,12 @@ def _cell_backward(
 
 
 @cache
-def cell_backward(dtype: torch.dtype) -> Loop:
-    """The loop for arrays of `dtype`."""
+def loops(dtype: torch.dtype) -> Loop:
+    """The loop of the GRU for arrays of `dtype`; those of the other parts of a step are compiled with it."""
+    compiled_table_rows.loops(dtype)
+    compiled_weighted_losses.loops(dtype)
     rows = "F[:, ::1]"
     return compile_loop(_cell_backward, f"void({', '.join([rows] * 7)})", dtype)
 
 
-cell_backward(torch.float32)
+loops(torch.float32)
