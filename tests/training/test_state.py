@@ -18,10 +18,11 @@ import torch
 from training_runs import LOG, ScriptedValidation, Weights, assert_same_weights, build, copy_weights
 
 from segue.data.splits import leave_last_out
-from segue.errors import TrainingError
+from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import Model
 from segue.models.factorization.bprmf import BPRMF
 from segue.models.sequential.hgn import HGN
+from segue.nn.compiled import CompiledLoop, gated_queries, pairwise_sgd
 from segue.training import state
 from segue.training.loop import StopTraining, fit
 from segue.training.state import StateNotWrittenError, Training, delete_training_files
@@ -60,10 +61,12 @@ def save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 METRICS = (0.1, 0.4, 0.3, 0.2, 0.3, 0.1, 0.2, 0.1)
 
 
-def train_until_interrupted(folder: Path, call: int, kind: Any = BPRMF, **options: Any) -> None:
+def train_until_interrupted(
+    folder: Path, call: int, kind: Any = BPRMF, settings: dict[str, Any] | None = None, **options: Any
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(
-            build(kind),
+            build(kind, **(settings or {})),
             LOG,
             validate=ScriptedValidation(*METRICS, interrupt=call),
             folder=folder,
@@ -198,6 +201,34 @@ def test_state_of_a_different_run_raises(tmp_path: Path, change: dict[str, Any],
         )
     assert (tmp_path / "state.safetensors").read_bytes() == before
     assert_same_weights(copy_weights(model), copy_weights(build(**settings)))
+
+
+@pytest.mark.usefixtures("save_every_epoch")
+@pytest.mark.parametrize(
+    ("loop", "kind", "settings"), [(gated_queries, HGN, {}), (pairwise_sgd, BPRMF, {"optimizer": "sgd"})]
+)
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_a_training_is_not_resumed_by_another_kind_of_loop(
+    tmp_path: Path, loop: CompiledLoop, kind: Any, settings: dict[str, Any], is_compiled: bool
+) -> None:
+    """The results would be those of neither kind."""
+    pytest.importorskip("numba")
+    words = "began without .* would go on with it, .*: uninstall it"
+    if is_compiled:
+        words = "began with .* would go on without it, .*: install it again"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "worth", 0)
+        with pytest.MonkeyPatch.context() as other:
+            if not is_compiled:
+                other.setitem(loop.__dict__, "function", None)
+            train_until_interrupted(tmp_path, 4, kind, settings)
+        before = (tmp_path / "state.safetensors").read_bytes()
+        with pytest.MonkeyPatch.context() as other:
+            if is_compiled:
+                other.setitem(loop.__dict__, "function", None)
+            with pytest.raises(ConfigError, match=f"{words}, or delete the state"):
+                fit(build(kind, **settings), LOG, validate=ScriptedValidation(*METRICS), patience=9, folder=tmp_path)
+        assert (tmp_path / "state.safetensors").read_bytes() == before
 
 
 @pytest.mark.usefixtures("save_every_epoch")

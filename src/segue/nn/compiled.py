@@ -8,7 +8,8 @@ counted, not timed, so that a program always loads the loop at the same place. A
 request: see `CompiledLoop.load_at_first_use`.
 
 Loops that train models round otherwise than their plain form. Whether they are used depends on the size of the whole
-training alone (`training`): one that is resumed by another process ends with the same weights.
+training alone (`training`): one that is resumed by another process ends with the same weights. Where only one of the
+two has a loop, the training is not resumed (`same_loops`).
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from segue.errors import ConfigError
+
 logger = logging.getLogger("segue")
 
 _TRAINING_WORK = ContextVar("training_work", default=0)
+_USED: ContextVar[dict[str, bool] | None] = ContextVar("used", default=None)
 _REPEATS = ContextVar("repeats", default=1)
 
 
@@ -38,6 +42,23 @@ def training(work: int) -> Iterator[None]:
         yield
     finally:
         _TRAINING_WORK.reset(token)
+
+
+@contextmanager
+def same_loops(used: dict[str, bool]) -> Iterator[None]:
+    """Inside the block, loops that round differently compute only what they computed before, in whatever process.
+
+    Args:
+        used: for the name of each loop that a training asked for, whether it was there; new ones are added.
+
+    Raises:
+        ConfigError: inside the block, where a loop is there and was not, or was there and is not.
+    """
+    token = _USED.set(used)
+    try:
+        yield
+    finally:
+        _USED.reset(token)
 
 
 @contextmanager
@@ -78,7 +99,7 @@ class CompiledLoop:
         """The loop for a piece of work; None if the plain form is to do it."""
         if self._work_left > 0:
             self._work_left -= work * _REPEATS.get()
-        return None if self._work_left > 0 else self.function
+        return None if self._work_left > 0 else self._as_before(self.function)
 
     def in_training(self, table: Tensor) -> Callable[..., Any] | None:
         """The loop that computes gradients, with some of the rows of `table`, in a training that is large enough.
@@ -87,7 +108,21 @@ class CompiledLoop:
         """
         is_leaf = torch.is_grad_enabled() and table.requires_grad and table.is_leaf
         is_array = table.device.type == "cpu" and table.dtype in (torch.float32, torch.float64)
-        return self._of(table.dtype) if is_leaf and is_array and _TRAINING_WORK.get() >= self.worth else None
+        if not is_leaf or not is_array or _TRAINING_WORK.get() < self.worth:
+            return None
+        return self._as_before(self._of(table.dtype))
+
+    def _as_before(self, loop: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """`loop`, after a check that an interrupted training goes on as it began: see `same_loops`."""
+        used, is_there = _USED.get(), loop is not None
+        if used is None or self.exact or used.setdefault(self.name, is_there) == is_there:
+            return loop
+        began, goes_on = ("without", "with") if is_there else ("with", "without")
+        remedy = "uninstall it" if is_there else "install it again"
+        raise ConfigError(
+            f"the interrupted training began {began} the extra fast (numba) and would go on {goes_on} it, which rounds "
+            f"differently: {remedy}, or delete the state of the training to start anew"
+        )
 
     @cached_property
     def function(self) -> Callable[..., Any] | None:

@@ -81,7 +81,8 @@ def fit(  # noqa: PLR0913  one keyword for each rule of stopping
         The records of the epochs.
 
     Raises:
-        ConfigError: `eval_every` or `patience` is below 1, or the model is of neither kind.
+        ConfigError: `eval_every` or `patience` is below 1, the model is of neither kind, or the interrupted training
+            began with the extra `fast` and would go on without it, or the other way round.
         TrainingError: the loss is not finite, there is nothing to train on, or `folder` holds the state of a different
             run, is in use by another process or cannot be written.
     """
@@ -166,7 +167,7 @@ def _train(
             epoch = len(training.epochs) + 1
 
             # one pass over the log
-            with stopwatch() as watch:
+            with stopwatch() as watch, compiled.same_loops(training.loops):
                 loss = train_epoch(model, optimizer, log, seed, epoch)
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds

@@ -72,6 +72,7 @@ class Training:
         cpu_seconds: processor time of the same.
         peak_mb: peak memory of the process during the training, in MB; None where it is unknown.
         time_limit: the limit, in seconds, that ended the training; None if it ended without it.
+        loops: which compiled loops computed it; see `segue.nn.compiled.same_loops`.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -80,6 +81,7 @@ class Training:
     cpu_seconds: float = 0.0
     peak_mb: int | None = None
     time_limit: float | None = None
+    loops: dict[str, bool] = field(default_factory=dict)
 
     @property
     def metric(self) -> float | None:
