@@ -26,21 +26,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-STORED = Path(__file__).parent / "results" / "growth.json"
+from benchmarks.results_file import RESULTS, machine, software
+
+STORED = RESULTS / "growth.json"
 FACTORS = (1, 2, 4, 8)
 SWEEPS = ("users", "items", "events", "length", "window")
 MEASURES = ("fit", "rank", "answer", "memory")
 WINDOWS = {"item-knn": 10, "seq-knn": 10, "hgn": 5, "sasrec": 25}  # at 1, of the models that have one
-NETWORKS = {"bprmf": {}, "hgn": {}, "sasrec": {}, "gru4rec": {}}
-COUNTING = {"pop": {}, "item-knn": {}, "seq-knn": {}}
-MODELS: dict[str, dict[str, Any]] = {**COUNTING, **NETWORKS}
+NETWORKS = ("bprmf", "hgn", "sasrec", "gru4rec")
+MODELS = ("pop", "item-knn", "seq-knn", *NETWORKS)
+EPOCHS = 10_000  # of a training of which one is measured: so many that loops are compiled at every size
 SIZES = {True: (1000, 1000, 20), False: (4000, 2000, 25)}  # users, items and length at 1: of networks, of counting
+SMALL = (60, 30, 12)  # the log of the warm-up, in which code is loaded and compiled
 SHORT, REPEATS, ANSWERS = 1.0, 5, 30  # shorter work is repeated, and the fastest counts
 
 
@@ -54,6 +58,12 @@ def sizes(model: str, sweep: str, factor: int) -> tuple[int, int, int]:
         items * (factor if sweep in ("items", "events") else 1),
         length * (factor if sweep == "length" else 1),
     )
+
+
+def settings(model: str, sweep: str, factor: int) -> dict[str, int]:
+    """The settings of a model, with which all sizes are computed by the same code."""
+    window = {"window": WINDOWS[model] * factor} if sweep == "window" else {}
+    return window | ({"epochs": EPOCHS} if model in NETWORKS else {})
 
 
 def generate(users: int, items: int, length: int) -> Any:
@@ -77,13 +87,10 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     from segue.serving.recommend import recommend
     from segue.training.loop import train_epoch
 
-    settings = {**MODELS[model]}
-    if sweep == "window":
-        settings["window"] = WINDOWS[model] * factor
     for loop in (row_sums, pair_counts, neighbours, best_columns):
         loop.load_at_first_use()  # so that all sizes are computed by the same code
-    small = generate(60, 30, 12)
-    experiment = segue.Experiment(model=model, protocol=segue.Protocol.named("leave-one-out"), settings=settings)
+    small, protocol = generate(*SMALL), segue.Protocol.named("leave-one-out")
+    experiment = segue.Experiment(model=model, protocol=protocol, settings=settings(model, sweep, factor))
 
     def fitted(log: Any) -> tuple[Any, float]:
         made = experiment.build(log)
@@ -93,7 +100,7 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
         return made, cpu_seconds(lambda: train_epoch(made, optimizer, log, 0, 1))
 
     split = experiment.protocol.split(small)
-    experiment.protocol.evaluate(fitted(split.train)[0], split, "test")  # loads what is loaded once
+    experiment.protocol.evaluate(fitted(split.train)[0], split, "test")
     log = generate(*sizes(model, sweep, factor))
     split, before = experiment.protocol.split(log), memory_mb() or 0
     with PeakMemory() as memory:
@@ -142,7 +149,7 @@ def plan(models: list[str]) -> list[tuple[str, str, int]]:
 
 def run(models: list[str]) -> None:
     """Measure, and store the figures after each model."""
-    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {"rows": []}
+    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {"measured": {}, "rows": []}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for model in models:
         rows: list[dict[str, Any]] = []
@@ -154,9 +161,11 @@ def run(models: list[str]) -> None:
             rows += [{"model": model, "sweep": one, "factor": factor, **figures} for one in also]
             print(model, sweep, factor, figures, flush=True)
         kept = [row for row in stored["rows"] if row["model"] != model] + rows
-        kept.sort(key=lambda row: (list(MODELS).index(row["model"]), SWEEPS.index(row["sweep"]), row["factor"]))
+        kept.sort(key=lambda row: (MODELS.index(row["model"]), SWEEPS.index(row["sweep"]), row["factor"]))
         sizes_at_1 = {"networks": list(SIZES[True]), "counting": list(SIZES[False])}
-        stored = {"command": "python -m benchmarks.growth", "sizes": sizes_at_1, "rows": kept}
+        here = {"date": date.today().isoformat(), "machine": machine(), "software": software()}
+        measured = {**stored["measured"], model: here}
+        stored = {"command": "python -m benchmarks.growth", "sizes": sizes_at_1, "measured": measured, "rows": kept}
         STORED.write_text(json.dumps({**stored, "exponents": exponents(kept)}, indent=1) + "\n", encoding="utf-8")
 
 

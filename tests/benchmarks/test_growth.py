@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
-from benchmarks.growth import FACTORS, MEASURES, MODELS, exponent, exponents, generate, plan, sizes
+from benchmarks.growth import FACTORS, MODELS, exponent, exponents, generate, plan, sizes
 
 from benchmarks import growth
+from segue.nn.compiled import gated_queries, session_step, target_loss
 
 
 def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
@@ -36,11 +38,26 @@ def test_the_stored_sweeps_are_complete_and_their_exponents_follow_from_them() -
     for row in stored["rows"]:
         factors.setdefault((row["model"], row["sweep"]), []).append(row["factor"])
     assert all(tuple(found) == FACTORS for found in factors.values())
-    assert {model for model, _ in factors} <= MODELS.keys()
+    assert {model for model, _ in factors} <= set(MODELS)
     assert stored["exponents"] == exponents(stored["rows"])
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-def test_every_figure_is_measured(measure: str) -> None:
+@pytest.mark.parametrize("model", growth.NETWORKS)
+def test_all_sizes_of_a_network_are_trained_by_the_same_code(model: str) -> None:
+    users, _, length = growth.SMALL
+    work = users * (length - 2) * growth.settings(model, "users", 1)["epochs"]  # of the warm-up, the smallest training
+    assert all(loop.worth <= work for loop in (gated_queries, target_loss, session_step))
+
+
+def test_more_work_does_not_take_half_the_time() -> None:
+    times: dict[tuple[str, str], list[float]] = {}
+    for row in json.loads(growth.STORED.read_text(encoding="utf-8"))["rows"]:
+        times.setdefault((row["model"], row["sweep"]), []).append(row["fit"])
+    fallen = {sweep: found for sweep, found in times.items() if any(b < a / 2 for a, b in pairwise(found))}
+    assert not fallen  # such as where compiling lies in one of the figures
+
+
+def test_every_stored_model_has_the_date_of_its_figures() -> None:
     stored = json.loads(growth.STORED.read_text(encoding="utf-8"))
-    assert all(row[measure] >= 0 for row in stored["rows"])
+    assert stored["measured"].keys() == {row["model"] for row in stored["rows"]}
+    assert all({"date", "machine"} <= about.keys() for about in stored["measured"].values())
