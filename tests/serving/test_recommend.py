@@ -190,16 +190,6 @@ def test_popularity_stands_in_for_equal_scores() -> None:
     assert (item_names(last), last.fallback) == ("d", None), "there is only one order of one item"
 
 
-def test_events_are_counted_only_where_popularity_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    log, counted = film_log(), []
-    counts = Log.counts
-    monkeypatch.setattr(Log, "counts", lambda self: counted.append(self) or counts(self))
-    assert recommend(AfterNewest(), log, user="ann").fallback is None
-    assert not counted
-    assert recommend(AfterNewest(), log, user="cy").fallback is not None
-    assert counted == [log]
-
-
 def test_a_model_that_reads_no_history_answers_without_one() -> None:
     log = film_log()
     model = Pop(Config(), Sizes(3, 5))
