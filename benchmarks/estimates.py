@@ -2,7 +2,8 @@
 
 For each run, `segue run ... --estimate` and then the run itself, in turns, each a process of its own with one thread. A
 network is trained for a few epochs and all of them are validated, so that their number is known. Figures are medians of
-the repeats, stored in benchmarks/results/estimates.json, from which the table of the page about estimates is made.
+the repeats. They are stored in benchmarks/results/estimates.json with the number of repeats, the date and the machine,
+and the table of the page about estimates is made from them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-STORED = Path(__file__).parent / "results" / "estimates.json"
+from benchmarks.results_file import RESULTS, machine, software
+
+STORED = RESULTS / "estimates.json"
 EPOCHS = {"sasrec": 2, "gru4rec": 2, "hgn": 5, "bprmf": 5}
 MODELS = ("pop", "item-knn", "seq-knn", "bprmf", "hgn", "sasrec", "gru4rec")
 RUNS = [(model, log) for log in ("ml-100k", "ml-1m") for model in MODELS] + [("hgn", "hgn_cds"), ("seq-knn", "hgn_cds")]
@@ -68,13 +72,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    rows = json.loads(STORED.read_text(encoding="utf-8"))["rows"] if STORED.exists() else {}
+    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {"measured": {}, "rows": {}}
+    about = {"repeats": args.repeats, "date": date.today().isoformat(), "machine": machine(), "software": software()}
     for model, log in RUNS:
         if model in args.only:
-            rows[f"{model}, {log}"] = medians([compare(model, log) for _ in range(args.repeats)])
-            content = {"command": "python -m benchmarks.estimates", "rows": rows}
+            run = f"{model}, {log}"
+            stored["rows"][run] = medians([compare(model, log) for _ in range(args.repeats)])
+            stored["measured"][run] = about
+            content = {**stored, "command": "python -m benchmarks.estimates"}
             STORED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            print(model, log, rows[f"{model}, {log}"], flush=True)
+            print(run, stored["rows"][run], flush=True)
 
 
 if __name__ == "__main__":

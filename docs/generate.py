@@ -160,9 +160,11 @@ def service_block(_: str) -> str:
 
 def estimates_block(_: str) -> str:
     """Estimates of runs beside what they took: estimate / real = factor."""
-    rows = json.loads((ROOT / "benchmarks" / "results" / "estimates.json").read_text(encoding="utf-8"))["rows"]
+    stored = json.loads((ROOT / "benchmarks" / "results" / "estimates.json").read_text(encoding="utf-8"))
+    rows, fewest = stored["rows"], min(about["repeats"] for about in stored["measured"].values())
     names = list(next(iter(rows.values())))
-    lines = [f"| run | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    kind = "A figure is that of one run." if fewest == 1 else f"A figure is the median of {fewest} runs or more."
+    lines = [kind, "", f"| run | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for run, figures in rows.items():
         pairs = [(one["estimate"], one["real"]) for one in figures.values()]
         lines.append(f"| {run} | {' | '.join(f'{one:,g} / {two:,g} = {one / two:.2f}' for one, two in pairs)} |")
