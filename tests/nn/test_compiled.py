@@ -136,6 +136,17 @@ def test_a_numba_that_does_not_work_is_logged_once(
     assert len(caplog.records) == 1
     assert str(error) in caplog.text
     assert "slower, with the same results" in caplog.text
+    assert ("delete the files *.nbi and *.nbc in" in caplog.text) == isinstance(error, EOFError)
+
+
+def test_loops_that_would_not_be_compiled_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with caplog.at_level(logging.WARNING, "segue"):
+        assert loop().get(1) is None
+    assert "NUMBA_DISABLE_JIT is set" in caplog.text
 
 
 @pytest.mark.parametrize("loop", [compiled.gated_queries, compiled.target_loss, compiled.session_step])

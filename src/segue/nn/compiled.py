@@ -15,11 +15,14 @@ two has a loop, the training is not resumed (`same_loops`).
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -28,6 +31,11 @@ from torch import Tensor
 from segue.errors import ConfigError
 
 logger = logging.getLogger("segue")
+
+DAMAGED = (
+    "; a file of numba's cache is damaged: delete the files *.nbi and *.nbc in "
+    f"{Path(__file__).parent / '__pycache__'}, or where NUMBA_CACHE_DIR says"
+)
 
 _TRAINING_WORK = ContextVar("training_work", default=0)
 _USED: ContextVar[dict[str, bool] | None] = ContextVar("used", default=None)
@@ -127,9 +135,16 @@ class CompiledLoop:
     @cached_property
     def function(self) -> Callable[..., Any] | None:
         """The loop; None without numba, and with one that does not work here, of which a log line tells."""
-        loaded = self._attempt(lambda: getattr(import_module(self.module), self.name))
+        loaded = self._attempt(self._import)
         if loaded is not None:
             logger.info("numba computes %s", self.name)
+        return loaded
+
+    def _import(self) -> Callable[..., Any]:
+        loaded: Callable[..., Any] = getattr(import_module(self.module), self.name)
+        numba = sys.modules.get("numba")
+        if numba is not None and numba.config.DISABLE_JIT:
+            raise RuntimeError("NUMBA_DISABLE_JIT is set, so that nothing would be compiled")
         return loaded
 
     def _of(self, dtype: torch.dtype) -> Callable[..., Any] | None:
@@ -146,7 +161,8 @@ class CompiledLoop:
         except Exception as error:  # numba refuses this NumPy, finds no folder for its cache, ...
             if not (isinstance(error, ModuleNotFoundError) and error.name == "numba"):
                 results = "the same results" if self.exact else "results that are the same but for rounding"
-                logger.warning("the extra fast does not work here: slower, with %s (%s)", results, error)
+                why = f"{error}{DAMAGED}" if isinstance(error, (EOFError, UnpicklingError)) else error
+                logger.warning("the extra fast does not work here: slower, with %s (%s)", results, why)
             return None
 
 
