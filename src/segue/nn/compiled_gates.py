@@ -222,7 +222,7 @@ def _instance_gradients(
     weight: Array,
     grad: Array,
     share: Array,
-    slope: Array,
+    grad_gate: Array,
     weighted_mean: bool,
 ) -> None:
     """The share of each item in a query of row b, and the gradient of its instance gate before the sigmoid: (C, L)."""
@@ -239,7 +239,7 @@ def _instance_gradients(
         mean = grad.dtype.type(0) if is_constant else mean / total
         for l in range(window):
             gate = weight[b, c, l]
-            slope[c, l] = (share[c, l] - mean) * gate * (1 - gate) / total
+            grad_gate[c, l] = (share[c, l] - mean) * gate * (1 - gate) / total
             share[c, l] = gate / total
 
 
@@ -261,7 +261,7 @@ def _pool_backward(
     (rows, positions), (grad_vectors, grad_logit, grad_instance) = place.shape, grads
     (queries, window), dim, kind = weight.shape[1:], gate.shape[1], gate.dtype
     gated, of_gated, of_item = np.empty((positions, dim), kind), np.empty((1, dim), kind), np.empty((1, dim), kind)
-    share, slope = np.empty((queries, window), kind), np.empty((queries, window), kind)
+    share, grad_gate = np.empty((queries, window), kind), np.empty((queries, window), kind)
     one, loaded = kind.type(1), kind.type(0)
     for b in range(rows):
         for p in range(positions):
@@ -269,7 +269,7 @@ def _pool_backward(
             for k in range(0, dim, 16):  # loads the lines that are added to below, so that nothing waits for them
                 loaded += grad_vectors[2 * n, k] + grad_vectors[2 * n + 1, k]
             multiply(gated, p, vectors, 2 * n, gate, b * positions + p)
-        instance_gradients(b, place, gated, weight, grad, share, slope, options[0])
+        instance_gradients(b, place, gated, weight, grad, share, grad_gate, options[0])
         for p in range(positions):
             n = np.uint32(place[b, p])
             if n == 0:
@@ -278,8 +278,8 @@ def _pool_backward(
             for k in range(dim):
                 of_gated[0, k] = of_item[0, k] = 0
             for c in range(max(0, p - window + 1), min(queries, p + 1)):
-                of_logit += slope[c, p - c]
-                grad_logit[b, dim + p - c] += slope[c, p - c]
+                of_logit += grad_gate[c, p - c]
+                grad_logit[b, dim + p - c] += grad_gate[c, p - c]
                 add(of_gated, 0, share[c, p - c], grad, b * queries + c)
                 if options[1]:
                     add(of_item, 0, one, grad, b * queries + c)

@@ -88,17 +88,17 @@ def _losses(item: Array, score: Array, pairwise: bool, beta: float) -> float:
             for g in range(1, item.shape[2]):
                 count += item[n, t, g] > 0
             if is_target and not pairwise:
-                value, slope = log_loss(-positive)
+                value, grad = log_loss(-positive)
                 loss += beta * value
-                score[n, t, 0] = -beta * slope
+                score[n, t, 0] = -beta * grad
             for g in range(1, item.shape[2]):
                 if not (is_target and item[n, t, g]):
                     score[n, t, g] = 0
                 elif pairwise:
-                    value, slope = log_loss(score[n, t, g] - positive)
+                    value, grad = log_loss(score[n, t, g] - positive)
                     loss += value / count
-                    score[n, t, g] = slope / count
-                    score[n, t, 0] -= slope / count
+                    score[n, t, g] = grad / count
+                    score[n, t, 0] -= grad / count
                 else:
                     value, score[n, t, g] = log_loss(score[n, t, g])
                     loss += value
@@ -136,9 +136,9 @@ def _add_gradients(query: Array, item: Array, grad_score: Array, grad: Array, sc
     for n in range(count):
         for t in range(num_targets):
             for g in range(width):
-                slope = query.dtype.type(grad_score[n, t, g] * scale)
-                if slope:
-                    add(grad, np.uint64(item[n, t, g]), slope, query, n)
+                of_score = query.dtype.type(grad_score[n, t, g] * scale)
+                if of_score:
+                    add(grad, np.uint64(item[n, t, g]), of_score, query, n)
 
 
 @cache

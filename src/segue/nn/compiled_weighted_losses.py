@@ -115,9 +115,9 @@ def _top1(score: Array, drawn: Array, column: Array, above: Array, large: Array)
         for j in range(score.shape[1]):
             total += drawn[j] * (above[b, j] + large[b, j])
         for j in range(score.shape[1]):
-            slope = drawn[j] * factor * above[b, j] * (one - above[b, j])
-            of_target -= slope
-            above[b, j] = slope + 2 * drawn[j] * factor * score[b, j] * large[b, j] * (one - large[b, j])
+            grad = drawn[j] * factor * above[b, j] * (one - above[b, j])
+            of_target -= grad
+            above[b, j] = grad + 2 * drawn[j] * factor * score[b, j] * large[b, j] * (one - large[b, j])
         above[b, c] = of_target
         loss += total * factor
     return loss

@@ -80,8 +80,8 @@ def plain_descent(triples: Codes, user_vectors: np.ndarray, item_vectors: np.nda
         x = float(p1 @ (q - r))
         small = math.exp(-abs(x))  # never overflows
         total += math.log1p(small) + max(-x, 0.0) + l2 * float(p @ p + q @ q + r @ r)
-        slope = (small if x > 0 else 1.0) / (1.0 + small)  # sigma(-x)
-        user_vectors[u] += lr * (slope * (q - r)[:dim] - 2 * l2 * p)
-        item_vectors[i] += lr * (slope * p1 - 2 * l2 * q)
-        item_vectors[j] -= lr * (slope * p1 + 2 * l2 * r)
+        sigma = (small if x > 0 else 1.0) / (1.0 + small)  # sigma(-x)
+        user_vectors[u] += lr * (sigma * (q - r)[:dim] - 2 * l2 * p)
+        item_vectors[i] += lr * (sigma * p1 - 2 * l2 * q)
+        item_vectors[j] -= lr * (sigma * p1 + 2 * l2 * r)
     return total
