@@ -110,8 +110,8 @@ CHECKS: dict[str, Check | PlainCheck] = {
         rounds=2,
     ),
     "gru4rec-sessions": Check(
-        Variant("GRU4Rec", "--loss cross-entropy --batches 300 --repeat 2", 12),
-        own("sequence --setting gru4rec-ce --batches 300 --repeat 2", 10),
+        Variant("GRU4Rec", "--loss cross-entropy --batches 1000 --repeat 1", 12),
+        own("sequence --setting gru4rec-ce --batches 1000 --repeat 1", 10),
     ),
     "implicit-item-knn": Check(
         Variant("implicit", "item-knn", 8), own("item-knn --repeat 3", 15), ("fits", "rankings")
