@@ -81,7 +81,7 @@ def measure(model: str, sweep: str, factor: int) -> dict[str, float]:
     """The CPU seconds of fitting (or of an epoch), of ranking and of an answer, and the memory in MB."""
     import segue
     from segue.models.base.model import DirectModel
-    from segue.nn.compiled import best_columns, neighbours, pair_counts, row_sums
+    from segue.nn.compiled.loops import best_columns, neighbours, pair_counts, row_sums
     from segue.resource_usage import PeakMemory, memory_mb
     from segue.serving.recommend import recommend
     from segue.training.loop import train_epoch

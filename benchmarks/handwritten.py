@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -47,7 +46,6 @@ from segue.data import synthetic
 from segue.models.base import ranking
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.factorization import bprmf
-from segue.models.neighbours import item_knn, seq_knn
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.seq_knn import SeqKNN
 from segue.models.registry import find
@@ -56,21 +54,22 @@ from segue.models.sequential.hcrnn import model as hcrnn
 from segue.models.sequential.hcrnn.cell import Weights, run_cell
 from segue.nn import losses
 from segue.nn.attention import additive_attention, causal_attention_mask
-from segue.nn.compiled import (
-    CompiledLoop,
+from segue.nn.compiled.loop import CompiledLoop, training_size
+from segue.nn.compiled.loops import (
     best_columns,
     gated_queries,
+    neighbours,
+    pair_counts,
     pairwise_sgd,
     row_sums,
     session_step,
     target_loss,
-    training,
 )
 from segue.nn.convolution import CausalConv1d
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding
 from segue.nn.matmul import fast_matmul
-from segue.nn.pairwise_sgd import plain_descent
+from segue.nn.pairwise_sgd import sgd_epoch
 from segue.nn.sampled_loss import sampled_loss
 from segue.nn.softmax_loss import all_items_cross_entropy
 from segue.nn.sparse import SparseMatrix
@@ -189,10 +188,23 @@ def _topk_layer() -> tuple[Run, Run]:
     return lambda: plain_topk(scores, 20)[0], lambda: scores.topk(20)[0]
 
 
+def _both_forms(loop: CompiledLoop, compute: Callable[[], Tensor]) -> tuple[Run, Run]:
+    """What computes something with a compiled loop, and with its plain form."""
+
+    def compiled() -> Tensor:
+        with loop.always():
+            return compute()
+
+    def plain() -> Tensor:
+        with loop.never():
+            return compute()
+
+    return compiled, plain
+
+
 def _compiled_topk_layer() -> tuple[Run, Run]:
     scores = torch.rand(148, 35_136)
-    best_columns.load_at_first_use()
-    return lambda: topk(scores, 20)[0], lambda: plain_topk(scores, 20)[0]
+    return _both_forms(best_columns, lambda: topk(scores, 20)[0])
 
 
 def _row_sums_layer() -> tuple[Run, Run]:
@@ -203,23 +215,19 @@ def _row_sums_layer() -> tuple[Run, Run]:
     matrix.indices = torch.randint(count, (count, similar), dtype=torch.int32).sort().values.view(-1)
     matrix.values = torch.rand(count * similar)
     rows, weights = torch.randint(count, (256, 50)), torch.rand(256, 50)
-    row_sums.load_at_first_use()
-    plain = partial(matrix.plain_row_sums, rows.numpy(), weights.numpy())
-    return partial(matrix.weighted_row_sums, rows, weights), lambda: torch.from_numpy(plain())
+    return _both_forms(row_sums, lambda: matrix.weighted_row_sums(rows, weights))
 
 
-def _fit_layer(kind: type[DirectModel], module: ModuleType, name: str) -> tuple[Run, Run]:
-    """Fitting a model on 600 users with 120 events each, with a loop of its module and without it."""
+def _fit_layer(kind: type[DirectModel], loop: CompiledLoop) -> tuple[Run, Run]:
+    """Fitting a model on 600 users with 120 events each, with a compiled loop and without it."""
     log = synthetic.random(num_users=600, num_items=3000, length=120, seed=0)
     model = kind(kind.configure({}), Sizes(log.num_users, log.num_items))
-    loop = getattr(module, name)
 
-    def run(worth: int) -> Tensor:
-        with patch.object(module, name, CompiledLoop(loop.module, loop.name, worth)):
-            model.fit(log)
+    def fitted() -> Tensor:
+        model.fit(log)
         return torch.cat([values.flatten() for values in model.state_dict().values()])
 
-    return partial(run, 0), partial(run, sys.maxsize)
+    return _both_forms(loop, fitted)
 
 
 def _training_loop_layer(settings: dict[str, Any], loop: CompiledLoop) -> tuple[Run, Run]:
@@ -232,13 +240,12 @@ def _training_loop_layer(settings: dict[str, Any], loop: CompiledLoop) -> tuple[
     for leaf in leaves:
         leaf.grad = torch.zeros_like(leaf)
 
-    def run(worth: int) -> Tensor:
-        with patch.object(loop, "worth", worth):
-            loss = model(batch)
-            loss.backward()
+    def loss_and_gradients() -> Tensor:
+        loss = model(batch)
+        loss.backward()
         return loss.detach()
 
-    return partial(run, 0), partial(run, sys.maxsize)
+    return _both_forms(loop, loss_and_gradients)
 
 
 def _session_step_layer() -> tuple[Run, Run]:
@@ -248,13 +255,13 @@ def _session_step_layer() -> tuple[Run, Run]:
     untrained = kind(kind.configure(SESSIONS), Sizes(log.num_users, log.num_items))
     batches = list(itertools.islice(untrained.batches(log, np.random.default_rng(0)), 10))
 
-    def run(worth: int) -> Tensor:
+    def steps() -> Tensor:
         model = copy.deepcopy(untrained)
-        with patch.object(session_step, "worth", worth), training(1):
+        with training_size(1):
             step = training_step(model, model.optimizer(), torch.device("cpu"))
             return torch.stack([step(batch) for batch in batches]).detach()
 
-    return partial(run, 0), partial(run, sys.maxsize)
+    return _both_forms(session_step, steps)
 
 
 def _pairwise_sgd_layer() -> tuple[Run, Run]:
@@ -263,12 +270,12 @@ def _pairwise_sgd_layer() -> tuple[Run, Run]:
     triples = rng.integers([1, 1, 1854], [6041, 1854, 3707], (20_000, 3)).astype(np.int32)
     tables = [(0.1 * rng.normal(size=shape)).astype(np.float32) for shape in ((6041, 64), (3707, 65))]
 
-    def run(descend: Callable[..., float]) -> Tensor:
+    def steps() -> Tensor:
         users, items = (table.copy() for table in tables)
-        descend(triples, users, items, 0.01, 0.001)
+        sgd_epoch(triples, users, items, lr=0.01, l2=0.001)
         return torch.from_numpy(items)
 
-    return partial(run, pairwise_sgd.get(len(triples)) or plain_descent), partial(run, plain_descent)
+    return _both_forms(pairwise_sgd, steps)
 
 
 def _adam_import() -> tuple[Run, Run]:
@@ -347,43 +354,43 @@ PARTS: dict[str, Part] = {
         replaced=((CausalConv1d, "forward", plain_convolution),),
     ),
     "topk": Part(module="segue.nn.topk", plain="torch.topk (ties in any order)", layer=_topk_layer),
-    "compiled-topk": Part(module="segue.nn.compiled_topk", plain="the same in torch", layer=_compiled_topk_layer),
+    "compiled-topk": Part(module="segue.nn.compiled.topk", plain="the same in torch", layer=_compiled_topk_layer),
     "sparse-row-sums": Part(
-        module="segue.nn.compiled_row_sums", plain="a product of sparse matrices in scipy", layer=_row_sums_layer
+        module="segue.nn.compiled.row_sums", plain="a product of sparse matrices in scipy", layer=_row_sums_layer
     ),
     "pair-counts": Part(
-        module="segue.nn.compiled_pair_counts",
+        module="segue.nn.compiled.pair_counts",
         plain="all pairs in numpy, and a product of sparse matrices",
-        layer=partial(_fit_layer, SeqKNN, seq_knn, "pair_counts"),
+        layer=partial(_fit_layer, SeqKNN, pair_counts),
     ),
     "neighbours": Part(
-        module="segue.nn.compiled_neighbours",
+        module="segue.nn.compiled.neighbours",
         plain="a product of sparse matrices, and its sorted entries",
-        layer=partial(_fit_layer, ItemKNN, item_knn, "neighbours"),
+        layer=partial(_fit_layer, ItemKNN, neighbours),
     ),
     "gates": Part(
-        module="segue.nn.compiled_gates",
+        module="segue.nn.compiled.gates",
         plain="the equations of HGN in torch, under autograd",
         layer=partial(_training_loop_layer, {"batch_size": 4096}, gated_queries),
         model=("hgn", {"loss": "bpr", "batch_size": 4096}, 3416),
         loop=gated_queries,
     ),
     "target-loss": Part(
-        module="segue.nn.compiled_target_loss",
+        module="segue.nn.compiled.target_loss",
         plain="logsigmoid(query . target - query . negative)",
         layer=partial(_training_loop_layer, {"batch_size": 4096, "window_encoder": "none"}, target_loss),
         model=("hgn", {"loss": "bpr", "batch_size": 4096, "window_encoder": "none"}, 3416),
         loop=target_loss,
     ),
     "session-step": Part(
-        module="segue.nn.compiled_session_step",
+        module="segue.nn.compiled.session_step",
         plain="the equations of GRU4Rec in torch, under autograd",
         layer=_session_step_layer,
         model=("gru4rec", SESSIONS, 3416),
         loop=session_step,
     ),
     "pairwise-sgd": Part(
-        module="segue.nn.compiled_pairwise_sgd",
+        module="segue.nn.compiled.pairwise_sgd",
         plain="a loop over the triples in numpy",
         layer=_pairwise_sgd_layer,
     ),
@@ -419,7 +426,7 @@ def replaced_by_plain(part: Part) -> Iterator[None]:
         for owner, name, plain in part.replaced:
             stack.enter_context(patch.object(owner, name, plain))
         if part.loop is not None:
-            stack.enter_context(patch.object(part.loop, "worth", sys.maxsize))
+            stack.enter_context(part.loop.never())
         yield
 
 
@@ -437,7 +444,7 @@ def training_steps(part: Part) -> tuple[Run, Run]:
             fit(model, log)
 
     def segue() -> None:
-        with patch.object(part.loop, "worth", 0) if part.loop else contextlib.nullcontext():
+        with part.loop.always() if part.loop else contextlib.nullcontext():
             fit(model, log)
 
     return segue, plain

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.growth import FACTORS, MODELS, exponent, exponents, generate, plan, sizes
 
 from benchmarks import growth
-from segue.nn.compiled import gated_queries, session_step, target_loss
+from segue.nn.compiled.loops import gated_queries, session_step, target_loss
 
 
 def test_an_exponent_is_the_slope_of_the_logarithms() -> None:
@@ -46,7 +46,7 @@ def test_the_stored_sweeps_are_complete_and_their_exponents_follow_from_them() -
 def test_all_sizes_of_a_network_are_trained_by_the_same_code(model: str) -> None:
     users, _, length = growth.SMALL
     work = users * (length - 2) * growth.settings(model, "users", 1)["epochs"]  # of the warm-up, the smallest training
-    assert all(loop.worth <= work for loop in (gated_queries, target_loss, session_step))
+    assert all(loop.min_work <= work for loop in (gated_queries, target_loss, session_step))
 
 
 def test_more_work_does_not_take_half_the_time() -> None:

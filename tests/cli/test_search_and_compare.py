@@ -59,6 +59,15 @@ def test_search_uses_the_space_that_the_model_declares(segue, here, monkeypatch)
     assert json.loads((here / "models/bprmf/model.json").read_text())["config"]["embedding_dim"] == 4
 
 
+def test_search_uses_the_space_for_the_settings_that_are_fixed(segue, here):
+    command = "search bprmf events.csv --preset learnbpr --trials 4 --set embedding_dim=4 epochs=1 l2=0.001"
+    done(segue(f"{command} --no-baselines --json found.json"))
+    found = json.loads((here / "found.json").read_text())["search"]["trials"]
+    tried = [trial["settings"] for trial in found]
+    assert [set(settings) for settings in tried] == [{"lr"}] * 4
+    assert all(0.01 <= settings["lr"] <= 0.2 for settings in tried)
+
+
 def test_search_reports_that_charts_need_an_extra(segue, here, monkeypatch):
     monkeypatch.delenv("SEGUE_QUIET")
     monkeypatch.setitem(sys.modules, "altair", None)

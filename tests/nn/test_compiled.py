@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -15,20 +18,17 @@ from hypothesis import strategies as st
 from segue.data import synthetic
 from segue.evaluation.protocols import Protocol
 from segue.models.registry import find
-from segue.nn import compiled, sparse
-from segue.nn.compiled import CompiledLoop
+from segue.nn import sparse
+from segue.nn.compiled.loop import CompiledLoop, repeated_work
+from segue.nn.compiled.loops import gated_queries, row_sums, session_step, target_loss
 from segue.nn.sparse import SparseMatrix
 from segue.testing import subject
 
-MODULE = "segue.nn.compiled_row_sums"
+MODULE = "segue.nn.compiled.row_sums"
 
 
-def loop(worth: int = 0) -> CompiledLoop:
-    return CompiledLoop(MODULE, "add_weighted_rows", worth)
-
-
-def never() -> CompiledLoop:
-    return loop(worth=sys.maxsize)
+def loop(min_work: int = 0) -> CompiledLoop:
+    return CompiledLoop(MODULE, "weighted_row_sums", min_work)
 
 
 def random_matrix(rng: np.random.Generator, rows: int, columns: int, dtype: torch.dtype) -> SparseMatrix:
@@ -42,10 +42,16 @@ def random_matrix(rng: np.random.Generator, rows: int, columns: int, dtype: torc
     return matrix
 
 
-def sums(matrix: SparseMatrix, rows: torch.Tensor, weights: torch.Tensor, how: CompiledLoop) -> torch.Tensor:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse, "row_sums", how)
-        return matrix.weighted_row_sums(rows, weights)
+T = TypeVar("T")
+
+
+def both_forms(compute: Callable[[], T]) -> tuple[T, T]:
+    """What the loop of the sums of rows computes, and what its plain form computes."""
+    assert row_sums.function is not None or find_spec("numba") is None
+    with row_sums.always():
+        one = compute()
+    with row_sums.never():
+        return one, compute()
 
 
 @settings(max_examples=60)
@@ -63,7 +69,7 @@ def test_sums_of_rows_equal_the_product_of_scipy_to_the_bit(
     matrix = random_matrix(rng, *shape, dtype)
     rows = torch.from_numpy(rng.integers(0, shape[0], (batch[1], batch[0]))).T  # rows repeat, and do not lie in order
     weights = torch.from_numpy(rng.normal(size=batch[1] if expanded else batch)).to(dtype).expand(batch)
-    one, two = (sums(matrix, rows, weights, how) for how in (loop(), never()))
+    one, two = both_forms(lambda: matrix.weighted_row_sums(rows, weights))
     assert one.dtype == two.dtype == dtype
     assert one.numpy().tobytes() == two.numpy().tobytes()
 
@@ -71,39 +77,37 @@ def test_sums_of_rows_equal_the_product_of_scipy_to_the_bit(
 def test_weights_of_another_type_are_summed_the_plain_way() -> None:
     matrix = random_matrix(np.random.default_rng(0), 5, 9, torch.float64)
     rows, weights = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[0.1, 0.2], [0.3, 0.4]])
-    assert torch.equal(sums(matrix, rows, weights, loop()), sums(matrix, rows, weights, never()))
+    assert torch.equal(*both_forms(lambda: matrix.weighted_row_sums(rows, weights)))
 
 
 @pytest.mark.parametrize("name", ["seq-knn", "vs-knn"])
-def test_ranks_are_the_same_with_both_forms(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_are_the_same_with_both_forms(name: str) -> None:
     split = Protocol.named("leave-one-out").split(log := synthetic.markov(num_users=120, num_items=60, length=15))
     model = subject(find(name)).train(log)
-    ranks = []
-    for how in (loop(), never()):
-        monkeypatch.setattr(sparse, "row_sums", how)
-        ranks.append(Protocol.named("leave-one-out").rank(model, split, "test"))
-    assert np.array_equal(ranks[0].rank, ranks[1].rank)
-    assert np.array_equal(ranks[0].top, ranks[1].top)
+    one, two = both_forms(lambda: Protocol.named("leave-one-out").rank(model, split, "test"))
+    assert np.array_equal(one.rank, two.rank)
+    assert np.array_equal(one.top, two.top)
 
 
 def test_threads_may_sum_at_once() -> None:
     rng = np.random.default_rng(1)
     matrix = random_matrix(rng, 50, 400, torch.float32)
     questions = [(torch.from_numpy(rng.integers(0, 50, (30, 20))), torch.rand(30, 20)) for _ in range(16)]
-    expected = [sums(matrix, *question, never()) for question in questions]
+    with row_sums.never():
+        expected = [matrix.weighted_row_sums(*question) for question in questions]
     with ThreadPoolExecutor(4) as threads, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse, "row_sums", loop(worth=3000))  # the threads load it
+        patch.setattr(sparse, "row_sums", loop(min_work=3000))  # the threads load it
         found = list(threads.map(lambda question: matrix.weighted_row_sums(*question), questions * 4))
     assert all(torch.equal(one, two) for one, two in zip(found, expected * 4, strict=True))
 
 
 def test_the_loop_is_loaded_when_there_is_enough_work() -> None:
     pytest.importorskip("numba")
-    patient = loop(worth=10)
-    assert [patient.get(work) is None for work in (4, 5, 1, 0)] == [True, True, False, False]
-    assert loop(worth=10).get(10) is not None, "one large piece is enough"
-    (early := loop(worth=10)).load_at_first_use()
-    assert early.get(0) is not None
+    patient = loop(min_work=10)
+    assert [patient.for_work(work) is None for work in (4, 5, 1, 0)] == [True, True, False, False]
+    assert loop(min_work=10).for_work(10) is not None, "one large piece is enough"
+    (early := loop(min_work=10)).load_at_first_use()
+    assert early.for_work(0) is not None
 
 
 def test_without_numba_the_plain_form_stands_in_without_a_word(
@@ -111,7 +115,7 @@ def test_without_numba_the_plain_form_stands_in_without_a_word(
 ) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
-    assert loop().get(1) is None
+    assert loop().for_work(1) is None
     assert not caplog.records
 
 
@@ -129,10 +133,10 @@ def test_a_numba_that_does_not_work_is_logged_once(
     def fail(_: str) -> None:
         raise error
 
-    monkeypatch.setattr("segue.nn.compiled.import_module", fail)
+    monkeypatch.setattr("segue.nn.compiled.loop.import_module", fail)
     broken = loop()
     with caplog.at_level(logging.WARNING, "segue"):
-        assert broken.get(1) is broken.get(1) is None
+        assert broken.for_work(1) is broken.for_work(1) is None
     assert len(caplog.records) == 1
     assert str(error) in caplog.text
     assert "slower, with the same results" in caplog.text
@@ -145,26 +149,26 @@ def test_loops_that_would_not_be_compiled_are_not_used(
     numba = pytest.importorskip("numba")
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     with caplog.at_level(logging.WARNING, "segue"):
-        assert loop().get(1) is None
+        assert loop().for_work(1) is None
     assert "NUMBA_DISABLE_JIT is set" in caplog.text
 
 
-@pytest.mark.parametrize("loop", [compiled.gated_queries, compiled.target_loss, compiled.session_step])
+@pytest.mark.parametrize("loop", [gated_queries, target_loss, session_step])
 def test_a_type_for_which_numba_fails_is_trained_the_plain_way(
     loop: CompiledLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("numba")
     tables = [torch.zeros(3, 2, dtype=dtype, requires_grad=True) for dtype in (torch.float32, torch.float64)]
-    own = CompiledLoop(loop.module, loop.name, worth=0, exact=loop.exact)
-    assert own.in_training(tables[0]) is loop.function is not None
+    own = CompiledLoop(loop.module, loop.name, min_work=0, exact=loop.exact)
+    assert own.for_training(tables[0]) is loop.function is not None
 
     def fail(dtype: torch.dtype) -> None:
         raise RuntimeError(f"no locator available for {dtype}")
 
-    monkeypatch.setattr(sys.modules[loop.module], "loops", fail)
+    monkeypatch.setattr(sys.modules[loop.module], "for_dtype", fail)
     with caplog.at_level(logging.WARNING, "segue"):
-        assert own.in_training(tables[1]) is own.in_training(tables[1]) is None
-    assert own.in_training(tables[0]) is loop.function
+        assert own.for_training(tables[1]) is own.for_training(tables[1]) is None
+    assert own.for_training(tables[0]) is loop.function
     assert [record.getMessage() for record in caplog.records] == [
         "the extra fast does not work here: slower, with results that are the same but for rounding "
         "(no locator available for torch.float64)"
@@ -172,8 +176,8 @@ def test_a_type_for_which_numba_fails_is_trained_the_plain_way(
 
 
 def test_work_that_stands_for_more_counts_as_much() -> None:
-    loop = compiled.CompiledLoop("math", "sqrt", worth=100)
-    with compiled.repeated(10):
-        assert loop.get(9) is None
-    assert loop.get(9) is None
-    assert loop.get(1) is not None
+    loop = CompiledLoop("math", "sqrt", min_work=100)
+    with repeated_work(10):
+        assert loop.for_work(9) is None
+    assert loop.for_work(9) is None
+    assert loop.for_work(1) is not None

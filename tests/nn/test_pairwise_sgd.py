@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segue.nn import pairwise_sgd
-from segue.nn.compiled import pairwise_sgd as compiled
-from segue.nn.pairwise_sgd import descend, plain_descent
+from segue.nn.compiled.loops import pairwise_sgd as compiled
+from segue.nn.pairwise_sgd import plain_sgd_steps, sgd_epoch
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}  # sums are added in another order
 
@@ -39,7 +39,7 @@ def test_each_step_is_that_of_the_gradient(seed: int, bias: bool, l2: float) -> 
             with torch.no_grad():
                 for weight, gradient in zip((p, q), gradients, strict=True):
                     weight.sub_(0.2 * gradient)
-    assert plain_descent(triples, users, items, 0.2, l2) == pytest.approx(total, rel=1e-12)
+    assert plain_sgd_steps(triples, users, items, 0.2, l2) == pytest.approx(total, rel=1e-12)
     np.testing.assert_allclose(users, p.detach().numpy(), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(items, q.detach().numpy(), rtol=1e-10, atol=1e-12)
 
@@ -50,7 +50,7 @@ def test_the_compiled_loop_makes_the_steps_of_the_plain_form(seed: int, bias: bo
     pytest.importorskip("numba")
     triples, users, items = problem(seed, bias, dtype)
     plain_users, plain_items = users.copy(), items.copy()
-    loss = plain_descent(triples, plain_users, plain_items, 0.1, 0.01)
+    loss = plain_sgd_steps(triples, plain_users, plain_items, 0.1, 0.01)
     assert compiled.function is not None
     assert compiled.function(triples, users, items, 0.1, 0.01) == pytest.approx(loss, rel=TOLERANCE[dtype])
     for one, two in ((users, plain_users), (items, plain_items)):
@@ -60,9 +60,9 @@ def test_the_compiled_loop_makes_the_steps_of_the_plain_form(seed: int, bias: bo
 def test_parts_change_no_bit_and_have_the_mean_of_their_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     triples, users, items = problem(0, True, np.float32)
     other_users, other_items = users.copy(), items.copy()
-    whole = descend(triples, users, items, lr=0.1, l2=0.01)
-    monkeypatch.setattr(pairwise_sgd, "PART", 60)
-    parts = descend(triples, other_users, other_items, lr=0.1, l2=0.01)
+    whole = sgd_epoch(triples, users, items, lr=0.1, l2=0.01)
+    monkeypatch.setattr(pairwise_sgd, "PART_SIZE", 60)
+    parts = sgd_epoch(triples, other_users, other_items, lr=0.1, l2=0.01)
     assert len(whole) == 1
     assert parts @ [60, 60, 60, 20] / 200 == pytest.approx(whole[0])
     assert np.array_equal(users, other_users)
@@ -72,7 +72,7 @@ def test_parts_change_no_bit_and_have_the_mean_of_their_losses(monkeypatch: pyte
 @pytest.mark.parametrize("x", [2000.0, -2000.0])
 def test_large_scores_do_not_overflow(x: float) -> None:
     triples = np.array([[1, 1, 2]], np.int32)
-    for step in (plain_descent, compiled.function or plain_descent):
+    for step in (plain_sgd_steps, compiled.function or plain_sgd_steps):
         users, items = np.ones((2, 1)), np.array([[0.0], [x], [0.0]])
         assert step(triples, users, items, 0.1, 0.0) == max(-x, 0.0)
         assert np.isfinite(users).all()
@@ -80,18 +80,18 @@ def test_large_scores_do_not_overflow(x: float) -> None:
 
 def test_triples_without_a_negative_item_change_nothing() -> None:
     users, items = np.ones((2, 3)), np.ones((2, 3))
-    assert descend(np.array([[1, 1, 0]], np.int32), users, items, lr=0.1, l2=0.1).tolist() == [0]
+    assert sgd_epoch(np.array([[1, 1, 0]], np.int32), users, items, lr=0.1, l2=0.1).tolist() == [0]
     assert (users == 1).all()
     assert (items == 1).all()
 
 
 def test_several_threads_make_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each user and each item is in one triple, so the threads do not meet."""
-    monkeypatch.setattr(pairwise_sgd, "PART", 7)
+    monkeypatch.setattr(pairwise_sgd, "PART_SIZE", 7)
     count = np.arange(1, 101)
     triples = np.stack([count, count, count + 100], 1, dtype=np.int32)
     start = np.random.default_rng(0).normal(size=(301, 4))
     one, two = ([start[:101].copy(), start[100:].copy()] for _ in range(2))
-    descend(triples, *one, lr=0.1, l2=0.01)
-    descend(triples, *two, lr=0.1, l2=0.01, num_threads=4)
+    sgd_epoch(triples, *one, lr=0.1, l2=0.01)
+    sgd_epoch(triples, *two, lr=0.1, l2=0.01, num_threads=4)
     assert all(map(np.array_equal, one, two))

@@ -13,7 +13,7 @@ from segue.nn.sampled_loss import false_negatives
 
 pytest.importorskip("numba")
 
-from segue.nn import compiled_weighted_losses as weighted
+from segue.nn.compiled import weighted_losses as weighted
 
 LOSSES: dict[str, tuple[Any, Any]] = {
     "top1": (weighted.top1, GRADIENTS["top1"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from segue.batches.batch import SequenceBatch
 from segue.models.registry import MODELS
 from segue.models.sequential.hgn import HGN
 from segue.models.sequential.sasrec import SASRec
-from segue.nn import compiled
-from segue.nn.compiled import CompiledLoop, gated_queries, target_loss, training
+from segue.nn.compiled.loop import CompiledLoop, training_size
+from segue.nn.compiled.loops import gated_queries, target_loss
 from segue.testing import LAWS, subject
+from segue.training import loop as training
 from segue.training.loop import fit
 
 pytest.importorskip("numba")
@@ -27,25 +29,31 @@ LOOPS = gated_queries, target_loss
 class Calls:
     """Counts the calls of the loops."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.count = dict.fromkeys((loop.name for loop in LOOPS), 0)
-        for loop in LOOPS:
-            function = loop.function
-            assert function is not None
-            monkeypatch.setattr(loop, "worth", 0)
-            monkeypatch.setitem(
-                loop.__dict__, "function", lambda *a, f=function, n=loop.name, **k: self._call(f, n, a, k)
-            )
 
-    def _call(self, function: Any, name: str, args: Any, options: Any) -> Any:
-        self.count[name] += 1
-        return function(*args, **options)
+    def counted(self, name: str, function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        if function is None:
+            return None
+
+        def call(*args: Any, **options: Any) -> Any:
+            self.count[name] += 1
+            return function(*args, **options)
+
+        return call
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """All trainings use compiled loops, and their calls are counted."""
-    return Calls(monkeypatch)
+    calls, for_training = Calls(), CompiledLoop.for_training
+
+    def counted(loop: CompiledLoop, table: torch.Tensor) -> Callable[..., Any] | None:
+        return calls.counted(loop.name, for_training(loop, table))
+
+    monkeypatch.setattr(CompiledLoop, "for_training", counted)
+    with gated_queries.always(), target_loss.always():
+        yield calls
 
 
 @pytest.mark.parametrize("loss", ["bpr", "bce", "gbce", "ce"])
@@ -143,35 +151,31 @@ def test_laws(name: str, law: str, calls: Calls) -> None:
     assert calls.count["target_loss"] > 0
 
 
-def test_the_size_of_a_training_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_a_training_decides() -> None:
     """Not what the process did before, or a resumed training would round otherwise."""
-    loop, table = (
-        CompiledLoop(gated_queries.module, gated_queries.name, worth=100),
-        torch.zeros(3, 2, requires_grad=True),
-    )
-    assert loop.in_training(table) is None
+    loop = CompiledLoop(gated_queries.module, gated_queries.name, min_work=100)
+    table = torch.zeros(3, 2, requires_grad=True)
+    assert loop.for_training(table) is None
     for work, is_used in ((99, False), (100, True), (99, False)):
-        with training(work):
-            assert (loop.in_training(table) is not None) == is_used
-    with training(100):
-        assert loop.in_training(table * 1) is None, "its gradient is not added in place"
-        assert loop.in_training(table.detach()) is None
-        assert loop.in_training(torch.zeros(3, 2, dtype=torch.float16, requires_grad=True)) is None
+        with training_size(work):
+            assert (loop.for_training(table) is not None) == is_used
+    with training_size(100):
+        assert loop.for_training(table * 1) is None, "its gradient is not added in place"
+        assert loop.for_training(table.detach()) is None
+        assert loop.for_training(torch.zeros(3, 2, dtype=torch.float16, requires_grad=True)) is None
 
 
 def test_the_work_of_a_training_is_its_events_in_all_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int] = []
-    monkeypatch.setattr(compiled, "training", lambda work: found.append(work) or training(work))
+    monkeypatch.setattr(training, "training_size", lambda events: found.append(events) or training_size(events))
     fit(build(SASRec, epochs=2, window=8), LOG)
     assert found == [2 * len(LOG)] * 2
 
 
-def test_without_numba_the_same_is_trained_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_numba_the_same_is_trained_the_plain_way() -> None:
     expected = fit_weights()
-    for loop in LOOPS:
-        monkeypatch.setattr(loop, "worth", 0)
-        monkeypatch.setitem(loop.__dict__, "function", None)
-    assert_same_weights(fit_weights(), expected)
+    with gated_queries.always(), target_loss.always(), gated_queries.never(), target_loss.never():
+        assert_same_weights(fit_weights(), expected)
 
 
 def fit_weights() -> dict[str, torch.Tensor]:
@@ -182,14 +186,15 @@ def fit_weights() -> dict[str, torch.Tensor]:
 
 def assert_same_as_plain(model: Any, batch: SequenceBatch, rtol: float) -> None:
     """The loss and its gradients, times a factor as a mean has, by compiled loops and the plain way."""
-    found = []
-    for is_plain in (False, True):
-        with pytest.MonkeyPatch.context() as patch:
-            for loop in LOOPS if is_plain else ():
-                patch.setattr(loop, "worth", 1)
-            model.zero_grad(set_to_none=True)
-            loss = model(batch)
-            (loss * 0.25).backward()
-        found.append([loss.detach(), *(weight.grad.clone() for weight in model.parameters())])
-    for one, two in zip(*found, strict=True):
+    compiled = _loss_and_gradients(model, batch)
+    with gated_queries.never(), target_loss.never():
+        plain = _loss_and_gradients(model, batch)
+    for one, two in zip(compiled, plain, strict=True):
         torch.testing.assert_close(one, two, rtol=rtol, atol=rtol)
+
+
+def _loss_and_gradients(model: Any, batch: SequenceBatch) -> list[torch.Tensor]:
+    model.zero_grad(set_to_none=True)
+    loss = model(batch)
+    (loss * 0.25).backward()
+    return [loss.detach(), *(weight.grad.clone() for weight in model.parameters())]

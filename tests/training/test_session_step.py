@@ -14,7 +14,8 @@ from training_runs import LOG, build
 from segue import distributed
 from segue.models.registry import MODELS
 from segue.models.sequential.gru4rec import GRU4Rec
-from segue.nn.compiled import session_step, training
+from segue.nn.compiled.loop import training_size
+from segue.nn.compiled.loops import session_step
 from segue.testing import LAWS, subject
 from segue.training.loop import fit, train_batch
 
@@ -36,8 +37,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def always_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_step, "worth", 0)
+def always_compiled() -> Iterator[None]:
+    with session_step.always():
+        yield
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
@@ -51,10 +53,10 @@ def test_steps_in_32_bits_are_close(name: str) -> None:
 
 
 def test_the_size_of_the_training_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_step, "worth", 100)
+    monkeypatch.setattr(session_step, "min_work", 100)
     model = small()
     for work, is_compiled in ((99, False), (100, True)):
-        with training(work):
+        with training_size(work):
             assert (model.compiled_step(model.optimizer()) is not None) == is_compiled
 
 

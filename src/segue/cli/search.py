@@ -30,8 +30,6 @@ from segue.cli.run import baseline_results
 from segue.reporting.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from segue.experiments.experiment import Experiment
     from segue.reporting.tables import FittedTable
     from segue.tuning.search import Search
@@ -115,21 +113,22 @@ def _plan(experiment: Experiment, space: Path | None, budget: BudgetOptions) -> 
     check_jobs(1 if budget.jobs is None else budget.jobs)
     return Search(
         experiment=experiment,
-        space=_space(experiment.model, space, experiment.settings),
+        space=_space(experiment, space),
         trials=_TRIALS if budget.trials is None else budget.trials,
         seconds=None if minutes is None else 60 * minutes,
     )
 
 
-def _space(model: str, path: Path | None, fixed: Mapping[str, Any]) -> dict[str, Any]:
+def _space(experiment: Experiment, path: Path | None) -> dict[str, Any]:
     """The search space of a file, or the one that the model declares without the settings that are fixed."""
     from segue.models.registry import find
     from segue.tuning.space_files import read_space
 
-    kind = find(model)
+    kind = find(experiment.model)
     if path is not None:
         return read_space(path, list(kind.Config.model_fields))
-    return {name: domain for name, domain in kind.space.items() if name not in fixed}
+    space = kind.space_for(kind.configure(dict(experiment.settings), experiment.preset))
+    return {name: domain for name, domain in space.items() if name not in experiment.settings}
 
 
 def _trials_table(trials: list[Trial], monitor: str) -> FittedTable:

@@ -17,7 +17,7 @@ from segue.errors import DataError
 from segue.experiments.experiment import Experiment
 from segue.experiments.samples import Sample, Samples, Time, take_samples
 from segue.models.base.model import DirectModel, GradientModel, Model
-from segue.nn import compiled
+from segue.nn.compiled.loop import repeated_work, training_size
 from segue.nn.memory import keep_freed_memory
 from segue.resource_usage import peak_memory_mb, stopwatch
 from segue.training.loop import nothing_to_train_on, training_step
@@ -54,13 +54,14 @@ def measure_training(model: Model, rows: Log, seed: int, limit: float) -> Measur
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(model, GradientModel) and model.has_own_loop:
-            return _measure_users(partial(model.train_without_batches, rng=np.random.default_rng(seed)), rows, limit)
-        if isinstance(model, GradientModel):
-            with compiled.training(len(rows) * model.config.epochs):
-                return _measure_epoch(model, rows, seed, limit)
-        assert isinstance(model, DirectModel)
-        return _measure_users(model.fit, rows, limit)
+        if isinstance(model, DirectModel):
+            return _measure_users(model.fit, rows, limit)
+        assert isinstance(model, GradientModel)
+        no_rows = rows.until(rows.start)
+        if model.train_epoch(no_rows, np.random.default_rng(seed)) is not None:  # it has a loop of its own
+            return _measure_users(partial(model.train_epoch, rng=np.random.default_rng(seed)), rows, limit)
+        with training_size(len(rows) * model.config.epochs):
+            return _measure_epoch(model, rows, seed, limit)
 
 
 def measure_evaluation(
@@ -87,7 +88,7 @@ def measure_evaluation(
     def size(users: int) -> int:
         return len(protocol.with_settings({setting: users}).instances(split, part))
 
-    with torch.random.fork_rng(devices=[]), compiled.repeated(times):
+    with torch.random.fork_rng(devices=[]), repeated_work(times):
         samples = take_samples(evaluate, size, len(distinct(instances.user)), limit)
     return Measured.of(samples, len(instances))
 

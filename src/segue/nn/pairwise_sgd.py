@@ -18,12 +18,12 @@ import numpy as np
 from torch import Tensor
 
 from segue.data.log import Codes, Floats
-from segue.nn.compiled import pairwise_sgd
+from segue.nn.compiled.loops import pairwise_sgd
 
-PART = 1 << 16  # triples of which the mean loss is returned
+PART_SIZE = 1 << 16  # triples of which the mean loss is returned
 
 
-def descend(
+def sgd_epoch(
     triples: Codes, user_vectors: np.ndarray, item_vectors: np.ndarray, *, lr: float, l2: float, num_threads: int = 1
 ) -> Floats:
     """Make one step for each triple, in order, by the compiled loop or, without numba, by its plain form.
@@ -42,9 +42,9 @@ def descend(
     Returns:
         The mean loss of each part of the triples.
     """
-    one_by_one = pairwise_sgd.get(len(triples)) or plain_descent
-    step = partial(one_by_one, user_vectors=user_vectors, item_vectors=item_vectors, lr=lr, l2=l2)
-    parts = [triples[begin : begin + PART] for begin in range(0, len(triples), PART)]
+    steps = pairwise_sgd.for_work(len(triples)) or plain_sgd_steps
+    step = partial(steps, user_vectors=user_vectors, item_vectors=item_vectors, lr=lr, l2=l2)
+    parts = [triples[begin : begin + PART_SIZE] for begin in range(0, len(triples), PART_SIZE)]
     with ThreadPoolExecutor(num_threads) as threads:
         losses = list(threads.map(step, parts))
     return np.array([loss / len(part) for loss, part in zip(losses, parts, strict=True)])
@@ -68,7 +68,7 @@ class NoOptimizer:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite says it
-def plain_descent(triples: Codes, user_vectors: np.ndarray, item_vectors: np.ndarray, lr: float, l2: float) -> float:
+def plain_sgd_steps(triples: Codes, user_vectors: np.ndarray, item_vectors: np.ndarray, lr: float, l2: float) -> float:
     """The steps of the triples in order, in numpy; returns the sum of the losses before each step."""
     dim, total = user_vectors.shape[1], 0.0
     ones = np.ones(item_vectors.shape[1] - dim, user_vectors.dtype)

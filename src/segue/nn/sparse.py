@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from segue.data.log import Floats
 from segue.errors import require
 from segue.nn.buffers import require_ids
-from segue.nn.compiled import row_sums
+from segue.nn.compiled.loops import row_sums
 
 Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 Entries = tuple[Integers, Integers, Floats]
@@ -96,10 +96,10 @@ class SparseMatrix(ResizableBuffers):
     def weighted_row_sums(self, rows: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
         """For each b, the sum over l of `weights[b, l]` times row `rows[b, l]` of the matrix, as a dense tensor."""
         row, weight, indptr = (part.numpy(force=True) for part in (rows, weights, self.indptr))
-        add_rows = row_sums.get(int((indptr[row + 1] - indptr[row]).sum()))
-        if add_rows is None or weights.dtype != self.values.dtype:
+        compiled = row_sums.for_work(int((indptr[row + 1] - indptr[row]).sum()))
+        if compiled is None or weights.dtype != self.values.dtype:
             return torch.from_numpy(self.plain_row_sums(row, weight)).to(weights)
-        return compiled_row_sums(add_rows, rows, weights, (self.indptr, self.indices, self.values), self.shape[1])
+        return compiled(rows, weights, (self.indptr, self.indices, self.values), self.shape[1])
 
     def plain_row_sums(self, rows: Integers, weights: np.ndarray) -> np.ndarray:
         """`weighted_row_sums` as a product of sparse matrices: the plain form of the compiled loop."""
@@ -117,29 +117,6 @@ class SparseMatrix(ResizableBuffers):
         row = np.repeat(np.arange(len(rows)), np.diff(chosen.indptr))
         position, column, value = (torch.from_numpy(part) for part in (row, chosen.indices, chosen.data))
         return position.to(rows.device), column.to(rows.device), value.to(self.values)
-
-
-def compiled_row_sums(
-    add_rows: Callable[..., None],
-    rows: Int[Tensor, "B L"],
-    weights: Float[Tensor, "B L"],
-    matrix: tuple[Tensor, Tensor, Tensor],
-    num_columns: int,
-) -> Float[Tensor, "B K"]:
-    """Weighted sums of rows by the compiled loop.
-
-    Args:
-        add_rows: the loop, from `segue.nn.compiled.row_sums`.
-        rows: numbers of rows.
-        weights: of the type of the matrix.
-        matrix: in CSR format: `indptr`, column of each entry, value of each entry.
-        num_columns: K, the number of columns of the matrix.
-    """
-    parts = [part.numpy(force=True) for part in matrix]
-    row, weight = (np.ascontiguousarray(part.numpy(force=True)) for part in (rows, weights))
-    sums = torch.zeros(len(rows), num_columns, dtype=weights.dtype)
-    add_rows(row, weight, *parts, sums.numpy())
-    return sums.to(weights)
 
 
 class _GrowingArray:

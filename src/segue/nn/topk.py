@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.nn.compiled import best_columns
+from segue.nn.compiled.loops import best_columns
 
 GROUP = 64  # neighbouring columns that are represented by their maximum in the first round
 SORTED = 128  # more columns than these torch finds as fast: the loop inserts them one by one
@@ -42,7 +42,7 @@ def _compiled(scores: Tensor, k: int) -> tuple[Tensor, Tensor] | None:
     is_usual = scores.device.type == "cpu" and scores.dtype in (torch.float32, torch.float64)
     if not is_usual or not scores.is_contiguous() or width % GROUP or not 0 < k <= min(SORTED, width):
         return None
-    loop = best_columns.get(rows)
+    loop = best_columns.for_work(rows)
     if loop is None:
         return None
     scores = scores.detach()

@@ -22,7 +22,7 @@ from segue.batches.batch import Batch
 from segue.data.log import Log
 from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import DirectModel, GradientModel, Model
-from segue.nn import compiled
+from segue.nn.compiled.loop import same_loops, training_size
 from segue.nn.matmul import fast_matmul
 from segue.nn.memory import keep_freed_memory
 from segue.nn.optim import Optimizer
@@ -167,7 +167,7 @@ def _train(
             epoch = len(training.epochs) + 1
 
             # one pass over the log
-            with stopwatch() as watch, compiled.same_loops(training.loops):
+            with stopwatch() as watch, same_loops(training.loops):
                 loss = train_epoch(model, optimizer, log, seed, epoch)
             training.seconds += watch.seconds
             training.cpu_seconds += watch.cpu_seconds
@@ -226,9 +226,8 @@ def train_epoch(model: GradientModel, optimizer: Optimizer, log: Log, seed: int,
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
         rng = np.random.default_rng((seed, epoch))
-        if model.has_own_loop:
-            losses = model.train_without_batches(log, rng)
-        else:
+        losses = model.train_epoch(log, rng)
+        if losses is None:
             losses = _train_batches(model, optimizer, log, rng)
     if len(losses) == 0:
         raise nothing_to_train_on(model, log)
@@ -246,7 +245,7 @@ def _train_batches(model: GradientModel, optimizer: Optimizer, log: Log, rng: np
     device = next(model.parameters()).device
     # one buffer for the losses of all batches: many small tensors between large ones would fragment the memory
     losses, num_batches = torch.zeros(64, device=device), 0
-    with compiled.training(len(log) * model.config.epochs):
+    with training_size(len(log) * model.config.epochs):
         train = training_step(model, optimizer, device)
         for batch in model.batches(log, rng):
             loss = train(batch)

@@ -72,7 +72,7 @@ class Training:
         cpu_seconds: processor time of the same.
         peak_mb: peak memory of the process during the training, in MB; None where it is unknown.
         time_limit: the limit, in seconds, that ended the training; None if it ended without it.
-        loops: which compiled loops computed it; see `segue.nn.compiled.same_loops`.
+        loops: which compiled loops computed it; see `segue.nn.compiled.loop.same_loops`.
     """
 
     epochs: list[Epoch] = field(default_factory=list)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +21,7 @@ from segue.data import synthetic
 from segue.errors import ConfigError, TrainingError
 from segue.models.base.model import Sizes
 from segue.models.factorization.bprmf import BPRMF
-from segue.nn import pairwise_sgd
+from segue.nn.compiled.loops import pairwise_sgd
 from segue.training.loop import fit
 
 SIZES = Sizes(num_users=4, num_items=6, num_features=3)
@@ -212,14 +214,14 @@ def test_sgd_makes_the_steps_of_batches_of_one(recency: float) -> None:
         torch.testing.assert_close(weight, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_sgd_needs_no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sgd_needs_no_numba() -> None:
     log = synthetic.markov(30, 12, 8, seed=3)
     config = BPRMF.configure({"embedding_dim": 3, "optimizer": "sgd", "lr": 0.1, "epochs": 3})
     one, two = (BPRMF(config, Sizes(30, 12)).double() for _ in range(2))
     two.load_state_dict(one.state_dict())
     fit(one, log)
-    monkeypatch.setitem(pairwise_sgd.pairwise_sgd.__dict__, "function", None)
-    fit(two, log)
+    with pairwise_sgd.never():
+        fit(two, log)
     for weight, expected in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(weight, expected, rtol=1e-10, atol=1e-12)
 
@@ -231,13 +233,11 @@ def test_threads_train_together() -> None:
     assert epochs[-1].loss < 0.9 * epochs[0].loss
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_a_learning_rate_of_sgd_that_is_too_large_is_said(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not compiled:
-        monkeypatch.setitem(pairwise_sgd.pairwise_sgd.__dict__, "function", None)
+@pytest.mark.parametrize("form", [pairwise_sgd.always, pairwise_sgd.never])
+def test_a_learning_rate_of_sgd_that_is_too_large_is_said(form: Callable[[], AbstractContextManager[None]]) -> None:
     log = synthetic.markov(30, 12, 8, seed=3)
     model = BPRMF(BPRMF.configure({"optimizer": "sgd", "lr": 1e30}), Sizes(30, 12))
-    with pytest.raises(TrainingError, match=r"bprmf: the loss is not finite from batch 1 of epoch \d+ on"):
+    with form(), pytest.raises(TrainingError, match=r"bprmf: the loss is not finite from batch 1 of epoch \d+ on"):
         fit(model, log)
 
 
@@ -253,3 +253,12 @@ def test_a_learning_rate_of_sgd_that_is_too_large_is_said(compiled: bool, monkey
 def test_settings_that_do_not_fit_together(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         BPRMF.configure(choices)
+
+
+@pytest.mark.parametrize(
+    ("options", "lr"), [({}, 0.005), ({"preset": "learnbpr"}, 0.05), ({"settings": {"optimizer": "sgd"}}, 0.05)]
+)
+def test_a_search_tries_learning_rates_for_the_optimizer(options: dict[str, Any], lr: float) -> None:
+    space = BPRMF.space_for(BPRMF.configure(**options))
+    assert space["lr"].low < lr < space["lr"].high < 8 * lr
+    assert set(space) == set(BPRMF.space)

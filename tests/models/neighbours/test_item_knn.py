@@ -17,10 +17,9 @@ from segue.data.log import Log
 from segue.models.base.model import Sizes
 from segue.models.neighbours import item_knn
 from segue.models.neighbours.item_knn import ItemKNN
-from segue.nn.compiled import CompiledLoop
+from segue.nn.compiled.loops import neighbours, row_sums
 
 ITEMS = 5
-COMPILED = CompiledLoop(item_knn.neighbours.module, item_knn.neighbours.name, worth=0)
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
 
 
@@ -94,9 +93,10 @@ def test_the_size_of_blocks_changes_no_bit(monkeypatch: pytest.MonkeyPatch, max_
     log = synthetic.markov(30, 8, 6, seed=1)
     whole = fitted(log, similarity=similarity).state_dict()
     monkeypatch.setattr(item_knn, "MAX_PAIRS", max_pairs)
-    for loop in (COMPILED, item_knn.neighbours):
-        monkeypatch.setattr(item_knn, "neighbours", loop)
-        for key, value in fitted(log, similarity=similarity).state_dict().items():
+    for form in (neighbours.always, neighbours.never):
+        with form():
+            found = fitted(log, similarity=similarity).state_dict()
+        for key, value in found.items():
             assert torch.equal(value, whole[key])
 
 
@@ -115,11 +115,10 @@ def test_the_compiled_loop_finds_the_same_neighbours_to_the_bit(
     log = synthetic.from_sequences(histories, num_items=12)
     choices = {"similarity": kind, "num_neighbours": num_neighbours, "shrinkage": shrinkage, "alpha": 0.3}
     states = []
-    for loop in (COMPILED, item_knn.neighbours):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(item_knn, "neighbours", loop)
+    for form in (neighbours.always, neighbours.never):
+        with form():
             states.append(fitted(log, **choices).state_dict())
-    assert COMPILED.function is not None
+    assert neighbours.function is not None
     for key, value in states[0].items():
         assert torch.equal(value, states[1][key])
 
@@ -127,9 +126,8 @@ def test_the_compiled_loop_finds_the_same_neighbours_to_the_bit(
 def test_of_equal_items_the_lower_ones_are_stored() -> None:
     """Ten items occur with item 11 once each."""
     log = synthetic.from_sequences([[item, 11] for item in range(10, 0, -1)], num_items=11)
-    for loop in (COMPILED, item_knn.neighbours):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(item_knn, "neighbours", loop)
+    for form in (neighbours.always, neighbours.never):
+        with form():
             assert fitted(log, num_neighbours=4).neighbour[11].tolist() == [1, 2, 3, 4]
 
 
@@ -140,14 +138,14 @@ def test_an_item_without_events_has_no_neighbours() -> None:
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "gru4rec"])
-def test_the_compiled_loop_scores_to_the_bit(similarity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_loop_scores_to_the_bit(similarity: str) -> None:
     pytest.importorskip("numba")
     log = synthetic.markov(30, 40, 9, seed=1)
     model = ItemKNN(ItemKNN.configure({"similarity": similarity, "window": None}), Sizes(log.num_users, log.num_items))
     model.fit(log)
     batch = Batch(torch.arange(6), torch.randint(0, 41, (6, 12), generator=torch.Generator().manual_seed(0)))
-    plain = model.score(batch)
-    compiled = CompiledLoop(item_knn.row_sums.module, item_knn.row_sums.name, worth=0)
-    monkeypatch.setattr(item_knn, "row_sums", compiled)
-    assert compiled.function is not None
-    assert torch.equal(model.score(batch), plain)
+    with row_sums.never():
+        plain = model.score(batch)
+    assert row_sums.function is not None
+    with row_sums.always():
+        assert torch.equal(model.score(batch), plain)

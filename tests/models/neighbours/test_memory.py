@@ -15,7 +15,8 @@ from segue.models.base.model import DirectModel, Sizes
 from segue.models.neighbours import item_knn, seq_knn
 from segue.models.neighbours.item_knn import ItemKNN
 from segue.models.neighbours.seq_knn import SeqKNN
-from segue.nn.compiled import CompiledLoop
+from segue.nn.compiled.loop import CompiledLoop
+from segue.nn.compiled.loops import neighbours, pair_counts
 
 PAIRS = 50_000  # of a block
 USERS, LENGTH, ITEMS = 300, 100, 3000
@@ -30,20 +31,17 @@ def long_histories() -> Log:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize(
-    ("module", "kind", "name"), [(seq_knn, SeqKNN, "pair_counts"), (item_knn, ItemKNN, "neighbours")]
-)
+@pytest.mark.parametrize(("module", "kind", "loop"), [(seq_knn, SeqKNN, pair_counts), (item_knn, ItemKNN, neighbours)])
 def test_memory_is_that_of_the_kept_neighbours(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel], name: str, compiled: bool
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[DirectModel], loop: CompiledLoop, compiled: bool
 ) -> None:
     monkeypatch.setattr(module, "MAX_PAIRS", PAIRS)
-    if compiled:
-        monkeypatch.setattr(module, name, loop := CompiledLoop(vars(module)[name].module, vars(module)[name].name, 0))
-        assert loop.get(1) or not find_spec("numba")
+    assert loop.function or not find_spec("numba")  # loaded, so that its memory does not count
     log = long_histories()
     model = kind(kind.configure({"num_neighbours": 500}), Sizes(log.num_users, log.num_items))
     tracemalloc.start()
-    model.fit(log)
+    with loop.always() if compiled else loop.never():
+        model.fit(log)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     kept = sum(value.nbytes for value in model.state_dict().values())

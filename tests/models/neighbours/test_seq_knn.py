@@ -18,7 +18,7 @@ from segue.errors import ConfigError
 from segue.models.base.model import Sizes
 from segue.models.neighbours import seq_knn
 from segue.models.neighbours.seq_knn import SeqKNN
-from segue.nn.compiled import CompiledLoop
+from segue.nn.compiled.loops import pair_counts
 
 ITEMS = 5
 HISTORIES = st.lists(st.lists(st.integers(1, ITEMS), max_size=6), min_size=1, max_size=6)
@@ -36,8 +36,6 @@ SETTINGS = st.fixed_dictionaries(
         "min_position_weight": st.sampled_from([0.0, 0.2]),
     }
 )
-
-COMPILED = CompiledLoop(seq_knn.pair_counts.module, seq_knn.pair_counts.name, worth=0)
 
 
 def fitted(log: Log, preset: str | None = None, **choices: Any) -> SeqKNN:
@@ -98,12 +96,11 @@ def test_the_compiled_loop_counts_pairs_to_the_bit(
     pytest.importorskip("numba")
     log = synthetic.from_sequences([[item * apart for item in one] for one in histories], num_items=5 * apart)
     states = []
-    for loop in (COMPILED, seq_knn.pair_counts):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(seq_knn, "pair_counts", loop)
+    for form in (pair_counts.always, pair_counts.never):
+        with form(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(seq_knn, "MAX_PAIRS", max_pairs)
             states.append(fitted(log, **choices).state_dict())
-    assert COMPILED.function is not None
+    assert pair_counts.function is not None
     assert all(torch.equal(states[0][key], value) for key, value in states[1].items())
 
 

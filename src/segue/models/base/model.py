@@ -164,6 +164,11 @@ class Model(nn.Module, ABC):
             base = cls.presets[preset]
         return cls.Config.make({**base, **(settings or {})})
 
+    @classmethod
+    def space_for(cls, config: Any) -> Space:
+        """The default search space where the other settings are those of `config`."""
+        return cls.space
+
 
 class DirectModel(Model):
     """Base class of models that are fitted in closed form, for example by counting."""
@@ -285,14 +290,12 @@ class GradientModel(Model):
         """
         return None
 
-    @property
-    def has_own_loop(self) -> bool:
-        """Whether `train_without_batches` makes an epoch, instead of `batches`, `forward` and `optimizer`."""
-        return False
+    def train_epoch(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"] | None:
+        """Train for one epoch in a loop of the model's own; return the mean loss of a target in each part of it.
 
-    def train_without_batches(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"]:
-        """Train for one epoch in the model's own loop; return the mean loss of a target in each part of it."""
-        raise NotImplementedError(f"{self.name} has no loop of its own")
+        None, by default, if `batches`, `forward` and `optimizer` are to make the epoch.
+        """
+        return None
 
     @abstractmethod
     def forward(self, batch: Any) -> Float[Tensor, ""]:

@@ -29,7 +29,8 @@ from segue.data.log import Log
 from segue.errors import require
 from segue.models.base.model import DotProductModel, GradientModel, GradientModelConfig, Sizes
 from segue.nn import losses
-from segue.nn.compiled import overrides, target_loss
+from segue.nn.compiled.loop import overrides
+from segue.nn.compiled.loops import target_loss
 from segue.nn.embedding import embedding
 from segue.nn.sampled_loss import LossWithGrad, loss_with_autograd, sampled_loss
 from segue.nn.sliding_windows import positions_to_windows
@@ -168,7 +169,7 @@ class RankingModel(GradientModel, DotProductModel):
             return None
         if overrides(self, RankingModel, "_loss", "_item_vectors_of"):
             return None
-        loop = target_loss.in_training(self.item_embeddings)
+        loop = target_loss.for_training(self.item_embeddings)
         return loop and partial(loop, pairwise=config.loss == "bpr", beta=self._beta)
 
     @property

@@ -38,7 +38,7 @@ from segue.nn.embedding import embedding, zero_padding
 from segue.nn.item_features import ItemFeatures
 from segue.nn.losses import bpr, l2_penalty
 from segue.nn.optim import Optimizer
-from segue.nn.pairwise_sgd import NoOptimizer, descend
+from segue.nn.pairwise_sgd import NoOptimizer, sgd_epoch
 
 
 class BPRMFConfig(FeaturedConfig):
@@ -112,29 +112,33 @@ class BPRMF(GradientModel, DotProductModel):
             self.feature_embedding = nn.Parameter(torch.randn(sizes.num_features + 1, width).mul_(0.01))
             zero_padding(self.feature_embedding)
 
+    @classmethod
+    def space_for(cls, config: BPRMFConfig) -> Space:
+        return cls.space if config.optimizer == "adam" else {**cls.space, "lr": LogUniform(1e-2, 2e-1)}
+
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         if self.config.feature_column:
             self.features.set_features(*self.config.item_features(log))
         return user_item_pairs(log, self.config.batch_size, rng, recency=self.config.recency)
 
     def optimizer(self) -> Optimizer:
-        return NoOptimizer() if self.has_own_loop else super().optimizer()
-
-    @property
-    def has_own_loop(self) -> bool:
-        return self.config.optimizer == "sgd"
+        return NoOptimizer() if self.config.optimizer == "sgd" else super().optimizer()
 
     @torch.no_grad()
-    def train_without_batches(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"]:
+    def train_epoch(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"] | None:
         config = self.config
+        if config.optimizer != "sgd":
+            return None
         alone = config.num_threads == 1 or distributed.world_size() == 1  # or the weights of the processes would differ
         require(alone, f"num_threads={config.num_threads}: several processes need num_threads=1")
         triples = user_item_triples(log, rng, recency=config.recency)
-        weights = self.user_embedding, self.item_embedding
-        users, items = (weight.cpu().numpy() for weight in weights)
-        losses = descend(triples, users, items, lr=config.lr, l2=config.l2, num_threads=config.num_threads)
-        for weight, values in zip(weights, (users, items), strict=True):
-            weight.copy_(torch.from_numpy(values))  # from another device
+        users, items = self.user_embedding.cpu(), self.item_embedding.cpu()
+        losses = sgd_epoch(
+            triples, users.numpy(), items.numpy(), lr=config.lr, l2=config.l2, num_threads=config.num_threads
+        )
+        if users.data_ptr() != self.user_embedding.data_ptr():  # the weights are on another device
+            self.user_embedding.copy_(users)
+            self.item_embedding.copy_(items)
         return torch.from_numpy(losses)
 
     def forward(self, batch: SequenceBatch) -> Float[Tensor, ""]:

@@ -36,8 +36,8 @@ from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entrie
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, Space, Uniform
 from segue.nn.buffers import require_ids
-from segue.nn.compiled import neighbours, row_sums
-from segue.nn.sparse import Entries, compiled_row_sums
+from segue.nn.compiled.loops import neighbours, row_sums
+from segue.nn.sparse import Entries
 
 
 class ItemKNNConfig(Config):
@@ -125,12 +125,12 @@ class ItemKNN(DirectModel):
     def _sums(self, history: Int[Tensor, "B L"], weights: Float[Tensor, "B L"]) -> Float[Tensor, "B I"]:
         """The weighted similarities to the items of each history, summed by item, the oldest item first."""
         num_ids, width = self.neighbour.shape
-        add_rows = row_sums.get(history.numel() * width)
-        if add_rows is not None:
+        compiled = row_sums.for_work(history.numel() * width)
+        if compiled is not None:
             start = torch.arange(0, num_ids * width + 1, width)
             start[0] = width  # the row of padding has no entries
             matrix = start, self.neighbour.view(-1), self.similarity.view(-1)
-            return compiled_row_sums(add_rows, history, weights, matrix, num_ids)
+            return compiled(history, weights, matrix, num_ids)
         sums = self.similarity.new_zeros(len(history), num_ids)
         for item, weight in zip(history.unbind(1), weights.unbind(1), strict=True):
             sums.scatter_add_(1, self.neighbour[item].long(), self.similarity[item] * weight.unsqueeze(1))
@@ -197,7 +197,7 @@ def _nearest(pairs: _Pairs, k: int) -> Iterator[tuple[slice, Codes, Floats]]:
     Of equals, the lower id comes first; 0 fills up the rows of items with fewer.
     """
     most = pairs.most()
-    find = neighbours.get(int(most.sum()))
+    find = neighbours.for_work(int(most.sum()))
     matrices = [
         (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
         for matrix in (pairs.items, pairs.users)

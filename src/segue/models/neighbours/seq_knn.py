@@ -40,7 +40,7 @@ from segue.data.log import Codes, Floats, Ids, Log, ranges
 from segue.models.base.item_pairs import MAX_PAIRS, group_blocks, nearest_entries
 from segue.models.base.model import DirectModel, Sizes
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.compiled import pair_counts
+from segue.nn.compiled.loops import pair_counts
 from segue.nn.sparse import Entries, SparseMatrix
 
 
@@ -157,7 +157,7 @@ def _similar_pairs(log: Log, config: SeqKNNConfig) -> Iterator[Entries]:
     width = events.before + events.after
     order = np.argsort(events.item, kind="stable")
     order = order[width[order] > 0]
-    count_pairs = pair_counts.get(int(width.sum()))
+    count_pairs = pair_counts.for_work(int(width.sum()))
     for parts in group_blocks(events.item[order], np.cumsum(width[order]), MAX_PAIRS):
         if count_pairs is not None:
             event = order[parts[0].start : parts[-1].stop]

@@ -48,7 +48,8 @@ from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingModel
 from segue.models.base.recurrent import RecurrentConfig, RecurrentModel
 from segue.models.base.search_space import Choice, LogUniform, Space, Uniform
-from segue.nn.compiled import overrides, session_step
+from segue.nn.compiled.loop import overrides
+from segue.nn.compiled.loops import session_step
 from segue.nn.dropout import dropout
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.losses import GRADIENTS
@@ -197,7 +198,7 @@ class GRU4Rec(RecurrentModel):
         has_loop = config.bptt == "one" and config.negative_sampling == "shared" and config.loss in GRADIENTS
         if not has_loop or config.temperature or overrides(self, GRU4Rec, *STEP) or type(optimizer) is not Adagrad:
             return None
-        step = session_step.in_training(self.output_embedding)
+        step = session_step.for_training(self.output_embedding)
         if step is None or not all(weight.requires_grad for weight in self.parameters()):
             return None
         is_tied = config.input_embedding == "tied"

@@ -53,7 +53,8 @@ from segue.errors import require
 from segue.models.base.model import Sizes
 from segue.models.base.ranking import Loss, RankingConfig, RankingModel
 from segue.models.base.search_space import Choice, LogUniform, Space
-from segue.nn.compiled import gated_queries, overrides
+from segue.nn.compiled.loop import overrides
+from segue.nn.compiled.loops import gated_queries
 from segue.nn.convolution import WindowConvolutions
 from segue.nn.embedding import embedding, zero_padding
 from segue.nn.recorder import record
@@ -267,7 +268,7 @@ class HGN(RankingModel):
         has_gates = config.window_encoder == "gates" and config.feature_gate and config.instance_gate
         if not has_gates or config.pooling == "max" or config.dropout or overrides(self, HGN, "encode_windows"):
             return None
-        loop = gated_queries.in_training(self.input_embeddings)
+        loop = gated_queries.for_training(self.input_embeddings)
         return loop and partial(
             loop,
             feature_gate=(self.feature_gate_item.weight, self.feature_gate_user.weight, self.feature_gate_user.bias),

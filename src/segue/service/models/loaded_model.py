@@ -13,7 +13,7 @@ import numpy as np
 
 from segue.data.log import Ids, Log, Mask
 from segue.models.base.model import Model
-from segue.nn.compiled import best_columns, row_sums
+from segue.nn.compiled.loops import best_columns, row_sums
 from segue.service.batcher import Batcher
 from segue.service.models.live_states import LiveStates
 from segue.service.users.history import History, Origin

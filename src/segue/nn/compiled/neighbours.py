@@ -1,23 +1,18 @@
-"""The most similar items of each item, from counts of pairs, as a loop that numba compiles (the extra `fast`).
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loop or loads it from numba's cache.
-"""
+"""The most similar items of each item, from counts of pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import no_type_check
 
-import numba
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from segue.nn.compiled.jit import Array, compile_loop, inner_loop
+
 CSR = "Tuple((i8[::1], i4[::1], i4[::1]))"
-_compiled = numba.njit(cache=True, nogil=True)  # for functions that only the loop calls, with the types it has
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signature of the loop checks
-def _count_pairs(one: int, items: tuple[Array, ...], users: tuple[Array, ...], count: Array, found: Array) -> int:
+@no_type_check
+def _pairs_of(one: int, items: tuple[Array, ...], users: tuple[Array, ...], count: Array, found: Array) -> int:
     """Add to `count`, which holds zeros, the pairs of item `one` with each other item; return how many have pairs.
 
     `found` gets these items, in any order.
@@ -65,7 +60,7 @@ def _sift_down(similarity: Array, neighbour: Array, parent: int, size: int) -> N
     similarity[parent], neighbour[parent] = value, item
 
 
-count_pairs, sift_down = _compiled(_count_pairs), _compiled(_sift_down)
+sift_down = inner_loop(_sift_down, exact=True)
 
 
 @no_type_check
@@ -86,7 +81,7 @@ def _keep_best(candidate: Array, value: Array, neighbour: Array, similarity: Arr
         sift_down(similarity, neighbour, 0, last)
 
 
-keep_best = _compiled(_keep_best)
+pairs_of, keep_best = inner_loop(_pairs_of, exact=True), inner_loop(_keep_best, exact=True)
 
 
 @no_type_check
@@ -119,7 +114,7 @@ def _find_neighbours(
     left, right = factors
     count, found, value = np.zeros(len(right), np.int32), np.empty(len(right) + 1, np.int32), np.empty(len(right))
     for one in range(bounds[0], bounds[1]):
-        num_found = count_pairs(one, items, users, count, found)
+        num_found = pairs_of(one, items, users, count, found)
         for place in range(num_found):
             two = np.uint32(found[place])
             norm = left[one] * right[two]
@@ -129,8 +124,8 @@ def _find_neighbours(
         keep_best(found[:num_found], value[:num_found], neighbour[row], similarity[row])
 
 
-find_neighbours: Callable[..., None] = numba.njit(
+find_neighbours = compile_loop(
+    _find_neighbours,
     f"void(UniTuple(i8, 2), {CSR}, {CSR}, UniTuple(f8[::1], 2), b1, f8, i4[:, ::1], f8[:, ::1])",
-    cache=True,
-    nogil=True,
-)(_find_neighbours)
+    exact=True,
+)

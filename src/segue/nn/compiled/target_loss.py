@@ -1,11 +1,9 @@
-"""The loss of targets and their own negatives, with its gradients, as loops that numba compiles (the extra `fast`).
+"""The loss of targets and their own negatives, with its gradients.
 
 `target_loss` computes what `segue.models.base.ranking` writes in torch for BPR and binary cross-entropy. Its loop looks
 up the vectors of the targets and negatives of one query, and uses them for scores and gradients while they are in the
 cache. torch first copies the vectors of all targets and negatives, and later adds up a gradient for each: a training
 step takes 1.5 times as long (benchmark row `handwritten`, part `target-loss`).
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loops or loads them from numba's cache.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.nn.compile_loop import Array, Loop, add, arrays, compile_loop, dot, inner_loop
+from segue.nn.compiled.jit import Array, Loop, add, arrays, compile_loop, dot, inner_loop
 
 BLOCK = 64  # queries at a time, whose items stay in the cache
 
@@ -52,7 +50,7 @@ class _TargetLoss(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, table: Tensor, item: Tensor, pairwise: bool, beta: float) -> Tensor:
         query = query.contiguous()
         grad_query, grad_score = torch.empty_like(query), query.new_empty(item.shape)
-        scores_and_loss, _ = loops(query.dtype)
+        scores_and_loss, _ = for_dtype(query.dtype)
         loss = scores_and_loss(*arrays(query, table, item, grad_query, grad_score), pairwise, beta)
         ctx.kept = query, table, item, grad_query, grad_score
         return query.new_tensor(loss)
@@ -62,12 +60,12 @@ class _TargetLoss(torch.autograd.Function):
         query, table, item, grad_query, grad_score = ctx.kept
         if table.grad is None:
             table.grad = torch.zeros_like(table)
-        _, add_gradients = loops(query.dtype)
+        _, add_gradients = for_dtype(query.dtype)
         add_gradients(*arrays(query, item, grad_score, table.grad), float(grad))
         return grad_query * grad, None, None, None, None
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signatures below check
+@no_type_check
 def _log_loss(x: float) -> tuple[float, float]:
     """-log sigma(-x) and its derivative."""
     small = np.exp(-abs(x))
@@ -142,7 +140,7 @@ def _add_gradients(query: Array, item: Array, grad_score: Array, grad: Array, sc
 
 
 @cache
-def loops(dtype: torch.dtype) -> tuple[Loop, Loop]:
+def for_dtype(dtype: torch.dtype) -> tuple[Loop, Loop]:
     """The two loops for arrays of `dtype`."""
     rows, item, score = "F[:, ::1]", "i8[:, :, ::1]", "F[:, :, ::1]"
     return (
@@ -151,4 +149,4 @@ def loops(dtype: torch.dtype) -> tuple[Loop, Loop]:
     )
 
 
-loops(torch.float32)
+for_dtype(torch.float32)

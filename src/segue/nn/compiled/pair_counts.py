@@ -1,21 +1,17 @@
-"""The weighted counts of pairs of events as a loop that numba compiles (the extra `fast`).
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loop or loads it from numba's cache.
-"""
+"""The weighted counts of pairs of events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import no_type_check
 
-import numba
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from segue.nn.compiled.jit import Array, compile_loop, inner_loop
+
 BLOCK = 256  # items that are looked through together
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signature below checks
+@no_type_check
 def _take(
     begin: int, end: int, one: int, seen: Array, total: Array, entries: tuple[Array, Array, Array], written: int
 ) -> int:
@@ -37,7 +33,7 @@ def _take(
     return written
 
 
-take = numba.njit(nogil=True)(_take)
+take = inner_loop(_take, exact=True)
 
 
 @no_type_check
@@ -95,8 +91,8 @@ def _count_pairs(
     return written
 
 
-count_pairs: Callable[..., int] = numba.njit(
+count_pairs = compile_loop(
+    _count_pairs,
     "i8(i8[::1], i4[::1], i8[::1], i8[::1], f8[::1], f8[::1], i8, Tuple((i4[::1], i4[::1], f8[::1])))",
-    cache=True,
-    nogil=True,
-)(_count_pairs)
+    exact=True,
+)

@@ -8,8 +8,8 @@ counted, not timed, so that a program always loads the loop at the same place. A
 request: see `CompiledLoop.load_at_first_use`.
 
 Loops that train models round otherwise than their plain form. Whether they are used depends on the size of the whole
-training alone (`training`): one that is resumed by another process ends with the same weights. Where only one of the
-two has a loop, the training is not resumed (`same_loops`).
+training alone (`training_size`): one that is resumed by another process ends with the same weights. Where only one of
+the two has a loop, the training is not resumed (`same_loops`).
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ DAMAGED = (
     f"{Path(__file__).parent / '__pycache__'}, or where NUMBA_CACHE_DIR says"
 )
 
-_TRAINING_WORK = ContextVar("training_work", default=0)
+_TRAINING_SIZE = ContextVar("training_size", default=0)
 _USED: ContextVar[dict[str, bool] | None] = ContextVar("used", default=None)
 _REPEATS = ContextVar("repeats", default=1)
 
 
 @contextmanager
-def training(work: int) -> Iterator[None]:
-    """Inside the block a model is trained, on `work` events in all epochs together."""
-    token = _TRAINING_WORK.set(work)
+def training_size(events: int) -> Iterator[None]:
+    """Inside the block a model is trained, on so many events in all epochs together."""
+    token = _TRAINING_SIZE.set(events)
     try:
         yield
     finally:
-        _TRAINING_WORK.reset(token)
+        _TRAINING_SIZE.reset(token)
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def same_loops(used: dict[str, bool]) -> Iterator[None]:
 
 
 @contextmanager
-def repeated(times: int) -> Iterator[None]:
+def repeated_work(times: int) -> Iterator[None]:
     """Inside the block, work is a sample of what a process does `times` times, and counts as that much."""
     token = _REPEATS.set(times)
     try:
@@ -90,33 +90,35 @@ class CompiledLoop:
     Args:
         module: imported when the loop is loaded.
         function: its name in the module.
-        worth: the amount of work whose plain form takes as long as loading the loop.
+        min_work: the amount of work whose plain form takes as long as loading the loop.
         exact: whether it gives the bits of its plain form; a loop used in training rounds differently.
     """
 
-    def __init__(self, module: str, function: str, worth: int, *, exact: bool = True) -> None:
-        self.module, self.name, self.worth, self.exact = module, function, worth, exact
-        self._work_left = worth
+    def __init__(self, module: str, function: str, min_work: int, *, exact: bool = True) -> None:
+        self.module, self.name, self.min_work, self.exact = module, function, min_work, exact
+        self._work_left = min_work
+        self._is_missing = False
         self._compiles: dict[torch.dtype, bool] = {}
 
     def load_at_first_use(self) -> None:
         """Count no work: this process has much of it, or has to answer fast."""
         self._work_left = 0
 
-    def get(self, work: int) -> Callable[..., Any] | None:
-        """The loop for a piece of work; None if the plain form is to do it."""
+    def for_work(self, work: int) -> Callable[..., Any] | None:
+        """The loop for a piece of work, which is counted; None if the plain form is to do it."""
         if self._work_left > 0:
             self._work_left -= work * _REPEATS.get()
         return None if self._work_left > 0 else self._as_before(self.function)
 
-    def in_training(self, table: Tensor) -> Callable[..., Any] | None:
-        """The loop that computes gradients, with some of the rows of `table`, in a training that is large enough.
+    def for_training(self, table: Tensor) -> Callable[..., Any] | None:
+        """The loop for a step of training; None if the plain form is to do it, or if the training is small.
 
-        None if the plain form is to do it.
+        Args:
+            table: the embedding table whose gradient the loop computes, in place.
         """
         is_leaf = torch.is_grad_enabled() and table.requires_grad and table.is_leaf
         is_array = table.device.type == "cpu" and table.dtype in (torch.float32, torch.float64)
-        if not is_leaf or not is_array or _TRAINING_WORK.get() < self.worth:
+        if not is_leaf or not is_array or _TRAINING_SIZE.get() < self.min_work:
             return None
         return self._as_before(self._of(table.dtype))
 
@@ -132,9 +134,34 @@ class CompiledLoop:
             f"differently: {remedy}, or delete the state of the training to start anew"
         )
 
-    @cached_property
+    @contextmanager
+    def always(self) -> Iterator[None]:
+        """Inside the block the loop does all work, however little it is. For tests and benchmarks."""
+        with self._changed(min_work=0, _work_left=0):
+            yield
+
+    @contextmanager
+    def never(self) -> Iterator[None]:
+        """Inside the block the loop is missing, as without numba. For tests and benchmarks."""
+        with self._changed(_is_missing=True):
+            yield
+
+    @contextmanager
+    def _changed(self, **attributes: object) -> Iterator[None]:
+        before = {name: vars(self)[name] for name in attributes}
+        vars(self).update(attributes)
+        try:
+            yield
+        finally:
+            vars(self).update(before)
+
+    @property
     def function(self) -> Callable[..., Any] | None:
         """The loop; None without numba, and with one that does not work here, of which a log line tells."""
+        return None if self._is_missing else self._loaded
+
+    @cached_property
+    def _loaded(self) -> Callable[..., Any] | None:
         loaded = self._attempt(self._import)
         if loaded is not None:
             logger.info("numba computes %s", self.name)
@@ -148,9 +175,9 @@ class CompiledLoop:
         return loaded
 
     def _of(self, dtype: torch.dtype) -> Callable[..., Any] | None:
-        """The loop if it can be compiled for arrays of `dtype`, by the function `loops` of its module."""
+        """The loop if it can be compiled for arrays of `dtype`, by the function `for_dtype` of its module."""
         if self.function is not None and dtype not in self._compiles:
-            loops = self._attempt(lambda: import_module(self.module).loops(dtype))
+            loops = self._attempt(lambda: import_module(self.module).for_dtype(dtype))
             self._compiles[dtype] = loops is not None
         return self.function if self._compiles.get(dtype) else None
 
@@ -164,28 +191,3 @@ class CompiledLoop:
                 why = f"{error}{DAMAGED}" if isinstance(error, (EOFError, UnpicklingError)) else error
                 logger.warning("the extra fast does not work here: slower, with %s (%s)", results, why)
             return None
-
-
-row_sums = CompiledLoop("segue.nn.compiled_row_sums", "add_weighted_rows", worth=50_000_000)
-"""Adds weighted rows of a sparse matrix. Its work is the entries to be added; scipy takes 2 to 12 ns for each."""
-
-pair_counts = CompiledLoop("segue.nn.compiled_pair_counts", "count_pairs", worth=25_000_000)
-"""Counts pairs of events for seq-knn. Its work is the number of pairs; numpy and scipy take 20 ns for each."""
-
-neighbours = CompiledLoop("segue.nn.compiled_neighbours", "find_neighbours", worth=5_000_000)
-"""Finds neighbours for item-knn. Its work is the pairs to be compared; numpy and scipy take 100 ns for each."""
-
-best_columns = CompiledLoop("segue.nn.compiled_topk", "best_columns", worth=25_000)
-"""Finds the best columns of each row of scores. Its work is the rows; torch takes 20 us longer for each."""
-
-gated_queries = CompiledLoop("segue.nn.compiled_gates", "gated_queries", worth=1_000_000, exact=False)
-"""The queries of HGN. Its work is the events of a training, all epochs together; torch takes 1 us more for each."""
-
-target_loss = CompiledLoop("segue.nn.compiled_target_loss", "target_loss", worth=1_000_000, exact=False)
-"""The loss of targets and their own negatives. Its work is as that of `gated_queries`."""
-
-session_step = CompiledLoop("segue.nn.compiled_session_step", "SessionStep", worth=50_000, exact=False)
-"""The training step of GRU4Rec. Its work is as that of `gated_queries`; torch takes 30 us more for each event."""
-
-pairwise_sgd = CompiledLoop("segue.nn.compiled_pairwise_sgd", "descend", worth=1, exact=False)
-"""Trains bprmf by SGD. It is loaded at once, so that a resumed training computes as one that was not interrupted."""

@@ -1,4 +1,4 @@
-"""Losses of targets among distinct shared negatives, with their gradients, as loops that numba compiles (extra `fast`).
+"""Losses of targets among distinct shared negatives, with their gradients.
 
 They are those of `segue.nn.losses.GRADIENTS`, where a negative that was drawn w times is one column with the weight w:
 
@@ -6,8 +6,6 @@ They are those of `segue.nn.losses.GRADIENTS`, where a negative that was drawn w
 
 A loss may overwrite the scores; `top1` and `bpr_max` keep those that have a gradient. Exponentials and sigmoids stay in
 torch, whose kernels use the processor's vector instructions.
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loops or loads them from numba's cache.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segue.nn.compile_loop import Array, Loop, arrays, compile_loop
+from segue.nn.compiled.jit import Array, Loop, arrays, compile_loop
 from segue.nn.losses import LOW, TINY
 
 LOG2_E = 1 / math.log(2)
@@ -49,7 +47,7 @@ def top1(score: Tensor, negatives: Negatives) -> tuple[float, Tensor]:
     _, positive = _positive(score, negatives.column)
     above = (score - positive.unsqueeze(1)).sigmoid_()
     large = score.square().sigmoid_()
-    return loops(score.dtype).top1(*arrays(score, *negatives[:2], above, large)), above
+    return for_dtype(score.dtype).top1(*arrays(score, *negatives[:2], above, large)), above
 
 
 def bpr_max(score: Tensor, negatives: Negatives, bpreg: float = 1.0) -> tuple[float, Tensor]:
@@ -59,7 +57,7 @@ def bpr_max(score: Tensor, negatives: Negatives, bpreg: float = 1.0) -> tuple[fl
     score.scatter_(1, place, LOW)
     sigma = (positive.unsqueeze(1) - score).sigmoid_()
     weight = (score - score.amax(1, keepdim=True)).mul_(LOG2_E).exp2_()
-    return loops(score.dtype).bpr_max(*arrays(score, positive, *negatives[:2], sigma, weight), bpreg), weight
+    return for_dtype(score.dtype).bpr_max(*arrays(score, positive, *negatives[:2], sigma, weight), bpreg), weight
 
 
 def sampled_cross_entropy(score: Tensor, negatives: Negatives) -> tuple[float, Tensor]:
@@ -71,7 +69,7 @@ def sampled_cross_entropy(score: Tensor, negatives: Negatives) -> tuple[float, T
     score.add_(offset).scatter_(1, place, positive.unsqueeze(1))
     top = score.amax(1)
     score.sub_(top.unsqueeze(1)).mul_(LOG2_E).exp2_()  # torch's exp takes three times as long
-    return loops(score.dtype).cross_entropy(*arrays(score, negatives.column, top.sub_(positive))), score
+    return for_dtype(score.dtype).cross_entropy(*arrays(score, negatives.column, top.sub_(positive))), score
 
 
 def _positive(score: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +78,7 @@ def _positive(score: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
     return place, score.gather(1, place).squeeze(1)
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signatures below check
+@no_type_check
 def _cross_entropy(score: Array, column: Array, above: Array) -> float:
     """From e^(score - maximum), and the maxima minus the scores of the targets."""
     loss = 0.0
@@ -165,7 +163,7 @@ class LossLoops(NamedTuple):
 
 
 @cache
-def loops(dtype: torch.dtype) -> LossLoops:
+def for_dtype(dtype: torch.dtype) -> LossLoops:
     """The loops for arrays of `dtype`."""
     rows, weights, column = "F[:, ::1]", "F[::1]", "i8[::1]"
     return LossLoops(
@@ -175,4 +173,4 @@ def loops(dtype: torch.dtype) -> LossLoops:
     )
 
 
-loops(torch.float32)
+for_dtype(torch.float32)

@@ -1,4 +1,4 @@
-"""A training step of GRU4Rec on parallel sessions, with loops that numba compiles (the extra `fast`).
+"""A training step of GRU4Rec on parallel sessions.
 
 `SessionStep` computes what `segue.models.sequential.gru4rec` writes in torch, with the same random numbers:
 
@@ -9,8 +9,6 @@ than to compute. Here a step has nine matrix products and some forty operations 
 negatives are drawn with replacement, and the same item has the same score each time. So scores and gradients are
 computed once for each distinct item, weighted by how often it was drawn. A training step takes 1.7 times as long the
 plain way (benchmark row `handwritten`, part `session-step`).
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loops or loads them from numba's cache.
 """
 
 from __future__ import annotations
@@ -23,10 +21,10 @@ import torch
 from torch import Tensor
 
 from segue.batches.batch import SequenceBatch
-from segue.nn import compiled_table_rows, compiled_weighted_losses
-from segue.nn.compile_loop import Array, Loop, arrays, compile_loop
-from segue.nn.compiled_table_rows import TableRows
-from segue.nn.compiled_weighted_losses import Negatives, WeightedLoss, bpr_max, sampled_cross_entropy, top1
+from segue.nn.compiled import table_rows, weighted_losses
+from segue.nn.compiled.jit import Array, Loop, arrays, compile_loop
+from segue.nn.compiled.table_rows import TableRows
+from segue.nn.compiled.weighted_losses import Negatives, WeightedLoss, bpr_max, sampled_cross_entropy, top1
 from segue.nn.dropout import dropout
 from segue.nn.optim import Adagrad
 from segue.nn.recurrent.gru import GRUCell
@@ -67,7 +65,7 @@ class SessionStep:
         mean: bool,
     ) -> None:
         self.cell, self.optimizer, self.activation = cell, optimizer, activation
-        self.dropout, self.mean, self.cell_backward = dropout, mean, loops(tables[0].dtype)
+        self.dropout, self.mean, self.cell_backward = dropout, mean, for_dtype(tables[0].dtype)
         losses: dict[str, WeightedLoss] = {
             "top1": top1,
             "bpr-max": partial(bpr_max, bpreg=bpreg),
@@ -171,7 +169,7 @@ def _masked(values: Tensor, mask: Tensor | None) -> Tensor:
     return values if mask is None else values * mask
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signature below checks
+@no_type_check
 def _cell_backward(
     grad: Array, gates: Array, new: Array, from_state: Array, state: Array, grad_x: Array, grad_h: Array
 ) -> None:
@@ -189,12 +187,12 @@ def _cell_backward(
 
 
 @cache
-def loops(dtype: torch.dtype) -> Loop:
+def for_dtype(dtype: torch.dtype) -> Loop:
     """The loop of the GRU for arrays of `dtype`; those of the other parts of a step are compiled with it."""
-    compiled_table_rows.loops(dtype)
-    compiled_weighted_losses.loops(dtype)
+    table_rows.for_dtype(dtype)
+    weighted_losses.for_dtype(dtype)
     rows = "F[:, ::1]"
     return compile_loop(_cell_backward, f"void({', '.join([rows] * 7)})", dtype)
 
 
-loops(torch.float32)
+for_dtype(torch.float32)

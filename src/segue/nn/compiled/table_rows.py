@@ -1,9 +1,7 @@
-"""The rows of a table that a training step uses, each of them once, and their update, as loops that numba compiles.
+"""The rows of a table that a training step uses, each of them once, and their update.
 
 `TableRows` replaces a sparse gradient and `segue.nn.optim.Adagrad`: equal rows have one place, where their gradients
-add up without a sort. It is used in `segue.nn.compiled_session_step`, whose benchmark row justifies it.
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loops or loads them from numba's cache.
+add up without a sort. It is used in `segue.nn.compiled.session_step`, whose benchmark row justifies it.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segue.nn.compile_loop import Array, Loop, arrays, compile_loop
+from segue.nn.compiled.jit import Array, Loop, arrays, compile_loop
 from segue.nn.optim import Adagrad
 
 
@@ -24,7 +22,7 @@ class TableRows:
 
     def __init__(self, table: Tensor, optimizer: Adagrad) -> None:
         index = next(index for index, weight in enumerate(optimizer.parameters) if weight is table)
-        self.table, self.loops = table.detach(), loops(table.dtype)
+        self.table, self.loops = table.detach(), for_dtype(table.dtype)
         self.state = optimizer.sum[index], optimizer.momentum_buffer[index]
         self.place_of = torch.full((len(table),), -1)
         self.items, self.gradient, self.size = torch.zeros(0, dtype=torch.int64), self.table[:0], 0
@@ -63,7 +61,7 @@ class TableRows:
         self.size = 0
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signatures below check
+@no_type_check
 def _find(ids: Array, place: Array, place_of: Array, items: Array, drawn: Array, size: int, multiple: int) -> int:
     for n in range(len(ids)):
         item = np.uint64(ids[n])  # unsigned: no test for negative ones
@@ -137,7 +135,7 @@ class RowLoops(NamedTuple):
 
 
 @cache
-def loops(dtype: torch.dtype) -> RowLoops:
+def for_dtype(dtype: torch.dtype) -> RowLoops:
     """The loops for arrays of `dtype`."""
     rows, numbers, ids = "F[:, ::1]", "F[::1]", "i8[::1]"
     signatures = {
@@ -149,4 +147,4 @@ def loops(dtype: torch.dtype) -> RowLoops:
     return RowLoops(*(compile_loop(loop, signature, dtype) for loop, signature in signatures.items()))
 
 
-loops(torch.float32)
+for_dtype(torch.float32)

@@ -1,116 +1,23 @@
-"""The queries of HGN and their gradients as loops that numba compiles (the extra `fast`).
+"""The loops of `segue.nn.compiled.gates`, whose equations have the numbers (1) and (2).
 
-`gated_queries` computes what `segue.models.sequential.hgn` writes in torch, for rows of C windows of L items:
-
-    gate_p    = sigma(W1 s_p + W2 u + b)        at each position p of a row         (1)
-    weight_cl = sigma(w3 . (s_p * gate_p) + u . W4[:, l])    at p = c + l             (2)
-    query_c   = u + sum over l of  weight_cl / total_c  s_p * gate_p  +  s_p
-
-The loops go once over the positions, forwards and backwards, and keep those of one row in the cache; torch goes over
-all of them in each of thirty operations. W1 s is the same wherever an item occurs in the batch, so each distinct item
-is multiplied once, and gradients are added up for each item before they are multiplied. Matrix products and the many
-sigmoids of (1) stay in torch, whose kernels use the processor's vector instructions. A training step takes 1.7 times as
-long the plain way (benchmark row `handwritten`, part `gates`).
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loops or loads them from numba's cache.
+Letters: b a row of the batch, p a position in it, c a window, l a position in a window, k a column. For the n-th of the
+distinct items, `vectors[2 n]` is s, its embedding, and `vectors[2 n + 1]` is W1 s.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple, no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn.functional import pad
 
-from segue.nn.compile_loop import Array, Loop, add, arrays, compile_loop, dot, inner_loop
+from segue.nn.compiled.jit import Array, Loop, add, compile_loop, dot, inner_loop
 
-ROWS = 1024  # numbers of distinct items are rounded up to it: oneDNN makes a kernel for each shape of a product
 TINY = 1e-12
 
 
-def gated_queries(
-    user: Float[Tensor, "B d"],
-    table: Float[Tensor, "I d"],
-    history: Int[Tensor, "B P"],
-    *,
-    feature_gate: tuple[Float[Tensor, "d d"], Float[Tensor, "d d"], Float[Tensor, "d"]],
-    instance_gate: tuple[Float[Tensor, "d"], Float[Tensor, "d L"]],
-    weighted_mean: bool,
-    item_item_product: bool,
-) -> Float[Tensor, "B C d"]:
-    """u + s + sum of s_l of each window, with the gradients of all arguments; that of `table` is added in place.
-
-    Args:
-        user: U of the users of the rows.
-        table: E, a leaf; row 0 is padding.
-        history: the items of the rows; 0 is padding. C = P - L + 1.
-        feature_gate: W1, W2, b.
-        instance_gate: w3, W4.
-        weighted_mean: whether total_c is the sum of the instance gates instead of the number of items.
-        item_item_product: whether the last term s_p is added.
-    """
-    item_weight, user_weight, bias = feature_gate
-    instance_item, instance_user = instance_gate
-    window = instance_user.shape[1]
-    # what both gates add for the user, in one product
-    user_logit = torch.addmm(pad(bias, (0, window)), user, torch.cat([user_weight.T, instance_user], 1))  # (B, d + L)
-    options = weighted_mean, item_item_product
-    queries: Tensor = _GatedQueries.apply(user, user_logit, item_weight, instance_item, table, history, options)
-    return queries
-
-
-class _GatedQueries(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        user: Tensor,
-        user_logit: Tensor,
-        item_weight: Tensor,
-        instance_item: Tensor,
-        table: Tensor,
-        history: Tensor,
-        options: tuple[bool, bool],
-    ) -> Tensor:
-        (rows, dim), positions, loop = user.shape, history.shape[1], loops(user.dtype)
-        window = user_logit.shape[1] - dim
-        place = torch.empty(history.shape, dtype=torch.int32)
-        items = torch.from_numpy(distinct_items(history.contiguous().numpy(), len(table), place.numpy(), ROWS))
-        vectors = user.new_empty(2 * len(items), dim)  # E and W1 E of the distinct items, in turns
-        loop.gather_rows(*arrays(table, items, vectors))
-        torch.mm(vectors[::2], item_weight.T, out=vectors[1::2])
-
-        gate = user.new_empty(rows * positions, dim)
-        loop.add_logits(*arrays(place, vectors, user_logit, gate))
-        gate.sigmoid_()
-        weight = user.new_empty(rows, positions - window + 1, window)
-        query = user.new_empty(weight.shape[:2].numel(), dim)
-        inputs = place, vectors, gate, instance_item.unsqueeze(0)
-        loop.pool(*arrays(*inputs, user_logit, user), tuple(arrays(weight, query)), options)
-        ctx.save_for_backward(item_weight)
-        ctx.kept, ctx.options = (table, items, weight, inputs), options
-        return query.view(*weight.shape[:2], dim)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (item_weight,) = ctx.saved_tensors
-        table, items, weight, inputs = ctx.kept
-        vectors, rows, window = inputs[1], len(weight), weight.shape[2]
-        grads = [grad.new_zeros(shape) for shape in (vectors.shape, (rows, grad.shape[2] + window), (1, grad.shape[2]))]
-        queries = grad.flatten(0, 1).contiguous()
-        loops(grad.dtype).pool_backward(*arrays(*inputs, weight, queries), tuple(arrays(*grads)), ctx.options)
-        grad_vectors, grad_logit, grad_instance = grads
-        grad_vectors[::2].addmm_(grad_vectors[1::2], item_weight)
-        if table.grad is None:
-            table.grad = torch.zeros_like(table)
-        loops(grad.dtype).add_rows(*arrays(grad_vectors, items, table.grad))
-        return grad.sum(1), grad_logit, grad_vectors[1::2].T @ vectors[::2], grad_instance[0], None, None, None
-
-
-@no_type_check  # a function that numba can compile has no other decorator; the signatures below check
+@no_type_check
 def _distinct_items(history: Array, num_ids: int, place: Array, multiple: int) -> Array:
     """The distinct items of a batch, ascending from 0 on and filled up with 0; `place` becomes the place of each."""
     place_of = np.zeros(num_ids, np.int32)
@@ -303,7 +210,7 @@ class GateLoops(NamedTuple):
 
 
 @cache
-def loops(dtype: torch.dtype) -> GateLoops:
+def for_dtype(dtype: torch.dtype) -> GateLoops:
     """The loops for arrays of `dtype`."""
     place, rows, weight, flags = "i4[:, ::1]", "F[:, ::1]", "F[:, :, ::1]", "UniTuple(b1, 2)"
     inputs = f"{place}, {rows}, {rows}, {rows}"
@@ -317,5 +224,5 @@ def loops(dtype: torch.dtype) -> GateLoops:
     return GateLoops(*(compile_loop(loop, signature, dtype) for loop, signature in signatures.items()))
 
 
-distinct_items = compile_loop(_distinct_items, "i8[::1](i8[:, ::1], i8, i4[:, ::1], i8)", torch.float32)
-loops(torch.float32)
+distinct_items = compile_loop(_distinct_items, "i8[::1](i8[:, ::1], i8, i4[:, ::1], i8)")
+for_dtype(torch.float32)

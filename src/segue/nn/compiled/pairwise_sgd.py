@@ -1,23 +1,17 @@
-"""Pairwise stochastic gradient descent as a loop that numba compiles (the extra `fast`).
-
-As `segue.nn.compiled_row_sums`: importing this module compiles the loop or loads it from numba's cache. Its plain form
-is `segue.nn.pairwise_sgd.plain_descent`.
-"""
+"""Stochastic gradient descent on the BPR loss; `segue.nn.pairwise_sgd` has its equations and its plain form."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import no_type_check
 
-import numba
-import numpy as np
+import torch
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from segue.nn.compiled.jit import Array, compile_loop
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signatures below check
-def _descend(triples: Array, user_vectors: Array, item_vectors: Array, lr: float, l2: float) -> float:
+@no_type_check
+def _sgd_steps(triples: Array, user_vectors: Array, item_vectors: Array, lr: float, l2: float) -> float:
     """Make one step for each triple, in order; return the sum of the losses before each step.
 
     The plain form makes the same steps and takes 180 times as long: it calls numpy two dozen times for each (benchmark
@@ -61,9 +55,4 @@ def _descend(triples: Array, user_vectors: Array, item_vectors: Array, lr: float
     return loss
 
 
-descend: Callable[..., float] = numba.njit(
-    [f"f8(i4[:, ::1], {kind}[:, ::1], {kind}[:, ::1], f8, f8)" for kind in ("f4", "f8")],
-    cache=True,
-    nogil=True,
-    fastmath={"reassoc", "contract"},  # lets it add several entries at a time
-)(_descend)
+sgd_steps = compile_loop(_sgd_steps, "f8(i4[:, ::1], F[:, ::1], F[:, ::1], f8, f8)", torch.float32, torch.float64)

@@ -1,21 +1,15 @@
-"""The k best columns of each row as a loop that numba compiles (the extra `fast`); see `segue.nn.topk`.
-
-Importing this module compiles the loop or loads it from numba's cache, so what can fail, fails here. The module
-`segue.nn.compiled` decides when that is done.
-"""
+"""The k best columns of each row; see `segue.nn.topk`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import no_type_check
 
-import numba
 import numpy as np
+import torch
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from segue.nn.compiled.jit import Array, compile_loop, inner_loop
 
 
-@numba.njit
 @no_type_check
 def _insert(score: float, column: int, count: int, values: Array, columns: Array) -> int:
     """Insert a column into the `count` best so far, after those that have the same score; the new count."""
@@ -31,7 +25,10 @@ def _insert(score: float, column: int, count: int, values: Array, columns: Array
     return min(count + 1, len(values))
 
 
-@no_type_check  # a function that numba can compile has no other decorator; the signatures below check
+insert = inner_loop(_insert, exact=True)
+
+
+@no_type_check
 def _best_columns(scores: Array, maxima: Array, values: Array, columns: Array) -> bool:
     """The k best columns of each row, best first; of equal scores the lower column comes first.
 
@@ -55,18 +52,20 @@ def _best_columns(scores: Array, maxima: Array, values: Array, columns: Array) -
         for group in range(num_groups):
             if np.isnan(maxima[row, group]):
                 return False
-            count = _insert(maxima[row, group], group, count, best, groups)
+            count = insert(maxima[row, group], group, count, best, groups)
         bound = best[-1] if count == k else -np.inf  # the k best columns are no lower: k groups have one as high
         row_values, row_columns, count = values[row], columns[row], 0
         for group in np.sort(groups):
             for column in range(group * size, (group + 1) * size):
                 if scores[row, column] >= bound:
-                    count = _insert(scores[row, column], column, count, row_values, row_columns)
+                    count = insert(scores[row, column], column, count, row_values, row_columns)
     return True
 
 
-best_columns: Callable[..., bool] = numba.njit(
-    [f"b1({kind}[:, ::1], {kind}[:, ::1], {kind}[:, ::1], i8[:, ::1])" for kind in ("f4", "f8")],
-    cache=True,
-    nogil=True,
-)(_best_columns)
+best_columns = compile_loop(
+    _best_columns,
+    "b1(F[:, ::1], F[:, ::1], F[:, ::1], i8[:, ::1])",
+    torch.float32,
+    torch.float64,
+    exact=True,
+)
