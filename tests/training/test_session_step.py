@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from functools import partialmethod
 from typing import Any
 
@@ -17,7 +18,7 @@ from segue.models.sequential.gru4rec import GRU4Rec
 from segue.nn.compiled.loop import training_size
 from segue.nn.compiled.loops import session_step
 from segue.testing import LAWS, subject
-from segue.training.loop import fit, train_batch
+from segue.training.loop import fit, train_batch, training_step
 
 pytest.importorskip("numba")
 CPU = torch.device("cpu")
@@ -102,6 +103,27 @@ def test_several_processes_train_the_plain_way(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(distributed, "all_reduce", lambda tensor: tensor)
         losses[processes] = fit(small(epochs=1), LOG).epochs[0].loss
         assert len(calls) == (processes == 1)
+
+
+@pytest.mark.parametrize("form", [session_step.always, session_step.never])
+def test_the_last_sessions_of_an_epoch_weigh_no_more_than_the_others(form: Callable[[], Any]) -> None:
+    """The sum of the losses is divided by the number of slots, however many of them have a session left."""
+    model = small(torch.float64, loss="sampled-ce", logq_correction=False, input_embedding="separate")
+    before = model.bias_hh.detach().clone()
+    batch = list(model.batches(LOG, np.random.default_rng(1)))[-1]
+    left = int((batch.target > 0).sum())
+    assert 0 < left < len(batch) == 8
+    reference = copy.deepcopy(model)
+    loss = reference(batch)
+    loss.backward()
+    gradient = reference.bias_hh.grad / 8
+    expected = before - 0.05 * gradient / (gradient**2 + 1e-6).sqrt()
+    with form(), training_size(1):
+        optimizer = model.optimizer()
+        optimizer.zero_grad()
+        found = training_step(model, optimizer, CPU)(batch)
+    assert found.item() == pytest.approx(loss.item() / left)  # what is reported is the mean loss of a target
+    torch.testing.assert_close(model.bias_hh.detach(), expected, rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("law", ["determinism", "learns_a_cycle", "padding_row_is_zero", "exact_resume"])

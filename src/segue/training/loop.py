@@ -285,15 +285,15 @@ def _compute_gradients(model: GradientModel, batch: Batch, device: torch.device)
     Returns:
         The share's part of the mean loss of a target.
     """
-    num_targets = batch.num_targets.to(device)
+    divisor = model.loss_divisor(batch) if model.config.reduction == "mean" else 1
     total_loss = torch.zeros((), device=device)
     share = batch.shard(distributed.process_rank(), distributed.world_size()).to(device)
     for micro_batch in share.slices(model.micro_batch_size):
         loss = model(micro_batch)
-        (loss / num_targets if model.config.reduction == "mean" else loss).backward()
+        (loss / divisor).backward()
         total_loss += loss.detach()
         del loss  # frees the graph before the next micro-batch builds its own
-    return total_loss / num_targets
+    return total_loss / batch.num_targets.to(device)
 
 
 def _out_of_patience(training: Training, max_epochs: int) -> bool:

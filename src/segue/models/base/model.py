@@ -290,6 +290,11 @@ class GradientModel(Model):
         """
         return None
 
+    def loss_divisor(self, batch: Any) -> Int[Tensor, ""] | int:
+        """What the sum of the losses of a batch is divided by with reduction=mean; by default its number of targets."""
+        divisor: Tensor = batch.num_targets
+        return divisor
+
     def train_epoch(self, log: Log, rng: np.random.Generator) -> Float[Tensor, "n"] | None:
         """Train for one epoch in a loop of the model's own; return the mean loss of a target in each part of it.
 

@@ -20,7 +20,8 @@ Sources: Hidasi, Karatzoglou, Baltrunas and Tikk, "Session-based recommendations
 
 Differs from the authors' program (github.com/hidasib/GRU4Rec) in:
   * a sampled negative that equals a target is not a negative of it (there, only the target's own column is not);
-  * rows without a next session stay in the batch, masked out; the program makes the batch smaller;
+  * rows without a next session stay in the batch, masked out; the program makes the batch smaller. Both divide the sum
+    of the losses by `batch_size`, so the last sessions of an epoch weigh no more than the others;
   * the reset gate is applied after the matrix product, as in the program's PyTorch version; the Theano version
     multiplies r * h;
   * items are ranked by their scores before `act`, which gives the same order;
@@ -214,6 +215,10 @@ class GRU4Rec(RecurrentModel):
             mean=config.reduction == "mean",
         )
         return found
+
+    def loss_divisor(self, batch: SequenceBatch) -> Int[Tensor, ""] | int:
+        # at the end of an epoch few sessions are left, whose steps would be as large as those of all slots together
+        return len(batch) if self.config.bptt == "one" else super().loss_divisor(batch)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         config = self.config

@@ -48,7 +48,7 @@ class SessionStep:
         logq_correction: whether sampled-ce corrects the scores of negatives.
         activation: None if the scores are not activated.
         dropout: the dropout rates of the inputs and of the states.
-        mean: whether the gradient is that of the mean loss of a target, or of the sum.
+        mean: whether the gradient is that of the sum of the losses divided by the number of slots, or of the sum.
     """
 
     def __init__(  # noqa: PLR0913  one keyword for each setting
@@ -97,7 +97,7 @@ class SessionStep:
 
         step = self._advance(previous, current.contiguous())
         self.state = step.after
-        loss, grad_after = self._gradients_of_scores(step.after, Negatives(drawn, column, expected), count)
+        loss, grad_after = self._gradients_of_scores(step.after, Negatives(drawn, column, expected))
         self._update(step, grad_after)
         return torch.tensor(loss / count)
 
@@ -115,9 +115,9 @@ class SessionStep:
         after = _masked(torch.lerp(new, state, gates[:, dim:]), masks[1])
         return _Advance(current, inputs, state, h, gates, new, after, masks)
 
-    def _gradients_of_scores(self, query: Tensor, negatives: Negatives, count: int) -> tuple[float, Tensor]:
+    def _gradients_of_scores(self, query: Tensor, negatives: Negatives) -> tuple[float, Tensor]:
         """The loss and the gradient of `query`; that of the output embeddings is written to `self.output`."""
-        size, dim, factor = len(negatives.drawn), query.shape[1], 1 / count if self.mean else 1.0
+        size, dim, factor = len(negatives.drawn), query.shape[1], 1 / len(query) if self.mean else 1.0
         vectors, bias = self.output.gather(size, dim)
         score = torch.addmm(bias, query, vectors.T)  # (B, n)
         if self.activation:
