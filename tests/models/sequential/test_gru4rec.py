@@ -137,6 +137,18 @@ def test_optimisers_and_their_sparse_tables() -> None:
     assert isinstance(build(optimizer="adam").optimizer(), Adam)
 
 
+def test_training_with_the_defaults_is_stable_where_the_negatives_are_nearly_all_items() -> None:
+    """A loss of log 2 is that of equal scores. With a learning rate of .15 the mean loss of this epoch is above 50."""
+    rng = np.random.default_rng(0)
+    popularity = 1 / np.arange(1, 401)
+    items = [rng.choice(400, 60, replace=False, p=popularity / popularity.sum()) + 1 for _ in range(100)]
+    log = synthetic.from_sequences([sequence.tolist() for sequence in items], num_items=400)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = GRU4RecPlus(GRU4RecPlus.configure({"epochs": 1}), Sizes(log.num_users, log.num_items))
+    assert fit(model, log).epochs[0].loss < 0.75
+
+
 def test_presets_of_the_papers() -> None:
     """The paper of 2018: tied embeddings, sampled negatives, elu; and its author's settings for RSC15."""
     plus = GRU4RecPlus.configure(preset="author")

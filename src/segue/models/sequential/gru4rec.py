@@ -332,7 +332,6 @@ class GRU4RecPlusConfig(GRU4RecConfig):
     hidden_dropout: float = 0.2
     momentum: float = 0.2
     batch_size: int = 64
-    lr: float = 0.15
 
 
 class GRU4RecPlus(GRU4Rec):
