@@ -2,10 +2,10 @@
 
 Adam (Kingma and Ba, ICLR 2015) calls torch's fused kernel through `torch.optim.adam.adam`. Making a `torch.optim.Adam`
 also imports torch's compiler: 1.0 s and 78 MB, as much as a small model needs to train. A process that only makes the
-optimiser takes 3.5 times as long with it (benchmark row `handwritten`, part `adam-import`). RMSprop (Tieleman and
-Hinton, 2012) and Adagrad (Duchi, Hazan and Singer, JMLR 2011) call torch's functional forms for the same reason.
-Adagrad adds momentum, as the program of GRU4Rec does, and supports sparse gradients: only the rows of an embedding
-table that a batch looked up are updated.
+optimiser takes 3.5 times as long with it (benchmark row `handwritten`, part `adam-import`). Adagrad (Duchi, Hazan and
+Singer, JMLR 2011) calls torch's functional form for the same reason. It adds momentum, as the program of GRU4Rec does,
+and supports sparse gradients: only the rows of an embedding table that a batch looked up are updated. RMSprop is in
+`segue.nn.rmsprop`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.optim.adagrad import adagrad
 from torch.optim.adam import adam
-from torch.optim.rmsprop import rmsprop
 
 Tensors = Sequence[Tensor]
 Schedule = Callable[[int], float]
@@ -126,79 +125,12 @@ class Adam:
 
     def state_dict(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        return _numbered(exp_avg=self.exp_avg, exp_avg_sq=self.exp_avg_sq, step=self.state_steps)
+        return numbered(exp_avg=self.exp_avg, exp_avg_sq=self.exp_avg_sq, step=self.state_steps)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the state that `state_dict` returned."""
-        _copy_into(self.state_dict(), state)
+        copy_into(self.state_dict(), state)
         self.num_steps = int(self.state_steps[0])
-
-
-class RMSprop:
-    """RMSprop: each weight moves by its gradient divided by the root of the running average of its square.
-
-        square_avg <- alpha * square_avg + (1 - alpha) * gradient^2
-        weight     <- weight - lr * gradient / (sqrt(square_avg) + 1e-8)
-
-    Args:
-        parameters: leaves that require a gradient.
-        lr: learning rate, or a schedule of it.
-        weight_decay: L2 penalty, added to the gradient.
-        alpha: decay rate of the running average.
-        clip: entries of the gradient are clipped to [-clip, clip]; None for no clipping.
-    """
-
-    def __init__(
-        self,
-        parameters: Iterable[Tensor],
-        *,
-        lr: float | Schedule,
-        weight_decay: float = 0.0,
-        alpha: float = 0.95,
-        clip: float | None = None,
-    ) -> None:
-        self.parameters = [p for p in parameters if p.requires_grad]
-        self.schedule = lr if callable(lr) else constant_lr(lr)
-        self.weight_decay, self.alpha, self.clip = weight_decay, alpha, clip
-        self.square_avg = [torch.zeros_like(p) for p in self.parameters]
-        self.num_steps = torch.zeros((), dtype=torch.int64)
-
-    def zero_grad(self) -> None:
-        """Set the gradients to zero, in place."""
-        for parameter in self.parameters:
-            if parameter.grad is not None:
-                parameter.grad.zero_()
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        updated = [(p, p.grad, s) for p, s in zip(self.parameters, self.square_avg, strict=True) if p.grad is not None]
-        if self.clip is not None:
-            torch._foreach_clamp_min_([gradient for _, gradient, _ in updated], -self.clip)
-            torch._foreach_clamp_max_([gradient for _, gradient, _ in updated], self.clip)
-        rmsprop(
-            [weight for weight, _, _ in updated],
-            [gradient for _, gradient, _ in updated],
-            [square_avg for _, _, square_avg in updated],
-            [],
-            [],
-            [torch.zeros(()) for _ in updated],
-            lr=self.schedule(int(self.num_steps)),
-            alpha=self.alpha,
-            eps=1e-8,
-            weight_decay=self.weight_decay,
-            momentum=0.0,
-            centered=False,
-        )
-        self.num_steps += 1
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The tensors that a resumed run needs."""
-        return _numbered(square_avg=self.square_avg, step=[self.num_steps])
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore the state that `state_dict` returned."""
-        _copy_into(self.state_dict(), state)
 
 
 class Adagrad:
@@ -297,19 +229,19 @@ class Adagrad:
 
     def state_dict(self) -> dict[str, Tensor]:
         """The tensors that a resumed run needs."""
-        return _numbered(sum=self.sum, momentum_buffer=self.momentum_buffer, step=[self.num_steps])
+        return numbered(sum=self.sum, momentum_buffer=self.momentum_buffer, step=[self.num_steps])
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the state that `state_dict` returned."""
-        _copy_into(self.state_dict(), state)
+        copy_into(self.state_dict(), state)
 
 
-def _numbered(**tensors: list[Tensor]) -> dict[str, Tensor]:
+def numbered(**tensors: list[Tensor]) -> dict[str, Tensor]:
     """Names for the tensors of an optimiser's state: sum.0, sum.1, ..."""
     return {f"{name}.{index}": tensor for name, part in tensors.items() for index, tensor in enumerate(part)}
 
 
-def _copy_into(state: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+def copy_into(state: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     for name, tensor in state.items():
         if saved[name].shape != tensor.shape:  # which copy_ would repeat
             raise ValueError(f"{name} of the optimiser has shape {tuple(saved[name].shape)}, not {tuple(tensor.shape)}")

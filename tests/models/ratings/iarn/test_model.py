@@ -19,7 +19,7 @@ from segue.models.base.model import Sizes
 from segue.models.ratings.biases import Biases
 from segue.models.ratings.iarn.gated_rnn import BETA, run_gated
 from segue.models.ratings.iarn.model import IARN
-from segue.nn.optim import RMSprop
+from segue.nn.rmsprop import RMSprop
 
 LOG = synthetic.with_ratings(synthetic.markov(20, 9, 8, seed=4, shortest=2))
 SMALL = {"embedding_dim": 4, "hidden_dim": 5, "context_dim": 3}

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segue.nn.embedding import embedding
 from segue.nn.item_features import ItemFeatures
 
 FeatureEncoding = Literal["none", "flat", "hierarchical"]
@@ -30,6 +31,7 @@ class FeatureEncoder(ItemFeatures):
         dim: size e of the vectors that are transformed.
         kind: flat or hierarchical.
         tanh: whether a tanh follows each matrix of the hierarchy.
+        sparse: whether the gradient of the matrices is sparse; see `segue.nn.embedding`.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class FeatureEncoder(ItemFeatures):
         kind: FeatureEncoding,
         *,
         tanh: bool = False,
+        sparse: bool = False,
     ) -> None:
         super().__init__(num_items, num_features, max_features)
-        self.kind, self.tanh = kind, tanh
+        self.kind, self.tanh, self.sparse = kind, tanh, sparse
         self.matrix = nn.Parameter(torch.eye(dim) + torch.randn(num_features + 1, dim, dim).mul_(0.01))
 
     def forward(self, x: Float[Tensor, "P B e"], item: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
@@ -60,4 +63,5 @@ class FeatureEncoder(ItemFeatures):
         return x
 
     def _transform(self, x: Float[Tensor, "P B e"], feature: Int[Tensor, "B"]) -> Float[Tensor, "P B e"]:
-        return torch.einsum("bij,pbj->pbi", self.matrix[feature], x)
+        matrix = embedding(self.matrix, feature, sparse=self.sparse)  # (B, e, e)
+        return torch.einsum("bij,pbj->pbi", matrix, x)

@@ -47,8 +47,8 @@ from segue.models.ratings.iarn.first_ratings import FirstRatings
 from segue.models.ratings.iarn.history_network import ATTENTIVE, EncodedHistory, HistoryNetwork
 from segue.nn.buffers import require_ids
 from segue.nn.embedding import embedding, zero_padding
-from segue.nn.optim import RMSprop
 from segue.nn.recorder import record
+from segue.nn.rmsprop import RMSprop
 
 ITEMS_PER_BLOCK = 1024  # items whose states are in memory at the same time when all items are scored
 
@@ -89,6 +89,7 @@ class IARN(BiasedRatingModel):
     def __init__(self, config: IARNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.window = self.item_window = config.window
+        self.sparse = config.weight_decay == 0  # weight decay moves all rows of the tables
         self.item_embedding = nn.Parameter(torch.randn(sizes.num_items + 1, config.embedding_dim).mul_(0.1))
         self.user_embedding = nn.Parameter(torch.randn(sizes.num_users + 1, config.embedding_dim).mul_(0.1))
         zero_padding(self.item_embedding)
@@ -103,13 +104,16 @@ class IARN(BiasedRatingModel):
         if config.feature_encoder != "none":
             room = (sizes.num_items, sizes.num_features, config.max_features_per_item)
             self.feature_encoder = FeatureEncoder(
-                *room, config.embedding_dim, config.feature_encoder, tanh=config.tanh_encoder
+                *room, config.embedding_dim, config.feature_encoder, tanh=config.tanh_encoder, sparse=self.sparse
             )
 
     def optimizer(self) -> RMSprop:
         config = self.config
+        tables = [self.item_embedding, self.user_embedding]
+        if config.feature_encoder != "none":
+            tables.append(self.feature_encoder.matrix)
         limits = {"weight_decay": config.weight_decay, "clip": config.grad_clip_value}
-        return RMSprop(self.parameters(), lr=config.schedule, **limits)
+        return RMSprop(self.parameters(), lr=config.schedule, sparse=tables if self.sparse else (), **limits)
 
     def batches(self, log: Log, rng: np.random.Generator) -> Iterator[RatingBatch]:
         if self.config.feature_encoder != "none":
@@ -157,14 +161,14 @@ class IARN(BiasedRatingModel):
 
     def _encode_users(self, batch: Batch) -> EncodedHistory:
         history = _steps_first(batch.last_items(min(self.config.window, batch.history.shape[1])))  # (P, B)
-        x = embedding(self.item_embedding, history)  # (P, B, e)
+        x = embedding(self.item_embedding, history, sparse=self.sparse)  # (P, B, e)
         if self.config.use_ratings:
             x = self._append_ratings(x, batch.user.expand_as(history), history, self.item_bias[history])
         return self.user_network.encode(x, (history > 0).to(x))
 
     def _encode_items(self, item: Int[Tensor, "B"], item_history: Int[Tensor, "B Q"]) -> EncodedHistory:
         history = _steps_first(item_history)  # (Q, B)
-        x = embedding(self.user_embedding, history)  # (Q, B, e)
+        x = embedding(self.user_embedding, history, sparse=self.sparse)  # (Q, B, e)
         if self.config.feature_encoder != "none":
             x = self.feature_encoder(x, item)
         if self.config.use_ratings:
