@@ -13,13 +13,17 @@ from segue.data import synthetic
 from segue.data.datasets import catalog
 from segue.evaluation.rating_predictions import RatingPredictions
 from segue.evaluation.rating_protocol import RatingProtocol
+from segue.evaluation.significance import holm
 from segue.evaluation.task import measure
+from segue.models.registry import find
 from segue.papers.iarn import common as iarn_paper
 from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure5 as iarn_figure5
 from segue.papers.iarn import table2 as iarn_table2
-from segue.papers.iarn.common import LogSetup
+from segue.papers.iarn.common import LogSetup, PrintedLog
+from segue.papers.iarn.printed import BACKBONES, FULL
+from segue.papers.printed import OneOf
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -35,6 +39,9 @@ SETUP = LogSetup(
     protocol=RatingProtocol(name="ratings", by="global-time"),
     features={"feature_column": "word", "max_features_per_item": 2},
     iarn_settings={"embedding_dim": 3, "hidden_dim": 4, "context_dim": 2},
+    printed=PrintedLog(
+        sizes={"users": 60, "items": 12, "ratings": len(LOG), "features": 4}, dim=3, encoder="flat", longest_history=12
+    ),
     seeds=(0, 1),
 )
 PAPERS_LOG = replace(SETUP, title="The paper's", is_papers_log=True)
@@ -86,6 +93,55 @@ def test_paired_differences_are_differences_of_errors(made: dict[ModuleType, Rep
         assert test["low"] <= test["difference"] <= test["high"]
 
 
+def test_p_values_are_corrected_for_all_tests_of_a_table(made: dict[ModuleType, Reproduction]) -> None:
+    for module in (iarn_table2, iarn_figure3, iarn_figure4):
+        tests = made[module].details["tests"]
+        assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
+        sentences = [note for note in made[module].notes if "of the difference" in note]
+        for test, sentence in zip(tests, sentences, strict=True):
+            assert sentence.startswith(f"{test['part']}: the ")
+            assert f"p = {test['p_holm']:.2g} after correction" in sentence
+            assert ("no difference is shown" in sentence) == (test["p_holm"] >= 0.05)
+
+
+def test_the_notes_name_the_size_of_the_log_and_the_number_of_ranked_users(
+    made: dict[ModuleType, Reproduction],
+) -> None:
+    notes = made[iarn_table2].notes
+    assert f"Small: 60 users, 12 items, {len(LOG):,} ratings, 3 features (paper 4): not the paper's numbers." in notes
+    split = SETUP.protocol.split(LOG)
+    count = len(set(SETUP.protocol.instances(split, "test").user))
+    assert any(note.startswith("Small: ") and note.endswith(f"There are {count} such users.") for note in notes)
+
+
+def test_every_setting_of_every_method_is_printed_or_open() -> None:
+    """Whatever is changed in a run, its result says so."""
+    for setup in iarn_paper.LOG_SETUPS:
+        for method in (*iarn_table2._methods(setup), *iarn_figure3._methods(setup)):
+            if method.printed is None:
+                continue
+            comparison = method.comparison
+            assert comparison is not None
+            settings = {name: value for name, value in method.experiment.all_settings.items() if name != "seed"}
+            agreeing = {name for name, value in settings.items() if method.printed.get(name, OneOf(())) == value}
+            assert {*comparison.departs, *comparison.open, *agreeing} == set(settings)
+            assert not agreeing & {*comparison.departs, *comparison.open}
+
+
+def test_the_papers_form_of_iarn_is_its_preset() -> None:
+    """Only what depends on the log differs from the defaults, which are the preset `paper`."""
+    printed = iarn_paper.CLOTHING_SETUP.printed.settings()[FULL]
+    config = find("iarn").configure({}, "paper").as_dict()
+    fixed = {name: value for name, value in printed.items() if not isinstance(value, OneOf) and name != "refit"}
+    assert {name for name, value in fixed.items() if config[name] != value} == {
+        "embedding_dim",
+        "window",
+        "feature_encoder",
+    }
+    for name in ("lr", "dropout"):
+        assert config[name] in printed[name].values
+
+
 def test_the_shorter_history_decides_the_length(
     made: dict[ModuleType, Reproduction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +156,7 @@ def test_the_shorter_history_decides_the_length(
     assert figure.row("IARN-Plain", "rmse, 3 or more", "Small").mean == pytest.approx(
         made[iarn_figure4].row("IARN-Plain", "rmse", "Small").mean
     )
-    assert {row.method for row in figure.rows} == set(iarn_figure3.BACKBONES)
+    assert {row.method for row in figure.rows} == set(BACKBONES)
     assert not [row for row in figure.rows if row.metric == "rmse, 100 or more"], "no user has so many ratings"
 
 

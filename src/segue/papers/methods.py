@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from segue.data.log import Floats, Log
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
+from segue.papers.printed import Comparison, Printed, compare_with_paper
 from segue.papers.reproduction import COSTS, Row
 from segue.papers.run_cache import EpochSelection, Run, RunCache
 from segue.reporting.console import say
@@ -38,6 +39,9 @@ class Method:
         seeds: one training for each.
         published: the published figures by metric; empty for a method that the paper does not report.
         other_logs: figures that the paper reports for other logs, by column.
+        printed: the settings that the paper prints; None for a method that it does not report.
+        trials: settings, each added to those of the experiment, from which validation chooses with the first seed;
+            empty for the experiment as it is.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Method:
     seeds: tuple[int, ...] = (0,)
     published: Mapping[str, float] = field(default_factory=dict)
     other_logs: Mapping[str, float] = field(default_factory=dict)
+    printed: Printed | None = None
+    trials: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def epochs(self) -> int:
@@ -55,11 +61,22 @@ class Method:
             return 0
         return int(model.configure(dict(experiment.settings), experiment.preset).epochs)
 
-    def run(self, log: Log, runs: RunCache, *, epochs: int | None = None) -> MethodResult:
-        """Choose the number of epochs on validation, then train and test with every seed.
+    @property
+    def comparison(self) -> Comparison | None:
+        """The settings beside those that the paper prints; None for a method that it does not report."""
+        if self.printed is None:
+            return None
+        settings = {name: value for name, value in self.experiment.all_settings.items() if name != "seed"}
+        tried = {name: [*dict.fromkeys(trial[name] for trial in self.trials)] for name in _varied(self.trials)}
+        return compare_with_paper(settings, self.printed, tried)
 
-        With `epochs`, only the first seed is trained, for at most that many epochs.
+    def run(self, log: Log, runs: RunCache, *, epochs: int | None = None) -> MethodResult:
+        """Choose settings and the number of epochs on validation, then train and test with every seed.
+
+        With `epochs`, only the first seed is trained, for at most that many epochs, with the first of the trials.
         """
+        if self.trials:
+            return self._run_best_trial(log, runs, epochs)
         seeds = self.seeds if epochs is None else self.seeds[:1]
         if not self.experiment.refit:
             experiment = _limit_epochs(self, epochs)
@@ -73,11 +90,26 @@ class Method:
         trained = tuple(runs.run_refit(replace(self.experiment, seed=seed), log, selection.epochs) for seed in seeds)
         return MethodResult(method=self, selection=selection, runs=trained)
 
+    def _run_best_trial(self, log: Log, runs: RunCache, epochs: int | None) -> MethodResult:
+        experiments = [self._with_settings(trial) for trial in self.trials]
+        if epochs is not None:
+            return replace(self, experiment=experiments[0], trials=()).run(log, runs, epochs=epochs)
+        selections = [_select(replace(experiment, seed=self.seeds[0]), log, runs) for experiment in experiments]
+        metrics = [selection.metric for selection in selections]
+        best = metrics.index(max(metric for metric in metrics if metric is not None))
+        result = replace(self, experiment=experiments[best], trials=()).run(log, runs)
+        trials = tuple(Trial(*pair) for pair in zip(self.trials, selections, strict=True))
+        return replace(result, method=replace(self, experiment=experiments[best]), trials=trials)
+
+    def _with_settings(self, settings: Mapping[str, Any]) -> Experiment:
+        return replace(self.experiment, settings={**self.experiment.settings, **settings})
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        experiment = self.experiment
+        experiment, comparison = self.experiment, self.comparison
         settings = {key: value for key, value in experiment.settings.items() if key != "epochs"}
-        return {"model": experiment.model, "preset": experiment.preset, "settings": settings}
+        beside_paper = {} if comparison is None else {"departs": comparison.departs, "open": comparison.open}
+        return {"model": experiment.model, "preset": experiment.preset, "settings": settings, **beside_paper}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +147,38 @@ def _limit_epochs(method: Method, epochs: int | None) -> Experiment:
     return replace(experiment, settings={**experiment.settings, "epochs": min(epochs, method.epochs)})
 
 
+def _select(experiment: Experiment, log: Log, runs: RunCache) -> EpochSelection:
+    """The best epoch on validation."""
+    return runs.select_epochs(experiment, log) if experiment.refit else runs.run_best_epoch(experiment, log)[0]
+
+
+def _varied(trials: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The settings that every trial has."""
+    return set.intersection(*(set(trial) for trial in trials)) if trials else set()
+
+
+class Trial(NamedTuple):
+    """Settings that validation could choose, and what it said of them."""
+
+    settings: Mapping[str, Any]
+    selection: EpochSelection
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MethodResult:
-    """The result of a method: one run per seed, and how the number of epochs was chosen."""
+    """The result of a method: one run per seed, and how the number of epochs was chosen.
+
+    Attributes:
+        method: with the experiment that validation chose.
+        selection: how the number of epochs was chosen.
+        runs: one for each seed.
+        trials: what validation chose from; empty if nothing but the number of epochs was chosen.
+    """
 
     method: Method | BlendedMethod
     selection: EpochSelection
     runs: tuple[Run, ...]
+    trials: tuple[Trial, ...] = ()
 
     def values(self, metric: str) -> Floats:
         """(C,) the metric of each evaluation instance, averaged over seeds."""
@@ -171,10 +228,21 @@ class MethodResult:
             "validation": self.selection.metric,
             "validation_curve": [list(point) for point in self.selection.validation_curve],
             **({} if self.selection.weight is None else {"weight": self.selection.weight}),
+            **({} if not self.trials else {"trials": [_trial_dict(trial) for trial in self.trials]}),
             "seconds": [round(run.seconds, 2) for run in self.runs],
             "cpu_seconds": [round(run.cpu_seconds, 2) for run in self.runs],
             "selection_cpu_seconds": round(self.selection.cpu_seconds, 2),
         }
+
+
+def _trial_dict(trial: Trial) -> dict[str, Any]:
+    selection = trial.selection
+    return {
+        "trial": dict(trial.settings),
+        "validation": selection.metric,
+        "epochs": selection.epochs,
+        "cpu_seconds": round(selection.cpu_seconds, 2),
+    }
 
 
 def run_methods(

@@ -19,6 +19,7 @@ from typing import Any
 
 from segue.errors import DataError
 from segue.io import write_text
+from segue.papers.departures import departure_table
 from segue.papers.reproduction import COSTS, Picture, markdown_table, to_markdown
 from segue.reporting.chart_files import save_charts
 from segue.reporting.numbers import metric_text
@@ -71,7 +72,9 @@ def _reproduction_block(result: Mapping[str, Any], folder: Path) -> str:
         for picture in result["pictures"]
     ]
     notes = "\n".join(f"* {note}" for note in result["notes"])
-    return "\n" + "\n\n".join([to_markdown(result).rstrip(), notes, *pictures]) + "\n\n"
+    departs = departure_table(result)
+    tables = [markdown_table(departs).rstrip()] if departs else []
+    return "\n" + "\n\n".join([to_markdown(result).rstrip(), notes, *tables, *pictures]) + "\n\n"
 
 
 def _comparison_block(result: Mapping[str, Any]) -> str:

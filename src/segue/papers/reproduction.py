@@ -122,6 +122,7 @@ class Reproduction:
         title: names the table and the paper.
         rows: the figures.
         notes: explanations for the reader: protocol, choices on validation, differences from the paper.
+        departures: what departs from the paper, as `segue.papers.departures` lists it.
         pictures: charts of the same figures.
         details: further plain values for the result file.
     """
@@ -129,6 +130,7 @@ class Reproduction:
     title: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    departures: tuple[Mapping[str, str], ...] = ()
     pictures: tuple[Picture, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -145,6 +147,7 @@ class Reproduction:
             "title": self.title,
             "rows": [row.as_dict() for row in self.rows],
             "notes": list(self.notes),
+            **({"departures": [dict(entry) for entry in self.departures]} if self.departures else {}),
             "pictures": [picture.as_dict() for picture in self.pictures],
             **self.details,
         }
@@ -162,7 +165,8 @@ class Reproduction:
             columns = [Column(name=name, right=i > 0, group=metric) for i, (metric, name, *_) in enumerate(narrow)]
             rows = list(zip(*(column[2:] for column in narrow), strict=True))
             tables.append(FittedTable(columns, rows, title=f"\n{part}" if part else ""))
-        return Group(*tables, *(Text(f"* {note}", style="dim") for note in self.notes))
+        notes = [*self.notes, *(_departure_note(entry) for entry in self.departures)]
+        return Group(*tables, *(Text(f"* {note}", style="dim") for note in notes))
 
     def write(self, folder: Path, name: str) -> list[Path]:
         """Write the pictures as SVG, and an HTML page with everything, to `folder`; returns the paths.
@@ -180,8 +184,14 @@ class Reproduction:
         sections: list[tuple[str, Sequence[Any]]] = [("Pictures", list(charts.values()))] if charts else []
         for part, (head, *body) in part_tables(self.as_dict()):
             sections.append((part or "Figures", [[dict(zip(head, cells, strict=True)) for cells in body]]))
-        sections.append(("Notes", self.notes))
+        sections.append(("Notes", [*self.notes, *(_departure_note(entry) for entry in self.departures)]))
         return [*charts, write_page(self.title, sections, folder / f"{name}.html")]
+
+
+def _departure_note(entry: Mapping[str, str]) -> str:
+    """An entry of `Reproduction.departures` as a sentence."""
+    who = f"{entry['methods']} ({entry['parts']})"
+    return f"{who} departs from the paper in {entry['departs']}. The paper leaves open {entry['open']}."
 
 
 def part_tables(result: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:

@@ -17,17 +17,41 @@ from typing import Any
 import numpy as np
 
 from segue.data.datasets import catalog
-from segue.data.log import Floats, Ids
+from segue.data.item_features import feature_ids
+from segue.data.log import Floats, Log
 from segue.evaluation.rating_protocol import RatingProtocol
-from segue.evaluation.significance import interval, t_test
 from segue.evaluation.task import can_measure
 from segue.experiments.experiment import Experiment
+from segue.models.ratings.iarn.feature_encoder import FeatureEncoding
+from segue.papers.iarn.printed import printed_settings
 from segue.papers.methods import QUICK_EPOCHS, SEEDS, Method, MethodResult, run_methods
+from segue.papers.printed import Printed, size_sentence
 from segue.papers.reproduction import Row
 from segue.papers.run_cache import RunCache
 
 METRICS = ("rmse", "auc")
 NUM_RANKED_USERS = 100  # users whose items are ranked for the AUC; the authors sample 500 and 1,000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedLog:
+    """What the paper says of a log, or of the one in whose place it stands.
+
+    Attributes:
+        sizes: the numbers of Table 1.
+        dim: size of the vectors.
+        encoder: how IARN reads the features.
+        longest_history: of a user or an item here, before the date of the split; the paper shortens no history.
+    """
+
+    sizes: Mapping[str, int]
+    dim: int
+    encoder: FeatureEncoding
+    longest_history: int
+
+    def settings(self) -> dict[str, Printed]:
+        """The printed settings of each method."""
+        return printed_settings(self.dim, self.encoder, self.longest_history)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +64,7 @@ class LogSetup:
         protocol: of the evaluation.
         features: settings of a model that uses the item features of the log.
         iarn_settings: settings of IARN that differ from its preset `biased`.
+        printed: what the paper says of the log and of the settings for it.
         is_papers_log: whether the published figures are of this log.
         seeds: of models that are trained by gradient descent.
     """
@@ -49,6 +74,7 @@ class LogSetup:
     protocol: RatingProtocol
     features: Mapping[str, Any]
     iarn_settings: Mapping[str, Any]
+    printed: PrintedLog
     is_papers_log: bool = False
     seeds: tuple[int, ...] = (0,)
 
@@ -74,6 +100,7 @@ class LogSetup:
             experiment=experiment,
             published=figures if self.is_papers_log else {},
             other_logs=elsewhere,
+            printed=self.printed.settings().get(name),
             **more,
         )
 
@@ -116,8 +143,20 @@ CLOTHING_SETUP = LogSetup(
     protocol=_protocol("iarn-clothing"),
     features={"feature_column": "category", "max_features_per_item": 7},
     iarn_settings=CLOTHING_SETTINGS,
+    printed=PrintedLog(
+        sizes={"users": 19_939, "items": 20_785, "ratings": 135_128, "features": 690},
+        dim=50,
+        encoder="hierarchical",
+        longest_history=159,
+    ),
     is_papers_log=True,
     seeds=SEEDS,
+)
+PRINTED_MOVIELENS = PrintedLog(
+    sizes={"users": 9_737, "items": 5_121, "ratings": 316_891, "features": 19},
+    dim=25,
+    encoder="flat",
+    longest_history=737,
 )
 ML_100K = LogSetup(
     log="ml-100k",
@@ -125,6 +164,7 @@ ML_100K = LogSetup(
     protocol=_protocol("ratings"),
     features={"feature_column": "genres", "max_features_per_item": 6},
     iarn_settings={"epoch_fraction": 0.5, "epochs": 1, "lr": 2e-3, "lr_decay_steps": 160},
+    printed=PRINTED_MOVIELENS,
     seeds=SEEDS,
 )
 ML_1M = LogSetup(
@@ -133,39 +173,31 @@ ML_1M = LogSetup(
     protocol=_protocol("ratings"),
     features={"feature_column": "genres", "max_features_per_item": 6},
     iarn_settings={"epoch_fraction": 0.1, "epochs": 4, "lr": 2e-3, "lr_decay_steps": 1264},
+    printed=replace(PRINTED_MOVIELENS, longest_history=3_275),
 )
 LOG_SETUPS = (CLOTHING_SETUP, ML_100K, ML_1M)
 
 
-def paired_difference(
-    result: MethodResult, other: MethodResult, metric: str = "rmse", instances: Any = slice(None)
-) -> dict[str, Any]:
-    """The mean difference of two results over the test ratings, on a subset of them.
+def log_notes(setup: LogSetup, results: Sequence[MethodResult]) -> list[str]:
+    """The protocol, the size of the log beside Table 1, and for how many users items were ranked."""
+    log = catalog.load_log(setup.log)
+    ranked = next(result for result in results if can_measure(result.runs[0].predictions, "auc"))
+    num_users = len(ranked.values("auc"))
+    return [
+        f"{setup.title}: {setup.protocol.describe()} There are {num_users:,} such users.",
+        size_sentence(setup.title, log_sizes(setup, log), setup.printed.sizes),
+    ]
 
-    For "rmse" it is the difference of squared errors. The interval is bootstrapped over users; p is of a paired t-test.
-    """
-    users: Ids = result.runs[0].predictions.users(metric)[instances]
-    values, other_values = result.values(metric)[instances], other.values(metric)[instances]
-    low, high = interval(values - other_values, users)
+
+def log_sizes(setup: LogSetup, log: Log) -> dict[str, int]:
+    """The numbers of Table 1: users and items with ratings before the date of the split, all ratings, all features."""
+    past, feature_column = setup.protocol.split(log).train_valid, setup.features["feature_column"]
     return {
-        "of": result.method.name,
-        "against": other.method.name,
-        "metric": metric,
-        "difference": float((values - other_values).mean()),
-        "low": low,
-        "high": high,
-        "p": t_test(values, other_values, users),
+        "users": int((past.lengths > 0).sum()),
+        "items": int((past.counts() > 0).sum()),
+        "ratings": len(log),
+        "features": len(feature_ids(log, feature_column)[1]),
     }
-
-
-def difference_sentence(title: str, test: Mapping[str, Any]) -> str:
-    """A sentence about a paired difference."""
-    what = "mean squared error" if test["metric"] == "rmse" else "AUC"
-    side = "below" if test["difference"] < 0 else "above"
-    return (
-        f"{title}: the {what} of {test['of']} is {abs(test['difference']):.5f} {side} that of {test['against']} "
-        f"(95% interval of the difference {test['low']:+.5f} to {test['high']:+.5f}, p = {test['p']:.2g})."
-    )
 
 
 def quick_note(quick: bool) -> list[str]:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from segue.papers.departures import departures
+from segue.papers.differences import correct_together, difference_sentences, paired_difference
 from segue.papers.iarn.common import (
     ML_1M,
     ML_100K,
     LogSetup,
-    difference_sentence,
-    paired_difference,
+    log_notes,
     quick_note,
     run_details_by_log,
     shorter_history_lengths,
 )
+from segue.papers.iarn.printed import BACKBONES
 from segue.papers.methods import Method, MethodResult
 from segue.papers.reproduction import Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
 
 _LENGTHS = (3, 10, 20, 30, 50, 100)
-BACKBONES = {"RNN-backbone": "rnn", "LSTM-backbone": "lstm", "TAGM-backbone": "tagm", "IARN-Plain": "iarn"}
 MIN_RATINGS = 100  # for which an error is reported
 MOVIELENS_SETUPS = (ML_100K, ML_1M)
 
@@ -41,11 +42,9 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train every backbone, and measure its error by the length of histories."""
     results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in MOVIELENS_SETUPS}
     rows = [row for setup in MOVIELENS_SETUPS for row in _rows(setup, results[setup.title])]
-    tests = [
-        {**paired_difference(of_log[-1], other), "part": title}
-        for title, of_log in results.items()
-        for other in of_log[:-1]
-    ]
+    tests = correct_together(
+        paired_difference(of_log[-1], other, part=title) for title, of_log in results.items() for other in of_log[:-1]
+    )
     return Reproduction(
         title="IARN (CIKM 2017), Figure 3: the backbones, by the length of histories",
         rows=tuple(rows),
@@ -53,9 +52,11 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             *quick_note(quick),
             "RMSE of the test ratings whose user and item both have at least so many ratings before the date of the "
             "split; all from the same trainings. The paper gives no figures, and filters its logs before training.",
-            *(f"{setup.title}: {setup.protocol.describe()}" for setup in MOVIELENS_SETUPS),
-            *(difference_sentence(test["part"], test) for test in tests),
+            *(note for setup in MOVIELENS_SETUPS for note in log_notes(setup, results[setup.title])),
+            f"P-values are corrected for the {len(tests)} tests of this figure (Holm).",
+            *difference_sentences(tests),
         ),
+        departures=departures({title: [one.method for one in of_log] for title, of_log in results.items()}),
         pictures=tuple(_picture(setup, rows) for setup in MOVIELENS_SETUPS),
         details={**run_details_by_log(results, quick=quick), "tests": tests},
     )

@@ -5,14 +5,16 @@ The paper reports a reduction of 1.19% with features, on average over its logs, 
 
 from __future__ import annotations
 
+from segue.papers.departures import departures
+from segue.papers.differences import correct_together, difference_sentences, paired_difference
 from segue.papers.iarn.common import (
     LOG_SETUPS,
     LogSetup,
-    difference_sentence,
-    paired_difference,
+    log_notes,
     quick_note,
     run_details_by_log,
 )
+from segue.papers.iarn.printed import FULL, PLAIN
 from segue.papers.methods import Method
 from segue.papers.reproduction import Picture, Reproduction
 from segue.papers.run_cache import RunCache
@@ -21,8 +23,8 @@ from segue.papers.run_cache import RunCache
 def _methods(setup: LogSetup) -> tuple[Method, ...]:
     """IARN without features and with them, as in Table 2."""
     experiments = {
-        "IARN-Plain": setup.iarn_experiment(),
-        "IARN": setup.iarn_experiment(feature_encoder="flat", **setup.features),
+        PLAIN: setup.iarn_experiment(),
+        FULL: setup.iarn_experiment(feature_encoder="flat", **setup.features),
     }
     return tuple(setup.method(name, experiment, seeds=setup.seeds) for name, experiment in experiments.items())
 
@@ -34,7 +36,9 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train with and without the encoder."""
     results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
     rows = [row for setup in LOG_SETUPS for row in setup.rows(results[setup.title])]
-    tests = [{**paired_difference(encoded, plain), "part": title} for title, (plain, encoded) in results.items()]
+    tests = correct_together(
+        paired_difference(encoded, plain, part=title) for title, (plain, encoded) in results.items()
+    )
     errors = [row for row in rows if row.metric == "rmse"]
     bars = tuple({"log": row.part, "RMSE": row.mean, "encoder": row.method} for row in errors)
     encoding = {"x": "RMSE", "y": "log", "by": "encoder", "title": "With and without the feature encoder"}
@@ -44,9 +48,11 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         notes=(
             *quick_note(quick),
             "The paper reports 1.19% less error with features, on average over its logs, without single figures.",
-            *(f"{setup.title}: {setup.protocol.describe()}" for setup in LOG_SETUPS),
-            *(difference_sentence(test["part"], test) for test in tests),
+            *(note for setup in LOG_SETUPS for note in log_notes(setup, results[setup.title])),
+            f"P-values are corrected for the {len(tests)} tests of this figure (Holm).",
+            *difference_sentences(tests),
         ),
+        departures=departures({title: [one.method for one in of_log] for title, of_log in results.items()}),
         pictures=(Picture(name="iarn-figure4", kind="bar", rows=bars, encoding=encoding),),
         details={**run_details_by_log(results, quick=quick), "tests": tests},
     )

@@ -11,17 +11,20 @@ from typing import Any
 
 from segue.evaluation.task import can_measure
 from segue.experiments.experiment import Experiment
+from segue.papers.departures import departures
+from segue.papers.differences import correct_together, difference_sentences, paired_difference
 from segue.papers.iarn.common import (
     LOG_SETUPS,
     METRICS,
     LogSetup,
-    difference_sentence,
-    paired_difference,
+    log_notes,
     quick_note,
     run_details_by_log,
 )
+from segue.papers.iarn.printed import FULL, PLAIN
+from segue.papers.learning_curves import learning_curves, unfinished_sentences
 from segue.papers.methods import Method, MethodResult
-from segue.papers.reproduction import Reproduction
+from segue.papers.reproduction import Picture, Reproduction
 from segue.papers.run_cache import RunCache
 
 Published = Mapping[str, tuple[float | None, float]]
@@ -59,7 +62,6 @@ NCF: Mapping[str, Any] = {"batch_size": 1024, "pretrain_epochs": 4, "lr": 2e-3, 
 ITEM2VEC: Mapping[str, Any] = {"passes_per_epoch": 2, "embedding_dim": 32, "batch_size": 8192, "epochs": 4}
 MP2VEC: Mapping[str, Any] = {"passes_per_epoch": 1, "embedding_dim": 32, "batch_size": 8192, "lr": 3e-3, "epochs": 6}
 BPR_WITH_FEATURES = "BPR with features"
-IARN_PLAIN = "IARN-Plain"
 
 
 def _methods(setup: LogSetup) -> tuple[Method, ...]:
@@ -73,7 +75,7 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
         "MF": _experiment(setup, "mf"),
         "TimeSVD++": _experiment(setup, "timesvd++"),
         "HieVH": _experiment(setup, "hievh", **setup.features),
-        IARN_PLAIN: setup.iarn_experiment(),
+        PLAIN: setup.iarn_experiment(),
         "IARN": setup.iarn_experiment(feature_encoder="flat", **setup.features),
     }
     ranking_models = {
@@ -93,7 +95,7 @@ def _methods(setup: LogSetup) -> tuple[Method, ...]:
         )
         for name, experiment in {**rating_models, **ranking_models}.items()
     }
-    return tuple(by_name[name] for name in (*_EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING_FIGURES, IARN_PLAIN))
+    return tuple(by_name[name] for name in (*_EXTRA_BASELINES, BPR_WITH_FEATURES, *CLOTHING_FIGURES, PLAIN))
 
 
 def _experiment(setup: LogSetup, model: str, **settings: Any) -> Experiment:
@@ -106,29 +108,38 @@ METHODS = _methods(LOG_SETUPS[0])  # the same for every log
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test all methods, and test the difference of IARN from baselines and from IARN without features."""
     results = {setup.title: setup.run(_methods(setup), runs, quick=quick) for setup in LOG_SETUPS}
-    differences = [{**test, "part": title} for title, of_log in results.items() for test in tests(of_log)]
+    differences = correct_together(test for title, of_log in results.items() for test in tests(of_log, title))
     return Reproduction(
         title="IARN (CIKM 2017), Table 2",
         rows=tuple(row for setup in LOG_SETUPS for row in setup.rows(results[setup.title])),
         notes=(
             *quick_note(quick),
-            *(f"{setup.title}: {setup.protocol.describe()}" for setup in LOG_SETUPS),
-            "IARN here has user and item biases and reads the ratings of both histories; the paper's model does not. "
-            "IARN-Plain is the same without features. Both rank items by the predicted rating.",
+            *(note for setup in LOG_SETUPS for note in log_notes(setup, results[setup.title])),
+            f"{PLAIN} is {FULL} without features. Both rank items by the predicted rating.",
             "BPR, Item2Vec, NCF and MP2Vec have the settings and numbers of epochs that validation chose on Clothing. "
             "BPR with features samples recent ratings more often.",
-            *(difference_sentence(test["part"], test) for test in differences),
+            *(text for title, of_log in results.items() for text in unfinished_sentences(title, of_log)),
+            f"P-values are corrected for the {len(differences)} tests of this table (Holm).",
+            *difference_sentences(differences),
         ),
+        departures=departures({title: [one.method for one in of_log] for title, of_log in results.items()}),
+        pictures=tuple(_curves(setup, results[setup.title]) for setup in LOG_SETUPS),
         details={**run_details_by_log(results, quick=quick), "tests": differences},
     )
 
 
-def tests(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
+def _curves(setup: LogSetup, results: Sequence[MethodResult]) -> Picture:
+    raters = [result for result in results if can_measure(result.runs[0].predictions, "rmse")]
+    title = f"Error on validation by epoch, {setup.title}"
+    return learning_curves(raters, name=f"iarn-table2-{setup.log}", title=title, metric="RMSE")
+
+
+def tests(results: Sequence[MethodResult], title: str) -> list[dict[str, Any]]:
     """Paired differences of IARN from the baselines that it has to beat."""
     by_name = {result.method.name: result for result in results}
-    against = {"rmse": ("Biases", "MF", IARN_PLAIN), "auc": ("POP", BPR_WITH_FEATURES)}
+    against = {"rmse": ("Biases", "MF", PLAIN), "auc": ("POP", BPR_WITH_FEATURES)}
     return [
-        paired_difference(by_name["IARN"], by_name[name], metric)
+        paired_difference(by_name[FULL], by_name[name], metric, part=title)
         for metric, names in against.items()
         for name in names
         if can_measure(by_name[name].runs[0].predictions, metric)
