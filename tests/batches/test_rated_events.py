@@ -96,6 +96,29 @@ def test_an_epoch_has_each_rating_once(window: int) -> None:
         assert padding < sum(int((b.history == 0).sum() + (b.item_history == 0).sum()) for b in plainly)
 
 
+def test_lengths_of_histories() -> None:
+    rng = np.random.default_rng(1)
+    log = log_of([(int(u), int(i), t // 3, 3) for t, (u, i) in enumerate(rng.integers(1, 7, (60, 2)))])
+    pairs = RatedEvents.from_log(log)
+    for windows in ((None, None), (4, None), (2, 3), (0, 5)):
+        batch = pairs.batch(np.arange(len(pairs)), window=windows[0], item_window=windows[1])
+        assert batch.item_history is not None
+        expected = [(histories > 0).sum(1).tolist() for histories in (batch.history, batch.item_history)]
+        assert pairs.history_lengths(*windows).tolist() == expected
+
+
+def test_batches_hold_little_padding_on_either_side() -> None:
+    """Long histories of users meet short ones of items, and the other way round: a sum of lengths would mix them."""
+    rng = np.random.default_rng(2)
+    users, items = (rng.permutation(np.repeat(np.arange(1, 61), 40 // (1 + np.arange(60) % 8) + 1)) for _ in range(2))
+    count = min(len(users), len(items))
+    log = log_of([(int(u), int(i), t, 3) for t, (u, i) in enumerate(zip(users[:count], items[:count], strict=True))])
+    batches = list(RatedEvents.from_log(log).batches(8, rng, window=None, item_window=None))
+    steps = [histories for b in batches for histories in (b.history, b.item_history) if histories is not None]
+    padding = sum(int((histories == 0).sum()) for histories in steps) / sum(histories.numel() for histories in steps)
+    assert padding < 0.3
+
+
 def test_what_is_missing_is_said() -> None:
     log = log_of([(1, 1, 1, 4), (2, 2, 3, 5)])
     with pytest.raises(DataError, match=r"log: has no ratings to learn or to predict; name their column"):

@@ -159,7 +159,9 @@ def test_every_rating_model_is_explained(name: str) -> None:
 def test_gates_of_iarn_belong_to_the_pair(backbone: str) -> None:
     model: Any = subject(MODELS["iarn"]).build(RATED, backbone=backbone, window=5).eval()
     events = RatedEvents.from_log(RATED)
-    at = next(row for row in np.argsort(-events.history_lengths()) if (events.user == events.user[row]).sum() > 7)
+    at = next(
+        row for row in np.argsort(-events.history_lengths().sum(0)) if (events.user == events.user[row]).sum() > 7
+    )
     last = np.flatnonzero((events.user == events.user[at]) & (events.item == events.item[at]))[-1:]
     user, item = RATED.users.names(events.user[last])[0], RATED.items.names(events.item[last])[0]
     explanation = explain_rating(model, RATED, user=user, item=item, order="time")

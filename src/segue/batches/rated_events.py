@@ -21,7 +21,8 @@ from segue.batches.batch import RatingBatch
 from segue.data.log import Ids, Log
 from segue.errors import DataError
 
-SORTED_BATCHES = 64  # batches that are sorted by length together: little padding, and still a random order
+SORTED_BATCHES = 128  # batches that are sorted by length together: little padding, and still a random order
+USER_LENGTHS = 8  # parts of them that are sorted by the lengths of the users' histories, then by those of the items'
 
 
 class Histories:
@@ -109,11 +110,14 @@ class RatedEvents:
         item, time = content.astype(np.int64), self.log.column(self.log.time)
         return Histories(user, item, time), Histories(item, user, time), before
 
-    def history_lengths(self) -> Ids:
-        """(N,) the lengths of the user's and of the item's history together."""
+    def history_lengths(self, window: int | None = None, item_window: int | None = None) -> Ids:
+        """(2, N) the lengths of the users' and of the items' histories, as far as the windows reach; None for all."""
         of_users, of_items, before = self._histories
-        user_range, item_range = of_users.ranges(self.user, before), of_items.ranges(self.item, before)
-        return user_range[1] - user_range[0] + item_range[1] - item_range[0]
+        lengths = []
+        for histories, key, longest in ((of_users, self.user, window), (of_items, self.item, item_window)):
+            first, stop = histories.ranges(key, before)
+            lengths.append(stop - first if longest is None else np.minimum(stop - first, longest))
+        return np.stack(lengths)
 
     def item_histories(self, window: int) -> Ids:
         """(I + 1, Q) the last `window` users of each item at the end of the log."""
@@ -154,18 +158,25 @@ class RatedEvents:
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         order = order[: math.ceil(share * len(order))]
         if rng is not None and (window, item_window) != (0, 0):
-            order = self._grouped_by_length(order, batch_size, rng)
+            lengths = self.history_lengths(window, item_window)
+            order = _grouped_by_length(order, batch_size, lengths, rng)
         for begin in range(0, len(order), batch_size):
             yield self.batch(order[begin : begin + batch_size], window=window, item_window=item_window)
 
-    def _grouped_by_length(self, order: Ids, batch_size: int, rng: np.random.Generator) -> Ids:
-        """`order` rearranged: events of similar length form a batch, and the batches come in random order."""
-        length, step = self.history_lengths(), SORTED_BATCHES * batch_size
-        batches: list[Ids] = []
-        for begin in range(0, len(order), step):
-            rows = order[begin : begin + step]
-            rows = rows[np.argsort(length[rows], kind="stable")]
-            parts = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
-            batches += [parts[number] for number in rng.permutation(len(parts))]
-        batches.sort(key=len, reverse=True)  # incomplete batches come last, so that the others stay complete
-        return np.concatenate(batches) if batches else order
+
+def _grouped_by_length(order: Ids, batch_size: int, lengths: Ids, rng: np.random.Generator) -> Ids:
+    """`order` rearranged: events whose histories have similar lengths (2, N) form a batch; batches in random order.
+
+    Long histories of users and of items do not go together, so events are sorted by the one, then parts by the other.
+    """
+    batches: list[Ids] = []
+    step, part_step = SORTED_BATCHES * batch_size, SORTED_BATCHES * batch_size // USER_LENGTHS
+    for begin in range(0, len(order), step):
+        rows = order[begin : begin + step]
+        rows = rows[np.argsort(lengths[0, rows], kind="stable")]
+        parts = [rows[at : at + part_step] for at in range(0, len(rows), part_step)]
+        rows = np.concatenate([part[np.argsort(lengths[1, part], kind="stable")] for part in parts])
+        parts = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+        batches += [parts[number] for number in rng.permutation(len(parts))]
+    batches.sort(key=len, reverse=True)  # incomplete batches come last, so that the others stay complete
+    return np.concatenate(batches) if batches else order

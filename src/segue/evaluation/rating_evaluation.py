@@ -18,6 +18,7 @@ from segue.models.base.rating import PairScorer
 from segue.models.base.score_buffer import ScoreBuffer, device_of, evaluation_mode
 
 BATCH_SIZE = 4096  # ratings predicted at a time
+HISTORY_BATCH_SIZE = 512  # by a model that reads histories, which may have hundreds of steps
 
 
 def predict_ratings(model: Model, events: RatedEvents) -> Floats | None:
@@ -30,11 +31,14 @@ def predict_ratings(model: Model, events: RatedEvents) -> Floats | None:
         return None
     reads_nothing = model.window == 0 and model.item_window == 0
     # events with histories of similar length share a batch, which then holds little padding
-    order = np.arange(len(events)) if reads_nothing else np.argsort(events.history_lengths(), kind="stable")
+    batch_size, order = BATCH_SIZE, np.arange(len(events))
+    if not reads_nothing:
+        lengths = events.history_lengths(model.window, model.item_window).sum(0)
+        batch_size, order = HISTORY_BATCH_SIZE, np.argsort(lengths, kind="stable")
     predicted = np.empty(len(events))
     with evaluation_mode(model), torch.inference_mode():
-        for begin in range(0, len(events), BATCH_SIZE):
-            index = order[begin : begin + BATCH_SIZE]
+        for begin in range(0, len(events), batch_size):
+            index = order[begin : begin + batch_size]
             batch = events.batch(index, window=model.window, item_window=model.item_window)
             predicted[index] = model.predict(batch.to(device_of(model))).double().cpu().numpy()
     if np.isnan(predicted).any():
