@@ -14,8 +14,8 @@ from segue.evaluation.protocols import PROTOCOLS
 from segue.experiments.experiment import Experiment
 from segue.papers.departures import departure_table, departures
 from segue.papers.learning_curves import learning_curves, unfinished_sentences
-from segue.papers.methods import Method
-from segue.papers.printed import OneOf, compare_with_paper, size_sentence
+from segue.papers.methods import Method, printed_method
+from segue.papers.printed import OneOf, compare_with_paper, grid, size_sentence
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -129,3 +129,40 @@ def test_learning_curves(tmp_path: Path) -> None:
     assert unfinished_sentences("A", [first, last]) == [
         "A: the best epoch on validation is the last allowed one for BPR."
     ]
+
+
+def test_a_method_without_epochs_has_trials(tmp_path: Path) -> None:
+    method = Method(
+        name="KNN",
+        experiment=Experiment(model="item-knn", protocol=PROTOCOLS["leave-one-out"], refit=True),
+        trials=grid(num_neighbours=(1, 5)),
+    )
+    runs = RunCache(tmp_path)
+    result = method.run(LOG, runs)
+    metrics = [trial.selection.metric for trial in result.trials]
+    assert None not in metrics
+    assert metrics[0] != metrics[1]
+    assert isinstance(result.method, Method)
+    assert result.method.experiment.settings == method.trials[int(metrics[1] > metrics[0])]  # type: ignore[operator]
+
+
+def test_a_trial_that_diverges_is_left_out(tmp_path: Path) -> None:
+    method = replace(METHOD, trials=grid(lr=(1e38, 0.01)))
+    result = method.run(LOG, RunCache(tmp_path))
+    assert [trial.selection.metric is None for trial in result.trials] == [True, False]
+    assert result.method.as_dict()["settings"]["lr"] == 0.01
+
+
+def test_the_form_of_the_paper_is_made_from_what_it_prints() -> None:
+    base = replace(EXPERIMENT, settings={"epochs": 3, "batch_size": 64}, refit=False)
+    printed = {"embedding_dim": 4, "batch_size": 32, "lr": OneOf((0.1, 0.01)), "l2": OneOf((1.0, 2.0)), "refit": True}
+    method = printed_method("BPR", base, printed, seeds=(1, 2))
+    assert (method.name, method.seeds) == ("BPR, as the paper says", (1, 2))
+    assert method.experiment.settings == {"embedding_dim": 4, "batch_size": 64, "epochs": 3}
+    assert method.experiment.refit
+    assert method.trials == grid(lr=(0.1, 0.01), l2=(1.0, 2.0))
+    assert method.comparison is not None
+    assert method.comparison.departs == {"batch_size": {"here": 64, "paper": 32}}
+    few = printed_method("BPR", base, printed, trials=grid(lr=(0.1,)))
+    assert few.comparison is not None
+    assert set(few.comparison.departs) == {"batch_size", "lr", "l2"}

@@ -5,6 +5,7 @@ Method: HGN, its experiment, seeds 0 1 2, published .0426   ->   MethodResult: t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -12,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segue.data.log import Floats, Log
+from segue.errors import TrainingError
 from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.models.registry import find
-from segue.papers.printed import Comparison, Printed, compare_with_paper
+from segue.papers.printed import AS_PRINTED, Comparison, OneOf, Printed, compare_with_paper, grid
 from segue.papers.reproduction import COSTS, Row
 from segue.papers.run_cache import EpochSelection, Run, RunCache
 from segue.reporting.console import say
@@ -23,6 +25,7 @@ from segue.resource_usage import largest, total
 
 SEEDS = (0, 1, 2)  # of methods that are trained three times
 QUICK_EPOCHS = 1  # epochs of each training of a quick version
+TRAINING_RULES = ("monitor", "eval_every", "patience", "refit")  # settings of the experiment, not of the model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +98,8 @@ class Method:
         if epochs is not None:
             return replace(self, experiment=experiments[0], trials=()).run(log, runs, epochs=epochs)
         selections = [_select(replace(experiment, seed=self.seeds[0]), log, runs) for experiment in experiments]
-        metrics = [selection.metric for selection in selections]
-        best = metrics.index(max(metric for metric in metrics if metric is not None))
+        metrics = [-math.inf if selection.metric is None else selection.metric for selection in selections]
+        best = metrics.index(max(metrics))
         result = replace(self, experiment=experiments[best], trials=()).run(log, runs)
         trials = tuple(Trial(*pair) for pair in zip(self.trials, selections, strict=True))
         return replace(result, method=replace(self, experiment=experiments[best]), trials=trials)
@@ -148,8 +151,39 @@ def _limit_epochs(method: Method, epochs: int | None) -> Experiment:
 
 
 def _select(experiment: Experiment, log: Log, runs: RunCache) -> EpochSelection:
-    """The best epoch on validation."""
-    return runs.select_epochs(experiment, log) if experiment.refit else runs.run_best_epoch(experiment, log)[0]
+    """The best epoch on validation; without a metric if the training diverged."""
+    try:
+        return runs.select_epochs(experiment, log) if experiment.refit else runs.run_best_epoch(experiment, log)[0]
+    except TrainingError as error:
+        say(f"left out: {error}")
+        return EpochSelection()
+
+
+def printed_method(
+    name: str,
+    experiment: Experiment,
+    printed: Printed,
+    *,
+    trials: tuple[Mapping[str, Any], ...] | None = None,
+    **more: Any,
+) -> Method:
+    """A method as the paper says: with every printed setting, except those that the experiment has itself.
+
+    Args:
+        name: of the method in the paper.
+        experiment: with the settings that the paper leaves open, and with departures from it.
+        printed: the settings that the paper prints.
+        trials: from which validation chooses; by default all combinations of the values that the paper chose from.
+        more: other attributes of the method.
+    """
+    chosen = {key: value.values for key, value in printed.items() if isinstance(value, OneOf)}
+    fixed = {key: value for key, value in printed.items() if key not in chosen}
+    rules = {key: fixed.pop(key) for key in TRAINING_RULES if key in fixed}
+    if trials is None:
+        choices = {key: values for key, values in chosen.items() if key not in experiment.settings}
+        trials = grid(**choices) if choices else ()
+    experiment = replace(experiment, settings={**fixed, **experiment.settings}, **rules)
+    return Method(name=f"{name}, {AS_PRINTED}", experiment=experiment, printed=printed, trials=trials, **more)
 
 
 def _varied(trials: Sequence[Mapping[str, Any]]) -> set[str]:

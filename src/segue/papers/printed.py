@@ -13,12 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 from segue.errors import ConfigError, did_you_mean
 
 Printed = Mapping[str, Any]
 """The printed value of settings, or the values that it was chosen from; without those that a paper leaves open."""
+
+
+AS_PRINTED, BEST_HERE = "as the paper says", "best here"  # the two forms of a method
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,15 @@ def compare_with_paper(
         elif here != paper:
             departs[name] = {"here": here, "paper": paper}
     return Comparison(departs, {name: value for name, value in settings.items() if name not in printed})
+
+
+def grid(**values: Iterable[Any]) -> tuple[dict[str, Any], ...]:
+    """All combinations of the values of some settings, as trials.
+
+    >>> grid(lr=(0.1, 0.01), l2=(1.0,))
+    ({'lr': 0.1, 'l2': 1.0}, {'lr': 0.01, 'l2': 1.0})
+    """
+    return tuple(dict(zip(values, combination, strict=True)) for combination in product(*values.values()))
 
 
 def size_sentence(title: str, here: Mapping[str, int], printed: Mapping[str, int]) -> str:

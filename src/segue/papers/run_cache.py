@@ -123,12 +123,16 @@ class RunCache:
         self.overwrite = overwrite
 
     def select_epochs(self, experiment: Experiment, log: Log) -> EpochSelection:
-        """The best epoch on validation of a model trained on the train part."""
+        """The best epoch on validation of a model trained on the train part; only its metric if there are no epochs."""
         identity = _selection_identity(experiment, log)
         path = self._path("choose", identity)
         if stored := self._read_json(path, experiment):
             return stored.selection
-        selection = _selection(experiment.select_epoch(experiment.build(log), experiment.split(log), folder=path))
+        model, split = experiment.build(log), experiment.split(log)
+        selection = _selection(experiment.select_epoch(model, split, folder=path))
+        if not model.trained_by_gradient:
+            metric = experiment.protocol.validation_metric(model, split, experiment.monitor)
+            selection = replace(selection, metric=metric)
         self._write_json(path, {"identity": identity, "configs": [_config(experiment)], "selection": vars(selection)})
         return selection
 
