@@ -73,7 +73,7 @@ def test_the_list_of_departures() -> None:
     assert left_open.startswith("epochs 2, batch_size 32, ")
     assert left_open.endswith(" settings at their defaults")
     assert listed == (
-        {"methods": "BPR, Other", "parts": "A; B", "departs": lr, "open": left_open},
+        {"methods": "BPR; Other", "parts": "A; B", "departs": lr, "open": left_open},
         {"methods": "BPR", "parts": "C", "departs": f"embedding_dim 8 (paper 4), {lr}", "open": left_open},
     )
     made = Reproduction(title="T", rows=(), departures=listed)
@@ -122,8 +122,13 @@ def test_validation_chooses_among_trials(refit: bool, tmp_path: Path) -> None:
 
 def test_learning_curves(tmp_path: Path) -> None:
     results = [METHOD.run(LOG, RunCache(tmp_path))]
-    picture = learning_curves(results, name="curves", title="Curves", metric="NDCG@10")
-    assert [(row["epoch"], row["NDCG@10"]) for row in picture.rows] == list(results[0].selection.validation_curve)
+    picture = learning_curves(results, name="curves", title="Curves", metric="y", from_loss=lambda loss: -loss)
+    selection = results[0].selection
+    assert len(selection.losses) == len(selection.validation_curve) == 2
+    assert [(row["epoch"], row["y"], row["method"]) for row in picture.rows] == [
+        *((epoch, metric, "BPR") for epoch, metric in selection.validation_curve),
+        *((epoch, -loss, "BPR, training") for epoch, loss in enumerate(selection.losses, 1)),
+    ]
     first, last = (replace(results[0], selection=replace(results[0].selection, epochs=epoch)) for epoch in (1, 2))
     assert unfinished_sentences("A", [first]) == []
     assert unfinished_sentences("A", [first, last]) == [

@@ -133,7 +133,7 @@ class RatingProtocol(Protocol):
     def describe(self) -> str:
         split = self.split_kind.describe(**self.arguments).partition("; ")[0]
         read = "before the date" if self.histories == "date" else "strictly before each of them"
-        users = "all users" if self.users is None else f"{self.users:,} users (drawn with seed {self.seed})"
+        users = "all users" if self.users is None else f"at most {self.users:,} users (drawn with seed {self.seed})"
         return (
             f"{split}; its ratings are predicted from the events {read}, and errors are those within the log's scale; "
             f"users with fewer than {self.min_history} and items with fewer than {self.min_item_history} ratings "

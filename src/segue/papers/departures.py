@@ -1,7 +1,7 @@
 """The list of what departs from a paper: for each method of a table, from its own settings.
 
 | method           | log            | departs from the paper in                      | the paper leaves open |
-| IARN, IARN-Plain | MovieLens 100K | embedding_dim 16 (paper 25), bias true (false) | epochs 10, patience 3 |
+| IARN; IARN-Plain | MovieLens 100K | embedding_dim 16 (paper 25), bias true (false) | epochs 10, patience 3 |
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def departures(methods: Mapping[str, Sequence[Method | BlendedMethod]]) -> tuple
             if isinstance(method, Method) and method.printed is not None:
                 names.setdefault(_texts(method), []).append(method.name)
         for texts, of_texts in names.items():
-            parts.setdefault((", ".join(of_texts), texts), []).append(part)
+            parts.setdefault(("; ".join(of_texts), texts), []).append(part)
     return tuple(
         dict(zip(HEADER, (names, "; ".join(of_names), *texts), strict=True))
         for (names, texts), of_names in parts.items()

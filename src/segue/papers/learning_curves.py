@@ -1,31 +1,42 @@
-"""Learning curves: the validation metric of each method after each epoch, as a picture and a sentence."""
+"""Learning curves: the validation metric of each method after each epoch, and its training loss, as a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from segue.papers.methods import Method, MethodResult
 from segue.papers.reproduction import Picture
 from segue.reporting.numbers import validation_figure
 
 
-def learning_curves(results: Sequence[MethodResult], *, name: str, title: str, metric: str) -> Picture:
-    """The validation metric by epoch, one line for each method that was validated after more than one epoch.
+def learning_curves(
+    results: Sequence[MethodResult], *, name: str, title: str, metric: str, from_loss: Callable[[float], float]
+) -> Picture:
+    """The metric by epoch on validation and in training, for each method that was validated more than once.
 
     Args:
         results: of the methods.
         name: of the picture's file.
         title: of the picture.
         metric: the name of the vertical axis.
+        from_loss: the metric from the training loss; of a mean squared error its square root.
     """
     rows = tuple(
-        {"epoch": epoch, metric: validation_figure(value), "method": result.method.name}
+        {"epoch": epoch, metric: value, "method": line}
         for result in results
         if len(result.selection.validation_curve) > 1
-        for epoch, value in result.selection.validation_curve
+        for epoch, value, line in _points(result, from_loss)
     )
     encoding = {"x": "epoch", "y": metric, "by": "method", "title": title}
     return Picture(name=name, kind="line", rows=rows, encoding=encoding)
+
+
+def _points(result: MethodResult, from_loss: Callable[[float], float]) -> Iterator[tuple[int, Any, str]]:
+    """(epoch, metric, line) of both lines of a method."""
+    name, selection = result.method.name, result.selection
+    yield from ((epoch, validation_figure(metric), name) for epoch, metric in selection.validation_curve)
+    yield from ((epoch, from_loss(loss), f"{name}, training") for epoch, loss in enumerate(selection.losses, 1))
 
 
 def unfinished_sentences(part: str, results: Sequence[MethodResult]) -> list[str]:

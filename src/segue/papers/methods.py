@@ -261,6 +261,7 @@ class MethodResult:
             "epochs": self.selection.epochs,
             "validation": self.selection.metric,
             "validation_curve": [list(point) for point in self.selection.validation_curve],
+            "losses": list(self.selection.losses),
             **({} if self.selection.weight is None else {"weight": self.selection.weight}),
             **({} if not self.trials else {"trials": [_trial_dict(trial) for trial in self.trials]}),
             "seconds": [round(run.seconds, 2) for run in self.runs],

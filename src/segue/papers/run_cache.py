@@ -52,6 +52,7 @@ class EpochSelection:
         weight: of the second model of a blend; None if nothing is blended.
         metric: its value on validation; None if there was no validation.
         validation_curve: (epoch, metric) of every validation.
+        losses: the training loss of every epoch; empty for runs of earlier versions.
         seconds: wall time of the training.
         cpu_seconds: CPU time of the training.
     """
@@ -60,6 +61,7 @@ class EpochSelection:
     weight: float | None = None
     metric: float | None = None
     validation_curve: tuple[tuple[int, float], ...] = ()
+    losses: tuple[float, ...] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -288,6 +290,7 @@ def _selection(training: Training) -> EpochSelection:
         epochs=training.best,
         metric=training.metric,
         validation_curve=tuple((epoch.epoch, epoch.metric) for epoch in training.epochs if epoch.metric is not None),
+        losses=tuple(epoch.loss for epoch in training.epochs),
         seconds=training.seconds,
         cpu_seconds=training.cpu_seconds,
     )

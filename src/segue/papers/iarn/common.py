@@ -184,7 +184,7 @@ def log_notes(setup: LogSetup, results: Sequence[MethodResult]) -> list[str]:
     ranked = next(result for result in results if can_measure(result.runs[0].predictions, "auc"))
     num_users = len(ranked.values("auc"))
     return [
-        f"{setup.title}: {setup.protocol.describe()} There are {num_users:,} such users.",
+        f"{setup.title}: {setup.protocol.describe()} The AUC here is of {num_users:,} users.",
         size_sentence(setup.title, log_sizes(setup, log), setup.printed.sizes),
     ]
 

@@ -6,6 +6,7 @@ that of biases. BPR, Item2Vec, NCF and MP2Vec predict no ratings. POP, which the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,7 +132,8 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
 def _curves(setup: LogSetup, results: Sequence[MethodResult]) -> Picture:
     raters = [result for result in results if can_measure(result.runs[0].predictions, "rmse")]
     title = f"Error on validation by epoch, {setup.title}"
-    return learning_curves(raters, name=f"iarn-table2-{setup.log}", title=title, metric="RMSE")
+    name = f"iarn-table2-{setup.log}"
+    return learning_curves(raters, name=name, title=title, metric="RMSE", from_loss=math.sqrt)
 
 
 def tests(results: Sequence[MethodResult], title: str) -> list[dict[str, Any]]:
