@@ -73,7 +73,7 @@ def _reproduction_block(result: Mapping[str, Any], folder: Path) -> str:
     ]
     notes = "\n".join(f"* {note}" for note in result["notes"])
     departs = departure_table(result)
-    tables = [markdown_table(departs).rstrip()] if departs else []
+    tables = [markdown_table(departs, figures=False).rstrip()] if departs else []
     return "\n" + "\n\n".join([to_markdown(result).rstrip(), notes, *tables, *pictures]) + "\n\n"
 
 

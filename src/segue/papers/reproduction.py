@@ -230,10 +230,10 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     )
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Text cells, a header row first, as a Markdown table."""
+def markdown_table(rows: Sequence[Sequence[str]], *, figures: bool = True) -> str:
+    """Text cells, a header row first, as a Markdown table; columns of figures are aligned on the right."""
     head, *body = ([cell.replace("|", "\\|") for cell in cells] for cells in rows)
-    ruler = ["---", *("---:" for _ in head[1:])]
+    ruler = ["---", *("---:" if figures else "---" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(cells)} |".replace("  ", " ") for cells in (head, ruler, *body)) + "\n"
 
 
