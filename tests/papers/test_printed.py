@@ -12,11 +12,11 @@ from segue.data import synthetic
 from segue.errors import ConfigError
 from segue.evaluation.protocols import PROTOCOLS
 from segue.experiments.experiment import Experiment
-from segue.papers.departures import departure_table, departures
+from segue.papers.departures import departures
 from segue.papers.learning_curves import learning_curves, unfinished_sentences
 from segue.papers.methods import Method, printed_method
 from segue.papers.printed import OneOf, compare_with_paper, grid, size_sentence
-from segue.papers.reproduction import Reproduction
+from segue.papers.reproduction import Reproduction, departure_table
 from segue.papers.run_cache import RunCache
 
 LOG = synthetic.markov(40, 12, 10, seed=1)

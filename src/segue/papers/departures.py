@@ -7,22 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from segue.models.registry import find
 from segue.papers.methods import BlendedMethod, Method
+from segue.papers.reproduction import DEPARTURE_COLUMNS
 
-HEADER = {
-    "methods": "method",
-    "parts": "log",
-    "departs": "departs from the paper in",
-    "open": "the paper leaves open",
-}
 Texts = tuple[str, str]  # what departs, and what is open
 
 
 def departures(methods: Mapping[str, Sequence[Method | BlendedMethod]]) -> tuple[dict[str, str], ...]:
-    """One entry for all methods that have the same settings beside the same printed ones, with the keys of `HEADER`.
+    """One entry for all methods that have the same settings beside the same printed ones, with the keys of `DEPARTURE_COLUMNS`.
 
     Args:
         methods: by the title of the part of the table; those that the paper does not report have no entry.
@@ -36,15 +30,9 @@ def departures(methods: Mapping[str, Sequence[Method | BlendedMethod]]) -> tuple
         for texts, of_texts in names.items():
             parts.setdefault(("; ".join(of_texts), texts), []).append(part)
     return tuple(
-        dict(zip(HEADER, (names, "; ".join(of_names), *texts), strict=True))
+        dict(zip(DEPARTURE_COLUMNS, (names, "; ".join(of_names), *texts), strict=True))
         for (names, texts), of_names in parts.items()
     )
-
-
-def departure_table(result: Mapping[str, Any]) -> list[list[str]]:
-    """The entries of a result of `segue reproduce --json` as text cells, a header row first; empty if it has none."""
-    entries = result.get("departures", ())
-    return [[*HEADER.values()], *([entry[key] for key in HEADER] for entry in entries)] if entries else []
 
 
 def _texts(method: Method) -> Texts:

@@ -19,8 +19,7 @@ from typing import Any
 
 from segue.errors import DataError
 from segue.io import write_text
-from segue.papers.departures import departure_table
-from segue.papers.reproduction import COSTS, Picture, markdown_table, to_markdown
+from segue.papers.reproduction import COSTS, Picture, departure_table, markdown_table, to_markdown
 from segue.reporting.chart_files import save_charts
 from segue.reporting.numbers import metric_text
 

@@ -28,6 +28,13 @@ CPU_SECONDS = "train CPU s"  # the column, or the metric of a row, with the CPU 
 # details of a result file that hold a figure of each method, and their columns, or the metrics of their rows
 COSTS = {"cpu_seconds": CPU_SECONDS, "test_cpu_seconds": "test CPU s", "peak_mb": "peak MB"}
 
+DEPARTURE_COLUMNS = {
+    "methods": "method",
+    "parts": "log",
+    "departs": "departs from the paper in",
+    "open": "the paper leaves open",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -122,7 +129,7 @@ class Reproduction:
         title: names the table and the paper.
         rows: the figures.
         notes: explanations for the reader: protocol, choices on validation, differences from the paper.
-        departures: what departs from the paper, as `segue.papers.departures` lists it.
+        departures: what departs from the paper, with the keys of `DEPARTURE_COLUMNS`; see `segue.papers.departures`.
         pictures: charts of the same figures.
         details: further plain values for the result file.
     """
@@ -235,6 +242,13 @@ def markdown_table(rows: Sequence[Sequence[str]], *, figures: bool = True) -> st
     head, *body = ([cell.replace("|", "\\|") for cell in cells] for cells in rows)
     ruler = ["---", *("---:" if figures else "---" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(cells)} |".replace("  ", " ") for cells in (head, ruler, *body)) + "\n"
+
+
+def departure_table(result: Mapping[str, Any]) -> list[list[str]]:
+    """The departures of `Reproduction.as_dict()` as text cells, a header row first; empty if it has none."""
+    entries = result.get("departures", ())
+    columns = DEPARTURE_COLUMNS
+    return [[*columns.values()], *([entry[key] for key in columns] for entry in entries)] if entries else []
 
 
 def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list[str]]:
