@@ -16,7 +16,7 @@ Texts = tuple[str, str]  # what departs, and what is open
 
 
 def departures(methods: Mapping[str, Sequence[Method | BlendedMethod]]) -> tuple[dict[str, str], ...]:
-    """One entry for all methods that have the same settings beside the same printed ones, with the keys of `DEPARTURE_COLUMNS`.
+    """One entry for all methods whose settings depart in the same way, with the keys of `DEPARTURE_COLUMNS`.
 
     Args:
         methods: by the title of the part of the table; those that the paper does not report have no entry.

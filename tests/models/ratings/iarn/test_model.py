@@ -70,6 +70,15 @@ def test_gated_rnn_states_and_gradients_equal_a_plain_loop(activation: Any) -> N
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
+def test_softplus_is_computed_in_full_where_that_of_torch_is_linear() -> None:
+    total = torch.tensor([4.2, 30.0, -30.0]).double()  # times 5; torch is linear beyond 20
+    state = run_gated(total[None, None], torch.ones(1, 1).double(), torch.zeros(3, 3).double(), "softplus")
+    expected = [
+        (5 * y + np.log1p(np.exp(-5 * y))) / 5 if y > 0 else np.log1p(np.exp(5 * y)) / 5 for y in total.tolist()
+    ]
+    assert state.flatten().tolist() == pytest.approx(expected, rel=1e-15, abs=0)
+
+
 @pytest.mark.parametrize(("backbone", "use_ratings"), [("iarn", 0), ("iarn", 1), ("tagm", 0), ("rnn", 0), ("lstm", 0)])
 def test_no_leakage_of_events_at_or_after_the_time_of_a_rating(backbone: str, use_ratings: int) -> None:
     """Events at or after the time do not change the prediction; earlier events do."""
