@@ -80,7 +80,8 @@ class RMSprop:
             else:
                 dense.append((weight, gradient, square_avg))
         if dense:
-            self._update(*(list(tensors) for tensors in zip(*dense, strict=True)), lr)
+            weights, gradients, square_avgs = (list(tensors) for tensors in zip(*dense, strict=True))
+            self._update(weights, gradients, square_avgs, lr)
 
     def _update(self, weights: list[Tensor], gradients: list[Tensor], square_avgs: list[Tensor], lr: float) -> None:
         if self.clip is not None:

@@ -44,6 +44,7 @@ def read_clothing(path: Path) -> Tables:
 
 def filter_by_training_rows(log: Log) -> Log:
     """Keep users and items with at least 3 rows before the date, each counted once in the whole training part."""
+    assert log.time is not None
     user, item = log.events()
     is_train = log.column(log.time) < NUM_TRAIN
     users, items = (
