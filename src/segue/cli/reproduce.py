@@ -31,16 +31,17 @@ def reproduce(
     write the figures (SVG) and one HTML page to a folder; this needs the extra viz.
 
     Args:
-        table: HGN paper, on Amazon CDs: hgn-table3 (seven methods and further baselines), hgn-table4 (ten
-            architectures), hgn-table5 (seconds per epoch), hgn-table6 (how much is read and ranked), hgn-figures
-            (Recall@k and NDCG@k by method, and the embedding size). HCRNN paper, on CiteULike and MovieLens:
-            hcrnn-table2 (sizes of the logs), hcrnn-table3 (twelve methods and further baselines), hcrnn-figures
-            (contexts, gates and attention; needs the extra viz). Criteo's study, on YooChoose 1/64:
-            criteo-table2-params (numbers of weights), criteo-table4 (the next item and the next five), criteo-table5
-            (by session length), criteo-figures, criteo-baselines (further baselines). IARN paper, on Amazon Clothing,
-            MovieLens 100K and 1M: iarn-table2 (rating errors and the order of items, eight methods and further
-            baselines), iarn-figure3 (backbones by history length), iarn-figure4 (effect of features), iarn-figure5
-            (gates of one rating).
+        table: HGN paper, on Amazon CDs: hgn-table2 (sizes of the logs), hgn-table3 (seven methods and further
+            baselines), hgn-table4 (ten architectures), hgn-table5 (seconds per epoch), hgn-table6 (how much is read and
+            ranked), hgn-figures (Recall@k and NDCG@k by method, and the embedding size); on logs that you bring:
+            hgn-figure3 (MovieLens 20M), hgn-figure4 (Amazon Books), hgn-figure6 (Goodreads Children), hgn-figure7
+            (Goodreads Comics). HCRNN paper, on CiteULike and MovieLens: hcrnn-table2 (sizes of the logs), hcrnn-table3
+            (twelve methods and further baselines), hcrnn-figures (contexts, gates and attention; needs the extra viz).
+            Criteo's study, on YooChoose 1/64: criteo-table1 (sizes of the logs), criteo-table2-params (numbers of
+            weights), criteo-table4 (the next item and the next five), criteo-table5 (by session length),
+            criteo-figures, criteo-baselines (further baselines). IARN paper, on Amazon Clothing, MovieLens 100K and 1M:
+            iarn-table2 (rating errors and the order of items, eight methods and further baselines), iarn-figure3
+            (backbones by history length), iarn-figure4 (effect of features), iarn-figure5 (gates of one rating).
         quick: Run a small version with one seed and few epochs; its table says so.
         runs: Folder of the cached trainings. The default is the folder runs in SEGUE_CACHE.
         fresh: Train again and ignore cached trainings.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from segue.errors import ConfigError, did_you_mean
 from segue.papers.criteo import baselines as criteo_baselines
 from segue.papers.criteo import figures as criteo_figures
+from segue.papers.criteo import table1 as criteo_table1
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
 from segue.papers.criteo import table5 as criteo_table5
@@ -12,10 +13,12 @@ from segue.papers.hcrnn import figures as hcrnn_figures
 from segue.papers.hcrnn import table2 as hcrnn_table2
 from segue.papers.hcrnn import table3 as hcrnn_table3
 from segue.papers.hgn import figures as hgn_figures
+from segue.papers.hgn import table2 as hgn_table2
 from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn import table4 as hgn_table4
 from segue.papers.hgn import table5 as hgn_table5
 from segue.papers.hgn import table6 as hgn_table6
+from segue.papers.hgn.other_logs import OTHER_LOGS
 from segue.papers.iarn import figure3 as iarn_figure3
 from segue.papers.iarn import figure4 as iarn_figure4
 from segue.papers.iarn import figure5 as iarn_figure5
@@ -23,6 +26,7 @@ from segue.papers.iarn import table2 as iarn_table2
 from segue.papers.reproduction import Reproduction
 
 TABLES: dict[str, Callable[..., Reproduction]] = {
+    "hgn-table2": hgn_table2.reproduce,
     "hgn-table3": hgn_table3.reproduce,
     "hgn-table4": hgn_table4.reproduce,
     "hgn-table5": hgn_table5.reproduce,
@@ -31,6 +35,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "hcrnn-table2": hcrnn_table2.reproduce,
     "hcrnn-table3": hcrnn_table3.reproduce,
     "hcrnn-figures": hcrnn_figures.reproduce,
+    "criteo-table1": criteo_table1.reproduce,
     "criteo-table2-params": criteo_table2_params.reproduce,
     "criteo-table4": criteo_table4.reproduce,
     "criteo-table5": criteo_table5.reproduce,
@@ -40,6 +45,7 @@ TABLES: dict[str, Callable[..., Reproduction]] = {
     "iarn-figure3": iarn_figure3.reproduce,
     "iarn-figure4": iarn_figure4.reproduce,
     "iarn-figure5": iarn_figure5.reproduce,
+    **{other.name: other.reproduce for other in OTHER_LOGS},
 }
 _RENAMED = {"criteo-rivals": "criteo-baselines"}
 

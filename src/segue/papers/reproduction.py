@@ -252,7 +252,10 @@ def departure_table(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list[str]]:
-    """The measured means, their range over seeds, the published figures and the ratio; without empty columns."""
+    """The measured means, their range over seeds, the published figures and the ratio; without empty columns.
+
+    Uplifts and their intervals, which may be near zero, have no ratio.
+    """
     means, ranges, published, ratios = [metric], [f"{metric} seeds"], [f"{metric} published"], [f"{metric} ratio"]
     for row in rows:
         mean, figure = (None, None) if row is None else (row["measured"], row["published"])
@@ -261,7 +264,7 @@ def _columns(metric: str, rows: Sequence[Mapping[str, Any] | None]) -> list[list
         ends = (min(seeds), max(seeds)) if len(seeds) > 1 else ()
         ranges.append("–".join(_format_figure(end, metric) for end in ends))
         published.append(_format_figure(figure, metric))
-        ratios.append(f"{mean / figure:.2f}" if mean is not None and figure else "")
+        ratios.append(f"{mean / figure:.2f}" if mean is not None and figure and "uplift" not in metric else "")
     return [column for column in (means, ranges, published, ratios) if any(column[1:])]
 
 

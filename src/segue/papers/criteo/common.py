@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segue.data.datasets import catalog
-from segue.data.log import Floats, Log
+from segue.data.log import Log
 from segue.evaluation.protocol import Protocol
 from segue.evaluation.significance import Uplift, uplift
-from segue.evaluation.task import measure
 from segue.experiments.experiment import Experiment
 from segue.papers.methods import QUICK_EPOCHS, Method, MethodResult, run_methods
 from segue.papers.reproduction import Row
@@ -46,6 +45,11 @@ SEQUENCE_SETTINGS: Mapping[str, Any] = {
 }
 PAIR_SETTINGS: Mapping[str, Any] = {**SHARED_SETTINGS, "batch_size": 512, "lr_decay_steps": 3620}
 NEXT_ITEM, NEXT_FIVE = "recall@20,1", f"recall@20,{HORIZON}"
+PROTOCOL_NOTE = (
+    "The study has the clicks of six months: the last week of sessions is the test, the week before it the validation, "
+    "the rest the training. Here the test is the last day, and training the last 1/64 of the sessions before it. The "
+    "newest 10% of them are the validation; the tested models are trained on both."
+)
 
 
 def gradient_experiment(model: str, preset: str, settings: Mapping[str, Any]) -> Experiment:
@@ -85,6 +89,7 @@ _EXTRA_BASELINES = (
 METHODS = (*_EXTRA_BASELINES, *PAPER_BASELINES, *NETWORKS)
 _NOTES = (
     PROTOCOL.describe(),
+    PROTOCOL_NOTE,
     "The published figures are for all of YooChoose, the measured ones for its last 1/64: the order of methods and the "
     "uplifts can be compared. All networks have the same settings, chosen on validation with GRU + RE + LN, and one "
     "seed.",
@@ -110,7 +115,7 @@ def uplift_of(result: MethodResult, base: MethodResult, metric: str, instances: 
 
     It is measured on a subset of the evaluation instances.
     """
-    values, base_values = per_instance(result, metric), per_instance(base, metric)
+    values, base_values = result.values(metric), base.values(metric)
     return uplift(values[instances], base_values[instances], result.runs[0].predictions.user[instances])
 
 
@@ -142,8 +147,3 @@ def common_notes(quick: bool) -> list[str]:
         f"QUICK: at most {QUICK_EPOCHS} epoch of each network. These figures cannot be compared with the paper."
     )
     return [*([quick_note] if quick else []), *_NOTES]
-
-
-def per_instance(result: MethodResult, metric: str) -> Floats:
-    """(C,) a metric of the only run, for each evaluation instance."""
-    return measure(result.runs[0].predictions, metric)

@@ -51,8 +51,9 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
 
 
 def _recall(result: MethodResult, step: int) -> float:
-    ranks = Ranks.expect(result.runs[0].predictions, "the figures need ranks")
-    return float(np.nanmean(at_step(ranks, 20, step)))
+    """Recall@20 of the item `step` steps ahead, averaged over seeds."""
+    ranks = [Ranks.expect(run.predictions, "the figures need ranks") for run in result.runs]
+    return float(np.mean([np.nanmean(at_step(of_seed, 20, step)) for of_seed in ranks]))
 
 
 def _log_pictures(log: Log) -> tuple[Picture, Picture]:

@@ -12,7 +12,6 @@ from segue.papers.criteo.common import (
     NEXT_ITEM,
     best_baseline,
     common_notes,
-    per_instance,
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
@@ -59,7 +58,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
                 uplift = uplift_of(result, base, metric)
                 published = PUBLISHED.get(result.method.name)
                 rows += uplift_rows(result, uplift, name, published[column] if published else None)
-    means = {result.method.name: float(per_instance(result, NEXT_ITEM).mean()) for result in results}
+    means = {result.method.name: float(result.values(NEXT_ITEM).mean()) for result in results}
     return Reproduction(
         title="Criteo's study (2018), Table 4, YooChoose: here its last 1/64",
         rows=tuple(rows),

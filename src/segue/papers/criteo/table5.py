@@ -10,7 +10,6 @@ from segue.papers.criteo.common import (
     NEXT_ITEM,
     best_baseline,
     common_notes,
-    per_instance,
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
@@ -50,7 +49,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             continue
         counts.append(f"{low}–{high}: {int(instances.sum()):,}")
         for result in shown:
-            mean = float(per_instance(result, NEXT_ITEM)[instances].mean())
+            mean = float(result.values(NEXT_ITEM)[instances].mean())
             figure = BEST_BASELINE[index] if result is base else None
             rows.append(
                 Row(method=result.method.name, metric=f"recall@20, {low}–{high}", measured=(mean,), published=figure)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from segue.papers.hgn import table3 as hgn_table3
-from segue.papers.hgn.common import PROTOCOL, TRAINING_NOTE, make_table, run_on_cds, variant
+from segue.papers.hgn.common import PROTOCOL, TRAINING_NOTE, make_table, run_all, variant
 from segue.papers.methods import MethodResult
 from segue.papers.reproduction import COSTS, Picture, Reproduction
 from segue.papers.run_cache import RunCache
@@ -18,12 +18,12 @@ from segue.papers.run_cache import RunCache
 EMBEDDING_DIMS = (10, 20, 30, 40, 50, 60, 70, 80)
 VARIANTS = tuple(variant(f"HGN d={dim}", {"embedding_dim": dim}) for dim in EMBEDDING_DIMS)
 METHODS = (*hgn_table3.METHODS, *VARIANTS)
-_METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in PROTOCOL.cut_offs)
+METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in PROTOCOL.cut_offs)
 
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """The runs of Table 3, and HGN with every embedding dimension."""
-    results = run_on_cds(METHODS, runs, quick=quick)
+    results = run_all(METHODS, runs, quick=quick)
     methods, variants = results[: len(hgn_table3.METHODS)], results[len(hgn_table3.METHODS) :]
     notes = (
         "The first two pictures are Figure 5. Its methods are those of Table 3, averaged over seeds.",
@@ -31,26 +31,34 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         TRAINING_NOTE,
     )
     pictures = (
-        _by_method("recall", "hgn-figure5-recall", methods),
-        _by_method("ndcg", "hgn-figure5-ndcg", methods),
+        by_method("recall", "hgn-figure5-recall", methods, "Amazon-CDs"),
+        by_method("ndcg", "hgn-figure5-ndcg", methods, "Amazon-CDs"),
         _by_embedding_dim(variants),
     )
     title = "HGN (KDD 2019), Figures 5 and 8, Amazon-CDs"
-    table = make_table(title, results, _METRICS, quick=quick, notes=notes, pictures=pictures)
+    table = make_table(title, results, METRICS, quick=quick, notes=notes, pictures=pictures)
     details = {key: value for key, value in table.details.items() if key not in COSTS}
     return replace(
         table, rows=tuple(replace(row, measured=(row.mean,), published=None) for row in table.rows), details=details
     )
 
 
-def _by_method(metric: str, name: str, results: Sequence[MethodResult]) -> Picture:
+def by_method(metric: str, name: str, results: Sequence[MethodResult], log: str) -> Picture:
+    """A metric of each method by its cut-off k.
+
+    Args:
+        metric: "recall" or "ndcg".
+        name: of the picture's file.
+        results: of the methods.
+        log: the title of the log.
+    """
     measure = f"{metric}@k"
     rows = [
         {"k": k, measure: result.row(f"{metric}@{k}").mean, "method": result.method.name}
         for result in results
         for k in PROTOCOL.cut_offs
     ]
-    title = f"{'Recall' if metric == 'recall' else 'NDCG'}@k on Amazon-CDs"
+    title = f"{'Recall' if metric == 'recall' else 'NDCG'}@k on {log}"
     return _picture(name, rows, {"x": "k", "y": measure, "by": "method", "title": title})
 
 

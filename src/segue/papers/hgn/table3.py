@@ -13,8 +13,8 @@ from typing import Any
 
 from segue.evaluation.significance import best, stars, t_test
 from segue.experiments.experiment import Experiment
-from segue.papers.hgn.common import EXTRA_BASELINES, HGN_SETTINGS, gradient_experiment, make_table, run_on_cds
-from segue.papers.methods import SEEDS, Method, MethodResult
+from segue.papers.hgn.common import EXTRA_BASELINES, HGN_SETTINGS, gradient_experiment, make_table, run_all
+from segue.papers.methods import SEEDS, Method, MethodResult, seeds_sentence
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -144,20 +144,45 @@ METHODS = (
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Train and test all methods, and test the difference of HGN from the best of the paper's baselines."""
-    results = run_on_cds(METHODS, runs, quick=quick)
+    results = run_all(METHODS, runs, quick=quick)
+    title = "HGN (KDD 2019), Table 3, Amazon-CDs"
+    return table_with_tests(title, results, METRICS, printed_stars=PUBLISHED_STARS, quick=quick)
+
+
+def table_with_tests(
+    title: str,
+    results: Sequence[MethodResult],
+    metrics: Sequence[str],
+    *,
+    printed_stars: str,
+    notes: Sequence[str] = (),
+    **more: Any,
+) -> Reproduction:
+    """The results of all methods on one log, with the tests of HGN.
+
+    Args:
+        title: of the table.
+        results: of `METHODS`.
+        metrics: of the rows, with those of Table 3 among them.
+        printed_stars: the significance that the paper prints for HGN.
+        notes: on the log.
+        more: of `make_table`.
+    """
     tests = [test for metric in METRICS for test in _tests(results, metric)]
-    notes = [
+    all_notes = [
+        *notes,
         "Stars: HGN is better than the best of the paper's baselines; one, two or three for p < .05, .01, .001 (paired "
         "t-test over the evaluation instances, values averaged over seeds); ▾ in place of stars if it is worse. The "
-        f"paper prints {PUBLISHED_STARS} in both columns.",
+        f"paper prints {printed_stars} in both columns.",
         *(_sentence(test) for test in tests),
         "HGN is trained with the paper's loss, and again with a sampled softmax. The other networks have the loss that "
-        "was best on validation. BPRMF and HGN are means of three seeds; the others have one seed.",
+        "was best on validation.",
+        seeds_sentence({result.method.name: len(result.runs) for result in results if result.selection.epochs}),
     ]
-    table = make_table("HGN (KDD 2019), Table 3, Amazon-CDs", results, METRICS, quick=quick, notes=notes)
+    table = make_table(title, results, metrics, notes=all_notes, **more)
     marks = {test["metric"]: _marks(test) for test in tests if test["paper_baseline"]}
-    rows = tuple(replace(row, stars=marks[row.metric]) if row.method == "HGN" else row for row in table.rows)
-    return replace(table, rows=rows, details={**table.details, "tests": tests})
+    rows = [replace(row, stars=marks.get(row.metric, "")) if row.method == "HGN" else row for row in table.rows]
+    return replace(table, rows=tuple(rows), details={**table.details, "tests": tests})
 
 
 def _tests(results: Sequence[MethodResult], metric: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segue.papers.hgn.common import EXTRA_BASELINES, TRAINING_NOTE, make_table, run_on_cds, variant
+from segue.papers.hgn.common import EXTRA_BASELINES, TRAINING_NOTE, make_table, run_all, variant
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -37,7 +37,7 @@ METHODS = tuple(
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Ten variants of HGN, and the simple baselines."""
-    results = run_on_cds([*EXTRA_BASELINES, *METHODS], runs, quick=quick)
+    results = run_all([*EXTRA_BASELINES, *METHODS], runs, quick=quick)
     notes = (
         "The paper reports this table for GoodReads-Comics and Amazon-Books. Its figures are shown for orientation: "
         "they are of other logs.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segue.papers.hgn.common import EXTRA_BASELINES, TRAINING_NOTE, make_table, run_on_cds, variant
+from segue.papers.hgn.common import EXTRA_BASELINES, TRAINING_NOTE, make_table, run_all, variant
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -30,5 +30,5 @@ METHODS = tuple(
 
 def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
     """Nine variants of HGN, and the simple baselines."""
-    results = run_on_cds([*EXTRA_BASELINES, *METHODS], runs, quick=quick)
+    results = run_all([*EXTRA_BASELINES, *METHODS], runs, quick=quick)
     return make_table("HGN (KDD 2019), Table 6, Amazon-CDs", results, METRICS, quick=quick, notes=[TRAINING_NOTE])
