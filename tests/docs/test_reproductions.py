@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from segue.papers import TABLES
 from segue.papers.criteo import common as criteo_paper
 from segue.papers.hgn import common as hgn_paper
 from segue.papers.hgn.other_logs import OTHER_LOGS
-from segue.papers.methods import seeds_sentence
+from segue.papers.methods import Method
+from segue.papers.printed import seeds_sentence
 from segue.papers.report import read_result, update_page, write_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,24 @@ def test_the_sizes_of_the_logs_of_a_page_are_those_of_the_catalogue() -> None:
 )
 def test_the_protocol_is_described_as_today(name: str, note: str) -> None:
     assert note in json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["notes"]
+
+
+@files
+def test_departures_follow_from_the_settings_of_the_file(path: Path) -> None:
+    """Beside what the paper prints: no setting of a stored run that differs can be left out of the list."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    methods = import_module(TABLES[path.stem].__module__).METHODS
+    for method in methods if isinstance(methods, tuple) else ():
+        run = content.get("runs", {}).get(method.name)
+        if run is None or not isinstance(method, Method) or method.printed is None:
+            continue
+        experiment = replace(method.experiment, settings=run["settings"], preset=run["preset"])
+        comparison = replace(method, experiment=experiment).comparison
+        assert comparison is not None
+        departs = comparison.departs
+        assert run["departs"] == json.loads(json.dumps(departs)), method.name
+        entry = next(entry for entry in content["departures"] if method.name in entry["methods"].split("; "))
+        assert all(f"{name} " in entry["departs"] for name in departs)
 
 
 def test_the_notes_say_how_many_seeds_each_network_has() -> None:

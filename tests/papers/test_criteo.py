@@ -11,13 +11,16 @@ import pytest
 from segue.data import synthetic
 from segue.data.datasets import catalog
 from segue.evaluation.protocol import Protocol
+from segue.models.registry import find
 from segue.papers.criteo import baselines as criteo_baselines
 from segue.papers.criteo import common as criteo_paper
 from segue.papers.criteo import figures as criteo_figures
 from segue.papers.criteo import table2_params as criteo_table2_params
 from segue.papers.criteo import table4 as criteo_table4
 from segue.papers.criteo import table5 as criteo_table5
+from segue.papers.criteo.printed import PRINTED, TABLE_2
 from segue.papers.methods import BlendedMethod, Method
+from segue.papers.printed import compare_with_paper
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -107,6 +110,24 @@ def test_parameter_counts_agree_with_the_published_ones(tmp_path: Path) -> None:
     table = criteo_table2_params.reproduce(runs=RunCache(tmp_path))
     assert {row.verdict for row in table.rows} == {"agrees"}
     assert table.row("CoEvent MF", "YooChoose, M").mean == pytest.approx(2 * 37_483 * 100 / 1e6)
+
+
+def test_the_printed_settings_are_those_of_the_presets() -> None:
+    """Table 2 and the names of the models: with them alone, nothing but the training part would depart."""
+    config = find("gru").configure().as_dict()
+    assert {name: config[name] for name in TABLE_2} == TABLE_2
+    for name, (model, preset, _) in criteo_table2_params.METHODS.items():
+        settings = {**find(model).configure(preset=preset).as_dict(), "refit": False}
+        allowed = {"window"} | ({"batch_size"} if model == "coevent-mf" else set())
+        assert set(compare_with_paper(settings, PRINTED[name]).departs) <= allowed, name
+
+
+def test_departures_are_listed(made: dict[ModuleType, Reproduction]) -> None:
+    for table in made.values():
+        listed = {entry["methods"]: entry["departs"] for entry in table.departures}
+        gru = next(departs for methods, departs in listed.items() if "GRU + RE + LN" in methods.split("; "))
+        for setting in ("loss sampled-ce (paper ce)", "dropout 0.25 (paper 0)", "lr 0.004 (paper 0.01)"):
+            assert setting in gru
 
 
 def test_extra_baselines_and_a_blend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

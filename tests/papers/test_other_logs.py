@@ -97,7 +97,8 @@ def test_a_figure_of_a_log_that_is_not_there(shelf: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("other", OTHER_LOGS, ids=lambda other: other.title)
 def test_figures_of_other_logs(other: OtherLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the publisher's file to both pictures; every method is POP here, so that it takes no time."""
-    pop = tuple(replace(method, experiment=direct_experiment("pop"), seeds=(0,)) for method in table3.METHODS)
+    experiment = direct_experiment("pop")
+    pop = tuple(replace(method, experiment=experiment, seeds=(0,), printed=None) for method in table3.METHODS)
     monkeypatch.setattr(table3, "METHODS", pop)
     made = find_table(other.name)(runs=RunCache(tmp_path))
     assert made.details["log"] == other.log

@@ -14,6 +14,7 @@ from segue.data import synthetic
 from segue.data.datasets import catalog
 from segue.errors import ConfigError, DataError
 from segue.evaluation.significance import stars, t_test
+from segue.models.registry import find
 from segue.papers import TABLES, find_table
 from segue.papers.hgn import common as hgn_paper
 from segue.papers.hgn import figures as hgn_figures
@@ -21,7 +22,9 @@ from segue.papers.hgn import table3 as hgn_table3
 from segue.papers.hgn import table4 as hgn_table4
 from segue.papers.hgn import table5 as hgn_table5
 from segue.papers.hgn import table6 as hgn_table6
+from segue.papers.hgn.printed import HGN as HGN_PRINTED
 from segue.papers.methods import Method
+from segue.papers.printed import compare_with_paper
 from segue.papers.reproduction import Picture, Reproduction, Row, text_table, to_markdown
 from segue.papers.run_cache import RunCache
 
@@ -73,6 +76,18 @@ def test_every_method_has_a_row(name: str, table: ModuleType, make: Make) -> Non
             row = made.row(method.name, metric)
             assert 0 < row.mean <= 1
             assert row.published == method.published.get(metric)
+
+
+def test_the_printed_settings_of_hgn_are_those_of_its_preset() -> None:
+    settings = {**find("hgn").configure(preset="paper").as_dict(), "refit": True}
+    assert compare_with_paper(settings, HGN_PRINTED).departs == {}
+
+
+@pytest.mark.parametrize("name", ["hgn-table3", "hgn-table4", "hgn-table6", "hgn-figures"])
+def test_tables_list_what_departs_from_the_paper(name: str, make: Make) -> None:
+    entry = next(entry for entry in make(name).departures if "HGN" in entry["methods"])
+    assert "weight_decay 0.01 (paper 0.001)" in entry["departs"]
+    assert entry["parts"] == "Amazon-CDs"
 
 
 def test_published_figures_of_table_3_agree_with_the_published_improvements() -> None:

@@ -291,19 +291,6 @@ def run_methods(
     return results
 
 
-def seeds_sentence(num_seeds: Mapping[str, int]) -> str:
-    """How many seeds each network has, such as "Seeds: 3 of HGN; 1 of GRU4Rec, Caser."
-
-    Args:
-        num_seeds: by the name of the method.
-    """
-    by_number: dict[int, list[str]] = {}
-    for name, number in num_seeds.items():
-        by_number.setdefault(number, []).append(name)
-    listed = (f"{number} of {', '.join(names)}" for number, names in sorted(by_number.items(), reverse=True))
-    return f"Seeds: {'; '.join(listed)}. Figures are means over them."
-
-
 def run_details(results: Sequence[MethodResult], log: str, *, quick: bool) -> dict[str, Any]:
     """Details for the result file: how each method was run on the log."""
     return {

@@ -103,6 +103,22 @@ def size_sentence(title: str, here: Mapping[str, int], printed: Mapping[str, int
     return f"{title}: {', '.join(counts)}: {verdict}."
 
 
+def seeds_sentence(num_seeds: Mapping[str, int]) -> str:
+    """How many seeds each network has, such as "3 seeds: HGN. 1 seed: GRU4Rec; Caser. Figures are means over seeds."
+
+    Args:
+        num_seeds: by the name of the method.
+    """
+    by_number: dict[int, list[str]] = {}
+    for name, number in num_seeds.items():
+        by_number.setdefault(number, []).append(name)
+    listed = [
+        f"{number} seed{'s' if number > 1 else ''}: {'; '.join(names)}."
+        for number, names in sorted(by_number.items(), reverse=True)
+    ]
+    return " ".join([*listed, "Figures are means over seeds."])
+
+
 def value_text(value: Any) -> str:
     """A value as a reader of a page expects it: .001 as 0.001, true, none, a list with commas."""
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,15 @@ import numpy as np
 from segue.data.log import Log
 from segue.evaluation.metrics import at_step
 from segue.evaluation.ranks import Ranks
-from segue.papers.criteo.common import HORIZON, LOG, NETWORKS, best_baseline, common_notes, run_on_yoochoose
+from segue.papers.criteo.common import (
+    HORIZON,
+    LOG,
+    NETWORKS,
+    best_baseline,
+    common_notes,
+    departures_of,
+    run_on_yoochoose,
+)
 from segue.papers.methods import MethodResult, run_details
 from segue.papers.reproduction import COSTS, Picture, Reproduction, Row
 from segue.papers.run_cache import RunCache
@@ -46,6 +54,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             f"over {base.method.name}. The paper shows it for an internal log.",
         ),
         pictures=(*_log_pictures(log), *_step_pictures(recall, base.method.name)),
+        departures=departures_of(shown),
         details={key: value for key, value in run_details(results, LOG, quick=quick).items() if key not in COSTS},
     )
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 from segue.data.log import Log
-from segue.papers.criteo.common import LOG, PROTOCOL, PROTOCOL_NOTE
+from segue.papers.criteo.common import LOG, PROTOCOL, PROTOCOL_NOTE, TITLE
 from segue.papers.log_sizes import QUICK_NOTE, available_logs, size_notes, size_rows
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-PART = "YooChoose 1/64"
-LOGS = {"YooChoose": "yoochoose", PART: LOG}
+LOGS = {"YooChoose": "yoochoose", TITLE: LOG}
 TITLES = ("YooChoose", "Internal")  # of the paper's logs
 # published figures, in the order of the titles; the paper gives the last one in its text, rounded to thousands
 METHODS: dict[str, tuple[float, ...]] = {

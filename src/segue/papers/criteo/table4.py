@@ -12,6 +12,7 @@ from segue.papers.criteo.common import (
     NEXT_ITEM,
     best_baseline,
     common_notes,
+    departures_of,
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
@@ -69,6 +70,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             "Their 95% intervals are bootstrapped over sessions; ± is half their width.",
             f"The paper's order for the next item {_check_order(means)}.",
         ),
+        departures=departures_of(results),
         details=run_details(results, LOG, quick=quick),
     )
 

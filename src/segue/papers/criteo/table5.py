@@ -10,6 +10,7 @@ from segue.papers.criteo.common import (
     NEXT_ITEM,
     best_baseline,
     common_notes,
+    departures_of,
     run_on_yoochoose,
     uplift_of,
     uplift_rows,
@@ -67,6 +68,7 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
             f"By the number of clicks of a session; evaluation instances: {'; '.join(counts)}. Uplifts are relative to "
             f"{base.method.name}. Their 95% intervals are bootstrapped over sessions; ± is half their width.",
         ),
+        departures=departures_of(shown),
         details=run_details(results, LOG, quick=quick),
     )
 

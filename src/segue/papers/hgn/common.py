@@ -13,11 +13,14 @@ from typing import Any
 from segue.data.datasets import catalog
 from segue.evaluation.protocol import Protocol
 from segue.experiments.experiment import Experiment
+from segue.papers.departures import departures
+from segue.papers.hgn.printed import HGN
+from segue.papers.learning_curves import unfinished_sentences
 from segue.papers.methods import BlendedMethod, Method, MethodResult, run_details, run_methods
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
-LOG = "hgn-cds"
+LOG, LOG_TITLE = "hgn-cds", "Amazon-CDs"
 PROTOCOL = Protocol.named("hgn")
 _QUICK_EPOCHS = 3  # epochs
 # Chosen on validation. Recall@10 / NDCG@10 on validation after 80 epochs: .0593 / .0378 with the paper's weight_decay
@@ -47,11 +50,12 @@ def direct_experiment(model: str, **settings: Any) -> Experiment:
 
 
 def variant(name: str, settings: Mapping[str, Any], **figures: Any) -> Method:
-    """HGN with changed settings, trained once."""
+    """HGN with changed settings, trained once. The paper has the same changes of its own settings."""
     return Method(
         name=name,
         experiment=gradient_experiment("hgn", {**VARIANT_SETTINGS, **settings}),
         choose_epochs=False,
+        printed={**HGN, **settings},
         **figures,
     )
 
@@ -78,6 +82,7 @@ def make_table(
     quick: bool,
     notes: Sequence[str] = (),
     log: str = LOG,
+    log_title: str = LOG_TITLE,
     **more: Any,
 ) -> Reproduction:
     """The results on one log as a table with a row for each method, and with the common notes."""
@@ -87,7 +92,7 @@ def make_table(
     weights = [
         f"{result.method.name} {result.selection.weight:g}" for result in results if result.selection.weight is not None
     ]
-    all_notes = [PROTOCOL.describe(), *notes]
+    all_notes = [PROTOCOL.describe(), *notes, *unfinished_sentences(log_title, results)]
     if epochs:
         all_notes.append(f"Number of epochs, chosen on validation (NDCG@10) with the first seed: {', '.join(epochs)}.")
     if weights:
@@ -97,5 +102,11 @@ def make_table(
             0, f"QUICK: one seed, at most {_QUICK_EPOCHS} epochs. These figures cannot be compared with the paper."
         )
     rows = [result.row(metric) for result in results for metric in metrics]
-    details = run_details(results, log, quick=quick)
-    return Reproduction(title=title, rows=tuple(rows), notes=tuple(all_notes), details=details, **more)
+    return Reproduction(
+        title=title,
+        rows=tuple(rows),
+        notes=tuple(all_notes),
+        departures=departures({log_title: [result.method for result in results]}),
+        details=run_details(results, log, quick=quick),
+        **more,
+    )

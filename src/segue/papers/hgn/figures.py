@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from segue.papers.hgn import table3 as hgn_table3
-from segue.papers.hgn.common import PROTOCOL, TRAINING_NOTE, make_table, run_all, variant
+from segue.papers.hgn.common import LOG_TITLE, PROTOCOL, TRAINING_NOTE, make_table, run_all, variant
 from segue.papers.methods import MethodResult
 from segue.papers.reproduction import COSTS, Picture, Reproduction
 from segue.papers.run_cache import RunCache
@@ -31,8 +31,8 @@ def reproduce(*, runs: RunCache, quick: bool = False) -> Reproduction:
         TRAINING_NOTE,
     )
     pictures = (
-        by_method("recall", "hgn-figure5-recall", methods, "Amazon-CDs"),
-        by_method("ndcg", "hgn-figure5-ndcg", methods, "Amazon-CDs"),
+        by_method("recall", "hgn-figure5-recall", methods, LOG_TITLE),
+        by_method("ndcg", "hgn-figure5-ndcg", methods, LOG_TITLE),
         _by_embedding_dim(variants),
     )
     title = "HGN (KDD 2019), Figures 5 and 8, Amazon-CDs"

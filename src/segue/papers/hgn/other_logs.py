@@ -66,6 +66,7 @@ class OtherLog:
             quick=quick,
             notes=("The settings of all methods were chosen on Amazon-CDs.",),
             log=self.log,
+            log_title=self.title,
             pictures=tuple(
                 by_method(metric, f"{self.name}-{metric}", results, self.title) for metric in ("recall", "ndcg")
             ),

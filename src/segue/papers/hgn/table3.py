@@ -14,7 +14,9 @@ from typing import Any
 from segue.evaluation.significance import best, stars, t_test
 from segue.experiments.experiment import Experiment
 from segue.papers.hgn.common import EXTRA_BASELINES, HGN_SETTINGS, gradient_experiment, make_table, run_all
-from segue.papers.methods import SEEDS, Method, MethodResult, seeds_sentence
+from segue.papers.hgn.printed import PRINTED
+from segue.papers.methods import SEEDS, Method, MethodResult
+from segue.papers.printed import seeds_sentence
 from segue.papers.reproduction import Reproduction
 from segue.papers.run_cache import RunCache
 
@@ -135,6 +137,7 @@ METHODS = (
             experiment=experiment,
             seeds=SEEDS if name in _WITH_THREE_SEEDS else SEEDS[:1],
             published=dict(zip(METRICS, published, strict=True)),
+            printed=PRINTED[name],
         )
         for name, (published, experiment) in PAPER.items()
     ),
