@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 
+from segue.data.log import Log
 from segue.data.split_kinds import SPLITS
 from segue.errors import ConfigError
 from segue.evaluation.protocol import Protocol
